@@ -1,0 +1,101 @@
+"""The errors that cross the borders of a package, and why a client is sent away.
+
+Every error says whose fault it is (`source`) and whether trying again can help
+(`retryable`). Protocol packages have their own errors below `ProtocolError`,
+which carry the wire's own code.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import ClassVar, NamedTuple
+
+
+class Source(Enum):
+    """Whose fault an error is."""
+
+    LOCAL = "local"
+    """The one who runs or calls us: configuration, arguments, certificates."""
+    REMOTE = "remote"
+    """The peer at the other end of a connection."""
+    INTERNAL = "internal"
+    """A defect of this program."""
+
+
+class HoldfastError(Exception):
+    """The root of every error that this project raises on purpose."""
+
+    source: ClassVar[Source] = Source.LOCAL
+    retryable: ClassVar[bool] = False
+
+
+class ProtocolError(HoldfastError):
+    """A peer broke the rules of its protocol."""
+
+    source = Source.REMOTE
+
+
+class ConfigurationError(HoldfastError):
+    """What the operator wrote cannot be used. Names the place, what was found and expected."""
+
+
+class BusyError(HoldfastError):
+    """The resource is in use by another; later it may not be."""
+
+    retryable = True
+
+
+class ClosedError(HoldfastError):
+    """The resource was closed in an orderly way before this call."""
+
+
+class LimitExceededError(HoldfastError):
+    """A limit of `core.limits` was reached. Names the limit and its value."""
+
+    source = Source.REMOTE
+    retryable = True
+
+
+class Disconnect(NamedTuple):
+    """One way of ending a client's connection, as every protocol tells it."""
+
+    code: int
+    """The WebSocket close code (RFC 6455 section 7.4; 4000-4999 are ours)."""
+    text: str
+    """One line for a person."""
+    reconnect: bool
+    """Whether the client should come back by itself."""
+
+
+class Reason(Enum):
+    """Why a connection ended or a session was closed. The value is its name on every wire."""
+
+    CLIENT_LEFT = "client_left"
+    TIMEOUT = "timeout"
+    NETWORK_ERROR = "network_error"
+    SHUTDOWN = "shutdown"
+    KICKED = "kicked"
+    SUPERSEDED = "superseded"
+    SLOW_CONSUMER = "slow_consumer"
+    FLOOD = "flood"
+    PROTOCOL_ERROR = "protocol_error"
+    REFUSED = "refused"
+    INTERNAL_ERROR = "internal_error"
+
+
+# Our own codes from 4000 on: below 4500 the client stays away, from 4500 on it comes back.
+RECONNECT_CODE_MIN = 4500
+
+DISCONNECTS: dict[Reason, Disconnect] = {
+    Reason.CLIENT_LEFT: Disconnect(1000, "goodbye", False),
+    Reason.TIMEOUT: Disconnect(4502, "nothing was heard from you for too long", True),
+    Reason.NETWORK_ERROR: Disconnect(1006, "the network failed", True),
+    Reason.SHUTDOWN: Disconnect(1012, "the gateway is restarting; your session is kept", True),
+    Reason.KICKED: Disconnect(4002, "your session was closed", False),
+    Reason.SUPERSEDED: Disconnect(4001, "your session was taken over by a newer connection", False),
+    Reason.SLOW_CONSUMER: Disconnect(4501, "you read too slowly; your session is kept", True),
+    Reason.FLOOD: Disconnect(1008, "too much, too fast", False),
+    Reason.PROTOCOL_ERROR: Disconnect(1002, "protocol error", False),
+    Reason.REFUSED: Disconnect(4003, "refused: this cannot be resumed", False),
+    Reason.INTERNAL_ERROR: Disconnect(1011, "internal error", True),
+}

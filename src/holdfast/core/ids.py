@@ -1,0 +1,47 @@
+"""Names that are made once: session ids, epochs, secrets and codes."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+# Crockford's base32 has no I, L, O or U: nothing to misread on a screen or a phone.
+_CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_CODE_CHARS = 8
+_MISREAD = str.maketrans("ILO", "110")
+
+
+def new_sid() -> str:
+    """A session id: a UUID of version 7 (RFC 9562 section 5.7), so ids sort by their birth."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds & (1 << 48) - 1) << 80
+    value |= 0x7 << 76 | secrets.randbits(12) << 64
+    value |= 0b10 << 62 | secrets.randbits(62)
+    digits = f"{value:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def new_epoch() -> str:
+    """The name of one output log: 64 random bits in hexadecimal."""
+    return secrets.token_hex(8)
+
+
+def new_instance() -> str:
+    """The name of one run of a program: 64 random bits in hexadecimal."""
+    return secrets.token_hex(8)
+
+
+def new_resume_code() -> str:
+    """A short one-time code that a person can type: 40 random bits in base32."""
+    return "".join(secrets.choice(_CODE_ALPHABET) for _ in range(_CODE_CHARS))
+
+
+def read_resume_code(typed: str) -> str | None:
+    """What a person typed, as `new_resume_code` would have written it, or `None` if it is no code.
+
+    Case, spaces and hyphens do not matter; I and L are read as 1, O as 0.
+    """
+    code = typed.upper().replace("-", "").replace(" ", "").translate(_MISREAD)
+    if len(code) != _CODE_CHARS or any(char not in _CODE_ALPHABET for char in code):
+        return None
+    return code

@@ -1,0 +1,183 @@
+"""Every limit of the house, in one object.
+
+Names end in their unit and say `max`. Times are in seconds, sizes in bytes.
+An application or a configuration file replaces what it wants to change; the
+rest keeps these values. There are no other defaults anywhere.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, field, structs
+
+from holdfast.core.errors import ConfigurationError
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class _Group(Struct, frozen=True, forbid_unknown_fields=True):
+    """A group of limits: each a positive number."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, int | float) and not value > 0:
+                raise ConfigurationError(
+                    f"limits: {name}: expected a number above 0, found {value!r}"
+                )
+
+
+class ConnectionLimits(_Group, frozen=True, forbid_unknown_fields=True):
+    """What one listener and each of its connections may take."""
+
+    connections_max: int = 20_000
+    """Open connections of one server."""
+    connections_per_address_max: int = 2_000
+    """Open connections of one IP address (IPv6: of one /64 network)."""
+    handshake_seconds_max: float = 10.0
+    """From the accepted socket to an established protocol: TLS, upgrade, `hello`."""
+    idle_seconds_max: float = 900.0
+    """Without a byte from the client."""
+    write_buffer_bytes_max: int = 256 * KIB
+    """Unsent output of one connection at which its session stops handing over more."""
+    stalled_seconds_max: float = 30.0
+    """With unsent output and no progress: then the client is a slow consumer."""
+    close_seconds_max: float = 5.0
+    """From our close to the peer's answer; then the socket is dropped."""
+    backlog_max: int = 4096
+    """Connections that the kernel holds for us before we accept them."""
+
+
+class WebSocketLimits(_Group, frozen=True, forbid_unknown_fields=True):
+    """RFC 6455 leaves these to the implementation (section 10.4)."""
+
+    head_bytes_max: int = 16 * KIB
+    """The whole head of the opening handshake."""
+    header_count_max: int = 100
+    frame_bytes_max: int = 16 * MIB
+    message_bytes_max: int = 16 * MIB
+    fragments_max: int = 16_384
+    """Frames of one message."""
+    heartbeat_seconds_max: float = 30.0
+    """Without a byte from the client before it is pinged."""
+
+
+class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):
+    """What a Telnet client may make us keep or answer."""
+
+    line_chars_max: int = 6_000
+    subnegotiation_bytes_max: int = 1 * KIB
+    """Payload of one subnegotiation, but for GMCP."""
+    gmcp_bytes_max: int = 64 * KIB
+    subnegotiation_overflows_max: int = 3
+    """Overlong subnegotiations before the connection is closed."""
+    subnegotiation_seconds_max: float = 10.0
+    """An unfinished subnegotiation is given up after this time."""
+    negotiations_per_second_max: float = 64.0
+    negotiation_burst_max: int = 256
+    negotiation_seconds_max: float = 2.0
+    """Silence is taken for refusal after this time; late answers still count."""
+
+
+class LineLimits(_Group, frozen=True, forbid_unknown_fields=True):
+    """Raw TCP and Unix clients that speak lines."""
+
+    line_bytes_max: int = 16 * KIB
+
+
+class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
+    """What one session may keep, and for how long."""
+
+    sessions_max: int = 100_000
+    window_messages_max: int = 256
+    """Outputs kept for a client that has not acknowledged them."""
+    window_bytes_max: int = 64 * KIB
+    window_age_seconds_max: float = 3_600.0
+    queue_messages_max: int = 256
+    """Commands kept for an application that has not applied them."""
+    queue_bytes_max: int = 64 * KIB
+    commands_per_second_max: float = 100.0
+    command_burst_max: int = 400
+    detached_seconds_max: float = 3_600.0
+    """A dropped session is kept this long; its token and its code live as long."""
+    attach_failures_per_minute_max: float = 10.0
+    """Wrong tokens and codes from one address, sustained."""
+    attach_failure_burst_max: int = 20
+    login_attempts_max: int = 5
+    """Wrong passwords on one connection."""
+    application_data_bytes_max: int = 8 * KIB
+    """What an application may keep in a session."""
+    groups_max: int = 64
+    """Groups that one session may be in."""
+    unproven_seconds_max: float = 10.0
+    """Output older than this, of a client that gives no evidence, counts as delivered."""
+    probe_interval_seconds_max: float = 5.0
+    """At most one delivery probe in this time."""
+    probe_misses_max: int = 2
+    """Probes a client may leave unanswered before it gets no more."""
+
+
+class LinkLimits(_Group, frozen=True, forbid_unknown_fields=True):
+    """The link between gateway and application."""
+
+    frame_bytes_max: int = 16 * MIB
+    window_bytes_max: int = 4 * MIB
+    """What may be sent and not yet accepted (outputs) or applied (commands)."""
+    handshake_seconds_max: float = 10.0
+    heartbeat_seconds_max: float = 15.0
+    """Between two heartbeats; a side that is silent for three is gone."""
+    request_seconds_max: float = 30.0
+    """From a request to its answer."""
+    reconnect_seconds_max: float = 5.0
+    """The longest pause between two attempts to dial."""
+    links_max: int = 64
+    """Applications linked at one time."""
+
+
+class StoreLimits(_Group, frozen=True, forbid_unknown_fields=True):
+    """The group commit."""
+
+    commit_seconds_max: float = 0.005
+    """An entry waits at most this long before its commit begins."""
+    commit_entries_max: int = 1_000
+    """Entries waiting at which a commit begins at once."""
+    backlog_entries_max: int = 200_000
+    """Entries waiting at which the gateway reads no more commands."""
+    retry_seconds_max: float = 1.0
+    """Between two attempts to write to a store that failed."""
+    busy_seconds_max: float = 2.0
+    """How long to wait for a database that another process has locked."""
+
+
+class DrainLimits(_Group, frozen=True, forbid_unknown_fields=True):
+    """An orderly stop."""
+
+    drain_seconds_max: float = 10.0
+    """From the signal until the last client has been told and its socket closed."""
+    retry_seconds_max: float = 2.0
+    """Clients are asked to come back after a random part of this time."""
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+    """All limits, by the part of the house that they bind."""
+
+    connection: ConnectionLimits = field(default_factory=ConnectionLimits)
+    websocket: WebSocketLimits = field(default_factory=WebSocketLimits)
+    telnet: TelnetLimits = field(default_factory=TelnetLimits)
+    line: LineLimits = field(default_factory=LineLimits)
+    session: SessionLimits = field(default_factory=SessionLimits)
+    link: LinkLimits = field(default_factory=LinkLimits)
+    store: StoreLimits = field(default_factory=StoreLimits)
+    drain: DrainLimits = field(default_factory=DrainLimits)
+
+    def but(self, **groups: dict[str, float]) -> Limits:
+        """These limits with some replaced: `limits.but(session={"queue_messages_max": 8})`.
+
+        Raises `TypeError` for a name that does not exist, `ConfigurationError`
+        for a value out of range.
+        """
+        changed = {
+            group: structs.replace(getattr(self, group), **values)
+            for group, values in groups.items()
+        }
+        return structs.replace(self, **changed)

@@ -1,0 +1,43 @@
+from uuid import UUID
+
+import pytest
+
+from holdfast.core import ids
+
+
+def test_a_sid_is_a_uuid_of_version_7() -> None:
+    sid = UUID(ids.new_sid())
+    assert sid.version == 7
+    assert sid.variant == "specified in RFC 4122"
+
+
+def test_sids_are_distinct_and_sort_by_birth_to_the_millisecond() -> None:
+    made = [ids.new_sid() for _ in range(1000)]
+    assert len(set(made)) == 1000
+    stamps = [sid[:13] for sid in made]
+    assert stamps == sorted(stamps)
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        ("ABCD2345", "ABCD2345"),
+        ("abcd2345", "ABCD2345"),
+        ("abcd-2345", "ABCD2345"),
+        (" ab cd 23 45 ", "ABCD2345"),
+        ("oil12345", "01112345"),
+        ("ABCD234", None),
+        ("ABCD23456", None),
+        ("ABCDU345", None),
+        ("ABCD234é", None),
+        ("", None),
+    ],
+)
+def test_a_typed_code_is_read_as_it_was_meant(typed: str, code: str | None) -> None:
+    assert ids.read_resume_code(typed) == code
+
+
+def test_every_new_code_reads_back_as_itself() -> None:
+    for _ in range(200):
+        code = ids.new_resume_code()
+        assert ids.read_resume_code(code.lower()) == code
