@@ -66,17 +66,30 @@ class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """What a Telnet client may make us keep or answer."""
 
     line_chars_max: int = 6_000
+    """A longer line is discarded."""
     subnegotiation_bytes_max: int = 1 * KIB
     """Payload of one subnegotiation, but for GMCP."""
     gmcp_bytes_max: int = 64 * KIB
+    gmcp_depth_max: int = 32
+    """Arrays and objects within each other in one message."""
     subnegotiation_overflows_max: int = 3
     """Overlong subnegotiations before the connection is closed."""
     subnegotiation_seconds_max: float = 10.0
     """An unfinished subnegotiation is given up after this time."""
     negotiations_per_second_max: float = 64.0
+    """Commands and subnegotiations, but for GMCP and the marks of prompts, sustained."""
     negotiation_burst_max: int = 256
     negotiation_seconds_max: float = 2.0
     """Silence is taken for refusal after this time; late answers still count."""
+    terminal_types_max: int = 4
+    """Names that a client is asked for (RFC 1091, MTTS)."""
+    name_chars_max: int = 40
+    """What is kept of a client's or terminal's name."""
+    columns_max: int = 500
+    """A wider window is told as this wide."""
+    rows_max: int = 300
+    resize_seconds_max: float = 0.1
+    """From a new window size to its event: of a storm, only the last is told."""
 
 
 class LineLimits(_Group, frozen=True, forbid_unknown_fields=True):
