@@ -1,0 +1,50 @@
+"""The bytes of Telnet by their names in the RFCs.
+
+Commands: RFC 854, and RFC 885 (EOR) and RFC 1184 (EOF, SUSP, ABORT). Option
+codes: the IANA registry "Telnet Options", but for GMCP, which is a convention
+of games.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Commands, each preceded by IAC.
+EOF: Final = 236
+SUSP: Final = 237
+ABORT: Final = 238
+EOR: Final = 239
+SE: Final = 240
+NOP: Final = 241
+DM: Final = 242
+BRK: Final = 243
+IP: Final = 244
+AO: Final = 245
+AYT: Final = 246
+EC: Final = 247
+EL: Final = 248
+GA: Final = 249
+SB: Final = 250
+WILL: Final = 251
+WONT: Final = 252
+DO: Final = 253
+DONT: Final = 254
+IAC: Final = 255
+
+# Options.
+BINARY: Final = 0
+ECHO: Final = 1
+SGA: Final = 3
+TIMING_MARK: Final = 6
+TTYPE: Final = 24
+END_OF_RECORD: Final = 25
+NAWS: Final = 31
+LINEMODE: Final = 34
+NEW_ENVIRON: Final = 39
+CHARSET: Final = 42
+GMCP: Final = 201
+
+
+def escape(data: bytes) -> bytes:
+    """`data` with each IAC doubled, as data and subnegotiations must carry it (RFC 854, 855)."""
+    return data.replace(b"\xff", b"\xff\xff")
