@@ -1,0 +1,101 @@
+"""Everything that a Telnet core can tell its caller: a closed union.
+
+A complete line is a plain `str`, because every message of every person is one;
+all that is rarer is a frozen value.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from msgspec import Struct
+
+from holdfast.protocols.telnet.capabilities import Capabilities
+
+
+class LineTooLong(Struct, frozen=True, gc=False):
+    """A line exceeded the limit and was discarded whole: half a command must not be run."""
+
+
+class Prompt(Struct, frozen=True, gc=False):
+    """Client: text without a line end that the server closed with EOR or GA (RFC 885, 854)."""
+
+    text: str
+
+
+class InputHidden(Struct, frozen=True, gc=False):
+    """Client: the server took over (or gave back) the echo, as for a password (RFC 857)."""
+
+    hidden: bool
+
+
+class WindowSize(Struct, frozen=True, gc=False):
+    """The peer's window in characters, held to usable values; 0 is unknown (RFC 1073)."""
+
+    width: int
+    height: int
+
+
+class CapabilitiesChanged(Struct, frozen=True, gc=False):
+    """More is known of the peer, its window's size excepted: that is `WindowSize`."""
+
+    capabilities: Capabilities
+
+
+class Gmcp(Struct, frozen=True, gc=False):
+    """A GMCP message: a package's name, and one JSON text or nothing."""
+
+    package: str
+    json: str
+
+
+class Interrupt(Struct, frozen=True, gc=False):
+    """IP, BRK or ABORT: the person wants what is running to stop (RFC 854, 1184)."""
+
+
+class OutputAborted(Struct, frozen=True, gc=False):
+    """AO: the caller discards the output that it has not written yet (RFC 854)."""
+
+
+class ProbeAnswered(Struct, frozen=True, gc=False):
+    """All that was sent before the probe has reached the client's program."""
+
+    seconds: float
+    """From the probe to its answer."""
+
+
+class Settled(Struct, frozen=True, gc=False):
+    """The opening negotiation is over: what the peer did not answer, it does not do."""
+
+
+class Fault(Enum):
+    """What a peer did that ends its connection; the value is for people."""
+
+    NEGOTIATION_FLOOD = "too many commands and negotiations"
+    SUBNEGOTIATION_OVERFLOW = "too many overlong subnegotiations"
+    HTTP = "speaks HTTP, not Telnet"
+    SSH = "speaks SSH, not Telnet"
+    TLS = "speaks TLS on a plain port"
+
+
+class Violation(Struct, frozen=True, gc=False):
+    """The last event: the caller writes what is queued and closes. All further input is ignored."""
+
+    reason: Fault
+
+
+Event = (
+    str
+    | LineTooLong
+    | Prompt
+    | InputHidden
+    | WindowSize
+    | CapabilitiesChanged
+    | Gmcp
+    | Interrupt
+    | OutputAborted
+    | ProbeAnswered
+    | Settled
+    | Violation
+)
+"""What `receive_data`, `receive_eof` and `handle_timer` return."""

@@ -1,0 +1,19 @@
+"""What our own client says of itself."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from holdfast.protocols.telnet.capabilities import Mtts
+
+
+class Terminal(Struct, frozen=True, gc=False):
+    """A client's program and its screen."""
+
+    name: str
+    version: str
+    type: str
+    """As terminfo names it."""
+    width: int
+    height: int
+    mtts: int = Mtts.ANSI | Mtts.VT100 | Mtts.UTF_8 | Mtts.COLOURS_256 | Mtts.TRUECOLOUR
