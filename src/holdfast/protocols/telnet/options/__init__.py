@@ -1,0 +1,1 @@
+"""The options, one file each. A role's table says which it performs and asks for."""

@@ -1,0 +1,124 @@
+"""What an option is to the connection, and the connection to an option.
+
+An option is a subclass of `Option` in a file of its own, and a `Row` in the
+table of each role that knows it. Negotiation is not its business: it is told
+when the option comes into effect and when it goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Final, NamedTuple, Protocol
+
+from holdfast.core.limits import TelnetLimits
+from holdfast.protocols.telnet.capabilities import Capabilities
+from holdfast.protocols.telnet.events import Event
+from holdfast.protocols.telnet.negotiation import Side
+
+
+class Host(Protocol):
+    """What an option may do to its connection."""
+
+    limits: TelnetLimits
+
+    capabilities: Capabilities
+    """What is known of the peer; set it only when nobody need be told."""
+
+    def learn(self, capabilities: Capabilities) -> None:
+        """Replace what is known of the peer, and tell."""
+
+    def emit(self, event: Event) -> None:
+        """Give the caller an event."""
+
+    def say(self, verb: int, code: int) -> None:
+        """Queue a negotiation."""
+
+    def count_malformed(self) -> None:
+        """Count a message that makes no sense."""
+
+    def send_subnegotiation(self, code: int, payload: bytes) -> bool:
+        """Queue `IAC SB code payload IAC SE`; `False` if the option is not in effect."""
+
+    def set_timer(self, code: int, when: float) -> None:
+        """Call the option's `timer` at `when`."""
+
+    def echo_line_ends(self, echoing: bool) -> None:
+        """Answer each received line with CR LF, or no more."""
+
+
+class Option:
+    """An option that changes nothing but its own state, and the base of those that do more."""
+
+    __slots__ = ()
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more is expected of the peer in the opening."""
+        return True
+
+    def acceptable(self) -> bool:
+        """Whether the peer may start it now, where the row says so."""
+        return True
+
+    def enabled(self, host: Host, side: Side) -> None:
+        """The option came into effect."""
+
+    def disabled(self, host: Host, side: Side) -> None:
+        """The option is no longer in effect."""
+
+    def subnegotiation(self, host: Host, payload: bytes, now: float) -> None:
+        """The peer sent `payload`; never raises."""
+
+    def timer(self, host: Host) -> None:
+        """The time that was set has come."""
+
+
+class Policy(Enum):
+    """How we meet one side of an option."""
+
+    REFUSE = auto()
+    ACCEPT = auto()
+    """When the peer asks, or we ourselves do later."""
+    OFFER = auto()
+    """In the opening."""
+
+
+class Row(NamedTuple):
+    """One option in the table of a role."""
+
+    code: int
+    us: Policy
+    him: Policy
+    make: Callable[[], Option]
+    carries_data: bool = False
+    """Its messages are the application's: longer ones are allowed, and they are not counted
+    as negotiation, since a session limits what is sent to an application."""
+
+    def policy(self, side: Side) -> Policy:
+        """The policy for one side."""
+        return self.us if side is Side.US else self.him
+
+
+def shared(option: Option) -> Callable[[], Option]:
+    """For an option that keeps nothing: one object serves every connection."""
+    return lambda: option
+
+
+class Options:
+    """The table of a role: its rows in the order of the opening offers."""
+
+    __slots__ = ("data_options", "index", "offers", "rows")
+
+    def __init__(self, *rows: Row) -> None:
+        self.rows: Final = rows
+        self.index: Final = {row.code: number for number, row in enumerate(rows)}
+        self.offers: Final = tuple(
+            (row.code, side) for row in rows for side in Side if row.policy(side) is Policy.OFFER
+        )
+        self.data_options: Final = frozenset(row.code for row in rows if row.carries_data)
+
+
+def printable(data: bytes, chars_max: int) -> str:
+    """A peer's name for something: printable ASCII, cut; it may come into a log or a terminal."""
+    return "".join(chr(byte) if 32 <= byte < 127 else "?" for byte in data[:chars_max]).strip()

@@ -1,0 +1,43 @@
+"""ECHO (RFC 857), used for the one thing it is good for today: hiding a password.
+
+While we echo, the client shows nothing of what is typed, not even Enter: of
+the echo that we owe, we give the line ends.
+"""
+
+from __future__ import annotations
+
+from holdfast.protocols.telnet.events import InputHidden
+from holdfast.protocols.telnet.negotiation import Side
+from holdfast.protocols.telnet.options.base import Host, Option
+
+
+class EchoForHiding(Option):
+    """The server's side."""
+
+    __slots__ = ("hidden",)
+
+    def __init__(self) -> None:
+        self.hidden = False
+        """Whether input is to be hidden now."""
+
+    def acceptable(self) -> bool:
+        """A client that asks for our echo would get none, unless we hide its input."""
+        return self.hidden
+
+    def enabled(self, host: Host, side: Side) -> None:
+        host.echo_line_ends(True)
+
+    def disabled(self, host: Host, side: Side) -> None:
+        host.echo_line_ends(False)
+
+
+class EchoObeyed(Option):
+    """The client's side."""
+
+    __slots__ = ()
+
+    def enabled(self, host: Host, side: Side) -> None:
+        host.emit(InputHidden(True))
+
+    def disabled(self, host: Host, side: Side) -> None:
+        host.emit(InputHidden(False))

@@ -1,0 +1,99 @@
+"""NEW-ENVIRON (RFC 1572) as MNES uses it: a client tells the few variables it is asked for.
+
+https://tintin.mudhalla.net/protocols/mnes/. The values describe the client and
+are never put into any process's environment. IPADDRESS is not asked for: only
+a trusted proxy could be believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import structs
+
+from holdfast.protocols.telnet.capabilities import Capabilities, known_charset
+from holdfast.protocols.telnet.codes import NEW_ENVIRON
+from holdfast.protocols.telnet.negotiation import Side
+from holdfast.protocols.telnet.options.base import Host, Option, printable
+
+_IS: Final = 0
+_SEND: Final = 1
+_INFO: Final = 2
+
+_VAR: Final = 0
+_VALUE: Final = 1
+_ESC: Final = 2
+_USERVAR: Final = 3
+
+_ASKED: Final = ("CLIENT_NAME", "CLIENT_VERSION", "TERMINAL_TYPE", "MTTS", "CHARSET")
+
+# By name: to an empty SEND, which asks for everything, tt++ does not answer.
+_REQUEST: Final = bytes((_SEND,)) + b"".join(
+    bytes((_VAR,)) + name.encode("ascii") for name in _ASKED
+)
+
+
+class EnvironmentAsked(Option):
+    """The server's side."""
+
+    __slots__ = ()
+
+    def enabled(self, host: Host, side: Side) -> None:
+        host.send_subnegotiation(NEW_ENVIRON, _REQUEST)
+
+    def subnegotiation(self, host: Host, payload: bytes, now: float) -> None:
+        if not payload or payload[0] not in (_IS, _INFO):
+            return
+        known = host.capabilities
+        for name, value in _variables(payload[1:]):
+            known = _with_variable(known, name, printable(value, host.limits.name_chars_max))
+        host.learn(known)
+
+
+def _with_variable(known: Capabilities, name: bytes, value: str) -> Capabilities:
+    if not value:
+        return known
+    match name:
+        case b"CLIENT_NAME":
+            return structs.replace(known, client_name=value)
+        case b"CLIENT_VERSION":
+            return structs.replace(known, client_version=value)
+        case b"TERMINAL_TYPE":
+            return structs.replace(known, terminal_type=value)
+        case b"MTTS":
+            return known.with_mtts(value)
+        case b"CHARSET":
+            return structs.replace(known, charset=known_charset(value) or known.charset)
+        case _:
+            return known
+
+
+def _variables(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The variables that have a value, in `[ type name [ VALUE value ] ]...`."""
+    name = b""
+    for mark, text in _fields(data):
+        if mark == _VALUE:
+            yield name, text
+        else:
+            name = text
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Each mark (VAR, USERVAR or VALUE) and the text up to the next one; ESC taken off."""
+    mark: int | None = None
+    text = bytearray()
+    escaped = False
+    for byte in data:
+        if byte == _ESC and not escaped:
+            escaped = True
+        elif byte in (_VAR, _VALUE, _USERVAR) and not escaped:
+            if mark is not None:
+                yield mark, bytes(text)
+            mark = byte
+            text.clear()
+        else:
+            text.append(byte)
+            escaped = False
+    if mark is not None:
+        yield mark, bytes(text)
