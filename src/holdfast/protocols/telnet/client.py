@@ -1,0 +1,67 @@
+"""The client's role: our own interactive client, and the other end in tests."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import ClassVar
+
+from holdfast.core.limits import TelnetLimits
+from holdfast.protocols.telnet import codes
+from holdfast.protocols.telnet.capabilities import UTF_8
+from holdfast.protocols.telnet.connection import Phase, TelnetCore
+from holdfast.protocols.telnet.events import Prompt
+from holdfast.protocols.telnet.options.base import Option, Options, Policy, Row
+from holdfast.protocols.telnet.options.charset import CharsetAnswered
+from holdfast.protocols.telnet.options.echo import EchoObeyed
+from holdfast.protocols.telnet.options.eor import EndOfRecord
+from holdfast.protocols.telnet.options.gmcp import GmcpIntroduced
+from holdfast.protocols.telnet.options.naws import WindowSizeTold
+from holdfast.protocols.telnet.options.ttype import TerminalTypeTold
+from holdfast.protocols.telnet.terminal import Terminal
+
+_REFUSE, _ACCEPT = Policy.REFUSE, Policy.ACCEPT
+
+
+def _options(terminal: Terminal) -> Options:
+    return Options(
+        #                         we       the peer
+        Row(codes.TTYPE,          _ACCEPT, _REFUSE, partial(TerminalTypeTold, terminal)),
+        Row(codes.NAWS,           _ACCEPT, _REFUSE, partial(WindowSizeTold, terminal)),
+        Row(codes.CHARSET,        _ACCEPT, _ACCEPT, CharsetAnswered),
+        Row(codes.END_OF_RECORD,  _REFUSE, _ACCEPT, EndOfRecord),
+        Row(codes.GMCP,           _REFUSE, _ACCEPT, partial(GmcpIntroduced, terminal), True),
+        Row(codes.ECHO,           _REFUSE, _ACCEPT, EchoObeyed),
+        Row(codes.SGA,            _ACCEPT, _ACCEPT, Option),
+        Row(codes.BINARY,         _ACCEPT, _ACCEPT, Option),
+    )  # fmt: skip
+
+
+class TelnetClient(TelnetCore):
+    """The client's end. It offers nothing: it answers what the server asks."""
+
+    __slots__ = ()
+
+    _charset_assumed: ClassVar[str] = UTF_8
+
+    def __init__(self, limits: TelnetLimits, terminal: Terminal) -> None:
+        super().__init__(limits, _options(terminal))
+        self._phase = Phase.PLAIN
+
+    @property
+    def unfinished_line(self) -> str:
+        """What has come behind the last line: a prompt, if the server does not mark its prompts."""
+        return self._lines.unfinished(self.capabilities.charset)
+
+    def resize(self, width: int, height: int) -> None:
+        """The window has a new size."""
+        self._options.find(WindowSizeTold).resize(self, width, height)
+
+    def send_interrupt(self) -> None:
+        """Ask the server to stop what is running."""
+        self._out.append(bytes((codes.IAC, codes.IP)))
+
+    def _prompt_ended(self) -> None:
+        text = self.unfinished_line
+        self._lines.erase_line()
+        if text:
+            self._events.append(Prompt(text))

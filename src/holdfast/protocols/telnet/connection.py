@@ -1,0 +1,343 @@
+"""What both roles of Telnet share: tokens in, events and bytes out.
+
+The core knows no option by itself: it negotiates those of its role's table
+and hands them their subnegotiations. It does no I/O: after each call the
+caller writes what `data_to_send` returns, and it wakes `handle_timer` at
+`next_deadline`. `receive_data` never raises for anything that a peer can send;
+what cannot be borne becomes a `Violation`, which is the last event.
+
+The way of a plain chunk, from `receive_data` to `Lines.receive`, is written for
+speed: no token, no table, no event object.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import ClassVar, Final
+
+from holdfast.core.limits import TelnetLimits
+from holdfast.protocols.telnet import codes, strangers
+from holdfast.protocols.telnet.capabilities import US_ASCII, Capabilities
+from holdfast.protocols.telnet.encoding import encode
+from holdfast.protocols.telnet.events import (
+    CapabilitiesChanged,
+    Event,
+    Fault,
+    Interrupt,
+    OutputAborted,
+    Settled,
+    Violation,
+)
+from holdfast.protocols.telnet.lines import Lines
+from holdfast.protocols.telnet.negotiation import Side
+from holdfast.protocols.telnet.negotiator import Negotiator
+from holdfast.protocols.telnet.options.base import Options
+from holdfast.protocols.telnet.options.gmcp import encode as encode_gmcp
+from holdfast.protocols.telnet.parser import (
+    Command,
+    Malformed,
+    Negotiation,
+    Overflow,
+    Parser,
+    State,
+    Subnegotiation,
+    Token,
+)
+
+
+class Phase(Enum):
+    """What the peer has shown itself to be; it only moves downwards."""
+
+    FRESH = auto()
+    """Nothing has come."""
+    TLS_BEGUN = auto()
+    """One byte has come, and it could be the first of a TLS record."""
+    UNKNOWN = auto()
+    PLAIN = auto()
+    """It has sent a line, and no command yet."""
+    TELNET = auto()
+    OVER = auto()
+
+
+_NEVER: Final = float("-inf")
+_NOTHING_KNOWN: Final = Capabilities()
+_DATA_MARK: Final = bytes((codes.IAC, codes.DM))
+_CLOSE: Final = bytes((codes.IAC, codes.SE))
+
+
+class TelnetCore:
+    """One end of a Telnet connection. Use `TelnetServer` or `TelnetClient`."""
+
+    __slots__ = (
+        "_echoing",
+        "_events",
+        "_lines",
+        "_options",
+        "_out",
+        "_paid_until",
+        "_parser",
+        "_phase",
+        "_settle_at",
+        "_timers",
+        "capabilities",
+        "limits",
+        "malformed",
+        "overflows",
+    )
+
+    _charset_assumed: ClassVar[str] = US_ASCII
+    """What we send in while the peer's character set is unknown."""
+
+    def __init__(self, limits: TelnetLimits, table: Options) -> None:
+        self.limits = limits
+        self.capabilities = _NOTHING_KNOWN
+        """What the peer has told of itself."""
+        self.malformed = 0
+        """Commands and messages that made no sense."""
+        self.overflows = 0
+        """Subnegotiations that were too long."""
+        self._options = Negotiator(table)
+        self._parser = Parser(limits, table.data_options)
+        self._lines = Lines(limits)
+        self._events: list[Event] = []
+        self._out: list[bytes] = []
+        self._timers: tuple[tuple[float, int], ...] = ()
+        self._settle_at: float | None = None
+        self._paid_until = _NEVER
+        self._phase = Phase.FRESH
+        self._echoing = False
+
+    @property
+    def undecodable(self) -> int:
+        """Lines that were not in the character set that they should have been in."""
+        return self._lines.undecodable
+
+    # What comes in.
+
+    def receive_data(self, data: bytes, now: float) -> list[Event]:
+        """Take what the peer sent; return the events in it, in order."""
+        if (
+            (self._phase is Phase.TELNET or self._phase is Phase.PLAIN)
+            and self._parser.state is State.DATA
+            and codes.IAC not in data
+        ):
+            return self._receive_lines(data)
+        if data and self._phase is not Phase.OVER:
+            self._receive_tokens(data, now)
+        return self._take_events()
+
+    def receive_eof(self) -> list[Event]:
+        """The peer will send no more. Half a line is discarded: it must not be run."""
+        self._phase = Phase.OVER
+        return []
+
+    def _receive_lines(self, data: bytes) -> list[Event]:
+        lines = self._lines.receive(data, self.capabilities.charset)
+        if self._echoing:
+            self._out.extend([b"\r\n"] * len(lines))
+        return lines
+
+    def _receive_tokens(self, data: bytes, now: float) -> None:
+        if self._begins_tls(data):
+            self._violate(Fault.TLS)
+            return
+        for token in self._parser.parse(data, now):
+            if not isinstance(token, bytes):
+                self._phase = Phase.TELNET
+                self._take_price(token, now)
+            if self._phase is not Phase.OVER:
+                self._handle(token, now)
+            if self._phase is Phase.OVER:
+                return
+            self._settle_if_done()
+
+    def _begins_tls(self, data: bytes) -> bool:
+        """Whether these are the first bytes, and those of a TLS ClientHello."""
+        if self._phase is Phase.FRESH:
+            head = data[:2]
+        elif self._phase is Phase.TLS_BEGUN:
+            head = strangers.TLS_HANDSHAKE[:1] + data[:1]
+        else:
+            return False
+        begun = head == strangers.TLS_HANDSHAKE[:1]
+        self._phase = Phase.TLS_BEGUN if begun else Phase.UNKNOWN
+        return head == strangers.TLS_HANDSHAKE
+
+    def _handle_text(self, data: bytes) -> None:
+        lines = self._receive_lines(data)
+        if self._phase is Phase.UNKNOWN and lines:
+            self._phase = Phase.PLAIN
+            fault = strangers.recognise(lines[0])
+            if fault is not None:
+                self._violate(fault)
+                return
+        self._events += lines
+
+    def _take_price(self, token: Token, now: float) -> None:
+        """Hold the rate of commands to its limit (GCRA: a bucket in one number)."""
+        if self._is_free(token):
+            return
+        price = 1 / self.limits.negotiations_per_second_max
+        self._paid_until = max(self._paid_until, now) + price
+        if self._paid_until - now > price * self.limits.negotiation_burst_max:
+            self._violate(Fault.NEGOTIATION_FLOOD)
+
+    def _is_free(self, token: Token) -> bool:
+        """Whether a token goes with text and data, which are limited elsewhere."""
+        match token:
+            case Command(codes.GA | codes.EOR):
+                return True
+            case Subnegotiation(code, _):
+                return code in self._options.table.data_options
+            case _:
+                return False
+
+    def _handle(self, token: Token, now: float) -> None:
+        match token:
+            case bytes():
+                self._handle_text(token)
+            case Command(code):
+                self._handle_command(code)
+            case Negotiation(verb, code):
+                self._options.hear(self, verb, code)
+            case Subnegotiation(code, payload):
+                self._handle_subnegotiation(code, payload, now)
+            case Overflow():
+                self.overflows += 1
+                if self.overflows >= self.limits.subnegotiation_overflows_max:
+                    self._violate(Fault.SUBNEGOTIATION_OVERFLOW)
+            case Malformed():
+                self.malformed += 1
+
+    def _handle_command(self, code: int) -> None:
+        match code:
+            case codes.IP | codes.BRK | codes.ABORT:
+                self._lines.erase_line()
+                self._events.append(Interrupt())
+            case codes.AO:
+                self._events.append(OutputAborted())
+                self._out.append(_DATA_MARK)
+            case codes.AYT:
+                self._are_you_there()
+            case codes.EC:
+                self._lines.erase_character()
+            case codes.EL:
+                self._lines.erase_line()
+            case codes.GA | codes.EOR:
+                self._prompt_ended()
+            case _:  # DM without urgent data is a NOP; SUSP and EOF mean nothing here.
+                pass
+
+    def _are_you_there(self) -> None:
+        """The peer sent AYT."""
+
+    def _prompt_ended(self) -> None:
+        """The peer sent GA or EOR."""
+
+    def _take_events(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def _violate(self, fault: Fault) -> None:
+        self._phase = Phase.OVER
+        self._out.append(strangers.ANSWERS.get(fault, b""))
+        self._events.append(Violation(fault))
+
+    def _handle_subnegotiation(self, code: int, payload: bytes, now: float) -> None:
+        if self._options.is_on(code):
+            self._options.handler(code).subnegotiation(self, payload, now)
+        else:
+            self.malformed += 1
+
+    def _settle_if_done(self) -> None:
+        if self._settle_at is not None and self._options.settled:
+            self._settle()
+
+    def _settle(self) -> None:
+        self._settle_at = None
+        self._events.append(Settled())
+
+    # What goes out.
+
+    def data_to_send(self) -> bytes:
+        """Everything queued, once."""
+        data = b"".join(self._out)
+        self._out.clear()
+        return data
+
+    def send_text(self, text: str) -> None:
+        """Queue text; it carries its own line ends, as LF."""
+        charset = self.capabilities.charset or self._charset_assumed
+        binary = "\r" in text and self._options.is_on_at(codes.BINARY, Side.US)
+        self._out.append(encode(text, charset, binary=binary))
+
+    def send_gmcp(self, package: str, json: str) -> bool:
+        """Queue a GMCP message; `False` if the peer does not speak GMCP."""
+        return self.send_subnegotiation(codes.GMCP, encode_gmcp(package, json))
+
+    # Time.
+
+    def next_deadline(self) -> float | None:
+        """When `handle_timer` is to be called, if at all."""
+        if self._phase is Phase.OVER:
+            return None
+        due = [when for when, _ in self._timers]
+        if self._settle_at is not None:
+            due.append(self._settle_at)
+        if self._parser.opened_at is not None:
+            due.append(self._parser.opened_at + self.limits.subnegotiation_seconds_max)
+        return min(due, default=None)
+
+    def handle_timer(self, now: float) -> list[Event]:
+        """Do what is due; return the events of it."""
+        if self._phase is Phase.OVER:
+            return []
+        opened_at = self._parser.opened_at
+        if opened_at is not None and opened_at + self.limits.subnegotiation_seconds_max <= now:
+            self._parser.abandon()
+            self.malformed += 1
+        if self._settle_at is not None and self._settle_at <= now:
+            self._settle()
+        due = [code for when, code in self._timers if when <= now]
+        self._timers = tuple(timer for timer in self._timers if timer[0] > now)
+        for code in due:
+            self._options.handler(code).timer(self)
+        return self._take_events()
+
+    # For the options: see `options.base.Host`.
+
+    def emit(self, event: Event) -> None:
+        """Give the caller an event."""
+        self._events.append(event)
+
+    def learn(self, capabilities: Capabilities) -> None:
+        """Replace what is known of the peer, and tell."""
+        if capabilities != self.capabilities:
+            self.capabilities = capabilities
+            self._events.append(CapabilitiesChanged(capabilities))
+
+    def say(self, verb: int, code: int) -> None:
+        """Queue a negotiation."""
+        self._out.append(bytes((codes.IAC, verb, code)))
+
+    def count_malformed(self) -> None:
+        """Count a message that makes no sense."""
+        self.malformed += 1
+
+    def send_subnegotiation(self, code: int, payload: bytes) -> bool:
+        """Queue `IAC SB code payload IAC SE`; `False` if the option is not in effect.
+
+        A client shows a subnegotiation that it did not agree to as text (tf).
+        """
+        if not self._options.is_on(code):
+            return False
+        self._out.append(bytes((codes.IAC, codes.SB, code)) + codes.escape(payload) + _CLOSE)
+        return True
+
+    def set_timer(self, code: int, when: float) -> None:
+        """Call the option's `timer` at `when`."""
+        self._timers += ((when, code),)
+
+    def echo_line_ends(self, echoing: bool) -> None:
+        """Answer each received line with CR LF, or no more."""
+        self._echoing = echoing

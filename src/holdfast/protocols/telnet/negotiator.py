@@ -1,0 +1,107 @@
+"""The options of one connection: which are in effect, and who handles them.
+
+Here a role's policy meets the Q method. The answer to the peer is always said
+before the option hears that it came into effect, so that what the option sends
+stands behind it.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from holdfast.protocols.telnet import codes
+from holdfast.protocols.telnet.negotiation import HEARD, VERBS, Given, OptionStates, Q, Say, Side
+from holdfast.protocols.telnet.options.base import Host, Option, Options, Policy
+
+T = TypeVar("T", bound=Option)
+
+
+class Negotiator:
+    """Negotiates the options of a role's table, and refuses every other."""
+
+    __slots__ = ("_handlers", "_states", "table")
+
+    def __init__(self, table: Options) -> None:
+        self.table = table
+        self._states = OptionStates(len(table.rows))
+        self._handlers = tuple(row.make() for row in table.rows)
+
+    @property
+    def settled(self) -> bool:
+        """Whether every offer is answered, and what the options ask in the opening as well."""
+        return all(handler.settled for handler in self._handlers) and not any(
+            self.state(code, side) is Q.WANTYES_EMPTY for code, side in self.table.offers
+        )
+
+    def is_on(self, code: int) -> bool:
+        """Whether an option is in effect, on either side."""
+        return code in self.table.index and (
+            self.is_on_at(code, Side.US) or self.is_on_at(code, Side.HIM)
+        )
+
+    def is_on_at(self, code: int, side: Side) -> bool:
+        """Whether one side of a known option is in effect."""
+        return self._states.is_on(self.table.index[code], side)
+
+    def state(self, code: int, side: Side) -> Q:
+        """The state of one side of a known option."""
+        return self._states.state(self.table.index[code], side)
+
+    def handler(self, code: int) -> Option:
+        """Who handles a known option."""
+        return self._handlers[self.table.index[code]]
+
+    def find(self, kind: type[T]) -> T:
+        """The handler of this kind; the table has one."""
+        return next(handler for handler in self._handlers if isinstance(handler, kind))
+
+    def offer(self, host: Host) -> None:
+        """Ask for all that the table offers, in its order."""
+        for code, side in self.table.offers:
+            self.want(host, code, side, True)
+
+    def want(self, host: Host, code: int, side: Side, on: bool) -> None:
+        """Ask the peer for one side of a known option, or ask it away."""
+        self.apply(host, code, side, Given.ASK_ON if on else Given.ASK_OFF)
+
+    def hear(self, host: Host, verb: int, code: int) -> None:
+        """The peer said WILL, WONT, DO or DONT."""
+        if code not in self.table.index:
+            _refuse(host, verb, code)
+            return
+        side, on = HEARD[verb]
+        if not on:
+            self.apply(host, code, side, Given.OFF)
+        elif self._may_start(code, side):
+            self.apply(host, code, side, Given.AGREED_ON)
+        else:
+            self.apply(host, code, side, Given.UNWANTED_ON)
+
+    def _may_start(self, code: int, side: Side) -> bool:
+        row = self.table.rows[self.table.index[code]]
+        return row.policy(side) is not Policy.REFUSE and self.handler(code).acceptable()
+
+    def apply(self, host: Host, code: int, side: Side, given: Given) -> None:
+        """Take one step of the Q method for a known option."""
+        was_on = self.is_on_at(code, side)
+        say = self._states.apply(self.table.index[code], side, given)
+        if say is Say.ERROR:
+            host.count_malformed()
+        elif say is not Say.NOTHING:
+            host.say(VERBS[side, say], code)
+        is_on = self.is_on_at(code, side)
+        if is_on and not was_on:
+            self.handler(code).enabled(host, side)
+        elif was_on and not is_on:
+            self.handler(code).disabled(host, side)
+
+
+def _refuse(host: Host, verb: int, code: int) -> None:
+    """Answer for an option that is in no table, and remember nothing."""
+    if verb == codes.DO and code == codes.TIMING_MARK:
+        # RFC 860: no mode, but a mark in the output; given each time, never kept.
+        host.say(codes.WILL, code)
+    elif verb == codes.DO:
+        host.say(codes.WONT, code)
+    elif verb == codes.WILL and code != codes.TIMING_MARK:
+        host.say(codes.DONT, code)

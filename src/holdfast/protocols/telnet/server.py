@@ -1,0 +1,83 @@
+"""The server's role: it asks clients what they are, and sends them text and prompts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from holdfast.core.limits import TelnetLimits
+from holdfast.protocols.telnet import codes
+from holdfast.protocols.telnet.connection import Phase, TelnetCore
+from holdfast.protocols.telnet.negotiation import Given, Q, Side
+from holdfast.protocols.telnet.options.base import Option, Options, Policy, Row, shared
+from holdfast.protocols.telnet.options.charset import CharsetRequested
+from holdfast.protocols.telnet.options.echo import EchoForHiding
+from holdfast.protocols.telnet.options.eor import EndOfRecord
+from holdfast.protocols.telnet.options.gmcp import GmcpSupported
+from holdfast.protocols.telnet.options.linemode import LinemodeAnswered
+from holdfast.protocols.telnet.options.naws import WindowSizeAsked
+from holdfast.protocols.telnet.options.new_environ import EnvironmentAsked
+from holdfast.protocols.telnet.options.ttype import TerminalTypeAsked
+
+_END_OF_RECORD: Final = bytes((codes.IAC, codes.EOR))
+_GO_AHEAD: Final = bytes((codes.IAC, codes.GA))
+
+_REFUSE, _ACCEPT, _OFFER = Policy.REFUSE, Policy.ACCEPT, Policy.OFFER
+
+# SGA is not offered: WILL SGA puts inetutils into character mode. Every option
+# that is not here is refused.
+OPTIONS: Final = Options(
+    #                         we       the peer
+    Row(codes.TTYPE,          _REFUSE, _OFFER,  TerminalTypeAsked),
+    Row(codes.NAWS,           _REFUSE, _OFFER,  WindowSizeAsked),
+    Row(codes.NEW_ENVIRON,    _REFUSE, _OFFER,  shared(EnvironmentAsked())),
+    Row(codes.CHARSET,        _OFFER,  _ACCEPT, CharsetRequested),
+    Row(codes.END_OF_RECORD,  _OFFER,  _REFUSE, shared(EndOfRecord())),
+    Row(codes.GMCP,           _OFFER,  _REFUSE, shared(GmcpSupported()), carries_data=True),
+    Row(codes.ECHO,           _ACCEPT, _REFUSE, EchoForHiding),
+    Row(codes.SGA,            _ACCEPT, _ACCEPT, shared(Option())),
+    Row(codes.BINARY,         _ACCEPT, _ACCEPT, shared(Option())),
+    Row(codes.LINEMODE,       _REFUSE, _ACCEPT, shared(LinemodeAnswered())),
+)  # fmt: skip
+
+
+class TelnetServer(TelnetCore):
+    """The server's end. Its opening offers are queued when it is made."""
+
+    __slots__ = ()
+
+    def __init__(self, limits: TelnetLimits, now: float) -> None:
+        super().__init__(limits, OPTIONS)
+        self._settle_at = now + limits.negotiation_seconds_max
+        self._options.offer(self)
+
+    def send_prompt(self, text: str) -> None:
+        """Queue what stands before the cursor, and the mark that ends it, if there is one.
+
+        A peer that has sent no command may be no Telnet client and gets no mark.
+        """
+        self.send_text(text)
+        if self.capabilities.eor:
+            self._out.append(_END_OF_RECORD)
+        elif self._phase is Phase.TELNET and not self._options.is_on_at(codes.SGA, Side.US):
+            self._out.append(_GO_AHEAD)
+
+    def hide_input(self, hidden: bool) -> None:
+        """Have the client hide what is typed, as for a password, or show it again."""
+        options = self._options
+        options.find(EchoForHiding).hidden = hidden
+        if hidden and options.state(codes.ECHO, Side.US) is Q.WANTNO_EMPTY:
+            # Deviates from RFC 1143, which would wait for the answer to our WONT: tt++ never
+            # gives one, and a password must not wait. If one comes, it is taken for a
+            # refusal of our WILL, and the DO behind it mends that.
+            options.apply(self, codes.ECHO, Side.US, Given.OFF)
+        options.want(self, codes.ECHO, Side.US, hidden)
+
+    def probe(self, now: float) -> bool:
+        """Ask for a proof (`ProbeAnswered`) that the client has got all that was sent before.
+
+        `False`, and nothing is sent, if it cannot answer or owes an answer already.
+        """
+        return self._options.find(TerminalTypeAsked).probe(self, now)
+
+    def _are_you_there(self) -> None:
+        self._out.append(b"[Yes]\r\n")
