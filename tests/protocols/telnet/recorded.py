@@ -27,6 +27,23 @@ TINTIN: Final = (
     b"\xff\xfa\x18\x00MTTS 271\xff\xf0",
 )
 
+TINTIN_GMCP: Final = (
+    # With a script that answers WILL GMCP; tt++ by itself does not know it.
+    b"\xff\xfb\x18\xff\xfb\x1f\xff\xfa\x1f\x00d\x00\x1e\xff\xf0\xff\xfb'\xff\xfd*\xff\xfd\x19\xff\xfd\xc9"
+    b'\xff\xfa\xc9Core.Hello {"client":"tt++","version":"2.02.20"}\xff\xf0'
+    b'\xff\xfa\xc9Core.Supports.Set ["Char 1"]\xff\xf0',
+    b"\xff\xfa\x18\x00TINTIN++\xff\xf0",
+    b"\xff\xfa'\x00\x00CLIENT_NAME\x01TinTin++\xff\xf0",
+    b"\xff\xfa'\x00\x00CLIENT_VERSION\x012.02.20 \xff\xf0"
+    b"\xff\xfa'\x00\x00TERMINAL_TYPE\x01tmux-256color\xff\xf0"
+    b"\xff\xfa'\x00\x00MTTS\x01783\xff\xf0"
+    b"\xff\xfa'\x00\x00CHARSET\x01UTF-8\xff\xf0"
+    b"\xff\xfa*\x02UTF-8\xff\xf0"
+    b"\xff\xfa\x18\x00tmux-256color\xff\xf0",
+    b"\xff\xfa\x18\x00MTTS 271\xff\xf0",
+    b"\xff\xfa\x18\x00MTTS 271\xff\xf0",
+)
+
 TF: Final = (
     # It volunteers NAWS at the first IAC of any kind.
     b"\xff\xfb\x1f\xff\xfb\x18\xff\xfa\x1f\x00c\x00\x1a\xff\xf0\xff\xfc'\xff\xfe*\xff\xfd\x19\xff\xfe\xc9",
@@ -58,6 +75,7 @@ INETUTILS_FORWARD: Final = (
 
 RECORDED: Final = {
     "tt++": TINTIN,
+    "tt++-gmcp": TINTIN_GMCP,
     "tf": TF,
     "inetutils": INETUTILS,
     "inetutils-forward": INETUTILS_FORWARD,

@@ -9,6 +9,7 @@ from tests.protocols.telnet.wire import feed, silent_server
 from holdfast.protocols.telnet import (
     Capabilities,
     Event,
+    Gmcp,
     Interrupt,
     OutputAborted,
     ProbeAnswered,
@@ -27,6 +28,7 @@ LINEMODE = b'\xff\xfd"\xff\xfa"\x01\x03\xff\xf0'
 
 ANSWERS = {
     "tt++": [SEND + VARIABLES + REQUEST, SEND, b"", SEND, SEND, b""],
+    "tt++-gmcp": [SEND + VARIABLES + REQUEST, SEND, b"", SEND, SEND, b""],
     "tf": [SEND, SEND, SEND, SEND, b""],
     "inetutils": [SEND + VARIABLES, SEND, b""],
     "inetutils-forward": [
@@ -45,6 +47,9 @@ KNOWN = {
     "tt++": Capabilities(
         "TinTin++", "2.02.20", "tmux-256color", 783, "UTF-8", 100, 30, 100, 30, eor=True
     ),
+    "tt++-gmcp": Capabilities(
+        "TinTin++", "2.02.20", "tmux-256color", 783, "UTF-8", 100, 30, 100, 30, gmcp=True, eor=True
+    ),
     "tf": Capabilities("TINYFUGUE", "", "ANSI-ATTR", 0, "", 99, 26, 99, 26, eor=True),
     "inetutils": Capabilities("", "", "TMUX-256COLOR", 0, "", 100, 30, 100, 30),
     "inetutils-forward": Capabilities("", "", "TMUX-256COLOR", 0, "", 100, 30, 100, 30),
@@ -52,6 +57,7 @@ KNOWN = {
 
 PROMPTS = {
     "tt++": b"caf\xc3\xa9> \xff\xef",
+    "tt++-gmcp": b"caf\xc3\xa9> \xff\xef",
     "tf": b"cafe> \xff\xef",
     "inetutils": b"cafe> \xff\xf9",
     "inetutils-forward": b"cafe> ",
@@ -90,6 +96,7 @@ def test_the_prompt(name: str) -> None:
 
 LAST_NAMES = {
     "tt++": b"MTTS 271",
+    "tt++-gmcp": b"MTTS 271",
     "tf": b"UNKNOWN",
     "inetutils": b"TMUX-256COLOR",
     "inetutils-forward": b"TMUX-256COLOR",
@@ -187,13 +194,12 @@ def test_sga_is_never_offered(name: str) -> None:
 
 
 def test_tintins_gmcp_script() -> None:
-    # telnet-clients: an event script answers WILL GMCP; tt++ itself had said DONT by then.
-    server = settled("tt++")
-    script = (
-        b'\xff\xfd\xc9\xff\xfa\xc9Core.Hello {"client":"tt++","version":"2.02.20"}\xff\xf0'
-        b'\xff\xfa\xc9Core.Supports.Set ["Char 1"]\xff\xf0'
-    )
-    events, sent = feed(server, [script])
-    assert sent == b"\xff\xfb\xc9"
-    assert len(events) == 3
+    server = silent_server()
+    events, _ = feed(server, RECORDED["tt++-gmcp"])
+    assert [event for event in events if isinstance(event, Gmcp)] == [
+        Gmcp("Core.Hello", '{"client":"tt++","version":"2.02.20"}'),
+        Gmcp("Core.Supports.Set", '["Char 1"]'),
+    ]
+    # tt++ showed: GOTGMCP mod=Char.Vitals val={hp}{1} json=Char.Vitals {"hp":1}
     assert server.send_gmcp("Char.Vitals", '{"hp":1}')
+    assert server.data_to_send() == b'\xff\xfa\xc9Char.Vitals {"hp":1}\xff\xf0'
