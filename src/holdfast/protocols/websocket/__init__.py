@@ -1,1 +1,51 @@
-"""TODO"""
+"""WebSocket (RFC 6455) without I/O, both roles.
+
+`ServerConnection` and `ClientConnection` take bytes and give events and bytes.
+"""
+
+from __future__ import annotations
+
+from holdfast.protocols.websocket.codec import COMPILED
+from holdfast.protocols.websocket.connection import ClientConnection, ServerConnection, State
+from holdfast.protocols.websocket.events import (
+    ABNORMAL,
+    NO_STATUS,
+    Close,
+    Event,
+    Ping,
+    PlainRequest,
+    Pong,
+    Violation,
+)
+from holdfast.protocols.websocket.frames import CloseCode, Opcode
+from holdfast.protocols.websocket.handshake import (
+    HandshakeError,
+    Offer,
+    choose_subprotocol,
+    origin_is_allowed,
+)
+from holdfast.protocols.websocket.head import Headers, Request, Response
+
+__all__ = [
+    "ABNORMAL",
+    "COMPILED",
+    "NO_STATUS",
+    "ClientConnection",
+    "Close",
+    "CloseCode",
+    "Event",
+    "HandshakeError",
+    "Headers",
+    "Offer",
+    "Opcode",
+    "Ping",
+    "PlainRequest",
+    "Pong",
+    "Request",
+    "Response",
+    "ServerConnection",
+    "State",
+    "Violation",
+    "choose_subprotocol",
+    "origin_is_allowed",
+]

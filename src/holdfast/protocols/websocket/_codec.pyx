@@ -1,1 +1,136 @@
-x=1
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""The frame codec, compiled: the twin of `_codec_pure.py`. Hot path.
+
+One interface and one test suite with the twin, which documents each function.
+Works on the bytes in place and allocates only the payloads that it returns.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.unicode cimport PyUnicode_DecodeUTF8
+from libc.stdint cimport uint64_t
+from libc.string cimport memcpy
+
+
+cdef void _xor(char* to, const char* data, Py_ssize_t size, const char* key, Py_ssize_t offset) noexcept nogil:
+    # Eight bytes at a time: the key repeats every four, so one 64-bit pad serves all.
+    cdef char pad[8]
+    cdef uint64_t wide_pad, word
+    cdef Py_ssize_t i
+    for i in range(8):
+        pad[i] = key[(offset + i) & 3]
+    memcpy(&wide_pad, pad, 8)
+    i = 0
+    while i + 8 <= size:
+        memcpy(&word, data + i, 8)
+        word ^= wide_pad
+        memcpy(to + i, &word, 8)
+        i += 8
+    while i < size:
+        to[i] = data[i] ^ pad[i & 7]
+        i += 1
+
+
+cdef int _head(unsigned char* to, int first, Py_ssize_t size, bint masked) noexcept nogil:
+    cdef int bit = 0x80 if masked else 0
+    cdef int i
+    to[0] = first
+    if size < 126:
+        to[1] = bit | size
+        return 2
+    if size < 65536:
+        to[1] = bit | 126
+        to[2] = size >> 8
+        to[3] = size & 0xFF
+        return 4
+    to[1] = bit | 127
+    for i in range(8):
+        to[2 + i] = (size >> (56 - 8 * i)) & 0xFF
+    return 10
+
+
+def mask(bytes data not None, bytes key not None, Py_ssize_t offset):
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+    if PyBytes_GET_SIZE(key) != 4:
+        raise ValueError("a masking key has 4 bytes")
+    cdef bytes out = PyBytes_FromStringAndSize(NULL, size)
+    _xor(PyBytes_AS_STRING(out), PyBytes_AS_STRING(data), size, PyBytes_AS_STRING(key), offset)
+    return out
+
+
+def head(int first, Py_ssize_t size, bint masked):
+    cdef unsigned char buffer[10]
+    cdef int length = _head(buffer, first, size, masked)
+    return PyBytes_FromStringAndSize(<char*>buffer, length)
+
+
+def encode(int first, bytes payload not None, bytes key):
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(payload)
+    cdef unsigned char buffer[14]
+    cdef bint masked = key is not None
+    cdef int length = _head(buffer, first, size, masked)
+    if masked:
+        if PyBytes_GET_SIZE(key) != 4:
+            raise ValueError("a masking key has 4 bytes")
+        memcpy(buffer + length, PyBytes_AS_STRING(key), 4)
+        length += 4
+    cdef bytes out = PyBytes_FromStringAndSize(NULL, length + size)
+    cdef char* to = PyBytes_AS_STRING(out)
+    memcpy(to, buffer, length)
+    if masked:
+        _xor(to + length, PyBytes_AS_STRING(payload), size, PyBytes_AS_STRING(key), 0)
+    else:
+        memcpy(to + length, PyBytes_AS_STRING(payload), size)
+    return out
+
+
+def scan(bytes data not None, Py_ssize_t pos, bint masked, Py_ssize_t size_max, list out not None):
+    cdef const unsigned char* p = <const unsigned char*>PyBytes_AS_STRING(data)
+    cdef Py_ssize_t end = PyBytes_GET_SIZE(data)
+    cdef Py_ssize_t key_size = 4 if masked else 0
+    cdef int bit = 0x80 if masked else 0
+    cdef Py_ssize_t start, i
+    cdef uint64_t size
+    cdef int first
+    cdef bytes payload
+    while end - pos >= 2:
+        first = p[pos]
+        if first != 0x81 and first != 0x82:
+            break
+        size = p[pos + 1] ^ bit
+        start = pos + 2
+        if size >= 126:
+            if size == 126:
+                if end - start < 2:
+                    break
+                size = (p[start] << 8) | p[start + 1]
+                start += 2
+                if size < 126:
+                    break
+            elif size == 127:
+                if end - start < 8:
+                    break
+                size = 0
+                for i in range(8):
+                    size = (size << 8) | p[start + i]
+                start += 8
+                if size < 65536:
+                    break
+            else:
+                break
+        start += key_size
+        if size > <uint64_t>size_max or start > end or size > <uint64_t>(end - start):
+            break
+        payload = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>size)
+        if masked:
+            _xor(PyBytes_AS_STRING(payload), <const char*>p + start, size, <const char*>p + start - 4, 0)
+        else:
+            memcpy(PyBytes_AS_STRING(payload), p + start, size)
+        if first == 0x81:
+            try:
+                out.append(PyUnicode_DecodeUTF8(PyBytes_AS_STRING(payload), <Py_ssize_t>size, NULL))
+            except UnicodeDecodeError:
+                break
+        else:
+            out.append(payload)
+        pos = start + <Py_ssize_t>size
+    return pos

@@ -1,0 +1,25 @@
+"""The frame codec in use: compiled where it was built, in Python otherwise.
+
+`HOLDFAST_PURE=1` in the environment asks for the Python twin.
+"""
+
+from __future__ import annotations
+
+import os
+
+from holdfast.protocols.websocket import _codec_pure as pure
+
+__all__ = ["COMPILED", "encode", "head", "mask", "scan"]
+
+COMPILED = False
+"""Whether the compiled codec is in use."""
+
+encode, head, mask, scan = pure.encode, pure.head, pure.mask, pure.scan
+
+if os.environ.get("HOLDFAST_PURE", "0") in ("", "0"):
+    try:
+        from holdfast.protocols.websocket._codec import encode, head, mask, scan
+
+        COMPILED = True
+    except ImportError:
+        pass

@@ -1,0 +1,307 @@
+"""One WebSocket connection (RFC 6455) without I/O, in either role.
+
+Feed what the socket gives to `receive_data`, write what `data_to_send` returns.
+Pings are answered and the closing handshake is completed here. When the state
+is `CLOSED`, what is left to send goes out and the transport is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum, auto
+from typing import Final
+
+from holdfast.core.limits import WebSocketLimits
+from holdfast.core.states import Machine, Step, Table
+from holdfast.protocols.websocket import codec, handshake
+from holdfast.protocols.websocket.events import Close, Event, Ping, PlainRequest, Violation
+from holdfast.protocols.websocket.frames import CloseCode, Decoder, Opcode, close_payload
+from holdfast.protocols.websocket.handshake import HandshakeError, Offer
+from holdfast.protocols.websocket.head import (
+    END,
+    HeadError,
+    Request,
+    parse_request,
+    parse_response,
+)
+
+
+class State(Enum):
+    """RFC 6455 sections 4 and 7.1.3. CLOSED means: flush, then close the transport."""
+
+    CONNECTING = auto()
+    OPEN = auto()
+    CLOSING = auto()
+    CLOSED = auto()
+
+
+class Input(Enum):
+    """What can happen to the connection as a whole."""
+
+    OPENED = auto()
+    REFUSED = auto()
+    CLOSE_SENT = auto()
+    CLOSE_RECEIVED = auto()
+    FAILED = auto()
+    EOF = auto()
+
+
+class Effect(Enum):
+    """What the step asks of this side."""
+
+    NOTHING = auto()
+    SEND_CLOSE = auto()
+
+
+def _to(state: State, effect: Effect = Effect.NOTHING) -> Step[State, Effect]:
+    return Step(state, effect)
+
+
+TABLE: Final[Table[State, Input, Effect]] = Table(
+    "WebSocket",
+    State,
+    Input,
+    {
+        State.CONNECTING: {
+            Input.OPENED: _to(State.OPEN),
+            Input.REFUSED: _to(State.CLOSED),
+            Input.CLOSE_SENT: None,
+            Input.CLOSE_RECEIVED: None,
+            Input.FAILED: _to(State.CLOSED),
+            Input.EOF: _to(State.CLOSED),
+        },
+        State.OPEN: {
+            Input.OPENED: None,
+            Input.REFUSED: None,
+            Input.CLOSE_SENT: _to(State.CLOSING, Effect.SEND_CLOSE),
+            Input.CLOSE_RECEIVED: _to(State.CLOSED, Effect.SEND_CLOSE),
+            Input.FAILED: _to(State.CLOSED, Effect.SEND_CLOSE),
+            Input.EOF: _to(State.CLOSED),
+        },
+        State.CLOSING: {
+            Input.OPENED: None,
+            Input.REFUSED: None,
+            Input.CLOSE_SENT: _to(State.CLOSING),
+            Input.CLOSE_RECEIVED: _to(State.CLOSED),
+            Input.FAILED: _to(State.CLOSED),
+            Input.EOF: _to(State.CLOSED),
+        },
+        State.CLOSED: {
+            Input.OPENED: None,
+            Input.REFUSED: None,
+            Input.CLOSE_SENT: _to(State.CLOSED),
+            Input.CLOSE_RECEIVED: _to(State.CLOSED),
+            Input.FAILED: _to(State.CLOSED),
+            Input.EOF: _to(State.CLOSED),
+        },
+    },
+)
+
+_FIN: Final = 0x80
+_TEXT: Final = _FIN | Opcode.TEXT
+_BINARY: Final = _FIN | Opcode.BINARY
+_PONG: Final = _FIN | Opcode.PONG
+_PING: Final = _FIN | Opcode.PING
+_CLOSE: Final = _FIN | Opcode.CLOSE
+
+
+class Connection:
+    """What both roles share: the state, the decoder, the closing handshake.
+
+    `entropy(n)` gives n random bytes: a client masks with them; a server needs none.
+    """
+
+    __slots__ = ("_decoder", "_entropy", "_head", "_limits", "_machine", "_out", "subprotocol")
+
+    def __init__(
+        self, limits: WebSocketLimits, entropy: Callable[[int], bytes] | None = None
+    ) -> None:
+        self._limits = limits
+        self._entropy = entropy
+        self._machine = Machine(TABLE, State.CONNECTING)
+        self._head = b""
+        self._decoder: Decoder | None = None
+        self._out: list[bytes] = []
+        self.subprotocol: str | None = None
+
+    @property
+    def state(self) -> State:
+        return self._machine.state
+
+    def receive_data(self, data: bytes) -> list[Event]:
+        """The events in `data`. Hot path: messages pass straight through the decoder."""
+        if self._decoder is None:
+            return self._receive_head(data)
+        events = self._decoder.receive_data(data)
+        for event in events:
+            if type(event) is not str and type(event) is not bytes:
+                self._react(event)
+        return events
+
+    def receive_eof(self) -> None:
+        """The peer sends nothing more."""
+        self._machine.apply(Input.EOF)
+
+    def data_to_send(self) -> bytes:
+        """What is to be written now; each byte is given once."""
+        out = self._out
+        if not out:
+            return b""
+        self._out = []
+        return b"".join(out)
+
+    def encode_text(self, text: str) -> bytes:
+        """A text message as one frame, for the caller to write. The connection must be open."""
+        return self._frame(_TEXT, text.encode())
+
+    def encode_binary(self, data: bytes) -> bytes:
+        """A binary message as one frame, for the caller to write. The connection must be open."""
+        return self._frame(_BINARY, data)
+
+    def ping(self, data: bytes = b"") -> None:
+        """Ask for a pong with the same `data`, at most 125 bytes."""
+        if self.state is State.OPEN:
+            self._out.append(self._frame(_PING, data))
+
+    def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """Start the closing handshake, unless it has started. 1005 sends no code."""
+        if self._machine.apply(Input.CLOSE_SENT) is Effect.SEND_CLOSE:
+            self._out.append(self._frame(_CLOSE, close_payload(code, reason)))
+
+    def _receive_head(self, data: bytes) -> list[Event]:
+        raise NotImplementedError
+
+    def _frame(self, first: int, payload: bytes) -> bytes:
+        return codec.encode(first, payload, self._entropy(4) if self._entropy else None)
+
+    def _react(self, event: Event) -> None:
+        match event:
+            case Ping(data):
+                if self.state is State.OPEN:
+                    self._out.append(self._frame(_PONG, data))
+            case Close(code, _):
+                # "When sending a Close frame in response, the endpoint typically
+                # echos the status code it received." (section 5.5.1)
+                if self._machine.apply(Input.CLOSE_RECEIVED) is Effect.SEND_CLOSE:
+                    self._out.append(self._frame(_CLOSE, close_payload(code, "")))
+            case Violation(code, reason):
+                if self._machine.apply(Input.FAILED) is Effect.SEND_CLOSE:
+                    self._out.append(self._frame(_CLOSE, close_payload(code, reason)))
+            case _:
+                pass
+
+    def _take_head(self, data: bytes) -> bytes | None:
+        """The head once it is complete, without its end; `None` before. Raises `HeadError`."""
+        head = self._head = self._head + data
+        end = head.find(END)
+        if end > self._limits.head_bytes_max or (
+            end < 0 and len(head) > self._limits.head_bytes_max
+        ):
+            raise HeadError(431, f"a head of more than {self._limits.head_bytes_max} bytes")
+        return head[:end] if end >= 0 else None
+
+    def _open(self, subprotocol: str | None) -> bytes:
+        """The connection is open; returns the bytes that came after the head."""
+        self._machine.apply(Input.OPENED)
+        self.subprotocol = subprotocol
+        self._decoder = Decoder(self._limits, masked=self._entropy is None)
+        rest = self._head.partition(END)[2]
+        self._head = b""
+        return rest
+
+
+class ServerConnection(Connection):
+    """The server's side.
+
+    The first event is a `Request`, to be answered with `accept` or `refuse`; or
+    a `PlainRequest`, after which this object is done; or a `Violation`, whose
+    answer is queued. What the client sends before the answer waits, within
+    the limit of the head.
+    """
+
+    __slots__ = ("_request",)
+
+    def __init__(self, limits: WebSocketLimits) -> None:
+        super().__init__(limits)
+        self._request: Request | None = None
+
+    def _receive_head(self, data: bytes) -> list[Event]:
+        if self.state is not State.CONNECTING:
+            return []
+        try:
+            if self._request is not None:
+                return self._wait(data)
+            head = self._take_head(data)
+            if head is None:
+                return []
+            request = parse_request(head, header_count_max=self._limits.header_count_max)
+            if not handshake.is_upgrade(request):
+                self._machine.apply(Input.EOF)
+                return [PlainRequest(request, self._head)]
+            handshake.check_request(request)
+        except HeadError as error:
+            self.refuse(error.status, str(error))
+            return [Violation(CloseCode.PROTOCOL_ERROR, str(error))]
+        except HandshakeError as error:
+            self.refuse(error.status, str(error), error.headers.fields)
+            return [Violation(CloseCode.PROTOCOL_ERROR, str(error))]
+        self._request = request
+        return [request]
+
+    def _wait(self, data: bytes) -> list[Event]:
+        """Keep what comes before our answer."""
+        if len(self._head) + len(data) > 2 * self._limits.head_bytes_max:
+            raise HeadError(431, "too much was sent before the answer")
+        self._head += data
+        return []
+
+    def accept(
+        self, subprotocol: str | None = None, headers: Sequence[tuple[str, str]] = ()
+    ) -> list[Event]:
+        """Open the connection; returns the events of what the client sent ahead."""
+        assert self._request is not None
+        self._out.append(handshake.write_acceptance(self._request, subprotocol, headers))
+        self._request = None
+        rest = self._open(subprotocol)
+        return self.receive_data(rest) if rest else []
+
+    def refuse(self, status: int, message: str, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """Answer with an HTTP error; the state is `CLOSED` then."""
+        self._machine.apply(Input.REFUSED)
+        self._out.append(handshake.write_refusal(status, message, headers))
+
+
+class ClientConnection(Connection):
+    """The client's side. The request is queued at once; the first event is its `Response`.
+
+    Raises `HandshakeError` from `receive_data` when the server refuses or
+    answers wrongly.
+    """
+
+    __slots__ = ("_nonce", "_offer")
+
+    def __init__(
+        self, limits: WebSocketLimits, offer: Offer, entropy: Callable[[int], bytes]
+    ) -> None:
+        super().__init__(limits, entropy)
+        self._offer = offer
+        self._nonce = entropy(16)
+        self._out.append(handshake.write_request(offer, self._nonce))
+
+    def _receive_head(self, data: bytes) -> list[Event]:
+        if self.state is not State.CONNECTING:
+            return []
+        try:
+            head = self._take_head(data)
+            if head is None:
+                return []
+            response = parse_response(head, header_count_max=self._limits.header_count_max)
+            subprotocol = handshake.check_response(response, self._offer, self._nonce)
+        except HeadError as error:
+            self._machine.apply(Input.FAILED)
+            raise HandshakeError(0, str(error)) from error
+        except HandshakeError:
+            self._machine.apply(Input.FAILED)
+            raise
+        rest = self._open(subprotocol)
+        return [response, *(self.receive_data(rest) if rest else ())]

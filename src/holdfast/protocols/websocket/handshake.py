@@ -1,0 +1,192 @@
+"""The opening handshake (RFC 6455 section 4), both roles, as pure functions.
+
+The server half judges a request and writes the answer; the client half writes
+a request and judges the answer.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from holdfast.core.errors import ProtocolError
+from holdfast.protocols.websocket.head import Headers, Request, Response, write_head
+
+VERSION = "13"
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+_REASONS = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    426: "Upgrade Required",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+    505: "HTTP Version Not Supported",
+}
+
+
+class HandshakeError(ProtocolError):
+    """The opening handshake cannot succeed.
+
+    `status` is the HTTP status: ours to send when we are the server, the one
+    received when we are the client (0 when there was none to read).
+    """
+
+    def __init__(self, status: int, message: str, headers: Headers | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers or Headers()
+
+
+class Offer(Struct, frozen=True):
+    """What a client asks for: where, under which sub-protocols, with which further headers."""
+
+    host: str
+    target: str = "/"
+    subprotocols: tuple[str, ...] = ()
+    origin: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def is_upgrade(request: Request) -> bool:
+    """Whether the request asks for a WebSocket at all, well or badly."""
+    return request.headers.has_token("upgrade", "websocket")
+
+
+def check_request(request: Request) -> None:
+    """Judge an upgrade request by RFC 6455 section 4.2.1. Raises `HandshakeError`."""
+    headers = request.headers
+    if request.version != (1, 1):
+        major, minor = request.version
+        raise HandshakeError(505, f"a WebSocket needs HTTP/1.1, found HTTP/{major}.{minor}")
+    if request.method != "GET":
+        raise HandshakeError(
+            405,
+            f"a WebSocket is opened with GET, found {request.method}",
+            Headers((("Allow", "GET"),)),
+        )
+    if headers.get("content-length") not in (None, "0") or headers.get("transfer-encoding"):
+        raise HandshakeError(400, "a WebSocket handshake has no body")
+    _only(headers, "host")
+    if not headers.has_token("connection", "upgrade"):
+        raise HandshakeError(400, "the Connection header lacks 'Upgrade'")
+    if headers.get_all("sec-websocket-version") != [VERSION]:
+        raise HandshakeError(
+            426,
+            f"found WebSocket version {headers.get('sec-websocket-version')}, expected {VERSION}",
+            Headers((("Sec-WebSocket-Version", VERSION),)),
+        )
+    key = _only(headers, "sec-websocket-key")
+    try:
+        decoded = base64.b64decode(key, validate=True)
+    except (binascii.Error, ValueError):
+        decoded = b""
+    if len(decoded) != 16:
+        raise HandshakeError(400, "Sec-WebSocket-Key must be 16 bytes in base64")
+
+
+def _only(headers: Headers, name: str) -> str:
+    values = headers.get_all(name)
+    if len(values) != 1:
+        raise HandshakeError(400, f"expected one {name} header, found {len(values)}")
+    return values[0]
+
+
+def accept_value(key: str) -> str:
+    """Sec-WebSocket-Accept for a Sec-WebSocket-Key (section 4.2.2)."""
+    return base64.b64encode(hashlib.sha1(key.encode() + _GUID).digest()).decode()
+
+
+def write_acceptance(
+    request: Request, subprotocol: str | None, headers: Sequence[tuple[str, str]]
+) -> bytes:
+    """The answer that opens the WebSocket."""
+    fields = [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", accept_value(request.headers.get("sec-websocket-key") or "")),
+    ]
+    if subprotocol is not None:
+        fields.append(("Sec-WebSocket-Protocol", subprotocol))
+    return write_head("HTTP/1.1 101 Switching Protocols", [*fields, *headers])
+
+
+def write_refusal(status: int, message: str, headers: Sequence[tuple[str, str]] = ()) -> bytes:
+    """The answer that refuses it, with the reason as its body."""
+    body = message.encode() + b"\n"
+    fields = [
+        ("Connection", "close"),
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Length", str(len(body))),
+        *headers,
+    ]
+    return write_head(f"HTTP/1.1 {status} {_REASONS.get(status, 'Refused')}", fields) + body
+
+
+def write_request(offer: Offer, nonce: bytes) -> bytes:
+    """A client's request. `nonce` is 16 random bytes, new for every connection."""
+    fields = [
+        ("Host", offer.host),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Key", base64.b64encode(nonce).decode()),
+        ("Sec-WebSocket-Version", VERSION),
+    ]
+    if offer.subprotocols:
+        fields.append(("Sec-WebSocket-Protocol", ", ".join(offer.subprotocols)))
+    if offer.origin is not None:
+        fields.append(("Origin", offer.origin))
+    return write_head(f"GET {offer.target} HTTP/1.1", [*fields, *offer.headers])
+
+
+def check_response(response: Response, offer: Offer, nonce: bytes) -> str | None:
+    """Judge the answer by section 4.1 and return the sub-protocol. Raises `HandshakeError`."""
+    headers = response.headers
+    if response.status != 101:
+        raise HandshakeError(
+            response.status, f"the server answered {response.status} {response.reason}", headers
+        )
+    if not headers.has_token("upgrade", "websocket"):
+        raise HandshakeError(101, "the answer's Upgrade header is not 'websocket'")
+    if not headers.has_token("connection", "upgrade"):
+        raise HandshakeError(101, "the answer's Connection header lacks 'Upgrade'")
+    expected = accept_value(base64.b64encode(nonce).decode())
+    if headers.get("sec-websocket-accept") != expected:
+        raise HandshakeError(101, "the answer's Sec-WebSocket-Accept is wrong")
+    if headers.get("sec-websocket-extensions"):
+        raise HandshakeError(101, "the server chose an extension that was not offered")
+    subprotocol = headers.get("sec-websocket-protocol")
+    if subprotocol is not None and subprotocol not in offer.subprotocols:
+        raise HandshakeError(101, f"the server chose {subprotocol!r}, which was not offered")
+    return subprotocol
+
+
+def choose_subprotocol(request: Request, spoken: Sequence[str]) -> str | None:
+    """The first of the client's sub-protocols, in its order, that the server speaks."""
+    for offered in request.headers.tokens("sec-websocket-protocol"):
+        if offered in spoken:
+            return offered
+    return None
+
+
+def origin_is_allowed(request: Request, allowed: Sequence[str]) -> bool:
+    """Whether a page of this origin may connect (section 10.2).
+
+    A client without an Origin is no browser. A page may always reach the host
+    that it came from; other origins must be listed, `*` lists all.
+    """
+    origin = request.headers.get("origin")
+    if origin is None or "*" in allowed or origin in allowed:
+        return True
+    host = request.headers.get("host")
+    return host is not None and origin.partition("://")[2] == host

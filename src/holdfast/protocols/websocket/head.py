@@ -1,0 +1,121 @@
+"""The head of an HTTP/1.1 request or response (RFC 9112), read strictly.
+
+Only what a WebSocket opening handshake needs. What is ambiguous is refused,
+because two readers that disagree on where a request ends can be played off
+against each other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+END = b"\r\n\r\n"
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_REQUEST_LINE = re.compile(rb"(%s) ([!-~]+) HTTP/(\d)\.(\d)" % _TOKEN)
+_STATUS_LINE = re.compile(rb"HTTP/(\d)\.(\d) (\d{3})(?: ([\t -~\x80-\xff]*))?")
+# RFC 9112 section 5: no space before the colon, no folding, no control characters.
+_FIELD_LINE = re.compile(rb"(%s):[ \t]*([\t -~\x80-\xff]*?)[ \t]*" % _TOKEN)
+
+
+class HeadError(Exception):
+    """A head that cannot be read. `status` is the answer it deserves."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Headers(Struct, frozen=True):
+    """Header fields in their order. Names are lower case; values are Latin-1 text."""
+
+    fields: tuple[tuple[str, str], ...] = ()
+
+    def get(self, name: str) -> str | None:
+        """The first value of `name` (lower case), or `None`."""
+        for field, value in self.fields:
+            if field == name:
+                return value
+        return None
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of `name` (lower case), in order."""
+        return [value for field, value in self.fields if field == name]
+
+    def tokens(self, name: str) -> list[str]:
+        """The elements of a list field (RFC 9110 section 5.6.1), all its lines joined."""
+        return [
+            element.strip()
+            for value in self.get_all(name)
+            for element in value.split(",")
+            if element.strip()
+        ]
+
+    def has_token(self, name: str, token: str) -> bool:
+        """Whether the list field `name` contains `token`, in any case."""
+        return any(element.lower() == token for element in self.tokens(name))
+
+
+class Request(Struct, frozen=True):
+    """A request head."""
+
+    method: str
+    target: str
+    version: tuple[int, int]
+    headers: Headers
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
+
+
+class Response(Struct, frozen=True):
+    """A response head."""
+
+    status: int
+    reason: str
+    headers: Headers
+
+
+def parse_request(head: bytes, *, header_count_max: int) -> Request:
+    """Read a request head, which ends before its empty line. Raises `HeadError`."""
+    line, fields = _split(head, header_count_max)
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is None:
+        raise HeadError(400, "malformed request line")
+    method, target, major, minor = match.groups()
+    return Request(method.decode(), target.decode(), (int(major), int(minor)), fields)
+
+
+def parse_response(head: bytes, *, header_count_max: int) -> Response:
+    """Read a response head, which ends before its empty line. Raises `HeadError`."""
+    line, fields = _split(head, header_count_max)
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None:
+        raise HeadError(502, "malformed status line")
+    return Response(int(match[3]), (match[4] or b"").decode("latin-1"), fields)
+
+
+def _split(head: bytes, header_count_max: int) -> tuple[bytes, Headers]:
+    first, *lines = head.split(b"\r\n")
+    if len(lines) > header_count_max:
+        raise HeadError(431, f"{len(lines)} header fields; at most {header_count_max} are read")
+    fields = []
+    for line in lines:
+        match = _FIELD_LINE.fullmatch(line)
+        if match is None:
+            raise HeadError(400, "malformed header field")
+        fields.append((match[1].decode().lower(), match[2].decode("latin-1")))
+    return first, Headers(tuple(fields))
+
+
+def write_head(first: str, fields: Iterable[tuple[str, str]]) -> bytes:
+    """A head with its empty line. Raises `ValueError` when a field holds a line end."""
+    lines = [first, *(f"{name}: {value}" for name, value in fields)]
+    if any("\r" in line or "\n" in line for line in lines):
+        raise ValueError(f"a header field holds a line end: {lines!r}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")

@@ -1,0 +1,106 @@
+"""The two codecs are one: every test runs over both."""
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.protocols.websocket.wire import KEY, frame
+
+from holdfast.protocols.websocket import _codec_pure, codec
+
+CODECS = [_codec_pure]
+if codec.COMPILED:
+    from holdfast.protocols.websocket import _codec
+
+    CODECS.append(_codec)
+
+each_codec = pytest.mark.parametrize("twin", CODECS, ids=lambda twin: twin.__name__[-5:])
+
+
+@each_codec
+@given(data=st.binary(max_size=300), key=st.binary(min_size=4, max_size=4), cut=st.integers(0, 300))
+def test_masking_twice_gives_the_data_and_cutting_changes_nothing(
+    twin: ModuleType, data: bytes, key: bytes, cut: int
+) -> None:
+    masked = twin.mask(data, key, 0)
+    assert masked == bytes(byte ^ key[i % 4] for i, byte in enumerate(data))
+    assert twin.mask(masked, key, 0) == data
+    assert twin.mask(data[:cut], key, 0) + twin.mask(data[cut:], key, len(data[:cut])) == masked
+
+
+@each_codec
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536, 100_000])
+@pytest.mark.parametrize("key", [None, KEY], ids=["server", "client"])
+def test_a_frame_is_encoded_as_the_rfc_says(twin: ModuleType, size: int, key: bytes | None) -> None:
+    payload = bytes(i & 0xFF for i in range(size))
+    expected = frame(2, payload, key=key)
+    assert twin.encode(0x82, payload, key) == expected
+    without_key = len(expected) - size - (4 if key else 0)
+    assert twin.head(0x82, size, key is not None) == expected[:without_key]
+
+
+@each_codec
+@pytest.mark.parametrize("key", [None, KEY], ids=["server", "client"])
+@given(payloads=st.lists(st.one_of(st.text(max_size=200), st.binary(max_size=200))))
+def test_scan_reads_what_encode_writes(
+    twin: ModuleType, key: bytes | None, payloads: list[str | bytes]
+) -> None:
+    data = b"".join(
+        twin.encode(0x81, p.encode(), key) if isinstance(p, str) else twin.encode(0x82, p, key)
+        for p in payloads
+    )
+    out: list[Any] = []
+    assert twin.scan(data, 0, key is not None, 1000, out) == len(data)
+    assert out == payloads
+
+
+GOOD = frame(1, b"good")
+
+NOT_PLAIN = [
+    pytest.param(frame(1, b"x", fin=False), id="fragment"),
+    pytest.param(frame(0, b"x"), id="continuation"),
+    pytest.param(frame(1, b"x", rsv=4), id="rsv1"),
+    pytest.param(frame(9, b"x"), id="ping"),
+    pytest.param(frame(8, b""), id="close"),
+    pytest.param(frame(3, b""), id="reserved-opcode"),
+    pytest.param(frame(1, b"x", key=None), id="unmasked"),
+    pytest.param(frame(1, b"\xff"), id="not-utf8"),
+    pytest.param(frame(2, bytes(11)), id="too-big"),
+    pytest.param(b"\x82", id="half-a-head"),
+    pytest.param(b"\x82\xfe\x00", id="half-a-16-bit-length"),
+    pytest.param(b"\x82\xff" + bytes(7), id="half-a-64-bit-length"),
+    pytest.param(b"\x82\x85" + KEY[:3], id="half-a-key"),
+    pytest.param(frame(2, bytes(9))[:-1], id="half-a-payload"),
+    pytest.param(b"\x82\xfe\x00\x05" + KEY + bytes(5), id="16-bit-length-not-minimal"),
+    pytest.param(b"\x82\xff" + bytes(7) + b"\x05" + KEY + bytes(5), id="64-bit-not-minimal"),
+    pytest.param(b"\x82\xff\x80" + bytes(7) + KEY, id="64-bit-length-negative"),
+    pytest.param(b"\x82\xff" + b"\xff" * 8 + KEY, id="64-bit-length-huge"),
+]
+
+
+@each_codec
+@pytest.mark.parametrize("tail", NOT_PLAIN)
+def test_scan_stops_before_what_is_not_plain(twin: ModuleType, tail: bytes) -> None:
+    out: list[Any] = []
+    assert twin.scan(GOOD + GOOD + tail, 0, True, 10, out) == 2 * len(GOOD)
+    assert out == ["good", "good"]
+
+
+@each_codec
+def test_scan_starts_where_it_is_told(twin: ModuleType) -> None:
+    out: list[Any] = []
+    assert twin.scan(b"??" + GOOD, 2, True, 10, out) == 2 + len(GOOD)
+    assert out == ["good"]
+
+
+@pytest.mark.skipif(not codec.COMPILED, reason="the compiled codec was not built")
+@given(data=st.binary(max_size=80), masked=st.booleans(), size_max=st.integers(0, 40))
+def test_the_twins_agree_on_any_bytes(data: bytes, masked: bool, size_max: int) -> None:
+    outs: list[list[Any]] = [[], []]
+    ends = [
+        twin.scan(data, 0, masked, size_max, out) for twin, out in zip(CODECS, outs, strict=True)
+    ]
+    assert ends[0] == ends[1]
+    assert outs[0] == outs[1]
