@@ -1,1 +1,1 @@
-"""TODO"""
+"""What a session can be attached to."""

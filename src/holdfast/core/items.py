@@ -88,3 +88,23 @@ LATEST: Final = "latest:"
 """Prefix of the delivery class `latest:KEY`: a newer one replaces an unsent older one."""
 LATEST_PROMPT: Final = "latest:prompt"
 """The delivery class of prompts."""
+
+_OVERHEAD_BYTES: Final = 32
+
+
+def size_of(item: Command | Output) -> int:
+    """What an item counts for where space is limited: bytes, or characters for text."""
+    kind = type(item)
+    if kind is Text:
+        return len(item.text) + _OVERHEAD_BYTES  # type: ignore[union-attr]
+    match item:
+        case Binary(data):
+            return len(data) + _OVERHEAD_BYTES
+        case Data(package, json):
+            return len(package) + len(json) + _OVERHEAD_BYTES
+        case Formatted(text, spans):
+            return len(text) + (1 + len(spans)) * _OVERHEAD_BYTES
+        case Text(text) | Prompt(text) | Notice(text):
+            return len(text) + _OVERHEAD_BYTES
+        case Interrupt():
+            return _OVERHEAD_BYTES

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The shell around the protocol cores: addresses, TLS, servers, connections, time."""

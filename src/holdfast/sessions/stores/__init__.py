@@ -1,1 +1,1 @@
-"""TODO"""
+"""Where sessions are kept. One interface (`base.Store`), one conformance suite."""

@@ -1,0 +1,218 @@
+"""What an application may call, bound to one linked instance of it. Hot path.
+
+What changes a session is numbered by the instance (`bseq`), so that a repeat
+after a broken link is known. A call that cannot be carried out is answered with
+`refused`; one that breaks the numbering ends the link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from holdfast.backends.instance import Instance
+from holdfast.core.errors import HoldfastError, LimitExceededError, Reason
+from holdfast.core.items import LATEST, MUST, VOLATILE
+from holdfast.link import messages as m
+from holdfast.link.codec import LinkProtocolError
+from holdfast.link.peer import Dispatch, RequestError
+from holdfast.sessions.session import Session
+from holdfast.sessions.states import SessionInput
+
+if TYPE_CHECKING:
+    from holdfast.backends.link import LinkBackend
+
+T = TypeVar("T")
+
+_INPUT_MODES: Final = frozenset({"line", "key", "secret"})
+
+
+class Host(Protocol):
+    """Who acts on what an application changes: the gateway."""
+
+    def policy_known(self) -> None:
+        """Sessions that waited to hear whether to log in can go on."""
+
+    def user_changed(self, session: Session) -> None:
+        """The application says who the user is."""
+
+    def deselected(self, session: Session) -> None:
+        """The application sends the user back to the choice of a profile."""
+
+
+class Calls:
+    """The calls of one instance."""
+
+    def __init__(self, instance: Instance, backend: LinkBackend) -> None:
+        self.dispatch = Dispatch(
+            {
+                m.EMIT: (list[m.Emit], self._emit),
+                m.BROADCAST: (m.Broadcast, self._numbered(self._broadcast)),
+                m.APPLIED: (list[m.Applied], self._applied),
+                m.UPDATE: (m.Update, self._numbered(self._update)),
+                m.INPUT_MODE: (m.InputMode, self._numbered(self._input_mode)),
+                m.JOIN: (m.Membership, self._numbered(self._join)),
+                m.LEAVE: (m.Membership, self._numbered(self._leave)),
+                m.CLOSE: (m.Close, self._close),
+                m.LIST: (m.Filter, self._list),
+            }
+        )
+        self._instance = instance
+        self._backend = backend
+        self._manager = backend.manager
+        self._journal = backend.journal
+        self._host = backend.host
+        self._clock = backend.clock
+
+    def _emit(self, outputs: list[m.Emit]) -> None:
+        now = self._clock()
+        sessions = self._manager.sessions
+        for output in outputs:
+            if not self._take(output.bseq):
+                continue
+            delivery = output.delivery
+            if delivery != MUST and not _is_delivery(delivery):
+                self._refuse(output.bseq, _bad_delivery(delivery))
+                continue
+            session = sessions.get(output.sid)
+            if session is not None and session.backend is self._backend:
+                session.emit(output.item, delivery, now)
+        self._journal.accept(self._instance.name, self._instance.accepted)
+
+    def _broadcast(self, cast: m.Broadcast) -> None:
+        if not _is_delivery(cast.delivery):
+            raise _bad_delivery(cast.delivery)
+        now = self._clock()
+        for session in list(self._manager.members(cast.group)):
+            if session.sid != cast.but and session.backend is self._backend:
+                session.emit(cast.item, cast.delivery, now)
+
+    def _applied(self, marks: list[m.Applied]) -> None:
+        instance = self._instance
+        sessions = self._manager.sessions
+        for mark in marks:
+            session = sessions.get(mark.sid)
+            if session is not None and session.route is instance:
+                instance.applied(session, mark.cseq)
+        for session in instance.unpark():
+            self._backend.commanded(session)
+
+    def _update(self, update: m.Update) -> None:
+        session = self._own(update.sid)
+        if session is None:
+            return
+        row = session.row
+        if update.data is not None:
+            self._manager.set_data(session, update.data)
+        if update.profile is not None:
+            row.profile = update.profile
+        if update.user is not None and update.user != row.user:
+            row.user = update.user
+            self._host.user_changed(session)
+        session.touch_row()
+        if update.selected is False and session.allows(SessionInput.DESELECTED):
+            session.apply(SessionInput.DESELECTED)
+            self._host.deselected(session)
+
+    def _input_mode(self, change: m.InputMode) -> None:
+        if change.mode not in _INPUT_MODES:
+            raise RequestError(
+                "bad_params", f"input_mode: expected line, key or secret; found {change.mode!r}"
+            )
+        session = self._own(change.sid)
+        if session is None:
+            return
+        session.row.input_mode = change.mode
+        session.touch_row()
+        if session.consumer is not None:
+            session.consumer.change_input_mode()
+
+    def _join(self, membership: m.Membership) -> None:
+        for session in filter(None, map(self._own, membership.sids)):
+            self._manager.join(session, membership.group)
+
+    def _leave(self, membership: m.Membership) -> None:
+        for session in filter(None, map(self._own, membership.sids)):
+            self._manager.leave(session, membership.group)
+
+    def _close(self, request: m.Close) -> bool:
+        session = self._own(request.sid)
+        if session is None:
+            return False
+        try:
+            reason = Reason(request.reason)
+        except ValueError:
+            known = ", ".join(reason.value for reason in Reason)
+            raise RequestError(
+                "bad_params", f"session.close: expected one of {known}; found {request.reason!r}"
+            ) from None
+        self._manager.close(session, reason)
+        return True
+
+    def _list(self, wanted: m.Filter) -> list[m.SessionInfo]:
+        return [
+            info_of(session)
+            for session in self._manager.sessions.values()
+            if session.backend is self._backend
+            and wanted.user in ("", session.row.user)
+            and wanted.state in ("", session.state.value)
+        ]
+
+    def _own(self, sid: str) -> Session | None:
+        session = self._manager.sessions.get(sid)
+        return session if session is not None and session.backend is self._backend else None
+
+    # --- numbering
+
+    def _take(self, bseq: int) -> bool:
+        """Account for the number of an output; false for a repeat after a broken link."""
+        accepted = self._instance.accepted
+        if bseq <= accepted:
+            return False
+        if bseq != accepted + 1:
+            raise LinkProtocolError(f"output {bseq} came after {accepted}: some are missing")
+        self._instance.accepted = bseq
+        return True
+
+    def _numbered(self, handler: Callable[[T], None]) -> Callable[[T], None]:
+        """`handler`, for what is new only; what it cannot do is refused."""
+
+        def handle(params: T) -> None:
+            bseq: int = params.bseq  # type: ignore[attr-defined]
+            if not self._take(bseq):
+                return
+            try:
+                handler(params)
+            except (RequestError, LimitExceededError) as error:
+                self._refuse(bseq, error)
+            self._journal.accept(self._instance.name, bseq)
+
+        return handle
+
+    def _refuse(self, bseq: int, error: HoldfastError) -> None:
+        self._instance.peer.notify(m.REFUSED, m.Refused(bseq, str(error)))
+
+
+def _is_delivery(delivery: str) -> bool:
+    return delivery in (MUST, VOLATILE) or delivery.startswith(LATEST)
+
+
+def _bad_delivery(delivery: str) -> RequestError:
+    return RequestError(
+        "bad_params", f"delivery: expected must, volatile or latest:KEY; found {delivery!r}"
+    )
+
+
+def info_of(session: Session) -> m.SessionInfo:
+    row = session.row
+    return m.SessionInfo(
+        sid=row.sid,
+        state=row.state,
+        user=row.user,
+        profile=row.profile,
+        data=row.data,
+        capabilities=row.capabilities,
+        address=row.address,
+        protocol=row.protocol,
+        applied=session.inbox.applied,
+    )

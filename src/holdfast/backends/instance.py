@@ -1,0 +1,90 @@
+"""One linked run of an application: what was sent to it, and what it may still be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from holdfast.core.items import size_of
+from holdfast.link.messages import EVENTS, Event, SessionEvent
+from holdfast.link.peer import Peer
+from holdfast.sessions.session import Session
+
+
+class Instance:
+    """An application at the other end of a link, and the sessions that stick to it."""
+
+    __slots__ = (
+        "_events",
+        "_parked",
+        "_unapplied",
+        "_window",
+        "accepted",
+        "name",
+        "peer",
+        "sessions",
+    )
+
+    def __init__(self, name: str, peer: Peer, window: int, accepted: int) -> None:
+        self.name = name
+        self.peer = peer
+        self.accepted = accepted
+        """The newest of its outputs that was taken in."""
+        self.sessions: dict[Session, None] = {}
+        self._window = window
+        self._unapplied = 0
+        """Bytes of commands that it has not reported as applied."""
+        self._events: list[SessionEvent] = []
+        self._parked: dict[Session, None] = {}
+        """Sessions with commands that wait for the window."""
+
+    def hold(self, session: Session) -> None:
+        """The session is this instance's from now on."""
+        session.route = self
+        self.sessions[session] = None
+
+    def release(self, session: Session) -> None:
+        """The session is this instance's no longer."""
+        session.route = None
+        self.sessions.pop(session, None)
+        self._parked.pop(session, None)
+
+    def forward(self, session: Session) -> None:
+        """Send the session's new commands, or park it until the window opens. Hot path."""
+        if self._unapplied >= self._window:
+            self._parked[session] = None
+            return
+        self._take(session)
+
+    def tell(self, session: Session, event: Event) -> None:
+        """Send an event after the session's commands, which may exceed the window for it."""
+        self._take(session)
+        self._events.append(SessionEvent(session.sid, 0, event))
+
+    def introduce(self, session: Session, event: Event) -> None:
+        """Send the event that makes a session known, before any of its commands."""
+        self._events.append(SessionEvent(session.sid, 0, event))
+
+    def flush(self) -> None:
+        """Everything of this tick leaves in one frame."""
+        events = self._events
+        if events:
+            self._events = []
+            self.peer.notify(EVENTS, events)
+
+    def applied(self, session: Session, cseq: int) -> None:
+        """It has applied the session's commands up to `cseq`."""
+        self._unapplied = max(0, self._unapplied - session.applied(cseq))
+
+    def unpark(self) -> Iterable[Session]:
+        """The sessions that may be forwarded now."""
+        if not self._parked or self._unapplied >= self._window:
+            return ()
+        parked, self._parked = self._parked, {}
+        return parked
+
+    def _take(self, session: Session) -> None:
+        sid = session.sid
+        events = self._events
+        for queued in session.inbox.take():
+            events.append(SessionEvent(sid, queued.cseq, queued.item))
+            self._unapplied += size_of(queued.item)

@@ -1,0 +1,246 @@
+"""The backend `link`: sessions attached to an application over the RPC. Hot path.
+
+One `LinkBackend` serves one application, of which several instances may be
+linked. A session sticks to one instance; when that goes, it moves to another or
+waits, its commands queued, for the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from holdfast.backends.base import Policy
+from holdfast.backends.calls import Calls, Host, info_of
+from holdfast.backends.instance import Instance
+from holdfast.core.clock import Clock
+from holdfast.core.errors import Reason
+from holdfast.core.items import Notice, Resized
+from holdfast.link import messages as m
+from holdfast.link.peer import LinkClosedError, Peer
+from holdfast.sessions.journal import Journal
+from holdfast.sessions.manager import SessionManager
+from holdfast.sessions.session import ResetReason, Session
+from holdfast.sessions.states import SessionState
+
+T = TypeVar("T")
+
+AWAY = Notice("The application is away. What you type is kept, and runs when it is back.")
+NOT_YET = Notice("The application is not here yet. Hold on.")
+
+_INSTANCE_SECONDS_MAX = 3_600.0
+
+
+class LinkBackend:
+    """Sessions of the application `app`. All times are wall clock.
+
+    `accepted` and `policy` are what the store remembers of the runs before.
+    """
+
+    def __init__(
+        self,
+        app: str,
+        manager: SessionManager,
+        journal: Journal,
+        host: Host,
+        at_end_of_tick: Callable[[Callable[[], None]], None],
+        clock: Clock,
+    ) -> None:
+        self.app = app
+        self.policy: Policy | None = None
+        self.manager = manager
+        self.journal = journal
+        self.host = host
+        self._at_end_of_tick = at_end_of_tick
+        self.clock = clock
+        self._linked: dict[str, Instance] = {}
+        self._accepted: dict[str, tuple[int, float]] = {}
+        """Of every instance not long gone: its newest output, and when it was last linked."""
+        self._commanded: dict[Session, None] = {}
+        self._flushing = False
+
+    def remember(self, accepted: dict[str, int], policy: Policy | None) -> None:
+        """What the store kept of the run before."""
+        now = self.clock()
+        self._accepted = {name: (bseq, now) for name, bseq in accepted.items()}
+        self.policy = policy
+
+    @property
+    def present(self) -> bool:
+        return bool(self._linked)
+
+    # --- what becomes of sessions
+
+    def commanded(self, session: Session) -> None:
+        self._commanded[session] = None
+        self._flush_later()
+
+    def opened(self, session: Session) -> None:
+        if not self._linked:
+            if session.consumer is not None:
+                session.consumer.show(AWAY)
+            return
+        self._open(self._least_busy(), session)
+
+    def detached(self, session: Session, reason: Reason) -> None:
+        self._tell(session, m.Detached(reason.value))
+
+    def resumed(self, session: Session) -> None:
+        self._tell(session, m.Resumed(session.row.protocol, session.row.address))
+        if not self._linked and session.consumer is not None:
+            session.consumer.show(AWAY)
+
+    def resync(self, session: Session, reason: ResetReason) -> None:
+        self._tell(session, m.Resync(reason.value))
+
+    def resized(self, session: Session, size: Resized) -> None:
+        self._tell(session, size)
+
+    def capabilities_changed(self, session: Session) -> None:
+        self._tell(session, m.CapabilitiesChanged(session.row.capabilities))
+
+    def ended(self, session: Session, reason: Reason) -> None:
+        self._commanded.pop(session, None)
+        instance = session.route
+        if isinstance(instance, Instance):
+            self._tell(session, m.Closed(reason.value))
+            instance.release(session)
+
+    # --- requests
+
+    async def authenticate(self, session: Session, claim: m.Authenticate) -> m.AuthResult:
+        return await self._ask(m.AUTHENTICATE, claim, m.AuthResult)
+
+    async def profiles(self, session: Session) -> list[m.ProfileSummary]:
+        query = m.ProfileQuery(session.sid)
+        return await self._ask(m.PROFILES_LIST, query, list[m.ProfileSummary])
+
+    async def create_profile(self, session: Session, name: str) -> m.ProfileSummary:
+        creation = m.ProfileCreation(session.sid, name)
+        return await self._ask(m.PROFILES_CREATE, creation, m.ProfileSummary)
+
+    async def select_profile(self, session: Session, profile: str) -> m.ProfileSummary:
+        choice = m.ProfileChoice(session.sid, profile)
+        return await self._ask(m.PROFILES_SELECT, choice, m.ProfileSummary)
+
+    async def _ask(self, method: str, params: object, result: type[T]) -> T:
+        if not self._linked:
+            raise LinkClosedError("the application is away")
+        return await self._least_busy().peer.request(method, params, result)
+
+    # --- instances
+
+    def welcome(self, peer: Peer, hello: m.Hello) -> tuple[int, list[m.SessionInfo]]:
+        """An instance says hello: it gets the sessions that nobody holds.
+
+        Returns the newest of its outputs that was taken in before, and those sessions.
+        """
+        self._forget_old_instances()
+        before = self._linked.pop(hello.instance, None)
+        if before is not None:
+            self._release_all(before)
+            before.peer.close("another link has taken this instance's name")
+        accepted, _ = self._accepted.get(hello.instance, (0, 0.0))
+        instance = Instance(hello.instance, peer, hello.window, accepted)
+        self._linked[hello.instance] = instance
+        self._set_policy(Policy(login=hello.login, profiles=hello.profiles))
+        peer.dispatch = Calls(instance, self).dispatch
+        for sid, cseq in hello.applied.items():
+            session = self.manager.sessions.get(sid)
+            if session is not None and session.backend is self:
+                session.applied(cseq)
+        return accepted, self._adopt(instance)
+
+    def gone(self, peer: Peer) -> None:
+        """A link has ended: its sessions move, or wait and are told."""
+        for instance in list(self._linked.values()):
+            if instance.peer is peer:
+                del self._linked[instance.name]
+                self._accepted[instance.name] = (instance.accepted, self.clock())
+                self._release_all(instance)
+
+    def accepted(self, instance: str, bseq: int) -> None:
+        """Outputs of `instance` up to `bseq` are durable."""
+        linked = self._linked.get(instance)
+        if linked is not None:
+            linked.peer.notify(m.ACCEPTED, m.Accepted(bseq))
+
+    def _adopt(self, instance: Instance) -> list[m.SessionInfo]:
+        infos = []
+        for session in self.manager.sessions.values():
+            if session.backend is not self or session.route is not None:
+                continue
+            if session.row.known:
+                instance.hold(session)
+                infos.append(info_of(session))
+                self.commanded(session)
+            elif session.state in (SessionState.ACTIVE, SessionState.DETACHED_ACTIVE):
+                self._open(instance, session)
+        return infos
+
+    def _release_all(self, instance: Instance) -> None:
+        for session in list(instance.sessions):
+            instance.release(session)
+            session.inbox.rewind()
+            if self._linked:
+                heir = self._least_busy()
+                heir.hold(session)
+                heir.tell(session, m.Adopted(info_of(session)))
+            elif session.consumer is not None:
+                session.consumer.show(AWAY)
+        self._flush_later()
+
+    def _least_busy(self) -> Instance:
+        return min(self._linked.values(), key=lambda instance: len(instance.sessions))
+
+    def _open(self, instance: Instance, session: Session) -> None:
+        instance.hold(session)
+        session.row.known = True
+        session.touch_row()
+        instance.introduce(session, m.Opened(info_of(session)))
+        self.commanded(session)
+
+    def _set_policy(self, policy: Policy) -> None:
+        if policy != self.policy:
+            self.journal.keep(policy_key(self.app), msgspec.msgpack.encode(policy))
+        was_known = self.policy is not None
+        self.policy = policy
+        if not was_known:
+            self.host.policy_known()
+
+    def _forget_old_instances(self) -> None:
+        limit = self.clock() - _INSTANCE_SECONDS_MAX
+        for name, (_, last) in list(self._accepted.items()):
+            if last < limit and name not in self._linked:
+                del self._accepted[name]
+                self.journal.forget(name)
+
+    # --- gateway → application
+
+    def _tell(self, session: Session, event: m.Event) -> None:
+        instance = session.route
+        if isinstance(instance, Instance):
+            instance.tell(session, event)
+            self._flush_later()
+
+    def _flush_later(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            self._at_end_of_tick(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        commanded, self._commanded = self._commanded, {}
+        for session in commanded:
+            instance = session.route
+            if isinstance(instance, Instance):
+                instance.forward(session)
+        for instance in self._linked.values():
+            instance.flush()
+
+
+def policy_key(app: str) -> str:
+    """Under which name the store keeps an application's policy."""
+    return f"policy:{app}"

@@ -1,0 +1,55 @@
+"""Rates: how often something may happen, in one float each (GCRA, a leaky bucket as a meter)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+class Rate:
+    """`per_second` events sustained, `burst` at once. Shared by all who are held to it."""
+
+    __slots__ = ("_interval", "_tolerance")
+
+    def __init__(self, per_second: float, burst: int) -> None:
+        self._interval = 1.0 / per_second
+        self._tolerance = burst * self._interval
+
+    def next(self, due: float, now: float) -> float | None:
+        """Account for one event at `now`.
+
+        `due` is what the call before returned, or 0. Returns the new one, or
+        `None` if the event comes too soon.
+        """
+        due = (due if due > now else now) + self._interval
+        return due if due <= now + self._tolerance else None
+
+
+_KEYS_MAX: Final = 10_000
+
+
+class RateByKey:
+    """One rate for each key (an address, say). Forgets whoever has been quiet."""
+
+    __slots__ = ("_due", "_rate")
+
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
+        self._due: dict[str, float] = {}
+
+    def exhausted(self, key: str, now: float) -> bool:
+        """Whether the next event of `key` would come too soon."""
+        return self._rate.next(self._due.get(key, 0.0), now) is None
+
+    def spend(self, key: str, now: float) -> bool:
+        """Account for one event of `key`; false if it comes too soon."""
+        due = self._rate.next(self._due.pop(key, 0.0), now)
+        if due is None:
+            # Keep it at its bound: too soon now, and as soon as before later.
+            self._due[key] = now + self._rate._tolerance
+            return False
+        if len(self._due) >= _KEYS_MAX:
+            self._due = {k: d for k, d in self._due.items() if d > now}
+            while len(self._due) >= _KEYS_MAX:
+                self._due.pop(next(iter(self._due)))
+        self._due[key] = due
+        return True

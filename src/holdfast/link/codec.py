@@ -1,0 +1,82 @@
+"""Frames of the link: bytes in, messages out, and back. Hot path; no I/O."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from holdfast.core.errors import ProtocolError
+from holdfast.link.messages import LinkFault, Message
+
+_HEAD_BYTES: Final = 4
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Message).decode
+
+
+class LinkProtocolError(ProtocolError):
+    """The other end of the link broke its rules; the link is closed, the sessions stay."""
+
+
+class FrameDecoder:
+    """Cuts a byte stream into messages."""
+
+    __slots__ = ("_bytes_max", "_have", "_parts", "_want")
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._parts: list[bytes] = []
+        self._have = 0
+        self._want = _HEAD_BYTES
+
+    def receive_data(self, data: bytes) -> list[Message]:
+        """The messages that `data` completes. Raises `LinkProtocolError`."""
+        if self._have:
+            self._parts.append(data)
+            self._have += len(data)
+            if self._have < self._want:  # a large frame is joined once, not per chunk
+                return []
+            data = b"".join(self._parts)
+            self._parts = []
+            self._have = 0
+        messages: list[Message] = []
+        view = memoryview(data)
+        pos, end = 0, len(data)
+        while end - pos >= _HEAD_BYTES:
+            size = int.from_bytes(view[pos : pos + _HEAD_BYTES], "big")
+            if size > self._bytes_max:
+                raise LinkProtocolError(
+                    f"a frame of {size} bytes; at most {self._bytes_max} are accepted"
+                )
+            start = pos + _HEAD_BYTES
+            if end - start < size:
+                self._want = _HEAD_BYTES + size
+                break
+            try:
+                messages.append(_decode(view[start : start + size]))
+            except msgspec.MsgspecError as error:
+                raise LinkProtocolError(f"a malformed message: {error}") from error
+            pos = start + size
+        else:
+            self._want = _HEAD_BYTES
+        if pos < end:
+            self._parts = [data[pos:]]
+            self._have = end - pos
+        return messages
+
+
+def _frame(body: bytes) -> bytes:
+    return len(body).to_bytes(_HEAD_BYTES, "big") + body
+
+
+def encode_request(number: int, method: str, params: Any) -> bytes:
+    return _frame(_encode((0, number, method, params)))
+
+
+def encode_response(number: int, error: LinkFault | None, result: Any) -> bytes:
+    return _frame(_encode((1, number, error, result)))
+
+
+def encode_notification(method: str, params: Any) -> bytes:
+    return _frame(_encode((2, method, params)))

@@ -1,0 +1,332 @@
+"""Everything that is said on the link. `link-protocol` is this file as data.
+
+A frame is a 4-byte big-endian length and a MessagePack body: a request
+`[0, id, method, params]`, a response `[1, id, error, result]` or a notification
+`[2, method, params]`. Unknown fields are ignored; an unknown method is answered
+with an error.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Raw, Struct, field
+
+from holdfast.core.items import Binary, Data, Interrupt, Output, Resized, Text
+from holdfast.sessions.records import Capabilities
+
+PROTOCOL: Final = 1
+
+
+# --- the envelope
+
+
+class Request(Struct, frozen=True, array_like=True, tag=0):
+    id: int
+    method: str
+    params: Raw
+
+
+class Response(Struct, frozen=True, array_like=True, tag=1):
+    id: int
+    error: LinkFault | None
+    result: Raw
+
+
+class Notification(Struct, frozen=True, array_like=True, tag=2):
+    method: str
+    params: Raw
+
+
+class LinkFault(Struct, frozen=True, omit_defaults=True):
+    """Why a request failed."""
+
+    code: str
+    message: str
+    retry_s: float = 0.0
+
+
+Message = Request | Response | Notification
+
+
+# --- the handshake: application → gateway
+
+
+class SessionInfo(Struct, frozen=True, omit_defaults=True):
+    """A session as an application sees it."""
+
+    sid: str
+    state: str
+    user: str = ""
+    profile: str = ""
+    data: bytes = b""
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    address: str = ""
+    protocol: str = ""
+    applied: int = 0
+    """The newest command that the application has said to have applied."""
+
+
+class Hello(Struct, frozen=True, omit_defaults=True):
+    """The first message of an application."""
+
+    protocol: int
+    app: str
+    instance: str
+    """One run of the application. Its outputs are numbered under this name."""
+    window: int
+    """How many bytes of commands may be forwarded and not yet applied."""
+    secret: str = ""
+    applied: dict[str, int] = field(default_factory=dict)
+    """By session: the newest command whose effect the application has kept."""
+    login: bool = False
+    """Whether it authenticates users: then no session reaches it before that."""
+    profiles: bool = False
+    """Whether users choose a profile after the login."""
+
+
+class Welcome(Struct, frozen=True):
+    """The answer to `Hello`."""
+
+    gateway: str
+    node: str
+    heartbeat_s: float
+    window: int
+    """How many bytes of outputs may be sent and not yet accepted."""
+    accepted: int
+    """The newest output of this instance that was accepted."""
+    sessions: list[SessionInfo]
+    """The sessions that are this instance's from now on."""
+
+
+# --- gateway → application
+
+
+class Opened(Struct, frozen=True, array_like=True, tag="opened"):
+    """A new session."""
+
+    info: SessionInfo
+
+
+class Adopted(Struct, frozen=True, array_like=True, tag="adopted"):
+    """A session that another instance held before."""
+
+    info: SessionInfo
+
+
+class CapabilitiesChanged(Struct, frozen=True, array_like=True, tag="capabilities"):
+    capabilities: Capabilities
+
+
+class Detached(Struct, frozen=True, array_like=True, tag="detached", gc=False):
+    """The client is gone, and may come back."""
+
+    reason: str
+
+
+class Resumed(Struct, frozen=True, array_like=True, tag="resumed", gc=False):
+    """The client is back, and has missed nothing."""
+
+    protocol: str
+    address: str
+
+
+class Resync(Struct, frozen=True, array_like=True, tag="resync", gc=False):
+    """The client is back and may have missed output: show it where it stands."""
+
+    reason: str
+
+
+class Closed(Struct, frozen=True, array_like=True, tag="closed", gc=False):
+    """The session has ended."""
+
+    reason: str
+
+
+Event = (
+    Text
+    | Binary
+    | Data
+    | Interrupt
+    | Opened
+    | Adopted
+    | Resized
+    | CapabilitiesChanged
+    | Detached
+    | Resumed
+    | Resync
+    | Closed
+)
+
+
+class SessionEvent(Struct, frozen=True, array_like=True, gc=False):
+    """An entry of the notification `events`. `cseq` is above 0 for commands, else 0."""
+
+    sid: str
+    cseq: int
+    event: Event
+
+
+class Authenticate(Struct, frozen=True, omit_defaults=True):
+    """Params of the request `authenticate`: who says to be whom."""
+
+    sid: str
+    username: str = ""
+    password: str = ""
+    token: str = ""
+    certificate: str = ""
+
+
+class AuthResult(Struct, frozen=True, omit_defaults=True):
+    """The person is `user`. `properties` are the application's own."""
+
+    user: str
+    properties: dict[str, str] = field(default_factory=dict)
+
+
+class ProfileSummary(Struct, frozen=True, omit_defaults=True):
+    """One profile that a user may choose."""
+
+    id: str
+    name: str
+    summary: str = ""
+
+
+class ProfileCreation(Struct, frozen=True, omit_defaults=True):
+    """Params of the request `profiles.create`."""
+
+    sid: str
+    name: str
+    properties: dict[str, str] = field(default_factory=dict)
+
+
+class ProfileChoice(Struct, frozen=True):
+    """Params of the request `profiles.select`."""
+
+    sid: str
+    id: str
+
+
+class ProfileQuery(Struct, frozen=True):
+    """Params of the request `profiles.list`."""
+
+    sid: str
+
+
+# --- application → gateway. What changes a session carries `bseq`, which numbers an
+# instance's whole output 1, 2, 3 …: a repeat after a broken link is known by it.
+
+
+class Emit(Struct, frozen=True, array_like=True, gc=False):
+    """An entry of the notification `emit`."""
+
+    sid: str
+    bseq: int
+    delivery: str
+    item: Output
+
+
+class Broadcast(Struct, frozen=True, array_like=True, gc=False):
+    """Params of `broadcast`: one item for every session in a group."""
+
+    group: str
+    bseq: int
+    delivery: str
+    item: Output
+    but: str = ""
+    """A session that does not get it."""
+
+
+class Applied(Struct, frozen=True, array_like=True, gc=False):
+    """An entry of the notification `applied`. Not numbered: the newest one says all."""
+
+    sid: str
+    cseq: int
+
+
+class Update(Struct, frozen=True, array_like=True):
+    """Params of `session.update`. `None` leaves a field as it is."""
+
+    sid: str
+    bseq: int
+    user: str | None = None
+    profile: str | None = None
+    data: bytes | None = None
+    selected: bool | None = None
+    """False takes the session back to the choice of a profile."""
+
+
+class InputMode(Struct, frozen=True, array_like=True, gc=False):
+    """Params of `input_mode`."""
+
+    sid: str
+    bseq: int
+    mode: str
+
+
+class Membership(Struct, frozen=True, array_like=True):
+    """Params of `group.join` and `group.leave`."""
+
+    group: str
+    bseq: int
+    sids: list[str]
+
+
+class Accepted(Struct, frozen=True, array_like=True, gc=False):
+    """Params of `accepted`: outputs up to `bseq` are durable."""
+
+    bseq: int
+
+
+class Refused(Struct, frozen=True, array_like=True):
+    """Params of `refused`: output `bseq` was taken in, but cannot be carried out."""
+
+    bseq: int
+    message: str
+
+
+class Close(Struct, frozen=True):
+    """Params of the request `session.close`."""
+
+    sid: str
+    reason: str = "kicked"
+
+
+class Filter(Struct, frozen=True, omit_defaults=True):
+    """Params of the request `sessions.list`. Empty fields match all."""
+
+    user: str = ""
+    state: str = ""
+
+
+class Heartbeat(Struct, frozen=True):
+    """Params and result of the request `heartbeat`."""
+
+
+class Goodbye(Struct, frozen=True):
+    """Params of the notification `goodbye`: why this side closes the link."""
+
+    reason: str
+
+
+# --- the methods
+
+HELLO: Final = "hello"
+HEARTBEAT: Final = "heartbeat"
+GOODBYE: Final = "goodbye"
+EVENTS: Final = "events"
+ACCEPTED: Final = "accepted"
+REFUSED: Final = "refused"
+AUTHENTICATE: Final = "authenticate"
+PROFILES_LIST: Final = "profiles.list"
+PROFILES_CREATE: Final = "profiles.create"
+PROFILES_SELECT: Final = "profiles.select"
+EMIT: Final = "emit"
+BROADCAST: Final = "broadcast"
+APPLIED: Final = "applied"
+UPDATE: Final = "session.update"
+CLOSE: Final = "session.close"
+LIST: Final = "sessions.list"
+INPUT_MODE: Final = "input_mode"
+JOIN: Final = "group.join"
+LEAVE: Final = "group.leave"

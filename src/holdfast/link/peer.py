@@ -1,0 +1,265 @@
+"""One end of a link: requests with their answers, notifications, heartbeats.
+
+The same class serves the gateway and the application. It knows frames and
+methods; what they mean is its owner's business, who gives it a `Dispatch`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from inspect import isawaitable
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+import structlog
+
+from holdfast.core.errors import HoldfastError, Reason, Source
+from holdfast.core.limits import ConnectionLimits, LinkLimits
+from holdfast.link.codec import (
+    FrameDecoder,
+    LinkProtocolError,
+    encode_notification,
+    encode_request,
+    encode_response,
+)
+from holdfast.link.messages import (
+    GOODBYE,
+    HEARTBEAT,
+    Goodbye,
+    Heartbeat,
+    LinkFault,
+    Message,
+    Notification,
+    Request,
+    Response,
+)
+from holdfast.net.connection import Connection
+
+T = TypeVar("T")
+
+_log = structlog.get_logger("holdfast.link")
+
+_MISSED_HEARTBEATS_MAX = 3
+
+
+class LinkClosedError(HoldfastError):
+    """The link ended before the answer came."""
+
+    source = Source.REMOTE
+    retryable = True
+
+
+class RequestError(HoldfastError):
+    """The other end answered a request with an error."""
+
+    source = Source.REMOTE
+
+    def __init__(self, code: str, message: str, retry_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_s = retry_s
+
+    @property
+    def fault(self) -> LinkFault:
+        return LinkFault(self.code, str(self), self.retry_s)
+
+
+class Dispatch:
+    """Methods by name: the type of their params, and who handles them."""
+
+    __slots__ = ("_methods",)
+
+    def __init__(self, methods: Mapping[str, tuple[Any, Callable[[Any], Any]]]) -> None:
+        self._methods = {
+            name: (msgspec.msgpack.Decoder(params).decode, handler)
+            for name, (params, handler) in methods.items()
+        }
+
+    def call(self, method: str, params: msgspec.Raw) -> Any:
+        """Handle `method`. Raises `RequestError` for what cannot be understood."""
+        known = self._methods.get(method)
+        if known is None:
+            raise RequestError("unknown_method", f"{method}: not a method of this end")
+        decode, handler = known
+        try:
+            decoded = decode(params)
+        except msgspec.MsgspecError as error:
+            raise RequestError("bad_params", f"{method}: {error}") from error
+        return handler(decoded)
+
+
+class Owner(Protocol):
+    """Who a peer belongs to."""
+
+    def linked(self, peer: Peer) -> None:
+        """The transport is there."""
+
+    def unlinked(self, peer: Peer, reason: str) -> None:
+        """The link has ended. Called once after `linked`."""
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` in the owner's task group."""
+
+
+def connection_limits(limits: LinkLimits) -> ConnectionLimits:
+    """The limits of a link's transport: a silent one is given up after three heartbeats."""
+    return ConnectionLimits(
+        connections_max=limits.links_max,
+        connections_per_address_max=limits.links_max,
+        handshake_seconds_max=limits.handshake_seconds_max,
+        idle_seconds_max=limits.heartbeat_seconds_max * _MISSED_HEARTBEATS_MAX,
+        write_buffer_bytes_max=limits.frame_bytes_max,
+    )
+
+
+class Peer:
+    """One end of one link: a `Handler` on a connection."""
+
+    def __init__(self, connection: Connection, owner: Owner, limits: LinkLimits) -> None:
+        self.dispatch = Dispatch({})
+        """What the owner lets the other end call; replaced when the handshake is over."""
+        self.round_trip_s = 0.0
+        self._connection = connection
+        self._owner = owner
+        self._limits = limits
+        self._decoder = FrameDecoder(limits.frame_bytes_max)
+        self._number = 0
+        self._answers: dict[int, asyncio.Future[msgspec.Raw]] = {}
+        self._loop = asyncio.get_running_loop()
+        self._reason = "the connection was lost"
+        self._asked_at = 0.0
+
+    @property
+    def name(self) -> str:
+        """The other end's address."""
+        return self._connection.peer
+
+    def established(self) -> None:
+        """The handshake is over: heartbeats begin."""
+        self._connection.established()
+        self._connection.wake_at(self._loop.time() + self._limits.heartbeat_seconds_max)
+
+    def notify(self, method: str, params: Any) -> None:
+        """Tell the other end. Leaves with everything else of this tick."""
+        self._connection.write(encode_notification(method, params))
+
+    async def request(self, method: str, params: Any, result: type[T]) -> T:
+        """Ask the other end.
+
+        Raises `RequestError` for an error as answer, `LinkClosedError` when the
+        link ends first, and `TimeoutError` after the limit of time.
+        """
+        number = self._number = self._number + 1
+        answer = self._answers[number] = self._loop.create_future()
+        self._connection.write(encode_request(number, method, params))
+        try:
+            async with asyncio.timeout(self._limits.request_seconds_max):
+                raw = await answer
+        finally:
+            del self._answers[number]
+        try:
+            return msgspec.msgpack.decode(raw, type=result)
+        except msgspec.MsgspecError as error:
+            raise LinkProtocolError(f"the answer to {method}: {error}") from error
+
+    def close(self, reason: str) -> None:
+        """Say why, and close."""
+        self._reason = reason
+        self.notify(GOODBYE, Goodbye(reason))
+        self._connection.close()
+
+    # --- Handler
+
+    def connected(self) -> None:
+        self._owner.linked(self)
+
+    def received(self, data: bytes) -> None:
+        try:
+            for message in self._decoder.receive_data(data):
+                self._handle(message)
+        except LinkProtocolError as error:
+            _log.warning("the link broke its protocol", peer=self.name, error=str(error))
+            self.close(str(error))
+
+    def ended(self) -> None:
+        self._connection.close()
+
+    def writable(self) -> None:
+        pass  # both sides' windows bound what is unsent
+
+    def expired(self, now: float) -> None:
+        self._asked_at = now
+        self._owner.spawn(self._heartbeat())
+        self._connection.wake_at(now + self._limits.heartbeat_seconds_max)
+
+    def overdue(self, reason: Reason) -> None:
+        self.close(f"{reason.value}: nothing was heard from the other end")
+
+    def drain(self) -> None:
+        self.close("the gateway is stopping")
+
+    def lost(self, cause: Exception | None) -> None:
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(LinkClosedError(self._reason))
+        self._owner.unlinked(self, self._reason)
+
+    # --- messages
+
+    def _handle(self, message: Message) -> None:
+        match message:
+            case Notification(method, params):
+                self._handle_notification(method, params)
+            case Request(number, method, params):
+                self._handle_request(number, method, params)
+            case Response(number, error, result):
+                self._handle_response(number, error, result)
+
+    def _handle_notification(self, method: str, params: msgspec.Raw) -> None:
+        if method == GOODBYE:
+            self._reason = msgspec.msgpack.decode(params, type=Goodbye).reason
+            return
+        try:
+            self.dispatch.call(method, params)
+        except RequestError as error:
+            raise LinkProtocolError(str(error)) from error
+
+    def _handle_request(self, number: int, method: str, params: msgspec.Raw) -> None:
+        if method == HEARTBEAT:
+            self._respond(number, None, Heartbeat())
+            return
+        try:
+            result = self.dispatch.call(method, params)
+        except RequestError as error:
+            self._respond(number, error.fault, None)
+            return
+        if isawaitable(result):
+            self._owner.spawn(self._respond_later(number, result))
+        else:
+            self._respond(number, None, result)
+
+    async def _respond_later(self, number: int, result: Awaitable[Any]) -> None:
+        try:
+            self._respond(number, None, await result)
+        except RequestError as error:
+            self._respond(number, error.fault, None)
+
+    def _handle_response(self, number: int, error: LinkFault | None, result: msgspec.Raw) -> None:
+        answer = self._answers.get(number)
+        if answer is None or answer.done():
+            return  # it came after its time
+        if error is None:
+            answer.set_result(result)
+        else:
+            answer.set_exception(RequestError(error.code, error.message, error.retry_s))
+
+    def _respond(self, number: int, error: LinkFault | None, result: Any) -> None:
+        self._connection.write(encode_response(number, error, result))
+
+    async def _heartbeat(self) -> None:
+        try:
+            await self.request(HEARTBEAT, Heartbeat(), Heartbeat)
+        except (LinkClosedError, TimeoutError, RequestError):
+            return  # the limit of silence decides
+        self.round_trip_s = self._loop.time() - self._asked_at

@@ -1,0 +1,130 @@
+"""Time for a whole server: the end of the tick, and one wheel of deadlines.
+
+No connection has a timer of its own. What became ready in one pass of the event
+loop is written once, at its end (`Tick`); what must happen later stands in a
+slot of the `Wheel`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+SLOT_SECONDS: Final = 0.1
+_NEVER: Final = -1
+
+
+class Tick:
+    """Runs what was added during one pass of the event loop, once, at its end. Hot path."""
+
+    __slots__ = ("_due", "_loop", "_scheduled")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._due: list[Callable[[], None]] = []
+        self._scheduled = False
+
+    def add(self, action: Callable[[], None]) -> None:
+        """Run `action` at the end of this tick. The caller adds it once a tick."""
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._run)
+        self._due.append(action)
+
+    def _run(self) -> None:
+        # What an action adds (a frame, then its flush) still belongs to this tick.
+        while self._due:
+            due, self._due = self._due, []
+            for action in due:
+                action()
+        self._scheduled = False
+
+
+class Timed:
+    """Something with a deadline on the wheel."""
+
+    __slots__ = ("_slot",)
+
+    def __init__(self) -> None:
+        self._slot = _NEVER
+
+    def expire(self, now: float) -> None:
+        """Called once when the deadline has passed; schedules the next one itself."""
+        raise NotImplementedError
+
+
+class Wheel:
+    """Deadlines, each rounded up to the next tenth of a second.
+
+    `now` is the loop's time as of the last slot: good enough for idleness, and
+    free to read.
+    """
+
+    __slots__ = ("_handle", "_loop", "_slots", "_turned", "now")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._slots: dict[int, dict[Timed, None]] = {}
+        self._handle: asyncio.TimerHandle | None = None
+        self.now = loop.time()
+        self._turned = self._index(self.now)
+
+    def start(self) -> None:
+        """Begin to turn."""
+        self._turn()
+
+    def stop(self) -> None:
+        """Turn no more; forget every deadline."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        self._slots.clear()
+
+    def schedule(self, timed: Timed, when: float) -> None:
+        """Call `timed.expire` once after `when` (loop time), instead of any earlier wish."""
+        slot = max(self._index(when), self._turned) + 1
+        if slot == timed._slot:
+            return
+        self.cancel(timed)
+        timed._slot = slot
+        self._slots.setdefault(slot, {})[timed] = None
+
+    def cancel(self, timed: Timed) -> None:
+        """Forget the deadline of `timed`, if it has one."""
+        if timed._slot != _NEVER:
+            waiting = self._slots.get(timed._slot)
+            if waiting is not None:
+                waiting.pop(timed, None)
+            timed._slot = _NEVER
+
+    def _index(self, when: float) -> int:
+        return int(when / SLOT_SECONDS)
+
+    def _turn(self) -> None:
+        self.now = now = self._loop.time()
+        reached = self._index(now)
+        # A suspended process finds many slots due at once: only those that exist are visited.
+        due = (
+            sorted(slot for slot in self._slots if slot <= reached)
+            if reached - self._turned > len(self._slots)
+            else range(self._turned + 1, reached + 1)
+        )
+        self._turned = reached
+        for slot in due:
+            for timed in self._slots.pop(slot, ()):
+                if timed._slot == slot:  # not cancelled by one before it
+                    timed._slot = _NEVER
+                    timed.expire(now)
+        self._handle = self._loop.call_later(SLOT_SECONDS, self._turn)
+
+
+class Clockwork:
+    """The tick and the wheel of one event loop."""
+
+    __slots__ = ("loop", "tick", "wheel")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.tick = Tick(loop)
+        self.wheel = Wheel(loop)

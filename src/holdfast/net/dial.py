@@ -1,0 +1,66 @@
+"""Dialling: an outgoing connection with the same shell as an accepted one."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+from holdfast.core.errors import HoldfastError, Source
+from holdfast.core.limits import ConnectionLimits
+from holdfast.net.addresses import Address
+from holdfast.net.clockwork import Clockwork
+from holdfast.net.connection import Connection
+from holdfast.net.server import HandlerFactory
+
+
+class DialError(HoldfastError):
+    """The other end could not be reached. Names the address and the cause."""
+
+    source = Source.REMOTE
+    retryable = True
+
+
+class _Nobody:
+    """The owner of a dialled connection: counts nothing, refuses nothing."""
+
+    def opened(self, connection: Connection) -> bool:
+        return True
+
+    def closed(self, connection: Connection) -> None:
+        pass
+
+
+async def dial(
+    address: Address,
+    factory: HandlerFactory,
+    *,
+    clockwork: Clockwork,
+    limits: ConnectionLimits,
+    tls: ssl.SSLContext | None = None,
+) -> Connection:
+    """Connect to `address` within the handshake's limit of time. Raises `DialError`."""
+
+    def open_() -> Connection:
+        connection = Connection(clockwork, limits, _Nobody())
+        connection.attach(factory(connection))
+        return connection
+
+    loop = clockwork.loop
+    try:
+        async with asyncio.timeout(limits.handshake_seconds_max):
+            if address.scheme == "unix":
+                _, connection = await loop.create_unix_connection(open_, address.socket_path)
+            else:
+                _, connection = await loop.create_connection(
+                    open_,
+                    address.host,
+                    address.port,
+                    ssl=tls if address.secure else None,
+                    server_hostname=address.host if address.secure else None,
+                    happy_eyeballs_delay=0.25,
+                )
+    except TimeoutError:
+        raise DialError(f"{address}: no answer within {limits.handshake_seconds_max:g} s") from None
+    except OSError as error:
+        raise DialError(f"{address}: {error.strerror or error}") from error
+    return connection

@@ -1,0 +1,253 @@
+"""All sessions of a node: who they are, who may take them up again, when they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Final
+
+from msgspec import Struct
+
+from holdfast.core.errors import BusyError, LimitExceededError, Reason
+from holdfast.core.ids import new_epoch, new_resume_code, new_sid, read_resume_code
+from holdfast.core.limits import SessionLimits
+from holdfast.core.rate import Rate, RateByKey
+from holdfast.sessions.journal import Journal
+from holdfast.sessions.records import Row, Stored
+from holdfast.sessions.session import Backend, Session
+from holdfast.sessions.states import Durability, SessionInput, SessionState
+from holdfast.sessions.tokens import STRANGER, Standing, hash_code, split_token
+
+_NO_CODE: Final = b""
+
+
+class Refusal(Enum):
+    """Why a token or a code gives no session. The value is for the client's person."""
+
+    UNKNOWN = "it is not known, or its session has ended"
+    REVOKED = "it was replaced by a newer one; for safety its session was closed"
+    TOO_EARLY = "its session cannot be resumed yet"
+    RATE = "too many wrong attempts; try again later"
+
+
+class Claim(Struct, frozen=True):
+    """The right to a session, proven."""
+
+    session: Session
+    secret: bytes | None
+    """The secret of the token that proved it; `None` if it was not a token."""
+
+
+class SessionManager:
+    """The registry of sessions, and the `Owner` of each. All times are wall clock.
+
+    `at_end_of_tick` runs a function once, when this pass of the event loop ends.
+    """
+
+    def __init__(
+        self,
+        limits: SessionLimits,
+        journal: Journal,
+        at_end_of_tick: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self.sessions: dict[str, Session] = {}
+        self.groups: dict[str, dict[Session, None]] = {}
+        self._limits = limits
+        self._journal = journal
+        self._at_end_of_tick = at_end_of_tick
+        self._ready: list[Session] = []
+        self._codes: dict[bytes, Session] = {}
+        self._waiting: dict[Session, None] = {}
+        """The detached ones, in the order in which they will expire."""
+        self._wrong = RateByKey(
+            Rate(limits.attach_failures_per_minute_max / 60, limits.attach_failure_burst_max)
+        )
+
+    # --- birth and death
+
+    def create(self, backend: Backend, durability: Durability, now: float) -> Session:
+        """A new session. Raises `BusyError` when there are too many."""
+        if len(self.sessions) >= self._limits.sessions_max:
+            raise BusyError(f"there are {len(self.sessions)} sessions; no more are kept")
+        row = Row(sid=new_sid(), epoch=new_epoch(), durability=durability.value, created=now)
+        session = Session(row, backend, self._limits, self)
+        self.sessions[session.sid] = session
+        return session
+
+    def restore(self, stored: Stored, backend_of: Callable[[Row], Backend], now: float) -> None:
+        """Take up what the store has kept. Every session is detached then."""
+        for row, records in stored.sessions:
+            session = Session.restore(
+                row, records, backend_of(row), self._limits, self, clean=stored.clean
+            )
+            self.sessions[session.sid] = session
+            if not session.allows(SessionInput.RESUMED):
+                self.close(session, Reason.SHUTDOWN)
+                continue
+            if not session.state.detached:
+                row.detached = now
+                session.apply(SessionInput.DROPPED)
+            if row.code:
+                self._codes[row.code] = session
+            for group in row.groups:
+                self.groups.setdefault(group, {})[session] = None
+        waiting = sorted(self.sessions.values(), key=lambda session: session.row.detached)
+        self._waiting = dict.fromkeys(waiting)
+
+    def close(self, session: Session, reason: Reason) -> None:
+        """End a session for good; its client and its backend are told."""
+        if self.sessions.pop(session.sid, None) is None:
+            return
+        self._codes.pop(session.row.code, None)
+        self._waiting.pop(session, None)
+        for group in list(session.row.groups):
+            self.leave(session, group)
+        session.close(reason)
+        self._journal.delete(session)
+        session.backend.ended(session, reason)
+
+    def expire(self, now: float) -> None:
+        """Close the sessions that nobody came back for, and let go of output grown too old."""
+        limit = now - self._limits.detached_seconds_max
+        for session in list(self._waiting):
+            if session.row.detached > limit:
+                break
+            self.close(session, Reason.TIMEOUT)
+        for session in self.sessions.values():
+            session.out.trim_older(now - self._limits.window_age_seconds_max)
+
+    # --- taking up again
+
+    def claim_by_token(self, token: str, address: str, now: float) -> Claim | Refusal:
+        """Who holds this token may have its session. `address` is held to a rate of failures."""
+        if self._wrong.exhausted(address, now):
+            return Refusal.RATE
+        parts = split_token(token)
+        session = self.sessions.get(parts[0]) if parts is not None else None
+        tokens = session.row.tokens if session is not None else STRANGER
+        secret = parts[1] if parts is not None else b""
+        standing = tokens.judge(secret)
+        if session is None or standing is Standing.UNKNOWN:
+            self._wrong.spend(address, now)
+            return Refusal.UNKNOWN
+        if standing is Standing.RETIRED:
+            self._wrong.spend(address, now)
+            self.close(session, Reason.KICKED)
+            return Refusal.REVOKED
+        return self._claim(session, secret)
+
+    def claim_by_code(self, typed: str, address: str, now: float) -> Claim | Refusal:
+        """Who knows this code may have its session, once."""
+        if self._wrong.exhausted(address, now):
+            return Refusal.RATE
+        code = read_resume_code(typed)
+        session = self._codes.get(hash_code(code)) if code is not None else None
+        if session is None:
+            self._wrong.spend(address, now)
+            return Refusal.UNKNOWN
+        claim = self._claim(session, None)
+        if isinstance(claim, Claim):
+            self._void_code(session)
+        return claim
+
+    def claim_own(self, user: str, except_for: Session) -> Claim | None:
+        """The newest detached session of a user who has proven to be that user."""
+        for session in reversed(self._waiting):
+            if session.row.user == user and session is not except_for:
+                return Claim(session, None)
+        return None
+
+    def issue_token(self, claim: Claim) -> str:
+        """A new token for the claimed session."""
+        session = claim.session
+        if claim.secret is None:
+            # Taken up by other means: older tokens are void, not stolen.
+            session.row.tokens.forget()
+        session.touch_row()
+        return session.row.tokens.issue(session.sid, claim.secret)
+
+    def issue_code(self, session: Session) -> str:
+        """A new one-time code for the session; the one before is void."""
+        self._void_code(session)
+        code = new_resume_code()
+        session.row.code = hash_code(code)
+        self._codes[session.row.code] = session
+        session.touch_row()
+        return code
+
+    def attached(self, session: Session) -> None:
+        """The session has a client again."""
+        self._waiting.pop(session, None)
+
+    def _claim(self, session: Session, secret: bytes | None) -> Claim | Refusal:
+        if not session.allows(SessionInput.RESUMED):
+            return Refusal.TOO_EARLY
+        return Claim(session, secret)
+
+    def _void_code(self, session: Session) -> None:
+        self._codes.pop(session.row.code, None)
+        session.row.code = _NO_CODE
+        session.touch_row()
+
+    # --- what an application keeps in a session
+
+    def set_data(self, session: Session, data: bytes) -> None:
+        """Keep the application's own data. Raises `LimitExceededError`."""
+        if len(data) > self._limits.application_data_bytes_max:
+            raise LimitExceededError(
+                f"application data of {len(data)} bytes; at most"
+                f" {self._limits.application_data_bytes_max} are kept in a session"
+            )
+        session.row.data = data
+        session.touch_row()
+
+    def join(self, session: Session, group: str) -> None:
+        """Put the session into a group. Raises `LimitExceededError`."""
+        groups = session.row.groups
+        if group in groups:
+            return
+        if len(groups) >= self._limits.groups_max:
+            raise LimitExceededError(
+                f"the session is in {len(groups)} groups; it cannot join {group!r}"
+            )
+        groups.append(group)
+        self.groups.setdefault(group, {})[session] = None
+        session.touch_row()
+
+    def leave(self, session: Session, group: str) -> None:
+        """Take the session out of a group."""
+        if group not in session.row.groups:
+            return
+        session.row.groups.remove(group)
+        session.touch_row()
+        members = self.groups[group]
+        del members[session]
+        if not members:
+            del self.groups[group]
+
+    def members(self, group: str) -> Iterable[Session]:
+        """The sessions in a group, in the order in which they joined."""
+        return self.groups.get(group, ())
+
+    # --- Owner of the sessions
+
+    def changed(self, session: Session) -> None:
+        self._journal.add(session)
+
+    def ready(self, session: Session) -> None:
+        ready = self._ready
+        if not ready:
+            self._at_end_of_tick(self._deliver)
+        ready.append(session)
+
+    def detached(self, session: Session, reason: Reason) -> None:
+        if session.state is SessionState.CLOSED:
+            self.close(session, reason)
+        else:
+            self._waiting[session] = None
+            session.backend.detached(session, reason)
+
+    def _deliver(self) -> None:
+        ready, self._ready = self._ready, []
+        for session in ready:
+            session.deliver()

@@ -1,0 +1,155 @@
+"""The OUT log: what the backend said to the client, numbered. Hot path.
+
+Every output gets its number when it enters the window, before it may be
+written. The window is bounded by messages, bytes and age; what leaves it unread
+is a gap that the client is told of. Entries are one flat list: position is
+number, so no number is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from holdfast.core.errors import ProtocolError
+from holdfast.core.items import LATEST, MUST, Output, size_of
+from holdfast.core.limits import SessionLimits
+
+
+class AckError(ProtocolError):
+    """A client acknowledged what was never sent to it."""
+
+
+class Entry(Struct, array_like=True, gc=False):
+    """One output in the window."""
+
+    item: Output
+    time: float
+    """Wall clock: it outlives the process."""
+    key: str
+    """The key of a `latest:` output, else empty."""
+
+
+class Outbox:
+    """The window of one session.
+
+    `base` is the number of the newest entry no longer kept, `top` that of the
+    newest entry; `sent` what the present connection was given; `acked` what the
+    client has proven to have; `seen` what it may have beyond that, by the
+    evidence left behind by a connection that is gone.
+    """
+
+    __slots__ = ("_latest", "_limits", "acked", "base", "entries", "seen", "sent", "size")
+
+    def __init__(self, limits: SessionLimits) -> None:
+        self._limits = limits
+        self.entries: list[Entry] = []
+        self.base = 0
+        self.sent = 0
+        self.acked = 0
+        self.seen = 0
+        self.size = 0
+        self._latest: dict[str, int] | None = None
+
+    @property
+    def top(self) -> int:
+        return self.base + len(self.entries)
+
+    @property
+    def lost(self) -> int:
+        """Entries that left the window before the client had proven to have them."""
+        return self.base - self.acked
+
+    def append(self, item: Output, delivery: str, now: float) -> None:
+        """Number an output. `now` is the wall clock; `delivery` is `must` or `latest:KEY`."""
+        key = ""
+        entries = self.entries
+        if delivery != MUST:
+            key = delivery.removeprefix(LATEST)
+            if self._latest is None:
+                self._latest = {}
+            self._latest[key] = self.base + len(entries) + 1
+        entries.append(Entry(item, now, key))
+        self.size += size_of(item)
+        limits = self._limits
+        while len(entries) > limits.window_messages_max or self.size > limits.window_bytes_max:
+            self._drop(1)
+
+    def take(self, limit: int) -> tuple[int, Sequence[Output | None]]:
+        """The outputs after `sent`, up to number `limit`; they count as sent then.
+
+        Returns the first one's number. A `None` stands where a newer output has
+        taken the place of an older one with its key.
+        """
+        first = self.sent + 1
+        start = self.sent - self.base
+        end = limit - self.base
+        entries = self.entries[start:end] if start or end < len(self.entries) else self.entries
+        self.sent = limit
+        latest = self._latest
+        if latest is None:
+            return first, [entry.item for entry in entries]
+        return first, [
+            None if entry.key and latest[entry.key] != number else entry.item
+            for number, entry in enumerate(entries, first)
+        ]
+
+    def ack(self, seq: int) -> None:
+        """The client has everything up to `seq`. Raises `AckError` beyond what was sent."""
+        if seq > self.sent:
+            raise AckError(f"acknowledged {seq}; the last one sent was {self.sent}")
+        self.prove(seq)
+
+    def prove(self, seq: int) -> None:
+        """There is evidence that the client has everything up to `seq`."""
+        if seq > self.acked:
+            self.acked = seq
+            if seq > self.base:
+                self._drop(seq - self.base)
+
+    def rewind(self, last: int) -> None:
+        """A connection begins whose client has everything up to `last`."""
+        self.sent = last
+
+    def trim_older(self, than: float) -> None:
+        """Let go of what is older than the window's age allows; `than` is wall clock."""
+        count = 0
+        for entry in self.entries:
+            if entry.time >= than:
+                break
+            count += 1
+        self._drop(count)
+
+    def older(self, than: float) -> int:
+        """The number of the newest sent entry that is older than `than` (wall clock)."""
+        number = self.base
+        for entry in self.entries[: self.sent - self.base]:
+            if entry.time >= than:
+                break
+            number += 1
+        return number
+
+    def since(self, seq: int) -> Sequence[Entry]:
+        """The entries after `seq`."""
+        return self.entries[max(0, seq - self.base) :]
+
+    def skip_to(self, base: int) -> None:
+        """Let go of everything up to number `base`, present or not."""
+        self._drop(min(base, self.top) - self.base if base > self.base else 0)
+        self.base = max(self.base, base)
+
+    def restore(self, entry: Entry) -> None:
+        """Put back an entry that was stored, after those before it."""
+        self.append(entry.item, LATEST + entry.key if entry.key else MUST, entry.time)
+
+    def _drop(self, count: int) -> None:
+        if not count:
+            return
+        entries = self.entries
+        for entry in entries[:count]:
+            self.size -= size_of(entry.item)
+        del entries[:count]
+        self.base += count
+        if self._latest is not None:
+            self._latest = {k: n for k, n in self._latest.items() if n > self.base} or None

@@ -1,0 +1,370 @@
+"""A session: the durable thing that a client comes back to. Hot path.
+
+It numbers outputs and commands, knows what its client has and what its backend
+has applied, and hands what is new to the store. It knows its client's
+connection only as a `Consumer`, and does nothing that waits.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Protocol
+
+from msgspec import Struct
+
+from holdfast.core.errors import Reason
+from holdfast.core.ids import new_epoch
+from holdfast.core.items import VOLATILE, Command, Output
+from holdfast.core.limits import SessionLimits
+from holdfast.core.states import Machine
+from holdfast.sessions.inbox import Inbox, Verdict
+from holdfast.sessions.outbox import Outbox
+from holdfast.sessions.records import EpochEnd, Record, Row
+from holdfast.sessions.states import TABLE, Durability, SessionInput, SessionState
+
+_ENDS_MAX = 8
+
+
+class Consumer(Protocol):
+    """The connection that a session writes to, as the session sees it."""
+
+    def deliver(self) -> None:
+        """There are outputs to take from the session's outbox."""
+
+    def show(self, item: Output) -> None:
+        """Write a volatile item now, or drop it."""
+
+    def acknowledge(self, cin: int) -> None:
+        """Every command up to `cin` is durable."""
+
+    def make_room(self) -> None:
+        """The queue of commands has room again."""
+
+    def change_input_mode(self) -> None:
+        """The row's `input_mode` is another one."""
+
+    def dismiss(self, reason: Reason) -> None:
+        """Say goodbye and close. The session has let go of it already."""
+
+
+class Backend(Protocol):
+    """What a session is attached to, as the session sees it."""
+
+    def commanded(self, session: Session) -> None:
+        """There are commands to forward. Hot path."""
+
+    def detached(self, session: Session, reason: Reason) -> None:
+        """The session has lost its connection and waits for its client."""
+
+    def ended(self, session: Session, reason: Reason) -> None:
+        """The session is closed for good."""
+
+
+class Owner(Protocol):
+    """Who keeps the sessions, and is told what each of them needs."""
+
+    def changed(self, session: Session) -> None:
+        """There is something to persist. Called once until `Session.record`."""
+
+    def ready(self, session: Session) -> None:
+        """There is output to deliver. Called once until `Session.deliver`."""
+
+    def detached(self, session: Session, reason: Reason) -> None:
+        """The session has lost its connection; in a state that cannot wait, it is closed."""
+
+
+class ResetReason(Enum):
+    """Why a client cannot continue where it was."""
+
+    EPOCH = "epoch"
+    TRIMMED = "trimmed"
+    AHEAD = "ahead"
+    EXPIRED = "expired"
+
+
+class Position(Struct, frozen=True):
+    """How much of which output log a client has."""
+
+    epoch: str
+    last: int
+
+
+class Session:
+    """One session. Its `row` is the part that is stored when it changes."""
+
+    __slots__ = (
+        "_changed",
+        "_machine",
+        "_n",
+        "_owner",
+        "_ready",
+        "_records",
+        "_row_saved",
+        "_saved_cseq",
+        "_saved_top",
+        "backend",
+        "consumer",
+        "durable",
+        "inbox",
+        "out",
+        "persistent",
+        "route",
+        "row",
+    )
+
+    def __init__(self, row: Row, backend: Backend, limits: SessionLimits, owner: Owner) -> None:
+        self.row = row
+        self.backend = backend
+        self.route: object = None
+        """The backend's own: where it has sent this session."""
+        self.out = Outbox(limits)
+        self.inbox = Inbox(limits)
+        self.consumer: Consumer | None = None
+        self.persistent = row.durability != Durability.MEMORY.value
+        self.durable = row.durability == Durability.DURABLE.value
+        self._owner = owner
+        self._machine = Machine(TABLE, SessionState(row.state))
+        self._changed = False
+        self._ready = False
+        self._row_saved = False
+        self._saved_top = 0
+        self._saved_cseq = 0
+        self._n = 0
+        self._records: list[tuple[int, int, int]] = []
+
+    @property
+    def sid(self) -> str:
+        return self.row.sid
+
+    @property
+    def state(self) -> SessionState:
+        return self._machine.state
+
+    def apply(self, given: SessionInput) -> None:
+        """Take a step of the session's life. Raises `UndefinedTransitionError`."""
+        self._machine.apply(given)
+        self.row.state = self._machine.state.value
+        self.touch_row()
+
+    def allows(self, given: SessionInput) -> bool:
+        """Whether the session's state allows `given`."""
+        return self._machine.allows(given)
+
+    # --- OUT
+
+    @property
+    def deliverable(self) -> int:
+        """Up to which number outputs may be written to the client."""
+        return self._saved_top if self.durable else self.out.top
+
+    def emit(self, item: Output, delivery: str, now: float) -> None:
+        """The backend says `item`. `now` is wall clock."""
+        consumer = self.consumer
+        if delivery == VOLATILE:
+            if consumer is not None:
+                consumer.show(item)
+            return
+        out = self.out
+        out.append(item, delivery, now)
+        self.touch()
+        if consumer is None:
+            return
+        if out.base > out.sent:
+            # The window is full of what this client has not even been sent.
+            self.detach(Reason.SLOW_CONSUMER, now)
+        elif not self.durable and not self._ready:
+            self._ready = True
+            self._owner.ready(self)
+
+    def deliver(self) -> None:
+        """Hand what is new to the consumer. Called by the owner after `ready`."""
+        self._ready = False
+        if self.consumer is not None:
+            self.consumer.deliver()
+
+    # --- IN
+
+    def receive(self, item: Command) -> Verdict:
+        """The client says `item`, unnumbered."""
+        verdict = self.inbox.accept(item)
+        if verdict is Verdict.ACCEPTED:
+            self.touch()
+            self.backend.commanded(self)
+        return verdict
+
+    def receive_numbered(self, c: int, item: Command) -> Verdict:
+        """The client says `item` as its command number `c`."""
+        verdict = self.inbox.accept_numbered(c, item)
+        if verdict is Verdict.ACCEPTED:
+            self.touch()
+            self.backend.commanded(self)
+            if not self.persistent and self.consumer is not None:
+                self.consumer.acknowledge(c)
+        return verdict
+
+    def applied(self, cseq: int) -> int:
+        """The backend has applied every command up to `cseq`. Returns the bytes set free."""
+        inbox = self.inbox
+        was_full = inbox.full
+        freed = inbox.apply(cseq)
+        self.touch()
+        if was_full and self.consumer is not None and not inbox.full:
+            self.consumer.make_room()
+        return freed
+
+    # --- attaching
+
+    def open(self, consumer: Consumer, *, numbered: bool) -> None:
+        """Give the session a consumer, which says whether it numbers its commands itself."""
+        self.row.gen += 1
+        self.row.numbered = numbered
+        self.row.detached = 0.0
+        self.consumer = consumer
+        self.touch_row()
+
+    def attach(self, consumer: Consumer, *, numbered: bool) -> None:
+        """Let `consumer` take the session over: it and no other is written to from now on.
+
+        The older one is dismissed before anything can go out on the new one.
+        Raises `UndefinedTransitionError` for a session that cannot be resumed.
+        """
+        self.apply(SessionInput.RESUMED)
+        self._dismiss(Reason.SUPERSEDED)
+        self.open(consumer, numbered=numbered)
+
+    def detach(self, reason: Reason, now: float) -> None:
+        """Let go of the consumer, which says goodbye and closes. `now` is wall clock."""
+        if self.consumer is not None:
+            self.row.detached = now
+            self.apply(SessionInput.DROPPED)
+            self._dismiss(reason)
+            self._owner.detached(self, reason)
+
+    def close(self, reason: Reason) -> None:
+        """End the session for good; its consumer says goodbye."""
+        self.apply(SessionInput.CLOSED)
+        self._dismiss(reason)
+
+    def judge(self, position: Position) -> ResetReason | None:
+        """Why a client at `position` must be reset, or `None` if nothing it needs is lost."""
+        if position.epoch != self.row.epoch:
+            # The numbers of an older epoch are ours up to where it ended, if we know where.
+            ends = {end.epoch: end.top for end in self.row.ends}
+            if position.epoch not in ends or position.last > ends[position.epoch]:
+                return ResetReason.EPOCH
+        if position.last > self.deliverable:
+            return ResetReason.AHEAD
+        return ResetReason.TRIMMED if position.last < self.out.base else None
+
+    def _dismiss(self, reason: Reason) -> None:
+        consumer, self.consumer = self.consumer, None
+        if consumer is not None:
+            consumer.dismiss(reason)
+
+    # --- persistence
+
+    def touch(self) -> None:
+        """Something in the logs changed: it belongs into the next group commit."""
+        if self.persistent and not self._changed:
+            self._changed = True
+            self._owner.changed(self)
+
+    def touch_row(self) -> None:
+        """Something in the row changed: it belongs into the next group commit."""
+        self._row_saved = False
+        self.touch()
+
+    def record(self) -> tuple[Row | None, Record, int]:
+        """What is not stored yet: the row if it changed, the news of both logs, and the
+        number of the newest record before it that is done with (0 for none)."""
+        self._changed = False
+        row = None if self._row_saved else self.row
+        self._row_saved = True
+        out, inbox = self.out, self.inbox
+        self._n += 1
+        record = Record(
+            n=self._n,
+            outs=out.since(self._saved_top),
+            ins=inbox.since(self._saved_cseq),
+            base=out.base,
+            acked=out.acked,
+            seen=out.seen,
+            top=out.top,
+            applied=inbox.applied,
+            cin=inbox.cin,
+            offset=inbox.offset,
+        )
+        done = 0
+        for n, top, cseq in self._records:
+            if top > out.base or cseq > inbox.applied:
+                break
+            done = n
+        return row, record, done
+
+    def committed(self, record: Record, done: int) -> None:
+        """`record` is durable, and the records up to number `done` are deleted."""
+        self._saved_top = record.top
+        self._saved_cseq = record.cin + record.offset
+        if done:
+            self._records = [kept for kept in self._records if kept[0] > done]
+        self._records.append((record.n, record.top, self._saved_cseq))
+        consumer = self.consumer
+        if consumer is not None:
+            if self.durable and record.top > self.out.sent:
+                consumer.deliver()
+            consumer.acknowledge(record.cin)
+
+    def failed(self, row: Row | None) -> None:
+        """The commit of a record failed: all of it is still to be stored."""
+        if row is not None:
+            self._row_saved = False
+        self.touch()
+
+    @classmethod
+    def restore(
+        cls,
+        row: Row,
+        records: list[Record],
+        backend: Backend,
+        limits: SessionLimits,
+        owner: Owner,
+        *,
+        clean: bool,
+    ) -> Session:
+        """A session from the store.
+
+        After an unclean stop its output log may have lost a tail that a client
+        saw; then the log goes on under a new epoch, and where the old one ended
+        is remembered. Output of a durable session was never written before it
+        was stored, so its epoch stays.
+        """
+        self = cls(row, backend, limits, owner)
+        for record in records:
+            self._restore(record)
+        self._row_saved = True
+        if clean:
+            return self
+        if not self.durable:
+            row.ends = [*row.ends, EpochEnd(row.epoch, self.out.top)][-_ENDS_MAX:]
+            row.epoch = new_epoch()
+        if not row.numbered:
+            self.inbox.jump()
+        # Nobody was there to see how far the lost connection got.
+        self.out.seen = self.out.top
+        self.touch_row()
+        return self
+
+    def _restore(self, record: Record) -> None:
+        out, inbox = self.out, self.inbox
+        # Entries that were done with before their commit were never stored.
+        out.skip_to(record.top - len(record.outs))
+        for entry in record.outs:
+            out.restore(entry)
+        out.skip_to(record.base)
+        out.acked, out.seen = record.acked, record.seen
+        for command in record.ins:
+            inbox.restore(command)
+        inbox.cin, inbox.offset = record.cin, record.offset
+        inbox.apply(record.applied)
+        self._n = record.n
+        self.committed(record, 0)

@@ -1,0 +1,52 @@
+"""What a store must do, and how it fails."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from holdfast.core.errors import HoldfastError
+from holdfast.sessions.records import Batch, Stored
+
+
+class StoreError(HoldfastError):
+    """The store cannot do what is asked. Names the store and the reason."""
+
+
+class StoreBusyError(StoreError):
+    """Another process holds the store."""
+
+    retryable = True
+
+
+class StoreFullError(StoreError):
+    """There is no room."""
+
+    retryable = True
+
+
+class StoreReadOnlyError(StoreError):
+    """The store may be read only."""
+
+
+class StoreBrokenError(StoreError):
+    """The store's content cannot be read."""
+
+
+class StoreVersionError(StoreError):
+    """The store was written by a newer version of this program."""
+
+
+class Store(Protocol):
+    """Keeps sessions. Every method is one transaction; none is called while another runs."""
+
+    async def open(self) -> Stored:
+        """Open the store, creating or migrating it, and read all of it.
+
+        From here to `close` it counts as unclean. Raises `StoreError`.
+        """
+
+    async def commit(self, batch: Batch) -> None:
+        """Make all of `batch` durable, or none of it. Raises `StoreError`."""
+
+    async def close(self, *, clean: bool) -> None:
+        """Close it. `clean` says that everything was committed before."""

@@ -1,0 +1,110 @@
+"""Tokens and codes: the right to take up a session again.
+
+A token is `base64url(sid ‖ 32 random bytes)`; only the SHA-256 of the random
+part is kept. Each attach gives a new one. The one before stays valid until the
+client has acknowledged something under the new one, because the answer that
+carried it may have been lost; an older one is a sign of theft.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from enum import Enum, auto
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+
+_SID_BYTES: Final = 16
+_SECRET_BYTES: Final = 32
+_RETIRED_MAX: Final = 8
+_NOTHING: Final = bytes(32)
+
+
+class Standing(Enum):
+    """What a presented secret is worth."""
+
+    VALID = auto()
+    RETIRED = auto()
+    """It was replaced and its successor used: whoever holds it now is not to be trusted."""
+    UNKNOWN = auto()
+
+
+class Tokens(Struct):
+    """The hashes of one session's tokens."""
+
+    current: bytes = _NOTHING
+    previous: bytes = _NOTHING
+    retired: list[bytes] = []
+
+    def issue(self, sid: str, presented: bytes | None = None) -> str:
+        """A new token, for a new session or for the holder of the secret `presented`.
+
+        The presented one stays valid beside it; any other is retired.
+        """
+        kept = _NOTHING if presented is None else hash_secret(presented)
+        for old in (self.current, self.previous):
+            if old not in (_NOTHING, kept):
+                self._retire(old)
+        secret = secrets.token_bytes(_SECRET_BYTES)
+        self.previous = kept
+        self.current = hash_secret(secret)
+        return base64.urlsafe_b64encode(UUID(sid).bytes + secret).decode()
+
+    def confirm(self) -> None:
+        """The client has used the present token: the previous one is retired."""
+        if self.previous != _NOTHING:
+            self._retire(self.previous)
+            self.previous = _NOTHING
+
+    def forget(self) -> None:
+        """No token given so far is valid, and none counts as stolen: they become unknown."""
+        self.current = self.previous = _NOTHING
+        self.retired = []
+
+    def judge(self, secret: bytes) -> Standing:
+        """What `secret` is worth; takes as long for a wrong one as for a right one."""
+        digest = hash_secret(secret)
+        valid = _equal(digest, self.current) | _equal(digest, self.previous)
+        retired = False
+        for old in self.retired:
+            retired |= _equal(digest, old)
+        if valid:
+            return Standing.VALID
+        return Standing.RETIRED if retired else Standing.UNKNOWN
+
+    def _retire(self, old: bytes) -> None:
+        self.retired = [*self.retired, old][-_RETIRED_MAX:]
+
+
+STRANGER: Final = Tokens()
+"""Judges the tokens of sessions that do not exist, in the time that a real one takes."""
+
+
+def hash_secret(secret: bytes) -> bytes:
+    """What is stored of a secret. It is random and long, so no salt or stretching is needed."""
+    return hashlib.sha256(secret).digest()
+
+
+def hash_code(code: str) -> bytes:
+    """What is stored of a resume code."""
+    return hash_secret(b"resume code " + code.encode())
+
+
+def split_token(token: str) -> tuple[str, bytes] | None:
+    """The session id and the secret in a token, or `None` if it is not one."""
+    try:
+        raw = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    if len(raw) != _SID_BYTES + _SECRET_BYTES:
+        return None
+    return str(UUID(bytes=raw[:_SID_BYTES])), raw[_SID_BYTES:]
+
+
+def _equal(digest: bytes, kept: bytes) -> bool:
+    return hmac.compare_digest(digest, kept) and kept != _NOTHING
