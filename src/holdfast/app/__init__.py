@@ -1,1 +1,33 @@
-"""TODO"""
+"""The SDK: what an application author imports.
+
+```python
+from holdfast.app import App, Session
+
+app = App("echo")
+
+@app.on_text
+async def said(session: Session, text: str) -> None:
+    await session.text(f"You said: {text}")
+
+app.run("unix:data/link.sock")
+```
+"""
+
+from __future__ import annotations
+
+from holdfast.app.app import App, Refusal
+from holdfast.app.session import Session
+from holdfast.core.items import Span
+from holdfast.link.messages import Authenticate, AuthResult, ProfileSummary
+from holdfast.sessions.records import Capabilities
+
+__all__ = [
+    "App",
+    "AuthResult",
+    "Authenticate",
+    "Capabilities",
+    "ProfileSummary",
+    "Refusal",
+    "Session",
+    "Span",
+]

@@ -22,13 +22,12 @@ class Policy(Struct, frozen=True):
 class Backend(SessionBackend, Protocol):
     """A backend sees sessions, never connections. Nothing here waits but the requests."""
 
+    name: str
+    """Kept with each session, so that it finds its backend again after a restart."""
+
     @property
     def policy(self) -> Policy | None:
         """`None` while it is not known: then new sessions wait."""
-
-    @property
-    def present(self) -> bool:
-        """Whether anyone is there to answer now."""
 
     def opened(self, session: Session) -> None:
         """A new session is active."""

@@ -209,6 +209,7 @@ def info_of(session: Session) -> m.SessionInfo:
         sid=row.sid,
         state=row.state,
         user=row.user,
+        properties=row.properties,
         profile=row.profile,
         data=row.data,
         capabilities=row.capabilities,

@@ -34,21 +34,21 @@ _INSTANCE_SECONDS_MAX = 3_600.0
 
 
 class LinkBackend:
-    """Sessions of the application `app`. All times are wall clock.
+    """Sessions of the application `name`. All times are wall clock.
 
     `accepted` and `policy` are what the store remembers of the runs before.
     """
 
     def __init__(
         self,
-        app: str,
+        name: str,
         manager: SessionManager,
         journal: Journal,
         host: Host,
         at_end_of_tick: Callable[[Callable[[], None]], None],
         clock: Clock,
     ) -> None:
-        self.app = app
+        self.name = name
         self.policy: Policy | None = None
         self.manager = manager
         self.journal = journal
@@ -66,10 +66,6 @@ class LinkBackend:
         now = self.clock()
         self._accepted = {name: (bseq, now) for name, bseq in accepted.items()}
         self.policy = policy
-
-    @property
-    def present(self) -> bool:
-        return bool(self._linked)
 
     # --- what becomes of sessions
 
@@ -204,7 +200,7 @@ class LinkBackend:
 
     def _set_policy(self, policy: Policy) -> None:
         if policy != self.policy:
-            self.journal.keep(policy_key(self.app), msgspec.msgpack.encode(policy))
+            self.journal.keep(policy_key(self.name), msgspec.msgpack.encode(policy))
         was_known = self.policy is not None
         self.policy = policy
         if not was_known:

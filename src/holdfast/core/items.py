@@ -14,7 +14,7 @@ from msgspec import Struct
 
 
 class Text(Struct, frozen=True, array_like=True, tag="text", gc=False):
-    """A line typed by a person, or text for one. Outbound text carries its own line ends."""
+    """A line typed by a person, or text for one: whole lines, without the last one's end."""
 
     text: str
 
@@ -63,7 +63,7 @@ class Formatted(Struct, frozen=True, array_like=True, tag="formatted", gc=False)
 
 
 class Prompt(Struct, frozen=True, array_like=True, tag="prompt", gc=False):
-    """What stands before the person's cursor. A newer prompt replaces an older one."""
+    """What stands before the person's cursor, on the same line. A newer one replaces it."""
 
     text: str
 

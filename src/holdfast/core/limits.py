@@ -145,6 +145,8 @@ class LinkLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """The longest pause between two attempts to dial."""
     links_max: int = 64
     """Applications linked at one time."""
+    finish_seconds_max: float = 5.0
+    """How long an application that stops waits for its handlers and for their outputs."""
 
 
 class StoreLimits(_Group, frozen=True, forbid_unknown_fields=True):

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The gateway: adapters, attachments and sessions wired to backends, by configuration."""

@@ -58,6 +58,7 @@ class SessionInfo(Struct, frozen=True, omit_defaults=True):
     sid: str
     state: str
     user: str = ""
+    properties: dict[str, str] = field(default_factory=dict)
     profile: str = ""
     data: bytes = b""
     capabilities: Capabilities = field(default_factory=Capabilities)

@@ -138,6 +138,7 @@ class Connection(asyncio.Protocol, Timed):
         if not out:
             self._clockwork.tick.add(self.flush)
         out.append(data)
+        self.bytes_out += len(data)
 
     def flush(self) -> None:
         """Give the transport what this tick has written."""
@@ -148,9 +149,7 @@ class Connection(asyncio.Protocol, Timed):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        data = out[0] if len(out) == 1 else b"".join(out)
-        self.bytes_out += len(data)
-        transport.write(data)
+        transport.write(out[0] if len(out) == 1 else b"".join(out))
 
     def close(self) -> None:
         """Send what is written, then close. After the limit of time it is dropped instead."""

@@ -75,8 +75,8 @@ class Server:
     `drain(seconds)`; `close()` at once.
     """
 
-    def __init__(self, limits: ConnectionLimits) -> None:
-        self.clockwork = Clockwork(asyncio.get_running_loop())
+    def __init__(self, limits: ConnectionLimits, clockwork: Clockwork) -> None:
+        self.clockwork = clockwork
         self.limits = limits
         self.connections: set[Connection] = set()
         self.accepted = 0
@@ -92,9 +92,8 @@ class Server:
         return self._machine.state
 
     def start(self) -> None:
-        """Let time run. Raises `UndefinedTransitionError` for a server that has ended."""
+        """Admit connections. Raises `UndefinedTransitionError` for a server that has ended."""
         self._machine.apply(ServerInput.START)
-        self.clockwork.wheel.start()
 
     async def listen(
         self, address: Address, factory: HandlerFactory, tls: ssl.SSLContext | None = None
@@ -136,7 +135,6 @@ class Server:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.limits.close_seconds_max):
                     await self._empty.wait()
-        self.clockwork.wheel.stop()
 
     # --- Owner of its connections
 

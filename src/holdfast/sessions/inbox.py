@@ -126,5 +126,7 @@ class Inbox:
         self.offset += UNCLEAN_JUMP
 
     def _queue(self, item: Command) -> None:
+        if self.top <= self.applied:
+            return  # a backend that outlived us has applied it already
         self.entries.append(Queued(self.top, item))
         self.size += size_of(item)

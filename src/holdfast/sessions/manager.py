@@ -26,6 +26,7 @@ class Refusal(Enum):
 
     UNKNOWN = "it is not known, or its session has ended"
     REVOKED = "it was replaced by a newer one; for safety its session was closed"
+    OWN = "it is the one you are in"
     TOO_EARLY = "its session cannot be resumed yet"
     RATE = "too many wrong attempts; try again later"
 
@@ -136,8 +137,10 @@ class SessionManager:
             return Refusal.REVOKED
         return self._claim(session, secret)
 
-    def claim_by_code(self, typed: str, address: str, now: float) -> Claim | Refusal:
-        """Who knows this code may have its session, once."""
+    def claim_by_code(
+        self, typed: str, address: str, now: float, *, but: Session | None
+    ) -> Claim | Refusal:
+        """Who knows this code may have its session, once. `but` is the one it has already."""
         if self._wrong.exhausted(address, now):
             return Refusal.RATE
         code = read_resume_code(typed)
@@ -145,16 +148,19 @@ class SessionManager:
         if session is None:
             self._wrong.spend(address, now)
             return Refusal.UNKNOWN
+        if session is but:
+            return Refusal.OWN
         claim = self._claim(session, None)
         if isinstance(claim, Claim):
             self._void_code(session)
         return claim
 
-    def claim_own(self, user: str, except_for: Session) -> Claim | None:
-        """The newest detached session of a user who has proven to be that user."""
-        for session in reversed(self._waiting):
-            if session.row.user == user and session is not except_for:
-                return Claim(session, None)
+    def claim_own(self, session: Session) -> Claim | None:
+        """The newest other session of the same, authenticated user that waits for its client."""
+        user = session.row.user
+        for waiting in reversed(self._waiting):
+            if user and waiting.row.user == user and waiting.backend is session.backend:
+                return Claim(waiting, None)
         return None
 
     def issue_token(self, claim: Claim) -> str:

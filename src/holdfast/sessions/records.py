@@ -50,6 +50,8 @@ class Row(Struct):
     gen: int = 0
     state: str = "connecting"
     user: str = ""
+    properties: dict[str, str] = field(default_factory=dict)
+    """The application's own, from the login."""
     profile: str = ""
     data: bytes = b""
     """The application's own, opaque."""

@@ -11,10 +11,11 @@ from enum import Enum
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from holdfast.core.errors import Reason
 from holdfast.core.ids import new_epoch
-from holdfast.core.items import VOLATILE, Command, Output
+from holdfast.core.items import VOLATILE, Command, Output, Resized
 from holdfast.core.limits import SessionLimits
 from holdfast.core.states import Machine
 from holdfast.sessions.inbox import Inbox, Verdict
@@ -212,6 +213,12 @@ class Session:
             self.consumer.make_room()
         return freed
 
+    def resize(self, size: Resized) -> None:
+        """The client's screen has another size."""
+        row = self.row
+        row.capabilities = replace(row.capabilities, width=size.width, height=size.height)
+        self.touch_row()
+
     # --- attaching
 
     def open(self, consumer: Consumer, *, numbered: bool) -> None:
@@ -235,10 +242,19 @@ class Session:
     def detach(self, reason: Reason, now: float) -> None:
         """Let go of the consumer, which says goodbye and closes. `now` is wall clock."""
         if self.consumer is not None:
-            self.row.detached = now
-            self.apply(SessionInput.DROPPED)
             self._dismiss(reason)
-            self._owner.detached(self, reason)
+            self._wait(reason, now)
+
+    def lost(self, consumer: Consumer, reason: Reason, now: float) -> None:
+        """The connection of `consumer` is gone; nothing happens if it was dismissed before."""
+        if consumer is self.consumer:
+            self.consumer = None
+            self._wait(reason, now)
+
+    def release(self, consumer: Consumer) -> None:
+        """`consumer` wants another session; this one is about to be closed."""
+        if consumer is self.consumer:
+            self.consumer = None
 
     def close(self, reason: Reason) -> None:
         """End the session for good; its consumer says goodbye."""
@@ -255,6 +271,11 @@ class Session:
         if position.last > self.deliverable:
             return ResetReason.AHEAD
         return ResetReason.TRIMMED if position.last < self.out.base else None
+
+    def _wait(self, reason: Reason, now: float) -> None:
+        self.row.detached = now
+        self.apply(SessionInput.DROPPED)
+        self._owner.detached(self, reason)
 
     def _dismiss(self, reason: Reason) -> None:
         consumer, self.consumer = self.consumer, None

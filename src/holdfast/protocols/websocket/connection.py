@@ -142,6 +142,10 @@ class Connection:
         """The peer sends nothing more."""
         self._machine.apply(Input.EOF)
 
+    def queue(self, frame: bytes) -> None:
+        """Put an encoded frame behind what is queued already."""
+        self._out.append(frame)
+
     def data_to_send(self) -> bytes:
         """What is to be written now; each byte is given once."""
         out = self._out
@@ -150,13 +154,13 @@ class Connection:
         self._out = []
         return b"".join(out)
 
-    def encode_text(self, text: str) -> bytes:
-        """A text message as one frame, for the caller to write. The connection must be open."""
-        return self._frame(_TEXT, text.encode())
+    def encode_text(self, text: bytes) -> bytes:
+        """A text message as one frame, for the caller to write. `text` is UTF-8."""
+        return codec.encode(_TEXT, text, self._entropy(4) if self._entropy else None)
 
     def encode_binary(self, data: bytes) -> bytes:
-        """A binary message as one frame, for the caller to write. The connection must be open."""
-        return self._frame(_BINARY, data)
+        """A binary message as one frame, for the caller to write."""
+        return codec.encode(_BINARY, data, self._entropy(4) if self._entropy else None)
 
     def ping(self, data: bytes = b"") -> None:
         """Ask for a pong with the same `data`, at most 125 bytes."""
@@ -200,14 +204,12 @@ class Connection:
             raise HeadError(431, f"a head of more than {self._limits.head_bytes_max} bytes")
         return head[:end] if end >= 0 else None
 
-    def _open(self, subprotocol: str | None) -> bytes:
-        """The connection is open; returns the bytes that came after the head."""
+    def _open(self, subprotocol: str | None) -> None:
         self._machine.apply(Input.OPENED)
         self.subprotocol = subprotocol
         self._decoder = Decoder(self._limits, masked=self._entropy is None)
-        rest = self._head.partition(END)[2]
+        self._decoder.push(self._head.partition(END)[2])
         self._head = b""
-        return rest
 
 
 class ServerConnection(Connection):
@@ -257,13 +259,13 @@ class ServerConnection(Connection):
 
     def accept(
         self, subprotocol: str | None = None, headers: Sequence[tuple[str, str]] = ()
-    ) -> list[Event]:
-        """Open the connection; returns the events of what the client sent ahead."""
+    ) -> None:
+        """Open the connection. What the client sent ahead comes with the next
+        `receive_data`, be it empty."""
         assert self._request is not None
         self._out.append(handshake.write_acceptance(self._request, subprotocol, headers))
         self._request = None
-        rest = self._open(subprotocol)
-        return self.receive_data(rest) if rest else []
+        self._open(subprotocol)
 
     def refuse(self, status: int, message: str, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Answer with an HTTP error; the state is `CLOSED` then."""
@@ -303,5 +305,5 @@ class ClientConnection(Connection):
         except HandshakeError:
             self._machine.apply(Input.FAILED)
             raise
-        rest = self._open(subprotocol)
-        return [response, *(self.receive_data(rest) if rest else ())]
+        self._open(subprotocol)
+        return [response, *self.receive_data(b"")]

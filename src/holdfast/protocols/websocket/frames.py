@@ -133,6 +133,10 @@ class Decoder:
         self._message: _Message | None = None
         self._done = False
 
+    def push(self, data: bytes) -> None:
+        """Bytes that stand before those of the next `receive_data`."""
+        self._tail = data
+
     def receive_data(self, data: bytes) -> list[Event]:
         """The messages and control frames that `data` completes; `Violation` ends the list.
 

@@ -1,0 +1,188 @@
+"""An application: its handlers, its sessions, and what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from holdfast.app.dispatcher import Dispatcher
+from holdfast.app.handlers import Handlers
+from holdfast.app.linker import Linker
+from holdfast.app.outgoing import Outgoing
+from holdfast.app.session import Session
+from holdfast.core.errors import ConfigurationError, HoldfastError
+from holdfast.core.ids import new_instance
+from holdfast.core.items import MUST, Output, Text, size_of
+from holdfast.core.limits import LinkLimits
+from holdfast.link import messages as m
+from holdfast.link.peer import LinkClosedError, RequestError
+from holdfast.net.addresses import parse_address
+from holdfast.net.loop import calm_collector, run
+
+T = TypeVar("T")
+
+LINK_VARIABLE: Final = "HOLDFAST_LINK"
+"""The environment variable with which `holdfast run` tells an application its gateway."""
+SECRET_VARIABLE: Final = "HOLDFAST_LINK_SECRET"
+
+
+class Refusal(HoldfastError):
+    """Raised by the handlers of logins and profiles: the person is told the message."""
+
+    def __init__(self, message: str, *, code: str = "refused", retry_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_s = retry_s
+
+
+class App(Handlers):
+    """An application called `name`. `run` serves it until it is told to stop."""
+
+    def __init__(self, name: str, *, limits: LinkLimits | None = None) -> None:
+        super().__init__()
+        self.name = name
+        self.instance = new_instance()
+        self.limits = limits or LinkLimits()
+        self.outgoing = Outgoing(self.limits.window_bytes_max)
+        self.dispatcher = Dispatcher(self)
+        self._linker: Linker | None = None
+        self._room = asyncio.Event()
+        self._stop = asyncio.Event()
+
+    @property
+    def sessions(self) -> dict[str, Session]:
+        """The sessions of this instance, by `sid`."""
+        return self.dispatcher.sessions
+
+    # --- running
+
+    def run(self, address: str | None = None, *, secret: str | None = None) -> None:
+        """Serve until SIGINT or SIGTERM.
+
+        `address` is where the gateway's link listens (`unix:…` or `tcp://…`);
+        without one, `HOLDFAST_LINK` in the environment says it. Raises
+        `ConfigurationError` when neither does, or the gateway refuses us for good.
+        """
+        address = address or os.environ.get(LINK_VARIABLE)
+        if not address:
+            raise ConfigurationError(
+                f"expected an address, as in app.run('unix:data/link.sock'), or {LINK_VARIABLE}"
+                " in the environment; found neither"
+            )
+        run(self._run(address, secret))
+
+    async def serve(self, address: str, *, secret: str | None = None) -> None:
+        """Serve inside a running event loop, until `stop`. Raises as `run` does."""
+        if secret is None:
+            secret = os.environ.get(SECRET_VARIABLE, "")
+        await self.call("start")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self.dispatcher.spawn = tasks.create_task
+                self._linker = Linker(self, parse_address(address), secret, tasks)
+                linking = tasks.create_task(self._linker.run())
+                await self._stop.wait()
+                await self._linker.finish()
+                linking.cancel()
+        except BaseExceptionGroup as group:
+            # What went wrong is said as it is, not wrapped by the group that ended with it.
+            if len(group.exceptions) == 1:
+                raise group.exceptions[0] from None
+            raise
+        finally:
+            self._linker = None
+            await self.call("stop")
+
+    def stop(self) -> None:
+        """Finish what is being handled, and end."""
+        self._stop.set()
+
+    async def _run(self, address: str, secret: str | None) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stop)
+        calm_collector()
+        await self.serve(address, secret=secret)
+
+    # --- saying something
+
+    async def say(self, sid: str, delivery: str, item: Output) -> None:
+        """Say `item` to the client of one session. Hot path."""
+        self.outgoing.emit(sid, delivery, item)
+        self.flush_later()
+        if self.outgoing.full:
+            await self._wait_for_room()
+
+    async def broadcast(self, group: str, text: str, *, but: Session | None = None) -> None:
+        """Say `text` to every session in `group`, but one."""
+        await self.broadcast_item(group, Text(text), but=but)
+
+    async def broadcast_item(
+        self, group: str, item: Output, *, delivery: str = MUST, but: Session | None = None
+    ) -> None:
+        """Say any item to every session in `group`, but one."""
+        sid = but.sid if but is not None else ""
+        await self.call_gateway(
+            m.BROADCAST, lambda bseq: m.Broadcast(group, bseq, delivery, item, sid), size_of(item)
+        )
+
+    async def call_gateway(self, method: str, make: Callable[[int], Any], size: int = 0) -> None:
+        """Make a numbered call, whose params `make` gives for its number."""
+        self.outgoing.call(method, make, size)
+        self.flush_later()
+        if self.outgoing.full:
+            await self._wait_for_room()
+
+    async def request(self, method: str, params: Any, result: type[T]) -> T:
+        """Ask the gateway. Raises `RequestError`, `LinkClosedError`, `TimeoutError`."""
+        if self._linker is None:
+            raise LinkClosedError("the application is not running")
+        return await self._linker.request(method, params, result)
+
+    def flush_later(self) -> None:
+        """Send what was said, at the end of this tick."""
+        if self._linker is not None:
+            self._linker.flush_later()
+
+    async def _wait_for_room(self) -> None:
+        while self.outgoing.full:
+            self._room.clear()
+            await self._room.wait()
+
+    # --- what the gateway says or asks
+
+    def accepted(self, number: int) -> None:
+        """The gateway has our outputs up to `number`, durably."""
+        self.outgoing.accepted(number)
+        self._room.set()
+
+    async def authenticate(self, claim: m.Authenticate) -> m.AuthResult:
+        """Answer the request `authenticate`."""
+        result = await self._answer("authenticate", claim)
+        return result if isinstance(result, m.AuthResult) else m.AuthResult(user=str(result))
+
+    async def list_profiles(self, query: m.ProfileQuery) -> list[m.ProfileSummary]:
+        """Answer the request `profiles.list`."""
+        result: list[m.ProfileSummary] = await self._answer("profiles", query.sid)
+        return result
+
+    async def create_profile(self, creation: m.ProfileCreation) -> m.ProfileSummary:
+        """Answer the request `profiles.create`."""
+        result: m.ProfileSummary = await self._answer("create_profile", creation.sid, creation.name)
+        return result
+
+    async def select_profile(self, choice: m.ProfileChoice) -> m.ProfileSummary:
+        """Answer the request `profiles.select`."""
+        result: m.ProfileSummary = await self._answer("select_profile", choice.sid, choice.id)
+        return result
+
+    async def _answer(self, name: str, *args: Any) -> Any:
+        if not self.has(name):
+            raise RequestError("unknown_method", f"{self.name} has no handler on_{name}")
+        try:
+            return await self.call(name, *args)
+        except Refusal as refusal:
+            raise RequestError(refusal.code, str(refusal), refusal.retry_s) from refusal

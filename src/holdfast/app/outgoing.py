@@ -1,0 +1,86 @@
+"""What an application has said and the gateway has not accepted. Hot path; no I/O.
+
+Everything that changes a session is numbered 1, 2, 3 … over the whole run of the
+application. It is kept until the gateway has made it durable, and sent again to
+a gateway that comes back having heard less.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+from typing import Any, Final
+
+from holdfast.core.items import Output, size_of
+from holdfast.link.messages import EMIT, Emit
+
+_OVERHEAD_BYTES: Final = 64
+
+
+class Outgoing:
+    """The numbered outputs of one run. `window` is in bytes."""
+
+    __slots__ = ("_kept", "_number", "_size", "_unsent", "window")
+
+    def __init__(self, window: int) -> None:
+        self.window = window
+        self._number = 0
+        self._kept: deque[tuple[int, str, Any, int]] = deque()
+        """(number, method, params, size), not accepted yet, oldest first."""
+        self._unsent = 0
+        """How many at the end of `_kept` were not sent on this link."""
+        self._size = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether the window is used up: then the application waits."""
+        return self._size >= self.window
+
+    def emit(self, sid: str, delivery: str, item: Output) -> None:
+        """Say `item` to the client of one session."""
+        number = self._number = self._number + 1
+        self._keep(number, EMIT, Emit(sid, number, delivery, item), size_of(item))
+
+    def call(self, method: str, make: Callable[[int], Any], size: int = 0) -> None:
+        """Any other numbered call. `make` gives its params for the number."""
+        number = self._number = self._number + 1
+        self._keep(number, method, make(number), size + _OVERHEAD_BYTES)
+
+    def take(self) -> list[tuple[str, Any]]:
+        """What was not sent on this link, as notifications: runs of `emit` are one."""
+        calls: list[tuple[str, Any]] = []
+        batch: list[Emit] | None = None
+        for _, method, params, _ in islice(self._kept, len(self._kept) - self._unsent, None):
+            if method != EMIT:
+                batch = None
+                calls.append((method, params))
+            elif batch is None:
+                batch = [params]
+                calls.append((EMIT, batch))
+            else:
+                batch.append(params)
+        self._unsent = 0
+        return calls
+
+    def accepted(self, number: int) -> None:
+        """The gateway has everything up to `number`, durably."""
+        kept = self._kept
+        while kept and kept[0][0] <= number:
+            self._size -= kept.popleft()[3]
+
+    def relink(self, accepted: int, window: int) -> None:
+        """A new link: the rest after `accepted` is sent again."""
+        self.accepted(accepted)
+        self.window = window
+        self._unsent = len(self._kept)
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything said was accepted."""
+        return not self._kept
+
+    def _keep(self, number: int, method: str, params: Any, size: int) -> None:
+        self._kept.append((number, method, params, size))
+        self._unsent += 1
+        self._size += size

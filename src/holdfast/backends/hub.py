@@ -1,0 +1,85 @@
+"""Where applications dial in: hellos are checked here, then belong to a `LinkBackend`."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final
+
+import structlog
+
+from holdfast.backends.link import LinkBackend
+from holdfast.core.limits import LinkLimits
+from holdfast.link.messages import HELLO, PROTOCOL, Hello, Welcome
+from holdfast.link.peer import Dispatch, Peer, RequestError
+from holdfast.net.connection import Connection
+
+_log = structlog.get_logger("holdfast.link")
+
+ANY_APP: Final = "*"
+"""The name of a backend that takes an application of any name."""
+
+
+class LinkHub:
+    """The gateway's end of every link: the `Owner` of its peers."""
+
+    def __init__(
+        self,
+        node: str,
+        secret: str,
+        backends: Mapping[str, LinkBackend],
+        limits: LinkLimits,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        self.spawn = spawn
+        self._node = node
+        self._secret = secret
+        self._backends = backends
+        self._limits = limits
+        self._linked: dict[Peer, LinkBackend] = {}
+
+    def handler(self, connection: Connection) -> Peer:
+        """What stands on a new link."""
+        return Peer(connection, self, self._limits)
+
+    def linked(self, peer: Peer) -> None:
+        peer.dispatch = Dispatch({HELLO: (Hello, lambda hello: self._hello(peer, hello))})
+
+    def unlinked(self, peer: Peer, reason: str) -> None:
+        backend = self._linked.pop(peer, None)
+        if backend is not None:
+            _log.info("an application has gone", app=backend.name, reason=reason)
+            backend.gone(peer)
+
+    def accepted(self, marks: dict[str, int]) -> None:
+        """By instance: outputs up to this number are durable."""
+        for instance, bseq in marks.items():
+            for backend in self._backends.values():
+                backend.accepted(instance, bseq)
+
+    def _hello(self, peer: Peer, hello: Hello) -> Welcome:
+        if hello.protocol != PROTOCOL:
+            raise RequestError(
+                "protocol", f"found link protocol {hello.protocol}, expected {PROTOCOL}"
+            )
+        if not hmac.compare_digest(hello.secret.encode(), self._secret.encode()):
+            _log.warning("an application has the wrong secret", peer=peer.name, app=hello.app)
+            raise RequestError("secret", "the link's secret is wrong")
+        backend = self._backends.get(hello.app) or self._backends.get(ANY_APP)
+        if backend is None:
+            known = ", ".join(sorted(self._backends)) or "none"
+            raise RequestError(
+                "unknown_app", f"found application {hello.app!r}, expected one of: {known}"
+            )
+        peer.established()
+        self._linked[peer] = backend
+        accepted, sessions = backend.welcome(peer, hello)
+        _log.info("an application has come", app=hello.app, sessions=len(sessions))
+        return Welcome(
+            gateway="holdfast",
+            node=self._node,
+            heartbeat_s=self._limits.heartbeat_seconds_max,
+            window=self._limits.window_bytes_max,
+            accepted=accepted,
+            sessions=sessions,
+        )

@@ -1,0 +1,272 @@
+"""What every adapter understands and says.
+
+Inbound, an adapter turns bytes into `Event`s: the items of `core.items`, and the
+small values below. Outbound, it is called with what happened to the session and
+queues bytes. It does no I/O and knows no session; the `Attachment` drives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from holdfast.core.errors import Disconnect, Reason
+from holdfast.core.items import Binary, Data, Interrupt, Output, Resized, Text
+from holdfast.link.messages import ProfileSummary
+from holdfast.sessions.records import Capabilities
+from holdfast.sessions.session import Position, ResetReason
+
+# --- inbound: what an adapter reports, beside items
+
+
+class Enter(Struct, frozen=True):
+    """The client is ready for a session: a new one, or the one that it can prove to hold."""
+
+    token: str = ""
+    code: str = ""
+    position: Position | None = None
+    """How much of the output it has; `None` for a client that does not count."""
+    or_new: bool = False
+    """Whether a new session will do if the token is no longer known (a browser's old cookie)."""
+
+
+class ResumeOwn(Struct, frozen=True):
+    """The person accepts the offered session of the same user."""
+
+
+class Numbered(Struct, frozen=True, gc=False):
+    """A command with the client's own number."""
+
+    c: int
+    item: Text | Binary | Data | Interrupt
+
+
+class Ack(Struct, frozen=True, gc=False):
+    """The client has every output up to `n`."""
+
+    n: int
+
+
+class Proven(Struct, frozen=True, gc=False):
+    """The client has everything that was written before the delivery probe."""
+
+
+class Capable(Struct, frozen=True):
+    """What the client can show and do is known, or known better."""
+
+    capabilities: Capabilities
+
+
+class LoginGiven(Struct, frozen=True):
+    """A claim to be somebody."""
+
+    username: str = ""
+    password: str = ""
+    token: str = ""
+
+
+class ProfileWanted(Struct, frozen=True):
+    """A profile is chosen by its id, or a new one asked for by name."""
+
+    id: str = ""
+    name: str = ""
+
+
+class AbortOutput(Struct, frozen=True):
+    """The person wants no more of what is queued (Telnet AO)."""
+
+
+class Left(Struct, frozen=True):
+    """The client closes the connection in its protocol's orderly way.
+
+    `done` says that it will not come back: its session is over.
+    """
+
+    done: bool
+
+
+class Broken(Struct, frozen=True):
+    """The client broke its protocol, or a limit of it. The adapter's answer is queued."""
+
+    reason: Reason
+    text: str
+
+
+class PlainHttp(Struct, frozen=True):
+    """An HTTP request that is no upgrade, with all bytes so far."""
+
+    data: bytes
+
+
+Event = (
+    Text
+    | Binary
+    | Data
+    | Interrupt
+    | Resized
+    | Enter
+    | ResumeOwn
+    | Numbered
+    | Ack
+    | Proven
+    | Capable
+    | LoginGiven
+    | ProfileWanted
+    | AbortOutput
+    | Left
+    | Broken
+    | PlainHttp
+)
+
+
+# --- outbound: what happened to the session
+
+
+class Welcomed(Struct, frozen=True):
+    """A new session."""
+
+    sid: str
+    epoch: str
+    token: str
+    code: str
+    heartbeat_seconds: float
+
+
+class Resumption(Struct, frozen=True):
+    """A session taken up again. What was missed follows."""
+
+    sid: str
+    epoch: str
+    token: str
+    code: str
+    heartbeat_seconds: float
+    first: int
+    """The number of the first output that follows."""
+    last: int
+    """The number of the last one there is."""
+    seen: int
+    """Up to this number, the client may have seen what follows (if it does not count)."""
+    lost: int
+    """How many outputs before `first` could not be kept."""
+    cin: int
+    """The client's newest command that was taken in."""
+
+
+class Restart(Struct, frozen=True):
+    """A session taken up again by a client that must begin afresh."""
+
+    sid: str
+    epoch: str
+    token: str
+    heartbeat_seconds: float
+    reason: ResetReason
+    top: int
+    """Output goes on after this number."""
+    cin: int
+
+
+class LoginNeeded(Struct, frozen=True):
+    """The person must log in; `error` says why the last try failed."""
+
+    error: str = ""
+    retry_seconds: float = 0.0
+
+
+class ChooseProfile(Struct, frozen=True):
+    """The person must choose a profile."""
+
+    profiles: Sequence[ProfileSummary]
+    error: str = ""
+
+
+class Adapter(Protocol):
+    """One connection's translation. Methods that queue bytes return nothing; the bytes are
+    fetched with `data_to_send`. `now` is the loop's time."""
+
+    @property
+    def protocol(self) -> str:
+        """Its name for people and applications: `telnet`, `websocket`, `tcp` …"""
+
+    @property
+    def numbered(self) -> bool:
+        """Whether its client numbers commands."""
+
+    @property
+    def wants_token(self) -> bool:
+        """Whether its client can keep a token."""
+
+    @property
+    def wants_code(self) -> bool:
+        """Whether its client is a person who can type a code."""
+
+    @property
+    def pings(self) -> bool:
+        """Whether `heartbeat` makes a living client answer."""
+
+    def begin(self, now: float) -> list[Event]:
+        """The connection is there."""
+
+    def receive_data(self, data: bytes, now: float) -> list[Event]:
+        """The events in `data`. Never raises for what a client sends."""
+
+    def receive_eof(self) -> list[Event]:
+        """The client sends nothing more."""
+
+    def data_to_send(self) -> bytes:
+        """What is queued, once."""
+
+    def next_deadline(self) -> float | None:
+        """When `handle_timer` wants to be called."""
+
+    def handle_timer(self, now: float) -> list[Event]:
+        """A deadline has passed."""
+
+    def encode(self, first: int, items: Sequence[Output | None]) -> bytes:
+        """Outputs numbered from `first` on, for the caller to write. Hot path."""
+
+    def encode_volatile(self, item: Output) -> bytes:
+        """An output without a number."""
+
+    def welcome(self, welcomed: Welcomed) -> None:
+        """The session is new."""
+
+    def resume(self, resumption: Resumption) -> None:
+        """The session goes on. The outputs come through `encode`, then `caught_up`."""
+
+    def caught_up(self, resumption: Resumption) -> None:
+        """What was missed has been shown; from here on it is live."""
+
+    def restart(self, restart: Restart) -> None:
+        """The session goes on, but the client must begin afresh."""
+
+    def refuse(self, text: str) -> None:
+        """The token or code gives no session. The client may try again."""
+
+    def offer(self, text: str) -> None:
+        """There is another session of the same user, which `ResumeOwn` takes up."""
+
+    def ask_login(self, need: LoginNeeded) -> None:
+        """Ask who the person is."""
+
+    def ask_profile(self, choice: ChooseProfile) -> None:
+        """Ask which profile."""
+
+    def acknowledge(self, cin: int) -> None:
+        """Commands up to `cin` are durable."""
+
+    def ask_resend(self, c: int) -> None:
+        """Commands from `c` on are missing."""
+
+    def probe(self) -> bool:
+        """Ask for proof of delivery, which comes as `Proven`. False if it cannot."""
+
+    def heartbeat(self) -> None:
+        """Ask for a sign of life. Only where `pings`."""
+
+    def set_input_mode(self, mode: str) -> None:
+        """`line`, `key` or `secret`."""
+
+    def goodbye(self, disconnect: Disconnect, text: str, retry_seconds: float) -> bool:
+        """Say why the connection ends. True if the client is to close first."""

@@ -1,0 +1,216 @@
+"""How items are written into WebSocket messages: the sub-protocol, or plain text. Hot path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Raw
+
+from holdfast.core import items
+from holdfast.core.items import Output, Resized
+from holdfast.gateway.adapters import wire
+from holdfast.gateway.adapters.base import (
+    Ack,
+    Capable,
+    Enter,
+    Event,
+    Left,
+    LoginGiven,
+    Numbered,
+    ProfileWanted,
+    ResumeOwn,
+)
+from holdfast.protocols.websocket import ServerConnection
+from holdfast.sessions.records import Capabilities
+from holdfast.sessions.session import Position
+
+_TRUE_COLOR = 1 << 24
+
+
+class DialectError(Exception):
+    """A message that the dialect does not know. Says what was found and expected."""
+
+
+class Ping(msgspec.Struct, frozen=True, gc=False):
+    """A sign of life that the dialect answers itself."""
+
+
+class Dialect(Protocol):
+    """What a WebSocket's messages mean."""
+
+    numbered: bool
+
+    def read(self, message: str | bytes) -> list[Event | Ping]:
+        """The events in one message. Raises `DialectError`."""
+
+    def write(self, core: ServerConnection, first: int, outputs: Sequence[Output | None]) -> bytes:
+        """Frames for outputs numbered from `first` on."""
+
+    def volatile(self, core: ServerConnection, item: Output) -> bytes:
+        """A frame for an output without a number; empty if it cannot be shown."""
+
+
+class PlainDialect:
+    """Text frames are lines, both ways; nothing is numbered."""
+
+    numbered = False
+
+    def read(self, message: str | bytes) -> list[Event | Ping]:
+        return [items.Text(message) if type(message) is str else items.Binary(message)]  # type: ignore[arg-type]
+
+    def write(self, core: ServerConnection, first: int, outputs: Sequence[Output | None]) -> bytes:
+        encode = core.encode_text
+        return b"".join(
+            [
+                encode(output.text.encode())
+                if type(output) is items.Text
+                else self._other(core, output)
+                for output in outputs
+                if output is not None
+            ]
+        )
+
+    def volatile(self, core: ServerConnection, item: Output) -> bytes:
+        return self.write(core, 0, (item,))
+
+    def _other(self, core: ServerConnection, output: Output) -> bytes:
+        match output:
+            case items.Text(text) | items.Formatted(text, _) | items.Prompt(text):
+                return core.encode_text(text.encode())
+            case items.Notice(text):
+                return core.encode_text(f"*** {text}".encode())
+            case items.Binary(data):
+                return core.encode_binary(data)
+            case items.Data():
+                return b""  # there is no way to tell it from text
+
+
+class HoldfastDialect:
+    """The sub-protocol `holdfast.v1`, as JSON or as MessagePack."""
+
+    numbered = True
+
+    def __init__(self, *, msgpack: bool) -> None:
+        self._msgpack = msgpack
+        if msgpack:
+            self._encode = msgspec.msgpack.Encoder().encode
+            self._decode: Any = msgspec.msgpack.Decoder(wire.ClientMessage).decode
+        else:
+            self._encode = msgspec.json.Encoder().encode
+            self._decode = msgspec.json.Decoder(wire.ClientMessage).decode
+
+    # --- inbound
+
+    def read(self, message: str | bytes) -> list[Event | Ping]:
+        if isinstance(message, str) is self._msgpack:
+            found, wanted = ("text", "binary") if self._msgpack else ("binary", "text")
+            raise DialectError(f"expected a {wanted} message, found a {found} one")
+        try:
+            decoded = self._decode(message)
+        except msgspec.MsgspecError as error:
+            raise DialectError(str(error)) from error
+        if type(decoded) is wire.Command:
+            return [Numbered(decoded.c, items.Text(decoded.d))]
+        return self._read_other(decoded)
+
+    def _read_other(self, message: wire.ClientMessage) -> list[Event | Ping]:  # noqa: C901 - one case a message
+        match message:
+            case wire.Ack(n):
+                return [Ack(n)]
+            case wire.Ping(n):
+                return [Ack(n), Ping()] if n else [Ping()]
+            case wire.Command(c, d):
+                return [Numbered(c, items.Text(d))]
+            case wire.DataCommand(c, p, d):
+                return [Numbered(c, items.Data(p, self._to_json(d)))]
+            case wire.BinaryCommand(c, d):
+                return [Numbered(c, items.Binary(d))]
+            case wire.InterruptCommand(c):
+                return [Numbered(c, items.Interrupt())]
+            case wire.Resize(width, height):
+                return [Resized(width, height)]
+            case wire.Hello():
+                return self._read_hello(message)
+            case wire.LoginClaim(username, password, token):
+                return [LoginGiven(username, password, token)]
+            case wire.Profile(id_, name):
+                return [ProfileWanted(id_, name)]
+            case wire.ResumeOwn():
+                return [ResumeOwn()]
+            case wire.Quit():
+                return [Left(done=True)]
+
+    def _read_hello(self, hello: wire.Hello) -> list[Event | Ping]:
+        capabilities = Capabilities(
+            client=hello.client,
+            width=hello.width,
+            height=hello.height,
+            colors=_TRUE_COLOR,
+            data=True,
+            binary=hello.binary or self._msgpack,
+        )
+        position = Position(hello.epoch, hello.last) if hello.epoch else None
+        return [Capable(capabilities), Enter(hello.token, hello.code, position)]
+
+    # --- outbound
+
+    def write(self, core: ServerConnection, first: int, outputs: Sequence[Output | None]) -> bytes:
+        frames = []
+        encode = self._encode
+        frame = core.encode_binary if self._msgpack else core.encode_text
+        skipped = 0
+        for number, output in enumerate(outputs, first):
+            if output is None:
+                skipped = number
+                continue
+            if skipped:
+                # The client counts: it is told before the next one that it need not wait.
+                frames.append(frame(encode(wire.Skip(skipped))))
+                skipped = 0
+            if type(output) is items.Text:
+                frames.append(frame(encode(wire.Text(number, output.text))))
+            else:
+                frames.append(frame(encode(self._message(number, output))))
+        if skipped:
+            frames.append(frame(encode(wire.Skip(skipped))))
+        return b"".join(frames)
+
+    def volatile(self, core: ServerConnection, item: Output) -> bytes:
+        text = item.text if isinstance(item, items.Notice | items.Text | items.Prompt) else ""
+        return self.frame(core, wire.Notice(text)) if text else b""
+
+    def frame(self, core: ServerConnection, message: wire.ServerMessage) -> bytes:
+        """One message of the house itself."""
+        encoded = self._encode(message)
+        return core.encode_binary(encoded) if self._msgpack else core.encode_text(encoded)
+
+    def _message(self, n: int, output: Output) -> wire.ServerMessage:
+        match output:
+            case items.Text(text):
+                return wire.Text(n, text)
+            case items.Formatted(text, spans):
+                return wire.Formatted(n, text, spans)
+            case items.Data(package, json):
+                return wire.Data(n, package, self._from_json(json))
+            case items.Prompt(text):
+                return wire.Prompt(n, text)
+            case items.Binary(data):
+                return wire.Binary(n, data)
+            case items.Notice(text):
+                return wire.Notice(text, n)
+
+    def _to_json(self, value: Raw) -> str:
+        if not self._msgpack:
+            return bytes(value).decode()
+        return msgspec.json.encode(msgspec.msgpack.decode(value)).decode()
+
+    def _from_json(self, json: str) -> Raw:
+        try:
+            if not self._msgpack:
+                return msgspec.json.decode(json, type=Raw)
+            return Raw(msgspec.msgpack.encode(msgspec.json.decode(json)))
+        except msgspec.MsgspecError:
+            # An application wrote what is not JSON: it is passed on as a string, not lost.
+            return Raw(self._encode(json))

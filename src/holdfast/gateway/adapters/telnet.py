@@ -1,0 +1,254 @@
+"""Telnet clients.
+
+One that speaks GMCP's package `Holdfast` resumes exactly, with token and
+position, like a WebSocket client; every other one by its code and by evidence.
+
+    client → Holdfast.Hello  {} or {"token", "epoch", "last"}   before or after the welcome
+             Holdfast.Ack    {"n"}
+    server → Holdfast.Welcome {"sid", "token", "epoch", "seq"}
+             Holdfast.Resumed {"sid", "token", "epoch", "from", "to"}
+             Holdfast.Reset   {"sid", "token", "epoch", "reason", "top"}
+             Holdfast.Seq     {"n"}                             what came before it ends with n
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from holdfast.core.errors import DISCONNECTS, Reason
+from holdfast.core.items import Data, Interrupt, Output, Resized
+from holdfast.core.limits import TelnetLimits
+from holdfast.gateway.adapters.base import (
+    AbortOutput,
+    Ack,
+    Broken,
+    Capable,
+    Enter,
+    Event,
+    Left,
+    Proven,
+    Restart,
+    Resumption,
+    Welcomed,
+)
+from holdfast.gateway.adapters.terminal import TerminalAdapter
+from holdfast.protocols import telnet
+from holdfast.sessions.records import Capabilities
+from holdfast.sessions.session import Position
+
+_PACKAGE: Final = "holdfast."
+_COLORS: Final = (
+    (telnet.Mtts.TRUECOLOUR, 1 << 24),
+    (telnet.Mtts.COLOURS_256, 256),
+    (telnet.Mtts.ANSI, 8),
+)
+
+
+class _Hello(Struct, frozen=True):
+    token: str = ""
+    epoch: str = ""
+    last: int = 0
+
+
+class _Ack(Struct, frozen=True):
+    n: int
+
+
+class TelnetAdapter(TerminalAdapter):
+    """One Telnet client."""
+
+    __slots__ = ("_core", "_counts", "_hello", "_limits", "_now", "_out", "_settled")
+
+    def __init__(self, limits: TelnetLimits) -> None:
+        super().__init__("telnet")
+        self._limits = limits
+        self._core: telnet.TelnetServer
+        self._out: list[bytes] = []
+        self._now = 0.0
+        self._settled = False
+        self._counts = False
+        """Whether the client speaks the package `Holdfast` and so counts outputs."""
+        self._hello: _Hello | None = None
+
+    @property
+    def wants_token(self) -> bool:
+        return self._counts
+
+    # --- inbound
+
+    def begin(self, now: float) -> list[Event]:
+        self._now = now
+        self._core = telnet.TelnetServer(self._limits, now)
+        return []
+
+    def receive_data(self, data: bytes, now: float) -> list[Event]:
+        self._now = now
+        return self._translate(self._core.receive_data(data, now))
+
+    def receive_eof(self) -> list[Event]:
+        self._core.receive_eof()
+        return [Left(done=False)]
+
+    def next_deadline(self) -> float | None:
+        return self._core.next_deadline()
+
+    def handle_timer(self, now: float) -> list[Event]:
+        self._now = now
+        return self._translate(self._core.handle_timer(now))
+
+    def _translate(self, received: Sequence[telnet.Event]) -> list[Event]:
+        events: list[Event] = []
+        for event in received:
+            if isinstance(event, telnet.Settled):
+                events += self._settle()
+                continue
+            found = self._read(event) if type(event) is str else self._react(event)
+            if found is not None:
+                events.append(found)
+        return events
+
+    def _react(self, event: telnet.Event) -> Event | None:
+        match event:
+            case telnet.WindowSize(width, height):
+                return Resized(width, height) if self._settled else None
+            case telnet.CapabilitiesChanged():
+                return Capable(self._capabilities()) if self._settled else None
+            case telnet.Gmcp(package, json):
+                return self._read_gmcp(package, json)
+            case telnet.Interrupt():
+                return Interrupt()
+            case telnet.OutputAborted():
+                return AbortOutput()
+            case telnet.ProbeAnswered():
+                return Proven()
+            case telnet.LineTooLong():
+                return self._break("a line that is too long")
+            case telnet.Violation(fault):
+                return Broken(Reason.PROTOCOL_ERROR, fault.value)
+            case _:
+                return None
+
+    def _settle(self) -> list[Event]:
+        self._settled = True
+        hello, self._hello = self._hello, None
+        return [Capable(self._capabilities()), self._enter(hello or _Hello())]
+
+    def _enter(self, hello: _Hello) -> Enter:
+        position = Position(hello.epoch, hello.last) if hello.epoch else None
+        return Enter(token=hello.token, position=position, or_new=True)
+
+    def _read_gmcp(self, package: str, json: str) -> Event | None:
+        name = package.lower()
+        try:
+            if name == _PACKAGE + "hello":
+                self._counts = True
+                hello = msgspec.json.decode(json or "{}", type=_Hello)
+                if not self._settled:
+                    self._hello = hello
+                    return None
+                return self._enter(hello) if hello.token else None
+            if name == _PACKAGE + "ack":
+                return Ack(msgspec.json.decode(json, type=_Ack).n)
+        except msgspec.MsgspecError as error:
+            return self._break(f"{package}: {error}")
+        if name == "core.ping":
+            self._core.send_gmcp(package, "")
+            return None
+        return Data(package, json or "null") if self._settled else None
+
+    def _break(self, text: str) -> Broken:
+        self.goodbye(DISCONNECTS[Reason.PROTOCOL_ERROR], text, 0)
+        return Broken(Reason.PROTOCOL_ERROR, text)
+
+    def _capabilities(self) -> Capabilities:
+        known = self._core.capabilities
+        return Capabilities(
+            client=known.client_name,
+            terminal=known.terminal_type,
+            width=known.width,
+            height=known.height,
+            utf8=known.utf8,
+            colors=self._colors,
+            data=known.gmcp,
+        )
+
+    # --- outbound
+
+    def data_to_send(self) -> bytes:
+        out, self._out = self._out, []
+        out.append(self._core.data_to_send())
+        return b"".join(out)
+
+    def encode(self, first: int, items: Sequence[Output | None]) -> bytes:
+        data = super().encode(first, items)
+        if not self._counts:
+            return data
+        return data + self._gmcp("Seq", n=first + len(items) - 1)
+
+    def welcome(self, welcomed: Welcomed) -> None:
+        super().welcome(welcomed)
+        if self._counts:
+            self._tell(
+                "Welcome", sid=welcomed.sid, token=welcomed.token, epoch=welcomed.epoch, seq=0
+            )
+
+    def resume(self, resumption: Resumption) -> None:
+        if self._counts:
+            self._tell(
+                "Resumed",
+                sid=resumption.sid,
+                token=resumption.token,
+                epoch=resumption.epoch,
+                **{"from": resumption.first, "to": resumption.last},
+            )
+        super().resume(resumption)
+
+    def restart(self, restart: Restart) -> None:
+        self._tell(
+            "Reset",
+            sid=restart.sid,
+            token=restart.token,
+            epoch=restart.epoch,
+            reason=restart.reason.value,
+            top=restart.top,
+        )
+        self._say("Welcome back. Some of what was said meanwhile could not be kept.")
+
+    def probe(self) -> bool:
+        return self._core.probe(self._now)
+
+    @property
+    def _colors(self) -> int:
+        mtts = self._core.capabilities.mtts
+        for bit, colors in _COLORS:
+            if mtts & bit:
+                return colors
+        return 8 if "ansi" in self._core.capabilities.terminal_type.lower() else 0
+
+    def _line(self, text: str) -> bytes:
+        self._core.send_text(text + "\n")
+        return self._core.data_to_send()
+
+    def _prompt(self, text: str) -> bytes:
+        self._core.send_prompt(text)
+        return self._core.data_to_send()
+
+    def _data(self, package: str, json: str) -> bytes:
+        self._core.send_gmcp(package, json)
+        return self._core.data_to_send()
+
+    def _gmcp(self, message: str, **fields: Any) -> bytes:
+        return self._data(f"Holdfast.{message}", msgspec.json.encode(fields).decode())
+
+    def _tell(self, message: str, **fields: Any) -> None:
+        self._queue(self._gmcp(message, **fields))
+
+    def _hide(self, hidden: bool) -> None:
+        self._core.hide_input(hidden)
+
+    def _queue(self, data: bytes) -> None:
+        self._out.append(data)

@@ -1,0 +1,263 @@
+"""What Telnet and raw TCP clients have in common: a person before a screen of lines.
+
+Such a client cannot acknowledge, number or present a token. What the house has
+to say to it is text, and it resumes by typing `resume CODE` as its first line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from holdfast.core.errors import Disconnect
+from holdfast.core.items import Binary, Data, Formatted, Notice, Output, Prompt, Text
+from holdfast.gateway.adapters.base import (
+    ChooseProfile,
+    Enter,
+    Event,
+    LoginGiven,
+    LoginNeeded,
+    ProfileWanted,
+    Restart,
+    ResumeOwn,
+    Resumption,
+    Welcomed,
+)
+from holdfast.gateway.adapters.styles import paint
+
+_RESUME: Final = re.compile(r"\s*resume(?:\s+(\S.*?))?\s*", re.IGNORECASE)
+
+
+class TerminalAdapter:
+    """Text in and out. A subclass writes it: `_line`, `_prompt`, `_data`, `_bytes`, `_hide`."""
+
+    __slots__ = (
+        "_asking",
+        "_code",
+        "_first",
+        "_offered",
+        "_profiles",
+        "_prompted",
+        "_replay",
+        "_secret",
+        "_username",
+        "protocol",
+    )
+
+    numbered = False
+    wants_code = True
+    pings = False
+
+    @property
+    def wants_token(self) -> bool:
+        return False
+
+    def __init__(self, protocol: str) -> None:
+        self.protocol = protocol
+        self._code = ""
+        self._first = True
+        """Whether the next line is the connection's first: only that one may resume."""
+        self._offered = False
+        self._prompted = False
+        """Whether the cursor stands behind a prompt that nobody has answered."""
+        self._secret = False
+        self._replay: Resumption | None = None
+        self._asking = ""
+        """What the next line answers: `username`, `password`, `profile` or nothing."""
+        self._username = ""
+        self._profiles: Sequence[str] = ()
+
+    # --- what a subclass does
+
+    def _line(self, text: str) -> bytes:
+        """Whole lines of text, with their end."""
+        raise NotImplementedError
+
+    def _prompt(self, text: str) -> bytes:
+        """Text that the cursor stays behind."""
+        raise NotImplementedError
+
+    def _data(self, package: str, json: str) -> bytes:
+        """A structured message, where the protocol has any."""
+        return b""
+
+    def _bytes(self, data: bytes) -> bytes:
+        """Bytes as they are, where the protocol has any."""
+        return b""
+
+    def _hide(self, hidden: bool) -> None:
+        """Stop or start to show what the person types."""
+
+    def _queue(self, data: bytes) -> None:
+        """Send `data` with the next `data_to_send`."""
+        raise NotImplementedError
+
+    @property
+    def _colors(self) -> int:
+        return 0
+
+    # --- inbound
+
+    def _read(self, line: str) -> Event | None:
+        """What a typed line means."""
+        self._prompted = False
+        first, self._first = self._first, False
+        if self._asking:
+            return self._answer(line)
+        if (first or self._offered) and not self._secret:
+            match = _RESUME.fullmatch(line)
+            if match is not None and (match[1] or self._offered):
+                return Enter(code=match[1]) if match[1] else ResumeOwn()
+        self._offered = False
+        return Text(line)
+
+    def _answer(self, line: str) -> Event | None:
+        asking, self._asking = self._asking, ""
+        answer = line.strip()
+        if asking == "username":
+            match = _RESUME.fullmatch(line)
+            if match is not None and match[1]:
+                return Enter(code=match[1])
+            self._username = answer
+            self._ask("password", "Password: ", secret=True)
+            return None
+        if asking == "password":
+            self._end_secret()
+            return LoginGiven(username=self._username, password=line)
+        if answer.isdecimal() and 0 < int(answer) <= len(self._profiles):
+            return ProfileWanted(id=self._profiles[int(answer) - 1])
+        return ProfileWanted(name=answer)
+
+    # --- outbound items
+
+    def encode(self, first: int, items: Sequence[Output | None]) -> bytes:
+        parts = []
+        replay = self._replay
+        for number, item in enumerate(items, first):
+            if replay is not None and number == replay.seen + 1 and number > replay.first:
+                parts.append(self._notice("You missed this:"))
+            if type(item) is Text and not self._prompted:
+                parts.append(self._line(item.text))
+            elif item is not None:
+                parts.append(self._encode_other(item))
+        return b"".join(parts)
+
+    def encode_volatile(self, item: Output) -> bytes:
+        return self._encode_other(item)
+
+    def _encode_other(self, item: Output) -> bytes:
+        match item:
+            case Text(text):
+                return self._fresh() + self._line(text)
+            case Formatted(text, spans):
+                return self._fresh() + self._line(paint(text, spans, self._colors))
+            case Prompt(text):
+                fresh, self._prompted = self._fresh(), True
+                return fresh + self._prompt(text)
+            case Notice(text):
+                return self._notice(text)
+            case Data(package, json):
+                return self._data(package, json)
+            case Binary(data):
+                return self._bytes(data)
+
+    def _fresh(self) -> bytes:
+        """Leave the line of a prompt that nobody has answered."""
+        if not self._prompted:
+            return b""
+        self._prompted = False
+        return self._line("")
+
+    def _notice(self, text: str) -> bytes:
+        return self._fresh() + self._line(f"*** {text}")
+
+    def _say(self, text: str) -> None:
+        self._queue(self._notice(text))
+
+    # --- what happens to the session
+
+    def welcome(self, welcomed: Welcomed) -> None:
+        self._say_code(welcomed.code)
+
+    def resume(self, resumption: Resumption) -> None:
+        self._replay = resumption
+        self._say("Welcome back. Your session goes on.")
+        if resumption.lost:
+            lines = "line" if resumption.lost == 1 else "lines"
+            self._say(f"{resumption.lost} older {lines} could not be kept.")
+        if resumption.first > resumption.last:
+            self._say("You missed nothing.")
+        elif resumption.seen >= resumption.first:
+            self._say("You may have seen this:")
+        else:
+            self._say("You missed this:")
+
+    def caught_up(self, resumption: Resumption) -> None:
+        self._replay = None
+        if resumption.first <= resumption.last:
+            self._say("That was all.")
+        self._say_code(resumption.code)
+
+    def restart(self, restart: Restart) -> None:
+        raise AssertionError("a client that does not count is never ahead")
+
+    def refuse(self, text: str) -> None:
+        self._first = True
+        self._say(f"That does not resume a session: {text}.")
+
+    def offer(self, text: str) -> None:
+        self._offered = True
+        self._say(f'{text} To take it up, type "resume".')
+
+    def acknowledge(self, cin: int) -> None:
+        raise AssertionError("a client that does not number is told of no numbers")
+
+    def heartbeat(self) -> None:
+        raise AssertionError("a client that cannot be pinged")
+
+    def ask_resend(self, c: int) -> None:
+        raise AssertionError("a client that does not number cannot leave a gap")
+
+    def set_input_mode(self, mode: str) -> None:
+        secret = mode == "secret"
+        if secret is not self._secret:
+            self._secret = secret
+            self._hide(secret)
+
+    def ask_login(self, need: LoginNeeded) -> None:
+        if need.error:
+            self._say(need.error)
+        self._ask("username", "Name: ")
+
+    def ask_profile(self, choice: ChooseProfile) -> None:
+        if choice.error:
+            self._say(choice.error)
+        self._profiles = [profile.id for profile in choice.profiles]
+        for number, profile in enumerate(choice.profiles, 1):
+            summary = f" - {profile.summary}" if profile.summary else ""
+            self._queue(self._line(f"{number:3}  {profile.name}{summary}"))
+        self._ask("profile", "Choose a number, or type a new name: ")
+
+    def goodbye(self, disconnect: Disconnect, text: str, retry_seconds: float) -> bool:
+        self._say(text[:1].upper() + text[1:] + ("" if text.endswith(".") else "."))
+        if disconnect.reconnect and self._code:
+            self._say(f'Connect again and type "resume {self._code}".')
+        return False
+
+    def _ask(self, what: str, prompt: str, *, secret: bool = False) -> None:
+        self._asking = what
+        self._secret = secret
+        self._hide(secret)
+        self._queue(self._fresh() + self._prompt(prompt))
+        self._prompted = True
+
+    def _end_secret(self) -> None:
+        self._secret = False
+        self._hide(False)
+        # The client did not echo the person's Enter.
+        self._queue(self._line(""))
+
+    def _say_code(self, code: str) -> None:
+        self._code = f"{code[:4]}-{code[4:]}"
+        self._say(f'If you are cut off, connect again and type "resume {self._code}".')

@@ -1,0 +1,285 @@
+"""WebSocket clients: the sub-protocol `holdfast.v1`, or plain text frames. Hot path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http.cookies import CookieError, SimpleCookie
+from typing import Final
+
+from msgspec import Struct
+
+from holdfast.core.errors import DISCONNECTS, Disconnect, Reason
+from holdfast.core.items import Notice, Output
+from holdfast.core.limits import WebSocketLimits
+from holdfast.gateway.adapters import wire
+from holdfast.gateway.adapters.base import (
+    Broken,
+    ChooseProfile,
+    Enter,
+    Event,
+    Left,
+    LoginNeeded,
+    PlainHttp,
+    Proven,
+    Restart,
+    Resumption,
+    Welcomed,
+)
+from holdfast.gateway.adapters.dialects import (
+    Dialect,
+    DialectError,
+    HoldfastDialect,
+    Ping,
+    PlainDialect,
+)
+from holdfast.protocols import websocket as ws
+
+COOKIE: Final = "holdfast"
+_PROBE: Final = b"probe"
+
+_PLAIN: Final = PlainDialect()
+_DIALECTS: Final = {
+    wire.SUBPROTOCOL: HoldfastDialect(msgpack=False),
+    wire.SUBPROTOCOL_MSGPACK: HoldfastDialect(msgpack=True),
+}
+
+
+class WebSocketSettings(Struct, frozen=True):
+    """What the WebSocket connections of one listener share."""
+
+    limits: WebSocketLimits
+    path: str
+    """The only target that is a WebSocket, or empty for any."""
+    origins: Sequence[str]
+    """Pages of other hosts that may connect."""
+    secure: bool
+    cookie_seconds: float
+
+
+class WebSocketAdapter:
+    """One WebSocket client."""
+
+    __slots__ = ("_accepted", "_core", "_dialect", "_settings", "numbered", "protocol")
+
+    wants_token = True
+    wants_code = False
+    pings = True
+
+    def __init__(self, settings: WebSocketSettings) -> None:
+        self._settings = settings
+        self._core = ws.ServerConnection(settings.limits)
+        self._dialect: Dialect = _PLAIN
+        self._accepted = False
+        self.numbered = False
+        self.protocol = "websocket"
+
+    # --- inbound
+
+    def begin(self, now: float) -> list[Event]:
+        return []
+
+    def receive_data(self, data: bytes, now: float) -> list[Event]:
+        return self._translate(self._core.receive_data(data))
+
+    def receive_eof(self) -> list[Event]:
+        self._core.receive_eof()
+        return []
+
+    def _translate(self, received: list[ws.Event]) -> list[Event]:
+        events: list[Event] = []
+        read = self._dialect.read
+        for event in received:
+            if type(event) is str or type(event) is bytes:
+                try:
+                    for found in read(event):
+                        if type(found) is Ping:
+                            self._core_frame(wire.Pong())
+                        else:
+                            events.append(found)  # type: ignore[arg-type]
+                except DialectError as error:
+                    events.append(self._break(str(error)))
+                    break
+            else:
+                events += self._react(event)
+        return events
+
+    def _react(self, event: ws.Event) -> list[Event]:
+        match event:
+            case ws.Request():
+                return self._open(event)
+            case ws.PlainRequest(_, data):
+                return [PlainHttp(data)]
+            case ws.Pong(data) if data == _PROBE:
+                return [Proven()]
+            case ws.Close():
+                return [Left(done=False)]
+            case ws.Violation(_, reason):
+                return [Broken(Reason.PROTOCOL_ERROR, reason)]
+            case _:
+                return []
+
+    def _open(self, request: ws.Request) -> list[Event]:
+        settings = self._settings
+        if settings.path and request.path != settings.path:
+            return self._refuse(404, f"the WebSocket is at {settings.path}")
+        if not ws.origin_is_allowed(request, settings.origins):
+            origin = request.headers.get("origin")
+            return self._refuse(403, f"pages of {origin} may not connect here")
+        subprotocol = ws.choose_subprotocol(request, tuple(_DIALECTS))
+        if subprotocol is None:
+            # The session must be known before the answer, which carries its cookie.
+            return [Enter(token=_read_cookie(request), or_new=True)]
+        self._dialect = _DIALECTS[subprotocol]
+        self.numbered = True
+        self.protocol = subprotocol
+        self._accepted = True
+        self._core.accept(subprotocol)
+        return self._translate(self._core.receive_data(b""))
+
+    def _refuse(self, status: int, message: str) -> list[Event]:
+        self._core.refuse(status, message)
+        return [Broken(Reason.REFUSED, message)]
+
+    def _break(self, text: str) -> Broken:
+        self.goodbye(DISCONNECTS[Reason.PROTOCOL_ERROR], text, 0)
+        return Broken(Reason.PROTOCOL_ERROR, text)
+
+    # --- outbound
+
+    def data_to_send(self) -> bytes:
+        return self._core.data_to_send()
+
+    def next_deadline(self) -> float | None:
+        return None
+
+    def handle_timer(self, now: float) -> list[Event]:
+        return []
+
+    def encode(self, first: int, items: Sequence[Output | None]) -> bytes:
+        return self._dialect.write(self._core, first, items)
+
+    def encode_volatile(self, item: Output) -> bytes:
+        return self._dialect.volatile(self._core, item)
+
+    def welcome(self, welcomed: Welcomed) -> None:
+        if self.numbered:
+            self._core_frame(
+                wire.Welcome(
+                    sid=welcomed.sid,
+                    token=welcomed.token,
+                    epoch=welcomed.epoch,
+                    seq=0,
+                    heartbeat=welcomed.heartbeat_seconds,
+                )
+            )
+        else:
+            self._accept_plain(welcomed.token)
+
+    def resume(self, resumption: Resumption) -> None:
+        if self.numbered:
+            self._core_frame(
+                wire.Resumed(
+                    sid=resumption.sid,
+                    token=resumption.token,
+                    epoch=resumption.epoch,
+                    first=resumption.first,
+                    to=resumption.last,
+                    cin=resumption.cin,
+                    heartbeat=resumption.heartbeat_seconds,
+                )
+            )
+            return
+        self._accept_plain(resumption.token)
+        if resumption.lost:
+            self._say(f"{resumption.lost} older messages could not be kept.")
+        if resumption.seen >= resumption.first:
+            self._say("The next messages you may have seen.")
+
+    def caught_up(self, resumption: Resumption) -> None:
+        pass
+
+    def restart(self, restart: Restart) -> None:
+        self._core_frame(
+            wire.Reset(
+                sid=restart.sid,
+                token=restart.token,
+                epoch=restart.epoch,
+                reason=restart.reason.value,
+                top=restart.top,
+                cin=restart.cin,
+                heartbeat=restart.heartbeat_seconds,
+            )
+        )
+
+    def refuse(self, text: str) -> None:
+        self._core_frame(wire.Refused(text))
+
+    def offer(self, text: str) -> None:
+        self._core_frame(wire.Offer(text))
+
+    def ask_login(self, need: LoginNeeded) -> None:
+        self._core_frame(wire.Login(need.error, round(need.retry_seconds * 1000)))
+
+    def ask_profile(self, choice: ChooseProfile) -> None:
+        self._core_frame(wire.Profiles(tuple(choice.profiles), choice.error))
+
+    def acknowledge(self, cin: int) -> None:
+        self._core_frame(wire.Acked(cin))
+
+    def ask_resend(self, c: int) -> None:
+        self._core_frame(wire.Resend(c))
+
+    def probe(self) -> bool:
+        self._core.ping(_PROBE)
+        return True
+
+    def heartbeat(self) -> None:
+        self._core.ping()
+
+    def set_input_mode(self, mode: str) -> None:
+        self._core_frame(wire.InputMode(mode))
+
+    def goodbye(self, disconnect: Disconnect, text: str, retry_seconds: float) -> bool:
+        if self._core.state is ws.State.CONNECTING:
+            retry = [("Retry-After", str(max(1, round(retry_seconds))))]
+            self._core.refuse(503, text, retry if disconnect.reconnect else ())
+            return False
+        retry_ms = round(retry_seconds * 1000) if disconnect.reconnect else -1
+        reason = _NAMES.get(disconnect, "")
+        self._core_frame(wire.Bye(disconnect.code, reason, text, retry_ms))
+        self._core.close(disconnect.code, text)
+        return True
+
+    def _accept_plain(self, token: str) -> None:
+        if self._accepted:
+            return
+        self._accepted = True
+        settings = self._settings
+        cookie = (
+            f"{COOKIE}={token}; Path=/; Max-Age={settings.cookie_seconds:.0f}; HttpOnly;"
+            f" SameSite=Strict{'; Secure' if settings.secure else ''}"
+        )
+        self._core.accept(None, [("Set-Cookie", cookie)])
+
+    def _say(self, text: str) -> None:
+        self._core.queue(_PLAIN.volatile(self._core, Notice(text)))
+
+    def _core_frame(self, message: wire.ServerMessage) -> None:
+        """Queue a message of the house itself; a plain client has none of these."""
+        if isinstance(self._dialect, HoldfastDialect) and self._core.state is ws.State.OPEN:
+            self._core.queue(self._dialect.frame(self._core, message))
+
+
+_NAMES: Final = {disconnect: reason.value for reason, disconnect in DISCONNECTS.items()}
+
+
+def _read_cookie(request: ws.Request) -> str:
+    """The token in the request's cookie, or nothing."""
+    for header in request.headers.get_all("cookie"):
+        try:
+            morsel = SimpleCookie(header).get(COOKIE)
+        except CookieError:
+            continue
+        if morsel is not None:
+            return morsel.value
+    return ""

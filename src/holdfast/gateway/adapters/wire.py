@@ -1,0 +1,264 @@
+"""The messages of the WebSocket sub-protocol `holdfast.v1`.
+
+JSON objects in text frames; as MessagePack maps in binary frames they are
+`holdfast.v1+msgpack`. `t` names the message. Output carries its number as `n`,
+commands theirs as `c`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+SUBPROTOCOL: Final = "holdfast.v1"
+SUBPROTOCOL_MSGPACK: Final = "holdfast.v1+msgpack"
+
+
+# --- server → client
+
+
+class Welcome(Struct, frozen=True, tag_field="t", tag="welcome"):
+    """A new session. `seq` is the number after which output begins."""
+
+    sid: str
+    token: str
+    epoch: str
+    seq: int
+    heartbeat: float
+    """Seconds between two signs of life that the client sends and expects."""
+
+
+class Resumed(Struct, frozen=True, tag_field="t", tag="resumed", rename={"first": "from"}):
+    """The session goes on, and nothing is lost: outputs `from` … `to` follow, then live ones."""
+
+    sid: str
+    token: str
+    epoch: str
+    first: int
+    to: int
+    cin: int
+    """The newest command that was taken in; the client sends the ones after it again."""
+    heartbeat: float
+
+
+class Reset(Struct, frozen=True, tag_field="t", tag="reset"):
+    """The session goes on, but output was lost: begin afresh after number `top`."""
+
+    sid: str
+    token: str
+    epoch: str
+    reason: str
+    top: int
+    cin: int
+    heartbeat: float
+
+
+class Text(Struct, frozen=True, tag_field="t", tag="text", gc=False):
+    n: int
+    d: str
+
+
+class Formatted(Struct, frozen=True, tag_field="t", tag="formatted"):
+    """Text with spans `[start, length, style]`, counted in characters (code points)."""
+
+    n: int
+    d: str
+    s: tuple[Any, ...]
+
+
+class Data(Struct, frozen=True, tag_field="t", tag="data", gc=False):
+    n: int
+    p: str
+    d: Raw
+
+
+class Binary(Struct, frozen=True, tag_field="t", tag="binary", gc=False):
+    """Bytes; in JSON as base64."""
+
+    n: int
+    d: bytes
+
+
+class Prompt(Struct, frozen=True, tag_field="t", tag="prompt", gc=False):
+    n: int
+    d: str
+
+
+class Notice(Struct, frozen=True, tag_field="t", tag="notice", gc=False):
+    """A line of the gateway's own. Without `n` it is volatile."""
+
+    d: str
+    n: int | UnsetType = UNSET
+
+
+class Skip(Struct, frozen=True, tag_field="t", tag="skip", gc=False):
+    """The outputs up to `n` that were not sent have been replaced by newer ones."""
+
+    n: int
+
+
+class Acked(Struct, frozen=True, tag_field="t", tag="ack", gc=False):
+    """Every command up to `c` is durable."""
+
+    c: int
+
+
+class Resend(Struct, frozen=True, tag_field="t", tag="resend", gc=False):
+    """Commands from `c` on are missing: send them (again)."""
+
+    c: int
+
+
+class Pong(Struct, frozen=True, tag_field="t", tag="pong", gc=False):
+    """The answer to `ping`."""
+
+
+class InputMode(Struct, frozen=True, tag_field="t", tag="mode", gc=False):
+    """How the person's typing is to be taken: `line`, `key` or `secret`."""
+
+    d: str
+
+
+class Login(Struct, frozen=True, tag_field="t", tag="login", omit_defaults=True):
+    """The person must log in. `error` says why the last try failed."""
+
+    error: str = ""
+    retry_ms: int = 0
+
+
+class Profiles(Struct, frozen=True, tag_field="t", tag="profiles", omit_defaults=True):
+    """The person must choose one of these, or create one."""
+
+    d: tuple[Any, ...]
+    error: str = ""
+
+
+class Offer(Struct, frozen=True, tag_field="t", tag="offer"):
+    """There is another session of the same user; `{"t":"resume"}` takes it up."""
+
+    d: str
+
+
+class Refused(Struct, frozen=True, tag_field="t", tag="refused"):
+    """The token or code gives no session; the client may say `hello` again without it."""
+
+    reason: str
+
+
+class Bye(Struct, frozen=True, tag_field="t", tag="bye"):
+    """The connection ends. `retry_ms` below 0: do not come back by yourself."""
+
+    code: int
+    reason: str
+    text: str
+    retry_ms: int
+
+
+# --- client → server
+
+
+class Hello(Struct, frozen=True, tag_field="t", tag="hello"):
+    """The first message. Empty: a new session."""
+
+    token: str = ""
+    code: str = ""
+    epoch: str = ""
+    last: int = 0
+    client: str = ""
+    width: int = 0
+    height: int = 0
+    binary: bool = False
+
+
+class Command(Struct, frozen=True, tag_field="t", tag="cmd", gc=False):
+    c: int
+    d: str
+
+
+class DataCommand(Struct, frozen=True, tag_field="t", tag="data", gc=False):
+    c: int
+    p: str
+    d: Raw
+
+
+class BinaryCommand(Struct, frozen=True, tag_field="t", tag="binary", gc=False):
+    c: int
+    d: bytes
+
+
+class InterruptCommand(Struct, frozen=True, tag_field="t", tag="interrupt", gc=False):
+    c: int
+
+
+class Ack(Struct, frozen=True, tag_field="t", tag="ack", gc=False):
+    n: int
+
+
+class Ping(Struct, frozen=True, tag_field="t", tag="ping", gc=False):
+    """A sign of life that asks for one, with an acknowledgement."""
+
+    n: int = 0
+
+
+class Resize(Struct, frozen=True, tag_field="t", tag="resize", gc=False):
+    width: int
+    height: int
+
+
+class LoginClaim(Struct, frozen=True, tag_field="t", tag="login"):
+    username: str = ""
+    password: str = ""
+    token: str = ""
+
+
+class Profile(Struct, frozen=True, tag_field="t", tag="profile"):
+    """Choose a profile by `id`, or create one by `name`."""
+
+    id: str = ""
+    name: str = ""
+
+
+class ResumeOwn(Struct, frozen=True, tag_field="t", tag="resume"):
+    """Take up the session that was offered."""
+
+
+class Quit(Struct, frozen=True, tag_field="t", tag="quit"):
+    """The session is over; the client will not come back."""
+
+
+ClientMessage = (
+    Hello
+    | Command
+    | DataCommand
+    | BinaryCommand
+    | InterruptCommand
+    | Ack
+    | Ping
+    | Resize
+    | LoginClaim
+    | Profile
+    | ResumeOwn
+    | Quit
+)
+ServerMessage = (
+    Welcome
+    | Resumed
+    | Reset
+    | Text
+    | Formatted
+    | Data
+    | Binary
+    | Prompt
+    | Notice
+    | Skip
+    | Acked
+    | Resend
+    | Pong
+    | InputMode
+    | Login
+    | Profiles
+    | Offer
+    | Refused
+    | Bye
+)

@@ -1,0 +1,487 @@
+"""One connection and its session: what comes in goes to the session, and back. Hot path.
+
+An `Attachment` stands on a connection (it is its `Handler`) and is what a
+session writes to (its `Consumer`). It drives an adapter in between. How a
+connection gets its session is told in `entrance`.
+"""
+
+from __future__ import annotations
+
+import random
+from enum import Enum, auto
+from typing import Final
+
+import structlog
+
+from holdfast.core.errors import DISCONNECTS, Reason
+from holdfast.core.items import Binary, Command, Data, Interrupt, Notice, Output, Resized, Text
+from holdfast.core.states import Machine, Table, to
+from holdfast.gateway import entrance
+from holdfast.gateway.adapters.base import (
+    AbortOutput,
+    Ack,
+    Adapter,
+    Broken,
+    Capable,
+    Enter,
+    Event,
+    Left,
+    LoginGiven,
+    Numbered,
+    PlainHttp,
+    ProfileWanted,
+    Proven,
+    ResumeOwn,
+)
+from holdfast.gateway.context import Context, Door
+from holdfast.gateway.evidence import Evidence
+from holdfast.gateway.pacing import AckPacer
+from holdfast.net.connection import Connection
+from holdfast.sessions.inbox import Verdict
+from holdfast.sessions.outbox import AckError
+from holdfast.sessions.records import Capabilities
+from holdfast.sessions.session import Session
+
+_log = structlog.get_logger("holdfast.gateway")
+
+_NEVER: Final = float("inf")
+_FULL: Final = Notice("Too much is waiting already. This was not taken; send it again later.")
+
+
+class Phase(Enum):
+    """Where a connection stands towards its session."""
+
+    WAITING = auto()
+    """The client has not said which session it wants."""
+    ENTERING = auto()
+    """The session is being made durable; the client's further input is held."""
+    LIVE = auto()
+    LEAVING = auto()
+    """Goodbye is said; nothing more is read or delivered."""
+
+
+class Move(Enum):
+    """What moves a connection."""
+
+    ENTER = auto()
+    ADMIT = auto()
+    LEAVE = auto()
+
+
+TABLE: Final[Table[Phase, Move, None]] = Table(
+    "attachment",
+    Phase,
+    Move,
+    {
+        Phase.WAITING: {
+            Move.ENTER: to(Phase.ENTERING),
+            Move.ADMIT: None,
+            Move.LEAVE: to(Phase.LEAVING),
+        },
+        Phase.ENTERING: {
+            Move.ENTER: None,
+            Move.ADMIT: to(Phase.LIVE),
+            Move.LEAVE: to(Phase.LEAVING),
+        },
+        Phase.LIVE: {
+            Move.ENTER: to(Phase.ENTERING),  # a person typed `resume` in a fresh session
+            Move.ADMIT: None,
+            Move.LEAVE: to(Phase.LEAVING),
+        },
+        Phase.LEAVING: {
+            Move.ENTER: None,
+            Move.ADMIT: None,
+            Move.LEAVE: to(Phase.LEAVING),
+        },
+    },
+)
+
+
+class Attachment:
+    """One connection with its adapter and, once it has entered, its session."""
+
+    __slots__ = (
+        "_acks",
+        "_confirmed",
+        "_due",
+        "_evidence",
+        "_held",
+        "_machine",
+        "_refused",
+        "_wake",
+        "adapter",
+        "capabilities",
+        "connection",
+        "context",
+        "door",
+        "login_attempts",
+        "session",
+    )
+
+    def __init__(self, connection: Connection, context: Context, door: Door) -> None:
+        self.connection = connection
+        self.context = context
+        self.door = door
+        self.adapter: Adapter = door.new_adapter()
+        self.capabilities = Capabilities()
+        self.session: Session | None = None
+        self.login_attempts = 0
+        self._machine = Machine(TABLE, Phase.WAITING)
+        self._held: list[Event] = []
+        self._due = 0.0
+        """The client's place in the rate of commands (`core.rate`)."""
+        self._acks: AckPacer | None = None
+        self._evidence: Evidence | None = None
+        self._confirmed = False
+        """Whether the client has acknowledged anything under its present token."""
+        self._refused = False
+        """Whether a numbered command found the queue full."""
+        self._wake = _NEVER
+
+    @property
+    def phase(self) -> Phase:
+        return self._machine.state
+
+    @property
+    def protocol(self) -> str:
+        return self.adapter.protocol
+
+    # --- Handler: what the connection says
+
+    def connected(self) -> None:
+        self._handle(self.adapter.begin(self.context.clockwork.wheel.now))
+        self._schedule()
+
+    def received(self, data: bytes) -> None:
+        self._handle(self.adapter.receive_data(data, self.context.clockwork.wheel.now))
+
+    def ended(self) -> None:
+        self._handle(self.adapter.receive_eof())
+        self._part(Reason.CLIENT_LEFT)
+
+    def writable(self) -> None:
+        self.deliver()
+
+    def expired(self, now: float) -> None:
+        self._wake = _NEVER
+        if self.phase is Phase.LEAVING:
+            self.connection.close()
+            return
+        due = self.adapter.next_deadline()
+        if due is not None and now >= due:
+            self._handle(self.adapter.handle_timer(now))
+        if self._acks is not None and now >= self._acks.due:
+            self._tell_acks(self._acks)
+        if self._evidence is not None and now >= self._evidence.due:
+            self._probe(self._evidence, now)
+        if self.adapter.pings:
+            self._look_for_life(now)
+        self._schedule()
+
+    def overdue(self, reason: Reason) -> None:
+        self.leave(reason)
+
+    def drain(self) -> None:
+        self.leave(Reason.SHUTDOWN)
+
+    def lost(self, cause: Exception | None) -> None:
+        self._machine.apply(Move.LEAVE)
+        self._let_go(Reason.CLIENT_LEFT if cause is None else Reason.NETWORK_ERROR)
+
+    # --- Consumer: what the session says
+
+    def deliver(self) -> None:
+        session = self.session
+        if session is None or self._machine.state is not Phase.LIVE:
+            return
+        out = session.out
+        limit = session.deliverable
+        connection = self.connection
+        if limit <= out.sent or connection.full:
+            return
+        first, items = out.take(limit)
+        connection.write(self.adapter.encode(first, items))
+        evidence = self._evidence
+        if evidence is not None:
+            evidence.wrote(limit, connection.bytes_out)
+            if evidence.due < self._wake:
+                self._schedule()
+
+    def show(self, item: Output) -> None:
+        session = self.session
+        if session is None or self.phase is not Phase.LIVE or self.connection.full:
+            return
+        if session.out.sent >= session.deliverable:  # else the client lags: volatile goes first
+            self.connection.write(self.adapter.encode_volatile(item))
+
+    def acknowledge(self, cin: int) -> None:
+        acks = self._acks
+        if acks is None:
+            return
+        if acks.note(cin, self.context.clockwork.wheel.now):
+            self._tell_acks(acks)
+        elif acks.due < self._wake:
+            self._schedule()
+
+    def make_room(self) -> None:
+        if self._refused and self.session is not None:
+            self._refused = False
+            self.adapter.ask_resend(self.session.inbox.cin + 1)
+            self.send()
+
+    def change_input_mode(self) -> None:
+        if self.session is not None:
+            self.adapter.set_input_mode(self.session.row.input_mode)
+            self.send()
+
+    def dismiss(self, reason: Reason) -> None:
+        session, self.session = self.session, None
+        if session is not None:
+            self.context.pool.unregister(session.sid, self)
+            self._close_evidence(session)
+        self._say_goodbye(reason)
+
+    # --- entering and leaving
+
+    def admit(self, session: Session) -> None:
+        """The session is durable and this connection's: it is live."""
+        self._machine.apply(Move.ADMIT)
+        self.connection.established()
+        self.connection.resume_reading()
+        self.context.pool.register(session.sid, self)
+        if self.adapter.numbered:
+            self._acks = AckPacer(session.inbox.cin)
+        else:
+            self._evidence = Evidence(self.context.limits.session, session.out)
+        if session.row.input_mode != "line":
+            self.adapter.set_input_mode(session.row.input_mode)
+
+    def go_on(self) -> None:
+        """What was held while entering is handled now."""
+        held, self._held = self._held, []
+        self._handle(held)
+        if self.phase is Phase.LIVE:
+            self.received(b"")
+        self._schedule()
+
+    def leave(self, reason: Reason, text: str = "") -> None:
+        """End the connection; its session, if it has one, waits for its client."""
+        self._let_go(reason)
+        self._say_goodbye(reason, text)
+
+    def _say_goodbye(self, reason: Reason, text: str = "") -> None:
+        """Tell the client why, and close."""
+        if self.phase is Phase.LEAVING:
+            return
+        self._machine.apply(Move.LEAVE)
+        self.context.counts[f"closed_{reason.value}"] += 1
+        disconnect = DISCONNECTS[reason]
+        # Clients that leave together do not come back together.
+        retry = random.uniform(0.1, self.context.limits.drain.retry_seconds_max)
+        waits = self.adapter.goodbye(disconnect, text or disconnect.text, retry)
+        self.send()
+        self.connection.flush()
+        if waits:
+            close_seconds = self.context.limits.connection.close_seconds_max
+            self.connection.wake_at(self.context.clockwork.loop.time() + close_seconds)
+        else:
+            self.connection.close()
+
+    # --- inbound events
+
+    def _handle(self, events: list[Event]) -> None:
+        for event in events:
+            session = self.session
+            if session is None or self._machine.state is not Phase.LIVE:
+                self._handle_early(event)
+                continue
+            kind = type(event)
+            if kind is Text:
+                self._command(session, event)  # type: ignore[arg-type]
+            elif kind is Numbered:
+                self._numbered(session, event)  # type: ignore[arg-type]
+            elif kind is Ack:
+                self._ack(session, event)  # type: ignore[arg-type]
+            else:
+                self._react(session, event)
+        self.send()
+
+    def _handle_early(self, event: Event) -> None:
+        """An event while there is no live session."""
+        match event:
+            case Left() if self.phase is Phase.LEAVING:
+                self.connection.close()
+            case _ if self.phase is Phase.LEAVING:
+                pass
+            case Left() | Broken():
+                self._end(event)
+            case PlainHttp(data):
+                self._serve_http(data)
+            case Capable(capabilities) if self.phase is Phase.WAITING:
+                self.capabilities = capabilities
+            case Enter() if self.phase is Phase.WAITING:
+                self._enter(event)
+            case _ if self.phase is Phase.ENTERING:
+                self._held.append(event)
+            case _:
+                self.leave(Reason.PROTOCOL_ERROR, "expected hello first")
+
+    def _command(self, session: Session, item: Command) -> None:
+        if self._admits_command() and session.receive(item) is Verdict.FULL:
+            self.context.counts["commands_refused"] += 1
+            self.show(_FULL)
+
+    def _numbered(self, session: Session, event: Numbered) -> None:
+        if not self._admits_command():
+            return
+        verdict = session.receive_numbered(event.c, event.item)
+        if verdict is Verdict.ACCEPTED:
+            return
+        if verdict is Verdict.REPEATED and self._acks is not None:
+            self._acks.repeat(event.c)
+            session.touch()
+        elif verdict is Verdict.GAP:
+            self.adapter.ask_resend(session.inbox.cin + 1)
+        elif verdict is Verdict.FULL:
+            self._refused = True
+            self.context.counts["commands_refused"] += 1
+
+    def _admits_command(self) -> bool:
+        due = self.context.command_rate.next(self._due, self.context.clockwork.wheel.now)
+        if due is not None:
+            self._due = due
+            return True
+        _log.info("a client sends too much", peer=self.connection.peer, protocol=self.protocol)
+        self.leave(Reason.FLOOD)
+        return False
+
+    def _ack(self, session: Session, ack: Ack) -> None:
+        try:
+            session.out.ack(ack.n)
+        except AckError as error:
+            self._end(Broken(Reason.PROTOCOL_ERROR, str(error)))
+            return
+        session.touch()
+        if not self._confirmed:
+            self._confirmed = True
+            session.row.tokens.confirm()
+            session.touch_row()
+
+    def _react(self, session: Session, event: Event) -> None:  # noqa: C901 - a case an event
+        backend = self.door.backend
+        match event:
+            case Binary() | Data() | Interrupt():
+                self._command(session, event)
+            case Proven():
+                if self._evidence is not None and self._evidence.proven():
+                    session.touch()
+            case Resized():
+                session.resize(event)
+                backend.resized(session, event)
+            case Capable(capabilities):
+                session.row.capabilities = capabilities
+                session.touch_row()
+                backend.capabilities_changed(session)
+            case Enter() | ResumeOwn():
+                self._enter(event)
+            case LoginGiven():
+                entrance.login(self, session, event)
+            case ProfileWanted():
+                entrance.choose(self, session, event)
+            case AbortOutput():
+                session.out.rewind(session.deliverable)
+            case Left(done=True):
+                self.context.manager.close(session, Reason.CLIENT_LEFT)
+            case Left() | Broken():
+                self._end(event)
+            case _:
+                raise AssertionError(f"an event that cannot come here: {event!r}")
+
+    def _enter(self, event: Enter | ResumeOwn) -> None:
+        work = entrance.enter(self, event)
+        if work is not None:
+            self._machine.apply(Move.ENTER)
+            self.connection.pause_reading()
+            self.context.spawn(work)
+
+    def _end(self, event: Left | Broken) -> None:
+        """The client ends the connection, or leaves us no choice; it has had its answer."""
+        reason = Reason.CLIENT_LEFT
+        if isinstance(event, Broken):
+            reason = event.reason
+            peer, protocol = self.connection.peer, self.protocol
+            _log.info("a client broke the rules", peer=peer, protocol=protocol, fault=event.text)
+            self.context.counts[f"closed_{reason.value}"] += 1
+        self._part(reason)
+
+    def _part(self, reason: Reason) -> None:
+        """Close without a further goodbye."""
+        self._machine.apply(Move.LEAVE)
+        self._let_go(reason)
+        self.send()
+        self.connection.close()
+
+    def _let_go(self, reason: Reason) -> None:
+        session, self.session = self.session, None
+        if session is not None:
+            self.context.pool.unregister(session.sid, self)
+            self._close_evidence(session)
+            session.lost(self, reason, self.context.wall())
+
+    def _serve_http(self, data: bytes) -> None:
+        if self.door.serve_http is None:
+            self.leave(Reason.REFUSED, "there is no page here, only a WebSocket")
+        else:
+            self._machine.apply(Move.LEAVE)
+            self.door.serve_http(self.connection, data)
+
+    def send(self) -> None:
+        """Write what the adapter has queued."""
+        data = self.adapter.data_to_send()
+        if data:
+            self.connection.write(data)
+
+    # --- time
+
+    def _tell_acks(self, acks: AckPacer) -> None:
+        self.adapter.acknowledge(acks.tell(self.context.clockwork.wheel.now))
+        self.send()
+
+    def _probe(self, evidence: Evidence, now: float) -> None:
+        if evidence.probing(now):
+            if self.adapter.probe():
+                self.send()
+            else:
+                evidence.give_up()
+
+    def _close_evidence(self, session: Session) -> None:
+        evidence, self._evidence = self._evidence, None
+        if evidence is not None:
+            evidence.close(self.connection.bytes_acked(), self.context.wall())
+            session.touch()
+
+    def _look_for_life(self, now: float) -> None:
+        """Ping a silent client; give up one that stays silent."""
+        silence = now - self.connection.heard
+        patience = self.context.limits.websocket.heartbeat_seconds_max
+        if silence >= 2 * patience:
+            self.leave(Reason.TIMEOUT)
+        elif silence >= patience:
+            self.adapter.heartbeat()
+            self.send()
+
+    def _schedule(self) -> None:
+        """Ask to be woken for whatever is due first."""
+        if self.phase is Phase.LEAVING:
+            return
+        wake = self.adapter.next_deadline() or _NEVER
+        if self._acks is not None:
+            wake = min(wake, self._acks.due)
+        if self._evidence is not None:
+            wake = min(wake, self._evidence.due)
+        if self.adapter.pings and self.phase is Phase.LIVE:
+            patience = self.context.limits.websocket.heartbeat_seconds_max
+            wake = min(wake, self.context.clockwork.wheel.now + patience)
+        if wake < self._wake:
+            self._wake = wake
+            self.connection.wake_at(wake)

@@ -1,0 +1,49 @@
+"""What the parts of one gateway share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from msgspec import Struct, field
+
+from holdfast.backends.base import Backend
+from holdfast.core.clock import Clock
+from holdfast.core.limits import Limits
+from holdfast.core.rate import Rate
+from holdfast.gateway.adapters.base import Adapter
+from holdfast.gateway.pool import ConnectionPool
+from holdfast.net.clockwork import Clockwork
+from holdfast.net.connection import Connection
+from holdfast.sessions.journal import Journal
+from holdfast.sessions.manager import SessionManager
+from holdfast.sessions.states import Durability
+
+
+class Context(Struct, frozen=True):
+    """One gateway's parts."""
+
+    limits: Limits
+    command_rate: Rate
+    clockwork: Clockwork
+    wall: Clock
+    journal: Journal
+    manager: SessionManager
+    pool: ConnectionPool
+    spawn: Callable[[Coroutine[Any, Any, None]], None]
+    """Runs a coroutine in the gateway's task group."""
+    memory_on_failure: bool = False
+    """Whether to go on without promises while the store refuses to be written to."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """What happened how often, by a name from a closed set."""
+
+
+class Door(Struct, frozen=True):
+    """What the connections of one listener share."""
+
+    backend: Backend
+    durability: Durability
+    new_adapter: Callable[[], Adapter]
+    serve_http: Callable[[Connection, bytes], None] | None = None
+    """Hands a connection over that asked for a page."""

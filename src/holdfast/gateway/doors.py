@@ -1,0 +1,52 @@
+"""From a listener's configuration to what its connections share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.core.errors import ConfigurationError
+from holdfast.core.limits import Limits
+from holdfast.gateway.adapters.base import Adapter
+from holdfast.gateway.adapters.lines import LineAdapter
+from holdfast.gateway.adapters.telnet import TelnetAdapter
+from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings
+from holdfast.gateway.config import ListenerConfig
+
+if TYPE_CHECKING:
+    from holdfast.gateway.http import HttpPages
+
+
+def adapter_factory(listener: ListenerConfig, limits: Limits) -> Callable[[], Adapter]:
+    """What makes the adapter of each connection of a listener."""
+    address = listener.address
+    match address.scheme:
+        case "ws" | "wss":
+            settings = WebSocketSettings(
+                limits=limits.websocket,
+                path="" if address.path == "/" else address.path,
+                origins=listener.origins,
+                secure=address.secure,
+                cookie_seconds=limits.session.detached_seconds_max,
+            )
+            return lambda: WebSocketAdapter(settings)
+        case "telnet" | "telnets":
+            return lambda: TelnetAdapter(limits.telnet)
+        case scheme:
+            return lambda: LineAdapter(scheme, limits.line)
+
+
+def http_pages(listener: ListenerConfig, healthy: Callable[[], bool]) -> HttpPages | None:
+    """What serves the pages of a WebSocket listener, where aiohttp is installed."""
+    if listener.address.scheme not in ("ws", "wss"):
+        return None
+    try:
+        from holdfast.gateway.http import HttpPages
+    except ImportError:
+        if listener.pages:
+            raise ConfigurationError(
+                "listener.pages: expected aiohttp to be installed (holdfast[admin]); found none"
+            ) from None
+        return None
+    return HttpPages(Path(listener.pages) if listener.pages else None, healthy)

@@ -1,0 +1,228 @@
+"""One gateway node: everything wired together, from its start to its orderly stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from holdfast.backends.base import Backend, Policy
+from holdfast.backends.echo import EchoBackend
+from holdfast.backends.hub import LinkHub
+from holdfast.backends.link import LinkBackend, policy_key
+from holdfast.core.clock import wall
+from holdfast.core.rate import Rate
+from holdfast.gateway import entrance
+from holdfast.gateway.attach import Attachment
+from holdfast.gateway.config import Config, ListenerConfig
+from holdfast.gateway.context import Context, Door
+from holdfast.gateway.doors import adapter_factory, http_pages
+from holdfast.gateway.pool import ConnectionPool
+from holdfast.link.peer import connection_limits
+from holdfast.net.addresses import Address, parse_address
+from holdfast.net.clockwork import Clockwork
+from holdfast.net.server import Server
+from holdfast.net.tls import server_context
+from holdfast.sessions.journal import Journal
+from holdfast.sessions.manager import SessionManager
+from holdfast.sessions.records import Row, Stored
+from holdfast.sessions.session import Session
+from holdfast.sessions.states import Durability, SessionState
+from holdfast.sessions.stores.base import Store
+from holdfast.sessions.stores.memory import MemoryStore
+from holdfast.sessions.stores.sqlite import SQLiteStore
+
+_log = structlog.get_logger("holdfast.gateway")
+
+_SWEEP_SECONDS: Final = 5.0
+
+
+class Gateway:
+    """Holds the clients of one configuration.
+
+    Made inside an event loop. `run` serves until `stop`; it raises what is
+    wrong with the configuration, an address or the store before any client is
+    accepted.
+    """
+
+    def __init__(self, config: Config) -> None:
+        limits = config.limits
+        self.config = config
+        self.addresses: list[Address] = []
+        """Where clients are accepted, in the configuration's order, with the ports taken."""
+        self.link_address: Address | None = None
+        self.clockwork = Clockwork(asyncio.get_running_loop())
+        at_end_of_tick = self.clockwork.tick.add
+        self._links: dict[str, LinkBackend] = {}
+        self._hub = LinkHub(config.node, config.link.secret, self._links, limits.link, self._spawn)
+        self.journal = Journal(limits.store, self._hub.accepted)
+        self.manager = SessionManager(limits.session, self.journal, at_end_of_tick)
+        self.pool = ConnectionPool()
+        self.context = Context(
+            limits=limits,
+            command_rate=Rate(
+                limits.session.commands_per_second_max, limits.session.command_burst_max
+            ),
+            clockwork=self.clockwork,
+            wall=wall,
+            journal=self.journal,
+            manager=self.manager,
+            pool=self.pool,
+            spawn=self._spawn,
+            memory_on_failure=config.store.on_failure == "memory",
+        )
+        self._server = Server(limits.connection, self.clockwork)
+        self._link_server = Server(connection_limits(limits.link), self.clockwork)
+        self._echo = EchoBackend(at_end_of_tick, wall)
+        self._store = _make_store(config)
+        self._tasks = asyncio.TaskGroup()
+        self._stop = asyncio.Event()
+        self._abort = asyncio.Event()
+
+    async def run(self, started: Callable[[], None] = lambda: None) -> None:
+        """Serve until `stop`. `started` is called when clients are accepted."""
+        stored = await self._store.open()
+        clean = False
+        try:
+            async with self._tasks:
+                self._restore(stored)
+                await self._listen()
+                self.clockwork.wheel.start()
+                committing = self._tasks.create_task(self.journal.run(self._store))
+                sweeping = self._tasks.create_task(self._sweep())
+                started()
+                await self._stop.wait()
+                await self._drain()
+                sweeping.cancel()
+                self.journal.stop()
+                await committing
+                clean = self.journal.idle
+        except BaseExceptionGroup as group:
+            # What went wrong is said as it is, not wrapped by the group that ended with it.
+            if len(group.exceptions) == 1:
+                raise group.exceptions[0] from None
+            raise
+        finally:
+            self.clockwork.wheel.stop()
+            await self._store.close(clean=clean)
+
+    def stop(self) -> None:
+        """Tell every client, and end. Called again: end at once."""
+        if self._stop.is_set():
+            self._abort.set()
+        self._stop.set()
+
+    # --- start
+
+    def _restore(self, stored: Stored) -> None:
+        self.manager.restore(stored, self._backend_of, wall())
+        for listener in self.config.listener:
+            self._backend(listener)
+        for name, link in self._links.items():
+            policy = stored.settings.get(policy_key(name))
+            link.remember(
+                stored.accepted,
+                msgspec.msgpack.decode(policy, type=Policy) if policy is not None else None,
+            )
+        if self.manager.sessions:
+            _log.info("sessions taken up", sessions=len(self.manager.sessions), clean=stored.clean)
+
+    async def _listen(self) -> None:
+        self._server.start()
+        self._link_server.start()
+        if self.config.link.listen:
+            address = parse_address(self.config.link.listen)
+            self.link_address = await self._link_server.listen(address, self._hub.handler)
+        for listener in self.config.listener:
+            door = await self._door(listener)
+            certificate = listener.certificate
+            tls = server_context(certificate) if certificate is not None else None
+            self.addresses.append(
+                await self._server.listen(
+                    listener.address,
+                    lambda connection, door=door: Attachment(connection, self.context, door),  # type: ignore[misc]
+                    tls,
+                )
+            )
+
+    async def _door(self, listener: ListenerConfig) -> Door:
+        pages = http_pages(listener, lambda: self.journal.broken is None)
+        if pages is not None:
+            await pages.start()
+        return Door(
+            backend=self._backend(listener),
+            durability=Durability(listener.durability),
+            new_adapter=adapter_factory(listener, self.config.limits),
+            serve_http=pages.take_over if pages is not None else None,
+        )
+
+    def _backend(self, listener: ListenerConfig) -> Backend:
+        return self._echo if listener.backend == "echo" else self._link(listener.app)
+
+    def _backend_of(self, row: Row) -> Backend:
+        """The backend of a session from the store, also if no listener names it any more."""
+        return self._echo if row.app == self._echo.name else self._link(row.app)
+
+    def _link(self, name: str) -> LinkBackend:
+        if name not in self._links:
+            self._links[name] = LinkBackend(
+                name, self.manager, self.journal, self, self.clockwork.tick.add, wall
+            )
+        return self._links[name]
+
+    # --- Host of the link backends
+
+    def policy_known(self) -> None:
+        for session in list(self.manager.sessions.values()):
+            consumer = session.consumer
+            if session.state is SessionState.CONNECTING and isinstance(consumer, Attachment):
+                entrance.begin(consumer, session)
+
+    def user_changed(self, session: Session) -> None:
+        if isinstance(session.consumer, Attachment):
+            entrance.offer_own(session.consumer, session)
+
+    def deselected(self, session: Session) -> None:
+        if isinstance(session.consumer, Attachment):
+            entrance.choose_again(session.consumer, session)
+
+    # --- run and stop
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.create_task(_guarded(work))
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            self.manager.expire(wall())
+
+    async def _drain(self) -> None:
+        """Tell the clients, then the applications; a second `stop` cuts it short."""
+        async with asyncio.TaskGroup() as tasks:
+            impatient = tasks.create_task(self._drop_when_aborted())
+            await self._server.drain(self.config.limits.drain.drain_seconds_max)
+            await self._link_server.drain(self.config.limits.drain.drain_seconds_max)
+            impatient.cancel()
+
+    async def _drop_when_aborted(self) -> None:
+        await self._abort.wait()
+        for connection in [*self._server.connections, *self._link_server.connections]:
+            connection.abort()
+
+
+async def _guarded(work: Coroutine[Any, Any, None]) -> None:
+    """One connection's work is one failure domain: a defect in it ends nothing else."""
+    try:
+        await work
+    except Exception:
+        _log.exception("a task failed")
+
+
+def _make_store(config: Config) -> Store:
+    if config.store.path:
+        return SQLiteStore(Path(config.store.path), config.limits.store)
+    return MemoryStore()

@@ -1,0 +1,35 @@
+"""Which event loop runs: uvloop where it is installed, asyncio's own otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+try:
+    import uvloop
+
+    new_event_loop = uvloop.new_event_loop
+except ImportError:
+    pass
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run `main` to its end in a fresh event loop."""
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main)
+
+
+def calm_collector() -> None:
+    """Once a long-running program has started: keep the garbage collector off what stays.
+
+    Connections and sessions are many and live long; looking through all of them
+    for cycles every few hundred objects would cost more than serving them.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
