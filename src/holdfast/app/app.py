@@ -49,7 +49,7 @@ class App(Handlers):
         self.outgoing = Outgoing(self.limits.window_bytes_max)
         self.dispatcher = Dispatcher(self)
         self._linker: Linker | None = None
-        self._room = asyncio.Event()
+        self._moved = asyncio.Event()
         self._stop = asyncio.Event()
 
     @property
@@ -114,7 +114,7 @@ class App(Handlers):
         self.outgoing.emit(sid, delivery, item)
         self.flush_later()
         if self.outgoing.full:
-            await self._wait_for_room()
+            await self.moved_until(lambda: not self.outgoing.full)
 
     async def broadcast(self, group: str, text: str, *, but: Session | None = None) -> None:
         """Say `text` to every session in `group`, but one."""
@@ -134,7 +134,7 @@ class App(Handlers):
         self.outgoing.call(method, make, size)
         self.flush_later()
         if self.outgoing.full:
-            await self._wait_for_room()
+            await self.moved_until(lambda: not self.outgoing.full)
 
     async def request(self, method: str, params: Any, result: type[T]) -> T:
         """Ask the gateway. Raises `RequestError`, `LinkClosedError`, `TimeoutError`."""
@@ -147,17 +147,24 @@ class App(Handlers):
         if self._linker is not None:
             self._linker.flush_later()
 
-    async def _wait_for_room(self) -> None:
-        while self.outgoing.full:
-            self._room.clear()
-            await self._room.wait()
+    # --- waiting
+
+    def move(self) -> None:
+        """Something ended that others may wait for: an output is accepted, a handler done."""
+        self._moved.set()
+
+    async def moved_until(self, condition: Callable[[], bool]) -> None:
+        """Wait until `condition` is true; it is looked at after each `move`."""
+        while not condition():
+            self._moved.clear()
+            await self._moved.wait()
 
     # --- what the gateway says or asks
 
     def accepted(self, number: int) -> None:
         """The gateway has our outputs up to `number`, durably."""
         self.outgoing.accepted(number)
-        self._room.set()
+        self.move()
 
     async def authenticate(self, claim: m.Authenticate) -> m.AuthResult:
         """Answer the request `authenticate`."""

@@ -14,6 +14,7 @@ import structlog
 
 from holdfast.app.session import Session
 from holdfast.link import messages as m
+from holdfast.net.log import log_failure
 
 if TYPE_CHECKING:
     from holdfast.app.app import App
@@ -91,9 +92,9 @@ class Dispatcher:
         for session in self.sessions.values():
             mailbox = session.mailbox
             if mailbox:
-                waiting = [event for event in mailbox if event.cseq]
-                for event in waiting:
-                    mailbox.remove(event)
+                kept = [event for event in mailbox if not event.cseq]
+                mailbox.clear()
+                mailbox.extend(kept)
             session.received = max(session.applied, session.cseq)
 
     # --- what the gateway is told
@@ -134,12 +135,14 @@ class Dispatcher:
         finally:
             session.mailbox = None
             self._busy -= 1
+            self._app.move()
 
     async def _handle(self, session: Session, event: m.Event) -> None:
         """One handler is one failure domain: what it raises is logged, and the next one runs."""
         try:
             await self._app.handle(session, event)
-        except Exception:
-            _log.exception("a handler failed", session=session.sid, event_=type(event).__name__)
+        except Exception as error:
+            kind = type(event).__name__
+            log_failure(_log, "a handler failed", error, session=session.sid, kind=kind)
         if isinstance(event, m.Closed):
             self.sessions.pop(session.sid, None)

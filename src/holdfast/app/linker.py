@@ -42,7 +42,6 @@ class Linker:
         self._peer: Peer | None = None
         """The peer, once the gateway has welcomed us."""
         self._ended = asyncio.Event()
-        self._quiet = asyncio.Event()
         self._flushing = False
 
     async def run(self) -> None:
@@ -88,6 +87,7 @@ class Linker:
             _log.warning("the link is broken", reason=reason)
             self._app.dispatcher.unlink()
         self._ended.set()
+        self._app.move()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.create_task(work)
@@ -167,8 +167,8 @@ class Linker:
         app = self._app
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(app.limits.finish_seconds_max):
-                while not (app.dispatcher.idle and (app.outgoing.idle or self._peer is None)):
-                    await asyncio.sleep(0.01)
+                await app.moved_until(lambda: app.dispatcher.idle)
+                await app.moved_until(lambda: app.outgoing.idle or self._peer is None)
         if self._peer is not None:
             self._peer.close("the application is stopping")
             await self._ended.wait()

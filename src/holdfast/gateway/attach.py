@@ -8,8 +8,9 @@ connection gets its session is told in `entrance`.
 from __future__ import annotations
 
 import random
+from collections.abc import Coroutine
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -37,6 +38,7 @@ from holdfast.gateway.context import Context, Door
 from holdfast.gateway.evidence import Evidence
 from holdfast.gateway.pacing import AckPacer
 from holdfast.net.connection import Connection
+from holdfast.net.log import log_failure
 from holdfast.sessions.inbox import Verdict
 from holdfast.sessions.outbox import AckError
 from holdfast.sessions.records import Capabilities
@@ -402,7 +404,7 @@ class Attachment:
         if work is not None:
             self._machine.apply(Move.ENTER)
             self.connection.pause_reading()
-            self.context.spawn(work)
+            self.run(work)
 
     def _end(self, event: Left | Broken) -> None:
         """The client ends the connection, or leaves us no choice; it has had its answer."""
@@ -434,6 +436,18 @@ class Attachment:
         else:
             self._machine.apply(Move.LEAVE)
             self.door.serve_http(self.connection, data)
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a task of this connection's: a defect in it ends this connection alone."""
+
+        async def guarded() -> None:
+            try:
+                await work
+            except Exception as error:
+                log_failure(_log, "a connection failed", error, peer=self.connection.peer)
+                self.connection.abort()
+
+        self.context.spawn(guarded())
 
     def send(self) -> None:
         """Write what the adapter has queued."""

@@ -227,6 +227,8 @@ async def _settle(attachment: Attachment, session: Session) -> bool:
 
 def begin(attachment: Attachment, session: Session) -> None:
     """Lead a new session on, as far as its backend's policy is known."""
+    if session.state is not SessionState.CONNECTING:
+        return
     policy = attachment.door.backend.policy
     if policy is None:
         attachment.show(_NOT_YET)
@@ -242,13 +244,13 @@ def begin(attachment: Attachment, session: Session) -> None:
 def login(attachment: Attachment, session: Session, given: LoginGiven) -> None:
     """The client says who it is."""
     if session.state is SessionState.AUTHENTICATING:
-        attachment.context.spawn(_login(attachment, session, given))
+        attachment.run(_login(attachment, session, given))
 
 
 def choose(attachment: Attachment, session: Session, wanted: ProfileWanted) -> None:
     """The client chooses a profile, or wants a new one."""
     if session.state is SessionState.SELECTING:
-        attachment.context.spawn(_choose(attachment, session, wanted))
+        attachment.run(_choose(attachment, session, wanted))
 
 
 def choose_again(attachment: Attachment, session: Session) -> None:
@@ -306,7 +308,7 @@ def _selected(attachment: Attachment, session: Session) -> None:
 
 
 def _choose_profile(attachment: Attachment, session: Session, error: str = "") -> None:
-    attachment.context.spawn(_offer_profiles(attachment, session, error))
+    attachment.run(_offer_profiles(attachment, session, error))
 
 
 async def _offer_profiles(attachment: Attachment, session: Session, error: str) -> None:

@@ -17,7 +17,7 @@ from holdfast.backends.link import LinkBackend, policy_key
 from holdfast.core.clock import wall
 from holdfast.core.rate import Rate
 from holdfast.gateway import entrance
-from holdfast.gateway.attach import Attachment
+from holdfast.gateway.attach import Attachment, Phase
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.context import Context, Door
 from holdfast.gateway.doors import adapter_factory, http_pages
@@ -25,13 +25,14 @@ from holdfast.gateway.pool import ConnectionPool
 from holdfast.link.peer import connection_limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.clockwork import Clockwork
+from holdfast.net.log import log_failure
 from holdfast.net.server import Server
 from holdfast.net.tls import server_context
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.records import Row, Stored
 from holdfast.sessions.session import Session
-from holdfast.sessions.states import Durability, SessionState
+from holdfast.sessions.states import Durability
 from holdfast.sessions.stores.base import Store
 from holdfast.sessions.stores.memory import MemoryStore
 from holdfast.sessions.stores.sqlite import SQLiteStore
@@ -179,7 +180,7 @@ class Gateway:
     def policy_known(self) -> None:
         for session in list(self.manager.sessions.values()):
             consumer = session.consumer
-            if session.state is SessionState.CONNECTING and isinstance(consumer, Attachment):
+            if isinstance(consumer, Attachment) and consumer.phase is Phase.LIVE:
                 entrance.begin(consumer, session)
 
     def user_changed(self, session: Session) -> None:
@@ -215,11 +216,11 @@ class Gateway:
 
 
 async def _guarded(work: Coroutine[Any, Any, None]) -> None:
-    """One connection's work is one failure domain: a defect in it ends nothing else."""
+    """A defect in one task ends nothing else."""
     try:
         await work
-    except Exception:
-        _log.exception("a task failed")
+    except Exception as error:
+        log_failure(_log, "a task failed", error)
 
 
 def _make_store(config: Config) -> Store:

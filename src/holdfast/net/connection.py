@@ -21,6 +21,7 @@ import structlog
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.clockwork import Clockwork, Timed
+from holdfast.net.log import log_failure
 
 _log = structlog.get_logger("holdfast.net")
 
@@ -242,8 +243,7 @@ class Connection(asyncio.Protocol, Timed):
 
     # --- what the transport says
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
         self.peer = _peer_name(transport)
         transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes_max)
@@ -287,8 +287,8 @@ class Connection(asyncio.Protocol, Timed):
         self._owner.closed(self)
         try:
             self._get_handler().lost(exc)
-        except Exception:
-            _log.exception("a connection's end failed", peer=self.peer)
+        except Exception as error:
+            log_failure(_log, "a connection's end failed", error, peer=self.peer)
         self._transport = None
         self._handler = None
 
@@ -346,7 +346,7 @@ class Connection(asyncio.Protocol, Timed):
 
     def _fail(self, error: Exception) -> None:
         """The root of this connection's failure domain: a defect ends it and it alone."""
-        _log.error("a connection failed", peer=self.peer, exc_info=error)
+        log_failure(_log, "a connection failed", error, peer=self.peer)
         self.abort()
 
 

@@ -8,7 +8,7 @@ import os
 import socket
 import ssl
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
@@ -24,15 +24,16 @@ class AddressInUseError(BusyError):
 class Listener:
     """An open listener. `address` has the port that was taken."""
 
-    __slots__ = ("_server", "address")
+    __slots__ = ("_servers", "address")
 
-    def __init__(self, address: Address, server: asyncio.AbstractServer) -> None:
+    def __init__(self, address: Address, servers: Sequence[asyncio.AbstractServer]) -> None:
         self.address = address
-        self._server = server
+        self._servers = servers
 
     def close(self) -> None:
         """Accept no more; a Unix socket's file is removed."""
-        self._server.close()
+        for server in self._servers:
+            server.close()
         if _is_file(self.address) and os.path.exists(self.address.path):
             os.unlink(self.address.path)
 
@@ -49,25 +50,49 @@ async def open_listener(
     Raises `AddressInUseError`, or `ConfigurationError` for an address where
     this user or this machine cannot listen.
     """
+    backlog = limits.backlog_max
     try:
         if address.scheme == "unix":
             _remove_stale_file(address)
-            unix = await loop.create_unix_server(
-                accept, address.socket_path, backlog=limits.backlog_max
-            )
-            return Listener(address, unix)
-        server = await loop.create_server(
-            accept,
-            address.host,
-            address.port,
-            ssl=tls,
-            ssl_handshake_timeout=limits.handshake_seconds_max if tls is not None else None,
-            backlog=limits.backlog_max,
-            reuse_address=True,
-        )
+            unix = await loop.create_unix_server(accept, address.socket_path, backlog=backlog)
+            return Listener(address, [unix])
+        sockets = _bind(address)
     except OSError as error:
         raise _explain(address, error) from error
-    return Listener(structs.replace(address, port=server.sockets[0].getsockname()[1]), server)
+    handshake_seconds = limits.handshake_seconds_max if tls is not None else None
+    servers = [
+        await loop.create_server(
+            accept, sock=sock, ssl=tls, ssl_handshake_timeout=handshake_seconds, backlog=backlog
+        )
+        for sock in sockets
+    ]
+    return Listener(structs.replace(address, port=sockets[0].getsockname()[1]), servers)
+
+
+def _bind(address: Address) -> list[socket.socket]:
+    """A socket for each address that the host's name stands for, all on one port."""
+    found = socket.getaddrinfo(
+        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    sockets: list[socket.socket] = []
+    port = address.port
+    try:
+        for family, kind, protocol, _, where in dict.fromkeys(found):
+            sock = socket.socket(family, kind, protocol)
+            sockets.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Telnet's SYNCH sends its command as urgent data (RFC 854): keep it in its place.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setblocking(False)
+            sock.bind((where[0], port, *where[2:]))
+            port = sock.getsockname()[1]
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
 
 
 def _is_file(address: Address) -> bool:

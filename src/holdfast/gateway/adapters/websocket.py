@@ -59,8 +59,9 @@ class WebSocketSettings(Struct, frozen=True):
 class WebSocketAdapter:
     """One WebSocket client."""
 
-    __slots__ = ("_accepted", "_core", "_dialect", "_settings", "numbered", "protocol")
+    __slots__ = ("_accepted", "_core", "_dialect", "_settings", "numbered")
 
+    protocol = "websocket"
     wants_token = True
     wants_code = False
     pings = True
@@ -71,7 +72,6 @@ class WebSocketAdapter:
         self._dialect: Dialect = _PLAIN
         self._accepted = False
         self.numbered = False
-        self.protocol = "websocket"
 
     # --- inbound
 
@@ -131,7 +131,6 @@ class WebSocketAdapter:
             return [Enter(token=_read_cookie(request), or_new=True)]
         self._dialect = _DIALECTS[subprotocol]
         self.numbered = True
-        self.protocol = subprotocol
         self._accepted = True
         self._core.accept(subprotocol)
         return self._translate(self._core.receive_data(b""))
