@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from holdfast.core.items import size_of
 from holdfast.link.messages import EVENTS, Event, SessionEvent
 from holdfast.link.peer import Peer
 from holdfast.sessions.session import Session
@@ -87,4 +86,4 @@ class Instance:
         events = self._events
         for queued in session.inbox.take():
             events.append(SessionEvent(sid, queued.cseq, queued.item))
-            self._unapplied += size_of(queued.item)
+            self._unapplied += queued.size

@@ -153,11 +153,13 @@ class StoreLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """The group commit."""
 
     commit_seconds_max: float = 0.005
-    """An entry waits at most this long before its commit begins."""
-    commit_entries_max: int = 1_000
-    """Entries waiting at which a commit begins at once."""
-    backlog_entries_max: int = 200_000
-    """Entries waiting at which the gateway reads no more commands."""
+    """News waits at most this long before its commit begins."""
+    commit_sessions_max: int = 1_000
+    """Sessions with news at which a commit begins at once."""
+    journal_bytes_max: int = 16 * MIB
+    """Size of the journal at which cleaning it begins."""
+    snapshot_bytes_max: int = 256 * KIB
+    """Of snapshots in one commit, while the journal is being cleaned."""
     retry_seconds_max: float = 1.0
     """Between two attempts to write to a store that failed."""
     busy_seconds_max: float = 2.0

@@ -27,6 +27,8 @@ class Queued(Struct, array_like=True, gc=False):
 
     cseq: int
     item: Command
+    size: int
+    """What it counts for in the queue, in bytes."""
 
 
 class Verdict(Enum):
@@ -101,7 +103,7 @@ class Inbox:
         for entry in self.entries:
             if entry.cseq > cseq:
                 break
-            size += size_of(entry.item)
+            size += entry.size
             done += 1
         del self.entries[:done]
         self._next = max(0, self._next - done)
@@ -119,14 +121,16 @@ class Inbox:
     def restore(self, entry: Queued) -> None:
         """Put back a command that was stored, after those before it."""
         self.entries.append(entry)
-        self.size += size_of(entry.item)
+        self.size += entry.size
 
     def jump(self) -> None:
         """Leave every number unused that an unclean stop may have forgotten."""
         self.offset += UNCLEAN_JUMP
 
     def _queue(self, item: Command) -> None:
-        if self.top <= self.applied:
+        cseq = self.cin + self.offset
+        if cseq <= self.applied:
             return  # a backend that outlived us has applied it already
-        self.entries.append(Queued(self.top, item))
-        self.size += size_of(item)
+        size = size_of(item)
+        self.entries.append(Queued(cseq, item, size))
+        self.size += size

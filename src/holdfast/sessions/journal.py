@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 from msgspec import Struct
 
 from holdfast.core.errors import HoldfastError
 from holdfast.core.limits import StoreLimits
-from holdfast.sessions.records import Batch, Record, Row, Trim
+from holdfast.sessions.cleaning import Cleaning
+from holdfast.sessions.records import Batch, Record, Row
 from holdfast.sessions.session import Session
 from holdfast.sessions.stores.base import Store, StoreError
 
@@ -37,8 +38,9 @@ class Commit(Struct):
     """A batch on its way to the store, and who is waiting for it."""
 
     batch: Batch
-    work: list[tuple[Session, Row | None, Record, int]]
+    work: list[tuple[Session, Row | None, Record]]
     waiting: list[asyncio.Future[None]]
+    snapshotted: list[Session]
 
 
 class Journal:
@@ -58,6 +60,8 @@ class Journal:
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._stopping = False
+        self._number = 0
+        self._cleaning = Cleaning(limits)
 
     # --- what belongs into the next commit
 
@@ -67,7 +71,7 @@ class Journal:
         if not changed:
             self._wake.set()
         changed.append(session)
-        if session.durable or len(changed) == self._limits.commit_entries_max:
+        if session.durable or len(changed) == self._limits.commit_sessions_max:
             self._hurry.set()
 
     def delete(self, session: Session) -> None:
@@ -107,6 +111,12 @@ class Journal:
 
     # --- one commit
 
+    def resume(self, number: int, journaled: Iterable[Session]) -> None:
+        """Go on after commit `number` of the run before, whose journal holds news of these."""
+        self._number = number
+        for session in journaled:
+            self._cleaning.journaled(session)
+
     def collect(self) -> Commit:
         """Everything said so far, as one commit. Only after the one before has ended."""
         batch, self._batch = self._batch, Batch()
@@ -114,25 +124,28 @@ class Journal:
         waiting, self._waiting = self._waiting, []
         self._wake.clear()
         self._hurry.clear()
+        self._number += 1
+        batch.number = self._number
         work = []
         for session in changed:
             if not session.persistent:  # closed since
                 continue
-            row, record, done = session.record()
-            work.append((session, row, record, done))
+            row, record = session.record()
+            work.append((session, row, record))
             if row is not None:
                 batch.rows.append(row)
             batch.records.append((session.sid, record))
-            if done:
-                batch.trims.append(Trim(session.sid, done))
             batch.sync = batch.sync or session.durable
-        return Commit(batch, work, waiting)
+        snapshotted = self._cleaning.contribute(batch)
+        return Commit(batch, work, waiting, snapshotted)
 
-    def committed(self, commit: Commit) -> None:
-        """`commit` is durable."""
+    def committed(self, commit: Commit, size: int) -> None:
+        """`commit` is durable; it added `size` bytes to the journal."""
         self.broken = None
-        for session, _, record, done in commit.work:
-            session.committed(record, done)
+        for session, _, record in commit.work:
+            session.committed(record)
+            self._cleaning.journaled(session)
+        self._cleaning.committed(commit.batch, size)
         if commit.batch.accepted:
             self._on_accepted(commit.batch.accepted)
         for future in commit.waiting:
@@ -142,8 +155,9 @@ class Journal:
     def failed(self, commit: Commit, error: StoreError) -> None:
         """`commit` was refused: its news belong into the next one, and its waiters are told."""
         self.broken = error
-        for session, row, _, _ in commit.work:
+        for session, row, _ in commit.work:
             session.failed(row)
+        self._cleaning.failed(commit.snapshotted)
         later = self._batch
         self._batch = Batch(
             deleted=commit.batch.deleted + later.deleted,
@@ -167,7 +181,7 @@ class Journal:
         while await self._due():
             commit = self.collect()
             try:
-                await store.commit(commit.batch)
+                size = await store.commit(commit.batch)
             except StoreError as error:
                 if self.broken is None:
                     _log.error("the store refuses to be written to", error=str(error))
@@ -178,7 +192,7 @@ class Journal:
             else:
                 if self.broken is not None:
                     _log.warning("the store can be written to again")
-                self.committed(commit)
+                self.committed(commit, size)
 
     def stop(self) -> None:
         """Let `run` end once everything said so far is durable."""
@@ -189,7 +203,15 @@ class Journal:
     @property
     def idle(self) -> bool:
         """Whether nothing waits for a commit."""
-        return not (self._changed or self._waiting or len(self._batch))
+        batch = self._batch
+        return not (
+            self._changed
+            or self._waiting
+            or batch.deleted
+            or batch.accepted
+            or batch.forgotten
+            or batch.settings
+        )
 
     async def _due(self) -> bool:
         """Wait until a commit is due; false when there will be no more."""

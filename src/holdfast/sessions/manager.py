@@ -77,11 +77,15 @@ class SessionManager:
 
     def restore(self, stored: Stored, backend_of: Callable[[Row], Backend], now: float) -> None:
         """Take up what the store has kept. Every session is detached then."""
-        for row, records in stored.sessions:
+        journaled = []
+        for kept in stored.sessions:
+            row = kept.row
             session = Session.restore(
-                row, records, backend_of(row), self._limits, self, clean=stored.clean
+                row, kept.records, backend_of(row), self._limits, self, clean=stored.clean
             )
             self.sessions[session.sid] = session
+            if kept.journaled:
+                journaled.append(session)
             if not session.allows(SessionInput.RESUMED):
                 self.close(session, Reason.SHUTDOWN)
                 continue
@@ -92,6 +96,7 @@ class SessionManager:
                 self._codes[row.code] = session
             for group in row.groups:
                 self.groups.setdefault(group, {})[session] = None
+        self._journal.resume(stored.number, journaled)
         waiting = sorted(self.sessions.values(), key=lambda session: session.row.detached)
         self._waiting = dict.fromkeys(waiting)
 

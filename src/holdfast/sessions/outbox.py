@@ -29,6 +29,8 @@ class Entry(Struct, array_like=True, gc=False):
     """Wall clock: it outlives the process."""
     key: str
     """The key of a `latest:` output, else empty."""
+    size: int
+    """What it counts for in the window, in bytes."""
 
 
 class Outbox:
@@ -70,8 +72,9 @@ class Outbox:
             if self._latest is None:
                 self._latest = {}
             self._latest[key] = self.base + len(entries) + 1
-        entries.append(Entry(item, now, key))
-        self.size += size_of(item)
+        size = size_of(item)
+        entries.append(Entry(item, now, key, size))
+        self.size += size
         limits = self._limits
         while len(entries) > limits.window_messages_max or self.size > limits.window_bytes_max:
             self._drop(1)
@@ -148,7 +151,7 @@ class Outbox:
             return
         entries = self.entries
         for entry in entries[:count]:
-            self.size -= size_of(entry.item)
+            self.size -= entry.size
         del entries[:count]
         self.base += count
         if self._latest is not None:

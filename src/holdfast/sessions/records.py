@@ -1,9 +1,11 @@
 """What the store keeps of a session.
 
-Two kinds: a `Row`, which changes rarely (who it is, where it stands, its
-tokens), and `Record`s, one for each group commit in which its logs changed. A
-record carries the new entries and all marks, so the newest record tells where
-both logs stand; the older ones are deleted once their entries are done with.
+Three kinds. A `Row` changes rarely: who the session is, where it stands, its
+tokens. A `Record` is what one group commit adds to its logs; all records of a
+commit are one entry of the store's journal. A snapshot is a record of the whole
+logs: from time to time every session of the older part of the journal gets one,
+and that part is dropped. So a session is its row, its snapshot, and the records
+after that.
 """
 
 from __future__ import annotations
@@ -75,10 +77,10 @@ class Row(Struct):
 
 
 class Record(Struct, array_like=True, gc=False):
-    """What one group commit adds to a session's logs, and where they stand after it."""
+    """News of a session's logs, and where both stand after it."""
 
     n: int
-    """Position among the session's records."""
+    """Position among the session's records. A snapshot has that of the newest it holds."""
     outs: Sequence[Entry]
     """The new entries of the OUT log; the last one's number is `top`."""
     ins: Sequence[Queued]
@@ -91,19 +93,17 @@ class Record(Struct, array_like=True, gc=False):
     offset: int
 
 
-class Trim(Struct, array_like=True, gc=False):
-    """Every record of a session up to number `n` is done with."""
-
-    sid: str
-    n: int
-
-
 class Batch(Struct):
     """One group commit: all of it becomes durable, or none."""
 
+    number: int = 0
+    """Its place in the journal; each is above the one before."""
     rows: list[Row] = field(default_factory=list)
     records: list[tuple[str, Record]] = field(default_factory=list)
-    trims: list[Trim] = field(default_factory=list)
+    """By `sid`; one for each session."""
+    snapshots: list[tuple[str, Record]] = field(default_factory=list)
+    journal_from: int = 0
+    """If above 0: the journal before this number is done with."""
     deleted: list[str] = field(default_factory=list)
     accepted: dict[str, int] = field(default_factory=dict)
     """By application instance: the highest output number taken in."""
@@ -113,15 +113,15 @@ class Batch(Struct):
     sync: bool = False
     """Whether it must survive a loss of power, and not only the death of the process."""
 
-    def __len__(self) -> int:
-        return (
-            len(self.rows)
-            + len(self.records)
-            + len(self.deleted)
-            + len(self.accepted)
-            + len(self.forgotten)
-            + len(self.settings)
-        )
+
+class StoredSession(Struct):
+    """One session as the store has it."""
+
+    row: Row
+    records: list[Record]
+    """The snapshot, if there is one, and the records after it, in order."""
+    journaled: bool
+    """Whether any of them is in the journal."""
 
 
 class Stored(Struct):
@@ -129,6 +129,8 @@ class Stored(Struct):
 
     clean: bool
     """Whether the gateway before stopped in an orderly way."""
-    sessions: list[tuple[Row, list[Record]]] = field(default_factory=list)
+    number: int = 0
+    """Of the newest commit."""
+    sessions: list[StoredSession] = field(default_factory=list)
     accepted: dict[str, int] = field(default_factory=dict)
     settings: dict[str, bytes] = field(default_factory=dict)

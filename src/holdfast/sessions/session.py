@@ -7,6 +7,7 @@ connection only as a `Consumer`, and does nothing that waits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol
 
@@ -18,8 +19,8 @@ from holdfast.core.ids import new_epoch
 from holdfast.core.items import VOLATILE, Command, Output, Resized
 from holdfast.core.limits import SessionLimits
 from holdfast.core.states import Machine
-from holdfast.sessions.inbox import Inbox, Verdict
-from holdfast.sessions.outbox import Outbox
+from holdfast.sessions.inbox import Inbox, Queued, Verdict
+from holdfast.sessions.outbox import Entry, Outbox
 from holdfast.sessions.records import EpochEnd, Record, Row
 from holdfast.sessions.states import TABLE, Durability, SessionInput, SessionState
 
@@ -99,7 +100,6 @@ class Session:
         "_n",
         "_owner",
         "_ready",
-        "_records",
         "_row_saved",
         "_saved_cseq",
         "_saved_top",
@@ -131,7 +131,6 @@ class Session:
         self._saved_top = 0
         self._saved_cseq = 0
         self._n = 0
-        self._records: list[tuple[int, int, int]] = []
 
     @property
     def sid(self) -> str:
@@ -295,18 +294,26 @@ class Session:
         self._row_saved = False
         self.touch()
 
-    def record(self) -> tuple[Row | None, Record, int]:
-        """What is not stored yet: the row if it changed, the news of both logs, and the
-        number of the newest record before it that is done with (0 for none)."""
+    def record(self) -> tuple[Row | None, Record]:
+        """What is not stored yet: the row if it changed, and the news of both logs."""
         self._changed = False
         row = None if self._row_saved else self.row
         self._row_saved = True
-        out, inbox = self.out, self.inbox
         self._n += 1
-        record = Record(
+        return row, self._record(
+            self.out.since(self._saved_top), self.inbox.since(self._saved_cseq)
+        )
+
+    def snapshot(self) -> Record:
+        """All of both logs, up to the newest record."""
+        return self._record(list(self.out.entries), list(self.inbox.entries))
+
+    def _record(self, outs: Sequence[Entry], ins: Sequence[Queued]) -> Record:
+        out, inbox = self.out, self.inbox
+        return Record(
             n=self._n,
-            outs=out.since(self._saved_top),
-            ins=inbox.since(self._saved_cseq),
+            outs=outs,
+            ins=ins,
             base=out.base,
             acked=out.acked,
             seen=out.seen,
@@ -315,20 +322,11 @@ class Session:
             cin=inbox.cin,
             offset=inbox.offset,
         )
-        done = 0
-        for n, top, cseq in self._records:
-            if top > out.base or cseq > inbox.applied:
-                break
-            done = n
-        return row, record, done
 
-    def committed(self, record: Record, done: int) -> None:
-        """`record` is durable, and the records up to number `done` are deleted."""
+    def committed(self, record: Record) -> None:
+        """`record` is durable."""
         self._saved_top = record.top
         self._saved_cseq = record.cin + record.offset
-        if done:
-            self._records = [kept for kept in self._records if kept[0] > done]
-        self._records.append((record.n, record.top, self._saved_cseq))
         consumer = self.consumer
         if consumer is not None:
             if self.durable and record.top > self.out.sent:
@@ -388,4 +386,4 @@ class Session:
         inbox.cin, inbox.offset = record.cin, record.offset
         inbox.apply(record.applied)
         self._n = record.n
-        self.committed(record, 0)
+        self.committed(record)

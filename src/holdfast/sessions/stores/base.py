@@ -45,8 +45,11 @@ class Store(Protocol):
         From here to `close` it counts as unclean. Raises `StoreError`.
         """
 
-    async def commit(self, batch: Batch) -> None:
-        """Make all of `batch` durable, or none of it. Raises `StoreError`."""
+    async def commit(self, batch: Batch) -> int:
+        """Make all of `batch` durable, or none of it. Raises `StoreError`.
+
+        Returns by how many bytes the journal has grown.
+        """
 
     async def close(self, *, clean: bool) -> None:
         """Close it. `clean` says that everything was committed before."""

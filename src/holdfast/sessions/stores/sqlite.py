@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from holdfast.core.limits import StoreLimits
-from holdfast.sessions.records import Batch, Record, Row, Stored
+from holdfast.sessions.records import Batch, Record, Row, Stored, StoredSession
 from holdfast.sessions.stores.base import (
     StoreBrokenError,
     StoreBusyError,
@@ -27,6 +27,7 @@ from holdfast.sessions.stores.base import (
     StoreReadOnlyError,
     StoreVersionError,
 )
+from holdfast.sessions.stores.memory import replay
 
 T = TypeVar("T")
 
@@ -37,11 +38,10 @@ _MIGRATIONS: Final = (
     # 1: the first schema.
     """
     CREATE TABLE session (
-        id INTEGER PRIMARY KEY, sid TEXT NOT NULL UNIQUE,
-        user TEXT NOT NULL, state TEXT NOT NULL, detached REAL NOT NULL, body BLOB NOT NULL);
-    CREATE TABLE record (
-        session INTEGER NOT NULL REFERENCES session (id), n INTEGER NOT NULL, body BLOB NOT NULL,
-        PRIMARY KEY (session, n)) WITHOUT ROWID;
+        sid TEXT NOT NULL PRIMARY KEY, user TEXT NOT NULL, state TEXT NOT NULL,
+        detached REAL NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE snapshot (sid TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL);
+    CREATE TABLE journal (number INTEGER PRIMARY KEY, body BLOB NOT NULL);
     CREATE TABLE instance (name TEXT PRIMARY KEY, accepted INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE setting (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
     """,
@@ -52,6 +52,7 @@ SCHEMA_VERSION: Final = len(_MIGRATIONS)
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_row: Final = msgspec.msgpack.Decoder(Row).decode
 _decode_record: Final = msgspec.msgpack.Decoder(Record).decode
+_decode_entry: Final = msgspec.msgpack.Decoder(list[tuple[str, Record]]).decode
 
 
 class SQLiteFile:
@@ -61,7 +62,6 @@ class SQLiteFile:
         self.path = path
         self._limits = limits
         self._db: sqlite3.Connection | None = None
-        self._ids: dict[str, int] = {}
         self._sync = False
 
     def open(self) -> Stored:
@@ -76,7 +76,7 @@ class SQLiteFile:
                 raise
             raise StoreBrokenError(f"{self.path}: a session cannot be read: {error}") from error
 
-    def commit(self, batch: Batch) -> None:
+    def commit(self, batch: Batch) -> int:
         db = self._db
         assert db is not None, "the store is not open"
         try:
@@ -85,15 +85,15 @@ class SQLiteFile:
                 self._sync = batch.sync
             db.execute("BEGIN IMMEDIATE")
             try:
-                ids = self._write(db, batch)
+                size = self._write(db, batch)
                 db.execute("COMMIT")
-                self._ids = ids
             except BaseException:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
             raise _explain(self.path, error) from error
+        return size
 
     def close(self, *, clean: bool) -> None:
         if self._db is None:
@@ -162,57 +162,59 @@ class SQLiteFile:
             fault = db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if fault != "ok":
                 raise StoreBrokenError(f"{self.path}: damaged: {fault}")
-        records: dict[int, list[Record]] = {}
-        for session, body in db.execute("SELECT session, body FROM record ORDER BY session, n"):
-            records.setdefault(session, []).append(_decode_record(body))
-        sessions = []
-        for number, sid, body in db.execute("SELECT id, sid, body FROM session"):
-            self._ids[sid] = number
-            sessions.append((_decode_row(body), records.get(number, [])))
+        sessions = {
+            sid: StoredSession(_decode_row(body), [], journaled=False)
+            for sid, body in db.execute("SELECT sid, body FROM session")
+        }
+        for sid, body in db.execute("SELECT sid, body FROM snapshot"):
+            sessions[sid].records.append(_decode_record(body))
+        for (body,) in db.execute("SELECT body FROM journal ORDER BY number"):
+            replay(sessions, _decode_entry(body))
+        newest = db.execute("SELECT coalesce(max(number), 0) FROM journal").fetchone()
         return Stored(
             clean=clean,
-            sessions=sessions,
+            number=newest[0],
+            sessions=list(sessions.values()),
             accepted=dict(db.execute("SELECT name, accepted FROM instance")),
             settings=settings,
         )
 
-    def _write(self, db: sqlite3.Connection, batch: Batch) -> dict[str, int]:
-        """Write `batch`; returns the sessions' numbers as they are when it is committed."""
-        ids = self._ids
-        if batch.rows or batch.deleted:
-            ids = dict(ids)
-            self._write_rows(db, batch.rows, ids)
-        db.executemany(
-            "INSERT INTO record VALUES (?, ?, ?)",
-            [(ids[sid], record.n, _encode(record)) for sid, record in batch.records],
-        )
-        db.executemany(
-            "DELETE FROM record WHERE session = ? AND n <= ?",
-            [(ids[trim.sid], trim.n) for trim in batch.trims],
-        )
-        gone = [(ids.pop(sid),) for sid in batch.deleted if sid in ids]
-        db.executemany("DELETE FROM record WHERE session = ?", gone)
-        db.executemany("DELETE FROM session WHERE id = ?", gone)
-        db.executemany("REPLACE INTO instance VALUES (?, ?)", batch.accepted.items())
-        db.executemany("DELETE FROM instance WHERE name = ?", [(n,) for n in batch.forgotten])
-        db.executemany("REPLACE INTO setting VALUES (?, ?)", batch.settings.items())
-        return ids
+    def _write(self, db: sqlite3.Connection, batch: Batch) -> int:
+        """Write `batch`; returns the bytes of its journal entry.
 
-    def _write_rows(self, db: sqlite3.Connection, rows: list[Row], ids: dict[str, int]) -> None:
-        for row in rows:
-            cursor = db.execute(
-                "INSERT INTO session (sid, user, state, detached, body) VALUES (?1, ?2, ?3, ?4, ?5)"
-                " ON CONFLICT (sid) DO UPDATE SET user = ?2, state = ?3, detached = ?4, body = ?5"
-                " RETURNING id",
-                (row.sid, row.user, row.state, row.detached, _encode(row)),
+        Few statements, whatever the batch holds: for each one the thread gives
+        up the interpreter's lock, and has to wait for it again.
+        """
+        entry = _encode(batch.records)
+        db.execute("INSERT INTO journal VALUES (?, ?)", (batch.number, entry))
+        if batch.rows:
+            db.executemany(
+                "REPLACE INTO session VALUES (?, ?, ?, ?, ?)",
+                [(r.sid, r.user, r.state, r.detached, _encode(r)) for r in batch.rows],
             )
-            ids[row.sid] = cursor.fetchone()[0]
+        if batch.snapshots:
+            db.executemany(
+                "REPLACE INTO snapshot VALUES (?, ?)",
+                [(sid, _encode(record)) for sid, record in batch.snapshots],
+            )
+        if batch.journal_from:
+            db.execute("DELETE FROM journal WHERE number < ?", (batch.journal_from,))
+        if batch.deleted:
+            gone = [(sid,) for sid in batch.deleted]
+            db.executemany("DELETE FROM session WHERE sid = ?", gone)
+            db.executemany("DELETE FROM snapshot WHERE sid = ?", gone)
+        if batch.accepted:
+            db.executemany("REPLACE INTO instance VALUES (?, ?)", batch.accepted.items())
+        if batch.forgotten:
+            db.executemany("DELETE FROM instance WHERE name = ?", [(n,) for n in batch.forgotten])
+        if batch.settings:
+            db.executemany("REPLACE INTO setting VALUES (?, ?)", batch.settings.items())
+        return len(entry)
 
     def _drop(self) -> None:
         if self._db is not None:
             self._db.close()
             self._db = None
-        self._ids.clear()
 
 
 class SQLiteStore:
@@ -225,8 +227,8 @@ class SQLiteStore:
     async def open(self) -> Stored:
         return await self._run(self._file.open)
 
-    async def commit(self, batch: Batch) -> None:
-        await self._run(lambda: self._file.commit(batch))
+    async def commit(self, batch: Batch) -> int:
+        return await self._run(lambda: self._file.commit(batch))
 
     async def close(self, *, clean: bool) -> None:
         try:

@@ -1,0 +1,69 @@
+"""Keeping the store's journal short.
+
+When the journal has grown, everything before its present end is to go. Each
+session with news in that part gets a snapshot, a few in each of the commits
+that follow; when the last one has its own, the part is dropped. So the work is
+spread out, and no commit is much slower than another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from holdfast.core.limits import StoreLimits
+from holdfast.sessions.records import Batch
+from holdfast.sessions.session import Session
+
+
+class Cleaning:
+    """What is in the journal, and what still has to be done to shorten it."""
+
+    __slots__ = ("_boundary", "_journaled", "_limits", "_size", "_todo")
+
+    def __init__(self, limits: StoreLimits) -> None:
+        self._limits = limits
+        self._journaled: dict[Session, None] = {}
+        """Sessions with news in the journal from `_boundary` on."""
+        self._todo: dict[Session, None] = {}
+        """Sessions that need a snapshot before the journal up to `_boundary` can go."""
+        self._boundary = 0
+        self._size = 0
+        """Bytes of the journal from `_boundary` on."""
+
+    def journaled(self, session: Session) -> None:
+        """The journal has news of `session`."""
+        self._journaled[session] = None
+
+    def contribute(self, batch: Batch) -> list[Session]:
+        """Put some snapshots into a batch, and after the last the order to drop what is done.
+
+        Returns whose snapshots they are. Called after the batch has its records.
+        """
+        done: list[Session] = []
+        if not self._boundary:
+            return done
+        size = 0
+        while self._todo and size < self._limits.snapshot_bytes_max:
+            session, _ = self._todo.popitem()
+            if session.persistent:
+                done.append(session)
+                batch.snapshots.append((session.sid, session.snapshot()))
+                size += session.out.size + session.inbox.size
+        if not self._todo:
+            batch.journal_from = self._boundary
+        return done
+
+    def committed(self, batch: Batch, size: int) -> None:
+        """The batch is durable; it added `size` bytes to the journal."""
+        self._size += size
+        if batch.journal_from:
+            self._boundary = 0
+        if not self._boundary and self._size >= self._limits.journal_bytes_max:
+            self._boundary = batch.number + 1
+            self._todo, self._journaled = self._journaled, {}
+            self._size = 0
+
+    def failed(self, snapshotted: Iterable[Session]) -> None:
+        """The batch was refused: these snapshots are still to be made."""
+        for session in snapshotted:
+            self._todo[session] = None
