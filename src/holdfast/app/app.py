@@ -20,13 +20,15 @@ from holdfast.core.limits import LinkLimits
 from holdfast.link import messages as m
 from holdfast.link.peer import LinkClosedError, RequestError
 from holdfast.net.addresses import parse_address
-from holdfast.net.loop import calm_collector, run
+from holdfast.net.loop import calm_collector, run, unwrapped
 
 T = TypeVar("T")
 
 LINK_VARIABLE: Final = "HOLDFAST_LINK"
 """The environment variable with which `holdfast run` tells an application its gateway."""
 SECRET_VARIABLE: Final = "HOLDFAST_LINK_SECRET"
+PARENT_VARIABLE: Final = "HOLDFAST_PARENT"
+"""Set by `holdfast run` to its process id: without that process, the application ends too."""
 
 
 class Refusal(HoldfastError):
@@ -80,21 +82,25 @@ class App(Handlers):
             secret = os.environ.get(SECRET_VARIABLE, "")
         await self.call("start")
         try:
-            async with asyncio.TaskGroup() as tasks:
-                self.dispatcher.spawn = tasks.create_task
-                self._linker = Linker(self, parse_address(address), secret, tasks)
-                linking = tasks.create_task(self._linker.run())
-                await self._stop.wait()
-                await self._linker.finish()
-                linking.cancel()
-        except BaseExceptionGroup as group:
-            # What went wrong is said as it is, not wrapped by the group that ended with it.
-            if len(group.exceptions) == 1:
-                raise group.exceptions[0] from None
-            raise
+            with unwrapped():
+                await self._serve(address, secret)
         finally:
             self._linker = None
             await self.call("stop")
+
+    async def _serve(self, address: str, secret: str) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            self.dispatcher.spawn = tasks.create_task
+            self._linker = Linker(self, parse_address(address), secret, tasks)
+            linking = tasks.create_task(self._linker.run())
+            await self._stop.wait()
+            await self._linker.finish()
+            linking.cancel()
+
+    def orphaned(self) -> bool:
+        """Whether the `holdfast run` that started this process is gone."""
+        parent = os.environ.get(PARENT_VARIABLE)
+        return parent is not None and os.getppid() != int(parent)
 
     def stop(self) -> None:
         """Finish what is being handled, and end."""

@@ -55,6 +55,8 @@ class Linker:
             while True:
                 if await self._link():
                     pause = _FIRST_PAUSE_SECONDS
+                if self._app.orphaned():
+                    self._app.stop()
                 await asyncio.sleep(random.uniform(pause / 2, pause))
                 pause = min(2 * pause, self._app.limits.reconnect_seconds_max)
         finally:

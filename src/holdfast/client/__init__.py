@@ -1,1 +1,48 @@
-"""TODO"""
+"""A client that comes back by itself."""
+
+from __future__ import annotations
+
+from holdfast.client.client import Client, ClientEvent, connect
+from holdfast.client.core import Began, ClientCore, Online, ServerFaultError, State
+from holdfast.client.keeper import Ended, Offline
+from holdfast.protocols.holdfast import (
+    Binary,
+    Bye,
+    Code,
+    Data,
+    Formatted,
+    InputMode,
+    Login,
+    Notice,
+    Offer,
+    Profiles,
+    Prompt,
+    Refused,
+    Text,
+)
+
+__all__ = [
+    "Began",
+    "Binary",
+    "Bye",
+    "Client",
+    "ClientCore",
+    "ClientEvent",
+    "Code",
+    "Data",
+    "Ended",
+    "Formatted",
+    "InputMode",
+    "Login",
+    "Notice",
+    "Offer",
+    "Offline",
+    "Online",
+    "Profiles",
+    "Prompt",
+    "Refused",
+    "ServerFaultError",
+    "State",
+    "Text",
+    "connect",
+]

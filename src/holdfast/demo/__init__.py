@@ -1,1 +1,1 @@
-"""TODO"""
+"""The demo: a chat of several rooms."""

@@ -24,6 +24,7 @@ from holdfast.gateway.adapters.base import (
     Adapter,
     Broken,
     Capable,
+    CodeWanted,
     Enter,
     Event,
     Left,
@@ -390,6 +391,8 @@ class Attachment:
                 entrance.login(self, session, event)
             case ProfileWanted():
                 entrance.choose(self, session, event)
+            case CodeWanted():
+                self.run(entrance.give_code(self, session))
             case AbortOutput():
                 session.out.rewind(session.deliverable)
             case Left(done=True):

@@ -53,7 +53,9 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
     if isinstance(claim, Refusal):
         attachment.context.counts["claims_refused"] += 1
         attachment.adapter.refuse(claim.value)
-        return None
+        if before is not None or isinstance(event, ResumeOwn) or not event.or_new:
+            return None
+        claim = None
     if before is not None:
         # A person typed `resume` in a fresh session, which is of no more use.
         before.release(attachment)
@@ -75,9 +77,7 @@ def _claim(attachment: Attachment, event: Enter | ResumeOwn) -> Claim | Refusal 
     if event.code:
         return manager.claim_by_code(event.code, address, now, but=own)
     if event.token:
-        found = manager.claim_by_token(event.token, address, now)
-        if isinstance(found, Claim) or not event.or_new:
-            return found
+        return manager.claim_by_token(event.token, address, now)
     return None
 
 
@@ -126,6 +126,8 @@ def _enter_claimed(attachment: Attachment, claim: Claim, position: Position | No
             return
         attachment.admit(session)
         reset = session.judge(position) if position is not None else None
+        if position is None and attachment.adapter.numbered and claim.secret is not None:
+            reset = ResetReason.FRESH
         if reset is not None:
             _restart(attachment, session, token, reset)
         else:
@@ -220,6 +222,14 @@ async def _settle(attachment: Attachment, session: Session) -> bool:
                 attachment.leave(Reason.INTERNAL_ERROR, "sessions cannot be kept now; try later")
     # Meanwhile the connection may have been lost, or superseded by a newer one.
     return attachment.session is session and session.consumer is attachment
+
+
+async def give_code(attachment: Attachment, session: Session) -> None:
+    """Give the client a code with which another can take the session up."""
+    code = attachment.context.manager.issue_code(session)
+    if await _settle(attachment, session):
+        attachment.adapter.tell_code(f"{code[:4]}-{code[4:]}")
+        attachment.send()
 
 
 # --- becoming active

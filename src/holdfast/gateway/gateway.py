@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import structlog
@@ -26,6 +26,7 @@ from holdfast.link.peer import connection_limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.log import log_failure
+from holdfast.net.loop import unwrapped
 from holdfast.net.server import Server
 from holdfast.net.tls import server_context
 from holdfast.sessions.journal import Journal
@@ -36,6 +37,9 @@ from holdfast.sessions.states import Durability
 from holdfast.sessions.stores.base import Store
 from holdfast.sessions.stores.memory import MemoryStore
 from holdfast.sessions.stores.sqlite import SQLiteStore
+
+if TYPE_CHECKING:
+    from holdfast.gateway.http import HttpPages
 
 _log = structlog.get_logger("holdfast.gateway")
 
@@ -80,6 +84,7 @@ class Gateway:
         self._link_server = Server(connection_limits(limits.link), self.clockwork)
         self._echo = EchoBackend(at_end_of_tick, wall)
         self._store = _make_store(config)
+        self._pages: list[HttpPages] = []
         self._tasks = asyncio.TaskGroup()
         self._stop = asyncio.Event()
         self._abort = asyncio.Event()
@@ -89,27 +94,27 @@ class Gateway:
         stored = await self._store.open()
         clean = False
         try:
-            async with self._tasks:
-                self._restore(stored)
-                await self._listen()
-                self.clockwork.wheel.start()
-                committing = self._tasks.create_task(self.journal.run(self._store))
-                sweeping = self._tasks.create_task(self._sweep())
-                started()
-                await self._stop.wait()
-                await self._drain()
-                sweeping.cancel()
-                self.journal.stop()
-                await committing
-                clean = self.journal.idle
-        except BaseExceptionGroup as group:
-            # What went wrong is said as it is, not wrapped by the group that ended with it.
-            if len(group.exceptions) == 1:
-                raise group.exceptions[0] from None
-            raise
+            with unwrapped():
+                clean = await self._serve(stored, started)
         finally:
             self.clockwork.wheel.stop()
             await self._store.close(clean=clean)
+
+    async def _serve(self, stored: Stored, started: Callable[[], None]) -> bool:
+        """Serve until `stop`. Returns whether everything is durable then."""
+        async with self._tasks:
+            self._restore(stored)
+            await self._listen()
+            self.clockwork.wheel.start()
+            committing = self._tasks.create_task(self.journal.run(self._store))
+            sweeping = self._tasks.create_task(self._sweep())
+            started()
+            await self._stop.wait()
+            await self._drain()
+            sweeping.cancel()
+            self.journal.stop()
+            await committing
+        return self.journal.idle
 
     def stop(self) -> None:
         """Tell every client, and end. Called again: end at once."""
@@ -154,6 +159,7 @@ class Gateway:
         pages = http_pages(listener, lambda: self.journal.broken is None)
         if pages is not None:
             await pages.start()
+            self._pages.append(pages)
         return Door(
             backend=self._backend(listener),
             durability=Durability(listener.durability),
@@ -208,6 +214,8 @@ class Gateway:
             await self._server.drain(self.config.limits.drain.drain_seconds_max)
             await self._link_server.drain(self.config.limits.drain.drain_seconds_max)
             impatient.cancel()
+        for pages in self._pages:
+            await pages.stop()
 
     async def _drop_when_aborted(self) -> None:
         await self._abort.wait()

@@ -66,4 +66,5 @@ async def _headers(request: web.Request, handler: Callable[..., object]) -> web.
     assert isinstance(response, web.StreamResponse)
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "no-cache"
+    response.headers["Server"] = "holdfast"
     return response

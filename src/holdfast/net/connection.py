@@ -192,14 +192,14 @@ class Connection(asyncio.Protocol, Timed):
     def hand_over(self, protocol: asyncio.Protocol, data: bytes) -> None:
         """Give the transport to another protocol, with the bytes that it has missed.
 
-        The connection is still counted and still ends with `lost`, but its
-        handler hears nothing between.
+        The connection is still counted, drained and ended with `lost`, but its
+        handler hears nothing before that.
         """
         assert self._transport is not None
         self.established()
         self._clockwork.wheel.cancel(self)
-        relay = _Relay(self, protocol)
-        self._transport.set_protocol(relay)
+        self._handler = _Lodger(self, self._get_handler())
+        self._transport.set_protocol(_Relay(self, protocol))
         protocol.connection_made(self._transport)
         protocol.data_received(data)
 
@@ -348,6 +348,29 @@ class Connection(asyncio.Protocol, Timed):
         """The root of this connection's failure domain: a defect ends it and it alone."""
         log_failure(_log, "a connection failed", error, peer=self.peer)
         self.abort()
+
+
+class _Lodger:
+    """The handler of a connection that a foreign protocol serves: it waits for the end."""
+
+    def __init__(self, connection: Connection, before: Handler) -> None:
+        self._connection = connection
+        self._before = before
+
+    def connected(self) -> None: ...
+    def received(self, data: bytes) -> None: ...
+    def ended(self) -> None: ...
+    def writable(self) -> None: ...
+    def expired(self, now: float) -> None: ...
+
+    def overdue(self, reason: Reason) -> None:
+        self._connection.close()
+
+    def drain(self) -> None:
+        self._connection.close()
+
+    def lost(self, cause: Exception | None) -> None:
+        self._before.lost(cause)
 
 
 class _Relay(asyncio.Protocol):

@@ -47,6 +47,11 @@ class LineDecoder:
             return self._overflow(events)
         return events
 
+    @property
+    def unfinished(self) -> str:
+        """What has come of a line whose end has not."""
+        return self._tail.decode(errors="replace")
+
     def _overflow(self, events: list[Event]) -> list[Event]:
         self._done = True
         self._tail = b""

@@ -75,9 +75,26 @@ class Outbox:
         size = size_of(item)
         entries.append(Entry(item, now, key, size))
         self.size += size
+
+    @property
+    def over(self) -> bool:
+        """Whether there is more than the window holds."""
         limits = self._limits
-        while len(entries) > limits.window_messages_max or self.size > limits.window_bytes_max:
-            self._drop(1)
+        return len(self.entries) > limits.window_messages_max or self.size > limits.window_bytes_max
+
+    def shrink(self, upto: int) -> None:
+        """Let go of the oldest until the window holds the rest, but of none above `upto`."""
+        limits = self._limits
+        count, size = 0, self.size
+        for entry in self.entries[: max(0, upto - self.base)]:
+            if (
+                len(self.entries) - count <= limits.window_messages_max
+                and size <= limits.window_bytes_max
+            ):
+                break
+            size -= entry.size
+            count += 1
+        self._drop(count)
 
     def take(self, limit: int) -> tuple[int, Sequence[Output | None]]:
         """The outputs after `sent`, up to number `limit`; they count as sent then.

@@ -82,6 +82,8 @@ class ResetReason(Enum):
     TRIMMED = "trimmed"
     AHEAD = "ahead"
     EXPIRED = "expired"
+    FRESH = "fresh"
+    """The client itself begins afresh: a page was loaded anew."""
 
 
 class Position(Struct, frozen=True):
@@ -167,14 +169,25 @@ class Session:
         out = self.out
         out.append(item, delivery, now)
         self.touch()
-        if consumer is None:
-            return
-        if out.base > out.sent:
-            # The window is full of what this client has not even been sent.
-            self.detach(Reason.SLOW_CONSUMER, now)
-        elif not self.durable and not self._ready:
+        if out.over:
+            self._make_room(now)
+        elif consumer is not None and not self.durable and not self._ready:
             self._ready = True
             self._owner.ready(self)
+
+    def _make_room(self, now: float) -> None:
+        """The window is full: what was sent leaves it, and what was not is sent first."""
+        out = self.out
+        consumer = self.consumer
+        if consumer is None:
+            out.shrink(out.top)
+            return
+        consumer.deliver()
+        out.shrink(out.sent)
+        # What a durable session keeps back until it is stored is bounded by the link's window.
+        if out.over and out.sent < self.deliverable:
+            self.detach(Reason.SLOW_CONSUMER, now)
+            out.shrink(out.top)
 
     def deliver(self) -> None:
         """Hand what is new to the consumer. Called by the owner after `ready`."""

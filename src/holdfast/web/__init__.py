@@ -1,1 +1,1 @@
-"""TODO"""
+"""What the gateway serves to browsers: the JavaScript client."""

@@ -29,7 +29,7 @@ class Enter(Struct, frozen=True):
     position: Position | None = None
     """How much of the output it has; `None` for a client that does not count."""
     or_new: bool = False
-    """Whether a new session will do if the token is no longer known (a browser's old cookie)."""
+    """Whether a new session will do if the right to that one is refused."""
 
 
 class ResumeOwn(Struct, frozen=True):
@@ -74,6 +74,10 @@ class ProfileWanted(Struct, frozen=True):
     name: str = ""
 
 
+class CodeWanted(Struct, frozen=True):
+    """The person wants to go on at another client, and needs a resume code for it."""
+
+
 class AbortOutput(Struct, frozen=True):
     """The person wants no more of what is queued (Telnet AO)."""
 
@@ -114,6 +118,7 @@ Event = (
     | Capable
     | LoginGiven
     | ProfileWanted
+    | CodeWanted
     | AbortOutput
     | Left
     | Broken
@@ -246,6 +251,9 @@ class Adapter(Protocol):
 
     def offer(self, text: str) -> None:
         """There is another session of the same user, which `ResumeOwn` takes up."""
+
+    def tell_code(self, code: str) -> None:
+        """The answer to `CodeWanted`."""
 
     def ask_login(self, need: LoginNeeded) -> None:
         """Ask who the person is."""

@@ -10,10 +10,10 @@ from msgspec import Raw
 
 from holdfast.core import items
 from holdfast.core.items import Output, Resized
-from holdfast.gateway.adapters import wire
 from holdfast.gateway.adapters.base import (
     Ack,
     Capable,
+    CodeWanted,
     Enter,
     Event,
     Left,
@@ -22,6 +22,7 @@ from holdfast.gateway.adapters.base import (
     ProfileWanted,
     ResumeOwn,
 )
+from holdfast.protocols import holdfast as wire
 from holdfast.protocols.websocket import ServerConnection
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Position
@@ -139,6 +140,8 @@ class HoldfastDialect:
                 return [ProfileWanted(id_, name)]
             case wire.ResumeOwn():
                 return [ResumeOwn()]
+            case wire.CodeWanted():
+                return [CodeWanted()]
             case wire.Quit():
                 return [Left(done=True)]
 

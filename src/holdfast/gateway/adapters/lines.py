@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from holdfast.core.errors import DISCONNECTS, Reason
 from holdfast.core.limits import LineLimits
 from holdfast.gateway.adapters.base import Broken, Capable, Enter, Event, Left
@@ -9,29 +11,34 @@ from holdfast.gateway.adapters.terminal import TerminalAdapter
 from holdfast.protocols.framing import LineDecoder
 from holdfast.sessions.records import Capabilities
 
+_PATIENCE_SECONDS: Final = 0.2
+"""How long a client may take to say that it wants to resume, before it gets a new session."""
+
 
 class LineAdapter(TerminalAdapter):
     """One client that speaks lines."""
 
-    __slots__ = ("_decoder", "_out")
+    __slots__ = ("_decoder", "_enter_at", "_out")
 
     def __init__(self, protocol: str, limits: LineLimits) -> None:
         super().__init__(protocol)
         self._decoder = LineDecoder(limits.line_bytes_max)
+        self._enter_at: float | None = None
         self._out: list[bytes] = []
 
     def begin(self, now: float) -> list[Event]:
-        return [Capable(Capabilities()), Enter()]
+        self._enter_at = now + _PATIENCE_SECONDS
+        return []
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         events: list[Event] = []
         for line in self._decoder.receive_data(data):
             if type(line) is str:
-                event = self._read(line)
-                if event is not None:
-                    events.append(event)
+                events += self._read(line)
             else:
                 events.append(self._too_long(line.bytes_max))  # type: ignore[union-attr]
+        if self._early:
+            events = self.handle_timer(now) + events
         return events
 
     def receive_eof(self) -> list[Event]:
@@ -42,10 +49,13 @@ class LineAdapter(TerminalAdapter):
         return b"".join(out)
 
     def next_deadline(self) -> float | None:
-        return None
+        return self._enter_at
 
     def handle_timer(self, now: float) -> list[Event]:
-        return []
+        if self._enter_at is None:
+            return []
+        self._enter_at = None
+        return [Capable(Capabilities()), *self._enter(Enter())]
 
     def probe(self) -> bool:
         return False

@@ -103,12 +103,14 @@ class TelnetAdapter(TerminalAdapter):
     def _translate(self, received: Sequence[telnet.Event]) -> list[Event]:
         events: list[Event] = []
         for event in received:
-            if isinstance(event, telnet.Settled):
+            if type(event) is str:
+                events += self._read(event)
+            elif type(event) is telnet.Settled:
                 events += self._settle()
-                continue
-            found = self._read(event) if type(event) is str else self._react(event)
-            if found is not None:
-                events.append(found)
+            else:
+                found = self._react(event)
+                if found is not None:
+                    events.append(found)
         return events
 
     def _react(self, event: telnet.Event) -> Event | None:
@@ -135,9 +137,9 @@ class TelnetAdapter(TerminalAdapter):
     def _settle(self) -> list[Event]:
         self._settled = True
         hello, self._hello = self._hello, None
-        return [Capable(self._capabilities()), self._enter(hello or _Hello())]
+        return [Capable(self._capabilities()), *self._enter(self._entry(hello or _Hello()))]
 
-    def _enter(self, hello: _Hello) -> Enter:
+    def _entry(self, hello: _Hello) -> Enter:
         position = Position(hello.epoch, hello.last) if hello.epoch else None
         return Enter(token=hello.token, position=position, or_new=True)
 
@@ -150,7 +152,7 @@ class TelnetAdapter(TerminalAdapter):
                 if not self._settled:
                     self._hello = hello
                     return None
-                return self._enter(hello) if hello.token else None
+                return self._entry(hello) if hello.token else None
             if name == _PACKAGE + "ack":
                 return Ack(msgspec.json.decode(json, type=_Ack).n)
         except msgspec.MsgspecError as error:

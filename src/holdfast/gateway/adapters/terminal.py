@@ -35,6 +35,7 @@ class TerminalAdapter:
     __slots__ = (
         "_asking",
         "_code",
+        "_early",
         "_first",
         "_offered",
         "_profiles",
@@ -55,6 +56,8 @@ class TerminalAdapter:
 
     def __init__(self, protocol: str) -> None:
         self.protocol = protocol
+        self._early: list[str] | None = []
+        """Lines that came before the client was ready for a session; `None` once it was."""
         self._code = ""
         self._first = True
         """Whether the next line is the connection's first: only that one may resume."""
@@ -99,35 +102,49 @@ class TerminalAdapter:
 
     # --- inbound
 
-    def _read(self, line: str) -> Event | None:
+    def _enter(self, enter: Enter) -> list[Event]:
+        """The client is ready: its session, or the one that it has asked for already."""
+        lines, self._early = self._early or [], None
+        if lines and not enter.token:
+            match = _RESUME.fullmatch(lines[0])
+            if match is not None and match[1]:
+                self._first = False
+                del lines[0]
+                enter = Enter(code=match[1], or_new=True)
+        return [enter, *(event for line in lines for event in self._read(line))]
+
+    def _read(self, line: str) -> list[Event]:
         """What a typed line means."""
         self._prompted = False
+        if self._early is not None:
+            self._early.append(line)
+            return []
         first, self._first = self._first, False
         if self._asking:
             return self._answer(line)
         if (first or self._offered) and not self._secret:
             match = _RESUME.fullmatch(line)
             if match is not None and (match[1] or self._offered):
-                return Enter(code=match[1]) if match[1] else ResumeOwn()
+                return [Enter(code=match[1]) if match[1] else ResumeOwn()]
         self._offered = False
-        return Text(line)
+        return [Text(line)]
 
-    def _answer(self, line: str) -> Event | None:
+    def _answer(self, line: str) -> list[Event]:
         asking, self._asking = self._asking, ""
         answer = line.strip()
         if asking == "username":
             match = _RESUME.fullmatch(line)
             if match is not None and match[1]:
-                return Enter(code=match[1])
+                return [Enter(code=match[1])]
             self._username = answer
             self._ask("password", "Password: ", secret=True)
-            return None
+            return []
         if asking == "password":
             self._end_secret()
-            return LoginGiven(username=self._username, password=line)
+            return [LoginGiven(username=self._username, password=line)]
         if answer.isdecimal() and 0 < int(answer) <= len(self._profiles):
-            return ProfileWanted(id=self._profiles[int(answer) - 1])
-        return ProfileWanted(name=answer)
+            return [ProfileWanted(id=self._profiles[int(answer) - 1])]
+        return [ProfileWanted(name=answer)]
 
     # --- outbound items
 
@@ -218,6 +235,9 @@ class TerminalAdapter:
 
     def ask_resend(self, c: int) -> None:
         raise AssertionError("a client that does not number cannot leave a gap")
+
+    def tell_code(self, code: str) -> None:
+        raise AssertionError("a terminal is shown its code unasked")
 
     def set_input_mode(self, mode: str) -> None:
         secret = mode == "secret"

@@ -11,7 +11,6 @@ from msgspec import Struct
 from holdfast.core.errors import DISCONNECTS, Disconnect, Reason
 from holdfast.core.items import Notice, Output
 from holdfast.core.limits import WebSocketLimits
-from holdfast.gateway.adapters import wire
 from holdfast.gateway.adapters.base import (
     Broken,
     ChooseProfile,
@@ -32,6 +31,7 @@ from holdfast.gateway.adapters.dialects import (
     Ping,
     PlainDialect,
 )
+from holdfast.protocols import holdfast as wire
 from holdfast.protocols import websocket as ws
 
 COOKIE: Final = "holdfast"
@@ -215,6 +215,9 @@ class WebSocketAdapter:
 
     def offer(self, text: str) -> None:
         self._core_frame(wire.Offer(text))
+
+    def tell_code(self, code: str) -> None:
+        self._core_frame(wire.Code(code))
 
     def ask_login(self, need: LoginNeeded) -> None:
         self._core_frame(wire.Login(need.error, round(need.retry_seconds * 1000)))

@@ -216,8 +216,8 @@ class ServerConnection(Connection):
     """The server's side.
 
     The first event is a `Request`, to be answered with `accept` or `refuse`; or
-    a `PlainRequest`, after which this object is done; or a `Violation`, whose
-    answer is queued. What the client sends before the answer waits, within
+    a `PlainRequest`, to be answered with `refuse` or served by somebody else; or
+    a `Violation`, whose answer is queued. What the client sends before the answer waits, within
     the limit of the head.
     """
 
@@ -238,7 +238,7 @@ class ServerConnection(Connection):
                 return []
             request = parse_request(head, header_count_max=self._limits.header_count_max)
             if not handshake.is_upgrade(request):
-                self._machine.apply(Input.EOF)
+                self._request = request
                 return [PlainRequest(request, self._head)]
             handshake.check_request(request)
         except HeadError as error:

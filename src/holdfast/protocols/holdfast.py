@@ -140,6 +140,12 @@ class Offer(Struct, frozen=True, tag_field="t", tag="offer"):
     d: str
 
 
+class Code(Struct, frozen=True, tag_field="t", tag="code"):
+    """The answer to `code`: whoever types it elsewhere takes the session up there, once."""
+
+    d: str
+
+
 class Refused(Struct, frozen=True, tag_field="t", tag="refused"):
     """The token or code gives no session; the client may say `hello` again without it."""
 
@@ -223,6 +229,10 @@ class ResumeOwn(Struct, frozen=True, tag_field="t", tag="resume"):
     """Take up the session that was offered."""
 
 
+class CodeWanted(Struct, frozen=True, tag_field="t", tag="code"):
+    """Give a resume code, to go on at another client."""
+
+
 class Quit(Struct, frozen=True, tag_field="t", tag="quit"):
     """The session is over; the client will not come back."""
 
@@ -239,6 +249,7 @@ ClientMessage = (
     | LoginClaim
     | Profile
     | ResumeOwn
+    | CodeWanted
     | Quit
 )
 ServerMessage = (
@@ -259,6 +270,7 @@ ServerMessage = (
     | Login
     | Profiles
     | Offer
+    | Code
     | Refused
     | Bye
 )

@@ -1,0 +1,34 @@
+"""`holdfast check`: is a configuration right?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.output import reported
+from holdfast.cli.serve import DEFAULT_CONFIG
+from holdfast.gateway.config import load
+from holdfast.net.tls import server_context
+
+
+def check(
+    config: Annotated[
+        Path, typer.Argument(help="The configuration, a TOML file.")
+    ] = DEFAULT_CONFIG,
+) -> None:
+    """Check a configuration without serving it. Exits with 2 if it is wrong.
+
+    Examples:
+
+        holdfast check
+
+        holdfast check /etc/holdfast/gateway.toml
+    """
+    with reported():
+        loaded = load(config)
+        for listener in loaded.listener:
+            if listener.certificate is not None:
+                server_context(listener.certificate)
+    typer.echo(f"{config}: right, with {len(loaded.listener)} listeners")

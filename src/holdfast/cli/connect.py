@@ -1,0 +1,239 @@
+"""`holdfast connect`: a terminal that comes back by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import ssl
+import sys
+import termios
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Protocol
+
+import typer
+
+from holdfast import __version__
+from holdfast.cli.output import reported
+from holdfast.client import client as websocket_client
+from holdfast.client.core import Began, ClientCore, Online
+from holdfast.client.keeper import Ended, Offline
+from holdfast.client.lines import Hidden, Line, LineClient, Unfinished
+from holdfast.core.limits import Limits
+from holdfast.net.addresses import parse_address
+from holdfast.net.loop import run
+from holdfast.net.tls import client_context
+from holdfast.protocols import holdfast as wire
+from holdfast.protocols.telnet import Terminal
+
+_QUIT = ("/quit", "/exit")
+_PIPE_SECONDS = 1.0
+
+
+class Session(Protocol):
+    """What the terminal needs of a client, whatever the protocol."""
+
+    def command(self, text: str) -> None: ...
+    def interrupt(self) -> None: ...
+    def resize(self, width: int, height: int) -> None: ...
+    def __aiter__(self) -> AsyncIterator[object]: ...
+    async def run(self) -> None: ...
+
+
+def connect(
+    url: Annotated[str, typer.Argument(help="Where the gateway is.", metavar="URL")],
+    ca: Annotated[
+        str | None, typer.Option("--ca", help="Authorities to trust, a PEM file.")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Trust any certificate. For trying out only.")
+    ] = False,
+) -> None:
+    """Connect a terminal to a gateway; it reconnects and resumes by itself.
+
+    Ctrl-C asks the application to stop what is running; twice, or Ctrl-D, leaves.
+
+    Examples:
+
+        holdfast connect ws://127.0.0.1:8080/
+
+        holdfast connect telnets://game.example.org:4443
+    """
+    with reported():
+        address = parse_address(url)
+        tls = client_context(ca, verify=not insecure) if address.secure else None
+        run(_talk(url, tls))
+
+
+async def _talk(url: str, tls: ssl.SSLContext | None) -> None:
+    address, limits = parse_address(url), Limits()
+    session: Session
+    if address.scheme in ("ws", "wss"):
+        core = ClientCore(client=f"holdfast-connect {__version__}")
+        session = websocket_client.Client(address, core, limits, tls)
+    else:
+        width, height = shutil.get_terminal_size()
+        kind = os.environ.get("TERM", "dumb")
+        screen = Terminal("holdfast-connect", __version__, kind, width, height)
+        session = LineClient(address, limits, tls, screen)
+    screen_ = _Screen(session)
+    async with asyncio.TaskGroup() as tasks:
+        running = [
+            tasks.create_task(session.run()),
+            tasks.create_task(screen_.read_keyboard()),
+        ]
+        with screen_.signals():
+            try:
+                await screen_.show()
+            finally:
+                for task in running:
+                    task.cancel()
+
+
+class _Screen:
+    """Standard input and output as the person's keyboard and screen."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._shown = ""
+        """The prompt that the cursor stands behind."""
+        self._leaving = asyncio.Event()
+        self._impatient = False
+        self._asked = ""
+        """What the next line answers: `username`, `password`, `profile` or nothing."""
+        self._username = ""
+
+    async def read_keyboard(self) -> None:
+        """Say each line that is typed, until the input ends."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        while line := await reader.readline():
+            text = line.decode(errors="replace").rstrip("\r\n")
+            self._shown = ""
+            self._impatient = False
+            if text in _QUIT:
+                break
+            self._say(text)
+        if not sys.stdin.isatty():
+            await asyncio.sleep(_PIPE_SECONDS)  # for the answers to what was piped in
+        self._leaving.set()
+
+    def _say(self, text: str) -> None:
+        session = self._session
+        if isinstance(session, websocket_client.Client):
+            if self._asked:
+                self._answer(session, text)
+                return
+            if text.startswith("resume "):
+                session.resume(text.removeprefix("resume ").strip())
+                return
+        session.command(text)
+
+    def _answer(self, session: websocket_client.Client, text: str) -> None:
+        """What the gateway itself asked for, before there is an application to talk to."""
+        asked, self._asked = self._asked, ""
+        if asked == "username":
+            self._username = text.strip()
+            self._ask("password", "Password: ")
+            _echo(False)
+        elif asked == "password":
+            _echo(True)
+            self._line("")
+            session.login(self._username, text)
+        else:
+            session.choose(name=text.strip())
+
+    def _ask(self, what: str, prompt: str) -> None:
+        self._asked = what
+        self._prompt(prompt)
+
+    async def show(self) -> None:
+        """Show what comes, until the session ends or the person leaves."""
+        async with asyncio.TaskGroup() as tasks:
+            showing = tasks.create_task(self._show_events())
+            leaving = tasks.create_task(self._leaving.wait())
+            await asyncio.wait((showing, leaving), return_when=asyncio.FIRST_COMPLETED)
+            showing.cancel()
+            leaving.cancel()
+
+    @contextlib.contextmanager
+    def signals(self) -> Iterator[None]:
+        """Ctrl-C and the window's size, while the block runs; echo is restored after it."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._interrupted)
+        loop.add_signal_handler(signal.SIGWINCH, self._resized)
+        self._resized()
+        try:
+            yield
+        finally:
+            _echo(True)
+
+    def _interrupted(self) -> None:
+        if self._impatient:
+            self._leaving.set()
+        self._impatient = True
+        self._session.interrupt()
+
+    def _resized(self) -> None:
+        if sys.stdout.isatty():
+            width, height = os.get_terminal_size()
+            self._session.resize(width, height)
+
+    async def _show_events(self) -> None:
+        async for event in self._session:
+            self._show(event)
+            sys.stdout.flush()
+
+    def _show(self, event: object) -> None:  # noqa: C901 - a case an event
+        match event:
+            case wire.Text(d=text) | wire.Formatted(d=text) | Line(text):
+                self._line(text)
+            case wire.Notice(d=text):
+                self._line(f"*** {text}")
+            case wire.Prompt(d=text) | Unfinished(text):
+                self._prompt(text)
+            case wire.InputMode(d=mode):
+                _echo(mode != "secret")
+            case Hidden(hidden):
+                _echo(not hidden)
+            case wire.Login(error=error):
+                self._line(f"--- please log in. {error}".rstrip())
+                self._ask("username", "Name: ")
+            case wire.Profiles(error=error):
+                self._line(f"--- please choose a profile. {error}".rstrip())
+                self._ask("profile", "Profile: ")
+            case wire.Offer(d=text):
+                self._line(f"*** {text}")
+            case Began(reason):
+                self._line(f"--- some output was lost ({reason}); from here on it is whole again")
+            case Offline(reason, seconds):
+                self._line(f"--- cut off: {reason}; trying again in {seconds:.1f} s")
+            case Online():
+                self._line("--- connected")
+            case Ended(reason):
+                self._line(f"--- the end: {reason}")
+            case _:
+                pass
+
+    def _line(self, text: str) -> None:
+        # The prompt that stood there goes up with its line.
+        lead = "\n" if self._shown else ""
+        self._shown = ""
+        sys.stdout.write(f"{lead}{text}\n")
+
+    def _prompt(self, text: str) -> None:
+        lead = "\r\x1b[K" if self._shown else ""
+        self._shown = text
+        sys.stdout.write(f"{lead}{text}")
+
+
+def _echo(on: bool) -> None:
+    """Show what is typed, or not."""
+    if not sys.stdin.isatty():
+        return
+    attributes = termios.tcgetattr(sys.stdin)
+    attributes[3] = attributes[3] | termios.ECHO if on else attributes[3] & ~termios.ECHO
+    termios.tcsetattr(sys.stdin, termios.TCSADRAIN, attributes)

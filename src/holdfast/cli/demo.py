@@ -1,0 +1,66 @@
+"""`holdfast demo`: a chat, to see what a gateway does."""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.options import LogLevel
+from holdfast.cli.output import configure_logs, reported
+from holdfast.cli.run import DEFAULT_DATA, DEFAULT_URLS, Data, make_config, run_together
+from holdfast.gateway.gateway import Gateway
+from holdfast.net.loop import run
+
+_TELNET, _TCP, _WEB = DEFAULT_URLS
+
+
+def demo(
+    telnet: Annotated[
+        str, typer.Option("--telnet", help="Where Telnet clients come in.")
+    ] = _TELNET,
+    tcp: Annotated[str, typer.Option("--tcp", help="Where plain TCP clients come in.")] = _TCP,
+    web: Annotated[str, typer.Option("--web", help="Where browsers come in.")] = _WEB,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Run the demo: a chat of several rooms, for Telnet, plain TCP and the browser.
+
+    Kill the application (its process id is shown) and see that nobody notices;
+    pull the network cable and see that nothing is missed.
+
+    Examples:
+
+        holdfast demo
+
+        holdfast demo --telnet telnet://0.0.0.0:2323 --web ws://0.0.0.0:9090/
+    """
+    configure_logs(LogLevel.warning.value)
+    os.environ["HOLDFAST_CHAT_DATA"] = str(data.resolve())
+    with reported():
+        config = make_config((telnet, tcp, web), data, _pages())
+        run(run_together(config, ["-m", "holdfast.demo.chat"], None, lambda g: _say_how(g, data)))
+
+
+def _pages() -> Path:
+    return Path(str(resources.files("holdfast.demo").joinpath("pages")))
+
+
+def _say_how(gateway: Gateway, data: Path) -> None:
+    by_scheme = {address.scheme.rstrip("s"): address for address in gateway.addresses}
+    lines = ["The chat is open. Come in by:", ""]
+    web = by_scheme.get("w")
+    if web is not None:
+        page = f"http{'s' if web.secure else ''}://{web.host}:{web.port}/"
+        lines.append(f"  browser   {page}")
+        lines.append(f"  terminal  holdfast connect {web}")
+    telnet = by_scheme.get("telnet")
+    if telnet is not None:
+        lines.append(f"  telnet    telnet {telnet.host} {telnet.port}")
+    tcp = by_scheme.get("tcp")
+    if tcp is not None:
+        lines.append(f"  netcat    nc {tcp.host} {tcp.port}")
+    lines += ["", f"Sessions are kept in {data.resolve()}. Ctrl-C ends it; they stay."]
+    typer.echo("\n".join(lines))

@@ -1,0 +1,173 @@
+"""`holdfast echo`: an echo server on the bare engines, without sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.output import reported
+from holdfast.core.errors import ConfigurationError, Reason
+from holdfast.core.limits import Limits
+from holdfast.net.addresses import Address, parse_address
+from holdfast.net.clockwork import Clockwork
+from holdfast.net.connection import Connection
+from holdfast.net.loop import calm_collector, run
+from holdfast.net.server import Server
+from holdfast.net.tls import Certificate, server_context
+from holdfast.protocols import telnet
+from holdfast.protocols import websocket as ws
+
+
+def echo(
+    urls: Annotated[list[str], typer.Argument(help="Where to listen.", metavar="URL...")],
+    cert: Annotated[Path | None, typer.Option("--cert", help="A certificate, for TLS.")] = None,
+    key: Annotated[Path | None, typer.Option("--key", help="Its key.")] = None,
+) -> None:
+    """Say back what is said: for benchmarks, conformance suites and trying out.
+
+    WebSocket messages come back as messages, Telnet lines as lines, and bytes
+    on tcp, tls and unix as they are.
+
+    Examples:
+
+        holdfast echo ws://127.0.0.1:9001/
+
+        holdfast echo tcp://127.0.0.1:9002 tls://127.0.0.1:9003 --cert cert.pem --key key.pem
+    """
+    with reported():
+        if (cert is None) is not (key is None):
+            raise ConfigurationError("--cert and --key: expected both or neither, found one")
+        certificate = Certificate(str(cert), str(key)) if cert is not None else None
+        run(_serve([parse_address(url) for url in urls], certificate))
+
+
+async def _serve(addresses: list[Address], certificate: Certificate | None) -> None:
+    limits = Limits()
+    loop = asyncio.get_running_loop()
+    server = Server(limits.connection, Clockwork(loop))
+    server.start()
+    server.clockwork.wheel.start()
+    for address in addresses:
+        tls = None
+        if address.secure:
+            if certificate is None:
+                raise ConfigurationError(f"{address}: expected --cert and --key, found neither")
+            tls = server_context(certificate)
+        bound = await server.listen(address, _echo_for(address, limits), tls)
+        typer.echo(f"listening at {bound}")
+    calm_collector()
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+    await server.drain(limits.drain.drain_seconds_max)
+
+
+def _echo_for(address: Address, limits: Limits) -> Callable[[Connection], _Echo]:
+    match address.scheme:
+        case "ws" | "wss":
+            return lambda connection: _WebSocketEcho(connection, limits)
+        case "telnet" | "telnets":
+            return lambda connection: _TelnetEcho(connection, limits)
+        case _:
+            return _Echo
+
+
+class _Echo:
+    """Bytes as they are."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def connected(self) -> None:
+        self._connection.established()
+
+    def received(self, data: bytes) -> None:
+        self._connection.write(data)
+        if self._connection.full:
+            self._connection.pause_reading()
+
+    def ended(self) -> None:
+        self._connection.close()
+
+    def writable(self) -> None:
+        self._connection.resume_reading()
+
+    def expired(self, now: float) -> None:
+        pass
+
+    def overdue(self, reason: Reason) -> None:
+        self._connection.close()
+
+    def drain(self) -> None:
+        self._connection.close()
+
+    def lost(self, cause: Exception | None) -> None:
+        pass
+
+
+class _WebSocketEcho(_Echo):
+    """Messages as they are."""
+
+    def __init__(self, connection: Connection, limits: Limits) -> None:
+        super().__init__(connection)
+        self._core = ws.ServerConnection(limits.websocket)
+
+    def connected(self) -> None:
+        pass
+
+    def received(self, data: bytes) -> None:
+        core = self._core
+        frames = []
+        for event in core.receive_data(data):
+            if type(event) is str:
+                frames.append(core.encode_text(event.encode()))
+            elif type(event) is bytes:
+                frames.append(core.encode_binary(event))
+            elif type(event) is ws.Request:
+                self._accept()
+            elif type(event) is ws.PlainRequest:
+                core.refuse(426, "this is a WebSocket", [("Upgrade", "websocket")])
+        frames.append(core.data_to_send())
+        super().received(b"".join(frames))
+        if core.state is ws.State.CLOSED:
+            self._connection.close()
+
+    def _accept(self) -> None:
+        self._core.accept()
+        self._connection.established()
+        self._connection.write(self._core.data_to_send())
+        self.received(b"")  # what came ahead of the answer
+
+    def drain(self) -> None:
+        self._core.close(ws.CloseCode.GOING_AWAY)
+        self._connection.write(self._core.data_to_send())
+        self._connection.close()
+
+
+class _TelnetEcho(_Echo):
+    """Lines as they are."""
+
+    def __init__(self, connection: Connection, limits: Limits) -> None:
+        super().__init__(connection)
+        self._limits = limits
+        self._core: telnet.TelnetServer
+
+    def connected(self) -> None:
+        super().connected()
+        self._core = telnet.TelnetServer(self._limits.telnet, self._now())
+        self._connection.write(self._core.data_to_send())
+
+    def received(self, data: bytes) -> None:
+        for event in self._core.receive_data(data, self._now()):
+            if type(event) is str:
+                self._core.send_text(event + "\n")
+        super().received(self._core.data_to_send())
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,105 @@
+"""`holdfast run`: a gateway and an application together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from msgspec import structs
+
+from holdfast.cli.options import Level, LogLevel
+from holdfast.cli.output import configure_logs, reported
+from holdfast.cli.serve import say_where
+from holdfast.cli.serving import serve_gateway
+from holdfast.cli.supervise import Supervisor
+from holdfast.core.errors import ConfigurationError
+from holdfast.gateway.config import Config, LinkConfig, ListenerConfig, StoreConfig, check, load
+from holdfast.gateway.gateway import Gateway
+from holdfast.net.loop import run as run_loop
+from holdfast.net.loop import unwrapped
+
+DEFAULT_DATA = Path("holdfast-data")
+DEFAULT_URLS = (
+    "telnet://127.0.0.1:4000",
+    "tcp://127.0.0.1:4001",
+    "ws://127.0.0.1:8080/",
+)
+
+Data = Annotated[Path, typer.Option("--data", help="Where sessions are kept.")]
+
+
+def run(
+    application: Annotated[Path, typer.Argument(help="The application, a Python file.")],
+    listen: Annotated[
+        list[str] | None,
+        typer.Option("--listen", help="Where clients come in; may be repeated.", metavar="URL"),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="A configuration instead of --listen.")
+    ] = None,
+    data: Data = DEFAULT_DATA,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Restart the application when its files change.")
+    ] = False,
+    log_level: Level = LogLevel.info,
+) -> None:
+    """Run a gateway and an application together; the application is restarted when it ends.
+
+    Examples:
+
+        holdfast run app.py
+
+        holdfast run app.py --reload --listen telnet://0.0.0.0:4000 --listen ws://0.0.0.0:8080/
+    """
+    configure_logs(log_level.value)
+    with reported():
+        if not application.is_file():
+            raise ConfigurationError(f"{application}: expected a Python file, found none")
+        if config is not None and listen:
+            raise ConfigurationError("--config and --listen: expected one of them, found both")
+        loaded = load(config) if config is not None else make_config(listen or DEFAULT_URLS, data)
+        watched = application.resolve().parent if reload else None
+        run_loop(run_together(loaded, [str(application)], watched, say_where))
+
+
+def make_config(urls: Sequence[str], data: Path, pages: Path | None = None) -> Config:
+    """A configuration that listens at `urls` and keeps everything in the folder `data`."""
+    listeners = tuple(ListenerConfig(url=url) for url in urls)
+    if pages is not None:
+        listeners = tuple(
+            structs.replace(listener, pages=str(pages))
+            if listener.address.scheme in ("ws", "wss")
+            else listener
+            for listener in listeners
+        )
+    config = Config(
+        listener=listeners,
+        store=StoreConfig(path=str(data / "sessions.db")),
+        link=LinkConfig(listen=f"unix:{data / 'link.sock'}"),
+    )
+    check(config)
+    return config
+
+
+async def run_together(
+    config: Config,
+    command: Sequence[str],
+    watched: Path | None,
+    started: Callable[[Gateway], None],
+) -> None:
+    """Serve `config`, and the application `python COMMAND…` behind it, until told to stop."""
+    applications: list[asyncio.Task[None]] = []
+    with unwrapped():
+        async with asyncio.TaskGroup() as tasks:
+
+            def start(gateway: Gateway) -> None:
+                supervisor = Supervisor(command, str(gateway.link_address), watched)
+                applications.append(tasks.create_task(supervisor.run()))
+                started(gateway)
+
+            await serve_gateway(config, start)
+            for application in applications:
+                application.cancel()

@@ -1,0 +1,46 @@
+"""`holdfast serve`: a gateway."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from holdfast.cli.options import Level, LogLevel
+from holdfast.cli.output import configure_logs, reported
+from holdfast.cli.serving import serve_gateway
+from holdfast.gateway.config import load
+from holdfast.gateway.gateway import Gateway
+from holdfast.net.loop import run
+
+DEFAULT_CONFIG = Path("holdfast.toml")
+
+
+def serve(
+    config: Annotated[
+        Path, typer.Argument(help="The configuration, a TOML file.")
+    ] = DEFAULT_CONFIG,
+    log_level: Level = LogLevel.info,
+) -> None:
+    """Run a gateway until SIGTERM, which tells every client and keeps every session.
+
+    Examples:
+
+        holdfast serve
+
+        holdfast serve /etc/holdfast/gateway.toml --log-level warning
+    """
+    configure_logs(log_level.value)
+    with reported():
+        run(serve_gateway(load(config), say_where))
+
+
+def say_where(gateway: Gateway) -> None:
+    """Log where clients and applications come in."""
+    log = structlog.get_logger("holdfast")
+    for address in gateway.addresses:
+        log.info("clients come in", at=str(address))
+    if gateway.link_address is not None:
+        log.info("applications come in", at=str(gateway.link_address))

@@ -1,0 +1,267 @@
+"""A client that resumes by itself: one session over any number of WebSocket connections.
+
+```python
+async with connect("ws://127.0.0.1:8080/") as session:
+    session.command("look")
+    async for event in session:
+        match event:
+            case Text(d=text):
+                print(text)
+```
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from holdfast.client.core import ACK_SECONDS, ClientCore, Event, ServerFaultError, State, may_return
+from holdfast.client.keeper import Ended, Keeper, Offline
+from holdfast.core.errors import Reason
+from holdfast.core.limits import Limits
+from holdfast.net.addresses import Address, parse_address
+from holdfast.net.connection import Connection
+from holdfast.protocols import holdfast as wire
+from holdfast.protocols import websocket as ws
+
+_NEVER: Final = float("inf")
+
+ClientEvent = Event | Offline | Ended
+
+
+@contextlib.asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    state: State | None = None,
+    tls: ssl.SSLContext | None = None,
+    limits: Limits | None = None,
+    client: str = "holdfast-python",
+) -> AsyncIterator[Client]:
+    """A session at the gateway at `url` (`ws://` or `wss://`), kept while the block runs.
+
+    `state` is what an earlier client had kept (`Client.state`). Nothing is
+    raised for a gateway that cannot be reached: the client goes on trying, and
+    says so with `Offline`.
+    """
+    self = Client(parse_address(url), ClientCore(state, client), limits or Limits(), tls)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(self.run())
+        try:
+            yield self
+        finally:
+            running.cancel()
+
+
+class Client:
+    """One session. Use it through `connect`; iterate over it for its events."""
+
+    def __init__(
+        self, address: Address, core: ClientCore, limits: Limits, tls: ssl.SSLContext | None
+    ) -> None:
+        self._address = address
+        self._core = core
+        self._limits = limits
+        self._keeper: Keeper[Event, _SessionWire] = Keeper(address, self._make, limits, tls)
+
+    @property
+    def state(self) -> State:
+        """What has to be kept to take the session up again later."""
+        return self._core.state
+
+    @property
+    def online(self) -> bool:
+        """Whether the session is connected now."""
+        return self._core.online
+
+    # --- what the person does
+
+    def command(self, text: str) -> None:
+        """Say a line: it is sent until the gateway has it, and done once."""
+        self._core.command(text)
+        self._send()
+
+    def data(self, package: str, value: Any) -> None:
+        """Send a structured message, as `command` does a line."""
+        self._core.data(package, value)
+        self._send()
+
+    def interrupt(self) -> None:
+        """Ask for what is running to stop."""
+        self._core.interrupt()
+        self._send()
+
+    def resize(self, width: int, height: int) -> None:
+        """Tell the size of the screen, in characters."""
+        self._core.resize(width, height)
+        self._send()
+
+    def login(self, username: str, password: str) -> None:
+        """Answer `Login`."""
+        self._core.login(username, password)
+        self._send()
+
+    def choose(self, *, profile: str = "", name: str = "") -> None:
+        """Answer `Profiles`: one by its id, or a new one by name."""
+        self._core.choose(profile=profile, name=name)
+        self._send()
+
+    def take_offer(self) -> None:
+        """Answer `Offer`."""
+        self._core.take_offer()
+        self._send()
+
+    def ask_code(self) -> None:
+        """Ask for a resume code, to go on at another client; it comes as `Code`."""
+        self._core.ask_code()
+        self._send()
+
+    def resume(self, code: str) -> None:
+        """Leave this session for the one with this resume code."""
+        self._core.resume(code)
+        self._keeper.reconnect()
+
+    def quit(self) -> None:
+        """End the session."""
+        self._core.quit()
+        self._send()
+
+    def reconnect(self) -> None:
+        """Try now, instead of after the pause; a connection that is open is dropped."""
+        self._keeper.reconnect()
+
+    # --- what comes
+
+    def __aiter__(self) -> AsyncIterator[ClientEvent]:
+        return self._keeper.events()
+
+    async def receive(self) -> ClientEvent:
+        """The next event. Raises `ClosedError` after `Ended`."""
+        return await self._keeper.receive()
+
+    async def run(self) -> None:
+        """Keep the session connected until it ends."""
+        await self._keeper.run()
+
+    def _send(self) -> None:
+        if self._keeper.wire is not None:
+            self._keeper.wire.send()
+
+    def _make(self, connection: Connection) -> _SessionWire:
+        offer = ws.Offer(self._address.authority, self._address.path, (wire.SUBPROTOCOL,))
+        socket = ws.ClientConnection(self._limits.websocket, offer, os.urandom)
+        return _SessionWire(connection, self._keeper, self._core, socket)
+
+
+class _SessionWire:
+    """One WebSocket connection of a client."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        keeper: Keeper[Event, _SessionWire],
+        core: ClientCore,
+        socket: ws.ClientConnection,
+    ) -> None:
+        self.connection = connection
+        self.online = False
+        self.reason = "the connection was lost"
+        self.retry_seconds: float | None = 0.0
+        self._keeper = keeper
+        self._core = core
+        self._ws = socket
+        self._ack_due = self._beat_due = _NEVER
+
+    def send(self) -> None:
+        """Send what the core has to say, once the WebSocket is open."""
+        if self._ws.state is ws.State.OPEN:
+            for message in self._core.take():
+                self._ws.queue(self._ws.encode_text(message))
+        data = self._ws.data_to_send()
+        if data:
+            self.connection.write(data)
+
+    # --- Handler
+
+    def connected(self) -> None:
+        self.send()
+
+    def received(self, data: bytes) -> None:
+        try:
+            for event in self._ws.receive_data(data):
+                self._handle(event)
+        except (ws.HandshakeError, ServerFaultError) as error:
+            self.reason = str(error)
+            self.connection.abort()
+            return
+        self.send()
+        if self._core.unacknowledged and self._ack_due == _NEVER:
+            self._ack_due = self._now() + ACK_SECONDS
+            self._schedule()
+        if self._ws.state is ws.State.CLOSED:
+            self.connection.close()
+
+    def ended(self) -> None:
+        self.connection.close()
+
+    def writable(self) -> None:
+        pass
+
+    def expired(self, now: float) -> None:
+        if now >= self._ack_due:
+            self._ack_due = _NEVER
+            if self._core.unacknowledged:
+                self._core.acknowledge()
+        if now >= self._beat_due:
+            heartbeat = self._core.heartbeat_seconds
+            if now - self.connection.heard >= 2 * heartbeat:
+                self.reason = "nothing was heard from the gateway for too long"
+                self.connection.abort()
+                return
+            self._beat_due = now + heartbeat
+            if self._core.online:
+                self._core.ping()
+        self.send()
+        self._schedule()
+
+    def overdue(self, reason: Reason) -> None:
+        self.reason = reason.value
+        self.connection.abort()
+
+    def drain(self) -> None:
+        self.connection.close()
+
+    def lost(self, cause: Exception | None) -> None:
+        self.online, self._core.online = self._core.online, False
+        self._keeper.lost()
+
+    # --- events
+
+    def _handle(self, event: ws.Event) -> None:
+        match event:
+            case ws.Response():
+                self.connection.established()
+                self._core.connected()
+                self._beat_due = self._now() + self._core.heartbeat_seconds
+                self._schedule()
+            case str() | bytes():
+                for found in self._core.receive(event):
+                    if isinstance(found, wire.Bye):
+                        self.reason = found.text
+                        self.retry_seconds = found.retry_ms / 1000 if found.retry_ms >= 0 else None
+                    self._keeper.put(found)
+            case ws.Close(code, reason):
+                if not may_return(code):
+                    self.reason, self.retry_seconds = reason or f"closed with {code}", None
+            case _:
+                pass
+
+    def _schedule(self) -> None:
+        self.connection.wake_at(min(self._ack_due, self._beat_due))
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,297 @@
+"""One end user's end of `holdfast.v1` (without I/O): numbers, acknowledges, resumes.
+
+Feed it the server's messages, send what `take` returns, and call `connected`
+for every new connection. What it keeps (`State`) is all that a client needs to
+come back after a restart of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct, field
+
+from holdfast.core.errors import RECONNECT_CODE_MIN, ProtocolError
+from holdfast.protocols import holdfast as wire
+
+ACK_EACH: Final = 32
+"""Outputs after which an acknowledgement is sent without waiting."""
+ACK_SECONDS: Final = 1.0
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(wire.ServerMessage).decode
+
+
+class ServerFaultError(ProtocolError):
+    """The server broke the protocol; the connection cannot be trusted and is dropped."""
+
+
+class State(Struct):
+    """What survives the client: where it is in which session, and what it said in vain."""
+
+    sid: str = ""
+    token: str = ""
+    epoch: str = ""
+    last: int = 0
+    """The newest output that was seen."""
+    sent: int = 0
+    """The newest command's number."""
+    pending: list[Any] = field(default_factory=list)
+    """Commands that are not acknowledged, oldest first."""
+
+
+# --- events, beside the server's own messages
+
+
+class Online(Struct, frozen=True):
+    """Connected, and the session goes on. `fresh` if it is a new one."""
+
+    sid: str
+    fresh: bool
+
+
+class Began(Struct, frozen=True):
+    """What was shown so far is no longer the whole: begin afresh. `reason` says why."""
+
+    reason: str
+
+
+Event = (
+    Online
+    | Began
+    | wire.Text
+    | wire.Formatted
+    | wire.Data
+    | wire.Binary
+    | wire.Prompt
+    | wire.Notice
+    | wire.InputMode
+    | wire.Login
+    | wire.Profiles
+    | wire.Offer
+    | wire.Code
+    | wire.Refused
+    | wire.Bye
+)
+_OUTPUTS: Final = (
+    wire.Text,
+    wire.Formatted,
+    wire.Data,
+    wire.Binary,
+    wire.Prompt,
+    wire.Notice,
+)
+
+
+class ClientCore:
+    """The protocol of one session over any number of connections."""
+
+    def __init__(self, state: State | None = None, client: str = "holdfast") -> None:
+        self.state = state or State()
+        self.heartbeat_seconds = 30.0
+        self.online = False
+        self._client = client
+        self._out: list[bytes] = []
+        self._acked = 0
+        self._fresh = True
+        """Whether nothing of this session is shown: an epoch and a position mean nothing then."""
+        self._code = ""
+        self._size = (0, 0)
+
+    # --- connecting
+
+    def connected(self) -> None:
+        """A new connection is open."""
+        state = self.state
+        self.online = False
+        self._out.clear()
+        hello = wire.Hello(
+            token="" if self._code else state.token,
+            code=self._code,
+            epoch="" if self._fresh or self._code else state.epoch,
+            last=0 if self._fresh or self._code else state.last,
+            client=self._client,
+            width=self._size[0],
+            height=self._size[1],
+        )
+        self._say(hello)
+
+    def resume(self, code: str) -> None:
+        """At the next connection, take up the session of this resume code."""
+        self._code = code
+        self.state = State()
+
+    # --- receiving
+
+    def receive(self, message: str | bytes) -> list[Event]:
+        """The events in one message. Raises `ServerFaultError`."""
+        try:
+            decoded = _decode(message)
+        except msgspec.MsgspecError as error:
+            raise ServerFaultError(f"a malformed message: {error}") from error
+        if isinstance(decoded, _OUTPUTS):
+            return self._output(decoded)
+        match decoded:
+            case wire.Skip(n):
+                self._seen(n)
+                return []
+            case wire.Acked(c):
+                self._forget(c)
+                return []
+            case wire.Resend(c):
+                self._resend(c)
+                return []
+            case wire.Welcome() | wire.Resumed() | wire.Reset():
+                return self._enter(decoded)
+            case wire.Refused():
+                return self._refused(decoded)
+            case wire.Pong():
+                return []
+            case _:
+                return [decoded]
+
+    def _enter(self, message: wire.Welcome | wire.Resumed | wire.Reset) -> list[Event]:
+        state = self.state
+        new = isinstance(message, wire.Welcome)
+        if new:
+            self.state = state = State(pending=self._renumbered(), sent=len(state.pending))
+        state.sid, state.token, state.epoch = message.sid, message.token, message.epoch
+        self.heartbeat_seconds = message.heartbeat
+        self.online = True
+        self._code = ""
+        events: list[Event] = [Online(state.sid, fresh=new)]
+        cin = 0 if isinstance(message, wire.Welcome) else message.cin
+        match message:
+            case wire.Welcome(seq=seq):
+                state.last = seq
+            case wire.Resumed(first=first):
+                if self._fresh:
+                    state.last = first - 1
+                elif first != state.last + 1:
+                    raise ServerFaultError(f"resumed from {first}; expected {state.last + 1}")
+            case wire.Reset(top=top, reason=reason):
+                state.last = top
+                events.append(Began(reason))
+        self._fresh = False
+        self._acked = state.last
+        self._forget(cin)
+        state.sent = max(state.sent, cin)
+        for command in state.pending:
+            self._say(command)
+        return events
+
+    def _renumbered(self) -> list[Any]:
+        """What was said in vain in a session that is gone, for a new one."""
+        return [
+            msgspec.structs.replace(command, c=number)
+            for number, command in enumerate(self.state.pending, 1)
+        ]
+
+    def _refused(self, message: wire.Refused) -> list[Event]:
+        """The session is gone: begin a new one, and say so."""
+        self.state = State(pending=self.state.pending, sent=self.state.sent)
+        self._code = ""
+        self._fresh = True
+        self._say(wire.Hello(client=self._client, width=self._size[0], height=self._size[1]))
+        return [message, Began("expired")]
+
+    def _output(self, output: Any) -> list[Event]:
+        n = output.n
+        if n is not msgspec.UNSET:
+            if n != self.state.last + 1:
+                raise ServerFaultError(f"output {n} came after {self.state.last}")
+            self._seen(n)
+        return [output]
+
+    def _seen(self, n: int) -> None:
+        self.state.last = n
+        if n - self._acked >= ACK_EACH:
+            self.acknowledge()
+
+    def _forget(self, c: int) -> None:
+        pending = self.state.pending
+        while pending and pending[0].c <= c:
+            pending.pop(0)
+
+    def _resend(self, c: int) -> None:
+        for command in self.state.pending:
+            if command.c >= c:
+                self._say(command)
+
+    # --- sending
+
+    @property
+    def unacknowledged(self) -> bool:
+        """Whether outputs were seen that the server was not told of."""
+        return self.online and self.state.last > self._acked
+
+    def acknowledge(self) -> None:
+        """Tell the server what was seen."""
+        self._acked = self.state.last
+        self._say(wire.Ack(self._acked))
+
+    def ping(self) -> None:
+        """Give a sign of life, and ask for one."""
+        self._acked = self.state.last
+        self._say(wire.Ping(self._acked))
+
+    def command(self, text: str) -> None:
+        """Say a line. It is sent again until the server has it, and done once."""
+        self._number(wire.Command(self._next(), text))
+
+    def data(self, package: str, value: Any) -> None:
+        """Send a structured message, as `command` does a line."""
+        self._number(wire.DataCommand(self._next(), package, msgspec.Raw(_encode(value))))
+
+    def interrupt(self) -> None:
+        """Ask for what is running to stop."""
+        self._number(wire.InterruptCommand(self._next()))
+
+    def resize(self, width: int, height: int) -> None:
+        """Tell the size of the screen, in characters."""
+        self._size = (width, height)
+        if self.online:
+            self._say(wire.Resize(width, height))
+
+    def login(self, username: str, password: str) -> None:
+        """Say who the person is."""
+        self._say(wire.LoginClaim(username, password))
+
+    def choose(self, *, profile: str = "", name: str = "") -> None:
+        """Choose a profile, or ask for a new one by name."""
+        self._say(wire.Profile(profile, name))
+
+    def take_offer(self) -> None:
+        """Take up the session that was offered."""
+        self._say(wire.ResumeOwn())
+
+    def ask_code(self) -> None:
+        """Ask for a resume code, to go on at another client."""
+        self._say(wire.CodeWanted())
+
+    def quit(self) -> None:
+        """End the session."""
+        self._say(wire.Quit())
+
+    def take(self) -> list[bytes]:
+        """Messages to be sent, once."""
+        out, self._out = self._out, []
+        return out
+
+    def _next(self) -> int:
+        self.state.sent += 1
+        return self.state.sent
+
+    def _number(self, command: Any) -> None:
+        self.state.pending.append(command)
+        if self.online:
+            self._say(command)
+
+    def _say(self, message: wire.ClientMessage) -> None:
+        self._out.append(_encode(message))
+
+
+def may_return(code: int) -> bool:
+    """Whether a client that was closed with this WebSocket code comes back by itself."""
+    return code in (1001, 1005, 1006, 1011, 1012, 1013, 1014) or code >= RECONNECT_CODE_MIN

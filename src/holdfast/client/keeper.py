@@ -1,0 +1,169 @@
+"""Keeping a client connected: dial, lose, wait with growing pauses, dial again.
+
+What is said on a connection is the business of its `Wire`; what came is read
+from one queue, whatever connection it came on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Final, Generic, Protocol, TypeVar
+
+from msgspec import Struct
+
+from holdfast.core.errors import ClosedError
+from holdfast.core.limits import Limits
+from holdfast.net.addresses import Address
+from holdfast.net.clockwork import Clockwork
+from holdfast.net.connection import Connection, Handler
+from holdfast.net.dial import DialError, dial
+from holdfast.net.tls import client_context
+
+E = TypeVar("E")
+W = TypeVar("W", bound="Wire")
+
+_FIRST_PAUSE_SECONDS: Final = 0.1
+_PAUSE_SECONDS_MAX: Final = 10.0
+_EVENTS_MAX: Final = 10_000
+"""Events that wait to be read, at which no more are taken from the socket."""
+
+
+class Offline(Struct, frozen=True):
+    """The connection is lost; the next attempt comes in `retry_seconds`."""
+
+    reason: str
+    retry_seconds: float
+
+
+class Ended(Struct, frozen=True):
+    """The last event: the session will not be taken up again by itself."""
+
+    reason: str
+
+
+class Wire(Handler, Protocol):
+    """What stands on one connection of a client."""
+
+    connection: Connection
+    online: bool
+    """Whether it got as far as a session."""
+    reason: str
+    """Why it ended."""
+    retry_seconds: float | None
+    """The pause that the gateway asked for; `None`: do not come back."""
+
+
+class Keeper(Generic[E, W]):
+    """One client's connections, one after the other, and the events of all of them."""
+
+    def __init__(
+        self,
+        address: Address,
+        make: Callable[[Connection], W],
+        limits: Limits,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        self.wire: W | None = None
+        """What stands on the present connection, if there is one."""
+        self._address = address
+        self._make = make
+        self._limits = limits
+        self._tls = tls or (client_context() if address.secure else None)
+        self._clockwork = Clockwork(asyncio.get_running_loop())
+        self._events: deque[E | Offline | Ended] = deque()
+        self._arrived = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._over = False
+
+    # --- what came
+
+    def put(self, event: E | Offline | Ended) -> None:
+        """Add an event to the queue."""
+        self._events.append(event)
+        self._arrived.set()
+        if self.wire is not None and len(self._events) == _EVENTS_MAX:
+            self.wire.connection.pause_reading()
+
+    async def receive(self) -> E | Offline | Ended:
+        """The next event. Raises `ClosedError` after `Ended`."""
+        while not self._events:
+            if self._over:
+                raise ClosedError("the session has ended")
+            self._arrived.clear()
+            await self._arrived.wait()
+        if self.wire is not None and len(self._events) == _EVENTS_MAX:
+            self.wire.connection.resume_reading()
+        return self._events.popleft()
+
+    async def events(self) -> AsyncIterator[E | Offline | Ended]:
+        """All events, to the last one."""
+        with contextlib.suppress(ClosedError):
+            while True:
+                yield await self.receive()
+
+    # --- connections
+
+    def reconnect(self) -> None:
+        """Try now, instead of after the pause; a connection that is open is dropped."""
+        self._hurry.set()
+        if self.wire is not None:
+            self.wire.connection.abort()
+
+    def lost(self) -> None:
+        """The wire's connection is gone."""
+        self._lost.set()
+
+    async def run(self) -> None:
+        """Keep connected until the session ends."""
+        self._clockwork.wheel.start()
+        pause = _FIRST_PAUSE_SECONDS
+        try:
+            while True:
+                reason, retry, online = await self._one_connection()
+                if retry is None:
+                    self.put(Ended(reason))
+                    return
+                pause = _FIRST_PAUSE_SECONDS if online else min(2 * pause, _PAUSE_SECONDS_MAX)
+                wait = max(retry, random.uniform(pause / 2, pause))
+                self.put(Offline(reason, wait))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._hurry.wait()
+                self._hurry.clear()
+        finally:
+            self._over = True
+            self._arrived.set()
+            self._clockwork.wheel.stop()
+
+    async def _one_connection(self) -> tuple[str, float | None, bool]:
+        """From dialling to the end: why it ended, the pause asked for, whether it was online."""
+        self._lost.clear()
+
+        def make(connection: Connection) -> W:
+            self.wire = self._make(connection)
+            return self.wire
+
+        try:
+            connection = await dial(
+                self._address,
+                make,
+                clockwork=self._clockwork,
+                limits=self._limits.connection,
+                tls=self._tls,
+            )
+        except DialError as error:
+            self.wire = None
+            return str(error), 0.0, False
+        try:
+            await self._lost.wait()
+        finally:
+            connection.abort()
+        wire, self.wire = self.wire, None
+        assert wire is not None
+        return wire.reason, wire.retry_seconds, wire.online

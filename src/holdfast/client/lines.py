@@ -1,0 +1,284 @@
+"""Resuming over Telnet, TCP, TLS and Unix sockets: for people at a terminal.
+
+Over Telnet the client speaks GMCP's package `Holdfast` and resumes exactly. Over
+the others it remembers the resume code that the gateway shows, and types it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from holdfast.client.core import Online
+from holdfast.client.keeper import Ended, Keeper, Offline
+from holdfast.core.errors import Reason
+from holdfast.core.limits import Limits
+from holdfast.net.addresses import Address
+from holdfast.net.connection import Connection
+from holdfast.protocols import telnet
+from holdfast.protocols.framing import LineDecoder, LineTooLong
+
+_CODE: Final = re.compile(r'type "resume ([0-9A-Z]{4}-[0-9A-Z]{4})"')
+_SAID_MAX: Final = 256
+
+
+class Line(Struct, frozen=True, gc=False):
+    """A whole line."""
+
+    text: str
+
+
+class Unfinished(Struct, frozen=True, gc=False):
+    """What stands before the cursor so far: a prompt. A newer one replaces it."""
+
+    text: str
+
+
+class Hidden(Struct, frozen=True, gc=False):
+    """Whether what is typed should not be shown."""
+
+    hidden: bool
+
+
+LineEvent = Line | Unfinished | Hidden | Online | Offline | Ended
+
+
+class _Place(Struct):
+    """Where a client is: kept over its connections."""
+
+    token: str = ""
+    epoch: str = ""
+    last: int = 0
+    code: str = ""
+
+
+class LineClient:
+    """One person's session over a protocol of lines. Run `run` while it is used."""
+
+    def __init__(
+        self,
+        address: Address,
+        limits: Limits,
+        tls: ssl.SSLContext | None,
+        terminal: telnet.Terminal,
+    ) -> None:
+        self._limits = limits
+        self._terminal = terminal
+        self._place = _Place()
+        self._unsaid: deque[str] = deque(maxlen=_SAID_MAX)
+        self._telnet = address.scheme in ("telnet", "telnets")
+        self._keeper: Keeper[LineEvent, _LineWire] = Keeper(address, self._make, limits, tls)
+
+    def command(self, text: str) -> None:
+        """Say a line; while there is no connection, it waits for the next one."""
+        self._unsaid.append(text)
+        if self._keeper.wire is not None:
+            self._keeper.wire.say()
+
+    def interrupt(self) -> None:
+        """Ask for what is running to stop, where the protocol can."""
+        if isinstance(self._keeper.wire, _TelnetWire):
+            self._keeper.wire.interrupt()
+
+    def resize(self, width: int, height: int) -> None:
+        """Tell the size of the screen, in characters, where the protocol can."""
+        self._terminal = msgspec.structs.replace(self._terminal, width=width, height=height)
+        if isinstance(self._keeper.wire, _TelnetWire):
+            self._keeper.wire.resize(width, height)
+
+    def __aiter__(self) -> AsyncIterator[LineEvent]:
+        return self._keeper.events()
+
+    async def run(self) -> None:
+        """Keep the session connected until cancelled."""
+        await self._keeper.run()
+
+    def _make(self, connection: Connection) -> _LineWire:
+        if self._telnet:
+            core = telnet.TelnetClient(self._limits.telnet, self._terminal)
+            return _TelnetWire(connection, self._keeper, self._place, self._unsaid, core)
+        decoder = LineDecoder(self._limits.line.line_bytes_max)
+        return _LineWire(connection, self._keeper, self._place, self._unsaid, decoder)
+
+
+class _LineWire:
+    """One connection that carries bare lines."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        keeper: Keeper[LineEvent, _LineWire],
+        place: _Place,
+        unsaid: deque[str],
+        decoder: LineDecoder | None,
+    ) -> None:
+        self.connection = connection
+        self.online = False
+        self.reason = "the connection was lost"
+        self.retry_seconds: float | None = 0.0
+        self._keeper = keeper
+        self._place = place
+        self._unsaid = unsaid
+        self._decoder = decoder
+        self._unfinished = ""
+
+    def say(self) -> None:
+        """Say what waits."""
+        while self.online and self._unsaid:
+            self._write(self._unsaid.popleft())
+
+    def _write(self, line: str) -> None:
+        self.connection.write(line.encode() + b"\n")
+
+    # --- Handler
+
+    def connected(self) -> None:
+        self.connection.established()
+        if self._place.code:
+            self._write(f"resume {self._place.code}")
+        self._come_online()
+
+    def received(self, data: bytes) -> None:
+        assert self._decoder is not None
+        for line in self._decoder.receive_data(data):
+            if isinstance(line, LineTooLong):
+                self.reason = "the gateway sent a line that is too long"
+                self.connection.abort()
+                return
+            self._show(line)
+        self._show_unfinished(self._decoder.unfinished)
+
+    def ended(self) -> None:
+        self.connection.close()
+
+    def writable(self) -> None:
+        pass
+
+    def expired(self, now: float) -> None:
+        pass
+
+    def overdue(self, reason: Reason) -> None:
+        self.reason = reason.value
+        self.connection.abort()
+
+    def drain(self) -> None:
+        self.connection.close()
+
+    def lost(self, cause: Exception | None) -> None:
+        self._keeper.lost()
+
+    # --- events
+
+    def _come_online(self) -> None:
+        if not self.online:
+            self.online = True
+            self._keeper.put(Online("", fresh=not self._place.code))
+            self.say()
+
+    def _show(self, line: str) -> None:
+        match = _CODE.search(line)
+        if match is not None:
+            self._place.code = match[1]
+        self._unfinished = ""
+        self._keeper.put(Line(line))
+
+    def _show_unfinished(self, text: str) -> None:
+        if text and text != self._unfinished:
+            self._unfinished = text
+            self._keeper.put(Unfinished(text))
+
+
+class _TelnetWire(_LineWire):
+    """One Telnet connection."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        keeper: Keeper[LineEvent, _LineWire],
+        place: _Place,
+        unsaid: deque[str],
+        core: telnet.TelnetClient,
+    ) -> None:
+        super().__init__(connection, keeper, place, unsaid, None)
+        self._core = core
+        self._introduced = False
+
+    def interrupt(self) -> None:
+        """Send IP."""
+        self._core.send_interrupt()
+        self._send()
+
+    def resize(self, width: int, height: int) -> None:
+        """Send the window's size."""
+        self._core.resize(width, height)
+        self._send()
+
+    def _write(self, line: str) -> None:
+        self._core.send_text(line + "\n")
+        self._send()
+
+    def _send(self) -> None:
+        data = self._core.data_to_send()
+        if data:
+            self.connection.write(data)
+
+    def connected(self) -> None:
+        self.connection.established()
+
+    def received(self, data: bytes) -> None:
+        for event in self._core.receive_data(data, asyncio.get_running_loop().time()):
+            self._handle(event)
+        if not self._introduced:
+            place = self._place
+            hello: dict[str, str | int] = {}
+            if place.token:
+                hello = {"token": place.token, "epoch": place.epoch, "last": place.last}
+            self._introduced = self._tell("Hello", hello)
+        self._show_unfinished(self._core.unfinished_line)
+        self._send()
+
+    def _handle(self, event: telnet.Event) -> None:
+        match event:
+            case str():
+                # A gateway that speaks no GMCP still has us once it speaks at all.
+                self._come_online()
+                self._show(event)
+            case telnet.Prompt(text):
+                self._show_unfinished(text)
+            case telnet.InputHidden(hidden):
+                self._keeper.put(Hidden(hidden))
+            case telnet.Gmcp(package, json):
+                self._handle_gmcp(package.lower(), json)
+            case telnet.Violation(fault):
+                self.reason = fault.value
+                self.connection.abort()
+            case _:
+                pass
+
+    def _handle_gmcp(self, package: str, json: str) -> None:
+        name = package.removeprefix("holdfast.")
+        if name == package:
+            return
+        fields = msgspec.json.decode(json or "{}", type=dict[str, str | int])
+        place = self._place
+        match name:
+            case "seq":
+                place.last = int(fields.get("n", place.last))
+                self._tell("Ack", {"n": place.last})
+            case "welcome" | "resumed" | "reset":
+                place.token, place.epoch = str(fields["token"]), str(fields["epoch"])
+                before = int(fields.get("from", 1)) - 1
+                place.last = int(fields.get("seq", fields.get("top", before)))
+                self._come_online()
+            case _:
+                pass
+
+    def _tell(self, message: str, fields: dict[str, str | int]) -> bool:
+        return self._core.send_gmcp(f"Holdfast.{message}", msgspec.json.encode(fields).decode())

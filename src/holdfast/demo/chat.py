@@ -1,0 +1,173 @@
+"""A chat of several rooms: what an application looks like that never loses its users.
+
+It keeps what was said in SQLite and with it, in the same transaction, the
+number of the command that said it. Kill it at any moment: nobody is cut off,
+nothing is said twice, and nothing that was typed meanwhile is lost.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from pathlib import Path
+
+from holdfast.app import App, Session
+
+HELP = "/join ROOM · /who · /tell NAME … (to one person only) · /history · /quit"
+LOBBY = "lobby"
+
+app = App("chat")
+folder = Path(os.environ.get("HOLDFAST_CHAT_DATA", "."))
+database = sqlite3.connect(folder / "chat.db", isolation_level=None)
+database.executescript("""
+    PRAGMA journal_mode = WAL;
+    CREATE TABLE IF NOT EXISTS said (room TEXT, line TEXT);
+    CREATE TABLE IF NOT EXISTS applied (sid TEXT PRIMARY KEY, cseq INTEGER);
+""")
+
+
+@app.on_remember
+def remembered() -> dict[str, int]:
+    return dict(database.execute("SELECT sid, cseq FROM applied"))
+
+
+@app.on_open
+async def greet(session: Session) -> None:
+    await session.text("Welcome to the chat.")
+    await session.prompt("Your name: ")
+
+
+@app.on_adopt
+async def adopted(session: Session) -> None:
+    """A session from before this process: what it needs to know of it is kept in it."""
+    if not named(session):
+        await greet(session)
+
+
+@app.on_resync
+async def show(session: Session, reason: str) -> None:
+    """The client begins with an empty screen, or has lost some of it."""
+    if not named(session):
+        await greet(session)
+    else:
+        await history(session)
+        await tell_room(room_of(session))
+        await session.prompt(f"[{room_of(session)}] ")
+
+
+@app.on_text
+async def heard(session: Session, text: str) -> None:
+    line = re.sub(r"[\x00-\x1f\x7f-\x9f]", "", text).strip()  # no escapes into others' terminals
+    command, _, rest = line.partition(" ")
+    if not named(session):
+        await introduce(session, line)
+    elif command in COMMANDS:
+        await COMMANDS[command](session, rest.strip())
+    elif line.startswith("/"):
+        await session.text(HELP)
+    elif line:
+        await say(session, f"<{session.user}> {line}")
+    if named(session):
+        await session.prompt(f"[{room_of(session)}] ")
+
+
+@app.on_close
+async def closed(session: Session, reason: str) -> None:
+    database.execute("DELETE FROM applied WHERE sid = ?", (session.sid,))
+    if named(session):
+        await app.broadcast(room_of(session), f"* {session.user} has left", but=session)
+        await tell_room(room_of(session), but=session)
+
+
+async def introduce(session: Session, name: str) -> None:
+    if not re.fullmatch(r"\w[\w-]{0,19}", name):
+        await session.text("A name has up to 20 letters, digits and hyphens.")
+    elif any(other.user.lower() == name.lower() for other in people()):
+        await session.text(f"There is a {name} here already.")
+    else:
+        await session.identify(name)
+        await join(session, LOBBY)
+        await session.text(HELP)
+        return
+    await session.prompt("Your name: ")
+
+
+async def join(session: Session, room: str) -> None:
+    if not re.fullmatch(r"\w[\w-]{0,19}", room):
+        await session.text("A room has up to 20 letters, digits and hyphens.")
+        return
+    before = room_of(session) if named(session) else None
+    await session.store({"room": room})
+    if before is not None:
+        await session.leave(before)
+        await app.broadcast(before, f"* {session.user} goes to {room}")
+        await tell_room(before)
+    await session.join(room)
+    await session.text(f"You are in {room}.")
+    await history(session)
+    await session.broadcast(room, f"* {session.user} has come", but_me=True)
+    await tell_room(room)
+
+
+async def say(session: Session, line: str) -> None:
+    with database:
+        database.execute("BEGIN")
+        database.execute("INSERT INTO said VALUES (?, ?)", (room_of(session), line))
+        database.execute("REPLACE INTO applied VALUES (?, ?)", (session.sid, session.cseq))
+    await app.broadcast(room_of(session), line)
+
+
+async def tell(session: Session, rest: str) -> None:
+    name, _, words = rest.partition(" ")
+    to = next((other for other in people() if other.user.lower() == name.lower()), None)
+    if to is None or not words:
+        await session.text(f"There is no {name} here." if words else "/tell NAME WORDS")
+        return
+    await to.text(f"{session.user} tells you: {words}")
+    away = "" if to.attached else " (cut off at the moment; it will be there)"
+    await session.text(f"You tell {to.user}: {words}{away}")
+
+
+async def who(session: Session, rest: str) -> None:
+    for other in sorted(people(), key=lambda other: other.user.lower()):
+        how = other.protocol if other.attached else "cut off"
+        await session.text(f"{other.user:20} {room_of(other):20} {how}")
+
+
+async def history(session: Session, rest: str = "") -> None:
+    query = "SELECT line FROM said WHERE room = ? ORDER BY rowid DESC LIMIT 20"
+    rows = database.execute(query, (room_of(session),)).fetchall()
+    if rows:
+        await session.text("\n".join(["(earlier)", *(line for (line,) in rows[::-1]), "(now)"]))
+
+
+async def leave(session: Session, rest: str) -> None:
+    await session.text("Goodbye.")
+    await session.close("client_left")
+
+
+async def tell_room(room: str, *, but: Session | None = None) -> None:
+    """Tell the pages who is in a room."""
+    there = [other for other in people() if room_of(other) == room and other is not but]
+    for other in there:
+        names = sorted(one.user for one in there)
+        await other.data("Chat.Room", {"room": room, "people": names}, latest=True)
+
+
+def named(session: Session) -> bool:
+    return session.stored is not None
+
+
+def people() -> list[Session]:
+    return [session for session in app.sessions.values() if named(session)]
+
+
+def room_of(session: Session) -> str:
+    return str(session.stored["room"])
+
+
+COMMANDS = {"/join": join, "/tell": tell, "/who": who, "/history": history, "/quit": leave}
+
+if __name__ == "__main__":
+    app.run()
