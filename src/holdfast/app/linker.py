@@ -43,6 +43,7 @@ class Linker:
         """The peer, once the gateway has welcomed us."""
         self._ended = asyncio.Event()
         self._flushing = False
+        self._fatal: ConfigurationError | None = None
 
     async def run(self) -> None:
         """Link, and link again with growing pauses, until cancelled.
@@ -74,6 +75,8 @@ class Linker:
         await self._ended.wait()
         established = self._peer is not None
         self._peer = None
+        if self._fatal is not None:
+            raise self._fatal
         return established
 
     def _handler(self, connection: Connection) -> Peer:
@@ -107,21 +110,29 @@ class Linker:
             profiles=app.has("profiles"),
         )
         peer.dispatch = self._dispatch
-        try:
-            welcome = await peer.request(m.HELLO, hello, m.Welcome)
-        except RequestError as error:
-            if error.code in _FATAL:
-                raise ConfigurationError(f"{self._address}: {error}") from error
-            peer.close(str(error))
-            return
-        except (LinkClosedError, TimeoutError):
-            return
+        # Not awaited: what follows the welcome is of sessions that the welcome tells of.
+        peer.ask(
+            m.HELLO,
+            hello,
+            m.Welcome,
+            lambda welcome: self._welcomed(peer, welcome),
+            lambda error: self._refused(peer, error),
+        )
+
+    def _welcomed(self, peer: Peer, welcome: m.Welcome) -> None:
+        app = self._app
         peer.established()
         self._peer = peer
         app.outgoing.relink(welcome.accepted, welcome.window)
         app.dispatcher.welcome(welcome.sessions)
         _log.info("linked", gateway=welcome.node, sessions=len(welcome.sessions))
         self.flush_later()
+
+    def _refused(self, peer: Peer, error: Exception) -> None:
+        if isinstance(error, RequestError):
+            if error.code in _FATAL:
+                self._fatal = ConfigurationError(f"{self._address}: {error}")
+            peer.close(str(error))
 
     @property
     def _dispatch(self) -> Dispatch:

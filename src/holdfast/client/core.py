@@ -37,6 +37,8 @@ class State(Struct):
     """The newest output that was seen."""
     sent: int = 0
     """The newest command's number."""
+    attempts: int = 0
+    """How many connections there were."""
     pending: list[Any] = field(default_factory=list)
     """Commands that are not acknowledged, oldest first."""
 
@@ -103,24 +105,31 @@ class ClientCore:
 
     def connected(self) -> None:
         """A new connection is open."""
-        state = self.state
         self.online = False
         self._out.clear()
-        hello = wire.Hello(
-            token="" if self._code else state.token,
-            code=self._code,
-            epoch="" if self._fresh or self._code else state.epoch,
-            last=0 if self._fresh or self._code else state.last,
-            client=self._client,
-            width=self._size[0],
-            height=self._size[1],
+        self._say_hello()
+
+    def _say_hello(self) -> None:
+        state = self.state
+        state.attempts += 1
+        counts = not self._fresh and not self._code
+        self._say(
+            wire.Hello(
+                token="" if self._code else state.token,
+                code=self._code,
+                epoch=state.epoch if counts else "",
+                last=state.last if counts else 0,
+                attempt=state.attempts,
+                client=self._client,
+                width=self._size[0],
+                height=self._size[1],
+            )
         )
-        self._say(hello)
 
     def resume(self, code: str) -> None:
         """At the next connection, take up the session of this resume code."""
         self._code = code
-        self.state = State()
+        self.state = State(attempts=self.state.attempts)
 
     # --- receiving
 
@@ -155,7 +164,9 @@ class ClientCore:
         state = self.state
         new = isinstance(message, wire.Welcome)
         if new:
-            self.state = state = State(pending=self._renumbered(), sent=len(state.pending))
+            self.state = state = State(
+                attempts=state.attempts, pending=self._renumbered(), sent=len(state.pending)
+            )
         state.sid, state.token, state.epoch = message.sid, message.token, message.epoch
         self.heartbeat_seconds = message.heartbeat
         self.online = True
@@ -190,10 +201,11 @@ class ClientCore:
 
     def _refused(self, message: wire.Refused) -> list[Event]:
         """The session is gone: begin a new one, and say so."""
-        self.state = State(pending=self.state.pending, sent=self.state.sent)
+        state = self.state
+        self.state = State(attempts=state.attempts, pending=state.pending, sent=state.sent)
         self._code = ""
         self._fresh = True
-        self._say(wire.Hello(client=self._client, width=self._size[0], height=self._size[1]))
+        self._say_hello()
         return [message, Began("expired")]
 
     def _output(self, output: Any) -> list[Event]:

@@ -105,6 +105,7 @@ class Attachment:
 
     __slots__ = (
         "_acks",
+        "_asked",
         "_confirmed",
         "_due",
         "_evidence",
@@ -137,6 +138,8 @@ class Attachment:
         self._evidence: Evidence | None = None
         self._confirmed = False
         """Whether the client has acknowledged anything under its present token."""
+        self._asked = 0
+        """From which command on the client was asked to send again."""
         self._refused = False
         """Whether a numbered command found the queue full."""
         self._wake = _NEVER
@@ -229,7 +232,8 @@ class Attachment:
     def make_room(self) -> None:
         if self._refused and self.session is not None:
             self._refused = False
-            self.adapter.ask_resend(self.session.inbox.cin + 1)
+            self._asked = 0
+            self._ask_resend(self.session.inbox.cin + 1)
             self.send()
 
     def change_input_mode(self) -> None:
@@ -344,10 +348,16 @@ class Attachment:
             self._acks.repeat(event.c)
             session.touch()
         elif verdict is Verdict.GAP:
-            self.adapter.ask_resend(session.inbox.cin + 1)
+            self._ask_resend(session.inbox.cin + 1)
         elif verdict is Verdict.FULL:
             self._refused = True
             self.context.counts["commands_refused"] += 1
+
+    def _ask_resend(self, c: int) -> None:
+        """Ask once: every command behind the missing one is out of order, too."""
+        if not self._refused and self._asked != c:
+            self._asked = c
+            self.adapter.ask_resend(c)
 
     def _admits_command(self) -> bool:
         due = self.context.command_rate.next(self._due, self.context.clockwork.wheel.now)

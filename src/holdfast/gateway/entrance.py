@@ -56,14 +56,25 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
         if before is not None or isinstance(event, ResumeOwn) or not event.or_new:
             return None
         claim = None
+    if (
+        claim is not None
+        and type(event) is Enter
+        and 0 < event.attempt <= claim.session.row.attempt
+    ):
+        # A later connection of the same client has overtaken this one.
+        attachment.leave(Reason.SUPERSEDED)
+        return None
     if before is not None:
         # A person typed `resume` in a fresh session, which is of no more use.
         before.release(attachment)
         attachment.context.pool.unregister(before.sid, attachment)
         attachment.context.manager.close(before, Reason.CLIENT_LEFT)
     if claim is None:
-        return _enter_new(attachment)
-    return _enter_claimed(attachment, claim, event.position if type(event) is Enter else None)
+        return _enter_new(attachment, event.attempt if type(event) is Enter else 0)
+    if type(event) is not Enter:
+        return _enter_claimed(attachment, claim, None)
+    claim.session.row.attempt = event.attempt
+    return _enter_claimed(attachment, claim, event.position)
 
 
 def _claim(attachment: Attachment, event: Enter | ResumeOwn) -> Claim | Refusal | None:
@@ -81,7 +92,7 @@ def _claim(attachment: Attachment, event: Enter | ResumeOwn) -> Claim | Refusal 
     return None
 
 
-def _enter_new(attachment: Attachment) -> Work | None:
+def _enter_new(attachment: Attachment, attempt: int) -> Work | None:
     context, door = attachment.context, attachment.door
     durability = door.durability
     if context.memory_on_failure and context.journal.broken is not None:
@@ -92,6 +103,7 @@ def _enter_new(attachment: Attachment) -> Work | None:
         attachment.leave(Reason.SHUTDOWN, str(error))
         return None
     session.open(attachment, numbered=attachment.adapter.numbered)
+    session.row.attempt = attempt
     _introduce(attachment, session)
     token, code = _issue(attachment, Claim(session, None))
 

@@ -40,6 +40,8 @@ T = TypeVar("T")
 
 _log = structlog.get_logger("holdfast.link")
 
+_Receive = Callable[[LinkFault | None, msgspec.Raw], None]
+
 _MISSED_HEARTBEATS_MAX = 3
 
 
@@ -125,10 +127,11 @@ class Peer:
         self._limits = limits
         self._decoder = FrameDecoder(limits.frame_bytes_max)
         self._number = 0
-        self._answers: dict[int, asyncio.Future[msgspec.Raw]] = {}
+        self._asked: dict[int, tuple[_Receive, Callable[[Exception], None]]] = {}
+        """By number: what to do with the answer, or when none can come any more."""
         self._loop = asyncio.get_running_loop()
         self._reason = "the connection was lost"
-        self._asked_at = 0.0
+        self._beat_at = 0.0
 
     @property
     def name(self) -> str:
@@ -144,24 +147,54 @@ class Peer:
         """Tell the other end. Leaves with everything else of this tick."""
         self._connection.write(encode_notification(method, params))
 
+    def ask(
+        self,
+        method: str,
+        params: Any,
+        result: type[T],
+        answered: Callable[[T], None],
+        failed: Callable[[Exception], None],
+    ) -> int:
+        """Ask the other end. `answered` or `failed` is called when the answer comes, before
+        anything that came after it is handled."""
+        number = self._number = self._number + 1
+
+        def receive(error: LinkFault | None, raw: msgspec.Raw) -> None:
+            if error is not None:
+                failed(RequestError(error.code, error.message, error.retry_s))
+                return
+            try:
+                decoded = msgspec.msgpack.decode(raw, type=result)
+            except msgspec.MsgspecError as fault:
+                raise LinkProtocolError(f"the answer to {method}: {fault}") from fault
+            answered(decoded)
+
+        self._asked[number] = (receive, failed)
+        self._connection.write(encode_request(number, method, params))
+        return number
+
     async def request(self, method: str, params: Any, result: type[T]) -> T:
-        """Ask the other end.
+        """Ask the other end, and wait for the answer.
 
         Raises `RequestError` for an error as answer, `LinkClosedError` when the
         link ends first, and `TimeoutError` after the limit of time.
         """
-        number = self._number = self._number + 1
-        answer = self._answers[number] = self._loop.create_future()
-        self._connection.write(encode_request(number, method, params))
+        answer: asyncio.Future[T] = self._loop.create_future()
+
+        def answered(value: T) -> None:
+            if not answer.done():
+                answer.set_result(value)
+
+        def failed(error: Exception) -> None:
+            if not answer.done():
+                answer.set_exception(error)
+
+        number = self.ask(method, params, result, answered, failed)
         try:
             async with asyncio.timeout(self._limits.request_seconds_max):
-                raw = await answer
+                return await answer
         finally:
-            del self._answers[number]
-        try:
-            return msgspec.msgpack.decode(raw, type=result)
-        except msgspec.MsgspecError as error:
-            raise LinkProtocolError(f"the answer to {method}: {error}") from error
+            self._asked.pop(number, None)
 
     def close(self, reason: str) -> None:
         """Say why, and close."""
@@ -189,7 +222,7 @@ class Peer:
         pass  # both sides' windows bound what is unsent
 
     def expired(self, now: float) -> None:
-        self._asked_at = now
+        self._beat_at = now
         self._owner.spawn(self._heartbeat())
         self._connection.wake_at(now + self._limits.heartbeat_seconds_max)
 
@@ -200,9 +233,9 @@ class Peer:
         self.close("the gateway is stopping")
 
     def lost(self, cause: Exception | None) -> None:
-        for answer in self._answers.values():
-            if not answer.done():
-                answer.set_exception(LinkClosedError(self._reason))
+        asked, self._asked = self._asked, {}
+        for _, failed in asked.values():
+            failed(LinkClosedError(self._reason))
         self._owner.unlinked(self, self._reason)
 
     # --- messages
@@ -246,13 +279,10 @@ class Peer:
             self._respond(number, error.fault, None)
 
     def _handle_response(self, number: int, error: LinkFault | None, result: msgspec.Raw) -> None:
-        answer = self._answers.get(number)
-        if answer is None or answer.done():
-            return  # it came after its time
-        if error is None:
-            answer.set_result(result)
-        else:
-            answer.set_exception(RequestError(error.code, error.message, error.retry_s))
+        asked = self._asked.pop(number, None)
+        if asked is not None:  # else it came after its time
+            receive, _ = asked
+            receive(error, result)
 
     def _respond(self, number: int, error: LinkFault | None, result: Any) -> None:
         self._connection.write(encode_response(number, error, result))
@@ -262,4 +292,4 @@ class Peer:
             await self.request(HEARTBEAT, Heartbeat(), Heartbeat)
         except (LinkClosedError, TimeoutError, RequestError):
             return  # the limit of silence decides
-        self.round_trip_s = self._loop.time() - self._asked_at
+        self.round_trip_s = self._loop.time() - self._beat_at

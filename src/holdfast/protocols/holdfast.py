@@ -164,13 +164,15 @@ class Bye(Struct, frozen=True, tag_field="t", tag="bye"):
 # --- client → server
 
 
-class Hello(Struct, frozen=True, tag_field="t", tag="hello"):
+class Hello(Struct, frozen=True, tag_field="t", tag="hello", rename={"attempt": "try"}):
     """The first message. Empty: a new session."""
 
     token: str = ""
     code: str = ""
     epoch: str = ""
     last: int = 0
+    attempt: int = 0
+    """Counts the client's connections: one that was overtaken by a later one is too late."""
     client: str = ""
     width: int = 0
     height: int = 0

@@ -71,6 +71,8 @@ class Row(Struct):
     """The hash of the resume code."""
     numbered: bool = False
     """Whether the client numbers its commands itself."""
+    attempt: int = 0
+    """The client's own count of its connections, as of the newest that attached."""
     detached: float = 0.0
     """Since when, or 0."""
     ends: list[EpochEnd] = field(default_factory=list)

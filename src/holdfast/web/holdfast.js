@@ -46,7 +46,7 @@
  * @typedef {{getItem(key: string): string | null, setItem(key: string, value: string): void}} Storage
  * @typedef {{t: string, c: number, [field: string]: unknown}} Command
  * @typedef {{sid: string, token: string, epoch: string, last: number, sent: number,
- *   pending: Command[]}} Kept
+ *   attempts: number, pending: Command[]}} Kept
  */
 
 const SUBPROTOCOL = "holdfast.v1";
@@ -180,7 +180,7 @@ export class Session {
    */
   resume(code) {
     this._code = code;
-    this._keep({ ...EMPTY, pending: [] });
+    this._keep({ ...EMPTY, attempts: this._kept.attempts, pending: [] });
     this._fresh = true;
     this._reconnect();
   }
@@ -229,8 +229,10 @@ export class Session {
 
   _hello() {
     const { token, epoch, last } = this._kept;
+    this._kept.attempts++;
+    this._save();
     /** @type {Record<string, unknown>} */
-    const hello = { t: "hello", client: this._client };
+    const hello = { t: "hello", client: this._client, try: this._kept.attempts };
     if (this._code) hello.code = this._code;
     else if (token) Object.assign(hello, { token }, this._fresh ? {} : { epoch, last });
     this._write(hello);
@@ -343,7 +345,7 @@ export class Session {
   _enter(message) {
     const isNew = message.t === "welcome";
     const before = this._kept;
-    const kept = isNew ? { ...EMPTY, ...renumber(before.pending) } : { ...before };
+    const kept = isNew ? renumber(before) : { ...before };
     Object.assign(kept, { sid: message.sid, token: message.token, epoch: message.epoch });
     const cin = isNew ? 0 : message.cin;
     if (isNew) kept.last = message.seq;
@@ -365,7 +367,7 @@ export class Session {
 
   /** @param {RefusedMessage} message */
   _refused(message) {
-    this._keep({ ...EMPTY, ...renumber(this._kept.pending) });
+    this._keep(renumber(this._kept));
     this._code = "";
     this._fresh = true;
     this._emit("refused", message);
@@ -495,17 +497,16 @@ export class Session {
 }
 
 /** @type {Kept} */
-const EMPTY = { sid: "", token: "", epoch: "", last: 0, sent: 0, pending: [] };
+const EMPTY = { sid: "", token: "", epoch: "", last: 0, sent: 0, attempts: 0, pending: [] };
 
 /**
- * What was said in vain in a session that is gone, for a new one.
- * @param {Command[]} pending
+ * For a new session: what was said in vain in the one that is gone.
+ * @param {Kept} kept
+ * @returns {Kept}
  */
-function renumber(pending) {
-  return {
-    pending: pending.map((command, index) => ({ ...command, c: index + 1 })),
-    sent: pending.length,
-  };
+function renumber({ pending, attempts }) {
+  const again = pending.map((command, index) => ({ ...command, c: index + 1 }));
+  return { ...EMPTY, attempts, pending: again, sent: again.length };
 }
 
 /**

@@ -28,6 +28,8 @@ class Enter(Struct, frozen=True):
     code: str = ""
     position: Position | None = None
     """How much of the output it has; `None` for a client that does not count."""
+    attempt: int = 0
+    """The client's count of its connections, if it keeps one."""
     or_new: bool = False
     """Whether a new session will do if the right to that one is refused."""
 

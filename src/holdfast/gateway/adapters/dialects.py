@@ -155,7 +155,7 @@ class HoldfastDialect:
             binary=hello.binary or self._msgpack,
         )
         position = Position(hello.epoch, hello.last) if hello.epoch else None
-        return [Capable(capabilities), Enter(hello.token, hello.code, position)]
+        return [Capable(capabilities), Enter(hello.token, hello.code, position, hello.attempt)]
 
     # --- outbound
 

@@ -243,14 +243,23 @@ class WebSocketAdapter:
 
     def goodbye(self, disconnect: Disconnect, text: str, retry_seconds: float) -> bool:
         if self._core.state is ws.State.CONNECTING:
-            retry = [("Retry-After", str(max(1, round(retry_seconds))))]
-            self._core.refuse(503, text, retry if disconnect.reconnect else ())
+            self._refuse_with(disconnect, text, retry_seconds)
             return False
         retry_ms = round(retry_seconds * 1000) if disconnect.reconnect else -1
         reason = _NAMES.get(disconnect, "")
         self._core_frame(wire.Bye(disconnect.code, reason, text, retry_ms))
         self._core.close(disconnect.code, text)
         return True
+
+    def _refuse_with(self, disconnect: Disconnect, text: str, retry_seconds: float) -> None:
+        """There is no WebSocket to say goodbye on yet: the goodbye is an HTTP answer."""
+        if disconnect is DISCONNECTS[Reason.TIMEOUT]:
+            self._core.refuse(408, text)
+        elif disconnect.reconnect:
+            retry = [("Retry-After", str(max(1, round(retry_seconds))))]
+            self._core.refuse(503, text, retry)
+        else:
+            self._core.refuse(403, text)
 
     def _accept_plain(self, token: str) -> None:
         if self._accepted:

@@ -1,0 +1,159 @@
+"""The simulation can fail: each rule that the models found necessary, broken once.
+
+A mutant is the shipped code with one rule taken out. A few hundred random runs
+must find it out; the code as it is passes the same runs.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from holdfast.sessions.inbox import Inbox, Verdict
+from holdfast.sessions.journal import Journal
+from holdfast.sessions.session import Session
+from holdfast.sessions.states import Durability
+from tests.simulation import world as simulation
+from tests.simulation.machine import Resume
+from tests.simulation.world import World
+
+RUNS = 600
+STEPS = 60
+WEIGHTS: dict[str, int] = {
+    "type": 6, "say": 3, "deliver": 10, "deliver_all": 5, "begin_commit": 4, "finish_commit": 4,
+    "pass_time": 2, "hang_up": 1, "doze": 1, "come_back": 3, "notice": 1, "kill_gateway": 1,
+    "start_gateway": 3, "kill_application": 1, "start_application": 3,
+}  # fmt: skip
+
+
+def run(seed: int, durability: Durability) -> None:
+    """One random run. Raises whatever rule it breaks."""
+    dice = random.Random(seed)
+    arguments: dict[str, Callable[[], dict[str, Any]]] = {
+        "deliver": lambda: {
+            "index": dice.randint(0, 5),
+            "count": dice.choice([None, dice.randint(1, 60)]),
+            "to_far": dice.random() < 0.5,
+        },
+        "deliver_all": lambda: {"times": dice.randint(1, 8)},
+        "pass_time": lambda: {"seconds": dice.choice([0.2, 1.1, 6.0])},
+        "kill_gateway": lambda: {"stored": dice.random() < 0.5},
+    }
+
+    class Run(Resume):
+        make = staticmethod(lambda: World(durability))
+
+    machine = Run()
+    try:
+        for name in dice.choices(list(WEIGHTS), list(WEIGHTS.values()), k=STEPS):
+            getattr(machine, name)(**arguments.get(name, dict)())
+            machine.rules_hold()
+    except BaseException:
+        machine.world.close()
+        raise
+    machine.teardown()
+
+
+# --- the mutants
+
+
+def ack_before_durable(patch: pytest.MonkeyPatch) -> None:
+    honest = Session.receive_numbered
+
+    def receive_numbered(self: Session, c: int, item: Any) -> Verdict:
+        verdict = honest(self, c, item)
+        if verdict is Verdict.ACCEPTED and self.consumer is not None:
+            self.consumer.acknowledge(c)
+        return verdict
+
+    patch.setattr(Session, "receive_numbered", receive_numbered)
+
+
+def no_deduplication_of_commands(patch: pytest.MonkeyPatch) -> None:
+    def accept_numbered(self: Inbox, c: int, item: Any) -> Verdict:
+        self.cin = max(self.cin, c)
+        return self.accept(item)
+
+    patch.setattr(Inbox, "accept_numbered", accept_numbered)
+
+
+def application_does_not_remember(patch: pytest.MonkeyPatch) -> None:
+    class Forgetful(dict[str, int]):
+        def __setitem__(self, sid: str, cseq: int) -> None:
+            pass
+
+    honest = simulation.Database.__init__
+
+    def init(self: simulation.Database) -> None:
+        honest(self)
+        self.applied = Forgetful()
+
+    patch.setattr(simulation.Database, "__init__", init)
+
+
+def same_epoch_after_a_lost_tail(patch: pytest.MonkeyPatch) -> None:
+    honest = Session.restore.__func__  # type: ignore[attr-defined]
+
+    def restore(cls: type[Session], *args: Any, clean: bool) -> Session:
+        session: Session = honest(cls, *args, clean=True)
+        return session
+
+    patch.setattr(Session, "restore", classmethod(restore))
+
+
+def epoch_not_compared(patch: pytest.MonkeyPatch) -> None:
+    def judge(self: Session, position: Any) -> None:
+        return None
+
+    patch.setattr(Session, "judge", judge)
+
+
+def output_accepted_before_durable(patch: pytest.MonkeyPatch) -> None:
+    honest = Journal.accept
+
+    def accept(self: Journal, instance: str, bseq: int) -> None:
+        honest(self, instance, bseq)
+        self._on_accepted({instance: bseq})
+
+    patch.setattr(Journal, "accept", accept)
+
+
+def written_before_stored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Session, "deliverable", property(lambda self: self.out.top))
+
+
+MUTANTS = [
+    (ack_before_durable, Durability.DURABLE),
+    (no_deduplication_of_commands, Durability.FAST),
+    (application_does_not_remember, Durability.FAST),
+    (same_epoch_after_a_lost_tail, Durability.FAST),
+    (epoch_not_compared, Durability.FAST),
+    (output_accepted_before_durable, Durability.DURABLE),
+    (written_before_stored, Durability.DURABLE),
+]
+
+
+@pytest.mark.parametrize(
+    ("mutate", "durability"), MUTANTS, ids=[mutate.__name__ for mutate, _ in MUTANTS]
+)
+def test_a_broken_rule_is_found(
+    mutate: Callable[[pytest.MonkeyPatch], None],
+    durability: Durability,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mutate(monkeypatch)
+    for seed in range(RUNS):
+        try:
+            run(seed, durability)
+        except Exception:  # whichever rule it was
+            return
+    pytest.fail(f"{RUNS} runs have not noticed")
+
+
+@pytest.mark.parametrize("durability", [Durability.FAST, Durability.DURABLE])
+def test_the_code_as_it_is_passes_the_same_runs(durability: Durability) -> None:
+    for seed in range(RUNS):
+        run(seed, durability)

@@ -1,0 +1,38 @@
+"""The rules of `sessions` (S1 … S6, and liveness) over the real code, whatever happens.
+
+They are those of the exhaustive models: crashes of the gateway before, in and
+after a commit; crashes of the application between an effect and its report;
+connections that break at any byte; a client back before its old connection is
+missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from unittest import TestCase
+
+from hypothesis import HealthCheck, settings
+
+from holdfast.sessions.states import Durability
+from tests.simulation.machine import Resume
+from tests.simulation.world import World
+
+
+def machine(name: str, make: Callable[[], World], examples: int) -> type[TestCase]:
+    made = type(name, (Resume,), {"make": staticmethod(make)})
+    test: type[TestCase] = made.TestCase  # type: ignore[attr-defined]
+    test.settings = settings(  # type: ignore[attr-defined]
+        max_examples=examples,
+        stateful_step_count=60,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    test.__name__ = test.__qualname__ = name
+    return test
+
+
+TestFast = machine("TestFast", lambda: World(Durability.FAST), 100)
+TestDurable = machine("TestDurable", lambda: World(Durability.DURABLE), 100)
+TestDurableOnDisk = machine(
+    "TestDurableOnDisk", lambda: World(Durability.DURABLE, on_disk=True), 20
+)
