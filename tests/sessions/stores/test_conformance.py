@@ -1,0 +1,182 @@
+"""What every store must do, whatever it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from holdfast.core.items import Binary, Command, Data, Formatted, Interrupt, Prompt, Span, Text
+from holdfast.core.limits import StoreLimits
+from holdfast.sessions.inbox import Queued
+from holdfast.sessions.outbox import Entry
+from holdfast.sessions.records import Batch, EpochEnd, Record, Row, Stored
+from holdfast.sessions.stores.base import Store
+from holdfast.sessions.stores.memory import MemoryStore
+from holdfast.sessions.stores.sqlite import SQLiteStore
+
+Reopen = Callable[[], Store]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Reopen:
+    """Makes the store; each call gives the one that the next run of a gateway would have."""
+    if request.param == "memory":
+        memory = MemoryStore()
+        return lambda: memory
+    return lambda: SQLiteStore(tmp_path / "sessions.db", StoreLimits())
+
+
+async def again(reopen: Reopen, store: Store, *, clean: bool = False) -> tuple[Store, Stored]:
+    await store.close(clean=clean)
+    fresh = reopen()
+    return fresh, await fresh.open()
+
+
+def row(sid: str, **fields: object) -> Row:
+    return Row(sid=sid, epoch="e1", durability="fast", created=1.0, **fields)  # type: ignore[arg-type]
+
+
+def record(n: int, *texts: str, top: int, base: int = 0, ins: tuple[Queued, ...] = ()) -> Record:
+    outs = [Entry(Text(text), 1.0, "", 40) for text in texts]
+    return Record(
+        n=n, outs=outs, ins=ins, base=base, acked=base, seen=0, top=top, applied=0, cin=0, offset=0
+    )
+
+
+def texts(stored: Stored, index: int = 0) -> list[list[str]]:
+    return [
+        [entry.item.text for entry in record.outs]  # type: ignore[union-attr]
+        for record in stored.sessions[index].records
+    ]
+
+
+async def test_a_new_store_is_empty_and_clean(reopen: Reopen) -> None:
+    stored = await reopen().open()
+    assert stored == Stored(clean=True)
+
+
+async def test_what_was_committed_is_there_after_a_crash(reopen: Reopen) -> None:
+    store = reopen()
+    await store.open()
+    full = row(
+        "s1",
+        user="ann",
+        groups=["lobby"],
+        ends=[EpochEnd("e0", 7)],
+        data=b"\x00\xff",
+        properties={"rank": "admiral"},
+    )
+    full.tokens.issue("01a1f8c5-42a6-71b3-acbd-d5b3ec2fc930")
+    await store.commit(Batch(1, rows=[full], records=[("s1", record(1, "a", "b", top=2))]))
+    await store.commit(Batch(2, records=[("s1", record(2, "c", top=3))]))
+    _, stored = await again(reopen, store)
+    assert not stored.clean
+    assert stored.number == 2
+    assert stored.sessions[0].row == full
+    assert stored.sessions[0].journaled
+    assert texts(stored) == [["a", "b"], ["c"]]
+
+
+async def test_every_kind_of_item_comes_back_as_it_was(reopen: Reopen) -> None:
+    store = reopen()
+    await store.open()
+    outs = [
+        Entry(item, 2.5, "k", 9)
+        for item in (
+            Text("é\n\U0001f600"),
+            Formatted("ab", (Span(0, 1, "bold red"),)),
+            Data("Room.Info", '{"x":1}'),
+            Prompt("> "),
+            Binary(b"\x00\xff"),
+        )
+    ]
+    commands: list[Command] = [Text("x"), Binary(b"\0"), Data("P", "1"), Interrupt()]
+    ins = [Queued(number, item, 5) for number, item in enumerate(commands, 1)]
+    sent = Record(
+        n=1, outs=outs, ins=ins, base=0, acked=0, seen=3, top=5, applied=0, cin=3, offset=1
+    )
+    await store.commit(Batch(1, rows=[row("s1")], records=[("s1", sent)]))
+    _, stored = await again(reopen, store)
+    assert stored.sessions[0].records == [sent]
+
+
+async def test_an_orderly_stop_is_told_once(reopen: Reopen) -> None:
+    store = reopen()
+    await store.open()
+    await store.commit(Batch(1, rows=[row("s1")]))
+    store, stored = await again(reopen, store, clean=True)
+    assert stored.clean
+    _, stored = await again(reopen, store)
+    assert not stored.clean
+
+
+async def test_a_row_is_replaced_and_the_newest_is_kept(reopen: Reopen) -> None:
+    store = reopen()
+    await store.open()
+    await store.commit(Batch(1, rows=[row("s1", user="ann"), row("s2")]))
+    await store.commit(Batch(2, rows=[row("s1", user="bob", state="active")]))
+    _, stored = await again(reopen, store)
+    users = {session.row.sid: session.row.user for session in stored.sessions}
+    assert users == {"s1": "bob", "s2": ""}
+
+
+async def test_a_snapshot_stands_for_what_came_before_it(reopen: Reopen) -> None:
+    store = reopen()
+    await store.open()
+    await store.commit(
+        Batch(1, rows=[row("s1")], records=[("s1", record(1, "a", "b", "c", top=3))])
+    )
+    await store.commit(Batch(2, records=[("s1", record(2, "d", top=4))]))
+    snapshot = record(2, "c", "d", top=4, base=2)
+    await store.commit(Batch(3, snapshots=[("s1", snapshot)], journal_from=3))
+    await store.commit(Batch(4, records=[("s1", record(3, "e", top=5))]))
+    _, stored = await again(reopen, store)
+    assert texts(stored) == [["c", "d"], ["e"]]
+    assert stored.number == 4
+
+
+async def test_a_snapshot_beside_the_journal_it_covers_is_not_doubled(reopen: Reopen) -> None:
+    store = reopen()
+    await store.open()
+    await store.commit(Batch(1, rows=[row("s1")], records=[("s1", record(1, "a", top=1))]))
+    both = Batch(
+        2,
+        records=[("s1", record(2, "b", top=2))],
+        snapshots=[("s1", record(2, "a", "b", top=2))],
+    )
+    await store.commit(both)
+    _, stored = await again(reopen, store)
+    assert texts(stored) == [["a", "b"]]
+    assert not stored.sessions[0].journaled
+
+
+async def test_a_deleted_session_is_gone_with_all_it_had(reopen: Reopen) -> None:
+    store = reopen()
+    await store.open()
+    await store.commit(
+        Batch(1, rows=[row("s1"), row("s2")], records=[("s1", record(1, "a", top=1))])
+    )
+    await store.commit(Batch(2, snapshots=[("s1", record(1, "a", top=1))]))
+    await store.commit(Batch(3, deleted=["s1", "never-stored"]))
+    _, stored = await again(reopen, store)
+    assert [session.row.sid for session in stored.sessions] == ["s2"]
+
+
+async def test_instances_and_settings_are_kept_until_forgotten(reopen: Reopen) -> None:
+    store = reopen()
+    await store.open()
+    await store.commit(Batch(1, accepted={"i1": 5, "i2": 1}, settings={"k": b"v"}))
+    await store.commit(Batch(2, accepted={"i1": 9}, forgotten=["i2"], settings={"k": b"w"}))
+    _, stored = await again(reopen, store)
+    assert stored.accepted == {"i1": 9}
+    assert stored.settings == {"k": b"w"}
+
+
+async def test_a_commit_says_how_much_the_journal_grew(reopen: Reopen) -> None:
+    store = reopen()
+    await store.open()
+    small = await store.commit(Batch(1, rows=[row("s1")]))
+    large = await store.commit(Batch(2, records=[("s1", record(1, "x" * 1000, top=1))]))
+    assert 0 < small < 1000 < large

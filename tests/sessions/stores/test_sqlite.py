@@ -1,0 +1,183 @@
+"""How the SQLite store fails: by its path, its reason, and without losing what it had."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from holdfast.core.limits import StoreLimits
+from holdfast.sessions.records import Batch, Row
+from holdfast.sessions.stores.base import (
+    StoreBrokenError,
+    StoreBusyError,
+    StoreError,
+    StoreFullError,
+    StoreReadOnlyError,
+    StoreVersionError,
+)
+from holdfast.sessions.stores.sqlite import APPLICATION_ID, SCHEMA_VERSION, SQLiteFile
+
+LIMITS = StoreLimits(busy_seconds_max=0.05)
+
+
+def row(sid: str, data: bytes = b"") -> Row:
+    return Row(sid=sid, epoch="e", durability="fast", created=0.0, data=data)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "sessions.db"
+
+
+@contextmanager
+def other_program(path: Path) -> Iterator[sqlite3.Connection]:
+    """The file, as another program has it open."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        yield connection
+
+
+def opened(path: Path) -> SQLiteFile:
+    file = SQLiteFile(path, LIMITS)
+    file.open()
+    return file
+
+
+def sids(path: Path) -> list[str]:
+    file = SQLiteFile(path, LIMITS)
+    found = [session.row.sid for session in file.open().sessions]
+    file.close(clean=True)
+    return found
+
+
+def test_nobody_else_may_read_it(path: Path) -> None:
+    opened(path).close(clean=True)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_its_folder_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "er" / "sessions.db"
+    opened(path).close(clean=True)
+    assert path.exists()
+
+
+def test_a_second_gateway_is_refused_while_the_first_runs(path: Path) -> None:
+    first = opened(path)
+    with pytest.raises(StoreBusyError, match=r"sessions\.db: another process holds it"):
+        opened(path)
+    first.commit(Batch(1, rows=[row("s1")]))
+    first.close(clean=True)
+    assert sids(path) == ["s1"]
+
+
+def test_a_file_that_is_no_database_is_left_as_it_is(path: Path) -> None:
+    path.write_bytes(b"my shopping list, which is long enough to be looked at" * 50)
+    with pytest.raises(StoreBrokenError, match=r"sessions\.db: not a database"):
+        opened(path)
+    assert path.read_bytes().startswith(b"my shopping list")
+
+
+def test_somebody_else_s_database_is_left_as_it_is(path: Path) -> None:
+    with other_program(path) as other:
+        other.execute("CREATE TABLE recipes (name TEXT)")
+    with pytest.raises(StoreBrokenError, match="a database, but not one of Holdfast"):
+        opened(path)
+    with other_program(path) as other:
+        assert other.execute("SELECT count(*) FROM recipes").fetchone() == (0,)
+
+
+def test_a_newer_schema_is_refused_with_both_versions(path: Path) -> None:
+    opened(path).close(clean=True)
+    with other_program(path) as other:
+        other.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    words = rf"schema {SCHEMA_VERSION + 1}; this one reads up to {SCHEMA_VERSION}"
+    with pytest.raises(StoreVersionError, match=words):
+        opened(path)
+
+
+def test_a_new_file_says_what_it_is(path: Path) -> None:
+    opened(path).close(clean=True)
+    with other_program(path) as other:
+        assert other.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+        assert other.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+
+
+def test_damage_is_found_at_the_start(path: Path) -> None:
+    file = opened(path)
+    file.commit(Batch(1, rows=[row(f"s{number}", bytes(2000)) for number in range(200)]))
+    file.close(clean=False)
+    content = bytearray(path.read_bytes())
+    content[8192:40960] = os.urandom(40960 - 8192)
+    path.write_bytes(content)
+    with pytest.raises(StoreBrokenError, match=r"sessions\.db: damaged"):
+        opened(path)
+
+
+def test_a_row_that_cannot_be_read_is_damage_too(path: Path) -> None:
+    file = opened(path)
+    file.commit(Batch(1, rows=[row("s1")]))
+    file.close(clean=True)
+    with other_program(path) as other:
+        other.execute("UPDATE session SET body = x'c1'")
+    with pytest.raises(StoreBrokenError, match="a session cannot be read"):
+        opened(path)
+
+
+def test_a_folder_in_the_way_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=str(tmp_path)):
+        opened(tmp_path)
+
+
+def test_a_full_disk_refuses_the_whole_batch_and_loses_nothing_before_it(path: Path) -> None:
+    file = opened(path)
+    file.commit(Batch(1, rows=[row("s1")]))
+    assert file._db is not None
+    pages = file._db.execute("PRAGMA page_count").fetchone()[0]
+    file._db.execute(f"PRAGMA max_page_count = {pages}")
+    big = Batch(2, rows=[row("s2"), *(row(f"b{n}", bytes(3000)) for n in range(50))])
+    with pytest.raises(StoreFullError, match=r"sessions\.db: the disk is full"):
+        file.commit(big)
+    file._db.execute("PRAGMA max_page_count = 100000")
+    file.commit(Batch(2, rows=[row("s3")]))
+    file.close(clean=False)
+    assert sids(path) == ["s1", "s3"]
+
+
+def test_a_file_that_turns_read_only_refuses_and_recovers(path: Path) -> None:
+    file = opened(path)
+    assert file._db is not None
+    file._db.execute("PRAGMA query_only = ON")
+    with pytest.raises(StoreReadOnlyError, match=r"sessions\.db: may not be written"):
+        file.commit(Batch(1, rows=[row("s1")]))
+    file._db.execute("PRAGMA query_only = OFF")
+    file.commit(Batch(1, rows=[row("s1")]))
+    file.close(clean=False)
+    assert sids(path) == ["s1"]
+
+
+def test_only_a_batch_that_asks_for_it_waits_for_the_disk(path: Path) -> None:
+    file = opened(path)
+    assert file._db is not None
+
+    def synchronous() -> int:
+        assert file._db is not None
+        level: int = file._db.execute("PRAGMA synchronous").fetchone()[0]
+        return level
+
+    levels = []
+    for number, sync in enumerate([False, True, True, False], 1):
+        file.commit(Batch(number, sync=sync))
+        levels.append(synchronous())
+    assert levels == [1, 2, 2, 1]
+    file.close(clean=True)
+
+
+def test_the_file_survives_a_migration_from_nothing_twice(path: Path) -> None:
+    for _ in range(2):
+        opened(path).close(clean=True)
+    assert sids(path) == []

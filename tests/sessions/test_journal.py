@@ -1,0 +1,230 @@
+"""The group commit, driven by hand and by its loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from tests.sessions.test_manager import RecordingBackend
+
+from holdfast.core.errors import Reason
+from holdfast.core.items import MUST, Text
+from holdfast.core.limits import SessionLimits, StoreLimits
+from holdfast.sessions.journal import Journal, StoreUnavailableError
+from holdfast.sessions.manager import SessionManager
+from holdfast.sessions.records import Batch, Stored
+from holdfast.sessions.session import Session
+from holdfast.sessions.states import Durability
+from holdfast.sessions.stores.base import StoreFullError
+from holdfast.sessions.stores.memory import MemoryStore
+
+LIMITS = StoreLimits(
+    journal_bytes_max=2_000, snapshot_bytes_max=300, retry_seconds_max=0.01, commit_seconds_max=0.01
+)
+
+
+class FlakyStore(MemoryStore):
+    """A store that refuses as long as `full` is set, and remembers its batches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.full = False
+        self.batches: list[Batch] = []
+        self.committed = asyncio.Event()
+
+    async def commit(self, batch: Batch) -> int:
+        if self.full:
+            raise StoreFullError("store: the disk is full")
+        self.batches.append(batch)
+        self.committed.set()
+        return await super().commit(batch)
+
+
+class Setting:
+    def __init__(self) -> None:
+        self.accepted: list[dict[str, int]] = []
+        self.journal = Journal(LIMITS, self.accepted.append)
+        self.manager = SessionManager(SessionLimits(), self.journal, lambda action: None)
+        self.backend = RecordingBackend()
+        self.store = FlakyStore()
+
+    def session(self, durability: Durability = Durability.FAST) -> Session:
+        session = self.manager.create(self.backend, durability, 0.0)
+        session.touch_row()
+        return session
+
+    async def commit(self) -> Batch:
+        commit = self.journal.collect()
+        self.journal.committed(commit, await self.store.commit(commit.batch))
+        return commit.batch
+
+    async def reopened(self) -> tuple[SessionManager, Stored]:
+        """What the next run of a gateway finds."""
+        stored = await self.store.open()
+        journal = Journal(LIMITS, lambda marks: None)
+        manager = SessionManager(SessionLimits(), journal, lambda action: None)
+        manager.restore(stored, lambda row: self.backend, 100.0)
+        return manager, stored
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.journal.run(self.store))
+            yield
+            self.journal.stop()
+
+
+@pytest.fixture
+async def setting() -> Setting:
+    return Setting()
+
+
+async def test_a_commit_holds_the_news_of_every_session_that_has_any(setting: Setting) -> None:
+    ann, bob, quiet = (setting.session() for _ in range(3))
+    await setting.commit()
+    for session in (ann, bob, ann):
+        session.emit(Text("x"), MUST, 1.0)
+    batch = await setting.commit()
+    news = {sid: len(record.outs) for sid, record in batch.records}
+    assert news == {ann.sid: 2, bob.sid: 1}
+    assert batch.rows == []
+    assert quiet.sid not in news
+
+
+async def test_a_session_kept_in_memory_is_never_stored(setting: Setting) -> None:
+    session = setting.session(Durability.MEMORY)
+    session.emit(Text("x"), MUST, 1.0)
+    assert setting.journal.idle
+    assert (await setting.commit()).records == []
+
+
+async def test_what_was_acknowledged_before_its_commit_is_not_written(setting: Setting) -> None:
+    session = setting.session()
+    for _ in range(5):
+        session.emit(Text("x"), MUST, 1.0)
+    session.out.take(5)
+    session.out.ack(4)
+    batch = await setting.commit()
+    ((_, record),) = batch.records
+    assert (len(record.outs), record.top, record.base) == (1, 5, 4)
+    manager, _ = await setting.reopened()
+    (restored,) = manager.sessions.values() or [session]
+    assert restored.out.top == 5
+
+
+async def test_a_durable_session_asks_for_the_disk_and_a_fast_one_does_not(
+    setting: Setting,
+) -> None:
+    setting.session(Durability.FAST)
+    assert not (await setting.commit()).sync
+    setting.session(Durability.DURABLE)
+    assert (await setting.commit()).sync
+
+
+async def test_news_of_the_time_of_a_commit_belong_into_the_next(setting: Setting) -> None:
+    session = setting.session()
+    session.emit(Text("a"), MUST, 1.0)
+    commit = setting.journal.collect()
+    session.emit(Text("b"), MUST, 1.0)
+    setting.journal.committed(commit, await setting.store.commit(commit.batch))
+    ((_, record),) = (await setting.commit()).records
+    assert [entry.item for entry in record.outs] == [Text("b")]
+
+
+async def test_a_refused_commit_is_made_again_with_what_came_meanwhile(setting: Setting) -> None:
+    session, gone = setting.session(), setting.session()
+    await setting.commit()
+    session.emit(Text("a"), MUST, 1.0)
+    setting.manager.close(gone, Reason.KICKED)
+    setting.journal.accept("i1", 3)
+    setting.journal.keep("k", b"v")
+    setting.journal.forget("i0")
+    commit = setting.journal.collect()
+    session.emit(Text("b"), MUST, 1.0)
+    setting.journal.accept("i1", 4)
+    setting.journal.failed(commit, StoreFullError("full"))
+    assert setting.accepted == []
+    batch = await setting.commit()
+    ((_, record),) = batch.records
+    assert [entry.item for entry in record.outs] == [Text("a"), Text("b")]
+    assert batch.deleted == [gone.sid]
+    assert (batch.accepted, batch.settings) == ({"i1": 4}, {"k": b"v"})
+    assert batch.forgotten == ["i0"]
+    assert setting.accepted == [{"i1": 4}]
+
+
+async def test_a_closed_session_is_deleted_and_its_news_are_not_written(setting: Setting) -> None:
+    session = setting.session()
+    await setting.commit()
+    session.emit(Text("x"), MUST, 1.0)
+    setting.manager.close(session, Reason.KICKED)
+    session.emit(Text("late"), MUST, 1.0)
+    batch = await setting.commit()
+    assert batch.deleted == [session.sid]
+    assert batch.records == []
+
+
+async def test_the_journal_is_kept_short_and_nothing_in_it_is_lost(setting: Setting) -> None:
+    sessions = [setting.session() for _ in range(8)]
+    longest = 0
+    for number in range(300):
+        sessions[number % 7].emit(Text(f"output {number}"), MUST, 1.0)
+        await setting.commit()
+        longest = max(longest, sum(map(len, setting.store._journal.values())))
+    # Cleaning begins at 2,000 bytes and takes a few commits, which add to it.
+    assert longest < 8_000
+    expected = {session.sid: [e.item for e in session.out.entries] for session in sessions}
+    stored = await setting.store.open()
+    journal = Journal(LIMITS, lambda marks: None)
+    for kept in stored.sessions:
+        kept.row.state = "active"
+    manager = SessionManager(SessionLimits(), journal, lambda action: None)
+    manager.restore(stored, lambda row: setting.backend, 100.0)
+    found = {
+        sid: [e.item for e in session.out.entries] for sid, session in manager.sessions.items()
+    }
+    assert found == expected
+
+
+async def test_the_loop_commits_by_itself_and_tells_who_waits(setting: Setting) -> None:
+    async with setting.running(), asyncio.timeout(5):
+        setting.session()
+        await setting.journal.settled()
+        assert setting.store.batches
+        setting.store.committed.clear()
+        setting.session()
+        await setting.store.committed.wait()
+
+
+async def test_stopping_commits_what_is_left(setting: Setting) -> None:
+    async with setting.running():
+        session = setting.session()
+    assert [row.sid for batch in setting.store.batches for row in batch.rows] == [session.sid]
+    assert setting.journal.idle
+
+
+async def test_a_store_that_refuses_is_told_of_and_tried_again(setting: Setting) -> None:
+    async with setting.running(), asyncio.timeout(5):
+        setting.store.full = True
+        session = setting.session()
+        with pytest.raises(StoreUnavailableError, match="the disk is full"):
+            await setting.journal.settled()
+        assert setting.journal.broken is not None
+        with pytest.raises(StoreUnavailableError, match="the disk is full"):
+            await setting.journal.settled()
+        setting.store.full = False
+        await setting.store.committed.wait()
+        await setting.journal.settled()
+        assert setting.journal.broken is None
+    assert session.sid in {row.sid for batch in setting.store.batches for row in batch.rows}
+
+
+async def test_a_store_that_refuses_to_the_end_leaves_the_journal_unsettled(
+    setting: Setting,
+) -> None:
+    setting.store.full = True
+    async with setting.running():
+        setting.session()
+    assert not setting.journal.idle

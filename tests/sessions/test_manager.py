@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from holdfast.core.errors import BusyError, LimitExceededError, Reason
+from holdfast.core.ids import new_sid
+from holdfast.core.items import MUST, Output, Text
+from holdfast.core.limits import SessionLimits, StoreLimits
+from holdfast.sessions.journal import Journal
+from holdfast.sessions.manager import Claim, Refusal, SessionManager
+from holdfast.sessions.records import Row
+from holdfast.sessions.session import Session
+from holdfast.sessions.states import Durability, SessionInput, SessionState
+from holdfast.sessions.tokens import Tokens
+
+LIMITS = SessionLimits(
+    sessions_max=5,
+    groups_max=2,
+    detached_seconds_max=100.0,
+    attach_failure_burst_max=3,
+    application_data_bytes_max=10,
+)
+ADDRESS = "192.0.2.1"
+
+
+class RecordingBackend:
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Session, Reason | None]] = []
+
+    def commanded(self, session: Session) -> None:
+        self.told.append(("commanded", session, None))
+
+    def detached(self, session: Session, reason: Reason) -> None:
+        self.told.append(("detached", session, reason))
+
+    def ended(self, session: Session, reason: Reason) -> None:
+        self.told.append(("ended", session, reason))
+
+
+class RecordingConsumer:
+    def __init__(self) -> None:
+        self.dismissed: list[Reason] = []
+        self.delivered = 0
+
+    def deliver(self) -> None:
+        self.delivered += 1
+
+    def show(self, item: Output) -> None: ...
+    def acknowledge(self, cin: int) -> None: ...
+    def make_room(self) -> None: ...
+    def change_input_mode(self) -> None: ...
+
+    def dismiss(self, reason: Reason) -> None:
+        self.dismissed.append(reason)
+
+
+class Setting:
+    """A manager with everything around it recorded."""
+
+    def __init__(self) -> None:
+        self.backend = RecordingBackend()
+        self.later: list[Callable[[], None]] = []
+        self.journal = Journal(StoreLimits(), lambda marks: None)
+        self.manager = SessionManager(LIMITS, self.journal, self.later.append)
+
+    def active(self, user: str = "") -> tuple[Session, RecordingConsumer]:
+        session = self.manager.create(self.backend, Durability.FAST, 0.0)
+        consumer = RecordingConsumer()
+        session.open(consumer, numbered=False)
+        for given in (SessionInput.NEGOTIATED, SessionInput.AUTHENTICATED, SessionInput.SELECTED):
+            session.apply(given)
+        session.row.user = user
+        return session, consumer
+
+    def token(self, session: Session) -> str:
+        return self.manager.issue_token(Claim(session, None))
+
+
+@pytest.fixture
+def setting() -> Setting:
+    return Setting()
+
+
+def test_there_are_only_so_many_sessions(setting: Setting) -> None:
+    for _ in range(5):
+        setting.active()
+    with pytest.raises(BusyError, match="5 sessions"):
+        setting.manager.create(setting.backend, Durability.FAST, 0.0)
+
+
+def test_a_token_gives_its_session_with_the_secret_that_proved_it(setting: Setting) -> None:
+    session, _ = setting.active()
+    claim = setting.manager.claim_by_token(setting.token(session), ADDRESS, 0.0)
+    assert isinstance(claim, Claim)
+    assert claim.session is session
+    assert claim.secret is not None
+
+
+@pytest.mark.parametrize("forged", ["", "junk", Tokens().issue(new_sid())])
+def test_a_forged_token_gives_nothing(setting: Setting, forged: str) -> None:
+    setting.active()
+    assert setting.manager.claim_by_token(forged, ADDRESS, 0.0) is Refusal.UNKNOWN
+
+
+def test_wrong_attempts_of_one_address_are_limited_and_right_ones_wait_too(
+    setting: Setting,
+) -> None:
+    session, _ = setting.active()
+    token = setting.token(session)
+    answers = [setting.manager.claim_by_token("junk", ADDRESS, 0.0) for _ in range(4)]
+    assert answers == [Refusal.UNKNOWN] * 3 + [Refusal.RATE]
+    assert setting.manager.claim_by_token(token, ADDRESS, 0.0) is Refusal.RATE
+    assert setting.manager.claim_by_code("ABCD2345", ADDRESS, 0.0, but=None) is Refusal.RATE
+    assert isinstance(setting.manager.claim_by_token(token, "192.0.2.2", 0.0), Claim)
+    assert isinstance(setting.manager.claim_by_token(token, ADDRESS, 60.0), Claim)
+
+
+def test_a_retired_token_closes_the_session(setting: Setting) -> None:
+    session, consumer = setting.active()
+    stolen = setting.token(session)
+    claim = setting.manager.claim_by_token(stolen, ADDRESS, 0.0)
+    assert isinstance(claim, Claim)
+    setting.manager.issue_token(claim)
+    session.row.tokens.confirm()
+    assert setting.manager.claim_by_token(stolen, ADDRESS, 0.0) is Refusal.REVOKED
+    assert session.state is SessionState.CLOSED
+    assert consumer.dismissed == [Reason.KICKED]
+    assert setting.backend.told[-1] == ("ended", session, Reason.KICKED)
+    assert session.sid not in setting.manager.sessions
+
+
+def test_a_code_works_once_however_it_is_typed(setting: Setting) -> None:
+    session, _ = setting.active()
+    code = setting.manager.issue_code(session)
+    typed = f" {code[:4].lower()}-{code[4:]} "
+    claim = setting.manager.claim_by_code(typed, ADDRESS, 0.0, but=None)
+    assert isinstance(claim, Claim)
+    assert claim.secret is None
+    assert setting.manager.claim_by_code(code, ADDRESS, 0.0, but=None) is Refusal.UNKNOWN
+
+
+def test_a_newer_code_voids_the_older(setting: Setting) -> None:
+    session, _ = setting.active()
+    older = setting.manager.issue_code(session)
+    newer = setting.manager.issue_code(session)
+    assert setting.manager.claim_by_code(older, ADDRESS, 0.0, but=None) is Refusal.UNKNOWN
+    assert isinstance(setting.manager.claim_by_code(newer, ADDRESS, 0.0, but=None), Claim)
+
+
+def test_one_s_own_code_is_not_used_up(setting: Setting) -> None:
+    session, _ = setting.active()
+    code = setting.manager.issue_code(session)
+    assert setting.manager.claim_by_code(code, ADDRESS, 0.0, but=session) is Refusal.OWN
+    assert isinstance(setting.manager.claim_by_code(code, ADDRESS, 0.0, but=None), Claim)
+
+
+def test_a_session_that_is_not_ready_cannot_be_taken(setting: Setting) -> None:
+    session = setting.manager.create(setting.backend, Durability.FAST, 0.0)
+    session.open(RecordingConsumer(), numbered=False)
+    claim = setting.manager.claim_by_token(setting.token(session), ADDRESS, 0.0)
+    assert claim is Refusal.TOO_EARLY
+
+
+def test_the_newest_waiting_session_of_the_same_user_is_offered(setting: Setting) -> None:
+    sessions = [setting.active("ann")[0] for _ in range(2)]
+    other, _ = setting.active("bob")
+    for now, session in enumerate([*sessions, other]):
+        session.detach(Reason.NETWORK_ERROR, float(now))
+    back, _ = setting.active("ann")
+    claim = setting.manager.claim_own(back)
+    assert claim is not None
+    assert claim.session is sessions[1]
+    nobody, _ = setting.active("")
+    assert setting.manager.claim_own(nobody) is None
+
+
+def test_a_drop_before_the_choice_of_a_profile_ends_the_session(setting: Setting) -> None:
+    session = setting.manager.create(setting.backend, Durability.FAST, 0.0)
+    consumer = RecordingConsumer()
+    session.open(consumer, numbered=False)
+    session.lost(consumer, Reason.NETWORK_ERROR, 1.0)
+    assert session.sid not in setting.manager.sessions
+    assert setting.backend.told == [("ended", session, Reason.NETWORK_ERROR)]
+
+
+def test_who_does_not_come_back_is_let_go_in_the_order_of_leaving(setting: Setting) -> None:
+    sessions = [setting.active()[0] for _ in range(3)]
+    for now, session in zip((10.0, 30.0, 20.0), sessions, strict=True):
+        session.detach(Reason.NETWORK_ERROR, now)
+    setting.manager.expire(115.0)
+    assert sessions[0].state is SessionState.CLOSED
+    assert sessions[1].state is sessions[2].state is SessionState.DETACHED_ACTIVE
+    assert ("ended", sessions[0], Reason.TIMEOUT) in setting.backend.told
+
+
+def test_a_takeover_dismisses_the_older_and_only_it(setting: Setting) -> None:
+    session, older = setting.active()
+    newer = RecordingConsumer()
+    before = session.row.gen
+    session.attach(newer, numbered=True)
+    assert older.dismissed == [Reason.SUPERSEDED]
+    assert newer.dismissed == []
+    assert session.row.gen == before + 1
+    session.lost(older, Reason.NETWORK_ERROR, 1.0)
+    assert session.consumer is newer
+    assert session.state is SessionState.ACTIVE
+
+
+def test_outputs_of_one_tick_are_delivered_once(setting: Setting) -> None:
+    session, consumer = setting.active()
+    for _ in range(3):
+        session.emit(Text("x"), MUST, 0.0)
+    assert len(setting.later) == 1
+    setting.later.pop()()
+    assert consumer.delivered == 1
+
+
+def test_groups_know_their_members_and_end_with_them(setting: Setting) -> None:
+    (ann, _), (bob, _) = setting.active(), setting.active()
+    setting.manager.join(ann, "lobby")
+    setting.manager.join(bob, "lobby")
+    setting.manager.join(ann, "lobby")
+    assert list(setting.manager.members("lobby")) == [ann, bob]
+    setting.manager.leave(ann, "lobby")
+    setting.manager.leave(ann, "lobby")
+    assert list(setting.manager.members("lobby")) == [bob]
+    setting.manager.close(bob, Reason.KICKED)
+    assert list(setting.manager.members("lobby")) == []
+    assert setting.manager.groups == {}
+
+
+def test_a_session_is_in_so_many_groups_and_keeps_so_much_data(setting: Setting) -> None:
+    session, _ = setting.active()
+    for group in ("a", "b"):
+        setting.manager.join(session, group)
+    with pytest.raises(LimitExceededError, match="in 2 groups; it cannot join 'c'"):
+        setting.manager.join(session, "c")
+    setting.manager.set_data(session, b"0123456789")
+    with pytest.raises(LimitExceededError, match="11 bytes; at most 10"):
+        setting.manager.set_data(session, b"0123456789+")
+    assert session.row.data == b"0123456789"
+
+
+def test_a_closed_session_is_closed_once(setting: Setting) -> None:
+    session, consumer = setting.active()
+    setting.manager.close(session, Reason.KICKED)
+    setting.manager.close(session, Reason.TIMEOUT)
+    assert consumer.dismissed == [Reason.KICKED]
+    assert [told for told, _, _ in setting.backend.told] == ["ended"]
+    assert isinstance(session.row, Row)
