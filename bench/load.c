@@ -480,9 +480,9 @@ static void measure(void) {
     }
     double elapsed = (time - started) / 1e9;
     server = cpu_of(server_pid) - server, own = cpu_of(getpid()) - own;
-    printf("{\"rps\":%.0f,\"p50\":%.1f,\"p99\":%.1f,\"server\":%.3f,\"us_msg\":%.3f,\"own\":%.3f}\n",
-           messages / elapsed, percentile(.5), percentile(.99), server / 1e9 / elapsed,
-           messages ? server / 1e3 / messages : 0, own / 1e9 / elapsed);
+    printf("{\"rps\":%.0f,\"p50\":%.1f,\"p99\":%.1f,\"us_msg\":%.3f,\"server_core\":%.3f,\"load_core\":%.3f}\n",
+           messages / elapsed, percentile(.5), percentile(.99),
+           messages ? server / 1e3 / messages : 0, server / 1e9 / elapsed, own / 1e9 / elapsed);
 }
 
 int main(int count, char **words) {

@@ -8,6 +8,8 @@ import signal
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+import structlog
+
 from holdfast.app.dispatcher import Dispatcher
 from holdfast.app.handlers import Handlers
 from holdfast.app.linker import Linker
@@ -19,6 +21,7 @@ from holdfast.core.items import MUST, Output, Text, size_of
 from holdfast.core.limits import LinkLimits
 from holdfast.link import messages as m
 from holdfast.link.peer import LinkClosedError, RequestError
+from holdfast.net import log
 from holdfast.net.addresses import parse_address
 from holdfast.net.loop import calm_collector, run, unwrapped
 
@@ -27,6 +30,8 @@ T = TypeVar("T")
 LINK_VARIABLE: Final = "HOLDFAST_LINK"
 """The environment variable with which `holdfast run` tells an application its gateway."""
 SECRET_VARIABLE: Final = "HOLDFAST_LINK_SECRET"
+LOG_LEVEL_VARIABLE: Final = "HOLDFAST_LOG_LEVEL"
+"""How much `App.run` logs: `debug`, `info`, `warning` or `error`."""
 PARENT_VARIABLE: Final = "HOLDFAST_PARENT"
 """Set by `holdfast run` to its process id: without that process, the application ends too."""
 
@@ -74,6 +79,8 @@ class App(Handlers):
                 f"expected an address, as in app.run('unix:data/link.sock'), or {LINK_VARIABLE}"
                 " in the environment; found neither"
             )
+        if not structlog.is_configured():
+            log.configure(os.environ.get(LOG_LEVEL_VARIABLE, "info"))
         run(self._run(address, secret))
 
     async def serve(self, address: str, *, secret: str | None = None) -> None:

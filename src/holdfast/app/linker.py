@@ -105,6 +105,7 @@ class Linker:
             instance=app.instance,
             window=app.limits.window_bytes_max,
             secret=self._secret,
+            sent=app.outgoing.sent,
             applied=app.dispatcher.applied(await app.call("remember") or {}),
             login=app.has("authenticate"),
             profiles=app.has("profiles"),

@@ -33,6 +33,11 @@ class Outgoing:
         self._size = 0
 
     @property
+    def sent(self) -> int:
+        """The newest output that was sent, on this link or an earlier one."""
+        return self._number - self._unsent
+
+    @property
     def full(self) -> bool:
         """Whether the window is used up: then the application waits."""
         return self._size >= self.window

@@ -77,6 +77,8 @@ class Calls:
             session = sessions.get(output.sid)
             if session is not None and session.backend is self._backend:
                 session.emit(output.item, delivery, now)
+                if output.bseq <= self._instance.doubtful:
+                    session.out.seen = session.out.top
         self._journal.accept(self._instance.name, self._instance.accepted)
 
     def _broadcast(self, cast: m.Broadcast) -> None:
@@ -86,6 +88,8 @@ class Calls:
         for session in list(self._manager.members(cast.group)):
             if session.sid != cast.but and session.backend is self._backend:
                 session.emit(cast.item, cast.delivery, now)
+                if cast.bseq <= self._instance.doubtful:
+                    session.out.seen = session.out.top
 
     def _applied(self, marks: list[m.Applied]) -> None:
         instance = self._instance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from holdfast.link.messages import EVENTS, Event, SessionEvent
+from holdfast.link.messages import EVENTS, Event, Hello, SessionEvent
 from holdfast.link.peer import Peer
 from holdfast.sessions.session import Session
 
@@ -18,18 +18,21 @@ class Instance:
         "_unapplied",
         "_window",
         "accepted",
+        "doubtful",
         "name",
         "peer",
         "sessions",
     )
 
-    def __init__(self, name: str, peer: Peer, window: int, accepted: int) -> None:
-        self.name = name
+    def __init__(self, hello: Hello, peer: Peer, accepted: int) -> None:
+        self.name = hello.instance
         self.peer = peer
         self.accepted = accepted
         """The newest of its outputs that was taken in."""
+        self.doubtful = hello.sent
+        """Up to this one, a gateway before us may have shown them."""
         self.sessions: dict[Session, None] = {}
-        self._window = window
+        self._window = hello.window
         self._unapplied = 0
         """Bytes of commands that it has not reported as applied."""
         self._events: list[SessionEvent] = []

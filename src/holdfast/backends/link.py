@@ -139,7 +139,7 @@ class LinkBackend:
             self._release_all(before)
             before.peer.close("another link has taken this instance's name")
         accepted, _ = self._accepted.get(hello.instance, (0, 0.0))
-        instance = Instance(hello.instance, peer, hello.window, accepted)
+        instance = Instance(hello, peer, accepted)
         self._linked[hello.instance] = instance
         self._set_policy(Policy(login=hello.login, profiles=hello.profiles))
         peer.dispatch = Calls(instance, self).dispatch

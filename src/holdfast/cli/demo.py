@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.options import LogLevel
-from holdfast.cli.output import configure_logs, reported
-from holdfast.cli.run import DEFAULT_DATA, DEFAULT_URLS, Data, make_config, run_together
+from holdfast.cli.output import reported
+from holdfast.cli.run import DEFAULT_DATA, DEFAULT_URLS, Data, Program, make_config, run_together
 from holdfast.gateway.gateway import Gateway
+from holdfast.net import log
 from holdfast.net.loop import run
 
 _TELNET, _TCP, _WEB = DEFAULT_URLS
@@ -37,11 +38,12 @@ def demo(
 
         holdfast demo --telnet telnet://0.0.0.0:2323 --web ws://0.0.0.0:9090/
     """
-    configure_logs(LogLevel.warning.value)
+    log.configure(LogLevel.warning.value)
     os.environ["HOLDFAST_CHAT_DATA"] = str(data.resolve())
     with reported():
         config = make_config((telnet, tcp, web), data, _pages())
-        run(run_together(config, ["-m", "holdfast.demo.chat"], None, lambda g: _say_how(g, data)))
+        program = Program(["-m", "holdfast.demo.chat"], None, LogLevel.warning)
+        run(run_together(config, program, lambda gateway: _say_how(gateway, data)))
 
 
 def _pages() -> Path:

@@ -47,7 +47,7 @@ def echo(
 
 
 async def _serve(addresses: list[Address], certificate: Certificate | None) -> None:
-    limits = Limits()
+    limits = Limits().but(connection={"connections_per_address_max": 20_000})
     loop = asyncio.get_running_loop()
     server = Server(limits.connection, Clockwork(loop))
     server.start()

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 from msgspec import structs
 
 from holdfast.cli.options import Level, LogLevel
-from holdfast.cli.output import configure_logs, reported
+from holdfast.cli.output import reported
 from holdfast.cli.serve import say_where
 from holdfast.cli.serving import serve_gateway
 from holdfast.cli.supervise import Supervisor
 from holdfast.core.errors import ConfigurationError
 from holdfast.gateway.config import Config, LinkConfig, ListenerConfig, StoreConfig, check, load
 from holdfast.gateway.gateway import Gateway
+from holdfast.net import log
 from holdfast.net.loop import run as run_loop
 from holdfast.net.loop import unwrapped
 
@@ -54,7 +55,7 @@ def run(
 
         holdfast run app.py --reload --listen telnet://0.0.0.0:4000 --listen ws://0.0.0.0:8080/
     """
-    configure_logs(log_level.value)
+    log.configure(log_level.value)
     with reported():
         if not application.is_file():
             raise ConfigurationError(f"{application}: expected a Python file, found none")
@@ -62,7 +63,8 @@ def run(
             raise ConfigurationError("--config and --listen: expected one of them, found both")
         loaded = load(config) if config is not None else make_config(listen or DEFAULT_URLS, data)
         watched = application.resolve().parent if reload else None
-        run_loop(run_together(loaded, [str(application)], watched, say_where))
+        program = Program([str(application)], watched, log_level)
+        run_loop(run_together(loaded, program, say_where))
 
 
 def make_config(urls: Sequence[str], data: Path, pages: Path | None = None) -> Config:
@@ -84,19 +86,26 @@ def make_config(urls: Sequence[str], data: Path, pages: Path | None = None) -> C
     return config
 
 
+class Program(NamedTuple):
+    """The application: `python COMMAND…`, restarted when a file in `watched` changes."""
+
+    command: Sequence[str]
+    watched: Path | None
+    log_level: LogLevel
+
+
 async def run_together(
-    config: Config,
-    command: Sequence[str],
-    watched: Path | None,
-    started: Callable[[Gateway], None],
+    config: Config, program: Program, started: Callable[[Gateway], None]
 ) -> None:
-    """Serve `config`, and the application `python COMMAND…` behind it, until told to stop."""
+    """Serve `config`, and the application behind it, until told to stop."""
     applications: list[asyncio.Task[None]] = []
     with unwrapped():
         async with asyncio.TaskGroup() as tasks:
 
             def start(gateway: Gateway) -> None:
-                supervisor = Supervisor(command, str(gateway.link_address), watched)
+                supervisor = Supervisor(
+                    program.command, str(gateway.link_address), program.watched, program.log_level
+                )
                 applications.append(tasks.create_task(supervisor.run()))
                 started(gateway)
 

@@ -9,10 +9,11 @@ import structlog
 import typer
 
 from holdfast.cli.options import Level, LogLevel
-from holdfast.cli.output import configure_logs, reported
+from holdfast.cli.output import reported
 from holdfast.cli.serving import serve_gateway
 from holdfast.gateway.config import load
 from holdfast.gateway.gateway import Gateway
+from holdfast.net import log
 from holdfast.net.loop import run
 
 DEFAULT_CONFIG = Path("holdfast.toml")
@@ -32,15 +33,15 @@ def serve(
 
         holdfast serve /etc/holdfast/gateway.toml --log-level warning
     """
-    configure_logs(log_level.value)
+    log.configure(log_level.value)
     with reported():
         run(serve_gateway(load(config), say_where))
 
 
 def say_where(gateway: Gateway) -> None:
     """Log where clients and applications come in."""
-    log = structlog.get_logger("holdfast")
+    logger = structlog.get_logger("holdfast")
     for address in gateway.addresses:
-        log.info("clients come in", at=str(address))
+        logger.info("clients come in", at=str(address))
     if gateway.link_address is not None:
-        log.info("applications come in", at=str(gateway.link_address))
+        logger.info("applications come in", at=str(gateway.link_address))

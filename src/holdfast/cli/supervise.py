@@ -12,7 +12,8 @@ from typing import Final
 
 import structlog
 
-from holdfast.app.app import LINK_VARIABLE, PARENT_VARIABLE
+from holdfast.app.app import LINK_VARIABLE, LOG_LEVEL_VARIABLE, PARENT_VARIABLE
+from holdfast.cli.options import LogLevel
 
 _log = structlog.get_logger("holdfast.run")
 
@@ -29,12 +30,15 @@ class Supervisor:
     With `watched`, also when a Python file in that folder changes.
     """
 
-    def __init__(self, command: Sequence[str], link: str, watched: Path | None) -> None:
+    def __init__(
+        self, command: Sequence[str], link: str, watched: Path | None, log_level: LogLevel
+    ) -> None:
         self._command = command
         self._environment = {
             **os.environ,
             LINK_VARIABLE: link,
             PARENT_VARIABLE: str(os.getpid()),
+            LOG_LEVEL_VARIABLE: log_level.value,
         }
         self._watched = watched
         self._process: asyncio.subprocess.Process | None = None

@@ -206,6 +206,9 @@ class Attachment:
         if limit <= out.sent or connection.full:
             return
         first, items = out.take(limit)
+        if out.seen >= first:
+            self.adapter.doubt(out.seen)
+            self.send()
         connection.write(self.adapter.encode(first, items))
         evidence = self._evidence
         if evidence is not None:

@@ -80,6 +80,9 @@ class Hello(Struct, frozen=True, omit_defaults=True):
     secret: str = ""
     applied: dict[str, int] = field(default_factory=dict)
     """By session: the newest command whose effect the application has kept."""
+    sent: int = 0
+    """The newest output that was sent on an earlier link. A gateway that does not know of it has
+    forgotten it, and its clients may have seen it nevertheless."""
     login: bool = False
     """Whether it authenticates users: then no session reaches it before that."""
     profiles: bool = False

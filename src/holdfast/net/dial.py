@@ -57,7 +57,6 @@ async def dial(
                     address.port,
                     ssl=tls if address.secure else None,
                     server_hostname=address.host if address.secure else None,
-                    happy_eyeballs_delay=0.25,
                 )
     except TimeoutError:
         raise DialError(f"{address}: no answer within {limits.handshake_seconds_max:g} s") from None

@@ -1,9 +1,37 @@
-"""Logging of defects: with the way that led to them, without the values on it."""
+"""Logs: readable on a terminal, JSON otherwise; and defects without the values on their way."""
 
 from __future__ import annotations
 
+import logging
+import sys
 import traceback
 from typing import Any
+
+import structlog
+
+
+def configure(level: str) -> None:
+    """Log to stderr: for people on a terminal, a JSON object a line otherwise.
+
+    `level` is `debug`, `info`, `warning` or `error`. Raises `KeyError` for another.
+    """
+    terminal = sys.stderr.isatty()
+    processors: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal),
+    ]
+    if terminal:
+        processors.append(structlog.dev.ConsoleRenderer(pad_event_to=0))
+    else:
+        processors.append(structlog.processors.JSONRenderer())
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
 
 
 def log_failure(log: Any, event: str, error: BaseException, **fields: object) -> None:

@@ -35,6 +35,8 @@ class TerminalAdapter:
     __slots__ = (
         "_asking",
         "_code",
+        "_doubt",
+        "_doubting",
         "_early",
         "_first",
         "_offered",
@@ -66,6 +68,10 @@ class TerminalAdapter:
         """Whether the cursor stands behind a prompt that nobody has answered."""
         self._secret = False
         self._replay: Resumption | None = None
+        self._doubt = 0
+        """Outputs up to this number may have been seen before."""
+        self._doubting = False
+        """Whether the last one shown was one of those."""
         self._asking = ""
         """What the next line answers: `username`, `password`, `profile` or nothing."""
         self._username = ""
@@ -150,10 +156,9 @@ class TerminalAdapter:
 
     def encode(self, first: int, items: Sequence[Output | None]) -> bytes:
         parts = []
-        replay = self._replay
         for number, item in enumerate(items, first):
-            if replay is not None and number == replay.seen + 1 and number > replay.first:
-                parts.append(self._notice("You missed this:"))
+            if (number <= self._doubt) is not self._doubting:
+                parts.append(self._change_doubt())
             if type(item) is Text and not self._prompted:
                 parts.append(self._line(item.text))
             elif item is not None:
@@ -205,13 +210,21 @@ class TerminalAdapter:
             self._say(f"{resumption.lost} older {lines} could not be kept.")
         if resumption.first > resumption.last:
             self._say("You missed nothing.")
-        elif resumption.seen >= resumption.first:
-            self._say("You may have seen this:")
-        else:
+        elif resumption.seen < resumption.first:
             self._say("You missed this:")
+
+    def doubt(self, upto: int) -> None:
+        self._doubt = upto
+
+    def _change_doubt(self) -> bytes:
+        self._doubting = not self._doubting
+        if self._doubting:
+            return self._notice("You may have seen this:")
+        return self._notice("You missed this:" if self._replay is not None else "That was all.")
 
     def caught_up(self, resumption: Resumption) -> None:
         self._replay = None
+        self._doubting = False
         if resumption.first <= resumption.last:
             self._say("That was all.")
         self._say_code(resumption.code)

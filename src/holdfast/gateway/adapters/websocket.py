@@ -59,7 +59,7 @@ class WebSocketSettings(Struct, frozen=True):
 class WebSocketAdapter:
     """One WebSocket client."""
 
-    __slots__ = ("_accepted", "_core", "_dialect", "_settings", "numbered")
+    __slots__ = ("_accepted", "_core", "_dialect", "_doubted", "_settings", "numbered")
 
     protocol = "websocket"
     wants_token = True
@@ -71,6 +71,7 @@ class WebSocketAdapter:
         self._core = ws.ServerConnection(settings.limits)
         self._dialect: Dialect = _PLAIN
         self._accepted = False
+        self._doubted = 0
         self.numbered = False
 
     # --- inbound
@@ -191,7 +192,10 @@ class WebSocketAdapter:
         self._accept_plain(resumption.token)
         if resumption.lost:
             self._say(f"{resumption.lost} older messages could not be kept.")
-        if resumption.seen >= resumption.first:
+
+    def doubt(self, upto: int) -> None:
+        if not self.numbered and upto > self._doubted:
+            self._doubted = upto
             self._say("The next messages you may have seen.")
 
     def caught_up(self, resumption: Resumption) -> None:

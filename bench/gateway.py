@@ -1,0 +1,99 @@
+"""The whole way: client, gateway, application and back, in each durability mode.
+
+`us_msg` is the gateway's CPU time for one round trip, its store's thread
+included. `x echo` compares with the bare WebSocket echo of the same run, `x fast`
+the throughput with that of the mode `fast`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import Popen
+
+from bench import harness
+from bench.harness import HERE, HOLDFAST, PYTHON, Row
+
+MODES = ("memory", "fast", "durable")
+SHAPES = ((100, 1), (100, 16), (1000, 1))
+DIALECTS = ("v1", "ws")
+SETTLE_SECONDS = 0.7
+
+
+@contextmanager
+def gateway(mode: str, folder: Path) -> Iterator[tuple[int, Popen[bytes]]]:
+    """A gateway with an application behind it; gives its port and its process."""
+    port = harness.free_port()
+    link = folder / "link.sock"
+    config = folder / "gateway.toml"
+    config.write_text(f"""
+        [store]
+        path = "{folder}/sessions.db"
+        [link]
+        listen = "unix:{link}"
+        [[listener]]
+        url = "ws://127.0.0.1:{port}/"
+        durability = "{mode}"
+        [limits.connection]
+        connections_per_address_max = 20000
+        [limits.session]
+        commands_per_second_max = 1e9
+        command_burst_max = 1000000000
+    """)
+    serve = [*HOLDFAST, "serve", str(config), "--log-level", "error"]
+    with harness.running(serve, port=port) as process:
+        application = [PYTHON, str(HERE / "apps" / "echo.py")]
+        with harness.running(application, core=1, HOLDFAST_LINK=f"unix:{link}"):
+            yield port, process
+
+
+def measure(mode: str, dialect: str, connections: int, in_flight: int, seconds: float) -> Row:
+    """One run of one mode."""
+    shape = ["-m", dialect, "-t", "-c", str(connections), "-p", str(in_flight)]
+    timing = ["-w", str(SETTLE_SECONDS), "-d", str(seconds)]
+    with (
+        tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder,
+        gateway(mode, Path(folder)) as (port, process),
+    ):
+        return harness.load(port, process.pid, *shape, *timing)
+
+
+def bare_echo(connections: int, in_flight: int, seconds: float) -> Row:
+    """The engine alone."""
+    port = harness.free_port()
+    command = [*HOLDFAST, "echo", f"ws://127.0.0.1:{port}/"]
+    shape = ["-m", "ws", "-t", "-c", str(connections), "-p", str(in_flight)]
+    with harness.running(command, port=port) as process:
+        return harness.load(port, process.pid, *shape, "-d", str(seconds))
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = harness.parser(__doc__).parse_args(arguments)
+    for connections, in_flight in SHAPES:
+        found: dict[tuple[str, str], list[Row]] = {}
+        for _ in range(options.rounds):
+            echo = bare_echo(connections, in_flight, options.seconds)
+            found.setdefault(("bare echo", "ws"), []).append(echo)
+            for dialect in DIALECTS:
+                for mode in MODES:
+                    row = measure(mode, dialect, connections, in_flight, options.seconds)
+                    found.setdefault((mode, dialect), []).append(row)
+        medians = {key: harness.medians(rows) for key, rows in found.items()}
+        echo = medians["bare echo", "ws"]
+        rows = []
+        for (mode, dialect), row in medians.items():
+            fast = medians.get(("fast", dialect), row)
+            rows.append(
+                {
+                    "mode": mode,
+                    "client": "holdfast.v1" if dialect == "v1" else "plain",
+                    **row,
+                    "x echo": round(row["us_msg"] / echo["us_msg"], 2),
+                    "x fast": round(row["rps"] / fast["rps"], 2),
+                }
+            )
+        title = f"The whole way: {connections} clients, {in_flight} in flight, 64 B"
+        harness.show(title, rows, as_json=options.json)
+    return 0

@@ -1,0 +1,192 @@
+"""What the benchmarks share: servers under test, the load generator, tables.
+
+The server runs on one core, the load on the other; servers take turns within
+each round, and the median of the rounds is what counts. Quote `us_msg` (the
+server's CPU time a message): neighbours on the machine hardly disturb it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).parent
+BUILD = HERE / ".build"
+PYTHON = sys.executable
+HOLDFAST = [PYTHON, "-m", "holdfast"]
+_START_SECONDS_MAX = 20.0
+
+Row = dict[str, Any]
+
+
+class Missing(Exception):
+    """A peer that this machine does not have."""
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """The arguments that every benchmark has."""
+    made = argparse.ArgumentParser(description=description, prog="./dev bench")
+    made.add_argument("--json", action="store_true", help="one object a row instead of a table")
+    made.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
+    made.add_argument("--rounds", type=int, default=3)
+    return made
+
+
+# --- building
+
+
+def build_load() -> Path:
+    """The load generator, compiled if it is not."""
+    return _build("load", HERE / "load.c", ["gcc", "-O2", "-o", "{to}", "{source}"])
+
+
+def build_gorilla() -> Path:
+    """The gorilla/websocket echo server, from Debian's Go packages."""
+    environment = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode"}
+    source = HERE / "peers" / "gorilla.go"
+    return _build("gorilla", source, ["go", "build", "-o", "{to}", "{source}"], environment)
+
+
+def _build(
+    name: str, source: Path, command: Sequence[str], environment: Mapping[str, str] | None = None
+) -> Path:
+    to = BUILD / name
+    if to.exists() and to.stat().st_mtime >= source.stat().st_mtime:
+        return to
+    if shutil.which(command[0]) is None:
+        raise Missing(f"{name}: {command[0]} is not installed (./dev peers)")
+    BUILD.mkdir(exist_ok=True)
+    filled = [word.format(to=to, source=source) for word in command]
+    done = subprocess.run(
+        filled,
+        check=False,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise Missing(f"{name}: cannot be built: {done.stderr.strip()[:300]}")
+    return to
+
+
+# --- running
+
+
+class Server(NamedTuple):
+    """A server under test."""
+
+    name: str
+    command: Sequence[str]
+    port: int
+
+
+def free_port() -> int:
+    """A port that nobody listens at now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def pinned(core: int, command: Sequence[str]) -> list[str]:
+    """`command` on one core, where that can be asked for."""
+    if shutil.which("taskset") and (os.cpu_count() or 1) > 1:
+        return ["taskset", "-c", str(core), *command]
+    return list(command)
+
+
+@contextmanager
+def running(
+    command: Sequence[str], *, port: int | None = None, core: int = 0, **variables: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program, up to the end of the block; with `port`, once it listens there."""
+    process = subprocess.Popen(
+        pinned(core, command),
+        env={**os.environ, **variables},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        if port is not None:
+            _await_port(process, port)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _await_port(process: subprocess.Popen[bytes], port: int) -> None:
+    end = time.monotonic() + _START_SECONDS_MAX
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise Missing(f"{process.args!r} ended with {process.returncode}")
+        try:
+            socket.create_connection(("127.0.0.1", port), 0.2).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise Missing(f"{process.args!r} does not listen at {port}")
+
+
+def load(port: int, pid: int, *options: str) -> Row:
+    """One run of the load generator against the server `pid`."""
+    command = [str(build_load()), "-a", str(port), "-P", str(pid), *options]
+    done = subprocess.run(pinned(1, command), check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise Missing(f"the load failed: {done.stderr.strip()[:300]}")
+    result: Row = json.loads(done.stdout)
+    return result
+
+
+def rss_bytes(pid: int) -> int:
+    """The memory of a process that is in RAM."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def medians(rows: Sequence[Row]) -> Row:
+    """The median of each figure over rounds."""
+    return {
+        key: round(median(row[key] for row in rows), 3)
+        for key in rows[0]
+        if isinstance(rows[0][key], int | float)
+    }
+
+
+# --- showing
+
+
+def show(title: str, rows: Sequence[Row], *, as_json: bool) -> None:
+    """A table for people, or a JSON object a line."""
+    if as_json:
+        for row in rows:
+            print(json.dumps({"bench": title, **row}))
+        return
+    print(f"\n{title}\n")
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    cells = [columns, *([_cell(row.get(column)) for column in columns] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    for line in cells:
+        first, *rest = (
+            cell.ljust(w) if i == 0 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+        )
+        print("  ".join([first, *rest]))
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value if value is not None else "")
