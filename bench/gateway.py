@@ -45,7 +45,7 @@ def gateway(mode: str, folder: Path) -> Iterator[tuple[int, Popen[bytes]]]:
     serve = [*HOLDFAST, "serve", str(config), "--log-level", "error"]
     with harness.running(serve, port=port) as process:
         application = [PYTHON, str(HERE / "apps" / "echo.py")]
-        with harness.running(application, core=1, HOLDFAST_LINK=f"unix:{link}"):
+        with harness.running(application, says="linked", core=1, HOLDFAST_LINK=f"unix:{link}"):
             yield port, process
 
 

@@ -108,22 +108,37 @@ def pinned(core: int, command: Sequence[str]) -> list[str]:
 
 @contextmanager
 def running(
-    command: Sequence[str], *, port: int | None = None, core: int = 0, **variables: str
+    command: Sequence[str],
+    *,
+    port: int | None = None,
+    says: str = "",
+    core: int = 0,
+    **variables: str,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A program, up to the end of the block; with `port`, once it listens there."""
+    """A program, up to the end of the block; once it listens at `port`, or its log `says` so."""
     process = subprocess.Popen(
         pinned(core, command),
         env={**os.environ, **variables},
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE if says else subprocess.DEVNULL,
     )
     try:
         if port is not None:
             _await_port(process, port)
+        if says:
+            _await_words(process, says)
         yield process
     finally:
         process.kill()
         process.wait()
+
+
+def _await_words(process: subprocess.Popen[bytes], words: str) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words.encode() in line:
+            return
+    raise Missing(f"{process.args!r} ended with {process.wait()}")
 
 
 def _await_port(process: subprocess.Popen[bytes], port: int) -> None:
@@ -143,7 +158,9 @@ def _await_port(process: subprocess.Popen[bytes], port: int) -> None:
 def load(port: int, pid: int, *options: str) -> Row:
     """One run of the load generator against the server `pid`."""
     command = [str(build_load()), "-a", str(port), "-P", str(pid), *options]
-    done = subprocess.run(pinned(1, command), check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        pinned(1, command), check=False, capture_output=True, text=True, errors="replace"
+    )
     if done.returncode:
         raise Missing(f"the load failed: {done.stderr.strip()[:300]}")
     result: Row = json.loads(done.stdout)

@@ -221,6 +221,7 @@ class Attachment:
         if session is None or self.phase is not Phase.LIVE or self.connection.full:
             return
         if session.out.sent >= session.deliverable:  # else the client lags: volatile goes first
+            self.send()
             self.connection.write(self.adapter.encode_volatile(item))
 
     def acknowledge(self, cin: int) -> None:

@@ -120,6 +120,7 @@ def _enter_new(attachment: Attachment, attempt: int) -> Work | None:
                 heartbeat_seconds=context.limits.websocket.heartbeat_seconds_max,
             )
         )
+        attachment.send()
         begin(attachment, session)
         attachment.go_on()
 

@@ -83,18 +83,21 @@ class Outbox:
         return len(self.entries) > limits.window_messages_max or self.size > limits.window_bytes_max
 
     def shrink(self, upto: int) -> None:
-        """Let go of the oldest until the window holds the rest, but of none above `upto`."""
+        """Let go of the oldest until the window holds the rest, but of none above `upto`.
+
+        An eighth more than needed goes with them, so that this is not done for
+        every output of a client that acknowledges nothing.
+        """
         limits = self._limits
-        count, size = 0, self.size
-        for entry in self.entries[: max(0, upto - self.base)]:
-            if (
-                len(self.entries) - count <= limits.window_messages_max
-                and size <= limits.window_bytes_max
-            ):
-                break
-            size -= entry.size
-            count += 1
-        self._drop(count)
+        messages = limits.window_messages_max - limits.window_messages_max // 8
+        size = limits.window_bytes_max - limits.window_bytes_max // 8
+        entries = self.entries
+        kept, left = len(entries), self.size
+        lowest = len(entries) - max(0, upto - self.base)
+        while kept > lowest and (kept > messages or left > size):
+            left -= entries[-kept].size
+            kept -= 1
+        self._drop(len(entries) - kept)
 
     def take(self, limit: int) -> tuple[int, Sequence[Output | None]]:
         """The outputs after `sent`, up to number `limit`; they count as sent then.

@@ -171,7 +171,11 @@ class Session:
         self.touch()
         if out.over:
             self._make_room(now)
-        elif consumer is not None and not self.durable and not self._ready:
+        elif consumer is not None:
+            self._tell_ready()
+
+    def _tell_ready(self) -> None:
+        if not self._ready and not self.durable:
             self._ready = True
             self._owner.ready(self)
 
@@ -181,6 +185,10 @@ class Session:
         consumer = self.consumer
         if consumer is None:
             out.shrink(out.top)
+            return
+        out.shrink(out.sent)
+        if not out.over:
+            self._tell_ready()
             return
         consumer.deliver()
         out.shrink(out.sent)
