@@ -1,0 +1,1 @@
+"""A pytest plug-in: `.vtc` files are collected as tests."""
