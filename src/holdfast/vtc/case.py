@@ -190,6 +190,8 @@ class Case:
     async def _run_script(self) -> None:
         scope = Scope(self, Context.TOP, self, self._top)
         try:
+            if reason := self.settings.why_not(self.script.source.text):
+                raise Skip(reason)
             await self.play(scope, self.script.source.whole())
         except Skip as skip:
             self._skipped = str(skip)

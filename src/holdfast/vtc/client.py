@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -16,6 +17,16 @@ from holdfast.vtc.wire import Wire, connect
 if TYPE_CHECKING:
     from holdfast.vtc.case import Case
     from holdfast.vtc.tls import ClientTls
+
+
+BREATH_SECONDS = 0.0005
+"""Before a connection is made.
+
+A daemon that has just answered one client has still to tidy up after it. On a
+small machine our answer to its answer can keep it from that: then the next
+client comes before a connection is free to be used again, or a line is logged.
+The reference's threads are slow enough by themselves.
+"""
 
 
 class Client(Endpoint):
@@ -48,6 +59,7 @@ class Client(Endpoint):
             await self.wait()
 
     async def open(self) -> Wire:
+        await asyncio.sleep(BREATH_SECONDS)
         address = self._address
         self.log.line(3, f"Connect to {address}")
         try:

@@ -82,8 +82,14 @@ class Command:
     words_max: int | None = 0
     spec: Context | None = None
     """Where the commands of the last such word stand, if it is a specification."""
+    ignores_rest: bool = False
+    """Whether all words behind the first that is no option are ignored."""
     unknown: str = ""
     """The message for an unknown option."""
+    exports: tuple[str, ...] = ()
+    """The macros of an instance, behind its name and `_`; `*` is any."""
+    check: Callable[[Args], None] | None = None
+    """What else can be checked before anything runs. Raises `Failure`."""
 
 
 class Args:
@@ -117,6 +123,8 @@ class Args:
                 if word.startswith("-") or self.command.words_max == 0:
                     raise self.unknown(word)
                 yield Given("", (word,), word)
+                if self.command.ignores_rest:
+                    return
                 place += 1
                 continue
             group = found.group

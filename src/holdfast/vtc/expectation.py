@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from holdfast.vtc.command import Args
-from holdfast.vtc.errors import Note
+from holdfast.vtc.errors import Failure, Note
 from holdfast.vtc.expect import OPERATORS, PATTERN_OPERATORS, UNDEFINED, compare
 from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.patterns import PatternError, matches
+from holdfast.vtc.patterns import PatternError, compile_pattern, matches
 from holdfast.vtc.source import Token
 
+EXPECT_WORDS = 3
 _SHOWN_CHARS_MAX = 2000
 
 
@@ -41,6 +42,20 @@ def expect(
         raise scope.failure(f'{text} "{shown_right}" failed', left_word, sides, *notes)
     scope.log.line(4, f'{text} "{shown_right}" match')
     scope.checked()
+
+
+def check_expect(args: Args) -> None:
+    """Check the operator and the pattern before anything runs. Raises `Failure`."""
+    sign, pattern = args.words[-2:]
+    known = OPERATORS if args.command.words_max == EXPECT_WORDS else PATTERN_OPERATORS
+    if "${" not in sign and sign not in known:
+        text = f"unknown operator {sign}: it is one of {' '.join(known)}"
+        raise Failure(text, sign.position())
+    if sign in PATTERN_OPERATORS and "${" not in pattern:
+        try:
+            compile_pattern(pattern)
+        except PatternError as error:
+            raise Failure(f"REGEXP error: {error}", pattern.position()) from None
 
 
 def _short(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from holdfast.vtc.command import Args, Context
 from holdfast.vtc.errors import Failure, Note
-from holdfast.vtc.lexer import command_line, find_command, tokenise
+from holdfast.vtc.lexer import BAD_ESCAPE, command_line, find_command, tokenise
 from holdfast.vtc.log import Logger
 from holdfast.vtc.registry import find
 from holdfast.vtc.source import Position, Token
@@ -63,13 +63,15 @@ async def interpret(scope: Scope[S], spec: Token) -> None:
         scope.doing = command_line(spec, place)
         _announce(scope.log, scope.doing)
         try:
-            words, place = tokenise(spec, place)
-            if words:
-                await _run(scope, [scope.case.macros.expand(word) for word in words])
+            command = tokenise(spec, place)
+            for cut in command.cut_at:
+                scope.log.line(1, f"{spec.position(cut)}: {BAD_ESCAPE}")
+            if command.words:
+                await _run(scope, [scope.case.macros.expand(word) for word in command.words])
         except Failure as failure:
             scope.case.record(scope.log, failure, scope.position)
             raise
-        place = find_command(spec, place)
+        place = find_command(spec, command.end)
     scope.position, scope.doing = outer
 
 

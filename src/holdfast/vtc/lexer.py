@@ -14,11 +14,13 @@ it is read: `find_command` and `tokenise` cut one command at a time.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from holdfast.vtc.errors import Failure
 from holdfast.vtc.source import Token, TokenBuilder
 
 WORDS_MAX = 200
+BAD_ESCAPE = "this is no escape: the string ends before it, and another word begins behind it"
 
 _BLANK = re.compile(r"(?:[ \t\n\v\f\r]+|#[^\n]*(?:\n|\Z))*")
 _GAP = re.compile(r"(?:[ \t\v\f\r]|\\\n)*")
@@ -43,22 +45,33 @@ def command_line(spec: str, start: int) -> str:
     return spec[start:] if end < 0 else spec[start:end]
 
 
-def tokenise(spec: Token, start: int) -> tuple[list[Token], int]:
-    """The words of the command at `start`, and where to look for the next command.
+class CutCommand(NamedTuple):
+    """A command that was cut."""
+
+    words: list[Token]
+    end: int
+    """Where to look for the next command."""
+    cut_at: list[int]
+    """Where strings were cut short by an escape that is none."""
+
+
+def tokenise(spec: Token, start: int) -> CutCommand:
+    """The command at `start`.
 
     Raises `Failure` for an unterminated string, an unbalanced brace and too many words.
     """
     words: list[Token] = []
+    cut_at: list[int] = []
     place = start
     while True:
         gap = _GAP.match(spec, place)
         place = gap.end() if gap else place
         if place >= len(spec) or spec[place] == "\n":
-            return words, place
+            return CutCommand(words, place, cut_at)
         if len(words) == WORDS_MAX - 1:
             raise Failure(f"more than {WORDS_MAX - 1} words in a command", spec.position(place))
         if spec[place] == '"':
-            word, place = _quoted(spec, start, place)
+            word, place = _quoted(spec, start, place, cut_at)
         elif spec[place] == "{":
             word, place = _braced(spec, place)
         else:
@@ -81,7 +94,7 @@ def _braced(spec: Token, start: int) -> tuple[Token, int]:
     raise Failure("unbalanced '{': it is never closed", spec.position(start))
 
 
-def _quoted(spec: Token, line: int, start: int) -> tuple[Token, int]:
+def _quoted(spec: Token, line: int, start: int, cut_at: list[int]) -> tuple[Token, int]:
     builder = TokenBuilder(spec.source)
     place = start + 1
     while True:
@@ -98,6 +111,7 @@ def _quoted(spec: Token, line: int, start: int) -> tuple[Token, int]:
         elif place < len(spec) and spec[place] == "\\":
             # VTest2 ends the string before an escape that it does not know and
             # goes on behind the backslash; one of its own tests depends on that.
+            cut_at.append(place)
             return _as_c_string(builder.build(spec.offset(start + 1))), place + 1
         else:
             text = f"Unterminated quoted string in line: {spec[line:place]}"

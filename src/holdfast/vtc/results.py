@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -35,6 +36,8 @@ class Settings:
     directory: str = "/tmp"
     """Where the tests' directories are made."""
     pwd: str = "/"
+    why_not: Callable[[str], str] = lambda _: ""
+    """Why a script, given its text, cannot run here; empty if it can."""
 
     @property
     def io_seconds_max(self) -> float:

@@ -62,6 +62,7 @@ COMMANDS = (
         "connect to `${bNAME_sock}` and wait for the end of the stream. All who come are counted, "
         "and nobody may come too many.",
         letter="b",
+        exports=("addr", "port", "sock"),
         label="Barrier",
         options=(
             option("cond NUMBER", "A barrier for specifications."),

@@ -120,6 +120,7 @@ COMMANDS = (
         ),
         words_min=1,
         words_max=None,
+        ignores_rest=True,
         example=_EXAMPLE,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.vtc.command import Args, Command
 from holdfast.vtc.commands.top.haproxy import EXAMPLE
-from holdfast.vtc.expectation import expect_match
+from holdfast.vtc.expectation import check_expect, expect_match
 from holdfast.vtc.haproxy.cli import HaproxyCli
 from holdfast.vtc.interpreter import Scope
 
@@ -33,6 +33,7 @@ COMMANDS = (
     Command(
         name="expect",
         run=_expect,
+        check=check_expect,
         usage="~|!~ PATTERN",
         text="The pattern is found in the answer, or is not.",
         words_min=2,

@@ -6,7 +6,7 @@ from functools import partial
 
 from holdfast.vtc.command import Args, Command
 from holdfast.vtc.expect import OPERATORS
-from holdfast.vtc.expectation import expect
+from holdfast.vtc.expectation import check_expect, expect
 from holdfast.vtc.http.receive import HttpScope
 from holdfast.vtc.http.values import NAMES, resolve
 
@@ -41,6 +41,7 @@ COMMANDS = (
     Command(
         name="expect",
         run=_expect,
+        check=check_expect,
         usage="LEFT OPERATOR RIGHT",
         text="Compare two words. A word that names a value stands for it: "
         + ", ".join(f"`{name}`" for name in NAMES)

@@ -8,7 +8,7 @@ from functools import partial
 from holdfast.vtc.command import Args, Command
 from holdfast.vtc.commands.stream.samples import REQUEST, ZIPPED
 from holdfast.vtc.commands.stream.transmit import StreamScope
-from holdfast.vtc.expectation import expect
+from holdfast.vtc.expectation import check_expect, expect
 from holdfast.vtc.files import write_file
 from holdfast.vtc.h2.values import NAMES, resolve
 from holdfast.vtc.http.body import gunzip
@@ -40,6 +40,7 @@ COMMANDS = (
     Command(
         name="expect",
         run=_expect,
+        check=check_expect,
         usage="LEFT OPERATOR RIGHT",
         text="Compare two words as `expect` of clients and servers does. The values are: "
         + ", ".join(f"`{name}`" for name in NAMES)

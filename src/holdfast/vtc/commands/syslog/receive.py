@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.vtc.command import Args, Command
 from holdfast.vtc.commands.top.syslog import EXAMPLE
-from holdfast.vtc.expectation import expect_match
+from holdfast.vtc.expectation import check_expect, expect_match
 from holdfast.vtc.interpreter import Scope
 from holdfast.vtc.syslog import Syslog, level_number
 
@@ -35,6 +35,7 @@ COMMANDS = (
     Command(
         name="expect",
         run=_expect,
+        check=check_expect,
         usage="~|!~ PATTERN",
         text="The pattern is found in the last datagram, or is not.",
         words_min=2,

@@ -114,6 +114,7 @@ COMMANDS = (
         "`${hNAME_closed_sock}` (a port that refuses), `${hNAME_pid}` and `${hNAME_name}` (its "
         "directory). If it dies unasked the test fails at once, with its own last words.",
         letter="h",
+        exports=("*",),
         label="haproxy",
         options=(
             option("-conf CONFIG", "Its configuration."),

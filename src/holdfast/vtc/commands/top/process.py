@@ -153,6 +153,7 @@ COMMANDS = (
         f"runs there is `${{pNAME_pid}}`. It must end with status 0. Keys: {', '.join(KEYS)}.",
         label="Process",
         letter="p",
+        exports=("pid", "dir", "out", "err"),
         words_max=None,
         options=(
             option("-start", "Start it."),

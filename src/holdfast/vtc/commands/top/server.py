@@ -81,6 +81,7 @@ COMMANDS = (
         "While it listens there are `${sNAME_addr}`, `${sNAME_port}` and `${sNAME_sock}`. At the "
         "end of the test it is stopped wherever it is; wait for it if it must have been used.",
         letter="s",
+        exports=("addr", "port", "sock", "cert"),
         label="Server",
         words_max=None,
         spec=Context.HTTP,

@@ -66,6 +66,7 @@ COMMANDS = (
         text="A syslog server on UDP. There are `${SNAME_addr}`, `${SNAME_port}` and "
         "`${SNAME_sock}`. Levels: " + ", ".join(f"`{level}`" for level in LEVELS) + ".",
         letter="S",
+        exports=("addr", "port", "sock"),
         label="Syslog",
         words_max=None,
         spec=Context.SYSLOG,

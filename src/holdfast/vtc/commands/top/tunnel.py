@@ -75,6 +75,7 @@ COMMANDS = (
         "The specification says when it pauses, and how much passes in a pause. There are "
         "`${tNAME_addr}`, `${tNAME_port}` and `${tNAME_sock}`.",
         letter="t",
+        exports=("addr", "port", "sock"),
         label="Tunnel",
         words_max=None,
         spec=Context.TUNNEL,
