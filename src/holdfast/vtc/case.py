@@ -9,6 +9,7 @@ whatever happens, processes, sockets and the directory are released.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import shutil
@@ -197,8 +198,7 @@ class Case:
             self._skipped = str(skip)
         self._end()
         for actor in self._leaving():
-            await actor.reset()
-            self._forget(actor)
+            await self._reset(actor)
 
     def _end(self) -> None:
         if not self.stopping:
@@ -210,6 +210,15 @@ class Case:
         kinds = sorted(self._crew, key=lambda kind: (kind != "barrier", kind))
         return [actor for kind in kinds for actor in self._crew[kind].values()]
 
+    async def _reset(self, actor: Actor) -> None:
+        try:
+            await actor.reset()
+        except Failure as failure:
+            self._forget(actor)
+            self.record(actor.log, failure, None)
+            raise
+        self._forget(actor)
+
     def _forget(self, actor: Actor) -> None:
         del self._crew[actor.kind][actor.name]
 
@@ -217,11 +226,8 @@ class Case:
         """End what an early end of the script has left."""
         self._end()
         for actor in self._leaving():
-            try:
-                await actor.reset()
-            except Failure as failure:
-                self.record(actor.log, failure, None)
-            self._forget(actor)
+            with contextlib.suppress(Failure):  # recorded, and it may not be the first one
+                await self._reset(actor)
         verdict = "FAILED" if self._first and not self._skipped else "completed"
         self._top.line(1, f"TEST {self.script.name} {verdict}")
 

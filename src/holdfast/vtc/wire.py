@@ -193,6 +193,8 @@ class Listener:
                 await readable(self._sock)
 
     def _accepted(self, sock: socket.socket) -> Wire:
+        if self.address.path is not None:  # who connects to a path has no name of its own
+            return Wire(sock, self.address)
         try:
             peer = peer_address(sock)
         except OSError:  # it was reset while it waited

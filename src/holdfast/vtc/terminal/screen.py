@@ -190,7 +190,8 @@ class Screen:
     def put(self, code: int, width: int) -> None:
         """Write a character at the cursor and move on."""
         cursor = self.cursor
-        if self.auto_wrap and (self.wrapped or cursor.column + width > self.columns):
+        waits = self.wrapped and cursor.column == self.columns - 1
+        if self.auto_wrap and (waits or cursor.column + width > self.columns):
             self._wrap(code, width)
             return
         self._write(code, width)

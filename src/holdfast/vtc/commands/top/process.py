@@ -41,7 +41,7 @@ shell -expect "hello" {cat ${p1_out}}
 
 process p2 {exit 3} -expect-exit 3 -run
 
-process p3 {trap "echo bye; exit" TERM; echo ready; while :; do sleep 0.1; done} -start
+process p3 {trap "echo bye; exit 0" TERM; echo ready; while :; do sleep 0.1; done} -start
 process p3 -expect-text 0 0 "ready" -kill TERM
 process p3 -expect-text 0 0 "bye" -wait
 """
