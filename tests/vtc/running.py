@@ -1,0 +1,42 @@
+"""Runs a script in this process, for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from textwrap import dedent
+
+import pytest
+
+from holdfast.vtc.results import Result, Settings
+from holdfast.vtc.runner import Runner, common_macros
+from holdfast.vtc.script import parse_script
+
+NAME = "test.vtc"
+
+
+def run_script(text: str, **settings: object) -> Result:
+    """The result of a script; a title is put in front if it has none."""
+    whole = dedent(text).lstrip()
+    if not whole.startswith(("vtest", "varnishtest")):
+        whole = f'vtest "a test"\n{whole}'
+    results: list[Result] = []
+    with tempfile.TemporaryDirectory(prefix="v.") as directory, common_macros({}, "/") as macros:
+        merged = {"macros": macros, "directory": directory, "pwd": "/", "seconds_max": 10.0}
+        chosen = Settings(**{**merged, **settings})  # type: ignore[arg-type]
+        runner = Runner(chosen, results.append)
+        asyncio.run(runner.run([parse_script(NAME, whole)]))
+        assert os.listdir(directory) == [], "the test's directory is left behind"
+    return results[0]
+
+
+def need(program: str) -> str:
+    """The path of a peer program. Without it the test is skipped; on a build server it fails."""
+    found = shutil.which(program)
+    if found:
+        return found
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{program} is not installed")
+    pytest.skip(f"{program} is not installed")
