@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -15,6 +18,7 @@ from holdfast.vtc.runner import Runner, common_macros
 from holdfast.vtc.script import parse_script
 
 NAME = "test.vtc"
+PROGRAM = str(Path(sys.executable).with_name("holdfast-vtest"))
 
 
 def run_script(text: str, **settings: object) -> Result:
@@ -40,3 +44,17 @@ def need(program: str) -> str:
     if os.environ.get("CI") == "true":
         pytest.fail(f"{program} is not installed")
     pytest.skip(f"{program} is not installed")
+
+
+def vtest(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the program `holdfast-vtest` to its end."""
+    return subprocess.run(
+        [PROGRAM, *words],
+        cwd=cwd,
+        env={**os.environ, "TMPDIR": str(cwd), **env},
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        timeout=60,
+        check=False,
+    )

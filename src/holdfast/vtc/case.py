@@ -256,7 +256,7 @@ class Case:
             actor.release()
         for child in self._children:
             child.release()
-        if self._first or self._skipped or not self.stopping:
+        if self._children:
             sweep(b"VARNISH_DEFAULT_N=" + self.path("default_n"))
         if self._kept():
             with open(f"{self.directory}/LOG", "w", encoding=ENCODING) as file:

@@ -36,10 +36,13 @@ def execute(
     unblock_child_signals()
     runner = Runner(settings, on_result, jobs=jobs, stop_at_failure=stop_at_failure)
     on_start(runner)
-    return asyncio.run(_run(runner, scripts))
+    heeded = [number for number in _ENDING if _is_heeded(number)]  # asyncio.run changes one
+    return asyncio.run(_run(runner, scripts, heeded))
 
 
-async def _run(runner: Runner, scripts: Sequence[Script]) -> Interruption | None:
+async def _run(
+    runner: Runner, scripts: Sequence[Script], heeded: list[signal.Signals]
+) -> Interruption | None:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None
@@ -50,8 +53,7 @@ async def _run(runner: Runner, scripts: Sequence[Script]) -> Interruption | None
             interruptions.append(Interruption(number, _places(runner)))
             task.cancel()
 
-    watched = [number for number in _ENDING if _is_heeded(number)]
-    for number in watched:
+    for number in heeded:
         loop.add_signal_handler(number, interrupt, number)
     try:
         await runner.run(scripts)
@@ -59,7 +61,7 @@ async def _run(runner: Runner, scripts: Sequence[Script]) -> Interruption | None
         if not interruptions:
             raise
     finally:
-        for number in watched:
+        for number in heeded:
             loop.remove_signal_handler(number)
     return interruptions[0] if interruptions else None
 

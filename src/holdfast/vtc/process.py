@@ -189,12 +189,21 @@ class Process(Actor):
             await self.stop()
         if child and child.status is None:
             self.kill(signal.SIGKILL)
+        if child:
+            await child.wait()
+            self._stop_listening()
         if self.case.failing:
             await self.runner.stop()
         else:
             await self.runner.wait()
         self.release()
         self.case.undefine(self.log, *(f"{self.name}_{macro}" for macro in self._files))
+
+    def _stop_listening(self) -> None:
+        """Take what is written by now: a daemon that it left could hold the terminal for ever."""
+        for drain in self._drains:
+            drain.read_all()
+            drain.release()
 
     def release(self) -> None:
         if self._child:

@@ -112,7 +112,7 @@ def parse(arguments: list[str]) -> Options:
     for option, value in _words(arguments):
         if option == "":
             options.files.append(value)
-        elif value:
+        elif option in _WITH_VALUE:
             _apply_value(options, option, value)
         else:
             _apply_flag(options, option)
@@ -134,6 +134,8 @@ def _apply_value(options: Options, option: str, value: str) -> None:
             options.jobs = max(1, unsigned(value))
         case "n":
             options.iterations = unsigned(value)
+            if not options.iterations:
+                raise _End(_FAILED_TO_START, f"Cannot parse n opt '{value}'\n")
         case "t":
             options.seconds = unsigned(value)
         case _:

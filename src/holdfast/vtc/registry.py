@@ -25,21 +25,16 @@ class _Shelf:
         self._waiting = {module.name for module in found}
         self.commands: dict[str, Command] = {}
 
-    def _load(self, name: str) -> None:
-        self._waiting.discard(name)
-        for command in import_module(f"{self._package}.{name}").COMMANDS:
-            self.commands[command.name] = command
-
-    def find(self, name: str) -> Command | None:
-        if name not in self.commands and name in self._waiting:
-            self._load(name)
-        if name not in self.commands:
-            self.load_all()
-        return self.commands.get(name)
+    def load(self, module: str) -> None:
+        """Load the commands of a module, if there is one of that name."""
+        if module in self._waiting:
+            self._waiting.discard(module)
+            for command in import_module(f"{self._package}.{module}").COMMANDS:
+                self.commands[command.name] = command
 
     def load_all(self) -> None:
         for module in sorted(self._waiting):
-            self._load(module)
+            self.load(module)
 
 
 _shelves: dict[Context, _Shelf] = {}
@@ -53,7 +48,13 @@ def _shelf(context: Context) -> _Shelf:
 
 def find(context: Context, name: str) -> Command | None:
     """The command called `name` in a context: its own, or one that stands anywhere."""
-    return _shelf(context).find(name) or _shelf(Context.ANYWHERE).find(name)
+    shelves = _shelf(context), _shelf(Context.ANYWHERE)
+    for shelf in shelves:
+        shelf.load(name)
+    if not any(name in shelf.commands for shelf in shelves):
+        for shelf in shelves:
+            shelf.load_all()
+    return next((shelf.commands[name] for shelf in shelves if name in shelf.commands), None)
 
 
 def commands(context: Context) -> list[Command]:
