@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from textwrap import dedent
 
@@ -17,6 +18,7 @@ from holdfast.vtc.results import Result, Settings
 from holdfast.vtc.runner import Runner, common_macros
 from holdfast.vtc.script import parse_script
 
+SECONDS_MAX = 10.0
 NAME = "test.vtc"
 PROGRAM = str(Path(sys.executable).with_name("holdfast-vtest"))
 
@@ -33,7 +35,31 @@ def run_script(text: str, **settings: object) -> Result:
         runner = Runner(chosen, results.append)
         asyncio.run(runner.run([parse_script(NAME, whole)]))
         assert os.listdir(directory) == [], "the test's directory is left behind"
+        assert_no_processes(Path(directory))
     return results[0]
+
+
+def processes_of(directory: Path) -> list[str]:
+    """The command lines of all living processes that a test in `directory` has started."""
+    marker = f"VARNISH_DEFAULT_N={directory}/".encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            entries = (process / "environ").read_bytes().split(b"\0")
+            words = (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if any(entry.startswith(marker) for entry in entries):
+            found.append(words.replace(b"\0", b" ").decode())
+    return found
+
+
+def assert_no_processes(directory: Path) -> None:
+    """What a test in `directory` has started is dead; what was killed may take a moment."""
+    deadline = time.monotonic() + SECONDS_MAX
+    while processes_of(directory) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert processes_of(directory) == []
 
 
 def need(program: str) -> str:

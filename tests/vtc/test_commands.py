@@ -1,7 +1,8 @@
 import pytest
-from tests.vtc import cases_h2, cases_http, cases_others, cases_top
+from _pytest.mark import ParameterSet
+from tests.vtc import cases_h2, cases_haproxy, cases_http, cases_others, cases_top
 from tests.vtc.cases import Case
-from tests.vtc.running import run_script
+from tests.vtc.running import need, run_script
 
 from holdfast.vtc.results import Outcome
 
@@ -20,23 +21,32 @@ GROUPS = {
     "tunnels": cases_others.TUNNELS,
 }
 
-CASES = [
-    pytest.param(case, id=f"{group}: {case.title}")
-    for group, cases in GROUPS.items()
-    for case in cases
-]
+
+def parameters(groups: dict[str, list[Case]]) -> list[ParameterSet]:
+    return [
+        pytest.param(case, id=f"{group}: {case.title}")
+        for group, cases in groups.items()
+        for case in cases
+    ]
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", parameters(GROUPS))
 def test_a_script_ends_as_it_should(case: Case) -> None:
+    assert_ends_as_it_should(case)
+
+
+@pytest.mark.parametrize("case", parameters(cases_haproxy.GROUPS))
+def test_a_script_with_a_haproxy_ends_as_it_should(case: Case) -> None:
+    need("haproxy")
+    assert_ends_as_it_should(case)
+
+
+def assert_ends_as_it_should(case: Case) -> None:
     result = run_script(case.script)
     assert result.outcome is case.outcome, result.text()
     assert case.reason in result.reason
-    if case.where:
-        assert result.failure is not None
-        position = result.failure.position
-        assert position is not None
-        assert f"{position.line}:{position.column}" == case.where
     if case.outcome is Outcome.FAILED:
         assert result.failure is not None
-        assert result.failure.position is not None, result.text()
+        position = result.failure.position
+        assert position is not None, result.text()
+        assert case.where in ("", f"{position.line}:{position.column}")

@@ -11,9 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.vtc.running import PROGRAM, vtest
-
-SECONDS_MAX = 10.0
+from tests.vtc.running import PROGRAM, SECONDS_MAX, assert_no_processes, processes_of, vtest
 
 STUBBORN = "    trap '' TERM INT HUP\n"
 
@@ -69,27 +67,9 @@ def wait_for(path: Path) -> None:
         time.sleep(0.01)
 
 
-def processes_of(directory: Path) -> list[str]:
-    """The command lines of all living processes that a test in `directory` has started."""
-    marker = f"VARNISH_DEFAULT_N={directory}/".encode()
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            entries = (process / "environ").read_bytes().split(b"\0")
-            words = (process / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if any(entry.startswith(marker) for entry in entries):
-            found.append(words.replace(b"\0", b" ").decode())
-    return found
-
-
 def assert_nothing_is_left(directory: Path) -> None:
     assert list(directory.glob("vtc.*")) == []
-    deadline = time.monotonic() + SECONDS_MAX
-    while processes_of(directory) and time.monotonic() < deadline:
-        time.sleep(0.01)  # killed, and not gone yet
-    assert processes_of(directory) == []
+    assert_no_processes(directory)
     for port in (directory / "ports").read_text().split():
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", int(port)))
@@ -163,4 +143,4 @@ def test_the_others_go_on_when_one_test_ends(tmp_path: Path) -> None:
     )
     done = vtest("-j2", "a.vtc", "b.vtc", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
-    assert processes_of(tmp_path) == []
+    assert_no_processes(tmp_path)

@@ -26,6 +26,8 @@ class Actor:
         self.case = case
         self.name = name
         self.log = Logger(case.log, name)
+        self.position: Position | None = None
+        """Where the script names it for the first time."""
 
     async def reset(self) -> None:
         """End in an orderly way, at the end of the test, and release.

@@ -32,7 +32,6 @@ class Barrier(Actor):
         self._cyclic = False
         self._opened = asyncio.Event()
         self._listener: Listener | None = None
-        self._made_at: Position | None = None
         self._runner = Runner(case, self.log)
 
     def _use_error(self, text: str) -> Failure:
@@ -59,7 +58,6 @@ class Barrier(Actor):
         values = (address.host, str(address.port), address.joined)
         for macro, value in zip(_MACROS, values, strict=True):
             self.case.define(self.log, f"{self.name}_{macro}", value)
-        self._made_at = position
         self._runner.start(partial(self._serve, self._listener), position)
 
     def make_cyclic(self) -> None:
@@ -140,7 +138,7 @@ class Barrier(Actor):
         if self._listener and self._waiting % self._expected:
             self._listener = None
             reason = f"Barrier({self.name}) has {self._waiting} outstanding waiters"
-            raise Failure(reason, self._made_at)
+            raise Failure(reason)
 
     def release(self) -> None:
         if self._listener:

@@ -77,11 +77,12 @@ class Case:
         """The actors of one kind by name."""
         return self._crew.setdefault(kind.kind, {})  # type: ignore[return-value]
 
-    def actor(self, kind: type[A], name: str) -> A:
-        """The actor of that name, made if it is new."""
+    def actor(self, kind: type[A], name: str, position: Position | None) -> A:
+        """The actor of that name; if it is new, it is made, and was at `position`."""
         crew = self.actors(kind)
         if name not in crew:
             crew[name] = kind(self, name)
+            crew[name].position = position
         return crew[name]
 
     def spawn(self, log: Logger, work: Work, position: Position | None) -> asyncio.Task[None]:
@@ -214,12 +215,13 @@ class Case:
         try:
             await actor.reset()
         except Failure as failure:
-            self._forget(actor)
-            self.record(actor.log, failure, None)
+            self._let_go(actor)
+            self.record(actor.log, failure, actor.position)
             raise
-        self._forget(actor)
+        self._let_go(actor)
 
-    def _forget(self, actor: Actor) -> None:
+    def _let_go(self, actor: Actor) -> None:
+        actor.release()
         del self._crew[actor.kind][actor.name]
 
     async def _reset_after_failure(self) -> None:

@@ -131,13 +131,13 @@ class Server(Endpoint):
         self.log.line(2, f"Dispatch started on {self.listen_on}")
         while True:
             wire = await self.open()
-            server = self._next_dispatched()
+            server = self._next_dispatched(position)
             self.log.line(3, f"dispatch fd {wire.fd} -> {server.name}")
             server.take(wire, position)
 
-    def _next_dispatched(self) -> Server:
+    def _next_dispatched(self, position: Position | None) -> Server:
         number = 1 + sum(server._dispatched for server in self.case.actors(Server).values())
-        server = self.case.actor(Server, f"s{number}")
+        server = self.case.actor(Server, f"s{number}", position)
         server._dispatched = True
         server.spec = self.spec
         server.listen_on = self.listen_on

@@ -29,6 +29,7 @@ class HaproxyCli:
         self._log = log
         self._macro = macro
         self._wire: Wire | None = None
+        self._asked = False
         self.spec: Token | None = None
         """What is to be run when the process runs."""
         self.answer = ""
@@ -64,6 +65,7 @@ class HaproxyCli:
         return self._wire
 
     def _close(self) -> None:
+        self._asked = False
         if self._wire:
             self._wire.close()
             self._wire = None
@@ -71,6 +73,7 @@ class HaproxyCli:
     async def send(self, command: str) -> None:
         """Send a command; there will be no other on this connection. Raises `Failure`."""
         wire = self._wire or await self._open()
+        self._asked = True
         line = command + "\n"
         self._log.dump(4, "CLI send", line)
         try:
@@ -83,9 +86,11 @@ class HaproxyCli:
 
     async def receive(self) -> str:
         """The whole answer. Raises `Failure`."""
+        if self._wire is None or not self._asked:
+            raise Failure("CLI: nothing was sent, so there is no answer")
         data = bytearray()
         while len(data) < ANSWER_BYTES_MAX:
-            part = await self._receive_part()
+            part = await self._receive_part(self._wire)
             if not part:
                 if data and not data.endswith(b"\n"):
                     raise Failure("CLI rx: the answer is cut short")
@@ -97,10 +102,8 @@ class HaproxyCli:
         self.answer = data.decode(ENCODING)
         return self.answer
 
-    async def _receive_part(self) -> bytes:
-        if self._wire is None:
-            raise Failure("CLI: nothing was sent, so there is no answer")
+    async def _receive_part(self, wire: Wire) -> bytes:
         try:
-            return await self._wire.recv(RECEIVE_BYTES_MAX, None)
+            return await wire.recv(RECEIVE_BYTES_MAX, None)
         except OSError as error:
-            raise Failure(f"CLI fd {self._wire.fd} recv() failed ({error.strerror})") from None
+            raise Failure(f"CLI fd {wire.fd} recv() failed ({error.strerror})") from None

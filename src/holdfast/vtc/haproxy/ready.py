@@ -11,6 +11,7 @@ from holdfast.vtc.errors import Failure
 from holdfast.vtc.wire import readable
 
 PID_SECONDS_MAX = 3.0
+MESSAGE_BYTES_MAX = 8192
 _POLL_SECONDS = 0.002
 
 
@@ -60,13 +61,14 @@ class ReadySocket:
             raise Failure(f"Create sd_notify socket failed: {error}") from None
 
     async def wait(self, seconds: float) -> None:
-        """Wait for the message that says `READY=1`. Raises `Failure`."""
+        """Wait for the message that says `READY=1`; others may come first. Raises `Failure`."""
         try:
-            await readable(self._sock, seconds)
+            async with asyncio.timeout(seconds):
+                await readable(self._sock)
+                while b"READY=1" not in self._sock.recv(MESSAGE_BYTES_MAX):
+                    await readable(self._sock)
         except TimeoutError:
             raise Failure("FAIL timeout waiting for sd_notify recv") from None
-        if b"READY=1" not in self._sock.recv(8192):
-            raise Failure("FAIL sd_notify recv READY failure")
 
     def close(self) -> None:
         """May be called again."""

@@ -14,6 +14,7 @@ _CONTROL_CHARACTERS = {
     termios.VKILL: b"\x15",
     termios.VINTR: b"\x03",
     termios.VQUIT: b"\x1c",
+    termios.VMIN: b"\x01",  # with 0 a program that leaves line mode reads "end of file"
 }
 
 

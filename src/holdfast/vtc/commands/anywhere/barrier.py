@@ -39,7 +39,7 @@ async def _barrier(scope: Scope[Any], args: Args) -> None:
     if name not in scope.case.actors(Barrier) and scope.context is not Context.TOP:
         text = f"Barrier {name} can only be created on the top thread"
         raise Failure(text, name.position())
-    barrier = scope.case.actor(Barrier, name)
+    barrier = scope.case.actor(Barrier, name, scope.position)
     for given in args.walk():
         match given.flag:
             case "cond":

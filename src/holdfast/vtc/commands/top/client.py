@@ -33,7 +33,7 @@ client c1 -wait
 
 
 async def _client(scope: Scope[Case], args: Args) -> None:
-    client = scope.case.actor(Client, args.instance())
+    client = scope.case.actor(Client, args.instance(), scope.position)
     for given in args.walk():
         if given.flag == "-wait":
             await client.wait()

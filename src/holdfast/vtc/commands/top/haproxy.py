@@ -52,7 +52,7 @@ haproxy h2 -conf-BAD {unknown keyword 'nonsense'} {
 
 
 async def _haproxy(scope: Scope[Case], args: Args) -> None:
-    haproxy = scope.case.actor(Haproxy, args.instance())
+    haproxy = scope.case.actor(Haproxy, args.instance(), scope.position)
     for given in args.walk():
         if not _set(haproxy, given):
             await _do(scope, haproxy, given)

@@ -48,7 +48,7 @@ process p3 -expect-text 0 0 "bye" -wait
 
 
 async def _process(scope: Scope[Case], args: Args) -> None:
-    process = scope.case.actor(Process, args.instance())
+    process = scope.case.actor(Process, args.instance(), scope.position)
     before = process.received
     spec_given = False
     for given in args.walk():

@@ -41,7 +41,7 @@ server s2 -wait
 
 
 async def _server(scope: Scope[Case], args: Args) -> None:
-    server = scope.case.actor(Server, args.instance())
+    server = scope.case.actor(Server, args.instance(), scope.position)
     for given in args.walk():
         if given.flag == "-wait":
             await server.wait()

@@ -32,7 +32,7 @@ syslog S1 -wait
 
 
 async def _syslog(scope: Scope[Case], args: Args) -> None:
-    server = scope.case.actor(Syslog, args.instance())
+    server = scope.case.actor(Syslog, args.instance(), scope.position)
     for given in args.walk():
         if given.flag == "-wait":
             await server.wait()

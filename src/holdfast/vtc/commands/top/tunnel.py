@@ -44,7 +44,7 @@ tunnel t1 -wait
 
 
 async def _tunnel(scope: Scope[Case], args: Args) -> None:
-    tunnel = scope.case.actor(Tunnel, args.instance())
+    tunnel = scope.case.actor(Tunnel, args.instance(), scope.position)
     for given in args.walk():
         if given.flag == "-wait":
             await tunnel.wait()
