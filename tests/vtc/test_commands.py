@@ -1,6 +1,6 @@
 import pytest
 from _pytest.mark import ParameterSet
-from tests.vtc import cases_h2, cases_haproxy, cases_http, cases_others, cases_top
+from tests.vtc import cases_h2, cases_haproxy, cases_http, cases_others, cases_tls, cases_top
 from tests.vtc.cases import Case
 from tests.vtc.running import need, run_script
 
@@ -38,6 +38,12 @@ def test_a_script_ends_as_it_should(case: Case) -> None:
 @pytest.mark.parametrize("case", parameters(cases_haproxy.GROUPS))
 def test_a_script_with_a_haproxy_ends_as_it_should(case: Case) -> None:
     need("haproxy")
+    assert_ends_as_it_should(case)
+
+
+@pytest.mark.parametrize("case", parameters({"tls": cases_tls.TLS}))
+def test_a_script_with_tls_ends_as_it_should(case: Case) -> None:
+    need("openssl")
     assert_ends_as_it_should(case)
 
 

@@ -19,7 +19,8 @@ import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 
-READ_BYTES_MAX = 65536
+READ_BYTES_MAX = 8192
+"""No more than the log shows of one dump."""
 REAP_SECONDS_MAX = 5.0
 
 Argument = str | bytes

@@ -5,13 +5,12 @@ The project's command line mounts `vtc`; `app` is the same alone.
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -19,6 +18,7 @@ from rich.text import Text
 
 from holdfast.vtc.check import check as check_script
 from holdfast.vtc.execute import Interruption, die_of, execute
+from holdfast.vtc.macros import MacroError, parse_definition
 from holdfast.vtc.manual import manual as make_manual
 from holdfast.vtc.report.files import as_json, junit, tap
 from holdfast.vtc.report.terminal import TerminalReport
@@ -33,6 +33,16 @@ STATUS_FAILED = 1
 STATUS_BAD_INPUT = 2
 
 app = typer.Typer(add_completion=False)
+
+
+def _new_file(path: Path | None) -> Path | None:
+    """Refuse a report that could not be written, before the tests have run for nothing."""
+    if path and not path.parent.is_dir():
+        raise typer.BadParameter(f"there is no directory {path.parent}")
+    return path
+
+
+_NEW_FILE: dict[str, Any] = {"callback": _new_file, "dir_okay": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +117,20 @@ def vtc(
         bool, typer.Option("--vtest1", help="Behave as the first VTest did.")
     ] = False,
     junit_file: Annotated[
-        Path | None, typer.Option("--junit", help="Write a JUnit report.")
+        Path | None,
+        typer.Option("--junit", help="Write a JUnit report.", **_NEW_FILE),
     ] = None,
-    tap_file: Annotated[Path | None, typer.Option("--tap", help="Write a TAP report.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write a JSON report.")] = None,
+    tap_file: Annotated[
+        Path | None, typer.Option("--tap", help="Write a TAP report.", **_NEW_FILE)
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write a JSON report.", **_NEW_FILE)
+    ] = None,
     timeline: Annotated[
         Path | None,
-        typer.Option(help="Write who said what to whom; a page if the name ends in .html."),
+        typer.Option(
+            help="Write who said what to whom; a page if the name ends in .html.", **_NEW_FILE
+        ),
     ] = None,
     manual: Annotated[
         bool, typer.Option("--manual", help="Show the manual of the language.")
@@ -134,7 +151,7 @@ def vtc(
     with common_macros(macros, pwd) as common:
         settings = Settings(
             macros=common,
-            seconds_max=timeout if timeout > 0 else math.inf,
+            seconds_max=timeout,
             keep=keep,
             vtest1=vtest1,
             directory=os.environ.get("TMPDIR", "/tmp"),
@@ -150,13 +167,10 @@ def vtc(
 
 
 def _macros(definitions: list[str]) -> dict[str, str]:
-    macros = {}
-    for definition in definitions:
-        name, mark, value = definition.partition("=")
-        if not mark or not name:
-            raise typer.BadParameter(f"{definition!r} is not NAME=VALUE", param_hint="-D")
-        macros[name] = os.fsencode(value).decode(ENCODING)
-    return macros
+    try:
+        return dict(map(parse_definition, definitions))
+    except MacroError as error:
+        raise typer.BadParameter(str(error), param_hint="-D") from None
 
 
 def _read(paths: list[Path]) -> list[Script]:
@@ -172,6 +186,8 @@ def _read(paths: list[Path]) -> list[Script]:
             except ScriptError as error:
                 typer.echo(error, err=True)
                 raise typer.Exit(STATUS_BAD_INPUT) from None
+    if not found:
+        raise typer.BadParameter("no .vtc files in there", param_hint="FILES")
     return found
 
 

@@ -50,9 +50,10 @@ class Entry(NamedTuple):
         elif self.hexadecimal:
             yield from _hexdump(f"{lead}{self.prefix}| ", _as_bytes(self.data))
         else:
-            yield from self._dump(f"{lead}{self.prefix}|")
+            yield from self.dumped(f"{lead}{self.prefix}|")
 
-    def _dump(self, lead: str) -> Iterator[str]:
+    def dumped(self, lead: str = "") -> Iterator[str]:
+        """The lines of the data, made visible, each behind `lead`."""
         data = _as_bytes(self.data)
         if data.startswith(_GZIP):
             yield lead + "0x" + data.hex()

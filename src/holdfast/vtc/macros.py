@@ -7,13 +7,14 @@ commas; quotes hold an argument together.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Mapping
 
 from holdfast.vtc.errors import Failure
 from holdfast.vtc.numbers import integer
-from holdfast.vtc.source import Token, TokenBuilder
+from holdfast.vtc.source import ENCODING, Token, TokenBuilder
 
 Function = Callable[[list[str]], str]
 """A macro with arguments. Raises `MacroError`."""
@@ -29,6 +30,14 @@ _MONTHS = (
 
 class MacroError(Exception):
     """A macro function was used wrongly. The text says how."""
+
+
+def parse_definition(text: str) -> tuple[str, str]:
+    """Name and value of `NAME=VALUE`, as a command line gives it. Raises `MacroError`."""
+    name, mark, value = text.partition("=")
+    if not name or not mark:
+        raise MacroError(f"{text!r} is not NAME=VALUE")
+    return name, os.fsencode(value).decode(ENCODING)
 
 
 class Macros:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from holdfast.vtc.macros import MacroError, parse_definition
 from holdfast.vtc.numbers import unsigned
 
 SECONDS_MAX = 60
@@ -126,10 +127,7 @@ def _apply_value(options: Options, option: str, value: str) -> None:
         case "b" if not _SIZE.fullmatch(value):
             raise _End(_FAILED_TO_START, f"Cannot parse b opt '{value}'\n")
         case "D":
-            name, mark, text = value.partition("=")
-            if not mark:
-                raise _End(_FAILED_TO_START, f"Cannot parse D opt '{value}'\n")
-            options.macros[name] = os.fsencode(text).decode("latin-1")
+            options.macros.update(_definition(value))
         case "j":
             options.jobs = max(1, unsigned(value))
         case "n":
@@ -140,6 +138,13 @@ def _apply_value(options: Options, option: str, value: str) -> None:
             options.seconds = unsigned(value)
         case _:
             pass  # accepted and ignored
+
+
+def _definition(value: str) -> dict[str, str]:
+    try:
+        return dict([parse_definition(value)])
+    except MacroError:
+        raise _End(_FAILED_TO_START, f"Cannot parse D opt '{value}'\n") from None
 
 
 def _apply_flag(options: Options, option: str) -> None:

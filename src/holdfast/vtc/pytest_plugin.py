@@ -100,6 +100,15 @@ class ScriptItem(pytest.Item):
         return self.path, 0, f"{self.path.name}: {self.script.title}"
 
 
+def _defined(config: pytest.Config) -> dict[str, str]:
+    from holdfast.vtc.macros import MacroError, parse_definition
+
+    try:
+        return dict(map(parse_definition, config.getoption("--vtc-define")))
+    except MacroError as error:
+        raise pytest.UsageError(f"--vtc-define: {error}") from None
+
+
 def _run(script: Script, config: pytest.Config) -> Result:
     from holdfast.vtc.execute import execute
     from holdfast.vtc.requires import installed_why_not
@@ -108,9 +117,8 @@ def _run(script: Script, config: pytest.Config) -> Result:
     from holdfast.vtc.source import ENCODING
 
     pwd = os.fsencode(os.getcwd()).decode(ENCODING)
-    defined = dict(definition.split("=", 1) for definition in config.getoption("--vtc-define"))
     results: list[Result] = []
-    with common_macros(defined, pwd) as macros:
+    with common_macros(_defined(config), pwd) as macros:
         settings = Settings(
             macros=macros,
             seconds_max=config.getoption("--vtc-timeout"),

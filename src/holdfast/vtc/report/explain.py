@@ -50,8 +50,6 @@ def last_words(entries: list[Entry]) -> dict[str, list[str]]:
     said: dict[str, list[str]] = {}
     for entry in entries:
         if entry.prefix in _OUTPUT and not entry.hexadecimal:
-            lead = len(entry.prefix) + 1
-            lines = [line[5:].lstrip() for line in entry.lines()]
-            text = [line.partition(f"{entry.prefix}|")[2] or line[lead:] for line in lines]
-            said.setdefault(entry.actor, []).extend(text)
+            lines = [line.removesuffix(r"\r") for line in entry.dumped()]
+            said.setdefault(entry.actor, []).extend(lines)
     return {actor: lines[-LAST_LINES_MAX:] for actor, lines in said.items()}

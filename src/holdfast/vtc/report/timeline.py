@@ -20,6 +20,8 @@ _SOCK = re.compile(r"macro def (\S+)_sock=(\S+)")
 _CONNECT = re.compile(r"(?:CLI connected fd .* to|Connect to) (\S+)")
 _ACCEPT = re.compile(r"accepted fd -?\d+ (\S+) (\d+)")
 _FRAME = re.compile(r"(tx|rx): (stream: \d+, type: \S+ \(\d+\).*)")
+_PLACE = ("at ", "| ")
+"""How the lines below a failure's reason begin, which show where it happened."""
 _SUMMARY_CHARS_MAX = 100
 
 
@@ -91,7 +93,7 @@ class _Reader:
             self._add(entry, kind, match[2], self._peer(entry.actor))
         elif text.startswith(("EXPECT ", "CLI expect match")) and entry.level > 0:
             self._add(entry, Kind.CHECKED, text)
-        elif entry.level == 0:
+        elif entry.level == 0 and not text.startswith(_PLACE):
             self._add(entry, Kind.FAILED, text)
 
 
