@@ -91,7 +91,7 @@ def _run(suite: Suite, options: argparse.Namespace) -> bool:
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev conformance vtc", description=__doc__)
-    parser.add_argument("suites", nargs="*", choices=[*_SUITES, []], help="which suites")
+    parser.add_argument("suites", nargs="*", help=f"{', '.join(_SUITES)}; all if none is named")
     parser.add_argument("-j", "--jobs", type=int, default=4, help="tests side by side")
     parser.add_argument("--haproxy", type=Path, help="an unpacked HAProxy source")
     parser.add_argument("--varnish", type=Path, help="an unpacked Varnish source")
@@ -99,7 +99,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--reference", type=Path, help="VTest2's program, to compare with")
     parser.add_argument("--time", type=int, nargs="*", default=[], help="measure with so many jobs")
     parser.add_argument("--no-falsified", action="store_true", help="leave that part out")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if unknown := set(options.suites) - set(_SUITES):
+        parser.error(f"no suite {', '.join(sorted(unknown))}")
+    return options
 
 
 def _suite(name: str, options: argparse.Namespace) -> Suite | None:

@@ -28,7 +28,7 @@ _OPPOSITES = {
     "-gt": "-le",
 }
 _EXPECT = re.compile(r"(expect\s+(?:\S+\s+)?)(==|!=|!~|~|<=|>=|<|>|-lt|-le|-eq|-ne|-ge|-gt)(\s)")
-_BAD_CONF = re.compile(r"(haproxy\s+\S+\s+-conf-BAD\s*\{)")
+_BAD_CONF = re.compile(r'(haproxy\s+\S+\s+-conf-BAD\s*["{]?)')
 _GOOD_CONF = re.compile(r"(haproxy\s+\S+\s+)-conf-OK(\s*\{)")
 _SHELL_TEXT = re.compile(r'(shell\s[^\n]*-(?:expect|match)\s+["{]?)')
 _SHELL_STATUS = re.compile(r"(shell\s[^\n]*-exit\s+)(\d+)")

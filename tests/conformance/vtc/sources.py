@@ -53,7 +53,8 @@ def _download(package: str, cache: Path) -> Path:
         archives = [path for path in found if path.suffix != ".asc"]
         if archives:
             return archives[-1]
-        tried.append(f"{version}: {result.stderr.strip().splitlines()[-1:]}")
+        said = result.stderr.strip().splitlines() or ["nothing came"]
+        tried.append(f"{version}: {said[-1]}")
     raise SourceError(f"apt-get source {package} failed: {'; '.join(tried) or 'no such source'}")
 
 
