@@ -212,3 +212,30 @@ client c1 -connect ${s1_sock} {
     )
     assert vtest("--vtest1", "v.vtc", cwd=tmp_path).returncode == 0
     assert vtest("v.vtc", cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (
+            "feature ignore_unknown_macro\nhaproxy h1 -conf {} -start\ndelay 9\n",
+            "haproxy died: exit status 127",
+        ),
+        ("process p1 {no-such-program} -run\n", "Bad exit status: 0x7f00 exit 0x7f"),
+        ("shell {no-such-program}\n", "no-such-program: not found"),
+        ("shell -exit 127 {no-such-program}\nfeature cmd {command -v none}\n", ""),
+    ],
+)
+def test_a_missing_program_is_told_at_once(tmp_path: Path, body: str, reason: str) -> None:
+    (tmp_path / "m.vtc").write_text(f'vtest "m"\n{body}')
+    done = vtest("-v", "m.vtc", cwd=tmp_path, HAPROXY_PROGRAM="/no/such/haproxy")
+    assert done.returncode == (2 if reason else 77)
+    assert reason in done.stdout
+    assert "TIMED OUT" not in done.stdout
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "loop.vtc").symlink_to("loop.vtc")
+    done = vtest("loop.vtc", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert 'Cannot stat file "loop.vtc": Too many levels of symbolic links' in done.stderr
