@@ -65,6 +65,13 @@ RUNS = [
         + "process p1 -expect-exit 1 {exec 3<>/dev/tcp/${h1_closed_addr}/${h1_closed_port}"
         "}\nshell -err {bash -c 'exec 3<>/dev/tcp/${h1_closed_addr}/${h1_closed_port}'}",
     ),
+    passes(
+        "the port of a server that is stopped is still open in it",
+        "server s1 {\n  rxreq\n} -start\n"
+        + started()
+        + "server s1 -break\nshell {python3 -c 'import socket\n"
+        + """socket.create_connection(("${s1_addr}", ${s1_port}))'}""",
+    ),
     passes("its macros", started() + "shell {test -d ${h1_name} && kill -0 ${h1_pid}}"),
     passes("an exit status", f"{_USES}haproxy h1 -expectexit 1 -conf {{{_BAD}}} -start\ndelay .5"),
     fails("no configuration", "haproxy h1 -start", "haproxy h1 has no configuration", "2:1"),

@@ -104,6 +104,11 @@ def test_macros_can_be_defined(here: Path) -> None:
     assert run("-D", "who=me", "d.vtc").exit_code == 0
 
 
+def test_what_a_script_requires_is_looked_at(here: Path) -> None:
+    (here / "r.vtc").write_text('vtest "r"\n#REQUIRE_VERSION=99.9\nnonsense\n')
+    assert "0 failed, 1 skipped, 0 passed" in run("r.vtc").output
+
+
 def test_a_time_out_can_be_set(here: Path) -> None:
     (here / "t.vtc").write_text('vtest "t"\ndelay 60\n')
     assert "timed out after 0.2 seconds" in run("-t", "0.2", "t.vtc").output

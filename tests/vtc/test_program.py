@@ -76,6 +76,21 @@ def test_k_goes_on_and_counts(scripts: Path, files: str, status: int, counts: st
     assert len(results(done.stdout)) == len(files.split())
 
 
+def test_k_twice_is_no_k(scripts: Path) -> None:
+    done = vtest("-k", "-k", "f.vtc", "p.vtc", cwd=scripts)
+    assert (done.returncode, len(results(done.stdout)), done.stderr) == (2, 1, "")
+
+
+def test_a_time_out_does_not_hide_the_failure_before_it(tmp_path: Path) -> None:
+    (tmp_path / "t.vtc").write_text(
+        "vtest \"t\"\nprocess p1 {trap '' TERM; cat} -start\nshell {exit 3}\n"
+    )
+    done = vtest("-t", "1", "-v", "t.vtc", cwd=tmp_path)
+    assert results(done.stdout) == [("t.vtc", "FAILED", " signal=9")]
+    assert "shell_exit not as expected" in done.stdout
+    assert "timed out after 1 seconds" in done.stdout
+
+
 @pytest.mark.parametrize("option", ["-t1", "-t 1"])
 def test_a_time_out_is_a_failure_of_its_own(scripts: Path, option: str) -> None:
     done = vtest(*option.split(), "h.vtc", cwd=scripts)

@@ -39,6 +39,7 @@ def test_versions_have_four_numbers(text: str, version: tuple[int, ...]) -> None
     [
         ("", ""),
         ("#REQUIRE_VERSION=2.6", ""),
+        ("#REQUIRE_VERSION=2.6.12", ""),
         ("#REQUIRE_VERSION=2.6.13", "requires HAProxy 2.6.13"),
         ("#REQUIRE_VERSION_BELOW=2.7", ""),
         ("#REQUIRE_VERSION_BELOW=2.6.12", "requires HAProxy below 2.6.12"),

@@ -245,7 +245,6 @@ class Case:
         reason = f"timed out after {self.settings.seconds_max:g} seconds"
         top = self.scopes.get("top")
         position = top.position if top else None
-        self._first = None
         self.record(self._top, Failure(reason, position, (Note("waiting", busy),)), None)
 
     def _record_defect(self, error: Exception) -> None:
