@@ -1,0 +1,53 @@
+"""`loop`"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from holdfast.vtc.command import Args, Command, Context
+from holdfast.vtc.interpreter import Scope, interpret
+from holdfast.vtc.numbers import unsigned
+
+_EXAMPLE = """\
+vtest "the same again"
+
+server s1 {
+    loop 3 {
+        rxreq
+        txresp
+    }
+} -start
+
+client c1 -connect ${s1_sock} {
+    loop 3 {
+        txreq
+        rxresp
+        expect resp.status == 200
+    }
+} -run
+"""
+
+
+async def _loop(scope: Scope[Any], args: Args) -> None:
+    number, spec = args.plain()
+    for turn in range(unsigned(number)):
+        if scope.case.stopping:
+            break
+        scope.log.line(4, f"Loop #{turn}")
+        await interpret(scope, spec)
+        await asyncio.sleep(0)  # commands that never wait must not shut out the others
+
+
+COMMANDS = (
+    Command(
+        name="loop",
+        run=_loop,
+        usage="NUMBER SPEC",
+        text="Run a specification so many times.",
+        words_min=2,
+        words_max=2,
+        spec=Context.SAME,
+        example=_EXAMPLE,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Commands on HAProxy's command line."""

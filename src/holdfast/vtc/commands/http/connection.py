@@ -1,0 +1,197 @@
+"""The connection itself: `accept`, `close`, `expect_close`, `shutdown`, `fatal`, `non_fatal`."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from holdfast.vtc.command import Args, Command, option
+from holdfast.vtc.http.guards import only_server
+from holdfast.vtc.http.receive import HttpScope
+
+_SHUT = {
+    "": (socket.SHUT_RDWR, "RDWR"),
+    "-read": (socket.SHUT_RD, "RD"),
+    "-write": (socket.SHUT_WR, "WR"),
+}
+_WHITE = b" \t\r\n"
+
+_EXAMPLE = """\
+vtest "one server, two connections in turn"
+
+server s1 {
+    rxreq
+    txresp
+    accept
+    rxreq
+    txresp
+    close
+    accept
+    rxreq
+    txresp
+} -start
+
+client c1 -connect ${s1_sock} {
+    txreq
+    rxresp
+    expect_close
+} -run
+
+client c1 -run
+
+client c2 -connect ${s1_sock} {
+    txreq
+    shutdown -write
+    rxresp
+} -run
+"""
+_NON_FATAL = """\
+vtest "an end that is not a failure"
+
+server s1 {
+    rxreq
+} -start
+
+client c1 -connect ${s1_sock} {
+    txreq
+    non_fatal
+    rxresp
+    fatal
+    expect resp.status == <undef>
+} -run
+"""
+
+
+async def _close(scope: HttpScope, args: Args) -> None:
+    only_server(scope, args)
+    args.plain()
+    scope.subject.open_wire(scope).close()
+    scope.subject.wire = None
+    scope.log.line(4, "Closed")
+
+
+async def _accept(scope: HttpScope, args: Args) -> None:
+    only_server(scope, args)
+    args.plain()
+    session = scope.subject
+    if session.listener is None:
+        raise scope.failure("a server that another dispatched has one connection only", args.name)
+    if session.wire:
+        session.wire.close()
+        session.wire = None
+    scope.log.line(4, "Accepting")
+    session.wire = await session.listener.accept()
+    scope.log.line(3, f"Accepted socket fd is {session.fd}")
+
+
+async def _expect_close(scope: HttpScope, args: Args) -> None:
+    args.plain()
+    session = scope.subject
+    wire = session.open_wire(scope)
+    scope.log.line(4, f"Expecting close (fd = {wire.fd})")
+    if session.h2:
+        await session.h2.stop()
+        session.h2 = None
+    while data := await _receive(scope):
+        rest = data.lstrip(_WHITE)
+        if rest and session.fatal:
+            text = f"Expecting close: read = 1, c = 0x{rest[0]:02x}"
+            raise scope.failure(text, None, *session.notes())
+    scope.log.line(4, f"fd={wire.fd} EOF, as expected")
+    scope.checked()
+
+
+async def _receive(scope: HttpScope) -> bytes:
+    """What came instead of the end; `b""` is the end, and so is a broken connection."""
+    session = scope.subject
+    while True:
+        try:
+            return await session.open_wire(scope).recv(1, session.seconds_max)
+        except TimeoutError:
+            if session.fatal:
+                raise scope.failure("Expected close: timeout", None, *session.notes()) from None
+        except OSError:
+            return b""
+
+
+async def _shutdown(scope: HttpScope, args: Args) -> None:
+    which, not_connected = "", False
+    for given in args.walk():
+        if given.flag == "-notconn":
+            not_connected = True
+        else:
+            which = given.flag
+    how, shown = _SHUT[which]
+    session = scope.subject
+    wire = session.open_wire(scope)
+    scope.log.line(4, f"Shutting down fd ({shown}): {wire.fd}")
+    gone = ""
+    try:
+        wire.shutdown(how)
+    except OSError as error:
+        if error.errno == errno.ENOTCONN and not_connected:
+            gone = ", (was already closed)"
+    scope.log.line(3, f"Shutdown({shown}) socket fd {wire.fd}{gone}")
+
+
+async def _fatal(scope: HttpScope, args: Args) -> None:
+    args.plain()
+    scope.subject.fatal = True
+
+
+async def _non_fatal(scope: HttpScope, args: Args) -> None:
+    args.plain()
+    scope.subject.fatal = False
+
+
+COMMANDS = (
+    Command(
+        name="accept",
+        run=_accept,
+        usage="",
+        text="Server: close the connection, if it is open, and take the next one. It speaks "
+        "HTTP/1 again.",
+        example=_EXAMPLE,
+    ),
+    Command(
+        name="close",
+        run=_close,
+        usage="",
+        text="Server: close the connection. An `accept` must follow.",
+        example=_EXAMPLE,
+    ),
+    Command(
+        name="expect_close",
+        run=_expect_close,
+        usage="",
+        text="The peer closes the connection and sends nothing more but white space.",
+        example=_EXAMPLE,
+    ),
+    Command(
+        name="shutdown",
+        run=_shutdown,
+        usage="[-read|-write] [-notconn]",
+        text="Shut the connection down, both directions or one.",
+        options=(
+            option("-read", "Only what is received."),
+            option("-write", "Only what is sent."),
+            option("-notconn", "The connection may be gone already."),
+        ),
+        unknown="Unknown http shutdown spec: {}",
+        example=_EXAMPLE,
+    ),
+    Command(
+        name="fatal",
+        run=_fatal,
+        usage="",
+        text="From here on an I/O error of this connection ends the test. So it is at first.",
+        example=_NON_FATAL,
+    ),
+    Command(
+        name="non_fatal",
+        run=_non_fatal,
+        usage="",
+        text="From here on an I/O error of this connection is ignored.",
+        example=_NON_FATAL,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Commands in the specification of an HTTP/2 stream."""

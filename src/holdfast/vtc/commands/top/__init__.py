@@ -1,0 +1,1 @@
+"""Commands of a script's top level."""

@@ -1,0 +1,1 @@
+"""Commands in the specification of a tunnel."""

@@ -1,0 +1,295 @@
+"""An HTTP/2 connection: the streams of a session, and the one reader of its frames.
+
+Frames are read only while a stream waits for one, whichever it is for. A frame
+for a stream that the script has not named yet holds the reader up until it has.
+A frame is taken apart when it comes, in the order in which it was sent, as
+header compression needs it; then it waits in its stream's queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from holdfast.vtc.actor import Runner
+from holdfast.vtc.errors import Failure, Note
+from holdfast.vtc.h2.frames import (
+    FRAME_BYTES_MAX,
+    HEADER_BYTES,
+    Flag,
+    Frame,
+    FrameError,
+    Setting,
+    Type,
+    error_name,
+    parse_header,
+    parse_payload,
+    setting_name,
+)
+from holdfast.vtc.h2.headers import FIELDS_MAX, BlockError, DecodingTable, EncodingTable
+from holdfast.vtc.h2.stream import Fields, Stream
+from holdfast.vtc.http.session import Session
+from holdfast.vtc.log import Logger
+from holdfast.vtc.source import ENCODING, Position
+from holdfast.vtc.wire import Wire
+
+if TYPE_CHECKING:
+    from holdfast.vtc.case import Case
+
+WINDOW_INITIAL = 0xFFFF
+_SHOWN_FLAGS = (
+    (Flag.ACK, "ACK", (Type.PING, Type.SETTINGS)),
+    (Flag.END_STREAM, "END_STREAM", (Type.HEADERS, Type.PUSH_PROMISE, Type.DATA)),
+    (Flag.END_HEADERS, "END_HEADERS", (Type.HEADERS, Type.PUSH_PROMISE, Type.CONTINUATION)),
+    (Flag.PRIORITY, "PRIORITY", (Type.HEADERS, Type.PUSH_PROMISE)),
+    (Flag.PADDED, "PADDED", (Type.DATA, Type.HEADERS, Type.PUSH_PROMISE)),
+)
+
+
+class _Lost(Exception):
+    """The connection ended before a whole frame had come."""
+
+
+class Connection:
+    """HTTP/2 on a session's wire."""
+
+    def __init__(self, case: Case, session: Session, wire: Wire, log: Logger) -> None:
+        self.case = case
+        self.session = session
+        self.log = log
+        self.streams: dict[str, Stream] = {}
+        """By the names that the script gave them."""
+        self.encoding = EncodingTable()
+        self.decoding = DecodingTable()
+        self.window = self.window_initial = WINDOW_INITIAL
+        self.peer_window = self.peer_window_initial = WINDOW_INITIAL
+        self.priorities_ignored = False
+        """The peer said so (RFC 9218 section 2.1)."""
+        self.waiting = 0
+        """How many streams wait for a frame."""
+        self._wire = wire
+        self._last_stream = 0
+        self._ended = False
+        self._called = asyncio.Event()
+        self._named = asyncio.Event()
+        self._sending = asyncio.Lock()
+        self._block = bytearray()
+        self._block_stream: int | None = None
+        self._pushing = False
+        """The block is that of a promise."""
+        self._reader = Runner(case, log)
+
+    def start(self, position: Position | None) -> None:
+        """Begin to read."""
+        self._reader.start(self._read_all, position)
+
+    async def stop(self) -> None:
+        """Wait for the streams, then go back to bare bytes. Raises `Failure`."""
+        for stream in self.streams.values():
+            if stream.runner.running:
+                await stream.wait()
+        self.streams.clear()
+        await self._reader.stop()
+
+    def release(self) -> None:
+        """Stop reading, whatever the state."""
+        self._reader.cancel()
+
+    # Streams.
+
+    def stream(self, name: str) -> Stream:
+        """The stream of that name, made if it is new. Raises `ValueError` for a bad number."""
+        if name == "next":
+            name = str(self._last_stream + 2 if self._last_stream > 0 else 1)
+        if name not in self.streams:
+            number = int(name, 0)
+            if not 0 <= number < 1 << 31:
+                raise ValueError(name)
+            self.streams[name] = Stream(self, number)
+            self._last_stream = number
+            self._named.set()
+        return self.streams[name]
+
+    def _find(self, number: int) -> Stream | None:
+        return next((one for one in self.streams.values() if one.number == number), None)
+
+    def call(self) -> None:
+        """One more stream waits for a frame."""
+        self.waiting += 1
+        self._called.set()
+        if self._ended:
+            self._wake_all()
+
+    def _wake_all(self) -> None:
+        for stream in self.streams.values():
+            stream.wake()
+
+    # Sending.
+
+    async def send(self, stream: Stream, frame: Frame) -> None:
+        """Send a frame. Raises `Failure` where errors are fatal."""
+        size = len(frame.payload)
+        text = f"{frame.describe()}, flags: 0x{frame.flags:02x}, size: {size}"
+        stream.log.line(3, f"tx: {text}")
+        if frame.type == Type.DATA:
+            stream.peer_window -= size
+            self.peer_window -= size
+        await self.send_bytes(frame.encode())
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send bytes between two frames. Raises `Failure` where errors are fatal."""
+        try:
+            async with self._sending:
+                await self._wire.send(data)
+        except OSError as error:
+            if self.session.fatal:
+                raise Failure(f"Write failed: {error.strerror}") from None
+
+    # Receiving.
+
+    async def _read_all(self) -> None:
+        try:
+            while True:
+                while self.waiting == 0:
+                    self._called.clear()
+                    await self._called.wait()
+                frame = await self._read()
+                stream = await self._stream_of(frame)
+                self._take_apart(stream, frame)
+                stream.deliver(frame)
+        except _Lost as lost:
+            self._ended = True
+            if self.session.fatal:
+                raise Failure(str(lost), None, self._notes()) from None
+            self._wake_all()
+
+    def _notes(self) -> tuple[Note, ...]:
+        return tuple(note for stream in self.streams.values() for note in stream.notes())
+
+    async def _read(self) -> Frame:
+        size, frame = parse_header(await self._read_exactly(HEADER_BYTES, "header"))
+        text = f"{frame.describe()}, flags: 0x{frame.flags:02x}, size: {size}"
+        self.log.line(3, f"rx: {text}")
+        for flag, name, types in _SHOWN_FLAGS:
+            if frame.has(flag) and frame.type in types:
+                self.log.line(3, f"flag: {name}")
+        if size > FRAME_BYTES_MAX:
+            raise Failure(f"the frame is longer than {FRAME_BYTES_MAX} bytes")
+        frame.payload = await self._read_exactly(size, "body")
+        return frame
+
+    async def _read_exactly(self, count: int, what: str) -> bytes:
+        data = bytearray()
+        while len(data) < count:
+            try:
+                part = await self._wire.recv(count - len(data), self.session.seconds_max)
+            except TimeoutError:
+                waited = f"(fd:{self._wire.fd} {self.session.seconds_max:.3f}s)"
+                self.log.line(3, f"HTTP2 rx timeout {waited}")
+                raise _Lost(f"could not get frame {what}: timeout") from None
+            except OSError as error:
+                raise _Lost(f"could not get frame {what}: {error.strerror}") from None
+            if not part:
+                self.log.line(3, f"HTTP2 rx EOF (fd:{self._wire.fd} read: Success)")
+                raise _Lost(f"could not get frame {what}: end of the stream")
+            data += part
+        return bytes(data)
+
+    async def _stream_of(self, frame: Frame) -> Stream:
+        while True:
+            stream = self._find(frame.stream)
+            if stream:
+                return stream
+            self._named.clear()
+            await self._named.wait()
+
+    def _take_apart(self, stream: Stream, frame: Frame) -> None:
+        if self._block_stream is not None and (
+            frame.type != Type.CONTINUATION or frame.stream != self._block_stream
+        ):
+            text = f"Expected CONTINUATION frame for stream {self._block_stream}"
+            raise Failure(text, None, stream.notes())
+        try:
+            parse_payload(frame)
+        except FrameError as error:
+            raise Failure(str(error), None, stream.notes()) from None
+        match frame.type:
+            case Type.DATA:
+                self._take_data(stream, frame)
+            case Type.HEADERS | Type.PUSH_PROMISE | Type.CONTINUATION:
+                self._take_block(stream, frame)
+            case Type.SETTINGS:
+                self._take_settings(stream, frame)
+            case _:
+                pass
+        if frame.priority:
+            stream.prioritise(frame.priority)
+            stream.log.line(4, f"stream->dependency: {stream.dependency}")
+            stream.log.line(4, f"stream->weight: {stream.weight}")
+        _log_frame(stream.log, frame)
+
+    def _take_data(self, stream: Stream, frame: Frame) -> None:
+        size = len(frame.content)
+        if stream.number:
+            stream.window -= size
+        self.window -= size
+        stream.body += frame.content
+
+    def _take_block(self, stream: Stream, frame: Frame) -> None:
+        fields = self._fields(stream, frame)
+        if frame.type != Type.CONTINUATION:
+            fields.clear()
+            self._block.clear()
+        self._block += frame.content
+        self._block_stream = frame.stream
+        if frame.has(Flag.END_HEADERS):
+            self._block_stream = None
+            self._decode(stream, fields)
+
+    def _fields(self, stream: Stream, frame: Frame) -> Fields:
+        """Where the block belongs that `frame` begins or goes on with."""
+        if frame.type == Type.PUSH_PROMISE:
+            self._pushing = True
+        elif frame.type == Type.HEADERS:
+            self._pushing = False
+        to_request = self._pushing or not self.session.is_client
+        return stream.request if to_request else stream.response
+
+    def _decode(self, stream: Stream, fields: Fields) -> None:
+        try:
+            found = self.decoding.decode(bytes(self._block)) if self._block else []
+        except BlockError as error:
+            if self.session.fatal:
+                raise Failure(f"Header decoding failed ({error})", None, stream.notes()) from None
+            self.log.line(4, f"Header decoding failed ({error})")
+            return
+        for number, (name, value) in enumerate(found):
+            self.log.line(4, f"header[{number:2}]: {name}: {value}")
+        if len(found) >= FIELDS_MAX:
+            raise Failure(f"Max number of headers reached ({FIELDS_MAX})")
+        fields += found
+
+    def _take_settings(self, stream: Stream, frame: Frame) -> None:
+        for number, value in frame.settings.items():
+            stream.log.line(4, f"settings->{setting_name(number)} ({number}): {value}")
+        if Setting.HEADER_TABLE_SIZE in frame.settings:
+            self.encoding.resize(frame.settings[Setting.HEADER_TABLE_SIZE])
+
+
+def _log_frame(log: Logger, frame: Frame) -> None:
+    match frame.type:
+        case Type.DATA if frame.has(Flag.PADDED):
+            log.line(4, f"padding: {frame.padding:3}")
+        case Type.RST_STREAM:
+            log.line(4, f"rst->err: {error_name(frame.code)} ({frame.code})")
+        case Type.PING:
+            log.line(4, f"ping->data: {frame.payload.decode(ENCODING)}")
+        case Type.GOAWAY:
+            log.line(3, f"goaway->laststream: {frame.last_stream}")
+            log.line(3, f"goaway->err: {error_name(frame.code)} ({frame.code})")
+            if frame.debug:
+                log.line(3, f"goaway->debug: {frame.debug.decode(ENCODING)}")
+        case Type.WINDOW_UPDATE:
+            log.line(3, f"winup->size: {frame.increment}")
+        case _:
+            pass

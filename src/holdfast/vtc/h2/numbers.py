@@ -1,0 +1,27 @@
+"""Numbers and error codes that a stream's commands are given."""
+
+from __future__ import annotations
+
+from holdfast.vtc.command import Given
+from holdfast.vtc.errors import Failure
+from holdfast.vtc.h2.frames import ERRORS
+from holdfast.vtc.numbers import whole
+
+
+def number(given: Given, bits: int = 32) -> int:
+    """An option's value as an unsigned number. Raises `Failure` if it is none, or too big."""
+    word = given.values[0]
+    value = whole(word)
+    if value is None:
+        text = f"{given.flag} takes an integer as argument (found {word})"
+        raise Failure(text, word.position())
+    if value >> bits:
+        text = f"{given.flag} must be a {bits}-bits integer (found {word})"
+        raise Failure(text, word.position())
+    return value
+
+
+def error_code(given: Given) -> int:
+    """An option's value as an error code, by number or name. Raises `Failure`."""
+    word = given.values[0]
+    return ERRORS.index(word) if word in ERRORS else number(given)

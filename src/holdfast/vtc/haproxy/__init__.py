@@ -1,0 +1,1 @@
+"""HAProxy as a test runs it: configuration, process and command line."""

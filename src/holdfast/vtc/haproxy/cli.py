@@ -1,0 +1,109 @@
+"""HAProxy's command line over TCP: one connection for each command, answered to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING
+
+from holdfast.vtc.address import AddressError, resolve
+from holdfast.vtc.command import Context
+from holdfast.vtc.errors import Failure
+from holdfast.vtc.interpreter import Scope
+from holdfast.vtc.log import Logger
+from holdfast.vtc.source import ENCODING, Position, Token
+from holdfast.vtc.wire import Wire, connect
+
+if TYPE_CHECKING:
+    from holdfast.vtc.case import Case
+
+ANSWER_BYTES_MAX = 2048 * 1024
+RECEIVE_BYTES_MAX = 1 << 14
+
+
+class HaproxyCli:
+    """A client of the command line: of a process, or of its master."""
+
+    def __init__(self, case: Case, log: Logger, macro: str) -> None:
+        self._case = case
+        self._log = log
+        self._macro = macro
+        self._wire: Wire | None = None
+        self._asked = False
+        self.spec: Token | None = None
+        """What is to be run when the process runs."""
+        self.answer = ""
+
+    async def run(self, position: Position | None) -> None:
+        """Run the specification. A failure in it ends the test."""
+        self._log.line(2, "CLI starting")
+        task = self._case.spawn(self._log, self._run, position)
+        self._log.line(2, "CLI waiting")
+        await asyncio.wait({task})
+        self.spec = None
+
+    async def _run(self) -> None:
+        scope = Scope(self._case, Context.CLI, self, self._log)
+        try:
+            await self._open()
+            if self.spec is not None:
+                await self._case.play(scope, self.spec)
+            self._log.line(2, "CLI ending")
+        finally:
+            self._close()
+
+    async def _open(self) -> Wire:
+        address = self._case.macros.expand_text(f"${{{self._macro}}}")
+        try:
+            self._wire = await connect(await resolve(address, None, socket.SOCK_STREAM))
+        except (AddressError, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise Failure(f"CLI failed to open {address}: {reason}") from None
+        own = self._wire.own
+        text = f"CLI connected fd {self._wire.fd} from {own.host} {own.port} to {address}"
+        self._log.line(3, text)
+        return self._wire
+
+    def _close(self) -> None:
+        self._asked = False
+        if self._wire:
+            self._wire.close()
+            self._wire = None
+
+    async def send(self, command: str) -> None:
+        """Send a command; there will be no other on this connection. Raises `Failure`."""
+        wire = self._wire or await self._open()
+        self._asked = True
+        line = command + "\n"
+        self._log.dump(4, "CLI send", line)
+        try:
+            await wire.send(line.encode(ENCODING))
+            # HAProxy closes after the answer only if nothing more can come.
+            wire.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            raise Failure(f"CLI fd {wire.fd} send error {error.strerror}") from None
+        self._log.line(3, f"CLI shutting fd {wire.fd}")
+
+    async def receive(self) -> str:
+        """The whole answer. Raises `Failure`."""
+        if self._wire is None or not self._asked:
+            raise Failure("CLI: nothing was sent, so there is no answer")
+        data = bytearray()
+        while len(data) < ANSWER_BYTES_MAX:
+            part = await self._receive_part(self._wire)
+            if not part:
+                if data and not data.endswith(b"\n"):
+                    raise Failure("CLI rx: the answer is cut short")
+                self._log.line(4, "CLI connection normally closed")
+                self._close()
+                break
+            data += part
+        self._log.dump(4, "CLI recv", bytes(data))
+        self.answer = data.decode(ENCODING)
+        return self.answer
+
+    async def _receive_part(self, wire: Wire) -> bytes:
+        try:
+            return await wire.recv(RECEIVE_BYTES_MAX, None)
+        except OSError as error:
+            raise Failure(f"CLI fd {wire.fd} recv() failed ({error.strerror})") from None

@@ -1,0 +1,85 @@
+"""The sockets that are opened for a HAProxy and handed over to it.
+
+A client can connect before the process is ready, and its port is known before
+the configuration is written. In the configuration `fd@${NAME}` stays as it is:
+HAProxy finds the number of the descriptor in its environment.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from holdfast.vtc.address import Address, own_address
+from holdfast.vtc.errors import Failure
+from holdfast.vtc.haproxy.config import Wanted
+from holdfast.vtc.log import Logger
+from holdfast.vtc.source import ENCODING
+from holdfast.vtc.wire import listen
+
+if TYPE_CHECKING:
+    from holdfast.vtc.case import Case
+
+BACKLOG = 100
+_LOCAL = Address(socket.AF_INET, ("127.0.0.1", 0))
+
+
+class HandedSockets:
+    """Open until the end of the test: who connects to a stopped HAProxy waits in vain."""
+
+    def __init__(self, case: Case, log: Logger, owner: str) -> None:
+        self._case = case
+        self._log = log
+        self._owner = owner
+        self._sockets: list[socket.socket] = []
+        self.env: dict[bytes, bytes] = {}
+        """The numbers of the descriptors by name; of two with one name the first."""
+
+    @property
+    def fds(self) -> list[int]:
+        """All descriptors."""
+        return [sock.fileno() for sock in self._sockets]
+
+    def hand_over(self, wanted: Wanted) -> None:
+        """Open a socket that a configuration wants. Raises `Failure`."""
+        sock = self._open(wanted.datagram)
+        self.define(wanted.name, own_address(sock))
+        self._log.line(4, f"setenv({wanted.name}, {sock.fileno()})")
+        self.env.setdefault(wanted.name.encode(ENCODING), b"%d" % sock.fileno())
+
+    def open_master_cli(self) -> int:
+        """Open the socket of the master's command line; its descriptor. Raises `Failure`."""
+        sock = self._open(datagram=False)
+        self.define("mcli", own_address(sock))
+        return sock.fileno()
+
+    def define_closed(self) -> None:
+        """A port that was free a moment ago: connecting to it is refused."""
+        with listen(_LOCAL, BACKLOG) as closed:
+            self.define("closed", own_address(closed))
+
+    def define(self, name: str, address: Address) -> None:
+        """Tell the script where a socket is."""
+        values = (address.joined, address.host, str(address.port))
+        for macro, value in zip(("sock", "addr", "port"), values, strict=True):
+            self._case.define(self._log, f"{self._owner}_{name}_{macro}", value)
+
+    def _open(self, datagram: bool) -> socket.socket:
+        try:
+            sock = _datagram_socket() if datagram else listen(_LOCAL, BACKLOG)
+        except OSError as error:
+            raise Failure(f"Create listen socket failed: {error.strerror}") from None
+        self._sockets.append(sock)
+        return sock
+
+    def close(self) -> None:
+        """Close all. May be called again."""
+        for sock in self._sockets:
+            sock.close()
+        self._sockets.clear()
+
+
+def _datagram_socket() -> socket.socket:
+    sock = socket.socket(_LOCAL.family, socket.SOCK_DGRAM)
+    sock.bind(_LOCAL.sockaddr)
+    return sock

@@ -1,0 +1,27 @@
+"""Commands that only one side of a connection can give, and only before it speaks HTTP/2."""
+
+from __future__ import annotations
+
+from holdfast.vtc.command import Args
+from holdfast.vtc.errors import Failure
+from holdfast.vtc.http.session import Session
+from holdfast.vtc.interpreter import Scope
+
+
+def only_client(scope: Scope[Session], args: Args) -> None:
+    """Raise `Failure` unless this is a client that speaks HTTP/1."""
+    _only_http1(scope, args)
+    if not scope.subject.is_client:
+        raise Failure(f'"{args.name}" only possible in client', args.name.position())
+
+
+def only_server(scope: Scope[Session], args: Args) -> None:
+    """Raise `Failure` unless this is a server that speaks HTTP/1."""
+    _only_http1(scope, args)
+    if scope.subject.is_client:
+        raise Failure(f'"{args.name}" only possible in server', args.name.position())
+
+
+def _only_http1(scope: Scope[Session], args: Args) -> None:
+    if scope.subject.h2:
+        raise Failure(f'"{args.name}" only possible before H/2 upgrade', args.name.position())

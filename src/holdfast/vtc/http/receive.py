@@ -1,0 +1,215 @@
+"""Receiving messages, byte for byte as much as the script asks for."""
+
+from __future__ import annotations
+
+import re
+
+from holdfast.vtc.expect import UNDEFINED
+from holdfast.vtc.http.head import Head, HeadError, count_fields, find_end, find_field, split_head
+from holdfast.vtc.http.session import MESSAGE_BYTES_MAX, Ended, Session
+from holdfast.vtc.interpreter import Scope
+from holdfast.vtc.numbers import integer
+from holdfast.vtc.source import ENCODING
+
+RECEIVE_BYTES_MAX = 256 * 1024
+"""Of one system call."""
+CHUNK_LINE_BYTES_MAX = 4096
+
+_CHUNK_LENGTH = re.compile(rb"[ \t\r\n]*\+?(?:0[xX])?([0-9a-fA-F]{1,8})[ \t\r\n]")
+
+HttpScope = Scope[Session]
+
+
+async def _more(scope: HttpScope, *, look: bool, count: int = 0) -> bytes:
+    """The next bytes, read or only looked at; `b""` at the end of the stream."""
+    session = scope.subject
+    wire = session.open_wire(scope)
+    while True:
+        try:
+            if look:
+                return await wire.peek(session.seconds_max)
+            return await wire.recv(count, session.seconds_max)
+        except TimeoutError:
+            if session.fatal:
+                waited = f"(fd:{wire.fd} {session.seconds_max:.3f}s)"
+                raise session.trouble(scope, f"HTTP rx timeout {waited}") from None
+        except OSError as error:
+            text = f"HTTP rx failed (fd:{wire.fd} read: {error.strerror})"
+            raise session.trouble(scope, text) from None
+
+
+async def read_exactly(scope: HttpScope, count: int) -> bytes:
+    """`count` bytes. Raises `Failure`, or `Ended` where errors are not fatal."""
+    session = scope.subject
+    data = bytearray()
+    while len(data) < count:
+        part = await _more(scope, look=False, count=min(count - len(data), RECEIVE_BYTES_MAX))
+        if not part:
+            missing = count - len(data)
+            raise session.trouble(scope, f"HTTP rx EOF (fd:{session.fd} read: Success) {missing}")
+        data += part
+    return bytes(data)
+
+
+async def receive_head(scope: HttpScope) -> Head:
+    """The next head, taken apart; incomplete where errors are not fatal. Raises `Failure`."""
+    session = scope.subject
+    session.body = None
+    session.body_length = UNDEFINED
+    session.raw = data = bytearray()
+    complete = False
+    try:
+        complete = await _read_head(scope, data)
+    except Ended:
+        pass
+    finally:
+        scope.log.dump(4, "rxhdr", bytes(data))
+        scope.log.line(4, f"rxhdrlen = {len(data)}")
+    if not complete and session.fatal:
+        raise session.trouble(scope, "HTTP header is incomplete")
+    session.body = bytearray()
+    return _split(scope, data)
+
+
+async def _read_head(scope: HttpScope, data: bytearray) -> bool:
+    """Read into `data` up to the empty line, and nothing behind it. Says whether it came."""
+    session = scope.subject
+    while True:
+        seen = await _more(scope, look=True)
+        if not seen:
+            return False
+        before = len(data)
+        end = find_end(data[max(0, before - 2) :] + seen)
+        length = len(seen) if end < 0 else end - min(2, before)
+        _check_size(scope, before + length)
+        data += session.open_wire(scope).take(length)
+        if end >= 0:
+            return True
+
+
+def _check_size(scope: HttpScope, size: int) -> None:
+    if size >= MESSAGE_BYTES_MAX:
+        raise scope.failure(f"the message is longer than {MESSAGE_BYTES_MAX} bytes")
+
+
+def _split(scope: HttpScope, data: bytearray) -> Head:
+    try:
+        head = split_head(data)
+    except HeadError as error:
+        raise scope.failure(str(error), None, *scope.subject.notes()) from None
+    if not head:
+        scope.log.line(4, "No headers")
+    for number, entry in enumerate(head):
+        shown = f"http[{number:2}] "
+        if entry is None:
+            scope.log.line(4, shown + "(null)")
+        else:
+            scope.log.dump(4, shown, entry)
+    if count_fields(head, "Content-Length") > 1:
+        raise scope.failure("Multiple Content-Length headers.", None, *scope.subject.notes())
+    return head
+
+
+async def receive_body(scope: HttpScope, head: Head, *, to_end: bool, bytes_max: int = 0) -> None:
+    """The body that belongs to `head`, or the next part of it.
+
+    `to_end`: without a length it goes to the end of the stream; else there is none.
+    `bytes_max` bounds this part, 0 does not. Raises `Failure`.
+    """
+    session = scope.subject
+    body = _body(session)
+    before = len(body)
+    try:
+        how = await _receive_body(scope, head, to_end, bytes_max)
+    except Ended:
+        return
+    scope.log.dump(4, how, bytes(body[before:]))
+    session.body_length = str(len(body))
+
+
+def _body(session: Session) -> bytearray:
+    if session.body is None:
+        session.body = bytearray()
+    return session.body
+
+
+async def _receive_body(scope: HttpScope, head: Head, to_end: bool, bytes_max: int) -> str:
+    coding = find_field(head, "transfer-encoding")
+    length = find_field(head, "content-length")
+    if coding is not None and coding.lower() == "chunked":
+        if length is not None:
+            raise scope.subject.trouble(scope, "Both C-E: Chunked and C-L")
+        await _receive_chunks(scope, bytes_max)
+        return "chunked"
+    if length is not None:
+        await _receive_length(scope, max(0, integer(length)), bytes_max)
+        return "c-l"
+    if to_end:
+        await _receive_rest(scope, bytes_max)
+        return "eof"
+    return "none"
+
+
+async def _receive_chunks(scope: HttpScope, bytes_max: int) -> None:
+    body = _body(scope.subject)
+    before = len(body)
+    while await receive_chunk(scope) > 0:
+        if bytes_max and len(body) - before >= bytes_max:
+            break
+
+
+async def _receive_length(scope: HttpScope, length: int, bytes_max: int) -> None:
+    body = _body(scope.subject)
+    wanted = max(0, length - len(body))
+    if bytes_max and wanted > bytes_max:
+        wanted = bytes_max
+    _check_size(scope, len(scope.subject.raw) + len(body) + wanted)
+    body += await read_exactly(scope, wanted)
+
+
+async def _receive_rest(scope: HttpScope, bytes_max: int) -> None:
+    body = _body(scope.subject)
+    end = len(body) + bytes_max if bytes_max else None
+    while end is None or len(body) < end:
+        count = RECEIVE_BYTES_MAX if end is None else end - len(body)
+        part = await _more(scope, look=False, count=count)
+        if not part:
+            break
+        body += part
+        _check_size(scope, len(scope.subject.raw) + len(body))
+
+
+async def receive_chunk(scope: HttpScope) -> int:
+    """One chunk, appended to the body; its length. Raises `Failure` or `Ended`."""
+    session = scope.subject
+    line = await _read_line(scope)
+    scope.log.dump(4, "len", line)
+    match = _CHUNK_LENGTH.match(line)
+    if not match:
+        raise session.trouble(scope, f"Chunklen fail ({line.decode(ENCODING).strip()!r})")
+    length = int(match[1], 16)
+    session.chunk_length = str(length)
+    body = _body(session)
+    if length:
+        _check_size(scope, len(session.raw) + len(body) + length)
+        data = await read_exactly(scope, length)
+        body += data
+        scope.log.dump(4, "chunk", data)
+    if not (await read_exactly(scope, 2)).startswith((b"\r\n", b"\n")):
+        raise session.trouble(scope, "Chunklen without CRLF")
+    return length
+
+
+async def _read_line(scope: HttpScope) -> bytes:
+    """A line with its end, and nothing behind it."""
+    session = scope.subject
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        seen = await _more(scope, look=True)
+        if not seen:
+            raise session.trouble(scope, f"HTTP rx EOF (fd:{session.fd} read: Success) 1")
+        end = seen.find(b"\n") + 1 or len(seen)
+        if len(line) + end > CHUNK_LINE_BYTES_MAX:
+            raise scope.failure(f"a chunk's length is longer than {CHUNK_LINE_BYTES_MAX} bytes")
+        line += session.open_wire(scope).take(end)
+    return bytes(line)

@@ -1,0 +1,90 @@
+"""One connection of a client or a server while its specification runs.
+
+What it received last is what `expect` looks at: the head of the last request
+and response, and the body.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.vtc.errors import Note
+from holdfast.vtc.http.head import Head
+from holdfast.vtc.source import ENCODING
+from holdfast.vtc.wire import Listener, Wire
+
+if TYPE_CHECKING:
+    from holdfast.vtc.h2.connection import Connection
+    from holdfast.vtc.interpreter import Scope
+
+MESSAGE_BYTES_MAX = 2048 * 1024
+"""A whole message, head and body. The reference's receive buffer."""
+_SHOWN_CHARS_MAX = 2000
+
+
+class Ended(Exception):
+    """An I/O error that the specification has declared harmless (`non_fatal`)."""
+
+
+class Session:
+    """The state of one connection."""
+
+    def __init__(
+        self,
+        name: str,
+        wire: Wire,
+        seconds_max: float,
+        *,
+        is_client: bool,
+        listener: Listener | None,
+    ) -> None:
+        self.name = name
+        self.wire: Wire | None = wire
+        """`None` once the specification has closed it."""
+        self.peer = wire.peer
+        """Whom it was opened to."""
+        self.is_client = is_client
+        self.listener = listener
+        """Where a server's next connection comes from."""
+        self.seconds_max = seconds_max
+        """How long to wait for the peer."""
+        self.fatal = True
+        """Whether an I/O error ends the test."""
+        self.request: Head = []
+        self.response: Head = []
+        self.raw = bytearray()
+        """The last head as it came, as far as it came."""
+        self.body: bytearray | None = None
+        self.body_length = ""
+        """As `expect` sees it: `<undef>` while a body is not read to its end."""
+        self.chunk_length = ""
+        self.head_method = False
+        """The last request was a HEAD, so its response has no body."""
+        self.gzip_level = 0
+        self.h2: Connection | None = None
+
+    @property
+    def fd(self) -> int:
+        """For the log."""
+        return self.wire.fd if self.wire else -1
+
+    def open_wire(self, scope: Scope[Session]) -> Wire:
+        """The connection. Raises `Failure` if the specification has closed it."""
+        if self.wire is None:
+            raise scope.failure("the connection is closed")
+        return self.wire
+
+    def trouble(self, scope: Scope[Session], text: str) -> Exception:
+        """What to raise for an I/O error: a failure, or `Ended` if errors are not fatal."""
+        return scope.failure(text, None, *self.notes()) if self.fatal else Ended(text)
+
+    def notes(self) -> tuple[Note, ...]:
+        """What was received last, for a failure."""
+        found = []
+        if self.raw:
+            found.append(Note("received", self.raw.decode(ENCODING)))
+        if self.body:
+            shown = bytes(self.body[:_SHOWN_CHARS_MAX]).decode(ENCODING)
+            more = len(self.body) - len(shown)
+            found.append(Note("body", shown + (f"\n… and {more} bytes more" if more else "")))
+        return tuple(found)

@@ -1,0 +1,1 @@
+"""Public conformance suites, each a module with `main(arguments) -> exit status`."""
