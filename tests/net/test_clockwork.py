@@ -146,6 +146,14 @@ def test_a_new_wish_takes_the_place_of_the_old_one(later: float) -> None:
     assert alarm.times[0] == pytest.approx(1000 + later, abs=2 * SLOT_SECONDS)
 
 
+def test_a_wish_that_is_moved_often_leaves_nothing_behind() -> None:
+    loop = FakeLoop()
+    wheel, alarm = wheel_on(loop), Alarm(loop)
+    for number in range(100):
+        wheel.schedule(alarm, loop.time() + number)
+    assert sum(map(len, wheel._slots.values())) == 1
+
+
 def test_a_cancelled_deadline_is_not_kept_and_can_be_set_again() -> None:
     loop = FakeLoop()
     wheel, alarm = wheel_on(loop), Alarm(loop)
@@ -188,14 +196,16 @@ def test_one_that_expires_may_schedule_itself_again_and_is_not_called_at_once() 
     assert len(set(alarm.times)) == len(alarm.times)
 
 
-@pytest.mark.parametrize("hours", [0.001, 1, 1_000])
+@pytest.mark.parametrize("hours", [0.002, 1, 1_000])
 def test_after_a_long_suspension_all_that_is_due_is_kept_once_and_in_order(hours: float) -> None:
     loop, rang = FakeLoop(), list[Alarm]()
     wheel = wheel_on(loop)
     alarms = [Alarm(loop, rang) for _ in range(5)]
     for number, alarm in enumerate(alarms):
         wheel.schedule(alarm, loop.time() + 1 + number / 2)
-    future = Alarm(loop)
+    last, future = Alarm(loop, rang), Alarm(loop)
+    alarms.append(last)
+    wheel.schedule(last, loop.time() + hours * 3600 - 0.15)
     wheel.schedule(future, loop.time() + hours * 3600 + 10)
     loop.suspend(hours * 3600)
     assert rang == alarms
