@@ -103,7 +103,7 @@ class FakeTransport(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return self.buffered
 
-    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:  # type: ignore[override]
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         assert not self.closed, "asyncio warns of a write to a closed transport"
         self.written.append(bytes(data))
 
