@@ -247,7 +247,7 @@ class Connection(asyncio.Protocol, Timed):
         self._transport = transport
         self.peer = _peer_name(transport)
         transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes_max)
-        if not self._owner.opened(self):
+        if self._handler is None or not self._owner.opened(self):
             self.phase = Phase.LOST
             transport.abort()
             return
