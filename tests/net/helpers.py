@@ -143,6 +143,11 @@ class Caller:
         async with patience():
             return await self.reader.read()
 
+    async def dropped(self) -> None:
+        """Wait until the server has ended the connection without a word, softly or not."""
+        with contextlib.suppress(ConnectionResetError):
+            assert await self.read_all() == b""
+
     async def write(self, data: bytes) -> None:
         self.writer.write(data)
         async with patience():
