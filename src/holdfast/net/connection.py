@@ -88,6 +88,7 @@ class Connection(asyncio.Protocol, Timed):
         "_clockwork",
         "_close_due",
         "_handler",
+        "_idle_told",
         "_limits",
         "_out",
         "_owner",
@@ -116,6 +117,7 @@ class Connection(asyncio.Protocol, Timed):
         self.phase = Phase.HANDSHAKE
         self.full = False
         self.heard = clockwork.wheel.now
+        self._idle_told = -_FOREVER
         self.bytes_in = 0
         self.bytes_out = 0
         self.peer = ""
@@ -305,6 +307,7 @@ class Connection(asyncio.Protocol, Timed):
         elif now >= self._stall_due:
             self._look_for_progress(now, handler)
         elif self.phase is Phase.ESTABLISHED and now >= self._idle_due:
+            self._idle_told = self.heard
             self._guard(lambda: handler.overdue(Reason.TIMEOUT))
         elif now >= self._wake_due:
             self._wake_due = _FOREVER
@@ -314,6 +317,9 @@ class Connection(asyncio.Protocol, Timed):
 
     @property
     def _idle_due(self) -> float:
+        """Told once for each silence, so that a handler that says goodbye can be woken after it."""
+        if self._idle_told == self.heard:
+            return _FOREVER
         return self.heard + self._limits.idle_seconds_max
 
     def _look_for_progress(self, now: float, handler: Handler) -> None:
