@@ -199,6 +199,7 @@ class Connection(asyncio.Protocol, Timed):
         """
         assert self._transport is not None
         self.established()
+        self.flush()
         self._clockwork.wheel.cancel(self)
         self._handler = _Lodger(self, self._get_handler())
         self._transport.set_protocol(_Relay(self, protocol))
