@@ -394,7 +394,10 @@ class _Relay(asyncio.Protocol):
         return self._protocol.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._protocol.connection_lost(exc)
+        try:
+            self._protocol.connection_lost(exc)
+        except Exception as error:
+            log_failure(_log, "a connection's end failed", error, peer=self._connection.peer)
         self._connection.connection_lost(exc)
 
 
