@@ -100,6 +100,9 @@ class Answering(Stand):
 
     def ended(self) -> None:
         self._heard("ended")
+        self.connection.wake_at(0)
+
+    def expired(self, now: float) -> None:
         self.connection.write(b"you said " + self.data)
         self.connection.close()
 
