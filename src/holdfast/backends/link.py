@@ -183,7 +183,8 @@ class LinkBackend:
             if self._linked:
                 heir = self._least_busy()
                 heir.hold(session)
-                heir.tell(session, m.Adopted(info_of(session)))
+                heir.introduce(session, m.Adopted(info_of(session)))
+                self.commanded(session)
             elif session.consumer is not None:
                 session.consumer.show(AWAY)
         self._flush_later()
