@@ -136,7 +136,10 @@ class LinkBackend:
         self._forget_old_instances()
         before = self._linked.pop(hello.instance, None)
         if before is not None:
-            self._release_all(before)
+            self._unlinked(before)
+            for session in list(before.sessions):  # they are given to the new link below
+                before.release(session)
+                session.inbox.rewind()
             before.peer.close("another link has taken this instance's name")
         accepted, _ = self._accepted.get(hello.instance, (0, 0.0))
         instance = Instance(hello.instance, peer, hello.window, accepted)
@@ -154,7 +157,7 @@ class LinkBackend:
         for instance in list(self._linked.values()):
             if instance.peer is peer:
                 del self._linked[instance.name]
-                self._accepted[instance.name] = (instance.accepted, self.clock())
+                self._unlinked(instance)
                 self._release_all(instance)
 
     def accepted(self, instance: str, bseq: int) -> None:
@@ -162,6 +165,9 @@ class LinkBackend:
         linked = self._linked.get(instance)
         if linked is not None:
             linked.peer.notify(m.ACCEPTED, m.Accepted(bseq))
+
+    def _unlinked(self, instance: Instance) -> None:
+        self._accepted[instance.name] = (instance.accepted, self.clock())
 
     def _adopt(self, instance: Instance) -> list[m.SessionInfo]:
         infos = []
