@@ -42,7 +42,8 @@ class Instance:
         self.sessions[session] = None
 
     def release(self, session: Session) -> None:
-        """The session is this instance's no longer."""
+        """The session is this instance's no longer; what it has not applied, it never will."""
+        self._unapplied = max(0, self._unapplied - session.inbox.forwarded_bytes)
         session.route = None
         self.sessions.pop(session, None)
         self._parked.pop(session, None)

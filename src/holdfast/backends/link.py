@@ -103,6 +103,7 @@ class LinkBackend:
         if isinstance(instance, Instance):
             self._tell(session, m.Closed(reason.value))
             instance.release(session)
+            self._unpark(instance)
 
     # --- requests
 
@@ -149,7 +150,7 @@ class LinkBackend:
         for sid, cseq in hello.applied.items():
             session = self.manager.sessions.get(sid)
             if session is not None and session.backend is self:
-                session.applied(cseq)
+                self._applied(session, cseq)
         return accepted, self._adopt(instance)
 
     def gone(self, peer: Peer) -> None:
@@ -165,6 +166,18 @@ class LinkBackend:
         linked = self._linked.get(instance)
         if linked is not None:
             linked.peer.notify(m.ACCEPTED, m.Accepted(bseq))
+
+    def _applied(self, session: Session, cseq: int) -> None:
+        holder = session.route
+        if isinstance(holder, Instance):
+            holder.applied(session, cseq)
+            self._unpark(holder)
+        else:
+            session.applied(cseq)
+
+    def _unpark(self, instance: Instance) -> None:
+        for session in instance.unpark():
+            self.commanded(session)
 
     def _unlinked(self, instance: Instance) -> None:
         self._accepted[instance.name] = (instance.accepted, self.clock())
