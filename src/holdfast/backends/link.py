@@ -78,7 +78,8 @@ class LinkBackend:
             if session.consumer is not None:
                 session.consumer.show(AWAY)
             return
-        self._open(self._least_busy(), session)
+        holder = session.route  # of a session whose user has chosen again
+        self._open(holder if isinstance(holder, Instance) else self._least_busy(), session)
 
     def detached(self, session: Session, reason: Reason) -> None:
         self._tell(session, m.Detached(reason.value))
