@@ -18,16 +18,19 @@ class Instance:
         "_unapplied",
         "_window",
         "accepted",
+        "durable",
         "name",
         "peer",
         "sessions",
     )
 
-    def __init__(self, name: str, peer: Peer, window: int, accepted: int) -> None:
+    def __init__(self, name: str, peer: Peer, window: int, accepted: int, durable: int) -> None:
         self.name = name
         self.peer = peer
         self.accepted = accepted
         """The newest of its outputs that was taken in."""
+        self.durable = durable
+        """The newest of them that is stored."""
         self.sessions: dict[Session, None] = {}
         self._window = window
         self._unapplied = 0
