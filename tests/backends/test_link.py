@@ -507,24 +507,43 @@ async def test_what_the_store_remembers_of_an_instance_counts_after_a_restart(
         assert (await end.hello("i1")).accepted == 7
 
 
+async def test_what_becomes_durable_after_the_link_has_ended_counts_too(tmp_path: Path) -> None:
+    async with node(tmp_path) as it, apps(it) as one_more:
+        first = await one_more()
+        await first.hello("i1")
+        await it.journal.settled()
+        it.store.gate.clear()
+        first.emit(m.Emit("nobody", 1, "must", Text("x")))
+        await first.synchronise()
+        first.cut()
+        await first.until_unlinked()
+        it.store.gate.set()
+        await it.journal.settled()
+        second = await one_more()
+        assert (await second.hello("i1")).accepted == 1
+
+
 async def test_an_instance_that_is_long_gone_is_forgotten(tmp_path: Path) -> None:
     async with node(tmp_path) as it, apps(it) as one_more:
-        it.backend().remember({"old": 7, "linked": 3}, None)
-        linked = await one_more()
-        await linked.hello("linked")
-        linked.emit(m.Emit("nobody", 4, "must", Text("x")))
-        await linked.until(lambda end: end.accepted == [4])
-        it.time += 3_601
-        end = await one_more()
-        assert (await end.hello("new")).accepted == 0
-        await it.journal.settled()
-        assert "old" not in (await it.store.open()).accepted
+        linked, old = await one_more(), await one_more()
+        for name, end in (("linked", linked), ("old", old)):
+            await end.hello(name)
+            end.emit(m.Emit("nobody", 1, "must", Text("x")))
+            await end.until(lambda end: end.accepted == [1])
         linked.cut()
         await linked.until_unlinked()
-        again = await one_more()
-        assert (await again.hello("linked")).accepted == 4
-        returned = await one_more()
-        assert (await returned.hello("old")).accepted == 0
+        linked = await one_more()
+        assert (await linked.hello("linked")).accepted == 1
+        old.cut()
+        await old.until_unlinked()
+        for _ in range(2):  # by then the gateway has noticed
+            await linked.synchronise()
+        assert (await it.store.open()).accepted == {"linked": 1, "old": 1}
+        it.time += 3_601
+        await (await one_more()).hello("new")
+        await it.journal.settled()
+        assert (await it.store.open()).accepted == {"linked": 1}
+        assert (await (await one_more()).hello("old")).accepted == 0
 
 
 # --- the window
