@@ -253,6 +253,7 @@ async def test_an_update_changes_what_it_names_and_nothing_else(tmp_path: Path) 
         session, _ = it.open(user="ann")
         row = session.row
         row.profile, row.data = "p", b"d"
+        await it.journal.settled()
         end.peer.notify(m.UPDATE, m.Update(session.sid, 1))
         await end.synchronise()
         assert (row.user, row.profile, row.data) == ("ann", "p", b"d")
