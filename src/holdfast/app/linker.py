@@ -70,11 +70,16 @@ class Linker:
         self._early = []
         limits = connection_limits(self._app.limits)
         try:
-            await dial(self._address, self._handler, clockwork=self._clockwork, limits=limits)
+            connection = await dial(
+                self._address, self._handler, clockwork=self._clockwork, limits=limits
+            )
         except DialError as error:
             _log.debug("the gateway cannot be reached", error=str(error))
             return False
-        await self._ended.wait()
+        try:
+            await self._ended.wait()
+        finally:
+            connection.abort()
         established = self._peer is not None
         self._peer = None
         return established
