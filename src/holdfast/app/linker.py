@@ -100,7 +100,10 @@ class Linker:
         self._app.move()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.create_task(work)
+        try:
+            self._tasks.create_task(work)
+        except RuntimeError:
+            work.close()  # the application is ending
 
     async def _hello(self, peer: Peer) -> None:
         app = self._app
