@@ -36,6 +36,10 @@ PARENT_VARIABLE: Final = "HOLDFAST_PARENT"
 """Set by `holdfast run` to its process id: without that process, the application ends too."""
 
 
+class _FinishedError(Exception):
+    """Ends the application's task group: what still runs is cancelled."""
+
+
 class Refusal(HoldfastError):
     """Raised by the handlers of logins and profiles: the person is told the message."""
 
@@ -96,13 +100,16 @@ class App(Handlers):
             await self.call("stop")
 
     async def _serve(self, address: str, secret: str) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            self.dispatcher.spawn = tasks.create_task
-            self._linker = Linker(self, parse_address(address), secret, tasks)
-            linking = tasks.create_task(self._linker.run())
-            await self._stop.wait()
-            await self._linker.finish()
-            linking.cancel()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self.dispatcher.spawn = tasks.create_task
+                self._linker = Linker(self, parse_address(address), secret, tasks)
+                tasks.create_task(self._linker.run())
+                await self._stop.wait()
+                await self._linker.finish()
+                raise _FinishedError
+        except* _FinishedError:
+            pass
 
     def orphaned(self) -> bool:
         """Whether the `holdfast run` that started this process is gone."""

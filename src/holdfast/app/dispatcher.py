@@ -139,6 +139,8 @@ class Dispatcher:
 
     async def _handle(self, session: Session, event: m.Event) -> None:
         """One handler is one failure domain: what it raises is logged, and the next one runs."""
+        if isinstance(event, m.Opened | m.Adopted):
+            self.sessions[session.sid] = session  # taken for gone, and back before that was handled
         try:
             await self._app.handle(session, event)
         except Exception as error:

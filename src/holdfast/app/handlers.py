@@ -139,7 +139,8 @@ class Handlers:
                 await self.call("data", session, package, msgspec.json.decode(json))
             case Interrupt():
                 await self.call("interrupt", session)
-            case m.Opened():
+            case m.Opened(info):
+                session.learn(info)  # its user may have chosen again, and chosen another profile
                 await self.call("open", session)
             case m.Adopted():
                 await self.call("adopt", session)

@@ -73,6 +73,7 @@ class Outgoing:
         kept = self._kept
         while kept and kept[0][0] <= number:
             self._size -= kept.popleft()[3]
+        self._unsent = min(self._unsent, len(kept))
 
     def relink(self, accepted: int, window: int) -> None:
         """A new link: the rest after `accepted` is sent again."""

@@ -139,8 +139,8 @@ class Session:
 
     async def store(self, value: Any) -> None:
         """Keep a small value in the session: it is there after a restart (`stored`)."""
-        self.stored = value
         data = msgspec.msgpack.encode(value)
+        self.stored = value
         await self._app.call_gateway(
             m.UPDATE, lambda bseq: m.Update(self.sid, bseq, data=data), len(data)
         )

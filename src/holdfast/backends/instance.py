@@ -19,16 +19,19 @@ class Instance:
         "_window",
         "accepted",
         "doubtful",
+        "durable",
         "name",
         "peer",
         "sessions",
     )
 
-    def __init__(self, hello: Hello, peer: Peer, accepted: int) -> None:
+    def __init__(self, hello: Hello, peer: Peer, accepted: int, durable: int) -> None:
         self.name = hello.instance
         self.peer = peer
         self.accepted = accepted
         """The newest of its outputs that was taken in."""
+        self.durable = durable
+        """The newest of them that is stored."""
         self.doubtful = hello.sent
         """Up to this one, a gateway before us may have shown them."""
         self.sessions: dict[Session, None] = {}
@@ -45,7 +48,8 @@ class Instance:
         self.sessions[session] = None
 
     def release(self, session: Session) -> None:
-        """The session is this instance's no longer."""
+        """The session is this instance's no longer; what it has not applied, it never will."""
+        self._unapplied = max(0, self._unapplied - session.inbox.forwarded_bytes)
         session.route = None
         self.sessions.pop(session, None)
         self._parked.pop(session, None)

@@ -8,7 +8,7 @@ waits, its commands queued, for the next.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -31,6 +31,19 @@ AWAY = Notice("The application is away. What you type is kept, and runs when it 
 NOT_YET = Notice("The application is not here yet. Hold on.")
 
 _INSTANCE_SECONDS_MAX = 3_600.0
+
+
+class _Gone(NamedTuple):
+    """What is remembered of an instance that is not linked."""
+
+    accepted: int
+    """The newest of its outputs that was taken in: an older one is a repeat."""
+    durable: int
+    """The newest one that is stored: a newer one is to be sent again."""
+    since: float
+
+
+_NEW: Final = _Gone(0, 0, 0.0)
 
 
 class LinkBackend:
@@ -56,15 +69,15 @@ class LinkBackend:
         self._at_end_of_tick = at_end_of_tick
         self.clock = clock
         self._linked: dict[str, Instance] = {}
-        self._accepted: dict[str, tuple[int, float]] = {}
-        """Of every instance not long gone: its newest output, and when it was last linked."""
+        self._gone: dict[str, _Gone] = {}
+        """Every instance that was linked before, and not long ago."""
         self._commanded: dict[Session, None] = {}
         self._flushing = False
 
     def remember(self, accepted: dict[str, int], policy: Policy | None) -> None:
         """What the store kept of the run before."""
         now = self.clock()
-        self._accepted = {name: (bseq, now) for name, bseq in accepted.items()}
+        self._gone = {name: _Gone(bseq, bseq, now) for name, bseq in accepted.items()}
         self.policy = policy
 
     # --- what becomes of sessions
@@ -78,7 +91,8 @@ class LinkBackend:
             if session.consumer is not None:
                 session.consumer.show(AWAY)
             return
-        self._open(self._least_busy(), session)
+        holder = session.route  # of a session whose user has chosen again
+        self._open(holder if isinstance(holder, Instance) else self._least_busy(), session)
 
     def detached(self, session: Session, reason: Reason) -> None:
         self._tell(session, m.Detached(reason.value))
@@ -103,6 +117,7 @@ class LinkBackend:
         if isinstance(instance, Instance):
             self._tell(session, m.Closed(reason.value))
             instance.release(session)
+            self._unpark(instance)
 
     # --- requests
 
@@ -131,37 +146,58 @@ class LinkBackend:
     def welcome(self, peer: Peer, hello: m.Hello) -> tuple[int, list[m.SessionInfo]]:
         """An instance says hello: it gets the sessions that nobody holds.
 
-        Returns the newest of its outputs that was taken in before, and those sessions.
+        Returns the newest of its outputs that is durable, and those sessions.
         """
         self._forget_old_instances()
         before = self._linked.pop(hello.instance, None)
         if before is not None:
-            self._release_all(before)
+            self._unlinked(before)
+            for held in list(before.sessions):  # they are given to the new link below
+                before.release(held)
+                held.inbox.rewind()
             before.peer.close("another link has taken this instance's name")
-        accepted, _ = self._accepted.get(hello.instance, (0, 0.0))
-        instance = Instance(hello, peer, accepted)
+        gone = self._gone.get(hello.instance, _NEW)
+        instance = Instance(hello, peer, gone.accepted, gone.durable)
         self._linked[hello.instance] = instance
         self._set_policy(Policy(login=hello.login, profiles=hello.profiles))
         peer.dispatch = Calls(instance, self).dispatch
         for sid, cseq in hello.applied.items():
             session = self.manager.sessions.get(sid)
             if session is not None and session.backend is self:
-                session.applied(cseq)
-        return accepted, self._adopt(instance)
+                self._applied(session, cseq)
+        return instance.durable, self._adopt(instance)
 
     def gone(self, peer: Peer) -> None:
         """A link has ended: its sessions move, or wait and are told."""
         for instance in list(self._linked.values()):
             if instance.peer is peer:
                 del self._linked[instance.name]
-                self._accepted[instance.name] = (instance.accepted, self.clock())
+                self._unlinked(instance)
                 self._release_all(instance)
 
     def accepted(self, instance: str, bseq: int) -> None:
         """Outputs of `instance` up to `bseq` are durable."""
         linked = self._linked.get(instance)
         if linked is not None:
+            linked.durable = bseq
             linked.peer.notify(m.ACCEPTED, m.Accepted(bseq))
+        elif instance in self._gone:
+            self._gone[instance] = self._gone[instance]._replace(durable=bseq)
+
+    def _applied(self, session: Session, cseq: int) -> None:
+        holder = session.route
+        if isinstance(holder, Instance):
+            holder.applied(session, cseq)
+            self._unpark(holder)
+        else:
+            session.applied(cseq)
+
+    def _unpark(self, instance: Instance) -> None:
+        for session in instance.unpark():
+            self.commanded(session)
+
+    def _unlinked(self, instance: Instance) -> None:
+        self._gone[instance.name] = _Gone(instance.accepted, instance.durable, self.clock())
 
     def _adopt(self, instance: Instance) -> list[m.SessionInfo]:
         infos = []
@@ -209,9 +245,9 @@ class LinkBackend:
 
     def _forget_old_instances(self) -> None:
         limit = self.clock() - _INSTANCE_SECONDS_MAX
-        for name, (_, last) in list(self._accepted.items()):
-            if last < limit and name not in self._linked:
-                del self._accepted[name]
+        for name, gone in list(self._gone.items()):
+            if gone.since < limit and name not in self._linked:
+                del self._gone[name]
                 self.journal.forget(name)
 
     # --- gateway → application

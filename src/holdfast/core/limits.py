@@ -193,6 +193,9 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
         Raises `TypeError` for a name that does not exist, `ConfigurationError`
         for a value out of range.
         """
+        unknown = sorted(groups.keys() - set(self.__struct_fields__))
+        if unknown:
+            raise TypeError(f"limits: there is no group {', '.join(unknown)}")
         changed = {
             group: structs.replace(getattr(self, group), **values)
             for group, values in groups.items()

@@ -42,10 +42,10 @@ class RateByKey:
 
     def spend(self, key: str, now: float) -> bool:
         """Account for one event of `key`; false if it comes too soon."""
-        due = self._rate.next(self._due.pop(key, 0.0), now)
+        before = self._due.pop(key, 0.0)
+        due = self._rate.next(before, now)
         if due is None:
-            # Keep it at its bound: too soon now, and as soon as before later.
-            self._due[key] = now + self._rate._tolerance
+            self._due[key] = before  # too soon now, and as soon as before later
             return False
         if len(self._due) >= _KEYS_MAX:
             self._due = {k: d for k, d in self._due.items() if d > now}

@@ -11,6 +11,9 @@ from holdfast.link.messages import LinkFault, Message
 
 _HEAD_BYTES: Final = 4
 
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What `msgspec` raises for bytes that it cannot read."""
+
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Message).decode
 
@@ -55,7 +58,7 @@ class FrameDecoder:
                 break
             try:
                 messages.append(_decode(view[start : start + size]))
-            except msgspec.MsgspecError as error:
+            except UNREADABLE as error:
                 raise LinkProtocolError(f"a malformed message: {error}") from error
             pos = start + size
         else:

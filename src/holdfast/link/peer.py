@@ -17,6 +17,7 @@ import structlog
 from holdfast.core.errors import HoldfastError, Reason, Source
 from holdfast.core.limits import ConnectionLimits, LinkLimits
 from holdfast.link.codec import (
+    UNREADABLE,
     FrameDecoder,
     LinkProtocolError,
     encode_notification,
@@ -35,6 +36,7 @@ from holdfast.link.messages import (
     Response,
 )
 from holdfast.net.connection import Connection
+from holdfast.net.log import log_failure
 
 T = TypeVar("T")
 
@@ -86,7 +88,7 @@ class Dispatch:
         decode, handler = known
         try:
             decoded = decode(params)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise RequestError("bad_params", f"{method}: {error}") from error
         return handler(decoded)
 
@@ -132,6 +134,7 @@ class Peer:
         self._loop = asyncio.get_running_loop()
         self._reason = "the connection was lost"
         self._beat_at = 0.0
+        self._ended = False
 
     @property
     def name(self) -> str:
@@ -165,8 +168,9 @@ class Peer:
                 return
             try:
                 decoded = msgspec.msgpack.decode(raw, type=result)
-            except msgspec.MsgspecError as fault:
-                raise LinkProtocolError(f"the answer to {method}: {fault}") from fault
+            except UNREADABLE as fault:
+                failed(RequestError("bad_result", f"the answer to {method}: {fault}"))
+                return
             answered(decoded)
 
         self._asked[number] = (receive, failed)
@@ -176,9 +180,12 @@ class Peer:
     async def request(self, method: str, params: Any, result: type[T]) -> T:
         """Ask the other end, and wait for the answer.
 
-        Raises `RequestError` for an error as answer, `LinkClosedError` when the
-        link ends first, and `TimeoutError` after the limit of time.
+        Raises `RequestError` for an error as answer or an answer that is no
+        `result`, `LinkClosedError` when the link ends first or has ended, and
+        `TimeoutError` after the limit of time.
         """
+        if self._ended:
+            raise LinkClosedError(self._reason)
         answer: asyncio.Future[T] = self._loop.create_future()
 
         def answered(value: T) -> None:
@@ -227,12 +234,15 @@ class Peer:
         self._connection.wake_at(now + self._limits.heartbeat_seconds_max)
 
     def overdue(self, reason: Reason) -> None:
-        self.close(f"{reason.value}: nothing was heard from the other end")
+        slow = reason is Reason.SLOW_CONSUMER
+        fault = "takes nothing more" if slow else "was not heard from for too long"
+        self.close(f"{reason.value}: the other end {fault}")
 
     def drain(self) -> None:
         self.close("the gateway is stopping")
 
     def lost(self, cause: Exception | None) -> None:
+        self._ended = True
         asked, self._asked = self._asked, {}
         for _, failed in asked.values():
             failed(LinkClosedError(self._reason))
@@ -251,7 +261,10 @@ class Peer:
 
     def _handle_notification(self, method: str, params: msgspec.Raw) -> None:
         if method == GOODBYE:
-            self._reason = msgspec.msgpack.decode(params, type=Goodbye).reason
+            try:
+                self._reason = msgspec.msgpack.decode(params, type=Goodbye).reason
+            except UNREADABLE as error:
+                raise LinkProtocolError(f"{GOODBYE}: {error}") from error
             return
         try:
             self.dispatch.call(method, params)
@@ -277,6 +290,10 @@ class Peer:
             self._respond(number, None, await result)
         except RequestError as error:
             self._respond(number, error.fault, None)
+        except Exception as error:
+            # One answer is one failure domain: the link and the owner's other tasks go on.
+            log_failure(_log, "an answer failed", error, peer=self.name)
+            self._respond(number, LinkFault("internal_error", "the answer failed"), None)
 
     def _handle_response(self, number: int, error: LinkFault | None, result: msgspec.Raw) -> None:
         asked = self._asked.pop(number, None)

@@ -9,7 +9,7 @@ unix:/run/holdfast.sock     unix:@abstract
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
@@ -66,9 +66,11 @@ def parse_address(text: str) -> Address:
         )
     if scheme == "unix":
         return _parse_unix(text)
-    parts = urlsplit(text)
-    if not parts.hostname:
+    parts = _split(text)
+    if parts is None or not parts.hostname:
         raise InvalidAddressError(f"{text!r}: expected a host, as in {scheme}://127.0.0.1:4000")
+    if parts.username is not None or parts.fragment:
+        raise InvalidAddressError(f"{text!r}: an address has neither a user nor a fragment")
     try:
         port = parts.port
     except ValueError:
@@ -83,6 +85,16 @@ def parse_address(text: str) -> Address:
     if scheme in ("ws", "wss") and not path:
         path = "/"
     return Address(scheme, parts.hostname, port, path)
+
+
+def _split(text: str) -> SplitResult | None:
+    """The parts of a URL, or `None` where its host can be none."""
+    try:
+        parts = urlsplit(text)
+        (parts.hostname or "").encode("idna")  # as the resolver will
+    except ValueError:
+        return None
+    return parts
 
 
 def _parse_unix(text: str) -> Address:

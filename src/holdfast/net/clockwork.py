@@ -11,6 +11,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+import structlog
+
+from holdfast.net.log import log_failure
+
+_log = structlog.get_logger("holdfast.net")
+
 SLOT_SECONDS: Final = 0.1
 _NEVER: Final = -1
 
@@ -37,7 +43,11 @@ class Tick:
         while self._due:
             due, self._due = self._due, []
             for action in due:
-                action()
+                try:
+                    action()
+                except Exception as error:
+                    # The other actions are other connections', and so are the ticks to come.
+                    log_failure(_log, "the end of a tick failed", error)
         self._scheduled = False
 
 
@@ -102,6 +112,7 @@ class Wheel:
         return int(when / SLOT_SECONDS)
 
     def _turn(self) -> None:
+        self._handle = self._loop.call_later(SLOT_SECONDS, self._turn)
         self.now = now = self._loop.time()
         reached = self._index(now)
         # A suspended process finds many slots due at once: only those that exist are visited.
@@ -115,8 +126,10 @@ class Wheel:
             for timed in self._slots.pop(slot, ()):
                 if timed._slot == slot:  # not cancelled by one before it
                     timed._slot = _NEVER
-                    timed.expire(now)
-        self._handle = self._loop.call_later(SLOT_SECONDS, self._turn)
+                    try:
+                        timed.expire(now)
+                    except Exception as error:
+                        log_failure(_log, "a deadline failed", error)
 
 
 class Clockwork:

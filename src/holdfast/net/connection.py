@@ -88,6 +88,7 @@ class Connection(asyncio.Protocol, Timed):
         "_clockwork",
         "_close_due",
         "_handler",
+        "_idle_told",
         "_limits",
         "_out",
         "_owner",
@@ -116,6 +117,7 @@ class Connection(asyncio.Protocol, Timed):
         self.phase = Phase.HANDSHAKE
         self.full = False
         self.heard = clockwork.wheel.now
+        self._idle_told = -_FOREVER
         self.bytes_in = 0
         self.bytes_out = 0
         self.peer = ""
@@ -197,6 +199,7 @@ class Connection(asyncio.Protocol, Timed):
         """
         assert self._transport is not None
         self.established()
+        self.flush()
         self._clockwork.wheel.cancel(self)
         self._handler = _Lodger(self, self._get_handler())
         self._transport.set_protocol(_Relay(self, protocol))
@@ -247,7 +250,7 @@ class Connection(asyncio.Protocol, Timed):
         self._transport = transport
         self.peer = _peer_name(transport)
         transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes_max)
-        if not self._owner.opened(self):
+        if self._handler is None or not self._owner.opened(self):
             self.phase = Phase.LOST
             transport.abort()
             return
@@ -305,6 +308,7 @@ class Connection(asyncio.Protocol, Timed):
         elif now >= self._stall_due:
             self._look_for_progress(now, handler)
         elif self.phase is Phase.ESTABLISHED and now >= self._idle_due:
+            self._idle_told = self.heard
             self._guard(lambda: handler.overdue(Reason.TIMEOUT))
         elif now >= self._wake_due:
             self._wake_due = _FOREVER
@@ -314,6 +318,9 @@ class Connection(asyncio.Protocol, Timed):
 
     @property
     def _idle_due(self) -> float:
+        """Told once for each silence, so that a handler that says goodbye can be woken after it."""
+        if self._idle_told == self.heard:
+            return _FOREVER
         return self.heard + self._limits.idle_seconds_max
 
     def _look_for_progress(self, now: float, handler: Handler) -> None:
@@ -387,7 +394,10 @@ class _Relay(asyncio.Protocol):
         return self._protocol.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._protocol.connection_lost(exc)
+        try:
+            self._protocol.connection_lost(exc)
+        except Exception as error:
+            log_failure(_log, "a connection's end failed", error, peer=self._connection.peer)
         self._connection.connection_lost(exc)
 
 

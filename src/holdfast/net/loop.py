@@ -34,7 +34,7 @@ def unwrapped() -> Iterator[None]:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
-        raise error from None
+        raise error from error.__cause__  # the group is no cause
 
 
 def calm_collector() -> None:

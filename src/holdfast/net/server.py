@@ -11,12 +11,17 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final
 
+import structlog
+
 from holdfast.core.limits import ConnectionLimits
 from holdfast.core.states import Machine, Table, to
 from holdfast.net.addresses import Address
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection, Handler
 from holdfast.net.listener import Listener, open_listener
+from holdfast.net.log import log_failure
+
+_log = structlog.get_logger("holdfast.net")
 
 HandlerFactory = Callable[[Connection], Handler]
 """Makes what stands on a new connection. Called before its bytes are read."""
@@ -107,7 +112,10 @@ class Server:
 
         def accept() -> Connection:
             connection = Connection(clockwork, limits, self)
-            connection.attach(factory(connection))
+            try:
+                connection.attach(factory(connection))
+            except Exception as error:
+                log_failure(_log, "a connection failed", error)  # without a handler, it is dropped
             return connection
 
         listener = await open_listener(clockwork.loop, address, accept, limits, tls)

@@ -24,12 +24,16 @@ def server_context(certificate: Certificate) -> ssl.SSLContext:
             raise ConfigurationError(f"{file}: expected a PEM file, found none")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+
+    def passphrase() -> str:  # without this, OpenSSL would ask the terminal and wait
+        raise ConfigurationError(f"{certificate.key}: expected a key without a passphrase")
+
     try:
-        context.load_cert_chain(certificate.cert, certificate.key)
-    except ssl.SSLError as error:
+        context.load_cert_chain(certificate.cert, certificate.key, passphrase)
+    except OSError as error:
         raise ConfigurationError(
             f"{certificate.cert} and {certificate.key}: expected a certificate chain and its key"
-            f" in PEM, found: {error.reason or error}"
+            f" in PEM, found: {getattr(error, 'reason', None) or error}"
         ) from error
     return context
 

@@ -64,6 +64,11 @@ class Inbox:
         return self.cin + self.offset
 
     @property
+    def forwarded_bytes(self) -> int:
+        """What the commands count for that were forwarded and are not applied."""
+        return sum(entry.size for entry in self.entries[: self._next])
+
+    @property
     def full(self) -> bool:
         limits = self._limits
         return len(self.entries) >= limits.queue_messages_max or self.size >= limits.queue_bytes_max

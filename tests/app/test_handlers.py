@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from holdfast.app import App, Capabilities, Session
+from holdfast.app.handlers import Handlers
+from holdfast.core.items import Binary, Data, Interrupt, Resized, Text
+from holdfast.link import messages as m
+
+INFO = m.SessionInfo("s1", "active", user="ann", protocol="telnet", address="192.0.2.1:5")
+WIDE = Capabilities(width=200)
+
+EVENTS: list[tuple[m.Event, str, tuple[object, ...]]] = [
+    (Text("look"), "text", ("look",)),
+    (Binary(b"\x00"), "binary", (b"\x00",)),
+    (Data("Room.Info", '{"n":[1,null]}'), "data", ("Room.Info", {"n": [1, None]})),
+    (Interrupt(), "interrupt", ()),
+    (m.Opened(INFO), "open", ()),
+    (m.Adopted(INFO), "adopt", ()),
+    (Resized(80, 24), "resize", (80, 24)),
+    (m.CapabilitiesChanged(WIDE), "capabilities", ()),
+    (m.Detached("timeout"), "detach", ("timeout",)),
+    (m.Resumed("telnet", "192.0.2.1:6"), "resume", ()),
+    (m.Resync("epoch"), "resync", ("epoch",)),
+    (m.Closed("kicked"), "close", ("kicked",)),
+]
+each_event = pytest.mark.parametrize(
+    ("event", "name", "args"), EVENTS, ids=[name for _, name, _ in EVENTS]
+)
+
+
+def test_every_event_of_the_link_is_tested_here() -> None:
+    kinds = {type(event) for event, _, _ in EVENTS}
+    assert kinds == set(m.Event.__args__)
+
+
+@each_event
+@pytest.mark.parametrize("kind", ["plain", "coroutine"])
+async def test_an_event_calls_its_handler_and_no_other(
+    event: m.Event, name: str, args: tuple[object, ...], kind: str
+) -> None:
+    app = App("test")
+    session = Session(app, INFO)
+    heard: list[tuple[str, tuple[object, ...]]] = []
+    for _, other, _ in EVENTS:
+        if kind == "plain":
+
+            def plain(*args: object, other: str = other) -> None:
+                heard.append((other, args))
+
+            getattr(app, f"on_{other}")(plain)
+        else:
+
+            async def coroutine(*args: object, other: str = other) -> None:
+                heard.append((other, args))
+
+            getattr(app, f"on_{other}")(coroutine)
+    await app.handle(session, event)
+    assert heard == [(name, (session, *args))]
+
+
+@each_event
+async def test_an_event_without_a_handler_is_no_error(
+    event: m.Event, name: str, args: tuple[object, ...]
+) -> None:
+    app = App("test")
+    assert not app.has(name)
+    await app.handle(Session(app, INFO), event)
+
+
+async def test_the_session_is_up_to_date_when_its_handler_is_called() -> None:
+    app = App("test")
+    session = Session(app, INFO)
+    seen: list[object] = []
+    app.on_capabilities(lambda session: seen.append(session.capabilities))
+    app.on_detach(lambda session, reason: seen.append(session.attached))
+    app.on_resume(lambda session: seen.append((session.attached, session.address)))
+    app.on_resync(lambda session, reason: seen.append(session.attached))
+    app.on_open(lambda session: seen.append((session.user, session.profile, session.stored)))
+    for event in (
+        m.CapabilitiesChanged(WIDE),
+        m.Detached("timeout"),
+        m.Resumed("websocket", "192.0.2.1:6"),
+        m.Detached("timeout"),
+        m.Resync("epoch"),
+        # The user was sent back to the choice of a profile, and has chosen.
+        m.Opened(
+            m.SessionInfo("s1", "active", user="bob", profile="p2", data=msgspec.msgpack.encode(7))
+        ),
+    ):
+        await app.handle(session, event)
+    assert seen == [WIDE, False, (True, "192.0.2.1:6"), False, True, ("bob", "p2", 7)]
+    assert session.protocol == ""
+
+
+@pytest.mark.parametrize("name", sorted(name for name in vars(Handlers) if name.startswith("on_")))
+def test_a_second_handler_of_the_same_name_is_an_error(name: str) -> None:
+    app = App("test")
+
+    def first() -> None: ...
+
+    assert getattr(app, name)(first) is first, "a decorator gives back what it decorates"
+    assert app.has(name.removeprefix("on_"))
+    with pytest.raises(ValueError, match=f"{name}: there is a handler already"):
+        getattr(app, name)(lambda: None)
+
+
+async def test_a_call_gives_what_its_handler_gives() -> None:
+    app = App("test")
+
+    @app.on_remember
+    async def remember() -> dict[str, int]:
+        return {"s": 1}
+
+    assert await app.call("remember") == {"s": 1}
+    assert await app.call("start") is None

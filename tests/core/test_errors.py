@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+from holdfast.client.core import may_return
+from holdfast.core.errors import (
+    DISCONNECTS,
+    RECONNECT_CODE_MIN,
+    BusyError,
+    ClosedError,
+    ConfigurationError,
+    HoldfastError,
+    LimitExceededError,
+    ProtocolError,
+    Reason,
+    Source,
+)
+from holdfast.protocols.websocket.frames import is_valid_code
+
+OUR_CODES = range(4000, 5000)
+
+
+@pytest.mark.parametrize(
+    ("error", "source", "retryable"),
+    [
+        (HoldfastError, Source.LOCAL, False),
+        (ProtocolError, Source.REMOTE, False),
+        (ConfigurationError, Source.LOCAL, False),
+        (BusyError, Source.LOCAL, True),
+        (ClosedError, Source.LOCAL, False),
+        (LimitExceededError, Source.REMOTE, True),
+    ],
+)
+def test_an_error_says_whose_fault_it_is_and_whether_to_try_again(
+    error: type[HoldfastError], source: Source, retryable: bool
+) -> None:
+    assert issubclass(error, HoldfastError)
+    assert (error.source, error.retryable) == (source, retryable)
+
+
+def test_every_reason_can_be_told() -> None:
+    assert set(DISCONNECTS) == set(Reason)
+
+
+@pytest.mark.parametrize("reason", list(Reason), ids=lambda reason: reason.value)
+def test_a_reason_is_told_with_a_code_that_may_be_sent(reason: Reason) -> None:
+    """RFC 6455 section 7.4.1: 1005, 1006 and 1015 never stand in a Close frame."""
+    code, text, _ = DISCONNECTS[reason]
+    assert is_valid_code(code)
+    assert 0 < len(text.encode()) <= 123
+
+
+@pytest.mark.parametrize("reason", list(Reason), ids=lambda reason: reason.value)
+def test_a_code_alone_says_whether_to_come_back(reason: Reason) -> None:
+    code, _, reconnect = DISCONNECTS[reason]
+    assert may_return(code) is reconnect
+    if code in OUR_CODES:
+        assert (code >= RECONNECT_CODE_MIN) is reconnect
+
+
+def test_our_codes_are_distinct() -> None:
+    codes = [disconnect.code for disconnect in DISCONNECTS.values()]
+    assert len(set(codes)) == len(codes)

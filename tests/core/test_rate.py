@@ -1,0 +1,135 @@
+"""GCRA: no more than the burst at once, and no more than the rate in the long run."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.core import rate as rate_module
+from holdfast.core.rate import Rate, RateByKey
+
+# Sixteenths of a second, and rates that are powers of two: exact in floating point.
+rates = st.sampled_from([0.25, 0.5, 1.0, 2.0, 4.0, 16.0])
+bursts = st.integers(1, 8)
+steps = st.lists(st.integers(0, 64).map(lambda sixteenths: sixteenths / 16), max_size=40)
+
+
+def admitted(rate: Rate, times: list[float]) -> list[bool]:
+    due = 0.0
+    verdicts = []
+    for now in times:
+        found = rate.next(due, now)
+        due = due if found is None else found
+        verdicts.append(found is not None)
+    return verdicts
+
+
+def running_sum(gaps: list[float], start: float = 0.0) -> list[float]:
+    times = []
+    for gap in gaps:
+        start += gap
+        times.append(start)
+    return times
+
+
+class TokenBucket:
+    """The same rule in its other form, with exact arithmetic."""
+
+    def __init__(self, per_second: float, burst: int) -> None:
+        self._per_second = Fraction(per_second)
+        self._burst = Fraction(burst)
+        self._tokens = self._burst
+        self._last = Fraction(0)
+
+    def take(self, now: float) -> bool:
+        gained = (Fraction(now) - self._last) * self._per_second
+        self._tokens = min(self._burst, self._tokens + gained)
+        self._last = Fraction(now)
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+@given(per_second=rates, burst=bursts, gaps=steps)
+def test_a_rate_admits_what_a_token_bucket_admits(
+    per_second: float, burst: int, gaps: list[float]
+) -> None:
+    times = running_sum(gaps)
+    bucket = TokenBucket(per_second, burst)
+    assert admitted(Rate(per_second, burst), times) == [bucket.take(now) for now in times]
+
+
+@given(per_second=rates, burst=bursts, gaps=steps)
+def test_no_stretch_of_time_sees_more_than_the_burst_and_the_rate(
+    per_second: float, burst: int, gaps: list[float]
+) -> None:
+    times = running_sum(gaps)
+    taken = [
+        now
+        for now, good in zip(times, admitted(Rate(per_second, burst), times), strict=True)
+        if good
+    ]
+    for i, first in enumerate(taken):
+        for j, last in enumerate(taken[i:], 1):
+            assert j <= burst + (last - first) * per_second
+
+
+@pytest.mark.parametrize("now", [0.0, 1e3, 1.7e9], ids=["zero", "loop-time", "wall-clock"])
+def test_the_whole_burst_fits_in_one_moment(now: float) -> None:
+    verdicts = admitted(Rate(8.0, 5), [now] * 7)
+    assert verdicts == [True] * 5 + [False] * 2
+
+
+def test_a_refused_event_costs_nothing() -> None:
+    rate = Rate(1.0, 1)
+    times = [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 2.0]
+    assert admitted(rate, times) == [True, False, False, False, True, False, True]
+
+
+@given(
+    per_second=rates,
+    burst=bursts,
+    events=st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 32)), max_size=40),
+)
+def test_each_key_has_the_rate_for_itself(
+    per_second: float, burst: int, events: list[tuple[str, int]]
+) -> None:
+    rate = Rate(per_second, burst)
+    by_key = RateByKey(rate)
+    times = running_sum([gap / 16 for _, gap in events])
+    verdicts: dict[str, list[bool]] = {key: [] for key in "abc"}
+    alone: dict[str, list[float]] = {key: [] for key in "abc"}
+    for (key, _), now in zip(events, times, strict=True):
+        exhausted = by_key.exhausted(key, now)
+        verdicts[key].append(by_key.spend(key, now))
+        assert exhausted is not verdicts[key][-1]
+        alone[key].append(now)
+    for key in "abc":
+        assert verdicts[key] == admitted(rate, alone[key])
+
+
+def test_asking_spends_nothing() -> None:
+    by_key = RateByKey(Rate(1.0, 1))
+    for _ in range(3):
+        assert not by_key.exhausted("a", 0.0)
+    assert by_key.spend("a", 0.0)
+    assert by_key.exhausted("a", 0.0)
+
+
+def test_the_keys_are_bounded_and_the_quiet_are_forgotten_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rate_module, "_KEYS_MAX", 3)
+    by_key = RateByKey(Rate(1.0, 1))
+    by_key.spend("quiet", 0.0)
+    by_key.spend("busy", 10.0)
+    for number in range(4):
+        by_key.spend(f"new{number}", 10.0)
+        assert len(by_key._due) <= 3
+        if number == 0:
+            assert by_key.exhausted("busy", 10.0), "someone quiet had to go, not someone busy"
+    assert by_key.exhausted("new3", 10.0)

@@ -1,0 +1,195 @@
+"""Servers and clients on real sockets, for tests of the shell."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from holdfast.core.errors import Reason
+from holdfast.core.limits import ConnectionLimits
+from holdfast.net.addresses import Address, parse_address
+from holdfast.net.clockwork import Clockwork
+from holdfast.net.connection import Connection
+from holdfast.net.server import Server
+
+PATIENCE_SECONDS = 10.0
+"""How long a test waits for what must come; far more than it takes."""
+
+
+def patience() -> asyncio.Timeout:
+    return asyncio.timeout(PATIENCE_SECONDS)
+
+
+class Stand:
+    """A handler that writes down what it hears, and lets a test wait for it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.data = b""
+        self.calls: list[str] = []
+        self.reasons: list[Reason] = []
+        self.cause: Exception | None = None
+        self.acked: int | None = None
+        self._changed = asyncio.Event()
+
+    async def until(self, condition: Callable[[Stand], object]) -> None:
+        """Wait until `condition` is true of this handler."""
+        async with patience():
+            while not condition(self):
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def until_lost(self) -> None:
+        await self.until(lambda stand: "lost" in stand.calls)
+
+    def _heard(self, call: str) -> None:
+        self.calls.append(call)
+        self._changed.set()
+
+    def connected(self) -> None:
+        self._heard("connected")
+
+    def received(self, data: bytes) -> None:
+        self.data += data
+        self._heard("received")
+
+    def ended(self) -> None:
+        self._heard("ended")
+        self.connection.close()
+
+    def writable(self) -> None:
+        self._heard("writable")
+
+    def expired(self, now: float) -> None:
+        self._heard("expired")
+
+    def overdue(self, reason: Reason) -> None:
+        self.reasons.append(reason)
+        self._heard("overdue")
+        self.connection.close()
+
+    def drain(self) -> None:
+        self._heard("drain")
+        self.connection.close()
+
+    def lost(self, cause: Exception | None) -> None:
+        self.cause = cause
+        self.acked = self.connection.bytes_acked()
+        self._heard("lost")
+
+
+class Serving:
+    """A running server, and the handlers of its connections in their order."""
+
+    def __init__(self, server: Server, make: Callable[[Connection], Stand]) -> None:
+        self.server = server
+        self.stands: list[Stand] = []
+        self._make = make
+        self._came = asyncio.Event()
+
+    def factory(self, connection: Connection) -> Stand:
+        stand = self._make(connection)
+        self.stands.append(stand)
+        self._came.set()
+        return stand
+
+    async def listen(self, url: str, tls: Any = None) -> Address:
+        return await self.server.listen(parse_address(url), self.factory, tls)
+
+    async def stand(self, number: int = 0) -> Stand:
+        """The handler of a connection, once that is connected."""
+        async with patience():
+            while len(self.stands) <= number:
+                self._came.clear()
+                await self._came.wait()
+        stand = self.stands[number]
+        await stand.until(lambda stand: "connected" in stand.calls)
+        return stand
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    limits: ConnectionLimits | None = None, make: Callable[[Connection], Stand] = Stand
+) -> AsyncIterator[Serving]:
+    """A server that admits connections while the block runs."""
+    clockwork = Clockwork(asyncio.get_running_loop())
+    clockwork.wheel.start()
+    server = Server(limits or ConnectionLimits(), clockwork)
+    server.start()
+    try:
+        yield Serving(server, make)
+    finally:
+        await server.close()
+        clockwork.wheel.stop()
+
+
+class Caller:
+    """A client on asyncio's streams."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def read(self, size: int) -> bytes:
+        async with patience():
+            return await self.reader.readexactly(size)
+
+    async def read_all(self) -> bytes:
+        """Everything up to the server's end."""
+        async with patience():
+            return await self.reader.read()
+
+    async def dropped(self) -> None:
+        """Wait until the server has ended the connection without a word, softly or not."""
+        with contextlib.suppress(ConnectionResetError):
+            assert await self.read_all() == b""
+
+    async def write(self, data: bytes) -> None:
+        self.writer.write(data)
+        async with patience():
+            await self.writer.drain()
+
+    def reset(self) -> None:
+        """Drop the connection with a RST, whatever is unread."""
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        self.writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def call(address: Address, **options: Any) -> AsyncIterator[Caller]:
+    """A connection to `address`, open while the block runs."""
+    async with patience():
+        if address.scheme == "unix":
+            sock = socket.socket(socket.AF_UNIX)
+            sock.setblocking(False)
+            try:  # uvloop cannot dial an abstract name itself
+                await asyncio.get_running_loop().sock_connect(sock, address.socket_path)
+            except OSError:
+                sock.close()
+                raise
+            reader, writer = await asyncio.open_unix_connection(sock=sock, **options)
+        else:
+            reader, writer = await asyncio.open_connection(address.host, address.port, **options)
+    try:
+        yield Caller(reader, writer)
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has `::1`."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as sock:
+        sock.bind(("::1", 0))
+        return True
+    return False
+
+
+def unix(folder: Path, name: str = "s") -> str:
+    return f"unix:{folder / name}"

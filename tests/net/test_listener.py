@@ -1,0 +1,248 @@
+"""Listening sockets: each on both event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import stat
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+from tests.net.helpers import call, has_ipv6, patience, unix
+
+from holdfast.core.errors import BusyError, ConfigurationError
+from holdfast.core.limits import ConnectionLimits
+from holdfast.net.addresses import Address, parse_address
+from holdfast.net.listener import AddressInUseError, Listener, open_listener
+
+LIMITS = ConnectionLimits()
+
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
+
+
+class Greeter(asyncio.Protocol):
+    """Says hello and closes."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        transport.write(b"hello")
+        transport.close()
+
+
+@contextlib.asynccontextmanager
+async def listening(url: str) -> AsyncIterator[Listener]:
+    loop = asyncio.get_running_loop()
+    listener = await open_listener(loop, parse_address(url), Greeter, LIMITS, None)
+    try:
+        yield listener
+    finally:
+        listener.close()
+
+
+async def greeting(address: Address, host: str | None = None) -> bytes:
+    address = structs.replace(address, host=host) if host else address
+    async with call(address) as caller:
+        return await caller.read_all()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["tcp://127.0.0.1:0", pytest.param("tcp://[::1]:0", marks=needs_ipv6), "telnet://127.0.0.1:0"],
+)
+async def test_port_0_takes_a_free_port_and_says_which(url: str) -> None:
+    async with listening(url) as listener:
+        assert listener.address.port > 0
+        assert listener.address.scheme == parse_address(url).scheme
+        assert await greeting(listener.address) == b"hello"
+
+
+@needs_ipv6
+async def test_a_name_of_two_families_is_one_port_in_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 0, 0, 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0)),  # as with two lines in hosts
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    async with listening("tcp://localhost:0") as listener:
+        monkeypatch.undo()
+        for host in ("127.0.0.1", "::1"):
+            assert await greeting(listener.address, host) == b"hello"
+
+
+@needs_ipv6
+async def test_an_ipv6_address_leaves_ipv4_alone() -> None:
+    async with listening("tcp://[::]:0") as six:
+        port = six.address.port
+        async with listening(f"tcp://0.0.0.0:{port}") as four:
+            assert await greeting(four.address, "127.0.0.1") == b"hello"
+            assert await greeting(six.address, "::1") == b"hello"
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+async def test_an_address_in_use_is_named(kind: str, tmp_path: Path) -> None:
+    async with listening("tcp://127.0.0.1:0" if kind == "tcp" else unix(tmp_path)) as listener:
+        with pytest.raises(AddressInUseError) as caught:
+            async with listening(str(listener.address)):
+                pass
+        assert str(caught.value) == f"{listener.address}: another process listens there already"
+        assert isinstance(caught.value, BusyError)
+        assert caught.value.retryable
+        assert await greeting(listener.address) == b"hello"
+
+
+async def test_a_port_can_be_taken_again_at_once() -> None:
+    async with listening("tcp://127.0.0.1:0") as first:
+        assert await greeting(first.address) == b"hello"
+    async with listening(str(first.address)) as second:
+        assert await greeting(second.address) == b"hello"
+
+
+async def test_a_closed_listener_accepts_no_more(tmp_path: Path) -> None:
+    for url in ("tcp://127.0.0.1:0", unix(tmp_path)):
+        async with listening(url) as listener:
+            pass
+        with pytest.raises((ConnectionRefusedError, FileNotFoundError)):
+            await greeting(listener.address)
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("tcp://192.0.2.1:0", "cannot listen there: "),
+        ("tcp://nowhere.invalid:0", "cannot listen there: "),
+        ("unix:/nowhere/at/all/s", "cannot listen there: No such file or directory"),
+        ("unix:/" + 120 * "x", "cannot listen there: "),
+    ],
+)
+async def test_an_address_that_this_machine_does_not_have_is_named(url: str, fault: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        async with listening(url):
+            pass
+    message = str(caught.value)
+    assert message.startswith(f"{parse_address(url)}: {fault}")
+    assert not message.endswith((": ", ": None"))
+
+
+async def test_a_port_for_which_this_user_has_no_right_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(sock: socket.socket, where: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket, "socket", type("Sock", (socket.socket,), {"bind": refuse}))
+    with pytest.raises(ConfigurationError, match=r"127\.0\.0\.1:80: this user may not listen"):
+        async with listening("tcp://127.0.0.1:80"):
+            pass
+
+
+async def test_what_was_bound_is_closed_when_a_later_family_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A socket that is left open is a ResourceWarning, which is an error."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        two = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", port)),
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)),
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: two)
+        with pytest.raises(AddressInUseError):
+            async with listening(f"tcp://somewhere:{port}"):
+                pass
+        with socket.create_server(("127.0.0.2", port)):
+            pass
+
+
+async def test_urgent_data_stays_in_its_place() -> None:
+    """RFC 854: SYNCH sends DM as urgent data, and it counts where it stands in the stream."""
+    heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    class Listening(asyncio.Protocol):
+        data = b""
+
+        def data_received(self, data: bytes) -> None:
+            self.data += data
+            if self.data.endswith(b"z"):
+                heard.set_result(self.data)
+
+    address = parse_address("tcp://127.0.0.1:0")
+    loop = asyncio.get_running_loop()
+    listener = await open_listener(loop, address, Listening, LIMITS, None)
+    try:
+        with socket.create_connection(("127.0.0.1", listener.address.port)) as sock:
+            sock.send(b"ab\xff")
+            sock.send(b"\xf2", socket.MSG_OOB)
+            sock.send(b"yz")
+            async with patience():
+                assert await heard == b"ab\xff\xf2yz"
+    finally:
+        listener.close()
+
+
+# --- Unix sockets
+
+
+async def test_a_unix_socket_has_a_file_while_it_listens(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    async with listening(unix(tmp_path)) as listener:
+        assert stat.S_ISSOCK(path.stat().st_mode)
+        assert await greeting(listener.address) == b"hello"
+    assert not path.exists()
+
+
+async def test_the_file_may_be_gone_when_the_listener_closes(tmp_path: Path) -> None:
+    async with listening(unix(tmp_path)):
+        (tmp_path / "s").unlink()
+
+
+async def test_the_file_of_a_process_that_is_gone_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    assert path.exists()
+    async with listening(unix(tmp_path)) as listener:
+        assert await greeting(listener.address) == b"hello"
+
+
+async def test_the_socket_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as alive:
+        alive.bind(str(path))
+        alive.listen()
+        inode = path.stat().st_ino
+        with pytest.raises(AddressInUseError, match="another process listens there already"):
+            async with listening(unix(tmp_path)):
+                pass
+        assert path.stat().st_ino == inode
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+async def test_what_is_no_socket_is_refused_and_kept(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "s"
+    if kind == "file":
+        path.write_text("precious")
+    else:
+        path.mkdir()
+    with pytest.raises(ConfigurationError, match="expected a socket or nothing, found a file"):
+        async with listening(unix(tmp_path)):
+            pass
+    assert path.is_dir() or path.read_text() == "precious"
+
+
+@needs_linux
+async def test_an_abstract_socket_has_no_file() -> None:
+    name = f"@holdfast-test-{os.getpid()}"
+    async with listening(f"unix:{name}") as listener:
+        assert await greeting(listener.address) == b"hello"
+        assert name not in os.listdir()
+        with pytest.raises(AddressInUseError, match="another process listens there already"):
+            async with listening(f"unix:{name}"):
+                pass
+    async with listening(f"unix:{name}"):
+        pass
