@@ -169,7 +169,7 @@ async def test_a_request_that_is_not_answered_times_out_and_a_late_answer_is_nob
                 await our.peer.request("slow", Sum(1, 2), int)
             never.let_go.set()
             assert await our.peer.request("sum", Sum(1, 1), int) == 2
-        assert our.peer._answers == {}
+        assert our.peer._asked == {}
 
 
 async def test_a_cancelled_request_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ async def test_a_cancelled_request_leaves_nothing_behind(tmp_path: Path) -> None
             asking = tasks.create_task(our.peer.request("sum", Sum(1, 2), int))
             await never.asked.wait()
             asking.cancel()
-        assert our.peer._answers == {}
+        assert our.peer._asked == {}
         never.let_go.set()
 
 

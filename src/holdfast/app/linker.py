@@ -41,11 +41,9 @@ class Linker:
         self._clockwork = Clockwork(asyncio.get_running_loop())
         self._peer: Peer | None = None
         """The peer, once the gateway has welcomed us."""
-        self._early: list[m.SessionEvent] = []
-        """Events that came before the welcome was handled: most often in one piece with it."""
         self._ended = asyncio.Event()
         self._flushing = False
-        self._fatal: ConfigurationError | None = None
+        self._fatal: RequestError | None = None
 
     async def run(self) -> None:
         """Link, and link again with growing pauses, until cancelled.
@@ -68,7 +66,6 @@ class Linker:
     async def _link(self) -> bool:
         """One link, from dialling to its end. Whether it was ever established."""
         self._ended.clear()
-        self._early = []
         limits = connection_limits(self._app.limits)
         try:
             connection = await dial(
@@ -84,7 +81,7 @@ class Linker:
         established = self._peer is not None
         self._peer = None
         if self._fatal is not None:
-            raise self._fatal
+            raise ConfigurationError(f"{self._address}: {self._fatal}") from self._fatal
         return established
 
     def _handler(self, connection: Connection) -> Peer:
@@ -137,14 +134,13 @@ class Linker:
         self._peer = peer
         app.outgoing.relink(welcome.accepted, welcome.window)
         app.dispatcher.welcome(welcome.sessions)
-        self._receive(self._early)
         _log.info("linked", gateway=welcome.node, sessions=len(welcome.sessions))
         self.flush_later()
 
     def _refused(self, peer: Peer, error: Exception) -> None:
         if isinstance(error, RequestError):
             if error.code in _FATAL:
-                self._fatal = ConfigurationError(f"{self._address}: {error}")
+                self._fatal = error
             peer.close(str(error))
 
     @property
@@ -152,7 +148,7 @@ class Linker:
         app = self._app
         return Dispatch(
             {
-                m.EVENTS: (list[m.SessionEvent], self._receive),
+                m.EVENTS: (list[m.SessionEvent], app.dispatcher.receive),
                 m.ACCEPTED: (m.Accepted, lambda accepted: app.accepted(accepted.bseq)),
                 m.REFUSED: (m.Refused, _log_refused),
                 m.AUTHENTICATE: (m.Authenticate, app.authenticate),
@@ -161,13 +157,6 @@ class Linker:
                 m.PROFILES_SELECT: (m.ProfileChoice, app.select_profile),
             }
         )
-
-    def _receive(self, events: list[m.SessionEvent]) -> None:
-        """Hot path."""
-        if self._peer is not None:
-            self._app.dispatcher.receive(events)
-        else:
-            self._early += events
 
     # --- sending
 
