@@ -89,7 +89,7 @@ RECONNECT_CODE_MIN = 4500
 DISCONNECTS: dict[Reason, Disconnect] = {
     Reason.CLIENT_LEFT: Disconnect(1000, "goodbye", False),
     Reason.TIMEOUT: Disconnect(4502, "nothing was heard from you for too long", True),
-    Reason.NETWORK_ERROR: Disconnect(1006, "the network failed", True),
+    Reason.NETWORK_ERROR: Disconnect(4503, "the network failed", True),
     Reason.SHUTDOWN: Disconnect(1012, "the gateway is restarting; your session is kept", True),
     Reason.KICKED: Disconnect(4002, "your session was closed", False),
     Reason.SUPERSEDED: Disconnect(4001, "your session was taken over by a newer connection", False),
