@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 
 from holdfast.core.errors import HoldfastError, Source
@@ -11,6 +12,7 @@ from holdfast.net.addresses import Address
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection
 from holdfast.net.server import HandlerFactory
+from holdfast.net.tls import client_context
 
 
 class DialError(HoldfastError):
@@ -38,7 +40,11 @@ async def dial(
     limits: ConnectionLimits,
     tls: ssl.SSLContext | None = None,
 ) -> Connection:
-    """Connect to `address` within the handshake's limit of time. Raises `DialError`."""
+    """Connect to `address` within the handshake's limit of time. Raises `DialError`.
+
+    The addresses of a name are tried one after the other. Without `tls`, a
+    secure address is checked against the system's authorities.
+    """
 
     def open_() -> Connection:
         connection = Connection(clockwork, limits, _Nobody())
@@ -46,9 +52,14 @@ async def dial(
         return connection
 
     loop = clockwork.loop
+    if address.secure and tls is None:
+        tls = client_context()
     try:
         async with asyncio.timeout(limits.handshake_seconds_max):
-            if address.scheme == "unix":
+            if address.socket_path.startswith("\0"):
+                sock = await _abstract_socket(loop, address.socket_path)
+                _, connection = await loop.create_unix_connection(open_, sock=sock)
+            elif address.scheme == "unix":
                 _, connection = await loop.create_unix_connection(open_, address.socket_path)
             else:
                 _, connection = await loop.create_connection(
@@ -57,10 +68,22 @@ async def dial(
                     address.port,
                     ssl=tls if address.secure else None,
                     server_hostname=address.host if address.secure else None,
-                    happy_eyeballs_delay=0.25,
                 )
     except TimeoutError:
         raise DialError(f"{address}: no answer within {limits.handshake_seconds_max:g} s") from None
     except OSError as error:
-        raise DialError(f"{address}: {error.strerror or error}") from error
+        cause = error.strerror or str(error) or type(error).__name__
+        raise DialError(f"{address}: {cause}") from error
     return connection
+
+
+async def _abstract_socket(loop: asyncio.AbstractEventLoop, path: str) -> socket.socket:
+    """A connected socket, because uvloop takes the name to end at its leading zero."""
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.setblocking(False)
+        await loop.sock_connect(sock, path)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
