@@ -41,6 +41,8 @@ class Linker:
         self._clockwork = Clockwork(asyncio.get_running_loop())
         self._peer: Peer | None = None
         """The peer, once the gateway has welcomed us."""
+        self._early: list[m.SessionEvent] = []
+        """Events that came before the welcome was handled: most often in one piece with it."""
         self._ended = asyncio.Event()
         self._flushing = False
 
@@ -65,6 +67,7 @@ class Linker:
     async def _link(self) -> bool:
         """One link, from dialling to its end. Whether it was ever established."""
         self._ended.clear()
+        self._early = []
         limits = connection_limits(self._app.limits)
         try:
             await dial(self._address, self._handler, clockwork=self._clockwork, limits=limits)
@@ -120,6 +123,7 @@ class Linker:
         self._peer = peer
         app.outgoing.relink(welcome.accepted, welcome.window)
         app.dispatcher.welcome(welcome.sessions)
+        self._receive(self._early)
         _log.info("linked", gateway=welcome.node, sessions=len(welcome.sessions))
         self.flush_later()
 
@@ -128,7 +132,7 @@ class Linker:
         app = self._app
         return Dispatch(
             {
-                m.EVENTS: (list[m.SessionEvent], app.dispatcher.receive),
+                m.EVENTS: (list[m.SessionEvent], self._receive),
                 m.ACCEPTED: (m.Accepted, lambda accepted: app.accepted(accepted.bseq)),
                 m.REFUSED: (m.Refused, _log_refused),
                 m.AUTHENTICATE: (m.Authenticate, app.authenticate),
@@ -137,6 +141,13 @@ class Linker:
                 m.PROFILES_SELECT: (m.ProfileChoice, app.select_profile),
             }
         )
+
+    def _receive(self, events: list[m.SessionEvent]) -> None:
+        """Hot path."""
+        if self._peer is not None:
+            self._app.dispatcher.receive(events)
+        else:
+            self._early += events
 
     # --- sending
 
