@@ -155,6 +155,7 @@ class Linker:
         """Ask the gateway. Raises `LinkClosedError` while there is no link."""
         if self._peer is None:
             raise LinkClosedError("the gateway is not linked")
+        self._flush()  # what was said before comes before
         return await self._peer.request(method, params, result)
 
     def flush_later(self) -> None:

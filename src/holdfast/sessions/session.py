@@ -269,8 +269,10 @@ class Session:
             self.consumer = None
 
     def close(self, reason: Reason) -> None:
-        """End the session for good; its consumer says goodbye."""
+        """End the session for good; its consumer shows what was said before, and says goodbye."""
         self.apply(SessionInput.CLOSED)
+        self.durable = False  # nothing of it will be stored: there is nothing to wait for
+        self.deliver()
         self._dismiss(reason)
 
     def judge(self, position: Position) -> ResetReason | None:
