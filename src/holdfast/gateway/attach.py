@@ -34,6 +34,7 @@ from holdfast.gateway.adapters.base import (
     ProfileWanted,
     Proven,
     ResumeOwn,
+    TokenWanted,
 )
 from holdfast.gateway.context import Context, Door
 from holdfast.gateway.evidence import Evidence
@@ -393,6 +394,8 @@ class Attachment:
                 entrance.choose(self, session, event)
             case CodeWanted():
                 self.run(entrance.give_code(self, session))
+            case TokenWanted():
+                self.run(entrance.give_token(self, session))
             case AbortOutput():
                 session.out.rewind(session.deliverable)
             case Left(done=True):

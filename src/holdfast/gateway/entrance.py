@@ -232,6 +232,15 @@ async def give_code(attachment: Attachment, session: Session) -> None:
         attachment.send()
 
 
+async def give_token(attachment: Attachment, session: Session) -> None:
+    """Give a client that has begun to count outputs what it needs to come back by itself."""
+    token = attachment.context.manager.issue_token(Claim(session, None))
+    if await _settle(attachment, session):
+        row = session.row
+        attachment.adapter.tell_token(row.sid, token, row.epoch, session.out.sent)
+        attachment.send()
+
+
 # --- becoming active
 
 

@@ -78,6 +78,10 @@ class CodeWanted(Struct, frozen=True):
     """The person wants to go on at another client, and needs a resume code for it."""
 
 
+class TokenWanted(Struct, frozen=True):
+    """The client has begun to count outputs, and needs a token to come back with."""
+
+
 class AbortOutput(Struct, frozen=True):
     """The person wants no more of what is queued (Telnet AO)."""
 
@@ -119,6 +123,7 @@ Event = (
     | LoginGiven
     | ProfileWanted
     | CodeWanted
+    | TokenWanted
     | AbortOutput
     | Left
     | Broken
@@ -254,6 +259,9 @@ class Adapter(Protocol):
 
     def tell_code(self, code: str) -> None:
         """The answer to `CodeWanted`."""
+
+    def tell_token(self, sid: str, token: str, epoch: str, seq: int) -> None:
+        """The answer to `TokenWanted`: the client has what came up to number `seq`."""
 
     def ask_login(self, need: LoginNeeded) -> None:
         """Ask who the person is."""

@@ -33,6 +33,7 @@ from holdfast.gateway.adapters.base import (
     Proven,
     Restart,
     Resumption,
+    TokenWanted,
     Welcomed,
 )
 from holdfast.gateway.adapters.terminal import TerminalAdapter
@@ -152,7 +153,7 @@ class TelnetAdapter(TerminalAdapter):
                 if not self._settled:
                     self._hello = hello
                     return None
-                return self._entry(hello) if hello.token else None
+                return self._entry(hello) if hello.token else TokenWanted()
             if name == _PACKAGE + "ack":
                 return Ack(msgspec.json.decode(json, type=_Ack).n)
         except msgspec.MsgspecError as error:
@@ -194,9 +195,10 @@ class TelnetAdapter(TerminalAdapter):
     def welcome(self, welcomed: Welcomed) -> None:
         super().welcome(welcomed)
         if self._counts:
-            self._tell(
-                "Welcome", sid=welcomed.sid, token=welcomed.token, epoch=welcomed.epoch, seq=0
-            )
+            self.tell_token(welcomed.sid, welcomed.token, welcomed.epoch, 0)
+
+    def tell_token(self, sid: str, token: str, epoch: str, seq: int) -> None:
+        self._tell("Welcome", sid=sid, token=token, epoch=epoch, seq=seq)
 
     def resume(self, resumption: Resumption) -> None:
         if self._counts:

@@ -239,6 +239,9 @@ class TerminalAdapter:
     def tell_code(self, code: str) -> None:
         raise AssertionError("a terminal is shown its code unasked")
 
+    def tell_token(self, sid: str, token: str, epoch: str, seq: int) -> None:
+        raise AssertionError("a client that does not count needs no token")
+
     def set_input_mode(self, mode: str) -> None:
         secret = mode == "secret"
         if secret is not self._secret:

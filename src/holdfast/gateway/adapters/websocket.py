@@ -219,6 +219,9 @@ class WebSocketAdapter:
     def tell_code(self, code: str) -> None:
         self._core_frame(wire.Code(code))
 
+    def tell_token(self, sid: str, token: str, epoch: str, seq: int) -> None:
+        raise AssertionError("a WebSocket client has its token unasked")
+
     def ask_login(self, need: LoginNeeded) -> None:
         self._core_frame(wire.Login(need.error, round(need.retry_seconds * 1000)))
 
