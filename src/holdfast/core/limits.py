@@ -109,6 +109,7 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     queue_messages_max: int = 256
     """Commands kept for an application that has not applied them."""
     queue_bytes_max: int = 64 * KIB
+    """No single message of a client may be larger."""
     commands_per_second_max: float = 100.0
     command_burst_max: int = 400
     detached_seconds_max: float = 3_600.0
