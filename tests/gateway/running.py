@@ -160,3 +160,10 @@ async def linked(gateway: Gateway, stage: Stage | None = None) -> AsyncIterator[
                 stage.app.stop()
                 async with asyncio.timeout(SECONDS):
                     await asyncio.shield(running)
+
+
+@asynccontextmanager
+async def staged(config: Config) -> AsyncIterator[tuple[Gateway, Stage]]:
+    """Serve `config` with an application behind it."""
+    async with serving(config) as gateway, linked(gateway) as stage:
+        yield gateway, stage

@@ -6,71 +6,77 @@ from pathlib import Path
 
 import pytest
 from tests.gateway.clients import EOR, GMCP, IAC, TTYPE, WILL, Person, person, plain, v1
-from tests.gateway.running import configured, linked, serving
+from tests.gateway.running import configured, staged
 
 # --- a new session
 
 
 async def test_a_v1_client_gets_a_session_and_talks(tmp_path: Path) -> None:
-    async with serving(configured(tmp_path)) as gateway, linked(gateway) as stage:
-        async with v1(gateway, client="hand", width=80, height=24) as client:
-            welcome = await client.hear()
-            await stage.noted("open")
-            session = stage.session
-            assert (session.protocol, session.capabilities.client) == ("websocket", "hand")
-            assert (session.capabilities.width, session.capabilities.height) == (80, 24)
-            assert welcome.pop("token")
-            assert welcome.pop("epoch")
-            assert welcome == {"t": "welcome", "sid": session.sid, "seq": 0, "heartbeat": 30.0}
-            await client.say("cmd", c=1, d="look")
-            await stage.heard("look")
-            await session.text("A room.")
-            assert await client.expect("text") == {"t": "text", "n": 1, "d": "A room."}
-            await client.say("resize", width=120, height=50)
-            await stage.noted("resize", 120, 50)
-            await client.say("data", c=2, p="Char.Skills", d={"all": [1, True, None]})
-            await stage.noted("data", "Char.Skills", {"all": [1, True, None]})
-            await client.say("binary", c=3, d="AP8=")
-            await stage.noted("binary", b"\0\xff")
-            await client.say("interrupt", c=4)
-            await stage.noted("interrupt")
+    async with (
+        staged(configured(tmp_path)) as (gateway, stage),
+        v1(gateway, client="hand", width=80, height=24) as client,
+    ):
+        welcome = await client.hear()
+        await stage.noted("open")
+        session = stage.session
+        assert (session.protocol, session.capabilities.client) == ("websocket", "hand")
+        assert (session.capabilities.width, session.capabilities.height) == (80, 24)
+        assert welcome.pop("token")
+        assert welcome.pop("epoch")
+        assert welcome == {"t": "welcome", "sid": session.sid, "seq": 0, "heartbeat": 30.0}
+        await client.say("cmd", c=1, d="look")
+        await stage.heard("look")
+        await session.text("A room.")
+        assert await client.expect("text") == {"t": "text", "n": 1, "d": "A room."}
+        await client.say("resize", width=120, height=50)
+        await stage.noted("resize", 120, 50)
+        await client.say("data", c=2, p="Char.Skills", d={"all": [1, True, None]})
+        await stage.noted("data", "Char.Skills", {"all": [1, True, None]})
+        await client.say("binary", c=3, d="AP8=")
+        await stage.noted("binary", b"\0\xff")
+        await client.say("interrupt", c=4)
+        await stage.noted("interrupt")
 
 
 @pytest.mark.parametrize("scheme", ["telnet", "tcp"])
 async def test_a_terminal_gets_a_session_a_code_and_talks(tmp_path: Path, scheme: str) -> None:
-    async with serving(configured(tmp_path)) as gateway, linked(gateway) as stage:
-        async with person(gateway, scheme) as someone:
-            assert len(await someone.shown_code()) == 9
-            await stage.noted("open")
-            assert stage.session.protocol == scheme
-            someone.types("look", "say grüezi")
-            await stage.heard("look", "say grüezi")
-            await stage.session.text("A room.\nAn exit.")
-            assert await someone.sees("exit.\n") == "A room.\nAn exit.\n"
+    async with (
+        staged(configured(tmp_path)) as (gateway, stage),
+        person(gateway, scheme) as someone,
+    ):
+        assert len(await someone.shown_code()) == 9
+        await stage.noted("open")
+        assert stage.session.protocol == scheme
+        someone.types("look", "say grüezi")
+        await stage.heard("look", "say grüezi")
+        await stage.session.text("A room.\nAn exit.")
+        assert await someone.sees("exit.\n") == "A room.\nAn exit.\n"
 
 
 async def test_a_plain_websocket_gets_a_session_a_cookie_and_talks(tmp_path: Path) -> None:
-    async with serving(configured(tmp_path)) as gateway, linked(gateway) as stage:
-        async with plain(gateway) as client:
-            await stage.noted("open")
-            await client.ws.send("look")
-            await stage.heard("look")
-            await client.ws.send(b"\0\xff")
-            await stage.noted("binary", b"\0\xff")
-            await stage.session.text("A room.")
-            await stage.session.binary(b"\xff\0")
-            assert [await client.hear(), await client.hear()] == ["A room.", b"\xff\0"]
-            headers = client.ws.response.headers if client.ws.response is not None else {}
-            name, *attributes = headers["Set-Cookie"].split("; ")
-            assert name.startswith("holdfast=")
-            assert attributes == ["Path=/", "Max-Age=3600", "HttpOnly", "SameSite=Strict"]
+    async with (
+        staged(configured(tmp_path)) as (gateway, stage),
+        plain(gateway) as client,
+    ):
+        await stage.noted("open")
+        await client.ws.send("look")
+        await stage.heard("look")
+        await client.ws.send(b"\0\xff")
+        await stage.noted("binary", b"\0\xff")
+        await stage.session.text("A room.")
+        await stage.session.binary(b"\xff\0")
+        assert [await client.hear(), await client.hear()] == ["A room.", b"\xff\0"]
+        headers = client.ws.response.headers if client.ws.response is not None else {}
+        name, *attributes = headers["Set-Cookie"].split("; ")
+        assert name.startswith("holdfast=")
+        assert attributes == ["Path=/", "Max-Age=3600", "HttpOnly", "SameSite=Strict"]
 
 
 # --- dropped in mid-stream, and resumed
 
 
 async def test_v1_resumes_with_exactly_the_missed_output(tmp_path: Path) -> None:
-    async with serving(configured(tmp_path)) as gateway, linked(gateway) as stage:
+    async with staged(configured(tmp_path)) as (gateway, stage):
         async with v1(gateway) as client:
             welcome = await client.expect("welcome")
             await stage.noted("open")
@@ -98,7 +104,7 @@ async def test_v1_resumes_with_exactly_the_missed_output(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("scheme", ["telnet", "tcp"])
 async def test_a_terminal_resumes_by_its_code(tmp_path: Path, scheme: str) -> None:
-    async with serving(configured(tmp_path)) as gateway, linked(gateway) as stage:
+    async with staged(configured(tmp_path)) as (gateway, stage):
         async with person(gateway, scheme) as someone:
             code = await someone.shown_code()
             await stage.noted("open")
@@ -133,7 +139,7 @@ async def test_a_terminal_resumes_by_its_code(tmp_path: Path, scheme: str) -> No
 async def test_what_never_reached_the_other_machine_is_told_as_missed(
     tmp_path: Path, scheme: str
 ) -> None:
-    async with serving(configured(tmp_path)) as gateway, linked(gateway) as stage:
+    async with staged(configured(tmp_path)) as (gateway, stage):
         async with person(gateway, scheme, small_window=True) as someone:
             code = await someone.shown_code()
             await stage.noted("open")
@@ -160,7 +166,7 @@ async def test_what_never_reached_the_other_machine_is_told_as_missed(
 
 async def test_what_a_probe_has_proven_is_not_repeated(tmp_path: Path) -> None:
     config = configured(tmp_path, session={"probe_interval_seconds_max": 0.1})
-    async with serving(config) as gateway, linked(gateway) as stage:
+    async with staged(config) as (gateway, stage):
         async with person(gateway, "telnet", TTYPE) as someone:
             code = await someone.shown_code()
             await stage.noted("open")
@@ -194,7 +200,7 @@ async def test_what_a_probe_has_proven_is_not_repeated(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("when", ["before-the-welcome", "after-it"])
 async def test_a_gmcp_client_resumes_exactly(tmp_path: Path, when: str) -> None:
-    async with serving(configured(tmp_path)) as gateway, linked(gateway) as stage:
+    async with staged(configured(tmp_path)) as (gateway, stage):
         async with person(gateway, "telnet", GMCP) as someone:
             await says_hello(someone, when, {})
             welcome = await someone.told("Holdfast.Welcome")
@@ -239,21 +245,23 @@ async def says_hello(someone: Person, when: str, place: dict[str, object]) -> No
 
 
 async def test_a_client_that_begins_to_count_late_is_told_from_where(tmp_path: Path) -> None:
-    async with serving(configured(tmp_path)) as gateway, linked(gateway) as stage:
-        async with person(gateway, "telnet", GMCP) as someone:
-            await someone.shown_code()
-            await stage.noted("open")
-            await stage.count(1, 3)
-            await someone.sees("3\n")
-            someone.tells("Holdfast.Hello", {})
-            welcome = await someone.told("Holdfast.Welcome")
-            assert (welcome["sid"], welcome["seq"]) == (stage.session.sid, 3)
-            await stage.count(4, 4)
-            assert await someone.told("Holdfast.Seq") == {"n": 4}
+    async with (
+        staged(configured(tmp_path)) as (gateway, stage),
+        person(gateway, "telnet", GMCP) as someone,
+    ):
+        await someone.shown_code()
+        await stage.noted("open")
+        await stage.count(1, 3)
+        await someone.sees("3\n")
+        someone.tells("Holdfast.Hello", {})
+        welcome = await someone.told("Holdfast.Welcome")
+        assert (welcome["sid"], welcome["seq"]) == (stage.session.sid, 3)
+        await stage.count(4, 4)
+        assert await someone.told("Holdfast.Seq") == {"n": 4}
 
 
 async def test_a_plain_websocket_resumes_by_its_cookie(tmp_path: Path) -> None:
-    async with serving(configured(tmp_path)) as gateway, linked(gateway) as stage:
+    async with staged(configured(tmp_path)) as (gateway, stage):
         async with plain(gateway) as client:
             await stage.noted("open")
             await stage.count(1, 5)
@@ -274,7 +282,7 @@ async def test_a_plain_websocket_resumes_by_its_cookie(tmp_path: Path) -> None:
 
 
 async def test_a_session_goes_from_telnet_to_a_websocket_and_back(tmp_path: Path) -> None:
-    async with serving(configured(tmp_path)) as gateway, linked(gateway) as stage:
+    async with staged(configured(tmp_path)) as (gateway, stage):
         async with person(gateway, "telnet") as someone:
             code = await someone.shown_code()
             await stage.noted("open")
@@ -316,7 +324,7 @@ async def test_a_session_goes_from_telnet_to_a_websocket_and_back(tmp_path: Path
 async def test_a_takeover_tells_the_older_client_first_and_sends_it_nothing_more(
     tmp_path: Path,
 ) -> None:
-    async with serving(configured(tmp_path)) as gateway, linked(gateway) as stage:
+    async with staged(configured(tmp_path)) as (gateway, stage):
         async with v1(gateway) as old:
             welcome = await old.expect("welcome")
             await stage.noted("open")
@@ -337,24 +345,25 @@ async def test_a_takeover_tells_the_older_client_first_and_sends_it_nothing_more
 
 
 async def test_a_takeover_at_a_terminal(tmp_path: Path) -> None:
-    async with serving(configured(tmp_path)) as gateway, linked(gateway) as stage:
-        async with person(gateway, "tcp") as old, person(gateway, "telnet") as new:
-            code = await old.shown_code()
-            new.types(f"resume {code}")
-            await new.sees("Welcome back.")
-            # What the old one had on its screen when it was told, and no more.
-            assert await old.rest() == (
-                "*** Your session was taken over by a newer connection.\n"
-            )
-            await stage.count(1, 1)
-            await new.sees("1\n")
+    async with (
+        staged(configured(tmp_path)) as (gateway, stage),
+        person(gateway, "tcp") as old,
+        person(gateway, "telnet") as new,
+    ):
+        code = await old.shown_code()
+        new.types(f"resume {code}")
+        await new.sees("Welcome back.")
+        # What the old one had on its screen when it was told, and no more.
+        assert await old.rest() == ("*** Your session was taken over by a newer connection.\n")
+        await stage.count(1, 1)
+        await new.sees("1\n")
 
 
 # --- the end
 
 
 async def test_quit_ends_the_session(tmp_path: Path) -> None:
-    async with serving(configured(tmp_path)) as gateway, linked(gateway) as stage:
+    async with staged(configured(tmp_path)) as (gateway, stage):
         async with v1(gateway) as client:
             welcome = await client.expect("welcome")
             await stage.noted("open")
@@ -372,7 +381,7 @@ async def test_what_was_said_before_the_end_is_shown(
     tmp_path: Path, durability: str, scheme: str
 ) -> None:
     config = configured(tmp_path, durability=durability)  # type: ignore[arg-type]
-    async with serving(config) as gateway, linked(gateway) as stage:
+    async with staged(config) as (gateway, stage):
         if scheme == "v1":
             async with v1(gateway) as client:
                 await stage.noted("open")
