@@ -158,12 +158,16 @@ class Attachment:
 
     def received(self, data: bytes) -> None:
         self._handle(self.adapter.receive_data(data, self.context.clockwork.wheel.now))
+        if self.connection.full:
+            self.connection.pause_reading()  # who does not read our answers is not listened to
 
     def ended(self) -> None:
         self._handle(self.adapter.receive_eof())
         self._part(Reason.CLIENT_LEFT)
 
     def writable(self) -> None:
+        if self.phase is not Phase.ENTERING:
+            self.connection.resume_reading()
         self.deliver()
 
     def expired(self, now: float) -> None:
@@ -331,12 +335,12 @@ class Attachment:
                 self.leave(Reason.PROTOCOL_ERROR, "expected hello first")
 
     def _command(self, session: Session, item: Command) -> None:
-        if self._admits_command() and session.receive(item) is Verdict.FULL:
+        if self._admits() and session.receive(item) is Verdict.FULL:
             self.context.counts["commands_refused"] += 1
             self.show(_FULL)
 
     def _numbered(self, session: Session, event: Numbered) -> None:
-        if not self._admits_command():
+        if not self._admits():
             return
         verdict = session.receive_numbered(event.c, event.item)
         if verdict is Verdict.ACCEPTED:
@@ -350,7 +354,7 @@ class Attachment:
             self._refused = True
             self.context.counts["commands_refused"] += 1
 
-    def _admits_command(self) -> bool:
+    def _admits(self) -> bool:
         due = self.context.command_rate.next(self._due, self.context.clockwork.wheel.now)
         if due is not None:
             self._due = due
@@ -363,7 +367,7 @@ class Attachment:
         try:
             session.out.ack(ack.n)
         except AckError as error:
-            self._end(Broken(Reason.PROTOCOL_ERROR, str(error)))
+            self.leave(Reason.PROTOCOL_ERROR, str(error))
             return
         session.touch()
         if not self._confirmed:
@@ -371,14 +375,27 @@ class Attachment:
             session.row.tokens.confirm()
             session.touch_row()
 
-    def _react(self, session: Session, event: Event) -> None:  # noqa: C901 - a case an event
-        backend = self.door.backend
+    def _react(self, session: Session, event: Event) -> None:
         match event:
             case Binary() | Data() | Interrupt():
                 self._command(session, event)
             case Proven():
                 if self._evidence is not None and self._evidence.proven():
                     session.touch()
+            case AbortOutput():
+                session.out.rewind(session.deliverable)
+            case Left(done=True):
+                self.context.manager.close(session, Reason.CLIENT_LEFT)
+            case Left() | Broken():
+                self._end(event)
+            case _:
+                if self._admits():
+                    self._serve(session, event)
+
+    def _serve(self, session: Session, event: Event) -> None:
+        """What a client may ask of the house itself, as often as it may command."""
+        backend = self.door.backend
+        match event:
             case Resized():
                 session.resize(event)
                 backend.resized(session, event)
@@ -396,12 +413,6 @@ class Attachment:
                 self.run(entrance.give_code(self, session))
             case TokenWanted():
                 self.run(entrance.give_token(self, session))
-            case AbortOutput():
-                session.out.rewind(session.deliverable)
-            case Left(done=True):
-                self.context.manager.close(session, Reason.CLIENT_LEFT)
-            case Left() | Broken():
-                self._end(event)
             case _:
                 raise AssertionError(f"an event that cannot come here: {event!r}")
 
@@ -484,6 +495,8 @@ class Attachment:
         """Ping a silent client; give up one that stays silent."""
         silence = now - self.connection.heard
         patience = self.context.limits.websocket.heartbeat_seconds_max
+        if self.connection.full:
+            return  # it may not have been listened to; the limit of progress decides
         if silence >= 2 * patience:
             self.leave(Reason.TIMEOUT)
         elif silence >= patience:
