@@ -268,9 +268,13 @@ class Attachment:
         """What was held while entering is handled now."""
         held, self._held = self._held, []
         self._handle(held)
+        self.read_ahead()
+        self._schedule()
+
+    def read_ahead(self) -> None:
+        """What the client sent before it was known what it means is handled now."""
         if self.phase is Phase.LIVE:
             self.received(b"")
-        self._schedule()
 
     def leave(self, reason: Reason, text: str = "") -> None:
         """End the connection; its session, if it has one, waits for its client."""

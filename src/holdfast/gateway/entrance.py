@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 
 Work = Coroutine[Any, Any, None]
 
+_TOO_MANY: Final = "too many wrong attempts"
 _AWAY: Final = "The application is away. Try again in a moment."
+_GONE: Final = Notice("That session is not there any more.")
 _NOT_YET: Final = Notice("The application is not here yet. Hold on.")
 
 
@@ -52,8 +54,14 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
     claim = _claim(attachment, event)
     if isinstance(claim, Refusal):
         attachment.context.counts["claims_refused"] += 1
-        attachment.adapter.refuse(claim.value)
-        if before is not None or isinstance(event, ResumeOwn) or not event.or_new:
+        if isinstance(event, ResumeOwn):
+            attachment.show(_GONE)
+        else:
+            attachment.adapter.refuse(claim.value)
+        if before is not None:
+            _ask_again(attachment, before)
+            return None
+        if isinstance(event, ResumeOwn) or not event.or_new:
             return None
         claim = None
     if before is not None:
@@ -64,6 +72,16 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
     if claim is None:
         return _enter_new(attachment)
     return _enter_claimed(attachment, claim, event.position if type(event) is Enter else None)
+
+
+def _ask_again(attachment: Attachment, session: Session) -> None:
+    """A person at a terminal has answered a question with a `resume` that was refused."""
+    if attachment.adapter.numbered:
+        return
+    if session.state is SessionState.AUTHENTICATING:
+        attachment.adapter.ask_login(LoginNeeded())
+    elif session.state is SessionState.SELECTING:
+        _choose_profile(attachment, session)
 
 
 def _claim(attachment: Attachment, event: Enter | ResumeOwn) -> Claim | Refusal | None:
@@ -134,6 +152,8 @@ def _enter_claimed(attachment: Attachment, claim: Claim, position: Position | No
             _resume(attachment, session, (token, code), position)
         if session.state is SessionState.SELECTING:
             _choose_profile(attachment, session)
+        else:
+            attachment.adapter.begin_session()
         attachment.go_on()
 
     return resume()
@@ -262,8 +282,13 @@ def begin(attachment: Attachment, session: Session) -> None:
 
 def login(attachment: Attachment, session: Session, given: LoginGiven) -> None:
     """The client says who it is."""
-    if session.state is SessionState.AUTHENTICATING:
-        attachment.run(_login(attachment, session, given))
+    if session.state is not SessionState.AUTHENTICATING:
+        return
+    if attachment.login_attempts >= attachment.context.limits.session.login_attempts_max:
+        attachment.leave(Reason.REFUSED, _TOO_MANY)
+        return
+    attachment.login_attempts += 1
+    attachment.run(_login(attachment, session, given))
 
 
 def choose(attachment: Attachment, session: Session, wanted: ProfileWanted) -> None:
@@ -293,12 +318,12 @@ async def _login(attachment: Attachment, session: Session, given: LoginGiven) ->
     try:
         result = await attachment.door.backend.authenticate(session, claim)
     except RequestError as error:
-        attachment.login_attempts += 1
         if attachment.login_attempts >= attachment.context.limits.session.login_attempts_max:
-            attachment.leave(Reason.REFUSED, "too many wrong attempts")
+            attachment.leave(Reason.REFUSED, _TOO_MANY)
             return
         need = LoginNeeded(str(error), error.retry_s)
     except (LinkClosedError, TimeoutError):
+        attachment.login_attempts -= 1  # nobody has looked at it
         need = LoginNeeded(_AWAY)
     else:
         if attachment.session is session and session.state is SessionState.AUTHENTICATING:
@@ -306,10 +331,12 @@ async def _login(attachment: Attachment, session: Session, given: LoginGiven) ->
             session.row.properties = result.properties
             _authenticated(attachment, session)
             offer_own(attachment, session)
+            attachment.read_ahead()
         return
     if attachment.session is session:
         attachment.adapter.ask_login(need)
         attachment.send()
+        attachment.read_ahead()
 
 
 def _authenticated(attachment: Attachment, session: Session) -> None:
@@ -323,6 +350,7 @@ def _authenticated(attachment: Attachment, session: Session) -> None:
 
 def _selected(attachment: Attachment, session: Session) -> None:
     session.apply(SessionInput.SELECTED)
+    attachment.adapter.begin_session()
     attachment.door.backend.opened(session)
 
 
@@ -338,6 +366,7 @@ async def _offer_profiles(attachment: Attachment, session: Session, error: str) 
     if attachment.session is session and session.state is SessionState.SELECTING:
         attachment.adapter.ask_profile(ChooseProfile(profiles, error))
         attachment.send()
+        attachment.read_ahead()
 
 
 async def _choose(attachment: Attachment, session: Session, wanted: ProfileWanted) -> None:
@@ -353,3 +382,4 @@ async def _choose(attachment: Attachment, session: Session, wanted: ProfileWante
         if attachment.session is session and session.state is SessionState.SELECTING:
             session.row.profile = profile.id
             _selected(attachment, session)
+            attachment.read_ahead()

@@ -188,6 +188,7 @@ class Gateway:
             consumer = session.consumer
             if isinstance(consumer, Attachment) and consumer.phase is Phase.LIVE:
                 entrance.begin(consumer, session)
+                consumer.read_ahead()
 
     def user_changed(self, session: Session) -> None:
         if isinstance(session.consumer, Attachment):

@@ -242,6 +242,9 @@ class Adapter(Protocol):
     def welcome(self, welcomed: Welcomed) -> None:
         """The session is new."""
 
+    def begin_session(self) -> None:
+        """The session is active: what the person types now is for the application."""
+
     def resume(self, resumption: Resumption) -> None:
         """The session goes on. The outputs come through `encode`, then `caught_up`."""
 

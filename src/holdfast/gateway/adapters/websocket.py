@@ -190,9 +190,13 @@ class WebSocketAdapter:
             return
         self._accept_plain(resumption.token)
         if resumption.lost:
-            self._say(f"{resumption.lost} older messages could not be kept.")
+            messages = "message" if resumption.lost == 1 else "messages"
+            self._say(f"{resumption.lost} older {messages} could not be kept.")
         if resumption.seen >= resumption.first:
             self._say("The next messages you may have seen.")
+
+    def begin_session(self) -> None:
+        pass
 
     def caught_up(self, resumption: Resumption) -> None:
         pass
