@@ -13,6 +13,8 @@ from holdfast.backends.hub import ANY_APP
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, LinkConfig, ListenerConfig, StoreConfig
 from holdfast.gateway.gateway import Gateway
+from holdfast.link.messages import LIST, Filter, SessionInfo
+from holdfast.link.peer import LinkClosedError
 from holdfast.net.loop import unwrapped
 
 SECONDS: Final = 15.0
@@ -36,9 +38,9 @@ def configured(
     on_failure: Literal["refuse", "memory"] = "refuse",
     origins: tuple[str, ...] = (),
     pages: str = "",
-    **limits: dict[str, float],
+    limits: Limits | None = None,
 ) -> Config:
-    """A configuration that keeps everything in `folder`; `limits` by their group."""
+    """A configuration that keeps everything in `folder`."""
     return Config(
         listener=tuple(
             ListenerConfig(
@@ -53,7 +55,7 @@ def configured(
         ),
         store=StoreConfig(path=str(folder / "sessions.db"), on_failure=on_failure),
         link=LinkConfig(listen=f"unix:{folder / 'link'}"),
-        limits=Limits().but(**limits),
+        limits=limits or Limits(),
     )
 
 
@@ -132,6 +134,16 @@ class Stage:
                 self._noted.clear()
                 await self._noted.wait()
 
+    async def has_a_link(self) -> None:
+        """Wait until the gateway answers."""
+        async with asyncio.timeout(SECONDS):
+            while True:
+                try:
+                    await self.app.request(LIST, Filter(), list[SessionInfo])
+                    return
+                except LinkClosedError:
+                    await asyncio.sleep(0.005)
+
     async def accepted(self) -> None:
         """Wait until the gateway has everything that was said, durably."""
         async with asyncio.timeout(SECONDS):
@@ -155,6 +167,7 @@ async def linked(gateway: Gateway, stage: Stage | None = None) -> AsyncIterator[
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(stage.app.serve(str(gateway.link_address)))
             try:
+                await stage.has_a_link()
                 yield stage
             finally:
                 stage.app.stop()

@@ -8,6 +8,8 @@ import pytest
 from tests.gateway.clients import EOR, GMCP, IAC, TTYPE, WILL, Person, person, plain, v1
 from tests.gateway.running import configured, staged
 
+from holdfast.core.limits import Limits
+
 # --- a new session
 
 
@@ -165,7 +167,8 @@ async def test_what_never_reached_the_other_machine_is_told_as_missed(
 
 
 async def test_what_a_probe_has_proven_is_not_repeated(tmp_path: Path) -> None:
-    config = configured(tmp_path, session={"probe_interval_seconds_max": 0.1})
+    often = Limits().but(session={"probe_interval_seconds_max": 0.1})
+    config = configured(tmp_path, limits=often)
     async with staged(config) as (gateway, stage):
         async with person(gateway, "telnet", TTYPE) as someone:
             code = await someone.shown_code()
