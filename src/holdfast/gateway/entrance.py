@@ -106,8 +106,8 @@ def _enter_new(attachment: Attachment) -> Work | None:
         durability = Durability.MEMORY
     try:
         session = context.manager.create(door.backend, durability, context.wall())
-    except BusyError as error:
-        attachment.leave(Reason.SHUTDOWN, str(error))
+    except BusyError:
+        attachment.leave(Reason.SHUTDOWN, "there is no room for another session now")
         return None
     session.open(attachment, numbered=attachment.adapter.numbered)
     _introduce(attachment, session)
