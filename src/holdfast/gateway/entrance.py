@@ -126,6 +126,7 @@ def _enter_new(attachment: Attachment) -> Work | None:
                 heartbeat_seconds=context.limits.websocket.heartbeat_seconds_max,
             )
         )
+        attachment.send()  # before any notice, which is written at once
         begin(attachment, session)
         attachment.go_on()
 
