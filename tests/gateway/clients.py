@@ -258,7 +258,7 @@ class V1:
 async def v1(gateway: Gateway, **hello: Any) -> AsyncIterator[V1]:
     """A `holdfast.v1` client that has said hello."""
     url = f"ws://127.0.0.1:{port(gateway, 'ws')}/"
-    options: dict[str, Any] = {"proxy": None, "ping_interval": None, "close_timeout": 1}
+    options: dict[str, Any] = {"proxy": None, "ping_interval": None, "close_timeout": 1, "max_queue": None}
     async with connect(url, subprotocols=["holdfast.v1"], **options) as ws:  # type: ignore[list-item]
         client = V1(ws)
         await client.say("hello", **hello)
