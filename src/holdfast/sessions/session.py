@@ -390,8 +390,9 @@ class Session:
 
     def _restore(self, record: Record) -> None:
         out, inbox = self.out, self.inbox
-        # Entries that were done with before their commit were never stored.
-        out.skip_to(record.top - len(record.outs))
+        before = record.top - len(record.outs)
+        if before > out.top:  # entries that were done with before their commit are not stored
+            out.skip_to(before)
         for entry in record.outs:
             out.restore(entry)
         out.skip_to(record.base)
