@@ -13,6 +13,7 @@ from typing import Any, Final
 from tests.gateway.running import SECONDS, port
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from holdfast.gateway.gateway import Gateway
 
@@ -258,8 +259,10 @@ class V1:
 async def v1(gateway: Gateway, **hello: Any) -> AsyncIterator[V1]:
     """A `holdfast.v1` client that has said hello."""
     url = f"ws://127.0.0.1:{port(gateway, 'ws')}/"
-    options: dict[str, Any] = {"proxy": None, "ping_interval": None, "close_timeout": 1, "max_queue": None}
-    async with connect(url, subprotocols=["holdfast.v1"], **options) as ws:  # type: ignore[list-item]
+    offered = [Subprotocol("holdfast.v1")]
+    async with connect(
+        url, subprotocols=offered, proxy=None, ping_interval=None, close_timeout=1, max_queue=None
+    ) as ws:
         client = V1(ws)
         await client.say("hello", **hello)
         yield client

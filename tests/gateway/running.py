@@ -72,9 +72,17 @@ async def serving(config: Config) -> AsyncIterator[Gateway]:
             try:
                 yield gateway
             finally:
-                gateway.stop()
+                if not gateway._stop.is_set():  # the second time would be the impatient one
+                    gateway.stop()
                 async with asyncio.timeout(SECONDS):
                     await asyncio.shield(running)
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until `condition` is true, where nothing tells of it."""
+    async with asyncio.timeout(SECONDS):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
 
 def port(gateway: Gateway, scheme: str) -> int:
@@ -163,12 +171,19 @@ class Stage:
 async def linked(gateway: Gateway, stage: Stage | None = None) -> AsyncIterator[Stage]:
     """Link an application to the gateway while the block runs."""
     stage = stage or Stage()
+    async with acting(stage, str(gateway.link_address)):
+        await stage.has_a_link()
+        yield stage
+
+
+@asynccontextmanager
+async def acting(stage: Stage, address: str) -> AsyncIterator[None]:
+    """Run an application while the block runs, whatever gateways there are at `address`."""
     with unwrapped():
         async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(stage.app.serve(str(gateway.link_address)))
+            running = tasks.create_task(stage.app.serve(address))
             try:
-                await stage.has_a_link()
-                yield stage
+                yield
             finally:
                 stage.app.stop()
                 async with asyncio.timeout(SECONDS):
