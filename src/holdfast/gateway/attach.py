@@ -294,6 +294,7 @@ class Attachment:
         self.send()
         self.connection.flush()
         if waits:
+            self.connection.resume_reading()  # for the client's own goodbye
             close_seconds = self.context.limits.connection.close_seconds_max
             self.connection.wake_at(self.context.clockwork.loop.time() + close_seconds)
         else:

@@ -38,6 +38,7 @@ Work = Coroutine[Any, Any, None]
 
 _TOO_MANY: Final = "too many wrong attempts"
 _AWAY: Final = "The application is away. Try again in a moment."
+_CANNOT: Final = "sessions cannot be kept now; try later"
 _GONE: Final = Notice("That session is not there any more.")
 _NOT_YET: Final = Notice("The application is not here yet. Hold on.")
 
@@ -64,6 +65,10 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
         if isinstance(event, ResumeOwn) or not event.or_new:
             return None
         claim = None
+    if claim is not None and _cannot_keep(attachment, claim.session):
+        attachment.context.manager.unclaim(claim)
+        attachment.leave(Reason.INTERNAL_ERROR, _CANNOT)
+        return None
     if before is not None:
         # A person typed `resume` in a fresh session, which is of no more use.
         before.release(attachment)
@@ -142,6 +147,8 @@ def _enter_claimed(attachment: Attachment, claim: Claim, position: Position | No
 
     async def resume() -> None:
         if not await _settle(attachment, session):
+            if session.consumer is None:
+                attachment.context.manager.unclaim(claim)
             return
         attachment.admit(session)
         reset = session.judge(position) if position is not None else None
@@ -233,6 +240,13 @@ def _issue(attachment: Attachment, claim: Claim) -> tuple[str, str]:
     return token, code
 
 
+def _cannot_keep(attachment: Attachment, session: Session) -> bool:
+    """Whether the store is known to refuse what this session needs."""
+    context = attachment.context
+    broken = context.journal.broken is not None
+    return broken and session.persistent and not context.memory_on_failure
+
+
 async def _settle(attachment: Attachment, session: Session) -> bool:
     """Wait until the session is durable. False if the connection is to go no further."""
     if session.persistent:
@@ -240,7 +254,7 @@ async def _settle(attachment: Attachment, session: Session) -> bool:
             await attachment.context.journal.settled()
         except StoreUnavailableError:
             if not attachment.context.memory_on_failure:
-                attachment.leave(Reason.INTERNAL_ERROR, "sessions cannot be kept now; try later")
+                attachment.leave(Reason.INTERNAL_ERROR, _CANNOT)
     # Meanwhile the connection may have been lost, or superseded by a newer one.
     return attachment.session is session and session.consumer is attachment
 
