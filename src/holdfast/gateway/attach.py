@@ -49,6 +49,8 @@ from holdfast.sessions.session import Session
 _log = structlog.get_logger("holdfast.gateway")
 
 _NEVER: Final = float("inf")
+_STILL_SENDING: Final = frozenset({Reason.FLOOD, Reason.PROTOCOL_ERROR, Reason.REFUSED})
+"""Who is sent away for what it sends, is likely to send more."""
 _FULL: Final = Notice("Too much is waiting already. This was not taken; send it again later.")
 
 
@@ -297,6 +299,8 @@ class Attachment:
             self.connection.resume_reading()  # for the client's own goodbye
             close_seconds = self.context.limits.connection.close_seconds_max
             self.connection.wake_at(self.context.clockwork.loop.time() + close_seconds)
+        elif reason in _STILL_SENDING:
+            self.connection.close_on()
         else:
             self.connection.close()
 
@@ -443,7 +447,10 @@ class Attachment:
         self._machine.apply(Move.LEAVE)
         self._let_go(reason)
         self.send()
-        self.connection.close()
+        if reason is Reason.CLIENT_LEFT:
+            self.connection.close()
+        else:
+            self.connection.close_on()
 
     def _let_go(self, reason: Reason) -> None:
         session, self.session = self.session, None
