@@ -1,4 +1,4 @@
-"""Gateways are tested on the loop that they run on."""
+"""Gateways are tested on the loop that they run on, and the sessions themselves on each one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 import pytest
 import uvloop
 
+UVLOOP = {"uvloop": uvloop.new_event_loop}
+EVERY = {**UVLOOP, "asyncio": asyncio.new_event_loop}
 
-@pytest.hookimpl
+
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    return EVERY if item.path.stem in ("test_sessions", "test_ends") else UVLOOP
