@@ -8,6 +8,8 @@ import signal
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+import structlog
+
 from holdfast.app.dispatcher import Dispatcher
 from holdfast.app.handlers import Handlers
 from holdfast.app.linker import Linker
@@ -20,6 +22,7 @@ from holdfast.core.limits import LinkLimits
 from holdfast.link import messages as m
 from holdfast.link.peer import LinkClosedError, RequestError
 from holdfast.net.addresses import parse_address
+from holdfast.net.log import configure_logs
 from holdfast.net.loop import calm_collector, run, unwrapped
 
 T = TypeVar("T")
@@ -27,6 +30,7 @@ T = TypeVar("T")
 LINK_VARIABLE: Final = "HOLDFAST_LINK"
 """The environment variable with which `holdfast run` tells an application its gateway."""
 SECRET_VARIABLE: Final = "HOLDFAST_LINK_SECRET"
+LOG_LEVEL_VARIABLE: Final = "HOLDFAST_LOG_LEVEL"
 PARENT_VARIABLE: Final = "HOLDFAST_PARENT"
 """Set by `holdfast run` to its process id: without that process, the application ends too."""
 
@@ -65,7 +69,8 @@ class App(Handlers):
         """Serve until SIGINT or SIGTERM.
 
         `address` is where the gateway's link listens (`unix:…` or `tcp://…`);
-        without one, `HOLDFAST_LINK` in the environment says it. Raises
+        without one, `HOLDFAST_LINK` in the environment says it. Logs go to
+        stderr, unless the application has configured structlog itself. Raises
         `ConfigurationError` when neither does, or the gateway refuses us for good.
         """
         address = address or os.environ.get(LINK_VARIABLE)
@@ -74,6 +79,8 @@ class App(Handlers):
                 f"expected an address, as in app.run('unix:data/link.sock'), or {LINK_VARIABLE}"
                 " in the environment; found neither"
             )
+        if not structlog.is_configured():
+            configure_logs(os.environ.get(LOG_LEVEL_VARIABLE, "info"))
         run(self._run(address, secret))
 
     async def serve(self, address: str, *, secret: str | None = None) -> None:

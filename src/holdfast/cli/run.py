@@ -7,17 +7,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from msgspec import structs
 
 from holdfast.cli.options import Level, LogLevel
-from holdfast.cli.output import configure_logs, reported
+from holdfast.cli.output import reported
 from holdfast.cli.serve import say_where
 from holdfast.cli.serving import serve_gateway
-from holdfast.cli.supervise import Supervisor
+from holdfast.cli.supervise import Application, Supervisor
 from holdfast.core.errors import ConfigurationError
 from holdfast.gateway.config import Config, LinkConfig, ListenerConfig, StoreConfig, check, load
 from holdfast.gateway.gateway import Gateway
+from holdfast.net.log import configure_logs
 from holdfast.net.loop import run as run_loop
 from holdfast.net.loop import unwrapped
 
@@ -61,8 +63,17 @@ def run(
         if config is not None and listen:
             raise ConfigurationError("--config and --listen: expected one of them, found both")
         loaded = load(config) if config is not None else make_config(listen or DEFAULT_URLS, data)
+        if not loaded.link.listen:
+            raise ConfigurationError(
+                f"{config}: link.listen: expected an address for the application, found none"
+            )
         watched = application.resolve().parent if reload else None
-        run_loop(run_together(loaded, [str(application)], watched, say_where))
+        child = Application([str(application)], log_level.value, _say_process, watched)
+        run_loop(run_together(loaded, child, say_where))
+
+
+def _say_process(number: int) -> None:
+    structlog.get_logger("holdfast.run").info("the application has started", process=number)
 
 
 def make_config(urls: Sequence[str], data: Path, pages: Path | None = None) -> Config:
@@ -85,21 +96,18 @@ def make_config(urls: Sequence[str], data: Path, pages: Path | None = None) -> C
 
 
 async def run_together(
-    config: Config,
-    command: Sequence[str],
-    watched: Path | None,
-    started: Callable[[Gateway], None],
+    config: Config, application: Application, started: Callable[[Gateway], None]
 ) -> None:
-    """Serve `config`, and the application `python COMMAND…` behind it, until told to stop."""
-    applications: list[asyncio.Task[None]] = []
+    """Serve `config`, and the application behind it, until told to stop."""
+    supervisors: list[asyncio.Task[None]] = []
     with unwrapped():
         async with asyncio.TaskGroup() as tasks:
 
             def start(gateway: Gateway) -> None:
-                supervisor = Supervisor(command, str(gateway.link_address), watched)
-                applications.append(tasks.create_task(supervisor.run()))
+                link = structs.replace(config.link, listen=str(gateway.link_address))
+                supervisors.append(tasks.create_task(Supervisor(application, link).run()))
                 started(gateway)
 
             await serve_gateway(config, start)
-            for application in applications:
-                application.cancel()
+            for supervisor in supervisors:
+                supervisor.cancel()

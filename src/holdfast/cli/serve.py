@@ -9,10 +9,11 @@ import structlog
 import typer
 
 from holdfast.cli.options import Level, LogLevel
-from holdfast.cli.output import configure_logs, reported
+from holdfast.cli.output import reported
 from holdfast.cli.serving import serve_gateway
 from holdfast.gateway.config import load
 from holdfast.gateway.gateway import Gateway
+from holdfast.net.log import configure_logs
 from holdfast.net.loop import run
 
 DEFAULT_CONFIG = Path("holdfast.toml")
