@@ -7,7 +7,7 @@ import json
 import socket
 import struct
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 from tests.gateway.running import SECONDS, port
@@ -187,10 +187,10 @@ def _sb(option: int, payload: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def person(
-    gateway: Gateway, scheme: str, *options: int, small_window: bool = False
+async def person_at(
+    where: int, *, telnet: bool, options: Sequence[int] = (), small_window: bool = False
 ) -> AsyncIterator[Person]:
-    """A person at the listener of `scheme`: `telnet` or `tcp`.
+    """A person at a port of this machine.
 
     With `small_window`, what the kernel takes for a program that does not read is little.
     """
@@ -198,13 +198,25 @@ async def person(
     if small_window:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     sock.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port(gateway, scheme)))
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", where))
     limit = 1024 if small_window else 1 << 16
     reader, writer = await asyncio.open_connection(sock=sock, limit=limit)
     try:
-        yield Person(reader, writer, telnet=scheme == "telnet", options=options)
+        yield Person(reader, writer, telnet=telnet, options=options)
     finally:
         writer.transport.abort()
+
+
+def person(
+    gateway: Gateway, scheme: str, *options: int, small_window: bool = False
+) -> AbstractAsyncContextManager[Person]:
+    """A person at the listener of `scheme`: `telnet` or `tcp`."""
+    return person_at(
+        port(gateway, scheme),
+        telnet=scheme == "telnet",
+        options=options,
+        small_window=small_window,
+    )
 
 
 class V1:
@@ -256,9 +268,9 @@ class V1:
 
 
 @asynccontextmanager
-async def v1(gateway: Gateway, **hello: Any) -> AsyncIterator[V1]:
-    """A `holdfast.v1` client that has said hello."""
-    url = f"ws://127.0.0.1:{port(gateway, 'ws')}/"
+async def v1_at(where: int, **hello: Any) -> AsyncIterator[V1]:
+    """A `holdfast.v1` client at a port of this machine, which has said hello."""
+    url = f"ws://127.0.0.1:{where}/"
     offered = [Subprotocol("holdfast.v1")]
     async with connect(
         url, subprotocols=offered, proxy=None, ping_interval=None, close_timeout=1, max_queue=None
@@ -266,6 +278,11 @@ async def v1(gateway: Gateway, **hello: Any) -> AsyncIterator[V1]:
         client = V1(ws)
         await client.say("hello", **hello)
         yield client
+
+
+def v1(gateway: Gateway, **hello: Any) -> AbstractAsyncContextManager[V1]:
+    """A `holdfast.v1` client that has said hello."""
+    return v1_at(port(gateway, "ws"), **hello)
 
 
 class Plain:
