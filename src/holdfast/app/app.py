@@ -21,8 +21,8 @@ from holdfast.core.items import MUST, Output, Text, size_of
 from holdfast.core.limits import LinkLimits
 from holdfast.link import messages as m
 from holdfast.link.peer import LinkClosedError, RequestError
-from holdfast.net import log
 from holdfast.net.addresses import parse_address
+from holdfast.net.log import configure_logs
 from holdfast.net.loop import calm_collector, run, unwrapped
 
 T = TypeVar("T")
@@ -74,7 +74,8 @@ class App(Handlers):
         """Serve until SIGINT or SIGTERM.
 
         `address` is where the gateway's link listens (`unix:…` or `tcp://…`);
-        without one, `HOLDFAST_LINK` in the environment says it. Raises
+        without one, `HOLDFAST_LINK` in the environment says it. Logs go to
+        stderr, unless the application has configured structlog itself. Raises
         `ConfigurationError` when neither does, or the gateway refuses us for good.
         """
         address = address or os.environ.get(LINK_VARIABLE)
@@ -84,7 +85,7 @@ class App(Handlers):
                 " in the environment; found neither"
             )
         if not structlog.is_configured():
-            log.configure(os.environ.get(LOG_LEVEL_VARIABLE, "info"))
+            configure_logs(os.environ.get(LOG_LEVEL_VARIABLE, "info"))
         run(self._run(address, secret))
 
     async def serve(self, address: str, *, secret: str | None = None) -> None:

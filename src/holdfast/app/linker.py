@@ -41,6 +41,8 @@ class Linker:
         self._clockwork = Clockwork(asyncio.get_running_loop())
         self._peer: Peer | None = None
         """The peer, once the gateway has welcomed us."""
+        self._early: list[m.SessionEvent] = []
+        """Events that came before the welcome was handled: most often in one piece with it."""
         self._ended = asyncio.Event()
         self._flushing = False
         self._fatal: RequestError | None = None
@@ -66,6 +68,7 @@ class Linker:
     async def _link(self) -> bool:
         """One link, from dialling to its end. Whether it was ever established."""
         self._ended.clear()
+        self._early = []
         limits = connection_limits(self._app.limits)
         try:
             connection = await dial(
@@ -134,6 +137,7 @@ class Linker:
         self._peer = peer
         app.outgoing.relink(welcome.accepted, welcome.window)
         app.dispatcher.welcome(welcome.sessions)
+        self._receive(self._early)
         _log.info("linked", gateway=welcome.node, sessions=len(welcome.sessions))
         self.flush_later()
 
@@ -148,7 +152,7 @@ class Linker:
         app = self._app
         return Dispatch(
             {
-                m.EVENTS: (list[m.SessionEvent], app.dispatcher.receive),
+                m.EVENTS: (list[m.SessionEvent], self._receive),
                 m.ACCEPTED: (m.Accepted, lambda accepted: app.accepted(accepted.bseq)),
                 m.REFUSED: (m.Refused, _log_refused),
                 m.AUTHENTICATE: (m.Authenticate, app.authenticate),
@@ -158,12 +162,20 @@ class Linker:
             }
         )
 
+    def _receive(self, events: list[m.SessionEvent]) -> None:
+        """Hot path."""
+        if self._peer is not None:
+            self._app.dispatcher.receive(events)
+        else:
+            self._early += events
+
     # --- sending
 
     async def request(self, method: str, params: Any, result: type[T]) -> T:
         """Ask the gateway. Raises `LinkClosedError` while there is no link."""
         if self._peer is None:
             raise LinkClosedError("the gateway is not linked")
+        self._flush()  # what was said before comes before
         return await self._peer.request(method, params, result)
 
     def flush_later(self) -> None:

@@ -31,4 +31,5 @@ def check(
         for listener in loaded.listener:
             if listener.certificate is not None:
                 server_context(listener.certificate)
-    typer.echo(f"{config}: right, with {len(loaded.listener)} listeners")
+    count = len(loaded.listener)
+    typer.echo(f"{config}: right, with {count} listener{'s' if count != 1 else ''}")

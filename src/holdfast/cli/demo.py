@@ -11,9 +11,10 @@ import typer
 
 from holdfast.cli.options import LogLevel
 from holdfast.cli.output import reported
-from holdfast.cli.run import DEFAULT_DATA, DEFAULT_URLS, Data, Program, make_config, run_together
+from holdfast.cli.run import DEFAULT_DATA, DEFAULT_URLS, Data, make_config, run_together
+from holdfast.cli.supervise import Application
 from holdfast.gateway.gateway import Gateway
-from holdfast.net import log
+from holdfast.net.log import configure_logs
 from holdfast.net.loop import run
 
 _TELNET, _TCP, _WEB = DEFAULT_URLS
@@ -38,12 +39,13 @@ def demo(
 
         holdfast demo --telnet telnet://0.0.0.0:2323 --web ws://0.0.0.0:9090/
     """
-    log.configure(LogLevel.warning.value)
+    level = LogLevel.warning.value
+    configure_logs(level)
     os.environ["HOLDFAST_CHAT_DATA"] = str(data.resolve())
     with reported():
         config = make_config((telnet, tcp, web), data, _pages())
-        program = Program(["-m", "holdfast.demo.chat"], None, LogLevel.warning)
-        run(run_together(config, program, lambda gateway: _say_how(gateway, data)))
+        chat = Application(["-m", "holdfast.demo.chat"], level, _say_process)
+        run(run_together(config, chat, lambda gateway: _say_how(gateway, data)))
 
 
 def _pages() -> Path:
@@ -55,7 +57,7 @@ def _say_how(gateway: Gateway, data: Path) -> None:
     lines = ["The chat is open. Come in by:", ""]
     web = by_scheme.get("w")
     if web is not None:
-        page = f"http{'s' if web.secure else ''}://{web.host}:{web.port}/"
+        page = f"http{'s' if web.secure else ''}://{web.authority}/"
         lines.append(f"  browser   {page}")
         lines.append(f"  terminal  holdfast connect {web}")
     telnet = by_scheme.get("telnet")
@@ -66,3 +68,7 @@ def _say_how(gateway: Gateway, data: Path) -> None:
         lines.append(f"  netcat    nc {tcp.host} {tcp.port}")
     lines += ["", f"Sessions are kept in {data.resolve()}. Ctrl-C ends it; they stay."]
     typer.echo("\n".join(lines))
+
+
+def _say_process(number: int) -> None:
+    typer.echo(f"The chat itself is process {number}.")

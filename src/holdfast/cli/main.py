@@ -12,6 +12,7 @@ from holdfast.cli.check import check
 from holdfast.cli.connect import connect
 from holdfast.cli.demo import demo
 from holdfast.cli.echo import echo
+from holdfast.cli.output import EXIT_MISCONFIGURED
 from holdfast.cli.run import run
 from holdfast.cli.serve import serve
 from holdfast.net.loop import new_event_loop
@@ -30,6 +31,7 @@ app = typer.Typer(
 
 @app.callback(invoke_without_command=True)
 def root(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Say the version, and end.")] = False,
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="With --version: what it runs on.")
@@ -37,6 +39,9 @@ def root(
 ) -> None:
     """The options that stand before any command."""
     if not version:
+        if context.invoked_subcommand is None:
+            typer.echo(context.get_help())
+            raise typer.Exit(EXIT_MISCONFIGURED)
         return
     typer.echo(f"holdfast {__version__}")
     if verbose:

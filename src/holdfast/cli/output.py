@@ -1,4 +1,4 @@
-"""How the commands fail: in one line, with an exit code."""
+"""What the commands write when something is wrong: one line, and an exit code."""
 
 from __future__ import annotations
 

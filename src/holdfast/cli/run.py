@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
+import structlog
 import typer
 from msgspec import structs
 
@@ -14,11 +15,11 @@ from holdfast.cli.options import Level, LogLevel
 from holdfast.cli.output import reported
 from holdfast.cli.serve import say_where
 from holdfast.cli.serving import serve_gateway
-from holdfast.cli.supervise import Supervisor
+from holdfast.cli.supervise import Application, Supervisor
 from holdfast.core.errors import ConfigurationError
 from holdfast.gateway.config import Config, LinkConfig, ListenerConfig, StoreConfig, check, load
 from holdfast.gateway.gateway import Gateway
-from holdfast.net import log
+from holdfast.net.log import configure_logs
 from holdfast.net.loop import run as run_loop
 from holdfast.net.loop import unwrapped
 
@@ -55,16 +56,24 @@ def run(
 
         holdfast run app.py --reload --listen telnet://0.0.0.0:4000 --listen ws://0.0.0.0:8080/
     """
-    log.configure(log_level.value)
+    configure_logs(log_level.value)
     with reported():
         if not application.is_file():
             raise ConfigurationError(f"{application}: expected a Python file, found none")
         if config is not None and listen:
             raise ConfigurationError("--config and --listen: expected one of them, found both")
         loaded = load(config) if config is not None else make_config(listen or DEFAULT_URLS, data)
+        if not loaded.link.listen:
+            raise ConfigurationError(
+                f"{config}: link.listen: expected an address for the application, found none"
+            )
         watched = application.resolve().parent if reload else None
-        program = Program([str(application)], watched, log_level)
-        run_loop(run_together(loaded, program, say_where))
+        child = Application([str(application)], log_level.value, _say_process, watched)
+        run_loop(run_together(loaded, child, say_where))
+
+
+def _say_process(number: int) -> None:
+    structlog.get_logger("holdfast.run").info("the application has started", process=number)
 
 
 def make_config(urls: Sequence[str], data: Path, pages: Path | None = None) -> Config:
@@ -86,29 +95,19 @@ def make_config(urls: Sequence[str], data: Path, pages: Path | None = None) -> C
     return config
 
 
-class Program(NamedTuple):
-    """The application: `python COMMAND…`, restarted when a file in `watched` changes."""
-
-    command: Sequence[str]
-    watched: Path | None
-    log_level: LogLevel
-
-
 async def run_together(
-    config: Config, program: Program, started: Callable[[Gateway], None]
+    config: Config, application: Application, started: Callable[[Gateway], None]
 ) -> None:
     """Serve `config`, and the application behind it, until told to stop."""
-    applications: list[asyncio.Task[None]] = []
+    supervisors: list[asyncio.Task[None]] = []
     with unwrapped():
         async with asyncio.TaskGroup() as tasks:
 
             def start(gateway: Gateway) -> None:
-                supervisor = Supervisor(
-                    program.command, str(gateway.link_address), program.watched, program.log_level
-                )
-                applications.append(tasks.create_task(supervisor.run()))
+                link = structs.replace(config.link, listen=str(gateway.link_address))
+                supervisors.append(tasks.create_task(Supervisor(application, link).run()))
                 started(gateway)
 
             await serve_gateway(config, start)
-            for application in applications:
-                application.cancel()
+            for supervisor in supervisors:
+                supervisor.cancel()

@@ -13,7 +13,7 @@ from holdfast.cli.output import reported
 from holdfast.cli.serving import serve_gateway
 from holdfast.gateway.config import load
 from holdfast.gateway.gateway import Gateway
-from holdfast.net import log
+from holdfast.net.log import configure_logs
 from holdfast.net.loop import run
 
 DEFAULT_CONFIG = Path("holdfast.toml")
@@ -33,7 +33,7 @@ def serve(
 
         holdfast serve /etc/holdfast/gateway.toml --log-level warning
     """
-    log.configure(log_level.value)
+    configure_logs(log_level.value)
     with reported():
         run(serve_gateway(load(config), say_where))
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
-from holdfast.app.app import LINK_VARIABLE, LOG_LEVEL_VARIABLE, PARENT_VARIABLE
-from holdfast.cli.options import LogLevel
+from holdfast.app.app import (
+    LINK_VARIABLE,
+    LOG_LEVEL_VARIABLE,
+    PARENT_VARIABLE,
+    SECRET_VARIABLE,
+)
+from holdfast.gateway.config import LinkConfig
 
 _log = structlog.get_logger("holdfast.run")
 
@@ -24,31 +31,38 @@ _HEALTHY_SECONDS: Final = 5.0
 _STOP_SECONDS_MAX: Final = 10.0
 
 
+class Application(Struct, frozen=True):
+    """What is to be run."""
+
+    command: Sequence[str]
+    """`python COMMAND…`"""
+    log_level: str
+    started: Callable[[int], None]
+    """Called with the process id of each run."""
+    watched: Path | None = None
+    """A folder: when a Python file in it changes, the application is run anew."""
+
+
 class Supervisor:
-    """Runs `python COMMAND…` and runs it again when it ends.
+    """Runs an application behind the gateway at `link`, and runs it again when it ends."""
 
-    With `watched`, also when a Python file in that folder changes.
-    """
-
-    def __init__(
-        self, command: Sequence[str], link: str, watched: Path | None, log_level: LogLevel
-    ) -> None:
-        self._command = command
+    def __init__(self, application: Application, link: LinkConfig) -> None:
+        self._application = application
         self._environment = {
             **os.environ,
-            LINK_VARIABLE: link,
+            LINK_VARIABLE: link.listen,
+            SECRET_VARIABLE: link.secret,
+            LOG_LEVEL_VARIABLE: application.log_level,
             PARENT_VARIABLE: str(os.getpid()),
-            LOG_LEVEL_VARIABLE: log_level.value,
         }
-        self._watched = watched
         self._process: asyncio.subprocess.Process | None = None
-        self._changed = False
+        self._changed = asyncio.Event()
 
     async def run(self) -> None:
         """Keep it running until cancelled, which stops it."""
         async with asyncio.TaskGroup() as tasks:
-            if self._watched is not None:
-                tasks.create_task(self._watch(self._watched))
+            if self._application.watched is not None:
+                tasks.create_task(self._watch(self._application.watched))
             try:
                 await self._keep_running()
             finally:
@@ -61,17 +75,28 @@ class Supervisor:
             started = loop.time()
             # A session of its own: Ctrl-C is for the gateway, which tells the clients first.
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, *self._command, env=self._environment, start_new_session=True
+                sys.executable,
+                *self._application.command,
+                env=self._environment,
+                start_new_session=True,
             )
+            self._application.started(self._process.pid)
             code = await self._process.wait()
-            if self._changed:
-                self._changed = False
-                continue
             if loop.time() - started >= _HEALTHY_SECONDS:
                 pause = _PAUSE_SECONDS_MIN
-            _log.warning("the application has ended", code=code, again_in_s=pause)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _PAUSE_SECONDS_MAX)
+            if not self._changed.is_set():
+                _log.warning("the application has ended", code=code, again_in_s=pause)
+                await self._wait(pause)
+                pause = min(2 * pause, _PAUSE_SECONDS_MAX)
+            if self._changed.is_set():  # perhaps it is mended now
+                self._changed.clear()
+                pause = _PAUSE_SECONDS_MIN
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait, or until a file changes."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
 
     async def _watch(self, folder: Path) -> None:
         before = _stamps(folder)
@@ -81,7 +106,7 @@ class Supervisor:
             if after != before:
                 before = after
                 _log.info("a file has changed; the application is restarted")
-                self._changed = True
+                self._changed.set()
                 self._signal(signal.SIGTERM)
 
     async def _end(self) -> None:

@@ -7,6 +7,8 @@ rest keeps these values. There are no other defaults anywhere.
 
 from __future__ import annotations
 
+import math
+
 from msgspec import Struct, field, structs
 
 from holdfast.core.errors import ConfigurationError
@@ -15,16 +17,18 @@ KIB = 1024
 MIB = 1024 * KIB
 
 
+class LimitError(ConfigurationError, ValueError):
+    """A limit out of range. A `ValueError`, so that msgspec tells where it stood."""
+
+
 class _Group(Struct, frozen=True, forbid_unknown_fields=True):
-    """A group of limits: each a positive number."""
+    """A group of limits: each a positive, finite number."""
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if isinstance(value, int | float) and not value > 0:
-                raise ConfigurationError(
-                    f"limits: {name}: expected a number above 0, found {value!r}"
-                )
+            if isinstance(value, int | float) and not 0 < value < math.inf:
+                raise LimitError(f"limits: {name}: expected a number above 0, found {value!r}")
 
 
 class ConnectionLimits(_Group, frozen=True, forbid_unknown_fields=True):
@@ -109,6 +113,7 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     queue_messages_max: int = 256
     """Commands kept for an application that has not applied them."""
     queue_bytes_max: int = 64 * KIB
+    """No single message of a client may be larger."""
     commands_per_second_max: float = 100.0
     command_burst_max: int = 400
     detached_seconds_max: float = 3_600.0

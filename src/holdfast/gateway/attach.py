@@ -34,6 +34,7 @@ from holdfast.gateway.adapters.base import (
     ProfileWanted,
     Proven,
     ResumeOwn,
+    TokenWanted,
 )
 from holdfast.gateway.context import Context, Door
 from holdfast.gateway.evidence import Evidence
@@ -48,6 +49,8 @@ from holdfast.sessions.session import Session
 _log = structlog.get_logger("holdfast.gateway")
 
 _NEVER: Final = float("inf")
+_STILL_SENDING: Final = frozenset({Reason.FLOOD, Reason.PROTOCOL_ERROR, Reason.REFUSED})
+"""Who is sent away for what it sends, is likely to send more."""
 _FULL: Final = Notice("Too much is waiting already. This was not taken; send it again later.")
 
 
@@ -160,12 +163,16 @@ class Attachment:
 
     def received(self, data: bytes) -> None:
         self._handle(self.adapter.receive_data(data, self.context.clockwork.wheel.now))
+        if self.connection.full:
+            self.connection.pause_reading()  # who does not read our answers is not listened to
 
     def ended(self) -> None:
         self._handle(self.adapter.receive_eof())
         self._part(Reason.CLIENT_LEFT)
 
     def writable(self) -> None:
+        if self.phase is not Phase.ENTERING:
+            self.connection.resume_reading()
         self.deliver()
 
     def expired(self, now: float) -> None:
@@ -271,9 +278,13 @@ class Attachment:
         """What was held while entering is handled now."""
         held, self._held = self._held, []
         self._handle(held)
+        self.read_ahead()
+        self._schedule()
+
+    def read_ahead(self) -> None:
+        """What the client sent before it was known what it means is handled now."""
         if self.phase is Phase.LIVE:
             self.received(b"")
-        self._schedule()
 
     def leave(self, reason: Reason, text: str = "") -> None:
         """End the connection; its session, if it has one, waits for its client."""
@@ -293,8 +304,11 @@ class Attachment:
         self.send()
         self.connection.flush()
         if waits:
+            self.connection.resume_reading()  # for the client's own goodbye
             close_seconds = self.context.limits.connection.close_seconds_max
             self.connection.wake_at(self.context.clockwork.loop.time() + close_seconds)
+        elif reason in _STILL_SENDING:
+            self.connection.close_on()
         else:
             self.connection.close()
 
@@ -338,12 +352,12 @@ class Attachment:
                 self.leave(Reason.PROTOCOL_ERROR, "expected hello first")
 
     def _command(self, session: Session, item: Command) -> None:
-        if self._admits_command() and session.receive(item) is Verdict.FULL:
+        if self._admits() and session.receive(item) is Verdict.FULL:
             self.context.counts["commands_refused"] += 1
             self.show(_FULL)
 
     def _numbered(self, session: Session, event: Numbered) -> None:
-        if not self._admits_command():
+        if not self._admits():
             return
         verdict = session.receive_numbered(event.c, event.item)
         if verdict is Verdict.ACCEPTED:
@@ -363,7 +377,7 @@ class Attachment:
             self._asked = c
             self.adapter.ask_resend(c)
 
-    def _admits_command(self) -> bool:
+    def _admits(self) -> bool:
         due = self.context.command_rate.next(self._due, self.context.clockwork.wheel.now)
         if due is not None:
             self._due = due
@@ -376,7 +390,7 @@ class Attachment:
         try:
             session.out.ack(ack.n)
         except AckError as error:
-            self._end(Broken(Reason.PROTOCOL_ERROR, str(error)))
+            self.leave(Reason.PROTOCOL_ERROR, str(error))
             return
         session.touch()
         if not self._confirmed:
@@ -384,14 +398,27 @@ class Attachment:
             session.row.tokens.confirm()
             session.touch_row()
 
-    def _react(self, session: Session, event: Event) -> None:  # noqa: C901 - a case an event
-        backend = self.door.backend
+    def _react(self, session: Session, event: Event) -> None:
         match event:
             case Binary() | Data() | Interrupt():
                 self._command(session, event)
             case Proven():
                 if self._evidence is not None and self._evidence.proven():
                     session.touch()
+            case AbortOutput():
+                session.out.rewind(session.deliverable)
+            case Left(done=True):
+                self.context.manager.close(session, Reason.CLIENT_LEFT)
+            case Left() | Broken():
+                self._end(event)
+            case _:
+                if self._admits():
+                    self._serve(session, event)
+
+    def _serve(self, session: Session, event: Event) -> None:
+        """What a client may ask of the house itself, as often as it may command."""
+        backend = self.door.backend
+        match event:
             case Resized():
                 session.resize(event)
                 backend.resized(session, event)
@@ -407,12 +434,8 @@ class Attachment:
                 entrance.choose(self, session, event)
             case CodeWanted():
                 self.run(entrance.give_code(self, session))
-            case AbortOutput():
-                session.out.rewind(session.deliverable)
-            case Left(done=True):
-                self.context.manager.close(session, Reason.CLIENT_LEFT)
-            case Left() | Broken():
-                self._end(event)
+            case TokenWanted():
+                self.run(entrance.give_token(self, session))
             case _:
                 raise AssertionError(f"an event that cannot come here: {event!r}")
 
@@ -438,7 +461,10 @@ class Attachment:
         self._machine.apply(Move.LEAVE)
         self._let_go(reason)
         self.send()
-        self.connection.close()
+        if reason is Reason.CLIENT_LEFT:
+            self.connection.close()
+        else:
+            self.connection.close_on()
 
     def _let_go(self, reason: Reason) -> None:
         session, self.session = self.session, None
@@ -495,6 +521,8 @@ class Attachment:
         """Ping a silent client; give up one that stays silent."""
         silence = now - self.connection.heard
         patience = self.context.limits.websocket.heartbeat_seconds_max
+        if self.connection.full:
+            return  # it may not have been listened to; the limit of progress decides
         if silence >= 2 * patience:
             self.leave(Reason.TIMEOUT)
         elif silence >= patience:

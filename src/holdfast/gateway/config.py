@@ -22,12 +22,14 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, inspect
 
+from holdfast.backends.echo import EchoBackend
 from holdfast.backends.hub import ANY_APP
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
@@ -146,6 +148,16 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
             f"store.path: expected a path, because {key}.durability is"
             f" {listener.durability!r}; found none"
         )
+    if listener.backend == "link" and listener.app == EchoBackend.name:
+        raise ConfigurationError(
+            f"{key}.app: expected another name than {EchoBackend.name!r}, which is a backend's"
+        )
+    for number, origin in enumerate(listener.origins):
+        if not re.fullmatch(_ORIGIN, origin):
+            raise ConfigurationError(
+                f"{key}.origins[{number}]: expected '*' or an origin as in 'https://example.org',"
+                f" found {origin!r}"
+            )
     web = address.scheme in ("ws", "wss")
     for name in ("pages", "origins"):
         if getattr(listener, name) and not web:
@@ -156,6 +168,10 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
         raise ConfigurationError(f"{key}.pages: expected a folder, found {listener.pages!r}")
 
 
+_ORIGIN: Final = r"\*|null|[a-z][a-z0-9+.-]*://[^/]+"
+"""As a browser writes it (RFC 6454 section 6.2): without a path, not even a slash."""
+
+
 def _address(key: str, text: str) -> Address:
     try:
         return parse_address(text)
@@ -164,23 +180,55 @@ def _address(key: str, text: str) -> Address:
 
 
 def _explain(message: str, data: Any) -> str:
-    """A validation error as `key: expected what, found what`."""
+    """A validation error as `key: expected what, found what`, in TOML's words."""
     words, _, where = message.partition(" - at `$")
-    key = where.rstrip("`").lstrip(".")
-    found = data
-    for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", key):
-        try:
-            found = found[int(index) if index else name]
-        except (KeyError, IndexError, TypeError):
-            found = None
     words = words.replace("`", "")
-    match = re.fullmatch(r"Expected (.*), got (.*)", words)
-    if match is not None:
-        return f"{key}: expected {match[1]}, found {match[2]} {found!r}"
-    match = re.fullmatch(r"Object missing required field (.*)", words)
-    if match is not None:
-        return f"{key + '.' if key else ''}{match[1]}: expected a value, found none"
-    match = re.fullmatch(r"Object contains unknown field (.*)", words)
-    if match is not None:
-        return f"{key + '.' if key else ''}{match[1]}: not a known key"
-    return f"{key}: {words[:1].lower()}{words[1:]}: found {found!r}"
+    key = where.rstrip("`").lstrip(".")
+    inside = f"{key}." if key else ""
+    steps = [int(index) if index else name for name, index in re.findall(_STEP, key)]
+    if match := re.fullmatch(r"Expected (\w+).*, got (\w+)", words):
+        wanted, got = (_TOML_WORDS.get(word, word) for word in match.groups())
+        wanted = "number" if wanted == "float" else wanted  # 3 will do for 3.0
+        return f"{key}: expected {_with_article(wanted)}, found {_show(got, steps, data)}"
+    if match := re.fullmatch(r"Object missing required field (.*)", words):
+        return f"{inside}{match[1]}: expected a value, found none"
+    if match := re.fullmatch(r"Object contains unknown field (.*)", words):
+        return f"{inside}{match[1]}: not a known key"
+    if match := re.fullmatch(r"Invalid enum value (.*)", words):
+        return f"{key}: expected {_choices(steps)}, found {match[1]}"
+    return inside + words.removeprefix("limits: ")
+
+
+_STEP: Final = r"([^.\[\]]+)|\[(\d+)\]"
+_TOML_WORDS: Final = {
+    "int": "integer",
+    "str": "string",
+    "bool": "boolean",
+    "object": "table",
+}
+
+
+def _with_article(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
+def _show(kind: str, steps: Sequence[str | int], data: Any) -> str:
+    """A wrong value, unless it is long or may be a secret: then only what kind it is."""
+    for step in steps:
+        data = data[step]
+    if kind in ("table", "array") or steps[-1:] == ["secret"]:
+        return _with_article(kind)
+    return f"the {kind} {data!r}"
+
+
+def _choices(steps: Sequence[str | int]) -> str:
+    """What a key with a few possible values may be."""
+    found: inspect.Type = inspect.type_info(Config)
+    for step in steps:
+        if isinstance(found, inspect.StructType):
+            found = next(field.type for field in found.fields if field.encode_name == step)
+        elif isinstance(found, inspect.VarTupleType):
+            found = found.item_type
+    assert isinstance(found, inspect.LiteralType)
+    *most, last = map(repr, found.values)
+    return f"{', '.join(most)} or {last}"

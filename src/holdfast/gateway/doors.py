@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from holdfast.core.errors import ConfigurationError
-from holdfast.core.limits import Limits
+from holdfast.core.limits import Limits, WebSocketLimits
 from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.adapters.lines import LineAdapter
 from holdfast.gateway.adapters.telnet import TelnetAdapter
@@ -24,7 +26,7 @@ def adapter_factory(listener: ListenerConfig, limits: Limits) -> Callable[[], Ad
     match address.scheme:
         case "ws" | "wss":
             settings = WebSocketSettings(
-                limits=limits.websocket,
+                limits=_websocket_limits(limits),
                 path="" if address.path == "/" else address.path,
                 origins=listener.origins,
                 secure=address.secure,
@@ -35,6 +37,16 @@ def adapter_factory(listener: ListenerConfig, limits: Limits) -> Callable[[], Ad
             return lambda: TelnetAdapter(limits.telnet)
         case scheme:
             return lambda: LineAdapter(scheme, limits.line)
+
+
+def _websocket_limits(limits: Limits) -> WebSocketLimits:
+    """No message is larger than the queue of commands: it could not be kept, nor forwarded."""
+    bytes_max = limits.session.queue_bytes_max
+    return structs.replace(
+        limits.websocket,
+        frame_bytes_max=min(limits.websocket.frame_bytes_max, bytes_max),
+        message_bytes_max=min(limits.websocket.message_bytes_max, bytes_max),
+    )
 
 
 def http_pages(listener: ListenerConfig, healthy: Callable[[], bool]) -> HttpPages | None:

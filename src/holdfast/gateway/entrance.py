@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 Work = Coroutine[Any, Any, None]
 
+_TOO_MANY: Final = "too many wrong attempts"
 _AWAY: Final = "The application is away. Try again in a moment."
+_CANNOT: Final = "sessions cannot be kept now; try later"
+_GONE: Final = Notice("That session is not there any more.")
 _NOT_YET: Final = Notice("The application is not here yet. Hold on.")
 
 
@@ -52,8 +55,14 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
     claim = _claim(attachment, event)
     if isinstance(claim, Refusal):
         attachment.context.counts["claims_refused"] += 1
-        attachment.adapter.refuse(claim.value)
-        if before is not None or isinstance(event, ResumeOwn) or not event.or_new:
+        if isinstance(event, ResumeOwn):
+            attachment.show(_GONE)
+        else:
+            attachment.adapter.refuse(claim.value)
+        if before is not None:
+            _ask_again(attachment, before)
+            return None
+        if isinstance(event, ResumeOwn) or not event.or_new:
             return None
         claim = None
     if (
@@ -62,7 +71,12 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
         and 0 < event.attempt <= claim.session.row.attempt
     ):
         # A later connection of the same client has overtaken this one.
+        attachment.context.manager.unclaim(claim)
         attachment.leave(Reason.SUPERSEDED)
+        return None
+    if claim is not None and _cannot_keep(attachment, claim.session):
+        attachment.context.manager.unclaim(claim)
+        attachment.leave(Reason.INTERNAL_ERROR, _CANNOT)
         return None
     if before is not None:
         # A person typed `resume` in a fresh session, which is of no more use.
@@ -75,6 +89,16 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
         return _enter_claimed(attachment, claim, None)
     claim.session.row.attempt = event.attempt
     return _enter_claimed(attachment, claim, event.position)
+
+
+def _ask_again(attachment: Attachment, session: Session) -> None:
+    """A person at a terminal has answered a question with a `resume` that was refused."""
+    if attachment.adapter.numbered:
+        return
+    if session.state is SessionState.AUTHENTICATING:
+        attachment.adapter.ask_login(LoginNeeded())
+    elif session.state is SessionState.SELECTING:
+        _choose_profile(attachment, session)
 
 
 def _claim(attachment: Attachment, event: Enter | ResumeOwn) -> Claim | Refusal | None:
@@ -99,8 +123,8 @@ def _enter_new(attachment: Attachment, attempt: int) -> Work | None:
         durability = Durability.MEMORY
     try:
         session = context.manager.create(door.backend, durability, context.wall())
-    except BusyError as error:
-        attachment.leave(Reason.SHUTDOWN, str(error))
+    except BusyError:
+        attachment.leave(Reason.SHUTDOWN, "there is no room for another session now")
         return None
     session.open(attachment, numbered=attachment.adapter.numbered)
     session.row.attempt = attempt
@@ -120,7 +144,7 @@ def _enter_new(attachment: Attachment, attempt: int) -> Work | None:
                 heartbeat_seconds=context.limits.websocket.heartbeat_seconds_max,
             )
         )
-        attachment.send()
+        attachment.send()  # before any notice, which is written at once
         begin(attachment, session)
         attachment.go_on()
 
@@ -136,6 +160,8 @@ def _enter_claimed(attachment: Attachment, claim: Claim, position: Position | No
 
     async def resume() -> None:
         if not await _settle(attachment, session):
+            if session.consumer is None:
+                attachment.context.manager.unclaim(claim)
             return
         attachment.admit(session)
         reset = session.judge(position) if position is not None else None
@@ -147,6 +173,8 @@ def _enter_claimed(attachment: Attachment, claim: Claim, position: Position | No
             _resume(attachment, session, (token, code), position)
         if session.state is SessionState.SELECTING:
             _choose_profile(attachment, session)
+        else:
+            attachment.adapter.begin_session()
         attachment.go_on()
 
     return resume()
@@ -225,6 +253,13 @@ def _issue(attachment: Attachment, claim: Claim) -> tuple[str, str]:
     return token, code
 
 
+def _cannot_keep(attachment: Attachment, session: Session) -> bool:
+    """Whether the store is known to refuse what this session needs."""
+    context = attachment.context
+    broken = context.journal.broken is not None
+    return broken and session.persistent and not context.memory_on_failure
+
+
 async def _settle(attachment: Attachment, session: Session) -> bool:
     """Wait until the session is durable. False if the connection is to go no further."""
     if session.persistent:
@@ -232,7 +267,7 @@ async def _settle(attachment: Attachment, session: Session) -> bool:
             await attachment.context.journal.settled()
         except StoreUnavailableError:
             if not attachment.context.memory_on_failure:
-                attachment.leave(Reason.INTERNAL_ERROR, "sessions cannot be kept now; try later")
+                attachment.leave(Reason.INTERNAL_ERROR, _CANNOT)
     # Meanwhile the connection may have been lost, or superseded by a newer one.
     return attachment.session is session and session.consumer is attachment
 
@@ -242,6 +277,15 @@ async def give_code(attachment: Attachment, session: Session) -> None:
     code = attachment.context.manager.issue_code(session)
     if await _settle(attachment, session):
         attachment.adapter.tell_code(f"{code[:4]}-{code[4:]}")
+        attachment.send()
+
+
+async def give_token(attachment: Attachment, session: Session) -> None:
+    """Give a client that has begun to count outputs what it needs to come back by itself."""
+    token = attachment.context.manager.issue_token(Claim(session, None))
+    if await _settle(attachment, session):
+        row = session.row
+        attachment.adapter.tell_token(row.sid, token, row.epoch, session.out.sent)
         attachment.send()
 
 
@@ -266,8 +310,13 @@ def begin(attachment: Attachment, session: Session) -> None:
 
 def login(attachment: Attachment, session: Session, given: LoginGiven) -> None:
     """The client says who it is."""
-    if session.state is SessionState.AUTHENTICATING:
-        attachment.run(_login(attachment, session, given))
+    if session.state is not SessionState.AUTHENTICATING:
+        return
+    if attachment.login_attempts >= attachment.context.limits.session.login_attempts_max:
+        attachment.leave(Reason.REFUSED, _TOO_MANY)
+        return
+    attachment.login_attempts += 1
+    attachment.run(_login(attachment, session, given))
 
 
 def choose(attachment: Attachment, session: Session, wanted: ProfileWanted) -> None:
@@ -297,12 +346,12 @@ async def _login(attachment: Attachment, session: Session, given: LoginGiven) ->
     try:
         result = await attachment.door.backend.authenticate(session, claim)
     except RequestError as error:
-        attachment.login_attempts += 1
         if attachment.login_attempts >= attachment.context.limits.session.login_attempts_max:
-            attachment.leave(Reason.REFUSED, "too many wrong attempts")
+            attachment.leave(Reason.REFUSED, _TOO_MANY)
             return
         need = LoginNeeded(str(error), error.retry_s)
     except (LinkClosedError, TimeoutError):
+        attachment.login_attempts -= 1  # nobody has looked at it
         need = LoginNeeded(_AWAY)
     else:
         if attachment.session is session and session.state is SessionState.AUTHENTICATING:
@@ -310,10 +359,12 @@ async def _login(attachment: Attachment, session: Session, given: LoginGiven) ->
             session.row.properties = result.properties
             _authenticated(attachment, session)
             offer_own(attachment, session)
+            attachment.read_ahead()
         return
     if attachment.session is session:
         attachment.adapter.ask_login(need)
         attachment.send()
+        attachment.read_ahead()
 
 
 def _authenticated(attachment: Attachment, session: Session) -> None:
@@ -327,6 +378,7 @@ def _authenticated(attachment: Attachment, session: Session) -> None:
 
 def _selected(attachment: Attachment, session: Session) -> None:
     session.apply(SessionInput.SELECTED)
+    attachment.adapter.begin_session()
     attachment.door.backend.opened(session)
 
 
@@ -342,6 +394,7 @@ async def _offer_profiles(attachment: Attachment, session: Session, error: str) 
     if attachment.session is session and session.state is SessionState.SELECTING:
         attachment.adapter.ask_profile(ChooseProfile(profiles, error))
         attachment.send()
+        attachment.read_ahead()
 
 
 async def _choose(attachment: Attachment, session: Session, wanted: ProfileWanted) -> None:
@@ -357,3 +410,4 @@ async def _choose(attachment: Attachment, session: Session, wanted: ProfileWante
         if attachment.session is session and session.state is SessionState.SELECTING:
             session.row.profile = profile.id
             _selected(attachment, session)
+            attachment.read_ahead()

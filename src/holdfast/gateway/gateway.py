@@ -88,23 +88,24 @@ class Gateway:
         self._tasks = asyncio.TaskGroup()
         self._stop = asyncio.Event()
         self._abort = asyncio.Event()
+        self._clean = False
+        """Whether the store has everything: if not, the next run begins new epochs."""
 
     async def run(self, started: Callable[[], None] = lambda: None) -> None:
         """Serve until `stop`. `started` is called when clients are accepted."""
         stored = await self._store.open()
-        clean = False
+        self._clean = stored.clean
         try:
             with unwrapped():
-                clean = await self._serve(stored, started)
+                await self._serve(stored, started)
         finally:
-            self.clockwork.wheel.stop()
-            await self._store.close(clean=clean)
+            await self._close()
 
-    async def _serve(self, stored: Stored, started: Callable[[], None]) -> bool:
-        """Serve until `stop`. Returns whether everything is durable then."""
+    async def _serve(self, stored: Stored, started: Callable[[], None]) -> None:
         async with self._tasks:
             self._restore(stored)
             await self._listen()
+            self._clean = False
             self.clockwork.wheel.start()
             committing = self._tasks.create_task(self.journal.run(self._store))
             sweeping = self._tasks.create_task(self._sweep())
@@ -114,7 +115,16 @@ class Gateway:
             sweeping.cancel()
             self.journal.stop()
             await committing
-        return self.journal.idle
+        self._clean = self.journal.idle
+
+    async def _close(self) -> None:
+        """Let go of everything, however far it got."""
+        await self._server.close()
+        await self._link_server.close()
+        for pages in self._pages:
+            await pages.stop()
+        self.clockwork.wheel.stop()
+        await self._store.close(clean=self._clean)
 
     def stop(self) -> None:
         """Tell every client, and end. Called again: end at once."""
@@ -188,6 +198,7 @@ class Gateway:
             consumer = session.consumer
             if isinstance(consumer, Attachment) and consumer.phase is Phase.LIVE:
                 entrance.begin(consumer, session)
+                consumer.read_ahead()
 
     def user_changed(self, session: Session) -> None:
         if isinstance(session.consumer, Attachment):
@@ -214,8 +225,6 @@ class Gateway:
             await self._server.drain(self.config.limits.drain.drain_seconds_max)
             await self._link_server.drain(self.config.limits.drain.drain_seconds_max)
             impatient.cancel()
-        for pages in self._pages:
-            await pages.stop()
 
     async def _drop_when_aborted(self) -> None:
         await self._abort.wait()

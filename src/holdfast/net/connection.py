@@ -166,6 +166,26 @@ class Connection(asyncio.Protocol, Timed):
         if self._transport is not None:
             self._transport.close()
 
+    def close_on(self) -> None:
+        """As `close`, for a peer that may still be sending: it gets to read what is written.
+
+        A socket that is closed with unread bytes in it is reset, and with the
+        reset the peer may lose our last words (RFC 9112 section 9.6). So what
+        comes is thrown away until the peer closes, within the limit of time.
+        """
+        transport = self._transport
+        if self.phase in (Phase.CLOSING, Phase.LOST) or transport is None:
+            return
+        self.flush()
+        self.phase = Phase.CLOSING
+        self._close_due = self._clockwork.loop.time() + self._limits.close_seconds_max
+        self._wake_due = self._stall_due = _FOREVER
+        self._reschedule()
+        self._handler = _Leaver(transport, self._get_handler())
+        if transport.can_write_eof():
+            transport.write_eof()
+        self.resume_reading()
+
     def abort(self) -> None:
         """Drop the connection at once, with whatever is unsent."""
         if self._transport is not None:
@@ -355,6 +375,27 @@ class Connection(asyncio.Protocol, Timed):
         """The root of this connection's failure domain: a defect ends it and it alone."""
         log_failure(_log, "a connection failed", error, peer=self.peer)
         self.abort()
+
+
+class _Leaver:
+    """The handler of a connection that is closed but still read: it waits for the peer's end."""
+
+    def __init__(self, transport: asyncio.Transport, before: Handler) -> None:
+        self._transport = transport
+        self._before = before
+
+    def connected(self) -> None: ...
+    def received(self, data: bytes) -> None: ...
+    def writable(self) -> None: ...
+    def expired(self, now: float) -> None: ...
+    def overdue(self, reason: Reason) -> None: ...
+    def drain(self) -> None: ...
+
+    def ended(self) -> None:
+        self._transport.close()
+
+    def lost(self, cause: Exception | None) -> None:
+        self._before.lost(cause)
 
 
 class _Lodger:

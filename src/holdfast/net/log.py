@@ -1,4 +1,4 @@
-"""Logs: readable on a terminal, JSON otherwise; and defects without the values on their way."""
+"""Logs: for people or for programs, and of defects without the values on their way."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import structlog
 
 
-def configure(level: str) -> None:
-    """Log to stderr: for people on a terminal, a JSON object a line otherwise.
+def configure_logs(level: str) -> None:
+    """Log to stderr: readable on a terminal, a JSON object a line otherwise.
 
     `level` is `debug`, `info`, `warning` or `error`. Raises `KeyError` for another.
     """

@@ -7,12 +7,20 @@ commands theirs as `c`.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 SUBPROTOCOL: Final = "holdfast.v1"
 SUBPROTOCOL_MSGPACK: Final = "holdfast.v1+msgpack"
+
+# What a client may say: numbers that every language holds exactly, and sizes that exist.
+_NUMBER_MAX: Final = (1 << 53) - 1
+CommandNumber = Annotated[int, Meta(ge=1, le=_NUMBER_MAX)]
+OutputNumber = Annotated[int, Meta(ge=0, le=_NUMBER_MAX)]
+Attempt = Annotated[int, Meta(ge=0, le=_NUMBER_MAX)]
+Characters = Annotated[int, Meta(ge=0, le=0xFFFF)]
+Name = Annotated[str, Meta(max_length=100)]
 
 
 # --- server → client
@@ -170,48 +178,48 @@ class Hello(Struct, frozen=True, tag_field="t", tag="hello", rename={"attempt": 
     token: str = ""
     code: str = ""
     epoch: str = ""
-    last: int = 0
-    attempt: int = 0
+    last: OutputNumber = 0
+    attempt: Attempt = 0
     """Counts the client's connections: one that was overtaken by a later one is too late."""
-    client: str = ""
-    width: int = 0
-    height: int = 0
+    client: Name = ""
+    width: Characters = 0
+    height: Characters = 0
     binary: bool = False
 
 
 class Command(Struct, frozen=True, tag_field="t", tag="cmd", gc=False):
-    c: int
+    c: CommandNumber
     d: str
 
 
 class DataCommand(Struct, frozen=True, tag_field="t", tag="data", gc=False):
-    c: int
+    c: CommandNumber
     p: str
     d: Raw
 
 
 class BinaryCommand(Struct, frozen=True, tag_field="t", tag="binary", gc=False):
-    c: int
+    c: CommandNumber
     d: bytes
 
 
 class InterruptCommand(Struct, frozen=True, tag_field="t", tag="interrupt", gc=False):
-    c: int
+    c: CommandNumber
 
 
 class Ack(Struct, frozen=True, tag_field="t", tag="ack", gc=False):
-    n: int
+    n: OutputNumber
 
 
 class Ping(Struct, frozen=True, tag_field="t", tag="ping", gc=False):
     """A sign of life that asks for one, with an acknowledgement."""
 
-    n: int = 0
+    n: OutputNumber = 0
 
 
 class Resize(Struct, frozen=True, tag_field="t", tag="resize", gc=False):
-    width: int
-    height: int
+    width: Characters
+    height: Characters
 
 
 class LoginClaim(Struct, frozen=True, tag_field="t", tag="login"):

@@ -37,6 +37,8 @@ class Claim(Struct, frozen=True):
     session: Session
     secret: bytes | None
     """The secret of the token that proved it; `None` if it was not a token."""
+    code: bytes = _NO_CODE
+    """The hash of the code that proved it, if it was one."""
 
 
 class SessionManager:
@@ -155,10 +157,17 @@ class SessionManager:
             return Refusal.UNKNOWN
         if session is but:
             return Refusal.OWN
-        claim = self._claim(session, None)
+        claim = self._claim(session, None, session.row.code)
         if isinstance(claim, Claim):
             self._void_code(session)
         return claim
+
+    def unclaim(self, claim: Claim) -> None:
+        """A claim came to nothing, and its client was not told of a new code: the one that
+        proved it is good again."""
+        session = claim.session
+        if claim.code and session.sid in self.sessions:
+            self._set_code(session, claim.code)
 
     def claim_own(self, session: Session) -> Claim | None:
         """The newest other session of the same, authenticated user that waits for its client."""
@@ -179,21 +188,26 @@ class SessionManager:
 
     def issue_code(self, session: Session) -> str:
         """A new one-time code for the session; the one before is void."""
-        self._void_code(session)
         code = new_resume_code()
-        session.row.code = hash_code(code)
-        self._codes[session.row.code] = session
-        session.touch_row()
+        self._set_code(session, hash_code(code))
         return code
 
     def attached(self, session: Session) -> None:
         """The session has a client again."""
         self._waiting.pop(session, None)
 
-    def _claim(self, session: Session, secret: bytes | None) -> Claim | Refusal:
+    def _claim(
+        self, session: Session, secret: bytes | None, code: bytes = _NO_CODE
+    ) -> Claim | Refusal:
         if not session.allows(SessionInput.RESUMED):
             return Refusal.TOO_EARLY
-        return Claim(session, secret)
+        return Claim(session, secret, code)
+
+    def _set_code(self, session: Session, code: bytes) -> None:
+        self._void_code(session)
+        session.row.code = code
+        self._codes[code] = session
+        session.touch_row()
 
     def _void_code(self, session: Session) -> None:
         self._codes.pop(session.row.code, None)

@@ -277,8 +277,10 @@ class Session:
             self.consumer = None
 
     def close(self, reason: Reason) -> None:
-        """End the session for good; its consumer says goodbye."""
+        """End the session for good; its consumer shows what was said before, and says goodbye."""
         self.apply(SessionInput.CLOSED)
+        self.durable = False  # nothing of it will be stored: there is nothing to wait for
+        self.deliver()
         self._dismiss(reason)
 
     def judge(self, position: Position) -> ResetReason | None:
@@ -397,8 +399,7 @@ class Session:
     def _restore(self, record: Record) -> None:
         out, inbox = self.out, self.inbox
         before = record.top - len(record.outs)
-        if before > out.top:
-            # Entries that were done with before their commit were never stored.
+        if before > out.top:  # entries that were done with before their commit are not stored
             out.skip_to(before)
         for entry in record.outs:
             out.restore(entry)

@@ -80,6 +80,10 @@ class CodeWanted(Struct, frozen=True):
     """The person wants to go on at another client, and needs a resume code for it."""
 
 
+class TokenWanted(Struct, frozen=True):
+    """The client has begun to count outputs, and needs a token to come back with."""
+
+
 class AbortOutput(Struct, frozen=True):
     """The person wants no more of what is queued (Telnet AO)."""
 
@@ -121,6 +125,7 @@ Event = (
     | LoginGiven
     | ProfileWanted
     | CodeWanted
+    | TokenWanted
     | AbortOutput
     | Left
     | Broken
@@ -239,6 +244,9 @@ class Adapter(Protocol):
     def welcome(self, welcomed: Welcomed) -> None:
         """The session is new."""
 
+    def begin_session(self) -> None:
+        """The session is active: what the person types now is for the application."""
+
     def resume(self, resumption: Resumption) -> None:
         """The session goes on. The outputs come through `encode`, then `caught_up`."""
 
@@ -259,6 +267,9 @@ class Adapter(Protocol):
 
     def tell_code(self, code: str) -> None:
         """The answer to `CodeWanted`."""
+
+    def tell_token(self, sid: str, token: str, epoch: str, seq: int) -> None:
+        """The answer to `TokenWanted`: the client has what came up to number `seq`."""
 
     def ask_login(self, need: LoginNeeded) -> None:
         """Ask who the person is."""

@@ -28,6 +28,8 @@ from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Position
 
 _TRUE_COLOR = 1 << 24
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for malformed input: MessagePack may hold bad UTF-8, and both deep nests."""
 
 
 class DialectError(Exception):
@@ -110,7 +112,7 @@ class HoldfastDialect:
             raise DialectError(f"expected a {wanted} message, found a {found} one")
         try:
             decoded = self._decode(message)
-        except msgspec.MsgspecError as error:
+        except _UNREADABLE as error:
             raise DialectError(str(error)) from error
         if type(decoded) is wire.Command:
             return [Numbered(decoded.c, items.Text(decoded.d))]
@@ -207,13 +209,16 @@ class HoldfastDialect:
     def _to_json(self, value: Raw) -> str:
         if not self._msgpack:
             return bytes(value).decode()
-        return msgspec.json.encode(msgspec.msgpack.decode(value)).decode()
+        try:
+            return msgspec.json.encode(msgspec.msgpack.decode(value)).decode()
+        except (*_UNREADABLE, TypeError) as error:  # JSON has not all that MessagePack has
+            raise DialectError(f"cannot be JSON: {error}") from error
 
     def _from_json(self, json: str) -> Raw:
         try:
             if not self._msgpack:
                 return msgspec.json.decode(json, type=Raw)
             return Raw(msgspec.msgpack.encode(msgspec.json.decode(json)))
-        except msgspec.MsgspecError:
+        except _UNREADABLE:
             # An application wrote what is not JSON: it is passed on as a string, not lost.
             return Raw(self._encode(json))

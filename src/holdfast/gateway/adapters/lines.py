@@ -31,7 +31,7 @@ class LineAdapter(TerminalAdapter):
         return []
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
-        events: list[Event] = []
+        events = self._read_ahead()
         for line in self._decoder.receive_data(data):
             if type(line) is str:
                 events += self._read(line)

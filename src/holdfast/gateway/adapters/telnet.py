@@ -33,6 +33,7 @@ from holdfast.gateway.adapters.base import (
     Proven,
     Restart,
     Resumption,
+    TokenWanted,
     Welcomed,
 )
 from holdfast.gateway.adapters.terminal import TerminalAdapter
@@ -40,6 +41,8 @@ from holdfast.protocols import telnet
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Position
 
+_EARLY_LINES_MAX: Final = 16
+"""Who types more than this while we negotiate has no answers to give."""
 _PACKAGE: Final = "holdfast."
 _COLORS: Final = (
     (telnet.Mtts.TRUECOLOUR, 1 << 24),
@@ -101,7 +104,7 @@ class TelnetAdapter(TerminalAdapter):
         return self._translate(self._core.handle_timer(now))
 
     def _translate(self, received: Sequence[telnet.Event]) -> list[Event]:
-        events: list[Event] = []
+        events = self._read_ahead()
         for event in received:
             if type(event) is str:
                 events += self._read(event)
@@ -111,30 +114,40 @@ class TelnetAdapter(TerminalAdapter):
                 found = self._react(event)
                 if found is not None:
                     events.append(found)
+        if self._early and len(self._early) > _EARLY_LINES_MAX:
+            events += self._settle()
         return events
 
     def _react(self, event: telnet.Event) -> Event | None:
         match event:
-            case telnet.WindowSize(width, height):
-                return Resized(width, height) if self._settled else None
-            case telnet.CapabilitiesChanged():
-                return Capable(self._capabilities()) if self._settled else None
             case telnet.Gmcp(package, json):
                 return self._read_gmcp(package, json)
+            case telnet.LineTooLong():
+                return self._break("a line that is too long")
+            case telnet.Violation(fault):
+                return Broken(Reason.PROTOCOL_ERROR, fault.value)
+            case _:
+                return self._react_settled(event) if self._settled else None
+
+    def _react_settled(self, event: telnet.Event) -> Event | None:
+        """What means nothing before there is a session, or is asked for then."""
+        match event:
+            case telnet.WindowSize(width, height):
+                return Resized(width, height)
+            case telnet.CapabilitiesChanged():
+                return Capable(self._capabilities())
             case telnet.Interrupt():
                 return Interrupt()
             case telnet.OutputAborted():
                 return AbortOutput()
             case telnet.ProbeAnswered():
                 return Proven()
-            case telnet.LineTooLong():
-                return self._break("a line that is too long")
-            case telnet.Violation(fault):
-                return Broken(Reason.PROTOCOL_ERROR, fault.value)
             case _:
                 return None
 
     def _settle(self) -> list[Event]:
+        if self._settled:
+            return []
         self._settled = True
         hello, self._hello = self._hello, None
         return [Capable(self._capabilities()), *self._enter(self._entry(hello or _Hello()))]
@@ -152,7 +165,7 @@ class TelnetAdapter(TerminalAdapter):
                 if not self._settled:
                     self._hello = hello
                     return None
-                return self._entry(hello) if hello.token else None
+                return self._entry(hello) if hello.token else TokenWanted()
             if name == _PACKAGE + "ack":
                 return Ack(msgspec.json.decode(json, type=_Ack).n)
         except msgspec.MsgspecError as error:
@@ -194,9 +207,10 @@ class TelnetAdapter(TerminalAdapter):
     def welcome(self, welcomed: Welcomed) -> None:
         super().welcome(welcomed)
         if self._counts:
-            self._tell(
-                "Welcome", sid=welcomed.sid, token=welcomed.token, epoch=welcomed.epoch, seq=0
-            )
+            self.tell_token(welcomed.sid, welcomed.token, welcomed.epoch, 0)
+
+    def tell_token(self, sid: str, token: str, epoch: str, seq: int) -> None:
+        self._tell("Welcome", sid=sid, token=token, epoch=epoch, seq=seq)
 
     def resume(self, resumption: Resumption) -> None:
         if self._counts:

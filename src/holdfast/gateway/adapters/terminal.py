@@ -10,9 +10,11 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from holdfast.core.errors import Disconnect
+from holdfast.core.errors import DISCONNECTS, Disconnect, Reason
 from holdfast.core.items import Binary, Data, Formatted, Notice, Output, Prompt, Text
+from holdfast.core.limits import KIB
 from holdfast.gateway.adapters.base import (
+    Broken,
     ChooseProfile,
     Enter,
     Event,
@@ -26,6 +28,9 @@ from holdfast.gateway.adapters.base import (
 )
 from holdfast.gateway.adapters.styles import paint
 
+_AHEAD_CHARS_MAX: Final = 64 * KIB
+"""What may be typed ahead of the questions of the house."""
+_WAIT: Final = "wait"
 _RESUME: Final = re.compile(r"\s*resume(?:\s+(\S.*?))?\s*", re.IGNORECASE)
 
 
@@ -33,6 +38,8 @@ class TerminalAdapter:
     """Text in and out. A subclass writes it: `_line`, `_prompt`, `_data`, `_bytes`, `_hide`."""
 
     __slots__ = (
+        "_ahead",
+        "_ahead_chars",
         "_asking",
         "_code",
         "_doubt",
@@ -60,6 +67,9 @@ class TerminalAdapter:
         self.protocol = protocol
         self._early: list[str] | None = []
         """Lines that came before the client was ready for a session; `None` once it was."""
+        self._ahead: list[str] = []
+        """Lines that came before it is known whether the house or the application reads them."""
+        self._ahead_chars = 0
         self._code = ""
         self._first = True
         """Whether the next line is the connection's first: only that one may resume."""
@@ -72,8 +82,9 @@ class TerminalAdapter:
         """Outputs up to this number may have been seen before."""
         self._doubting = False
         """Whether the last one shown was one of those."""
-        self._asking = ""
-        """What the next line answers: `username`, `password`, `profile` or nothing."""
+        self._asking = _WAIT
+        """What the next line answers: `username`, `password`, `profile` or, once the session
+        is active, nothing; `wait` while that is not known."""
         self._username = ""
         self._profiles: Sequence[str] = ()
 
@@ -109,9 +120,9 @@ class TerminalAdapter:
     # --- inbound
 
     def _enter(self, enter: Enter) -> list[Event]:
-        """The client is ready: its session, or the one that it has asked for already."""
+        """The client is ready: its session, or the one that the person has asked for already."""
         lines, self._early = self._early or [], None
-        if lines and not enter.token:
+        if lines:
             match = _RESUME.fullmatch(lines[0])
             if match is not None and match[1]:
                 self._first = False
@@ -125,23 +136,40 @@ class TerminalAdapter:
         if self._early is not None:
             self._early.append(line)
             return []
-        first, self._first = self._first, False
-        if self._asking:
-            return self._answer(line)
-        if (first or self._offered) and not self._secret:
+        if not self._secret and (self._first or self._offered or self._asking not in ("", _WAIT)):
             match = _RESUME.fullmatch(line)
             if match is not None and (match[1] or self._offered):
+                self._first = False
+                self._asking = self._asking and _WAIT
                 return [Enter(code=match[1]) if match[1] else ResumeOwn()]
+        if self._asking == _WAIT:
+            return self._keep(line)
+        self._first = False
+        if self._asking:
+            return self._answer(line)
         self._offered = False
         return [Text(line)]
 
+    def _read_ahead(self) -> list[Event]:
+        """What was typed before it was known what it answers."""
+        if not self._ahead or self._asking == _WAIT:
+            return []
+        lines, self._ahead, self._ahead_chars = self._ahead, [], 0
+        return [event for line in lines for event in self._read(line)]
+
+    def _keep(self, line: str) -> list[Event]:
+        self._ahead.append(line)
+        self._ahead_chars += len(line) + 1
+        if self._ahead_chars <= _AHEAD_CHARS_MAX:
+            return []
+        disconnect = DISCONNECTS[Reason.FLOOD]
+        self.goodbye(disconnect, disconnect.text, 0)
+        return [Broken(Reason.FLOOD, "too much was typed ahead")]
+
     def _answer(self, line: str) -> list[Event]:
-        asking, self._asking = self._asking, ""
+        asking, self._asking = self._asking, _WAIT
         answer = line.strip()
         if asking == "username":
-            match = _RESUME.fullmatch(line)
-            if match is not None and match[1]:
-                return [Enter(code=match[1])]
             self._username = answer
             self._ask("password", "Password: ", secret=True)
             return []
@@ -202,14 +230,18 @@ class TerminalAdapter:
     def welcome(self, welcomed: Welcomed) -> None:
         self._say_code(welcomed.code)
 
+    def begin_session(self) -> None:
+        self._asking = ""
+
     def resume(self, resumption: Resumption) -> None:
+        self._first = False
         self._replay = resumption
         self._say("Welcome back. Your session goes on.")
         if resumption.lost:
             lines = "line" if resumption.lost == 1 else "lines"
             self._say(f"{resumption.lost} older {lines} could not be kept.")
         if resumption.first > resumption.last:
-            self._say("You missed nothing.")
+            self._say("You missed nothing else." if resumption.lost else "You missed nothing.")
         elif resumption.seen < resumption.first:
             self._say("You missed this:")
 
@@ -252,6 +284,9 @@ class TerminalAdapter:
     def tell_code(self, code: str) -> None:
         raise AssertionError("a terminal is shown its code unasked")
 
+    def tell_token(self, sid: str, token: str, epoch: str, seq: int) -> None:
+        raise AssertionError("a client that does not count needs no token")
+
     def set_input_mode(self, mode: str) -> None:
         secret = mode == "secret"
         if secret is not self._secret:
@@ -288,8 +323,6 @@ class TerminalAdapter:
     def _end_secret(self) -> None:
         self._secret = False
         self._hide(False)
-        # The client did not echo the person's Enter.
-        self._queue(self._line(""))
 
     def _say_code(self, code: str) -> None:
         self._code = f"{code[:4]}-{code[4:]}"

@@ -191,12 +191,16 @@ class WebSocketAdapter:
             return
         self._accept_plain(resumption.token)
         if resumption.lost:
-            self._say(f"{resumption.lost} older messages could not be kept.")
+            messages = "message" if resumption.lost == 1 else "messages"
+            self._say(f"{resumption.lost} older {messages} could not be kept.")
 
     def doubt(self, upto: int) -> None:
         if not self.numbered and upto > self._doubted:
             self._doubted = upto
             self._say("The next messages you may have seen.")
+
+    def begin_session(self) -> None:
+        pass
 
     def caught_up(self, resumption: Resumption) -> None:
         pass
@@ -222,6 +226,9 @@ class WebSocketAdapter:
 
     def tell_code(self, code: str) -> None:
         self._core_frame(wire.Code(code))
+
+    def tell_token(self, sid: str, token: str, epoch: str, seq: int) -> None:
+        raise AssertionError("a WebSocket client has its token unasked")
 
     def ask_login(self, need: LoginNeeded) -> None:
         self._core_frame(wire.Login(need.error, round(need.retry_seconds * 1000)))

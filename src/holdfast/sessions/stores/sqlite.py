@@ -150,13 +150,10 @@ class SQLiteFile:
             )
 
     def _read(self, db: sqlite3.Connection) -> Stored:
+        db.execute("BEGIN EXCLUSIVE")
         settings = dict(db.execute("SELECT key, value FROM setting"))
         # A new file has held nothing that could be lost.
         clean = settings.pop("clean", None) is not None or not settings
-        db.execute("BEGIN EXCLUSIVE")
-        db.execute("DELETE FROM setting WHERE key = 'clean'")
-        db.execute("REPLACE INTO setting VALUES ('opened', x'01')")
-        db.execute("COMMIT")
         settings.pop("opened", None)
         if not clean:
             fault = db.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -171,11 +168,16 @@ class SQLiteFile:
         for (body,) in db.execute("SELECT body FROM journal ORDER BY number"):
             replay(sessions, _decode_entry(body))
         newest = db.execute("SELECT coalesce(max(number), 0) FROM journal").fetchone()
+        accepted = dict(db.execute("SELECT name, accepted FROM instance"))
+        # Only who can read all of it may change it.
+        db.execute("DELETE FROM setting WHERE key = 'clean'")
+        db.execute("REPLACE INTO setting VALUES ('opened', x'01')")
+        db.execute("COMMIT")
         return Stored(
             clean=clean,
             number=newest[0],
             sessions=list(sessions.values()),
-            accepted=dict(db.execute("SELECT name, accepted FROM instance")),
+            accepted=accepted,
             settings=settings,
         )
 

@@ -1,0 +1,62 @@
+"""The program as a whole: versions and help."""
+
+from __future__ import annotations
+
+import platform
+
+import pytest
+from typer.testing import CliRunner
+
+from holdfast import __version__
+from holdfast.cli.main import app
+from holdfast.protocols.websocket import COMPILED
+
+COMMANDS = ("serve", "run", "demo", "connect", "echo", "check")
+
+
+def test_the_version() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"holdfast {__version__}\n")
+
+
+def test_the_version_and_what_it_runs_on() -> None:
+    result = CliRunner().invoke(app, ["--version", "-v"])
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        f"holdfast {__version__}",
+        f"python {platform.python_version()} on {platform.system()}",
+        "event loop: uvloop",
+        f"websocket codec: {'compiled' if COMPILED else 'pure Python'}",
+    ]
+
+
+def test_help_lists_every_command() -> None:
+    result = CliRunner().invoke(app, ["--help"])
+    assert result.exit_code == 0
+    for command in COMMANDS:
+        assert f"│ {command} " in result.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_every_command_s_help_has_examples(command: str, option: str) -> None:
+    result = CliRunner().invoke(app, [command, option])
+    assert result.exit_code == 0
+    assert "Examples:" in result.stdout
+    assert result.stdout.count(f"holdfast {command}") >= 3  # its usage and two examples
+
+
+@pytest.mark.parametrize("arguments", [[], ["-v"]], ids=["nothing", "only-verbose"])
+def test_who_asks_for_nothing_gets_help(arguments: list[str]) -> None:
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert "Usage: " in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["dance"], ["serve", "--dance"], ["connect"], ["echo"], ["serve", "--log-level", "loud"]],
+    ids=" ".join,
+)
+def test_what_is_not_understood_is_refused(arguments: list[str]) -> None:
+    assert CliRunner().invoke(app, arguments).exit_code == 2

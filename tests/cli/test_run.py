@@ -1,0 +1,205 @@
+"""`holdfast run`: a gateway and an application together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from tests.cli.process import SECONDS, Program, program, run
+from tests.gateway.clients import person_at, v1_at
+
+APPLICATION = """\
+from pathlib import Path
+
+from holdfast.app import App, Session
+
+app = App("echo-er")
+
+
+@app.on_open
+async def opened(session: Session) -> None:
+    await session.text("VERSION says hello")
+
+
+@app.on_adopt
+async def adopted(session: Session) -> None:
+    await session.text("VERSION is here")
+
+
+@app.on_text
+async def said(session: Session, text: str) -> None:
+    if text == "crash":
+        Path("crashed").touch()
+        raise SystemExit(3)
+    await session.text(f"VERSION heard {text}")
+
+
+app.run()
+"""
+TCP = ("--listen", "tcp://127.0.0.1:0")
+
+
+def write(folder: Path, version: str) -> Path:
+    path = folder / "application.py"
+    path.write_text(APPLICATION.replace("VERSION", version))
+    return path
+
+
+async def started(it: Program, count: int = 1) -> int:
+    """The process id of the application's newest run."""
+    entries = await it.logged("the application has started", count)
+    return int(entries[-1]["process"])
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+async def is_gone(pid: int) -> None:
+    async with asyncio.timeout(SECONDS):
+        while alive(pid):  # noqa: ASYNC110 - it is no child of ours
+            await asyncio.sleep(0.02)
+
+
+# --- what is wrong
+
+WRONG: dict[str, tuple[list[str], str]] = {
+    "no-such-file": (["missing.py"], "missing.py: expected a Python file, found none"),
+    "two-configurations": (
+        ["application.py", "--config", "x.toml", *TCP],
+        "--config and --listen: expected one of them, found both",
+    ),
+    "no-such-scheme": (
+        ["application.py", "--listen", "http://127.0.0.1:1"],
+        "listener[0].url: 'http://127.0.0.1:1': expected one of tcp, tls, unix, ws, wss, telnet,"
+        " telnets before the first colon",
+    ),
+    "no-certificate": (
+        ["application.py", "--listen", "tls://127.0.0.1:1"],
+        "listener[0].certificate: expected a certificate for tls, found none",
+    ),
+    "nowhere-to-link": (
+        ["application.py", "--config", "echo.toml"],
+        "echo.toml: link.listen: expected an address for the application, found none",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "error"), WRONG.values(), ids=WRONG)
+async def test_what_is_wrong_is_one_line(tmp_path: Path, arguments: list[str], error: str) -> None:
+    write(tmp_path, "one")
+    (tmp_path / "echo.toml").write_text(
+        '[[listener]]\nurl = "tcp://127.0.0.1:0"\nbackend = "echo"\ndurability = "memory"\n'
+    )
+    assert await run("run", *arguments, folder=tmp_path) == (2, "", f"holdfast: {error}\n")
+
+
+# --- running
+
+
+async def test_it_runs_an_application_and_ends_it(tmp_path: Path) -> None:
+    write(tmp_path, "one")
+    async with program("run", "application.py", *TCP, folder=tmp_path) as it:
+        ports = await it.ports(1)
+        application = await started(it)
+        async with person_at(ports["tcp"], telnet=False) as someone:
+            await someone.sees("one says hello\n")
+            someone.types("look")
+            await someone.sees("one heard look\n")
+            it.send(signal.SIGTERM)
+            assert "restarting" in await someone.rest()
+        assert await it.ends() == 0
+        assert not alive(application)
+        # What the application logs is one log with the rest.
+        assert await it.logged("linked")
+        assert it.out == ""
+    assert (tmp_path / "holdfast-data" / "sessions.db").is_file()
+    assert not (tmp_path / "holdfast-data" / "link.sock").exists()
+
+
+async def test_a_crashed_application_is_started_again(tmp_path: Path) -> None:
+    write(tmp_path, "one")
+    async with program("run", "application.py", *TCP, "--data", "kept", folder=tmp_path) as it:
+        ports = await it.ports(1)
+        await started(it)
+        async with person_at(ports["tcp"], telnet=False) as someone:
+            await someone.sees("one says hello\n")
+            os.kill(await started(it), signal.SIGKILL)
+            await someone.sees("The application is away.")
+            someone.types("look")
+            await someone.sees("one is here\n")
+            await someone.sees("one heard look\n")
+        (ended,) = await it.logged("the application has ended")
+        assert (ended["code"], ended["level"]) == (-signal.SIGKILL, "warning")
+        assert await started(it, 2)
+    assert (tmp_path / "kept" / "sessions.db").is_file()
+
+
+async def test_one_that_always_crashes_is_started_with_growing_pauses(tmp_path: Path) -> None:
+    (tmp_path / "application.py").write_text("raise SystemExit(7)\n")
+    async with program("run", "application.py", *TCP, folder=tmp_path) as it:
+        entries = await it.logged("the application has ended", 3)
+        assert [(entry["code"], entry["again_in_s"]) for entry in entries] == [
+            (7, 0.2),
+            (7, 0.4),
+            (7, 0.8),
+        ]
+        it.send(signal.SIGTERM)  # also while it waits
+        assert await it.ends() == 0
+
+
+async def test_a_change_restarts_the_application_and_nobody_is_cut_off(tmp_path: Path) -> None:
+    write(tmp_path, "one")
+    (tmp_path / "package").mkdir()
+    async with program("run", "application.py", "--reload", *TCP, folder=tmp_path) as it:
+        ports = await it.ports(1)
+        first = await started(it)
+        async with person_at(ports["tcp"], telnet=False) as someone:
+            await someone.sees("one says hello\n")
+            write(tmp_path, "two")
+            await someone.sees("two is here\n")
+            await is_gone(first)
+            someone.types("look")
+            await someone.sees("two heard look\n")
+            (tmp_path / "package" / "part.py").write_text("x = 1\n")  # a new file counts too
+            await someone.sees("two is here\n")
+
+
+async def test_killed_with_9_it_leaves_no_orphan(tmp_path: Path) -> None:
+    write(tmp_path, "one")
+    async with program("run", "application.py", *TCP, folder=tmp_path) as it:
+        ports = await it.ports(1)
+        application = await started(it)
+        async with person_at(ports["tcp"], telnet=False) as someone:
+            await someone.sees("one says hello\n")
+            it.send(signal.SIGKILL)
+            await it.ends()
+        await is_gone(application)
+
+
+async def test_a_configuration_with_a_secret(tmp_path: Path) -> None:
+    write(tmp_path, "one")
+    (tmp_path / "holdfast.toml").write_text(
+        '[store]\npath = "sessions.db"\n[link]\nlisten = "tcp://127.0.0.1:0"\nsecret = "s3cret"\n'
+        '[[listener]]\nurl = "ws://127.0.0.1:0/"\n'
+    )
+    async with program("run", "application.py", "--config", "holdfast.toml", folder=tmp_path) as it:
+        ports = await it.ports(1)
+        async with v1_at(ports["ws"]) as page:
+            assert (await page.expect("text"))["d"] == "one says hello"
+        it.send(signal.SIGTERM)
+        assert await it.ends() == 0
+        assert "s3cret" not in it.err + it.out
+
+
+async def test_the_applications_own_output_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "application.py").write_text("print('hello from inside', flush=True)\n")
+    async with program("run", "application.py", *TCP, folder=tmp_path) as it:
+        await it.says("hello from inside")

@@ -1,0 +1,335 @@
+"""Logging in, choosing a profile, and the session that a user has left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.gateway.clients import person, v1
+from tests.gateway.running import Stage, configured, linked, serving
+
+from holdfast.app import Authenticate, AuthResult, ProfileSummary, Refusal
+from holdfast.core.limits import Limits
+from holdfast.gateway.gateway import Gateway
+
+
+def doorman(stage: Stage) -> Stage:
+    """Let the application know Ann, whose password is `right`, and Bo."""
+    known = {"ann": "right", "bo": "right too"}
+
+    @stage.app.on_authenticate
+    async def authenticate(claim: Authenticate) -> AuthResult:
+        if known.get(claim.username) != claim.password:
+            raise Refusal("Wrong name or password.", retry_s=0.5)
+        return AuthResult(claim.username, {"level": "5"})
+
+    return stage
+
+
+def with_profiles(stage: Stage) -> Stage:
+    """Let everybody have one profile, and make others unless they are called Nobody."""
+
+    @stage.app.on_profiles
+    async def profiles(sid: str) -> list[ProfileSummary]:
+        return [ProfileSummary("p1", "Knight", "level 5")]
+
+    @stage.app.on_create_profile
+    async def create(sid: str, name: str) -> ProfileSummary:
+        if name == "Nobody":
+            raise Refusal("Nobody is taken.")
+        return ProfileSummary("p2", name)
+
+    @stage.app.on_select_profile
+    async def select(sid: str, profile: str) -> ProfileSummary:
+        return ProfileSummary(profile, profile.upper())
+
+    return stage
+
+
+@asynccontextmanager
+async def guarded(
+    folder: Path, *, profiles: bool = False, limits: Limits | None = None
+) -> AsyncIterator[tuple[Gateway, Stage]]:
+    stage = doorman(Stage())
+    if profiles:
+        with_profiles(stage)
+    config = configured(folder, limits=limits)
+    async with serving(config) as gateway, linked(gateway, stage):
+        yield gateway, stage
+
+
+def attempts(number: int) -> Limits:
+    return Limits().but(session={"login_attempts_max": number})
+
+
+# --- logging in
+
+
+async def test_a_v1_client_logs_in(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as (gateway, stage), v1(gateway) as client:
+        await client.expect("welcome")
+        assert await client.hear() == {"t": "login"}
+        await client.say("login", username="ann", password="wrong")
+        assert await client.hear() == {
+            "t": "login",
+            "error": "Wrong name or password.",
+            "retry_ms": 500,
+        }
+        assert stage.notes == []
+        await client.say("login", username="ann", password="right")
+        await stage.noted("open")
+        assert (stage.session.user, stage.session.properties) == ("ann", {"level": "5"})
+
+
+async def test_a_terminal_logs_in(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as (gateway, stage), person(gateway, "telnet") as someone:
+        await someone.sees("Name: ")
+        someone.types("ann")
+        await someone.sees("Password: ")
+        someone.types("wrong")
+        assert await someone.sees("Name: ") == "*** Wrong name or password.\nName: "
+        someone.types("ann", "right", "look")
+        await stage.heard("look")
+        assert stage.session.user == "ann"
+
+
+async def test_a_password_typed_ahead_is_never_heard_by_the_application(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as (gateway, stage), person(gateway, "tcp") as someone:
+        someone.types("ann", "wrong", "ann", "right", "look")
+        await stage.heard("look")
+
+
+async def test_a_name_typed_before_the_application_is_there_is_no_command(tmp_path: Path) -> None:
+    async with serving(configured(tmp_path)) as gateway, person(gateway, "tcp") as someone:
+        await someone.sees("The application is not here yet. Hold on.\n")
+        someone.types("ann", "right", "look")
+        stage = doorman(Stage())
+        async with linked(gateway, stage):
+            await stage.heard("look")
+
+
+async def test_too_many_wrong_attempts_end_the_connection(tmp_path: Path) -> None:
+    async with guarded(tmp_path, limits=attempts(2)) as (gateway, _):
+        async with person(gateway, "tcp") as someone:
+            someone.types("ann", "1", "ann", "2", "ann", "right")
+            assert (await someone.rest()).endswith("*** Too many wrong attempts.\n")
+        async with v1(gateway) as client:
+            for password in ("1", "2"):
+                await client.say("login", username="ann", password=password)
+            assert await client.closed() == (4003, "too many wrong attempts")
+
+
+async def test_attempts_are_counted_before_they_are_answered(tmp_path: Path) -> None:
+    """Else a thousand guesses at once would all be looked at."""
+    asked: list[str] = []
+    answered = asyncio.Event()
+    stage = Stage()
+
+    @stage.app.on_authenticate
+    async def authenticate(claim: Authenticate) -> AuthResult:
+        asked.append(claim.password)
+        await answered.wait()
+        raise Refusal("no")
+
+    config = configured(tmp_path, limits=attempts(3))
+    async with serving(config) as gateway, linked(gateway, stage), v1(gateway) as client:
+        await client.expect("login")
+        for number in range(10):
+            await client.say("login", username="ann", password=str(number))
+        assert await client.closed() == (4003, "too many wrong attempts")
+        answered.set()
+    assert asked == ["0", "1", "2"]
+
+
+async def test_a_login_waits_for_an_application_that_is_away(tmp_path: Path) -> None:
+    config = configured(tmp_path, limits=attempts(1))
+    async with serving(config) as gateway:
+        async with linked(gateway, doorman(Stage())):
+            pass  # from now on the gateway knows that there is a login
+        async with v1(gateway) as client:
+            await client.expect("login")
+            for _ in range(3):  # these count for nothing: nobody has looked at them
+                await client.say("login", username="ann", password="right")
+                error = (await client.expect("login"))["error"]
+                assert error == "The application is away. Try again in a moment."
+            stage = doorman(Stage())
+            async with linked(gateway, stage):
+                await client.say("login", username="ann", password="right")
+                await stage.noted("open")
+                assert stage.session.user == "ann"
+
+
+async def test_a_login_that_was_not_finished_leaves_no_session(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as (gateway, _):
+        async with v1(gateway) as client:
+            welcome = await client.expect("welcome")
+            await client.expect("login")
+        async with v1(gateway, token=welcome["token"]) as client:
+            assert (await client.hear())["t"] == "refused"
+
+
+# --- choosing a profile
+
+
+async def test_a_v1_client_chooses_a_profile(tmp_path: Path) -> None:
+    async with guarded(tmp_path, profiles=True) as (gateway, stage), v1(gateway) as client:
+        await client.expect("login")
+        await client.say("login", username="ann", password="right")
+        choice = await client.hear()
+        assert choice == {
+            "t": "profiles",
+            "d": [{"id": "p1", "name": "Knight", "summary": "level 5"}],
+        }
+        await client.say("profile", name="Nobody")
+        assert (await client.hear())["error"] == "Nobody is taken."
+        assert stage.notes == []
+        await client.say("profile", id="p1")
+        await stage.noted("open")
+        assert (stage.session.user, stage.session.profile) == ("ann", "p1")
+
+
+async def test_a_terminal_makes_a_profile(tmp_path: Path) -> None:
+    async with (
+        guarded(tmp_path, profiles=True) as (gateway, stage),
+        person(gateway, "telnet") as someone,
+    ):
+        await someone.sees("Name: ")
+        someone.types("ann", "right", "Nobody")
+        screen = await someone.sees("Nobody is taken.\n")
+        assert "  1  Knight - level 5\nChoose a number, or type a new name: " in screen
+        await someone.sees("new name: ")
+        someone.types("Lancelot", "look")
+        await stage.heard("look")
+        assert stage.session.profile == "p2"
+
+
+async def test_a_drop_while_choosing_goes_back_to_the_choice(tmp_path: Path) -> None:
+    async with guarded(tmp_path, profiles=True) as (gateway, stage):
+        async with v1(gateway) as client:
+            welcome = await client.expect("welcome")
+            await client.say("login", username="ann", password="right")
+            await client.expect("profiles")
+        async with v1(gateway, token=welcome["token"], epoch=welcome["epoch"]) as client:
+            assert [(await client.hear())["t"] for _ in range(2)] == ["resumed", "profiles"]
+            await client.say("profile", id="p1")
+            await stage.noted("open")
+            assert stage.session.user == "ann"
+
+
+async def test_the_application_sends_the_user_back_to_the_choice(tmp_path: Path) -> None:
+    async with guarded(tmp_path, profiles=True) as (gateway, stage), v1(gateway) as client:
+        await client.say("login", username="ann", password="right")
+        await client.expect("profiles")
+        await client.say("profile", id="p1")
+        await stage.noted("open")
+        await stage.session.choose_again()
+        await client.expect("profiles")
+        await client.say("profile", name="Other")
+        await stage.noted("open")
+
+
+# --- the session left behind
+
+
+async def test_the_same_user_is_offered_the_session_left_behind(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as (gateway, stage):
+        async with person(gateway, "telnet") as someone:
+            await someone.sees("Name: ")
+            someone.types("ann", "right")
+            await stage.noted("open")
+            sid = stage.session.sid
+            someone.drop()
+        await stage.noted("detach", "network_error")
+        await stage.session.text("meanwhile")
+        async with person(gateway, "tcp") as stranger:
+            stranger.types("bo", "right too")
+            await stage.noted("open")
+        async with person(gateway, "tcp") as someone:
+            someone.types("ann", "right")
+            await someone.sees(
+                '*** You have another session, cut off a moment ago. To take it up, type "resume".'
+            )
+            await stage.noted("open")
+            someone.types("resume")
+            assert "*** You missed this:\nmeanwhile\n" in await someone.sees("That was all.")
+            await stage.noted("close", "client_left")  # the new one is of no more use
+            await stage.noted("resume")
+            attached = [s for s in stage.app.sessions.values() if s.attached]
+            assert [s.sid for s in attached] == [sid]
+
+
+async def test_a_v1_client_takes_the_offer(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as (gateway, stage):
+        async with v1(gateway) as client:
+            welcome = await client.expect("welcome")
+            await client.say("login", username="ann", password="right")
+            await stage.noted("open")
+        await stage.noted("detach", "client_left")
+        async with v1(gateway) as client:
+            await client.say("login", username="ann", password="right")
+            assert "another session" in (await client.expect("offer"))["d"]
+            await client.say("resume")
+            assert (await client.expect("resumed"))["sid"] == welcome["sid"]
+
+
+async def test_an_offer_that_has_lapsed_costs_nothing(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as (gateway, stage):
+        async with v1(gateway) as client:
+            await client.say("login", username="ann", password="right")
+            await stage.noted("open")
+            left = stage.session
+        await stage.noted("detach", "client_left")
+        async with v1(gateway) as client:
+            await client.say("login", username="ann", password="right")
+            await client.expect("offer")
+            await stage.noted("open")
+            await left.close("kicked")
+            await client.say("resume")
+            assert (await client.expect("notice"))["d"] == "That session is not there any more."
+            await client.say("cmd", c=1, d="look")
+            await stage.heard("look")
+
+
+async def test_with_profiles_the_offer_comes_first_and_can_be_taken(tmp_path: Path) -> None:
+    async with guarded(tmp_path, profiles=True) as (gateway, stage):
+        async with person(gateway, "tcp") as someone:
+            someone.types("ann", "right", "1", "look")
+            await stage.heard("look")
+            someone.drop()
+        await stage.noted("detach", "network_error")
+        async with person(gateway, "tcp") as someone:
+            someone.types("ann", "right")
+            await someone.sees('type "resume".')
+            await someone.sees("new name: ")
+            someone.types("resume", "north")
+            await someone.sees("Welcome back.")
+            await stage.noted("text", "north")
+
+
+async def test_a_wrong_code_in_place_of_a_name_is_asked_for_again(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as (gateway, stage), person(gateway, "tcp") as someone:
+        await someone.sees("Name: ")
+        someone.types("resume AAAA-AAAA")
+        await someone.sees("That does not resume a session: it is not known")
+        await someone.sees("Name: ")
+        someone.types("ann", "right", "look")
+        await stage.heard("look")
+
+
+async def test_an_application_without_login_says_who_the_user_is(tmp_path: Path) -> None:
+    async with serving(configured(tmp_path)) as gateway, linked(gateway) as stage:
+        async with person(gateway, "tcp") as someone:
+            await stage.noted("open")
+            await stage.session.identify("ann")
+            await stage.accepted()
+            someone.drop()
+        await stage.noted("detach", "network_error")
+        async with person(gateway, "tcp") as someone:
+            await stage.noted("open")
+            (newest,) = [s for s in stage.app.sessions.values() if s.attached]
+            await newest.identify("ann")
+            await someone.sees('type "resume".')
+            someone.types("resume")
+            await someone.sees("Welcome back.")

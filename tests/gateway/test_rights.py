@@ -1,0 +1,288 @@
+"""Who may take up a session: tokens, cookies and codes, right and wrong."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from tests.gateway.clients import person, plain, v1
+from tests.gateway.running import configured, staged
+
+from holdfast.core.ids import new_sid
+from holdfast.core.limits import Limits
+
+UNKNOWN = "it is not known, or its session has ended"
+
+
+def forged(token: str) -> str:
+    """The token of the same session with a guessed secret."""
+    return base64.urlsafe_b64encode(base64.urlsafe_b64decode(token)[:16] + bytes(32)).decode()
+
+
+def of_nobody() -> str:
+    """A well-formed token of a session that does not exist."""
+    return base64.urlsafe_b64encode(UUID(new_sid()).bytes + bytes(32)).decode()
+
+
+# --- wrong tokens
+
+WRONG = {
+    "garbage": lambda token: "garbage",
+    "not-ascii": lambda token: "…" * 64,
+    "cut-off": lambda token: token[:-4],
+    "forged": forged,
+    "of-nobody": lambda token: of_nobody(),
+}
+
+
+@pytest.mark.parametrize("make", WRONG.values(), ids=WRONG)
+async def test_a_wrong_token_is_refused_and_a_new_session_may_begin(
+    tmp_path: Path, make: object
+) -> None:
+    async with staged(configured(tmp_path)) as (gateway, stage), v1(gateway) as client:
+        welcome = await client.expect("welcome")
+        await stage.noted("open")
+        assert callable(make)
+        async with v1(gateway, token=make(welcome["token"])) as thief:
+            assert await thief.hear() == {"t": "refused", "reason": UNKNOWN}
+            await thief.say("hello")
+            assert (await thief.expect("welcome"))["sid"] != welcome["sid"]
+        # And nothing happened to the session.
+        await client.say("cmd", c=1, d="look")
+        await stage.heard("look")
+
+
+async def test_the_token_of_a_session_that_has_ended_is_refused(tmp_path: Path) -> None:
+    async with staged(configured(tmp_path)) as (gateway, stage):
+        async with v1(gateway) as client:
+            welcome = await client.expect("welcome")
+            await stage.noted("open")
+            await stage.session.close("kicked")
+            await client.closed()
+        async with v1(gateway, token=welcome["token"]) as client:
+            assert await client.hear() == {"t": "refused", "reason": UNKNOWN}
+
+
+async def test_a_replayed_token_ends_the_session_and_says_so(tmp_path: Path) -> None:
+    async with staged(configured(tmp_path)) as (gateway, stage):
+        async with v1(gateway) as client:
+            first = await client.expect("welcome")
+        async with v1(gateway, token=first["token"], epoch=first["epoch"]) as client:
+            second = await client.expect("resumed")
+            # Lost answers must not lock it out: until it has acknowledged, both are good.
+            async with v1(gateway, token=first["token"], epoch=first["epoch"]) as again:
+                third = await again.expect("resumed")
+                assert third["token"] != second["token"]
+                await again.say("ack", n=0)
+                await again.say("cmd", c=1, d="here")
+                await stage.heard("here")
+                async with v1(gateway, token=first["token"]) as thief:
+                    assert await thief.hear() == {
+                        "t": "refused",
+                        "reason": "it was replaced by a newer one; for safety its session was"
+                        " closed",
+                    }
+                assert await again.closed() == (4002, "your session was closed")
+        await stage.noted("close", "kicked")
+        for token in (second["token"], third["token"]):
+            async with v1(gateway, token=token) as client:
+                assert await client.hear() == {"t": "refused", "reason": UNKNOWN}
+
+
+async def test_only_the_newest_two_tokens_are_good(tmp_path: Path) -> None:
+    async with staged(configured(tmp_path)) as (gateway, stage):
+        async with v1(gateway) as client:
+            first = await client.expect("welcome")
+        async with v1(gateway, token=first["token"], epoch=first["epoch"]) as client:
+            second = await client.expect("resumed")
+        async with v1(gateway, token=second["token"], epoch=first["epoch"]) as client:
+            await client.expect("resumed")
+            async with v1(gateway, token=first["token"]) as thief:
+                assert "for safety" in (await thief.expect("refused"))["reason"]
+        await stage.noted("close", "kicked")
+
+
+# --- cookies
+
+
+async def test_a_stale_cookie_gives_a_new_session(tmp_path: Path) -> None:
+    async with staged(configured(tmp_path)) as (gateway, stage), plain(gateway) as client:
+        await stage.noted("open")
+        await stage.session.close("kicked")
+        async with plain(gateway, client.cookie) as again:
+            await stage.noted("open")
+            assert again.cookie != client.cookie
+            await again.ws.send("look")
+            await stage.noted("text", "look")
+
+
+async def test_a_token_of_v1_is_as_good_as_a_cookie(tmp_path: Path) -> None:
+    async with staged(configured(tmp_path)) as (gateway, stage):
+        async with v1(gateway) as client:
+            welcome = await client.expect("welcome")
+            await stage.noted("open")
+            await stage.count(1, 1)
+            await client.texts("1")
+        async with plain(gateway, f"holdfast={welcome['token']}") as again:
+            assert (await again.texts("1"))[-1] == "1"
+
+
+# --- codes
+
+
+async def test_a_code_is_good_once(tmp_path: Path) -> None:
+    async with (
+        staged(configured(tmp_path)) as (gateway, stage),
+        person(gateway, "tcp") as owner,
+    ):
+        code = await owner.shown_code()
+        await stage.noted("open")
+        async with person(gateway, "tcp") as someone:
+            someone.types(f"resume {code.lower()}")
+            await someone.sees("Welcome back.")
+            async with person(gateway, "tcp") as late:
+                late.types(f"resume {code}")
+                assert await late.sees(".\n") == (
+                    f"*** That does not resume a session: {UNKNOWN}.\n"
+                )
+                # It has a session of its own instead.
+                await late.shown_code()
+                await stage.noted("open")
+
+
+async def test_a_resume_gives_a_new_code_which_is_good(tmp_path: Path) -> None:
+    async with staged(configured(tmp_path)) as (gateway, _):
+        async with person(gateway, "tcp") as someone:
+            code = await someone.shown_code()
+        for _ in range(3):
+            async with person(gateway, "tcp") as someone:
+                someone.types(f"resume {code}")
+                await someone.sees("Welcome back.")
+                code = await someone.shown_code()
+
+
+async def test_one_s_own_code_is_of_no_use(tmp_path: Path) -> None:
+    async with staged(configured(tmp_path)) as (gateway, stage):
+        async with person(gateway, "tcp") as someone:
+            code = await someone.shown_code()
+            await stage.noted("open")
+            someone.types(f"resume {code}")
+            assert await someone.sees("in.\n") == (
+                "*** That does not resume a session: it is the one you are in.\n"
+            )
+            someone.types("look")
+            await stage.heard("look")
+        # And it is still good.
+        async with person(gateway, "tcp") as someone:
+            someone.types(f"resume {code}")
+            await someone.sees("Welcome back.")
+
+
+async def test_going_on_elsewhere(tmp_path: Path) -> None:
+    async with staged(configured(tmp_path)) as (gateway, stage), v1(gateway) as page:
+        welcome = await page.expect("welcome")
+        await stage.noted("open")
+        await stage.count(1, 1)
+        await page.texts("1")
+        await page.say("ack", n=1)
+        await page.say("code")
+        code = (await page.expect("code"))["d"]
+        async with person(gateway, "telnet") as phone:
+            phone.types(f"resume {code}")
+            assert await phone.sees("nothing.\n") == (
+                "*** Welcome back. Your session goes on.\n*** You missed nothing.\n"
+            )
+            assert (await page.closed())[0] == 4001
+            phone.types("look")
+            await stage.heard("look")
+            # Whoever goes back to the page finds the session there again.
+            hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 1}
+            async with v1(gateway, **hello) as page_again:
+                assert (await page_again.expect("resumed"))["sid"] == welcome["sid"]
+
+
+async def test_another_code_makes_the_one_before_void(tmp_path: Path) -> None:
+    async with staged(configured(tmp_path)) as (gateway, _):
+        async with v1(gateway) as client:
+            await client.say("code")
+            old = (await client.expect("code"))["d"]
+            await client.say("code")
+            new = (await client.expect("code"))["d"]
+        async with v1(gateway, code=old) as client:
+            assert (await client.hear())["t"] == "refused"
+        async with v1(gateway, code=new) as client:
+            assert (await client.hear())["t"] == "resumed"
+
+
+async def test_a_page_resumes_by_the_code_of_a_terminal_and_keeps_its_own_token(
+    tmp_path: Path,
+) -> None:
+    async with staged(configured(tmp_path)) as (gateway, _):
+        async with person(gateway, "telnet") as someone:
+            code = await someone.shown_code()
+            async with v1(gateway, code=code) as page:
+                resumed = await page.expect("resumed")
+        async with v1(gateway, token=resumed["token"], epoch=resumed["epoch"]) as page:
+            assert (await page.expect("resumed"))["sid"] == resumed["sid"]
+
+
+# --- how often one may be wrong
+
+
+async def test_guessing_is_limited_by_address(tmp_path: Path) -> None:
+    few = Limits().but(
+        session={"attach_failure_burst_max": 3, "attach_failures_per_minute_max": 0.01}
+    )
+    async with (
+        staged(configured(tmp_path, limits=few)) as (gateway, stage),
+        person(gateway, "tcp") as owner,
+    ):
+        code = await owner.shown_code()
+        await stage.noted("open")
+        async with person(gateway, "tcp") as guesser:
+            await guesser.shown_code()
+            for guess in ("AAAA-AAAA", "AAAA-AAAB", "no code"):
+                guesser.types(f"resume {guess}")
+                await guesser.sees(f"That does not resume a session: {UNKNOWN}.")
+            # From now on, not even the right one would do.
+            guesser.types(f"resume {code}")
+            await guesser.sees("too many wrong attempts; try again later.")
+            guesser.types("look")
+            await stage.noted("text", "look")
+        # The owner is not disturbed.
+        owner.types("north")
+        await stage.noted("text", "north")
+
+
+async def test_wrong_tokens_and_wrong_codes_count_together(tmp_path: Path) -> None:
+    few = Limits().but(
+        session={"attach_failure_burst_max": 2, "attach_failures_per_minute_max": 0.01}
+    )
+    async with staged(configured(tmp_path, limits=few)) as (gateway, _):
+        for hello in ({"token": of_nobody()}, {"code": "AAAA-AAAA"}):
+            async with v1(gateway, **hello) as client:
+                assert (await client.hear())["reason"] == UNKNOWN
+        async with v1(gateway, code="AAAA-AAAB") as client:
+            assert (await client.hear())["reason"] == "too many wrong attempts; try again later"
+
+
+# --- too many
+
+
+async def test_a_full_house_says_so_and_asks_to_come_back(tmp_path: Path) -> None:
+    full = Limits().but(session={"sessions_max": 1})
+    async with staged(configured(tmp_path, limits=full)) as (gateway, stage):
+        async with v1(gateway) as first:
+            welcome = await first.expect("welcome")
+            async with v1(gateway) as second:
+                code, reason = await second.closed()
+                assert (code, reason) == (1012, "there is no room for another session now")
+                assert second.got[-1]["retry_ms"] > 0
+            async with person(gateway, "tcp") as third:
+                assert await third.rest() == ("*** There is no room for another session now.\n")
+            # Who has a session comes back to it.
+            async with v1(gateway, token=welcome["token"]) as again:
+                assert (await again.hear())["t"] == "reset"
+        await stage.noted("open")
