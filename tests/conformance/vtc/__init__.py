@@ -17,6 +17,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from holdfast.vtc.requires import installed_why_not
+from holdfast.vtc.results import Outcome, Result, Settings
+from holdfast.vtc.runner import Runner, common_macros
+from holdfast.vtc.script import Script, parse_script, read_script
+from holdfast.vtc.source import ENCODING
 from tests.conformance.vtc import verdicts
 from tests.conformance.vtc.falsify import falsified
 from tests.conformance.vtc.sources import SourceError, source_tree
@@ -30,12 +35,6 @@ from tests.conformance.vtc.suites import (
     short_directory,
 )
 from tests.conformance.vtc.verdicts import PASS
-
-from holdfast.vtc.requires import installed_why_not
-from holdfast.vtc.results import Outcome, Result, Settings
-from holdfast.vtc.runner import Runner, common_macros
-from holdfast.vtc.script import Script, parse_script, read_script
-from holdfast.vtc.source import ENCODING
 
 FALSIFIED_SECONDS_MAX = 15.0
 """For a test or its copy; a copy may wait for what never comes."""
