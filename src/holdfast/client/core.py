@@ -103,24 +103,31 @@ class ClientCore:
 
     def connected(self) -> None:
         """A new connection is open."""
-        state = self.state
         self.online = False
         self._out.clear()
-        hello = wire.Hello(
-            token="" if self._code else state.token,
-            code=self._code,
-            epoch="" if self._fresh or self._code else state.epoch,
-            last=0 if self._fresh or self._code else state.last,
-            client=self._client,
-            width=self._size[0],
-            height=self._size[1],
-        )
-        self._say(hello)
+        self._hello()
 
     def resume(self, code: str) -> None:
-        """At the next connection, take up the session of this resume code."""
+        """At the next connection, take up the session of this resume code.
+
+        If the code is refused, the present session goes on.
+        """
         self._code = code
-        self.state = State()
+
+    def _hello(self) -> None:
+        state = self.state
+        knows_place = not (self._fresh or self._code)
+        self._say(
+            wire.Hello(
+                token="" if self._code else state.token,
+                code=self._code,
+                epoch=state.epoch if knows_place else "",
+                last=state.last if knows_place else 0,
+                client=self._client,
+                width=self._size[0],
+                height=self._size[1],
+            )
+        )
 
     # --- receiving
 
@@ -156,6 +163,9 @@ class ClientCore:
         new = isinstance(message, wire.Welcome)
         if new:
             self.state = state = State(pending=self._renumbered(), sent=len(state.pending))
+        elif self._code:
+            self.state = state = State()  # of another session
+            self._fresh = True
         state.sid, state.token, state.epoch = message.sid, message.token, message.epoch
         self.heartbeat_seconds = message.heartbeat
         self.online = True
@@ -189,12 +199,16 @@ class ClientCore:
         ]
 
     def _refused(self, message: wire.Refused) -> list[Event]:
-        """The session is gone: begin a new one, and say so."""
-        self.state = State(pending=self.state.pending, sent=self.state.sent)
-        self._code = ""
-        self._fresh = True
-        self._say(wire.Hello(client=self._client, width=self._size[0], height=self._size[1]))
-        return [message, Began("expired")]
+        """The code is wrong: go on as before. Or the session is gone: begin a new one."""
+        events: list[Event] = [message]
+        if self._code:
+            self._code = ""
+        else:
+            self.state = State(pending=self.state.pending, sent=self.state.sent)
+            self._fresh = True
+            events.append(Began("expired"))
+        self._hello()
+        return events
 
     def _output(self, output: Any) -> list[Event]:
         n = output.n
