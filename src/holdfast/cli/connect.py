@@ -8,10 +8,11 @@ import os
 import shutil
 import signal
 import ssl
+import stat
 import sys
 import termios
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Protocol
+from typing import IO, Annotated, Any, Protocol
 
 import typer
 
@@ -21,6 +22,7 @@ from holdfast.client import client as websocket_client
 from holdfast.client.core import Began, ClientCore, Online
 from holdfast.client.keeper import Ended, Offline
 from holdfast.client.lines import Hidden, Line, LineClient, Unfinished
+from holdfast.core.ids import read_resume_code
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import parse_address
 from holdfast.net.loop import run
@@ -29,7 +31,8 @@ from holdfast.protocols import holdfast as wire
 from holdfast.protocols.telnet import Terminal
 
 _QUIT = ("/quit", "/exit")
-_PIPE_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 1.0
+"""How long the application has for its answer to what was typed last."""
 
 
 class Session(Protocol):
@@ -101,34 +104,39 @@ class _Screen:
         """The prompt that the cursor stands behind."""
         self._leaving = asyncio.Event()
         self._impatient = False
+        self._first = True
+        """Whether nothing was typed yet: only the first line may resume, as at a terminal."""
         self._asked = ""
         """What the next line answers: `username`, `password`, `profile` or nothing."""
         self._username = ""
+        self._profiles: dict[str, str] = {}
+        """By number and by name: the profiles that there are."""
 
     async def read_keyboard(self) -> None:
         """Say each line that is typed, until the input ends."""
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        while line := await reader.readline():
+        waits = not sys.stdin.isatty()
+        async for line in _lines():
             text = line.decode(errors="replace").rstrip("\r\n")
             self._shown = ""
             self._impatient = False
-            if text in _QUIT:
-                break
             self._say(text)
-        if not sys.stdin.isatty():
-            await asyncio.sleep(_PIPE_SECONDS)  # for the answers to what was piped in
+            if text in _QUIT:
+                waits = True
+                break
+        if waits:
+            await asyncio.sleep(_LAST_WORDS_SECONDS)
         self._leaving.set()
 
     def _say(self, text: str) -> None:
         session = self._session
+        first, self._first = self._first, False
         if isinstance(session, websocket_client.Client):
+            command, _, code = text.strip().partition(" ")
+            if first and command.lower() == "resume" and read_resume_code(code) is not None:
+                session.resume(code.strip())
+                return
             if self._asked:
                 self._answer(session, text)
-                return
-            if text.startswith("resume "):
-                session.resume(text.removeprefix("resume ").strip())
                 return
         session.command(text)
 
@@ -144,7 +152,8 @@ class _Screen:
             self._line("")
             session.login(self._username, text)
         else:
-            session.choose(name=text.strip())
+            name = text.strip()
+            session.choose(profile=self._profiles.get(name, ""), name=name)
 
     def _ask(self, what: str, prompt: str) -> None:
         self._asked = what
@@ -202,9 +211,12 @@ class _Screen:
             case wire.Login(error=error):
                 self._line(f"--- please log in. {error}".rstrip())
                 self._ask("username", "Name: ")
-            case wire.Profiles(error=error):
+            case wire.Profiles(d=profiles, error=error):
                 self._line(f"--- please choose a profile. {error}".rstrip())
-                self._ask("profile", "Profile: ")
+                self._list(profiles)
+                self._ask("profile", "Choose a number, or type a new name: ")
+            case wire.Refused(reason=reason):
+                self._line(f"--- that does not resume a session: {reason}")
             case wire.Offer(d=text):
                 self._line(f"*** {text}")
             case Began(reason):
@@ -218,6 +230,12 @@ class _Screen:
             case _:
                 pass
 
+    def _list(self, profiles: tuple[Any, ...]) -> None:
+        self._profiles = {}
+        for number, profile in enumerate(profiles, 1):
+            self._profiles |= {str(number): profile["id"], profile["name"]: profile["id"]}
+            self._line(f"{number:3}  {profile['name']} {profile.get('summary', '')}".rstrip())
+
     def _line(self, text: str) -> None:
         # The prompt that stood there goes up with its line.
         lead = "\n" if self._shown else ""
@@ -228,6 +246,28 @@ class _Screen:
         lead = "\r\x1b[K" if self._shown else ""
         self._shown = text
         sys.stdout.write(f"{lead}{text}")
+
+
+async def _lines() -> AsyncIterator[bytes]:
+    """The lines of standard input, as they come."""
+    source: IO[bytes] = sys.stdin.buffer
+    if sys.stdin.isatty():
+        # A description of its own: the loop makes it non-blocking, which the screen must not be.
+        source = open(os.ttyname(sys.stdin.fileno()), "rb", buffering=0)  # noqa: ASYNC230, SIM115
+    elif not _may_wait(os.fstat(sys.stdin.fileno()).st_mode):
+        for line in source:
+            yield line
+        return
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
+    while line := await reader.readline():
+        yield line
+
+
+def _may_wait(mode: int) -> bool:
+    """Whether reading may have to wait, as from a pipe and not from a file."""
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def _echo(on: bool) -> None:

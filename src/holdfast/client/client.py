@@ -174,10 +174,13 @@ class _SessionWire:
         self._keeper = keeper
         self._core = core
         self._ws = socket
+        self._connected = False
         self._ack_due = self._beat_due = _NEVER
 
     def send(self) -> None:
         """Send what the core has to say, once the WebSocket is open."""
+        if not self._connected:
+            return
         if self._ws.state is ws.State.OPEN:
             for message in self._core.take():
                 self._ws.queue(self._ws.encode_text(message))
@@ -188,6 +191,7 @@ class _SessionWire:
     # --- Handler
 
     def connected(self) -> None:
+        self._connected = True
         self.send()
 
     def received(self, data: bytes) -> None:

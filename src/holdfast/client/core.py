@@ -112,13 +112,13 @@ class ClientCore:
     def _say_hello(self) -> None:
         state = self.state
         state.attempts += 1
-        counts = not self._fresh and not self._code
+        knows_place = not (self._fresh or self._code)
         self._say(
             wire.Hello(
                 token="" if self._code else state.token,
                 code=self._code,
-                epoch=state.epoch if counts else "",
-                last=state.last if counts else 0,
+                epoch=state.epoch if knows_place else "",
+                last=state.last if knows_place else 0,
                 attempt=state.attempts,
                 client=self._client,
                 width=self._size[0],
@@ -127,9 +127,11 @@ class ClientCore:
         )
 
     def resume(self, code: str) -> None:
-        """At the next connection, take up the session of this resume code."""
+        """At the next connection, take up the session of this resume code.
+
+        If the code is refused, the present session goes on.
+        """
         self._code = code
-        self.state = State(attempts=self.state.attempts)
 
     # --- receiving
 
@@ -167,6 +169,9 @@ class ClientCore:
             self.state = state = State(
                 attempts=state.attempts, pending=self._renumbered(), sent=len(state.pending)
             )
+        elif self._code:
+            self.state = state = State(attempts=state.attempts)  # of another session
+            self._fresh = True
         state.sid, state.token, state.epoch = message.sid, message.token, message.epoch
         self.heartbeat_seconds = message.heartbeat
         self.online = True
@@ -200,13 +205,17 @@ class ClientCore:
         ]
 
     def _refused(self, message: wire.Refused) -> list[Event]:
-        """The session is gone: begin a new one, and say so."""
-        state = self.state
-        self.state = State(attempts=state.attempts, pending=state.pending, sent=state.sent)
-        self._code = ""
-        self._fresh = True
+        """The code is wrong: go on as before. Or the session is gone: begin a new one."""
+        events: list[Event] = [message]
+        if self._code:
+            self._code = ""
+        else:
+            state = self.state
+            self.state = State(attempts=state.attempts, pending=state.pending, sent=state.sent)
+            self._fresh = True
+            events.append(Began("expired"))
         self._say_hello()
-        return [message, Began("expired")]
+        return events
 
     def _output(self, output: Any) -> list[Event]:
         n = output.n
