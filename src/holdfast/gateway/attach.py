@@ -213,7 +213,7 @@ class Attachment:
         if limit <= out.sent or connection.full:
             return
         first, items = out.take(limit)
-        if out.seen >= first:
+        if out.seen >= first and not self.adapter.numbered:
             self.adapter.doubt(out.seen)
             self.send()
         connection.write(self.adapter.encode(first, items))

@@ -188,8 +188,11 @@ def _resume(
 ) -> None:
     """The client goes on where it says it is, or where the evidence says."""
     out = session.out
-    last = position.last if position is not None else out.base
-    lost = out.lost if position is None else 0
+    if position is None:
+        last, lost = out.base, out.lost
+    else:
+        last, lost = position.last, 0
+        out.seen = last  # what it says is more than evidence
     out.rewind(last)
     out.prove(out.base)  # what is lost is told once
     resumption = Resumption(
@@ -200,7 +203,7 @@ def _resume(
         heartbeat_seconds=attachment.context.limits.websocket.heartbeat_seconds_max,
         first=last + 1,
         last=session.deliverable,
-        seen=out.seen if position is None else 0,
+        seen=out.seen,
         lost=lost,
         cin=session.inbox.cin,
     )
