@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench import harness
 from bench.harness import HERE, HOLDFAST, PYTHON, Row
@@ -318,10 +319,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rate", type=float, default=20.0, help="commands a second of each client")
     parser.add_argument("--only", choices=["application", "durable", "fast"])
     options = parser.parse_args(arguments)
+    load: dict[str, Any] = {
+        "kills": options.kills,
+        "clients": options.clients,
+        "commands_per_second": options.rate,
+    }
     plans = {
-        "application": Plan("application", "fast", options.kills, options.clients),
-        "durable": Plan("gateway", "durable", options.kills, options.clients),
-        "fast": Plan("gateway", "fast", options.kills, options.clients),
+        "application": Plan("application", "fast", **load),
+        "durable": Plan("gateway", "durable", **load),
+        "fast": Plan("gateway", "fast", **load),
     }
     failed = False
     for name, plan in plans.items():
