@@ -116,6 +116,10 @@ def _config(folder: Path, durability: str, ports: tuple[int, int]) -> Path:
 # --- the people
 
 
+class UnsettledError(Exception):
+    """A client still waits for something, long after the last kill."""
+
+
 @dataclass
 class Typist:
     """A resuming client that types numbered commands, and what it was shown."""
@@ -159,9 +163,14 @@ class Typist:
 
     async def _settle(self, client: Client) -> None:
         """Wait until everything was taken, and the last answer seen."""
-        async with asyncio.timeout(_SETTLE_SECONDS_MAX):
-            while not self._settled(client):  # noqa: ASYNC110 - there is no event for it
-                await asyncio.sleep(0.05)
+        try:
+            async with asyncio.timeout(_SETTLE_SECONDS_MAX):
+                while not self._settled(client):  # noqa: ASYNC110 - there is no event for it
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            raise UnsettledError(
+                f"{self.name}: typed {self.typed[-1:]}, shown {self.shown[-1:]}, {client.state}"
+            ) from error
 
     def _settled(self, client: Client) -> bool:
         if client.state.pending:
