@@ -44,7 +44,7 @@ async def done_within(work: Coroutine[Any, Any, object], seconds: float) -> bool
     `asyncio.timeout` ends nothing in the first releases of Python 3.11.
     """
     try:
-        await asyncio.wait_for(work, seconds)
+        await asyncio.wait_for(work, seconds)  # noqa: TID251 - as said above
     except TimeoutError:
         return False
     return True
