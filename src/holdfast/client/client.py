@@ -143,6 +143,10 @@ class Client:
         """The next event. Raises `ClosedError` after `Ended`."""
         return await self._keeper.receive()
 
+    async def drain(self) -> None:
+        """Wait until the gateway has every command. Raises `ClosedError` if the session ends."""
+        await self._keeper.wait_while(lambda: bool(self._core.state.pending))
+
     async def run(self) -> None:
         """Keep the session connected until it ends."""
         await self._keeper.run()
@@ -203,6 +207,7 @@ class _SessionWire:
             self.connection.abort()
             return
         self.send()
+        self._keeper.moved()
         if self._core.unacknowledged and self._ack_due == _NEVER:
             self._ack_due = self._now() + ACK_SECONDS
             self._schedule()

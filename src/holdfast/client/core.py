@@ -12,12 +12,17 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
-from holdfast.core.errors import RECONNECT_CODE_MIN, ProtocolError
+from holdfast.core.errors import RECONNECT_CODE_MIN, BusyError, ProtocolError
 from holdfast.protocols import holdfast as wire
 
 ACK_EACH: Final = 32
 """Outputs after which an acknowledgement is sent without waiting."""
 ACK_SECONDS: Final = 1.0
+IN_FLIGHT_MAX: Final = 128
+"""Commands that are sent before the server has acknowledged the first of them: what more is
+said waits its turn, so that a client that was away for long is no flood when it is back."""
+PENDING_MAX: Final = 1_000
+"""Commands that may wait for the server."""
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(wire.ServerMessage).decode
@@ -96,6 +101,8 @@ class ClientCore:
         self._client = client
         self._out: list[bytes] = []
         self._acked = 0
+        self._given = 0
+        """The newest command that was sent on this connection."""
         self._fresh = True
         """Whether nothing of this session is shown: an epoch and a position mean nothing then."""
         self._code = ""
@@ -149,6 +156,7 @@ class ClientCore:
                 return []
             case wire.Acked(c):
                 self._forget(c)
+                self._fill()
                 return []
             case wire.Resend(c):
                 self._resend(c)
@@ -193,8 +201,8 @@ class ClientCore:
         self._acked = state.last
         self._forget(cin)
         state.sent = max(state.sent, cin)
-        for command in state.pending:
-            self._say(command)
+        self._given = 0
+        self._fill()
         return events
 
     def _renumbered(self) -> list[Any]:
@@ -232,13 +240,23 @@ class ClientCore:
 
     def _forget(self, c: int) -> None:
         pending = self.state.pending
-        while pending and pending[0].c <= c:
-            pending.pop(0)
+        if pending:
+            del pending[: max(0, c + 1 - pending[0].c)]
 
     def _resend(self, c: int) -> None:
-        for command in self.state.pending:
-            if command.c >= c:
-                self._say(command)
+        self._given = c - 1
+        self._fill()
+
+    def _fill(self) -> None:
+        """Send the commands whose turn it is."""
+        pending = self.state.pending
+        if not pending or not self.online:
+            return
+        first = pending[0].c
+        upto = min(len(pending), IN_FLIGHT_MAX)
+        for command in pending[max(0, self._given + 1 - first) : upto]:
+            self._say(command)
+        self._given = max(self._given, first + upto - 1)
 
     # --- sending
 
@@ -258,7 +276,10 @@ class ClientCore:
         self._say(wire.Ping(self._acked))
 
     def command(self, text: str) -> None:
-        """Say a line. It is sent again until the server has it, and done once."""
+        """Say a line. It is sent again until the server has it, and done once.
+
+        Raises `BusyError` when too much waits already (`data` and `interrupt` do, too).
+        """
         self._number(wire.Command(self._next(), text))
 
     def data(self, package: str, value: Any) -> None:
@@ -301,13 +322,14 @@ class ClientCore:
         return out
 
     def _next(self) -> int:
+        if len(self.state.pending) >= PENDING_MAX:
+            raise BusyError(f"{PENDING_MAX} commands wait for the gateway already")
         self.state.sent += 1
         return self.state.sent
 
     def _number(self, command: Any) -> None:
         self.state.pending.append(command)
-        if self.online:
-            self._say(command)
+        self._fill()
 
     def _say(self, message: wire.ClientMessage) -> None:
         self._out.append(_encode(message))

@@ -77,6 +77,7 @@ class Keeper(Generic[E, W]):
         self._clockwork = Clockwork(asyncio.get_running_loop())
         self._events: deque[E | Offline | Ended] = deque()
         self._arrived = asyncio.Event()
+        self._moved = asyncio.Event()
         self._lost = asyncio.Event()
         self._hurry = asyncio.Event()
         self._over = False
@@ -100,6 +101,18 @@ class Keeper(Generic[E, W]):
         if self.wire is not None and len(self._events) == _EVENTS_MAX:
             self.wire.connection.resume_reading()
         return self._events.popleft()
+
+    def moved(self) -> None:
+        """Something has been sent or acknowledged."""
+        self._moved.set()
+
+    async def wait_while(self, waits: Callable[[], bool]) -> None:
+        """Wait until `waits`, asked at every `moved`, is false. Raises `ClosedError` at the end."""
+        while waits():
+            if self._over:
+                raise ClosedError("the session has ended")
+            self._moved.clear()
+            await self._moved.wait()
 
     async def events(self) -> AsyncIterator[E | Offline | Ended]:
         """All events, to the last one."""
@@ -139,6 +152,7 @@ class Keeper(Generic[E, W]):
         finally:
             self._over = True
             self._arrived.set()
+            self._moved.set()
             self._clockwork.wheel.stop()
 
     async def _one_connection(self) -> tuple[str, float | None, bool]:

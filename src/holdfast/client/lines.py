@@ -96,6 +96,10 @@ class LineClient:
     def __aiter__(self) -> AsyncIterator[LineEvent]:
         return self._keeper.events()
 
+    async def drain(self) -> None:
+        """Wait until everything was sent. Raises `ClosedError` if the session ends."""
+        await self._keeper.wait_while(lambda: bool(self._unsaid))
+
     async def run(self) -> None:
         """Keep the session connected until cancelled."""
         await self._keeper.run()
@@ -133,6 +137,7 @@ class _LineWire:
         """Say what waits."""
         while self.online and self._unsaid:
             self._write(self._unsaid.popleft())
+        self._keeper.moved()
 
     def _write(self, line: str) -> None:
         self.connection.write(line.encode() + b"\n")

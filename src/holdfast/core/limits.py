@@ -116,6 +116,8 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """No single message of a client may be larger."""
     commands_per_second_max: float = 100.0
     command_burst_max: int = 400
+    """At once. As many again wait for their turn, unread what comes behind them; who sends yet
+    more in one go is sent away."""
     detached_seconds_max: float = 3_600.0
     """A dropped session is kept this long; its token and its code live as long."""
     attach_failures_per_minute_max: float = 10.0

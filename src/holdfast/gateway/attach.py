@@ -29,7 +29,7 @@ from holdfast.gateway.context import Context, Door
 from holdfast.gateway.evidence import Evidence
 from holdfast.gateway.pacing import AckPacer
 from holdfast.gateway.phases import TABLE, Move, Phase
-from holdfast.gateway.reactions import react, react_early
+from holdfast.gateway.reactions import FREE, react, react_early
 from holdfast.net.connection import Connection
 from holdfast.net.log import log_failure
 from holdfast.sessions.inbox import Verdict
@@ -57,6 +57,7 @@ class Attachment:
         "_held",
         "_machine",
         "_refused",
+        "_turn",
         "_wake",
         "adapter",
         "capabilities",
@@ -77,6 +78,7 @@ class Attachment:
         self.login_attempts = 0
         self._machine = Machine(TABLE, Phase.WAITING)
         self._held: list[Event] = []
+        """What came while entering, or too quickly."""
         self._due = 0.0
         """The client's place in the rate of commands (`core.rate`)."""
         self._acks: AckPacer | None = None
@@ -87,6 +89,8 @@ class Attachment:
         """From which command on the client was asked to send again."""
         self._refused = False
         """Whether a numbered command found the queue full."""
+        self._turn = _NEVER
+        """When the next of the held events may be handled."""
         self._wake = _NEVER
 
     @property
@@ -113,7 +117,7 @@ class Attachment:
         self.part(Reason.CLIENT_LEFT)
 
     def writable(self) -> None:
-        if self.phase is not Phase.ENTERING:
+        if not self._held and self.phase is not Phase.ENTERING:
             self.connection.resume_reading()
         self.deliver()
 
@@ -122,6 +126,10 @@ class Attachment:
         if self.phase is Phase.LEAVING:
             self.connection.close()
             return
+        if now >= self._turn:
+            self._turn = _NEVER
+            self.connection.resume_reading()
+            self.go_on()
         due = self.adapter.next_deadline()
         if due is not None and now >= due:
             self._handle(self.adapter.handle_timer(now))
@@ -217,7 +225,7 @@ class Attachment:
             self.adapter.set_input_mode(session.row.input_mode)
 
     def go_on(self) -> None:
-        """What was held while entering is handled now."""
+        """What was held is handled now."""
         held, self._held = self._held, []
         self._handle(held)
         self.read_ahead()
@@ -257,31 +265,52 @@ class Attachment:
     # --- inbound events
 
     def _handle(self, events: list[Event]) -> None:
-        for event in events:
+        if self._held and self.phase is Phase.LIVE:
+            self._hold(events)
+            return
+        admit, now = self.context.command_rate.next, self.context.clockwork.wheel.now
+        for index, event in enumerate(events):
             session = self.session
             if session is None or self._machine.state is not Phase.LIVE:
                 react_early(self, event)
                 continue
             kind = type(event)
+            if kind is Ack:
+                self._ack(session, event)  # type: ignore[arg-type]
+                continue
+            if kind not in FREE:
+                due = admit(self._due, now)
+                if due is None:
+                    self._hold(events[index:])
+                    break
+                self._due = due
             if kind is Text:
                 self.command(session, event)  # type: ignore[arg-type]
             elif kind is Numbered:
                 self._numbered(session, event)  # type: ignore[arg-type]
-            elif kind is Ack:
-                self._ack(session, event)  # type: ignore[arg-type]
             else:
                 react(self, session, event)
         self.send()
 
+    def _hold(self, events: list[Event]) -> None:
+        """The client is quicker than it may: what it sends waits for its turn, and it for us."""
+        self._held += events
+        if len(self._held) > self.context.limits.session.command_burst_max:
+            peer, protocol = self.connection.peer, self.protocol
+            _log.info("a client sends too much", peer=peer, protocol=protocol)
+            self.leave(Reason.FLOOD)
+            return
+        self.connection.pause_reading()
+        self._turn = self.context.command_rate.when(self._due)
+        self._schedule()
+
     def command(self, session: Session, item: Command) -> None:
         """A command of a client that does not count its commands."""
-        if self.admits() and session.receive(item) is Verdict.FULL:
+        if session.receive(item) is Verdict.FULL:
             self.context.counts["commands_refused"] += 1
             self.show(_FULL)
 
     def _numbered(self, session: Session, event: Numbered) -> None:
-        if not self.admits():
-            return
         verdict = session.receive_numbered(event.c, event.item)
         if verdict is Verdict.ACCEPTED:
             return
@@ -299,16 +328,6 @@ class Attachment:
         if not self._refused and self._asked != c:
             self._asked = c
             self.adapter.ask_resend(c)
-
-    def admits(self) -> bool:
-        """Whether the client keeps to its rate of commands; else it is sent away."""
-        due = self.context.command_rate.next(self._due, self.context.clockwork.wheel.now)
-        if due is not None:
-            self._due = due
-            return True
-        _log.info("a client sends too much", peer=self.connection.peer, protocol=self.protocol)
-        self.leave(Reason.FLOOD)
-        return False
 
     def _ack(self, session: Session, ack: Ack) -> None:
         try:
@@ -417,7 +436,7 @@ class Attachment:
         """Ask to be woken for whatever is due first."""
         if self.phase is Phase.LEAVING:
             return
-        wake = self.adapter.next_deadline() or _NEVER
+        wake = min(self._turn, self.adapter.next_deadline() or _NEVER)
         if self._acks is not None:
             wake = min(wake, self._acks.due)
         if self._evidence is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -11,6 +11,7 @@ from holdfast.core.items import Binary, Data, Interrupt, Resized
 from holdfast.gateway import entrance, login
 from holdfast.gateway.adapters.base import (
     AbortOutput,
+    Ack,
     Broken,
     Capable,
     CodeWanted,
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from holdfast.gateway.attach import Attachment
 
 _log = structlog.get_logger("holdfast.gateway")
+
+FREE: Final = frozenset({Ack, Proven, AbortOutput, Left, Broken})
+"""Events that do not count towards the rate of commands."""
 
 
 def react_early(attachment: Attachment, event: Event) -> None:
@@ -68,12 +72,11 @@ def react(attachment: Attachment, session: Session, event: Event) -> None:
         case Left() | Broken():
             _end(attachment, event)
         case _:
-            if attachment.admits():
-                _serve(attachment, session, event)
+            _serve(attachment, session, event)
 
 
 def _serve(attachment: Attachment, session: Session, event: Event) -> None:
-    """What a client may ask of the house itself, as often as it may command."""
+    """What a client may ask of the house itself."""
     backend = attachment.door.backend
     match event:
         case Resized():

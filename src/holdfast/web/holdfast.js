@@ -55,6 +55,8 @@ const ACK_MS = 1000;
 const FIRST_PAUSE_MS = 100;
 const PAUSE_MS_MAX = 10_000;
 const OPEN_MS_MAX = 10_000;
+// Commands that are sent before the first of them is acknowledged, and commands that may wait.
+const IN_FLIGHT_MAX = 128;
 const PENDING_MAX = 1000;
 const OUTPUTS = new Set(["text", "formatted", "data", "binary", "prompt", "notice"]);
 const RETURNING_CODES = new Set([1001, 1005, 1006, 1011, 1012, 1013, 1014]);
@@ -85,6 +87,7 @@ export class Session {
     this._state = { name: "offline", reason: "", retryMs: 0 };
     this._fresh = true; // nothing of this session is on the screen
     this._acked = 0;
+    this._given = 0; // the newest command that was sent on this connection
     this._code = "";
     this._pause = FIRST_PAUSE_MS;
     this._heartbeatMs = 30_000;
@@ -320,9 +323,11 @@ export class Session {
         break;
       case "ack":
         this._forget(message.c);
+        this._fill();
         break;
       case "resend":
-        for (const command of this._kept.pending) if (command.c >= message.c) this._write(command);
+        this._given = message.c - 1;
+        this._fill();
         break;
       case "skip":
         this._seen(message.n);
@@ -361,8 +366,9 @@ export class Session {
     clearTimeout(this._timers.open);
     this._startHeart(message.heartbeat);
     if (message.t === "reset") this._emit("began", { reason: message.reason });
-    for (const command of kept.pending) this._write(command);
+    this._given = 0;
     this._setState("online", "", 0);
+    this._fill();
   }
 
   /** @param {RefusedMessage} message */
@@ -420,7 +426,17 @@ export class Session {
     command.c = ++this._kept.sent;
     this._kept.pending.push(command);
     this._save();
-    this._say(command);
+    this._fill();
+  }
+
+  // Sends the commands whose turn it is: who was away for long is no flood when it is back.
+  _fill() {
+    if (this._state.name !== "online") return;
+    for (const command of this._kept.pending.slice(0, IN_FLIGHT_MAX)) {
+      if (command.c <= this._given) continue;
+      this._given = command.c;
+      this._write(command);
+    }
   }
 
   /** @param {object} message */
