@@ -185,39 +185,40 @@ class Listener:
     ticks: list[int] = field(default_factory=list)
     """Outside of what it was told that it may have seen already."""
     doubtful: list[int] = field(default_factory=list)
+    code: str = ""
+    """The newest resume code that it was shown."""
     cuts: int = 0
-    kept_up: int = 0
-    """Lines that the gateway said it could not keep."""
+    refused: int = 0
+    """How often its code was not taken: then it has a new session, and misses what was said."""
 
     async def work(self, port: int, finished: asyncio.Event) -> None:
-        code = ""
         while not finished.is_set():
             with suppress(OSError):
-                code = await self._one_connection(port, code, finished)
+                await self._one_connection(port, finished)
             self.cuts += not finished.is_set()
             await asyncio.sleep(random.uniform(0.05, 0.3))
 
-    async def _one_connection(self, port: int, code: str, finished: asyncio.Event) -> str:
+    async def _one_connection(self, port: int, finished: asyncio.Event) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
-            if code:
-                writer.write(f"resume {code}\n".encode())
+            if self.code:
+                writer.write(f"resume {self.code}\n".encode())
             doubtful = False
             while not finished.is_set():
                 with suppress(TimeoutError):
                     async with asyncio.timeout(0.5):
                         line = (await reader.readline()).decode()
-                        if not line:
+                        if not line.endswith("\n"):
                             break
                         match = _CODE.search(line)
-                        code = match[1] if match is not None else code
+                        self.code = match[1] if match is not None else self.code
+                        self.refused += "does not resume" in line
                         if line.startswith("*** "):
                             doubtful = "may have seen" in line
                         elif line.startswith("tick "):
                             (self.doubtful if doubtful else self.ticks).append(int(line[5:]))
         finally:
             writer.close()
-        return code
 
 
 # --- the run
@@ -315,6 +316,7 @@ def _count_ticks(listeners: list[Listener]) -> Row:
         repeated += len(listener.ticks) - len(set(listener.ticks))
     return {
         "listeners cut": sum(listener.cuts for listener in listeners),
+        "codes refused": sum(listener.refused for listener in listeners),
         "ticks heard": sum(len(listener.ticks) for listener in listeners),
         "ticks missed": missed,
         "ticks repeated": repeated,
@@ -355,7 +357,7 @@ def broken(row: Row) -> list[str]:
     """
     must_be_none = ["lost", "twice", "out of order", "answers missing", "answers twice"]
     if row["durability"] == "durable" and row["killed"] == "gateway":
-        must_be_none += ["resets told", "ticks missed", "ticks repeated"]
+        must_be_none += ["resets told", "codes refused", "ticks missed", "ticks repeated"]
     return [name for name in must_be_none if row[name]]
 
 
