@@ -102,4 +102,6 @@ def _parse_unix(text: str) -> Address:
     path = text.removeprefix("unix:").removeprefix("//")
     if not path:
         raise InvalidAddressError(f"{text!r}: expected a path, as in unix:/run/holdfast.sock")
+    if path.startswith("//"):
+        path = "/" + path.lstrip("/")  # the same file, and a text that reads as it was written
     return Address("unix", "", 0, path)
