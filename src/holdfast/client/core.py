@@ -27,8 +27,14 @@ class ServerFaultError(ProtocolError):
     """The server broke the protocol; the connection cannot be trusted and is dropped."""
 
 
+Said = wire.Command | wire.DataCommand | wire.InterruptCommand
+
+
 class State(Struct):
-    """What survives the client: where it is in which session, and what it said in vain."""
+    """What survives the client: where it is in which session, and what it said in vain.
+
+    `msgspec.json` writes it, and reads it again.
+    """
 
     sid: str = ""
     token: str = ""
@@ -39,7 +45,7 @@ class State(Struct):
     """The newest command's number."""
     attempts: int = 0
     """How many connections there were."""
-    pending: list[Any] = field(default_factory=list)
+    pending: list[Said] = field(default_factory=list)
     """Commands that are not acknowledged, oldest first."""
 
 
@@ -145,10 +151,10 @@ class ClientCore:
             return self._output(decoded)
         match decoded:
             case wire.Skip(n):
-                self._seen(n)
+                self._skip(n)
                 return []
             case wire.Acked(c):
-                self._forget(c)
+                self._acknowledged(c)
                 return []
             case wire.Resend(c):
                 self._resend(c)
@@ -169,8 +175,8 @@ class ClientCore:
             self.state = state = State(
                 attempts=state.attempts, pending=self._renumbered(), sent=len(state.pending)
             )
-        elif self._code:
-            self.state = state = State(attempts=state.attempts)  # of another session
+        elif message.sid != state.sid:
+            self.state = state = State(attempts=state.attempts)
             self._fresh = True
         state.sid, state.token, state.epoch = message.sid, message.token, message.epoch
         self.heartbeat_seconds = message.heartbeat
@@ -197,7 +203,7 @@ class ClientCore:
             self._say(command)
         return events
 
-    def _renumbered(self) -> list[Any]:
+    def _renumbered(self) -> list[Said]:
         """What was said in vain in a session that is gone, for a new one."""
         return [
             msgspec.structs.replace(command, c=number)
@@ -225,10 +231,20 @@ class ClientCore:
             self._seen(n)
         return [output]
 
+    def _skip(self, n: int) -> None:
+        if n <= self.state.last:
+            raise ServerFaultError(f"a skip to {n} came after output {self.state.last}")
+        self._seen(n)
+
     def _seen(self, n: int) -> None:
         self.state.last = n
         if n - self._acked >= ACK_EACH:
             self.acknowledge()
+
+    def _acknowledged(self, c: int) -> None:
+        if c > self.state.sent:
+            raise ServerFaultError(f"command {c} is acknowledged; {self.state.sent} were said")
+        self._forget(c)
 
     def _forget(self, c: int) -> None:
         pending = self.state.pending
@@ -304,7 +320,7 @@ class ClientCore:
         self.state.sent += 1
         return self.state.sent
 
-    def _number(self, command: Any) -> None:
+    def _number(self, command: Said) -> None:
         self.state.pending.append(command)
         if self.online:
             self._say(command)
