@@ -120,22 +120,28 @@ def perform(exchange: Exchange) -> Performance:
     if exchange.kept_before is not None:
         state = msgspec.json.decode(json.dumps(exchange.kept_before), type=State)
     core = ClientCore(state)
-    seen = [_step(core, step) for step in exchange.steps]
+    seen: list[Seen] = []
+    connected = False
+    for step in exchange.steps:
+        events, fault = _step(core, step)
+        connected = "open" in step or (connected and not fault and "cut" not in step)
+        said = [bare(json.loads(message)) for message in core.take()] if connected else []
+        shown = [_shown(event) for event in events if not isinstance(event, Online)]
+        seen.append(Seen(said, shown, fault))
     return Performance(seen, json.loads(msgspec.json.encode(core.state)), core.online)
 
 
-def _step(core: ClientCore, step: Json) -> Seen:
-    events: list[Event] = []
-    fault = False
+def _step(core: ClientCore, step: Json) -> tuple[list[Event], bool]:
+    """What comes of a step, and whether it is a fault of the server."""
     match step:
         case {"open": _}:
             core.connected()
         case {"hear": message}:
             try:
-                events = core.receive(_text_of(message))
+                return core.receive(_text_of(message)), False
             except ServerFaultError:
-                fault = True
                 core.online = False  # the connection is dropped
+                return [], True
         case {"do": ["choose", profile, name]}:
             core.choose(profile=profile, name=name)
         case {"do": [what, *args]}:
@@ -145,9 +151,7 @@ def _step(core: ClientCore, step: Json) -> Seen:
                 core.acknowledge()
         case _:
             core.online = False
-    shown = [_shown(event) for event in events if not isinstance(event, Online)]
-    said = [] if "cut" in step else [bare(json.loads(message)) for message in core.take()]
-    return Seen(said, shown, fault)
+    return [], False
 
 
 def _text_of(message: Any) -> str:
