@@ -256,6 +256,33 @@ async def test_outputs_are_acknowledged_soon(tmp_path: Path) -> None:
         await eventually(lambda: session.out.base == 3)
 
 
+async def test_who_does_not_read_for_long_is_not_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdfast.client.keeper._EVENTS_MAX", 5)
+    limits = Limits().but(websocket={"heartbeat_seconds_max": 0.2})
+    async with played(tmp_path, limits) as (_, stage, relay), connect(at(relay.port)) as client:
+        await stage.noted("open")
+        await stage.count(1, 5)
+        await asyncio.sleep(0.8)
+        assert client.online
+        assert await texts(client, "5") == numbers(1, 5)
+        assert relay.connections == 1
+
+
+async def test_the_limit_of_time_is_for_the_handshake_alone(tmp_path: Path) -> None:
+    limits = Limits().but(connection={"handshake_seconds_max": 0.2})
+    async with (
+        played(tmp_path) as (_, stage, relay),
+        connect(at(relay.port), limits=limits) as client,
+    ):
+        await hear(client, c.Online)
+        await asyncio.sleep(0.6)
+        await stage.count(1, 1)
+        assert await texts(client, "1") == ["1"]
+        assert relay.connections == 1
+
+
 # --- sessions that go elsewhere
 
 
@@ -336,6 +363,8 @@ async def test_a_session_that_is_gone_is_followed_by_a_new_one(tmp_path: Path) -
         await hear(client, c.Online)
         await stage.noted("open")
         relay.cut()
+        await hear(client, c.Offline)
+        assert not client.online
         await stage.noted("detach", "network_error")
         (session,) = gateway.manager.sessions.values()
         gateway.manager.close(session, Reason.TIMEOUT)
@@ -467,6 +496,39 @@ async def test_a_server_of_another_protocol_is_told() -> None:
     async with server(say, None) as url, connect(url) as client:
         offline = await hear(client, c.Offline)
         assert offline.reason == "the server does not speak holdfast.v1; it chose none"
+
+
+async def test_signs_of_life_tell_what_was_seen() -> None:
+    heard: list[str | bytes] = []
+
+    async def say(connection: ServerConnection) -> None:
+        await connection.send(WELCOME.replace("30", "0.1"))
+        await connection.send('{"t":"text","n":1,"d":""}')
+        async for message in connection:
+            heard.append(message)
+
+    async with server(say) as url, connect(url) as client:
+        await eventually(lambda: len(heard) >= 3)
+        assert heard[1:3] == ['{"t":"ping","n":1}'] * 2
+        assert client.online
+
+
+GOODBYES: dict[str, tuple[int, c.Offline | c.Ended]] = {
+    "come-back": (2000, c.Offline("tea time", 2.0)),
+    "stay-away": (-1, c.Ended("tea time")),
+}
+
+
+@pytest.mark.parametrize(("retry_ms", "event"), GOODBYES.values(), ids=GOODBYES)
+async def test_a_goodbye_says_when_to_come_back(retry_ms: int, event: object) -> None:
+    async def say(connection: ServerConnection) -> None:
+        fields = f'"code":1012,"reason":"shutdown","text":"tea time","retry_ms":{retry_ms}'
+        await connection.send(f'{{"t":"bye",{fields}}}')
+        await connection.close(1012, "tea time")
+
+    async with server(say) as url, connect(url) as client:
+        await hear(client, c.Bye)
+        assert await client.receive() == event
 
 
 @pytest.mark.parametrize(("code", "returns"), [(1000, False), (1012, True), (4001, False)])
