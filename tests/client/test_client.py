@@ -502,14 +502,16 @@ async def test_signs_of_life_tell_what_was_seen() -> None:
     heard: list[str | bytes] = []
 
     async def say(connection: ServerConnection) -> None:
-        await connection.send(WELCOME.replace("30", "0.1"))
+        await connection.send(WELCOME.replace("30", "0.3"))
         await connection.send('{"t":"text","n":1,"d":""}')
+        heard.append(await connection.recv())
         async for message in connection:
             heard.append(message)
+            await connection.send('{"t":"pong"}')
 
     async with server(say) as url, connect(url) as client:
-        await eventually(lambda: len(heard) >= 3)
-        assert heard[1:3] == ['{"t":"ping","n":1}'] * 2
+        await eventually(lambda: len(heard) >= 4)
+        assert heard[1:4] == ['{"t":"ping","n":1}'] * 3
         assert client.online
 
 

@@ -65,6 +65,8 @@ class Reset(Struct, frozen=True, tag_field="t", tag="reset"):
 
 
 class Text(Struct, frozen=True, tag_field="t", tag="text", gc=False):
+    """Whole lines."""
+
     n: OutputNumber
     d: str
 
@@ -78,6 +80,8 @@ class Formatted(Struct, frozen=True, tag_field="t", tag="formatted"):
 
 
 class Data(Struct, frozen=True, tag_field="t", tag="data", gc=False):
+    """A structured message of package `p`; `d` is its value, not decoded yet."""
+
     n: OutputNumber
     p: str
     d: Raw
@@ -91,6 +95,8 @@ class Binary(Struct, frozen=True, tag_field="t", tag="binary", gc=False):
 
 
 class Prompt(Struct, frozen=True, tag_field="t", tag="prompt", gc=False):
+    """What stands before the cursor; a newer one replaces it."""
+
     n: OutputNumber
     d: str
 
