@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests.client.exchanges import Json
 
-from holdfast.client.core import ACK_EACH, Began, ClientCore, Online, State, may_return
-from holdfast.core.errors import DISCONNECTS, Reason
+from holdfast.client.core import ACK_EACH, PENDING_MAX, Began, ClientCore, Online, State, may_return
+from holdfast.core.errors import DISCONNECTS, BusyError, Reason
 from holdfast.protocols import holdfast as wire
 
 
@@ -322,3 +322,16 @@ def test_a_close_code_says_whether_to_come_back(reason: Reason) -> None:
 )
 def test_every_close_code(code: int, returns: bool) -> None:
     assert may_return(code) is returns
+
+
+def test_only_so_many_commands_wait() -> None:
+    core = ClientCore()
+    for number in range(PENDING_MAX):
+        core.command(str(number))
+    with pytest.raises(BusyError, match="1000 commands wait for the gateway"):
+        core.command("x")
+    with pytest.raises(BusyError):
+        core.data("P", 1)
+    with pytest.raises(BusyError):
+        core.interrupt()
+    assert core.state.sent == len(core.state.pending) == PENDING_MAX

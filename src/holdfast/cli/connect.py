@@ -22,6 +22,7 @@ from holdfast.client import client as websocket_client
 from holdfast.client.core import Began, ClientCore, Online
 from holdfast.client.keeper import Ended, Offline
 from holdfast.client.lines import Hidden, Line, LineClient, Unfinished
+from holdfast.core.errors import BusyError
 from holdfast.core.ids import read_resume_code
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import parse_address
@@ -33,11 +34,17 @@ from holdfast.protocols.telnet import Terminal
 _QUIT = ("/quit", "/exit")
 _LAST_WORDS_SECONDS = 1.0
 """How long the application has for its answer to what was typed last."""
+_UNSAID_SECONDS_MAX = 60.0
+"""How long the gateway has to take what was typed, once there is no more."""
+_ROOM_SECONDS = 0.05
+"""Between two looks for room, while too many lines wait."""
 
 
 class Session(Protocol):
     """What the terminal needs of a client, whatever the protocol."""
 
+    @property
+    def unsaid(self) -> int: ...
     def command(self, text: str) -> None: ...
     def interrupt(self) -> None: ...
     def resize(self, width: int, height: int) -> None: ...
@@ -119,13 +126,27 @@ class _Screen:
             text = line.decode(errors="replace").rstrip("\r\n")
             self._shown = ""
             self._impatient = False
-            self._say(text)
+            await self._say_soon(text)
             if text in _QUIT:
                 waits = True
                 break
         if waits:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_UNSAID_SECONDS_MAX):
+                    while self._session.unsaid:  # noqa: ASYNC110 - nothing tells of it
+                        await asyncio.sleep(_ROOM_SECONDS)
             await asyncio.sleep(_LAST_WORDS_SECONDS)
         self._leaving.set()
+
+    async def _say_soon(self, text: str) -> None:
+        """Say it, once there is room for it: a file is read no faster than the gateway takes it."""
+        while True:
+            try:
+                self._say(text)
+            except BusyError:
+                await asyncio.sleep(_ROOM_SECONDS)
+            else:
+                return
 
     def _say(self, text: str) -> None:
         session = self._session
@@ -184,7 +205,8 @@ class _Screen:
         if self._impatient:
             self._leaving.set()
         self._impatient = True
-        self._session.interrupt()
+        with contextlib.suppress(BusyError):  # then it would wait behind all that it is to stop
+            self._session.interrupt()
 
     def _resized(self) -> None:
         if sys.stdout.isatty():

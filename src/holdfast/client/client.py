@@ -88,10 +88,18 @@ class Client:
         """Whether the session is connected now."""
         return self._core.online
 
+    @property
+    def unsaid(self) -> int:
+        """How many commands the gateway has not acknowledged."""
+        return len(self._core.state.pending)
+
     # --- what the person does
 
     def command(self, text: str) -> None:
-        """Say a line: it is sent until the gateway has it, and done once."""
+        """Say a line: it is sent until the gateway has it, and done once.
+
+        Raises `BusyError` when too many wait already, as `data` and `interrupt` do.
+        """
         self._core.command(text)
         self._send()
 

@@ -12,12 +12,14 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
-from holdfast.core.errors import RECONNECT_CODE_MIN, ProtocolError
+from holdfast.core.errors import RECONNECT_CODE_MIN, BusyError, ProtocolError
 from holdfast.protocols import holdfast as wire
 
 ACK_EACH: Final = 32
 """Outputs after which an acknowledgement is sent without waiting."""
 ACK_SECONDS: Final = 1.0
+PENDING_MAX: Final = 1000
+"""Commands that may wait to be acknowledged."""
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(wire.ServerMessage).decode
@@ -274,7 +276,10 @@ class ClientCore:
         self._say(wire.Ping(self._acked))
 
     def command(self, text: str) -> None:
-        """Say a line. It is sent again until the server has it, and done once."""
+        """Say a line. It is sent again until the server has it, and done once.
+
+        Raises `BusyError` when too many wait already, as `data` and `interrupt` do.
+        """
         self._number(wire.Command(self._next(), text))
 
     def data(self, package: str, value: Any) -> None:
@@ -317,6 +322,8 @@ class ClientCore:
         return out
 
     def _next(self) -> int:
+        if len(self.state.pending) >= PENDING_MAX:
+            raise BusyError(f"{PENDING_MAX} commands wait for the gateway; no more are taken")
         self.state.sent += 1
         return self.state.sent
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from holdfast.client.core import Online
 from holdfast.client.keeper import Ended, Keeper, Offline
-from holdfast.core.errors import Reason
+from holdfast.core.errors import BusyError, Reason
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address
 from holdfast.net.connection import Connection
@@ -72,12 +72,22 @@ class LineClient:
         self._limits = limits
         self._terminal = terminal
         self._place = _Place()
-        self._unsaid: deque[str] = deque(maxlen=_SAID_MAX)
+        self._unsaid: deque[str] = deque()
         self._telnet = address.scheme in ("telnet", "telnets")
         self._keeper: Keeper[LineEvent, _LineWire] = Keeper(address, self._make, limits, tls)
 
+    @property
+    def unsaid(self) -> int:
+        """How many lines wait for a connection."""
+        return len(self._unsaid)
+
     def command(self, text: str) -> None:
-        """Say a line; while there is no connection, it waits for the next one."""
+        """Say a line; while there is no connection, it waits for the next one.
+
+        Raises `BusyError` when too many wait already.
+        """
+        if len(self._unsaid) >= _SAID_MAX:
+            raise BusyError(f"{_SAID_MAX} lines wait for the gateway; no more are taken")
         self._unsaid.append(text)
         if self._keeper.wire is not None:
             self._keeper.wire.say()
