@@ -12,6 +12,7 @@ from tests.gateway.clients import person
 from tests.gateway.running import Stage, configured, linked, port, serving, staged
 
 from holdfast.app import Authenticate, ProfileSummary, Refusal
+from holdfast.core.limits import Limits
 from holdfast.gateway.gateway import Gateway
 
 SCHEMES = pytest.mark.parametrize("scheme", ["ws", "telnet", "tcp"])
@@ -258,6 +259,22 @@ async def test_a_file(tmp_path: Path, scheme: str) -> None:
                 await stage.heard("one", "two")
                 assert await it.ends() == 0
                 assert it.err == ""
+
+
+async def test_a_file_that_is_longer_than_what_may_wait(tmp_path: Path) -> None:
+    stage = Stage()
+    async with serving(configured(tmp_path)) as gateway, linked(gateway, stage):
+        where = url(gateway, "tcp")
+    script = tmp_path / "script"
+    lines = [str(number) for number in range(300)]
+    script.write_text("".join(f"{line}\n" for line in lines))
+    with script.open() as file:
+        async with program("connect", where, stdin=file.fileno()) as it:
+            await it.says("cut off: ")
+            limits = Limits().but(session={"queue_messages_max": 2000})
+            async with staged(configured(tmp_path, [where], limits=limits)) as (_, stage):
+                await stage.heard(*lines)
+                assert await it.ends() == 0
 
 
 async def test_nothing_at_all(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from holdfast.client.core import Online
 from holdfast.client.keeper import Ended, Keeper, Offline
-from holdfast.core.errors import Reason
+from holdfast.core.errors import BusyError, Reason
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address
 from holdfast.net.connection import Connection
@@ -72,12 +72,17 @@ class LineClient:
         self._limits = limits
         self._terminal = terminal
         self._place = _Place()
-        self._unsaid: deque[str] = deque(maxlen=_SAID_MAX)
+        self._unsaid: deque[str] = deque()
         self._telnet = address.scheme in ("telnet", "telnets")
         self._keeper: Keeper[LineEvent, _LineWire] = Keeper(address, self._make, limits, tls)
 
     def command(self, text: str) -> None:
-        """Say a line; while there is no connection, it waits for the next one."""
+        """Say a line; while there is no connection, it waits for the next one.
+
+        Raises `BusyError` when too many wait already.
+        """
+        if len(self._unsaid) >= _SAID_MAX:
+            raise BusyError(f"{_SAID_MAX} lines wait for the gateway; no more are taken")
         self._unsaid.append(text)
         if self._keeper.wire is not None:
             self._keeper.wire.say()
@@ -95,6 +100,10 @@ class LineClient:
 
     def __aiter__(self) -> AsyncIterator[LineEvent]:
         return self._keeper.events()
+
+    async def room(self) -> None:
+        """Wait until another line may be said. Raises `ClosedError` if the session ends."""
+        await self._keeper.wait_while(lambda: len(self._unsaid) >= _SAID_MAX)
 
     async def drain(self) -> None:
         """Wait until everything was sent. Raises `ClosedError` if the session ends."""

@@ -54,12 +54,7 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
         if isinstance(event, ResumeOwn) or not event.or_new:
             return None
         claim = None
-    if (
-        claim is not None
-        and type(event) is Enter
-        and 0 < event.attempt <= claim.session.row.attempt
-    ):
-        # A later connection of the same client has overtaken this one.
+    if claim is not None and _is_overtaken(event, claim.session):
         attachment.context.manager.unclaim(claim)
         attachment.leave(Reason.SUPERSEDED)
         return None
@@ -74,10 +69,21 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
         attachment.context.manager.close(before, Reason.CLIENT_LEFT)
     if claim is None:
         return _enter_new(attachment, event.attempt if type(event) is Enter else 0)
-    if type(event) is not Enter:
-        return _enter_claimed(attachment, claim, None)
-    claim.session.row.attempt = event.attempt
-    return _enter_claimed(attachment, claim, event.position)
+    if type(event) is Enter:
+        claim.session.row.attempt = event.attempt
+        return _enter_claimed(attachment, claim, event.position)
+    claim.session.row.attempt = before.row.attempt if before is not None else 0
+    return _enter_claimed(attachment, claim, None)
+
+
+def _is_overtaken(event: Enter | ResumeOwn, session: Session) -> bool:
+    """Whether a later connection of the same client was here before this one.
+
+    Who comes with a code or takes an offer is another client, and has counted otherwise.
+    """
+    if type(event) is not Enter or event.code:
+        return False
+    return 0 < event.attempt <= session.row.attempt
 
 
 def _claim(attachment: Attachment, event: Enter | ResumeOwn) -> Claim | Refusal | None:

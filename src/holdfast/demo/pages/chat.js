@@ -59,6 +59,7 @@ session.on("began", ({ reason }) => {
   log.replaceChildren();
   if (reason !== "fresh") show(`(what was here before could not be kept: ${reason})`, "mark");
 });
+session.on("refused", ({ reason }) => show(`(that does not resume a session: ${reason})`, "mark"));
 session.on("data", ({ p, d }) => {
   if (p !== "Chat.Room") return;
   const { room, people } = /** @type {{room: string, people: string[]}} */ (d);
