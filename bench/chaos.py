@@ -16,6 +16,7 @@ import signal
 import sqlite3
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -128,7 +129,8 @@ class Typist:
     typed: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
     """Since it last began afresh."""
-    resets: int = 0
+    resets: Counter[str] = field(default_factory=Counter)
+    """How often it was told to begin afresh, by reason."""
     notices: int = 0
     sid: str = ""
 
@@ -153,8 +155,8 @@ class Typist:
             match event:
                 case Text(d=text):
                     self.shown.append(text)
-                case Began():
-                    self.resets += 1
+                case Began(reason):
+                    self.resets[reason] += 1
                     self.shown.clear()
                 case Notice():
                     self.notices += 1
@@ -203,7 +205,7 @@ class Listener:
         try:
             if self.code:
                 writer.write(f"resume {self.code}\n".encode())
-            doubtful = False
+            asked, doubtful = bool(self.code), False
             while not finished.is_set():
                 with suppress(TimeoutError):
                     async with asyncio.timeout(0.5):
@@ -211,8 +213,11 @@ class Listener:
                         if not line.endswith("\n"):
                             break
                         match = _CODE.search(line)
-                        self.code = match[1] if match is not None else self.code
-                        self.refused += "does not resume" in line
+                        refused = "does not resume" in line
+                        self.refused += refused
+                        asked = asked and not refused and "Welcome back" not in line
+                        if match is not None and not asked:  # else of a session to be left again
+                            self.code = match[1]
                         if line.startswith("*** "):
                             doubtful = "may have seen" in line
                         elif line.startswith("tick "):
@@ -299,12 +304,16 @@ def _count(plan: Plan, ledger: Path, typists: list[Typist], listeners: list[List
         "lost": lost,
         "twice": twice,
         "out of order": disorder,
-        "resets told": sum(typist.resets for typist in typists),
+        "resets told": _told(sum((typist.resets for typist in typists), Counter())),
         "answers missing": missing,
         "answers twice": shown_twice,
         "notices a client": round(sum(t.notices for t in typists) / max(1, len(typists)), 2),
         **_count_ticks(listeners),
     }
+
+
+def _told(resets: Counter[str]) -> str | int:
+    return ", ".join(f"{count} {reason}" for reason, count in resets.items()) or 0
 
 
 def _count_ticks(listeners: list[Listener]) -> Row:
