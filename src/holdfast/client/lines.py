@@ -27,6 +27,8 @@ from holdfast.protocols.framing import LineDecoder, LineTooLong
 
 _CODE: Final = re.compile(r'type "resume ([0-9A-Z]{4}-[0-9A-Z]{4})"')
 _SAID_MAX: Final = 256
+_HELD_MAX: Final = 10_000
+"""Events held back until it is known that they need not come again."""
 
 
 class Line(Struct, frozen=True, gc=False):
@@ -201,12 +203,15 @@ class _LineWire:
         if match is not None:
             self._place.code = match[1]
         self._unfinished = ""
-        self._keeper.put(Line(line))
+        self._put(Line(line))
 
     def _show_unfinished(self, text: str) -> None:
         if text and text != self._unfinished:
             self._unfinished = text
-            self._keeper.put(Unfinished(text))
+            self._put(Unfinished(text))
+
+    def _put(self, event: LineEvent) -> None:
+        self._keeper.put(event)
 
 
 class _TelnetWire(_LineWire):
@@ -223,6 +228,8 @@ class _TelnetWire(_LineWire):
         super().__init__(connection, keeper, place, unsaid, None)
         self._core = core
         self._introduced = False
+        self._held: list[LineEvent] | None = None
+        """What came after `Holdfast.Next`: if its `Holdfast.Seq` is lost, it comes again."""
 
     def interrupt(self) -> None:
         """Send IP."""
@@ -255,8 +262,22 @@ class _TelnetWire(_LineWire):
             if place.token:
                 hello = {"token": place.token, "epoch": place.epoch, "last": place.last}
             self._introduced = self._tell("Hello", hello)
-        self._show_unfinished(self._core.unfinished_line)
+        if self._held is None:
+            self._show_unfinished(self._core.unfinished_line)
         self._send()
+
+    def _put(self, event: LineEvent) -> None:
+        if self._held is None:
+            super()._put(event)
+            return
+        self._held.append(event)
+        if len(self._held) == _HELD_MAX:
+            self._release()
+
+    def _release(self) -> None:
+        held, self._held = self._held or [], None
+        for event in held:
+            self._put(event)
 
     def _handle(self, event: telnet.Event) -> None:
         match event:
@@ -267,7 +288,7 @@ class _TelnetWire(_LineWire):
             case telnet.Prompt(text):
                 self._show_unfinished(text)
             case telnet.InputHidden(hidden):
-                self._keeper.put(Hidden(hidden))
+                self._put(Hidden(hidden))
             case telnet.Gmcp(package, json):
                 self._handle_gmcp(package.lower(), json)
             case telnet.Violation(fault):
@@ -283,7 +304,10 @@ class _TelnetWire(_LineWire):
         fields = msgspec.json.decode(json or "{}", type=dict[str, str | int])
         place = self._place
         match name:
+            case "next":
+                self._held = self._held or []
             case "seq":
+                self._release()
                 place.last = int(fields.get("n", place.last))
                 self._tell("Ack", {"n": place.last})
             case "welcome" | "resumed" | "reset":
