@@ -131,6 +131,8 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Groups that one session may be in."""
     unproven_seconds_max: float = 10.0
     """Output older than this, of a client that gives no evidence, counts as delivered."""
+    acknowledging_seconds_max: float = 0.5
+    """The kernel of a client may take so long to acknowledge what has reached it."""
     probe_interval_seconds_max: float = 5.0
     """At most one delivery probe in this time."""
     probe_misses_max: int = 2

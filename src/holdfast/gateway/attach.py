@@ -417,7 +417,7 @@ class Attachment:
     def _close_evidence(self, session: Session) -> None:
         evidence, self._evidence = self._evidence, None
         if evidence is not None:
-            evidence.close(self.connection.bytes_acked(), self.context.wall())
+            evidence.close(self.connection.delivery(), self.context.wall())
             session.touch()
 
     def _look_for_life(self, now: float) -> None:
