@@ -14,7 +14,7 @@ from pathlib import Path
 
 from holdfast.app import App, Session
 
-HELP = "/join ROOM · /who · /tell NAME … (to one person only) · /history · /quit"
+HELP = "/join ROOM, /who, /tell NAME WORDS (to one person only), /history, /quit"
 LOBBY = "lobby"
 
 app = App("chat")
@@ -54,6 +54,16 @@ async def show(session: Session, reason: str) -> None:
         await history(session)
         await tell_room(room_of(session))
         await session.prompt(f"[{room_of(session)}] ")
+
+
+@app.on_resume
+async def back(session: Session) -> None:
+    """The client has missed nothing; but it may be another one, whose screen shows no prompt."""
+    if named(session):
+        await tell_room(room_of(session))
+        await session.prompt(f"[{room_of(session)}] ")
+    else:
+        await session.prompt("Your name: ")
 
 
 @app.on_text

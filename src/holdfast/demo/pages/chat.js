@@ -3,6 +3,7 @@
 import { Session } from "/holdfast.js";
 
 const LINES_MAX = 1000;
+const QUIET = new Set(["fresh", "other"]); // the screen begins anew, and nothing is missing
 
 /** @param {string} id */
 const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -57,7 +58,7 @@ session.on("prompt", ({ d }) => {
 });
 session.on("began", ({ reason }) => {
   log.replaceChildren();
-  if (reason !== "fresh") show(`(what was here before could not be kept: ${reason})`, "mark");
+  if (!QUIET.has(reason)) show(`(what was here before could not be kept: ${reason})`, "mark");
 });
 session.on("refused", ({ reason }) => show(`(that does not resume a session: ${reason})`, "mark"));
 session.on("data", ({ p, d }) => {
