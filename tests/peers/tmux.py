@@ -96,6 +96,9 @@ class Pane:
         await self.sees('type "resume ', times)
         return (await self.after('type "resume ')).partition('"')[0]
 
+    async def _tell(self, what: str) -> str:
+        return (await self._tmux.do("display-message", "-p", "-t", self._name, what)).strip()
+
     async def types(self, line: str) -> None:
         """Type a line."""
         await self._tmux.do("send-keys", "-t", self._name, "-l", "--", line)
@@ -112,8 +115,12 @@ class Pane:
 
     async def ends(self) -> str:
         """Wait until the program has ended; returns the screen."""
-        await self.shows(lambda screen: "\nPane is dead" in screen, "the program's end")
-        return self._seen
+
+        async def is_over() -> bool:
+            return (await self._tell("#{pane_dead}")) == "1"
+
+        await until(is_over, lambda: "the program has not ended")
+        return await self.screen()
 
     async def kill(self) -> str:
         """End the program with a signal that it cannot notice; returns the screen."""
