@@ -419,6 +419,10 @@ class Attachment:
         if evidence is not None:
             evidence.close(self.connection.delivery(), self.context.wall())
             session.touch()
+        elif session.out.seen < session.out.sent:
+            # What a client that counts had not acknowledged yet, it may have shown.
+            session.out.seen = session.out.sent
+            session.touch()
 
     def _look_for_life(self, now: float) -> None:
         """Ping a silent client; give up one that stays silent."""
