@@ -1,4 +1,4 @@
-"""Everybody in one room: three Telnet clients, netcat, two terminals of ours and a browser."""
+"""Everybody in one room: three Telnet clients, netcat, three terminals of ours and a browser."""
 
 from __future__ import annotations
 
@@ -7,44 +7,21 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser
 from tests.peers.chromium import chat_page
-from tests.peers.clients import LINE_CLIENTS, PORTS, connect, start, typed
+from tests.peers.clients import ALL, SCHEMES, come, person, typed
 from tests.peers.houses import demo
-from tests.peers.tmux import Pane, Tmux
+from tests.peers.tmux import Tmux
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-OURS = ("ws", "telnet", "tcp")
-PROTOCOLS = {
-    **PORTS,
-    "connect-ws": "websocket",
-    "connect-telnet": "telnet",
-    "connect-tcp": "tcp",
-    "page": "websocket",
-}
-
-
-def person(client: str) -> str:
-    """The name that the person at this client goes by."""
-    return "at-" + client.replace("++", "pp")
+PROTOCOLS = {**SCHEMES, "page": "ws"}
 
 
 async def test_all_talk_with_each_other(tmp_path: Path, terminals: Tmux, browser: Browser) -> None:
     async with demo(tmp_path) as house, chat_page(browser, house.page) as page:
-        panes: dict[str, Pane] = {
-            name: await start(terminals, name, house.ports[PORTS[name]], tmp_path)
-            for name in LINE_CLIENTS
-        }
-        for scheme in OURS:
-            panes[f"connect-{scheme}"] = await connect(terminals, scheme, house.ports[scheme])
-        for name, pane in panes.items():
-            await pane.sees("Your name:")
-            await pane.types(person(name))
-            await pane.sees("You are in lobby.")
-            await pane.sees("[lobby]")
+        panes = await come(terminals, ALL, house.ports, tmp_path)
         assert await page.text_of("#prompt") == "Your name: "
         await page.types(person("page"))
         await page.sees("You are in lobby.")
-        everybody = sorted(map(person, PROTOCOLS))
 
         # What one says, all see.
         for name, pane in panes.items():
@@ -57,10 +34,11 @@ async def test_all_talk_with_each_other(tmp_path: Path, terminals: Tmux, browser
                 await pane.sees(said)
 
         # Who is there: in each client, and beside the page's log.
-        assert await page.people() == everybody
+        assert await page.people() == sorted(map(person, PROTOCOLS))
         for name, pane in panes.items():
             await pane.types(typed(name, "/who"))
-            for other, protocol in PROTOCOLS.items():
+            for other, scheme in PROTOCOLS.items():
+                protocol = "websocket" if scheme == "ws" else scheme
                 await pane.sees(f"{person(other):20} lobby                {protocol}")
 
         # What is said to one, nobody else sees.
@@ -76,18 +54,16 @@ async def test_all_talk_with_each_other(tmp_path: Path, terminals: Tmux, browser
             assert screen.count("Psst") == 1, (name, screen)
 
 
-async def test_a_goodbye(tmp_path: Path, terminals: Tmux, browser: Browser) -> None:
+async def test_everybody_leaves(tmp_path: Path, terminals: Tmux, browser: Browser) -> None:
     async with demo(tmp_path) as house, chat_page(browser, house.page) as page:
         await page.types("page")
         await page.sees("You are in lobby.")
-        for name in LINE_CLIENTS:
-            pane = await start(terminals, name, house.ports[PORTS[name]], tmp_path)
-            await pane.sees("Your name:")
-            await pane.types(person(name))
-            await pane.sees("You are in lobby.")
+        panes = await come(terminals, ALL, house.ports, tmp_path)
+        for name, pane in panes.items():
             await pane.types(typed(name, "/quit"))
             await pane.sees("Goodbye.")
             await page.sees(f"* {person(name)} has left")
         assert await page.people() == ["page"]
         await page.types("/quit")
-        assert "goodbye" in (await page.comes("ended")).lower()
+        await page.sees("Goodbye.")
+        assert await page.comes("ended") == "goodbye"

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Browser
 from tests.gateway.clients import person_at
 from tests.peers.chromium import chat_page
-from tests.peers.clients import LINE_CLIENTS, PORTS, TELNET_CLIENTS, connect, start
+from tests.peers.clients import LINE_CLIENTS, SCHEMES, STAYING, TELNET_CLIENTS, start
 from tests.peers.cutter import Cutter, cutter
 from tests.peers.houses import demo, running
 from tests.peers.tmux import Pane, Tmux
@@ -58,7 +58,7 @@ async def cut_off(pane: Pane, cable: Cutter) -> str:
 @pytest.mark.parametrize("scheme", ["ws", "telnet"])
 async def test_a_terminal_of_ours(tmp_path: Path, terminals: Tmux, scheme: str) -> None:
     async with running(COUNTING, tmp_path) as house, cutter(house.ports[scheme]) as cable:
-        pane = await connect(terminals, scheme, cable.port)
+        pane = await start(terminals, f"connect-{scheme}", {scheme: cable.port}, tmp_path)
         await pane.sees("Ready.")
         await pane.types(COUNT)
         for number in (100, 200, 300):
@@ -72,7 +72,7 @@ async def test_a_terminal_of_ours(tmp_path: Path, terminals: Tmux, scheme: str) 
 
 async def test_a_terminal_of_ours_over_bare_lines(tmp_path: Path, terminals: Tmux) -> None:
     async with running(COUNTING, tmp_path) as house, cutter(house.ports["tcp"]) as cable:
-        pane = await connect(terminals, "tcp", cable.port)
+        pane = await start(terminals, "connect-tcp", {"tcp": cable.port}, tmp_path)
         await pane.sees("Ready.")
         await pane.types(COUNT)
         await pane.sees("Number 100.")
@@ -89,8 +89,8 @@ async def test_a_terminal_of_ours_over_bare_lines(tmp_path: Path, terminals: Tmu
 async def test_a_person_types_the_code(
     tmp_path: Path, terminals: Tmux, name: str, how: str
 ) -> None:
-    async with running(COUNTING, tmp_path) as house, cutter(house.ports[PORTS[name]]) as cable:
-        old = await start(terminals, name, cable.port, tmp_path)
+    async with running(COUNTING, tmp_path) as house, cutter(house.ports[SCHEMES[name]]) as cable:
+        old = await start(terminals, name, {SCHEMES[name]: cable.port}, tmp_path)
         code = await old.code()
         await old.sees("Ready.")
         await old.types(COUNT)
@@ -98,10 +98,10 @@ async def test_a_person_types_the_code(
         if how == "cut":
             cable.cut()
             await cable.mend()
-            before = await old.kill() if name in ("tt++", "tf") else await old.ends()
+            before = await old.kill() if name in STAYING else await old.ends()
         else:
             before = await old.kill()
-        new = await start(terminals, name, cable.port, tmp_path)
+        new = await start(terminals, name, {SCHEMES[name]: cable.port}, tmp_path)
         await new.code()
         await new.types(f"resume {code}")
         await new.sees(DONE)
@@ -188,7 +188,7 @@ async def test_from_telnet_to_the_browser_and_back(
         chat_page(browser, house.page) as page,
         person_at(house.ports["tcp"], telnet=False) as speaker,
     ):
-        telnet = await start(terminals, "telnet", house.ports["telnet"], tmp_path)
+        telnet = await start(terminals, "telnet", house.ports, tmp_path)
         code = await telnet.code()
         await telnet.types("wanderer")
         await telnet.sees("You are in lobby.")
@@ -212,7 +212,7 @@ async def test_from_telnet_to_the_browser_and_back(
         await page.sees("<wanderer> In the browser.")
 
         code = await page.code()
-        telnet = await start(terminals, "telnet", house.ports["telnet"], tmp_path)
+        telnet = await start(terminals, "telnet", house.ports, tmp_path)
         await telnet.code()
         await telnet.types(f"resume {code}")
         await telnet.code(times=2)

@@ -35,35 +35,35 @@ def remembered() -> dict[str, int]:
 @app.on_open
 async def greet(session: Session) -> None:
     await session.text("Welcome to the chat.")
-    await session.prompt("Your name: ")
+    await ask(session)
 
 
 @app.on_adopt
 async def adopted(session: Session) -> None:
     """A session from before this process: what it needs to know of it is kept in it."""
-    if not named(session):
-        await greet(session)
-
-
-@app.on_resync
-async def show(session: Session, reason: str) -> None:
-    """The client begins with an empty screen, or has lost some of it."""
-    if not named(session):
-        await greet(session)
+    if named(session):
+        await ask(session)
     else:
-        await history(session)
-        await tell_room(room_of(session))
-        await session.prompt(f"[{room_of(session)}] ")
+        await greet(session)
 
 
 @app.on_resume
 async def back(session: Session) -> None:
     """The client has missed nothing; but it may be another one, whose screen shows no prompt."""
     if named(session):
-        await tell_room(room_of(session))
-        await session.prompt(f"[{room_of(session)}] ")
+        await show_room(session)
+    await ask(session)
+
+
+@app.on_resync
+async def show(session: Session, reason: str) -> None:
+    """The client begins with an empty screen, or has lost some of it."""
+    if named(session):
+        await history(session)
+        await show_room(session)
+        await ask(session)
     else:
-        await session.prompt("Your name: ")
+        await greet(session)
 
 
 @app.on_text
@@ -78,8 +78,7 @@ async def heard(session: Session, text: str) -> None:
         await session.text(HELP)
     elif line:
         await say(session, f"<{session.user}> {line}")
-    if named(session):
-        await session.prompt(f"[{room_of(session)}] ")
+    await ask(session)
 
 
 @app.on_close
@@ -99,8 +98,6 @@ async def introduce(session: Session, name: str) -> None:
         await session.identify(name)
         await join(session, LOBBY)
         await session.text(HELP)
-        return
-    await session.prompt("Your name: ")
 
 
 async def join(session: Session, room: str) -> None:
@@ -158,11 +155,22 @@ async def leave(session: Session, rest: str) -> None:
 
 
 async def tell_room(room: str, *, but: Session | None = None) -> None:
-    """Tell the pages who is in a room."""
+    """Tell the pages of all in a room who is there."""
     there = [other for other in people() if room_of(other) == room and other is not but]
+    names = sorted(one.user for one in there)
     for other in there:
-        names = sorted(one.user for one in there)
         await other.data("Chat.Room", {"room": room, "people": names}, latest=True)
+
+
+async def show_room(session: Session) -> None:
+    """Tell the page of one who is there."""
+    room = room_of(session)
+    names = sorted(one.user for one in people() if room_of(one) == room)
+    await session.data("Chat.Room", {"room": room, "people": names}, latest=True)
+
+
+async def ask(session: Session) -> None:
+    await session.prompt(f"[{room_of(session)}] " if named(session) else "Your name: ")
 
 
 def named(session: Session) -> bool:
