@@ -65,7 +65,7 @@ class ChatPage:
         await self.page.press("#line", "Enter")
 
     async def comes(self, state: str) -> str:
-        """Wait until the page shows this state of the connection; returns what it says of it."""
+        """Wait for this state of the connection; returns what the page says of it."""
         await self.page.wait_for_selector(f'#state[data-state="{state}"]')
         return await self.page.inner_text("#state")
 

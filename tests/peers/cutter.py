@@ -16,6 +16,8 @@ class Cutter:
         self.port = 0
         self.connections = 0
         """How many there have been."""
+        self.holds = False
+        """Whether nothing goes through, while all seems well."""
         self._target = target
         self._open: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
@@ -30,11 +32,17 @@ class Cutter:
         assert self._server is not None
         self._server.close()
         for writer in self._open:
+            if writer.transport.is_closing():
+                continue
             break_off(writer.get_extra_info("socket"))
             writer.transport.abort()
+        self._open.clear()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        if self.holds:
+            self._open.add(writer)
+            return
         try:
             there = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:  # nobody there either

@@ -51,7 +51,7 @@ async def adopted(session: Session) -> None:
 async def back(session: Session) -> None:
     """The client has missed nothing; but it may be another one, whose screen shows no prompt."""
     if named(session):
-        await show_room(session)
+        await show_room(session, in_room(room_of(session)))
     await ask(session)
 
 
@@ -60,7 +60,7 @@ async def show(session: Session, reason: str) -> None:
     """The client begins with an empty screen, or has lost some of it."""
     if named(session):
         await history(session)
-        await show_room(session)
+        await show_room(session, in_room(room_of(session)))
         await ask(session)
     else:
         await greet(session)
@@ -156,17 +156,16 @@ async def leave(session: Session, rest: str) -> None:
 
 async def tell_room(room: str, *, but: Session | None = None) -> None:
     """Tell the pages of all in a room who is there."""
-    there = [other for other in people() if room_of(other) == room and other is not but]
-    names = sorted(one.user for one in there)
+    there = [other for other in in_room(room) if other is not but]
     for other in there:
-        await other.data("Chat.Room", {"room": room, "people": names}, latest=True)
+        await show_room(other, there)
 
 
-async def show_room(session: Session) -> None:
-    """Tell the page of one who is there."""
-    room = room_of(session)
-    names = sorted(one.user for one in people() if room_of(one) == room)
-    await session.data("Chat.Room", {"room": room, "people": names}, latest=True)
+async def show_room(session: Session, there: list[Session]) -> None:
+    """Tell one's page who one is, and who else is there."""
+    room, names = room_of(session), sorted(one.user for one in there)
+    value = {"room": room, "people": names, "you": session.user}
+    await session.data("Chat.Room", value, latest=True)
 
 
 async def ask(session: Session) -> None:
@@ -179,6 +178,10 @@ def named(session: Session) -> bool:
 
 def people() -> list[Session]:
     return [session for session in app.sessions.values() if named(session)]
+
+
+def in_room(room: str) -> list[Session]:
+    return [session for session in people() if room_of(session) == room]
 
 
 def room_of(session: Session) -> str:
