@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parent.parent
 _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/games"  # where Debian has tt++
 
 
