@@ -12,15 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import playwright
-import pytest
 from tests.cli.process import SECONDS, program
 from tests.gateway.clients import person_at
 from tests.peers.cutter import cutter
 from tests.peers.houses import running, url
 from tests.peers.test_resume import COUNT, COUNTING, DONE, LAST
 from tests.programs import ROOT
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NODE: Final = Path(playwright.__file__).parent / "driver" / "node"
 """Playwright brings its own: always there, and new enough to have WebSockets."""
