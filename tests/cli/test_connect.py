@@ -64,6 +64,35 @@ async def test_cut_off_it_comes_back_by_itself_and_misses_nothing(
 
 
 @SCHEMES
+async def test_a_prompt_is_shown_once(tmp_path: Path, scheme: str) -> None:
+    async with (
+        staged(configured(tmp_path)) as (gateway, stage),
+        terminal("connect", url(gateway, scheme)) as person,
+    ):
+        await stage.noted("open")
+        await stage.session.text("A room.")
+        await stage.session.prompt("> ")
+        await person.sees("A room.\n> ")
+        person.types("look\n")
+        await stage.noted("text", "look")
+        await stage.session.text("You see nothing.")
+        assert await person.sees("nothing.\n") == "look\nYou see nothing.\n"
+        await stage.session.prompt("> ")
+        await person.sees("> ")
+        await stage.session.text("Ann comes.")
+        await stage.session.prompt("> ")
+        assert await person.sees("Ann comes.\n> ") == "\nAnn comes.\n> "
+        await stage.session.text("Ann leaves.\n\nIt is dark.")
+        assert await person.sees("dark.\n") == "\nAnn leaves.\n\nIt is dark.\n"
+        for _ in range(2):
+            await stage.session.prompt("> ")
+            assert await person.sees("> ") == "> "
+            person.types("\n")
+            await person.sees("\n")
+            await stage.noted("text", "")
+
+
+@SCHEMES
 async def test_what_is_typed_while_cut_off_is_said_later(tmp_path: Path, scheme: str) -> None:
     config = configured(tmp_path)
     stage = Stage()

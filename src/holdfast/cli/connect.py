@@ -211,8 +211,10 @@ class _Screen:
 
     def _show(self, event: object) -> None:  # noqa: C901 - a case an event
         match event:
-            case wire.Text(d=text) | wire.Formatted(d=text) | Line(text):
+            case wire.Text(d=text) | wire.Formatted(d=text):
                 self._line(text)
+            case Line(text):
+                self._complete(text)
             case wire.Notice(d=text):
                 self._line(f"*** {text}")
             case wire.Prompt(d=text) | Unfinished(text):
@@ -254,6 +256,14 @@ class _Screen:
         lead = "\n" if self._shown else ""
         self._shown = ""
         sys.stdout.write(f"{lead}{text}\n")
+
+    def _complete(self, text: str) -> None:
+        """Show a line, of which the beginning may be there already."""
+        if self._shown and text.startswith(self._shown):
+            sys.stdout.write(f"{text.removeprefix(self._shown)}\n")
+            self._shown = ""
+        else:
+            self._line(text)
 
     def _prompt(self, text: str) -> None:
         lead = "\r\x1b[K" if self._shown else ""

@@ -143,12 +143,20 @@ class _LineWire:
         self._unsaid = unsaid
         self._decoder = decoder
         self._unfinished = ""
+        self._answered = ""
+        """What the person has answered: the line that it begins has gone on below."""
 
     def say(self) -> None:
         """Say what waits."""
         while self.online and self._unsaid:
             self._write(self._unsaid.popleft())
+            self._unfinished = ""
+            self._answer()
         self._keeper.moved()
+
+    def _answer(self) -> None:
+        assert self._decoder is not None
+        self._answered = self._decoder.unfinished
 
     def _write(self, line: str) -> None:
         self.connection.write(line.encode() + b"\n")
@@ -202,10 +210,11 @@ class _LineWire:
         match = _CODE.search(line)
         if match is not None:
             self._place.code = match[1]
-        self._unfinished = ""
-        self._put(Line(line))
+        self._put(Line(line.removeprefix(self._answered)))
+        self._unfinished = self._answered = ""
 
     def _show_unfinished(self, text: str) -> None:
+        text = text.removeprefix(self._answered)
         if text and text != self._unfinished:
             self._unfinished = text
             self._put(Unfinished(text))
@@ -228,6 +237,8 @@ class _TelnetWire(_LineWire):
         super().__init__(connection, keeper, place, unsaid, None)
         self._core = core
         self._introduced = False
+        self._prompted = False
+        """Whether the cursor stands behind a prompt that nobody has answered."""
         self._held: list[LineEvent] | None = None
         """What came after `Holdfast.Next`: if its `Holdfast.Seq` is lost, it comes again."""
 
@@ -235,6 +246,9 @@ class _TelnetWire(_LineWire):
         """Send IP."""
         self._core.send_interrupt()
         self._send()
+
+    def _answer(self) -> None:
+        self._prompted = False
 
     def resize(self, width: int, height: int) -> None:
         """Send the window's size."""
@@ -284,8 +298,11 @@ class _TelnetWire(_LineWire):
             case str():
                 # A gateway that speaks no GMCP still has us once it speaks at all.
                 self._come_online()
-                self._show(event)
+                prompted, self._prompted = self._prompted, False
+                if event or not prompted:  # else it only ends the prompt's line
+                    self._show(event)
             case telnet.Prompt(text):
+                self._prompted = True
                 self._show_unfinished(text)
             case telnet.InputHidden(hidden):
                 self._put(Hidden(hidden))
