@@ -31,9 +31,11 @@ probe_interval_seconds_max = 0.2
 class House:
     """A running gateway with its application, and where it is."""
 
-    def __init__(self, program: Program, ports: Mapping[str, int]) -> None:
+    def __init__(self, program: Program, ports: Mapping[str, int], application: int) -> None:
         self.program = program
         self.ports = ports
+        self.application = application
+        """The process of the application's first run."""
 
     def url(self, scheme: str) -> str:
         """Where clients of this scheme come in."""
@@ -67,8 +69,8 @@ async def demo(folder: Path, ports: Mapping[str, int] = ANY) -> AsyncIterator[Ho
             "telnet": int(telnet.split()[-1]),
             "tcp": int(netcat.split()[-1]),
         }
-        await it.says("The chat itself is process ")
-        yield House(it, found)
+        chat = await it.says("The chat itself is process ")
+        yield House(it, found, int(chat.split()[-1].rstrip(".")))
 
 
 @asynccontextmanager
@@ -86,5 +88,6 @@ async def running(
     )
     async with program("run", application, "--config", config.name, folder=folder) as it:
         found = await it.ports(len(SCHEMES))
+        (started,) = await it.logged("the application has started")
         await it.logged("linked")
-        yield House(it, found)
+        yield House(it, found, started["process"])

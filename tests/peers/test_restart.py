@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import pytest
 from playwright.async_api import Browser
@@ -15,6 +17,9 @@ from tests.peers.houses import demo
 from tests.peers.tmux import Pane, Tmux
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+AWAY: Final = "The application is away. What you type is kept, and runs when it is back."
 
 
 async def are_told(panes: Mapping[str, Pane], codes: Mapping[str, str]) -> None:
@@ -77,3 +82,32 @@ async def test_a_websocket_is_told_when_to_come_back(tmp_path: Path) -> None:
         assert 0 < bye["retry_ms"] <= 2000
         assert (await client.closed())[0] == 1012
         assert await house.program.ends() == 0
+
+
+def command_line(process: int) -> str:
+    return Path(f"/proc/{process}/cmdline").read_text()
+
+
+async def test_the_chat_itself_is_killed(tmp_path: Path, terminals: Tmux, browser: Browser) -> None:
+    async with demo(tmp_path) as house, chat_page(browser, house.page) as page:
+        panes = await come(terminals, ALL, house.ports, tmp_path)
+        await page.types("page")
+        await page.sees("You are in lobby.")
+        assert "holdfast.demo.chat" in command_line(house.application)  # as the README finds it
+        os.kill(house.application, signal.SIGKILL)
+        await page.sees(AWAY)
+        await page.types("Typed meanwhile.")
+        for name, pane in panes.items():
+            await pane.sees(AWAY)
+            await pane.types(f"From {name}.")
+        for name, pane in panes.items():
+            await pane.sees("<page> Typed meanwhile.")
+            await page.sees(f"<{person(name)}> From {name}.")
+        for pane in panes.values():
+            screen = await pane.screen()
+            assert screen.count(AWAY) == 1  # one notice, and nobody was cut off
+            assert screen.count("<page> Typed meanwhile.") == 1
+            assert "cut off:" not in screen
+        assert await page.text_of("#state") == "online"
+        lines = await page.lines()
+        assert len([line for line in lines if "From" in line]) == len(panes)
