@@ -16,10 +16,11 @@ from tests.peers.tmux import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+_PHONE: Final[dict[str, Any]] = {"is_mobile": True, "has_touch": True}
 SCREENS: Final[dict[str, dict[str, Any]]] = {
-    "desk": {"viewport": {"width": 1000, "height": 600}},
-    "phone": {"viewport": {"width": 390, "height": 700}, "is_mobile": True, "has_touch": True},
-    "small": {"viewport": {"width": 320, "height": 480}, "is_mobile": True, "has_touch": True},
+    "desk-light": {"viewport": {"width": 1000, "height": 600}, "color_scheme": "light"},
+    "phone-dark": {"viewport": {"width": 390, "height": 700}, "color_scheme": "dark", **_PHONE},
+    "small-light": {"viewport": {"width": 320, "height": 480}, "color_scheme": "light", **_PHONE},
 }
 
 CONTRASTS: Final = """
@@ -91,14 +92,12 @@ async def at_the_end(page: ChatPage) -> None:
     await until(in_sight, lambda: "the end of the log is out of sight")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("screen", SCREENS)
-async def test_every_state(tmp_path: Path, browser: Browser, screen: str, scheme: str) -> None:
+@pytest.mark.parametrize("screen", SCREENS.values(), ids=SCREENS)
+async def test_every_state(tmp_path: Path, browser: Browser, screen: dict[str, Any]) -> None:
     async with demo(tmp_path) as house, cutter(house.ports["ws"]) as cable:
         url = f"http://127.0.0.1:{cable.port}/"
-        options = {**SCREENS[screen], "color_scheme": scheme}
         async with (
-            chat_page(browser, url, **options) as page,
+            chat_page(browser, url, **screen) as page,
             person_at(house.ports["tcp"], telnet=False) as speaker,
         ):
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -84,13 +86,19 @@ async def test_a_terminal_of_ours_over_bare_lines(tmp_path: Path, terminals: Tmu
 # --- people who type their code
 
 
-@pytest.mark.parametrize("name", LINE_CLIENTS)
 @pytest.mark.parametrize("how", ["cut", "killed"])
-async def test_a_person_types_the_code(
-    tmp_path: Path, terminals: Tmux, name: str, how: str
+async def test_people_type_their_codes(tmp_path: Path, terminals: Tmux, how: str) -> None:
+    async with running(COUNTING, tmp_path) as house, asyncio.TaskGroup() as tasks:
+        for name in LINE_CLIENTS:
+            tasks.create_task(a_person_types_the_code(terminals, name, house.ports, tmp_path, how))
+
+
+async def a_person_types_the_code(
+    terminals: Tmux, name: str, ports: Mapping[str, int], home: Path, how: str
 ) -> None:
-    async with running(COUNTING, tmp_path) as house, cutter(house.ports[SCHEMES[name]]) as cable:
-        old = await start(terminals, name, {SCHEMES[name]: cable.port}, tmp_path)
+    async with cutter(ports[SCHEMES[name]]) as cable:
+        where = {SCHEMES[name]: cable.port}
+        old = await start(terminals, name, where, home)
         code = await old.code()
         await old.sees("Ready.")
         await old.types(COUNT)
@@ -98,10 +106,11 @@ async def test_a_person_types_the_code(
         if how == "cut":
             cable.cut()
             await cable.mend()
-            before = await old.kill() if name in STAYING else await old.ends()
-        else:
+        if how == "killed" or name in STAYING:
             before = await old.kill()
-        new = await start(terminals, name, {SCHEMES[name]: cable.port}, tmp_path)
+        else:
+            before = await old.ends()
+        new = await start(terminals, name, where, home)
         await new.code()
         await new.types(f"resume {code}")
         await new.sees(DONE)

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser
 from tests.gateway.clients import person_at
 from tests.peers.chromium import ChatPage, chat_page
-from tests.peers.clients import LINE_CLIENTS, start
+from tests.peers.clients import LINE_CLIENTS, person, start
 from tests.peers.houses import demo, running
 from tests.peers.test_resume import COUNTING, numbers
 from tests.peers.tmux import Tmux
@@ -26,6 +26,7 @@ async def test_a_page_that_is_opened_twice(tmp_path: Path, browser: Browser) -> 
         person_at(house.ports["tcp"], telnet=False) as speaker,
     ):
         speaker.types("speaker")
+        await speaker.sees("[lobby] ")
         await old.types("page")
         await old.sees("You are in lobby.")
         # A window that a page opens begins with a copy of its sessionStorage, and so the token.
@@ -94,23 +95,26 @@ def counted(told: list[list[str]], by: str) -> list[int]:
     return numbers(" ".join(what for who, what in told if who == by))
 
 
-@pytest.mark.parametrize("name", LINE_CLIENTS)
-async def test_at_a_terminal(tmp_path: Path, terminals: Tmux, name: str) -> None:
+async def test_at_a_terminal(tmp_path: Path, terminals: Tmux) -> None:
     async with (
         demo(tmp_path) as house,
         person_at(house.ports["tcp"], telnet=False) as speaker,
     ):
-        old = await start(terminals, name, house.ports, tmp_path)
-        code = await old.code()
-        await old.types("somebody")
-        await old.sees("You are in lobby.")
-        new = await start(terminals, name, house.ports, tmp_path)
-        await new.code()
-        await new.types(f"resume {code}")
-        await new.sees("[lobby]")
-        await old.sees("Your session was taken over by a newer connection.")
-        speaker.types("speaker", "Later.")
-        await new.sees("<speaker> Later.")
-        screen = await old.screen()
-        assert "Later." not in screen
-        assert "Connect again" not in screen  # the code is the newer one's
+        speaker.types("speaker")
+        await speaker.sees("[lobby] ")
+        for name in LINE_CLIENTS:
+            old = await start(terminals, name, house.ports, tmp_path)
+            code = await old.code()
+            await old.types(person(name))
+            await old.sees("You are in lobby.")
+            new = await start(terminals, name, house.ports, tmp_path)
+            await new.code()
+            await new.types(f"resume {code}")
+            await new.sees("[lobby]")
+            await old.sees("Your session was taken over by a newer connection.")
+            speaker.types(f"Later than {name}.")
+            await new.sees(f"<speaker> Later than {name}.")
+            screen = await old.screen()
+            assert "Later than" not in screen.partition("taken over")[2]
+            assert f"Later than {name}." not in screen
+            assert "Connect again" not in screen  # the code is the newer one's
