@@ -95,17 +95,23 @@ async def test_the_chat_itself_is_killed(tmp_path: Path, terminals: Tmux, browse
         await page.sees("You are in lobby.")
         assert "holdfast.demo.chat" in command_line(house.application)  # as the README finds it
         os.kill(house.application, signal.SIGKILL)
-        await page.sees(AWAY)
+        for pane in panes.values():
+            # When it is back, it asks again.
+            await pane.shows(lambda screen: "[lobby]" in screen.partition(AWAY)[2], "a prompt")
+        again = await house.program.says("The chat itself is process ")
+
+        os.kill(int(again.split()[-1].rstrip(".")), signal.SIGKILL)
+        await page.page.wait_for_selector(f"#log :nth-match(li:text('{AWAY}'), 2)")
         await page.types("Typed meanwhile.")
         for name, pane in panes.items():
-            await pane.sees(AWAY)
+            await pane.sees(AWAY, 2)
             await pane.types(f"From {name}.")
         for name, pane in panes.items():
             await pane.sees("<page> Typed meanwhile.")
             await page.sees(f"<{person(name)}> From {name}.")
         for pane in panes.values():
             screen = await pane.screen()
-            assert screen.count(AWAY) == 1  # one notice, and nobody was cut off
+            assert screen.count(AWAY) == 2  # one notice each time, and nobody was cut off
             assert screen.count("<page> Typed meanwhile.") == 1
             assert "cut off:" not in screen
         assert await page.text_of("#state") == "online"
