@@ -77,6 +77,8 @@ async def fits(page: ChatPage) -> None:
     assert room is not None
     assert (width, height) == (room["width"], room["height"])
     assert await page.page.evaluate(SIDES) == []
+    log = "(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)(document.all.log)"
+    assert await page.page.evaluate(log) == 0
 
 
 async def at_the_end(page: ChatPage) -> None:
