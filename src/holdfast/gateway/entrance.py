@@ -68,6 +68,7 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
     if (
         claim is not None
         and type(event) is Enter
+        and not event.code  # whoever comes with a code is another client, which counts anew
         and 0 < event.attempt <= claim.session.row.attempt
     ):
         # A later connection of the same client has overtaken this one.

@@ -99,9 +99,13 @@ class Case:
 
     async def play(self, scope: Scope[Any], spec: Token) -> None:
         """Run a specification. Until it is done, a time-out can tell where it is."""
+        outer = self.scopes.get(scope.log.actor)
         self.scopes[scope.log.actor] = scope
         await interpret(scope, spec)
-        del self.scopes[scope.log.actor]
+        if outer:
+            self.scopes[scope.log.actor] = outer
+        else:
+            del self.scopes[scope.log.actor]
 
     def adopt(self, child: Child) -> Child:
         """Make sure that `child` does not outlive the test."""
