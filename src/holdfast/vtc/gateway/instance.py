@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CONFIGURATION = "holdfast.toml"
 EXIT_MISCONFIGURED = 2
 _URL = re.compile(r'^(\s*url\s*=\s*)"([^"]*)"', re.MULTILINE)
-_STORE = '[store]\npath = "sessions.db"\n\n'
+_STORE = '\n[store]\npath = "sessions.db"\n'
 _LISTENER = '\n[[listener]]\nurl = "{url}"\nbackend = "{backend}"\ndurability = "{durability}"\n'
 _CERTIFICATE = 'certificate = {{ cert = "{path}", key = "{path}" }}\n'
 
@@ -56,11 +56,11 @@ class Gateway(Daemon):
             file.write(text.encode(ENCODING))
 
     def _text(self) -> str:
-        text = f"{self.config}\n" + "".join(self._listener(url) for url in self.listen)
+        text = f"{self.config}\n" + "".join(map(self._listener, self.listen))
         if "[link]" not in text:
-            text = f'[link]\nlisten = "unix:{self.directory}/link"\n\n{text}'
+            text += f'\n[link]\nlisten = "unix:{self.directory}/link"\n'
         if "[store]" not in text:
-            text = _STORE + text
+            text += _STORE
         kept = iter(self._addresses)
         return _URL.sub(lambda match: f'{match[1]}"{next(kept, match[2])}"', text)
 

@@ -57,6 +57,8 @@ class Conversation(ABC):
 
     aside: ClassVar[frozenset[str]]
     """Kinds of messages that nobody need receive: they wait for who asks for them."""
+    passed: ClassVar[frozenset[str]] = frozenset()
+    """Kinds that are passed over in their order, if nobody asks for them."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -105,8 +107,8 @@ class Conversation(ABC):
         while True:
             found = self._find(kind, accepts)
             if found is not None:
-                self.last = found
-                if accepts is None or accepts(found.text):
+                await self.flush(scope)  # it may ask for an answer
+                if accepts is None or (found.kind == kind and accepts(found.text)):
                     return found
             elif not await self.read(scope, f"rx {kind}"):
                 text = f"rx {kind}: the peer has closed the connection"
@@ -125,28 +127,25 @@ class Conversation(ABC):
             found = next((one for one in self._aside if one.kind == kind), None)
             if found is not None:
                 self._aside.remove(found)
+                self._taken(found)
             return found
-        if not self._main:
-            return None
-        found = self._main.popleft()
-        if found.kind == kind or accepts is not None:
-            return found
-        text = f"rx {kind}: received {found.kind} {found.text!r}"
-        raise Failure(text, None, self.notes())
+        while self._main:
+            found = self._main.popleft()
+            self._taken(found)
+            if found.kind == kind or accepts is not None:
+                return found
+            if found.kind not in self.passed:
+                text = f"rx {kind}: received {found.kind} {found.text!r}"
+                raise Failure(text, None, self.notes())
+        return None
+
+    def _taken(self, message: Message) -> None:
+        """The specification has received a message, or passed over it. Raises `Failure`."""
+        self.last = message
 
     async def read(self, scope: Scope[Any], what: str) -> bool:
         """Take in what comes next. False at the end of the stream. Raises `Failure`."""
-        if self._ended:
-            return False
-        seconds = self.session.seconds_max
-        try:
-            data = await self.session.open_wire(scope).recv(RECEIVE_BYTES_MAX, seconds)
-        except TimeoutError:
-            text = f"{what}: nothing came within {seconds:g} s"
-            raise scope.failure(text, None, *self.notes()) from None
-        except OSError as error:
-            scope.log.line(4, f"the connection broke: {error.strerror}")
-            data = b""
+        data = b"" if self._ended else await self._read(scope, what)
         if not data:
             self._ended = True
             return False
@@ -154,6 +153,17 @@ class Conversation(ABC):
             self._keep(scope, message)
         await self.flush(scope)
         return True
+
+    async def _read(self, scope: Scope[Any], what: str) -> bytes:
+        seconds = self.session.seconds_max
+        try:
+            return await self.session.open_wire(scope).recv(RECEIVE_BYTES_MAX, seconds)
+        except TimeoutError:
+            text = f"{what}: nothing came within {seconds:g} s"
+            raise scope.failure(text, None, *self.notes()) from None
+        except OSError as error:
+            scope.log.line(4, f"the connection broke: {error.strerror}")
+            return b""
 
     def _keep(self, scope: Scope[Any], message: Message) -> None:
         (self._aside if message.kind in self.aside else self._main).append(message)

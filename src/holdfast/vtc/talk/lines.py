@@ -55,7 +55,8 @@ class Lines(Conversation):
         if kind == PROMPT and not self._main:
             prompt = self._prompt()
             if prompt and (accepts is None or accepts(prompt)):
-                return Message(PROMPT, prompt)
+                self._taken(Message(PROMPT, prompt))
+                return self.last
         return super()._find(kind, accepts)
 
     async def receive_whole(self, scope: Scope[Any], kind: str, text: str) -> Message:
