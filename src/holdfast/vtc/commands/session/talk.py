@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from holdfast.vtc.commands.top.session import EXAMPLE
+from holdfast.vtc.commands.ws.talk import close
 from holdfast.vtc.errors import Failure
 from holdfast.vtc.interpreter import Scope
 from holdfast.vtc.numbers import whole
@@ -82,6 +83,7 @@ COMMANDS = commands(
         "code": Sent("", "asks for a resume code", _code),
         "resume": Sent("", "takes up what was offered", _resume),
         "quit": Sent("", "ends the session", _quit),
+        "close": Sent("[CODE] [REASON]", "closes the connection only, 1000 if no code", close),
     },
     received={
         "welcome": "begins a new session",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from holdfast.protocols.websocket import CloseCode
 from holdfast.vtc.commands.http.ws import EXAMPLE
 from holdfast.vtc.errors import Failure
@@ -12,6 +14,7 @@ from holdfast.vtc.talk.commands import Sent, commands
 from holdfast.vtc.talk.conversation import text_of
 from holdfast.vtc.talk.websocket import WebSocket
 
+W = TypeVar("W", bound=WebSocket)
 WsScope = Scope[WebSocket]
 
 
@@ -32,7 +35,8 @@ async def _ping(scope: WsScope, words: list[Token]) -> None:
     scope.subject.core.ping(words[0].encode(ENCODING) if words else b"")
 
 
-async def _close(scope: WsScope, words: list[Token]) -> None:
+async def close(scope: Scope[W], words: list[Token]) -> None:
+    """Begin the closing handshake, with the code and the reason that are given."""
     code = whole(words[0]) if words else CloseCode.NORMAL
     if code is None:
         raise Failure(f"tx close: found {words[0]}, expected a number", words[0].position())
@@ -44,7 +48,7 @@ COMMANDS = commands(
         "text": Sent("STRING", "is a text message", _text),
         "binary": Sent("HEXDIGITS", "is a binary message", _binary),
         "ping": Sent("[STRING]", "asks for a pong", _ping),
-        "close": Sent("[CODE] [REASON]", "begins the closing handshake, 1000 if no code", _close),
+        "close": Sent("[CODE] [REASON]", "begins the closing handshake, 1000 if no code", close),
     },
     received={
         "text": "is a text message",
