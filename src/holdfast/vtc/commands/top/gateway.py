@@ -53,10 +53,10 @@ async def _gateway(scope: Scope[Case], args: Args) -> None:
         if given.flag == "-start":
             await gateway.prepare()
         if not await run_daemon(scope, gateway, given):
-            await _apply(gateway, given)
+            await _apply(scope, gateway, given)
 
 
-async def _apply(gateway: Gateway, given: Given) -> None:
+async def _apply(scope: Scope[Case], gateway: Gateway, given: Given) -> None:
     value: Token = given.values[-1]
     match given.flag:
         case "-listen":
@@ -70,6 +70,7 @@ async def _apply(gateway: Gateway, given: Given) -> None:
         case _:
             gateway.config = value
             await gateway.check(given.values[0])
+            scope.checked()
 
 
 COMMANDS = (
