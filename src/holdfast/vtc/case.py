@@ -18,6 +18,7 @@ import traceback
 from typing import Any, TypeVar
 
 from holdfast.vtc.actor import Actor, Work
+from holdfast.vtc.address import Address
 from holdfast.vtc.child import Child, sweep
 from holdfast.vtc.command import Context
 from holdfast.vtc.errors import Failure, Note, Skip
@@ -29,6 +30,9 @@ from holdfast.vtc.script import Script, script_directory
 from holdfast.vtc.source import ENCODING, Position, Token
 
 A = TypeVar("A", bound=Actor)
+
+ADDRESS_MACROS = ("addr", "port", "sock")
+"""What an instance that listens defines, behind its name and `_`."""
 
 
 class Case:
@@ -66,6 +70,17 @@ class Case:
         """Set a macro."""
         self.macros.define(name, value)
         log.line(4, f"macro def {name}={value}")
+
+    def define_address(self, log: Logger, name: str, at: Address, sock: str = "") -> None:
+        """Set the macros that tell where `name` listens; `sock` if it is written otherwise."""
+        for macro, value in zip(
+            ADDRESS_MACROS, (at.host, str(at.port), sock or at.joined), strict=True
+        ):
+            self.define(log, f"{name}_{macro}", value)
+
+    def undefine_address(self, log: Logger, name: str) -> None:
+        """Remove these macros, as far as they exist."""
+        self.undefine(log, *(f"{name}_{macro}" for macro in ADDRESS_MACROS))
 
     def undefine(self, log: Logger, *names: str) -> None:
         """Remove macros, as far as they exist."""

@@ -205,6 +205,8 @@ def _falsify(suite: Suite, jobs: int) -> bool:
     _say(f"  falsified copies: {len(copies)}, of which fail {len(copies) - len(passed)}")
     for name in passed:
         _say(f"    {name}: does not fail")
+    if others := sum(result.outcome is not Outcome.PASSED for result in originals):
+        _say(f"    {others} did not pass here, so there are no copies of them")
     if nothing:
         _say(f"    nothing to falsify: {', '.join(sorted(nothing))}")
     return not passed

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from holdfast.net.addresses import Address, InvalidAddressError, parse_address
+from holdfast.net.addresses import Address as Url
+from holdfast.net.addresses import InvalidAddressError, parse_address
+from holdfast.vtc.address import Address, is_unix, parse_unix
 from holdfast.vtc.errors import Failure, Note
 from holdfast.vtc.gateway.daemon import Daemon, lines_of, program
 from holdfast.vtc.service import Program
@@ -39,7 +42,7 @@ class Gateway(Daemon):
         self.durability = "fast"
         self.backend = "link"
         self.config = ""
-        self._addresses: list[Address] = []
+        self._addresses: list[Url] = []
         self._certificate = ""
 
     async def prepare(self) -> None:
@@ -87,23 +90,19 @@ class Gateway(Daemon):
         return True
 
     def _define(self, link: str) -> None:
-        define = self.case.define
-        define(self.log, f"{self.name}_link", link)
+        self.case.define(self.log, f"{self.name}_link", link)
         seen: Counter[str] = Counter()
         for address in self._addresses:
             seen[address.scheme] += 1
             number = seen[address.scheme]
             name = f"{self.name}_{address.scheme}{number if number > 1 else ''}"
-            if address.scheme == "unix":
-                define(self.log, f"{name}_sock", self._path(address.path))
-                continue
-            define(self.log, f"{name}_addr", address.host)
-            define(self.log, f"{name}_port", str(address.port))
-            host = f"[{address.host}]" if ":" in address.host else address.host
-            define(self.log, f"{name}_sock", f"{host}:{address.port}")
+            self.case.define_address(self.log, name, self._where(address))
 
-    def _path(self, path: str) -> str:
-        return path if path.startswith(("/", "@")) else f"{self.directory}/{path}"
+    def _where(self, url: Url) -> Address:
+        if url.scheme == "unix":
+            return parse_unix(url.path if is_unix(url.path) else f"{self.directory}/{url.path}")
+        family = socket.AF_INET6 if ":" in url.host else socket.AF_INET
+        return Address(family, (url.host, url.port))
 
     async def check(self, complaint: Token) -> None:
         """The configuration is refused with these words. Raises `Failure`."""
