@@ -197,7 +197,7 @@ async def test_a_person_s_session_says_itself_again(tmp_path: Path, scheme: str)
         telnet = scheme == "telnet"
         async with person_at(where, telnet=telnet, options=(TTYPE, GMCP)) as someone:
             await someone.sees("> ")
-            someone.types('look {at} "it"')
+            someone.types("- one", 'look {at} "it"')
             await someone.sees('"it"\n')
         async with person_at(where, telnet=telnet) as other:
             await other.sees("> ")

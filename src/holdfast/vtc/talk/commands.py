@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
-from holdfast.vtc.command import Args, Command, option
+from holdfast.vtc.command import Args, Command
 from holdfast.vtc.errors import Failure, Note
 from holdfast.vtc.expectation import check_expect, expect
 from holdfast.vtc.interpreter import Scope
@@ -15,6 +15,8 @@ from holdfast.vtc.source import ENCODING, Token
 from holdfast.vtc.talk.conversation import Conversation
 
 C = TypeVar("C", bound=Conversation)
+
+_UNTIL = "-until"
 
 
 class Sent(NamedTuple, Generic[C]):
@@ -90,31 +92,49 @@ def _tx(sent: Mapping[str, Sent[C]], example: str) -> Command:
     )
 
 
+class _Wanted(NamedTuple):
+    """What `rx` is to receive."""
+
+    kind: Token
+    text: Token | None = None
+    pattern: Token | None = None
+
+
+def _wanted(args: Args) -> _Wanted:
+    # No options: a text may well begin with a hyphen.
+    kind, *rest = args.plain()
+    if len(rest) < 2:
+        return _Wanted(kind, *rest)
+    if rest[0] != _UNTIL:
+        raise args.unknown(rest[1])
+    return _Wanted(kind, pattern=rest[1])
+
+
 def _rx(received: Mapping[str, str], example: str) -> Command:
     def check(args: Args) -> None:
-        for given in args.walk():
-            if given.flag == "-until":
-                _compilable(given.values[0])
-            elif "${" not in given.token:
-                _known(given.token, received)
-                return
+        wanted = _wanted(args)
+        if "${" not in wanted.kind:
+            _known(wanted.kind, received)
+        if wanted.pattern is not None and "${" not in wanted.pattern:
+            _compilable(wanted.pattern)
 
     async def run(scope: Scope[Conversation], args: Args) -> None:
-        await _receive(scope, args, received)
+        wanted = _wanted(args)
+        _known(wanted.kind, received)
+        await _receive(scope, wanted)
+        scope.checked()
 
     shown = (f"`{name}` {text}" for name, text in received.items())
     return Command(
         name="rx",
         run=run,
         check=check,
-        usage="KIND [TEXT | -until PATTERN]",
-        text="Receive the next message. It must be of this kind, and TEXT if that is given. "
-        "Kinds: " + "; ".join(shown) + ".",
-        options=(
-            option("-until PATTERN", "Pass over messages until the pattern is found in one."),
-        ),
+        usage=f"KIND [TEXT | {_UNTIL} PATTERN]",
+        text="Receive the next message. It must be of this kind, and TEXT if that is given. With "
+        f"`{_UNTIL}` messages are passed over until one of this kind comes in which the pattern "
+        "is found. Kinds: " + "; ".join(shown) + ".",
         words_min=1,
-        words_max=2,
+        words_max=3,
         example=example,
     )
 
@@ -135,26 +155,16 @@ def _compilable(pattern: Token) -> None:
         raise Failure(f"REGEXP error: {error}", pattern.position()) from None
 
 
-async def _receive(scope: Scope[Conversation], args: Args, kinds: Mapping[str, str]) -> None:
-    pattern: Token | None = None
-    words: list[Token] = []
-    for given in args.walk():
-        if given.flag:
-            pattern = given.values[0]
-            _compilable(pattern)
-        else:
-            words.append(given.token)
-    args.check_number(len(words), args.words[-1] if args.words else args.name)
-    _known(words[0], kinds)
+async def _receive(scope: Scope[Conversation], wanted: _Wanted) -> None:
     talk = scope.subject
-    if pattern is not None:
-        wanted = str(pattern)
-        await talk.receive(scope, words[0], lambda text: matches(wanted, text))
-    elif len(words) > 1:
-        await _receive_text(scope, words[0], words[1])
+    if wanted.pattern is not None:
+        _compilable(wanted.pattern)
+        pattern = str(wanted.pattern)
+        await talk.receive(scope, wanted.kind, lambda text: matches(pattern, text))
+    elif wanted.text is not None:
+        await _receive_text(scope, wanted.kind, wanted.text)
     else:
-        await talk.receive(scope, words[0])
-    scope.checked()
+        await talk.receive(scope, wanted.kind)
 
 
 async def _receive_text(scope: Scope[Conversation], kind: Token, text: Token) -> None:
