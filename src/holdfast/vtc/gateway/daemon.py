@@ -12,7 +12,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.vtc.actor import Actor
+from holdfast.vtc.command import Given, option
 from holdfast.vtc.errors import Failure
+from holdfast.vtc.interpreter import Scope
+from holdfast.vtc.numbers import unsigned
+from holdfast.vtc.process import signal_number
 from holdfast.vtc.service import Program, Service
 from holdfast.vtc.source import ENCODING, Position
 
@@ -22,6 +26,17 @@ if TYPE_CHECKING:
 STOP_SECONDS = 15.0
 """For an orderly end, which takes leave of every client."""
 KILL_SECONDS = 5.0
+
+
+DAEMON_OPTIONS = (
+    option("-arg STRING", "A further argument of the next start. May be repeated."),
+    option("-start", "Start it, and wait until it is ready."),
+    option("-stop", "SIGTERM; it ends in an orderly way, with status 0."),
+    option("-kill", "SIGKILL, which it cannot notice."),
+    option("-signal SIGNAL", "Send a signal: TERM, INT, KILL, HUP or -NUMBER."),
+    option("-wait", "Wait until it ends by itself."),
+    option("-expectexit NUMBER", "It ends with this status."),
+)
 
 
 def program(name: str, complaint: str) -> Program:
@@ -73,6 +88,8 @@ class Daemon(Actor):
         service.on_death = lambda _: said.set()
         await self._until_ready(service, said)
         service.on_death = lambda status: self._on_death(service, status, position)
+        if service.child.status is not None:  # meanwhile
+            service.on_death(service.child.status)
 
     def _launch(self, argv: Sequence[str]) -> Service:
         command = [sys.executable, *argv, *self.arguments]
@@ -111,8 +128,8 @@ class Daemon(Actor):
     async def stop(self) -> None:
         """Have it end in an orderly way. Raises `Failure`."""
         service = self._taken()
-        sent = await service.stop()
-        self._end(service, 0 if sent == signal.SIGTERM else sent)
+        await service.stop()
+        self._end(service, 0)
 
     async def kill(self) -> None:
         """Kill it: no signal handler, no goodbye. Raises `Failure`."""
@@ -135,7 +152,6 @@ class Daemon(Actor):
         self._service = None
         self.case.undefine(self.log, f"{self.name}_pid")
         service.release()
-        # Who was killed has failed to stop, unless it was to be killed.
         service.judge(self.exit_wanted, sent)
 
     def signal(self, number: int) -> None:
@@ -163,6 +179,23 @@ class Daemon(Actor):
             self._service = None
 
 
-def lines_of(output: str) -> list[str]:
-    """The whole lines in what was said so far."""
-    return output.split("\n")[:-1]
+async def run_daemon(scope: Scope[Case], daemon: Daemon, given: Given) -> bool:
+    """Do what one of `DAEMON_OPTIONS` says. Says whether it was one. Raises `Failure`."""
+    match given.flag:
+        case "-arg":
+            daemon.arguments.append(given.values[0])
+        case "-start":
+            await daemon.start(scope.position)
+        case "-stop":
+            await daemon.stop()
+        case "-kill":
+            await daemon.kill()
+        case "-signal":
+            daemon.signal(signal_number(given.values[0]))
+        case "-wait":
+            await daemon.wait()
+        case "-expectexit":
+            daemon.exit_wanted = unsigned(given.values[0])
+        case _:
+            return False
+    return True

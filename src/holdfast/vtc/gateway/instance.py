@@ -13,7 +13,7 @@ from holdfast.net.addresses import Address as Url
 from holdfast.net.addresses import InvalidAddressError, parse_address
 from holdfast.vtc.address import Address, is_unix, parse_unix
 from holdfast.vtc.errors import Failure, Note
-from holdfast.vtc.gateway.daemon import Daemon, lines_of, program
+from holdfast.vtc.gateway.daemon import Daemon, program
 from holdfast.vtc.service import Program
 from holdfast.vtc.source import ENCODING, Token
 from holdfast.vtc.tls import self_signed
@@ -116,7 +116,7 @@ class Gateway(Daemon):
 
 def _logged(output: str) -> Iterator[tuple[str, str]]:
     """The events that it has logged with an address."""
-    for line in lines_of(output):
+    for line in output.split("\n")[:-1]:
         if line.startswith("{"):
             entry: dict[str, Any] = json.loads(line)
             yield entry["event"], str(entry.get("at", ""))

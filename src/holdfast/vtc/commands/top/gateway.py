@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.vtc.case import Case
 from holdfast.vtc.command import Args, Command, Given, option
-from holdfast.vtc.commands.top.daemons import DAEMON_OPTIONS, run_daemon
+from holdfast.vtc.gateway.daemon import DAEMON_OPTIONS, run_daemon
 from holdfast.vtc.gateway.instance import Gateway
 from holdfast.vtc.interpreter import Scope
 from holdfast.vtc.source import Token
