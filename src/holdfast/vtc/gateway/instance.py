@@ -91,6 +91,7 @@ class Gateway(Daemon):
 
     def _define(self, link: str) -> None:
         self.case.define(self.log, f"{self.name}_link", link)
+        self.case.define_address(self.log, f"{self.name}_link", self._where(parse_address(link)))
         seen: Counter[str] = Counter()
         for address in self._addresses:
             seen[address.scheme] += 1
