@@ -81,9 +81,9 @@ COMMANDS = (
         text="A process `holdfast serve` in a directory of its own. It is ready when `-start` is "
         "done: `${gNAME_link}` is the URL where applications link, and for each listener, and for "
         "the link, there are `${gNAME_SCHEME_addr}`, `_port` and `_sock` (`${g1_ws_sock}`, of a "
-        "second one `${g1_ws2_sock}`). Its ports stay the same over later starts. A store and a link are "
-        "added to a configuration without them. If it dies unasked the test fails at once. At "
-        "the end of the test it is stopped, and must take leave in an orderly way.",
+        "second one `${g1_ws2_sock}`). Its ports stay the same over later starts. A store and a "
+        "link are added to a configuration without them. If it dies unasked the test fails at "
+        "once. At the end of the test it is stopped, and must take leave in an orderly way.",
         letter="g",
         label="Gateway",
         exports=("*",),
