@@ -169,8 +169,9 @@ class ClientCore:
             self.state = state = State(
                 attempts=state.attempts, pending=self._renumbered(), sent=len(state.pending)
             )
-        elif self._code:
-            self.state = state = State(attempts=state.attempts)  # of another session
+        elif self._code or (state.sid and message.sid != state.sid):
+            # Of another session: by its code, or because it was offered and taken.
+            self.state = state = State(attempts=state.attempts)
             self._fresh = True
         state.sid, state.token, state.epoch = message.sid, message.token, message.epoch
         self.heartbeat_seconds = message.heartbeat

@@ -344,7 +344,12 @@ export class Session {
   /** @param {any} message */
   _enter(message) {
     const isNew = message.t === "welcome";
-    const before = this._kept;
+    let before = this._kept;
+    if (!isNew && before.sid && message.sid !== before.sid) {
+      // It was offered and taken: nothing of it is on the screen, and none of this belongs to it.
+      before = { ...EMPTY, attempts: before.attempts, pending: [] };
+      this._fresh = true;
+    }
     const kept = isNew ? renumber(before) : { ...before };
     Object.assign(kept, { sid: message.sid, token: message.token, epoch: message.epoch });
     const cin = isNew ? 0 : message.cin;
