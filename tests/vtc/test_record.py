@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,20 +12,21 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.gateway.certificates import certificate
 from tests.gateway.clients import GMCP, TTYPE, person_at, v1_at
 from tests.gateway.running import SECONDS, Stage, configured, eventually, linked, serving
 from websockets.asyncio.client import connect
 
 from holdfast.app import App, Session
-from holdfast.gateway.gateway import Gateway
 from holdfast.net.addresses import parse_address
+from holdfast.net.tls import client_context, server_context
 from holdfast.vtc.address import resolve
 from holdfast.vtc.check import check
 from holdfast.vtc.lexer import tokenise
 from holdfast.vtc.patterns import matches
 from holdfast.vtc.record.book import Book
 from holdfast.vtc.record.lines import LineScribe, TelnetScribe
-from holdfast.vtc.record.relay import Relay, open_relay
+from holdfast.vtc.record.relay import Relay
 from holdfast.vtc.record.words import pattern, quoted
 from holdfast.vtc.results import Outcome, Result, Settings
 from holdfast.vtc.runner import Runner, common_macros
@@ -125,16 +127,14 @@ def test_telnet() -> None:
 
 
 @asynccontextmanager
-async def recorded(gateway: Gateway, scheme: str) -> AsyncIterator[tuple[Relay, Book]]:
-    """A relay to the gateway's listener of this scheme, while the block runs."""
-    url = next(at for at in gateway.addresses if at.scheme == scheme)
-    book = Book(url)
+async def relayed(book: Book, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """A relay to the book's server, and the port where clients connect to it."""
     (at, *_) = await resolve("127.0.0.1:0", None, socket.SOCK_STREAM)
-    relay = open_relay(at, url, book, lambda: None)
+    relay = Relay(at, book, lambda: None, tls)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(relay.run())
         try:
-            yield relay, book
+            yield relay.at.port
         finally:
             running.cancel()
 
@@ -186,9 +186,10 @@ async def conversing(folder: Path, scheme: str) -> AsyncIterator[tuple[int, Book
     async with (
         serving(configured(folder)) as gateway,
         linked(gateway, Parrot()),
-        recorded(gateway, scheme) as (relay, book),
     ):
-        yield relay.at.port, book
+        book = Book(next(at for at in gateway.addresses if at.scheme == scheme))
+        async with relayed(book) as where:
+            yield where, book
 
 
 @pytest.mark.parametrize("scheme", ["telnet", "tcp"])
@@ -244,19 +245,35 @@ async def test_connections_at_one_time_are_clients_at_one_time(tmp_path: Path) -
         await assert_says_it_again(book, but="Hello.")
 
 
+async def test_a_server_with_tls_says_itself_again(tmp_path: Path) -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"Hello.\n")
+        await reader.readline()
+        writer.close()
+
+    cert = certificate(tmp_path)
+    async with await asyncio.start_server(
+        greet, "127.0.0.1", 0, ssl=server_context(cert)
+    ) as server:
+        book = Book(parse_address(f"tls://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+        async with relayed(book, client_context(cert.cert)) as where:
+            async with person_at(where, telnet=False) as someone:
+                await someone.sees("Hello.\n")
+                someone.types("bye")
+                await someone.rest()
+            await book_closed(book)
+        await assert_says_it_again(book, but="Hello.")
+
+
 async def test_a_server_that_is_not_there_ends_that_connection_only(tmp_path: Path) -> None:
-    (at, *_) = await resolve("127.0.0.1:0", None, socket.SOCK_STREAM)
     book = Book(parse_address(f"unix:{tmp_path / 'nobody'}"))
-    relay = open_relay(at, book.server, book, lambda: None)
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(relay.run())
+    async with relayed(book) as where:
         for _ in range(2):
-            async with person_at(relay.at.port, telnet=False) as someone:
+            async with person_at(where, telnet=False) as someone:
                 assert await someone.rest() == ""
-        running.cancel()
     assert book.script() == f'vtest "recorded at {book.server}"\n\n'
 
 
 async def book_closed(book: Book) -> None:
     """Wait until the relay has noticed the end of every connection."""
-    await eventually(lambda: all(entry.scribe.over for entry in book.entries))
+    await eventually(lambda: all(scribe.over for scribe in book.scribes))

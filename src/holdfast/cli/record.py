@@ -16,7 +16,7 @@ from holdfast.net.addresses import Address, parse_address
 from holdfast.net.loop import run
 from holdfast.vtc.address import AddressError, resolve
 from holdfast.vtc.record.book import Book
-from holdfast.vtc.record.relay import open_relay
+from holdfast.vtc.record.relay import Relay
 
 LISTEN = "127.0.0.1:0"
 
@@ -56,7 +56,7 @@ async def _record(server: Address, script: Path, listen: str) -> None:
         script.write_text(book.script(), encoding="utf-8")
 
     (at, *_) = await resolve(listen, None, socket.SOCK_STREAM)
-    relay = open_relay(at, server, book, write)
+    relay = Relay(at, book, write)
     write()
     typer.echo(f"clients come in at {relay.at.joined} and go on to {server}")
     loop = asyncio.get_running_loop()

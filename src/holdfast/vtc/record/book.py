@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from holdfast.net.addresses import Address
 from holdfast.vtc.record.lines import LineScribe, TelnetScribe
@@ -22,30 +21,21 @@ _SCRIBES: dict[str, type[LineScribe | TelnetScribe | WebSocketScribe]] = {
 }
 
 
-@dataclass(slots=True)
-class Entry:
-    """One connection."""
-
-    scribe: Scribe
-    overlapped: bool = False
-    """Whether another one began before it ended."""
-
-
 class Book:
     """All connections to one server, in the order in which they began."""
 
     def __init__(self, server: Address) -> None:
         self.server = server
-        self.entries: list[Entry] = []
+        self.scribes: list[Scribe] = []
         self._codes: set[str] = set()
 
     def begin(self) -> Scribe:
         """Another connection has begun; who writes it down."""
-        for other in self.entries:
-            other.overlapped = other.overlapped or not other.scribe.over
-        entry = Entry(_SCRIBES[self.server.scheme](self._codes))
-        self.entries.append(entry)
-        return entry.scribe
+        for other in self.scribes:
+            other.overlapped = other.overlapped or not other.over
+        scribe = _SCRIBES[self.server.scheme](self._codes)
+        self.scribes.append(scribe)
+        return scribe
 
     def script(self) -> str:
         """The script so far."""
@@ -56,24 +46,23 @@ class Book:
     def _body(self) -> Iterator[str]:
         sessions: dict[str, str] = {}
         started: list[str] = []
-        for number, entry in enumerate(self.entries, 1):
+        for number, scribe in enumerate(self.scribes, 1):
             name = f"client c{number}"
-            scribe = entry.scribe
             if isinstance(scribe, WebSocketScribe) and scribe.is_session:
                 sid = scribe.sid or f"nothing {number}"
                 name = sessions.setdefault(sid, f"session u{len(sessions) + 1}")
-            yield self._block(name, entry)
-            if entry.overlapped and name not in started:
+            yield self._block(name, scribe)
+            if scribe.overlapped and name not in started:
                 started.append(name)
         yield from (f"{name} -wait\n" for name in started)
 
-    def _block(self, name: str, entry: Entry) -> str:
-        opening = entry.scribe.opening
+    def _block(self, name: str, scribe: Scribe) -> str:
+        opening = scribe.opening
         depth = "        " if opening else "    "
-        lines = [f"{depth}{command}" for command in entry.scribe.commands]
+        lines = [f"{depth}{command}" for command in scribe.commands]
         if opening:
             lines = [f"    {opening} {{", *lines, "    }"]
-        how = "-start" if entry.overlapped else "-run"
+        how = "-start" if scribe.overlapped else "-run"
         return "\n".join([f"{name} {self._where()} {{", *lines, f"}} {how}\n"])
 
     def _where(self) -> str:

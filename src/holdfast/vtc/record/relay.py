@@ -9,7 +9,6 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from holdfast.net.addresses import Address as Url
 from holdfast.net.tls import client_context
 from holdfast.vtc import address
 from holdfast.vtc.record.book import Book
@@ -21,22 +20,24 @@ RECEIVE_BYTES_MAX = 65536
 
 
 class Relay:
-    """A listener whose connections go on to a server."""
+    """A listener whose connections go on to the book's server."""
 
     def __init__(
         self,
-        listener: Listener,
-        server: Url,
+        at: address.Address,
         book: Book,
         changed: Callable[[], None],
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`changed` is called when the book has something more to tell."""
-        self._listener = listener
-        self._server = server
+        """Listen. `changed` is called when the book has something more to tell.
+
+        Raises `OSError`.
+        """
+        self._listener = Listener(listen(at, BACKLOG))
         self._book = book
         self._changed = changed
-        self._tls = tls or (client_context() if server.secure else None)
+        secure = book.server.secure
+        self._tls = (tls or client_context()) if secure else None
 
     @property
     def at(self) -> address.Address:
@@ -71,7 +72,7 @@ class Relay:
             self._changed()
 
     async def _dial(self) -> Wire:
-        url = self._server
+        url = self._book.server
         if url.scheme == "unix":
             where = os.fsdecode(url.path)
         else:
@@ -99,8 +100,3 @@ async def _carry(source: Wire, target: Wire, hear: Callable[[bytes], None]) -> N
             await target.send(data)
     with contextlib.suppress(OSError):
         target.shutdown(socket.SHUT_WR)
-
-
-def open_relay(at: address.Address, server: Url, book: Book, changed: Callable[[], None]) -> Relay:
-    """A relay that listens at `at`. Raises `OSError`."""
-    return Relay(Listener(listen(at, BACKLOG)), server, book, changed)

@@ -6,6 +6,9 @@ from abc import ABC, abstractmethod
 
 from holdfast.vtc.record.words import CODE, CODE_PATTERN, pattern, quoted
 
+COMMANDS_MAX = 100_000
+"""Of one connection."""
+
 
 class Scribe(ABC):
     """One connection, as it is heard in the middle."""
@@ -15,6 +18,8 @@ class Scribe(ABC):
         self._codes = codes
         """Resume codes that were shown, on any connection: each is `${code}` then."""
         self.over = False
+        self.overlapped = False
+        """Whether another connection began before it was over."""
 
     @property
     @abstractmethod
@@ -36,7 +41,10 @@ class Scribe(ABC):
     # For the protocols.
 
     def _write(self, command: str) -> None:
-        self.commands.append(command)
+        if len(self.commands) < COMMANDS_MAX:
+            self.commands.append(command)
+        elif len(self.commands) == COMMANDS_MAX:
+            self.commands.append(f"# The rest is missing: it is more than {COMMANDS_MAX} commands.")
 
     def _heard(self, kind: str, text: str) -> None:
         """The server has said a text."""
