@@ -79,13 +79,13 @@ def _tx(sent: Mapping[str, Sent[C]], example: str) -> Command:
         if "${" not in args.words[0]:
             look_up(args)
 
-    shown = (f"`{f'{name} {kind.usage}'.rstrip()}` {kind.text}" for name, kind in sent.items())
+    shown = {f"{name} {kind.usage}".rstrip(): kind.text for name, kind in sent.items()}
     return Command(
         name="tx",
         run=run,
         check=check,
         usage="KIND WORD...",
-        text="Send a message: " + "; ".join(shown) + ".",
+        text=f"Send a message.\n\n{_listed(shown)}",
         words_min=1,
         words_max=None,
         example=example,
@@ -124,7 +124,6 @@ def _rx(received: Mapping[str, str], example: str) -> Command:
         await _receive(scope, wanted)
         scope.checked()
 
-    shown = (f"`{name}` {text}" for name, text in received.items())
     return Command(
         name="rx",
         run=run,
@@ -132,11 +131,15 @@ def _rx(received: Mapping[str, str], example: str) -> Command:
         usage=f"KIND [TEXT | {_UNTIL} PATTERN]",
         text="Receive the next message. It must be of this kind, and TEXT if that is given. With "
         f"`{_UNTIL}` messages are passed over until one of this kind comes in which the pattern "
-        "is found. Kinds: " + "; ".join(shown) + ".",
+        f"is found.\n\n{_listed(received)}",
         words_min=1,
         words_max=3,
         example=example,
     )
+
+
+def _listed(entries: Mapping[str, str]) -> str:
+    return "\n".join(f"- `{name}`: {text}" for name, text in entries.items())
 
 
 V = TypeVar("V")

@@ -42,16 +42,15 @@ async def _resize(scope: LinesScope, words: list[Token]) -> None:
 
 COMMANDS = commands(
     sent={
-        "line": Sent("STRING", "is a line with its end", _line),
-        "gmcp": Sent("PACKAGE [JSON]", "is a GMCP message, once GMCP is agreed on", _gmcp),
-        "interrupt": Sent("", "is Telnet's IP, as Ctrl-C", _interrupt),
-        "resize": Sent("WIDTH HEIGHT", "tells a new size of the window", _resize),
+        "line": Sent("STRING", "A line with its end.", _line),
+        "gmcp": Sent("PACKAGE [JSON]", "A GMCP message, once GMCP is agreed on.", _gmcp),
+        "interrupt": Sent("", "Telnet's IP, as Ctrl-C.", _interrupt),
+        "resize": Sent("WIDTH HEIGHT", "A new size of the window.", _resize),
     },
     received={
-        "line": "is a line, without its end",
-        "prompt": "is what stands behind the last line",
-        "gmcp": "is a GMCP message, its text the package; one that is not asked for is never in "
-        "the way",
+        "line": "A line, without its end.",
+        "prompt": "What stands behind the last line.",
+        "gmcp": "A GMCP message; its text is the package. It is never in the way.",
     },
     values={"telnet.hidden": "`true` while what is typed is not to be shown"},
     example=EXAMPLE,

@@ -45,18 +45,19 @@ async def close(scope: Scope[W], words: list[Token]) -> None:
 
 COMMANDS = commands(
     sent={
-        "text": Sent("STRING", "is a text message", _text),
-        "binary": Sent("HEXDIGITS", "is a binary message", _binary),
-        "ping": Sent("[STRING]", "asks for a pong", _ping),
-        "close": Sent("[CODE] [REASON]", "begins the closing handshake, 1000 if no code", close),
+        "text": Sent("STRING", "A text message.", _text),
+        "binary": Sent("HEXDIGITS", "A binary message.", _binary),
+        "ping": Sent("[STRING]", "Ask for a pong.", _ping),
+        "close": Sent(
+            "[CODE] [REASON]", "Begin the closing handshake, with 1000 if no code is given.", close
+        ),
     },
     received={
-        "text": "is a text message",
-        "binary": "is a binary message, in hexadecimal",
-        "close": "is the peer's Close frame, its text `CODE REASON`",
-        "ping": "and `pong` may come at any time and are never in the way; a ping is answered "
-        "by itself",
-        "pong": "is the answer to a ping",
+        "text": "A text message.",
+        "binary": "A binary message; its text is in hexadecimal.",
+        "close": "The peer's Close frame; its text is `CODE REASON`. It is answered by itself.",
+        "ping": "May come at any time and is never in the way; it is answered by itself.",
+        "pong": "The answer to a ping; it is never in the way.",
     },
     values={
         "ws.protocol": "the sub-protocol",
