@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import shutil
 import time
 import traceback
@@ -44,7 +43,7 @@ class Case:
         self.log = Log()
         self.macros = Macros(settings.macros)
         self.env: dict[bytes, bytes] = dict(os.environb)
-        self.directory = f"{settings.directory}/vtc.{os.getpid()}.{secrets.token_hex(4)}"
+        self.directory = f"{settings.directory}/vtc.{os.getpid()}.{os.urandom(4).hex()}"
         self.diag: list[str] = []
         self.checks: list[Position] = []
         self.stopping = False
