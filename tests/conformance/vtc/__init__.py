@@ -52,6 +52,8 @@ class Suite:
     known: Mapping[str, frozenset[str]]
     flaky: frozenset[str] = frozenset()
     files: list[str] = field(default_factory=list)
+    ours_only: bool = False
+    """It uses commands that the reference has not."""
 
     def run(self, runner: Path, jobs: int, tests: tuple[str, ...] = ()) -> Run:
         """Run it, or some of its tests."""
@@ -114,7 +116,7 @@ def _suite(name: str, options: argparse.Namespace) -> Suite | None:
         return Suite("haproxy", tree, verdicts.HAPROXY, verdicts.HAPROXY_FLAKY)
     if name == "own":
         files = sorted(path.name for path in _OWN.glob("*.vtc"))
-        return Suite(name, _OWN, {}, files=files)
+        return Suite(name, _OWN, {}, files=files, ours_only=True)
     if name == "varnish":
         tests = (options.varnish or source_tree("varnish")) / "bin" / "varnishtest" / "tests"
         return _folder("varnish", tests, verdicts.VARNISH)
@@ -151,7 +153,7 @@ def _compare(suite: Suite, options: argparse.Namespace) -> bool:
     for test in differing:
         note = " (flaky)" if test in suite.flaky else ""
         _say(f"    {test}: {run.verdicts[test]}, known {'/'.join(suite.wanted(test))}{note}")
-    if options.reference:
+    if options.reference and not suite.ours_only:
         _compare_with_reference(suite, run, options)
     return bool(run.verdicts) and not stable and not missing
 
@@ -177,7 +179,7 @@ def _compare_with_reference(suite: Suite, ours: Run, options: argparse.Namespace
 
 def _time(suite: Suite, jobs: int, options: argparse.Namespace) -> None:
     runners = [("ours", OURS)]
-    if options.reference:
+    if options.reference and not suite.ours_only:
         runners.append(("the reference", options.reference))
     for name, runner in runners:
         run = suite.run(runner, jobs)
