@@ -1,5 +1,6 @@
 import pytest
 from _pytest.mark import ParameterSet
+from tests.programs import need
 from tests.vtc import (
     cases_h2,
     cases_haproxy,
@@ -10,7 +11,7 @@ from tests.vtc import (
     cases_top,
 )
 from tests.vtc.cases import Case
-from tests.vtc.running import need, run_script
+from tests.vtc.running import run_script
 
 from holdfast.vtc.results import Outcome
 

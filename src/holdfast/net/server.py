@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import ssl
 from collections import Counter
@@ -20,6 +19,7 @@ from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection, Handler
 from holdfast.net.listener import Listener, open_listener
 from holdfast.net.log import log_failure
+from holdfast.net.loop import done_within
 
 _log = structlog.get_logger("holdfast.net")
 
@@ -128,9 +128,7 @@ class Server:
         self._stop_listening()
         for connection in list(self.connections):
             connection.drain()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._empty.wait()
+        await done_within(self._empty.wait(), seconds)
         await self.close()
 
     async def close(self) -> None:
@@ -140,9 +138,7 @@ class Server:
         for connection in list(self.connections):
             connection.abort()
         if self.connections:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.limits.close_seconds_max):
-                    await self._empty.wait()
+            await done_within(self._empty.wait(), self.limits.close_seconds_max)
 
     # --- Owner of its connections
 
