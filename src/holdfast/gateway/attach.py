@@ -112,6 +112,9 @@ class Attachment:
 
     def received(self, data: bytes) -> None:
         self._handle(self.adapter.receive_data(data, self.context.clockwork.wheel.now))
+        due = self.adapter.next_deadline()
+        if due is not None and due < self._wake:
+            self._schedule()
         if self.connection.full:
             self.connection.pause_reading()  # who does not read our answers is not listened to
 
