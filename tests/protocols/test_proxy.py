@@ -281,8 +281,8 @@ def headers(draw: st.DrawFn) -> ProxyHeader:
     family = draw(st.sampled_from([Family.INET, Family.INET6, Family.UNIX][: version + 1]))
     hosts = {Family.INET: ipv4, Family.INET6: ipv6, Family.UNIX: paths}[family]
     port = st.just(0) if family is Family.UNIX else ports
-    ends = [Endpoint(draw(hosts), draw(port)) for _ in range(2)]
-    return ProxyHeader(version, family, *ends, draw(tlvs) if version == 2 else ())  # type: ignore[arg-type]
+    source, destination = (Endpoint(draw(hosts), draw(port)) for _ in range(2))
+    return ProxyHeader(version, family, source, destination, draw(tlvs) if version == 2 else ())
 
 
 @given(headers(), st.binary(max_size=20), st.lists(st.integers(0, 300), max_size=5))

@@ -245,18 +245,12 @@ def _parse_addresses(family: Family, block: bytes) -> tuple[Endpoint | None, End
             return None, None
         case Family.UNIX:
             paths = block[:_UNIX_PATH_SIZE], block[_UNIX_PATH_SIZE:]
-            first, second = (Endpoint(_parse_path(path), 0) for path in paths)
-            return first, second
-        case Family.INET:
-            host_size, kind = 4, ipaddress.IPv4Address
-        case Family.INET6:
-            host_size, kind = 16, ipaddress.IPv6Address  # type: ignore[assignment]
-    ports = struct.unpack("!HH", block[2 * host_size :])
-    hosts = block[:host_size], block[host_size : 2 * host_size]
-    first, second = (
-        Endpoint(str(kind(host)), port) for host, port in zip(hosts, ports, strict=True)
-    )
-    return first, second
+            return Endpoint(_parse_path(paths[0]), 0), Endpoint(_parse_path(paths[1]), 0)
+        case Family.INET | Family.INET6:
+            size = len(block) // 2 - 2
+            hosts = [str(ipaddress.ip_address(block[at : at + size])) for at in (0, size)]
+            ports = struct.unpack("!HH", block[2 * size :])
+            return Endpoint(hosts[0], ports[0]), Endpoint(hosts[1], ports[1])
 
 
 def _parse_path(field: bytes) -> str:
