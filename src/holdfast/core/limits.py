@@ -58,6 +58,8 @@ class ConnectionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """From the accepted socket to the end, however busy."""
     write_buffer_bytes_max: int = 256 * KIB
     """Unsent output of one connection at which its session stops handing over more."""
+    read_buffer_bytes_max: int = 256 * KIB
+    """What a stream keeps for its handler before it reads no more."""
     stalled_seconds_max: float = 30.0
     """With unsent output and no progress: then the client is a slow consumer."""
     close_seconds_max: float = 5.0

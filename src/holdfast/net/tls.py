@@ -88,8 +88,8 @@ class ServerContexts(NamedTuple):
     facts: tuple[CertificateFacts, ...]
 
 
-def server_contexts(options: TlsOptions) -> ServerContexts:
-    """Make what `options` say. Raises `ConfigurationError` naming the file or key at fault."""
+def check(options: TlsOptions) -> None:
+    """What can be said without reading a file. Raises `ConfigurationError` naming the key."""
     if not options.certificates:
         raise ConfigurationError("certificates: expected at least one, found none")
     if options.minimum > options.maximum:
@@ -101,6 +101,11 @@ def server_contexts(options: TlsOptions) -> ServerContexts:
             f"client_ca: expected a file, because client_certificates is"
             f" {options.client_certificates!r}; found none"
         )
+
+
+def server_contexts(options: TlsOptions) -> ServerContexts:
+    """Make what `options` say. Raises `ConfigurationError` naming the file or key at fault."""
+    check(options)
     contexts = [_context(certificate, options) for certificate in options.certificates]
     facts = tuple(
         _prove(certificate, options.minimum, options.maximum)
