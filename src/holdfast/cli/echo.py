@@ -129,6 +129,8 @@ def _echo_for(address: Address, limits: Limits) -> Callable[[Connection], _Echo]
 class _Echo:
     """Bytes as they are."""
 
+    __slots__ = ("_connection",)
+
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
@@ -161,6 +163,8 @@ class _Echo:
 
 class _WebSocketEcho(_Echo):
     """Messages as they are."""
+
+    __slots__ = ("_core",)
 
     def __init__(self, connection: Connection, limits: Limits) -> None:
         super().__init__(connection)
@@ -200,6 +204,8 @@ class _WebSocketEcho(_Echo):
 
 class _TelnetEcho(_Echo):
     """Lines as they are."""
+
+    __slots__ = ("_core", "_limits")
 
     def __init__(self, connection: Connection, limits: Limits) -> None:
         super().__init__(connection)
