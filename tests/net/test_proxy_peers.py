@@ -71,13 +71,13 @@ async def test_the_address_behind_haproxy_is_the_client_s(version: int, tmp_path
         address = await listen(server, proxied())
         port = free_port()
         text = f"listen a\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{address.port} {send}\n"
-        async with haproxy(tmp_path, port, text):
-            async with call(parse_address(f"tcp://127.0.0.1:{port}")) as caller:
-                name = caller.writer.get_extra_info("sockname")
-                await caller.write(b"hello")
-                stand = await told(server, b"hello")
-                stand.connection.write(b"world")
-                assert await caller.read(5) == b"world"
+        where = parse_address(f"tcp://127.0.0.1:{port}")
+        async with haproxy(tmp_path, port, text), call(where) as caller:
+            name = caller.writer.get_extra_info("sockname")
+            await caller.write(b"hello")
+            stand = await told(server, b"hello")
+            stand.connection.write(b"world")
+            assert await caller.read(5) == b"world"
         connection = stand.connection
         assert connection.peer == f"127.0.0.1:{name[1]}"
         assert connection.proxy is not None

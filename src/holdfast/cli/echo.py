@@ -18,6 +18,7 @@ from holdfast.net.bind import BindOptions
 from holdfast.net.certificates import ServerTls
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection
+from holdfast.net.log import configure_logs
 from holdfast.net.loop import calm_collector, run
 from holdfast.net.server import ListenOptions, Server
 from holdfast.net.service import serve_until_stopped
@@ -59,6 +60,7 @@ def echo(
 
         holdfast echo tcp://127.0.0.1:9002 --workers 2
     """
+    configure_logs("info")
     with reported():
         if (cert is None) is not (key is None):
             raise ConfigurationError("--cert and --key: expected both or neither, found one")
