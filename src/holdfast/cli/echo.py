@@ -108,9 +108,9 @@ async def _serve(
         for address in addresses
     ]
     inherited.finish()
-    started(bound)
     calm_collector()
-    await serve_until_stopped(server, limits.drain.drain_seconds_max)
+    drain_seconds = limits.drain.drain_seconds_max
+    await serve_until_stopped(server, drain_seconds, lambda: started(bound))
 
 
 def _say_where(addresses: Sequence[Address]) -> None:
