@@ -15,7 +15,8 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
-_READ_BYTES_MAX: Final = 64 * 1024
+_READ_BYTES_MAX: Final = 16 * 1024
+"""A whole record (RFC 8446 section 5.1): after a read, OpenSSL holds nothing back."""
 
 
 class TlsTransport(asyncio.Transport, asyncio.Protocol):
@@ -130,7 +131,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
                     self._end()
                     break
                 self._protocol.data_received(data)  # type: ignore[union-attr]
-                if not incoming.pending and not connection.pending() and not incoming.eof:
+                if not incoming.pending and not incoming.eof:
                     break
         except ssl.SSLWantReadError:
             if incoming.eof:
