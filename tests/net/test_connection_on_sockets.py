@@ -375,3 +375,21 @@ async def test_a_client_that_leaves_while_aiohttp_works_is_counted_out() -> None
             assert server.server.connections == set()
         pages.go_on.set()
     await pages.runner.cleanup()
+
+
+async def test_who_has_ended_already_is_not_waited_for() -> None:
+    """`close_on` waits for the peer's end, which comes only once."""
+
+    class Late(Stand):
+        def ended(self) -> None:
+            self._heard("ended")
+            self.connection.write(b"goodbye")
+            self.connection.close_on()
+
+    async with serving(ConnectionLimits(close_seconds_max=3_600), make=Late) as server:
+        address = await server.listen("tcp://127.0.0.1:0")
+        async with call(address) as caller:
+            caller.writer.write_eof()
+            stand = await server.stand()
+            assert await caller.read_all() == b"goodbye"
+            await stand.until_lost()

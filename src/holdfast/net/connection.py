@@ -91,6 +91,7 @@ class Connection(asyncio.Protocol, Timed):
         "_buffered",
         "_clockwork",
         "_close_due",
+        "_eof",
         "_flushed",
         "_handler",
         "_held_until",
@@ -149,7 +150,7 @@ class Connection(asyncio.Protocol, Timed):
         # are as few as can be: with a thousand connections each costs a cache miss.
         self._buffered = 0
         self._wake_due = self._stall_due = self._held_until = _FOREVER
-        self._paused = False
+        self._paused = self._eof = False
         self.opened_at = clockwork.wheel.now if opened_at is None else opened_at
         self._close_due = self.opened_at + limits.handshake_seconds_max
         self.phase = Phase.HANDSHAKE
@@ -222,6 +223,9 @@ class Connection(asyncio.Protocol, Timed):
         """
         transport = self._transport
         if self.phase in (Phase.CLOSING, Phase.LOST) or transport is None:
+            return
+        if self._eof:
+            self.close()
             return
         self.flush()
         self.phase = Phase.CLOSING
@@ -365,6 +369,7 @@ class Connection(asyncio.Protocol, Timed):
             self._read_meter()
 
     def eof_received(self) -> bool:
+        self._eof = True
         self._guard(self._get_handler().ended)
         # The handler closes, once what it has to say is said. TLS knows no half-close.
         return not self.secure

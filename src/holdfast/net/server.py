@@ -149,6 +149,11 @@ class Server:
         return self._machine.state
 
     @property
+    def addresses(self) -> list[Address]:
+        """Where it listens, with the ports that were taken."""
+        return [listener.address for listener in self._listeners]
+
+    @property
     def refused(self) -> int:
         """Connections that were turned away."""
         return self.refusals.total()

@@ -170,13 +170,15 @@ def _load(context: ssl.SSLContext, certificate: Certificate) -> None:
     try:
         context.load_cert_chain(certificate.cert, certificate.key, answer)
     except OSError as error:
-        if asked:  # OpenSSL does not say it so: a key that a wrong passphrase opens is nonsense
+        reason = getattr(error, "reason", None)
+        if asked and reason != "KEY_VALUES_MISMATCH":
+            # OpenSSL does not say it so: to it, a key that was opened wrongly is no key.
             raise ConfigurationError(
                 f"{certificate.key}: the passphrase does not open this key"
             ) from error
         raise ConfigurationError(
             f"{certificate.cert} and {certificate.key}: expected a certificate chain and its key"
-            f" in PEM, found: {getattr(error, 'reason', None) or error}"
+            f" in PEM, found: {reason or error}"
         ) from error
 
 
