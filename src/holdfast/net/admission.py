@@ -16,6 +16,8 @@ from holdfast.core.rate import Rate, RateByKey
 
 METER_BYTES: Final = 64 * 1024
 """A meter is read after so many bytes: seldom enough to cost nothing."""
+_SLACK_SECONDS: Final = 0.2
+"""What may come at once, in time: a hold is over at a slot of the wheel, which is not finer."""
 
 
 class Refusal(Enum):
@@ -87,16 +89,17 @@ class Admission:
 class _Bucket:
     """A token bucket of bytes in one float: the time when all that came is paid for."""
 
-    __slots__ = ("_due", "_rate")
+    __slots__ = ("_due", "_rate", "_slack")
 
     def __init__(self, bytes_per_second: float) -> None:
         self._rate = bytes_per_second
+        self._slack = max(METER_BYTES / bytes_per_second, _SLACK_SECONDS)
         self._due = 0.0
 
     def spend(self, size: int, now: float) -> float:
         """Seconds to wait after `size` more bytes, so that the rate is kept."""
         self._due = (self._due if self._due > now else now) + size / self._rate
-        return max(0.0, self._due - now - METER_BYTES / self._rate)
+        return max(0.0, self._due - now - self._slack)
 
 
 class Meter:
