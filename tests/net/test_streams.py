@@ -27,6 +27,7 @@ from holdfast.net.streams import (
     serve,
 )
 from holdfast.net.tls import TlsOptions, client_context
+from holdfast.protocols.frames import FrameError, Netstring
 
 ANYWHERE = "tcp://127.0.0.1:0"
 
@@ -79,6 +80,25 @@ async def test_reading_by_count_and_by_delimiter() -> None:
             await caller.write(part)
             await asyncio.sleep(0)
         assert await caller.read_all() == b"<hello world>"
+
+
+async def test_frames() -> None:
+    faults: list[str] = []
+
+    async def answer(stream: Stream) -> None:
+        framing = Netstring(100)
+        try:
+            async for frame in stream.frames(framing):
+                await stream.write(framing.encode(frame[::-1]))
+        except FrameError as error:
+            faults.append(str(error))
+
+    async with serve(answer, ANYWHERE) as server, call(server.addresses[0]) as caller:
+        await caller.write(b"3:abc,2:")
+        await caller.write(b"de,4:x")
+        caller.writer.write_eof()
+        assert await caller.read_all() == b"3:cba,2:ed,"
+    assert faults == ["expected the rest of a frame after 3 bytes"]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from holdfast.net.server import DEFAULT, ListenOptions, Server
 from holdfast.net.service import serve_until_stopped
 from holdfast.net.systemd import Inherited
 from holdfast.net.tls import TlsInfo, TlsOptions
+from holdfast.protocols.frames import Framing
 
 _log = structlog.get_logger("holdfast.net")
 
@@ -117,6 +118,13 @@ class Stream:
                 raise LimitExceededError(f"expected {delimiter!r} within {bytes_max} bytes")
             await self._wait_for(repr(delimiter))
         return self._take(at + len(delimiter))
+
+    async def frames(self, framing: Framing) -> AsyncIterator[bytes]:
+        """The frames of the stream, to its end. Raises `FrameError`, or as `read` does."""
+        while data := await self.read(self._limits.read_buffer_bytes_max):
+            for frame in framing.receive_data(data):
+                yield frame
+        framing.receive_eof()
 
     def _check(self, count: int) -> None:
         if count > self._limits.read_buffer_bytes_max:

@@ -37,6 +37,16 @@ from holdfast.net.streams import (
 )
 from holdfast.net.tls import Certificate, TlsInfo, TlsOptions
 from holdfast.net.workers import run_workers
+from holdfast.protocols.frames import (
+    Delimited,
+    Fixed,
+    FrameError,
+    FrameTooLargeError,
+    Framing,
+    LengthPrefixed,
+    Netstring,
+    VarintPrefixed,
+)
 
 __all__ = [
     "Address",
@@ -47,15 +57,22 @@ __all__ = [
     "ConfigurationError",
     "Connection",
     "ConnectionLimits",
+    "Delimited",
     "DialError",
+    "Fixed",
+    "FrameError",
+    "FrameTooLargeError",
+    "Framing",
     "Handler",
     "HandshakeError",
     "HoldfastError",
     "IdleTimeoutError",
     "InvalidAddressError",
     "InvalidHandlerError",
+    "LengthPrefixed",
     "LimitExceededError",
     "ListenOptions",
+    "Netstring",
     "Observer",
     "Phase",
     "ProxyOptions",
@@ -66,6 +83,7 @@ __all__ = [
     "StreamClosedError",
     "TlsInfo",
     "TlsOptions",
+    "VarintPrefixed",
     "dial",
     "parse_address",
     "run",
