@@ -74,6 +74,10 @@ class Phase(Enum):
     LOST = auto()
 
 
+_CLOSING: Final = Phase.CLOSING
+"""Looked up once: an enum's members are dear to reach."""
+
+
 class Owner(Protocol):
     """Who made the connection, and counts it."""
 
@@ -198,9 +202,12 @@ class Connection(asyncio.Protocol, Timed):
         self._out = None
         data = b"".join(out) if isinstance(out, list) else out
         self._flushed += len(data)
-        transport = self._transport
-        if transport is not None and not transport.is_closing():
-            transport.write(data)
+        if self._transport is not None and self.phase is not _CLOSING:
+            # A transport that has lost its peer takes this and throws it away, or says so.
+            try:  # noqa: SIM105 - costs nothing where nothing is raised
+                self._transport.write(data)
+            except RuntimeError:
+                pass
 
     def close(self) -> None:
         """Send what is written, then close. After the limit of time it is dropped instead."""

@@ -75,8 +75,11 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         if not self._established:
             self._fail(ConnectionError("the peer hung up during the handshake"))
             return False
-        self._in.write_eof()
         self._pump()
+        if not self._paused:
+            self._end()  # a peer that says no close_notify
+        else:
+            self._in.write_eof()
         return not self._closing
 
     def pause_writing(self) -> None:
@@ -131,20 +134,17 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
                     self._end()
                     break
                 self._protocol.data_received(data)  # type: ignore[union-attr]
-                if not incoming.pending and not incoming.eof:
-                    break
+                if not incoming.pending:
+                    return
         except ssl.SSLWantReadError:
-            if incoming.eof:
-                self._end()
+            pass
         except ssl.SSLZeroReturnError:  # close_notify
             self._end()
         except (ssl.SSLError, OSError) as error:
-            if isinstance(error, ssl.SSLEOFError):  # a peer that does not say close_notify
+            if isinstance(error, ssl.SSLEOFError):
                 self._end()
             else:
                 self._break(error)
-        if self._out.pending:  # a session ticket, a key update, an alert
-            self._flush()
 
     def _end(self) -> None:
         """The peer sends nothing more."""
@@ -213,6 +213,8 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._paused = False
         self._raw.resume_reading()
         self._pump()
+        if self._in.eof and not self._paused:  # true once all of it is read
+            self._end()
 
     def is_reading(self) -> bool:
         return not self._paused and self._raw.is_reading()
