@@ -23,6 +23,7 @@ from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address
 from holdfast.net.admission import METER_BYTES, Meter
 from holdfast.net.clockwork import Clockwork, Timed
+from holdfast.net.guests import Leaver, Lodger, Relay
 from holdfast.net.log import log_failure
 from holdfast.net.tls import TlsInfo, describe
 from holdfast.protocols.proxy import ProxyHeader
@@ -239,7 +240,7 @@ class Connection(asyncio.Protocol, Timed):
         self._close_due = self._clockwork.loop.time() + self._limits.close_seconds_max
         self._wake_due = self._stall_due = self._held_until = _FOREVER
         self._reschedule()
-        self._handler = _Leaver(transport, self._get_handler())
+        self._handler = Leaver(transport, self._get_handler())
         if transport.can_write_eof():
             transport.write_eof()
         self.resume_reading()
@@ -285,8 +286,8 @@ class Connection(asyncio.Protocol, Timed):
         self.established()
         self.flush()
         self._clockwork.wheel.cancel(self)
-        self._handler = _Lodger(self, self._get_handler())
-        self._transport.set_protocol(_Relay(self, protocol))
+        self._handler = Lodger(self, self._get_handler())
+        self._transport.set_protocol(Relay(self, protocol))
         protocol.connection_made(self._transport)
         protocol.data_received(data)
 
@@ -489,71 +490,6 @@ class Connection(asyncio.Protocol, Timed):
         """The root of this connection's failure domain: a defect ends it and it alone."""
         log_failure(_log, "a connection failed", error, peer=self.peer)
         self.abort()
-
-
-class _Leaver:
-    """The handler of a connection that is closed but still read: it waits for the peer's end."""
-
-    def __init__(self, transport: asyncio.Transport, before: Handler) -> None:
-        self._transport = transport
-        self._before = before
-
-    def connected(self) -> None: ...
-    def received(self, data: bytes) -> None: ...
-    def writable(self) -> None: ...
-    def expired(self, now: float) -> None: ...
-    def overdue(self, reason: Reason) -> None: ...
-    def drain(self) -> None: ...
-
-    def ended(self) -> None:
-        self._transport.close()
-
-    def lost(self, cause: Exception | None) -> None:
-        self._before.lost(cause)
-
-
-class _Lodger:
-    """The handler of a connection that a foreign protocol serves: it waits for the end."""
-
-    def __init__(self, connection: Connection, before: Handler) -> None:
-        self._connection = connection
-        self._before = before
-
-    def connected(self) -> None: ...
-    def received(self, data: bytes) -> None: ...
-    def ended(self) -> None: ...
-    def writable(self) -> None: ...
-    def expired(self, now: float) -> None: ...
-
-    def overdue(self, reason: Reason) -> None:
-        self._connection.close()
-
-    def drain(self) -> None:
-        self._connection.close()
-
-    def lost(self, cause: Exception | None) -> None:
-        self._before.lost(cause)
-
-
-class _Relay(asyncio.Protocol):
-    """Stands between a transport and a foreign protocol, so that the end is still counted."""
-
-    def __init__(self, connection: Connection, protocol: asyncio.Protocol) -> None:
-        self._connection = connection
-        self._protocol = protocol
-        self.data_received = protocol.data_received  # type: ignore[method-assign]
-        self.pause_writing = protocol.pause_writing  # type: ignore[method-assign]
-        self.resume_writing = protocol.resume_writing  # type: ignore[method-assign]
-
-    def eof_received(self) -> bool | None:
-        return self._protocol.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        try:
-            self._protocol.connection_lost(exc)
-        except Exception as error:
-            log_failure(_log, "a connection's end failed", error, peer=self._connection.peer)
-        self._connection.connection_lost(exc)
 
 
 def peer_name(where: object) -> str:
