@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 import structlog
 from tests.net.certificates import write_pems
-from tests.net.helpers import call, patience, until
+from tests.net.helpers import Stand, call, patience, until
 
 from holdfast.core.errors import ConfigurationError, LimitExceededError, Source
 from holdfast.core.limits import ConnectionLimits
-from holdfast.net.addresses import InvalidAddressError
+from holdfast.net.addresses import InvalidAddressError, parse_address
 from holdfast.net.bind import AddressInUseError
 from holdfast.net.connection import Connection, Phase
 from holdfast.net.observer import Observer
-from holdfast.net.server import ServerState
+from holdfast.net.server import ServerClosedError, ServerState
 from holdfast.net.streams import (
     IdleTimeoutError,
     InvalidHandlerError,
@@ -310,6 +310,13 @@ async def test_what_cannot_be_served_is_told_at_once(
     with pytest.raises(error, match=fault):
         async with serve(handler, url):
             pass
+
+
+async def test_a_server_that_is_closed_listens_no_more() -> None:
+    async with serve(echo, ANYWHERE) as server:
+        await server.close()
+        with pytest.raises(ServerClosedError, match="this server listens no more"):
+            await server.listen(parse_address(ANYWHERE), Stand)
 
 
 async def test_an_address_in_use_leaves_nothing_behind() -> None:

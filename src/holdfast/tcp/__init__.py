@@ -25,7 +25,7 @@ from holdfast.net.connection import Connection, Handler, Phase
 from holdfast.net.dial import DialError, dial
 from holdfast.net.loop import run
 from holdfast.net.observer import Observer
-from holdfast.net.server import ListenOptions, Server, ServerState
+from holdfast.net.server import ListenOptions, Server, ServerClosedError, ServerState
 from holdfast.net.service import serve_until_stopped
 from holdfast.net.streams import (
     IdleTimeoutError,
@@ -77,6 +77,7 @@ __all__ = [
     "Phase",
     "ProxyOptions",
     "Server",
+    "ServerClosedError",
     "ServerState",
     "ServerTls",
     "Stream",
