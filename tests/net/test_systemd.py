@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -12,8 +13,10 @@ import pytest
 from tests.net.helpers import has_ipv6
 
 from holdfast.core.errors import ConfigurationError
+from holdfast.core.limits import ConnectionLimits
 from holdfast.net import systemd
 from holdfast.net.addresses import parse_address
+from holdfast.net.listener import open_listener
 from holdfast.net.systemd import Inherited, notify
 
 
@@ -63,6 +66,26 @@ def test_a_socket_is_found_by_its_address(monkeypatch: pytest.MonkeyPatch, tmp_p
             assert inherited.take(parse_address(url)) == []
             found.close()
         inherited.finish()
+
+
+def test_the_file_of_an_inherited_socket_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is the service manager's, for the next start."""
+    path = tmp_path / "s"
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(str(path))
+    sock.listen()
+    loop = asyncio.new_event_loop()
+    with given(monkeypatch, sock) as environment:
+        inherited = Inherited(environment)
+        address = parse_address(f"unix:{path}")
+        open_listener(
+            loop, address, ConnectionLimits(), lambda *_: True, inherited=inherited
+        ).close()
+        inherited.finish()
+    loop.close()
+    assert path.exists()
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")

@@ -75,11 +75,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         if not self._established:
             self._fail(ConnectionError("the peer hung up during the handshake"))
             return False
-        self._pump()
-        if not self._paused:
-            self._end()  # a peer that says no close_notify
-        else:
-            self._in.write_eof()
+        self._end()  # a peer that says no close_notify; all before it has been read
         return not self._closing
 
     def pause_writing(self) -> None:
@@ -141,10 +137,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         except ssl.SSLZeroReturnError:  # close_notify
             self._end()
         except (ssl.SSLError, OSError) as error:
-            if isinstance(error, ssl.SSLEOFError):
-                self._end()
-            else:
-                self._break(error)
+            self._break(error)
 
     def _end(self) -> None:
         """The peer sends nothing more."""
@@ -213,8 +206,6 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._paused = False
         self._raw.resume_reading()
         self._pump()
-        if self._in.eof and not self._paused:  # true once all of it is read
-            self._end()
 
     def is_reading(self) -> bool:
         return not self._paused and self._raw.is_reading()
