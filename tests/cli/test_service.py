@@ -17,7 +17,7 @@ import pytest
 from tests.cli.process import SECONDS, Program, program
 from tests.net.certificates import AUTHORITY, issue
 from tests.net.peers.haproxy import free_port
-from tests.vtc.running import need
+from tests.programs import need
 
 
 async def port_of(echo: Program) -> int:

@@ -43,7 +43,8 @@ from holdfast.backends.echo import EchoBackend
 from holdfast.backends.hub import ANY_APP
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
-from holdfast.net.addresses import Address, InvalidAddressError, parse_address
+from holdfast.link.peer import SCHEMES as LINK_SCHEMES
+from holdfast.net.addresses import SCHEMES, Address, InvalidAddressError, parse_address
 from holdfast.net.arrival import ProxyOptions, TrustedProxies
 from holdfast.net.bind import BindOptions
 from holdfast.net.bind import check as check_bind
@@ -143,11 +144,7 @@ def check(config: Config) -> None:
     for number, listener in enumerate(config.listener):
         _check_listener(f"listener[{number}]", listener, config)
     if config.link.listen:
-        link = _address("link.listen", config.link.listen)
-        if link.scheme not in ("unix", "tcp"):
-            raise ConfigurationError(
-                f"link.listen: expected a unix: or tcp:// address, found {config.link.listen!r}"
-            )
+        link = _address("link.listen", config.link.listen, LINK_SCHEMES)
         if link.scheme == "tcp" and not config.link.secret:
             raise ConfigurationError(
                 "link.secret: expected a secret, because link.listen is on TCP; found none"
@@ -220,9 +217,9 @@ _ORIGIN: Final = r"\*|null|[a-z][a-z0-9+.-]*://[^/]+"
 """As a browser writes it (RFC 6454 section 6.2): without a path, not even a slash."""
 
 
-def _address(key: str, text: str) -> Address:
+def _address(key: str, text: str, schemes: Sequence[str] = SCHEMES) -> Address:
     try:
-        return parse_address(text)
+        return parse_address(text, schemes)
     except InvalidAddressError as error:
         raise ConfigurationError(f"{key}: {error}") from error
 
