@@ -15,6 +15,15 @@ url = "wss://0.0.0.0:8443/ws"
 durability = "durable"             # memory, fast or durable
 certificate = { cert = "cert.pem", key = "key.pem" }
 pages = "site"                     # what a browser gets that asks for a page
+
+[[listener]]
+url = "tls://[::]:4433"
+bind = { dual_stack = true }
+proxy = { trust = ["10.0.0.0/8"] } # load balancers that send a PROXY header
+[listener.tls]                     # instead of `certificate`, with everything that TLS can
+certificates = [{ cert = "a.pem", key = "a.key" }, { cert = "b.pem", key = "b.key" }]
+client_certificates = "required"
+client_ca = "clients.pem"
 ```
 """
 
@@ -22,7 +31,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -35,7 +45,11 @@ from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
 from holdfast.link.peer import SCHEMES as LINK_SCHEMES
 from holdfast.net.addresses import SCHEMES, Address, InvalidAddressError, parse_address
-from holdfast.net.tls import Certificate
+from holdfast.net.arrival import ProxyOptions, TrustedProxies
+from holdfast.net.bind import BindOptions
+from holdfast.net.bind import check as check_bind
+from holdfast.net.tls import Certificate, TlsOptions
+from holdfast.net.tls import check as check_tls
 
 
 class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,6 +78,11 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The name of the application; `*` takes any."""
     durability: Literal["memory", "fast", "durable"] = "fast"
     certificate: Certificate | None = None
+    tls: TlsOptions | None = None
+    """Instead of `certificate`: several of them, client certificates, versions and more."""
+    bind: BindOptions = field(default_factory=BindOptions)
+    proxy: ProxyOptions | None = None
+    """Proxies that are believed when they say whom they speak for."""
     origins: tuple[str, ...] = ()
     """Web pages of other hosts that may connect; `*` for any."""
     pages: str = ""
@@ -72,6 +91,13 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def address(self) -> Address:
         return parse_address(self.url)
+
+    @property
+    def tls_options(self) -> TlsOptions | None:
+        """What to do about TLS, whichever way it was written."""
+        if self.certificate is not None:
+            return TlsOptions(certificates=(self.certificate,))
+        return self.tls
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -132,14 +158,12 @@ def check(config: Config) -> None:
 
 def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
     address = _address(f"{key}.url", listener.url)
-    if address.secure and listener.certificate is None:
-        raise ConfigurationError(
-            f"{key}.certificate: expected a certificate for {address.scheme}, found none"
-        )
-    if not address.secure and listener.certificate is not None:
-        raise ConfigurationError(
-            f"{key}.certificate: expected none for {address.scheme}, found one"
-        )
+    _check_tls(key, listener, address)
+    with _inside(f"{key}.bind"):
+        check_bind(address, listener.bind)
+    if listener.proxy is not None:
+        with _inside(f"{key}.proxy"):
+            TrustedProxies(listener.proxy)
     if listener.durability != "memory" and not config.store.path:
         raise ConfigurationError(
             f"store.path: expected a path, because {key}.durability is"
@@ -163,6 +187,30 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
             )
     if listener.pages and not Path(listener.pages).is_dir():
         raise ConfigurationError(f"{key}.pages: expected a folder, found {listener.pages!r}")
+
+
+def _check_tls(key: str, listener: ListenerConfig, address: Address) -> None:
+    if address.secure and listener.tls_options is None:
+        raise ConfigurationError(
+            f"{key}.certificate: expected a certificate for {address.scheme}, found none"
+        )
+    if listener.certificate is not None and listener.tls is not None:
+        raise ConfigurationError(f"{key}: expected certificate or tls, found both")
+    for name in ("certificate", "tls"):
+        if not address.secure and getattr(listener, name) is not None:
+            raise ConfigurationError(f"{key}.{name}: expected none for {address.scheme}, found one")
+    if listener.tls is not None:
+        with _inside(f"{key}.tls"):
+            check_tls(listener.tls)
+
+
+@contextmanager
+def _inside(key: str) -> Iterator[None]:
+    """Say where it stood what is wrong."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{key}.{error}") from error
 
 
 _ORIGIN: Final = r"\*|null|[a-z][a-z0-9+.-]*://[^/]+"
@@ -222,6 +270,8 @@ def _choices(steps: Sequence[str | int]) -> str:
     """What a key with a few possible values may be."""
     found: inspect.Type = inspect.type_info(Config)
     for step in steps:
+        if isinstance(found, inspect.UnionType):  # a table that may be absent
+            found = next(kind for kind in found.types if isinstance(kind, inspect.StructType))
         if isinstance(found, inspect.StructType):
             found = next(field.type for field in found.fields if field.encode_name == step)
         elif isinstance(found, inspect.VarTupleType):

@@ -25,11 +25,12 @@ from holdfast.gateway.phases import Phase
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.link.peer import connection_limits
 from holdfast.net.addresses import Address, parse_address
+from holdfast.net.certificates import ServerTls
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.log import log_failure
 from holdfast.net.loop import unwrapped
-from holdfast.net.server import Server
-from holdfast.net.tls import server_context
+from holdfast.net.server import ListenOptions, Server
+from holdfast.net.systemd import Inherited
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.records import Row, Stored
@@ -55,7 +56,7 @@ class Gateway:
     accepted.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, inherited: Inherited | None = None) -> None:
         limits = config.limits
         self.config = config
         self.addresses: list[Address] = []
@@ -81,8 +82,11 @@ class Gateway:
             spawn=self._spawn,
             memory_on_failure=config.store.on_failure == "memory",
         )
-        self._server = Server(limits.connection, self.clockwork)
-        self._link_server = Server(connection_limits(limits.link), self.clockwork)
+        self._inherited = inherited
+        self._server = Server(limits.connection, self.clockwork, inherited=inherited)
+        self._link_server = Server(
+            connection_limits(limits.link), self.clockwork, inherited=inherited
+        )
         self._echo = EchoBackend(at_end_of_tick, wall)
         self._store = _make_store(config)
         self._pages: list[HttpPages] = []
@@ -133,6 +137,10 @@ class Gateway:
             self._abort.set()
         self._stop.set()
 
+    def reload(self) -> None:
+        """Read the certificates again, for the connections to come."""
+        self._server.reload()
+
     # --- start
 
     def _restore(self, stored: Stored) -> None:
@@ -156,15 +164,17 @@ class Gateway:
             self.link_address = await self._link_server.listen(address, self._hub.handler)
         for listener in self.config.listener:
             door = await self._door(listener)
-            certificate = listener.certificate
-            tls = server_context(certificate) if certificate is not None else None
+            tls = listener.tls_options
             self.addresses.append(
                 await self._server.listen(
                     listener.address,
                     lambda connection, door=door: Attachment(connection, self.context, door),  # type: ignore[misc]
-                    tls,
+                    ServerTls(tls) if tls is not None else None,
+                    ListenOptions(listener.bind, listener.proxy),
                 )
             )
+        if self._inherited is not None:
+            self._inherited.finish()
 
     async def _door(self, listener: ListenerConfig) -> Door:
         pages = http_pages(listener, lambda: self.journal.broken is None)

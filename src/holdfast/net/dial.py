@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from typing import Any
 
 from holdfast.core.errors import HoldfastError, Source
 from holdfast.core.limits import ConnectionLimits
@@ -39,11 +40,13 @@ async def dial(
     clockwork: Clockwork,
     limits: ConnectionLimits,
     tls: ssl.SSLContext | None = None,
+    header: bytes = b"",
 ) -> Connection:
     """Connect to `address` within the handshake's limit of time. Raises `DialError`.
 
     The addresses of a name are tried one after the other. Without `tls`, a
-    secure address is checked against the system's authorities.
+    secure address is checked against the system's authorities. `header` goes
+    first, before TLS: a PROXY header that says for whom we speak.
     """
 
     def open_() -> Connection:
@@ -56,7 +59,15 @@ async def dial(
         tls = client_context()
     try:
         async with asyncio.timeout(limits.handshake_seconds_max):
-            if address.socket_path.startswith("\0"):
+            if header:
+                sock = await _socket_with(loop, address, header)
+                _, connection = await loop.create_connection(
+                    open_,
+                    sock=sock,
+                    ssl=tls if address.secure else None,
+                    server_hostname=address.host if address.secure else None,
+                )
+            elif address.socket_path.startswith("\0"):
                 sock = await _abstract_socket(loop, address.socket_path)
                 _, connection = await loop.create_unix_connection(open_, sock=sock)
             elif address.scheme == "unix":
@@ -79,10 +90,31 @@ async def dial(
 
 async def _abstract_socket(loop: asyncio.AbstractEventLoop, path: str) -> socket.socket:
     """A connected socket, because uvloop takes the name to end at its leading zero."""
-    sock = socket.socket(socket.AF_UNIX)
+    return await _connected(loop, socket.AF_UNIX, path)
+
+
+async def _connected(loop: asyncio.AbstractEventLoop, family: int, where: Any) -> socket.socket:
+    sock = socket.socket(family)
     try:
         sock.setblocking(False)
-        await loop.sock_connect(sock, path)
+        await loop.sock_connect(sock, where)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _socket_with(
+    loop: asyncio.AbstractEventLoop, address: Address, header: bytes
+) -> socket.socket:
+    """A connected socket on which `header` has been sent."""
+    if address.scheme == "unix":
+        sock = await _abstract_socket(loop, address.socket_path)
+    else:
+        found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        sock = await _connected(loop, found[0][0], found[0][4])
+    try:
+        await loop.sock_sendall(sock, header)
     except BaseException:
         sock.close()
         raise
