@@ -10,7 +10,8 @@ from holdfast.core.errors import HoldfastError, Source
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address
 from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection
+from holdfast.net.connection import Connection, Owner
+from holdfast.net.race import connect_first
 from holdfast.net.server import HandlerFactory
 from holdfast.net.tls import client_context
 
@@ -23,7 +24,7 @@ class DialError(HoldfastError):
 
 
 class _Nobody:
-    """The owner of a dialled connection: counts nothing, refuses nothing."""
+    """The owner of a dialled connection that nobody counts: it refuses nothing."""
 
     def opened(self, connection: Connection) -> bool:
         return True
@@ -39,15 +40,16 @@ async def dial(
     clockwork: Clockwork,
     limits: ConnectionLimits,
     tls: ssl.SSLContext | None = None,
+    owner: Owner | None = None,
 ) -> Connection:
     """Connect to `address` within the handshake's limit of time. Raises `DialError`.
 
-    The addresses of a name are tried one after the other. Without `tls`, a
+    Of a name's addresses the first that answers is taken. Without `tls`, a
     secure address is checked against the system's authorities.
     """
 
     def open_() -> Connection:
-        connection = Connection(clockwork, limits, _Nobody())
+        connection = Connection(clockwork, limits, owner or _Nobody())
         connection.attach(factory(connection))
         return connection
 
@@ -62,10 +64,10 @@ async def dial(
             elif address.scheme == "unix":
                 _, connection = await loop.create_unix_connection(open_, address.socket_path)
             else:
+                sock = await connect_first(loop, address.host, address.port)
                 _, connection = await loop.create_connection(
                     open_,
-                    address.host,
-                    address.port,
+                    sock=sock,
                     ssl=tls if address.secure else None,
                     server_hostname=address.host if address.secure else None,
                 )

@@ -1,0 +1,173 @@
+"""Connecting to an upstream: attempts, pauses between them, and checks of its servers."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Final
+
+import structlog
+from msgspec import structs
+
+from holdfast.core.backoff import Backoff
+from holdfast.core.errors import Reason
+from holdfast.core.limits import ConnectionLimits
+from holdfast.net.clockwork import Clockwork
+from holdfast.net.connection import Connection
+from holdfast.net.dial import DialError, dial
+from holdfast.net.server import HandlerFactory
+from holdfast.net.upstream.pool import NoUpstreamError, Target, UpstreamPool
+
+_log = structlog.get_logger("holdfast.upstream")
+
+_FIRST_PAUSE_SECONDS: Final = 0.1
+
+
+class Lease:
+    """The owner of a connection to a server: it gives the place back when that ends."""
+
+    __slots__ = ("_pool", "_target", "used")
+
+    def __init__(self, pool: UpstreamPool, target: Target) -> None:
+        self._pool = pool
+        self._target = target
+        self.used = False
+        """Whether there was a connection."""
+
+    def opened(self, connection: Connection) -> bool:
+        self.used = True
+        self._pool.connected(self._target)
+        return True
+
+    def closed(self, connection: Connection) -> None:
+        self._pool.released(self._target, connection.bytes_in, connection.bytes_out)
+
+
+class Dialler:
+    """Connects to the servers of one upstream. `tls` is for those whose address is secure."""
+
+    def __init__(
+        self,
+        pool: UpstreamPool,
+        clockwork: Clockwork,
+        limits: ConnectionLimits,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.pool = pool
+        self._clockwork = clockwork
+        self._tls = tls
+        upstream = pool.limits
+        self._limits = structs.replace(
+            limits,
+            handshake_seconds_max=upstream.connect_seconds_max,
+            idle_seconds_max=upstream.idle_seconds_max,
+            write_buffer_bytes_max=upstream.write_buffer_bytes_max,
+        )
+        self._check_limits = structs.replace(
+            self._limits, handshake_seconds_max=upstream.check_seconds_max
+        )
+
+    async def connect(self, factory: HandlerFactory, key: str) -> tuple[Connection, Target]:
+        """A connection for the client `key`, on which `factory` puts a handler.
+
+        Servers are tried one after the other; when each was tried, after a
+        pause again. Raises `DialError` that names the last cause, or
+        `NoUpstreamError`, within the limit of time.
+        """
+        limits = self.pool.limits
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, limits.backoff_seconds_max)
+        tried: list[Target] = []
+        error: DialError | None = None
+        try:
+            async with asyncio.timeout(limits.dial_seconds_max):
+                for _ in range(limits.attempts_max):
+                    if len(tried) >= len(self.pool.targets):
+                        tried.clear()
+                        await asyncio.sleep(backoff.pause(self.pool.entropy()))
+                    try:
+                        target = self.pool.choose(key, self._clockwork.loop.time(), tried)
+                    except NoUpstreamError:
+                        if error is None:
+                            raise
+                        break  # what was tried last says more
+                    try:
+                        return await self._attempt(target, factory), target
+                    except DialError as failure:
+                        error = failure
+                        tried.append(target)
+        except TimeoutError:
+            error = error or DialError(
+                f"upstream {self.pool.name}: no answer within {limits.dial_seconds_max:g} s"
+            )
+        assert error is not None, "an attempt that neither succeeded nor failed"
+        raise error
+
+    async def check(self) -> None:
+        """Check every server, again and again, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for target in self.pool.targets:
+                tasks.create_task(self._check(target))
+
+    async def _attempt(self, target: Target, factory: HandlerFactory) -> Connection:
+        pool = self.pool
+        lease = Lease(pool, target)
+        try:
+            return await dial(
+                target.address,
+                factory,
+                clockwork=self._clockwork,
+                limits=self._limits,
+                tls=self._tls,
+                owner=lease,
+            )
+        except DialError as error:
+            _log.warning("a server cannot be reached", upstream=pool.name, error=str(error))
+            pool.failed(target, self._clockwork.loop.time())
+            raise
+        except BaseException:
+            if not lease.used:  # else the connection tells of its end
+                pool.abandoned(target)
+            raise
+
+    async def _check(self, target: Target) -> None:
+        limits = self.pool.limits
+        while True:
+            passed = await self._answers(target)
+            if target.health.checked(passed):
+                if passed:
+                    target.breaker.succeeded()
+                _log.warning(
+                    "a server is up again" if passed else "a server is down",
+                    upstream=self.pool.name,
+                    server=target.name,
+                )
+            # A little sooner at random, so that many gateways do not check at once.
+            spread = 1 - self.pool.entropy() / 10
+            await asyncio.sleep(limits.check_interval_seconds_max * spread)
+
+    async def _answers(self, target: Target) -> bool:
+        try:
+            connection = await dial(
+                target.address,
+                lambda connection: _Visitor(),
+                clockwork=self._clockwork,
+                limits=self._check_limits,
+                tls=self._tls,
+            )
+        except DialError:
+            return False
+        connection.close()
+        return True
+
+
+class _Visitor:
+    """The handler of a check: it wants nothing but to be let in."""
+
+    def connected(self) -> None: ...
+    def received(self, data: bytes) -> None: ...
+    def ended(self) -> None: ...
+    def writable(self) -> None: ...
+    def expired(self, now: float) -> None: ...
+    def overdue(self, reason: Reason) -> None: ...
+    def drain(self) -> None: ...
+    def lost(self, cause: Exception | None) -> None: ...

@@ -1,0 +1,152 @@
+"""The servers of one upstream: which may be used, which is next, what became of each attempt.
+
+Every decision is one synchronous step that reserves what it gives, so that many
+who dial at once exceed no limit. Times are the loop's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from msgspec import Struct
+
+from holdfast.core.errors import HoldfastError, Source
+from holdfast.core.limits import UpstreamLimits
+from holdfast.net.addresses import Address
+from holdfast.net.upstream.balance import Balance, make_balancer
+from holdfast.net.upstream.breaker import Breaker, BreakerState
+from holdfast.net.upstream.health import Health
+
+
+class NoUpstreamError(HoldfastError):
+    """No server of an upstream can be used now. Says of each why."""
+
+    source = Source.REMOTE
+    retryable = True
+
+
+class Server(Struct, frozen=True):
+    """One server, as it is configured."""
+
+    address: Address
+    weight: int = 1
+
+
+class Target:
+    """One server, and how it has been."""
+
+    __slots__ = (
+        "active",
+        "address",
+        "breaker",
+        "bytes_in",
+        "bytes_out",
+        "connected",
+        "failed",
+        "health",
+        "name",
+        "weight",
+    )
+
+    def __init__(self, server: Server, limits: UpstreamLimits) -> None:
+        self.address = server.address
+        self.name = str(server.address)
+        self.weight = server.weight
+        self.breaker = Breaker(limits.failures_max, limits.broken_seconds_max)
+        self.health = Health(limits.checks_max)
+        self.active = 0
+        """Open connections, and attempts under way."""
+        self.connected = 0
+        """Attempts that came to a connection."""
+        self.failed = 0
+        """Attempts that did not, and connections that ended without a byte from it."""
+        self.bytes_in = 0
+        """Received from it on connections that have ended."""
+        self.bytes_out = 0
+
+
+class UpstreamPool:
+    """The servers of the upstream `name`.
+
+    `draw(n)` gives a random number from 0 to n - 1, `entropy()` one from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        servers: Sequence[Server],
+        balance: Balance,
+        limits: UpstreamLimits,
+        *,
+        draw: Callable[[int], int],
+        entropy: Callable[[], float],
+    ) -> None:
+        self.name = name
+        self.limits = limits
+        self.targets = [Target(server, limits) for server in servers]
+        self.entropy = entropy
+        self.refused = 0
+        """How often no server could be used."""
+        self._balancer = make_balancer(balance, self.targets, draw)
+
+    def choose(self, key: str, now: float, tried: Collection[Target] = ()) -> Target:
+        """Reserve a server for the client `key`: one that is not in `tried`, if there is one.
+
+        The caller tells what became of it: `connected` or `failed` or
+        `abandoned`, and after `connected` one `released`. Raises
+        `NoUpstreamError`.
+        """
+        usable = [target for target in self.targets if self._trouble(target, now) is None]
+        usable = [target for target in usable if target not in tried] or usable
+        if not usable:
+            self.refused += 1
+            raise NoUpstreamError(
+                f"upstream {self.name}: no server can be used: "
+                + "; ".join(f"{one.name} {self._trouble(one, now)}" for one in self.targets)
+            )
+        target = self._balancer.choose(usable, key)
+        target.breaker.tried()
+        target.active += 1
+        return target
+
+    def connected(self, target: Target) -> None:
+        """The attempt came to a connection."""
+        target.connected += 1
+        target.breaker.succeeded()
+
+    def failed(self, target: Target, now: float) -> None:
+        """The attempt came to nothing."""
+        target.active -= 1
+        self.blamed(target, now)
+
+    def abandoned(self, target: Target) -> None:
+        """The attempt was given up before it told anything."""
+        target.active -= 1
+        target.breaker.abandoned()
+
+    def released(self, target: Target, bytes_in: int, bytes_out: int) -> None:
+        """The connection has ended."""
+        target.active -= 1
+        target.bytes_in += bytes_in
+        target.bytes_out += bytes_out
+
+    def blamed(self, target: Target, now: float) -> None:
+        """The server has failed: not reached, or it hung up on a client without a byte."""
+        target.failed += 1
+        target.breaker.failed(now, self.entropy())
+
+    def usable(self, target: Target, now: float) -> bool:
+        """Whether `choose` could give it."""
+        return self._trouble(target, now) is None
+
+    def _trouble(self, target: Target, now: float) -> str | None:
+        """Why a server cannot be used, or `None`."""
+        if not target.health.up:
+            return "is down, by its checks"
+        if not target.breaker.lets_through(now):
+            if target.breaker.state is BreakerState.HALF_OPEN:
+                return "has failed and is being tried again"
+            return f"has failed and is tried again in {target.breaker.until - now:.1f} s"
+        if target.active >= self.limits.connections_max:
+            return f"has {target.active} connections, as many as it may"
+        return None
