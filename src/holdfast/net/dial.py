@@ -47,10 +47,12 @@ async def dial(
     Of a name's addresses the first that answers is taken. Without `tls`, a
     secure address is checked against the system's authorities.
     """
+    made: list[Connection] = []
 
     def open_() -> Connection:
         connection = Connection(clockwork, limits, owner or _Nobody())
         connection.attach(factory(connection))
+        made.append(connection)
         return connection
 
     loop = clockwork.loop
@@ -71,7 +73,11 @@ async def dial(
                     ssl=tls if address.secure else None,
                     server_hostname=address.host if address.secure else None,
                 )
-    except TimeoutError:
+    except (asyncio.CancelledError, TimeoutError) as error:
+        for connection in made:
+            connection.disown()
+        if isinstance(error, asyncio.CancelledError):
+            raise
         raise DialError(f"{address}: no answer within {limits.handshake_seconds_max:g} s") from None
     except OSError as error:
         cause = error.strerror or str(error) or type(error).__name__

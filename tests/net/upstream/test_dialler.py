@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from random import Random
 
@@ -30,7 +31,9 @@ QUICK = UpstreamLimits(
 
 @contextlib.asynccontextmanager
 async def dialling(
-    *addresses: Address | str, limits: UpstreamLimits = QUICK
+    *addresses: Address | str,
+    limits: UpstreamLimits = QUICK,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Dialler]:
     """What connects to these, in turn; whatever it opened is closed."""
     clockwork = Clockwork(asyncio.get_running_loop())
@@ -41,14 +44,14 @@ async def dialling(
         "mud", servers, Balance.ROUND_ROBIN, limits, draw=random.randrange, entropy=random.random
     )
     try:
-        yield Dialler(pool, clockwork, ConnectionLimits())
+        yield Dialler(pool, clockwork, ConnectionLimits(), tls)
     finally:
         clockwork.wheel.stop()
 
 
 async def connect(dialler: Dialler) -> Stand:
     async with patience():
-        connection, _ = await dialler.connect(Stand, "somebody")
+        connection = await dialler.connect(lambda connection, _: Stand(connection), "somebody")
     stand = connection._handler
     assert isinstance(stand, Stand)
     return stand
@@ -141,12 +144,14 @@ async def test_cancelling_gives_the_place_back_at_every_step() -> None:
     async with two() as (server, addresses), dialling(addresses[0]) as dialler:
         for step in range(12):
             async with asyncio.TaskGroup() as tasks:
-                task = tasks.create_task(dialler.connect(Stand, ""))
+                task = tasks.create_task(
+                    dialler.connect(lambda connection, _: Stand(connection), "")
+                )
                 for _ in range(step):
                     await asyncio.sleep(0)
                 task.cancel()
             if not task.cancelled():
-                task.result()[0].abort()
+                task.result().abort()
         for stand in server.stands:
             if "connected" in stand.calls:
                 await stand.until_lost()

@@ -126,9 +126,12 @@ class Breaker:
         """The server was reached."""
         self._apply(BreakerInput.SUCCEEDED, 0.0, 0.0)
 
-    def failed(self, now: float, entropy: float) -> None:
-        """The server was not reached. `entropy` is a random number from 0 to 1."""
-        tripped = self._failures + 1 >= self._failures_max
+    def failed(self, now: float, entropy: float, in_a_row: int = 1) -> None:
+        """The server was not reached, or failed in another way, `in_a_row` times by then.
+
+        `entropy` is a random number from 0 to 1.
+        """
+        tripped = max(self._failures + 1, in_a_row) >= self._failures_max
         self._apply(BreakerInput.TRIPPED if tripped else BreakerInput.FAILED, now, entropy)
 
     def abandoned(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -13,34 +14,53 @@ from holdfast.core.backoff import Backoff
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection
+from holdfast.net.connection import Connection, Handler
 from holdfast.net.dial import DialError, dial
-from holdfast.net.server import HandlerFactory
 from holdfast.net.upstream.pool import NoUpstreamError, Target, UpstreamPool
 
 _log = structlog.get_logger("holdfast.upstream")
 
 _FIRST_PAUSE_SECONDS: Final = 0.1
 
+UpstreamFactory = Callable[[Connection, Target], Handler]
+"""Makes what stands on a connection to a server."""
+
 
 class Lease:
-    """The owner of a connection to a server: it gives the place back when that ends."""
+    """The owner of a connection to a server: it gives the place back when that ends.
 
-    __slots__ = ("_pool", "_target", "used")
+    An event loop may open a connection just after the wait for it was given up:
+    what the attempt came to is decided once.
+    """
+
+    __slots__ = ("_decided", "_pool", "_target")
 
     def __init__(self, pool: UpstreamPool, target: Target) -> None:
         self._pool = pool
         self._target = target
-        self.used = False
-        """Whether there was a connection."""
+        self._decided = False
 
     def opened(self, connection: Connection) -> bool:
-        self.used = True
+        if self._decided:
+            return False
+        self._decided = True
         self._pool.connected(self._target)
         return True
 
     def closed(self, connection: Connection) -> None:
         self._pool.released(self._target, connection.bytes_in, connection.bytes_out)
+
+    def failed(self, now: float) -> None:
+        """There will be no connection."""
+        if not self._decided:
+            self._decided = True
+            self._pool.failed(self._target, now)
+
+    def abandoned(self) -> None:
+        """Nobody wants it any more."""
+        if not self._decided:
+            self._decided = True
+            self._pool.abandoned(self._target)
 
 
 class Dialler:
@@ -67,7 +87,7 @@ class Dialler:
             self._limits, handshake_seconds_max=upstream.check_seconds_max
         )
 
-    async def connect(self, factory: HandlerFactory, key: str) -> tuple[Connection, Target]:
+    async def connect(self, factory: UpstreamFactory, key: str) -> Connection:
         """A connection for the client `key`, on which `factory` puts a handler.
 
         Servers are tried one after the other; when each was tried, after a
@@ -91,7 +111,7 @@ class Dialler:
                             raise
                         break  # what was tried last says more
                     try:
-                        return await self._attempt(target, factory), target
+                        return await self._attempt(target, factory)
                     except DialError as failure:
                         error = failure
                         tried.append(target)
@@ -108,13 +128,13 @@ class Dialler:
             for target in self.pool.targets:
                 tasks.create_task(self._check(target))
 
-    async def _attempt(self, target: Target, factory: HandlerFactory) -> Connection:
+    async def _attempt(self, target: Target, factory: UpstreamFactory) -> Connection:
         pool = self.pool
         lease = Lease(pool, target)
         try:
             return await dial(
                 target.address,
-                factory,
+                lambda connection: factory(connection, target),
                 clockwork=self._clockwork,
                 limits=self._limits,
                 tls=self._tls,
@@ -122,11 +142,10 @@ class Dialler:
             )
         except DialError as error:
             _log.warning("a server cannot be reached", upstream=pool.name, error=str(error))
-            pool.failed(target, self._clockwork.loop.time())
+            lease.failed(self._clockwork.loop.time())
             raise
         except BaseException:
-            if not lease.used:  # else the connection tells of its end
-                pool.abandoned(target)
+            lease.abandoned()
             raise
 
     async def _check(self, target: Target) -> None:

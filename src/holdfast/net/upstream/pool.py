@@ -13,6 +13,7 @@ from msgspec import Struct
 from holdfast.core.errors import HoldfastError, Source
 from holdfast.core.limits import UpstreamLimits
 from holdfast.net.addresses import Address
+from holdfast.net.connection import Connection
 from holdfast.net.upstream.balance import Balance, make_balancer
 from holdfast.net.upstream.breaker import Breaker, BreakerState
 from holdfast.net.upstream.health import Health
@@ -44,6 +45,7 @@ class Target:
         "connected",
         "failed",
         "health",
+        "hung_up",
         "name",
         "weight",
     )
@@ -60,6 +62,8 @@ class Target:
         """Attempts that came to a connection."""
         self.failed = 0
         """Attempts that did not, and connections that ended without a byte from it."""
+        self.hung_up = 0
+        """How often in a row it has accepted a connection and ended it without a byte."""
         self.bytes_in = 0
         """Received from it on connections that have ended."""
         self.bytes_out = 0
@@ -117,7 +121,8 @@ class UpstreamPool:
     def failed(self, target: Target, now: float) -> None:
         """The attempt came to nothing."""
         target.active -= 1
-        self.blamed(target, now)
+        target.failed += 1
+        target.breaker.failed(now, self.entropy())
 
     def abandoned(self, target: Target) -> None:
         """The attempt was given up before it told anything."""
@@ -130,10 +135,15 @@ class UpstreamPool:
         target.bytes_in += bytes_in
         target.bytes_out += bytes_out
 
-    def blamed(self, target: Target, now: float) -> None:
-        """The server has failed: not reached, or it hung up on a client without a byte."""
+    def ended(self, target: Target, connection: Connection, cause: Exception | None) -> None:
+        """The server was the first to end a connection: if it never said a byte, it has failed."""
+        just_listened = connection.bytes_out > 0 and cause is None
+        if connection.bytes_in or just_listened:
+            target.hung_up = 0
+            return
+        target.hung_up += 1
         target.failed += 1
-        target.breaker.failed(now, self.entropy())
+        target.breaker.failed(connection.now, self.entropy(), target.hung_up)
 
     def usable(self, target: Target, now: float) -> bool:
         """Whether `choose` could give it."""
