@@ -119,6 +119,9 @@ class LinkBackend:
             instance.release(session)
             self._unpark(instance)
 
+    def relieved(self, session: Session) -> None:
+        pass  # the link has a window of its own
+
     # --- requests
 
     async def authenticate(self, session: Session, claim: m.Authenticate) -> m.AuthResult:

@@ -174,6 +174,8 @@ class Attachment:
         if self.phase is not Phase.ENTERING:
             self.connection.resume_reading()
         self.deliver()
+        if self.session is not None:
+            self.session.relieve()
 
     def expired(self, now: float) -> None:
         self._wake = _NEVER

@@ -15,6 +15,21 @@ url = "wss://0.0.0.0:8443/ws"
 durability = "durable"             # memory, fast or durable
 certificate = { cert = "cert.pem", key = "key.pem" }
 pages = "site"                     # what a browser gets that asks for a page
+
+[[upstream]]                       # servers that know nothing of sessions
+name = "mud"
+servers = ["telnet://10.0.0.1:4000", { url = "telnet://10.0.0.2:4000", weight = 2 }]
+balance = "least_connections"
+
+[[listener]]
+url = "telnet://0.0.0.0:4001"
+backend = "tcp"                    # a session on each connection to a server …
+upstream = "mud"
+
+[[listener]]
+url = "tcp://0.0.0.0:9000"
+backend = "proxy"                  # … or the byte stream as it is, without a session
+upstream = "metrics"
 ```
 """
 
@@ -31,9 +46,11 @@ from msgspec import Struct, field, inspect
 
 from holdfast.backends.echo import EchoBackend
 from holdfast.backends.hub import ANY_APP
+from holdfast.backends.tcp import PREFIX
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
-from holdfast.net.addresses import Address, InvalidAddressError, parse_address
+from holdfast.gateway.upstream_config import PLAIN, UpstreamConfig, address_at, check_upstream
+from holdfast.net.addresses import Address, parse_address
 from holdfast.net.tls import Certificate
 
 
@@ -58,9 +75,13 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where clients come in."""
 
     url: str
-    backend: Literal["link", "echo"] = "link"
+    backend: Literal["link", "tcp", "proxy", "echo"] = "link"
+    """`link`: an application; `tcp`: a session on a server of an upstream; `proxy`: the byte
+    stream as it is, to a server of an upstream, without a session."""
     app: str = ANY_APP
     """The name of the application; `*` takes any."""
+    upstream: str = ""
+    """The name of the upstream, for `tcp` and `proxy`."""
     durability: Literal["memory", "fast", "durable"] = "fast"
     certificate: Certificate | None = None
     origins: tuple[str, ...] = ()
@@ -77,6 +98,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """All of it."""
 
     listener: tuple[ListenerConfig, ...]
+    upstream: tuple[UpstreamConfig, ...] = ()
     node: str = "gateway"
     store: StoreConfig = field(default_factory=StoreConfig)
     link: LinkConfig = field(default_factory=LinkConfig)
@@ -114,10 +136,12 @@ def check(config: Config) -> None:
     """What types cannot say. Raises `ConfigurationError` naming the key."""
     if not config.listener:
         raise ConfigurationError("listener: expected at least one [[listener]], found none")
+    for number, upstream in enumerate(config.upstream):
+        check_upstream(f"upstream[{number}]", upstream, config.upstream[:number])
     for number, listener in enumerate(config.listener):
         _check_listener(f"listener[{number}]", listener, config)
     if config.link.listen:
-        link = _address("link.listen", config.link.listen)
+        link = address_at("link.listen", config.link.listen)
         if link.scheme not in ("unix", "tcp"):
             raise ConfigurationError(
                 f"link.listen: expected a unix: or tcp:// address, found {config.link.listen!r}"
@@ -134,7 +158,7 @@ def check(config: Config) -> None:
 
 
 def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
-    address = _address(f"{key}.url", listener.url)
+    address = address_at(f"{key}.url", listener.url)
     if address.secure and listener.certificate is None:
         raise ConfigurationError(
             f"{key}.certificate: expected a certificate for {address.scheme}, found none"
@@ -143,14 +167,17 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
         raise ConfigurationError(
             f"{key}.certificate: expected none for {address.scheme}, found one"
         )
-    if listener.durability != "memory" and not config.store.path:
+    _check_backend(key, listener, address, config)
+    keeps = listener.durability != "memory" and listener.backend != "proxy"
+    if keeps and not config.store.path:
         raise ConfigurationError(
             f"store.path: expected a path, because {key}.durability is"
             f" {listener.durability!r}; found none"
         )
-    if listener.backend == "link" and listener.app == EchoBackend.name:
+    reserved = listener.app == EchoBackend.name or listener.app.startswith(PREFIX)
+    if listener.backend == "link" and reserved:
         raise ConfigurationError(
-            f"{key}.app: expected another name than {EchoBackend.name!r}, which is a backend's"
+            f"{key}.app: expected another name than {listener.app!r}, which is a backend's"
         )
     for number, origin in enumerate(listener.origins):
         if not re.fullmatch(_ORIGIN, origin):
@@ -168,15 +195,38 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
         raise ConfigurationError(f"{key}.pages: expected a folder, found {listener.pages!r}")
 
 
+def _check_backend(key: str, listener: ListenerConfig, address: Address, config: Config) -> None:
+    """Whether a listener and its upstream fit together."""
+    if listener.backend not in ("tcp", "proxy"):
+        if listener.upstream:
+            raise ConfigurationError(
+                f"{key}.upstream: expected only for the backends 'tcp' and 'proxy', found it for"
+                f" {listener.backend!r}"
+            )
+        return
+    found = [one for one in config.upstream if one.name == listener.upstream]
+    if not found:
+        known = ", ".join(repr(one.name) for one in config.upstream) or "none is configured"
+        raise ConfigurationError(
+            f"{key}.upstream: expected the name of an [[upstream]] ({known}), found"
+            f" {listener.upstream!r}"
+        )
+    upstream = found[0]
+    if listener.backend == "proxy" and (address.scheme not in PLAIN or upstream.telnet):
+        raise ConfigurationError(
+            f"{key}.backend: 'proxy' passes bytes from tcp, tls and unix to tcp, tls and unix;"
+            f" found {address.scheme} to {upstream.all_servers[0].url!r}"
+        )
+    web = address.scheme in ("ws", "wss")
+    if listener.backend == "tcp" and upstream.content == "bytes" and not web:
+        raise ConfigurationError(
+            f"{key}.upstream: {upstream.name!r} speaks bytes, which sessions on ws and wss can"
+            f" carry; found {address.scheme}"
+        )
+
+
 _ORIGIN: Final = r"\*|null|[a-z][a-z0-9+.-]*://[^/]+"
 """As a browser writes it (RFC 6454 section 6.2): without a path, not even a slash."""
-
-
-def _address(key: str, text: str) -> Address:
-    try:
-        return parse_address(text)
-    except InvalidAddressError as error:
-        raise ConfigurationError(f"{key}: {error}") from error
 
 
 def _explain(message: str, data: Any) -> str:

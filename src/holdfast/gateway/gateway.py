@@ -14,6 +14,7 @@ from holdfast.backends.base import Backend, Policy
 from holdfast.backends.echo import EchoBackend
 from holdfast.backends.hub import LinkHub
 from holdfast.backends.link import LinkBackend, policy_key
+from holdfast.backends.tcp import PREFIX
 from holdfast.core.clock import wall
 from holdfast.core.rate import Rate
 from holdfast.gateway import entrance
@@ -22,12 +23,13 @@ from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.context import Context, Door
 from holdfast.gateway.doors import adapter_factory, http_pages
 from holdfast.gateway.pool import ConnectionPool
+from holdfast.gateway.upstreams import Upstream
 from holdfast.link.peer import connection_limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.log import log_failure
 from holdfast.net.loop import unwrapped
-from holdfast.net.server import Server
+from holdfast.net.server import HandlerFactory, Server
 from holdfast.net.tls import server_context
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
@@ -83,6 +85,10 @@ class Gateway:
         self._server = Server(limits.connection, self.clockwork)
         self._link_server = Server(connection_limits(limits.link), self.clockwork)
         self._echo = EchoBackend(at_end_of_tick, wall)
+        self.upstreams = {
+            upstream.name: Upstream(upstream, limits, self.clockwork, self.manager, wall)
+            for upstream in config.upstream
+        }
         self._store = _make_store(config)
         self._pages: list[HttpPages] = []
         self._tasks = asyncio.TaskGroup()
@@ -104,6 +110,7 @@ class Gateway:
     async def _serve(self, stored: Stored, started: Callable[[], None]) -> None:
         async with self._tasks:
             self._restore(stored)
+            upstreams = await self._start_upstreams()
             await self._listen()
             self._clean = False
             self.clockwork.wheel.start()
@@ -112,7 +119,8 @@ class Gateway:
             started()
             await self._stop.wait()
             await self._drain()
-            sweeping.cancel()
+            for task in (sweeping, *upstreams):
+                task.cancel()
             self.journal.stop()
             await committing
         self._clean = self.journal.idle
@@ -160,10 +168,25 @@ class Gateway:
             self.addresses.append(
                 await self._server.listen(
                     listener.address,
-                    lambda connection, door=door: Attachment(connection, self.context, door),  # type: ignore[misc]
+                    self._factory(listener, door),
                     tls,
                 )
             )
+
+    async def _start_upstreams(self) -> list[asyncio.Task[None]]:
+        """Let every upstream be ready for clients, before any comes."""
+        tasks = []
+        for upstream in self.upstreams.values():
+            ready = asyncio.Event()
+            tasks.append(self._tasks.create_task(upstream.run(ready.set)))
+            await ready.wait()
+        return tasks
+
+    def _factory(self, listener: ListenerConfig, door: Door) -> HandlerFactory:
+        """What makes the handlers of a listener's connections."""
+        if listener.backend == "proxy":
+            return self.upstreams[listener.upstream].proxy.handler
+        return lambda connection: Attachment(connection, self.context, door)
 
     async def _door(self, listener: ListenerConfig) -> Door:
         pages = http_pages(listener, lambda: self.journal.broken is None)
@@ -178,10 +201,19 @@ class Gateway:
         )
 
     def _backend(self, listener: ListenerConfig) -> Backend:
-        return self._echo if listener.backend == "echo" else self._link(listener.app)
+        match listener.backend:
+            case "echo":
+                return self._echo
+            case "tcp" | "proxy":
+                return self.upstreams[listener.upstream].backend
+            case "link":
+                return self._link(listener.app)
 
     def _backend_of(self, row: Row) -> Backend:
         """The backend of a session from the store, also if no listener names it any more."""
+        upstream = self.upstreams.get(row.app.removeprefix(PREFIX))
+        if upstream is not None and row.app.startswith(PREFIX):
+            return upstream.backend
         return self._echo if row.app == self._echo.name else self._link(row.app)
 
     def _link(self, name: str) -> LinkBackend:

@@ -27,6 +27,7 @@ class Refusal(Enum):
     UNKNOWN = "it is not known, or its session has ended"
     REVOKED = "it was replaced by a newer one; for safety its session was closed"
     OWN = "it is the one you are in"
+    ELSEWHERE = "its session is not one of those that are served here"
     TOO_EARLY = "its session cannot be resumed yet"
     RATE = "too many wrong attempts; try again later"
 
