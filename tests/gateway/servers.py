@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 from tests.gateway.clients import break_off
 from tests.gateway.running import SECONDS
 
@@ -84,18 +82,6 @@ def free_port() -> int:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
         return port
-
-
-def needs(program: str) -> str:
-    """The path of a peer program; without it the test is skipped, and fails where CI=true."""
-    import os
-
-    found = shutil.which(program)
-    if found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{program} is not installed (./dev peers)")
-        pytest.skip(f"{program} is not installed")
-    return found
 
 
 @asynccontextmanager

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from tests.gateway.clients import person, plain, v1
 from tests.gateway.running import SECONDS, TCP, TELNET, WS, eventually, port, serving
-from tests.gateway.servers import Mud, free_port, mud, needs, running
+from tests.gateway.servers import Mud, free_port, mud, running
+from tests.vtc.running import need
 
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, ListenerConfig, StoreConfig
@@ -58,15 +59,18 @@ async def until_detached(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("scheme", ["tcp", "telnet"])
 async def test_a_person_talks_to_a_server(tmp_path: Path, scheme: str) -> None:
-    async with mud() as it, serving(bridged(tmp_path, at(it))) as gateway:
-        async with person(gateway, scheme) as someone:
-            visit = await it.visit()
-            visit.says("Welcome.\r\nName: ")
-            await someone.sees("Welcome.\nName: ")
-            someone.types("Ada")
-            await visit.hears("Ada\n")
-            visit.says("\r\nHello Ada.\r\n")
-            await someone.sees("Hello Ada.\n")
+    async with (
+        mud() as it,
+        serving(bridged(tmp_path, at(it))) as gateway,
+        person(gateway, scheme) as someone,
+    ):
+        visit = await it.visit()
+        visit.says("Welcome.\r\nName: ")
+        await someone.sees("Welcome.\nName: ")
+        someone.types("Ada")
+        await visit.hears("Ada\n")
+        visit.says("\r\nHello Ada.\r\n")
+        await someone.sees("Hello Ada.\n")
 
 
 async def test_what_is_typed_before_the_server_is_there_waits_for_it(tmp_path: Path) -> None:
@@ -163,13 +167,16 @@ async def test_a_server_that_ends_while_the_client_is_away_is_read_to_its_last_w
 
 
 async def test_a_server_that_is_reset(tmp_path: Path) -> None:
-    async with mud() as it, serving(bridged(tmp_path, at(it))) as gateway:
-        async with person(gateway, "tcp") as someone:
-            visit = await it.visit()
-            visit.says("hello\n")
-            await someone.sees("hello\n")
-            visit.breaks()
-            assert "*** The connection to the server was lost.\n" in await someone.rest()
+    async with (
+        mud() as it,
+        serving(bridged(tmp_path, at(it))) as gateway,
+        person(gateway, "tcp") as someone,
+    ):
+        visit = await it.visit()
+        visit.says("hello\n")
+        await someone.sees("hello\n")
+        visit.breaks()
+        assert "*** The connection to the server was lost.\n" in await someone.rest()
 
 
 async def test_a_server_that_is_down_is_a_clear_error(tmp_path: Path) -> None:
@@ -186,9 +193,11 @@ async def test_a_server_that_does_not_answer_is_a_clear_error(tmp_path: Path) ->
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"tls://127.0.0.1:{mute.getsockname()[1]}"
         limits = LIMITS.but(upstream={"connect_seconds_max": 0.05})
-        async with serving(bridged(tmp_path, url, limits=limits)) as gateway:
-            async with person(gateway, "tcp") as someone:
-                assert (await someone.rest()).endswith("*** The server cannot be reached now.\n")
+        async with (
+            serving(bridged(tmp_path, url, limits=limits)) as gateway,
+            person(gateway, "tcp") as someone,
+        ):
+            assert (await someone.rest()).endswith("*** The server cannot be reached now.\n")
 
 
 async def test_the_next_server_is_taken_when_one_is_down(tmp_path: Path) -> None:
@@ -237,17 +246,20 @@ async def test_after_a_restart_the_client_is_connected_anew_and_told(tmp_path: P
 
 async def test_a_slow_client_holds_the_server_back_and_misses_nothing(tmp_path: Path) -> None:
     lines = [f"{number} {'x' * 500}" for number in range(20_000)]
-    async with mud() as it, serving(bridged(tmp_path, at(it))) as gateway:
-        async with person(gateway, "tcp", small_window=True) as someone:
-            visit = await it.visit()
-            visit.says("".join(f"{line}\n" for line in lines))
-            (session,) = gateway.manager.sessions.values()
-            await eventually(lambda: session.lagging)
-            assert session.out.top < len(lines)
-            assert session.out.size <= LIMITS.session.window_bytes_max
-            visit.ends()
-            seen = await someone.rest()
-            assert [line for line in seen.splitlines() if " x" in line] == lines
+    async with (
+        mud() as it,
+        serving(bridged(tmp_path, at(it))) as gateway,
+        person(gateway, "tcp", small_window=True) as someone,
+    ):
+        visit = await it.visit()
+        visit.says("".join(f"{line}\n" for line in lines))
+        (session,) = gateway.manager.sessions.values()
+        await eventually(lambda: session.lagging)
+        assert session.out.top < len(lines)
+        assert session.out.size <= LIMITS.session.window_bytes_max
+        visit.ends()
+        seen = await someone.rest()
+        assert [line for line in seen.splitlines() if " x" in line] == lines
 
 
 @pytest.mark.parametrize("durability", ["durable", "memory"])
@@ -290,19 +302,22 @@ async def test_a_full_window_while_the_client_is_away(tmp_path: Path, away: str,
 
 
 async def test_telnet_both_ways(tmp_path: Path) -> None:
-    async with mud() as it, serving(bridged(tmp_path, at(it, "telnet"))) as gateway:
-        async with v1(gateway) as client:
-            await client.say("resize", width=100, height=30)
-            visit = await it.visit()
-            visit.writer.write(b"\xff\xfb\xc9\xff\xfb\x01Password: \xff\xf9")
-            assert (await client.expect("prompt"))["d"] == "Password: "
-            if not any(message.get("d") == "secret" for message in client.got):
-                assert (await client.expect("mode"))["d"] == "secret"
-            visit.writer.write(b'\xff\xfa\xc9Room.Info {"num":1}\xff\xf0')
-            assert (await client.expect("data"))["p"] == "Room.Info"
-            await client.say("cmd", c=1, d="s3cret")
-            async with asyncio.timeout(SECONDS):
-                assert (await visit.reader.readuntil(b"s3cret\r\n")).endswith(b"s3cret\r\n")
+    async with (
+        mud() as it,
+        serving(bridged(tmp_path, at(it, "telnet"))) as gateway,
+        v1(gateway) as client,
+    ):
+        await client.say("resize", width=100, height=30)
+        visit = await it.visit()
+        visit.writer.write(b"\xff\xfb\xc9\xff\xfb\x01Password: \xff\xf9")
+        assert (await client.expect("prompt"))["d"] == "Password: "
+        if not any(message.get("d") == "secret" for message in client.got):
+            assert (await client.expect("mode"))["d"] == "secret"
+        visit.writer.write(b'\xff\xfa\xc9Room.Info {"num":1}\xff\xf0')
+        assert (await client.expect("data"))["p"] == "Room.Info"
+        await client.say("cmd", c=1, d="s3cret")
+        async with asyncio.timeout(SECONDS):
+            assert (await visit.reader.readuntil(b"s3cret\r\n")).endswith(b"s3cret\r\n")
 
 
 async def test_bytes_to_a_browser(tmp_path: Path) -> None:
@@ -319,20 +334,26 @@ async def test_bytes_to_a_browser(tmp_path: Path) -> None:
 
 async def test_a_server_that_says_what_cannot_be_passed_on(tmp_path: Path) -> None:
     limits = LIMITS.but(line={"line_bytes_max": 100})
-    async with mud() as it, serving(bridged(tmp_path, at(it), limits=limits)) as gateway:
-        async with person(gateway, "tcp") as someone:
-            visit = await it.visit()
-            visit.says("x" * 200)
-            assert "*** The server has said what cannot be passed on.\n" in await someone.rest()
+    async with (
+        mud() as it,
+        serving(bridged(tmp_path, at(it), limits=limits)) as gateway,
+        person(gateway, "tcp") as someone,
+    ):
+        visit = await it.visit()
+        visit.says("x" * 200)
+        assert "*** The server has said what cannot be passed on.\n" in await someone.rest()
 
 
 async def test_a_silent_server_is_left_after_its_limit(tmp_path: Path) -> None:
     limits = LIMITS.but(upstream={"idle_seconds_max": 0.2})
-    async with mud() as it, serving(bridged(tmp_path, at(it), limits=limits)) as gateway:
-        async with person(gateway, "tcp") as someone:
-            visit = await it.visit()
-            assert "*** Nothing was said for too long.\n" in await someone.rest()
-            await visit.is_left()
+    async with (
+        mud() as it,
+        serving(bridged(tmp_path, at(it), limits=limits)) as gateway,
+        person(gateway, "tcp") as someone,
+    ):
+        visit = await it.visit()
+        assert "*** Nothing was said for too long.\n" in await someone.rest()
+        await visit.is_left()
 
 
 async def test_a_session_is_not_taken_up_at_another_s_listener(tmp_path: Path) -> None:
@@ -366,7 +387,7 @@ async def test_a_session_is_not_taken_up_at_another_s_listener(tmp_path: Path) -
 
 async def test_a_bare_stream(tmp_path: Path) -> None:
     async with mud() as it:
-        config = bridged(tmp_path, at(it), urls=(TCP,), backend="proxy")
+        config = bridged(tmp_path, at(it), urls=(TCP,), backend="stream")
         async with serving(config) as gateway:
             reader, writer = await asyncio.open_connection("127.0.0.1", port(gateway, "tcp"))
             writer.write(b"\x00hello")
@@ -383,7 +404,7 @@ async def test_a_bare_stream(tmp_path: Path) -> None:
 
 async def test_socat_echoes_through_haproxy_through_us(tmp_path: Path) -> None:
     """Three real proxies in a row, with half-closes: nc, us, HAProxy, socat's `cat`."""
-    nc, haproxy, socat = needs("nc"), needs("haproxy"), needs("socat")
+    nc, haproxy, socat = need("nc"), need("haproxy"), need("socat")
     behind, between = free_port(), free_port()
     (tmp_path / "haproxy.cfg").write_text(f"""
 defaults
@@ -396,7 +417,7 @@ listen x
   server s 127.0.0.1:{behind}
 """)
     payload = bytes(range(256)) * 4096
-    config = bridged(tmp_path, f"tcp://127.0.0.1:{between}", urls=(TCP,), backend="proxy")
+    config = bridged(tmp_path, f"tcp://127.0.0.1:{between}", urls=(TCP,), backend="stream")
     listen = f"TCP-LISTEN:{behind},bind=127.0.0.1,fork,reuseaddr"
     async with (
         running(socat, "-t20", listen, "EXEC:cat", port=behind),
@@ -414,7 +435,7 @@ listen x
 
 
 async def test_a_session_on_socat(tmp_path: Path) -> None:
-    socat, where = needs("socat"), free_port()
+    socat, where = need("socat"), free_port()
     listen = f"TCP-LISTEN:{where},bind=127.0.0.1,fork,reuseaddr"
     async with (
         running(socat, listen, "EXEC:cat", port=where),

@@ -8,8 +8,9 @@ import os
 import socket
 import stat
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -18,7 +19,8 @@ from tests.net.helpers import call, has_ipv6, patience, unix
 from holdfast.core.errors import BusyError, ConfigurationError
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.listener import AddressInUseError, Listener, open_listener
+from holdfast.net.bind import AddressInUseError, BindOptions
+from holdfast.net.listener import Listener, adopt, open_listener
 
 LIMITS = ConnectionLimits()
 
@@ -35,9 +37,17 @@ class Greeter(asyncio.Protocol):
 
 
 @contextlib.asynccontextmanager
-async def listening(url: str) -> AsyncIterator[Listener]:
+async def listening(
+    url: str, make: Callable[[], asyncio.Protocol] = Greeter, **options: Any
+) -> AsyncIterator[Listener]:
     loop = asyncio.get_running_loop()
-    listener = await open_listener(loop, parse_address(url), Greeter, LIMITS, None)
+
+    def accepted(sock: socket.socket, where: object) -> bool:
+        adopt(loop, make(), sock)
+        return True
+
+    bind_options = BindOptions(**options)
+    listener = open_listener(loop, parse_address(url), LIMITS, accepted, options=bind_options)
     try:
         yield listener
     finally:
@@ -171,18 +181,13 @@ async def test_urgent_data_stays_in_its_place() -> None:
             if self.data.endswith(b"z"):
                 heard.set_result(self.data)
 
-    address = parse_address("tcp://127.0.0.1:0")
-    loop = asyncio.get_running_loop()
-    listener = await open_listener(loop, address, Listening, LIMITS, None)
-    try:
+    async with listening("tcp://127.0.0.1:0", Listening) as listener:
         with socket.create_connection(("127.0.0.1", listener.address.port)) as sock:
             sock.send(b"ab\xff")
             sock.send(b"\xf2", socket.MSG_OOB)
             sock.send(b"yz")
             async with patience():
                 assert await heard == b"ab\xff\xf2yz"
-    finally:
-        listener.close()
 
 
 # --- Unix sockets

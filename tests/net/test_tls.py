@@ -21,7 +21,7 @@ def test_a_certificate_and_its_key_make_a_context_for_tls_1_2_and_1_3(tmp_path: 
     context = server_context(write_pems(tmp_path).certificate)
     assert context.protocol is ssl.PROTOCOL_TLS_SERVER
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
-    assert context.maximum_version is ssl.TLSVersion.MAXIMUM_SUPPORTED
+    assert context.maximum_version is ssl.TLSVersion.TLSv1_3
 
 
 @pytest.mark.parametrize(

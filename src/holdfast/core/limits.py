@@ -38,18 +38,38 @@ class ConnectionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Open connections of one server."""
     connections_per_address_max: int = 2_000
     """Open connections of one IP address (IPv6: of one /64 network)."""
+    accepts_per_second_max: float = 20_000.0
+    """Accepted sockets, sustained. More wait in the kernel."""
+    accept_burst_max: int = 20_000
+    accepts_per_address_per_second_max: float = 1_000.0
+    """Of one IP address (IPv6: of one /64 network), sustained. More are dropped."""
+    accept_burst_per_address_max: int = 20_000
+    bytes_per_second_max: float = 1024.0 * MIB
+    """Input of one connection, sustained. What is more is read later."""
+    bytes_per_address_per_second_max: float = 4096.0 * MIB
+    """Input of all connections of one address, sustained."""
+    proxy_header_bytes_max: int = 4 * KIB
+    """A PROXY header, where a listener expects one."""
     handshake_seconds_max: float = 10.0
     """From the accepted socket to an established protocol: TLS, upgrade, `hello`."""
     idle_seconds_max: float = 900.0
     """Without a byte from the client."""
+    life_seconds_max: float = 31_536_000.0
+    """From the accepted socket to the end, however busy."""
     write_buffer_bytes_max: int = 256 * KIB
     """Unsent output of one connection at which its session stops handing over more."""
+    read_buffer_bytes_max: int = 256 * KIB
+    """What a stream keeps for its handler before it reads no more."""
     stalled_seconds_max: float = 30.0
     """With unsent output and no progress: then the client is a slow consumer."""
     close_seconds_max: float = 5.0
     """From our close to the peer's answer; then the socket is dropped."""
     backlog_max: int = 4096
     """Connections that the kernel holds for us before we accept them."""
+    accept_pause_seconds_max: float = 0.5
+    """How long nothing is accepted when there are no more files (EMFILE), or too much at once."""
+    certificate_check_seconds_max: float = 5.0
+    """From a change of a certificate's file to its use."""
 
 
 class WebSocketLimits(_Group, frozen=True, forbid_unknown_fields=True):

@@ -28,8 +28,17 @@ upstream = "mud"
 
 [[listener]]
 url = "tcp://0.0.0.0:9000"
-backend = "proxy"                  # … or the byte stream as it is, without a session
+backend = "stream"                 # … or the bytes as they are, without a session
 upstream = "metrics"
+
+[[listener]]
+url = "tls://[::]:4433"
+bind = { dual_stack = true }
+proxy = { trust = ["10.0.0.0/8"] } # load balancers that send a PROXY header
+[listener.tls]                     # instead of `certificate`, with everything that TLS can
+certificates = [{ cert = "a.pem", key = "a.key" }, { cert = "b.pem", key = "b.key" }]
+client_certificates = "required"
+client_ca = "clients.pem"
 ```
 """
 
@@ -37,7 +46,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -51,7 +61,11 @@ from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
 from holdfast.gateway.upstream_config import PLAIN, UpstreamConfig, address_at, check_upstream
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.tls import Certificate
+from holdfast.net.arrival import ProxyOptions, TrustedProxies
+from holdfast.net.bind import BindOptions
+from holdfast.net.bind import check as check_bind
+from holdfast.net.tls import Certificate, TlsOptions
+from holdfast.net.tls import check as check_tls
 
 
 class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,15 +89,20 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where clients come in."""
 
     url: str
-    backend: Literal["link", "tcp", "proxy", "echo"] = "link"
-    """`link`: an application; `tcp`: a session on a server of an upstream; `proxy`: the byte
-    stream as it is, to a server of an upstream, without a session."""
+    backend: Literal["link", "tcp", "stream", "echo"] = "link"
+    """`link`: an application; `tcp`: a session on a server of an upstream; `stream`: the
+    bytes as they are, to a server of an upstream, without a session."""
     app: str = ANY_APP
     """The name of the application; `*` takes any."""
     upstream: str = ""
-    """The name of the upstream, for `tcp` and `proxy`."""
+    """The name of the upstream, for `tcp` and `stream`."""
     durability: Literal["memory", "fast", "durable"] = "fast"
     certificate: Certificate | None = None
+    tls: TlsOptions | None = None
+    """Instead of `certificate`: several of them, client certificates, versions and more."""
+    bind: BindOptions = field(default_factory=BindOptions)
+    proxy: ProxyOptions | None = None
+    """Proxies that are believed when they say whom they speak for."""
     origins: tuple[str, ...] = ()
     """Web pages of other hosts that may connect; `*` for any."""
     pages: str = ""
@@ -92,6 +111,13 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def address(self) -> Address:
         return parse_address(self.url)
+
+    @property
+    def tls_options(self) -> TlsOptions | None:
+        """What to do about TLS, whichever way it was written."""
+        if self.certificate is not None:
+            return TlsOptions(certificates=(self.certificate,))
+        return self.tls
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -159,16 +185,14 @@ def check(config: Config) -> None:
 
 def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
     address = address_at(f"{key}.url", listener.url)
-    if address.secure and listener.certificate is None:
-        raise ConfigurationError(
-            f"{key}.certificate: expected a certificate for {address.scheme}, found none"
-        )
-    if not address.secure and listener.certificate is not None:
-        raise ConfigurationError(
-            f"{key}.certificate: expected none for {address.scheme}, found one"
-        )
+    _check_tls(key, listener, address)
+    with _inside(f"{key}.bind"):
+        check_bind(address, listener.bind)
+    if listener.proxy is not None:
+        with _inside(f"{key}.proxy"):
+            TrustedProxies(listener.proxy)
     _check_backend(key, listener, address, config)
-    keeps = listener.durability != "memory" and listener.backend != "proxy"
+    keeps = listener.durability != "memory" and listener.backend != "stream"
     if keeps and not config.store.path:
         raise ConfigurationError(
             f"store.path: expected a path, because {key}.durability is"
@@ -197,10 +221,10 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
 
 def _check_backend(key: str, listener: ListenerConfig, address: Address, config: Config) -> None:
     """Whether a listener and its upstream fit together."""
-    if listener.backend not in ("tcp", "proxy"):
+    if listener.backend not in ("tcp", "stream"):
         if listener.upstream:
             raise ConfigurationError(
-                f"{key}.upstream: expected only for the backends 'tcp' and 'proxy', found it for"
+                f"{key}.upstream: expected only for the backends 'tcp' and 'stream', found it for"
                 f" {listener.backend!r}"
             )
         return
@@ -212,9 +236,9 @@ def _check_backend(key: str, listener: ListenerConfig, address: Address, config:
             f" {listener.upstream!r}"
         )
     upstream = found[0]
-    if listener.backend == "proxy" and (address.scheme not in PLAIN or upstream.telnet):
+    if listener.backend == "stream" and (address.scheme not in PLAIN or upstream.telnet):
         raise ConfigurationError(
-            f"{key}.backend: 'proxy' passes bytes from tcp, tls and unix to tcp, tls and unix;"
+            f"{key}.backend: 'stream' passes bytes from tcp, tls and unix to tcp, tls and unix;"
             f" found {address.scheme} to {upstream.all_servers[0].url!r}"
         )
     web = address.scheme in ("ws", "wss")
@@ -223,6 +247,30 @@ def _check_backend(key: str, listener: ListenerConfig, address: Address, config:
             f"{key}.upstream: {upstream.name!r} speaks bytes, which sessions on ws and wss can"
             f" carry; found {address.scheme}"
         )
+
+
+def _check_tls(key: str, listener: ListenerConfig, address: Address) -> None:
+    if address.secure and listener.tls_options is None:
+        raise ConfigurationError(
+            f"{key}.certificate: expected a certificate for {address.scheme}, found none"
+        )
+    if listener.certificate is not None and listener.tls is not None:
+        raise ConfigurationError(f"{key}: expected certificate or tls, found both")
+    for name in ("certificate", "tls"):
+        if not address.secure and getattr(listener, name) is not None:
+            raise ConfigurationError(f"{key}.{name}: expected none for {address.scheme}, found one")
+    if listener.tls is not None:
+        with _inside(f"{key}.tls"):
+            check_tls(listener.tls)
+
+
+@contextmanager
+def _inside(key: str) -> Iterator[None]:
+    """Say where it stood what is wrong."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{key}.{error}") from error
 
 
 _ORIGIN: Final = r"\*|null|[a-z][a-z0-9+.-]*://[^/]+"

@@ -26,11 +26,12 @@ from holdfast.gateway.pool import ConnectionPool
 from holdfast.gateway.upstreams import Upstream
 from holdfast.link.peer import connection_limits
 from holdfast.net.addresses import Address, parse_address
+from holdfast.net.certificates import ServerTls
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.log import log_failure
 from holdfast.net.loop import unwrapped
-from holdfast.net.server import HandlerFactory, Server
-from holdfast.net.tls import server_context
+from holdfast.net.server import HandlerFactory, ListenOptions, Server
+from holdfast.net.systemd import Inherited
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.records import Row, Stored
@@ -56,7 +57,7 @@ class Gateway:
     accepted.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, inherited: Inherited | None = None) -> None:
         limits = config.limits
         self.config = config
         self.addresses: list[Address] = []
@@ -82,8 +83,11 @@ class Gateway:
             spawn=self._spawn,
             memory_on_failure=config.store.on_failure == "memory",
         )
-        self._server = Server(limits.connection, self.clockwork)
-        self._link_server = Server(connection_limits(limits.link), self.clockwork)
+        self._inherited = inherited
+        self._server = Server(limits.connection, self.clockwork, inherited=inherited)
+        self._link_server = Server(
+            connection_limits(limits.link), self.clockwork, inherited=inherited
+        )
         self._echo = EchoBackend(at_end_of_tick, wall)
         self.upstreams = {
             upstream.name: Upstream(upstream, limits, self.clockwork, self.manager, wall)
@@ -140,6 +144,10 @@ class Gateway:
             self._abort.set()
         self._stop.set()
 
+    def reload(self) -> None:
+        """Read the certificates again, for the connections to come."""
+        self._server.reload()
+
     # --- start
 
     def _restore(self, stored: Stored) -> None:
@@ -163,15 +171,17 @@ class Gateway:
             self.link_address = await self._link_server.listen(address, self._hub.handler)
         for listener in self.config.listener:
             door = await self._door(listener)
-            certificate = listener.certificate
-            tls = server_context(certificate) if certificate is not None else None
+            tls = listener.tls_options
             self.addresses.append(
                 await self._server.listen(
                     listener.address,
                     self._factory(listener, door),
-                    tls,
+                    ServerTls(tls) if tls is not None else None,
+                    ListenOptions(listener.bind, listener.proxy),
                 )
             )
+        if self._inherited is not None:
+            self._inherited.finish()
 
     async def _start_upstreams(self) -> list[asyncio.Task[None]]:
         """Let every upstream be ready for clients, before any comes."""
@@ -184,7 +194,7 @@ class Gateway:
 
     def _factory(self, listener: ListenerConfig, door: Door) -> HandlerFactory:
         """What makes the handlers of a listener's connections."""
-        if listener.backend == "proxy":
+        if listener.backend == "stream":
             return self.upstreams[listener.upstream].proxy.handler
         return lambda connection: Attachment(connection, self.context, door)
 
@@ -204,7 +214,7 @@ class Gateway:
         match listener.backend:
             case "echo":
                 return self._echo
-            case "tcp" | "proxy":
+            case "tcp" | "stream":
                 return self.upstreams[listener.upstream].backend
             case "link":
                 return self._link(listener.app)

@@ -20,8 +20,12 @@ import structlog
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
+from holdfast.net.addresses import Address
+from holdfast.net.admission import METER_BYTES, Meter
 from holdfast.net.clockwork import Clockwork, Timed
 from holdfast.net.log import log_failure
+from holdfast.net.tls import TlsInfo, describe
+from holdfast.protocols.proxy import ProxyHeader
 
 _log = structlog.get_logger("holdfast.net")
 
@@ -85,25 +89,55 @@ class Connection(asyncio.Protocol, Timed):
 
     __slots__ = (
         "_buffered",
+        "_check_at",
         "_clockwork",
         "_close_due",
         "_handler",
+        "_held_until",
         "_idle_told",
         "_limits",
         "_out",
         "_owner",
+        "_paused",
         "_stall_due",
         "_transport",
         "_wake_due",
         "bytes_in",
         "bytes_out",
+        "cause",
         "full",
         "heard",
+        "id",
+        "listener",
+        "meter",
+        "opened_at",
         "peer",
         "phase",
+        "proxy",
     )
 
-    def __init__(self, clockwork: Clockwork, limits: ConnectionLimits, owner: Owner) -> None:
+    id: int
+    """Of this connection among its server's; 0 for one that no server counts."""
+    opened_at: float
+    """When its socket was accepted, in the loop's time."""
+    listener: Address | None
+    """Where it came in."""
+    proxy: ProxyHeader | None
+    """What a trusted proxy said of it. `peer` is then whom it speaks for."""
+    meter: Meter | None
+    """What its input is counted against."""
+    cause: Exception | None
+    """What ended it, if it was not an orderly end."""
+
+    def __init__(
+        self,
+        clockwork: Clockwork,
+        limits: ConnectionLimits,
+        owner: Owner,
+        *,
+        opened_at: float | None = None,
+        peer: str = "",
+    ) -> None:
         super().__init__()
         self._clockwork = clockwork
         self._limits = limits
@@ -112,15 +146,23 @@ class Connection(asyncio.Protocol, Timed):
         self._transport: asyncio.Transport | None = None
         self._out: list[bytes] = []
         self._buffered = 0
-        self._wake_due = self._stall_due = _FOREVER
-        self._close_due = clockwork.wheel.now + limits.handshake_seconds_max
+        self._wake_due = self._stall_due = self._held_until = _FOREVER
+        self._paused = False
+        self.opened_at = clockwork.wheel.now if opened_at is None else opened_at
+        self._close_due = self.opened_at + limits.handshake_seconds_max
         self.phase = Phase.HANDSHAKE
         self.full = False
         self.heard = clockwork.wheel.now
         self._idle_told = -_FOREVER
         self.bytes_in = 0
         self.bytes_out = 0
-        self.peer = ""
+        self._check_at = METER_BYTES
+        self.peer = peer
+        self.id = 0
+        self.listener = None
+        self.proxy = None
+        self.meter = None
+        self.cause = None
 
     # --- what the handler does
 
@@ -129,10 +171,10 @@ class Connection(asyncio.Protocol, Timed):
         self._handler = handler
 
     def established(self) -> None:
-        """The protocol's handshake is over: from here on only idleness is limited."""
+        """The handshake is over: from here on idleness and the whole life are limited."""
         if self.phase is Phase.HANDSHAKE:
             self.phase = Phase.ESTABLISHED
-            self._close_due = _FOREVER
+            self._close_due = self.opened_at + self._limits.life_seconds_max
             self._reschedule()
 
     def write(self, data: bytes) -> None:
@@ -183,7 +225,7 @@ class Connection(asyncio.Protocol, Timed):
         self.flush()
         self.phase = Phase.CLOSING
         self._close_due = self._clockwork.loop.time() + self._limits.close_seconds_max
-        self._wake_due = self._stall_due = _FOREVER
+        self._wake_due = self._stall_due = self._held_until = _FOREVER
         self._reschedule()
         if self._transport is not None:
             self._transport.close()
@@ -201,7 +243,7 @@ class Connection(asyncio.Protocol, Timed):
         self.flush()
         self.phase = Phase.CLOSING
         self._close_due = self._clockwork.loop.time() + self._limits.close_seconds_max
-        self._wake_due = self._stall_due = _FOREVER
+        self._wake_due = self._stall_due = self._held_until = _FOREVER
         self._reschedule()
         self._handler = _Leaver(transport, self._get_handler())
         if transport.can_write_eof():
@@ -225,12 +267,18 @@ class Connection(asyncio.Protocol, Timed):
 
     def pause_reading(self) -> None:
         """Take no more bytes from the socket for now."""
+        self._paused = True
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Take bytes from the socket again."""
-        if self._transport is not None and not self._transport.is_closing():
+        self._paused = False
+        if (
+            self._transport is not None
+            and not self._transport.is_closing()
+            and self._held_until == _FOREVER
+        ):
             self._transport.resume_reading()
 
     def drain(self) -> None:
@@ -264,6 +312,12 @@ class Connection(asyncio.Protocol, Timed):
     def secure(self) -> bool:
         """Whether TLS protects this connection."""
         return self.extra("ssl_object") is not None
+
+    @property
+    def tls(self) -> TlsInfo | None:
+        """What was agreed on, and who the peer proved to be; `None` without TLS."""
+        found = self.extra("ssl_object")
+        return describe(found) if found is not None else None
 
     def extra(self, name: str) -> Any:
         """The transport's `get_extra_info(name)`."""
@@ -305,7 +359,8 @@ class Connection(asyncio.Protocol, Timed):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
-        self.peer = _peer_name(transport)
+        if not self.peer:
+            self.peer = peer_name(transport.get_extra_info("peername"))
         transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes_max)
         if self._handler is None or not self._owner.opened(self):
             self.phase = Phase.LOST
@@ -321,6 +376,8 @@ class Connection(asyncio.Protocol, Timed):
             self._handler.received(data)  # type: ignore[union-attr]
         except Exception as error:
             self._fail(error)
+        if self.bytes_in >= self._check_at:
+            self._read_meter()
 
     def eof_received(self) -> bool:
         self._guard(self._get_handler().ended)
@@ -344,6 +401,7 @@ class Connection(asyncio.Protocol, Timed):
         if self.phase is Phase.LOST:
             return
         self.phase = Phase.LOST
+        self.cause = exc
         self._owner.closed(self)
         try:
             self._get_handler().lost(exc)
@@ -354,7 +412,28 @@ class Connection(asyncio.Protocol, Timed):
 
     # --- time
 
+    def _read_meter(self) -> None:
+        """Count what came since the last time; if it came too fast, read no more for a while."""
+        size = self.bytes_in - self._check_at + METER_BYTES
+        self._check_at = self.bytes_in + METER_BYTES
+        transport = self._transport
+        if self.meter is None or transport is None or self.phase is Phase.CLOSING:
+            return
+        now = self._clockwork.loop.time()
+        seconds = self.meter.spend(size, now)
+        if seconds > 0.0 and not transport.is_closing():
+            self._held_until = now + seconds
+            transport.pause_reading()
+            self._reschedule()
+
+    def _let_go(self) -> None:
+        self._held_until = _FOREVER
+        if not self._paused:
+            self.resume_reading()
+
     def expire(self, now: float) -> None:
+        if now >= self._held_until:
+            self._let_go()
         handler = self._get_handler()
         if now >= self._close_due:
             if self.phase is Phase.CLOSING:
@@ -390,7 +469,7 @@ class Connection(asyncio.Protocol, Timed):
             self._guard(lambda: handler.overdue(Reason.SLOW_CONSUMER))
 
     def _reschedule(self) -> None:
-        due = min(self._close_due, self._stall_due, self._wake_due)
+        due = min(self._close_due, self._stall_due, self._wake_due, self._held_until)
         if self.phase is Phase.ESTABLISHED:
             due = min(due, self._idle_due)
         if due != _FOREVER:
@@ -479,9 +558,11 @@ class _Relay(asyncio.Protocol):
         self._connection.connection_lost(exc)
 
 
-def _peer_name(transport: asyncio.Transport) -> str:
-    peer = transport.get_extra_info("peername")
-    if isinstance(peer, tuple):
-        host, port, *_ = peer
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return "unix"
+def peer_name(where: object) -> str:
+    """How a socket's address is written: `192.0.2.1:4000`, `[2001:db8::1]:4000`, or `unix`."""
+    if not isinstance(where, tuple):
+        return "unix"
+    host, port, *_ = where
+    if host.startswith("::ffff:") and "." in host:  # IPv4 through a socket of both
+        host = host[7:]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
