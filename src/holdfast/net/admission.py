@@ -13,6 +13,7 @@ from typing import Final
 
 from holdfast.core.limits import ConnectionLimits
 from holdfast.core.rate import Rate, RateByKey
+from holdfast.net.clockwork import SLOT_SECONDS
 
 METER_BYTES: Final = 64 * 1024
 """A meter is read after so many bytes: seldom enough to cost nothing."""
@@ -94,9 +95,14 @@ class _Bucket:
         self._due = 0.0
 
     def spend(self, size: int, now: float) -> float:
-        """Seconds to wait after `size` more bytes, so that the rate is kept."""
+        """Seconds to wait after `size` more bytes, so that the rate is kept.
+
+        What is due within a slot of the wheel is not waited for: the wait would
+        be many times as long.
+        """
         self._due = (self._due if self._due > now else now) + size / self._rate
-        return max(0.0, self._due - now - METER_BYTES / self._rate)
+        seconds = self._due - now - METER_BYTES / self._rate
+        return seconds if seconds > SLOT_SECONDS else 0.0
 
 
 class Meter:

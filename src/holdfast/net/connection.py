@@ -198,11 +198,8 @@ class Connection(asyncio.Protocol, Timed):
 
     def send(self, data: bytes) -> None:
         """As `write`, but at once, so that `full` is true of it: for whoever passes on a stream."""
+        self.write(data)
         self.flush()
-        self.bytes_out += len(data)
-        transport = self._transport
-        if transport is not None and not transport.is_closing():
-            transport.write(data)
 
     def end(self) -> None:
         """Send what is written, and nothing after it; the peer may go on sending.
