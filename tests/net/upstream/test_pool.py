@@ -6,10 +6,12 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.net.fakes import Bench
 
 from holdfast.core.errors import Source
 from holdfast.core.limits import UpstreamLimits
 from holdfast.net.addresses import parse_address
+from holdfast.net.connection import Connection
 from holdfast.net.upstream.balance import Balance
 from holdfast.net.upstream.breaker import BreakerState
 from holdfast.net.upstream.pool import NoUpstreamError, Server, Target, UpstreamPool
@@ -25,10 +27,17 @@ def make(
     return UpstreamPool("mud", servers, balance, limits, draw=random.randrange, entropy=lambda: 1.0)
 
 
+def ended(bytes_in: int = 0, bytes_out: int = 0) -> Connection:
+    """A connection over which so much has gone."""
+    connection = Bench().connection
+    connection.bytes_in, connection.bytes_out = bytes_in, bytes_out
+    return connection
+
+
 def port(pool: UpstreamPool, now: float = 0.0, key: str = "") -> int:
     """Choose, connect, and say which."""
     target = pool.choose(key, now)
-    pool.connected(target)
+    pool.connected(target, ended())
     return target.address.port
 
 
@@ -71,7 +80,7 @@ def test_a_server_that_fails_is_left_alone_and_then_tried_once() -> None:
     trial = pool.choose("", 11.0, [pool.targets[1]])
     assert trial is pool.targets[0]
     assert port(pool, 12.0) == 2  # one trial at a time
-    pool.connected(trial)
+    pool.connected(trial, ended())
     assert pool.usable(trial, 12.0)
 
 
@@ -102,12 +111,14 @@ def test_those_that_were_tried_come_last() -> None:
 def test_what_became_of_attempts_is_counted() -> None:
     pool = make(1, limits=UpstreamLimits())
     (target,) = pool.targets
-    pool.connected(pool.choose("", 0.0))
+    connection = ended(10, 20)
+    pool.connected(pool.choose("", 0.0), connection)
     pool.failed(pool.choose("", 0.0), 0.0)
     pool.abandoned(pool.choose("", 0.0))
     assert (target.active, target.connected, target.failed) == (1, 1, 1)
-    pool.released(target, 10, 20)
-    assert (target.active, target.bytes_in, target.bytes_out) == (0, 10, 20)
+    assert (target.received, target.sent) == (10, 20)
+    pool.released(target, connection)
+    assert (target.active, target.received, target.sent) == (0, 10, 20)
 
 
 @given(
@@ -121,13 +132,13 @@ def test_what_became_of_attempts_is_counted() -> None:
 )
 def test_places_are_never_lost_nor_exceeded(balance: Balance, steps: list[tuple[str, str]]) -> None:
     pool = make(1, 2, balance=balance)
-    held: list[Target] = []
+    held: list[tuple[Target, Connection]] = []
     now = 0.0
     for what, key in steps:
         if what == "wait":
             now += 0.7
         elif what == "release" and held:
-            pool.released(held.pop(), 1, 1)
+            pool.released(*held.pop())
         else:
             try:
                 target = pool.choose(key, now)
@@ -138,11 +149,12 @@ def test_places_are_never_lost_nor_exceeded(balance: Balance, steps: list[tuple[
             elif what == "abandon":
                 pool.abandoned(target)
             else:
-                pool.connected(target)
-                held.append(target)
+                connection = ended()
+                pool.connected(target, connection)
+                held.append((target, connection))
         assert sum(target.active for target in pool.targets) == len(held)
         assert all(target.active <= LIMITS.connections_max for target in pool.targets)
-    for target in held:
-        pool.released(target, 1, 1)
+    for target, connection in held:
+        pool.released(target, connection)
     later = now + LIMITS.broken_seconds_max
     assert all(pool.usable(target, later) for target in pool.targets)

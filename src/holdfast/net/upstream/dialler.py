@@ -44,11 +44,11 @@ class Lease:
         if self._decided:
             return False
         self._decided = True
-        self._pool.connected(self._target)
+        self._pool.connected(self._target, connection)
         return True
 
     def closed(self, connection: Connection) -> None:
-        self._pool.released(self._target, connection.bytes_in, connection.bytes_out)
+        self._pool.released(self._target, connection)
 
     def failed(self, now: float) -> None:
         """There will be no connection."""

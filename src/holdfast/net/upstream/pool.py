@@ -47,6 +47,7 @@ class Target:
         "health",
         "hung_up",
         "name",
+        "open",
         "weight",
     )
 
@@ -56,6 +57,7 @@ class Target:
         self.weight = server.weight
         self.breaker = Breaker(limits.failures_max, limits.broken_seconds_max)
         self.health = Health(limits.checks_max)
+        self.open: set[Connection] = set()
         self.active = 0
         """Open connections, and attempts under way."""
         self.connected = 0
@@ -65,8 +67,18 @@ class Target:
         self.hung_up = 0
         """How often in a row it has accepted a connection and ended it without a byte."""
         self.bytes_in = 0
-        """Received from it on connections that have ended."""
+        """Received from it on connections that have ended. So is `bytes_out`."""
         self.bytes_out = 0
+
+    @property
+    def received(self) -> int:
+        """Bytes from it, on all connections."""
+        return self.bytes_in + sum(connection.bytes_in for connection in self.open)
+
+    @property
+    def sent(self) -> int:
+        """Bytes to it, on all connections."""
+        return self.bytes_out + sum(connection.bytes_out for connection in self.open)
 
 
 class UpstreamPool:
@@ -113,8 +125,9 @@ class UpstreamPool:
         target.active += 1
         return target
 
-    def connected(self, target: Target) -> None:
+    def connected(self, target: Target, connection: Connection) -> None:
         """The attempt came to a connection."""
+        target.open.add(connection)
         target.connected += 1
         target.breaker.succeeded()
 
@@ -129,11 +142,12 @@ class UpstreamPool:
         target.active -= 1
         target.breaker.abandoned()
 
-    def released(self, target: Target, bytes_in: int, bytes_out: int) -> None:
+    def released(self, target: Target, connection: Connection) -> None:
         """The connection has ended."""
         target.active -= 1
-        target.bytes_in += bytes_in
-        target.bytes_out += bytes_out
+        target.open.discard(connection)
+        target.bytes_in += connection.bytes_in
+        target.bytes_out += connection.bytes_out
 
     def ended(self, target: Target, connection: Connection, cause: Exception | None) -> None:
         """The server was the first to end a connection: if it never said a byte, it has failed."""
