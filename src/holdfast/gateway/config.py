@@ -7,6 +7,10 @@ path = "data/sessions.db"          # without it, sessions live in memory only
 [link]
 listen = "unix:data/link.sock"     # where applications dial in
 
+[admin]
+listen = "tcp://127.0.0.1:9180"    # health, metrics, `holdfast sessions` and the like
+token_file = "/etc/holdfast/admin.token"
+
 [[listener]]
 url = "telnet://0.0.0.0:4000"
 
@@ -44,6 +48,7 @@ client_ca = "clients.pem"
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -59,6 +64,7 @@ from holdfast.backends.hub import ANY_APP
 from holdfast.backends.tcp import PREFIX
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
+from holdfast.gateway.admin.guard import AdminConfig, token_hash
 from holdfast.gateway.upstream_config import PLAIN, UpstreamConfig, address_at, check_upstream
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.arrival import ProxyOptions, TrustedProxies
@@ -128,6 +134,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     node: str = "gateway"
     store: StoreConfig = field(default_factory=StoreConfig)
     link: LinkConfig = field(default_factory=LinkConfig)
+    admin: AdminConfig = field(default_factory=AdminConfig)
     limits: Limits = field(default_factory=Limits)
 
 
@@ -166,6 +173,10 @@ def check(config: Config) -> None:
         check_upstream(f"upstream[{number}]", upstream, config.upstream[:number])
     for number, listener in enumerate(config.listener):
         _check_listener(f"listener[{number}]", listener, config)
+    if config.admin.listen:
+        _check_admin(config.admin)
+    elif config.admin != AdminConfig():
+        raise ConfigurationError("admin.listen: expected an address, found none")
     if config.link.listen:
         link = address_at("link.listen", config.link.listen)
         if link.scheme not in ("unix", "tcp"):
@@ -181,6 +192,20 @@ def check(config: Config) -> None:
             "link.listen: expected an address, because a listener has the backend 'link';"
             " found none"
         )
+
+
+def _check_admin(admin: AdminConfig) -> None:
+    address = address_at("admin.listen", admin.listen)
+    if address.scheme not in PLAIN:
+        raise ConfigurationError(
+            f"admin.listen: expected a tcp://, tls:// or unix: address, found {admin.listen!r}"
+        )
+    if address.secure is not (admin.certificate is not None):
+        expected, found = ("one", "none") if address.secure else ("none", "one")
+        raise ConfigurationError(
+            f"admin.certificate: expected {expected} for {address.scheme}, found {found}"
+        )
+    token_hash(admin, os.environ)
 
 
 def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:

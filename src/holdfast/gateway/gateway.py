@@ -21,7 +21,8 @@ from holdfast.gateway import entrance
 from holdfast.gateway.attach import Attachment, Phase
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.context import Context, Door
-from holdfast.gateway.doors import adapter_factory, http_pages
+from holdfast.gateway.doors import adapter_factory, admin_listener, http_pages
+from holdfast.gateway.inside import Inside
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.gateway.upstreams import Upstream
 from holdfast.link.peer import connection_limits
@@ -42,6 +43,7 @@ from holdfast.sessions.stores.memory import MemoryStore
 from holdfast.sessions.stores.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
+    from holdfast.gateway.admin.listener import AdminListener
     from holdfast.gateway.http import HttpPages
 
 _log = structlog.get_logger("holdfast.gateway")
@@ -95,11 +97,15 @@ class Gateway:
         }
         self._store = _make_store(config)
         self._pages: list[HttpPages] = []
+        self.admin_address: Address | None = None
+        self._admin: AdminListener | None = None
         self._tasks = asyncio.TaskGroup()
         self._stop = asyncio.Event()
         self._abort = asyncio.Event()
         self._clean = False
         """Whether the store has everything: if not, the next run begins new epochs."""
+        if config.admin.listen:
+            self._admin = admin_listener(config, self.clockwork, self._inside())
 
     async def run(self, started: Callable[[], None] = lambda: None) -> None:
         """Serve until `stop`. `started` is called when clients are accepted."""
@@ -133,6 +139,8 @@ class Gateway:
         """Let go of everything, however far it got."""
         await self._server.close()
         await self._link_server.close()
+        if self._admin is not None:
+            await self._admin.close()
         for pages in self._pages:
             await pages.stop()
         self.clockwork.wheel.stop()
@@ -143,6 +151,20 @@ class Gateway:
         if self._stop.is_set():
             self._abort.set()
         self._stop.set()
+
+    def _inside(self) -> Inside:
+        return Inside(
+            server=self._server,
+            link_server=self._link_server,
+            manager=self.manager,
+            journal=self.journal,
+            pool=self.pool,
+            counts=self.context.counts,
+            links=self._links,
+            upstreams=tuple(upstream.pool for upstream in self.upstreams.values()),
+            stop=self.stop,
+            draining=self._stop.is_set,
+        )
 
     def reload(self) -> None:
         """Read the certificates again, for the connections to come."""
@@ -180,6 +202,8 @@ class Gateway:
                     ListenOptions(listener.bind, listener.proxy),
                 )
             )
+        if self._admin is not None:
+            self.admin_address = await self._admin.open()
         if self._inherited is not None:
             self._inherited.finish()
 
