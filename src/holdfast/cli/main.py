@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from holdfast import __version__
+from holdfast.cli.admin import connections, drain, kick, sessions
 from holdfast.cli.check import check
 from holdfast.cli.connect import connect
 from holdfast.cli.demo import demo
@@ -51,7 +52,7 @@ def root(
     raise typer.Exit
 
 
-for command in (serve, run, demo, connect, echo, check):
+for command in (serve, run, demo, connect, echo, check, sessions, connections, kick, drain):
     app.command()(command)
 
 
