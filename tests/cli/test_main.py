@@ -11,7 +11,18 @@ from holdfast import __version__
 from holdfast.cli.main import app
 from holdfast.protocols.websocket import COMPILED
 
-COMMANDS = ("serve", "run", "demo", "connect", "echo", "check")
+COMMANDS = (
+    "serve",
+    "run",
+    "demo",
+    "connect",
+    "echo",
+    "check",
+    "sessions",
+    "connections",
+    "kick",
+    "drain",
+)
 
 
 def test_the_version() -> None:

@@ -66,7 +66,8 @@ def ask(
         response = connection.getresponse()
         answer = response.read(_ANSWER_BYTES_MAX)
     except (OSError, http.client.HTTPException, UnicodeEncodeError) as error:
-        cause = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        cause = getattr(error, "strerror", None) or " ".join(str(error).split())
+        cause = cause or type(error).__name__
         raise AdminError(f"no admin listener answers at {where.address}: {cause}") from error
     finally:
         connection.close()
