@@ -38,6 +38,8 @@ AsJson = Annotated[
 Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
 
 _PAGE_MAX = 1_000
+_WIDTH = 10_000
+"""Of a table: a terminal wraps what is too long for it, and nothing is cut off."""
 
 
 def sessions(
@@ -171,10 +173,10 @@ def _show(rows: Sequence[dict[str, Any]], columns: _Columns, as_json: bool) -> N
         return
     table = Table(box=None, pad_edge=False)
     for name in columns:
-        table.add_column(name, overflow="fold", no_wrap=name in ("id", "session"))
+        table.add_column(name, no_wrap=True)
     for row in rows:
         table.add_row(*(_printable(cell(row)) for cell in columns.values()))
-    Console().print(table)
+    Console(width=_WIDTH).print(table, crop=False)
     typer.echo(f"{len(rows)} shown")
 
 

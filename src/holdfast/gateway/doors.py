@@ -17,6 +17,7 @@ from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSetti
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.inside import Inside
 from holdfast.net.clockwork import Clockwork
+from holdfast.net.systemd import Inherited
 
 if TYPE_CHECKING:
     from holdfast.gateway.admin.listener import AdminListener
@@ -67,7 +68,9 @@ def http_pages(listener: ListenerConfig, healthy: Callable[[], bool]) -> HttpPag
     return HttpPages(Path(listener.pages) if listener.pages else None, healthy)
 
 
-def admin_listener(config: Config, clockwork: Clockwork, inside: Inside) -> AdminListener:
+def admin_listener(
+    config: Config, clockwork: Clockwork, inside: Inside, inherited: Inherited | None
+) -> AdminListener:
     """The admin listener. Raises `ConfigurationError` where what it is made of is missing."""
     try:
         from holdfast.gateway.admin.listener import AdminListener
@@ -75,4 +78,4 @@ def admin_listener(config: Config, clockwork: Clockwork, inside: Inside) -> Admi
         raise ConfigurationError(
             f"admin.listen: expected {error.name} to be installed (holdfast[admin]); found none"
         ) from None
-    return AdminListener(config.admin, config.limits, clockwork, inside)
+    return AdminListener(config.admin, config.limits, clockwork, inside, inherited)

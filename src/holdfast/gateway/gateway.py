@@ -105,7 +105,7 @@ class Gateway:
         self._clean = False
         """Whether the store has everything: if not, the next run begins new epochs."""
         if config.admin.listen:
-            self._admin = admin_listener(config, self.clockwork, self._inside())
+            self._admin = admin_listener(config, self.clockwork, self._inside(), inherited)
 
     async def run(self, started: Callable[[], None] = lambda: None) -> None:
         """Serve until `stop`. `started` is called when clients are accepted."""

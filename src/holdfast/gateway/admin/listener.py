@@ -14,6 +14,7 @@ from holdfast.gateway.inside import Inside
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.server import Server
+from holdfast.net.systemd import Inherited
 from holdfast.net.tls import server_context
 
 
@@ -21,7 +22,12 @@ class AdminListener:
     """Opened with the gateway, and closed after all else: a drain can be watched to its end."""
 
     def __init__(
-        self, config: AdminConfig, limits: Limits, clockwork: Clockwork, inside: Inside
+        self,
+        config: AdminConfig,
+        limits: Limits,
+        clockwork: Clockwork,
+        inside: Inside,
+        inherited: Inherited | None,
     ) -> None:
         self._config = config
         self._limits = limits.admin
@@ -37,6 +43,7 @@ class AdminListener:
                 handshake_seconds_max=min(limits.connection.handshake_seconds_max, seconds),
             ),
             clockwork,
+            inherited=inherited,
         )
 
     async def open(self) -> Address:
