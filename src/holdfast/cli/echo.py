@@ -18,6 +18,7 @@ from holdfast.net.bind import BindOptions
 from holdfast.net.certificates import ServerTls
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection
+from holdfast.net.log import configure_logs
 from holdfast.net.loop import calm_collector, run
 from holdfast.net.server import ListenOptions, Server
 from holdfast.net.service import serve_until_stopped
@@ -59,6 +60,7 @@ def echo(
 
         holdfast echo tcp://127.0.0.1:9002 --workers 2
     """
+    configure_logs("info")
     with reported():
         if (cert is None) is not (key is None):
             raise ConfigurationError("--cert and --key: expected both or neither, found one")
@@ -106,9 +108,9 @@ async def _serve(
         for address in addresses
     ]
     inherited.finish()
-    started(bound)
     calm_collector()
-    await serve_until_stopped(server, limits.drain.drain_seconds_max)
+    drain_seconds = limits.drain.drain_seconds_max
+    await serve_until_stopped(server, drain_seconds, lambda: started(bound))
 
 
 def _say_where(addresses: Sequence[Address]) -> None:
@@ -128,6 +130,8 @@ def _echo_for(address: Address, limits: Limits) -> Callable[[Connection], _Echo]
 
 class _Echo:
     """Bytes as they are."""
+
+    __slots__ = ("_connection",)
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -161,6 +165,8 @@ class _Echo:
 
 class _WebSocketEcho(_Echo):
     """Messages as they are."""
+
+    __slots__ = ("_core",)
 
     def __init__(self, connection: Connection, limits: Limits) -> None:
         super().__init__(connection)
@@ -200,6 +206,8 @@ class _WebSocketEcho(_Echo):
 
 class _TelnetEcho(_Echo):
     """Lines as they are."""
+
+    __slots__ = ("_core", "_limits")
 
     def __init__(self, connection: Connection, limits: Limits) -> None:
         super().__init__(connection)

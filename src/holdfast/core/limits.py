@@ -68,7 +68,7 @@ class ConnectionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Connections that the kernel holds for us before we accept them."""
     accept_pause_seconds_max: float = 0.5
     """How long nothing is accepted when there are no more files (EMFILE), or too much at once."""
-    certificate_check_seconds_max: float = 5.0
+    certificate_check_seconds_max: float = 1.0
     """From a change of a certificate's file to its use."""
 
 

@@ -89,21 +89,21 @@ class Connection(asyncio.Protocol, Timed):
 
     __slots__ = (
         "_buffered",
-        "_check_at",
         "_clockwork",
         "_close_due",
+        "_flushed",
         "_handler",
         "_held_until",
         "_idle_told",
         "_limits",
+        "_metered",
         "_out",
         "_owner",
         "_paused",
         "_stall_due",
         "_transport",
+        "_until_meter",
         "_wake_due",
-        "bytes_in",
-        "bytes_out",
         "cause",
         "full",
         "heard",
@@ -144,7 +144,9 @@ class Connection(asyncio.Protocol, Timed):
         self._owner = owner
         self._handler: Handler | None = None
         self._transport: asyncio.Transport | None = None
-        self._out: list[bytes] = []
+        self._out: bytes | list[bytes] | None = None
+        # One write a tick is the rule, and takes no list. All counters that a message moves
+        # are as few as can be: with a thousand connections each costs a cache miss.
         self._buffered = 0
         self._wake_due = self._stall_due = self._held_until = _FOREVER
         self._paused = False
@@ -154,9 +156,8 @@ class Connection(asyncio.Protocol, Timed):
         self.full = False
         self.heard = clockwork.wheel.now
         self._idle_told = -_FOREVER
-        self.bytes_in = 0
-        self.bytes_out = 0
-        self._check_at = METER_BYTES
+        self._flushed = 0
+        self._metered = self._until_meter = METER_BYTES
         self.peer = peer
         self.id = 0
         self.listener = None
@@ -180,21 +181,25 @@ class Connection(asyncio.Protocol, Timed):
     def write(self, data: bytes) -> None:
         """Write `data` at the end of this tick, after what was written before."""
         out = self._out
-        if not out:
-            self._clockwork.tick.add(self.flush)
-        out.append(data)
-        self.bytes_out += len(data)
+        if out is None:
+            self._out = data
+            self._clockwork.tick.flush_later(self)
+        elif isinstance(out, list):
+            out.append(data)
+        else:
+            self._out = [out, data]
 
     def flush(self) -> None:
         """Give the transport what this tick has written."""
         out = self._out
-        if not out:
+        if out is None:
             return
-        self._out = []
+        self._out = None
+        data = b"".join(out) if isinstance(out, list) else out
+        self._flushed += len(data)
         transport = self._transport
-        if transport is None or transport.is_closing():
-            return
-        transport.write(out[0] if len(out) == 1 else b"".join(out))
+        if transport is not None and not transport.is_closing():
+            transport.write(data)
 
     def send(self, data: bytes) -> None:
         """As `write`, but at once, so that `full` is true of it: for whoever passes on a stream."""
@@ -329,7 +334,24 @@ class Connection(asyncio.Protocol, Timed):
     def unsent(self) -> int:
         """Bytes written that the kernel has not taken yet."""
         buffered = self._transport.get_write_buffer_size() if self._transport is not None else 0
-        return buffered + sum(map(len, self._out))
+        return buffered + self._pending
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes that have come."""
+        return self._metered - self._until_meter
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes written, this tick's too."""
+        return self._flushed + self._pending
+
+    @property
+    def _pending(self) -> int:
+        out = self._out
+        if isinstance(out, list):
+            return sum(map(len, out))
+        return len(out) if out is not None else 0
 
     def bytes_acked(self) -> int | None:
         """How many bytes of `bytes_out` the peer's kernel has acknowledged.
@@ -367,13 +389,13 @@ class Connection(asyncio.Protocol, Timed):
         self._guard(self._get_handler().connected)
 
     def data_received(self, data: bytes) -> None:
-        self.bytes_in += len(data)
+        self._until_meter -= len(data)
         self.heard = self._clockwork.wheel.now
         try:
             self._handler.received(data)  # type: ignore[union-attr]
         except Exception as error:
             self._fail(error)
-        if self.bytes_in >= self._check_at:
+        if self._until_meter <= 0:
             self._read_meter()
 
     def eof_received(self) -> bool:
@@ -411,8 +433,9 @@ class Connection(asyncio.Protocol, Timed):
 
     def _read_meter(self) -> None:
         """Count what came since the last time; if it came too fast, read no more for a while."""
-        size = self.bytes_in - self._check_at + METER_BYTES
-        self._check_at = self.bytes_in + METER_BYTES
+        size = METER_BYTES - self._until_meter
+        self._metered += size
+        self._until_meter = METER_BYTES
         transport = self._transport
         if self.meter is None or transport is None or self.phase is Phase.CLOSING:
             return

@@ -25,7 +25,7 @@ async def connect_first(loop: asyncio.AbstractEventLoop, host: str, port: int) -
     found: Sequence[Found] = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = in_turns(found)
     if len(addresses) == 1:
-        return await _connect(loop, addresses[0])
+        return await connect(loop, addresses[0])
     return await _Race(loop).run(addresses)
 
 
@@ -69,7 +69,7 @@ class _Race:
 
     async def _attempt(self, address: Found) -> None:
         try:
-            sock = await _connect(self._loop, address)
+            sock = await connect(self._loop, address)
         except OSError as error:
             self._failures.append(error)
         else:
@@ -83,7 +83,8 @@ class _Race:
         self._changed.set()
 
 
-async def _connect(loop: asyncio.AbstractEventLoop, address: Found) -> socket.socket:
+async def connect(loop: asyncio.AbstractEventLoop, address: Found) -> socket.socket:
+    """A socket connected to one address. Raises `OSError`."""
     family, kind, protocol, _, where = address
     sock = socket.socket(family, kind, protocol)
     try:

@@ -44,10 +44,12 @@ def signals(stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[No
             loop.remove_signal_handler(number)
 
 
-async def serve_until_stopped(server: Server, drain_seconds: float) -> None:
-    """Say that the server is ready, and run it until a signal; drain it, or close it at a second.
+async def serve_until_stopped(
+    server: Server, drain_seconds: float, started: Callable[[], None] = lambda: None
+) -> None:
+    """Run a server that listens until a signal; then drain it, or close it at a second one.
 
-    The wheel of its clockwork turns meanwhile, whoever has started it.
+    `started` is called when a signal would do no harm any more.
     """
     stopping, hurried = asyncio.Event(), asyncio.Event()
 
@@ -61,6 +63,7 @@ async def serve_until_stopped(server: Server, drain_seconds: float) -> None:
         await server.close()
 
     with signals(stop, server.reload):
+        started()
         notify("READY=1")
         await stopping.wait()
         async with asyncio.TaskGroup() as tasks:

@@ -52,7 +52,7 @@ class TlsOptions(Struct, frozen=True, forbid_unknown_fields=True):
     unknown_names: Literal["default", "refuse"] = "default"
     """A name that no certificate is for: show the first one, or end the handshake."""
     session_tickets: bool = True
-    """Let clients resume without a whole handshake."""
+    """Let clients resume without a whole handshake (RFC 5077, RFC 8446 section 4.6.1)."""
 
 
 class TlsInfo(NamedTuple):

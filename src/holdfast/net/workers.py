@@ -7,6 +7,7 @@ again that dies, and passes signals on.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -93,6 +94,8 @@ class _Workers:
         self._born: dict[int, float] = {}
         self._stopping = False
         self._code = 0
+        self._lifeline, self._life = os.pipe()
+        """Nothing is ever written: a worker that reads the end knows that its parent is gone."""
 
     def run(self) -> int:
         before = {number: signal.signal(number, self._pass_on) for number in _PASSED_ON}
@@ -108,17 +111,23 @@ class _Workers:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            os.close(self._life)
+            os.close(self._lifeline)
         return self._code
 
     def _fork(self) -> int:
         """Start a worker. Returns where it writes a byte once it listens."""
         reader, writer = os.pipe()
+        # A signal between the fork and the worker's own handlers would run the parent's in it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
         pid = os.fork()
         if pid:
             os.close(writer)
             self._born[pid] = time.monotonic()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
             return reader
         os.close(reader)
+        os.close(self._life)
         code = 1
         try:
             code = self._work(writer)
@@ -130,17 +139,30 @@ class _Workers:
         os.environ.pop("NOTIFY_SOCKET", None)  # the parent speaks for all
         for number in _PASSED_ON:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
 
         def ready() -> None:
             os.write(writer, b"1")
             os.close(writer)
 
         try:
-            run(self._main(self._addresses, ready))
+            run(self._live(ready))
         except Exception as error:
             _log.error("a worker failed", fault=str(error) or type(error).__name__)
             return 1
         return 0
+
+    async def _live(self, ready: Callable[[], None]) -> None:
+        """Serve, and stop when the parent is gone, however it went."""
+        loop = asyncio.get_running_loop()
+
+        def orphaned() -> None:
+            loop.remove_reader(self._lifeline)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        loop.add_reader(self._lifeline, orphaned)
+        await self._main(self._addresses, ready)
+        loop.remove_reader(self._lifeline)
 
     def _pass_on(self, number: int, _: FrameType | None) -> None:
         if number != signal.SIGHUP:
@@ -155,7 +177,8 @@ class _Workers:
             return
         code = os.waitstatus_to_exitcode(status)
         if self._stopping:
-            self._code = max(self._code, abs(code))
+            if -code not in _PASSED_ON:  # it had no handler yet, nor any client
+                self._code = max(self._code, abs(code))
             return
         lived = time.monotonic() - born
         _log.error("a worker ended", pid=pid, code=code, lived_seconds=round(lived, 1))

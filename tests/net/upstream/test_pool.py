@@ -27,10 +27,12 @@ def make(
     return UpstreamPool("mud", servers, balance, limits, draw=random.randrange, entropy=lambda: 1.0)
 
 
-def ended(bytes_in: int = 0, bytes_out: int = 0) -> Connection:
-    """A connection over which so much has gone."""
-    connection = Bench().connection
-    connection.bytes_in, connection.bytes_out = bytes_in, bytes_out
+def ended(received: bytes = b"", sent: bytes = b"") -> Connection:
+    """A connection over which this has gone."""
+    connection = Bench().connect()
+    connection.data_received(received)
+    connection.write(sent)
+    connection.flush()
     return connection
 
 
@@ -111,7 +113,7 @@ def test_those_that_were_tried_come_last() -> None:
 def test_what_became_of_attempts_is_counted() -> None:
     pool = make(1, limits=UpstreamLimits())
     (target,) = pool.targets
-    connection = ended(10, 20)
+    connection = ended(b"x" * 10, b"y" * 20)
     pool.connected(pool.choose("", 0.0), connection)
     pool.failed(pool.choose("", 0.0), 0.0)
     pool.abandoned(pool.choose("", 0.0))
