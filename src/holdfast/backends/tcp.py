@@ -27,6 +27,7 @@ from holdfast.link.messages import Authenticate, AuthResult, ProfileSummary
 from holdfast.link.peer import RequestError
 from holdfast.net.connection import Connection
 from holdfast.net.upstream.dialler import Dialler
+from holdfast.net.upstream.introduction import Client
 from holdfast.net.upstream.pool import Target
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.session import ResetReason, Session
@@ -298,9 +299,7 @@ class Bridge:
     async def _dial(self) -> None:
         session = self._session
         try:
-            await self._backend.dialler.connect(
-                self._take_up, session.row.address.rpartition(":")[0]
-            )
+            await self._backend.dialler.connect(self._take_up, Client(session.row.address))
         except HoldfastError as error:
             _log.warning("a session finds no server", sid=session.sid, error=str(error))
             if self._machine.state is BridgeState.CONNECTING:

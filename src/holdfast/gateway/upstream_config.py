@@ -42,6 +42,8 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """When the client is away and the window is full: let go of the oldest, or do not read."""
     check: bool = False
     """Whether to connect to each server now and then, to see that it is there."""
+    send_proxy: Literal[0, 1, 2] = 0
+    """The version of the PROXY header that tells a server for whom we come; 0: none."""
     ca: str = ""
     """PEM certificates of who may have signed the servers'; empty: the system's."""
 

@@ -40,7 +40,7 @@ class Upstream:
             entropy=random.random,
         )
         tls = client_context(config.ca or None) if config.secure else None
-        dialler = Dialler(self.pool, clockwork, limits.connection, tls)
+        dialler = Dialler(self.pool, clockwork, limits.connection, tls, config.send_proxy)
         self.backend = TcpBackend(
             dialler,
             manager,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
@@ -117,6 +117,7 @@ def test_a_heavier_server_has_more_of_the_ring() -> None:
     assert 0.65 < chosen["a"] / 4000 < 0.85
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.sampled_from(Balance),
     st.lists(st.tuples(st.integers(1, 5), st.integers(0, 9)), min_size=1, max_size=6),

@@ -19,8 +19,10 @@ from holdfast.net.dial import DialError
 from holdfast.net.upstream.balance import Balance
 from holdfast.net.upstream.breaker import BreakerState
 from holdfast.net.upstream.dialler import Dialler
+from holdfast.net.upstream.introduction import Client
 from holdfast.net.upstream.pool import NoUpstreamError, Server, UpstreamPool
 
+SOMEBODY = Client("192.0.2.7:4711")
 QUICK = UpstreamLimits(
     backoff_seconds_max=0.01,
     check_interval_seconds_max=0.01,
@@ -34,6 +36,7 @@ async def dialling(
     *addresses: Address | str,
     limits: UpstreamLimits = QUICK,
     tls: ssl.SSLContext | None = None,
+    proxy_version: int = 0,
 ) -> AsyncIterator[Dialler]:
     """What connects to these, in turn; whatever it opened is closed."""
     clockwork = Clockwork(asyncio.get_running_loop())
@@ -44,14 +47,14 @@ async def dialling(
         "mud", servers, Balance.ROUND_ROBIN, limits, draw=random.randrange, entropy=random.random
     )
     try:
-        yield Dialler(pool, clockwork, ConnectionLimits(), tls)
+        yield Dialler(pool, clockwork, ConnectionLimits(), tls, proxy_version)
     finally:
         clockwork.wheel.stop()
 
 
 async def connect(dialler: Dialler) -> Stand:
     async with patience():
-        connection = await dialler.connect(lambda connection, _: Stand(connection), "somebody")
+        connection = await dialler.connect(lambda connection, _: Stand(connection), SOMEBODY)
     stand = connection._handler
     assert isinstance(stand, Stand)
     return stand
@@ -145,7 +148,7 @@ async def test_cancelling_gives_the_place_back_at_every_step() -> None:
         for step in range(12):
             async with asyncio.TaskGroup() as tasks:
                 task = tasks.create_task(
-                    dialler.connect(lambda connection, _: Stand(connection), "")
+                    dialler.connect(lambda connection, _: Stand(connection), SOMEBODY)
                 )
                 for _ in range(step):
                     await asyncio.sleep(0)

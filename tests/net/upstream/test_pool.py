@@ -4,7 +4,7 @@ import re
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.net.fakes import Bench
 
@@ -123,6 +123,7 @@ def test_what_became_of_attempts_is_counted() -> None:
     assert (target.active, target.received, target.sent) == (0, 10, 20)
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.sampled_from(Balance),
     st.lists(

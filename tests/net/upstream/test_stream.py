@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.net.certificates import write_pems
 from tests.net.helpers import Caller, Serving, Stand, call, patience, serving
+from tests.net.peers.haproxy import free_port, haproxy
 from tests.net.upstream.test_dialler import dialling, nowhere
 
 from holdfast.core.limits import KIB, MIB, ConnectionLimits, UpstreamLimits
@@ -120,12 +121,15 @@ async def passing(
     limits: UpstreamLimits | None = None,
     client_limits: ConnectionLimits | None = None,
     tls: ssl.SSLContext | None = None,
+    proxy_version: int = 0,
 ) -> AsyncIterator[Passing]:
     """A proxy in front of these, while the block runs."""
     clockwork = Clockwork(asyncio.get_running_loop())
     clockwork.wheel.start()
     async with (
-        dialling(*upstreams, limits=limits or UpstreamLimits(), tls=tls) as dialler,
+        dialling(
+            *upstreams, limits=limits or UpstreamLimits(), tls=tls, proxy_version=proxy_version
+        ) as dialler,
         asyncio.TaskGroup() as tasks,
     ):
 
@@ -378,3 +382,25 @@ async def test_a_drain_lets_streams_finish() -> None:
             assert await client.read_all() == b"heard"
             async with patience():
                 await draining
+
+
+SHOW = """\
+listen x
+    mode http
+    bind 127.0.0.1:{port} accept-proxy
+    http-request return status 200 content-type text/plain lf-string "%[src]:%[src_port] %[dst]:%[dst_port]"
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_haproxy_behind_us_is_told_who_the_client_is(version: int, tmp_path: Path) -> None:
+    port = free_port()
+    async with (
+        haproxy(tmp_path, port, SHOW.format(port=port)),
+        passing(f"tcp://127.0.0.1:{port}", proxy_version=version) as proxy,
+        proxy.call() as client,
+    ):
+        await client.write(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        host, number, *_ = client.writer.get_extra_info("sockname")
+        shown = f"{host}:{number} 127.0.0.1:{proxy.address.port}"
+        assert (await client.read_all()).decode().endswith("\r\n\r\n" + shown)

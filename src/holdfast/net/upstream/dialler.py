@@ -16,6 +16,7 @@ from holdfast.core.limits import ConnectionLimits
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection, Handler
 from holdfast.net.dial import DialError, dial
+from holdfast.net.upstream.introduction import Client, introduce
 from holdfast.net.upstream.pool import NoUpstreamError, Target, UpstreamPool
 
 _log = structlog.get_logger("holdfast.upstream")
@@ -64,7 +65,10 @@ class Lease:
 
 
 class Dialler:
-    """Connects to the servers of one upstream. `tls` is for those whose address is secure."""
+    """Connects to the servers of one upstream. `tls` is for those whose address is secure.
+
+    With a `proxy_version` of 1 or 2, servers are told for whom we come.
+    """
 
     def __init__(
         self,
@@ -72,8 +76,10 @@ class Dialler:
         clockwork: Clockwork,
         limits: ConnectionLimits,
         tls: ssl.SSLContext | None = None,
+        proxy_version: int = 0,
     ) -> None:
         self.pool = pool
+        self._proxy_version = proxy_version
         self._clockwork = clockwork
         self._tls = tls
         upstream = pool.limits
@@ -87,14 +93,14 @@ class Dialler:
             self._limits, handshake_seconds_max=upstream.check_seconds_max
         )
 
-    async def connect(self, factory: UpstreamFactory, key: str) -> Connection:
-        """A connection for the client `key`, on which `factory` puts a handler.
+    async def connect(self, factory: UpstreamFactory, client: Client) -> Connection:
+        """A connection for a client, on which `factory` puts a handler.
 
         Servers are tried one after the other; when each was tried, after a
         pause again. Raises `DialError` that names the last cause, or
         `NoUpstreamError`, within the limit of time.
         """
-        limits = self.pool.limits
+        limits, header = self.pool.limits, self._header(client)
         backoff = Backoff(_FIRST_PAUSE_SECONDS, limits.backoff_seconds_max)
         tried: list[Target] = []
         error: DialError | None = None
@@ -105,13 +111,13 @@ class Dialler:
                         tried.clear()
                         await asyncio.sleep(backoff.pause(self.pool.entropy()))
                     try:
-                        target = self.pool.choose(key, self._clockwork.loop.time(), tried)
+                        target = self.pool.choose(client.host, self._clockwork.loop.time(), tried)
                     except NoUpstreamError:
                         if error is None:
                             raise
                         break  # what was tried last says more
                     try:
-                        return await self._attempt(target, factory)
+                        return await self._attempt(target, factory, header)
                     except DialError as failure:
                         error = failure
                         tried.append(target)
@@ -128,7 +134,7 @@ class Dialler:
             for target in self.pool.targets:
                 tasks.create_task(self._check(target))
 
-    async def _attempt(self, target: Target, factory: UpstreamFactory) -> Connection:
+    async def _attempt(self, target: Target, factory: UpstreamFactory, header: bytes) -> Connection:
         pool = self.pool
         lease = Lease(pool, target)
         try:
@@ -139,6 +145,7 @@ class Dialler:
                 limits=self._limits,
                 tls=self._tls,
                 owner=lease,
+                header=header,
             )
         except DialError as error:
             _log.warning("a server cannot be reached", upstream=pool.name, error=str(error))
@@ -147,6 +154,9 @@ class Dialler:
         except BaseException:
             lease.abandoned()
             raise
+
+    def _header(self, client: Client | None) -> bytes:
+        return introduce(self._proxy_version, client) if self._proxy_version else b""
 
     async def _check(self, target: Target) -> None:
         limits = self.pool.limits
@@ -172,6 +182,7 @@ class Dialler:
                 clockwork=self._clockwork,
                 limits=self._check_limits,
                 tls=self._tls,
+                header=self._header(None),
             )
         except DialError:
             return False

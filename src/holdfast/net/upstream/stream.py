@@ -17,6 +17,7 @@ from holdfast.core.errors import HoldfastError, Reason
 from holdfast.core.states import Machine, Step, Table
 from holdfast.net.connection import Connection
 from holdfast.net.upstream.dialler import Dialler
+from holdfast.net.upstream.introduction import Client
 from holdfast.net.upstream.pool import Target
 
 _log = structlog.get_logger("holdfast.upstream")
@@ -104,6 +105,15 @@ TABLE: Final[Table[StreamState, StreamInput, Effect]] = Table(
         },
     },
 )
+
+
+def client_of(connection: Connection) -> Client:
+    """Who is at the other end, as a server may be told."""
+    local = connection.extra("sockname")
+    where = ""
+    if isinstance(local, tuple):
+        where = f"[{local[0]}]:{local[1]}" if ":" in local[0] else f"{local[0]}:{local[1]}"
+    return Client(connection.peer, where, connection.tls)
 
 
 class StreamProxy:
@@ -254,7 +264,7 @@ class _Stream:
         try:
             await self._proxy.dialler.connect(
                 lambda connection, target: _Side(self, connection, target),
-                client.peer.rpartition(":")[0],
+                client_of(client),
             )
         except HoldfastError as error:
             _log.warning("a client finds no server", peer=client.peer, error=str(error))
