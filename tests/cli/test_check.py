@@ -65,7 +65,9 @@ def test_certificates_are_looked_at(tmp_path: Path) -> None:
 
 
 OTHERS = {
-    "admin": '[admin]\nlisten = "tls://127.0.0.1:1"\ncertificate = {{ cert = "{0}", key = "{0}" }}\n',
+    "admin": (
+        '[admin]\nlisten = "tls://127.0.0.1:1"\ncertificate = {{ cert = "{0}", key = "{0}" }}\n'
+    ),
     "upstream": '[[upstream]]\nname = "u"\nservers = ["tls://a:1"]\nca = "{0}"\n',
 }
 

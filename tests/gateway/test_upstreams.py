@@ -244,6 +244,28 @@ async def test_after_a_restart_the_client_is_connected_anew_and_told(tmp_path: P
             await visit.hears("look\n")
 
 
+async def test_what_was_typed_before_a_restart_is_not_said_to_a_new_connection(
+    tmp_path: Path,
+) -> None:
+    """It may have been a password for a prompt that is not there any more."""
+    where = free_port()
+    limits = LIMITS.but(upstream={"attempts_max": 1_000, "failures_max": 1_000})
+    config = bridged(tmp_path, f"tcp://127.0.0.1:{where}", limits=limits)
+    async with serving(config) as gateway, person(gateway, "tcp") as someone:
+        code = await someone.shown_code()
+        someone.types("s3cret")
+        (session,) = gateway.manager.sessions.values()
+        await eventually(lambda: len(session.inbox.entries) == 1)
+        someone.drop()
+        await until_detached(gateway)
+    async with mud(where) as it, serving(config) as gateway, person(gateway, "tcp") as again:
+        again.types(f"resume {code}")
+        await again.sees("You are connected anew.\n")
+        again.types("look")
+        visit = await it.visit()
+        await visit.hears("look\n")
+
+
 async def test_a_slow_client_holds_the_server_back_and_misses_nothing(tmp_path: Path) -> None:
     lines = [f"{number} {'x' * 500}" for number in range(20_000)]
     async with (
