@@ -132,6 +132,14 @@ WRONG: dict[str, tuple[str, str]] = {
         upstream('servers = ["tcp://a:1"]\nca = "x"'),
         "upstream[0].ca: expected only for tls and telnets servers, found one",
     ),
+    "ready-below-0": (
+        upstream('servers = ["tcp://a:1"]\nready = -1'),
+        "upstream[0].ready: expected 0 to 1000, found -1",
+    ),
+    "ready-for-whom": (
+        upstream('servers = ["tcp://a:1"]\nready = 2\nsend_proxy = 1'),
+        "upstream[0].ready: expected 0, because send_proxy says at once who the client is; found 2",
+    ),
     "telnet-as-bytes": (
         upstream('servers = ["telnet://a"]\ncontent = "bytes"'),
         "upstream[0].content: expected 'lines' for telnet, found 'bytes'",

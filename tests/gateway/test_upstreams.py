@@ -424,6 +424,22 @@ async def test_a_bare_stream(tmp_path: Path) -> None:
             assert not gateway.manager.sessions
 
 
+async def test_a_bare_stream_on_a_connection_that_was_ready(tmp_path: Path) -> None:
+    async with mud() as it:
+        config = bridged(tmp_path, at(it), urls=(TCP,), backend="stream", ready=1)
+        async with serving(config) as gateway:
+            visit = await it.visit()
+            visit.says("220 welcome\n")
+            await eventually(lambda: gateway.upstreams["mud"].pool.targets[0].received == 12)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port(gateway, "tcp"))
+            writer.write(b"EHLO\n")
+            async with asyncio.timeout(SECONDS):
+                assert await reader.readline() == b"220 welcome\n"
+            await visit.hears("EHLO\n")
+            await it.visit()  # the next one is made ready
+            writer.close()
+
+
 async def test_socat_echoes_through_haproxy_through_us(tmp_path: Path) -> None:
     """Three real proxies in a row, with half-closes: nc, us, HAProxy, socat's `cat`."""
     nc, haproxy, socat = need("nc"), need("haproxy"), need("socat")

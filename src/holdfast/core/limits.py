@@ -213,6 +213,8 @@ class UpstreamLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """One check: from the first packet to the accepted connection."""
     checks_max: int = 2
     """Checks in a row that must say the same before a server counts as up, or as down."""
+    ready_seconds_max: float = 60.0
+    """A connection that is kept ready is used within this time, or closed and made anew."""
     idle_seconds_max: float = 7_200.0
     """Without a byte in either direction."""
     write_buffer_bytes_max: int = 256 * KIB

@@ -15,6 +15,7 @@ _TELNET: Final = frozenset({"telnet", "telnets"})
 PLAIN: Final = frozenset({"tcp", "tls", "unix"})
 _NAME: Final = r"[A-Za-z0-9._-]{1,64}"
 _WEIGHT_MAX: Final = 1_000
+_READY_MAX: Final = 1_000
 
 
 class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,6 +43,8 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """When the client is away and the window is full: let go of the oldest, or do not read."""
     check: bool = False
     """Whether to connect to each server now and then, to see that it is there."""
+    ready: int = 0
+    """Connections that are kept ready for bare streams."""
     send_proxy: Literal[0, 1, 2] = 0
     """The version of the PROXY header that tells a server for whom we come; 0: none."""
     ca: str = ""
@@ -84,6 +87,13 @@ def check_upstream(key: str, upstream: UpstreamConfig, before: Sequence[Upstream
         seen.append(_check_server(f"{key}.servers[{number}]", server, seen))
     if upstream.ca and not upstream.secure:
         raise ConfigurationError(f"{key}.ca: expected only for tls and telnets servers, found one")
+    if not 0 <= upstream.ready <= _READY_MAX:
+        raise ConfigurationError(f"{key}.ready: expected 0 to {_READY_MAX}, found {upstream.ready}")
+    if upstream.ready and upstream.send_proxy:
+        raise ConfigurationError(
+            f"{key}.ready: expected 0, because send_proxy says at once who the client is; found"
+            f" {upstream.ready}"
+        )
     if upstream.content == "bytes" and upstream.telnet:
         raise ConfigurationError(f"{key}.content: expected 'lines' for telnet, found 'bytes'")
 

@@ -16,6 +16,7 @@ from holdfast.net.tls import client_context
 from holdfast.net.upstream.balance import Balance
 from holdfast.net.upstream.dialler import Dialler
 from holdfast.net.upstream.pool import Server, UpstreamPool
+from holdfast.net.upstream.reserve import Reserve
 from holdfast.net.upstream.stream import StreamProxy
 from holdfast.sessions.manager import SessionManager
 
@@ -50,8 +51,10 @@ class Upstream:
             content=config.content,
             pauses=config.away == "pause",
         )
-        self.proxy = StreamProxy(dialler, self._spawn)
+        reserve = Reserve(dialler, config.ready) if config.ready else None
+        self.proxy = StreamProxy(dialler, self._spawn, reserve)
         self._checks = dialler.check if config.check else None
+        self._fill = reserve.run if reserve is not None else None
         self._tasks = asyncio.TaskGroup()
 
     async def run(self, started: Callable[[], None]) -> None:
@@ -60,6 +63,8 @@ class Upstream:
             self._tasks.create_task(self.backend.run(started))
             if self._checks is not None:
                 self._tasks.create_task(self._checks())
+            if self._fill is not None:
+                self._tasks.create_task(self._fill())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.create_task(work)

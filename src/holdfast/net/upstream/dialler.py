@@ -93,6 +93,11 @@ class Dialler:
             self._limits, handshake_seconds_max=upstream.check_seconds_max
         )
 
+    @property
+    def now(self) -> float:
+        """The loop's time."""
+        return self._clockwork.loop.time()
+
     async def connect(self, factory: UpstreamFactory, client: Client) -> Connection:
         """A connection for a client, on which `factory` puts a handler.
 
@@ -111,7 +116,7 @@ class Dialler:
                         tried.clear()
                         await asyncio.sleep(backoff.pause(self.pool.entropy()))
                     try:
-                        target = self.pool.choose(client.host, self._clockwork.loop.time(), tried)
+                        target = self.pool.choose(client.host, self.now, tried)
                     except NoUpstreamError:
                         if error is None:
                             raise
@@ -149,7 +154,7 @@ class Dialler:
             )
         except DialError as error:
             _log.warning("a server cannot be reached", upstream=pool.name, error=str(error))
-            lease.failed(self._clockwork.loop.time())
+            lease.failed(self.now)
             raise
         except BaseException:
             lease.abandoned()
@@ -178,7 +183,7 @@ class Dialler:
         try:
             connection = await dial(
                 target.address,
-                lambda connection: _Visitor(),
+                lambda connection: Silent(),
                 clockwork=self._clockwork,
                 limits=self._check_limits,
                 tls=self._tls,
@@ -190,8 +195,8 @@ class Dialler:
         return True
 
 
-class _Visitor:
-    """The handler of a check: it wants nothing but to be let in."""
+class Silent:
+    """A handler that does nothing. A check's: it wants nothing but to be let in."""
 
     def connected(self) -> None: ...
     def received(self, data: bytes) -> None: ...

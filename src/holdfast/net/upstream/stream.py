@@ -19,6 +19,7 @@ from holdfast.net.connection import Connection
 from holdfast.net.upstream.dialler import Dialler
 from holdfast.net.upstream.introduction import Client
 from holdfast.net.upstream.pool import Target
+from holdfast.net.upstream.reserve import Reserve
 
 _log = structlog.get_logger("holdfast.upstream")
 
@@ -117,12 +118,19 @@ def client_of(connection: Connection) -> Client:
 
 
 class StreamProxy:
-    """Passes the connections of a listener on to an upstream."""
+    """Passes the connections of a listener on to an upstream.
+
+    With a `reserve`, connections that are ready are used first.
+    """
 
     def __init__(
-        self, dialler: Dialler, spawn: Callable[[Coroutine[Any, Any, None]], None]
+        self,
+        dialler: Dialler,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        reserve: Reserve | None = None,
     ) -> None:
         self.dialler = dialler
+        self.connect = reserve.connect if reserve is not None else dialler.connect
         self.spawn = spawn
 
     def handler(self, connection: Connection) -> _Side:
@@ -262,7 +270,7 @@ class _Stream:
     async def _connect(self) -> None:
         client = self.client.connection
         try:
-            await self._proxy.dialler.connect(
+            await self._proxy.connect(
                 lambda connection, target: _Side(self, connection, target),
                 client_of(client),
             )
