@@ -59,7 +59,11 @@ HEARD: dict[str, tuple[str, list[bytes | None], list[Said]]] = {
         [b"Name: ", QUIET, b"\r\nWelcome\n"],
         [Prompt("Name: "), Text("Welcome")],
     ),
-    "more-on-a-prompt's-line": ("tcp", [b"> ", QUIET, b"ok\n"], [Prompt("> "), Text("ok")]),
+    "half-a-line-whose-rest-was-slow": (
+        "tcp",
+        [b"You see", QUIET, b" a door.\n"],
+        [Prompt("You see"), Text("You see a door.")],
+    ),
     "no-prompt-in-time": ("tcp", [b"Na", b"me\n", QUIET], [Text("Name")]),
     "nothing": ("tcp", [QUIET], []),
     "telnet-line": ("telnet", [b"hello\r\n"], [Text("hello")]),
@@ -190,15 +194,23 @@ def test_chunks_do_not_change_what_is_said(lengths: list[int], cuts: list[int]) 
     edges = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
     pieces = [data[a:b] for a, b in pairwise(edges)]
     assert hear(wire("tcp"), *pieces) == [Text(line) for line in lines]
-    seen, cursor = "", ""
+    seen: list[str] = []
+    cursor = ""
     for said in hear(wire("tcp"), *[piece for one in pieces for piece in (one, QUIET)]):
-        match said:
-            case Prompt(text):
-                seen += text.removeprefix(cursor)
-                cursor = text
-            case Text(text):
-                seen += text
-                cursor = ""
-            case _:
-                raise AssertionError(said)
-    assert seen == "".join(lines)
+        assert isinstance(said, Prompt | Text)
+        if cursor and not said.text.startswith(cursor):
+            seen.append(cursor)  # its line had nothing more
+        cursor = said.text if isinstance(said, Prompt) else ""
+        if isinstance(said, Text):
+            seen.append(said.text)
+    seen.append(cursor)
+    assert list(filter(None, seen)) == list(filter(None, lines))
+
+
+@pytest.mark.parametrize("kind", ["tcp", "telnet"])
+def test_behind_an_answered_prompt_only_what_is_new_is_shown(kind: str) -> None:
+    it = wire(kind)
+    assert hear(it, b"> ", QUIET) == [Prompt("> ")]
+    it.say(Text("look"))
+    assert hear(it, b"A door.\r\n> ", QUIET) == [Text("A door."), Prompt("> ")]
+    assert hear(it, b"\r\nA goblin comes.\r\n") == [Text("A goblin comes.")]

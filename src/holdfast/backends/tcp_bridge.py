@@ -91,6 +91,7 @@ class Bridge:
         if not self._held:
             if self._connection is not None:
                 self._connection.resume_reading()
+                self._look_for_prompt(self._connection)  # so far it was we who were silent
             if self._over is not None:
                 self._finish(self._over)
 
@@ -120,7 +121,7 @@ class Bridge:
             self._held += said  # of the reads that were under way when reading was stopped
         else:
             self._say(said)
-        connection.wake_at(connection.now + self._backend.limits.upstream.prompt_seconds_max)
+        self._look_for_prompt(connection)
 
     def ended(self) -> None:
         """A server that says no more: lines that have come are the last."""
@@ -187,6 +188,11 @@ class Bridge:
             target.address.scheme, backend.content, backend.limits, row.capabilities
         )
         self.forward()
+
+    def _look_for_prompt(self, connection: Connection) -> None:
+        """If the server says no more for a while, what has no line end is a prompt."""
+        backend = self._backend
+        connection.wake_at(backend.dialler.now + backend.limits.upstream.prompt_seconds_max)
 
     def _send(self, connection: Connection, wire: Wire) -> None:
         data = wire.data_to_send()

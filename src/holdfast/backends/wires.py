@@ -55,26 +55,39 @@ class Wire(Protocol):
 
 
 class _Shown:
-    """A line of which the first part was shown as a prompt is not shown twice."""
+    """What was shown as a prompt of a line that has no end yet.
 
-    __slots__ = ("_prompt",)
+    Once it was answered, only what follows it is new. Until then it may have
+    been half a line whose rest was slow to come: then the line is shown whole.
+    """
+
+    __slots__ = ("_answered", "_prompt")
 
     def __init__(self) -> None:
         self._prompt = ""
+        self._answered = False
+
+    def answered(self) -> None:
+        """Something was typed behind the prompt."""
+        self._answered = True
 
     def line(self, line: str) -> Text | None:
         """A whole line: what is new of it; `None` for the mere end of a prompt's line."""
-        shown, self._prompt = self._prompt, ""
+        shown, answered = self._prompt, self._answered
+        self._prompt, self._answered = "", False
         if not shown or not line.startswith(shown):
             return Text(line)
         rest = line[len(shown) :]
-        return Text(rest) if rest else None
+        if not rest:
+            return None
+        return Text(rest if answered else line)
 
     def prompt(self, unfinished: str) -> Prompt | None:
         """Behind the last line stands `unfinished`: a prompt, if it is another than before."""
         if not unfinished or unfinished == self._prompt:
             return None
         self._prompt = unfinished
+        self._answered = False
         return Prompt(unfinished)
 
 
@@ -108,6 +121,7 @@ class LineWire:
     def say(self, item: Command) -> None:
         match item:
             case Text(text):
+                self._shown.answered()
                 self._out.append(text.encode() + b"\n")
             case Binary(data):
                 self._out.append(data)
@@ -166,6 +180,7 @@ class TelnetWire:
     def say(self, item: Command) -> None:
         match item:
             case Text(text):
+                self._shown.answered()
                 self._core.send_text(text + "\n")
             case Data(package, json):
                 self._core.send_gmcp(package, json)
