@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -99,6 +100,45 @@ async def test_a_second_sigterm_closes_at_once() -> None:
         assert await echo.ends() == 0, echo.err
         assert loop.time() - before < 4  # without it, five seconds and more
         writer.close()
+
+
+# --- no more files
+
+
+async def test_a_process_without_free_files_sends_away_and_goes_on() -> None:
+    files = 64
+
+    def few() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+
+    async with program("echo", "tcp://127.0.0.1:0", before=few) as echo:
+        port = await port_of(echo)
+        async with asyncio.timeout(SECONDS):
+            clients = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
+            served = gone = 0
+            for reader, writer in clients:
+                with contextlib.suppress(ConnectionError):
+                    writer.write(b"x")
+                    if await reader.read(1) == b"x":
+                        served += 1
+                        continue
+                gone += 1
+            assert served + gone == 100
+            assert 30 < served < files
+            (line, *more) = await echo.logged("cannot accept")
+            assert line["fault"] == "Too many open files"
+            assert len(more) <= 2
+            for reader, writer in clients[:10]:  # they are still served
+                writer.write(b"y")
+                assert await reader.readexactly(1) == b"y"
+            for _, writer in clients:
+                writer.close()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"z")
+            assert await reader.readexactly(1) == b"z"
+            writer.close()
+        echo.send(signal.SIGTERM)
+        assert await echo.ends() == 0, echo.err
 
 
 # --- socket activation and notifications

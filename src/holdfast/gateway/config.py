@@ -348,6 +348,8 @@ def _choices(steps: Sequence[str | int]) -> str:
     """What a key with a few possible values may be."""
     found: inspect.Type = inspect.type_info(Config)
     for step in steps:
+        if isinstance(found, inspect.UnionType):  # a table that may be absent
+            found = next(kind for kind in found.types if isinstance(kind, inspect.StructType))
         if isinstance(found, inspect.StructType):
             found = next(field.type for field in found.fields if field.encode_name == step)
         elif isinstance(found, inspect.VarTupleType):

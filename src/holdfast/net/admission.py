@@ -13,10 +13,11 @@ from typing import Final
 
 from holdfast.core.limits import ConnectionLimits
 from holdfast.core.rate import Rate, RateByKey
-from holdfast.net.clockwork import SLOT_SECONDS
 
 METER_BYTES: Final = 64 * 1024
 """A meter is read after so many bytes: seldom enough to cost nothing."""
+_SLACK_SECONDS: Final = 0.2
+"""What may come at once, in time: a hold is over at a slot of the wheel, which is not finer."""
 
 
 class Refusal(Enum):
@@ -88,21 +89,17 @@ class Admission:
 class _Bucket:
     """A token bucket of bytes in one float: the time when all that came is paid for."""
 
-    __slots__ = ("_due", "_rate")
+    __slots__ = ("_due", "_rate", "_slack")
 
     def __init__(self, bytes_per_second: float) -> None:
         self._rate = bytes_per_second
+        self._slack = max(METER_BYTES / bytes_per_second, _SLACK_SECONDS)
         self._due = 0.0
 
     def spend(self, size: int, now: float) -> float:
-        """Seconds to wait after `size` more bytes, so that the rate is kept.
-
-        What is due within a slot of the wheel is not waited for: the wait would
-        be many times as long.
-        """
+        """Seconds to wait after `size` more bytes, so that the rate is kept."""
         self._due = (self._due if self._due > now else now) + size / self._rate
-        seconds = self._due - now - METER_BYTES / self._rate
-        return seconds if seconds > SLOT_SECONDS else 0.0
+        return max(0.0, self._due - now - self._slack)
 
 
 class Meter:

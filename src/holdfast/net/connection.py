@@ -23,6 +23,7 @@ from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address
 from holdfast.net.admission import METER_BYTES, Meter
 from holdfast.net.clockwork import Clockwork, Timed
+from holdfast.net.guests import Leaver, Lodger, Relay
 from holdfast.net.log import log_failure
 from holdfast.net.tls import TlsInfo, describe
 from holdfast.protocols.proxy import ProxyHeader
@@ -74,6 +75,10 @@ class Phase(Enum):
     LOST = auto()
 
 
+_CLOSING: Final = Phase.CLOSING
+"""Looked up once: an enum's members are dear to reach."""
+
+
 class Owner(Protocol):
     """Who made the connection, and counts it."""
 
@@ -91,6 +96,7 @@ class Connection(asyncio.Protocol, Timed):
         "_buffered",
         "_clockwork",
         "_close_due",
+        "_eof",
         "_flushed",
         "_handler",
         "_held_until",
@@ -149,7 +155,7 @@ class Connection(asyncio.Protocol, Timed):
         # are as few as can be: with a thousand connections each costs a cache miss.
         self._buffered = 0
         self._wake_due = self._stall_due = self._held_until = _FOREVER
-        self._paused = False
+        self._paused = self._eof = False
         self.opened_at = clockwork.wheel.now if opened_at is None else opened_at
         self._close_due = self.opened_at + limits.handshake_seconds_max
         self.phase = Phase.HANDSHAKE
@@ -197,9 +203,12 @@ class Connection(asyncio.Protocol, Timed):
         self._out = None
         data = b"".join(out) if isinstance(out, list) else out
         self._flushed += len(data)
-        transport = self._transport
-        if transport is not None and not transport.is_closing():
-            transport.write(data)
+        if self._transport is not None and self.phase is not _CLOSING:
+            # A transport that has lost its peer takes this and throws it away, or says so.
+            try:  # noqa: SIM105 - costs nothing where nothing is raised
+                self._transport.write(data)
+            except RuntimeError:
+                pass
 
     def send(self, data: bytes) -> None:
         """As `write`, but at once, so that `full` is true of it: for whoever passes on a stream."""
@@ -242,12 +251,15 @@ class Connection(asyncio.Protocol, Timed):
         transport = self._transport
         if self.phase in (Phase.CLOSING, Phase.LOST) or transport is None:
             return
+        if self._eof:
+            self.close()
+            return
         self.flush()
         self.phase = Phase.CLOSING
         self._close_due = self._clockwork.loop.time() + self._limits.close_seconds_max
         self._wake_due = self._stall_due = self._held_until = _FOREVER
         self._reschedule()
-        self._handler = _Leaver(transport, self._get_handler())
+        self._handler = Leaver(transport, self._get_handler())
         if transport.can_write_eof():
             transport.write_eof()
         self.resume_reading()
@@ -303,8 +315,8 @@ class Connection(asyncio.Protocol, Timed):
         self.established()
         self.flush()
         self._clockwork.wheel.cancel(self)
-        self._handler = _Lodger(self, self._get_handler())
-        self._transport.set_protocol(_Relay(self, protocol))
+        self._handler = Lodger(self, self._get_handler())
+        self._transport.set_protocol(Relay(self, protocol))
         protocol.connection_made(self._transport)
         protocol.data_received(data)
 
@@ -399,6 +411,7 @@ class Connection(asyncio.Protocol, Timed):
             self._read_meter()
 
     def eof_received(self) -> bool:
+        self._eof = True
         self._guard(self._get_handler().ended)
         # The handler closes, once what it has to say is said. TLS knows no half-close.
         return not self.secure
@@ -511,71 +524,6 @@ class Connection(asyncio.Protocol, Timed):
         """The root of this connection's failure domain: a defect ends it and it alone."""
         log_failure(_log, "a connection failed", error, peer=self.peer)
         self.abort()
-
-
-class _Leaver:
-    """The handler of a connection that is closed but still read: it waits for the peer's end."""
-
-    def __init__(self, transport: asyncio.Transport, before: Handler) -> None:
-        self._transport = transport
-        self._before = before
-
-    def connected(self) -> None: ...
-    def received(self, data: bytes) -> None: ...
-    def writable(self) -> None: ...
-    def expired(self, now: float) -> None: ...
-    def overdue(self, reason: Reason) -> None: ...
-    def drain(self) -> None: ...
-
-    def ended(self) -> None:
-        self._transport.close()
-
-    def lost(self, cause: Exception | None) -> None:
-        self._before.lost(cause)
-
-
-class _Lodger:
-    """The handler of a connection that a foreign protocol serves: it waits for the end."""
-
-    def __init__(self, connection: Connection, before: Handler) -> None:
-        self._connection = connection
-        self._before = before
-
-    def connected(self) -> None: ...
-    def received(self, data: bytes) -> None: ...
-    def ended(self) -> None: ...
-    def writable(self) -> None: ...
-    def expired(self, now: float) -> None: ...
-
-    def overdue(self, reason: Reason) -> None:
-        self._connection.close()
-
-    def drain(self) -> None:
-        self._connection.close()
-
-    def lost(self, cause: Exception | None) -> None:
-        self._before.lost(cause)
-
-
-class _Relay(asyncio.Protocol):
-    """Stands between a transport and a foreign protocol, so that the end is still counted."""
-
-    def __init__(self, connection: Connection, protocol: asyncio.Protocol) -> None:
-        self._connection = connection
-        self._protocol = protocol
-        self.data_received = protocol.data_received  # type: ignore[method-assign]
-        self.pause_writing = protocol.pause_writing  # type: ignore[method-assign]
-        self.resume_writing = protocol.resume_writing  # type: ignore[method-assign]
-
-    def eof_received(self) -> bool | None:
-        return self._protocol.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        try:
-            self._protocol.connection_lost(exc)
-        except Exception as error:
-            log_failure(_log, "a connection's end failed", error, peer=self._connection.peer)
-        self._connection.connection_lost(exc)
 
 
 def peer_name(where: object) -> str:

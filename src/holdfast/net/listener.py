@@ -23,6 +23,7 @@ from msgspec import structs
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address
 from holdfast.net.bind import DEFAULT, BindOptions, bind, is_file
+from holdfast.net.log import Seldom
 from holdfast.net.systemd import Inherited
 
 _log = structlog.get_logger("holdfast.net")
@@ -59,6 +60,7 @@ class Listener:
         self._refused = refused
         self._pause: asyncio.TimerHandle | None = None
         self._reserve = _open_reserve()
+        self._quiet = Seldom(_log, per_minute=1.0, burst=3)
         self._inode = _inode(address) if owns_file else None
         for sock in self._sockets:
             sock.setblocking(False)
@@ -137,8 +139,9 @@ class Listener:
                 self._reserve = _open_reserve()
             sent_away += 1
             self._refused()
-        _log.warning(
+        self._quiet.warning(
             "cannot accept",
+            self._loop.time(),
             at=str(self.address),
             fault=error.strerror,
             sent_away=sent_away,

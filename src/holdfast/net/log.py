@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -49,12 +50,21 @@ class Seldom:
 
     def info(self, event: str, now: float, **fields: object) -> None:
         """Log a line, or count it. `now` is the loop's time in seconds."""
+        self._say(self._log.info, event, now, fields)
+
+    def warning(self, event: str, now: float, **fields: object) -> None:
+        """As `info`, for what is worse."""
+        self._say(self._log.warning, event, now, fields)
+
+    def _say(
+        self, say: Callable[..., None], event: str, now: float, fields: dict[str, object]
+    ) -> None:
         if not self._rate.spend(event, now):
             self._left_out[event] = self._left_out.get(event, 0) + 1
             return
         if left_out := self._left_out.pop(event, 0):
             fields["left_out"] = left_out
-        self._log.info(event, **fields)
+        say(event, **fields)
 
 
 def log_failure(log: Any, event: str, error: BaseException, **fields: object) -> None:

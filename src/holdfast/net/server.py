@@ -16,6 +16,7 @@ from typing import Any, Final
 import structlog
 from msgspec import Struct
 
+from holdfast.core.errors import ClosedError
 from holdfast.core.limits import ConnectionLimits
 from holdfast.core.states import Machine, Table, to
 from holdfast.net.addresses import Address
@@ -39,6 +40,10 @@ HandlerFactory = Callable[[Connection], Handler]
 _LINES_PER_MINUTE: Final = 30.0
 _LINES_BURST: Final = 30
 """Of one kind that clients can cause."""
+
+
+class ServerClosedError(ClosedError):
+    """The server has been drained or closed."""
 
 
 class ListenOptions(Struct, frozen=True):
@@ -149,6 +154,11 @@ class Server:
         return self._machine.state
 
     @property
+    def addresses(self) -> list[Address]:
+        """Where it listens, with the ports that were taken."""
+        return [listener.address for listener in self._listeners]
+
+    @property
     def refused(self) -> int:
         """Connections that were turned away."""
         return self.refusals.total()
@@ -166,9 +176,11 @@ class Server:
     ) -> Address:
         """Listen at `address`; returns it with the port that was taken.
 
-        Raises `AddressInUseError`, or `ConfigurationError` for an address or an
-        option that this machine does not have.
+        Raises `AddressInUseError`, `ConfigurationError` for an address or an
+        option that this machine does not have, or `ServerClosedError`.
         """
+        if self.state in (ServerState.DRAINING, ServerState.STOPPED):
+            raise ServerClosedError(f"{address}: this server listens no more")
         door = _Door(self, factory, tls, options)
         listener = open_listener(
             self.clockwork.loop,

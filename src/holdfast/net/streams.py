@@ -6,7 +6,7 @@ One task a connection, none a message. `serve` is the whole server in one call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
@@ -18,9 +18,13 @@ from holdfast.net.certificates import ServerTls
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection, Phase
 from holdfast.net.log import log_failure
+from holdfast.net.loop import unwrapped
 from holdfast.net.observer import Observer
 from holdfast.net.server import DEFAULT, ListenOptions, Server
+from holdfast.net.service import serve_until_stopped
+from holdfast.net.systemd import Inherited
 from holdfast.net.tls import TlsInfo, TlsOptions
+from holdfast.protocols.frames import Framing
 
 _log = structlog.get_logger("holdfast.net")
 
@@ -114,6 +118,13 @@ class Stream:
                 raise LimitExceededError(f"expected {delimiter!r} within {bytes_max} bytes")
             await self._wait_for(repr(delimiter))
         return self._take(at + len(delimiter))
+
+    async def frames(self, framing: Framing) -> AsyncIterator[bytes]:
+        """The frames of the stream, to its end. Raises `FrameError`, or as `read` does."""
+        while data := await self.read(self._limits.read_buffer_bytes_max):
+            for frame in framing.receive_data(data):
+                yield frame
+        framing.receive_eof()
 
     def _check(self, count: int) -> None:
         if count > self._limits.read_buffer_bytes_max:
@@ -216,34 +227,63 @@ async def serve(
     limits: ConnectionLimits | None = None,
     options: ListenOptions = DEFAULT,
     observer: Observer | None = None,
+    inherited: Inherited | None = None,
     drain_seconds: float | None = None,
-) -> AsyncIterator[tuple[Server, list[Address]]]:
+) -> AsyncIterator[Server]:
     """Serve clients with `handler` while the block runs, and drain at its end.
 
-    Gives the server and the addresses with the ports that were taken. What a
-    handler raises ends its own connection. Raises `InvalidHandlerError`,
-    `ConfigurationError` or `AddressInUseError` before anybody is accepted.
+    What a handler raises ends its own connection; a handler that outstays the
+    drain is cancelled. Raises `InvalidHandlerError`, `ConfigurationError` or
+    `AddressInUseError` before anybody is accepted.
     """
     if not callable(handler):
         raise InvalidHandlerError(f"handler: expected a coroutine function, found {handler!r}")
     limits = limits or ConnectionLimits()
-    if drain_seconds is None:
-        drain_seconds = DrainLimits().drain_seconds_max
     clockwork = Clockwork(asyncio.get_running_loop())
-    server = Server(limits, clockwork, observer=observer)
+    server = Server(limits, clockwork, observer=observer, inherited=inherited)
     clockwork.wheel.start()
     try:
-        async with asyncio.TaskGroup() as tasks:
-            server.start()
-            starter = _Starter(handler, limits, tasks)
-            try:
-                addresses = await _listen(server, urls, starter, tls, options)
-                yield server, addresses
-                await server.drain(drain_seconds)
-            finally:
-                await server.close()
+        with unwrapped():
+            async with asyncio.TaskGroup() as tasks:
+                starter = _Starter(handler, limits, tasks)
+                try:
+                    await _listen(server, urls, starter, tls, options)
+                    yield server
+                    await server.drain(drain_seconds or DrainLimits().drain_seconds_max)
+                finally:
+                    await server.close()
+                    starter.cancel()
     finally:
         clockwork.wheel.stop()
+
+
+async def serve_forever(
+    handler: StreamHandler,
+    *urls: str,
+    tls: TlsOptions | None = None,
+    limits: ConnectionLimits | None = None,
+    options: ListenOptions = DEFAULT,
+    observer: Observer | None = None,
+    started: Callable[[Sequence[Address]], None] = lambda _: None,
+) -> None:
+    """As `serve`, as a service: until SIGTERM, with inherited sockets and notifications.
+
+    A second SIGTERM closes at once; SIGHUP reads certificates again.
+    """
+    inherited = Inherited()
+    async with serve(
+        handler,
+        *urls,
+        tls=tls,
+        limits=limits,
+        options=options,
+        observer=observer,
+        inherited=inherited,
+    ) as server:
+        inherited.finish()
+        where = server.addresses
+        seconds = DrainLimits().drain_seconds_max
+        await serve_until_stopped(server, seconds, lambda: started(where))
 
 
 async def _listen(
@@ -252,19 +292,16 @@ async def _listen(
     factory: _Starter,
     tls: TlsOptions | None,
     options: ListenOptions,
-) -> list[Address]:
+) -> None:
+    server.start()
     contexts = ServerTls(tls) if tls is not None else None
-    found = []
     for url in urls:
         address = parse_address(url)
         if address.scheme not in ("tcp", "tls", "unix"):
             raise InvalidAddressError(f"{url!r}: expected tcp, tls or unix for a stream")
         if address.secure and contexts is None:
             raise ConfigurationError(f"{url!r}: expected tls=TlsOptions(...), found none")
-        found.append(
-            await server.listen(address, factory, contexts if address.secure else None, options)
-        )
-    return found
+        await server.listen(address, factory, contexts if address.secure else None, options)
 
 
 class _Starter:
@@ -276,12 +313,22 @@ class _Starter:
         self._handler = handler
         self._limits = limits
         self._tasks = tasks
+        self._running: set[asyncio.Task[None]] = set()
 
     def __call__(self, connection: Connection) -> Stream:
         return _Served(connection, self._limits, self._start)
 
+    def cancel(self) -> None:
+        """End the handlers that go on although their connections are gone."""
+        for task in self._running:
+            task.cancel()
+        if self._running:
+            _log.warning("handlers were cancelled", count=len(self._running))
+
     def _start(self, stream: Stream) -> None:
-        self._tasks.create_task(self._run(stream))
+        task = self._tasks.create_task(self._run(stream))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     async def _run(self, stream: Stream) -> None:
         """The root of one client's failure domain."""

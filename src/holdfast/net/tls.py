@@ -161,20 +161,25 @@ def _load(context: ssl.SSLContext, certificate: Certificate) -> None:
         if not Path(file).is_file():
             raise ConfigurationError(f"{file}: expected a PEM file, found none")
     passphrase = _passphrase(certificate)
+    asked = []
+
+    def answer() -> str:
+        asked.append(certificate.key)
+        return passphrase()
+
     try:
-        context.load_cert_chain(certificate.cert, certificate.key, passphrase)
+        context.load_cert_chain(certificate.cert, certificate.key, answer)
     except OSError as error:
-        raise ConfigurationError(_load_fault(certificate, error)) from error
-
-
-def _load_fault(certificate: Certificate, error: OSError) -> str:
-    reason = getattr(error, "reason", None) or str(error)
-    if reason in ("BAD_DECRYPT", "MAYBE_WRONG_PASSWORD") or "BAD_PASSWORD" in reason:
-        return f"{certificate.key}: the passphrase does not open this key"
-    return (
-        f"{certificate.cert} and {certificate.key}: expected a certificate chain and its key"
-        f" in PEM, found: {reason}"
-    )
+        reason = getattr(error, "reason", None)
+        if asked and reason != "KEY_VALUES_MISMATCH":
+            # OpenSSL does not say it so: to it, a key that was opened wrongly is no key.
+            raise ConfigurationError(
+                f"{certificate.key}: the passphrase does not open this key"
+            ) from error
+        raise ConfigurationError(
+            f"{certificate.cert} and {certificate.key}: expected a certificate chain and its key"
+            f" in PEM, found: {reason or error}"
+        ) from error
 
 
 def _passphrase(certificate: Certificate) -> Callable[[], str]:

@@ -15,7 +15,8 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
-_READ_BYTES_MAX: Final = 64 * 1024
+_READ_BYTES_MAX: Final = 16 * 1024
+"""A whole record (RFC 8446 section 5.1): after a read, OpenSSL holds nothing back."""
 
 
 class TlsTransport(asyncio.Transport, asyncio.Protocol):
@@ -74,8 +75,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         if not self._established:
             self._fail(ConnectionError("the peer hung up during the handshake"))
             return False
-        self._in.write_eof()
-        self._pump()
+        self._end()  # a peer that says no close_notify; all before it has been read
         return not self._closing
 
     def pause_writing(self) -> None:
@@ -130,20 +130,14 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
                     self._end()
                     break
                 self._protocol.data_received(data)  # type: ignore[union-attr]
-                if not incoming.pending and not connection.pending() and not incoming.eof:
-                    break
+                if not incoming.pending:
+                    return
         except ssl.SSLWantReadError:
-            if incoming.eof:
-                self._end()
+            pass
         except ssl.SSLZeroReturnError:  # close_notify
             self._end()
         except (ssl.SSLError, OSError) as error:
-            if isinstance(error, ssl.SSLEOFError):  # a peer that does not say close_notify
-                self._end()
-            else:
-                self._break(error)
-        if self._out.pending:  # a session ticket, a key update, an alert
-            self._flush()
+            self._break(error)
 
     def _end(self) -> None:
         """The peer sends nothing more."""
