@@ -13,7 +13,7 @@ from tests.gateway.running import SECONDS, TCP, TELNET, WS, eventually, port, se
 from tests.gateway.servers import Mud, free_port, mud, running
 from tests.vtc.running import need
 
-from holdfast.core.limits import Limits
+from holdfast.core.limits import KIB, Limits
 from holdfast.gateway.config import Config, ListenerConfig, StoreConfig
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.upstream_config import UpstreamConfig
@@ -283,6 +283,42 @@ async def test_a_slow_client_holds_the_server_back_and_misses_nothing(tmp_path: 
         visit.ends()
         seen = await someone.rest()
         assert [line for line in seen.splitlines() if " x" in line] == lines
+
+
+async def test_a_server_that_does_not_read_is_sent_no_more_than_fits(tmp_path: Path) -> None:
+    """Its client is told what was not taken; what was taken arrives once and in order."""
+    limits = LIMITS.but(
+        session={"command_burst_max": 100_000, "commands_per_second_max": 100_000.0},
+        upstream={"write_buffer_bytes_max": 64 * KIB},
+    )
+    async with (
+        mud() as it,
+        serving(bridged(tmp_path, at(it), limits=limits)) as gateway,
+        person(gateway, "tcp") as someone,
+    ):
+        await someone.shown_code()
+        visit = await it.visit()
+        (session,) = gateway.manager.sessions.values()
+        (target,) = gateway.upstreams["mud"].pool.targets
+        (connection,) = target.open
+        number = 0
+        while "was not taken" not in someone.screen:
+            someone.types(*(f"{number + i} {'x' * 8_000}" for i in range(32)))
+            number += 32
+            async with asyncio.timeout(SECONDS):
+                await someone.writer.drain()
+                await asyncio.sleep(0.001)
+            assert session.inbox.size <= LIMITS.session.queue_bytes_max + 9_000
+            assert connection.unsent <= 64 * KIB + LIMITS.session.queue_bytes_max + 9_000
+            if someone.reader._buffer:  # type: ignore[attr-defined]
+                await someone.reads()
+            assert number < 100_000
+        heard: list[int] = []
+        async with asyncio.timeout(SECONDS):
+            while session.inbox.entries:
+                heard.append(int((await visit.reader.readline()).split()[0]))
+        assert heard == sorted(set(heard))
+        assert heard[0] == 0
 
 
 @pytest.mark.parametrize("durability", ["durable", "memory"])
