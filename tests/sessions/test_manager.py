@@ -35,6 +35,9 @@ class RecordingBackend:
     def detached(self, session: Session, reason: Reason) -> None:
         self.told.append(("detached", session, reason))
 
+    def relieved(self, session: Session) -> None:
+        pass
+
     def ended(self, session: Session, reason: Reason) -> None:
         self.told.append(("ended", session, reason))
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from holdfast import __version__
+from holdfast.cli.admin import connections, drain, kick, sessions
 from holdfast.cli.check import check
 from holdfast.cli.connect import connect
 from holdfast.cli.demo import demo
@@ -54,6 +55,8 @@ def root(
 
 
 for command in (serve, run, demo, connect, echo, check, vtc, record):
+    app.command()(command)
+for command in (sessions, connections, kick, drain):
     app.command()(command)
 
 

@@ -126,6 +126,8 @@ class Attachment:
         if not self._held and self.phase is not Phase.ENTERING:
             self.connection.resume_reading()
         self.deliver()
+        if self.session is not None:
+            self.session.relieve()
 
     def expired(self, now: float) -> None:
         self._wake = _NEVER

@@ -93,10 +93,15 @@ def _claim(attachment: Attachment, event: Enter | ResumeOwn) -> Claim | Refusal 
         claim = manager.claim_own(own) if own is not None else None
         return claim or Refusal.UNKNOWN
     if event.code:
-        return manager.claim_by_code(event.code, address, now, but=own)
-    if event.token:
-        return manager.claim_by_token(event.token, address, now)
-    return None
+        claimed = manager.claim_by_code(event.code, address, now, but=own)
+    elif event.token:
+        claimed = manager.claim_by_token(event.token, address, now)
+    else:
+        return None
+    if isinstance(claimed, Claim) and claimed.session.backend is not attachment.door.backend:
+        manager.unclaim(claimed)  # another listener's: what is behind this one knows nothing of it
+        return Refusal.ELSEWHERE
+    return claimed
 
 
 def _enter_new(attachment: Attachment, attempt: int) -> Work | None:

@@ -221,6 +221,25 @@ class Connection(asyncio.Protocol, Timed):
             except RuntimeError:
                 pass
 
+    def send(self, data: bytes) -> None:
+        """As `write`, but at once, so that `full` is true of it: for whoever passes on a stream."""
+        self.write(data)
+        self.flush()
+
+    def end(self) -> None:
+        """Send what is written, and nothing after it; the peer may go on sending.
+
+        TLS knows no half-close: there the connection is closed.
+        """
+        self.flush()
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if transport.can_write_eof():
+            transport.write_eof()
+        else:
+            self.close()
+
     def close(self) -> None:
         """Send what is written, then close. After the limit of time it is dropped instead."""
         if self.phase in (Phase.CLOSING, Phase.LOST):
@@ -260,6 +279,16 @@ class Connection(asyncio.Protocol, Timed):
         """Drop the connection at once, with whatever is unsent."""
         if self._transport is not None:
             self._transport.abort()
+
+    def disown(self) -> None:
+        """Whoever dialled has given up: it ends now, even if the event loop tells us no more.
+
+        (uvloop closes a transport that it has opened for a cancelled `create_connection`
+        without a `connection_lost`.)
+        """
+        if self._transport is not None:
+            self._transport.abort()
+            self.connection_lost(None)
 
     def pause_reading(self) -> None:
         """Take no more bytes from the socket for now."""
@@ -318,6 +347,11 @@ class Connection(asyncio.Protocol, Timed):
     def extra(self, name: str) -> Any:
         """The transport's `get_extra_info(name)`."""
         return self._transport.get_extra_info(name) if self._transport is not None else None
+
+    @property
+    def now(self) -> float:
+        """The loop's time, as the wheel has it."""
+        return self._clockwork.wheel.now
 
     @property
     def unsent(self) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from holdfast.core.errors import BusyError, LimitExceededError, Reason
 from holdfast.core.ids import new_epoch, new_resume_code, new_sid, read_resume_code
@@ -27,6 +28,7 @@ class Refusal(Enum):
     UNKNOWN = "it is not known, or its session has ended"
     REVOKED = "it was replaced by a newer one; for safety its session was closed"
     OWN = "it is the one you are in"
+    ELSEWHERE = "its session is not one of those that are served here"
     TOO_EARLY = "its session cannot be resumed yet"
     RATE = "too many wrong attempts; try again later"
 
@@ -39,6 +41,18 @@ class Claim(Struct, frozen=True):
     """The secret of the token that proved it; `None` if it was not a token."""
     code: bytes = _NO_CODE
     """The hash of the code that proved it, if it was one."""
+
+
+class SessionCounts(Struct):
+    """What became of sessions since this process began."""
+
+    created: int = 0
+    resumed: int = 0
+    closed: Counter[str] = field(default_factory=Counter)
+    """By the value of the reason."""
+    outputs: int = 0
+    """Of sessions that have ended, less what those taken up from the store had before."""
+    commands: int = 0
 
 
 class SessionManager:
@@ -55,6 +69,7 @@ class SessionManager:
     ) -> None:
         self.sessions: dict[str, Session] = {}
         self.groups: dict[str, dict[Session, None]] = {}
+        self.counts = SessionCounts()
         self._limits = limits
         self._journal = journal
         self._at_end_of_tick = at_end_of_tick
@@ -75,6 +90,7 @@ class SessionManager:
         row = Row(sid=new_sid(), epoch=new_epoch(), durability=durability.value, created=now)
         session = Session(row, backend, self._limits, self)
         self.sessions[session.sid] = session
+        self.counts.created += 1
         return session
 
     def restore(self, stored: Stored, backend_of: Callable[[Row], Backend], now: float) -> None:
@@ -86,6 +102,8 @@ class SessionManager:
                 row, kept.records, backend_of(row), self._limits, self, clean=stored.clean
             )
             self.sessions[session.sid] = session
+            self.counts.outputs -= session.out.top
+            self.counts.commands -= session.inbox.top
             if kept.journaled:
                 journaled.append(session)
             if not session.allows(SessionInput.RESUMED):
@@ -105,6 +123,9 @@ class SessionManager:
         """End a session for good; its client and its backend are told."""
         if self.sessions.pop(session.sid, None) is None:
             return
+        self.counts.closed[reason.value] += 1
+        self.counts.outputs += session.out.top
+        self.counts.commands += session.inbox.top
         self._forget_codes(session)
         self._waiting.pop(session, None)
         for group in list(session.row.groups):
@@ -201,6 +222,7 @@ class SessionManager:
     def attached(self, session: Session) -> None:
         """The session has a client again."""
         self._waiting.pop(session, None)
+        self.counts.resumed += 1
 
     def _claim(
         self, session: Session, secret: bytes | None, code: bytes = _NO_CODE
