@@ -14,7 +14,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from tests.gateway.admin.asking import ANYWHERE, TOKEN, administered, ask
-from tests.gateway.clients import person, plain, v1
+from tests.gateway.clients import person, plain, send_at_once, v1
 from tests.gateway.running import (
     TCP,
     TELNET,
@@ -251,8 +251,7 @@ async def is_refused_for_its_address(gateway: Gateway, folder: Path) -> Found:
 
 async def floods(gateway: Gateway, folder: Path) -> Found:
     async with plain(gateway) as client:
-        for number in range(60):
-            await client.ws.send(str(number))
+        send_at_once(client.ws, map(str, range(150)))
         await eventually(lambda: gateway.context.counts["closed_flood"] == 1)
     return {"holdfast_connections_closed_total{flood}": 1}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -54,9 +55,11 @@ def root(
     raise typer.Exit
 
 
-for command in (serve, run, demo, connect, echo, check, vtc, record):
-    app.command()(command)
-for command in (sessions, connections, kick, drain):
+COMMANDS: tuple[Callable[..., None], ...] = (
+    *(serve, run, demo, connect, echo, check, vtc, record),
+    *(sessions, connections, kick, drain),
+)
+for command in COMMANDS:
     app.command()(command)
 
 
