@@ -85,6 +85,38 @@ async def test_a_name_of_two_families_is_one_port_in_both(monkeypatch: pytest.Mo
             assert await greeting(listener.address, host) == b"hello"
 
 
+@pytest.mark.parametrize("tries", [1, 3, 1_000])
+async def test_a_free_port_that_is_taken_in_the_other_family_is_not_insisted_on(
+    monkeypatch: pytest.MonkeyPatch, tries: int
+) -> None:
+    two = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0)),
+    ]
+    left = tries
+
+    class Sock(socket.socket):
+        def bind(self, where: Any) -> None:
+            nonlocal left
+            if where[0] == "127.0.0.1":
+                left -= 1
+                if left > 0:
+                    raise OSError(98, "Address already in use")
+            super().bind(where)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: two)
+    monkeypatch.setattr(socket, "socket", Sock)
+    if tries > 100:
+        with pytest.raises(AddressInUseError):
+            async with listening("tcp://somewhere:0"):
+                pass
+        return
+    async with listening("tcp://somewhere:0") as listener:
+        monkeypatch.undo()
+        for host in ("127.0.0.1", "127.0.0.2"):
+            assert await greeting(listener.address, host) == b"hello"
+
+
 @needs_ipv6
 async def test_an_ipv6_address_leaves_ipv4_alone() -> None:
     async with listening("tcp://[::]:0") as six:

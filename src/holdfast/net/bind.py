@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
 import stat
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -32,6 +34,8 @@ class BindOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 DEFAULT: Final = BindOptions()
+_TRIES_MAX: Final = 16
+"""Free ports that are tried until one is free in every family of a name."""
 _MODE_MAX: Final = 0o777
 
 
@@ -81,8 +85,21 @@ def _bind_inet(address: Address, options: BindOptions) -> list[socket.socket]:
     found = socket.getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
+    for _ in range(_TRIES_MAX):
+        with contextlib.suppress(_TakenElsewhereError):
+            return _bind_all(found, address.port, options)
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+class _TakenElsewhereError(Exception):
+    """The port that one family was given is another's in the other family."""
+
+
+def _bind_all(
+    found: Sequence[tuple[Any, ...]], port: int, options: BindOptions
+) -> list[socket.socket]:
+    any_port = port == 0
     sockets: list[socket.socket] = []
-    port = address.port
     try:
         for family, kind, protocol, _, where in dict.fromkeys(found):
             sock = socket.socket(family, kind, protocol)
@@ -90,9 +107,11 @@ def _bind_inet(address: Address, options: BindOptions) -> list[socket.socket]:
             _prepare(sock, options)
             sock.bind((where[0], port, *where[2:]))
             port = sock.getsockname()[1]
-    except BaseException:
+    except BaseException as error:
         for sock in sockets:
             sock.close()
+        if any_port and port and isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise _TakenElsewhereError from error
         raise
     return sockets
 
