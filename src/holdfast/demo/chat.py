@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+from functools import cache
 from pathlib import Path
 
 from holdfast.app import App, Session
@@ -18,18 +19,23 @@ HELP = "/join ROOM, /who, /tell NAME WORDS (to one person only), /history, /quit
 LOBBY = "lobby"
 
 app = App("chat")
-folder = Path(os.environ.get("HOLDFAST_CHAT_DATA", "."))
-database = sqlite3.connect(folder / "chat.db", isolation_level=None)
-database.executescript("""
-    PRAGMA journal_mode = WAL;
-    CREATE TABLE IF NOT EXISTS said (room TEXT, line TEXT);
-    CREATE TABLE IF NOT EXISTS applied (sid TEXT PRIMARY KEY, cseq INTEGER);
-""")
+
+
+@cache
+def database() -> sqlite3.Connection:
+    folder = Path(os.environ.get("HOLDFAST_CHAT_DATA", "."))
+    opened = sqlite3.connect(folder / "chat.db", isolation_level=None)
+    opened.executescript("""
+        PRAGMA journal_mode = WAL;
+        CREATE TABLE IF NOT EXISTS said (room TEXT, line TEXT);
+        CREATE TABLE IF NOT EXISTS applied (sid TEXT PRIMARY KEY, cseq INTEGER);
+    """)
+    return opened
 
 
 @app.on_remember
 def remembered() -> dict[str, int]:
-    return dict(database.execute("SELECT sid, cseq FROM applied"))
+    return dict(database().execute("SELECT sid, cseq FROM applied"))
 
 
 @app.on_open
@@ -83,7 +89,7 @@ async def heard(session: Session, text: str) -> None:
 
 @app.on_close
 async def closed(session: Session, reason: str) -> None:
-    database.execute("DELETE FROM applied WHERE sid = ?", (session.sid,))
+    database().execute("DELETE FROM applied WHERE sid = ?", (session.sid,))
     if named(session):
         await app.broadcast(room_of(session), f"* {session.user} has left", but=session)
         await tell_room(room_of(session), but=session)
@@ -118,10 +124,10 @@ async def join(session: Session, room: str) -> None:
 
 
 async def say(session: Session, line: str) -> None:
-    with database:
-        database.execute("BEGIN")
-        database.execute("INSERT INTO said VALUES (?, ?)", (room_of(session), line))
-        database.execute("REPLACE INTO applied VALUES (?, ?)", (session.sid, session.cseq))
+    with database():
+        database().execute("BEGIN")
+        database().execute("INSERT INTO said VALUES (?, ?)", (room_of(session), line))
+        database().execute("REPLACE INTO applied VALUES (?, ?)", (session.sid, session.cseq))
     await app.broadcast(room_of(session), line)
 
 
@@ -144,7 +150,7 @@ async def who(session: Session, rest: str) -> None:
 
 async def history(session: Session, rest: str = "") -> None:
     query = "SELECT line FROM said WHERE room = ? ORDER BY rowid DESC LIMIT 20"
-    rows = database.execute(query, (room_of(session),)).fetchall()
+    rows = database().execute(query, (room_of(session),)).fetchall()
     if rows:
         await session.text("\n".join(["(earlier)", *(line for (line,) in rows[::-1]), "(now)"]))
 
