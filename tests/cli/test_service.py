@@ -17,7 +17,7 @@ import pytest
 from tests.cli.process import SECONDS, Program, program
 from tests.net.certificates import AUTHORITY, issue
 from tests.net.peers.haproxy import free_port
-from tests.vtc.running import need
+from tests.programs import need
 
 
 async def port_of(echo: Program) -> int:
@@ -301,15 +301,18 @@ async def test_a_worker_that_dies_is_started_again() -> None:
         (line,) = await echo.logged("a worker ended")
         assert line["code"] == -signal.SIGKILL
         async with asyncio.timeout(SECONDS):
-            for _ in range(20):
+            while await asyncio.to_thread(listeners_at, port) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            for _ in range(50):
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.write(b"x")
                 assert await reader.readexactly(1) == b"x"
                 writer.close()
-            while len(await workers_of(echo.pid)) < 2:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+            (after,) = set(await workers_of(echo.pid)) - set(before)
+            assert after
         echo.send(signal.SIGTERM)
         assert await echo.ends() == 0, echo.err
+        assert len(await echo.logged("a worker ended")) == 1
 
 
 async def test_workers_stop_when_their_parent_is_gone() -> None:
@@ -336,6 +339,14 @@ async def test_workers_that_cannot_be_are_refused(arguments: list[str], fault: s
     async with program("echo", *arguments) as echo:
         assert await echo.ends() == 2
     assert fault in echo.err
+
+
+def listeners_at(port: int) -> int:
+    """How many sockets listen at a port."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return sum(
+        line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in lines
+    )
 
 
 def connections_of(pids: list[int]) -> Counter[int]:

@@ -17,7 +17,7 @@ from tests.gateway.running import SECONDS, TCP, WS, eventually, linked, serving
 from tests.gateway.servers import free_port, mud
 from tests.gateway.test_upstreams import at, bridged
 from tests.net.certificates import write_pems
-from tests.vtc.running import need
+from tests.programs import need
 
 from holdfast.gateway.config import LinkConfig, ListenerConfig, load
 

@@ -203,6 +203,20 @@ async def test_going_on_elsewhere(tmp_path: Path) -> None:
                 assert (await page_again.expect("resumed"))["sid"] == welcome["sid"]
 
 
+async def test_going_on_at_a_client_that_has_connected_less_often(tmp_path: Path) -> None:
+    hello = {"try": 7}
+    async with staged(configured(tmp_path)) as (gateway, _), v1(gateway, **hello) as page:
+        await page.expect("welcome")
+        await page.say("code")
+        hello = {"code": (await page.expect("code"))["d"], "try": 2}
+        async with v1(gateway, **hello) as another:
+            resumed = await another.expect("resumed")
+            assert (await page.closed())[0] == 4001
+        hello = {"token": resumed["token"], "epoch": resumed["epoch"], "last": 0, "try": 3}
+        async with v1(gateway, **hello) as another:
+            assert (await another.expect("resumed"))["sid"] == resumed["sid"]
+
+
 async def test_another_code_makes_the_one_before_void(tmp_path: Path) -> None:
     async with staged(configured(tmp_path)) as (gateway, _):
         async with v1(gateway) as client:

@@ -310,11 +310,14 @@ async def test_a_session_goes_from_telnet_to_a_websocket_and_back(tmp_path: Path
             await stage.count(6, 6)
             client.drop()
         await stage.noted("detach", "network_error")
+        await stage.count(7, 7)
         async with person(gateway, "telnet") as someone:
             someone.types(f"resume {code}", "south")
             assert (await someone.sees("That was all.\n")).splitlines()[1:-1] == [
-                "*** You missed this:",
+                "*** You may have seen this:",  # it was sent to the page
                 "6",
+                "*** You missed this:",
+                "7",
             ]
             await stage.noted("resume")
             await stage.until(lambda: stage.texts == ["south"])

@@ -11,7 +11,7 @@ import pytest
 from tests.gateway.clients import person, plain, v1
 from tests.gateway.running import SECONDS, TCP, TELNET, WS, eventually, port, serving
 from tests.gateway.servers import Mud, free_port, mud, running
-from tests.vtc.running import need
+from tests.programs import need
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import KIB, Limits

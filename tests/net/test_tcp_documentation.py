@@ -17,7 +17,6 @@ from tests.net.certificates import AUTHORITY, PASSPHRASE, issue, locked
 from tests.net.helpers import Caller, call, patience
 from tests.net.peers.haproxy import free_port
 
-import holdfast.tcp
 from holdfast.net.addresses import Address
 
 PAGE = Path(__file__).parents[2] / "docs" / "tcp.md"
@@ -151,9 +150,3 @@ async def test_the_example_of_tls(tmp_path: Path) -> None:
 def test_every_example_of_the_page_is_run() -> None:
     assert set(EXAMPLES) == {*VISITS, "TLS"}
     assert PAGE.read_text().count("```python") == len(EXAMPLES)
-
-
-def test_what_the_library_offers_is_there() -> None:
-    assert holdfast.tcp.__all__ == sorted(holdfast.tcp.__all__)
-    for name in holdfast.tcp.__all__:
-        assert hasattr(holdfast.tcp, name)

@@ -14,7 +14,7 @@ import structlog
 from tests.net.certificates import AUTHORITY, OTHER_AUTHORITY, issue, write_pems
 from tests.net.helpers import Serving, Stand, call, patience, serving, until
 from tests.net.peers import Done, built, run
-from tests.vtc.running import need
+from tests.programs import need
 
 from holdfast.net.addresses import Address
 from holdfast.net.certificates import ServerTls

@@ -1,8 +1,9 @@
 import pytest
 from _pytest.mark import ParameterSet
+from tests.programs import need
 from tests.vtc import cases_h2, cases_haproxy, cases_http, cases_others, cases_tls, cases_top
 from tests.vtc.cases import Case
-from tests.vtc.running import need, run_script
+from tests.vtc.running import run_script
 
 from holdfast.vtc.results import Outcome
 

@@ -7,9 +7,10 @@ import re
 import pytest
 from tests.conformance.vtc.falsify import falsified
 from tests.conformance.vtc.sources import as_source_entries
+from tests.programs import need
 from tests.vtc import cases_haproxy, cases_http, cases_others, cases_top
 from tests.vtc.cases import Case
-from tests.vtc.running import need, run_script
+from tests.vtc.running import run_script
 
 from holdfast.vtc.results import Outcome
 

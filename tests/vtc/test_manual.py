@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from tests.vtc.running import need, run_script
+from tests.programs import need
+from tests.vtc.running import run_script
 
 from holdfast.vtc.check import check
 from holdfast.vtc.command import Command, Context

@@ -136,6 +136,8 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """No single message of a client may be larger."""
     commands_per_second_max: float = 100.0
     command_burst_max: int = 400
+    """At once. As many again wait for their turn, unread what comes behind them; who sends yet
+    more in one go is sent away."""
     detached_seconds_max: float = 3_600.0
     """A dropped session is kept this long; its token and its code live as long."""
     attach_failures_per_minute_max: float = 10.0
@@ -149,6 +151,8 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Groups that one session may be in."""
     unproven_seconds_max: float = 10.0
     """Output older than this, of a client that gives no evidence, counts as delivered."""
+    acknowledging_seconds_max: float = 0.5
+    """The kernel of a client may take so long to acknowledge what has reached it."""
     probe_interval_seconds_max: float = 5.0
     """At most one delivery probe in this time."""
     probe_misses_max: int = 2

@@ -23,6 +23,10 @@ class Rate:
         due = (due if due > now else now) + self._interval
         return due if due <= now + self._tolerance else None
 
+    def when(self, due: float) -> float:
+        """When the event after those that led to `due` comes no longer too soon."""
+        return due + self._interval - self._tolerance
+
 
 _KEYS_MAX: Final = 10_000
 

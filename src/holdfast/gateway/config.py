@@ -66,6 +66,7 @@ from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
 from holdfast.gateway.admin.guard import AdminConfig, token_hash
 from holdfast.gateway.upstream_config import PLAIN, UpstreamConfig, address_at, check_upstream
+from holdfast.link.peer import SCHEMES as LINK_SCHEMES
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.arrival import ProxyOptions, TrustedProxies
 from holdfast.net.bind import BindOptions
@@ -178,11 +179,7 @@ def check(config: Config) -> None:
     elif config.admin != AdminConfig():
         raise ConfigurationError("admin.listen: expected an address, found none")
     if config.link.listen:
-        link = address_at("link.listen", config.link.listen)
-        if link.scheme not in ("unix", "tcp"):
-            raise ConfigurationError(
-                f"link.listen: expected a unix: or tcp:// address, found {config.link.listen!r}"
-            )
+        link = address_at("link.listen", config.link.listen, LINK_SCHEMES)
         if link.scheme == "tcp" and not config.link.secret:
             raise ConfigurationError(
                 "link.secret: expected a secret, because link.listen is on TCP; found none"

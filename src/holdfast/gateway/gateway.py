@@ -17,12 +17,13 @@ from holdfast.backends.link import LinkBackend, policy_key
 from holdfast.backends.tcp import PREFIX
 from holdfast.core.clock import wall
 from holdfast.core.rate import Rate
-from holdfast.gateway import entrance
-from holdfast.gateway.attach import Attachment, Phase
+from holdfast.gateway import login
+from holdfast.gateway.attach import Attachment
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.context import Context, Door
 from holdfast.gateway.doors import adapter_factory, admin_listener, http_pages
 from holdfast.gateway.inside import Inside
+from holdfast.gateway.phases import Phase
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.gateway.upstreams import Upstream
 from holdfast.link.peer import connection_limits
@@ -263,16 +264,16 @@ class Gateway:
         for session in list(self.manager.sessions.values()):
             consumer = session.consumer
             if isinstance(consumer, Attachment) and consumer.phase is Phase.LIVE:
-                entrance.begin(consumer, session)
+                login.begin(consumer, session)
                 consumer.read_ahead()
 
     def user_changed(self, session: Session) -> None:
         if isinstance(session.consumer, Attachment):
-            entrance.offer_own(session.consumer, session)
+            login.offer_own(session.consumer, session)
 
     def deselected(self, session: Session) -> None:
         if isinstance(session.consumer, Attachment):
-            entrance.choose_again(session.consumer, session)
+            login.choose_profile(session.consumer, session)
 
     # --- run and stop
 

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from holdfast.core.errors import ConfigurationError
-from holdfast.net.addresses import Address, InvalidAddressError, parse_address
+from holdfast.net.addresses import SCHEMES, Address, InvalidAddressError, parse_address
 
 _TELNET: Final = frozenset({"telnet", "telnets"})
 PLAIN: Final = frozenset({"tcp", "tls", "unix"})
@@ -63,10 +63,10 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
         return self.all_servers[0].address.scheme in _TELNET
 
 
-def address_at(key: str, text: str) -> Address:
+def address_at(key: str, text: str, schemes: Sequence[str] = SCHEMES) -> Address:
     """The address that is configured under `key`. Raises `ConfigurationError` naming both."""
     try:
-        return parse_address(text)
+        return parse_address(text, schemes)
     except InvalidAddressError as error:
         raise ConfigurationError(f"{key}: {error}") from error
 

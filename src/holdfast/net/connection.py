@@ -14,7 +14,7 @@ import socket
 import struct
 import sys
 from enum import Enum, auto
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
 
@@ -30,10 +30,21 @@ from holdfast.protocols.proxy import ProxyHeader
 
 _log = structlog.get_logger("holdfast.net")
 
-# struct tcp_info, linux/tcp.h: tcpi_bytes_acked is a u64 at this offset since Linux 4.1.
+# struct tcp_info, linux/tcp.h, u64 each: tcpi_bytes_acked since Linux 4.1; tcpi_bytes_sent, in
+# which what was sent again counts again, and tcpi_bytes_retrans, how much that is, since 4.19.
 _TCP_INFO_BYTES_ACKED: Final = 120
-_TCP_INFO_SIZE: Final = 128
+_TCP_INFO_BYTES_SENT: Final = 200
+_TCP_INFO_SIZE: Final = 216
 _FOREVER: Final = float("inf")
+
+
+class Delivery(NamedTuple):
+    """How far what was written has come, in bytes from the beginning of the connection."""
+
+    acked: int
+    """The peer's kernel has acknowledged so much."""
+    sent: int
+    """So much has left this machine: what lies between may have arrived."""
 
 
 class Handler(Protocol):
@@ -365,8 +376,8 @@ class Connection(asyncio.Protocol, Timed):
             return sum(map(len, out))
         return len(out) if out is not None else 0
 
-    def bytes_acked(self) -> int | None:
-        """How many bytes of `bytes_out` the peer's kernel has acknowledged.
+    def delivery(self) -> Delivery | None:
+        """How far `bytes_out` has come.
 
         Exact on accepted TCP sockets, also after a reset, when called from
         `lost`. `None` where it cannot be known: not TCP, through TLS, not Linux.
@@ -383,8 +394,9 @@ class Connection(asyncio.Protocol, Timed):
             return None
         if len(info) < _TCP_INFO_SIZE:
             return None
-        acked: int = struct.unpack_from("=Q", info, _TCP_INFO_BYTES_ACKED)[0]
-        return acked
+        (acked,) = struct.unpack_from("=Q", info, _TCP_INFO_BYTES_ACKED)
+        sent, again = struct.unpack_from("=QQ", info, _TCP_INFO_BYTES_SENT)
+        return Delivery(acked, max(acked, sent - again))
 
     # --- what the transport says
 

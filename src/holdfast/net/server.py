@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import ssl
 from collections import Counter
@@ -28,6 +27,7 @@ from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection, Handler, peer_name
 from holdfast.net.listener import Listener, adopt, open_listener, refuse
 from holdfast.net.log import Seldom, log_failure
+from holdfast.net.loop import done_within
 from holdfast.net.observer import ObservedConnection, Observer
 from holdfast.net.systemd import Inherited
 
@@ -151,6 +151,7 @@ class Server:
 
     @property
     def state(self) -> ServerState:
+        """Where in its life it is."""
         return self._machine.state
 
     @property
@@ -219,9 +220,7 @@ class Server:
         self._stop_listening()
         for connection in list(self.connections):
             connection.drain()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._empty.wait()
+        await done_within(self._empty.wait(), seconds)
         await self.close()
 
     async def close(self) -> None:
@@ -231,13 +230,12 @@ class Server:
         for connection in list(self.connections):
             connection.abort()
         if self.connections:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.limits.close_seconds_max):
-                    await self._empty.wait()
+            await done_within(self._empty.wait(), self.limits.close_seconds_max)
 
     # --- Owner of its connections
 
     def opened(self, connection: Connection) -> bool:
+        """Count a connection; false refuses it."""
         network = network_of(connection.peer)
         refusal = self._too_many(network)
         if refusal is not None:
@@ -256,6 +254,7 @@ class Server:
         return True
 
     def closed(self, connection: Connection) -> None:
+        """Count it out."""
         self.connections.discard(connection)
         self._admission.closed(network_of(connection.peer))
         if tally := self._tally(connection):
@@ -270,9 +269,11 @@ class Server:
     # --- Host of its arrivals
 
     def arrived(self, arrival: Arrival) -> None:
+        """Count a socket that is no connection yet."""
         self.arrivals.add(arrival)
 
     def departed(self, arrival: Arrival) -> None:
+        """Count it out."""
         self.arrivals.discard(arrival)
 
     # ---

@@ -76,10 +76,12 @@ class Stream:
 
     @property
     def tls(self) -> TlsInfo | None:
+        """What was agreed on, and who the client proved to be; `None` without TLS."""
         return self.connection.tls
 
     @property
     def state(self) -> Phase:
+        """Where in its life the connection is."""
         return self.connection.phase
 
     # --- reading
@@ -181,35 +183,42 @@ class Stream:
     # --- Handler of the connection
 
     def connected(self) -> None:
+        """The transport is there."""
         self.connection.established()
 
     def received(self, data: bytes) -> None:
+        """Keep what has come for who reads."""
         self._data += data
         if len(self._data) >= self._limits.read_buffer_bytes_max:
             self.connection.pause_reading()
         self._changed.set()
 
     def ended(self) -> None:
+        """The client sends nothing more."""
         self._ended = True
         self._changed.set()
 
     def writable(self) -> None:
+        """Wake who waits to write."""
         self._writable.set()
 
     def expired(self, now: float) -> None:
-        pass
+        """A stream asks for no time."""
 
     def overdue(self, reason: Reason) -> None:
+        """Let reading end with `IdleTimeoutError`; a client that takes nothing is dropped."""
         self._overdue = reason
         self._changed.set()
         if reason is Reason.SLOW_CONSUMER:
             self.connection.abort()
 
     def drain(self) -> None:
+        """Let reading end after what has come."""
         self.draining.set()
         self._changed.set()
 
     def lost(self, cause: Exception | None) -> None:
+        """Wake whoever waits: the connection is gone."""
         self._ended = True
         self._cause = cause
         self._changed.set()

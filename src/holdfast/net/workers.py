@@ -8,6 +8,7 @@ again that dies, and passes signals on.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -142,7 +143,8 @@ class _Workers:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
 
         def ready() -> None:
-            os.write(writer, b"1")
+            with contextlib.suppress(BrokenPipeError):  # nobody waits for one that was replaced
+                os.write(writer, b"1")
             os.close(writer)
 
         try:

@@ -44,6 +44,7 @@ class _Buffered:
         self._data = b""
 
     def receive_data(self, data: bytes) -> list[bytes]:
+        """The frames that `data` completes. Raises `FrameError`; not to be called after that."""
         self._data = data = self._data + data if self._data else data
         frames: list[bytes] = []
         at = 0
@@ -54,8 +55,13 @@ class _Buffered:
         return frames
 
     def receive_eof(self) -> None:
+        """Raises `FrameError` when the stream ends within a frame."""
         if self._data:
             raise FrameError(f"expected the rest of a frame after {len(self._data)} bytes")
+
+    def encode(self, frame: bytes) -> bytes:
+        """A frame as it goes out. Raises `FrameError` for one that the other side would refuse."""
+        raise NotImplementedError
 
     def _find(self, data: bytes, at: int) -> tuple[int, int, int] | None:
         """Where the next frame begins and ends, and where the one after it begins."""

@@ -199,7 +199,7 @@ class Session:
         consumer.deliver()
         out.shrink(out.sent)
         # What a durable session keeps back until it is stored is bounded by the link's window.
-        if out.over and out.sent < self.deliverable:
+        if out.sent < self.deliverable and out.over:
             self.detach(Reason.SLOW_CONSUMER, now)
             out.shrink(out.top)
 

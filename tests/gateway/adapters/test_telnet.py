@@ -414,7 +414,10 @@ def test_a_token_is_told_on_demand() -> None:
 
 def test_every_batch_ends_with_its_number() -> None:
     adapter = counting()
-    assert told(adapter.encode(4, [Text("a"), None, Text("b")])) == [("Holdfast.Seq", {"n": 6})]
+    assert told(adapter.encode(4, [Text("a"), None, Text("b")])) == [
+        ("Holdfast.Next", {"n": 4}),
+        ("Holdfast.Seq", {"n": 6}),
+    ]
     assert told(adapter.encode_volatile(Text("a"))) == []
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.net.helpers import patience
-from tests.vtc.running import need
+from tests.programs import need
 
 HERE = Path(__file__).parent
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.net.helpers import until
-from tests.vtc.running import need
+from tests.programs import need
 
 _HEAD = """\
 global
