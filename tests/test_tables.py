@@ -12,15 +12,19 @@ from typing import Any, Final
 import pytest
 
 import holdfast
+from holdfast.backends import bridge
 from holdfast.core.states import Table
 from holdfast.gateway import phases
 from holdfast.net import server
+from holdfast.net.upstream import breaker, stream
 from holdfast.protocols.telnet import negotiation, parser
 from holdfast.protocols.telnet.options import ttype
 from holdfast.protocols.websocket import connection
 from holdfast.sessions import states
+from tests.backends import test_bridge
 from tests.gateway import test_phases
 from tests.net import test_server
+from tests.net.upstream import test_breaker, test_stream
 from tests.protocols.telnet import test_negotiation, test_parser
 from tests.protocols.telnet.options import test_ttype
 from tests.protocols.websocket import test_states as test_websocket_states
@@ -31,6 +35,9 @@ AnyTable = Table[Any, Any, Any]
 TESTS: Final[list[tuple[AnyTable, ModuleType]]] = [
     (phases.TABLE, test_phases),
     (server.TABLE, test_server),
+    (bridge.TABLE, test_bridge),
+    (breaker.TABLE, test_breaker),
+    (stream.TABLE, test_stream),
     (negotiation.Q_METHOD, test_negotiation),
     (parser.PARSER, test_parser),
     (ttype.CYCLE, test_ttype),

@@ -14,7 +14,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from tests.gateway.admin.asking import ANYWHERE, TOKEN, administered, ask
-from tests.gateway.clients import person, plain, send_at_once, v1
+from tests.gateway.clients import person, plain, v1
 from tests.gateway.running import (
     TCP,
     TELNET,
@@ -250,9 +250,10 @@ async def is_refused_for_its_address(gateway: Gateway, folder: Path) -> Found:
 
 
 async def floods(gateway: Gateway, folder: Path) -> Found:
-    async with plain(gateway) as client:
-        send_at_once(client.ws, map(str, range(150)))
-        await eventually(lambda: gateway.context.counts["closed_flood"] == 1)
+    async with v1(gateway) as client:
+        await client.expect("welcome")
+        client.say_at_once({"t": "cmd", "c": c, "d": str(c)} for c in range(1, 201))
+        await client.closed()
     return {"holdfast_connections_closed_total{flood}": 1}
 
 

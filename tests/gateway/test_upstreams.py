@@ -13,6 +13,7 @@ from tests.gateway.running import SECONDS, TCP, TELNET, WS, eventually, port, se
 from tests.gateway.servers import Mud, free_port, mud, running
 from tests.programs import need
 
+from holdfast.core.errors import Reason
 from holdfast.core.limits import KIB, Limits
 from holdfast.gateway.config import Config, ListenerConfig, StoreConfig
 from holdfast.gateway.gateway import Gateway
@@ -313,12 +314,13 @@ async def test_a_server_that_does_not_read_is_sent_no_more_than_fits(tmp_path: P
             if someone.reader._buffer:  # type: ignore[attr-defined]
                 await someone.reads()
             assert number < 100_000
-        heard: list[int] = []
+        gateway.manager.close(session, Reason.KICKED)  # what is on its way goes out first
         async with asyncio.timeout(SECONDS):
-            while session.inbox.entries:
-                heard.append(int((await visit.reader.readline()).split()[0]))
+            lines = (await visit.reader.read()).splitlines()
+        heard = [int(line.split()[0]) for line in lines]
         assert heard == sorted(set(heard))
-        assert heard[0] == 0
+        assert heard[:3] == [0, 1, 2]
+        assert all(len(line.split()[1]) == 8_000 for line in lines)
 
 
 @pytest.mark.parametrize("durability", ["durable", "memory"])
