@@ -27,6 +27,9 @@ def echo(
     urls: Annotated[list[str], typer.Argument(help="Where to listen.", metavar="URL...")],
     cert: Annotated[Path | None, typer.Option("--cert", help="A certificate, for TLS.")] = None,
     key: Annotated[Path | None, typer.Option("--key", help="Its key.")] = None,
+    deflate: Annotated[
+        bool, typer.Option("--deflate", help="Compress WebSocket messages where it is offered.")
+    ] = False,
 ) -> None:
     """Say back what is said: for benchmarks, conformance suites and trying out.
 
@@ -43,10 +46,13 @@ def echo(
         if (cert is None) is not (key is None):
             raise ConfigurationError("--cert and --key: expected both or neither, found one")
         certificate = Certificate(str(cert), str(key)) if cert is not None else None
-        run(_serve([parse_address(url) for url in urls], certificate))
+        compression = ws.Deflate() if deflate else None
+        run(_serve([parse_address(url) for url in urls], certificate, compression))
 
 
-async def _serve(addresses: list[Address], certificate: Certificate | None) -> None:
+async def _serve(
+    addresses: list[Address], certificate: Certificate | None, deflate: ws.Deflate | None
+) -> None:
     limits = Limits().but(connection={"connections_per_address_max": 20_000})
     loop = asyncio.get_running_loop()
     server = Server(limits.connection, Clockwork(loop))
@@ -58,7 +64,7 @@ async def _serve(addresses: list[Address], certificate: Certificate | None) -> N
             if certificate is None:
                 raise ConfigurationError(f"{address}: expected --cert and --key, found neither")
             tls = server_context(certificate)
-        bound = await server.listen(address, _echo_for(address, limits), tls)
+        bound = await server.listen(address, _echo_for(address, limits, deflate), tls)
         typer.echo(f"listening at {bound}")
     calm_collector()
     stopped = asyncio.Event()
@@ -68,10 +74,12 @@ async def _serve(addresses: list[Address], certificate: Certificate | None) -> N
     await server.drain(limits.drain.drain_seconds_max)
 
 
-def _echo_for(address: Address, limits: Limits) -> Callable[[Connection], _Echo]:
+def _echo_for(
+    address: Address, limits: Limits, deflate: ws.Deflate | None
+) -> Callable[[Connection], _Echo]:
     match address.scheme:
         case "ws" | "wss":
-            return lambda connection: _WebSocketEcho(connection, limits)
+            return lambda connection: _WebSocketEcho(connection, limits, deflate)
         case "telnet" | "telnets":
             return lambda connection: _TelnetEcho(connection, limits)
         case _:
@@ -114,9 +122,9 @@ class _Echo:
 class _WebSocketEcho(_Echo):
     """Messages as they are."""
 
-    def __init__(self, connection: Connection, limits: Limits) -> None:
+    def __init__(self, connection: Connection, limits: Limits, deflate: ws.Deflate | None) -> None:
         super().__init__(connection)
-        self._core = ws.ServerConnection(limits.websocket)
+        self._core = ws.ServerConnection(limits.websocket, deflate)
 
     def connected(self) -> None:
         pass

@@ -15,6 +15,7 @@ from holdfast.gateway.adapters.lines import LineAdapter
 from holdfast.gateway.adapters.telnet import TelnetAdapter
 from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings
 from holdfast.gateway.config import ListenerConfig
+from holdfast.protocols.websocket import Deflate
 
 if TYPE_CHECKING:
     from holdfast.gateway.http import HttpPages
@@ -31,6 +32,7 @@ def adapter_factory(listener: ListenerConfig, limits: Limits) -> Callable[[], Ad
                 origins=listener.origins,
                 secure=address.secure,
                 cookie_seconds=limits.session.detached_seconds_max,
+                deflate=Deflate(listener.deflate) if listener.deflate is not None else None,
             )
             return lambda: WebSocketAdapter(settings)
         case "telnet" | "telnets":

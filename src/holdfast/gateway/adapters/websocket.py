@@ -54,6 +54,8 @@ class WebSocketSettings(Struct, frozen=True):
     """Pages of other hosts that may connect."""
     secure: bool
     cookie_seconds: float
+    deflate: ws.Deflate | None = None
+    """Compression for clients that offer it."""
 
 
 class WebSocketAdapter:
@@ -68,7 +70,7 @@ class WebSocketAdapter:
 
     def __init__(self, settings: WebSocketSettings) -> None:
         self._settings = settings
-        self._core = ws.ServerConnection(settings.limits)
+        self._core = ws.ServerConnection(settings.limits, settings.deflate)
         self._dialect: Dialect = _PLAIN
         self._accepted = False
         self._doubted = 0
@@ -156,10 +158,11 @@ class WebSocketAdapter:
         return []
 
     def encode(self, first: int, items: Sequence[Output | None]) -> bytes:
-        return self._dialect.write(self._core, first, items)
+        # What is queued was encoded before: a compressed message refers to those before it.
+        return self._core.data_to_send() + self._dialect.write(self._core, first, items)
 
     def encode_volatile(self, item: Output) -> bytes:
-        return self._dialect.volatile(self._core, item)
+        return self._core.data_to_send() + self._dialect.volatile(self._core, item)
 
     def welcome(self, welcomed: Welcomed) -> None:
         if self.numbered:
@@ -247,6 +250,7 @@ class WebSocketAdapter:
         return True
 
     def heartbeat(self) -> None:
+        self._core.rest()
         self._core.ping()
 
     def set_input_mode(self, mode: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from holdfast.protocols.websocket.codec import COMPILED
 from holdfast.protocols.websocket.connection import ClientConnection, ServerConnection, State
+from holdfast.protocols.websocket.deflate import CLIENT_DEFAULTS, Deflate, DeflateSettings
 from holdfast.protocols.websocket.events import (
     ABNORMAL,
     NO_STATUS,
@@ -28,11 +29,14 @@ from holdfast.protocols.websocket.head import Headers, Request, Response
 
 __all__ = [
     "ABNORMAL",
+    "CLIENT_DEFAULTS",
     "COMPILED",
     "NO_STATUS",
     "ClientConnection",
     "Close",
     "CloseCode",
+    "Deflate",
+    "DeflateSettings",
     "Event",
     "HandshakeError",
     "Headers",
