@@ -53,7 +53,10 @@ def echo(
 async def _serve(
     addresses: list[Address], certificate: Certificate | None, deflate: ws.Deflate | None
 ) -> None:
-    limits = Limits().but(connection={"connections_per_address_max": 20_000})
+    limits = Limits().but(
+        connection={"connections_per_address_max": 20_000},
+        websocket={"fragments_max": 1_000_000},  # conformance suites send that many
+    )
     loop = asyncio.get_running_loop()
     server = Server(limits.connection, Clockwork(loop))
     server.start()
@@ -141,7 +144,10 @@ class _WebSocketEcho(_Echo):
                 self._accept()
             elif type(event) is ws.PlainRequest:
                 core.refuse(426, "this is a WebSocket", [("Upgrade", "websocket")])
-        frames.append(core.data_to_send())
+        if core.state is ws.State.OPEN:
+            frames.insert(0, core.data_to_send())  # pongs do not wait behind what is said back
+        else:
+            frames.append(core.data_to_send())  # nothing may follow a Close frame
         super().received(b"".join(frames))
         if core.state is ws.State.CLOSED:
             self._connection.close()

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from aiohttp import web
 
-from holdfast.net.connection import Connection
+from holdfast.net.http import HttpApplication
 
 CLIENT_PATH = "/holdfast.js"
 
 
-class HttpPages:
-    """An aiohttp application that takes over accepted connections.
+class HttpPages(HttpApplication):
+    """The gateway's own application.
 
     `healthy` says whether the gateway can keep its promises now.
     """
@@ -28,21 +28,7 @@ class HttpPages:
         if self._pages is not None:
             app.router.add_get("/", self._index)
             app.router.add_static("/", self._pages)
-        self._runner = web.AppRunner(app, handle_signals=False, access_log=None)
-
-    async def start(self) -> None:
-        """Make ready to serve."""
-        await self._runner.setup()
-
-    async def stop(self) -> None:
-        """Close what is open."""
-        await self._runner.cleanup()
-
-    def take_over(self, connection: Connection, data: bytes) -> None:
-        """Serve `connection` from here on; `data` has come already."""
-        server = self._runner.server
-        assert server is not None, "the pages are not started"
-        connection.hand_over(server(), data)
+        super().__init__(app)
 
     async def _health(self, request: web.Request) -> web.Response:
         healthy = self._healthy()

@@ -11,6 +11,7 @@ from msgspec import Struct
 from holdfast.core.errors import DISCONNECTS, Disconnect, Reason
 from holdfast.core.items import Notice, Output
 from holdfast.core.limits import WebSocketLimits
+from holdfast.core.rate import Flow, flow_rates
 from holdfast.gateway.adapters.base import (
     Broken,
     ChooseProfile,
@@ -61,7 +62,7 @@ class WebSocketSettings(Struct, frozen=True):
 class WebSocketAdapter:
     """One WebSocket client."""
 
-    __slots__ = ("_accepted", "_core", "_dialect", "_doubted", "_settings", "numbered")
+    __slots__ = ("_accepted", "_core", "_dialect", "_doubted", "_flow", "_settings", "numbered")
 
     protocol = "websocket"
     wants_token = True
@@ -71,6 +72,7 @@ class WebSocketAdapter:
     def __init__(self, settings: WebSocketSettings) -> None:
         self._settings = settings
         self._core = ws.ServerConnection(settings.limits, settings.deflate)
+        self._flow = Flow(flow_rates(settings.limits))
         self._dialect: Dialect = _PLAIN
         self._accepted = False
         self._doubted = 0
@@ -82,7 +84,12 @@ class WebSocketAdapter:
         return []
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
-        return self._translate(self._core.receive_data(data))
+        received = self._core.receive_data(data)
+        if not self._flow.admit(len(received), len(data), now):
+            text = "too many messages or bytes a second"
+            self.goodbye(DISCONNECTS[Reason.FLOOD], text, 0)
+            return [Broken(Reason.FLOOD, text)]
+        return self._translate(received)
 
     def receive_eof(self) -> list[Event]:
         self._core.receive_eof()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from holdfast.protocols.websocket.broadcast import Broadcast
 from holdfast.protocols.websocket.codec import COMPILED
 from holdfast.protocols.websocket.connection import ClientConnection, ServerConnection, State
 from holdfast.protocols.websocket.deflate import CLIENT_DEFAULTS, Deflate, DeflateSettings
@@ -32,6 +33,7 @@ __all__ = [
     "CLIENT_DEFAULTS",
     "COMPILED",
     "NO_STATUS",
+    "Broadcast",
     "ClientConnection",
     "Close",
     "CloseCode",

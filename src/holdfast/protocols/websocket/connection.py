@@ -186,6 +186,11 @@ class Connection:
             return self._encode_deflated(deflate, _BINARY, data)
         return codec.encode(_BINARY, data, self._entropy(4) if self._entropy else None)
 
+    def encode_fragment(self, part: bytes, *, text: bool, first: bool, final: bool) -> bytes:
+        """One frame of a message in several, for the caller to write in order. Not compressed."""
+        opcode = (Opcode.TEXT if text else Opcode.BINARY) if first else Opcode.CONTINUATION
+        return self._frame((FIN if final else 0) | opcode, part)
+
     def rest(self) -> None:
         """Give back memory that a quiet connection does not need."""
         if self.deflate is not None:
@@ -195,6 +200,11 @@ class Connection:
         """Ask for a pong with the same `data`, at most 125 bytes."""
         if self.state is State.OPEN:
             self._out.append(self._frame(_PING, data))
+
+    def pong(self, data: bytes = b"") -> None:
+        """Give a sign of life that nobody asked for (section 5.5.3); at most 125 bytes."""
+        if self.state is State.OPEN:
+            self._out.append(self._frame(_PONG, data))
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         """Start the closing handshake, unless it has started. 1005 sends no code."""
