@@ -62,6 +62,8 @@ class WebSocketLimits(_Group, frozen=True, forbid_unknown_fields=True):
     message_bytes_max: int = 16 * MIB
     fragments_max: int = 16_384
     """Frames of one message."""
+    inflated_bytes_max: int = 32 * MIB
+    """What the bytes of one read may decompress to, if no single message may be larger."""
     heartbeat_seconds_max: float = 30.0
     """Without a byte from the client before it is pinged."""
     pings_max: int = 64

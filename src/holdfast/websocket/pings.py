@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter
 
 from holdfast.core.errors import BusyError
 
@@ -26,7 +27,7 @@ class Pings:
             if future is None:
                 del self._waiting[data]
         data = self._data()
-        self._waiting[data] = (self._loop.time(), None)
+        self._waiting[data] = (perf_counter(), None)
         return data
 
     def begin(self, data: bytes | None) -> tuple[bytes, asyncio.Future[float]]:
@@ -41,7 +42,7 @@ class Pings:
         if len(self._waiting) >= self._max:
             raise BusyError(f"{self._max} pings are under way; that is the limit")
         future: asyncio.Future[float] = self._loop.create_future()
-        self._waiting[data] = (self._loop.time(), future)
+        self._waiting[data] = (perf_counter(), future)
         return data, future
 
     def _data(self) -> bytes:
@@ -52,7 +53,7 @@ class Pings:
         """A pong answers its ping and all before it (RFC 6455 section 5.5.3)."""
         if data not in self._waiting:
             return  # unsolicited
-        now = self._loop.time()
+        now = perf_counter()
         for key in list(self._waiting):
             sent, future = self._waiting.pop(key)
             if future is not None and not future.done():

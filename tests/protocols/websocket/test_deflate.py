@@ -53,9 +53,11 @@ def pair(
     return ours, theirs
 
 
-def opened(offer: str, settings: DeflateSettings = WIDE) -> ServerConnection:
+def opened(
+    offer: str, settings: DeflateSettings = WIDE, *, limits: WebSocketLimits = LIMITS
+) -> ServerConnection:
     """A server that has accepted a client's offer."""
-    server = ServerConnection(LIMITS, Deflate(settings))
+    server = ServerConnection(limits, Deflate(settings))
     server.receive_data(
         b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
@@ -279,6 +281,21 @@ def test_a_bomb_is_defused_at_the_message_limit(split: int) -> None:
     (event,) = events
     assert isinstance(event, Violation)
     assert event.code == 1009
+
+
+def test_many_small_bombs_in_one_read_are_one_bomb() -> None:
+    limits = WebSocketLimits(message_bytes_max=10_000, inflated_bytes_max=35_000)
+    server, client = pair(WIDE)
+    bombs = b"".join([client.encode_binary(bytes(10_000)) for _ in range(4)])
+    strict = opened(f"{PMD}; client_no_context_takeover", limits=limits)
+    shorter = b"".join(
+        [frame(2, zlib.compress(bytes(10_000), wbits=-15) + b"\0", rsv=4) for _ in range(4)]
+    )
+    assert [type(event) for event in strict.receive_data(shorter)] == [bytes] * 3 + [Violation]
+    assert server.receive_data(bombs) == [bytes(10_000)] * 4
+    calm = opened(f"{PMD}; client_no_context_takeover", limits=limits)
+    for _ in range(5):
+        assert calm.receive_data(shorter[: len(shorter) // 4]) == [bytes(10_000)]
 
 
 def test_the_limit_itself_is_not_too_much() -> None:

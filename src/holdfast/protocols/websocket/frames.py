@@ -112,6 +112,7 @@ class Decoder:
 
     __slots__ = (
         "_done",
+        "_inflated",
         "_inflater",
         "_limits",
         "_masked",
@@ -132,6 +133,7 @@ class Decoder:
         self._payload: _Payload | None = None
         self._message: _Message | None = None
         self._done = False
+        self._inflated = 0
 
     def push(self, data: bytes) -> None:
         """Bytes that stand before those of the next `receive_data`."""
@@ -161,6 +163,7 @@ class Decoder:
 
     def _receive_slowly(self, data: bytes, pos: int, events: list[Event]) -> None:
         """Frames that the codec left, one by one, until the bytes end or the codec can go on."""
+        self._inflated = 0
         while pos < len(data) and not self._done:
             if self._payload is not None:
                 pos = self._receive_payload(data, pos, events)
@@ -276,8 +279,14 @@ class Decoder:
         """
         if message.compressed:
             assert self._inflater is not None
-            left = self._limits.message_bytes_max - message.size
+            limits = self._limits
+            left = limits.message_bytes_max - message.size
             part = self._inflater.inflate(part, final=final, bytes_max=left)
+            self._inflated += len(part)
+            if self._inflated > max(limits.inflated_bytes_max, limits.message_bytes_max):
+                raise ViolationError(
+                    CloseCode.MESSAGE_TOO_BIG, "too much at once when decompressed"
+                )
         message.size += len(part)
         if message.utf8 is None:
             message.parts.append(part)  # type: ignore[arg-type]
