@@ -1,12 +1,12 @@
 /* A load generator that is never the bottleneck: epoll, one thread, no allocation per message.
  *
  *   load -m tcp|ws|v1 -a PORT [-c CONNECTIONS] [-s BYTES] [-p IN_FLIGHT] [-d SECONDS] [-w WARM_UP]
- *        [-P SERVER_PID] [-t] [-u UNIX_SOCKET] [-U TARGET]
+ *        [-P SERVER_PID] [-t] [-z] [-u UNIX_SOCKET] [-U TARGET]
  *   load -K -m ws|v1 -a PORT -c CONNECTIONS [-k CONCURRENT] [-H HOLD_SECONDS]
  *
  * Each connection keeps IN_FLIGHT messages of BYTES under way and sends a new one for each that
  * comes back. `v1` speaks the sub-protocol holdfast.v1: numbered commands, acknowledged outputs.
- * -t sends text frames. Prints one line of JSON: messages a second, percentiles of the round trip
+ * -t sends text frames, -z compressed ones (permessage-deflate). Prints one line of JSON: messages a second, percentiles of the round trip
  * in microseconds, the server's and our own share of a core, and `us_msg`, the server's CPU
  * microseconds a message (all its threads, from /proc, so that neighbours hardly disturb it).
  * -K opens the connections, CONCURRENT at a time, says how fast, and holds them.
@@ -28,6 +28,7 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+#include <zlib.h>
 
 enum mode { TCP, WS, V1 };
 enum { MAX_IN_FLIGHT = 1024, ACK_EACH = 32, READ_SIZE = 1 << 18 };
@@ -50,7 +51,7 @@ struct connection {
 };
 
 static enum mode mode = TCP;
-static int port, connections = 100, in_flight = 1, concurrent = 64, text_frames, server_pid, keep;
+static int port, connections = 100, in_flight = 1, concurrent = 64, text_frames, compressed, server_pid, keep;
 static size_t size = 64;
 static double seconds = 3, warm_up = 0.5, hold;
 static const char *unix_path, *target = "/";
@@ -310,8 +311,10 @@ static char handshake[1024];
 static void make_handshake(void) {
     snprintf(handshake, sizeof handshake,
              "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
-             target, port, mode == V1 ? "Sec-WebSocket-Protocol: holdfast.v1\r\n" : "");
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s%s\r\n",
+             target, port,
+             compressed ? "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" : "",
+             mode == V1 ? "Sec-WebSocket-Protocol: holdfast.v1\r\n" : "");
 }
 
 static void say_hello(struct connection *c) {
@@ -328,7 +331,7 @@ static void await_upgrade(int fd) {
             exit(2);
         }
     }
-    if (strncmp(head, "HTTP/1.1 101", 12)) {
+    if (strncmp(head, "HTTP/1.1 101", 12) || (compressed && !strstr(head, "permessage-deflate"))) {
         fprintf(stderr, "no upgrade: %.100s\n", head);
         exit(2);
     }
@@ -407,7 +410,7 @@ static void open_and_hold(void) {
 /* --- */
 
 static void parse_options(int count, char **words) {
-    for (int option; (option = getopt(count, words, "m:a:c:s:p:d:w:P:tu:U:Kk:H:")) != -1;)
+    for (int option; (option = getopt(count, words, "m:a:c:s:p:d:w:P:tzu:U:Kk:H:")) != -1;)
         switch (option) {
         case 'm':
             mode = !strcmp(optarg, "tcp") ? TCP : !strcmp(optarg, "ws") ? WS : V1;
@@ -420,6 +423,7 @@ static void parse_options(int count, char **words) {
         case 'w': warm_up = atof(optarg); break;
         case 'P': server_pid = atoi(optarg); break;
         case 't': text_frames = 1; break;
+        case 'z': compressed = 1; break;
         case 'u': unix_path = optarg; break;
         case 'U': target = optarg; break;
         case 'K': keep = 1; break;
@@ -433,6 +437,19 @@ static void parse_options(int count, char **words) {
     }
 }
 
+/* The payload as permessage-deflate sends it, in its place; it refers to nothing before it. */
+static size_t compress_payload(void) {
+    z_stream stream = {0};
+    unsigned char *packed = malloc(size + 1024);
+    deflateInit2(&stream, 6, Z_DEFLATED, -12, 8, Z_DEFAULT_STRATEGY);
+    stream.next_in = (unsigned char *)payload, stream.avail_in = size;
+    stream.next_out = packed, stream.avail_out = size + 1024;
+    deflate(&stream, Z_SYNC_FLUSH);
+    free(payload);
+    payload = (char *)packed;
+    return stream.total_out - 4;
+}
+
 static void prepare(void) {
     static const char words[] = "the quick brown fox jumps over the lazy dog while we measure ";
     signal(SIGPIPE, SIG_IGN);
@@ -441,10 +458,12 @@ static void prepare(void) {
     poller = epoll_create1(0);
     payload = malloc(size + 1);
     for (size_t i = 0; i < size; i++) payload[i] = words[i % (sizeof words - 1)];
-    frame = malloc(size + 14);
-    frame_size = mode == WS ? write_head(frame, text_frames ? 1 : 2, size) : 0;
-    memcpy(frame + frame_size, payload, size);
-    frame_size += size;
+    size_t length = compressed ? compress_payload() : size;
+    frame = malloc(length + 14);
+    int first = (text_frames ? 1 : 2) | (compressed ? 0x40 : 0);
+    frame_size = mode == WS ? write_head(frame, first, length) : 0;
+    memcpy(frame + frame_size, payload, length);
+    frame_size += length;
     for (int i = 0; i < connections; i++) {
         all[i].sent_at = calloc(in_flight, sizeof(uint64_t));
         all[i].text = malloc(size + 4097);
