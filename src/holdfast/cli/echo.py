@@ -134,23 +134,38 @@ class _WebSocketEcho(_Echo):
 
     def received(self, data: bytes) -> None:
         core = self._core
-        frames = []
-        for event in core.receive_data(data):
-            if type(event) is str:
-                frames.append(core.encode_text(event.encode()))
-            elif type(event) is bytes:
-                frames.append(core.encode_binary(event))
-            elif type(event) is ws.Request:
+        connection = self._connection
+        events = core.receive_data(data)
+        plain = True
+        for event in events:
+            if type(event) is bytes:
+                if len(event) < ws.UNCOPIED_BYTES_MIN:
+                    connection.write(core.encode_binary(event))
+                else:
+                    for part in core.encode_parts(event):
+                        connection.write(part)
+            elif type(event) is str:
+                connection.write(core.encode_text(event.encode()))
+            else:
+                plain = False
+                self._react(event)
+        if not plain:
+            connection.write(core.data_to_send())  # what stands before a Close frame is said back
+            if core.state is ws.State.CLOSED:
+                connection.close()
+        if connection.full:
+            connection.pause_reading()
+
+    def _react(self, event: ws.Event) -> None:
+        match event:
+            case ws.Request():
                 self._accept()
-            elif type(event) is ws.PlainRequest:
-                core.refuse(426, "this is a WebSocket", [("Upgrade", "websocket")])
-        if core.state is ws.State.OPEN:
-            frames.insert(0, core.data_to_send())  # pongs do not wait behind what is said back
-        else:
-            frames.append(core.data_to_send())  # nothing may follow a Close frame
-        super().received(b"".join(frames))
-        if core.state is ws.State.CLOSED:
-            self._connection.close()
+            case ws.PlainRequest():
+                self._core.refuse(426, "this is a WebSocket", [("Upgrade", "websocket")])
+            case ws.Ping() if self._core.state is ws.State.OPEN:
+                self._connection.write(self._core.data_to_send())
+            case _:
+                pass
 
     def _accept(self) -> None:
         self._core.accept()

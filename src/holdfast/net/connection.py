@@ -29,6 +29,7 @@ _log = structlog.get_logger("holdfast.net")
 _TCP_INFO_BYTES_ACKED: Final = 120
 _TCP_INFO_SIZE: Final = 128
 _FOREVER: Final = float("inf")
+_LARGE_BYTES: Final = 64 * 1024
 
 
 class Handler(Protocol):
@@ -151,8 +152,14 @@ class Connection(asyncio.Protocol, Timed):
         self._out = []
         transport = self._transport
         if transport is None or transport.is_closing():
+            self.full = True  # nothing more is taken; a writer that waits hears of the end
             return
-        transport.write(out[0] if len(out) == 1 else b"".join(out))
+        if len(out) == 1:
+            transport.write(out[0])
+        elif max(map(len, out)) >= _LARGE_BYTES:
+            transport.writelines(out)  # joining would copy it
+        else:
+            transport.write(b"".join(out))
 
     def close(self) -> None:
         """Send what is written, then close. After the limit of time it is dropped instead."""

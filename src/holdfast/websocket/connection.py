@@ -182,6 +182,10 @@ class WebSocket:
         if isinstance(message, str):
             frame = self._core.encode_text(message.encode())
         elif type(message) is bytes:
+            if len(message) >= ws.UNCOPIED_BYTES_MIN:
+                for part in self._core.encode_parts(message):
+                    self._write(part)
+                return
             frame = self._core.encode_binary(message)
         elif isinstance(message, bytes | bytearray | memoryview):
             frame = self._core.encode_binary(bytes(message))
@@ -410,6 +414,7 @@ class WebSocket:
             self._drop_slow()
             raise self._ended()
         if volatile and slow == "drop-volatile":
+            await asyncio.sleep(0)  # a program that only sends must not keep all others waiting
             return False
         while self._connection.full:
             if self._writable is None:

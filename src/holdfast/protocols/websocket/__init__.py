@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from holdfast.protocols.websocket.broadcast import Broadcast
 from holdfast.protocols.websocket.codec import COMPILED
-from holdfast.protocols.websocket.connection import ClientConnection, ServerConnection, State
+from holdfast.protocols.websocket.connection import (
+    UNCOPIED_BYTES_MIN,
+    ClientConnection,
+    ServerConnection,
+    State,
+)
 from holdfast.protocols.websocket.deflate import CLIENT_DEFAULTS, Deflate, DeflateSettings
 from holdfast.protocols.websocket.events import (
     ABNORMAL,
@@ -33,6 +38,7 @@ __all__ = [
     "CLIENT_DEFAULTS",
     "COMPILED",
     "NO_STATUS",
+    "UNCOPIED_BYTES_MIN",
     "Broadcast",
     "ClientConnection",
     "Close",

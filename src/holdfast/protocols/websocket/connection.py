@@ -104,6 +104,8 @@ _BINARY: Final = FIN | Opcode.BINARY
 _PONG: Final = FIN | Opcode.PONG
 _PING: Final = FIN | Opcode.PING
 _CLOSE: Final = FIN | Opcode.CLOSE
+UNCOPIED_BYTES_MIN: Final = 64 * 1024
+"""From here on it is cheaper to write head and payload apart than to join them."""
 DEFLATED: Final = 0x40
 """RSV1, "Per-Message Compressed" (RFC 7692 section 6)."""
 
@@ -144,12 +146,14 @@ class Connection:
 
     def receive_data(self, data: bytes) -> list[Event]:
         """The events in `data`. Hot path: messages pass straight through the decoder."""
-        if self._decoder is None:
+        decoder = self._decoder
+        if decoder is None:
             return self._receive_head(data)
-        events = self._decoder.receive_data(data)
-        for event in events:
-            if type(event) is not str and type(event) is not bytes:
-                self._react(event)
+        events = decoder.receive_data(data)
+        if decoder.eventful:
+            for event in events:
+                if type(event) is not str and type(event) is not bytes:
+                    self._react(event)
         return events
 
     def receive_eof(self) -> None:
@@ -185,6 +189,19 @@ class Connection:
         if deflate is not None and len(data) >= deflate.threshold:
             return self._encode_deflated(deflate, _BINARY, data)
         return codec.encode(_BINARY, data, self._entropy(4) if self._entropy else None)
+
+    def encode_parts(self, message: str | bytes) -> tuple[bytes, ...]:
+        """A message as one frame in pieces to be written in order: a large one is not copied."""
+        if isinstance(message, str):
+            first, payload = _TEXT, message.encode()
+        else:
+            first, payload = _BINARY, message
+        deflate = self.deflate
+        if deflate is not None and len(payload) >= deflate.threshold:
+            return (self._encode_deflated(deflate, first, payload),)
+        if self._entropy is None and len(payload) >= UNCOPIED_BYTES_MIN:
+            return codec.head(first, len(payload), False), payload
+        return (self._frame(first, payload),)
 
     def encode_fragment(self, part: bytes, *, text: bool, first: bool, final: bool) -> bytes:
         """One frame of a message in several, for the caller to write in order. Not compressed."""
