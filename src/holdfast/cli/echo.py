@@ -135,26 +135,33 @@ class _WebSocketEcho(_Echo):
     def received(self, data: bytes) -> None:
         core = self._core
         connection = self._connection
-        events = core.receive_data(data)
+        out: list[bytes] = []
         plain = True
-        for event in events:
+        for event in core.receive_data(data):
             if type(event) is bytes:
                 if len(event) < ws.UNCOPIED_BYTES_MIN:
-                    connection.write(core.encode_binary(event))
+                    out.append(core.encode_binary(event))
                 else:
+                    self._write(out)
                     for part in core.encode_parts(event):
                         connection.write(part)
             elif type(event) is str:
-                connection.write(core.encode_text(event.encode()))
+                out.append(core.encode_text(event.encode()))
             else:
                 plain = False
                 self._react(event)
+        self._write(out)
         if not plain:
             connection.write(core.data_to_send())  # what stands before a Close frame is said back
             if core.state is ws.State.CLOSED:
                 connection.close()
         if connection.full:
             connection.pause_reading()
+
+    def _write(self, out: list[bytes]) -> None:
+        if out:
+            self._connection.write_now(out[0] if len(out) == 1 else b"".join(out))
+            out.clear()
 
     def _react(self, event: ws.Event) -> None:
         match event:

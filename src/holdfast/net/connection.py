@@ -144,6 +144,19 @@ class Connection(asyncio.Protocol, Timed):
         out.append(data)
         self.bytes_out += len(data)
 
+    def write_now(self, data: bytes) -> None:
+        """Write `data` without waiting for the end of the tick.
+
+        For a handler that knows that it has nothing to add to this: then there
+        is nothing to collect. What was written before still goes first.
+        """
+        transport = self._transport
+        if self._out or transport is None or transport.is_closing():
+            self.write(data)
+            return
+        self.bytes_out += len(data)
+        transport.write(data)
+
     def flush(self) -> None:
         """Give the transport what this tick has written."""
         out = self._out
