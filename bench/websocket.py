@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from bench import harness
@@ -66,10 +66,6 @@ def _command(name: str, port: int, *, deflate: bool) -> Sequence[str]:
         case _:
             asked = ["--deflate"] if deflate else []
             return [*HOLDFAST, "echo", *asked, f"ws://127.0.0.1:{port}/"]
-
-
-def _variables(server: Server) -> Mapping[str, str]:
-    return {"HOLDFAST_PURE": "1" if "pure" in server.name else "0"}
 
 
 def measure(shape: Shape, *, seconds: float, rounds: int) -> list[Row]:

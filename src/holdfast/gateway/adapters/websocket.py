@@ -1,8 +1,8 @@
-"""WebSocket clients: the sub-protocol `holdfast.v1`, or plain text frames. Hot path."""
+"""WebSocket clients: `holdfast.v1`, `webs.v1`, or plain text frames. Hot path."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 
@@ -31,17 +31,23 @@ from holdfast.gateway.adapters.dialects import (
     HoldfastDialect,
     Ping,
     PlainDialect,
+    Reply,
 )
+from holdfast.gateway.adapters.webs import WebsDialect
 from holdfast.protocols import holdfast as wire
+from holdfast.protocols import webs
 from holdfast.protocols import websocket as ws
 
 COOKIE: Final = "holdfast"
 _PROBE: Final = b"probe"
 
 _PLAIN: Final = PlainDialect()
-_DIALECTS: Final = {
-    wire.SUBPROTOCOL: HoldfastDialect(msgpack=False),
-    wire.SUBPROTOCOL_MSGPACK: HoldfastDialect(msgpack=True),
+_JSON: Final = HoldfastDialect(msgpack=False)
+_MSGPACK: Final = HoldfastDialect(msgpack=True)
+_DIALECTS: Final[Mapping[str, Callable[[WebSocketLimits], Dialect]]] = {
+    wire.SUBPROTOCOL: lambda _: _JSON,
+    wire.SUBPROTOCOL_MSGPACK: lambda _: _MSGPACK,
+    webs.SUBPROTOCOL: lambda limits: WebsDialect(limits.message_bytes_max),
 }
 
 
@@ -104,9 +110,13 @@ class WebSocketAdapter:
                     for found in read(event):
                         if type(found) is Ping:
                             self._core_frame(wire.Pong())
+                        elif type(found) is Reply:
+                            self._core.queue(self._core.encode_binary(found.data))
                         else:
                             events.append(found)  # type: ignore[arg-type]
                 except DialectError as error:
+                    if error.reply:
+                        self._core.queue(self._core.encode_binary(error.reply))
                     events.append(self._break(str(error)))
                     break
             else:
@@ -139,8 +149,8 @@ class WebSocketAdapter:
         if subprotocol is None:
             # The session must be known before the answer, which carries its cookie.
             return [Enter(token=_read_cookie(request), or_new=True)]
-        self._dialect = _DIALECTS[subprotocol]
-        self.numbered = True
+        self._dialect = _DIALECTS[subprotocol](settings.limits)
+        self.numbered = self._dialect.numbered
         self._accepted = True
         self._core.accept(subprotocol)
         return self._translate(self._core.receive_data(b""))
@@ -172,7 +182,7 @@ class WebSocketAdapter:
         return self._core.data_to_send() + self._dialect.volatile(self._core, item)
 
     def welcome(self, welcomed: Welcomed) -> None:
-        if self.numbered:
+        if self._accepted:
             self._core_frame(
                 wire.Welcome(
                     sid=welcomed.sid,
@@ -186,7 +196,7 @@ class WebSocketAdapter:
             self._accept_plain(welcomed.token)
 
     def resume(self, resumption: Resumption) -> None:
-        if self.numbered:
+        if self._accepted:
             self._core_frame(
                 wire.Resumed(
                     sid=resumption.sid,
@@ -198,9 +208,9 @@ class WebSocketAdapter:
                     heartbeat=resumption.heartbeat_seconds,
                 )
             )
-            return
-        self._accept_plain(resumption.token)
-        if resumption.lost:
+        else:
+            self._accept_plain(resumption.token)
+        if resumption.lost and not self.numbered:
             messages = "message" if resumption.lost == 1 else "messages"
             self._say(f"{resumption.lost} older {messages} could not be kept.")
 
@@ -295,11 +305,11 @@ class WebSocketAdapter:
         self._core.accept(None, [("Set-Cookie", cookie)])
 
     def _say(self, text: str) -> None:
-        self._core.queue(_PLAIN.volatile(self._core, Notice(text)))
+        self._core.queue(self._dialect.volatile(self._core, Notice(text)))
 
     def _core_frame(self, message: wire.ServerMessage) -> None:
         """Queue a message of the house itself; a plain client has none of these."""
-        if isinstance(self._dialect, HoldfastDialect) and self._core.state is ws.State.OPEN:
+        if self._core.state is ws.State.OPEN:
             self._core.queue(self._dialect.frame(self._core, message))
 
 
