@@ -76,7 +76,8 @@ def measure(shape: Shape, *, seconds: float, rounds: int) -> list[Row]:
     options += ["-p", str(shape.in_flight), "-d", str(seconds), *(["-z"] if shape.deflate else [])]
     for _ in range(rounds):
         for server in servers:
-            with harness.running(server.command, port=server.port, **_variables(server)) as process:
+            pure = "1" if "pure" in server.name else "0"
+            with harness.running(server.command, port=server.port, HOLDFAST_PURE=pure) as process:
                 results[server.name].append(harness.load(server.port, process.pid, *options))
     rows = [{"server": name, **harness.medians(found)} for name, found in results.items()]
     for row in rows:
@@ -92,7 +93,8 @@ def hold(*, rounds: int) -> list[Row]:
     servers = taking_part(deflate=False)
     for _ in range(rounds):
         for server in servers:
-            with harness.running(server.command, port=server.port, **_variables(server)) as process:
+            pure = "1" if "pure" in server.name else "0"
+            with harness.running(server.command, port=server.port, HOLDFAST_PURE=pure) as process:
                 found = harness.hold(server.port, process.pid, _HELD)
                 results.setdefault(server.name, []).append(found)
             time.sleep(0.5)  # the sockets of this turn go
