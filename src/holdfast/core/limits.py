@@ -70,7 +70,7 @@ class WebSocketLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Pings of ours under way on one connection."""
     queue_messages_max: int = 64
     """Messages that a program has not read yet, at which no more are taken from the socket."""
-    queue_bytes_max: int = 4 * MIB
+    queue_bytes_max: int = 256 * KIB
     """The same in bytes. The one that goes beyond it is still taken."""
     messages_per_second_max: float = 1_000_000.0
     """Of one connection, sustained; more closes it with 1008."""
