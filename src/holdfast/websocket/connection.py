@@ -23,11 +23,11 @@ from holdfast.net.connection import Connection, Phase
 from holdfast.protocols import websocket as ws
 from holdfast.protocols.websocket import CloseCode, State
 from holdfast.websocket.closed import ConnectionClosed, ConnectionClosedOK, how_it_ended
+from holdfast.websocket.fragments import Data, fragments, to_bytes
 from holdfast.websocket.pings import Pings
 from holdfast.websocket.waiter import Waiter
 
 Message = str | bytes
-Data = str | bytes | bytearray | memoryview
 SlowPolicy = Literal["wait", "drop-volatile", "close"]
 
 _BURST_BYTES: Final = 64 * 1024
@@ -201,7 +201,7 @@ class WebSocket:
         """
         if self.state is not State.OPEN:
             raise self._ended()
-        given = _to_bytes(data) if data is not None else None
+        given = to_bytes(data) if data is not None else None
         payload, future = self._get_pings().begin(given)
         self._core.ping(payload)
         self._send_queued()
@@ -211,7 +211,7 @@ class WebSocket:
         """Send a pong that nobody asked for, as a sign of life (RFC 6455 section 5.5.3)."""
         if self.state is not State.OPEN:
             raise self._ended()
-        self._core.pong(_to_bytes(data))
+        self._core.pong(to_bytes(data))
         self._send_queued()
 
     async def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
@@ -426,47 +426,25 @@ class WebSocket:
 
     async def _send_fragments(self, parts: Iterable[Data] | AsyncIterable[Data]) -> None:
         """Each part a frame, and an empty one to end with."""
-        text: bool | None = None
+        begun = False
         try:
-            async for part in _each(parts):
-                if text is not None and isinstance(part, str) is not text:
-                    raise TypeError("a message is either text or binary, in all its parts")
-                first, text = text is None, isinstance(part, str)
-                await self._send_fragment(_to_bytes(part), text=text, first=first, final=False)
-            if text is not None:
-                await self._send_fragment(b"", text=text, first=False, final=True)
+            async for part in fragments(parts):
+                if self.state is not State.OPEN:
+                    raise self._ended()
+                if self._connection.full:
+                    await self._may_send(volatile=False)
+                self._write(
+                    self._core.encode_fragment(
+                        part.data, text=part.text, first=part.first, final=part.final
+                    )
+                )
+                begun = not part.final
         except ConnectionClosed:
             raise
         except BaseException:
-            if text is not None:
+            if begun:
                 self._begin_close(CloseCode.INTERNAL_ERROR, "a message was not finished")
             raise
-
-    async def _send_fragment(self, part: bytes, *, text: bool, first: bool, final: bool) -> None:
-        if self.state is not State.OPEN:
-            raise self._ended()
-        if self._connection.full:
-            await self._may_send(volatile=False)
-        self._write(self._core.encode_fragment(part, text=text, first=first, final=final))
-
-
-async def _each(parts: Iterable[Data] | AsyncIterable[Data]) -> AsyncIterator[Data]:
-    if isinstance(parts, AsyncIterable):
-        async for part in parts:
-            yield part
-    elif isinstance(parts, dict) or not isinstance(parts, Iterable):
-        raise TypeError(f"a message is str, bytes or an iterable of them, found {type(parts)!r}")
-    else:
-        for part in parts:
-            yield part
-
-
-def _to_bytes(data: Data) -> bytes:
-    if isinstance(data, str):
-        return data.encode()
-    if isinstance(data, bytes | bytearray | memoryview):
-        return bytes(data)
-    raise TypeError(f"expected str or bytes, found {type(data)!r}")
 
 
 def broadcast(sockets: Iterable[WebSocket], message: Message) -> Sequence[WebSocket]:

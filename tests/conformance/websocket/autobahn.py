@@ -80,7 +80,7 @@ class Autobahn(NamedTuple):
 
     def test_server(self, folder: Path, cases: Sequence[str], *, pure: bool) -> list[Verdict]:
         """Run its client against `holdfast echo`."""
-        port = _free_port()
+        port = free_port()
         url = f"ws://127.0.0.1:{port}"
         echo = [sys.executable, "-m", "holdfast", "echo", "--deflate", f"{url}/"]
         with _running(echo, port, _codec(pure)):
@@ -90,7 +90,7 @@ class Autobahn(NamedTuple):
 
     def test_client(self, folder: Path, cases: Sequence[str], *, pure: bool) -> list[Verdict]:
         """Run our client against its server."""
-        port = _free_port()
+        port = free_port()
         url = f"ws://127.0.0.1:{port}"
         command = self._prepare("fuzzingserver", folder, {"url": url}, cases)
         with _running(command, port, self._environment):
@@ -151,7 +151,8 @@ def _codec(pure: bool) -> dict[str, str]:
     return {"HOLDFAST_PURE": "1" if pure else "0"}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens at now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import websockets.asyncio.client as websockets_client
 import websockets.asyncio.server as websockets_server
 from aiohttp import web
 from playwright.async_api import async_playwright
+from tests.conformance.websocket.autobahn import free_port
 from tests.peers.websocket.programs import (
     HERE,
     LARGE_BYTES,
@@ -75,13 +75,6 @@ async def talk(url: str, compressed: bool, *, answer: int = 4321) -> None:
         assert await (await ws.ping()) > 0
         await ws.close(4321, "bye")
         assert ws.close_code == answer
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 # --- the websockets library
