@@ -11,6 +11,7 @@ import pytest
 from tests.protocols.websocket.fuzzing import LIMITS, PARTS
 from tests.protocols.websocket.wire import frame
 
+from holdfast.core.limits import WebSocketLimits
 from holdfast.protocols.websocket import Deflate, ServerConnection, Violation
 from holdfast.protocols.websocket.frames import Decoder
 
@@ -67,6 +68,30 @@ def test_time_grows_with_the_bytes(unit: bytes) -> None:
             decoder = Decoder(LIMITS, masked=True)
             begun = time.process_time()
             decoder.receive_data(data)
+            best = min(best, time.process_time() - begun)
+        return best
+
+    assert spent(16_000) < 9 * spent(4_000) + 0.002
+
+
+@pytest.mark.parametrize(
+    "value",
+    [(b"a", b" ", b"b"), (b"", b" ", b"\0"), (b"", b"\t ", b"x"), (b"a", b", ", b"\0"), (b"", b"a;", b"")],
+    ids=["spaces-within", "spaces-and-a-null", "tabs", "commas", "semicolons"],
+)  # fmt: skip
+@pytest.mark.parametrize("name", [b"X", b"Sec-WebSocket-Extensions", b"Connection"])
+def test_the_time_for_a_head_grows_with_its_bytes(name: bytes, value: tuple[bytes, ...]) -> None:
+    limits = WebSocketLimits(head_bytes_max=200_000)
+
+    def spent(count: int) -> float:
+        before, repeated, after = value
+        line = name + b": " + before + repeated * count + after + b"\r\n"
+        head = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n" + line + b"\r\n"
+        best = float("inf")
+        for _ in range(5):
+            server = ServerConnection(limits, Deflate())
+            begun = time.process_time()
+            server.receive_data(head)
             best = min(best, time.process_time() - begun)
         return best
 

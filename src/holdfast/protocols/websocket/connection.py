@@ -258,8 +258,9 @@ class Connection:
 
     def _take_head(self, data: bytes) -> bytes | None:
         """The head once it is complete, without its end; `None` before. Raises `HeadError`."""
+        searched = max(0, len(self._head) - len(END))
         head = self._head = self._head + data
-        end = head.find(END)
+        end = head.find(END, searched)
         if end > self._limits.head_bytes_max or (
             end < 0 and len(head) > self._limits.head_bytes_max
         ):
