@@ -76,9 +76,15 @@ def test_time_grows_with_the_bytes(unit: bytes) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [(b"a", b" ", b"b"), (b"", b" ", b"\0"), (b"", b"\t ", b"x"), (b"a", b", ", b"\0"), (b"", b"a;", b"")],
+    [
+        (b"a", b" ", b"b"),
+        (b"", b" ", b"\0"),
+        (b"", b"\t ", b"x"),
+        (b"a", b", ", b"\0"),
+        (b"", b"a;", b""),
+    ],
     ids=["spaces-within", "spaces-and-a-null", "tabs", "commas", "semicolons"],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("name", [b"X", b"Sec-WebSocket-Extensions", b"Connection"])
 def test_the_time_for_a_head_grows_with_its_bytes(name: bytes, value: tuple[bytes, ...]) -> None:
     limits = WebSocketLimits(head_bytes_max=200_000)
