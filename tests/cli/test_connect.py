@@ -12,6 +12,7 @@ from tests.gateway.clients import person
 from tests.gateway.running import Stage, configured, linked, port, serving, staged
 
 from holdfast.app import Authenticate, ProfileSummary, Refusal
+from holdfast.core.limits import Limits
 from holdfast.gateway.gateway import Gateway
 
 SCHEMES = pytest.mark.parametrize("scheme", ["ws", "telnet", "tcp"])
@@ -60,6 +61,35 @@ async def test_cut_off_it_comes_back_by_itself_and_misses_nothing(
         person.types("look\n")
         await stage.noted("text", "look")
         assert len(stage.app.sessions) == 1
+
+
+@SCHEMES
+async def test_a_prompt_is_shown_once(tmp_path: Path, scheme: str) -> None:
+    async with (
+        staged(configured(tmp_path)) as (gateway, stage),
+        terminal("connect", url(gateway, scheme)) as person,
+    ):
+        await stage.noted("open")
+        await stage.session.text("A room.")
+        await stage.session.prompt("> ")
+        await person.sees("A room.\n> ")
+        person.types("look\n")
+        await stage.noted("text", "look")
+        await stage.session.text("You see nothing.")
+        assert await person.sees("nothing.\n") == "look\nYou see nothing.\n"
+        await stage.session.prompt("> ")
+        await person.sees("> ")
+        await stage.session.text("Ann comes.")
+        await stage.session.prompt("> ")
+        assert await person.sees("Ann comes.\n> ") == "\nAnn comes.\n> "
+        await stage.session.text("Ann leaves.\n\nIt is dark.")
+        assert await person.sees("dark.\n") == "\nAnn leaves.\n\nIt is dark.\n"
+        for _ in range(2):
+            await stage.session.prompt("> ")
+            assert await person.sees("> ") == "> "
+            person.types("\n")
+            await person.sees("\n")
+            await stage.noted("text", "")
 
 
 @SCHEMES
@@ -258,6 +288,22 @@ async def test_a_file(tmp_path: Path, scheme: str) -> None:
                 await stage.heard("one", "two")
                 assert await it.ends() == 0
                 assert it.err == ""
+
+
+async def test_a_file_that_is_longer_than_what_may_wait(tmp_path: Path) -> None:
+    stage = Stage()
+    async with serving(configured(tmp_path)) as gateway, linked(gateway, stage):
+        where = url(gateway, "tcp")
+    script = tmp_path / "script"
+    lines = [str(number) for number in range(300)]
+    script.write_text("".join(f"{line}\n" for line in lines))
+    with script.open() as file:
+        async with program("connect", where, stdin=file.fileno()) as it:
+            await it.says("cut off: ")
+            limits = Limits().but(session={"queue_messages_max": 2000})
+            async with staged(configured(tmp_path, [where], limits=limits)) as (_, stage):
+                await stage.heard(*lines)
+                assert await it.ends() == 0
 
 
 async def test_nothing_at_all(tmp_path: Path) -> None:

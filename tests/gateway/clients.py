@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
@@ -230,6 +230,12 @@ class V1:
     async def say(self, t: str, **fields: Any) -> None:
         """Send a message."""
         await self.ws.send(json.dumps({"t": t, **fields}))
+
+    def say_at_once(self, messages: Iterable[dict[str, Any]]) -> None:
+        """Send messages in one write."""
+        for message in messages:
+            self.ws.protocol.send_text(json.dumps(message).encode())
+        self.ws.transport.write(b"".join(self.ws.protocol.data_to_send()))
 
     async def hear(self) -> dict[str, Any]:
         """The next message."""

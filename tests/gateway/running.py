@@ -132,8 +132,12 @@ class Stage:
 
     async def heard(self, *texts: str) -> None:
         """Wait until as many lines were typed: they must be these."""
-        await self.until(lambda: len(self.texts) >= len(texts))
+        await self.has_heard(len(texts))
         assert self.texts == list(texts)
+
+    async def has_heard(self, count: int) -> None:
+        """Wait until as many lines were typed."""
+        await self.until(lambda: len(self.texts) >= count)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until `condition` is true; it is looked at after each note."""

@@ -251,8 +251,8 @@ async def test_noise(tmp_path: Path, scheme: str) -> None:
 # --- those who do not go on
 
 HALF_OPEN: dict[str, tuple[bytes, bytes]] = {
-    "nothing": (b"", b"HTTP/1.1 503 "),
-    "half-a-head": (HANDSHAKE[:60], b"HTTP/1.1 503 "),
+    "nothing": (b"", b"HTTP/1.1 408 "),
+    "half-a-head": (HANDSHAKE[:60], b"HTTP/1.1 408 "),
     "no-hello": (HANDSHAKE, b"HTTP/1.1 101 "),
     "half-a-hello": (HANDSHAKE + frame(1, b'{"t":"hello"}')[:9], b"HTTP/1.1 101 "),
 }

@@ -7,6 +7,7 @@ import pytest
 from holdfast.core.items import MUST, Text
 from holdfast.core.limits import Limits
 from holdfast.gateway.evidence import Evidence
+from holdfast.net.connection import Delivery
 from holdfast.sessions.outbox import Outbox
 
 NEVER = float("inf")
@@ -35,6 +36,11 @@ LOST: dict[str, tuple[int | None, float, int, int]] = {
     "nothing": (0, NOW, 0, 0),
     "nothing-of-outputs": (9, NOW, 0, 0),
     "not-known": (None, NOW, 0, 8),
+    # The acknowledgement may have been on its way: the seventh was said at NOW - 3.
+    "not-acknowledged-yet": (60, NOW - 2.8, 0, 7),
+    "half-of-it-acknowledged": (65, NOW - 2.8, 0, 7),
+    "not-acknowledged-for-long": (50, NOW - 2.8, 0, 5),
+    "not-acknowledged-for-just-too-long": (60, NOW - 2.4, 0, 6),
     # Output that is older than ten seconds has arrived, or the connection had broken before.
     "some-of-it-old": (80, NOW + 5, 4, 8),
     "all-of-it-old": (80, NOW + 20, 8, 8),
@@ -49,13 +55,15 @@ def test_a_lost_connection(bytes_acked: int | None, wall: float, acked: int, see
     evidence = Evidence(LIMITS, out)
     for number in range(1, 9):
         evidence.wrote(number, 10 * number)
-    evidence.close(bytes_acked, wall)
+    # 74 bytes have left this machine: 7 outputs and a piece of the next one.
+    delivery = Delivery(bytes_acked, max(bytes_acked, 74)) if bytes_acked is not None else None
+    evidence.close(delivery, wall)
     assert (out.acked, out.seen) == (acked, seen)
 
 
 def test_what_was_proven_before_is_seen_at_least() -> None:
     out = said(10, sent=8, acked=5)
-    Evidence(LIMITS, out).close(0, NOW)
+    Evidence(LIMITS, out).close(Delivery(0, 0), NOW)
     assert (out.acked, out.seen) == (5, 5)
 
 
@@ -65,9 +73,9 @@ def test_only_as_many_places_are_kept_as_the_window_has_outputs() -> None:
     evidence = Evidence(limits, out)
     for number in range(1, 9):
         evidence.wrote(number, 10 * number)
-    evidence.close(60, NOW)
+    evidence.close(Delivery(60, 60), NOW)
     assert out.seen == 6
-    evidence.close(50, NOW)
+    evidence.close(Delivery(50, 50), NOW)
     assert out.seen == out.acked  # it is not known any more where the fifth ended
 
 

@@ -5,8 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.gateway.clients import EOR, GMCP, IAC, TTYPE, WILL, Person, person, plain, v1
-from tests.gateway.running import configured, staged
+from tests.gateway.clients import (
+    EOR,
+    GMCP,
+    IAC,
+    NAWS,
+    SB,
+    SE,
+    TTYPE,
+    WILL,
+    Person,
+    person,
+    plain,
+    v1,
+)
+from tests.gateway.running import TELNET, configured, staged
 
 from holdfast.core.limits import Limits
 
@@ -53,6 +66,22 @@ async def test_a_terminal_gets_a_session_a_code_and_talks(tmp_path: Path, scheme
         await stage.heard("look", "say grüezi")
         await stage.session.text("A room.\nAn exit.")
         assert await someone.sees("exit.\n") == "A room.\nAn exit.\n"
+
+
+async def test_a_window_that_changes_later_is_told_by_itself(tmp_path: Path) -> None:
+    # No probe comes before the test is over: nothing but the new size wakes the connection.
+    limits = Limits().but(
+        session={"probe_interval_seconds_max": 1000, "unproven_seconds_max": 1000},
+        telnet={"negotiation_seconds_max": 1000},
+    )
+    async with (
+        staged(configured(tmp_path, [TELNET], limits=limits)) as (gateway, stage),
+        person(gateway, "telnet", NAWS) as someone,
+    ):
+        await someone.shown_code()
+        await stage.noted("open")
+        someone.sends(bytes((IAC, SB, NAWS, 0, 120, 0, 50, IAC, SE)))
+        await stage.noted("resize", 120, 50)
 
 
 async def test_a_plain_websocket_gets_a_session_a_cookie_and_talks(tmp_path: Path) -> None:
@@ -310,11 +339,14 @@ async def test_a_session_goes_from_telnet_to_a_websocket_and_back(tmp_path: Path
             await stage.count(6, 6)
             client.drop()
         await stage.noted("detach", "network_error")
+        await stage.count(7, 7)
         async with person(gateway, "telnet") as someone:
             someone.types(f"resume {code}", "south")
             assert (await someone.sees("That was all.\n")).splitlines()[1:-1] == [
-                "*** You missed this:",
+                "*** You may have seen this:",  # it was sent to the page
                 "6",
+                "*** You missed this:",
+                "7",
             ]
             await stage.noted("resume")
             await stage.until(lambda: stage.texts == ["south"])

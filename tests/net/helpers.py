@@ -13,7 +13,7 @@ from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection
+from holdfast.net.connection import Connection, Delivery
 from holdfast.net.server import Server
 
 PATIENCE_SECONDS = 10.0
@@ -22,6 +22,13 @@ PATIENCE_SECONDS = 10.0
 
 def patience() -> asyncio.Timeout:
     return asyncio.timeout(PATIENCE_SECONDS)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until `condition` is true of something that tells nobody when it changes."""
+    async with patience():
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
 
 
 class Stand:
@@ -33,7 +40,7 @@ class Stand:
         self.calls: list[str] = []
         self.reasons: list[Reason] = []
         self.cause: Exception | None = None
-        self.acked: int | None = None
+        self.delivery: Delivery | None = None
         self._changed = asyncio.Event()
 
     async def until(self, condition: Callable[[Stand], object]) -> None:
@@ -78,7 +85,7 @@ class Stand:
 
     def lost(self, cause: Exception | None) -> None:
         self.cause = cause
-        self.acked = self.connection.bytes_acked()
+        self.delivery = self.connection.delivery()
         self._heard("lost")
 
 

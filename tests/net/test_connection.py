@@ -202,7 +202,7 @@ ENDINGS: dict[str, Callable[[Connection], object]] = {
     "resume_reading": Connection.resume_reading,
     "established": Connection.established,
     "connection_lost": lambda connection: connection.connection_lost(None),
-    "bytes_acked": Connection.bytes_acked,
+    "delivery": Connection.delivery,
 }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import ssl
 import sys
 from pathlib import Path
 
@@ -178,11 +180,12 @@ async def test_after_a_reset_the_bytes_acked_are_exact(host: str) -> None:
         address = await server.listen(f"tcp://{host}:0")
         async with call(address) as caller:
             stand = await server.stand()
-            assert stand.connection.bytes_acked() == 0
+            assert stand.connection.delivery() == (0, 0)
             await acknowledged(caller, stand, bytes(12_345))
             caller.reset()
             await stand.until_lost()
-            assert stand.acked == stand.connection.bytes_out == 12_345
+            assert stand.connection.bytes_out == 12_345
+            assert stand.delivery == (12_345, 12_345)
 
 
 @needs_linux
@@ -198,8 +201,9 @@ async def test_what_the_peer_had_no_room_for_is_not_among_the_bytes_acked(host: 
                 await asyncio.sleep(0)
             caller.reset()
             await stand.until_lost()
-            assert stand.acked is not None
-            assert 0 < stand.acked < stand.connection.bytes_out
+            assert stand.delivery is not None
+            assert 0 < stand.delivery.acked < stand.connection.bytes_out
+            assert stand.delivery.acked <= stand.delivery.sent < stand.connection.bytes_out
 
 
 @needs_linux
@@ -216,7 +220,7 @@ async def test_after_the_peer_s_end_the_bytes_acked_are_exact(host: str, half: b
             else:
                 caller.writer.close()
             await stand.until_lost()
-            assert stand.acked == 999
+            assert stand.delivery == (999, 999)
 
 
 @needs_linux
@@ -228,7 +232,7 @@ async def test_after_our_own_end_the_bytes_acked_are_exact() -> None:
             await acknowledged(caller, stand, bytes(999))
             stand.connection.abort()
             await stand.until_lost()
-            assert stand.acked == 999
+            assert stand.delivery == (999, 999)
 
 
 async def test_the_bytes_acked_of_a_unix_socket_are_unknown(tmp_path: Path) -> None:
@@ -236,9 +240,9 @@ async def test_the_bytes_acked_of_a_unix_socket_are_unknown(tmp_path: Path) -> N
         async with call(await server.listen(unix(tmp_path))) as caller:
             stand = await server.stand()
             await acknowledged(caller, stand, b"x")
-            assert stand.connection.bytes_acked() is None
+            assert stand.connection.delivery() is None
         await stand.until_lost()
-        assert stand.acked is None
+        assert stand.delivery is None
 
 
 async def test_the_bytes_acked_through_tls_are_unknown(tmp_path: Path) -> None:
@@ -248,7 +252,7 @@ async def test_the_bytes_acked_through_tls_are_unknown(tmp_path: Path) -> None:
         async with call(address, ssl=client_context(pems.authority)) as caller:
             stand = await server.stand()
             await acknowledged(caller, stand, b"x")
-            assert stand.connection.bytes_acked() is None
+            assert stand.connection.delivery() is None
 
 
 async def test_elsewhere_than_on_linux_the_bytes_acked_are_unknown(
@@ -258,7 +262,7 @@ async def test_elsewhere_than_on_linux_the_bytes_acked_are_unknown(
     async with serving() as server, call(await server.listen("tcp://127.0.0.1:0")) as caller:
         stand = await server.stand()
         await acknowledged(caller, stand, b"x")
-        assert stand.connection.bytes_acked() is None
+        assert stand.connection.delivery() is None
 
 
 @needs_linux
@@ -267,14 +271,14 @@ async def test_a_kernel_that_says_less_leaves_the_bytes_acked_unknown(
 ) -> None:
     async with serving() as server, call(await server.listen("tcp://127.0.0.1:0")):
         stand = await server.stand()
-        monkeypatch.setattr(socket.socket, "getsockopt", lambda *_: bytes(104))
-        assert stand.connection.bytes_acked() is None
+        monkeypatch.setattr(socket.socket, "getsockopt", lambda *_: bytes(192))
+        assert stand.connection.delivery() is None
 
         def refuse(*_: object) -> bytes:
             raise OSError("no such option")
 
         monkeypatch.setattr(socket.socket, "getsockopt", refuse)
-        assert stand.connection.bytes_acked() is None
+        assert stand.connection.delivery() is None
         monkeypatch.undo()
 
 
@@ -375,3 +379,57 @@ async def test_a_client_that_leaves_while_aiohttp_works_is_counted_out() -> None
             assert server.server.connections == set()
         pages.go_on.set()
     await pages.runner.cleanup()
+
+
+async def test_who_has_ended_already_is_not_waited_for() -> None:
+    """`close_on` waits for the peer's end, which comes only once."""
+
+    class Late(Stand):
+        def ended(self) -> None:
+            self._heard("ended")
+            self.connection.write(b"goodbye")
+            self.connection.close_on()
+
+    async with serving(ConnectionLimits(close_seconds_max=3_600), make=Late) as server:
+        address = await server.listen("tcp://127.0.0.1:0")
+        async with call(address) as caller:
+            caller.writer.write_eof()
+            stand = await server.stand()
+            assert await caller.read_all() == b"goodbye"
+            await stand.until_lost()
+
+
+@pytest.mark.parametrize("goodbye", [True, False], ids=["close-notify", "ragged"])
+async def test_what_a_tls_client_said_before_its_end_is_heard_after_a_pause(
+    tmp_path: Path, goodbye: bool
+) -> None:
+    pems = write_pems(tmp_path)
+    size = 200_000
+    async with serving() as server:
+        address = await server.listen("tls://localhost:0", server_context(pems.certificate))
+        context = client_context(pems.authority)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+        async with call(address) as caller:
+            while True:
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    client.do_handshake()
+                    break
+                await caller.write(outgoing.read())
+                incoming.write(await caller.reader.read(65536))
+            await caller.write(outgoing.read())
+            stand = await server.stand()
+            stand.connection.established()
+            stand.connection.pause_reading()
+            client.write(bytes(size))
+            if goodbye:
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    client.unwrap()
+            caller.writer.write(outgoing.read())
+            caller.writer.write_eof()
+            await asyncio.sleep(0.05)
+            assert stand.data == b""
+            stand.connection.resume_reading()
+            await stand.until_lost()
+            assert len(stand.data) == size
+            assert stand.calls.count("ended") == 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from holdfast.net import loop as loop_module
-from holdfast.net.loop import calm_collector, new_event_loop, run, unwrapped
+from holdfast.net.loop import calm_collector, done_within, new_event_loop, run, unwrapped
 
 
 def group(*errors: BaseException) -> BaseExceptionGroup[BaseException]:
@@ -72,17 +72,45 @@ def test_an_interrupt_from_the_keyboard_comes_out_too() -> None:
         raise group(KeyboardInterrupt())
 
 
-async def test_a_task_s_error_ends_its_group_and_comes_out_alone() -> None:
-    async def fail() -> None:
-        raise ValueError("in a task")
+async def fail(message: str) -> None:
+    raise ValueError(message)
 
+
+async def test_a_task_s_error_ends_its_group_and_comes_out_alone() -> None:
     async def serve() -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(fail())
+            tasks.create_task(fail("in a task"))
             await asyncio.Event().wait()
 
     with pytest.raises(ValueError, match="in a task"), unwrapped():
         await serve()
+
+
+async def test_what_is_done_in_time_is_told_and_what_is_not_is_cancelled() -> None:
+    never = asyncio.Event()
+    assert await done_within(asyncio.sleep(0), 10.0)
+    assert not await done_within(never.wait(), 0.01)
+    with pytest.raises(ValueError, match="by itself"):
+        await done_within(fail("by itself"), 10.0)
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_it_waits_in_a_task_that_is_being_cancelled_too() -> None:
+    ended: list[bool] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(await done_within(asyncio.Event().wait(), 0.01))
+            ended.append(await done_within(asyncio.sleep(0.01), 10.0))
+
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(work())
+        await asyncio.sleep(0)
+        task.cancel()
+    assert ended == [False, True]
 
 
 @pytest.fixture

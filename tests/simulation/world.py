@@ -17,9 +17,11 @@ from holdfast.backends.link import LinkBackend
 from holdfast.client.core import Began, ClientCore, Event, Online
 from holdfast.core.limits import Limits
 from holdfast.core.rate import Rate
+from holdfast.gateway import login
 from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings
 from holdfast.gateway.attach import Attachment
 from holdfast.gateway.context import Context, Door
+from holdfast.gateway.phases import Phase
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.link.peer import connection_limits
 from holdfast.net.clockwork import Clockwork
@@ -135,13 +137,10 @@ class GatewayNode:
     # --- Host
 
     def policy_known(self) -> None:
-        from holdfast.gateway import entrance
-        from holdfast.gateway.attach import Phase
-
         for session in list(self.manager.sessions.values()):
             consumer = session.consumer
             if isinstance(consumer, Attachment) and consumer.phase is Phase.LIVE:
-                entrance.begin(consumer, session)
+                login.begin(consumer, session)
 
     def user_changed(self, session: Session) -> None:
         pass

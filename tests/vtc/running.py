@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from textwrap import dedent
-
-import pytest
 
 from holdfast.vtc.results import Result, Settings
 from holdfast.vtc.runner import Runner, common_macros
@@ -60,16 +57,6 @@ def assert_no_processes(directory: Path) -> None:
     while processes_of(directory) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert processes_of(directory) == []
-
-
-def need(program: str) -> str:
-    """The path of a peer program. Without it the test is skipped; on a build server it fails."""
-    found = shutil.which(program)
-    if found:
-        return found
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{program} is not installed")
-    pytest.skip(f"{program} is not installed")
 
 
 def vtest(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:

@@ -7,9 +7,10 @@ import re
 import pytest
 from tests.conformance.vtc.falsify import falsified
 from tests.conformance.vtc.sources import as_source_entries
+from tests.programs import need
 from tests.vtc import cases_haproxy, cases_http, cases_others, cases_top
 from tests.vtc.cases import Case
-from tests.vtc.running import need, run_script
+from tests.vtc.running import run_script
 
 from holdfast.vtc.results import Outcome
 
@@ -33,6 +34,11 @@ from holdfast.vtc.results import Outcome
         ('process p1 -expect-text 1 2 "a"', 'process p1 -expect-text 1 2 "no-such-thing-a"'),
         ("process p1 -expect-cursor 3 4", "process p1 -expect-cursor 4 4"),
         ("expect_close", "recv 1"),
+        ('rx line "a"', 'rx line "no-such-thing-a"'),
+        ("rx line a", "rx line no-such-thing-a"),
+        ('rx text -until "^a$"', 'rx text -until "no-such-thing-^a$"'),
+        ("rx welcome", "rx welcome no-such-thing-"),
+        ("gateway g1 -conf-BAD {a} {x}", "gateway g1 -conf-BAD {no-such-thing-a} {x}"),
     ],
 )
 def test_each_expectation_has_an_opposite(command: str, opposite: str) -> None:

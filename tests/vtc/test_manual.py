@@ -1,9 +1,11 @@
 """The manual, and that what it shows is true."""
 
 import re
+from pathlib import Path
 
 import pytest
-from tests.vtc.running import need, run_script
+from tests.programs import need
+from tests.vtc.running import run_script
 
 from holdfast.vtc.check import check
 from holdfast.vtc.command import Command, Context
@@ -57,3 +59,9 @@ def test_a_name_that_is_no_command_is_not_found() -> None:
     assert find(Context.TOP, "__init__") is None
     assert find(Context.TOP, "rxreq") is None
     assert find(Context.TUNNEL, "barrier") is not None
+
+
+def test_the_readme_shows_a_script_that_is_run() -> None:
+    root = Path(__file__).parents[2]
+    shown = (root / "examples" / "parrot.vtc").read_text()
+    assert f"```\n{shown}```\n" in (root / "README.md").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -243,7 +244,9 @@ client c1 -connect ${s1_sock} {
 )
 def test_a_missing_program_is_told_at_once(tmp_path: Path, body: str, reason: str) -> None:
     (tmp_path / "m.vtc").write_text(f'vtest "m"\n{body}')
-    done = vtest("-v", "m.vtc", cwd=tmp_path, HAPROXY_PROGRAM="/no/such/haproxy")
+    # A shell that may not look into a folder of the PATH would say "Permission denied".
+    env = {"HAPROXY_PROGRAM": "/no/such/haproxy", "PATH": os.defpath}
+    done = vtest("-v", "m.vtc", cwd=tmp_path, **env)
     assert done.returncode == (2 if reason else 77)
     assert reason in done.stdout
     assert "TIMED OUT" not in done.stdout

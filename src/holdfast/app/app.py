@@ -20,8 +20,8 @@ from holdfast.core.ids import new_instance
 from holdfast.core.items import MUST, Output, Text, size_of
 from holdfast.core.limits import LinkLimits
 from holdfast.link import messages as m
-from holdfast.link.peer import LinkClosedError, RequestError
-from holdfast.net.addresses import parse_address
+from holdfast.link.peer import SCHEMES, LinkClosedError, RequestError
+from holdfast.net.addresses import Address, parse_address
 from holdfast.net.log import configure_logs
 from holdfast.net.loop import calm_collector, run, unwrapped
 
@@ -90,21 +90,22 @@ class App(Handlers):
 
     async def serve(self, address: str, *, secret: str | None = None) -> None:
         """Serve inside a running event loop, until `stop`. Raises as `run` does."""
+        parsed = parse_address(address, SCHEMES)
         if secret is None:
             secret = os.environ.get(SECRET_VARIABLE, "")
         await self.call("start")
         try:
             with unwrapped():
-                await self._serve(address, secret)
+                await self._serve(parsed, secret)
         finally:
             self._linker = None
             await self.call("stop")
 
-    async def _serve(self, address: str, secret: str) -> None:
+    async def _serve(self, address: Address, secret: str) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self.dispatcher.spawn = tasks.create_task
-                self._linker = Linker(self, parse_address(address), secret, tasks)
+                self._linker = Linker(self, address, secret, tasks)
                 tasks.create_task(self._linker.run())
                 await self._stop.wait()
                 await self._linker.finish()

@@ -68,7 +68,6 @@ class Linker:
     async def _link(self) -> bool:
         """One link, from dialling to its end. Whether it was ever established."""
         self._ended.clear()
-        self._early = []
         limits = connection_limits(self._app.limits)
         try:
             connection = await dial(

@@ -22,6 +22,7 @@ from holdfast.client import client as websocket_client
 from holdfast.client.core import Began, ClientCore, Online
 from holdfast.client.keeper import Ended, Offline
 from holdfast.client.lines import Hidden, Line, LineClient, Unfinished
+from holdfast.core.errors import BusyError, ClosedError
 from holdfast.core.ids import read_resume_code
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import parse_address
@@ -33,6 +34,8 @@ from holdfast.protocols.telnet import Terminal
 _QUIT = ("/quit", "/exit")
 _LAST_WORDS_SECONDS = 1.0
 """How long the application has for its answer to what was typed last."""
+_UNSAID_SECONDS_MAX = 60.0
+"""How long the gateway has to take what was typed, once there is no more."""
 
 
 class Session(Protocol):
@@ -41,6 +44,8 @@ class Session(Protocol):
     def command(self, text: str) -> None: ...
     def interrupt(self) -> None: ...
     def resize(self, width: int, height: int) -> None: ...
+    async def room(self) -> None: ...
+    async def drain(self) -> None: ...
     def __aiter__(self) -> AsyncIterator[object]: ...
     async def run(self) -> None: ...
 
@@ -119,11 +124,18 @@ class _Screen:
             text = line.decode(errors="replace").rstrip("\r\n")
             self._shown = ""
             self._impatient = False
+            try:
+                await self._session.room()  # a file is read no faster than the gateway takes it
+            except ClosedError:
+                return  # the screen tells of it
             self._say(text)
             if text in _QUIT:
                 waits = True
                 break
         if waits:
+            with contextlib.suppress(TimeoutError, ClosedError):
+                async with asyncio.timeout(_UNSAID_SECONDS_MAX):
+                    await self._session.drain()
             await asyncio.sleep(_LAST_WORDS_SECONDS)
         self._leaving.set()
 
@@ -184,7 +196,8 @@ class _Screen:
         if self._impatient:
             self._leaving.set()
         self._impatient = True
-        self._session.interrupt()
+        with contextlib.suppress(BusyError):  # then it would wait behind all that it is to stop
+            self._session.interrupt()
 
     def _resized(self) -> None:
         if sys.stdout.isatty():
@@ -198,8 +211,10 @@ class _Screen:
 
     def _show(self, event: object) -> None:  # noqa: C901 - a case an event
         match event:
-            case wire.Text(d=text) | wire.Formatted(d=text) | Line(text):
+            case wire.Text(d=text) | wire.Formatted(d=text):
                 self._line(text)
+            case Line(text):
+                self._complete(text)
             case wire.Notice(d=text):
                 self._line(f"*** {text}")
             case wire.Prompt(d=text) | Unfinished(text):
@@ -241,6 +256,14 @@ class _Screen:
         lead = "\n" if self._shown else ""
         self._shown = ""
         sys.stdout.write(f"{lead}{text}\n")
+
+    def _complete(self, text: str) -> None:
+        """Show a line, of which the beginning may be there already."""
+        if self._shown and text.startswith(self._shown):
+            sys.stdout.write(f"{text.removeprefix(self._shown)}\n")
+            self._shown = ""
+        else:
+            self._line(text)
 
     def _prompt(self, text: str) -> None:
         lead = "\r\x1b[K" if self._shown else ""

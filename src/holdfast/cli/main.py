@@ -8,13 +8,16 @@ from typing import Annotated
 import typer
 
 from holdfast import __version__
+from holdfast.cli.admin import connections, drain, kick, sessions
 from holdfast.cli.check import check
 from holdfast.cli.connect import connect
 from holdfast.cli.demo import demo
 from holdfast.cli.echo import echo
 from holdfast.cli.output import EXIT_MISCONFIGURED
+from holdfast.cli.record import record
 from holdfast.cli.run import run
 from holdfast.cli.serve import serve
+from holdfast.cli.vtc import vtc
 from holdfast.net.loop import new_event_loop
 from holdfast.protocols.websocket import COMPILED
 
@@ -51,7 +54,9 @@ def root(
     raise typer.Exit
 
 
-for command in (serve, run, demo, connect, echo, check):
+for command in (serve, run, demo, connect, echo, check, vtc, record):
+    app.command()(command)
+for command in (sessions, connections, kick, drain):
     app.command()(command)
 
 

@@ -21,6 +21,7 @@ from holdfast.app.app import (
     SECRET_VARIABLE,
 )
 from holdfast.gateway.config import LinkConfig
+from holdfast.net.loop import done_within
 
 _log = structlog.get_logger("holdfast.run")
 
@@ -114,10 +115,7 @@ class Supervisor:
         if process is None or process.returncode is not None:
             return
         self._signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(_STOP_SECONDS_MAX):
-                await process.wait()
-        except TimeoutError:
+        if not await done_within(process.wait(), _STOP_SECONDS_MAX):
             self._signal(signal.SIGKILL)
             await process.wait()
 

@@ -19,12 +19,22 @@ import ssl
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from holdfast.client.core import ACK_SECONDS, ClientCore, Event, ServerFaultError, State, may_return
+from holdfast.client.core import (
+    ACK_SECONDS,
+    PENDING_MAX,
+    ClientCore,
+    Event,
+    Online,
+    ServerFaultError,
+    State,
+    may_return,
+)
 from holdfast.client.keeper import Ended, Keeper, Offline
 from holdfast.core.errors import Reason
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection import Connection
+from holdfast.net.loop import unwrapped
 from holdfast.protocols import holdfast as wire
 from holdfast.protocols import websocket as ws
 
@@ -52,12 +62,13 @@ async def connect(
     compression = ws.Deflate(deflate) if deflate is not None else None
     core = ClientCore(state, client)
     self = Client(parse_address(url), core, limits or Limits(), tls, compression)
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(self.run())
-        try:
-            yield self
-        finally:
-            running.cancel()
+    with unwrapped():
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(self.run())
+            try:
+                yield self
+            finally:
+                running.cancel()
 
 
 class Client:
@@ -90,7 +101,10 @@ class Client:
     # --- what the person does
 
     def command(self, text: str) -> None:
-        """Say a line: it is sent until the gateway has it, and done once."""
+        """Say a line: it is sent until the gateway has it, and done once.
+
+        Raises `BusyError` when too many wait already, as `data` and `interrupt` do.
+        """
         self._core.command(text)
         self._send()
 
@@ -151,6 +165,14 @@ class Client:
     async def receive(self) -> ClientEvent:
         """The next event. Raises `ClosedError` after `Ended`."""
         return await self._keeper.receive()
+
+    async def room(self) -> None:
+        """Wait until another command may be said. Raises `ClosedError` if the session ends."""
+        await self._keeper.wait_while(lambda: len(self._core.state.pending) >= PENDING_MAX)
+
+    async def drain(self) -> None:
+        """Wait until the gateway has every command. Raises `ClosedError` if the session ends."""
+        await self._keeper.wait_while(lambda: bool(self._core.state.pending))
 
     async def run(self) -> None:
         """Keep the session connected until it ends."""
@@ -214,9 +236,12 @@ class _SessionWire:
                 self._handle(event)
         except (ws.HandshakeError, ServerFaultError) as error:
             self.reason = str(error)
+            # Who breaks the protocol may do so each time: the pauses grow.
+            self._core.online = False
             self.connection.abort()
             return
         self.send()
+        self._keeper.moved()
         if self._core.unacknowledged and self._ack_due == _NEVER:
             self._ack_due = self._now() + ACK_SECONDS
             self._schedule()
@@ -236,7 +261,8 @@ class _SessionWire:
                 self._core.acknowledge()
         if now >= self._beat_due:
             heartbeat = self._core.heartbeat_seconds
-            if now - self.connection.heard >= 2 * heartbeat:
+            # Where nothing is taken from, nothing can be heard.
+            if not self._keeper.full and now - self.connection.heard >= 2 * heartbeat:
                 self.reason = "nothing was heard from the gateway for too long"
                 self.connection.abort()
                 return
@@ -261,22 +287,35 @@ class _SessionWire:
 
     def _handle(self, event: ws.Event) -> None:
         match event:
-            case ws.Response():
+            case ws.Response(headers=headers):
+                chosen = headers.get("sec-websocket-protocol")
+                if chosen != wire.SUBPROTOCOL:
+                    raise ServerFaultError(
+                        f"the server does not speak {wire.SUBPROTOCOL}; it chose {chosen or 'none'}"
+                    )
                 self.connection.established()
                 self._core.connected()
-                self._beat_due = self._now() + self._core.heartbeat_seconds
-                self._schedule()
+                self._await_beat()
             case str() | bytes():
                 for found in self._core.receive(event):
                     if isinstance(found, wire.Bye):
                         self.reason = found.text
                         self.retry_seconds = found.retry_ms / 1000 if found.retry_ms >= 0 else None
+                    elif isinstance(found, Online):
+                        self._await_beat()
                     self._keeper.put(found)
+            case ws.Violation(_, reason):
+                raise ServerFaultError(reason)
             case ws.Close(code, reason):
+                self.reason = reason or self.reason
                 if not may_return(code):
                     self.reason, self.retry_seconds = reason or f"closed with {code}", None
             case _:
                 pass
+
+    def _await_beat(self) -> None:
+        self._beat_due = self._now() + self._core.heartbeat_seconds
+        self._schedule()
 
     def _schedule(self) -> None:
         self.connection.wake_at(min(self._ack_due, self._beat_due))

@@ -12,12 +12,17 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
-from holdfast.core.errors import RECONNECT_CODE_MIN, ProtocolError
+from holdfast.core.errors import RECONNECT_CODE_MIN, BusyError, ProtocolError
 from holdfast.protocols import holdfast as wire
 
 ACK_EACH: Final = 32
 """Outputs after which an acknowledgement is sent without waiting."""
 ACK_SECONDS: Final = 1.0
+IN_FLIGHT_MAX: Final = 128
+"""Commands that are sent before the server has acknowledged the first of them: what more is
+said waits its turn, so that a client that was away for long is no flood when it is back."""
+PENDING_MAX: Final = 1_000
+"""Commands that may wait to be acknowledged."""
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(wire.ServerMessage).decode
@@ -27,8 +32,14 @@ class ServerFaultError(ProtocolError):
     """The server broke the protocol; the connection cannot be trusted and is dropped."""
 
 
+Said = wire.Command | wire.DataCommand | wire.InterruptCommand
+
+
 class State(Struct):
-    """What survives the client: where it is in which session, and what it said in vain."""
+    """What survives the client: where it is in which session, and what it said in vain.
+
+    `msgspec.json` writes it, and reads it again.
+    """
 
     sid: str = ""
     token: str = ""
@@ -39,7 +50,7 @@ class State(Struct):
     """The newest command's number."""
     attempts: int = 0
     """How many connections there were."""
-    pending: list[Any] = field(default_factory=list)
+    pending: list[Said] = field(default_factory=list)
     """Commands that are not acknowledged, oldest first."""
 
 
@@ -96,6 +107,8 @@ class ClientCore:
         self._client = client
         self._out: list[bytes] = []
         self._acked = 0
+        self._given = 0
+        """The newest command that was sent on this connection."""
         self._fresh = True
         """Whether nothing of this session is shown: an epoch and a position mean nothing then."""
         self._code = ""
@@ -145,10 +158,10 @@ class ClientCore:
             return self._output(decoded)
         match decoded:
             case wire.Skip(n):
-                self._seen(n)
+                self._skip(n)
                 return []
             case wire.Acked(c):
-                self._forget(c)
+                self._acknowledged(c)
                 return []
             case wire.Resend(c):
                 self._resend(c)
@@ -169,8 +182,8 @@ class ClientCore:
             self.state = state = State(
                 attempts=state.attempts, pending=self._renumbered(), sent=len(state.pending)
             )
-        elif self._code:
-            self.state = state = State(attempts=state.attempts)  # of another session
+        elif message.sid != state.sid:
+            self.state = state = State(attempts=state.attempts)
             self._fresh = True
         state.sid, state.token, state.epoch = message.sid, message.token, message.epoch
         self.heartbeat_seconds = message.heartbeat
@@ -193,11 +206,11 @@ class ClientCore:
         self._acked = state.last
         self._forget(cin)
         state.sent = max(state.sent, cin)
-        for command in state.pending:
-            self._say(command)
+        self._given = 0
+        self._fill()
         return events
 
-    def _renumbered(self) -> list[Any]:
+    def _renumbered(self) -> list[Said]:
         """What was said in vain in a session that is gone, for a new one."""
         return [
             msgspec.structs.replace(command, c=number)
@@ -225,20 +238,41 @@ class ClientCore:
             self._seen(n)
         return [output]
 
+    def _skip(self, n: int) -> None:
+        if n <= self.state.last:
+            raise ServerFaultError(f"a skip to {n} came after output {self.state.last}")
+        self._seen(n)
+
     def _seen(self, n: int) -> None:
         self.state.last = n
         if n - self._acked >= ACK_EACH:
             self.acknowledge()
 
+    def _acknowledged(self, c: int) -> None:
+        if c > self.state.sent:
+            raise ServerFaultError(f"command {c} is acknowledged; {self.state.sent} were said")
+        self._forget(c)
+        self._fill()
+
     def _forget(self, c: int) -> None:
         pending = self.state.pending
-        while pending and pending[0].c <= c:
-            pending.pop(0)
+        if pending:
+            del pending[: max(0, c + 1 - pending[0].c)]
 
     def _resend(self, c: int) -> None:
-        for command in self.state.pending:
-            if command.c >= c:
-                self._say(command)
+        self._given = c - 1
+        self._fill()
+
+    def _fill(self) -> None:
+        """Send the commands whose turn it is."""
+        pending = self.state.pending
+        if not pending or not self.online:
+            return
+        first = pending[0].c
+        upto = min(len(pending), IN_FLIGHT_MAX)
+        for command in pending[max(0, self._given + 1 - first) : upto]:
+            self._say(command)
+        self._given = max(self._given, first + upto - 1)
 
     # --- sending
 
@@ -258,7 +292,10 @@ class ClientCore:
         self._say(wire.Ping(self._acked))
 
     def command(self, text: str) -> None:
-        """Say a line. It is sent again until the server has it, and done once."""
+        """Say a line. It is sent again until the server has it, and done once.
+
+        Raises `BusyError` when too many wait already, as `data` and `interrupt` do.
+        """
         self._number(wire.Command(self._next(), text))
 
     def data(self, package: str, value: Any) -> None:
@@ -301,13 +338,14 @@ class ClientCore:
         return out
 
     def _next(self) -> int:
+        if len(self.state.pending) >= PENDING_MAX:
+            raise BusyError(f"{PENDING_MAX} commands wait for the gateway; no more are taken")
         self.state.sent += 1
         return self.state.sent
 
-    def _number(self, command: Any) -> None:
+    def _number(self, command: Said) -> None:
         self.state.pending.append(command)
-        if self.online:
-            self._say(command)
+        self._fill()
 
     def _say(self, message: wire.ClientMessage) -> None:
         self._out.append(_encode(message))

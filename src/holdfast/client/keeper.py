@@ -27,6 +27,8 @@ from holdfast.net.tls import client_context
 E = TypeVar("E")
 W = TypeVar("W", bound="Wire")
 
+_RETRY_SECONDS_MAX: Final = 3_600.0
+"""The longest pause that a gateway may ask for."""
 _EVENTS_MAX: Final = 10_000
 """Events that wait to be read, at which no more are taken from the socket."""
 
@@ -75,8 +77,11 @@ class Keeper(Generic[E, W]):
         self._clockwork = Clockwork(asyncio.get_running_loop())
         self._events: deque[E | Offline | Ended] = deque()
         self._arrived = asyncio.Event()
+        self._moved = asyncio.Event()
         self._lost = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
         self._over = False
 
     # --- what came
@@ -85,8 +90,15 @@ class Keeper(Generic[E, W]):
         """Add an event to the queue."""
         self._events.append(event)
         self._arrived.set()
-        if self.wire is not None and len(self._events) == _EVENTS_MAX:
-            self.wire.connection.pause_reading()
+        if self.full:
+            self._room.clear()
+            if self.wire is not None:
+                self.wire.connection.pause_reading()
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits to be read that nothing more is taken from the gateway."""
+        return len(self._events) >= _EVENTS_MAX
 
     async def receive(self) -> E | Offline | Ended:
         """The next event. Raises `ClosedError` after `Ended`."""
@@ -95,9 +107,24 @@ class Keeper(Generic[E, W]):
                 raise ClosedError("the session has ended")
             self._arrived.clear()
             await self._arrived.wait()
-        if self.wire is not None and len(self._events) == _EVENTS_MAX:
-            self.wire.connection.resume_reading()
-        return self._events.popleft()
+        event = self._events.popleft()
+        if not self.full and not self._room.is_set():
+            self._room.set()
+            if self.wire is not None:
+                self.wire.connection.resume_reading()
+        return event
+
+    def moved(self) -> None:
+        """Something has been sent or acknowledged."""
+        self._moved.set()
+
+    async def wait_while(self, waits: Callable[[], bool]) -> None:
+        """Wait until `waits`, asked at every `moved`, is false. Raises `ClosedError` at the end."""
+        while waits():
+            if self._over:
+                raise ClosedError("the session has ended")
+            self._moved.clear()
+            await self._moved.wait()
 
     async def events(self) -> AsyncIterator[E | Offline | Ended]:
         """All events, to the last one."""
@@ -123,6 +150,7 @@ class Keeper(Generic[E, W]):
         backoff = Backoff()
         try:
             while True:
+                await self._room.wait()
                 reason, retry, online = await self._one_connection()
                 if retry is None:
                     self.put(Ended(reason))
@@ -131,7 +159,7 @@ class Keeper(Generic[E, W]):
                     backoff.reset()
                 else:
                     backoff.failed()
-                wait = max(retry, backoff.seconds())
+                wait = max(min(retry, _RETRY_SECONDS_MAX), backoff.seconds())
                 self.put(Offline(reason, wait))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
@@ -140,6 +168,7 @@ class Keeper(Generic[E, W]):
         finally:
             self._over = True
             self._arrived.set()
+            self._moved.set()
             self._clockwork.wheel.stop()
 
     async def _one_connection(self) -> tuple[str, float | None, bool]:

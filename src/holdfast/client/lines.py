@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from holdfast.client.core import Online
 from holdfast.client.keeper import Ended, Keeper, Offline
-from holdfast.core.errors import Reason
+from holdfast.core.errors import BusyError, Reason
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address
 from holdfast.net.connection import Connection
@@ -27,6 +27,8 @@ from holdfast.protocols.framing import LineDecoder, LineTooLong
 
 _CODE: Final = re.compile(r'type "resume ([0-9A-Z]{4}-[0-9A-Z]{4})"')
 _SAID_MAX: Final = 256
+_HELD_MAX: Final = 10_000
+"""Events held back until it is known that they need not come again."""
 
 
 class Line(Struct, frozen=True, gc=False):
@@ -72,12 +74,17 @@ class LineClient:
         self._limits = limits
         self._terminal = terminal
         self._place = _Place()
-        self._unsaid: deque[str] = deque(maxlen=_SAID_MAX)
+        self._unsaid: deque[str] = deque()
         self._telnet = address.scheme in ("telnet", "telnets")
         self._keeper: Keeper[LineEvent, _LineWire] = Keeper(address, self._make, limits, tls)
 
     def command(self, text: str) -> None:
-        """Say a line; while there is no connection, it waits for the next one."""
+        """Say a line; while there is no connection, it waits for the next one.
+
+        Raises `BusyError` when too many wait already.
+        """
+        if len(self._unsaid) >= _SAID_MAX:
+            raise BusyError(f"{_SAID_MAX} lines wait for the gateway; no more are taken")
         self._unsaid.append(text)
         if self._keeper.wire is not None:
             self._keeper.wire.say()
@@ -95,6 +102,14 @@ class LineClient:
 
     def __aiter__(self) -> AsyncIterator[LineEvent]:
         return self._keeper.events()
+
+    async def room(self) -> None:
+        """Wait until another line may be said. Raises `ClosedError` if the session ends."""
+        await self._keeper.wait_while(lambda: len(self._unsaid) >= _SAID_MAX)
+
+    async def drain(self) -> None:
+        """Wait until everything was sent. Raises `ClosedError` if the session ends."""
+        await self._keeper.wait_while(lambda: bool(self._unsaid))
 
     async def run(self) -> None:
         """Keep the session connected until cancelled."""
@@ -128,11 +143,20 @@ class _LineWire:
         self._unsaid = unsaid
         self._decoder = decoder
         self._unfinished = ""
+        self._answered = ""
+        """What the person has answered: the line that it begins has gone on below."""
 
     def say(self) -> None:
         """Say what waits."""
         while self.online and self._unsaid:
             self._write(self._unsaid.popleft())
+            self._unfinished = ""
+            self._answer()
+        self._keeper.moved()
+
+    def _answer(self) -> None:
+        assert self._decoder is not None
+        self._answered = self._decoder.unfinished
 
     def _write(self, line: str) -> None:
         self.connection.write(line.encode() + b"\n")
@@ -186,13 +210,17 @@ class _LineWire:
         match = _CODE.search(line)
         if match is not None:
             self._place.code = match[1]
-        self._unfinished = ""
-        self._keeper.put(Line(line))
+        self._put(Line(line.removeprefix(self._answered)))
+        self._unfinished = self._answered = ""
 
     def _show_unfinished(self, text: str) -> None:
+        text = text.removeprefix(self._answered)
         if text and text != self._unfinished:
             self._unfinished = text
-            self._keeper.put(Unfinished(text))
+            self._put(Unfinished(text))
+
+    def _put(self, event: LineEvent) -> None:
+        self._keeper.put(event)
 
 
 class _TelnetWire(_LineWire):
@@ -209,11 +237,18 @@ class _TelnetWire(_LineWire):
         super().__init__(connection, keeper, place, unsaid, None)
         self._core = core
         self._introduced = False
+        self._prompted = False
+        """Whether the cursor stands behind a prompt that nobody has answered."""
+        self._held: list[LineEvent] | None = None
+        """What came after `Holdfast.Next`: if its `Holdfast.Seq` is lost, it comes again."""
 
     def interrupt(self) -> None:
         """Send IP."""
         self._core.send_interrupt()
         self._send()
+
+    def _answer(self) -> None:
+        self._prompted = False
 
     def resize(self, width: int, height: int) -> None:
         """Send the window's size."""
@@ -241,19 +276,36 @@ class _TelnetWire(_LineWire):
             if place.token:
                 hello = {"token": place.token, "epoch": place.epoch, "last": place.last}
             self._introduced = self._tell("Hello", hello)
-        self._show_unfinished(self._core.unfinished_line)
+        if self._held is None:
+            self._show_unfinished(self._core.unfinished_line)
         self._send()
+
+    def _put(self, event: LineEvent) -> None:
+        if self._held is None:
+            super()._put(event)
+            return
+        self._held.append(event)
+        if len(self._held) == _HELD_MAX:
+            self._release()
+
+    def _release(self) -> None:
+        held, self._held = self._held or [], None
+        for event in held:
+            self._put(event)
 
     def _handle(self, event: telnet.Event) -> None:
         match event:
             case str():
                 # A gateway that speaks no GMCP still has us once it speaks at all.
                 self._come_online()
-                self._show(event)
+                prompted, self._prompted = self._prompted, False
+                if event or not prompted:  # else it only ends the prompt's line
+                    self._show(event)
             case telnet.Prompt(text):
+                self._prompted = True
                 self._show_unfinished(text)
             case telnet.InputHidden(hidden):
-                self._keeper.put(Hidden(hidden))
+                self._put(Hidden(hidden))
             case telnet.Gmcp(package, json):
                 self._handle_gmcp(package.lower(), json)
             case telnet.Violation(fault):
@@ -269,7 +321,10 @@ class _TelnetWire(_LineWire):
         fields = msgspec.json.decode(json or "{}", type=dict[str, str | int])
         place = self._place
         match name:
+            case "next":
+                self._held = self._held or []
             case "seq":
+                self._release()
                 place.last = int(fields.get("n", place.last))
                 self._tell("Ack", {"n": place.last})
             case "welcome" | "resumed" | "reset":

@@ -26,6 +26,10 @@ class Rate:
         due = (due if due > now else now) + count * self._interval
         return due if due <= now + self._tolerance else None
 
+    def when(self, due: float) -> float:
+        """When the event after those that led to `due` comes no longer too soon."""
+        return due + self._interval - self._tolerance
+
 
 class FlowRates(NamedTuple):
     """What the connections of one listener are held to."""

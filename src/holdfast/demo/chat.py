@@ -14,7 +14,7 @@ from pathlib import Path
 
 from holdfast.app import App, Session
 
-HELP = "/join ROOM · /who · /tell NAME … (to one person only) · /history · /quit"
+HELP = "/join ROOM, /who, /tell NAME WORDS (to one person only), /history, /quit"
 LOBBY = "lobby"
 
 app = App("chat")
@@ -35,25 +35,35 @@ def remembered() -> dict[str, int]:
 @app.on_open
 async def greet(session: Session) -> None:
     await session.text("Welcome to the chat.")
-    await session.prompt("Your name: ")
+    await ask(session)
 
 
 @app.on_adopt
 async def adopted(session: Session) -> None:
     """A session from before this process: what it needs to know of it is kept in it."""
-    if not named(session):
+    if named(session):
+        await ask(session)
+    else:
         await greet(session)
+
+
+@app.on_resume
+async def back(session: Session) -> None:
+    """The client has missed nothing; but it may be another one, whose screen shows no prompt."""
+    if named(session):
+        await show_room(session, in_room(room_of(session)))
+    await ask(session)
 
 
 @app.on_resync
 async def show(session: Session, reason: str) -> None:
     """The client begins with an empty screen, or has lost some of it."""
-    if not named(session):
-        await greet(session)
-    else:
+    if named(session):
         await history(session)
-        await tell_room(room_of(session))
-        await session.prompt(f"[{room_of(session)}] ")
+        await show_room(session, in_room(room_of(session)))
+        await ask(session)
+    else:
+        await greet(session)
 
 
 @app.on_text
@@ -68,8 +78,7 @@ async def heard(session: Session, text: str) -> None:
         await session.text(HELP)
     elif line:
         await say(session, f"<{session.user}> {line}")
-    if named(session):
-        await session.prompt(f"[{room_of(session)}] ")
+    await ask(session)
 
 
 @app.on_close
@@ -89,8 +98,6 @@ async def introduce(session: Session, name: str) -> None:
         await session.identify(name)
         await join(session, LOBBY)
         await session.text(HELP)
-        return
-    await session.prompt("Your name: ")
 
 
 async def join(session: Session, room: str) -> None:
@@ -148,11 +155,21 @@ async def leave(session: Session, rest: str) -> None:
 
 
 async def tell_room(room: str, *, but: Session | None = None) -> None:
-    """Tell the pages who is in a room."""
-    there = [other for other in people() if room_of(other) == room and other is not but]
+    """Tell the pages of all in a room who is there."""
+    there = [other for other in in_room(room) if other is not but]
     for other in there:
-        names = sorted(one.user for one in there)
-        await other.data("Chat.Room", {"room": room, "people": names}, latest=True)
+        await show_room(other, there)
+
+
+async def show_room(session: Session, there: list[Session]) -> None:
+    """Tell one's page who one is, and who else is there."""
+    room, names = room_of(session), sorted(one.user for one in there)
+    value = {"room": room, "people": names, "you": session.user}
+    await session.data("Chat.Room", value, latest=True)
+
+
+async def ask(session: Session) -> None:
+    await session.prompt(f"[{room_of(session)}] " if named(session) else "Your name: ")
 
 
 def named(session: Session) -> bool:
@@ -161,6 +178,10 @@ def named(session: Session) -> bool:
 
 def people() -> list[Session]:
     return [session for session in app.sessions.values() if named(session)]
+
+
+def in_room(room: str) -> list[Session]:
+    return [session for session in people() if room_of(session) == room]
 
 
 def room_of(session: Session) -> str:

@@ -9,36 +9,27 @@ from __future__ import annotations
 
 import random
 from collections.abc import Coroutine
-from enum import Enum, auto
 from typing import Any, Final
 
 import structlog
 
 from holdfast.core.errors import DISCONNECTS, Reason
-from holdfast.core.items import Binary, Command, Data, Interrupt, Notice, Output, Resized, Text
-from holdfast.core.states import Machine, Table, to
+from holdfast.core.items import Command, Notice, Output, Text
+from holdfast.core.states import Machine
 from holdfast.gateway import entrance
 from holdfast.gateway.adapters.base import (
-    AbortOutput,
     Ack,
     Adapter,
-    Broken,
-    Capable,
-    CodeWanted,
     Enter,
     Event,
-    Left,
-    LoginGiven,
     Numbered,
-    PlainHttp,
-    ProfileWanted,
-    Proven,
     ResumeOwn,
-    TokenWanted,
 )
 from holdfast.gateway.context import Context, Door
 from holdfast.gateway.evidence import Evidence
 from holdfast.gateway.pacing import AckPacer
+from holdfast.gateway.phases import TABLE, Move, Phase
+from holdfast.gateway.reactions import FREE, react, react_early
 from holdfast.net.connection import Connection
 from holdfast.net.log import log_failure
 from holdfast.sessions.inbox import Verdict
@@ -54,55 +45,6 @@ _STILL_SENDING: Final = frozenset({Reason.FLOOD, Reason.PROTOCOL_ERROR, Reason.R
 _FULL: Final = Notice("Too much is waiting already. This was not taken; send it again later.")
 
 
-class Phase(Enum):
-    """Where a connection stands towards its session."""
-
-    WAITING = auto()
-    """The client has not said which session it wants."""
-    ENTERING = auto()
-    """The session is being made durable; the client's further input is held."""
-    LIVE = auto()
-    LEAVING = auto()
-    """Goodbye is said; nothing more is read or delivered."""
-
-
-class Move(Enum):
-    """What moves a connection."""
-
-    ENTER = auto()
-    ADMIT = auto()
-    LEAVE = auto()
-
-
-TABLE: Final[Table[Phase, Move, None]] = Table(
-    "attachment",
-    Phase,
-    Move,
-    {
-        Phase.WAITING: {
-            Move.ENTER: to(Phase.ENTERING),
-            Move.ADMIT: None,
-            Move.LEAVE: to(Phase.LEAVING),
-        },
-        Phase.ENTERING: {
-            Move.ENTER: None,
-            Move.ADMIT: to(Phase.LIVE),
-            Move.LEAVE: to(Phase.LEAVING),
-        },
-        Phase.LIVE: {
-            Move.ENTER: to(Phase.ENTERING),  # a person typed `resume` in a fresh session
-            Move.ADMIT: None,
-            Move.LEAVE: to(Phase.LEAVING),
-        },
-        Phase.LEAVING: {
-            Move.ENTER: None,
-            Move.ADMIT: None,
-            Move.LEAVE: to(Phase.LEAVING),
-        },
-    },
-)
-
-
 class Attachment:
     """One connection with its adapter and, once it has entered, its session."""
 
@@ -112,9 +54,11 @@ class Attachment:
         "_confirmed",
         "_due",
         "_evidence",
+        "_greeted",
         "_held",
         "_machine",
         "_refused",
+        "_turn",
         "_wake",
         "adapter",
         "capabilities",
@@ -135,16 +79,21 @@ class Attachment:
         self.login_attempts = 0
         self._machine = Machine(TABLE, Phase.WAITING)
         self._held: list[Event] = []
+        """What came while entering, or too quickly."""
         self._due = 0.0
         """The client's place in the rate of commands (`core.rate`)."""
         self._acks: AckPacer | None = None
         self._evidence: Evidence | None = None
         self._confirmed = False
-        """Whether the client has acknowledged anything under its present token."""
+        """Whether the client has shown that it has its present token or code."""
+        self._greeted = False
+        """Whether what comes may be an answer to our welcome."""
         self._asked = 0
         """From which command on the client was asked to send again."""
         self._refused = False
         """Whether a numbered command found the queue full."""
+        self._turn = _NEVER
+        """When the next of the held events may be handled."""
         self._wake = _NEVER
 
     @property
@@ -163,23 +112,32 @@ class Attachment:
 
     def received(self, data: bytes) -> None:
         self._handle(self.adapter.receive_data(data, self.context.clockwork.wheel.now))
+        due = self.adapter.next_deadline()
+        if due is not None and due < self._wake:
+            self._schedule()
         if self.connection.full:
             self.connection.pause_reading()  # who does not read our answers is not listened to
 
     def ended(self) -> None:
         self._handle(self.adapter.receive_eof())
-        self._part(Reason.CLIENT_LEFT)
+        self.part(Reason.CLIENT_LEFT)
 
     def writable(self) -> None:
-        if self.phase is not Phase.ENTERING:
+        if not self._held and self.phase is not Phase.ENTERING:
             self.connection.resume_reading()
         self.deliver()
+        if self.session is not None:
+            self.session.relieve()
 
     def expired(self, now: float) -> None:
         self._wake = _NEVER
         if self.phase is Phase.LEAVING:
             self.connection.close()
             return
+        if now >= self._turn:
+            self._turn = _NEVER
+            self.connection.resume_reading()
+            self.go_on()
         due = self.adapter.next_deadline()
         if due is not None and now >= due:
             self._handle(self.adapter.handle_timer(now))
@@ -213,7 +171,7 @@ class Attachment:
         if limit <= out.sent or connection.full:
             return
         first, items = out.take(limit)
-        if out.seen >= first:
+        if out.seen >= first and not self.adapter.numbered:
             self.adapter.doubt(out.seen)
             self.send()
         connection.write(self.adapter.encode(first, items))
@@ -264,6 +222,7 @@ class Attachment:
     def admit(self, session: Session) -> None:
         """The session is durable and this connection's: it is live."""
         self._machine.apply(Move.ADMIT)
+        self._confirmed = self._greeted = False
         self.connection.established()
         self.connection.resume_reading()
         self.context.pool.register(session.sid, self)
@@ -275,10 +234,11 @@ class Attachment:
             self.adapter.set_input_mode(session.row.input_mode)
 
     def go_on(self) -> None:
-        """What was held while entering is handled now."""
+        """What was held is handled now."""
         held, self._held = self._held, []
         self._handle(held)
         self.read_ahead()
+        self._greeted = True
         self._schedule()
 
     def read_ahead(self) -> None:
@@ -315,50 +275,54 @@ class Attachment:
     # --- inbound events
 
     def _handle(self, events: list[Event]) -> None:
-        for event in events:
+        if self._held and self.phase is Phase.LIVE:
+            self._hold(events)
+            return
+        admit, now = self.context.command_rate.next, self.context.clockwork.wheel.now
+        for index, event in enumerate(events):
             session = self.session
             if session is None or self._machine.state is not Phase.LIVE:
-                self._handle_early(event)
+                react_early(self, event)
                 continue
             kind = type(event)
+            if kind is Ack:
+                self._ack(session, event)  # type: ignore[arg-type]
+                continue
+            if kind not in FREE:
+                due = admit(self._due, now)
+                if due is None:
+                    self._hold(events[index:])
+                    break
+                self._due = due
             if kind is Text:
-                self._command(session, event)  # type: ignore[arg-type]
+                self.command(session, event)  # type: ignore[arg-type]
             elif kind is Numbered:
                 self._numbered(session, event)  # type: ignore[arg-type]
-            elif kind is Ack:
-                self._ack(session, event)  # type: ignore[arg-type]
             else:
-                self._react(session, event)
+                react(self, session, event)
         self.send()
 
-    def _handle_early(self, event: Event) -> None:
-        """An event while there is no live session."""
-        match event:
-            case Left() if self.phase is Phase.LEAVING:
-                self.connection.close()
-            case _ if self.phase is Phase.LEAVING:
-                pass
-            case Left() | Broken():
-                self._end(event)
-            case PlainHttp(data):
-                self._serve_http(data)
-            case Capable(capabilities) if self.phase is Phase.WAITING:
-                self.capabilities = capabilities
-            case Enter() if self.phase is Phase.WAITING:
-                self._enter(event)
-            case _ if self.phase is Phase.ENTERING:
-                self._held.append(event)
-            case _:
-                self.leave(Reason.PROTOCOL_ERROR, "expected hello first")
+    def _hold(self, events: list[Event]) -> None:
+        """The client is quicker than it may: what it sends waits for its turn, and it for us."""
+        self._held += events
+        if len(self._held) > self.context.limits.session.command_burst_max:
+            peer, protocol = self.connection.peer, self.protocol
+            _log.info("a client sends too much", peer=peer, protocol=protocol)
+            self.leave(Reason.FLOOD)
+            return
+        self.connection.pause_reading()
+        self._turn = self.context.command_rate.when(self._due)
+        self._schedule()
 
-    def _command(self, session: Session, item: Command) -> None:
-        if self._admits() and session.receive(item) is Verdict.FULL:
+    def command(self, session: Session, item: Command) -> None:
+        """A command of a client that does not count its commands."""
+        if not self._confirmed and self._greeted:
+            self._confirm(session)
+        if session.receive(item) is Verdict.FULL:
             self.context.counts["commands_refused"] += 1
             self.show(_FULL)
 
     def _numbered(self, session: Session, event: Numbered) -> None:
-        if not self._admits():
-            return
         verdict = session.receive_numbered(event.c, event.item)
         if verdict is Verdict.ACCEPTED:
             return
@@ -377,15 +341,6 @@ class Attachment:
             self._asked = c
             self.adapter.ask_resend(c)
 
-    def _admits(self) -> bool:
-        due = self.context.command_rate.next(self._due, self.context.clockwork.wheel.now)
-        if due is not None:
-            self._due = due
-            return True
-        _log.info("a client sends too much", peer=self.connection.peer, protocol=self.protocol)
-        self.leave(Reason.FLOOD)
-        return False
-
     def _ack(self, session: Session, ack: Ack) -> None:
         try:
             session.out.ack(ack.n)
@@ -394,69 +349,40 @@ class Attachment:
             return
         session.touch()
         if not self._confirmed:
-            self._confirmed = True
-            session.row.tokens.confirm()
-            session.touch_row()
+            self._confirm(session)
 
-    def _react(self, session: Session, event: Event) -> None:
-        match event:
-            case Binary() | Data() | Interrupt():
-                self._command(session, event)
-            case Proven():
-                if self._evidence is not None and self._evidence.proven():
-                    session.touch()
-            case AbortOutput():
-                session.out.rewind(session.deliverable)
-            case Left(done=True):
-                self.context.manager.close(session, Reason.CLIENT_LEFT)
-            case Left() | Broken():
-                self._end(event)
-            case _:
-                if self._admits():
-                    self._serve(session, event)
+    def _confirm(self, session: Session) -> None:
+        self._confirmed = True
+        self.context.manager.confirm(session)
 
-    def _serve(self, session: Session, event: Event) -> None:
-        """What a client may ask of the house itself, as often as it may command."""
-        backend = self.door.backend
-        match event:
-            case Resized():
-                session.resize(event)
-                backend.resized(session, event)
-            case Capable(capabilities):
-                session.row.capabilities = capabilities
-                session.touch_row()
-                backend.capabilities_changed(session)
-            case Enter() | ResumeOwn():
-                self._enter(event)
-            case LoginGiven():
-                entrance.login(self, session, event)
-            case ProfileWanted():
-                entrance.choose(self, session, event)
-            case CodeWanted():
-                self.run(entrance.give_code(self, session))
-            case TokenWanted():
-                self.run(entrance.give_token(self, session))
-            case _:
-                raise AssertionError(f"an event that cannot come here: {event!r}")
+    def proven(self, session: Session) -> None:
+        """The client has answered a probe: it has what was written before that."""
+        if self._evidence is not None and self._evidence.proven():
+            session.touch()
+            if not self._confirmed:
+                self._confirm(session)
 
-    def _enter(self, event: Enter | ResumeOwn) -> None:
+    def enter(self, event: Enter | ResumeOwn) -> None:
+        """The client wants a session; what else it sends waits until it has one."""
         work = entrance.enter(self, event)
         if work is not None:
             self._machine.apply(Move.ENTER)
             self.connection.pause_reading()
             self.run(work)
 
-    def _end(self, event: Left | Broken) -> None:
-        """The client ends the connection, or leaves us no choice; it has had its answer."""
-        reason = Reason.CLIENT_LEFT
-        if isinstance(event, Broken):
-            reason = event.reason
-            peer, protocol = self.connection.peer, self.protocol
-            _log.info("a client broke the rules", peer=peer, protocol=protocol, fault=event.text)
-            self.context.counts[f"closed_{reason.value}"] += 1
-        self._part(reason)
+    def hold(self, event: Event) -> None:
+        """Handle this event when the session is entered."""
+        self._held.append(event)
 
-    def _part(self, reason: Reason) -> None:
+    def serve_http(self, data: bytes) -> None:
+        """The client sent a request that is no WebSocket's: it is the pages' from here on."""
+        if self.door.serve_http is None:
+            self.leave(Reason.REFUSED, "there is no page here, only a WebSocket")
+        else:
+            self._machine.apply(Move.LEAVE)
+            self.door.serve_http(self.connection, data)
+
+    def part(self, reason: Reason) -> None:
         """Close without a further goodbye."""
         self._machine.apply(Move.LEAVE)
         self._let_go(reason)
@@ -472,13 +398,6 @@ class Attachment:
             self.context.pool.unregister(session.sid, self)
             self._close_evidence(session)
             session.lost(self, reason, self.context.wall())
-
-    def _serve_http(self, data: bytes) -> None:
-        if self.door.serve_http is None:
-            self.leave(Reason.REFUSED, "there is no page here, only a WebSocket")
-        else:
-            self._machine.apply(Move.LEAVE)
-            self.door.serve_http(self.connection, data)
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a task of this connection's: a defect in it ends this connection alone."""
@@ -514,7 +433,11 @@ class Attachment:
     def _close_evidence(self, session: Session) -> None:
         evidence, self._evidence = self._evidence, None
         if evidence is not None:
-            evidence.close(self.connection.bytes_acked(), self.context.wall())
+            evidence.close(self.connection.delivery(), self.context.wall())
+            session.touch()
+        elif session.out.seen < session.out.sent:
+            # What a client that counts had not acknowledged yet, it may have shown.
+            session.out.seen = session.out.sent
             session.touch()
 
     def _look_for_life(self, now: float) -> None:
@@ -533,7 +456,7 @@ class Attachment:
         """Ask to be woken for whatever is due first."""
         if self.phase is Phase.LEAVING:
             return
-        wake = self.adapter.next_deadline() or _NEVER
+        wake = min(self._turn, self.adapter.next_deadline() or _NEVER)
         if self._acks is not None:
             wake = min(wake, self._acks.due)
         if self._evidence is not None:

@@ -1,8 +1,8 @@
 """What proves that a client which cannot acknowledge has its output.
 
 Best first: the answer to a probe written after it; the peer's kernel having
-acknowledged its bytes (the program at the other end may not have read them);
-nothing but the time that has passed.
+acknowledged its bytes (the program at the other end may not have read them, and what
+was sent last may have arrived all the same); nothing but the time that has passed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from holdfast.core.limits import SessionLimits
+from holdfast.net.connection import Delivery
 from holdfast.sessions.outbox import Outbox
 
 _NEVER = float("inf")
@@ -72,18 +73,27 @@ class Evidence:
         self._out.prove(asked)
         return True
 
-    def close(self, bytes_acked: int | None, wall: float) -> None:
+    def close(self, delivery: Delivery | None, wall: float) -> None:
         """The connection is lost: what the client has, and what it may have.
 
-        `bytes_acked` is how much its kernel has acknowledged, if that is known;
-        `wall` the wall clock.
+        `delivery` is how far the bytes have come, if that is known; `wall` the
+        wall clock.
         """
         out = self._out
+        limits = self._limits
         seen = out.sent
-        if bytes_acked is not None:
-            known = bisect_right(self._offsets, bytes_acked)
-            seen = self._numbers[known - 1] if known else out.acked
+        if delivery is not None:
+            seen = self._upto(delivery.acked)
+            # Kernels acknowledge late (RFC 1122 section 4.2.3.2): what was sent just now may be
+            # there, too.
+            if out.older(wall - limits.acknowledging_seconds_max) <= seen:
+                seen = self._upto(delivery.sent)
         # What has been on its way for so long has arrived, or the connection would have broken.
-        old = out.older(wall - self._limits.unproven_seconds_max)
+        old = out.older(wall - limits.unproven_seconds_max)
         out.seen = seen
         out.prove(min(seen, old))
+
+    def _upto(self, offset: int) -> int:
+        """The newest output that is whole in the first `offset` bytes of the connection."""
+        known = bisect_right(self._offsets, offset)
+        return self._numbers[known - 1] if known else self._out.acked

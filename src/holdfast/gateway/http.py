@@ -8,16 +8,13 @@ from pathlib import Path
 
 from aiohttp import web
 
-from holdfast.net.http import HttpApplication
+from holdfast.net.http import HttpHost
 
 CLIENT_PATH = "/holdfast.js"
 
 
-class HttpPages(HttpApplication):
-    """The gateway's own application.
-
-    `healthy` says whether the gateway can keep its promises now.
-    """
+class HttpPages(HttpHost):
+    """The pages of a listener. `healthy` says whether the gateway can keep its promises now."""
 
     def __init__(self, pages: Path | None, healthy: Callable[[], bool]) -> None:
         self._pages = pages.resolve() if pages is not None else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from inspect import isawaitable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -44,7 +44,10 @@ _log = structlog.get_logger("holdfast.link")
 
 _Receive = Callable[[LinkFault | None, msgspec.Raw], None]
 
-_MISSED_HEARTBEATS_MAX = 3
+SCHEMES: Final = ("unix", "tcp")
+"""What the address of a link may begin with."""
+
+_MISSED_HEARTBEATS_MAX: Final = 3
 
 
 class LinkClosedError(HoldfastError):

@@ -8,6 +8,7 @@ unix:/run/holdfast.sock     unix:@abstract
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -57,12 +58,12 @@ class Address(Struct, frozen=True):
         return f"{self.scheme}://{host}:{self.port}{self.path}"
 
 
-def parse_address(text: str) -> Address:
-    """Read an address. Raises `InvalidAddressError`."""
+def parse_address(text: str, schemes: Sequence[str] = SCHEMES) -> Address:
+    """Read an address of one of `schemes`. Raises `InvalidAddressError`."""
     scheme, colon, _ = text.partition(":")
-    if not colon or scheme not in SCHEMES:
+    if not colon or scheme not in schemes:
         raise InvalidAddressError(
-            f"{text!r}: expected one of {', '.join(SCHEMES)} before the first colon"
+            f"{text!r}: expected one of {', '.join(schemes)} before the first colon"
         )
     if scheme == "unix":
         return _parse_unix(text)
@@ -101,4 +102,6 @@ def _parse_unix(text: str) -> Address:
     path = text.removeprefix("unix:").removeprefix("//")
     if not path:
         raise InvalidAddressError(f"{text!r}: expected a path, as in unix:/run/holdfast.sock")
+    if path.startswith("//"):
+        path = "/" + path.lstrip("/")  # the same file, and a text that reads as it was written
     return Address("unix", "", 0, path)

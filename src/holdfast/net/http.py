@@ -7,7 +7,7 @@ from aiohttp import web
 from holdfast.net.connection import Connection
 
 
-class HttpApplication:
+class HttpHost:
     """An aiohttp application that takes over accepted connections."""
 
     def __init__(self, app: web.Application) -> None:

@@ -44,6 +44,19 @@ def unwrapped() -> Iterator[None]:
         raise error from error.__cause__  # the group is no cause
 
 
+async def done_within(work: Coroutine[Any, Any, object], seconds: float) -> bool:
+    """Wait at most `seconds` for `work`; what is not done by then is cancelled. Whether it was.
+
+    For the end of things: it works in a task that is being cancelled, too, where
+    `asyncio.timeout` ends nothing in the first releases of Python 3.11.
+    """
+    try:
+        await asyncio.wait_for(work, seconds)  # noqa: TID251 - as said above
+    except TimeoutError:
+        return False
+    return True
+
+
 def calm_collector() -> None:
     """Once a long-running program has started: keep the garbage collector off what stays.
 

@@ -14,13 +14,15 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 SUBPROTOCOL: Final = "holdfast.v1"
 SUBPROTOCOL_MSGPACK: Final = "holdfast.v1+msgpack"
 
-# What a client may say: numbers that every language holds exactly, and sizes that exist.
+# What may be said: numbers that every language holds exactly, and sizes that exist.
 _NUMBER_MAX: Final = (1 << 53) - 1
 CommandNumber = Annotated[int, Meta(ge=1, le=_NUMBER_MAX)]
+CommandCount = Annotated[int, Meta(ge=0, le=_NUMBER_MAX)]
 OutputNumber = Annotated[int, Meta(ge=0, le=_NUMBER_MAX)]
 Attempt = Annotated[int, Meta(ge=0, le=_NUMBER_MAX)]
 Characters = Annotated[int, Meta(ge=0, le=0xFFFF)]
 Name = Annotated[str, Meta(max_length=100)]
+Seconds = Annotated[float, Meta(gt=0)]
 
 
 # --- server → client
@@ -32,8 +34,8 @@ class Welcome(Struct, frozen=True, tag_field="t", tag="welcome"):
     sid: str
     token: str
     epoch: str
-    seq: int
-    heartbeat: float
+    seq: OutputNumber
+    heartbeat: Seconds
     """Seconds between two signs of life that the client sends and expects."""
 
 
@@ -43,11 +45,11 @@ class Resumed(Struct, frozen=True, tag_field="t", tag="resumed", rename={"first"
     sid: str
     token: str
     epoch: str
-    first: int
-    to: int
-    cin: int
+    first: OutputNumber
+    to: OutputNumber
+    cin: CommandCount
     """The newest command that was taken in; the client sends the ones after it again."""
-    heartbeat: float
+    heartbeat: Seconds
 
 
 class Reset(Struct, frozen=True, tag_field="t", tag="reset"):
@@ -57,26 +59,30 @@ class Reset(Struct, frozen=True, tag_field="t", tag="reset"):
     token: str
     epoch: str
     reason: str
-    top: int
-    cin: int
-    heartbeat: float
+    top: OutputNumber
+    cin: CommandCount
+    heartbeat: Seconds
 
 
 class Text(Struct, frozen=True, tag_field="t", tag="text", gc=False):
-    n: int
+    """Whole lines."""
+
+    n: OutputNumber
     d: str
 
 
 class Formatted(Struct, frozen=True, tag_field="t", tag="formatted"):
     """Text with spans `[start, length, style]`, counted in characters (code points)."""
 
-    n: int
+    n: OutputNumber
     d: str
     s: tuple[Any, ...]
 
 
 class Data(Struct, frozen=True, tag_field="t", tag="data", gc=False):
-    n: int
+    """A structured message of package `p`; `d` is its value, not decoded yet."""
+
+    n: OutputNumber
     p: str
     d: Raw
 
@@ -84,12 +90,14 @@ class Data(Struct, frozen=True, tag_field="t", tag="data", gc=False):
 class Binary(Struct, frozen=True, tag_field="t", tag="binary", gc=False):
     """Bytes; in JSON as base64."""
 
-    n: int
+    n: OutputNumber
     d: bytes
 
 
 class Prompt(Struct, frozen=True, tag_field="t", tag="prompt", gc=False):
-    n: int
+    """What stands before the cursor; a newer one replaces it."""
+
+    n: OutputNumber
     d: str
 
 
@@ -97,25 +105,25 @@ class Notice(Struct, frozen=True, tag_field="t", tag="notice", gc=False):
     """A line of the gateway's own. Without `n` it is volatile."""
 
     d: str
-    n: int | UnsetType = UNSET
+    n: OutputNumber | UnsetType = UNSET
 
 
 class Skip(Struct, frozen=True, tag_field="t", tag="skip", gc=False):
     """The outputs up to `n` that were not sent have been replaced by newer ones."""
 
-    n: int
+    n: OutputNumber
 
 
 class Acked(Struct, frozen=True, tag_field="t", tag="ack", gc=False):
     """Every command up to `c` is durable."""
 
-    c: int
+    c: CommandCount
 
 
 class Resend(Struct, frozen=True, tag_field="t", tag="resend", gc=False):
     """Commands from `c` on are missing: send them (again)."""
 
-    c: int
+    c: CommandNumber
 
 
 class Pong(Struct, frozen=True, tag_field="t", tag="pong", gc=False):

@@ -55,6 +55,8 @@ const ACK_MS = 1000;
 const FIRST_PAUSE_MS = 100;
 const PAUSE_MS_MAX = 10_000;
 const OPEN_MS_MAX = 10_000;
+// Commands that are sent before the first of them is acknowledged, and commands that may wait.
+const IN_FLIGHT_MAX = 128;
 const PENDING_MAX = 1000;
 const OUTPUTS = new Set(["text", "formatted", "data", "binary", "prompt", "notice"]);
 const RETURNING_CODES = new Set([1001, 1005, 1006, 1011, 1012, 1013, 1014]);
@@ -85,7 +87,9 @@ export class Session {
     this._state = { name: "offline", reason: "", retryMs: 0 };
     this._fresh = true; // nothing of this session is on the screen
     this._acked = 0;
+    this._given = 0; // the newest command that was sent on this connection
     this._code = "";
+    this._size = {};
     this._pause = FIRST_PAUSE_MS;
     this._heartbeatMs = 30_000;
     this._heardAt = 0;
@@ -149,6 +153,7 @@ export class Session {
    * @param {number} height
    */
   resize(width, height) {
+    this._size = { width, height };
     this._say({ t: "resize", width, height });
   }
 
@@ -176,12 +181,11 @@ export class Session {
 
   /**
    * Leave this session for the one with this resume code, as a Telnet client was shown it.
+   * If the code is refused, this session goes on.
    * @param {string} code
    */
   resume(code) {
     this._code = code;
-    this._keep({ ...EMPTY, attempts: this._kept.attempts, pending: [] });
-    this._fresh = true;
     this._reconnect();
   }
 
@@ -232,7 +236,7 @@ export class Session {
     this._kept.attempts++;
     this._save();
     /** @type {Record<string, unknown>} */
-    const hello = { t: "hello", client: this._client, try: this._kept.attempts };
+    const hello = { t: "hello", client: this._client, try: this._kept.attempts, ...this._size };
     if (this._code) hello.code = this._code;
     else if (token) Object.assign(hello, { token }, this._fresh ? {} : { epoch, last });
     this._write(hello);
@@ -304,10 +308,22 @@ export class Session {
 
   // --- what comes
 
+  /**
+   * The gateway broke the protocol: a new connection sets it right.
+   * @param {string} reason
+   */
+  _fault(reason) {
+    if (this._socket) this._drop(this._socket, reason);
+  }
+
   /** @param {string} text */
   _receive(text) {
     this._heardAt = Date.now();
-    const message = JSON.parse(text);
+    const message = read(text);
+    if (!message) {
+      this._fault("the gateway sent a malformed message");
+      return;
+    }
     if (OUTPUTS.has(message.t)) {
       this._output(message);
       return;
@@ -319,13 +335,20 @@ export class Session {
         this._enter(message);
         break;
       case "ack":
-        this._forget(message.c);
+        if (message.c <= this._kept.sent) {
+          this._forget(message.c);
+          this._fill();
+        } else {
+          this._fault(`command ${message.c} is acknowledged; ${this._kept.sent} were said`);
+        }
         break;
       case "resend":
-        for (const command of this._kept.pending) if (command.c >= message.c) this._write(command);
+        this._given = message.c - 1;
+        this._fill();
         break;
       case "skip":
-        this._seen(message.n);
+        if (message.n > this._kept.last) this._seen(message.n);
+        else this._fault(`a skip to ${message.n} came after output ${this._kept.last}`);
         break;
       case "refused":
         this._refused(message);
@@ -345,12 +368,18 @@ export class Session {
   _enter(message) {
     const isNew = message.t === "welcome";
     const before = this._kept;
-    const kept = isNew ? renumber(before) : { ...before };
+    const isOther = message.sid !== before.sid;
+    const expected = before.last + 1;
+    if (message.t === "resumed" && !this._fresh && !isOther && message.from !== expected) {
+      this._fault(`resumed from ${message.from}; expected ${expected}`);
+      return;
+    }
+    const kept = isNew ? renumber(before) : isOther ? empty(before.attempts) : { ...before };
     Object.assign(kept, { sid: message.sid, token: message.token, epoch: message.epoch });
     const cin = isNew ? 0 : message.cin;
     if (isNew) kept.last = message.seq;
     else if (message.t === "reset") kept.last = message.top;
-    else if (this._fresh) kept.last = message.from - 1;
+    else kept.last = message.from - 1;
     kept.sent = Math.max(kept.sent, cin);
     kept.pending = kept.pending.filter((command) => command.c > cin);
     this._keep(kept);
@@ -361,17 +390,24 @@ export class Session {
     clearTimeout(this._timers.open);
     this._startHeart(message.heartbeat);
     if (message.t === "reset") this._emit("began", { reason: message.reason });
-    for (const command of kept.pending) this._write(command);
+    this._given = 0;
     this._setState("online", "", 0);
+    this._fill();
   }
 
-  /** @param {RefusedMessage} message */
+  /**
+   * The code is wrong: go on as before. Or the session is gone: begin a new one.
+   * @param {RefusedMessage} message
+   */
   _refused(message) {
-    this._keep(renumber(this._kept));
+    const isCode = this._code !== "";
     this._code = "";
-    this._fresh = true;
+    if (!isCode) {
+      this._keep(renumber(this._kept));
+      this._fresh = true;
+    }
     this._emit("refused", message);
-    this._emit("began", { reason: "expired" });
+    if (!isCode) this._emit("began", { reason: "expired" });
     this._hello();
   }
 
@@ -380,8 +416,7 @@ export class Session {
     const { n } = message;
     if (n !== undefined) {
       if (n !== this._kept.last + 1) {
-        // Something is wrong between us: a new connection sets it right.
-        if (this._socket) this._drop(this._socket, `output ${n} came after ${this._kept.last}`);
+        this._fault(`output ${n} came after ${this._kept.last}`);
         return;
       }
       this._seen(n);
@@ -420,7 +455,17 @@ export class Session {
     command.c = ++this._kept.sent;
     this._kept.pending.push(command);
     this._save();
-    this._say(command);
+    this._fill();
+  }
+
+  // Sends the commands whose turn it is: who was away for long is no flood when it is back.
+  _fill() {
+    if (this._state.name !== "online") return;
+    for (const command of this._kept.pending.slice(0, IN_FLIGHT_MAX)) {
+      if (command.c <= this._given) continue;
+      this._given = command.c;
+      this._write(command);
+    }
   }
 
   /** @param {object} message */
@@ -456,11 +501,11 @@ export class Session {
   _load() {
     try {
       const text = this._storage?.getItem(this._key);
-      if (text) return { ...EMPTY, ...JSON.parse(text) };
+      if (text) return { ...empty(0), ...JSON.parse(text) };
     } catch {
       // A storage that is blocked, or holds what is not ours, keeps nothing.
     }
-    return { ...EMPTY, pending: [] };
+    return empty(0);
   }
 
   /** @param {Kept} kept */
@@ -496,8 +541,13 @@ export class Session {
   }
 }
 
-/** @type {Kept} */
-const EMPTY = { sid: "", token: "", epoch: "", last: 0, sent: 0, attempts: 0, pending: [] };
+/**
+ * @param {number} attempts
+ * @returns {Kept}
+ */
+function empty(attempts) {
+  return { sid: "", token: "", epoch: "", last: 0, sent: 0, attempts, pending: [] };
+}
 
 /**
  * For a new session: what was said in vain in the one that is gone.
@@ -506,7 +556,63 @@ const EMPTY = { sid: "", token: "", epoch: "", last: 0, sent: 0, attempts: 0, pe
  */
 function renumber({ pending, attempts }) {
   const again = pending.map((command, index) => ({ ...command, c: index + 1 }));
-  return { ...EMPTY, attempts, pending: again, sent: again.length };
+  return { ...empty(attempts), pending: again, sent: again.length };
+}
+
+/** @typedef {(value: unknown) => boolean} Check */
+/** @type {Check} */
+const isText = (value) => typeof value === "string";
+/** @type {Check} */
+const isCount = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
+/** @type {Check} */
+const isNumber = (value) => Number.isSafeInteger(value);
+/** @type {Check} */
+const isSeconds = (value) => typeof value === "number" && value > 0;
+/** @type {Check} */
+const isThere = (value) => value !== undefined;
+/** @type {(check: Check) => Check} */
+const maybe = (check) => (value) => value === undefined || check(value);
+
+const ENTRANCE = { sid: isText, token: isText, epoch: isText, heartbeat: isSeconds };
+/** @type {Map<unknown, Record<string, Check>>} The messages of the gateway and what they must carry. */
+const MESSAGES = new Map(
+  Object.entries({
+    welcome: { ...ENTRANCE, seq: isCount },
+    resumed: { ...ENTRANCE, from: isCount, to: isCount, cin: isCount },
+    reset: { ...ENTRANCE, reason: isText, top: isCount, cin: isCount },
+    refused: { reason: isText },
+    text: { n: isCount, d: isText },
+    formatted: { n: isCount, d: isText, s: Array.isArray },
+    data: { n: isCount, p: isText, d: isThere },
+    binary: { n: isCount, d: isText },
+    prompt: { n: isCount, d: isText },
+    notice: { n: maybe(isCount), d: isText },
+    skip: { n: isCount },
+    ack: { c: isCount },
+    resend: { c: isCount },
+    pong: {},
+    mode: { d: isText },
+    login: { error: maybe(isText), retry_ms: maybe(isNumber) },
+    profiles: { d: Array.isArray, error: maybe(isText) },
+    offer: { d: isText },
+    code: { d: isText },
+    bye: { code: isNumber, reason: isText, text: isText, retry_ms: isNumber },
+  }),
+);
+
+/**
+ * @param {string} text
+ * @returns {any} The message in it, or `null` if it is none of the gateway's.
+ */
+function read(text) {
+  let message;
+  try {
+    message = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  const fields = Object.entries(MESSAGES.get(message?.t) ?? { t: () => false });
+  return fields.every(([name, holds]) => holds(message?.[name])) ? message : null;
 }
 
 /**

@@ -53,10 +53,10 @@ class WebSocket:
     __slots__ = (
         "__weakref__",
         "_asked",
+        "_burst",
         "_connection",
         "_core",
         "_flow",
-        "_flushed",
         "_gone",
         "_loop",
         "_messages",
@@ -88,7 +88,7 @@ class WebSocket:
         self._pings: Pings | None = None
         self._flow = Flow(settings.rates)
         self._paused = False
-        self._flushed = 0
+        self._burst = 0
         self._asked = 0.0
         self._received: ws.Close | None = None
         self._sent: ws.Close | None = None
@@ -398,9 +398,12 @@ class WebSocket:
     def _write(self, frame: bytes) -> None:
         connection = self._connection
         connection.write(frame)
-        if connection.bytes_out - self._flushed > _BURST_BYTES:
-            self._flushed = connection.bytes_out
+        self._burst += len(frame)
+        if self._burst > _BURST_BYTES:
+            self._burst = 0
             connection.flush()
+            if connection.broken:
+                connection.full = True  # so that a program that only sends waits for the end
 
     def _send_queued(self) -> None:
         data = self._core.data_to_send()

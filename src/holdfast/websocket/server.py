@@ -37,7 +37,7 @@ from holdfast.websocket.options import Compression, Options, settings
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from holdfast.net.http import HttpApplication
+    from holdfast.net.http import HttpHost
 
 _log = structlog.get_logger("holdfast.websocket")
 
@@ -160,7 +160,7 @@ class Server:
         subprotocols: Sequence[str],
         select_subprotocol: SelectSubprotocol | None,
         process_request: ProcessRequest | None,
-        http: HttpApplication | None,
+        http: HttpHost | None,
     ) -> None:
         self.settings = made
         self.deflate = deflate
@@ -324,11 +324,11 @@ class serve:
         self._server: Server | None = None
 
     async def __aenter__(self) -> Server:
-        http: HttpApplication | None = None
+        http: HttpHost | None = None
         if self._http is not None:
-            from holdfast.net.http import HttpApplication  # aiohttp is optional
+            from holdfast.net.http import HttpHost  # aiohttp is optional
 
-            http = HttpApplication(self._http)
+            http = HttpHost(self._http)
         self._server = Server(
             self._handler,
             self._settings,

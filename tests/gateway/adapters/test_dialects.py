@@ -148,7 +148,7 @@ def test_data_in_json_is_passed_on_unread() -> None:
     assert event == Numbered(1, Data("A", '{"b":1.10, "b":2}'))
 
 
-DEEP = "[" * 5000 + "]" * 5000
+DEEP = "[" * 100_000 + "]" * 100_000
 MALFORMED_JSON: dict[str, tuple[str | bytes, str]] = {
     "binary": (b"{}", "expected a text message, found a binary one"),
     "not-json": ("look", "JSON is malformed: invalid character (byte 0)"),
@@ -216,7 +216,7 @@ MALFORMED_MSGPACK: dict[str, tuple[str | bytes, str]] = {
     "map-as-key": (data_of(b"\x81\x80\x01"), "cannot be JSON: MessagePack data is malformed"),
     "nil-as-key": (data_of(b"\x81\xc0\x01"), "cannot be JSON: Only dicts with str-like"),
     "too-deep": (
-        pack({"t": "quit", "x": json.loads("[" * 500 + "]" * 500)})[:-501] + b"\x91" * 5000,
+        pack({"t": "quit", "x": json.loads("[" * 500 + "]" * 500)})[:-501] + b"\x91" * 100_000,
         "maximum recursion depth",
     ),
 }

@@ -291,6 +291,7 @@ def test_what_was_missed_is_shown_under_its_header(
     adapter = begun()
     adapter.handle_timer(0.3)
     adapter.resume(resumption)
+    adapter.doubt(resumption.seen)
     screen = adapter.data_to_send()
     outputs = [Text(str(n)) for n in range(resumption.first, resumption.last + 1)]
     screen += adapter.encode(resumption.first, outputs)

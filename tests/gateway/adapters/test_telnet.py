@@ -414,7 +414,10 @@ def test_a_token_is_told_on_demand() -> None:
 
 def test_every_batch_ends_with_its_number() -> None:
     adapter = counting()
-    assert told(adapter.encode(4, [Text("a"), None, Text("b")])) == [("Holdfast.Seq", {"n": 6})]
+    assert told(adapter.encode(4, [Text("a"), None, Text("b")])) == [
+        ("Holdfast.Next", {"n": 4}),
+        ("Holdfast.Seq", {"n": 6}),
+    ]
     assert told(adapter.encode_volatile(Text("a"))) == []
 
 
@@ -426,6 +429,13 @@ def test_a_resume_is_told_before_what_follows() -> None:
         ("Holdfast.Resumed", {"sid": "sid", "token": "tok2", "epoch": "e1", "from": 5, "to": 9})
     ]
     assert sent.index(b"Holdfast.Resumed") < sent.index(b"Welcome back")
+
+
+def test_who_counts_is_not_told_what_it_may_have_seen() -> None:
+    adapter = counting()
+    adapter.resume(Resumption("sid", "e1", "tok2", "WXYZ6789", 30.0, 5, 5, 0, 0, 0))
+    adapter.doubt(5)
+    assert b"may have seen" not in adapter.data_to_send() + adapter.encode(5, [Text("a")])
 
 
 def test_a_reset_is_told_to_the_program_and_to_the_person() -> None:

@@ -179,6 +179,10 @@ def test_the_table_is_total(state: State, byte: Byte) -> None:
     assert tuple(PARSER.step(state, byte)) == CELLS[state][byte]
 
 
+def test_a_flood_of_escaped_iacs_is_one_token() -> None:
+    assert list(parser().parse(wire(IAC, IAC) * 1_000 + b"x", 0.0)) == [b"\xff" * 1_000 + b"x"]
+
+
 def test_a_token_is_made_only_when_it_is_taken() -> None:
     # What a token changes (a character set, later a compression) holds for the next byte.
     made = parser()

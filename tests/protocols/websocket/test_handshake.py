@@ -26,7 +26,6 @@ from holdfast.protocols.websocket import (
     choose_subprotocol,
     origin_is_allowed,
 )
-from holdfast.protocols.websocket.connection import TABLE, Effect, Input
 
 LIMITS = WebSocketLimits(head_bytes_max=1000, header_count_max=12)
 REQUEST = b"""\
@@ -242,13 +241,6 @@ def test_a_wrong_answer_fails_the_client(answer: bytes, status: int, words: str)
 
 
 # --- the closing handshake (section 7)
-
-
-def test_the_table_is_total() -> None:
-    for state in State:
-        for given_input in Input:
-            if TABLE.allows(state, given_input):
-                assert isinstance(TABLE.step(state, given_input).output, Effect)
 
 
 def test_a_ping_is_answered_with_its_own_data() -> None:

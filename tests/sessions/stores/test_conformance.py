@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from holdfast.core.items import Binary, Command, Data, Formatted, Interrupt, Prompt, Span, Text
 from holdfast.core.limits import StoreLimits
@@ -19,13 +20,20 @@ from holdfast.sessions.stores.sqlite import SQLiteStore
 Reopen = Callable[[], Store]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Reopen:
+@pytest_asyncio.fixture(params=["memory", "sqlite"])
+async def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Reopen]:
     """Makes the store; each call gives the one that the next run of a gateway would have."""
-    if request.param == "memory":
-        memory = MemoryStore()
-        return lambda: memory
-    return lambda: SQLiteStore(tmp_path / "sessions.db", StoreLimits())
+    memory = MemoryStore()
+    made: list[Store] = []
+
+    def make() -> Store:
+        sqlite = SQLiteStore(tmp_path / "sessions.db", StoreLimits())
+        made.append(memory if request.param == "memory" else sqlite)
+        return made[-1]
+
+    yield make
+    if made:
+        await made[-1].close(clean=True)
 
 
 async def again(reopen: Reopen, store: Store, *, clean: bool = False) -> tuple[Store, Stored]:

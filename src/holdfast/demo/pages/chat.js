@@ -11,42 +11,67 @@ const state = element("state");
 const prompt = element("prompt");
 const form = /** @type {HTMLFormElement} */ (element("form"));
 const input = /** @type {HTMLInputElement} */ (element("line"));
+const code = element("code");
 
 const session = new Session(`${location.origin.replace(/^http/, "ws")}/`, { client: "chat page" });
-let name = "";
+let you = "";
+let following = true; // whether the end of the log is in sight, and to be kept there
 
 /**
  * @param {string} text
  * @param {string} kind
  */
 function show(text, kind = "") {
-  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
   const item = document.createElement("li");
   item.textContent = text;
   item.className = kind;
   log.append(item);
   while (log.children.length > LINES_MAX) log.firstElementChild?.remove();
-  if (atEnd) log.scrollTop = log.scrollHeight;
+  follow();
 }
 
+function beginAnew() {
+  for (const id of ["log", "room", "people"]) element(id).replaceChildren();
+  code.hidden = true;
+  you = "";
+}
+
+function follow() {
+  if (following) log.scrollTop = log.scrollHeight;
+}
+log.addEventListener("scroll", () => {
+  following = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+});
+new ResizeObserver(follow).observe(log);
+
 let ticking = 0;
+let sid = ""; // whose output is on the screen
+let began = false;
 session.on("state", ({ name, reason, retryMs }) => {
   clearInterval(ticking);
+  const resumed = name === "online" && sid !== "" && !began;
+  if (name === "online") {
+    if (resumed && session.sid !== sid) beginAnew(); // it was taken up by its code
+    [sid, began] = [session.sid, false];
+  }
   state.dataset.state = name;
-  state.textContent = name;
-  if (name === "ended") state.textContent = reason;
+  state.textContent = name === "ended" ? reason : resumed ? "online · resumed" : name;
+  input.disabled = name === "ended";
+  input.placeholder = name === "offline" ? "sent later" : "";
+  element("send").textContent = name === "ended" ? "Begin again" : "Send";
+  if (name === "ended") code.hidden = true;
   if (name !== "offline" || !retryMs) return;
   const due = Date.now() + retryMs;
   const tick = () => {
     const seconds = Math.max(0, Math.ceil((due - Date.now()) / 1000));
-    state.textContent = `${reason} · back in ${seconds} s`;
+    state.textContent = `${reason} · trying again in ${seconds} s`;
   };
   tick();
   ticking = Number(setInterval(tick, 250));
 });
 session.on("text", ({ d }) => {
   for (const line of d.split("\n")) {
-    const own = name && (line.startsWith(`<${name}> `) || line.startsWith(`* ${name} `));
+    const own = you && (line.startsWith(`<${you}> `) || line.startsWith(`* ${you} `));
     show(line, own ? "own" : "");
   }
 });
@@ -56,12 +81,16 @@ session.on("prompt", ({ d }) => {
   prompt.textContent = d;
 });
 session.on("began", ({ reason }) => {
-  log.replaceChildren();
+  beginAnew();
+  began = true;
   if (reason !== "fresh") show(`(what was here before could not be kept: ${reason})`, "mark");
 });
+session.on("refused", ({ reason }) => show(`(that does not resume a session: ${reason})`, "mark"));
 session.on("data", ({ p, d }) => {
   if (p !== "Chat.Room") return;
-  const { room, people } = /** @type {{room: string, people: string[]}} */ (d);
+  const message = /** @type {{room: string, people: string[], you: string}} */ (d);
+  const { room, people } = message;
+  you = message.you;
   element("room").textContent = `· ${room}`;
   element("people").replaceChildren(
     ...people.map((person) => {
@@ -74,17 +103,18 @@ session.on("data", ({ p, d }) => {
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
+  if (session.state.name === "ended") location.reload();
   if (!input.value) return;
-  if (prompt.textContent === "Your name: ") name = input.value.trim();
   session.command(input.value);
   input.value = "";
 });
 session.on("code", ({ d }) => {
-  element("code").hidden = false;
-  element("code").textContent = `Type “resume ${d}” as the first line there.`;
+  code.hidden = false;
+  code.textContent = `Type “resume ${d}” as the first line there.`;
 });
 element("elsewhere").addEventListener("click", () => session.askCode());
 element("resume").addEventListener("click", () => {
-  const code = window.prompt("The resume code that the other client was shown:");
-  if (code) session.resume(code.trim());
+  const typed = window.prompt("The resume code that the other client was shown:");
+  if (typed) session.resume(typed.trim());
+  input.focus();
 });

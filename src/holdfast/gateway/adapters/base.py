@@ -251,7 +251,7 @@ class Adapter(Protocol):
         """The session goes on. The outputs come through `encode`, then `caught_up`."""
 
     def doubt(self, upto: int) -> None:
-        """Outputs up to this number the client may have seen before."""
+        """Outputs up to this number the client, which does not count, may have seen before."""
 
     def caught_up(self, resumption: Resumption) -> None:
         """What was missed has been shown; from here on it is live."""

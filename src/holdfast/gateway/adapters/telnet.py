@@ -8,7 +8,11 @@ position, like a WebSocket client; every other one by its code and by evidence.
     server → Holdfast.Welcome {"sid", "token", "epoch", "seq"}
              Holdfast.Resumed {"sid", "token", "epoch", "from", "to"}
              Holdfast.Reset   {"sid", "token", "epoch", "reason", "top"}
+             Holdfast.Next    {"n"}                             what comes after it begins with n
              Holdfast.Seq     {"n"}                             what came before it ends with n
+
+A client that keeps what comes after `Next` until `Seq` follows shows nothing twice: without
+its `Seq`, it comes again.
 """
 
 from __future__ import annotations
@@ -199,10 +203,11 @@ class TelnetAdapter(TerminalAdapter):
         return b"".join(out)
 
     def encode(self, first: int, items: Sequence[Output | None]) -> bytes:
-        data = super().encode(first, items)
         if not self._counts:
-            return data
-        return data + self._gmcp("Seq", n=first + len(items) - 1)
+            return super().encode(first, items)
+        before = self._gmcp("Next", n=first)
+        data = super().encode(first, items)
+        return before + data + self._gmcp("Seq", n=first + len(items) - 1)
 
     def welcome(self, welcomed: Welcomed) -> None:
         super().welcome(welcomed)
@@ -233,6 +238,10 @@ class TelnetAdapter(TerminalAdapter):
             top=restart.top,
         )
         self._say("Welcome back. Some of what was said meanwhile could not be kept.")
+
+    def doubt(self, upto: int) -> None:
+        if not self._counts:  # who counts has told what it has seen
+            super().doubt(upto)
 
     def probe(self) -> bool:
         return self._core.probe(self._now)

@@ -215,7 +215,7 @@ class WebSocketAdapter:
             self._say(f"{resumption.lost} older {messages} could not be kept.")
 
     def doubt(self, upto: int) -> None:
-        if not self.numbered and upto > self._doubted:
+        if upto > self._doubted:
             self._doubted = upto
             self._say("The next messages you may have seen.")
 

@@ -142,6 +142,19 @@ _CELLS: Final = {
 }
 
 
+_ESCAPE: Final = bytes((codes.IAC,))
+_ESCAPED: Final = bytes((codes.IAC, codes.IAC))
+
+
+def _run_end(data: bytes, position: int) -> int:
+    """Where data ends and a command begins. An escaped IAC (RFC 854) does not end it: a peer
+    that sends nothing else would be costly, a token each."""
+    stop = data.find(_ESCAPE, position)
+    while stop >= 0 and data.startswith(_ESCAPE, stop + 1):
+        stop = data.find(_ESCAPE, stop + 2)
+    return stop if stop >= 0 else len(data)
+
+
 class Parser:
     """Cuts one direction of a connection into tokens.
 
@@ -166,11 +179,10 @@ class Parser:
         position = 0
         while position < len(data):
             if self.state is State.DATA or self.state is State.SB_DATA:
-                stop = data.find(codes.IAC, position)
-                run = data[position : stop if stop >= 0 else len(data)]
-                position += len(run)
-                if run:
-                    yield from self._take(run)
+                stop = _run_end(data, position)
+                if stop > position:
+                    yield from self._take(data[position:stop].replace(_ESCAPED, _ESCAPE))
+                    position = stop
                     continue
             yield from self._step(data[position], now)
             position += 1

@@ -1,0 +1,147 @@
+"""How a new session becomes active: login and the choice of a profile, where its backend asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from holdfast.core.errors import Reason
+from holdfast.core.items import Notice
+from holdfast.gateway.adapters.base import ChooseProfile, LoginGiven, LoginNeeded, ProfileWanted
+from holdfast.link.messages import Authenticate
+from holdfast.link.peer import LinkClosedError, RequestError
+from holdfast.sessions.session import Session
+from holdfast.sessions.states import SessionInput, SessionState
+
+if TYPE_CHECKING:
+    from holdfast.gateway.attach import Attachment
+
+_TOO_MANY: Final = "too many wrong attempts"
+_AWAY: Final = "The application is away. Try again in a moment."
+_NOT_YET: Final = Notice("The application is not here yet. Hold on.")
+
+
+def begin(attachment: Attachment, session: Session) -> None:
+    """Lead a new session on, as far as its backend's policy is known."""
+    if session.state is not SessionState.CONNECTING:
+        return
+    policy = attachment.door.backend.policy
+    if policy is None:
+        attachment.show(_NOT_YET)
+        return
+    session.apply(SessionInput.NEGOTIATED)
+    if policy.login:
+        attachment.adapter.ask_login(LoginNeeded())
+        attachment.send()
+    else:
+        _authenticated(attachment, session)
+
+
+def ask_again(attachment: Attachment, session: Session) -> None:
+    """A person at a terminal has answered a question with a `resume` that was refused."""
+    if attachment.adapter.numbered:
+        return
+    if session.state is SessionState.AUTHENTICATING:
+        attachment.adapter.ask_login(LoginNeeded())
+    elif session.state is SessionState.SELECTING:
+        choose_profile(attachment, session)
+
+
+def log_in(attachment: Attachment, session: Session, given: LoginGiven) -> None:
+    """The client says who it is."""
+    if session.state is not SessionState.AUTHENTICATING:
+        return
+    if attachment.login_attempts >= attachment.context.limits.session.login_attempts_max:
+        attachment.leave(Reason.REFUSED, _TOO_MANY)
+        return
+    attachment.login_attempts += 1
+    attachment.run(_login(attachment, session, given))
+
+
+def choose(attachment: Attachment, session: Session, wanted: ProfileWanted) -> None:
+    """The client chooses a profile, or wants a new one."""
+    if session.state is SessionState.SELECTING:
+        attachment.run(_choose(attachment, session, wanted))
+
+
+def offer_own(attachment: Attachment, session: Session) -> None:
+    """The user is known: a detached session of the same user is offered."""
+    claim = attachment.context.manager.claim_own(session)
+    if claim is None:
+        return
+    minutes = (attachment.context.wall() - claim.session.row.detached) / 60
+    when = "a moment ago" if minutes < 1 else f"{minutes:.0f} min ago"
+    attachment.adapter.offer(f"You have another session, cut off {when}.")
+    attachment.send()
+
+
+async def _login(attachment: Attachment, session: Session, given: LoginGiven) -> None:
+    claim = Authenticate(session.sid, given.username, given.password, given.token)
+    try:
+        result = await attachment.door.backend.authenticate(session, claim)
+    except RequestError as error:
+        if attachment.login_attempts >= attachment.context.limits.session.login_attempts_max:
+            attachment.leave(Reason.REFUSED, _TOO_MANY)
+            return
+        need = LoginNeeded(str(error), error.retry_s)
+    except (LinkClosedError, TimeoutError):
+        attachment.login_attempts -= 1  # nobody has looked at it
+        need = LoginNeeded(_AWAY)
+    else:
+        if attachment.session is session and session.state is SessionState.AUTHENTICATING:
+            session.row.user = result.user
+            session.row.properties = result.properties
+            _authenticated(attachment, session)
+            offer_own(attachment, session)
+            attachment.read_ahead()
+        return
+    if attachment.session is session:
+        attachment.adapter.ask_login(need)
+        attachment.send()
+        attachment.read_ahead()
+
+
+def _authenticated(attachment: Attachment, session: Session) -> None:
+    session.apply(SessionInput.AUTHENTICATED)
+    policy = attachment.door.backend.policy
+    if policy is not None and policy.profiles:
+        choose_profile(attachment, session)
+    else:
+        _selected(attachment, session)
+
+
+def _selected(attachment: Attachment, session: Session) -> None:
+    session.apply(SessionInput.SELECTED)
+    attachment.adapter.begin_session()
+    attachment.door.backend.opened(session)
+
+
+def choose_profile(attachment: Attachment, session: Session, error: str = "") -> None:
+    """Ask the user for a profile; `error` says why the last choice failed."""
+    attachment.run(_offer_profiles(attachment, session, error))
+
+
+async def _offer_profiles(attachment: Attachment, session: Session, error: str) -> None:
+    try:
+        profiles = await attachment.door.backend.profiles(session)
+    except (RequestError, LinkClosedError, TimeoutError) as fault:
+        profiles, error = [], error or (str(fault) if isinstance(fault, RequestError) else _AWAY)
+    if attachment.session is session and session.state is SessionState.SELECTING:
+        attachment.adapter.ask_profile(ChooseProfile(profiles, error))
+        attachment.send()
+        attachment.read_ahead()
+
+
+async def _choose(attachment: Attachment, session: Session, wanted: ProfileWanted) -> None:
+    backend = attachment.door.backend
+    try:
+        chosen = wanted.id or (await backend.create_profile(session, wanted.name)).id
+        profile = await backend.select_profile(session, chosen)
+    except RequestError as error:
+        choose_profile(attachment, session, str(error))
+    except (LinkClosedError, TimeoutError):
+        choose_profile(attachment, session, _AWAY)
+    else:
+        if attachment.session is session and session.state is SessionState.SELECTING:
+            session.row.profile = profile.id
+            _selected(attachment, session)
+            attachment.read_ahead()

@@ -1,0 +1,57 @@
+"""Where a connection stands towards its session, as a table."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Final
+
+from holdfast.core.states import Table, to
+
+
+class Phase(Enum):
+    """Where a connection stands towards its session."""
+
+    WAITING = auto()
+    """The client has not said which session it wants."""
+    ENTERING = auto()
+    """The session is being made durable; the client's further input is held."""
+    LIVE = auto()
+    LEAVING = auto()
+    """Goodbye is said; nothing more is read or delivered."""
+
+
+class Move(Enum):
+    """What moves a connection."""
+
+    ENTER = auto()
+    ADMIT = auto()
+    LEAVE = auto()
+
+
+TABLE: Final[Table[Phase, Move, None]] = Table(
+    "attachment",
+    Phase,
+    Move,
+    {
+        Phase.WAITING: {
+            Move.ENTER: to(Phase.ENTERING),
+            Move.ADMIT: None,
+            Move.LEAVE: to(Phase.LEAVING),
+        },
+        Phase.ENTERING: {
+            Move.ENTER: None,
+            Move.ADMIT: to(Phase.LIVE),
+            Move.LEAVE: to(Phase.LEAVING),
+        },
+        Phase.LIVE: {
+            Move.ENTER: to(Phase.ENTERING),  # a person typed `resume` in a fresh session
+            Move.ADMIT: None,
+            Move.LEAVE: to(Phase.LEAVING),
+        },
+        Phase.LEAVING: {
+            Move.ENTER: None,
+            Move.ADMIT: None,
+            Move.LEAVE: to(Phase.LEAVING),
+        },
+    },
+)

@@ -1,0 +1,167 @@
+"""Exchanges that every client of `holdfast.v1` must have in the same way, from `exchanges.json`.
+
+An exchange is a list of steps: `open` (a connection), `hear` (a message of the
+server; a string that begins with `raw:` is no JSON), `do` (what a person does),
+`second` (time passes) and `cut` (the connection is lost). With each step stands what the client
+`says` and `shows` then, and whether it drops the connection for a `fault` of the server. An
+exchange may end with what is `kept` of the session, as JSON, and whether it is `online`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from holdfast.client.core import Began, ClientCore, Event, Online, ServerFaultError, State
+
+Json = dict[str, Any]
+
+NOTHING_KEPT: Final[Json] = {
+    "sid": "",
+    "token": "",
+    "epoch": "",
+    "last": 0,
+    "sent": 0,
+    "attempts": 0,
+    "pending": [],
+}
+_BEGINNINGS: Final[dict[str, list[Json]]] = {
+    "": [],
+    "welcomed": [
+        {"open": True, "says": [{"t": "hello", "try": 1}]},
+        {
+            "hear": {
+                "t": "welcome",
+                "sid": "S",
+                "token": "t1",
+                "epoch": "E",
+                "seq": 0,
+                "heartbeat": 30,
+            }
+        },
+    ],
+}
+_BEGINNINGS["counting"] = [*_BEGINNINGS["welcomed"], {"hear": {"t": "skip", "n": 3}}]
+
+
+class Seen(Struct, frozen=True):
+    """What a client does at one step."""
+
+    says: list[Json] = []
+    shows: list[Json] = []
+    fault: bool = False
+
+
+class Exchange(Struct, frozen=True):
+    """One exchange, written out."""
+
+    name: str
+    steps: list[Json]
+    kept_before: Json | None
+    kept: Json | None
+    online: bool | None
+
+    @property
+    def expected(self) -> list[Seen]:
+        return [
+            Seen(step.get("says", []), step.get("shows", []), step.get("fault", False))
+            for step in self.steps
+        ]
+
+
+def _written_out(entry: Json) -> Iterator[Exchange]:
+    if "each" in entry:
+        ((word, values),) = entry["each"].items()
+        for number, value in enumerate(values):
+            text = json.dumps({key: each for key, each in entry.items() if key != "each"})
+            plain = text.replace(f'"{word}"', json.dumps(value))
+            yield from _written_out({**json.loads(plain), "name": f"{entry['name']} {number}"})
+        return
+    kept = entry.get("kept")
+    yield Exchange(
+        name=entry["name"],
+        steps=_BEGINNINGS[entry.get("begins", "")] + entry["steps"],
+        kept_before=entry.get("kept_before"),
+        kept=None if kept is None else NOTHING_KEPT | kept,
+        online=entry.get("online"),
+    )
+
+
+EXCHANGES: Final[dict[str, Exchange]] = {
+    exchange.name: exchange
+    for entry in json.loads(Path(__file__).with_suffix(".json").read_text())
+    for exchange in _written_out(entry)
+}
+
+
+class Performance(Struct, frozen=True):
+    """What a client did in an exchange."""
+
+    seen: list[Seen]
+    kept: Json
+    online: bool
+
+
+def bare(message: Json) -> Json:
+    """A message of a client without what stands for nothing in it."""
+    return {
+        key: value for key, value in message.items() if key != "client" and value not in ("", 0)
+    }
+
+
+def perform(exchange: Exchange) -> Performance:
+    """Let the Python client have an exchange."""
+    state = None
+    if exchange.kept_before is not None:
+        state = msgspec.json.decode(json.dumps(exchange.kept_before), type=State)
+    core = ClientCore(state)
+    seen: list[Seen] = []
+    connected = False
+    for step in exchange.steps:
+        events, fault = _step(core, step)
+        connected = "open" in step or (connected and not fault and "cut" not in step)
+        said = [bare(json.loads(message)) for message in core.take()] if connected else []
+        shown = [_shown(event) for event in events if not isinstance(event, Online)]
+        seen.append(Seen(said, shown, fault))
+    return Performance(seen, json.loads(msgspec.json.encode(core.state)), core.online)
+
+
+def _step(core: ClientCore, step: Json) -> tuple[list[Event], bool]:
+    """What comes of a step, and whether it is a fault of the server."""
+    match step:
+        case {"open": _}:
+            core.connected()
+        case {"hear": message}:
+            try:
+                return core.receive(_text_of(message)), False
+            except ServerFaultError:
+                core.online = False  # the connection is dropped
+                return [], True
+        case {"do": ["choose", profile, name]}:
+            core.choose(profile=profile, name=name)
+        case {"do": [what, *args]}:
+            getattr(core, what)(*args)
+        case {"second": _}:
+            if core.unacknowledged:
+                core.acknowledge()
+        case _:
+            core.online = False
+    return [], False
+
+
+def _text_of(message: Any) -> str:
+    if isinstance(message, str):
+        return message.removeprefix("raw:")
+    return json.dumps(message)
+
+
+def _shown(event: Event) -> Json:
+    if isinstance(event, Began):
+        return {"t": "began", "reason": event.reason}
+    message: Json = json.loads(msgspec.json.encode(event))
+    return message

@@ -1,0 +1,54 @@
+"""The Python and the JavaScript client have every exchange of `exchanges.json` in the same way."""
+
+from __future__ import annotations
+
+import subprocess
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.client.exchanges import EXCHANGES, Exchange, Performance, bare, perform
+from tests.programs import need
+
+each_exchange = pytest.mark.parametrize("exchange", EXCHANGES.values(), ids=EXCHANGES)
+
+
+def check(exchange: Exchange, performance: Performance) -> None:
+    seen = [
+        msgspec.structs.replace(seen, says=[bare(said) for said in seen.says])
+        for seen in performance.seen
+    ]
+    assert seen == exchange.expected
+    if exchange.kept is not None:
+        assert performance.kept == exchange.kept
+    if exchange.online is not None:
+        assert performance.online is exchange.online
+
+
+@each_exchange
+def test_python(exchange: Exchange) -> None:
+    check(exchange, perform(exchange))
+
+
+@pytest.fixture(scope="module")
+def javascript() -> dict[str, Performance]:
+    """What the JavaScript client does in each exchange, in one run of Node."""
+    node = need("node")
+    script = Path(__file__).with_name("exchanges.mjs")
+    with resources.as_file(resources.files("holdfast.web") / "holdfast.js") as client:
+        answer = subprocess.run(
+            [node, str(script), str(client)],
+            input=msgspec.json.encode(list(EXCHANGES.values())),
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+    assert answer.returncode == 0, answer.stderr.decode()
+    performances = msgspec.json.decode(answer.stdout, type=list[Performance])
+    return dict(zip(EXCHANGES, performances, strict=True))
+
+
+@each_exchange
+def test_javascript(exchange: Exchange, javascript: dict[str, Performance]) -> None:
+    check(exchange, javascript[exchange.name])

@@ -1,0 +1,104 @@
+"""The real browser, and a person before the chat's page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from playwright.async_api import Browser, Dialog, Page, async_playwright
+from tests.cli.process import SECONDS
+from tests.peers.tmux import until
+from tests.programs import need
+
+_FLAGS: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """Debian's Chromium, without a window, while the block runs."""
+    path = need("chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+class ChatPage:
+    """A person before the chat's page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.faults: list[str] = []
+        """What the page has thrown."""
+        page.set_default_timeout(SECONDS * 1000)
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+
+    async def lines(self) -> list[str]:
+        """What stands in the log."""
+        return await self.page.locator("#log li").all_inner_texts()
+
+    async def sees(self, line: str) -> list[str]:
+        """Wait until the log has this line; returns the log."""
+        seen: list[str] = []
+
+        async def is_there() -> bool:
+            seen[:] = await self.lines()
+            return line in seen
+
+        await until(is_there, lambda: f"{line!r} never came; in the log: {seen}")
+        return seen
+
+    async def types(self, line: str) -> None:
+        """Type a line."""
+        await self.page.fill("#line", line)
+        await self.page.press("#line", "Enter")
+
+    async def comes(self, state: str) -> str:
+        """Wait for this state of the connection; returns what the page says of it."""
+        await self.page.wait_for_selector(f'#state[data-state="{state}"]')
+        return await self.page.inner_text("#state")
+
+    async def text_of(self, selector: str) -> str:
+        """What an element says."""
+        return await self.page.inner_text(selector)
+
+    async def people(self) -> list[str]:
+        """Who is here, as the page shows it."""
+        return await self.page.locator("#people li").all_inner_texts()
+
+    async def resumes(self, code: str) -> None:
+        """Take up the session with this code."""
+
+        async def answer(dialog: Dialog) -> None:
+            await dialog.accept(code)
+
+        self.page.once("dialog", answer)
+        await self.page.click("#resume")
+
+    async def code(self) -> str:
+        """Ask for a code to go on elsewhere."""
+        await self.page.click("#elsewhere")
+        await self.page.wait_for_selector("#code:not([hidden])")
+        return (await self.text_of("#code")).partition("resume ")[2][:9]
+
+
+@asynccontextmanager
+async def chat_page(browser: Browser, url: str, **options: Any) -> AsyncIterator[ChatPage]:
+    """The chat's page in a browser profile of its own; it must throw nothing."""
+    async with await browser.new_context(**options) as context:
+        self = ChatPage(await context.new_page())
+        await self.page.goto(url)
+        await self.comes("online")
+        yield self
+        assert self.faults == []

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+from playwright.async_api import Browser
+from tests.peers.chromium import chromium
+from tests.peers.tmux import Tmux, tmux
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """One browser for a module: it takes its time to start."""
+    async with chromium() as it:
+        yield it
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def terminals(tmp_path: Path) -> AsyncIterator[Tmux]:
+    async with tmux(tmp_path) as it:
+        yield it

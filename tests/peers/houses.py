@@ -1,0 +1,93 @@
+"""Gateways with an application behind them, as people start them: in processes of their own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from tests.cli.process import Program, program
+
+SCHEMES: Final = ("telnet", "tcp", "ws")
+ANY: Final[Mapping[str, int]] = dict.fromkeys(SCHEMES, 0)
+"""Any free port."""
+
+_CONFIG: Final = """
+[store]
+path = "sessions.db"
+
+[link]
+listen = "unix:link"
+
+[limits.session]
+window_messages_max = 20000
+window_bytes_max = 4000000
+detached_seconds_max = 60
+probe_interval_seconds_max = 0.2
+"""
+
+
+class House:
+    """A running gateway with its application, and where it is."""
+
+    def __init__(self, program: Program, ports: Mapping[str, int], application: int) -> None:
+        self.program = program
+        self.ports = ports
+        self.application = application
+        """The process of the application's first run."""
+
+    def url(self, scheme: str) -> str:
+        """Where clients of this scheme come in."""
+        return url(scheme, self.ports[scheme])
+
+    @property
+    def page(self) -> str:
+        """Where a browser finds a page."""
+        return f"http://127.0.0.1:{self.ports['ws']}/"
+
+
+def url(scheme: str, port: int) -> str:
+    """An address of this machine."""
+    return f"{scheme}://127.0.0.1:{port}" + "/" * (scheme == "ws")
+
+
+@asynccontextmanager
+async def demo(folder: Path, ports: Mapping[str, int] = ANY) -> AsyncIterator[House]:
+    """The demo, with its data in `folder`, while the block runs."""
+    options = [
+        f"--{option}={url(scheme, ports[scheme])}"
+        for option, scheme in (("telnet", "telnet"), ("tcp", "tcp"), ("web", "ws"))
+    ]
+    async with program("demo", *options, "--data", "data", folder=folder) as it:
+        page = await it.says("  browser ")
+        await it.says("  terminal ")
+        telnet = await it.says("  telnet ")
+        netcat = await it.says("  netcat ")
+        found = {
+            "ws": int(page.rpartition(":")[2].rstrip("/")),
+            "telnet": int(telnet.split()[-1]),
+            "tcp": int(netcat.split()[-1]),
+        }
+        chat = await it.says("The chat itself is process ")
+        yield House(it, found, int(chat.split()[-1].rstrip(".")))
+
+
+@asynccontextmanager
+async def running(
+    application: Path, folder: Path, *, durability: str = "fast", ports: Mapping[str, int] = ANY
+) -> AsyncIterator[House]:
+    """`holdfast run APPLICATION`, with windows that hold whatever a test can miss."""
+    config = folder / "holdfast.toml"
+    config.write_text(
+        _CONFIG
+        + "".join(
+            f'\n[[listener]]\nurl = "{url(scheme, ports[scheme])}"\ndurability = "{durability}"\n'
+            for scheme in SCHEMES
+        )
+    )
+    async with program("run", application, "--config", config.name, folder=folder) as it:
+        found = await it.ports(len(SCHEMES))
+        (started,) = await it.logged("the application has started")
+        await it.logged("linked")
+        yield House(it, found, started["process"])

@@ -1,0 +1,124 @@
+"""What `examples/` and README.md show is run as it stands."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from textwrap import indent
+from typing import Final
+
+import pytest
+from playwright.async_api import Browser
+from tests.cli.process import SECONDS, run
+from tests.gateway.clients import person_at
+from tests.net.certificates import write_pems
+from tests.peers.houses import House, running
+from tests.programs import ROOT
+
+EXAMPLES: Final = ROOT / "examples"
+README: Final = (ROOT / "README.md").read_text()
+URL: Final = "ws://127.0.0.1:8080/"
+
+
+def shown(language: str, marker: str) -> str:
+    """The one piece of code in the README with `marker` in it."""
+    (found,) = (
+        code for code in re.findall(rf"```{language}\n(.*?)```", README, re.S) if marker in code
+    )
+    return str(found)
+
+
+@asynccontextmanager
+async def python(*arguments: str | Path) -> AsyncIterator[asyncio.StreamReader]:
+    """What a Python program writes, while the block runs."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-u", *arguments), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        yield process.stdout
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def says(output: asyncio.StreamReader, line: str) -> None:
+    """Wait until the program has written this line."""
+    async with asyncio.timeout(SECONDS):
+        while (found := (await output.readline()).decode()) != f"{line}\n":
+            assert found, f"it ended without {line!r}"
+
+
+async def answers(house: House) -> None:
+    """The parrot is there."""
+    async with person_at(house.ports["tcp"], telnet=False) as someone:
+        await someone.sees("Say something.\n> ")
+        someone.types("Polly")
+        await someone.sees("You said: Polly\n> ")
+
+
+async def test_the_parrot_and_who_watches_it(tmp_path: Path) -> None:
+    async with running(EXAMPLES / "parrot.py", tmp_path) as house:
+        await answers(house)
+        async with python(EXAMPLES / "watch.py", house.url("ws"), "Hello", "you") as output:
+            await says(output, "--- a new session")
+            await says(output, "Say something.")
+            await says(output, "You said: Hello")
+            await says(output, "You said: you")
+
+
+async def test_the_application_of_the_readme(tmp_path: Path) -> None:
+    code = shown("python", "app.run()")
+    (tmp_path / "parrot.py").write_text(code)
+    async with running(tmp_path / "parrot.py", tmp_path) as house:
+        await answers(house)
+    example = (EXAMPLES / "parrot.py").read_text().partition("\n\n")[2]
+    assert example.replace('if __name__ == "__main__":\n    ', "") == code  # one and the same
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_clients_of_the_readme(tmp_path: Path, browser: Browser) -> None:
+    async with running(EXAMPLES / "parrot.py", tmp_path) as house:
+        code = shown("python", "async with connect").replace(URL, house.url("ws"))
+        head, _, body = code.partition("\n\n")
+        main = f"async def main():\n{indent(body, '    ')}\n"
+        (tmp_path / "client.py").write_text(
+            f"import asyncio\n{head}\n{main}\nasyncio.run(main())\n"
+        )
+        async with python(tmp_path / "client.py") as output:
+            await says(output, "You said: look")
+
+        script = shown("js", "new Session").replace("wss://example.org/", house.url("ws"))
+        async with await browser.new_context() as context:
+            page = await context.new_page()
+            await page.goto(f"{house.page}healthz")
+            async with page.expect_console_message(lambda it: it.text == "You said: look"):
+                await page.add_script_tag(content=script, type="module")
+
+
+async def test_configurations(tmp_path: Path) -> None:
+    assert (await run("check", EXAMPLES / "gateway.toml", folder=tmp_path))[0] == 0
+    certificate = write_pems(tmp_path).certificate
+    config = shown("toml", "[[listener]]")
+    for path, real in (("cert.pem", certificate.cert), ("key.pem", certificate.key)):
+        config = config.replace(f"/etc/holdfast/{path}", str(real))
+    (tmp_path / "gateway.toml").write_text(config)
+    assert (await run("check", "gateway.toml", folder=tmp_path))[0] == 0
+
+
+def test_nothing_is_forgotten() -> None:
+    tested = {"gateway.toml", "parrot.mjs", "parrot.py", "watch.py"}
+    assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} == tested
+    assert len(re.findall(r"^```(?!sh)\w", README, re.M)) == 4
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    verbs = set(re.findall(r"\./dev (\w+)", README))
+    dev = (ROOT / "dev").read_text()
+    assert {verb for verb in verbs if f"\n{verb})\n" not in dev} - {"help"} == set()
+    assert os.access(ROOT / "dev", os.X_OK)

@@ -1,0 +1,40 @@
+"""A login at the terminals that can hide what is typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.peers.clients import OURS, TELNET_CLIENTS, start
+from tests.peers.houses import running
+from tests.peers.tmux import Tmux
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+DOOR: Final = Path(__file__).with_name("door.py")
+HIDING: Final = (*TELNET_CLIENTS, *(name for name, scheme in OURS.items() if scheme != "tcp"))
+
+
+async def test_secrets_are_not_shown(tmp_path: Path, terminals: Tmux) -> None:
+    async with running(DOOR, tmp_path) as house:
+        for name in HIDING:
+            pane = await start(terminals, name, house.ports, tmp_path)
+            await pane.sees("Name:")
+            await pane.types("alibaba")
+            await pane.sees("Password:")
+            await pane.types("open-barley")
+            await pane.sees("That is not the password.")
+            await pane.sees("Name:", 2)
+            await pane.types("alibaba")
+            await pane.sees("Password:", 2)
+            await pane.types("sesame")
+            await pane.sees("Welcome, alibaba.")
+            await pane.sees("Your secret:")
+            await pane.types("forty-thieves")
+            await pane.sees("It has 13 letters.")
+            await pane.types("in sight")
+            screen = await pane.sees("It has 8 letters.")
+            assert "in sight" in screen, name
+            for secret in ("open-barley", "sesame", "forty-thieves"):
+                assert secret not in screen, name

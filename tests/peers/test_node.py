@@ -1,0 +1,151 @@
+"""JavaScript outside a browser: the client module and the parrot, under Node."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import playwright
+from tests.cli.process import SECONDS, program
+from tests.gateway.clients import person_at
+from tests.peers.cutter import cutter
+from tests.peers.houses import running, url
+from tests.peers.test_resume import COUNT, COUNTING, DONE, LAST
+from tests.programs import ROOT
+
+NODE: Final = Path(playwright.__file__).parent / "driver" / "node"
+"""Playwright brings its own: always there, and new enough to have WebSockets."""
+CLIENT: Final = Path(str(resources.files("holdfast.web").joinpath("holdfast.js")))
+SCRIPT: Final = Path(__file__).with_name("node.mjs")
+
+
+class Script:
+    """A running script, and what it has written."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.events: list[dict[str, Any]] = []
+
+    def types(self, line: str) -> None:
+        """Type a line."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n".encode())
+
+    async def until(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The next event that is as wanted; those before it are kept in `events`."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(SECONDS):
+            while True:
+                line = await self.process.stdout.readline()
+                assert line, f"it ended after {self.events[-3:]}"
+                self.events.append(json.loads(line))
+                if condition(self.events[-1]):
+                    return self.events[-1]
+
+    async def hears(self, text: str) -> None:
+        """Wait for this text."""
+        await self.until(lambda event: event["event"] == "text" and event["d"] == text)
+
+    async def comes(self, state: str) -> dict[str, Any]:
+        """Wait for this state."""
+        return await self.until(lambda event: event.get("name") == state)
+
+    @property
+    def texts(self) -> list[str]:
+        """All texts that came."""
+        return [event["d"] for event in self.events if event["event"] == "text"]
+
+
+@asynccontextmanager
+async def script(where: str) -> AsyncIterator[Script]:
+    """The client under Node, at an address."""
+    process = await asyncio.create_subprocess_exec(
+        *(NODE, SCRIPT, CLIENT.as_uri(), where),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield Script(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_the_client_resumes_by_itself_and_leaves(tmp_path: Path) -> None:
+    async with (
+        running(COUNTING, tmp_path) as house,
+        cutter(house.ports["ws"]) as cable,
+        script(url("ws", cable.port)) as it,
+    ):
+        it.types(COUNT)
+        for number in (100, 200, 300):
+            await it.hears(f"Number {number}.")
+            cable.cut()
+            await it.comes("offline")
+            it.types(f"typed at {number}")
+            await cable.mend()
+        await it.hears("Done: typed at 300.")
+        assert it.texts == [
+            "Ready.",
+            *(f"Number {n}." for n in range(1, LAST + 1)),
+            *(DONE, *(f"Done: typed at {n}." for n in (100, 200, 300))),
+        ]
+        assert it.process.stdin is not None
+        it.process.stdin.close()
+        assert (await it.comes("ended"))["reason"] == "closed by this page"
+        async with asyncio.timeout(SECONDS):
+            assert await it.process.wait() == 0  # nothing of it keeps Node from ending
+
+
+async def test_a_code_right_and_wrong(tmp_path: Path) -> None:
+    async with (
+        running(COUNTING, tmp_path) as house,
+        person_at(house.ports["telnet"], telnet=True) as someone,
+        script(house.url("ws")) as it,
+    ):
+        await it.hears("Ready.")
+        it.types("mine")
+        await it.hears("Done: mine.")
+        it.types("resume ABCD-2345")
+        await it.until(lambda event: event["event"] == "refused")
+        await it.comes("online")
+        it.types("still mine")
+        await it.hears("Done: still mine.")
+        assert it.texts == ["Ready.", "Done: mine.", "Done: still mine."]  # no other session's
+        code = await someone.shown_code()
+        someone.types("theirs")
+        await someone.sees("Done: theirs.")
+        it.types(f"resume {code}")
+        await it.hears("Done: theirs.")
+
+
+async def test_the_parrot(tmp_path: Path) -> None:
+    """An application in another language, which is killed and started again."""
+    config = (ROOT / "examples" / "gateway.toml").read_text()
+    for port in ("4000", "4001", "8080"):
+        config = config.replace(f"127.0.0.1:{port}", "127.0.0.1:0")
+    (tmp_path / "gateway.toml").write_text(config)
+    command = (NODE, ROOT / "examples" / "parrot.mjs")
+    environment = {**os.environ, "HOLDFAST_LINK": "unix:holdfast-data/link.sock"}
+    async with program("serve", "gateway.toml", folder=tmp_path) as it:
+        ports = await it.ports(3)
+        async with person_at(ports["telnet"], telnet=True) as someone:
+            for said in ("Polly", "wants a cracker"):
+                process = await asyncio.create_subprocess_exec(
+                    *command, cwd=tmp_path, env=environment, stdout=asyncio.subprocess.PIPE
+                )
+                try:
+                    await it.logged("an application has come", 1 + (said != "Polly"))
+                    someone.types(said)
+                    await someone.sees(f"You said: {said}\n")
+                finally:
+                    process.kill()
+                    await process.wait()
+                await someone.sees("The application is away.")

@@ -1,0 +1,225 @@
+"""The chat's page as it looks and feels: states, focus, contrast, small screens."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from playwright.async_api import Browser
+from tests.gateway.clients import person_at
+from tests.peers.chromium import ChatPage, chat_page
+from tests.peers.cutter import cutter
+from tests.peers.houses import demo
+from tests.peers.tmux import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+_PHONE: Final[dict[str, Any]] = {"is_mobile": True, "has_touch": True}
+SCREENS: Final[dict[str, dict[str, Any]]] = {
+    "desk-light": {"viewport": {"width": 1000, "height": 600}, "color_scheme": "light"},
+    "phone-dark": {"viewport": {"width": 390, "height": 700}, "color_scheme": "dark", **_PHONE},
+    "small-light": {"viewport": {"width": 320, "height": 480}, "color_scheme": "light", **_PHONE},
+}
+
+CONTRASTS: Final = """
+() => {
+    const channel = (part) => {
+        const c = part / 255;
+        return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    };
+    const parse = (color) => color.match(/[\\d.]+/g).map(Number);
+    const luminance = ([r, g, b]) =>
+        0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+    const ground = (node) => {
+        const color = parse(getComputedStyle(node).backgroundColor);
+        return color.length === 4 && color[3] === 0 ? ground(node.parentElement) : color;
+    };
+    const contrast = (a, b) => {
+        const [dark, light] = [luminance(a), luminance(b)].sort((x, y) => x - y);
+        return (light + 0.05) / (dark + 0.05);
+    };
+    const found = {};
+    for (const node of document.querySelectorAll("body *")) {
+        const own = [...node.childNodes].some((one) => one.nodeType === 3 && one.data.trim());
+        if (!own && !node.placeholder) continue;
+        const pseudo = own ? undefined : "::placeholder";
+        const ink = parse(getComputedStyle(node, pseudo).color);
+        found[`${node.tagName} ${node.id || node.className}`] = contrast(ink, ground(node));
+    }
+    return found;
+}
+"""
+"""The contrast of each text with what it stands on (WCAG 2, relative luminance)."""
+SIDES: Final = """
+() => [...document.querySelectorAll("body, header, main, form, #log, aside, input, button, #state")]
+    .map((node) => [node.id || node.tagName, node.getBoundingClientRect()])
+    .filter(([, { left, right }]) => left < 0 || right > innerWidth)
+    .map(([name]) => name)
+"""
+"""What does not fit between the left and the right side of the window."""
+
+
+async def legible(page: ChatPage) -> None:
+    """Nothing is too faint to read (WCAG 2.2, 1.4.3)."""
+    contrasts = await page.page.evaluate(CONTRASTS)
+    assert len(contrasts) >= 5
+    faint = {what: ratio for what, ratio in contrasts.items() if ratio < 4.5}
+    assert not faint
+
+
+async def fits(page: ChatPage) -> None:
+    """The page needs no scrolling but in the log."""
+    size = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+    width, height = await page.page.evaluate(size)
+    room = page.page.viewport_size
+    assert room is not None
+    assert (width, height) == (room["width"], room["height"])
+    assert await page.page.evaluate(SIDES) == []
+    log = "(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)(document.all.log)"
+    assert await page.page.evaluate(log) == 0
+
+
+async def at_the_end(page: ChatPage) -> None:
+    """The newest line of the log is in sight."""
+    last = page.page.locator("#log li").last
+
+    async def in_sight() -> bool:
+        box, log = await last.bounding_box(), await page.page.locator("#log").bounding_box()
+        assert box is not None
+        assert log is not None
+        return box["y"] + box["height"] <= log["y"] + log["height"]
+
+    await until(in_sight, lambda: "the end of the log is out of sight")
+
+
+@pytest.mark.parametrize("screen", SCREENS.values(), ids=SCREENS)
+async def test_every_state(tmp_path: Path, browser: Browser, screen: dict[str, Any]) -> None:
+    async with demo(tmp_path) as house, cutter(house.ports["ws"]) as cable:
+        url = f"http://127.0.0.1:{cable.port}/"
+        async with (
+            chat_page(browser, url, **screen) as page,
+            person_at(house.ports["tcp"], telnet=False) as speaker,
+        ):
+
+            async def looks_well() -> None:
+                await fits(page)
+                await legible(page)
+                await at_the_end(page)
+
+            assert await page.text_of("#state") == "online"
+            await looks_well()
+            await page.types("A-name-that-is-long")
+            await page.sees("You are in lobby.")
+            speaker.types("Another-name-as-long", "w" * 400, *("many words " * 20,) * 3)
+            await page.sees("<Another-name-as-long> " + "w" * 400)
+            await page.types("Mine.")
+            await page.sees("<A-name-that-is-long> Mine.")
+            await looks_well()
+            await page.code()
+            await looks_well()
+
+            cable.cut()
+            said = await page.comes("offline")
+            assert re.fullmatch(r"the connection was lost · trying again in \d+ s", said)
+            await looks_well()
+            await page.types("Kept.")
+            cable.holds = True
+            await cable.mend()
+            assert await page.comes("connecting") == "connecting"
+            await looks_well()
+            cable.cut()
+            cable.holds = False
+            await cable.mend()
+            assert await page.comes("online") == "online · resumed"
+            await page.sees("<A-name-that-is-long> Kept.")
+            await looks_well()
+
+            await page.types("/quit")
+            assert await page.comes("ended") == "goodbye"
+            await looks_well()
+            assert await page.text_of("#send") == "Begin again"
+            await page.page.click("#send")
+            assert await page.comes("online") == "online"
+            await page.sees("Welcome to the chat.")
+            assert await page.people() == []
+
+
+async def test_with_the_keyboard_alone(tmp_path: Path, browser: Browser) -> None:
+    async with demo(tmp_path) as house, chat_page(browser, house.page) as page:
+        keyboard = page.page.keyboard
+        await keyboard.type("Someone\n")  # where one types has the focus from the start
+        await page.sees("You are in lobby.")
+        await keyboard.type("Hello.\n")
+        await page.sees("<Someone> Hello.")
+        reached = set()
+        for _ in range(6):
+            await keyboard.press("Tab")
+            if where := await page.page.evaluate("document.activeElement.id"):
+                reached.add(where)
+                shown = "getComputedStyle(document.activeElement).outlineStyle"
+                assert await page.page.evaluate(shown) != "none", where
+        assert reached >= {"log", "elsewhere", "resume", "line", "send"}
+
+
+async def test_who_reads_what_was_said_is_left_there(tmp_path: Path, browser: Browser) -> None:
+    async with (
+        demo(tmp_path) as house,
+        chat_page(browser, house.page) as page,
+        person_at(house.ports["tcp"], telnet=False) as speaker,
+    ):
+        await page.types("Reader")
+        speaker.types("Speaker", *(f"Line {n}" for n in range(60)))
+        await page.sees("<Speaker> Line 59")
+        await at_the_end(page)
+        await page.page.evaluate("document.getElementById('log').scrollTop = 0")
+        await page.page.wait_for_function("!document.getElementById('log').scrollTop")
+        speaker.types("One more.")
+        await page.sees("<Speaker> One more.")
+        assert await page.page.evaluate("document.getElementById('log').scrollTop") == 0
+
+
+async def test_a_wrong_code_costs_nothing(tmp_path: Path, browser: Browser) -> None:
+    async with demo(tmp_path) as house, chat_page(browser, house.page) as page:
+        await page.types("Someone")
+        await page.sees("You are in lobby.")
+        await page.resumes("ABCD-2345")
+        await page.sees(
+            "(that does not resume a session: it is not known, or its session has ended)"
+        )
+        assert await page.comes("online") == "online · resumed"
+        await page.types("Still here.")
+        lines = await page.sees("<Someone> Still here.")
+        assert "You are in lobby." in lines
+
+
+async def test_a_reload(tmp_path: Path, browser: Browser) -> None:
+    async with demo(tmp_path) as house, chat_page(browser, house.page) as page:
+        await page.types("Someone")
+        await page.sees("You are in lobby.")
+        await page.types("Hello.")
+        await page.sees("<Someone> Hello.")
+        await page.page.reload()
+        assert await page.comes("online") == "online"
+        await page.sees("<Someone> Hello.")
+        assert await page.text_of("#prompt") == "[lobby] "
+        assert await page.people() == ["Someone"]
+        own = page.page.locator("#log li.own")
+        await page.types("Again.")
+        await page.sees("<Someone> Again.")
+        assert (await own.all_inner_texts())[-1] == "<Someone> Again."
+
+
+async def test_markup_is_text(tmp_path: Path, browser: Browser) -> None:
+    async with (
+        demo(tmp_path) as house,
+        chat_page(browser, house.page) as page,
+        person_at(house.ports["tcp"], telnet=False) as speaker,
+    ):
+        await page.types("Someone")
+        await page.sees("You are in lobby.")
+        evil = "<img src=x onerror=\"document.title='evil'\"><b>&amp;</b>"
+        speaker.types("Speaker", evil)
+        await page.sees(f"<Speaker> {evil}")
+        assert await page.page.title() == "Holdfast chat"

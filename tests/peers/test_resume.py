@@ -1,0 +1,232 @@
+"""Clients that are cut off in mid-stream, and come back for the rest: exactly that, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.async_api import Browser
+from tests.gateway.clients import person_at
+from tests.peers.chromium import chat_page
+from tests.peers.clients import LINE_CLIENTS, SCHEMES, STAYING, TELNET_CLIENTS, start
+from tests.peers.cutter import Cutter, cutter
+from tests.peers.houses import demo, running
+from tests.peers.tmux import Pane, Tmux
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+COUNTING: Final = Path(__file__).with_name("counting.py")
+LAST: Final = 600
+COUNT: Final = f"count {LAST}"
+DONE: Final = f"Done: {COUNT}."
+
+
+def numbers(screen: str) -> list[int]:
+    """What was counted on this screen."""
+    return [int(found) for found in re.findall(r"Number (\d+)\.", screen)]
+
+
+def is_missed(seen: list[int], screen: str) -> None:
+    """The new screen goes on where the old one ended.
+
+    What is said again, the person was told to have perhaps seen; what was missed is new.
+    """
+    again, told, missed = screen.partition("You missed this:")
+    assert told, screen
+    assert seen == list(range(1, len(seen) + 1))
+    if numbers(again):
+        assert "You may have seen this:" in again.partition("Number ")[0]
+    repeated = numbers(screen)
+    assert repeated == list(range(repeated[0], LAST + 1))
+    assert repeated[0] <= len(seen) + 1 <= numbers(missed)[0]
+
+
+# --- clients that come back by themselves
+
+
+async def cut_off(pane: Pane, cable: Cutter) -> str:
+    """Cut a client of ours off, and let it come back; returns its screen between the two."""
+    times = (await pane.screen()).count("--- cut off: ")
+    cable.cut()
+    screen = await pane.sees("--- cut off: ", times + 1)
+    await cable.mend()
+    return screen
+
+
+@pytest.mark.parametrize("scheme", ["ws", "telnet"])
+async def test_a_terminal_of_ours(tmp_path: Path, terminals: Tmux, scheme: str) -> None:
+    async with running(COUNTING, tmp_path) as house, cutter(house.ports[scheme]) as cable:
+        pane = await start(terminals, f"connect-{scheme}", {scheme: cable.port}, tmp_path)
+        await pane.sees("Ready.")
+        await pane.types(COUNT)
+        for number in (100, 200, 300):
+            await pane.sees(f"Number {number}.")
+            await cut_off(pane, cable)
+        screen = await pane.sees(DONE)
+        assert numbers(screen) == list(range(1, LAST + 1))
+        assert "may have seen" not in screen
+        assert cable.connections == 4
+
+
+async def test_a_terminal_of_ours_over_bare_lines(tmp_path: Path, terminals: Tmux) -> None:
+    async with running(COUNTING, tmp_path) as house, cutter(house.ports["tcp"]) as cable:
+        pane = await start(terminals, "connect-tcp", {"tcp": cable.port}, tmp_path)
+        await pane.sees("Ready.")
+        await pane.types(COUNT)
+        await pane.sees("Number 100.")
+        before = await cut_off(pane, cable)
+        screen = await pane.sees(DONE)
+        is_missed(numbers(before), screen.removeprefix(before.rstrip()))
+
+
+# --- people who type their code
+
+
+@pytest.mark.parametrize("how", ["cut", "killed"])
+async def test_people_type_their_codes(tmp_path: Path, terminals: Tmux, how: str) -> None:
+    async with running(COUNTING, tmp_path) as house, asyncio.TaskGroup() as tasks:
+        for name in LINE_CLIENTS:
+            tasks.create_task(a_person_types_the_code(terminals, name, house.ports, tmp_path, how))
+
+
+async def a_person_types_the_code(
+    terminals: Tmux, name: str, ports: Mapping[str, int], home: Path, how: str
+) -> None:
+    async with cutter(ports[SCHEMES[name]]) as cable:
+        where = {SCHEMES[name]: cable.port}
+        old = await start(terminals, name, where, home)
+        code = await old.code()
+        await old.sees("Ready.")
+        await old.types(COUNT)
+        await old.sees("Number 150.")
+        if how == "cut":
+            cable.cut()
+            await cable.mend()
+        if how == "killed" or name in STAYING:
+            before = await old.kill()
+        else:
+            before = await old.ends()
+        new = await start(terminals, name, where, home)
+        await new.code()
+        await new.types(f"resume {code}")
+        await new.sees(DONE)
+        after = await new.screen()
+        is_missed(numbers(before), after)
+        if name in TELNET_CLIENTS:
+            assert numbers(after)[0] > 1  # the answer to a probe has proven some of it
+        assert await new.code(times=2) != code  # a code is good for one time
+
+
+# --- browsers
+
+
+ALONE: Final = """
+async () => {
+    const { Session } = await import("/holdfast.js");
+    globalThis.got = [];
+    globalThis.states = [];
+    const url = `${location.origin.replace(/^http/, "ws")}/`;
+    globalThis.session = new Session(url, { storage: null });
+    session.on("text", ({ d }) => got.push(d));
+    session.on("began", ({ reason }) => got.push(`began: ${reason}`));
+    session.on("state", ({ name }) => states.push(name));
+    session.command("count 600");
+}
+"""
+
+
+async def test_the_javascript_client_alone(tmp_path: Path, browser: Browser) -> None:
+    async with (
+        running(COUNTING, tmp_path) as house,
+        cutter(house.ports["ws"]) as cable,
+        await browser.new_context() as context,
+    ):
+        page = await context.new_page()
+        await page.goto(f"http://127.0.0.1:{cable.port}/healthz")
+        await page.evaluate(ALONE)
+        for number in (100, 200, 300):
+            await page.wait_for_function(f"got.includes('Number {number}.')")
+            cable.cut()
+            await page.wait_for_function("session.state.name === 'offline'")
+            await cable.mend()
+        await page.wait_for_function(f"got.includes('{DONE}')")
+        expected = ["Ready.", *(f"Number {n}." for n in range(1, LAST + 1)), DONE]
+        assert await page.evaluate("got") == expected
+        states = await page.evaluate("states")
+        assert states[:2] == ["connecting", "online"]
+        assert states.count("online") == 4
+
+
+async def test_the_chats_page(tmp_path: Path, browser: Browser) -> None:
+    async with (
+        demo(tmp_path) as house,
+        cutter(house.ports["ws"]) as cable,
+        chat_page(browser, f"http://127.0.0.1:{cable.port}/") as page,
+        person_at(house.ports["tcp"], telnet=False) as speaker,
+    ):
+        await page.types("page")
+        await page.sees("You are in lobby.")
+        speaker.types("speaker")
+        await page.sees("* speaker has come")
+        said = [f"<speaker> Line {n}" for n in range(1, 201)]
+        for start_, seen, end in ((1, 40, 100), (101, 140, 200)):
+            speaker.types(*(f"Line {n}" for n in range(start_, end + 1)))
+            await page.sees(f"<speaker> Line {seen}")
+            cable.cut()
+            await page.comes("offline")
+            await speaker.sees(f"<speaker> Line {end}\n")  # much of it while the page was away
+            await cable.mend()
+            await page.comes("online")
+        lines = await page.sees(said[-1])
+        assert [line for line in lines if "Line" in line] == said
+        assert "could not be kept" not in "".join(lines)
+
+
+# --- from one kind of client to another
+
+
+async def test_from_telnet_to_the_browser_and_back(
+    tmp_path: Path, terminals: Tmux, browser: Browser
+) -> None:
+    async with (
+        demo(tmp_path) as house,
+        chat_page(browser, house.page) as page,
+        person_at(house.ports["tcp"], telnet=False) as speaker,
+    ):
+        telnet = await start(terminals, "telnet", house.ports, tmp_path)
+        code = await telnet.code()
+        await telnet.types("wanderer")
+        await telnet.sees("You are in lobby.")
+        speaker.types("speaker")
+        await telnet.sees("* speaker has come")
+        speaker.types("In telnet.")
+        await telnet.sees("In telnet.")
+        await telnet.kill()
+        speaker.types("On the way.", "/tell wanderer Where are you?")
+        await speaker.sees("(cut off at the moment; it will be there)")
+
+        await page.resumes(code)
+        await page.sees("speaker tells you: Where are you?")
+        lines = await page.sees("<speaker> On the way.")
+        assert sum("On the way." in line for line in lines) == 1
+        assert "Welcome to the chat." not in lines  # that was another session's
+        assert await page.text_of("#prompt") == "[lobby] "
+        assert await page.text_of("#room") == "· lobby"
+        assert await page.people() == ["speaker", "wanderer"]
+        await page.types("In the browser.")
+        await page.sees("<wanderer> In the browser.")
+
+        code = await page.code()
+        telnet = await start(terminals, "telnet", house.ports, tmp_path)
+        await telnet.code()
+        await telnet.types(f"resume {code}")
+        await telnet.code(times=2)
+        await telnet.sees("[lobby]")
+        assert "taken over by a newer connection" in await page.comes("ended")
+        speaker.types("In telnet again.")
+        await telnet.sees("<speaker> In telnet again.")
+        assert "In telnet again." not in "".join(await page.lines())

@@ -1,0 +1,23 @@
+"""The programs of others that tests talk to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/games"  # where Debian has tt++
+
+
+def need(program: str) -> str:
+    """The path of a peer program. Without it the test is skipped; on a build server it fails."""
+    found = shutil.which(program, path=_PATH)
+    if found:
+        return found
+    missing = f"{program} is not installed (./dev peers)"
+    if os.environ.get("CI") == "true":
+        pytest.fail(missing)
+    pytest.skip(missing)

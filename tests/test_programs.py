@@ -1,0 +1,19 @@
+"""Missing peer programs: skipped at home, a failure where everything must be there."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.programs import need
+
+
+def test_what_is_missing_is_skipped_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match=r"no-such-program is not .* \(./dev peers\)"):
+        need("no-such-program")
+
+
+def test_on_a_build_server_it_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="no-such-program is not installed"):
+        need("no-such-program")

@@ -1,0 +1,66 @@
+"""Every transition table of the project has a test that goes through all its cells."""
+
+from __future__ import annotations
+
+from enum import Enum
+from importlib import import_module
+from itertools import product
+from pkgutil import walk_packages
+from types import ModuleType
+from typing import Any, Final
+
+import pytest
+
+import holdfast
+from holdfast.core.states import Table
+from holdfast.gateway import phases
+from holdfast.net import server
+from holdfast.protocols.telnet import negotiation, parser
+from holdfast.protocols.telnet.options import ttype
+from holdfast.protocols.websocket import connection
+from holdfast.sessions import states
+from tests.gateway import test_phases
+from tests.net import test_server
+from tests.protocols.telnet import test_negotiation, test_parser
+from tests.protocols.telnet.options import test_ttype
+from tests.protocols.websocket import test_states as test_websocket_states
+from tests.sessions import test_states as test_session_states
+
+AnyTable = Table[Any, Any, Any]
+
+TESTS: Final[list[tuple[AnyTable, ModuleType]]] = [
+    (phases.TABLE, test_phases),
+    (server.TABLE, test_server),
+    (negotiation.Q_METHOD, test_negotiation),
+    (parser.PARSER, test_parser),
+    (ttype.CYCLE, test_ttype),
+    (connection.TABLE, test_websocket_states),
+    (states.TABLE, test_session_states),
+]
+
+
+def test_every_table_has_its_test() -> None:
+    found = {
+        value: f"{module.name}.{name}"
+        for module in walk_packages(holdfast.__path__, "holdfast.")
+        if not module.name.endswith("__main__")  # which is a program, and would run
+        for name, value in vars(import_module(module.name)).items()
+        if isinstance(value, Table)
+    }
+    tested = [table for table, _ in TESTS]
+    assert [name for table, name in found.items() if table not in tested] == []
+    assert len(found) == len(tested)
+
+
+@pytest.mark.parametrize(("table", "module"), TESTS, ids=[table.name for table, _ in TESTS])
+def test_it_goes_through_all_cells(table: AnyTable, module: ModuleType) -> None:
+    assert table in vars(module).values()
+    states: type[Enum] = table.states
+    inputs: type[Enum] = table.inputs
+    walked = [
+        list(mark.args[1])
+        for test in vars(module).values()
+        for mark in getattr(test, "pytestmark", ())
+        if mark.name == "parametrize"
+    ]
+    assert list(product(states, inputs)) in walked
