@@ -57,7 +57,12 @@ class Headers(Struct, frozen=True):
 
     def has_token(self, name: str, token: str) -> bool:
         """Whether the list field `name` contains `token`, in any case."""
-        return any(element.lower() == token for element in self.tokens(name))
+        for field, value in self.fields:
+            if field == name:
+                lower = value.lower()
+                if lower == token or token in [part.strip() for part in lower.split(",")]:
+                    return True
+        return False
 
 
 class Request(Struct, frozen=True):
