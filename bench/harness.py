@@ -55,9 +55,8 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 def build_load() -> Path:
     """The load generator, compiled if it is not."""
-    return _build(
-        "load", HERE / "load.c", ["gcc", "-O2", "-o", "{to}", "{source}", "-lssl", "-lcrypto"]
-    )
+    libraries = ["-lssl", "-lcrypto", "-lz"]
+    return _build("load", HERE / "load.c", ["gcc", "-O2", "-o", "{to}", "{source}", *libraries])
 
 
 def build_go_tcp() -> Path:
@@ -184,6 +183,34 @@ def load(port: int, pid: int | Sequence[int], *options: str) -> Row:
         raise Missing(f"the load failed: {done.stderr.strip()[:300]}")
     result: Row = json.loads(done.stdout)
     return result
+
+
+def hold(port: int, pid: int, count: int) -> Row:
+    """`count` handshakes and connections held: per CPU second of the server, and bytes each."""
+    command = [str(build_load()), "-K", "-m", "ws", "-a", str(port)]
+    subprocess.run(pinned(1, [*command, "-c", "50"]), check=True, stdout=subprocess.DEVNULL)
+    time.sleep(0.5)
+    rss, cpu = rss_bytes(pid), cpu_seconds(pid)
+    held = [*command, "-c", str(count), "-H", "2"]
+    process = subprocess.Popen(pinned(1, held), stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    if not process.stdout.readline():
+        raise Missing("the load could not open its connections")
+    spent = cpu_seconds(pid) - cpu
+    time.sleep(1.0)
+    grown = rss_bytes(pid) - rss
+    process.wait()
+    return {
+        "handshakes_cpu_s": round(count / spent),
+        "us_handshake": round(spent / count * 1e6, 2),
+        "bytes_each": round(grown / count),
+    }
+
+
+def cpu_seconds(pid: int) -> float:
+    """The CPU time that a process has taken, all its threads."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
 def rss_bytes(pid: int) -> int:

@@ -1,13 +1,13 @@
 /* A load generator that is never the bottleneck: epoll, one thread, no allocation per message.
  *
  *   load -m tcp|tls|ws|v1 -a PORT [-c CONNECTIONS] [-s BYTES] [-p IN_FLIGHT] [-d SECONDS] [-w WARM_UP]
- *        [-P SERVER_PID[,PID...]] [-t] [-u UNIX_SOCKET] [-U TARGET]
+ *        [-P SERVER_PID[,PID...]] [-t] [-z] [-u UNIX_SOCKET] [-U TARGET]
  *   load -K -m tcp|ws|v1 -a PORT -c CONNECTIONS [-k CONCURRENT] [-H HOLD_SECONDS]
  *   load -F PER_SECOND -a PORT -b FROM_ADDRESS [-d SECONDS]
  *
  * Each connection keeps IN_FLIGHT messages of BYTES under way and sends a new one for each that
  * comes back. `v1` speaks the sub-protocol holdfast.v1: numbered commands, acknowledged outputs.
- * -t sends text frames. Prints one line of JSON: messages a second, percentiles of the round trip
+ * -t sends text frames, -z compressed ones (permessage-deflate). Prints one line of JSON: messages a second, percentiles of the round trip
  * in microseconds, the server's and our own share of a core, and `us_msg`, the server's CPU
  * microseconds a message (all its threads, from /proc, so that neighbours hardly disturb it).
  * -K opens the connections, CONCURRENT at a time, says how fast, and holds them.
@@ -31,6 +31,7 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+#include <zlib.h>
 
 enum mode { TCP, TLS, WS, V1 };
 enum { MAX_IN_FLIGHT = 1024, ACK_EACH = 32, READ_SIZE = 1 << 18 };
@@ -54,7 +55,7 @@ struct connection {
 };
 
 static enum mode mode = TCP;
-static int port, connections = 100, in_flight = 1, concurrent = 64, text_frames, keep, flood_rate;
+static int port, connections = 100, in_flight = 1, concurrent = 64, text_frames, compressed, keep, flood_rate;
 static int server_pids[64], server_count;
 static size_t size = 64;
 static double seconds = 3, warm_up = 0.5, hold;
@@ -331,8 +332,10 @@ static char handshake[1024];
 static void make_handshake(void) {
     snprintf(handshake, sizeof handshake,
              "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
-             target, port, mode == V1 ? "Sec-WebSocket-Protocol: holdfast.v1\r\n" : "");
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s%s\r\n",
+             target, port,
+             compressed ? "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" : "",
+             mode == V1 ? "Sec-WebSocket-Protocol: holdfast.v1\r\n" : "");
 }
 
 static void say_hello(struct connection *c) {
@@ -349,7 +352,7 @@ static void await_upgrade(int fd) {
             exit(2);
         }
     }
-    if (strncmp(head, "HTTP/1.1 101", 12)) {
+    if (strncmp(head, "HTTP/1.1 101", 12) || (compressed && !strstr(head, "permessage-deflate"))) {
         fprintf(stderr, "no upgrade: %.100s\n", head);
         exit(2);
     }
@@ -480,7 +483,7 @@ static uint64_t cpu_of_server(void) {
 }
 
 static void parse_options(int count, char **words) {
-    for (int option; (option = getopt(count, words, "m:a:c:s:p:d:w:P:tu:U:Kk:H:F:b:")) != -1;)
+    for (int option; (option = getopt(count, words, "m:a:c:s:p:d:w:P:tzu:U:Kk:H:F:b:")) != -1;)
         switch (option) {
         case 'm':
             mode = !strcmp(optarg, "tcp") ? TCP : !strcmp(optarg, "tls") ? TLS : !strcmp(optarg, "ws") ? WS : V1;
@@ -495,6 +498,7 @@ static void parse_options(int count, char **words) {
         case 'F': flood_rate = atoi(optarg); break;
         case 'b': from = optarg; break;
         case 't': text_frames = 1; break;
+        case 'z': compressed = 1; break;
         case 'u': unix_path = optarg; break;
         case 'U': target = optarg; break;
         case 'K': keep = 1; break;
@@ -506,6 +510,19 @@ static void parse_options(int count, char **words) {
         fprintf(stderr, "load: -p from 1 to %d, -c from 1\n", MAX_IN_FLIGHT);
         exit(1);
     }
+}
+
+/* The payload as permessage-deflate sends it, in its place; it refers to nothing before it. */
+static size_t compress_payload(void) {
+    z_stream stream = {0};
+    unsigned char *packed = malloc(size + 1024);
+    deflateInit2(&stream, 6, Z_DEFLATED, -12, 8, Z_DEFAULT_STRATEGY);
+    stream.next_in = (unsigned char *)payload, stream.avail_in = size;
+    stream.next_out = packed, stream.avail_out = size + 1024;
+    deflate(&stream, Z_SYNC_FLUSH);
+    free(payload);
+    payload = (char *)packed;
+    return stream.total_out - 4;
 }
 
 static void prepare(void) {
@@ -521,10 +538,12 @@ static void prepare(void) {
     poller = epoll_create1(0);
     payload = malloc(size + 1);
     for (size_t i = 0; i < size; i++) payload[i] = words[i % (sizeof words - 1)];
-    frame = malloc(size + 14);
-    frame_size = mode == WS ? write_head(frame, text_frames ? 1 : 2, size) : 0;
-    memcpy(frame + frame_size, payload, size);
-    frame_size += size;
+    size_t length = compressed ? compress_payload() : size;
+    frame = malloc(length + 14);
+    int first = (text_frames ? 1 : 2) | (compressed ? 0x40 : 0);
+    frame_size = mode == WS ? write_head(frame, first, length) : 0;
+    memcpy(frame + frame_size, payload, length);
+    frame_size += length;
     for (int i = 0; i < connections; i++) {
         all[i].sent_at = calloc(in_flight, sizeof(uint64_t));
         all[i].text = malloc(size + 4097);

@@ -1,4 +1,4 @@
-"""An echo server on the `websockets` library: websockets_echo.py PORT"""
+"""An echo server on the `websockets` library: websockets_echo.py PORT [-z]"""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ async def echo(connection: ServerConnection) -> None:
 
 
 async def main() -> None:
-    async with serve(echo, "127.0.0.1", int(sys.argv[1]), compression=None):
+    async with serve(
+        echo, "127.0.0.1", int(sys.argv[1]), compression="deflate" if "-z" in sys.argv else None
+    ):
         await asyncio.get_running_loop().create_future()
 
 

@@ -95,3 +95,14 @@ async def test_what_is_wrong_is_one_line(
     tmp_path: Path, arguments: list[str], code: int, error: str
 ) -> None:
     assert await run("echo", *arguments, folder=tmp_path) == (code, "", error)
+
+
+@pytest.mark.parametrize("options", [[], ["--deflate"]])
+async def test_messages_are_compressed_where_it_is_asked_for(options: list[str]) -> None:
+    async with program("echo", *options, "ws://127.0.0.1:0") as echo:
+        url = (await echo.says("listening at ")).partition(" at ")[2]
+        async with asyncio.timeout(SECONDS), connect(url, proxy=None) as ws:
+            assert bool(ws.protocol.extensions) is bool(options)
+            for message in ("again and " * 1000, b"\0" * 200_000, "tiny"):
+                await ws.send(message)
+                assert await ws.recv() == message

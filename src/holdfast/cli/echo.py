@@ -45,6 +45,9 @@ def echo(
             metavar="NETWORK",
         ),
     ] = None,
+    deflate: Annotated[
+        bool, typer.Option("--deflate", help="Compress WebSocket messages where it is offered.")
+    ] = False,
     workers: Annotated[int, typer.Option("--workers", help="Processes that share the ports.")] = 1,
 ) -> None:
     """Say back what is said: for benchmarks, conformance suites and trying out.
@@ -77,12 +80,13 @@ def echo(
                 raise ConfigurationError(f"{address}: expected --cert and --key, found neither")
         proxy = ProxyOptions(trust=tuple(trust_proxy)) if trust_proxy else None
         if workers == 1:
-            run(_serve(addresses, tls, ListenOptions(proxy=proxy), _say_where))
+            alone = ListenOptions(proxy=proxy)
+            run(_serve(addresses, tls, alone, _say_where, deflate=deflate))
             return
         shared = ListenOptions(BindOptions(reuse_port=True), proxy)
 
         def work(taken: Sequence[Address], ready: Callable[[], None]) -> Coroutine[Any, Any, None]:
-            return _serve(taken, tls, shared, lambda _: ready())
+            return _serve(taken, tls, shared, lambda _: ready(), deflate=deflate)
 
         code = run_workers(workers, addresses, work, _say_where)
     raise typer.Exit(code)
@@ -93,8 +97,14 @@ async def _serve(
     tls: TlsOptions | None,
     options: ListenOptions,
     started: Callable[[Sequence[Address]], None],
+    *,
+    deflate: bool,
 ) -> None:
-    limits = Limits().but(connection={"connections_per_address_max": 20_000})
+    limits = Limits().but(
+        connection={"connections_per_address_max": 20_000},
+        websocket={"fragments_max": 1_000_000},  # conformance suites send that many
+    )
+    compression = ws.Deflate() if deflate else None
     inherited = Inherited()
     clockwork = Clockwork(asyncio.get_running_loop())
     server = Server(limits.connection, clockwork, inherited=inherited)
@@ -103,7 +113,10 @@ async def _serve(
     clockwork.wheel.start()
     bound = [
         await server.listen(
-            address, _echo_for(address, limits), contexts if address.secure else None, options
+            address,
+            _echo_for(address, limits, compression),
+            contexts if address.secure else None,
+            options,
         )
         for address in addresses
     ]
@@ -118,10 +131,12 @@ def _say_where(addresses: Sequence[Address]) -> None:
         typer.echo(f"listening at {address}")
 
 
-def _echo_for(address: Address, limits: Limits) -> Callable[[Connection], _Echo]:
+def _echo_for(
+    address: Address, limits: Limits, deflate: ws.Deflate | None
+) -> Callable[[Connection], _Echo]:
     match address.scheme:
         case "ws" | "wss":
-            return lambda connection: _WebSocketEcho(connection, limits)
+            return lambda connection: _WebSocketEcho(connection, limits, deflate)
         case "telnet" | "telnets":
             return lambda connection: _TelnetEcho(connection, limits)
         case _:
@@ -168,29 +183,54 @@ class _WebSocketEcho(_Echo):
 
     __slots__ = ("_core",)
 
-    def __init__(self, connection: Connection, limits: Limits) -> None:
+    def __init__(self, connection: Connection, limits: Limits, deflate: ws.Deflate | None) -> None:
         super().__init__(connection)
-        self._core = ws.ServerConnection(limits.websocket)
+        self._core = ws.ServerConnection(limits.websocket, deflate)
 
     def connected(self) -> None:
         pass
 
     def received(self, data: bytes) -> None:
         core = self._core
-        frames = []
+        connection = self._connection
+        out: list[bytes] = []
+        plain = True
         for event in core.receive_data(data):
-            if type(event) is str:
-                frames.append(core.encode_text(event.encode()))
-            elif type(event) is bytes:
-                frames.append(core.encode_binary(event))
-            elif type(event) is ws.Request:
+            if type(event) is bytes:
+                if len(event) < ws.UNCOPIED_BYTES_MIN:
+                    out.append(core.encode_binary(event))
+                else:
+                    self._write(out)
+                    for part in core.encode_parts(event):
+                        connection.write(part)
+            elif type(event) is str:
+                out.append(core.encode_text(event.encode()))
+            else:
+                plain = False
+                self._react(event)
+        self._write(out)
+        if not plain:
+            connection.write(core.data_to_send())  # what stands before a Close frame is said back
+            if core.state is ws.State.CLOSED:
+                connection.close()
+        if connection.full:
+            connection.pause_reading()
+
+    def _write(self, out: list[bytes]) -> None:
+        if out:
+            self._connection.send(out[0] if len(out) == 1 else b"".join(out))
+            out.clear()
+
+    def _react(self, event: ws.Event) -> None:
+        match event:
+            case ws.Request():
                 self._accept()
-            elif type(event) is ws.PlainRequest:
-                core.refuse(426, "this is a WebSocket", [("Upgrade", "websocket")])
-        frames.append(core.data_to_send())
-        super().received(b"".join(frames))
-        if core.state is ws.State.CLOSED:
-            self._connection.close()
+            case ws.PlainRequest():
+                self._core.refuse(426, "this is a WebSocket", [("Upgrade", "websocket")])
+            case ws.Ping() if self._core.state is ws.State.OPEN:
+                self._connection.write(self._core.data_to_send())
+            case _:
+                pass
 
     def _accept(self) -> None:
         self._core.accept()

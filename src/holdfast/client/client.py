@@ -51,14 +51,17 @@ async def connect(
     tls: ssl.SSLContext | None = None,
     limits: Limits | None = None,
     client: str = "holdfast-python",
+    deflate: ws.DeflateSettings | None = None,
 ) -> AsyncIterator[Client]:
     """A session at the gateway at `url` (`ws://` or `wss://`), kept while the block runs.
 
     `state` is what an earlier client had kept (`Client.state`). Nothing is
     raised for a gateway that cannot be reached: the client goes on trying, and
-    says so with `Offline`.
+    says so with `Offline`. `deflate` offers to compress messages.
     """
-    self = Client(parse_address(url), ClientCore(state, client), limits or Limits(), tls)
+    compression = ws.Deflate(deflate) if deflate is not None else None
+    core = ClientCore(state, client)
+    self = Client(parse_address(url), core, limits or Limits(), tls, compression)
     with unwrapped():
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(self.run())
@@ -72,9 +75,15 @@ class Client:
     """One session. Use it through `connect`; iterate over it for its events."""
 
     def __init__(
-        self, address: Address, core: ClientCore, limits: Limits, tls: ssl.SSLContext | None
+        self,
+        address: Address,
+        core: ClientCore,
+        limits: Limits,
+        tls: ssl.SSLContext | None,
+        deflate: ws.Deflate | None = None,
     ) -> None:
         self._address = address
+        self._deflate = deflate
         self._core = core
         self._limits = limits
         self._keeper: Keeper[Event, _SessionWire] = Keeper(address, self._make, limits, tls)
@@ -174,7 +183,12 @@ class Client:
             self._keeper.wire.send()
 
     def _make(self, connection: Connection) -> _SessionWire:
-        offer = ws.Offer(self._address.authority, self._address.path, (wire.SUBPROTOCOL,))
+        offer = ws.Offer(
+            self._address.authority,
+            self._address.path,
+            (wire.SUBPROTOCOL,),
+            deflate=self._deflate,
+        )
         socket = ws.ClientConnection(self._limits.websocket, offer, os.urandom)
         return _SessionWire(connection, self._keeper, self._core, socket)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +18,7 @@ from msgspec import Struct
 from holdfast.core.errors import ClosedError
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address
+from holdfast.net.backoff import Backoff
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection, Handler
 from holdfast.net.dial import DialError, dial
@@ -27,8 +27,6 @@ from holdfast.net.tls import client_context
 E = TypeVar("E")
 W = TypeVar("W", bound="Wire")
 
-_FIRST_PAUSE_SECONDS: Final = 0.1
-_PAUSE_SECONDS_MAX: Final = 10.0
 _RETRY_SECONDS_MAX: Final = 3_600.0
 """The longest pause that a gateway may ask for."""
 _EVENTS_MAX: Final = 10_000
@@ -149,7 +147,7 @@ class Keeper(Generic[E, W]):
     async def run(self) -> None:
         """Keep connected until the session ends."""
         self._clockwork.wheel.start()
-        pause = _FIRST_PAUSE_SECONDS
+        backoff = Backoff()
         try:
             while True:
                 await self._room.wait()
@@ -157,8 +155,11 @@ class Keeper(Generic[E, W]):
                 if retry is None:
                     self.put(Ended(reason))
                     return
-                pause = _FIRST_PAUSE_SECONDS if online else min(2 * pause, _PAUSE_SECONDS_MAX)
-                wait = max(min(retry, _RETRY_SECONDS_MAX), random.uniform(pause / 2, pause))
+                if online:
+                    backoff.reset()
+                else:
+                    backoff.failed()
+                wait = max(min(retry, _RETRY_SECONDS_MAX), backoff.seconds())
                 self.put(Offline(reason, wait))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):

@@ -82,8 +82,22 @@ class WebSocketLimits(_Group, frozen=True, forbid_unknown_fields=True):
     message_bytes_max: int = 16 * MIB
     fragments_max: int = 16_384
     """Frames of one message."""
+    inflated_bytes_max: int = 32 * MIB
+    """What the bytes of one read may decompress to, if no single message may be larger."""
     heartbeat_seconds_max: float = 30.0
     """Without a byte from the client before it is pinged."""
+    pings_max: int = 64
+    """Pings of ours under way on one connection."""
+    queue_messages_max: int = 64
+    """Messages that a program has not read yet, at which no more are taken from the socket."""
+    queue_bytes_max: int = 256 * KIB
+    """The same in bytes. The one that goes beyond it is still taken."""
+    messages_per_second_max: float = 1_000_000.0
+    """Of one connection, sustained; more closes it with 1008."""
+    message_burst_max: int = 100_000
+    bytes_per_second_max: float = 1024.0 * MIB
+    """From one connection's socket, sustained; more closes it with 1008."""
+    bytes_burst_max: int = 64 * MIB
 
 
 class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):

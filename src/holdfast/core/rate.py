@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from holdfast.core.limits import WebSocketLimits
 
 
 class Rate:
@@ -14,18 +17,54 @@ class Rate:
         self._interval = 1.0 / per_second
         self._tolerance = burst * self._interval
 
-    def next(self, due: float, now: float) -> float | None:
-        """Account for one event at `now`.
+    def next(self, due: float, now: float, count: int = 1) -> float | None:
+        """Account for `count` events at `now`.
 
         `due` is what the call before returned, or 0. Returns the new one, or
-        `None` if the event comes too soon.
+        `None` if they come too soon.
         """
-        due = (due if due > now else now) + self._interval
+        due = (due if due > now else now) + count * self._interval
         return due if due <= now + self._tolerance else None
 
     def when(self, due: float) -> float:
         """When the event after those that led to `due` comes no longer too soon."""
         return due + self._interval - self._tolerance
+
+
+class FlowRates(NamedTuple):
+    """What the connections of one listener are held to."""
+
+    messages: Rate
+    bytes: Rate
+
+
+@lru_cache(maxsize=64)
+def flow_rates(limits: WebSocketLimits) -> FlowRates:
+    """The rates in `limits`, made once."""
+    return FlowRates(
+        Rate(limits.messages_per_second_max, limits.message_burst_max),
+        Rate(limits.bytes_per_second_max, limits.bytes_burst_max),
+    )
+
+
+class Flow:
+    """What one connection may send: messages and bytes, at a rate each."""
+
+    __slots__ = ("_bytes_due", "_messages_due", "_rates")
+
+    def __init__(self, rates: FlowRates) -> None:
+        self._rates = rates
+        self._messages_due = self._bytes_due = 0.0
+
+    def admit(self, messages: int, size: int, now: float) -> bool:
+        """Account for `messages` in `size` bytes; false if they come too soon."""
+        rates = self._rates
+        bytes_due = rates.bytes.next(self._bytes_due, now, size)
+        messages_due = rates.messages.next(self._messages_due, now, messages)
+        if bytes_due is None or messages_due is None:
+            return False
+        self._bytes_due, self._messages_due = bytes_due, messages_due
+        return True
 
 
 _KEYS_MAX: Final = 10_000

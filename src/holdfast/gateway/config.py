@@ -19,6 +19,7 @@ url = "wss://0.0.0.0:8443/ws"
 durability = "durable"             # memory, fast or durable
 certificate = { cert = "cert.pem", key = "key.pem" }
 pages = "site"                     # what a browser gets that asks for a page
+deflate = {}                       # compress messages (permessage-deflate); may set its parameters
 
 [[upstream]]                       # servers that know nothing of sessions
 name = "mud"
@@ -73,6 +74,7 @@ from holdfast.net.bind import BindOptions
 from holdfast.net.bind import check as check_bind
 from holdfast.net.tls import Certificate, TlsOptions
 from holdfast.net.tls import check as check_tls
+from holdfast.protocols.websocket import DeflateSettings
 
 
 class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,6 +116,8 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Web pages of other hosts that may connect; `*` for any."""
     pages: str = ""
     """A folder of files for browsers that ask for a page, on a WebSocket listener."""
+    deflate: DeflateSettings | None = None
+    """How messages are compressed with WebSocket clients that offer it. Absent: not at all."""
 
     @property
     def address(self) -> Address:
@@ -232,7 +236,7 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
                 f" found {origin!r}"
             )
     web = address.scheme in ("ws", "wss")
-    for name in ("pages", "origins"):
+    for name in ("pages", "origins", "deflate"):
         if getattr(listener, name) and not web:
             raise ConfigurationError(
                 f"{key}.{name}: expected only for ws and wss, found for {address.scheme}"

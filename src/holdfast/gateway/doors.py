@@ -18,6 +18,7 @@ from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.inside import Inside
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.systemd import Inherited
+from holdfast.protocols.websocket import Deflate
 
 if TYPE_CHECKING:
     from holdfast.gateway.admin.listener import AdminListener
@@ -35,6 +36,7 @@ def adapter_factory(listener: ListenerConfig, limits: Limits) -> Callable[[], Ad
                 origins=listener.origins,
                 secure=address.secure,
                 cookie_seconds=limits.session.detached_seconds_max,
+                deflate=Deflate(listener.deflate) if listener.deflate is not None else None,
             )
             return lambda: WebSocketAdapter(settings)
         case "telnet" | "telnets":

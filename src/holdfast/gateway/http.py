@@ -8,30 +8,9 @@ from pathlib import Path
 
 from aiohttp import web
 
-from holdfast.net.connection import Connection
+from holdfast.net.http import HttpHost
 
 CLIENT_PATH = "/holdfast.js"
-
-
-class HttpHost:
-    """An aiohttp application that takes over accepted connections."""
-
-    def __init__(self, app: web.Application) -> None:
-        self._runner = web.AppRunner(app, handle_signals=False, access_log=None)
-
-    async def start(self) -> None:
-        """Make ready to serve."""
-        await self._runner.setup()
-
-    async def stop(self) -> None:
-        """Close what is open."""
-        await self._runner.cleanup()
-
-    def take_over(self, connection: Connection, data: bytes) -> None:
-        """Serve `connection` from here on; `data` has come already."""
-        server = self._runner.server
-        assert server is not None, "the pages are not started"
-        connection.hand_over(server(), data)
 
 
 class HttpPages(HttpHost):

@@ -9,6 +9,7 @@ raises ends this connection and no other.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import struct
@@ -36,6 +37,7 @@ _TCP_INFO_BYTES_ACKED: Final = 120
 _TCP_INFO_BYTES_SENT: Final = 200
 _TCP_INFO_SIZE: Final = 216
 _FOREVER: Final = float("inf")
+_LARGE_BYTES: Final = 64 * 1024
 
 
 class Delivery(NamedTuple):
@@ -212,6 +214,9 @@ class Connection(asyncio.Protocol, Timed):
         if out is None:
             return
         self._out = None
+        if isinstance(out, list) and max(map(len, out)) >= _LARGE_BYTES:
+            self._flush_large(out)
+            return
         data = b"".join(out) if isinstance(out, list) else out
         self._flushed += len(data)
         if self._transport is not None and self.phase is not _CLOSING:
@@ -220,6 +225,18 @@ class Connection(asyncio.Protocol, Timed):
                 self._transport.write(data)
             except RuntimeError:
                 pass
+
+    def _flush_large(self, out: list[bytes]) -> None:
+        """As `flush`, for pieces that are not worth the copy that joining them is."""
+        self._flushed += sum(map(len, out))
+        if self._transport is not None and self.phase is not _CLOSING:
+            with contextlib.suppress(RuntimeError):
+                self._transport.writelines(out)
+
+    @property
+    def broken(self) -> bool:
+        """Whether what is written goes nowhere any more; `lost` follows."""
+        return self._transport is None or self._transport.is_closing()
 
     def send(self, data: bytes) -> None:
         """As `write`, but at once, so that `full` is true of it: for whoever passes on a stream."""

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
+
+# malloc.h of glibc
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+_MAPPED_BYTES_MIN: Final = 8 * 1024 * 1024
+_KEPT_BYTES_MAX: Final = 32 * 1024 * 1024
 
 new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
 try:
@@ -59,3 +66,18 @@ def calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
+    _keep_freed_memory()
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library reuse the memory of large messages.
+
+    It would otherwise map each one anew, whose page faults cost as much as all
+    the rest of handling 1 MiB. Where its allocator is another one, nothing is done.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(_M_MMAP_THRESHOLD, _MAPPED_BYTES_MIN)
+    mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES_MAX)

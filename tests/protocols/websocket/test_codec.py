@@ -95,6 +95,34 @@ def test_scan_starts_where_it_is_told(twin: ModuleType) -> None:
     assert out == ["good"]
 
 
+@each_codec
+@pytest.mark.parametrize("key", [None, KEY], ids=["server", "client"])
+@pytest.mark.parametrize("size", [0, 1, 2, 7, 65_536, 65_537, 300_000])
+@pytest.mark.parametrize("cut", [1, 3, 1000, 70_000, 1_000_000])
+def test_a_payload_is_collected_from_any_pieces(
+    twin: ModuleType, key: bytes | None, size: int, cut: int
+) -> None:
+    if size // cut > 5000:
+        cut = size // 100 + 1
+    payload = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    wire = twin.mask(payload, key, 0) if key else payload
+    wire += b"what follows"
+    collected = twin.Payload(size, key)
+    assert collected.left == size
+    pos = 0
+    while collected.left:
+        with pytest.raises(ValueError, match="not complete"):
+            collected.finish()
+        data = b"??" + wire[pos : pos + cut]
+        taken = collected.take(data, 2) - 2
+        assert taken == min(cut, size - pos)
+        pos += taken
+    found = collected.finish()
+    assert found == payload
+    assert type(found) is bytes
+    assert hash(found) == hash(payload)
+
+
 @pytest.mark.skipif(not codec.COMPILED, reason="the compiled codec was not built")
 @given(data=st.binary(max_size=80), masked=st.booleans(), size_max=st.integers(0, 40))
 def test_the_twins_agree_on_any_bytes(data: bytes, masked: bool, size_max: int) -> None:

@@ -33,11 +33,27 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class DialectError(Exception):
-    """A message that the dialect does not know. Says what was found and expected."""
+    """A message that the dialect does not know. Says what was found and expected.
+
+    `reply` is a message that tells the client so, in its own words.
+    """
+
+    def __init__(self, text: str, reply: bytes = b"") -> None:
+        super().__init__(text)
+        self.reply = reply
 
 
 class Ping(msgspec.Struct, frozen=True, gc=False):
     """A sign of life that the dialect answers itself."""
+
+
+class Reply(msgspec.Struct, frozen=True, gc=False):
+    """A binary message that the dialect answers with."""
+
+    data: bytes
+
+
+Read = Event | Ping | Reply
 
 
 class Dialect(Protocol):
@@ -45,7 +61,7 @@ class Dialect(Protocol):
 
     numbered: bool
 
-    def read(self, message: str | bytes) -> list[Event | Ping]:
+    def read(self, message: str | bytes) -> list[Read]:
         """The events in one message. Raises `DialectError`."""
 
     def write(self, core: ServerConnection, first: int, outputs: Sequence[Output | None]) -> bytes:
@@ -54,13 +70,16 @@ class Dialect(Protocol):
     def volatile(self, core: ServerConnection, item: Output) -> bytes:
         """A frame for an output without a number; empty if it cannot be shown."""
 
+    def frame(self, core: ServerConnection, message: wire.ServerMessage) -> bytes:
+        """A frame for a message of the house itself; empty if it cannot be said."""
+
 
 class PlainDialect:
     """Text frames are lines, both ways; nothing is numbered."""
 
     numbered = False
 
-    def read(self, message: str | bytes) -> list[Event | Ping]:
+    def read(self, message: str | bytes) -> list[Read]:
         return [items.Text(message) if type(message) is str else items.Binary(message)]  # type: ignore[arg-type]
 
     def write(self, core: ServerConnection, first: int, outputs: Sequence[Output | None]) -> bytes:
@@ -77,6 +96,9 @@ class PlainDialect:
 
     def volatile(self, core: ServerConnection, item: Output) -> bytes:
         return self.write(core, 0, (item,))
+
+    def frame(self, core: ServerConnection, message: wire.ServerMessage) -> bytes:
+        return b""
 
     def _other(self, core: ServerConnection, output: Output) -> bytes:
         match output:
@@ -106,7 +128,7 @@ class HoldfastDialect:
 
     # --- inbound
 
-    def read(self, message: str | bytes) -> list[Event | Ping]:
+    def read(self, message: str | bytes) -> list[Read]:
         if isinstance(message, str) is self._msgpack:
             found, wanted = ("text", "binary") if self._msgpack else ("binary", "text")
             raise DialectError(f"expected a {wanted} message, found a {found} one")
@@ -118,7 +140,7 @@ class HoldfastDialect:
             return [Numbered(decoded.c, items.Text(decoded.d))]
         return self._read_other(decoded)
 
-    def _read_other(self, message: wire.ClientMessage) -> list[Event | Ping]:  # noqa: C901 - one case a message
+    def _read_other(self, message: wire.ClientMessage) -> list[Read]:  # noqa: C901 - one case a message
         match message:
             case wire.Ack(n):
                 return [Ack(n)]
@@ -147,7 +169,7 @@ class HoldfastDialect:
             case wire.Quit():
                 return [Left(done=True)]
 
-    def _read_hello(self, hello: wire.Hello) -> list[Event | Ping]:
+    def _read_hello(self, hello: wire.Hello) -> list[Read]:
         capabilities = Capabilities(
             client=hello.client,
             width=hello.width,

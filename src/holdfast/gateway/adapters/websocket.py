@@ -1,8 +1,8 @@
-"""WebSocket clients: the sub-protocol `holdfast.v1`, or plain text frames. Hot path."""
+"""WebSocket clients: `holdfast.v1`, `webs.v1`, or plain text frames. Hot path."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 
@@ -11,6 +11,7 @@ from msgspec import Struct
 from holdfast.core.errors import DISCONNECTS, Disconnect, Reason
 from holdfast.core.items import Notice, Output
 from holdfast.core.limits import WebSocketLimits
+from holdfast.core.rate import Flow, flow_rates
 from holdfast.gateway.adapters.base import (
     Broken,
     ChooseProfile,
@@ -30,17 +31,23 @@ from holdfast.gateway.adapters.dialects import (
     HoldfastDialect,
     Ping,
     PlainDialect,
+    Reply,
 )
+from holdfast.gateway.adapters.webs import WebsDialect
 from holdfast.protocols import holdfast as wire
+from holdfast.protocols import webs
 from holdfast.protocols import websocket as ws
 
 COOKIE: Final = "holdfast"
 _PROBE: Final = b"probe"
 
 _PLAIN: Final = PlainDialect()
-_DIALECTS: Final = {
-    wire.SUBPROTOCOL: HoldfastDialect(msgpack=False),
-    wire.SUBPROTOCOL_MSGPACK: HoldfastDialect(msgpack=True),
+_JSON: Final = HoldfastDialect(msgpack=False)
+_MSGPACK: Final = HoldfastDialect(msgpack=True)
+_DIALECTS: Final[Mapping[str, Callable[[WebSocketLimits], Dialect]]] = {
+    wire.SUBPROTOCOL: lambda _: _JSON,
+    wire.SUBPROTOCOL_MSGPACK: lambda _: _MSGPACK,
+    webs.SUBPROTOCOL: lambda limits: WebsDialect(limits.message_bytes_max),
 }
 
 
@@ -54,12 +61,14 @@ class WebSocketSettings(Struct, frozen=True):
     """Pages of other hosts that may connect."""
     secure: bool
     cookie_seconds: float
+    deflate: ws.Deflate | None = None
+    """Compression for clients that offer it."""
 
 
 class WebSocketAdapter:
     """One WebSocket client."""
 
-    __slots__ = ("_accepted", "_core", "_dialect", "_doubted", "_settings", "numbered")
+    __slots__ = ("_accepted", "_core", "_dialect", "_doubted", "_flow", "_settings", "numbered")
 
     protocol = "websocket"
     wants_token = True
@@ -68,7 +77,8 @@ class WebSocketAdapter:
 
     def __init__(self, settings: WebSocketSettings) -> None:
         self._settings = settings
-        self._core = ws.ServerConnection(settings.limits)
+        self._core = ws.ServerConnection(settings.limits, settings.deflate)
+        self._flow = Flow(flow_rates(settings.limits))
         self._dialect: Dialect = _PLAIN
         self._accepted = False
         self._doubted = 0
@@ -80,7 +90,12 @@ class WebSocketAdapter:
         return []
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
-        return self._translate(self._core.receive_data(data))
+        received = self._core.receive_data(data)
+        if not self._flow.admit(len(received), len(data), now):
+            text = "too many messages or bytes a second"
+            self.goodbye(DISCONNECTS[Reason.FLOOD], text, 0)
+            return [Broken(Reason.FLOOD, text)]
+        return self._translate(received)
 
     def receive_eof(self) -> list[Event]:
         self._core.receive_eof()
@@ -95,9 +110,13 @@ class WebSocketAdapter:
                     for found in read(event):
                         if type(found) is Ping:
                             self._core_frame(wire.Pong())
+                        elif type(found) is Reply:
+                            self._core.queue(self._core.encode_binary(found.data))
                         else:
                             events.append(found)  # type: ignore[arg-type]
                 except DialectError as error:
+                    if error.reply:
+                        self._core.queue(self._core.encode_binary(error.reply))
                     events.append(self._break(str(error)))
                     break
             else:
@@ -130,8 +149,8 @@ class WebSocketAdapter:
         if subprotocol is None:
             # The session must be known before the answer, which carries its cookie.
             return [Enter(token=_read_cookie(request), or_new=True)]
-        self._dialect = _DIALECTS[subprotocol]
-        self.numbered = True
+        self._dialect = _DIALECTS[subprotocol](settings.limits)
+        self.numbered = self._dialect.numbered
         self._accepted = True
         self._core.accept(subprotocol)
         return self._translate(self._core.receive_data(b""))
@@ -156,13 +175,14 @@ class WebSocketAdapter:
         return []
 
     def encode(self, first: int, items: Sequence[Output | None]) -> bytes:
-        return self._dialect.write(self._core, first, items)
+        # What is queued was encoded before: a compressed message refers to those before it.
+        return self._core.data_to_send() + self._dialect.write(self._core, first, items)
 
     def encode_volatile(self, item: Output) -> bytes:
-        return self._dialect.volatile(self._core, item)
+        return self._core.data_to_send() + self._dialect.volatile(self._core, item)
 
     def welcome(self, welcomed: Welcomed) -> None:
-        if self.numbered:
+        if self._accepted:
             self._core_frame(
                 wire.Welcome(
                     sid=welcomed.sid,
@@ -176,7 +196,7 @@ class WebSocketAdapter:
             self._accept_plain(welcomed.token)
 
     def resume(self, resumption: Resumption) -> None:
-        if self.numbered:
+        if self._accepted:
             self._core_frame(
                 wire.Resumed(
                     sid=resumption.sid,
@@ -188,9 +208,9 @@ class WebSocketAdapter:
                     heartbeat=resumption.heartbeat_seconds,
                 )
             )
-            return
-        self._accept_plain(resumption.token)
-        if resumption.lost:
+        else:
+            self._accept_plain(resumption.token)
+        if resumption.lost and not self.numbered:
             messages = "message" if resumption.lost == 1 else "messages"
             self._say(f"{resumption.lost} older {messages} could not be kept.")
 
@@ -247,6 +267,7 @@ class WebSocketAdapter:
         return True
 
     def heartbeat(self) -> None:
+        self._core.rest()
         self._core.ping()
 
     def set_input_mode(self, mode: str) -> None:
@@ -284,11 +305,11 @@ class WebSocketAdapter:
         self._core.accept(None, [("Set-Cookie", cookie)])
 
     def _say(self, text: str) -> None:
-        self._core.queue(_PLAIN.volatile(self._core, Notice(text)))
+        self._core.queue(self._dialect.volatile(self._core, Notice(text)))
 
     def _core_frame(self, message: wire.ServerMessage) -> None:
         """Queue a message of the house itself; a plain client has none of these."""
-        if isinstance(self._dialect, HoldfastDialect) and self._core.state is ws.State.OPEN:
+        if self._core.state is ws.State.OPEN:
             self._core.queue(self._dialect.frame(self._core, message))
 
 

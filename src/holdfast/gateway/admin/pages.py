@@ -30,9 +30,9 @@ from holdfast.gateway.admin.views import (
     list_sessions,
     session_view,
 )
-from holdfast.gateway.http import HttpHost
 from holdfast.gateway.inside import Inside
 from holdfast.gateway.metrics import Metrics
+from holdfast.net.http import HttpHost
 from holdfast.net.log import log_failure
 
 _log = structlog.get_logger("holdfast.admin")

@@ -5,8 +5,15 @@
 
 from __future__ import annotations
 
+from holdfast.protocols.websocket.broadcast import Broadcast
 from holdfast.protocols.websocket.codec import COMPILED
-from holdfast.protocols.websocket.connection import ClientConnection, ServerConnection, State
+from holdfast.protocols.websocket.connection import (
+    UNCOPIED_BYTES_MIN,
+    ClientConnection,
+    ServerConnection,
+    State,
+)
+from holdfast.protocols.websocket.deflate import CLIENT_DEFAULTS, Deflate, DeflateSettings
 from holdfast.protocols.websocket.events import (
     ABNORMAL,
     NO_STATUS,
@@ -28,11 +35,16 @@ from holdfast.protocols.websocket.head import Headers, Request, Response
 
 __all__ = [
     "ABNORMAL",
+    "CLIENT_DEFAULTS",
     "COMPILED",
     "NO_STATUS",
+    "UNCOPIED_BYTES_MIN",
+    "Broadcast",
     "ClientConnection",
     "Close",
     "CloseCode",
+    "Deflate",
+    "DeflateSettings",
     "Event",
     "HandshakeError",
     "Headers",

@@ -6,9 +6,16 @@ Works on the bytes in place and allocates only the payloads that it returns.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
+
+cdef extern from "Python.h":
+    int _PyBytes_Resize(PyObject** string, Py_ssize_t size) except -1
+
+cdef Py_ssize_t _FIRST_BYTES = 65536
 
 
 cdef void _xor(char* to, const char* data, Py_ssize_t size, const char* key, Py_ssize_t offset) noexcept nogil:
@@ -134,3 +141,62 @@ def scan(bytes data not None, Py_ssize_t pos, bint masked, Py_ssize_t size_max, 
             out.append(payload)
         pos = start + <Py_ssize_t>size
     return pos
+
+
+cdef class Payload:
+    # Bytes that nobody else has seen yet, so they may still be written and resized.
+    cdef PyObject* _bytes
+    cdef Py_ssize_t _room, _have, _size
+    cdef bint _masked
+    cdef char _key[4]
+
+    def __cinit__(self, Py_ssize_t size, bytes key):
+        self._size = size
+        self._masked = key is not None
+        if self._masked:
+            if PyBytes_GET_SIZE(key) != 4:
+                raise ValueError("a masking key has 4 bytes")
+            memcpy(self._key, PyBytes_AS_STRING(key), 4)
+        self._grow(min(size, _FIRST_BYTES))
+
+    def __dealloc__(self):
+        Py_XDECREF(self._bytes)
+
+    cdef int _grow(self, Py_ssize_t room) except -1:
+        cdef bytes made
+        if self._bytes == NULL:
+            made = PyBytes_FromStringAndSize(NULL, room)
+            Py_INCREF(made)
+            self._bytes = <PyObject*>made
+        else:
+            _PyBytes_Resize(&self._bytes, room)
+        self._room = room
+        return 0
+
+    @property
+    def left(self):
+        return self._size - self._have
+
+    def take(self, bytes data not None, Py_ssize_t pos):
+        cdef Py_ssize_t part = min(PyBytes_GET_SIZE(data) - pos, self._size - self._have)
+        cdef const char* source = PyBytes_AS_STRING(data) + pos
+        cdef char* to
+        if pos < 0 or part < 0 or self._bytes == NULL:
+            raise ValueError("nothing to take")
+        if self._have + part > self._room:
+            self._grow(min(max(2 * self._room, self._have + part), self._size))
+        to = PyBytes_AS_STRING(<object>self._bytes) + self._have
+        if self._masked:
+            _xor(to, source, part, self._key, self._have)
+        else:
+            memcpy(to, source, part)
+        self._have += part
+        return pos + part
+
+    def finish(self):
+        if self._have != self._size or self._bytes == NULL:
+            raise ValueError("the payload is not complete")
+        cdef bytes out = <bytes>self._bytes
+        Py_XDECREF(self._bytes)
+        self._bytes = NULL
+        return out

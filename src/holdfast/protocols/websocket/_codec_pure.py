@@ -80,3 +80,30 @@ def scan(data: bytes, pos: int, masked: bool, size_max: int, out: list[Any]) -> 
             out.append(payload)
         pos = start + size
     return pos
+
+
+class Payload:
+    """The payload of one frame of `size` bytes, unmasked with `key` as it arrives."""
+
+    __slots__ = ("_key", "_parts", "_size", "left")
+
+    def __init__(self, size: int, key: bytes | None) -> None:
+        self._size = self.left = size
+        self._key = key
+        self._parts: list[bytes] = []
+
+    def take(self, data: bytes, pos: int) -> int:
+        """Take what is there of it in `data` from `pos` on; returns where the next byte stands."""
+        part = data[pos : pos + self.left]
+        if self._key is not None:
+            self._parts.append(mask(part, self._key, self._size - self.left))
+        else:
+            self._parts.append(part)
+        self.left -= len(part)
+        return pos + len(part)
+
+    def finish(self) -> bytes:
+        """All of it. Raises `ValueError` while some is missing."""
+        if self.left:
+            raise ValueError("the payload is not complete")
+        return b"".join(self._parts)

@@ -9,16 +9,23 @@ import os
 
 from holdfast.protocols.websocket import _codec_pure as pure
 
-__all__ = ["COMPILED", "encode", "head", "mask", "scan"]
+__all__ = ["COMPILED", "Payload", "encode", "head", "mask", "scan"]
 
 COMPILED = False
 """Whether the compiled codec is in use."""
 
 encode, head, mask, scan = pure.encode, pure.head, pure.mask, pure.scan
+Payload = pure.Payload
 
 if os.environ.get("HOLDFAST_PURE", "0") in ("", "0"):
     try:
-        from holdfast.protocols.websocket._codec import encode, head, mask, scan
+        from holdfast.protocols.websocket._codec import (  # type: ignore[assignment]
+            Payload,
+            encode,
+            head,
+            mask,
+            scan,
+        )
 
         COMPILED = True
     except ImportError:

@@ -14,6 +14,7 @@ from typing import Final
 from holdfast.core.limits import WebSocketLimits
 from holdfast.core.states import Machine, Step, Table
 from holdfast.protocols.websocket import codec, handshake
+from holdfast.protocols.websocket.deflate import EXTENSIONS, Agreement, Deflate, PerMessageDeflate
 from holdfast.protocols.websocket.events import Close, Event, Ping, PlainRequest, Violation
 from holdfast.protocols.websocket.frames import CloseCode, Decoder, Opcode, close_payload
 from holdfast.protocols.websocket.handshake import HandshakeError, Offer
@@ -97,12 +98,16 @@ TABLE: Final[Table[State, Input, Effect]] = Table(
     },
 )
 
-_FIN: Final = 0x80
-_TEXT: Final = _FIN | Opcode.TEXT
-_BINARY: Final = _FIN | Opcode.BINARY
-_PONG: Final = _FIN | Opcode.PONG
-_PING: Final = _FIN | Opcode.PING
-_CLOSE: Final = _FIN | Opcode.CLOSE
+FIN: Final = 0x80
+_TEXT: Final = FIN | Opcode.TEXT
+_BINARY: Final = FIN | Opcode.BINARY
+_PONG: Final = FIN | Opcode.PONG
+_PING: Final = FIN | Opcode.PING
+_CLOSE: Final = FIN | Opcode.CLOSE
+UNCOPIED_BYTES_MIN: Final = 64 * 1024
+"""From here on it is cheaper to write head and payload apart than to join them."""
+DEFLATED: Final = 0x40
+"""RSV1, "Per-Message Compressed" (RFC 7692 section 6)."""
 
 
 class Connection:
@@ -111,7 +116,16 @@ class Connection:
     `entropy(n)` gives n random bytes: a client masks with them; a server needs none.
     """
 
-    __slots__ = ("_decoder", "_entropy", "_head", "_limits", "_machine", "_out", "subprotocol")
+    __slots__ = (
+        "_decoder",
+        "_entropy",
+        "_head",
+        "_limits",
+        "_machine",
+        "_out",
+        "deflate",
+        "subprotocol",
+    )
 
     def __init__(
         self, limits: WebSocketLimits, entropy: Callable[[int], bytes] | None = None
@@ -123,6 +137,8 @@ class Connection:
         self._decoder: Decoder | None = None
         self._out: list[bytes] = []
         self.subprotocol: str | None = None
+        self.deflate: PerMessageDeflate | None = None
+        """Compression, where both sides agreed on it."""
 
     @property
     def state(self) -> State:
@@ -130,12 +146,14 @@ class Connection:
 
     def receive_data(self, data: bytes) -> list[Event]:
         """The events in `data`. Hot path: messages pass straight through the decoder."""
-        if self._decoder is None:
+        decoder = self._decoder
+        if decoder is None:
             return self._receive_head(data)
-        events = self._decoder.receive_data(data)
-        for event in events:
-            if type(event) is not str and type(event) is not bytes:
-                self._react(event)
+        events = decoder.receive_data(data)
+        if decoder.eventful:
+            for event in events:
+                if type(event) is not str and type(event) is not bytes:
+                    self._react(event)
         return events
 
     def receive_eof(self) -> None:
@@ -155,17 +173,55 @@ class Connection:
         return b"".join(out)
 
     def encode_text(self, text: bytes) -> bytes:
-        """A text message as one frame, for the caller to write. `text` is UTF-8."""
+        """A text message as one frame. `text` is UTF-8.
+
+        The caller writes it, and what it encodes in the order in which it did:
+        a compressed message refers to those before it.
+        """
+        deflate = self.deflate
+        if deflate is not None and len(text) >= deflate.threshold:
+            return self._encode_deflated(deflate, _TEXT, text)
         return codec.encode(_TEXT, text, self._entropy(4) if self._entropy else None)
 
     def encode_binary(self, data: bytes) -> bytes:
-        """A binary message as one frame, for the caller to write."""
+        """A binary message as one frame, for the caller to write as a text."""
+        deflate = self.deflate
+        if deflate is not None and len(data) >= deflate.threshold:
+            return self._encode_deflated(deflate, _BINARY, data)
         return codec.encode(_BINARY, data, self._entropy(4) if self._entropy else None)
+
+    def encode_parts(self, message: str | bytes) -> tuple[bytes, ...]:
+        """A message as one frame in pieces to be written in order: a large one is not copied."""
+        if isinstance(message, str):
+            first, payload = _TEXT, message.encode()
+        else:
+            first, payload = _BINARY, message
+        deflate = self.deflate
+        if deflate is not None and len(payload) >= deflate.threshold:
+            return (self._encode_deflated(deflate, first, payload),)
+        if self._entropy is None and len(payload) >= UNCOPIED_BYTES_MIN:
+            return codec.head(first, len(payload), False), payload
+        return (self._frame(first, payload),)
+
+    def encode_fragment(self, part: bytes, *, text: bool, first: bool, final: bool) -> bytes:
+        """One frame of a message in several, for the caller to write in order. Not compressed."""
+        opcode = (Opcode.TEXT if text else Opcode.BINARY) if first else Opcode.CONTINUATION
+        return self._frame((FIN if final else 0) | opcode, part)
+
+    def rest(self) -> None:
+        """Give back memory that a quiet connection does not need."""
+        if self.deflate is not None:
+            self.deflate.rest()
 
     def ping(self, data: bytes = b"") -> None:
         """Ask for a pong with the same `data`, at most 125 bytes."""
         if self.state is State.OPEN:
             self._out.append(self._frame(_PING, data))
+
+    def pong(self, data: bytes = b"") -> None:
+        """Give a sign of life that nobody asked for (section 5.5.3); at most 125 bytes."""
+        if self.state is State.OPEN:
+            self._out.append(self._frame(_PONG, data))
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         """Start the closing handshake, unless it has started. 1005 sends no code."""
@@ -177,6 +233,12 @@ class Connection:
 
     def _frame(self, first: int, payload: bytes) -> bytes:
         return codec.encode(first, payload, self._entropy(4) if self._entropy else None)
+
+    def _encode_deflated(self, deflate: PerMessageDeflate, first: int, payload: bytes) -> bytes:
+        packed = deflate.compressor.compress(payload)
+        if packed:
+            return self._frame(first | DEFLATED, packed)
+        return self._frame(first, payload)
 
     def _react(self, event: Event) -> None:
         match event:
@@ -196,18 +258,20 @@ class Connection:
 
     def _take_head(self, data: bytes) -> bytes | None:
         """The head once it is complete, without its end; `None` before. Raises `HeadError`."""
+        searched = max(0, len(self._head) - len(END))
         head = self._head = self._head + data
-        end = head.find(END)
+        end = head.find(END, searched)
         if end > self._limits.head_bytes_max or (
             end < 0 and len(head) > self._limits.head_bytes_max
         ):
             raise HeadError(431, f"a head of more than {self._limits.head_bytes_max} bytes")
         return head[:end] if end >= 0 else None
 
-    def _open(self, subprotocol: str | None) -> None:
+    def _open(self, subprotocol: str | None, deflate: PerMessageDeflate | None) -> None:
         self._machine.apply(Input.OPENED)
         self.subprotocol = subprotocol
-        self._decoder = Decoder(self._limits, masked=self._entropy is None)
+        self.deflate = deflate
+        self._decoder = Decoder(self._limits, masked=self._entropy is None, inflater=deflate)
         self._decoder.push(self._head.partition(END)[2])
         self._head = b""
 
@@ -221,10 +285,11 @@ class ServerConnection(Connection):
     the limit of the head.
     """
 
-    __slots__ = ("_request",)
+    __slots__ = ("_deflates", "_request")
 
-    def __init__(self, limits: WebSocketLimits) -> None:
+    def __init__(self, limits: WebSocketLimits, deflate: Deflate | None = None) -> None:
         super().__init__(limits)
+        self._deflates = deflate
         self._request: Request | None = None
 
     def _receive_head(self, data: bytes) -> list[Event]:
@@ -262,10 +327,17 @@ class ServerConnection(Connection):
     ) -> None:
         """Open the connection. What the client sent ahead comes with the next
         `receive_data`, be it empty."""
-        assert self._request is not None
-        self._out.append(handshake.write_acceptance(self._request, subprotocol, headers))
+        request = self._request
+        assert request is not None
+        deflate = None
+        agreed = self._deflates.accept(request.headers) if self._deflates is not None else None
+        if self._deflates is not None and agreed is not None:
+            agreement, answer = agreed
+            deflate = self._deflates.for_server(agreement)
+            headers = [(EXTENSIONS, answer), *headers]
+        self._out.append(handshake.write_acceptance(request, subprotocol, headers))
         self._request = None
-        self._open(subprotocol)
+        self._open(subprotocol, deflate)
 
     def refuse(self, status: int, message: str, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Answer with an HTTP error; the state is `CLOSED` then."""
@@ -298,12 +370,17 @@ class ClientConnection(Connection):
             if head is None:
                 return []
             response = parse_response(head, header_count_max=self._limits.header_count_max)
-            subprotocol = handshake.check_response(response, self._offer, self._nonce)
+            subprotocol, agreement = handshake.check_response(response, self._offer, self._nonce)
         except HeadError as error:
             self._machine.apply(Input.FAILED)
             raise HandshakeError(0, str(error)) from error
         except HandshakeError:
             self._machine.apply(Input.FAILED)
             raise
-        self._open(subprotocol)
+        self._open(subprotocol, self._deflate(agreement))
         return [response, *self.receive_data(b"")]
+
+    def _deflate(self, agreement: Agreement | None) -> PerMessageDeflate | None:
+        if agreement is None or self._offer.deflate is None:
+            return None
+        return self._offer.deflate.for_client(agreement)

@@ -92,15 +92,19 @@ class _Message:
 
 
 class _Payload:
-    """A frame whose payload is still arriving."""
+    """A frame whose payload is still arriving.
 
-    __slots__ = ("fin", "key", "left", "offset")
+    What need not be looked at before it is complete is collected in `whole`.
+    """
 
-    def __init__(self, fin: bool, key: bytes | None, length: int) -> None:
+    __slots__ = ("fin", "key", "left", "offset", "whole")
+
+    def __init__(self, fin: bool, key: bytes | None, length: int, *, whole: bool) -> None:
         self.fin = fin
         self.key = key
         self.left = length
         self.offset = 0
+        self.whole = codec.Payload(length, key) if whole else None
 
 
 class Decoder:
@@ -112,13 +116,16 @@ class Decoder:
 
     __slots__ = (
         "_done",
+        "_inflated",
         "_inflater",
         "_limits",
         "_masked",
         "_message",
         "_payload",
+        "_plain",
         "_simple_max",
         "_tail",
+        "eventful",
     )
 
     def __init__(
@@ -132,10 +139,16 @@ class Decoder:
         self._payload: _Payload | None = None
         self._message: _Message | None = None
         self._done = False
+        self._inflated = 0
+        self._plain = True
+        """Whether the next byte begins a frame that the codec may try."""
+        self.eventful = False
+        """Whether the newest events may be other than messages."""
 
     def push(self, data: bytes) -> None:
         """Bytes that stand before those of the next `receive_data`."""
         self._tail = data
+        self._plain = not data
 
     def receive_data(self, data: bytes) -> list[Event]:
         """The messages and control frames that `data` completes; `Violation` ends the list.
@@ -143,24 +156,31 @@ class Decoder:
         After a `Close` or a `Violation` everything further is ignored.
         """
         events: list[Event] = []
+        pos = 0
+        if self._plain:
+            pos = codec.scan(data, 0, self._masked, self._simple_max, events)
+            if pos == len(data):
+                self.eventful = False
+                return events
+        self.eventful = True
         if self._done:
             return events
         if self._tail:
             data = self._tail + data
             self._tail = b""
-        pos = 0
-        if self._message is None:
-            pos = codec.scan(data, 0, self._masked, self._simple_max, events)
-        if pos < len(data):
-            try:
-                self._receive_slowly(data, pos, events)
-            except ViolationError as error:
-                self._done = True
-                events.append(Violation(error.code, error.reason))
+            if self._message is None:
+                pos = codec.scan(data, 0, self._masked, self._simple_max, events)
+        try:
+            self._receive_slowly(data, pos, events)
+        except ViolationError as error:
+            self._done = True
+            events.append(Violation(error.code, error.reason))
+        self._plain = not (self._done or self._tail or self._message)
         return events
 
     def _receive_slowly(self, data: bytes, pos: int, events: list[Event]) -> None:
         """Frames that the codec left, one by one, until the bytes end or the codec can go on."""
+        self._inflated = 0
         while pos < len(data) and not self._done:
             if self._payload is not None:
                 pos = self._receive_payload(data, pos, events)
@@ -199,8 +219,9 @@ class Decoder:
             start += 4
         if first & 0x08:
             return self._receive_control(data, pos, start, length, key, events)
-        self._begin(first, length)
-        self._payload = _Payload(bool(first & _FIN), key, length)
+        message = self._begin(first, length)
+        whole = message.utf8 is None and not message.compressed
+        self._payload = _Payload(bool(first & _FIN), key, length, whole=whole)
         return self._receive_payload(data, start, events)
 
     def _check_first(self, first: int) -> None:
@@ -216,7 +237,7 @@ class Decoder:
         if opcode in (Opcode.TEXT, Opcode.BINARY) and self._message is not None:
             raise ViolationError(CloseCode.PROTOCOL_ERROR, "the message before is unfinished")
 
-    def _begin(self, first: int, length: int) -> None:
+    def _begin(self, first: int, length: int) -> _Message:
         """A data frame begins: it opens a message or continues the open one."""
         limits = self._limits
         if length > limits.frame_bytes_max:
@@ -237,6 +258,7 @@ class Decoder:
                 )
         if not message.compressed:
             self._check_size(message.size + length)
+        return message
 
     def _check_size(self, size: int) -> None:
         if size > self._limits.message_bytes_max:
@@ -250,14 +272,22 @@ class Decoder:
         payload, message = self._payload, self._message
         assert payload is not None
         assert message is not None
-        part = data[pos : pos + payload.left]
-        size = len(part)
-        if payload.key is not None:
-            part = codec.mask(part, payload.key, payload.offset)
-        payload.offset += size
-        payload.left -= size
-        complete = payload.left == 0
-        self._add(message, part, final=complete and payload.fin)
+        whole = payload.whole
+        if whole is not None:
+            pos = whole.take(data, pos)
+            complete = not whole.left
+            if complete:
+                message.parts.append(whole.finish())  # type: ignore[arg-type]
+                message.size += len(message.parts[-1])
+        else:
+            part = data[pos : pos + payload.left]
+            pos += len(part)
+            if payload.key is not None:
+                part = codec.mask(part, payload.key, payload.offset)
+            payload.offset += len(part)
+            payload.left -= len(part)
+            complete = payload.left == 0
+            self._add(message, part, final=complete and payload.fin)
         if complete:
             self._payload = None
             if payload.fin:
@@ -265,7 +295,7 @@ class Decoder:
                 # A text's parts are str, a binary's bytes: the join is of one kind.
                 empty: str | bytes = b"" if message.utf8 is None else ""
                 events.append(empty.join(message.parts))  # type: ignore[arg-type]
-        return pos + size
+        return pos
 
     def _add(self, message: _Message, part: bytes, *, final: bool) -> None:
         """Inflate and check one part of a message, and keep it.
@@ -276,8 +306,14 @@ class Decoder:
         """
         if message.compressed:
             assert self._inflater is not None
-            left = self._limits.message_bytes_max - message.size
+            limits = self._limits
+            left = limits.message_bytes_max - message.size
             part = self._inflater.inflate(part, final=final, bytes_max=left)
+            self._inflated += len(part)
+            if self._inflated > max(limits.inflated_bytes_max, limits.message_bytes_max):
+                raise ViolationError(
+                    CloseCode.MESSAGE_TOO_BIG, "too much at once when decompressed"
+                )
         message.size += len(part)
         if message.utf8 is None:
             message.parts.append(part)  # type: ignore[arg-type]

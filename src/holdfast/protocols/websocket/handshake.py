@@ -7,17 +7,21 @@ a request and judges the answer.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
+import re
 from collections.abc import Sequence
 
 from msgspec import Struct
 
 from holdfast.core.errors import ProtocolError
+from holdfast.protocols.websocket import deflate
+from holdfast.protocols.websocket.deflate import Agreement, Deflate
 from holdfast.protocols.websocket.head import Headers, Request, Response, write_head
 
 VERSION = "13"
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
+"""16 bytes in base64."""
 
 _REASONS = {
     400: "Bad Request",
@@ -57,6 +61,7 @@ class Offer(Struct, frozen=True):
     subprotocols: tuple[str, ...] = ()
     origin: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    deflate: Deflate | None = None
 
 
 def is_upgrade(request: Request) -> bool:
@@ -87,12 +92,7 @@ def check_request(request: Request) -> None:
             f"found WebSocket version {headers.get('sec-websocket-version')}, expected {VERSION}",
             Headers((("Sec-WebSocket-Version", VERSION),)),
         )
-    key = _only(headers, "sec-websocket-key")
-    try:
-        decoded = base64.b64decode(key, validate=True)
-    except (binascii.Error, ValueError):
-        decoded = b""
-    if len(decoded) != 16:
+    if not _KEY.fullmatch(_only(headers, "sec-websocket-key")):
         raise HandshakeError(400, "Sec-WebSocket-Key must be 16 bytes in base64")
 
 
@@ -145,13 +145,20 @@ def write_request(offer: Offer, nonce: bytes) -> bytes:
     ]
     if offer.subprotocols:
         fields.append(("Sec-WebSocket-Protocol", ", ".join(offer.subprotocols)))
+    if offer.deflate is not None:
+        fields.append((deflate.EXTENSIONS, offer.deflate.offer()))
     if offer.origin is not None:
         fields.append(("Origin", offer.origin))
     return write_head(f"GET {offer.target} HTTP/1.1", [*fields, *offer.headers])
 
 
-def check_response(response: Response, offer: Offer, nonce: bytes) -> str | None:
-    """Judge the answer by section 4.1 and return the sub-protocol. Raises `HandshakeError`."""
+def check_response(
+    response: Response, offer: Offer, nonce: bytes
+) -> tuple[str | None, Agreement | None]:
+    """Judge the answer by section 4.1. Raises `HandshakeError`.
+
+    Returns the sub-protocol, and what was agreed on compression.
+    """
     headers = response.headers
     if response.status != 101:
         raise HandshakeError(
@@ -164,12 +171,28 @@ def check_response(response: Response, offer: Offer, nonce: bytes) -> str | None
     expected = accept_value(base64.b64encode(nonce).decode())
     if headers.get("sec-websocket-accept") != expected:
         raise HandshakeError(101, "the answer's Sec-WebSocket-Accept is wrong")
-    if headers.get("sec-websocket-extensions"):
-        raise HandshakeError(101, "the server chose an extension that was not offered")
+    agreement = _check_extensions(headers, offer)
     subprotocol = headers.get("sec-websocket-protocol")
     if subprotocol is not None and subprotocol not in offer.subprotocols:
         raise HandshakeError(101, f"the server chose {subprotocol!r}, which was not offered")
-    return subprotocol
+    return subprotocol, agreement
+
+
+def _check_extensions(headers: Headers, offer: Offer) -> Agreement | None:
+    """What the server chose of the one extension that may be offered."""
+    chosen = deflate.parse_extensions(headers.get_all("sec-websocket-extensions"))
+    if not chosen:
+        return None
+    if offer.deflate is None or [name for name, _ in chosen] != [deflate.NAME]:
+        names = ", ".join(name for name, _ in chosen)
+        raise HandshakeError(101, f"the server chose extensions that were not offered: {names}")
+    parameters = chosen[0][1]
+    try:
+        if parameters is None:
+            raise deflate.NegotiationError("a parameter stands twice")
+        return offer.deflate.check_answer(parameters)
+    except deflate.NegotiationError as error:
+        raise HandshakeError(101, f"the server's {deflate.NAME}: {error}") from error
 
 
 def choose_subprotocol(request: Request, spoken: Sequence[str]) -> str | None:

@@ -1,0 +1,47 @@
+"""One message for many connections, encoded and compressed once.
+
+A compressed message normally refers to those before it on its connection. This
+one refers to nothing, so it is the same for all whose windows have one size; a
+connection with context takeover then begins its context afresh, because what
+went out past its compressor is in the receiver's window.
+"""
+
+from __future__ import annotations
+
+from holdfast.protocols.websocket import codec
+from holdfast.protocols.websocket.connection import DEFLATED, FIN, ServerConnection
+from holdfast.protocols.websocket.deflate import PerMessageDeflate
+from holdfast.protocols.websocket.frames import Opcode
+
+
+class Broadcast:
+    """A message to be sent on any number of a server's connections."""
+
+    __slots__ = ("_first", "_frames", "_payload")
+
+    def __init__(self, message: str | bytes) -> None:
+        if isinstance(message, str):
+            self._first, self._payload = FIN | Opcode.TEXT, message.encode()
+        else:
+            self._first, self._payload = FIN | Opcode.BINARY, message
+        self._frames: dict[int, bytes] = {}
+
+    def frame(self, connection: ServerConnection) -> bytes:
+        """The frame for `connection`, for the caller to write as `encode_text`'s."""
+        deflate = connection.deflate
+        if deflate is not None and len(self._payload) >= deflate.threshold:
+            packed = self._frames.get(deflate.compressor.bits)
+            if packed is None:
+                packed = self._frames[deflate.compressor.bits] = self._compress(deflate)
+            if packed:
+                deflate.rest()
+                return packed
+        plain = self._frames.get(0)
+        if plain is None:
+            plain = self._frames[0] = codec.encode(self._first, self._payload, None)
+        return plain
+
+    def _compress(self, deflate: PerMessageDeflate) -> bytes:
+        """The compressed frame; empty if it would not be shorter."""
+        packed = deflate.owner.shared(deflate.compressor.bits).compress(self._payload)
+        return codec.encode(self._first | DEFLATED, packed, None) if packed else b""

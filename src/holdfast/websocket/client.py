@@ -1,0 +1,216 @@
+"""`connect`: a WebSocket to a server; once, or again and again.
+
+```python
+async with connect("ws://127.0.0.1:8765/") as ws:
+    await ws.send("hello")
+    print(await ws.recv())
+
+async for ws in connect("wss://example.org/"):  # reconnects
+    with suppress(ConnectionClosed):
+        async for message in ws:
+            print(message)
+```
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl as ssl_module
+from collections.abc import AsyncIterator, Generator, Sequence
+from types import TracebackType
+from typing import Any, Final, Unpack
+
+from holdfast.core.errors import Reason
+from holdfast.net.addresses import parse_address
+from holdfast.net.backoff import Backoff
+from holdfast.net.clockwork import Clockwork
+from holdfast.net.connection import Connection
+from holdfast.net.dial import DialError, dial
+from holdfast.protocols import websocket as ws
+from holdfast.protocols.websocket import HandshakeError, Response
+from holdfast.websocket.closed import ConnectionClosedError
+from holdfast.websocket.connection import Settings, WebSocket
+from holdfast.websocket.options import Compression, Options, settings
+
+_TEMPORARY: Final = frozenset({0, 408, 429, 500, 502, 503, 504})
+"""Answers after which another attempt may succeed."""
+
+
+class ClientWebSocket(WebSocket):
+    """The client's side of a WebSocket."""
+
+    __slots__ = ("_answered", "_clockwork", "_held", "response")
+
+    def __init__(
+        self, connection: Connection, offer: ws.Offer, made: Settings, clockwork: Clockwork
+    ) -> None:
+        core = ws.ClientConnection(made.limits.websocket, offer, os.urandom)
+        super().__init__(connection, core, made, clockwork.loop)
+        self._clockwork = clockwork
+        self._answered: asyncio.Future[None] = clockwork.loop.create_future()
+        self._held: Sequence[ws.Event] = ()
+        self.response: Response | None = None
+        """The server's answer."""
+
+    async def answered(self) -> None:
+        """Wait for the handshake. Raises `HandshakeError`, `ConnectionClosed` or `TimeoutError`."""
+        await self._answered
+
+    def received(self, data: bytes) -> None:
+        try:
+            self._release()
+            super().received(data)
+        except HandshakeError as error:
+            self._fail(error)
+
+    def _take(self, events: Sequence[ws.Event]) -> None:
+        if events and isinstance(events[0], Response):
+            # The program goes on in the next pass; what came with the answer waits for it.
+            self._react(events[0])
+            self._held = events[1:]
+            self._loop.call_soon(self._release)
+        else:
+            super()._take(events)
+
+    def _release(self) -> None:
+        held, self._held = self._held, ()
+        super()._take(held)
+
+    def overdue(self, reason: Reason) -> None:
+        if self.response is None:
+            self._fail(TimeoutError("the server did not answer the handshake in time"))
+        else:
+            super().overdue(reason)
+
+    def lost(self, cause: Exception | None) -> None:
+        super().lost(cause)
+        self._clockwork.wheel.stop()
+        if not self._answered.done():
+            self._answered.set_exception(
+                ConnectionClosedError(None, None) if cause is None else cause
+            )
+
+    def drop(self) -> None:
+        """Close without a word; nobody waits for the handshake any more."""
+        self._connection.abort()
+        self._answered.cancel()
+
+    def _fail(self, error: Exception) -> None:
+        if not self._answered.done():
+            self._answered.set_exception(error)
+        self._connection.abort()
+
+    def _react(self, event: ws.Event) -> None:
+        if isinstance(event, Response):
+            self.response = event
+            self._opened()
+            self._answered.set_result(None)
+        else:
+            super()._react(event)
+
+    def _end_transport(self) -> None:
+        """The server closes the connection; we wait for it (section 7.1.1)."""
+        self._hang_up_later()
+
+
+class connect:
+    """A WebSocket to `url` (`ws://` or `wss://`): `async with`, `await`, or `async for`.
+
+    `async for` connects again whenever the body of the loop is done, after a
+    growing pause where attempts fail; what can never succeed is raised. See
+    `Options` for further options. Raises `DialError`, `HandshakeError` or
+    `TimeoutError`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        ssl: ssl_module.SSLContext | None = None,
+        origin: str | None = None,
+        subprotocols: Sequence[str] = (),
+        additional_headers: Sequence[tuple[str, str]] = (),
+        compression: Compression = "deflate",
+        **options: Unpack[Options],
+    ) -> None:
+        self._address = parse_address(url)
+        self._tls = ssl
+        self._settings = settings(options)
+        deflate = None
+        if compression is not None:
+            deflate = ws.Deflate(ws.CLIENT_DEFAULTS if compression == "deflate" else compression)
+        self._offer = ws.Offer(
+            self._address.authority,
+            self._address.path,
+            tuple(subprotocols),
+            origin,
+            tuple(additional_headers),
+            deflate,
+        )
+        self._socket: ClientWebSocket | None = None
+
+    def __await__(self) -> Generator[Any, None, ClientWebSocket]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> ClientWebSocket:
+        self._socket = await self._open()
+        return self._socket
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._socket is not None
+        await self._socket.close()
+
+    async def __aiter__(self) -> AsyncIterator[ClientWebSocket]:
+        backoff = Backoff()
+        while True:
+            try:
+                socket = await self._open()
+            except (
+                DialError,
+                TimeoutError,
+                OSError,
+                ConnectionClosedError,
+                HandshakeError,
+            ) as error:
+                if isinstance(error, HandshakeError) and error.status not in _TEMPORARY:
+                    raise
+                backoff.failed()
+                await asyncio.sleep(backoff.seconds())
+                continue
+            backoff.reset()
+            try:
+                yield socket
+            finally:
+                await socket.close()
+            await asyncio.sleep(backoff.seconds())
+
+    async def _open(self) -> ClientWebSocket:
+        clockwork = Clockwork(asyncio.get_running_loop())
+        clockwork.wheel.start()
+        made: list[ClientWebSocket] = []
+
+        def make(connection: Connection) -> ClientWebSocket:
+            made.append(ClientWebSocket(connection, self._offer, self._settings, clockwork))
+            return made[0]
+
+        try:
+            await dial(
+                self._address,
+                make,
+                clockwork=clockwork,
+                limits=self._settings.limits.connection,
+                tls=self._tls,
+            )
+            await made[0].answered()
+        except BaseException:
+            for socket in made:
+                socket.drop()
+            clockwork.wheel.stop()
+            raise
+        return made[0]

@@ -1,0 +1,355 @@
+"""`serve`: a WebSocket server whose handler is one coroutine for each connection.
+
+```python
+async def echo(ws):
+    async for message in ws:
+        await ws.send(message)
+
+async with serve(echo, "127.0.0.1", 8765) as server:
+    await server.serve_forever()
+```
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import ssl as ssl_module
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Unpack
+
+import structlog
+from msgspec import Struct
+
+from holdfast.core.errors import ConfigurationError, Reason
+from holdfast.net.addresses import Address
+from holdfast.net.clockwork import Clockwork
+from holdfast.net.connection import Connection
+from holdfast.net.log import log_failure
+from holdfast.net.server import Server as NetServer
+from holdfast.protocols import websocket as ws
+from holdfast.protocols.websocket import CloseCode, Request, State
+from holdfast.websocket.closed import ConnectionClosed
+from holdfast.websocket.connection import Settings, WebSocket
+from holdfast.websocket.options import Compression, Options, settings
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from holdfast.net.http import HttpHost
+
+_log = structlog.get_logger("holdfast.websocket")
+
+
+class Refusal(Struct, frozen=True):
+    """An HTTP answer instead of a WebSocket."""
+
+    status: int
+    text: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+ServerHandler = Callable[["ServerWebSocket"], Coroutine[Any, Any, None]]
+ProcessRequest = Callable[
+    ["ServerWebSocket", Request], "Refusal | Awaitable[Refusal | None] | None"
+]
+SelectSubprotocol = Callable[["ServerWebSocket", Sequence[str]], "str | None"]
+
+
+class ServerWebSocket(WebSocket):
+    """The server's side of a WebSocket."""
+
+    __slots__ = ("_server", "request", "response_headers")
+
+    _core: ws.ServerConnection
+
+    def __init__(self, connection: Connection, server: Server) -> None:
+        core = ws.ServerConnection(server.settings.limits.websocket, server.deflate)
+        super().__init__(connection, core, server.settings, server.loop)
+        self._server = server
+        self.request: Request | None = None
+        """The client's request, once it has come."""
+        self.response_headers: list[tuple[str, str]] = []
+        """Further headers of the answer; `process_request` may add to them."""
+
+    def respond(self, status: int, text: str, headers: Sequence[tuple[str, str]] = ()) -> Refusal:
+        """What `process_request` returns to refuse the request."""
+        return Refusal(status, text, tuple(headers))
+
+    def _react(self, event: ws.Event) -> None:
+        match event:
+            case Request():
+                self.request = event
+                self._judge(event)
+            case ws.PlainRequest(_, data):
+                self._server.serve_http(self._connection, self._core, data)
+                self._send_queued()
+            case ws.Violation() if self._sent is None and self.request is None:
+                self._server.failed_handshakes += 1
+                self._send_queued()
+                self._connection.close_on()
+            case _:
+                super()._react(event)
+
+    def _judge(self, request: Request) -> None:
+        server = self._server
+        if server.origins is not None and not ws.origin_is_allowed(request, server.origins):
+            origin = request.headers.get("origin")
+            self._answer(Refusal(403, f"pages of {origin} may not connect here"))
+            return
+        judgement = None
+        if server.process_request is not None:
+            judgement = server.process_request(self, request)
+        if inspect.isawaitable(judgement):
+            server.spawn(self._judge_later(judgement))
+        else:
+            self._answer(judgement)
+
+    async def _judge_later(self, judgement: Awaitable[Refusal | None]) -> None:
+        try:
+            answer = await judgement
+        except Exception as error:
+            log_failure(_log, "process_request failed", error, peer=self._connection.peer)
+            answer = Refusal(500, "internal error")
+        if self._core.state is State.CONNECTING and self.state is State.CONNECTING:
+            self._answer(answer)
+
+    def _answer(self, refusal: Refusal | None) -> None:
+        if refusal is not None:
+            self._server.failed_handshakes += 1
+            self._core.refuse(refusal.status, refusal.text, refusal.headers)
+            self._send_queued()
+            self._connection.close_on()
+            return
+        assert self.request is not None
+        offered = self.request.headers.tokens("sec-websocket-protocol")
+        self._core.accept(self._server.choose(self, offered), self.response_headers)
+        self._send_queued()
+        self._opened()
+        self._server.opened(self)
+        self.received(b"")  # what came ahead of the answer
+
+    def overdue(self, reason: Reason) -> None:
+        if self._core.state is State.CONNECTING:
+            self._answer(Refusal(408, "the handshake took too long"))
+        else:
+            super().overdue(reason)
+
+    def drain(self) -> None:
+        if self._core.state is State.CONNECTING:
+            self._answer(Refusal(503, "the server is stopping"))
+        else:
+            self._begin_close(*self._server.goodbye)
+
+    def lost(self, cause: Exception | None) -> None:
+        self._server.connections.discard(self)
+        super().lost(cause)
+
+
+class Server:
+    """A running server. `async with serve(...)` makes it."""
+
+    def __init__(
+        self,
+        handler: ServerHandler,
+        made: Settings,
+        *,
+        deflate: ws.Deflate | None,
+        origins: Sequence[str] | None,
+        subprotocols: Sequence[str],
+        select_subprotocol: SelectSubprotocol | None,
+        process_request: ProcessRequest | None,
+        http: HttpHost | None,
+    ) -> None:
+        self.settings = made
+        self.deflate = deflate
+        self.origins = origins
+        self.process_request = process_request
+        self.loop = asyncio.get_running_loop()
+        self.connections: set[ServerWebSocket] = set()
+        """The open WebSockets, for `broadcast` say."""
+        self.failed_handshakes = 0
+        self.goodbye: tuple[int, str] = (CloseCode.GOING_AWAY, "the server is stopping")
+        self.addresses: list[Address] = []
+        """Where it listens, with the ports that were taken."""
+        self._handler = handler
+        self._subprotocols = subprotocols
+        self._select = select_subprotocol
+        self._http = http
+        self._clockwork = Clockwork(self.loop)
+        self._net = NetServer(made.limits.connection, self._clockwork)
+        self._tasks = asyncio.TaskGroup()
+        self._running: set[asyncio.Task[None]] = set()
+        self._stopped = asyncio.Event()
+
+    @property
+    def port(self) -> int:
+        """The port of the first address."""
+        return self.addresses[0].port
+
+    async def serve_forever(self) -> None:
+        """Wait until `close` is called."""
+        await self._stopped.wait()
+
+    def close(
+        self, code: int = CloseCode.GOING_AWAY, reason: str = "the server is stopping"
+    ) -> None:
+        """Let `serve_forever` end; clients are told `code` at the end of the `async with`.
+
+        1001 says that the server goes away, 1012 that it comes back.
+        """
+        self.goodbye = (code, reason)
+        self._stopped.set()
+
+    # --- life
+
+    async def start(self, addresses: Sequence[Address], tls: ssl_module.SSLContext | None) -> None:
+        """Listen. Raises what `net.Server.listen` raises."""
+        await self._tasks.__aenter__()
+        self._clockwork.wheel.start()
+        self._net.start()
+        try:
+            if self._http is not None:
+                await self._http.start()
+            for address in addresses:
+                self.addresses.append(await self._net.listen(address, self._make, tls))
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Tell every client, wait for them and their handlers up to the limit of time, end."""
+        self._stopped.set()
+        seconds = self.settings.limits.drain.drain_seconds_max
+        try:
+            await self._net.drain(seconds)
+            if self._running:
+                await asyncio.wait(self._running, timeout=seconds)
+        finally:
+            for task in self._running:
+                task.cancel()
+            await self._tasks.__aexit__(None, None, None)
+            self._clockwork.wheel.stop()
+            if self._http is not None:
+                await self._http.stop()
+
+    # --- what its connections ask
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a task of one connection, which handles its own failures."""
+        task = self._tasks.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def opened(self, socket: ServerWebSocket) -> None:
+        """Start the handler of a new WebSocket."""
+        self.connections.add(socket)
+        self.spawn(self._handle(socket))
+
+    def choose(self, socket: ServerWebSocket, offered: Sequence[str]) -> str | None:
+        """The sub-protocol for a client that offers these."""
+        if self._select is not None:
+            return self._select(socket, offered)
+        assert socket.request is not None
+        return ws.choose_subprotocol(socket.request, self._subprotocols)
+
+    def serve_http(self, connection: Connection, core: ws.ServerConnection, data: bytes) -> None:
+        """A request that is no upgrade."""
+        if self._http is None:
+            core.refuse(426, "this is a WebSocket", [("Upgrade", "websocket")])
+            connection.write(core.data_to_send())
+            connection.close_on()
+        else:
+            self._http.take_over(connection, data)
+
+    def _make(self, connection: Connection) -> ServerWebSocket:
+        return ServerWebSocket(connection, self)
+
+    async def _handle(self, socket: ServerWebSocket) -> None:
+        try:
+            await self._handler(socket)
+        except ConnectionClosed:
+            pass  # the handler need not care
+        except Exception as error:
+            log_failure(_log, "a handler failed", error, peer=socket._connection.peer)
+            socket._begin_close(CloseCode.INTERNAL_ERROR, "internal error")
+        socket._begin_close(CloseCode.NORMAL, "")
+
+
+class serve:
+    """An `async with` block during which a server runs; see `Options` for further options.
+
+    `host` may be `None` with `unix`, a path (or `@name` for the abstract
+    namespace). `origins` lists the web pages' origins that may connect, beside
+    those of the host itself (`*`: any); `None` checks nothing.
+    `process_request` sees each request, may add to `ws.response_headers`, and
+    refuses by returning `ws.respond(status, text)`. `http` is an aiohttp
+    application for all requests that are no upgrades.
+    """
+
+    def __init__(
+        self,
+        handler: ServerHandler,
+        host: str | None = "127.0.0.1",
+        port: int = 0,
+        *,
+        unix: str | None = None,
+        ssl: ssl_module.SSLContext | None = None,
+        origins: Sequence[str] | None = None,
+        subprotocols: Sequence[str] = (),
+        select_subprotocol: SelectSubprotocol | None = None,
+        process_request: ProcessRequest | None = None,
+        compression: Compression = "deflate",
+        http: web.Application | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        scheme = "wss" if ssl is not None else "ws"
+        self._addresses = [Address(scheme, host, port, "/")] if host is not None else []
+        if unix is not None:
+            self._addresses.append(Address("unix", "", 0, unix))
+        if not self._addresses:
+            raise ConfigurationError("serve: expected a host or a Unix socket, found neither")
+        self._tls = ssl
+        self._http = http
+        self._settings = settings(options)
+        self._compression = compression
+        self._arguments: dict[str, Any] = {
+            "origins": origins,
+            "subprotocols": subprotocols,
+            "select_subprotocol": select_subprotocol,
+            "process_request": process_request,
+        }
+        self._handler = handler
+        self._server: Server | None = None
+
+    async def __aenter__(self) -> Server:
+        http: HttpHost | None = None
+        if self._http is not None:
+            from holdfast.net.http import HttpHost  # aiohttp is optional
+
+            http = HttpHost(self._http)
+        self._server = Server(
+            self._handler,
+            self._settings,
+            deflate=_deflate(self._compression),
+            http=http,
+            **self._arguments,
+        )
+        await self._server.start(self._addresses, self._tls)
+        return self._server
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._server is not None
+        await self._server.stop()
+
+
+def _deflate(compression: Compression) -> ws.Deflate | None:
+    if compression is None:
+        return None
+    return ws.Deflate(None if compression == "deflate" else compression)

@@ -1,0 +1,102 @@
+"""Programs that speak WebSocket: where they are, how they are built and run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.conformance.vtc.sources import cache_directory
+
+HERE: Final = Path(__file__).parent
+SECONDS: Final = 60.0
+LARGE_BYTES: Final = 16 * 1024 * 1024
+NODE_PACKAGE: Final = "ws@8"
+
+
+def need(program: str) -> str:
+    """Where a program is; without it, the test is skipped, and fails where nothing may lack."""
+    found = shutil.which(program)
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{program} is not installed")
+        pytest.skip(f"{program} is not installed")
+    return found
+
+
+def node_modules() -> Path:
+    """A folder with the package `ws`, installed into the user's cache."""
+    npm = need("npm")
+    folder = cache_directory().parent / "peers" / "node"
+    if not (folder / "node_modules" / "ws" / "package.json").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [npm, "install", "--silent", "--no-save", "--prefix", str(folder), NODE_PACKAGE]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            if os.environ.get("CI") == "true":
+                pytest.fail(f"npm cannot install {NODE_PACKAGE}: {done.stderr}")
+            pytest.skip(f"npm cannot install {NODE_PACKAGE}: {done.stderr.strip()[-300:]}")
+    return folder / "node_modules"
+
+
+def node(script: str) -> tuple[list[str], dict[str, str]]:
+    """How to run one of our scripts for Node."""
+    return [need("node"), str(HERE / script)], {"WS": str(node_modules() / "ws" / "wrapper.mjs")}
+
+
+def go(source: Path, to: Path) -> str:
+    """A Go program, built against Debian's gorilla/websocket."""
+    command = [need("go"), "build", "-o", str(to), str(source)]
+    environment = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": "-p=1"}
+    subprocess.run(command, check=True, env={**os.environ, **environment})
+    return str(to)
+
+
+async def run(command: Sequence[str], variables: Mapping[str, str] | None = None) -> str:
+    """Run a program to its end, which must be good; what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env={**os.environ, **(variables or {})},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(SECONDS):
+            out, err = await process.communicate()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    assert process.returncode == 0, err.decode()
+    return out.decode(errors="replace")
+
+
+@contextlib.asynccontextmanager
+async def running(
+    command: Sequence[str], port: int, variables: Mapping[str, str] | None = None
+) -> AsyncIterator[None]:
+    """A server program, once it listens at `port`, up to the end of the block."""
+    process = await asyncio.create_subprocess_exec(
+        *command, env={**os.environ, **(variables or {})}
+    )
+    try:
+        async with asyncio.timeout(SECONDS):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", port)
+                except OSError:
+                    assert process.returncode is None, f"{command} ended"
+                    await asyncio.sleep(0.05)
+                else:
+                    writer.close()
+                    break
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

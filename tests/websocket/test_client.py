@@ -1,0 +1,138 @@
+"""`connect`: what can go wrong, and coming back."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from tests.net.helpers import patience, serving
+from tests.websocket.helpers import echo, url
+
+from holdfast.core.errors import ConfigurationError
+from holdfast.net import backoff
+from holdfast.websocket import (
+    ConnectionClosedError,
+    DeflateSettings,
+    DialError,
+    HandshakeError,
+    Refusal,
+    Request,
+    ServerWebSocket,
+    State,
+    connect,
+    serve,
+)
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backoff, "_FIRST_SECONDS", 0.001)
+    monkeypatch.setattr(backoff, "_SECONDS_MAX", 0.002)
+
+
+async def test_nobody_there_is_a_dial_error() -> None:
+    async with serve(echo) as server:
+        address = url(server)
+    with pytest.raises(DialError):
+        await connect(address)
+
+
+def test_a_url_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigurationError):
+        connect("http://127.0.0.1/")
+
+
+async def test_a_server_that_says_nothing_is_given_up() -> None:
+    async with serving() as silent:
+        address = await silent.listen("tcp://127.0.0.1:0")
+        with pytest.raises(TimeoutError, match="did not answer"):
+            await connect(f"ws://127.0.0.1:{address.port}/", open_timeout=0.1)
+
+
+async def test_a_server_that_hangs_up_is_told_apart() -> None:
+    async with serving() as server:
+        address = await server.listen("tcp://127.0.0.1:0")
+
+        async def hang_up() -> None:
+            (await server.stand()).connection.close()
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(hang_up())
+            with pytest.raises((ConnectionClosedError, OSError)):
+                await connect(f"ws://127.0.0.1:{address.port}/")
+
+
+async def test_an_answer_that_is_no_websocket_is_a_handshake_error() -> None:
+    async with serving() as server:
+        address = await server.listen("tcp://127.0.0.1:0")
+
+        async def answer() -> None:
+            (await server.stand()).connection.write(b"SSH-2.0-OpenSSH\r\n\r\n")
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(answer())
+            with pytest.raises(HandshakeError, match="malformed status line"):
+                await connect(f"ws://127.0.0.1:{address.port}/")
+
+
+async def test_cancelling_while_connecting_leaves_nothing_open() -> None:
+    async with serving() as silent:
+        address = await silent.listen("tcp://127.0.0.1:0")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await connect(f"ws://127.0.0.1:{address.port}/")
+        await (await silent.stand()).until_lost()
+
+
+@pytest.mark.parametrize("settings", [None, "deflate", DeflateSettings(client_max_window_bits=9)])
+async def test_compression_is_agreed_on(settings: DeflateSettings | None) -> None:
+    async with (
+        serve(echo) as server,
+        connect(url(server), compression=settings) as ws,
+        patience(),
+    ):
+        assert (ws._core.deflate is None) is (settings is None)
+        for _ in range(3):
+            await ws.send("again and " * 500)
+            assert await ws.recv() == "again and " * 500
+
+
+async def test_reconnecting() -> None:
+    served = 0
+
+    async def once(ws: ServerWebSocket) -> None:
+        nonlocal served
+        served += 1
+        await ws.send(str(served))
+
+    got: list[str | bytes] = []
+    async with serve(once) as server, patience():
+        async for ws in connect(url(server)):
+            got.extend([message async for message in ws])
+            if len(got) == 3:
+                break
+        assert ws.state is State.CLOSED
+    assert got == ["1", "2", "3"]
+
+
+async def test_reconnecting_waits_for_a_server_that_is_away() -> None:
+    asked = 0
+
+    def judge(ws: ServerWebSocket, request: Request) -> Refusal | None:
+        nonlocal asked
+        asked += 1
+        return ws.respond(503, "later") if asked < 4 else None
+
+    async with serve(echo, process_request=judge) as server, patience():
+        async for ws in connect(url(server)):
+            await ws.send("at last")
+            assert await ws.recv() == "at last"
+            break
+    assert asked == 4
+
+
+async def test_reconnecting_gives_up_on_what_can_never_succeed() -> None:
+    async with serve(echo, process_request=lambda ws, _: ws.respond(404, "no")) as server:
+        with pytest.raises(HandshakeError) as caught:
+            await anext(aiter(connect(url(server))))
+        assert caught.value.status == 404
