@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NAMES = ("websocket", "gateway", "memory", "chaos")
+NAMES = ("tcp", "proxy", "websocket", "gateway", "memory", "chaos")
 
 
 def main() -> int:

@@ -18,7 +18,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from holdfast.net.loop import run as run_loop
 
 _READY_SECONDS_MAX = 30.0
 _SETTLE_SECONDS_MAX = 60.0
+_IDLE_SECONDS = 5.0
 _CODE = re.compile(r'type "resume ([0-9A-Z-]+)"')
 
 
@@ -268,7 +269,7 @@ async def torment(plan: Plan) -> Row:
                 await asyncio.sleep(1.0)
                 finished.set()
                 await asyncio.wait(working)
-                await asyncio.sleep(1.0)
+                await _done(ledger, sum(len(typist.typed) for typist in typists))
                 stopped.set()
                 await application.kill()
                 await gateway.kill()
@@ -277,6 +278,18 @@ async def torment(plan: Plan) -> Row:
                 await application.kill()
                 await gateway.kill()
         return _count(plan, ledger, typists, listeners)
+
+
+async def _done(ledger: Path, commands: int) -> None:
+    """Wait until the application has done as much, or does nothing more."""
+    before = -1
+    with closing(sqlite3.connect(ledger)) as database:
+        while True:
+            (done,) = database.execute("SELECT count(*) FROM effect").fetchone()
+            if done >= commands or done == before:
+                return
+            before = done
+            await asyncio.sleep(_IDLE_SECONDS)
 
 
 def _count(plan: Plan, ledger: Path, typists: list[Typist], listeners: list[Listener]) -> Row:
@@ -288,7 +301,12 @@ def _count(plan: Plan, ledger: Path, typists: list[Typist], listeners: list[List
     lost = twice = disorder = shown_twice = missing = 0
     for typist in typists:
         done = effects.get(typist.sid, [])
-        lost += len(set(typist.typed) - set(done))
+        undone = set(typist.typed) - set(done)
+        if undone:
+            numbers = sorted(int(what.rpartition("-")[2]) for what in undone)
+            told = f"{dict(typist.resets)}, session {typist.sid}"
+            print(f"{typist.name}: not done: {numbers}; resets: {told}", file=sys.stderr)
+        lost += len(undone)
         twice += len(done) - len(set(done))
         disorder += done != sorted(done, key=lambda what: int(what.rpartition("-")[2]))
         answers = [text for text in typist.shown if text.startswith("did ")]

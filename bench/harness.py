@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 HERE = Path(__file__).parent
 BUILD = HERE / ".build"
@@ -28,6 +28,13 @@ HOLDFAST = [PYTHON, "-m", "holdfast"]
 _START_SECONDS_MAX = 20.0
 
 Row = dict[str, Any]
+
+
+class Options(Protocol):
+    """What `parser` gives."""
+
+    seconds: float
+    rounds: int
 
 
 class Missing(Exception):
@@ -48,7 +55,17 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 def build_load() -> Path:
     """The load generator, compiled if it is not."""
-    return _build("load", HERE / "load.c", ["gcc", "-O2", "-o", "{to}", "{source}"])
+    return _build(
+        "load", HERE / "load.c", ["gcc", "-O2", "-o", "{to}", "{source}", "-lssl", "-lcrypto"]
+    )
+
+
+def build_go_tcp() -> Path:
+    """The echo server on Go's `net` and `crypto/tls`."""
+    source = HERE / "peers" / "tcp.go"
+    return _build(
+        "go_tcp", source, ["go", "build", "-o", "{to}", "{source}"], {"GO111MODULE": "off"}
+    )
 
 
 def build_gorilla() -> Path:
@@ -124,7 +141,7 @@ def running(
     )
     try:
         if port is not None:
-            _await_port(process, port)
+            await_port(process, port)
         if says:
             _await_words(process, says)
         yield process
@@ -141,7 +158,8 @@ def _await_words(process: subprocess.Popen[bytes], words: str) -> None:
     raise Missing(f"{process.args!r} ended with {process.wait()}")
 
 
-def _await_port(process: subprocess.Popen[bytes], port: int) -> None:
+def await_port(process: subprocess.Popen[bytes], port: int) -> None:
+    """Wait until `process` listens at `port`. Raises `Missing`."""
     end = time.monotonic() + _START_SECONDS_MAX
     while time.monotonic() < end:
         if process.poll() is not None:
@@ -155,9 +173,10 @@ def _await_port(process: subprocess.Popen[bytes], port: int) -> None:
     raise Missing(f"{process.args!r} does not listen at {port}")
 
 
-def load(port: int, pid: int, *options: str) -> Row:
-    """One run of the load generator against the server `pid`."""
-    command = [str(build_load()), "-a", str(port), "-P", str(pid), *options]
+def load(port: int, pid: int | Sequence[int], *options: str) -> Row:
+    """One run of the load generator against the server `pid`, or its several processes."""
+    pids = ",".join(map(str, [pid] if isinstance(pid, int) else pid))
+    command = [str(build_load()), "-a", str(port), "-P", pids, *options]
     done = subprocess.run(
         pinned(1, command), check=False, capture_output=True, text=True, errors="replace"
     )

@@ -1,8 +1,9 @@
 /* A load generator that is never the bottleneck: epoll, one thread, no allocation per message.
  *
- *   load -m tcp|ws|v1 -a PORT [-c CONNECTIONS] [-s BYTES] [-p IN_FLIGHT] [-d SECONDS] [-w WARM_UP]
- *        [-P SERVER_PID] [-t] [-u UNIX_SOCKET] [-U TARGET]
- *   load -K -m ws|v1 -a PORT -c CONNECTIONS [-k CONCURRENT] [-H HOLD_SECONDS]
+ *   load -m tcp|tls|ws|v1 -a PORT [-c CONNECTIONS] [-s BYTES] [-p IN_FLIGHT] [-d SECONDS] [-w WARM_UP]
+ *        [-P SERVER_PID[,PID...]] [-t] [-u UNIX_SOCKET] [-U TARGET]
+ *   load -K -m tcp|ws|v1 -a PORT -c CONNECTIONS [-k CONCURRENT] [-H HOLD_SECONDS]
+ *   load -F PER_SECOND -a PORT -b FROM_ADDRESS [-d SECONDS]
  *
  * Each connection keeps IN_FLIGHT messages of BYTES under way and sends a new one for each that
  * comes back. `v1` speaks the sub-protocol holdfast.v1: numbered commands, acknowledged outputs.
@@ -10,6 +11,7 @@
  * in microseconds, the server's and our own share of a core, and `us_msg`, the server's CPU
  * microseconds a message (all its threads, from /proc, so that neighbours hardly disturb it).
  * -K opens the connections, CONCURRENT at a time, says how fast, and holds them.
+ * -F opens connections and closes them at once, so many a second, from one address.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -18,6 +20,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -29,11 +32,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum mode { TCP, WS, V1 };
+enum mode { TCP, TLS, WS, V1 };
 enum { MAX_IN_FLIGHT = 1024, ACK_EACH = 32, READ_SIZE = 1 << 18 };
 
 struct connection {
     int fd;
+    SSL *ssl;
     uint64_t *sent_at;        /* a ring of IN_FLIGHT times */
     int oldest, newest;       /* ends of that ring */
     int owed;                 /* messages to be sent */
@@ -50,10 +54,12 @@ struct connection {
 };
 
 static enum mode mode = TCP;
-static int port, connections = 100, in_flight = 1, concurrent = 64, text_frames, server_pid, keep;
+static int port, connections = 100, in_flight = 1, concurrent = 64, text_frames, keep, flood_rate;
+static int server_pids[64], server_count;
 static size_t size = 64;
 static double seconds = 3, warm_up = 0.5, hold;
-static const char *unix_path, *target = "/";
+static const char *unix_path, *target = "/", *from;
+static SSL_CTX *tls;
 static struct connection *all;
 static int poller;
 static uint64_t buckets[64 * 64], messages;
@@ -128,10 +134,25 @@ static void append(struct connection *c, const void *data, size_t length) {
     c->out_size += length;
 }
 
+static ssize_t tls_result(struct connection *c, int n) {
+    if (n > 0) return n;
+    int error = SSL_get_error(c->ssl, n);
+    errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : EPROTO;
+    return error == SSL_ERROR_ZERO_RETURN ? 0 : -1;
+}
+
+static ssize_t receive(struct connection *c, void *data, size_t length) {
+    return c->ssl ? tls_result(c, SSL_read(c->ssl, data, length)) : read(c->fd, data, length);
+}
+
+static ssize_t transmit(struct connection *c, const void *data, size_t length) {
+    return c->ssl ? tls_result(c, SSL_write(c->ssl, data, length)) : write(c->fd, data, length);
+}
+
 static void flush(struct connection *c) {
     size_t done = 0;
     while (done < c->out_size) {
-        ssize_t n = write(c->fd, c->out + done, c->out_size - done);
+        ssize_t n = transmit(c, c->out + done, c->out_size - done);
         if (n < 0 && errno == EAGAIN) break;
         if (n <= 0) die("write");
         done += n;
@@ -271,7 +292,7 @@ static void read_stream(struct connection *c, size_t length, uint64_t time) {
 static void readable(struct connection *c) {
     static char buffer[READ_SIZE];
     for (;;) {
-        ssize_t n = read(c->fd, buffer, sizeof buffer);
+        ssize_t n = receive(c, buffer, sizeof buffer);
         if (n < 0 && errno == EAGAIN) break;
         if (n < 0) die("read");
         if (n == 0) {
@@ -279,9 +300,9 @@ static void readable(struct connection *c) {
             exit(2);
         }
         uint64_t time = now();
-        if (mode == TCP) read_stream(c, n, time);
+        if (mode <= TLS) read_stream(c, n, time);
         else read_frames(c, buffer, n, time);
-        if (n < (ssize_t)sizeof buffer) break;
+        if (n < (ssize_t)sizeof buffer && !c->ssl) break;
     }
 }
 
@@ -336,7 +357,15 @@ static void await_upgrade(int fd) {
 
 static void open_one(struct connection *c) {
     c->fd = dial(0);
-    if (mode != TCP) {
+    if (mode == TLS) {
+        c->ssl = SSL_new(tls);
+        SSL_set_fd(c->ssl, c->fd);
+        if (SSL_connect(c->ssl) != 1) {
+            fprintf(stderr, "no TLS handshake\n");
+            exit(2);
+        }
+    }
+    if (mode > TLS) {
         if (write(c->fd, handshake, strlen(handshake)) < 0) die("handshake");
         await_upgrade(c->fd);
     }
@@ -357,6 +386,10 @@ static void open_one(struct connection *c) {
 
 static int advance(struct connection *c) {
     char buffer[4096];
+    if (mode == TCP) {
+        epoll_ctl(poller, EPOLL_CTL_DEL, c->fd, NULL);
+        return 1;
+    }
     if (!c->in_payload) {
         if (write(c->fd, handshake, strlen(handshake)) < 0) die("handshake");
         c->in_payload = 1;
@@ -404,13 +437,53 @@ static void open_and_hold(void) {
     exit(0);
 }
 
+/* --- -F: open and close */
+
+static void flood(void) {
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)}, self = {.sin_family = AF_INET};
+    struct linger reset = {1, 0};
+    long opened = 0, one = 1;
+    uint64_t begin = now(), end = begin + seconds * 1e9, time;
+    inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
+    inet_pton(AF_INET, from ? from : "127.0.0.2", &self.sin_addr);
+    while ((time = now()) < end) {
+        if (opened > (time - begin) / 1e9 * flood_rate) {
+            usleep(100);
+            continue;
+        }
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        if (fd < 0) die("socket");
+        setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(int));
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset); /* keep no TIME_WAIT */
+        if (bind(fd, (void *)&self, sizeof self) < 0) die("bind");
+        if (connect(fd, (void *)&to, sizeof to) < 0 && errno != EINPROGRESS && errno != EADDRNOTAVAIL &&
+            errno != ECONNRESET)
+            die("connect");
+        close(fd);
+        opened++;
+    }
+    printf("{\"opened\":%ld,\"per_second\":%.0f}\n", opened, opened / seconds);
+    exit(0);
+}
+
 /* --- */
 
+static void parse_pids(char *text) {
+    for (char *word = strtok(text, ","); word && server_count < 64; word = strtok(NULL, ","))
+        server_pids[server_count++] = atoi(word);
+}
+
+static uint64_t cpu_of_server(void) {
+    uint64_t sum = 0;
+    for (int i = 0; i < server_count; i++) sum += cpu_of(server_pids[i]);
+    return sum;
+}
+
 static void parse_options(int count, char **words) {
-    for (int option; (option = getopt(count, words, "m:a:c:s:p:d:w:P:tu:U:Kk:H:")) != -1;)
+    for (int option; (option = getopt(count, words, "m:a:c:s:p:d:w:P:tu:U:Kk:H:F:b:")) != -1;)
         switch (option) {
         case 'm':
-            mode = !strcmp(optarg, "tcp") ? TCP : !strcmp(optarg, "ws") ? WS : V1;
+            mode = !strcmp(optarg, "tcp") ? TCP : !strcmp(optarg, "tls") ? TLS : !strcmp(optarg, "ws") ? WS : V1;
             break;
         case 'a': port = atoi(optarg); break;
         case 'c': connections = atoi(optarg); break;
@@ -418,7 +491,9 @@ static void parse_options(int count, char **words) {
         case 'p': in_flight = atoi(optarg); break;
         case 'd': seconds = atof(optarg); break;
         case 'w': warm_up = atof(optarg); break;
-        case 'P': server_pid = atoi(optarg); break;
+        case 'P': parse_pids(optarg); break;
+        case 'F': flood_rate = atoi(optarg); break;
+        case 'b': from = optarg; break;
         case 't': text_frames = 1; break;
         case 'u': unix_path = optarg; break;
         case 'U': target = optarg; break;
@@ -437,6 +512,11 @@ static void prepare(void) {
     static const char words[] = "the quick brown fox jumps over the lazy dog while we measure ";
     signal(SIGPIPE, SIG_IGN);
     make_handshake();
+    if (mode == TLS) {
+        tls = SSL_CTX_new(TLS_client_method());
+        SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION);
+        SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    }
     all = calloc(connections, sizeof *all);
     poller = epoll_create1(0);
     payload = malloc(size + 1);
@@ -473,13 +553,13 @@ static void measure(void) {
             memset(buckets, 0, sizeof buckets);
             messages = 0;
             started = time;
-            server = cpu_of(server_pid), own = cpu_of(getpid());
+            server = cpu_of_server(), own = cpu_of(getpid());
         }
         int n = epoll_wait(poller, ready, 512, 100);
         for (int i = 0; i < n; i++) serve(&ready[i]);
     }
     double elapsed = (time - started) / 1e9;
-    server = cpu_of(server_pid) - server, own = cpu_of(getpid()) - own;
+    server = cpu_of_server() - server, own = cpu_of(getpid()) - own;
     printf("{\"rps\":%.0f,\"p50\":%.1f,\"p99\":%.1f,\"us_msg\":%.3f,\"server_core\":%.3f,\"load_core\":%.3f}\n",
            messages / elapsed, percentile(.5), percentile(.99),
            messages ? server / 1e3 / messages : 0, server / 1e9 / elapsed, own / 1e9 / elapsed);
@@ -488,6 +568,7 @@ static void measure(void) {
 int main(int count, char **words) {
     parse_options(count, words);
     prepare();
+    if (flood_rate) flood();
     if (keep) open_and_hold();
     for (int i = 0; i < connections; i++) open_one(&all[i]);
     measure();

@@ -125,6 +125,18 @@ def test_runs_of_emit_are_one_notification_and_other_calls_keep_their_place() ->
     assert outgoing.take() == [(m.EMIT, [m.Emit("s", 5, "must", Text("d"))])]
 
 
+def test_what_was_ever_sent_counts_as_sent_on_a_link_that_sends_nothing() -> None:
+    outgoing = Outgoing(WINDOW)
+    outgoing.emit("s1", "must", Text("a"))
+    assert outgoing.sent == 0
+    outgoing.take()
+    outgoing.emit("s1", "must", Text("b"))
+    outgoing.relink(0, WINDOW)
+    assert outgoing.sent == 1
+    outgoing.take()
+    assert outgoing.sent == 2
+
+
 def test_a_new_link_has_a_window_of_its_own() -> None:
     outgoing = Outgoing(1)
     emit(outgoing, "a")

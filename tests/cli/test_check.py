@@ -62,3 +62,22 @@ def test_certificates_are_looked_at(tmp_path: Path) -> None:
     code, _, error = check(path)
     assert code == 2
     assert error.startswith(f"holdfast: {pair.cert} and {pair.cert}: expected a certificate chain")
+
+
+OTHERS = {
+    "admin": (
+        '[admin]\nlisten = "tls://127.0.0.1:1"\ncertificate = {{ cert = "{0}", key = "{0}" }}\n'
+    ),
+    "upstream": '[[upstream]]\nname = "u"\nservers = ["tls://a:1"]\nca = "{0}"\n',
+}
+
+
+@pytest.mark.parametrize("more", OTHERS.values(), ids=OTHERS)
+def test_all_certificates_are_looked_at(tmp_path: Path, more: str) -> None:
+    path = tmp_path / "holdfast.toml"
+    missing = tmp_path / "missing.pem"
+    path.write_text(RIGHT + more.format(missing))
+    code, _, error = check(path)
+    assert code == 2
+    assert error.startswith(f"holdfast: {missing}: expected ")
+    assert "PEM" in error

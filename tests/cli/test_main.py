@@ -11,7 +11,20 @@ from holdfast import __version__
 from holdfast.cli.main import app
 from holdfast.protocols.websocket import COMPILED
 
-COMMANDS = ("serve", "run", "demo", "connect", "echo", "check", "vtc", "record")
+COMMANDS = (
+    "serve",
+    "run",
+    "demo",
+    "connect",
+    "echo",
+    "check",
+    "vtc",
+    "record",
+    "sessions",
+    "connections",
+    "kick",
+    "drain",
+)
 
 
 def test_the_version() -> None:

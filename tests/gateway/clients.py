@@ -186,6 +186,13 @@ def _sb(option: int, payload: bytes) -> bytes:
     return bytes((IAC, SB, option)) + payload.replace(b"\xff", b"\xff\xff") + bytes((IAC, SE))
 
 
+def send_at_once(ws: ClientConnection, texts: Iterable[str]) -> None:
+    """Send messages in one write."""
+    for text in texts:
+        ws.protocol.send_text(text.encode())
+    ws.transport.write(b"".join(ws.protocol.data_to_send()))
+
+
 @asynccontextmanager
 async def person_at(
     where: int, *, telnet: bool, options: Sequence[int] = (), small_window: bool = False
@@ -233,9 +240,7 @@ class V1:
 
     def say_at_once(self, messages: Iterable[dict[str, Any]]) -> None:
         """Send messages in one write."""
-        for message in messages:
-            self.ws.protocol.send_text(json.dumps(message).encode())
-        self.ws.transport.write(b"".join(self.ws.protocol.data_to_send()))
+        send_at_once(self.ws, map(json.dumps, messages))
 
     async def hear(self) -> dict[str, Any]:
         """The next message."""

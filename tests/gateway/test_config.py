@@ -9,7 +9,9 @@ import pytest
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, LinkConfig, ListenerConfig, StoreConfig, load, parse
-from holdfast.net.tls import Certificate
+from holdfast.net.arrival import ProxyOptions
+from holdfast.net.bind import BindOptions
+from holdfast.net.tls import Certificate, TlsOptions
 
 ECHO = 'backend = "echo"\ndurability = "memory"\n'
 LISTENER = f'[[listener]]\nurl = "tcp://127.0.0.1:4001"\n{ECHO}'
@@ -46,6 +48,19 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
 
         [[listener]]
         url = "telnet://[::1]:4000"
+
+        [[listener]]
+        url = "telnets://[::]:4443"
+        bind = {{ dual_stack = true, reuse_port = true }}
+        proxy = {{ trust = ["10.0.0.0/8", "unix"], required = false, others = "direct" }}
+        [listener.tls]
+        certificates = [{{ cert = "a.pem", key = "a.key", passphrase_env = "SECRET" }}]
+        minimum = "1.3"
+        client_certificates = "optional"
+        client_ca = "clients.pem"
+        alpn = ["telnet"]
+        unknown_names = "refuse"
+        session_tickets = false
     """
     assert parse(text) == Config(
         node="a",
@@ -62,6 +77,20 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
                 pages=str(tmp_path),
             ),
             ListenerConfig(url="telnet://[::1]:4000"),
+            ListenerConfig(
+                url="telnets://[::]:4443",
+                bind=BindOptions(dual_stack=True, reuse_port=True),
+                proxy=ProxyOptions(trust=("10.0.0.0/8", "unix"), required=False, others="direct"),
+                tls=TlsOptions(
+                    certificates=(Certificate("a.pem", "a.key", passphrase_env="SECRET"),),
+                    minimum="1.3",
+                    client_certificates="optional",
+                    client_ca="clients.pem",
+                    alpn=("telnet",),
+                    unknown_names="refuse",
+                    session_tickets=False,
+                ),
+            ),
         ),
     )
 
@@ -226,6 +255,51 @@ WRONG: dict[str, tuple[str, str]] = {
         '[link]\nlisten = "unix:/l"\n[[listener]]\nurl = "tcp://127.0.0.1:1"\napp = "echo"\n'
         'durability = "memory"',
         "listener[0].app: expected another name than 'echo', which is a backend's",
+    ),
+    "certificate-and-tls": (
+        listener(
+            'url = "tls://127.0.0.1:1"\ncertificate = { cert = "a", key = "b" }\n'
+            'tls = { certificates = [{ cert = "a", key = "b" }] }'
+        ),
+        "listener[0]: expected certificate or tls, found both",
+    ),
+    "tls-on-tcp": (
+        listener('url = "tcp://127.0.0.1:1"\ntls = { certificates = [] }'),
+        "listener[0].tls: expected none for tcp, found one",
+    ),
+    "tls-without-certificates": (
+        listener('url = "tls://127.0.0.1:1"\ntls = { minimum = "1.3" }'),
+        "listener[0].tls.certificates: expected at least one, found none",
+    ),
+    "a-version-that-is-none": (
+        listener('url = "tls://127.0.0.1:1"\ntls = { minimum = "1.1" }'),
+        "listener[0].tls.minimum: expected '1.2' or '1.3', found '1.1'",
+    ),
+    "client-certificates-without-authorities": (
+        listener(
+            'url = "tls://127.0.0.1:1"\n[listener.tls]\nclient_certificates = "required"\n'
+            'certificates = [{ cert = "a", key = "b" }]'
+        ),
+        "listener[0].tls.client_ca: expected a file, because client_certificates is 'required';"
+        " found none",
+    ),
+    "a-mode-on-tcp": (
+        listener('url = "tcp://127.0.0.1:1"\nbind = { mode = "0660" }'),
+        "listener[0].bind.mode: expected none for tcp://127.0.0.1:1, which has no file,"
+        " found '0660'",
+    ),
+    "both-families-on-ipv4": (
+        listener('url = "tcp://127.0.0.1:1"\nbind = { dual_stack = true }'),
+        "listener[0].bind.dual_stack: expected only for the host [::], found tcp://127.0.0.1:1",
+    ),
+    "a-proxy-s-network-that-is-none": (
+        listener('url = "tcp://127.0.0.1:1"\nproxy = { trust = ["everyone"] }'),
+        "listener[0].proxy.trust: expected networks as in '10.0.0.0/8', or 'unix', found"
+        " 'everyone': 'everyone' does not appear to be an IPv4 or IPv6 network",
+    ),
+    "a-proxy-that-trusts-nobody": (
+        listener('url = "tcp://127.0.0.1:1"\nproxy = {}'),
+        "listener[0].proxy.trust: expected a value, found none",
     ),
     "pages-on-telnet": (
         listener('url = "telnet://127.0.0.1:1"\npages = "/"'),

@@ -1,64 +1,38 @@
-"""A certificate for `localhost`, made for the tests and good for nothing else.
-
-Its authority's key was thrown away. They are valid from 2020 to 2120.
-"""
+"""Certificates made for one run of the tests; their keys are never kept."""
 
 from __future__ import annotations
 
+import datetime
+import subprocess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+import trustme
 
 from holdfast.net.tls import Certificate
 
-AUTHORITY = """\
------BEGIN CERTIFICATE-----
-MIIBdjCCAR2gAwIBAgIBATAKBggqhkjOPQQDAjAiMSAwHgYDVQQDDBdIb2xkZmFz
-dCB0ZXN0IGF1dGhvcml0eTAgFw0yMDAxMDEwMDAwMDBaGA8yMTIwMDEwMTAwMDAw
-MFowIjEgMB4GA1UEAwwXSG9sZGZhc3QgdGVzdCBhdXRob3JpdHkwWTATBgcqhkjO
-PQIBBggqhkjOPQMBBwNCAAR8r9mJik+Y9UoyHUABETzje1Kj/E8jqKEfv2RgYyj7
-l5SzMlnJf7AzgsUWwFyUeUVIiEBItRHwL0QvIY5vxzZzo0IwQDAPBgNVHRMBAf8E
-BTADAQH/MA4GA1UdDwEB/wQEAwIBBjAdBgNVHQ4EFgQUWEFR/gz3/f3Bk8Mqw1j1
-/s9l0lIwCgYIKoZIzj0EAwIDRwAwRAIgfmuMcuI7cr8DdxWGEjay842AIdJtkkq6
-4IIVNGXuqhoCIDrz0kP3UnIjAGt/bVTF8h+es5UhREg3OWhIUNaxNop6
------END CERTIFICATE-----
-"""
-CHAIN = """\
------BEGIN CERTIFICATE-----
-MIIBujCCAV+gAwIBAgIBAjAKBggqhkjOPQQDAjAiMSAwHgYDVQQDDBdIb2xkZmFz
-dCB0ZXN0IGF1dGhvcml0eTAgFw0yMDAxMDEwMDAwMDBaGA8yMTIwMDEwMTAwMDAw
-MFowFDESMBAGA1UEAwwJbG9jYWxob3N0MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcD
-QgAEuG9JN9MHQL62GFqDD87xJ9zOE7EP+uFLa/TidYFypBCBfi0sXp4urww3cTJK
-jHh8OpCoLmdJs/F5NvnJumg3EKOBkTCBjjAsBgNVHREEJTAjgglsb2NhbGhvc3SH
-BH8AAAGHEAAAAAAAAAAAAAAAAAAAAAEwCQYDVR0TBAIwADATBgNVHSUEDDAKBggr
-BgEFBQcDATAdBgNVHQ4EFgQUknMr8kKYzgpW35sHboa0vjjviNMwHwYDVR0jBBgw
-FoAUWEFR/gz3/f3Bk8Mqw1j1/s9l0lIwCgYIKoZIzj0EAwIDSQAwRgIhALNOxIT8
-6cVVLPa1hQc+eXRMm9duboo4k2+DMv32ZUX/AiEA7yZKLDoGYxqNlbmlLb5N3ZuP
-8TruRDA2xzPkcMxYgsI=
------END CERTIFICATE-----
-"""
-KEY = """\
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgV3uWfZWOEfyrZbTQ
-E6Z6XQjuCJgVcFW1z9On6qBoPYahRANCAAS4b0k30wdAvrYYWoMPzvEn3M4TsQ/6
-4Utr9OJ1gXKkEIF+LSxeni6vDDdxMkqMeHw6kKguZ0mz8Xk2+cm6aDcQ
------END PRIVATE KEY-----
-"""
-OTHER_KEY = """\
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgpt+NyO9m8RxiJCeX
-quglLoec0vlfBJvoQs4MXUprbrChRANCAAS7LNX8zjopSW3CdP2eyE1LBRP1ayPy
-wmzy9DX+/bTocDV8ybugreN/SGxj+ulWfdBcYQlBHdFLRXoMAi/f/3Xp
------END PRIVATE KEY-----
-"""
-LOCKED_KEY = """\
------BEGIN ENCRYPTED PRIVATE KEY-----
-MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAhe1yvOvRlG/gICCAAw
-DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEO46idHyfVc8sZb04FmQbV0EgZDa
-a7tdQqh2yq1oV5UbOU5loJHJ8zvV/fwkrNvdW4oNgRNYJONByzGUHcTjXAZgz7a5
-of4vSmOWTxkinhHJbR0bbjleZUznYLivoVeOAFdjqcd9rqVE8P2drDVFqB19grU9
-SYXT1WHq0eU+7gaUmQUDIl+dqYyXf08Sgx5HEf46j4Q9EPfUhltKbVWeChX7JdE=
------END ENCRYPTED PRIVATE KEY-----
-"""
+_CA: Final = trustme.CA()
+_OTHER_CA: Final = trustme.CA()
+_LOCALHOST: Final = _CA.issue_cert("localhost", "127.0.0.1", "::1")
+
+AUTHORITY: Final = _CA.cert_pem.bytes().decode()
+OTHER_AUTHORITY: Final = _OTHER_CA.cert_pem.bytes().decode()
+CHAIN: Final = "".join(pem.bytes().decode() for pem in _LOCALHOST.cert_chain_pems)
+KEY: Final = _LOCALHOST.private_key_pem.bytes().decode()
+OTHER_KEY: Final = _CA.issue_cert("localhost").private_key_pem.bytes().decode()
+PASSPHRASE: Final = "correct horse"
+
+
+def locked(key: str) -> str:
+    """A key as it is kept under `PASSPHRASE`."""
+    done = subprocess.run(
+        ["openssl", "pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout", f"pass:{PASSPHRASE}"],
+        input=key,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
 
 
 class Pems(NamedTuple):
@@ -69,10 +43,37 @@ class Pems(NamedTuple):
 
 
 def write_pems(folder: Path) -> Pems:
-    """Write them into `folder`."""
-    paths = {}
-    for name, text in (("chain", CHAIN), ("key", KEY), ("authority", AUTHORITY)):
-        paths[name] = folder / f"{name}.pem"
-        paths[name].write_text(text)
-    certificate = Certificate(cert=str(paths["chain"]), key=str(paths["key"]))
-    return Pems(certificate, str(paths["authority"]))
+    """Those of `localhost`, in `folder`."""
+    authority = folder / "authority.pem"
+    authority.write_text(AUTHORITY)
+    return Pems(write_pair(folder, "localhost", CHAIN, KEY), str(authority))
+
+
+def write_pair(folder: Path, name: str, chain: str, key: str) -> Certificate:
+    """A certificate and its key as files in `folder`."""
+    paths = folder / f"{name}.pem", folder / f"{name}.key"
+    for path, text in zip(paths, (chain, key), strict=True):
+        path.write_text(text)
+    return Certificate(cert=str(paths[0]), key=str(paths[1]))
+
+
+def issue(
+    folder: Path,
+    *names: str,
+    name: str | None = None,
+    days: int = 30,
+    other_authority: bool = False,
+    common_name: str | None = None,
+) -> Certificate:
+    """A certificate for `names`, as files. With negative `days` it has expired so long ago."""
+    now = datetime.datetime.now(datetime.UTC)
+    ends = now + datetime.timedelta(days=days)
+    made = (_OTHER_CA if other_authority else _CA).issue_cert(
+        *names,
+        common_name=common_name,
+        organization_name="Example" if common_name else None,
+        not_before=min(now, ends) - datetime.timedelta(days=1),
+        not_after=ends,
+    )
+    chain = "".join(pem.bytes().decode() for pem in made.cert_chain_pems)
+    return write_pair(folder, name or names[0], chain, made.private_key_pem.bytes().decode())

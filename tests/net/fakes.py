@@ -104,7 +104,8 @@ class FakeTransport(asyncio.Transport):
         return self.buffered
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
-        self.written.append(bytes(data))
+        if not self.closed:  # as the real ones
+            self.written.append(bytes(data))
 
     def is_closing(self) -> bool:
         return self.closed

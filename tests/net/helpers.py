@@ -24,6 +24,13 @@ def patience() -> asyncio.Timeout:
     return asyncio.timeout(PATIENCE_SECONDS)
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until `condition` is true of something that tells nobody when it changes."""
+    async with patience():
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
 class Stand:
     """A handler that writes down what it hears, and lets a test wait for it."""
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import ssl
 import sys
 from pathlib import Path
 
@@ -377,3 +379,57 @@ async def test_a_client_that_leaves_while_aiohttp_works_is_counted_out() -> None
             assert server.server.connections == set()
         pages.go_on.set()
     await pages.runner.cleanup()
+
+
+async def test_who_has_ended_already_is_not_waited_for() -> None:
+    """`close_on` waits for the peer's end, which comes only once."""
+
+    class Late(Stand):
+        def ended(self) -> None:
+            self._heard("ended")
+            self.connection.write(b"goodbye")
+            self.connection.close_on()
+
+    async with serving(ConnectionLimits(close_seconds_max=3_600), make=Late) as server:
+        address = await server.listen("tcp://127.0.0.1:0")
+        async with call(address) as caller:
+            caller.writer.write_eof()
+            stand = await server.stand()
+            assert await caller.read_all() == b"goodbye"
+            await stand.until_lost()
+
+
+@pytest.mark.parametrize("goodbye", [True, False], ids=["close-notify", "ragged"])
+async def test_what_a_tls_client_said_before_its_end_is_heard_after_a_pause(
+    tmp_path: Path, goodbye: bool
+) -> None:
+    pems = write_pems(tmp_path)
+    size = 200_000
+    async with serving() as server:
+        address = await server.listen("tls://localhost:0", server_context(pems.certificate))
+        context = client_context(pems.authority)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+        async with call(address) as caller:
+            while True:
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    client.do_handshake()
+                    break
+                await caller.write(outgoing.read())
+                incoming.write(await caller.reader.read(65536))
+            await caller.write(outgoing.read())
+            stand = await server.stand()
+            stand.connection.established()
+            stand.connection.pause_reading()
+            client.write(bytes(size))
+            if goodbye:
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    client.unwrap()
+            caller.writer.write(outgoing.read())
+            caller.writer.write_eof()
+            await asyncio.sleep(0.05)
+            assert stand.data == b""
+            stand.connection.resume_reading()
+            await stand.until_lost()
+            assert len(stand.data) == size
+            assert stand.calls.count("ended") == 1

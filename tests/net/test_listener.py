@@ -8,8 +8,9 @@ import os
 import socket
 import stat
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -18,7 +19,8 @@ from tests.net.helpers import call, has_ipv6, patience, unix
 from holdfast.core.errors import BusyError, ConfigurationError
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.listener import AddressInUseError, Listener, open_listener
+from holdfast.net.bind import AddressInUseError, BindOptions
+from holdfast.net.listener import Listener, adopt, open_listener
 
 LIMITS = ConnectionLimits()
 
@@ -35,9 +37,17 @@ class Greeter(asyncio.Protocol):
 
 
 @contextlib.asynccontextmanager
-async def listening(url: str) -> AsyncIterator[Listener]:
+async def listening(
+    url: str, make: Callable[[], asyncio.Protocol] = Greeter, **options: Any
+) -> AsyncIterator[Listener]:
     loop = asyncio.get_running_loop()
-    listener = await open_listener(loop, parse_address(url), Greeter, LIMITS, None)
+
+    def accepted(sock: socket.socket, where: object) -> bool:
+        adopt(loop, make(), sock)
+        return True
+
+    bind_options = BindOptions(**options)
+    listener = open_listener(loop, parse_address(url), LIMITS, accepted, options=bind_options)
     try:
         yield listener
     finally:
@@ -72,6 +82,38 @@ async def test_a_name_of_two_families_is_one_port_in_both(monkeypatch: pytest.Mo
     async with listening("tcp://localhost:0") as listener:
         monkeypatch.undo()
         for host in ("127.0.0.1", "::1"):
+            assert await greeting(listener.address, host) == b"hello"
+
+
+@pytest.mark.parametrize("tries", [1, 3, 1_000])
+async def test_a_free_port_that_is_taken_in_the_other_family_is_not_insisted_on(
+    monkeypatch: pytest.MonkeyPatch, tries: int
+) -> None:
+    two = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0)),
+    ]
+    left = tries
+
+    class Sock(socket.socket):
+        def bind(self, where: Any) -> None:
+            nonlocal left
+            if where[0] == "127.0.0.1":
+                left -= 1
+                if left > 0:
+                    raise OSError(98, "Address already in use")
+            super().bind(where)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: two)
+    monkeypatch.setattr(socket, "socket", Sock)
+    if tries > 100:
+        with pytest.raises(AddressInUseError):
+            async with listening("tcp://somewhere:0"):
+                pass
+        return
+    async with listening("tcp://somewhere:0") as listener:
+        monkeypatch.undo()
+        for host in ("127.0.0.1", "127.0.0.2"):
             assert await greeting(listener.address, host) == b"hello"
 
 
@@ -171,18 +213,13 @@ async def test_urgent_data_stays_in_its_place() -> None:
             if self.data.endswith(b"z"):
                 heard.set_result(self.data)
 
-    address = parse_address("tcp://127.0.0.1:0")
-    loop = asyncio.get_running_loop()
-    listener = await open_listener(loop, address, Listening, LIMITS, None)
-    try:
+    async with listening("tcp://127.0.0.1:0", Listening) as listener:
         with socket.create_connection(("127.0.0.1", listener.address.port)) as sock:
             sock.send(b"ab\xff")
             sock.send(b"\xf2", socket.MSG_OOB)
             sock.send(b"yz")
             async with patience():
                 assert await heard == b"ab\xff\xf2yz"
-    finally:
-        listener.close()
 
 
 # --- Unix sockets
@@ -246,3 +283,68 @@ async def test_an_abstract_socket_has_no_file() -> None:
                 pass
     async with listening(f"unix:{name}"):
         pass
+
+
+@pytest.mark.parametrize("mode", ["0600", "0660", "777"])
+async def test_a_unix_socket_has_the_mode_that_was_asked_for(tmp_path: Path, mode: str) -> None:
+    async with listening(unix(tmp_path), mode=mode) as listener:
+        assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == int(mode, 8)
+        assert await greeting(listener.address) == b"hello"
+
+
+async def test_a_file_that_another_has_put_in_its_place_is_left_alone(tmp_path: Path) -> None:
+    """As a restart without a gap does: the new process listens before the old one goes."""
+    path = tmp_path / "s"
+    async with listening(unix(tmp_path)):
+        path.unlink()
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(str(path))
+    assert path.exists()
+
+
+# --- options
+
+
+@needs_ipv6
+async def test_one_socket_may_take_both_families() -> None:
+    async with listening("tcp://[::]:0", dual_stack=True) as listener:
+        for host in ("127.0.0.1", "::1"):
+            assert await greeting(listener.address, host) == b"hello"
+
+
+async def test_several_may_share_a_port() -> None:
+    async with (
+        listening("tcp://127.0.0.1:0", reuse_port=True) as first,
+        listening(str(first.address), reuse_port=True) as second,
+    ):
+        assert second.address == first.address
+        with pytest.raises(AddressInUseError):
+            async with listening(str(first.address)):
+                pass
+
+
+@needs_linux
+async def test_only_an_interface_may_be_listened_at() -> None:
+    async with listening("tcp://0.0.0.0:0", interface="lo") as listener:
+        assert await greeting(listener.address, "127.0.0.1") == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "fault"),
+    [
+        ("tcp://0.0.0.0:0", {"interface": "eth99"}, r"interface: expected one of .*lo.* 'eth99'"),
+        ("unix:s", {"interface": "lo"}, "interface: expected none for a Unix socket"),
+        ("unix:s", {"reuse_port": True}, "reuse_port: expected none for a Unix socket"),
+        ("unix:s", {"mode": "0999"}, "mode: expected permissions as in '0660', found '0999'"),
+        ("unix:s", {"mode": "7777"}, "mode: expected permissions as in '0660', found '7777'"),
+        ("unix:@s", {"mode": "0600"}, "mode: expected none for unix:@s, which has no file"),
+        ("tcp://0.0.0.0:0", {"mode": "0600"}, "mode: expected none for tcp://0.0.0.0:0"),
+        ("tcp://0.0.0.0:0", {"dual_stack": True}, r"dual_stack: expected only for the host \[::\]"),
+    ],
+)
+async def test_an_option_that_cannot_be_is_named(
+    url: str, options: dict[str, Any], fault: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=fault):
+        async with listening(url, **options):
+            pass

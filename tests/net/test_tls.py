@@ -4,7 +4,7 @@ import ssl
 from pathlib import Path
 
 import pytest
-from tests.net.certificates import AUTHORITY, CHAIN, KEY, LOCKED_KEY, OTHER_KEY, write_pems
+from tests.net.certificates import AUTHORITY, CHAIN, KEY, OTHER_KEY, locked, write_pems
 
 from holdfast.core.errors import ConfigurationError
 from holdfast.net.tls import Certificate, client_context, server_context
@@ -21,7 +21,7 @@ def test_a_certificate_and_its_key_make_a_context_for_tls_1_2_and_1_3(tmp_path: 
     context = server_context(write_pems(tmp_path).certificate)
     assert context.protocol is ssl.PROTOCOL_TLS_SERVER
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
-    assert context.maximum_version is ssl.TLSVersion.MAXIMUM_SUPPORTED
+    assert context.maximum_version is ssl.TLSVersion.TLSv1_3
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_certificate_and_its_key_make_a_context_for_tls_1_2_and_1_3(tmp_path: 
             id="another-key",
         ),
         pytest.param(
-            CHAIN, LOCKED_KEY, "{key}: expected a key without a passphrase", id="passphrase"
+            CHAIN, locked(KEY), "{key}: expected a key without a passphrase", id="passphrase"
         ),
     ],
 )
@@ -76,9 +76,7 @@ def test_a_client_checks_the_name_and_the_authority(tmp_path: Path) -> None:
     context = client_context(write_pems(tmp_path).authority)
     assert context.check_hostname
     assert context.verify_mode is ssl.CERT_REQUIRED
-    assert [dict(pair[0] for pair in ca["subject"]) for ca in context.get_ca_certs()] == [  # type: ignore[misc]
-        {"commonName": "Holdfast test authority"}
-    ]
+    assert len(context.get_ca_certs()) == 1
 
 
 def test_a_client_trusts_the_system_s_authorities_where_none_are_given() -> None:

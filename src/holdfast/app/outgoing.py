@@ -21,7 +21,7 @@ _OVERHEAD_BYTES: Final = 64
 class Outgoing:
     """The numbered outputs of one run. `window` is in bytes."""
 
-    __slots__ = ("_kept", "_number", "_size", "_unsent", "window")
+    __slots__ = ("_kept", "_number", "_size", "_unsent", "sent", "window")
 
     def __init__(self, window: int) -> None:
         self.window = window
@@ -31,11 +31,8 @@ class Outgoing:
         self._unsent = 0
         """How many at the end of `_kept` were not sent on this link."""
         self._size = 0
-
-    @property
-    def sent(self) -> int:
+        self.sent = 0
         """The newest output that was sent, on this link or an earlier one."""
-        return self._number - self._unsent
 
     @property
     def full(self) -> bool:
@@ -66,6 +63,7 @@ class Outgoing:
             else:
                 batch.append(params)
         self._unsent = 0
+        self.sent = self._number
         return calls
 
     def accepted(self, number: int) -> None:

@@ -124,12 +124,8 @@ class Calls:
                 "bad_params", f"input_mode: expected line, key or secret; found {change.mode!r}"
             )
         session = self._own(change.sid)
-        if session is None:
-            return
-        session.row.input_mode = change.mode
-        session.touch_row()
-        if session.consumer is not None:
-            session.consumer.change_input_mode()
+        if session is not None:
+            session.set_input_mode(change.mode)
 
     def _join(self, membership: m.Membership) -> None:
         for session in filter(None, map(self._own, membership.sids)):

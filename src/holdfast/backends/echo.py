@@ -50,6 +50,9 @@ class EchoBackend:
     def ended(self, session: Session, reason: Reason) -> None:
         self._commanded.pop(session, None)
 
+    def relieved(self, session: Session) -> None:
+        pass
+
     async def authenticate(self, session: Session, claim: Authenticate) -> AuthResult:
         raise RequestError("no_login", "an echo knows nobody")
 

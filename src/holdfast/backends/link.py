@@ -80,6 +80,11 @@ class LinkBackend:
         self._gone = {name: _Gone(bseq, bseq, now) for name, bseq in accepted.items()}
         self.policy = policy
 
+    @property
+    def instances(self) -> int:
+        """How many instances of the application are linked."""
+        return len(self._linked)
+
     # --- what becomes of sessions
 
     def commanded(self, session: Session) -> None:
@@ -118,6 +123,9 @@ class LinkBackend:
             self._tell(session, m.Closed(reason.value))
             instance.release(session)
             self._unpark(instance)
+
+    def relieved(self, session: Session) -> None:
+        pass  # the link has a window of its own
 
     # --- requests
 

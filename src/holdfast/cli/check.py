@@ -10,7 +10,7 @@ import typer
 from holdfast.cli.output import reported
 from holdfast.cli.serve import DEFAULT_CONFIG
 from holdfast.gateway.config import load
-from holdfast.net.tls import server_context
+from holdfast.net.tls import client_context, server_context, server_contexts
 
 
 def check(
@@ -29,7 +29,12 @@ def check(
     with reported():
         loaded = load(config)
         for listener in loaded.listener:
-            if listener.certificate is not None:
-                server_context(listener.certificate)
+            if listener.tls_options is not None:
+                server_contexts(listener.tls_options)
+        if loaded.admin.certificate is not None:
+            server_context(loaded.admin.certificate)
+        for upstream in loaded.upstream:
+            if upstream.ca:
+                client_context(upstream.ca)
     count = len(loaded.listener)
     typer.echo(f"{config}: right, with {count} listener{'s' if count != 1 else ''}")

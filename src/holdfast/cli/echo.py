@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,11 +13,18 @@ from holdfast.cli.output import reported
 from holdfast.core.errors import ConfigurationError, Reason
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address, parse_address
+from holdfast.net.arrival import ProxyOptions
+from holdfast.net.bind import BindOptions
+from holdfast.net.certificates import ServerTls
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection
+from holdfast.net.log import configure_logs
 from holdfast.net.loop import calm_collector, run
-from holdfast.net.server import Server
-from holdfast.net.tls import Certificate, server_context
+from holdfast.net.server import ListenOptions, Server
+from holdfast.net.service import serve_until_stopped
+from holdfast.net.systemd import Inherited
+from holdfast.net.tls import Certificate, TlsOptions
+from holdfast.net.workers import run_workers
 from holdfast.protocols import telnet
 from holdfast.protocols import websocket as ws
 
@@ -27,6 +33,19 @@ def echo(
     urls: Annotated[list[str], typer.Argument(help="Where to listen.", metavar="URL...")],
     cert: Annotated[Path | None, typer.Option("--cert", help="A certificate, for TLS.")] = None,
     key: Annotated[Path | None, typer.Option("--key", help="Its key.")] = None,
+    client_ca: Annotated[
+        Path | None,
+        typer.Option("--client-ca", help="Demand client certificates of these authorities."),
+    ] = None,
+    trust_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trust-proxy",
+            help="A network of proxies that send a PROXY header.",
+            metavar="NETWORK",
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", help="Processes that share the ports.")] = 1,
 ) -> None:
     """Say back what is said: for benchmarks, conformance suites and trying out.
 
@@ -38,34 +57,65 @@ def echo(
         holdfast echo ws://127.0.0.1:9001/
 
         holdfast echo tcp://127.0.0.1:9002 tls://127.0.0.1:9003 --cert cert.pem --key key.pem
+
+        holdfast echo tcp://127.0.0.1:9002 --workers 2
     """
+    configure_logs("info")
     with reported():
         if (cert is None) is not (key is None):
             raise ConfigurationError("--cert and --key: expected both or neither, found one")
-        certificate = Certificate(str(cert), str(key)) if cert is not None else None
-        run(_serve([parse_address(url) for url in urls], certificate))
-
-
-async def _serve(addresses: list[Address], certificate: Certificate | None) -> None:
-    limits = Limits().but(connection={"connections_per_address_max": 20_000})
-    loop = asyncio.get_running_loop()
-    server = Server(limits.connection, Clockwork(loop))
-    server.start()
-    server.clockwork.wheel.start()
-    for address in addresses:
         tls = None
-        if address.secure:
-            if certificate is None:
+        if cert is not None:
+            tls = TlsOptions(
+                certificates=(Certificate(str(cert), str(key)),),
+                client_certificates="required" if client_ca is not None else "none",
+                client_ca=str(client_ca or ""),
+            )
+        addresses = [parse_address(url) for url in urls]
+        for address in addresses:
+            if address.secure and tls is None:
                 raise ConfigurationError(f"{address}: expected --cert and --key, found neither")
-            tls = server_context(certificate)
-        bound = await server.listen(address, _echo_for(address, limits), tls)
-        typer.echo(f"listening at {bound}")
+        proxy = ProxyOptions(trust=tuple(trust_proxy)) if trust_proxy else None
+        if workers == 1:
+            run(_serve(addresses, tls, ListenOptions(proxy=proxy), _say_where))
+            return
+        shared = ListenOptions(BindOptions(reuse_port=True), proxy)
+
+        def work(taken: Sequence[Address], ready: Callable[[], None]) -> Coroutine[Any, Any, None]:
+            return _serve(taken, tls, shared, lambda _: ready())
+
+        code = run_workers(workers, addresses, work, _say_where)
+    raise typer.Exit(code)
+
+
+async def _serve(
+    addresses: Sequence[Address],
+    tls: TlsOptions | None,
+    options: ListenOptions,
+    started: Callable[[Sequence[Address]], None],
+) -> None:
+    limits = Limits().but(connection={"connections_per_address_max": 20_000})
+    inherited = Inherited()
+    clockwork = Clockwork(asyncio.get_running_loop())
+    server = Server(limits.connection, clockwork, inherited=inherited)
+    contexts = ServerTls(tls) if tls is not None else None
+    server.start()
+    clockwork.wheel.start()
+    bound = [
+        await server.listen(
+            address, _echo_for(address, limits), contexts if address.secure else None, options
+        )
+        for address in addresses
+    ]
+    inherited.finish()
     calm_collector()
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
-    await server.drain(limits.drain.drain_seconds_max)
+    drain_seconds = limits.drain.drain_seconds_max
+    await serve_until_stopped(server, drain_seconds, lambda: started(bound))
+
+
+def _say_where(addresses: Sequence[Address]) -> None:
+    for address in addresses:
+        typer.echo(f"listening at {address}")
 
 
 def _echo_for(address: Address, limits: Limits) -> Callable[[Connection], _Echo]:
@@ -80,6 +130,8 @@ def _echo_for(address: Address, limits: Limits) -> Callable[[Connection], _Echo]
 
 class _Echo:
     """Bytes as they are."""
+
+    __slots__ = ("_connection",)
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -105,7 +157,7 @@ class _Echo:
         self._connection.close()
 
     def drain(self) -> None:
-        self._connection.close()
+        self._connection.close_on()  # it may be sending: what it was sent back must reach it
 
     def lost(self, cause: Exception | None) -> None:
         pass
@@ -113,6 +165,8 @@ class _Echo:
 
 class _WebSocketEcho(_Echo):
     """Messages as they are."""
+
+    __slots__ = ("_core",)
 
     def __init__(self, connection: Connection, limits: Limits) -> None:
         super().__init__(connection)
@@ -152,6 +206,8 @@ class _WebSocketEcho(_Echo):
 
 class _TelnetEcho(_Echo):
     """Lines as they are."""
+
+    __slots__ = ("_core", "_limits")
 
     def __init__(self, connection: Connection, limits: Limits) -> None:
         super().__init__(connection)

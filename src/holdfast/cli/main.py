@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from holdfast import __version__
+from holdfast.cli.admin import connections, drain, kick, sessions
 from holdfast.cli.check import check
 from holdfast.cli.connect import connect
 from holdfast.cli.demo import demo
@@ -53,7 +55,11 @@ def root(
     raise typer.Exit
 
 
-for command in (serve, run, demo, connect, echo, check, vtc, record):
+COMMANDS: tuple[Callable[..., None], ...] = (
+    *(serve, run, demo, connect, echo, check, vtc, record),
+    *(sessions, connections, kick, drain),
+)
+for command in COMMANDS:
     app.command()(command)
 
 

@@ -45,3 +45,5 @@ def say_where(gateway: Gateway) -> None:
         logger.info("clients come in", at=str(address))
     if gateway.link_address is not None:
         logger.info("applications come in", at=str(gateway.link_address))
+    if gateway.admin_address is not None:
+        logger.info("operators come in", at=str(gateway.admin_address))

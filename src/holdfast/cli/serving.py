@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from collections.abc import Callable
 
 from holdfast.gateway.config import Config
 from holdfast.gateway.gateway import Gateway
 from holdfast.net.loop import calm_collector
+from holdfast.net.service import signals
+from holdfast.net.systemd import Inherited, notify
 
 
 async def serve_gateway(config: Config, started: Callable[[Gateway], None]) -> None:
-    """Serve until SIGINT or SIGTERM, which drains; a second one ends at once."""
-    gateway = Gateway(config)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, gateway.stop)
+    """Serve until SIGINT or SIGTERM, which drains; a second one ends at once.
+
+    Listens on the sockets that a service manager has opened, and tells it how it goes.
+    """
+    gateway = Gateway(config, Inherited())
 
     def on_start() -> None:
         started(gateway)
         calm_collector()
+        notify("READY=1")
 
-    await gateway.run(on_start)
+    with signals(gateway.stop, gateway.reload):
+        await gateway.run(on_start)

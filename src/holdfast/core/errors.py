@@ -81,6 +81,8 @@ class Reason(Enum):
     PROTOCOL_ERROR = "protocol_error"
     REFUSED = "refused"
     INTERNAL_ERROR = "internal_error"
+    UPSTREAM_CLOSED = "upstream_closed"
+    UPSTREAM_FAILED = "upstream_failed"
 
 
 # Our own codes from 4000 on: below 4500 the client stays away, from 4500 on it comes back.
@@ -98,4 +100,6 @@ DISCONNECTS: dict[Reason, Disconnect] = {
     Reason.PROTOCOL_ERROR: Disconnect(1002, "protocol error", False),
     Reason.REFUSED: Disconnect(4003, "refused: this cannot be resumed", False),
     Reason.INTERNAL_ERROR: Disconnect(1011, "internal error", True),
+    Reason.UPSTREAM_CLOSED: Disconnect(4004, "the server has ended the connection", False),
+    Reason.UPSTREAM_FAILED: Disconnect(4005, "the server cannot be reached now", False),
 }

@@ -38,18 +38,38 @@ class ConnectionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Open connections of one server."""
     connections_per_address_max: int = 2_000
     """Open connections of one IP address (IPv6: of one /64 network)."""
+    accepts_per_second_max: float = 20_000.0
+    """Accepted sockets, sustained. More wait in the kernel."""
+    accept_burst_max: int = 20_000
+    accepts_per_address_per_second_max: float = 1_000.0
+    """Of one IP address (IPv6: of one /64 network), sustained. More are dropped."""
+    accept_burst_per_address_max: int = 20_000
+    bytes_per_second_max: float = 1024.0 * MIB
+    """Input of one connection, sustained. What is more is read later."""
+    bytes_per_address_per_second_max: float = 4096.0 * MIB
+    """Input of all connections of one address, sustained."""
+    proxy_header_bytes_max: int = 4 * KIB
+    """A PROXY header, where a listener expects one."""
     handshake_seconds_max: float = 10.0
     """From the accepted socket to an established protocol: TLS, upgrade, `hello`."""
     idle_seconds_max: float = 900.0
     """Without a byte from the client."""
+    life_seconds_max: float = 31_536_000.0
+    """From the accepted socket to the end, however busy."""
     write_buffer_bytes_max: int = 256 * KIB
     """Unsent output of one connection at which its session stops handing over more."""
+    read_buffer_bytes_max: int = 256 * KIB
+    """What a stream keeps for its handler before it reads no more."""
     stalled_seconds_max: float = 30.0
     """With unsent output and no progress: then the client is a slow consumer."""
     close_seconds_max: float = 5.0
     """From our close to the peer's answer; then the socket is dropped."""
     backlog_max: int = 4096
     """Connections that the kernel holds for us before we accept them."""
+    accept_pause_seconds_max: float = 0.5
+    """How long nothing is accepted when there are no more files (EMFILE), or too much at once."""
+    certificate_check_seconds_max: float = 1.0
+    """From a change of a certificate's file to its use."""
 
 
 class WebSocketLimits(_Group, frozen=True, forbid_unknown_fields=True):
@@ -175,6 +195,55 @@ class StoreLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """How long to wait for a database that another process has locked."""
 
 
+class UpstreamLimits(_Group, frozen=True, forbid_unknown_fields=True):
+    """The servers that a listener's clients are passed on to."""
+
+    connections_max: int = 10_000
+    """Open connections to one server."""
+    connect_seconds_max: float = 5.0
+    """One attempt to connect, TLS included."""
+    dial_seconds_max: float = 15.0
+    """From the first attempt until a client is told that no server can be reached."""
+    attempts_max: int = 4
+    backoff_seconds_max: float = 2.0
+    """Between two attempts, once every server has been tried."""
+    failures_max: int = 3
+    """Failures in a row at which a server is left alone for a while."""
+    broken_seconds_max: float = 30.0
+    """The longest time for which a server is left alone before it is tried again."""
+    check_interval_seconds_max: float = 5.0
+    """Between two checks of one server."""
+    check_seconds_max: float = 2.0
+    """One check: from the first packet to the accepted connection."""
+    checks_max: int = 2
+    """Checks in a row that must say the same before a server counts as up, or as down."""
+    ready_seconds_max: float = 60.0
+    """A connection that is kept ready is used within this time, or closed and made anew."""
+    idle_seconds_max: float = 7_200.0
+    """Without a byte in either direction."""
+    write_buffer_bytes_max: int = 256 * KIB
+    """What waits to be sent, in each direction, at which no more is read from the other side."""
+    prompt_seconds_max: float = 0.2
+    """A line without its end that nothing has followed for so long is a prompt."""
+
+
+class AdminLimits(_Group, frozen=True, forbid_unknown_fields=True):
+    """The admin listener."""
+
+    connections_max: int = 64
+    head_bytes_max: int = 16 * KIB
+    """The head of one request."""
+    body_bytes_max: int = 16 * KIB
+    """The body of one request."""
+    request_seconds_max: float = 15.0
+    """From the accepted socket to the last byte of the answer."""
+    page_max: int = 1_000
+    """Sessions or connections in one answer."""
+    wrong_tokens_per_minute_max: float = 10.0
+    """From one address, sustained."""
+    wrong_token_burst_max: int = 10
+
+
 class DrainLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """An orderly stop."""
 
@@ -194,6 +263,8 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     session: SessionLimits = field(default_factory=SessionLimits)
     link: LinkLimits = field(default_factory=LinkLimits)
     store: StoreLimits = field(default_factory=StoreLimits)
+    upstream: UpstreamLimits = field(default_factory=UpstreamLimits)
+    admin: AdminLimits = field(default_factory=AdminLimits)
     drain: DrainLimits = field(default_factory=DrainLimits)
 
     def but(self, **groups: dict[str, float]) -> Limits:

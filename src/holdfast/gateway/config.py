@@ -7,6 +7,10 @@ path = "data/sessions.db"          # without it, sessions live in memory only
 [link]
 listen = "unix:data/link.sock"     # where applications dial in
 
+[admin]
+listen = "tcp://127.0.0.1:9180"    # health, metrics, `holdfast sessions` and the like
+token_file = "/etc/holdfast/admin.token"
+
 [[listener]]
 url = "telnet://0.0.0.0:4000"
 
@@ -15,14 +19,40 @@ url = "wss://0.0.0.0:8443/ws"
 durability = "durable"             # memory, fast or durable
 certificate = { cert = "cert.pem", key = "key.pem" }
 pages = "site"                     # what a browser gets that asks for a page
+
+[[upstream]]                       # servers that know nothing of sessions
+name = "mud"
+servers = ["telnet://10.0.0.1:4000", { url = "telnet://10.0.0.2:4000", weight = 2 }]
+balance = "least_connections"
+
+[[listener]]
+url = "telnet://0.0.0.0:4001"
+backend = "tcp"                    # a session on each connection to a server …
+upstream = "mud"
+
+[[listener]]
+url = "tcp://0.0.0.0:9000"
+backend = "stream"                 # … or the bytes as they are, without a session
+upstream = "metrics"
+
+[[listener]]
+url = "tls://[::]:4433"
+bind = { dual_stack = true }
+proxy = { trust = ["10.0.0.0/8"] } # load balancers that send a PROXY header
+[listener.tls]                     # instead of `certificate`, with everything that TLS can
+certificates = [{ cert = "a.pem", key = "a.key" }, { cert = "b.pem", key = "b.key" }]
+client_certificates = "required"
+client_ca = "clients.pem"
 ```
 """
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -31,11 +61,18 @@ from msgspec import Struct, field, inspect
 
 from holdfast.backends.echo import EchoBackend
 from holdfast.backends.hub import ANY_APP
+from holdfast.backends.tcp import PREFIX
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
+from holdfast.gateway.admin.guard import AdminConfig, token_hash
+from holdfast.gateway.upstream_config import PLAIN, UpstreamConfig, address_at, check_upstream
 from holdfast.link.peer import SCHEMES as LINK_SCHEMES
-from holdfast.net.addresses import SCHEMES, Address, InvalidAddressError, parse_address
-from holdfast.net.tls import Certificate
+from holdfast.net.addresses import Address, parse_address
+from holdfast.net.arrival import ProxyOptions, TrustedProxies
+from holdfast.net.bind import BindOptions
+from holdfast.net.bind import check as check_bind
+from holdfast.net.tls import Certificate, TlsOptions
+from holdfast.net.tls import check as check_tls
 
 
 class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,11 +96,20 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where clients come in."""
 
     url: str
-    backend: Literal["link", "echo"] = "link"
+    backend: Literal["link", "tcp", "stream", "echo"] = "link"
+    """`link`: an application; `tcp`: a session on a server of an upstream; `stream`: the
+    bytes as they are, to a server of an upstream, without a session."""
     app: str = ANY_APP
     """The name of the application; `*` takes any."""
+    upstream: str = ""
+    """The name of the upstream, for `tcp` and `stream`."""
     durability: Literal["memory", "fast", "durable"] = "fast"
     certificate: Certificate | None = None
+    tls: TlsOptions | None = None
+    """Instead of `certificate`: several of them, client certificates, versions and more."""
+    bind: BindOptions = field(default_factory=BindOptions)
+    proxy: ProxyOptions | None = None
+    """Proxies that are believed when they say whom they speak for."""
     origins: tuple[str, ...] = ()
     """Web pages of other hosts that may connect; `*` for any."""
     pages: str = ""
@@ -73,14 +119,23 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     def address(self) -> Address:
         return parse_address(self.url)
 
+    @property
+    def tls_options(self) -> TlsOptions | None:
+        """What to do about TLS, whichever way it was written."""
+        if self.certificate is not None:
+            return TlsOptions(certificates=(self.certificate,))
+        return self.tls
+
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """All of it."""
 
     listener: tuple[ListenerConfig, ...]
+    upstream: tuple[UpstreamConfig, ...] = ()
     node: str = "gateway"
     store: StoreConfig = field(default_factory=StoreConfig)
     link: LinkConfig = field(default_factory=LinkConfig)
+    admin: AdminConfig = field(default_factory=AdminConfig)
     limits: Limits = field(default_factory=Limits)
 
 
@@ -115,10 +170,16 @@ def check(config: Config) -> None:
     """What types cannot say. Raises `ConfigurationError` naming the key."""
     if not config.listener:
         raise ConfigurationError("listener: expected at least one [[listener]], found none")
+    for number, upstream in enumerate(config.upstream):
+        check_upstream(f"upstream[{number}]", upstream, config.upstream[:number])
     for number, listener in enumerate(config.listener):
         _check_listener(f"listener[{number}]", listener, config)
+    if config.admin.listen:
+        _check_admin(config.admin)
+    elif config.admin != AdminConfig():
+        raise ConfigurationError("admin.listen: expected an address, found none")
     if config.link.listen:
-        link = _address("link.listen", config.link.listen, LINK_SCHEMES)
+        link = address_at("link.listen", config.link.listen, LINK_SCHEMES)
         if link.scheme == "tcp" and not config.link.secret:
             raise ConfigurationError(
                 "link.secret: expected a secret, because link.listen is on TCP; found none"
@@ -130,24 +191,39 @@ def check(config: Config) -> None:
         )
 
 
+def _check_admin(admin: AdminConfig) -> None:
+    address = address_at("admin.listen", admin.listen)
+    if address.scheme not in PLAIN:
+        raise ConfigurationError(
+            f"admin.listen: expected a tcp://, tls:// or unix: address, found {admin.listen!r}"
+        )
+    if address.secure is not (admin.certificate is not None):
+        expected, found = ("one", "none") if address.secure else ("none", "one")
+        raise ConfigurationError(
+            f"admin.certificate: expected {expected} for {address.scheme}, found {found}"
+        )
+    token_hash(admin, os.environ)
+
+
 def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
-    address = _address(f"{key}.url", listener.url)
-    if address.secure and listener.certificate is None:
-        raise ConfigurationError(
-            f"{key}.certificate: expected a certificate for {address.scheme}, found none"
-        )
-    if not address.secure and listener.certificate is not None:
-        raise ConfigurationError(
-            f"{key}.certificate: expected none for {address.scheme}, found one"
-        )
-    if listener.durability != "memory" and not config.store.path:
+    address = address_at(f"{key}.url", listener.url)
+    _check_tls(key, listener, address)
+    with _inside(f"{key}.bind"):
+        check_bind(address, listener.bind)
+    if listener.proxy is not None:
+        with _inside(f"{key}.proxy"):
+            TrustedProxies(listener.proxy)
+    _check_backend(key, listener, address, config)
+    keeps = listener.durability != "memory" and listener.backend != "stream"
+    if keeps and not config.store.path:
         raise ConfigurationError(
             f"store.path: expected a path, because {key}.durability is"
             f" {listener.durability!r}; found none"
         )
-    if listener.backend == "link" and listener.app == EchoBackend.name:
+    reserved = listener.app == EchoBackend.name or listener.app.startswith(PREFIX)
+    if listener.backend == "link" and reserved:
         raise ConfigurationError(
-            f"{key}.app: expected another name than {EchoBackend.name!r}, which is a backend's"
+            f"{key}.app: expected another name than {listener.app!r}, which is a backend's"
         )
     for number, origin in enumerate(listener.origins):
         if not re.fullmatch(_ORIGIN, origin):
@@ -165,15 +241,62 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
         raise ConfigurationError(f"{key}.pages: expected a folder, found {listener.pages!r}")
 
 
+def _check_backend(key: str, listener: ListenerConfig, address: Address, config: Config) -> None:
+    """Whether a listener and its upstream fit together."""
+    if listener.backend not in ("tcp", "stream"):
+        if listener.upstream:
+            raise ConfigurationError(
+                f"{key}.upstream: expected only for the backends 'tcp' and 'stream', found it for"
+                f" {listener.backend!r}"
+            )
+        return
+    found = [one for one in config.upstream if one.name == listener.upstream]
+    if not found:
+        known = ", ".join(repr(one.name) for one in config.upstream) or "none is configured"
+        raise ConfigurationError(
+            f"{key}.upstream: expected the name of an [[upstream]] ({known}), found"
+            f" {listener.upstream!r}"
+        )
+    upstream = found[0]
+    if listener.backend == "stream" and (address.scheme not in PLAIN or upstream.telnet):
+        raise ConfigurationError(
+            f"{key}.backend: 'stream' passes bytes from tcp, tls and unix to tcp, tls and unix;"
+            f" found {address.scheme} to {upstream.all_servers[0].url!r}"
+        )
+    web = address.scheme in ("ws", "wss")
+    if listener.backend == "tcp" and upstream.content == "bytes" and not web:
+        raise ConfigurationError(
+            f"{key}.upstream: {upstream.name!r} speaks bytes, which sessions on ws and wss can"
+            f" carry; found {address.scheme}"
+        )
+
+
+def _check_tls(key: str, listener: ListenerConfig, address: Address) -> None:
+    if address.secure and listener.tls_options is None:
+        raise ConfigurationError(
+            f"{key}.certificate: expected a certificate for {address.scheme}, found none"
+        )
+    if listener.certificate is not None and listener.tls is not None:
+        raise ConfigurationError(f"{key}: expected certificate or tls, found both")
+    for name in ("certificate", "tls"):
+        if not address.secure and getattr(listener, name) is not None:
+            raise ConfigurationError(f"{key}.{name}: expected none for {address.scheme}, found one")
+    if listener.tls is not None:
+        with _inside(f"{key}.tls"):
+            check_tls(listener.tls)
+
+
+@contextmanager
+def _inside(key: str) -> Iterator[None]:
+    """Say where it stood what is wrong."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{key}.{error}") from error
+
+
 _ORIGIN: Final = r"\*|null|[a-z][a-z0-9+.-]*://[^/]+"
 """As a browser writes it (RFC 6454 section 6.2): without a path, not even a slash."""
-
-
-def _address(key: str, text: str, schemes: Sequence[str] = SCHEMES) -> Address:
-    try:
-        return parse_address(text, schemes)
-    except InvalidAddressError as error:
-        raise ConfigurationError(f"{key}: {error}") from error
 
 
 def _explain(message: str, data: Any) -> str:
@@ -222,6 +345,8 @@ def _choices(steps: Sequence[str | int]) -> str:
     """What a key with a few possible values may be."""
     found: inspect.Type = inspect.type_info(Config)
     for step in steps:
+        if isinstance(found, inspect.UnionType):  # a table that may be absent
+            found = next(kind for kind in found.types if isinstance(kind, inspect.StructType))
         if isinstance(found, inspect.StructType):
             found = next(field.type for field in found.fields if field.encode_name == step)
         elif isinstance(found, inspect.VarTupleType):

@@ -14,9 +14,13 @@ from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.adapters.lines import LineAdapter
 from holdfast.gateway.adapters.telnet import TelnetAdapter
 from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings
-from holdfast.gateway.config import ListenerConfig
+from holdfast.gateway.config import Config, ListenerConfig
+from holdfast.gateway.inside import Inside
+from holdfast.net.clockwork import Clockwork
+from holdfast.net.systemd import Inherited
 
 if TYPE_CHECKING:
+    from holdfast.gateway.admin.listener import AdminListener
     from holdfast.gateway.http import HttpPages
 
 
@@ -62,3 +66,16 @@ def http_pages(listener: ListenerConfig, healthy: Callable[[], bool]) -> HttpPag
             ) from None
         return None
     return HttpPages(Path(listener.pages) if listener.pages else None, healthy)
+
+
+def admin_listener(
+    config: Config, clockwork: Clockwork, inside: Inside, inherited: Inherited | None
+) -> AdminListener:
+    """The admin listener. Raises `ConfigurationError` where what it is made of is missing."""
+    try:
+        from holdfast.gateway.admin.listener import AdminListener
+    except ImportError as error:
+        raise ConfigurationError(
+            f"admin.listen: expected {error.name} to be installed (holdfast[admin]); found none"
+        ) from None
+    return AdminListener(config.admin, config.limits, clockwork, inside, inherited)

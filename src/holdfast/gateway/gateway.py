@@ -14,22 +14,26 @@ from holdfast.backends.base import Backend, Policy
 from holdfast.backends.echo import EchoBackend
 from holdfast.backends.hub import LinkHub
 from holdfast.backends.link import LinkBackend, policy_key
+from holdfast.backends.tcp import PREFIX
 from holdfast.core.clock import wall
 from holdfast.core.rate import Rate
 from holdfast.gateway import login
 from holdfast.gateway.attach import Attachment
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.context import Context, Door
-from holdfast.gateway.doors import adapter_factory, http_pages
+from holdfast.gateway.doors import adapter_factory, admin_listener, http_pages
+from holdfast.gateway.inside import Inside
 from holdfast.gateway.phases import Phase
 from holdfast.gateway.pool import ConnectionPool
+from holdfast.gateway.upstreams import Upstream
 from holdfast.link.peer import connection_limits
 from holdfast.net.addresses import Address, parse_address
+from holdfast.net.certificates import ServerTls
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.log import log_failure
 from holdfast.net.loop import unwrapped
-from holdfast.net.server import Server
-from holdfast.net.tls import server_context
+from holdfast.net.server import HandlerFactory, ListenOptions, Server
+from holdfast.net.systemd import Inherited
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.records import Row, Stored
@@ -40,6 +44,7 @@ from holdfast.sessions.stores.memory import MemoryStore
 from holdfast.sessions.stores.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
+    from holdfast.gateway.admin.listener import AdminListener
     from holdfast.gateway.http import HttpPages
 
 _log = structlog.get_logger("holdfast.gateway")
@@ -55,7 +60,7 @@ class Gateway:
     accepted.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, inherited: Inherited | None = None) -> None:
         limits = config.limits
         self.config = config
         self.addresses: list[Address] = []
@@ -81,16 +86,27 @@ class Gateway:
             spawn=self._spawn,
             memory_on_failure=config.store.on_failure == "memory",
         )
-        self._server = Server(limits.connection, self.clockwork)
-        self._link_server = Server(connection_limits(limits.link), self.clockwork)
+        self._inherited = inherited
+        self._server = Server(limits.connection, self.clockwork, inherited=inherited)
+        self._link_server = Server(
+            connection_limits(limits.link), self.clockwork, inherited=inherited
+        )
         self._echo = EchoBackend(at_end_of_tick, wall)
+        self.upstreams = {
+            upstream.name: Upstream(upstream, limits, self.clockwork, self.manager, wall)
+            for upstream in config.upstream
+        }
         self._store = _make_store(config)
         self._pages: list[HttpPages] = []
+        self.admin_address: Address | None = None
+        self._admin: AdminListener | None = None
         self._tasks = asyncio.TaskGroup()
         self._stop = asyncio.Event()
         self._abort = asyncio.Event()
         self._clean = False
         """Whether the store has everything: if not, the next run begins new epochs."""
+        if config.admin.listen:
+            self._admin = admin_listener(config, self.clockwork, self._inside(), inherited)
 
     async def run(self, started: Callable[[], None] = lambda: None) -> None:
         """Serve until `stop`. `started` is called when clients are accepted."""
@@ -105,6 +121,7 @@ class Gateway:
     async def _serve(self, stored: Stored, started: Callable[[], None]) -> None:
         async with self._tasks:
             self._restore(stored)
+            upstreams = await self._start_upstreams()
             await self._listen()
             self._clean = False
             self.clockwork.wheel.start()
@@ -113,7 +130,8 @@ class Gateway:
             started()
             await self._stop.wait()
             await self._drain()
-            sweeping.cancel()
+            for task in (sweeping, *upstreams):
+                task.cancel()
             self.journal.stop()
             await committing
         self._clean = self.journal.idle
@@ -122,6 +140,8 @@ class Gateway:
         """Let go of everything, however far it got."""
         await self._server.close()
         await self._link_server.close()
+        if self._admin is not None:
+            await self._admin.close()
         for pages in self._pages:
             await pages.stop()
         self.clockwork.wheel.stop()
@@ -132,6 +152,24 @@ class Gateway:
         if self._stop.is_set():
             self._abort.set()
         self._stop.set()
+
+    def _inside(self) -> Inside:
+        return Inside(
+            server=self._server,
+            link_server=self._link_server,
+            manager=self.manager,
+            journal=self.journal,
+            pool=self.pool,
+            counts=self.context.counts,
+            links=self._links,
+            upstreams=tuple(upstream.pool for upstream in self.upstreams.values()),
+            stop=self.stop,
+            draining=self._stop.is_set,
+        )
+
+    def reload(self) -> None:
+        """Read the certificates again, for the connections to come."""
+        self._server.reload()
 
     # --- start
 
@@ -156,15 +194,34 @@ class Gateway:
             self.link_address = await self._link_server.listen(address, self._hub.handler)
         for listener in self.config.listener:
             door = await self._door(listener)
-            certificate = listener.certificate
-            tls = server_context(certificate) if certificate is not None else None
+            tls = listener.tls_options
             self.addresses.append(
                 await self._server.listen(
                     listener.address,
-                    lambda connection, door=door: Attachment(connection, self.context, door),  # type: ignore[misc]
-                    tls,
+                    self._factory(listener, door),
+                    ServerTls(tls) if tls is not None else None,
+                    ListenOptions(listener.bind, listener.proxy),
                 )
             )
+        if self._admin is not None:
+            self.admin_address = await self._admin.open()
+        if self._inherited is not None:
+            self._inherited.finish()
+
+    async def _start_upstreams(self) -> list[asyncio.Task[None]]:
+        """Let every upstream be ready for clients, before any comes."""
+        tasks = []
+        for upstream in self.upstreams.values():
+            ready = asyncio.Event()
+            tasks.append(self._tasks.create_task(upstream.run(ready.set)))
+            await ready.wait()
+        return tasks
+
+    def _factory(self, listener: ListenerConfig, door: Door) -> HandlerFactory:
+        """What makes the handlers of a listener's connections."""
+        if listener.backend == "stream":
+            return self.upstreams[listener.upstream].proxy.handler
+        return lambda connection: Attachment(connection, self.context, door)
 
     async def _door(self, listener: ListenerConfig) -> Door:
         pages = http_pages(listener, lambda: self.journal.broken is None)
@@ -179,10 +236,19 @@ class Gateway:
         )
 
     def _backend(self, listener: ListenerConfig) -> Backend:
-        return self._echo if listener.backend == "echo" else self._link(listener.app)
+        match listener.backend:
+            case "echo":
+                return self._echo
+            case "tcp" | "stream":
+                return self.upstreams[listener.upstream].backend
+            case "link":
+                return self._link(listener.app)
 
     def _backend_of(self, row: Row) -> Backend:
         """The backend of a session from the store, also if no listener names it any more."""
+        upstream = self.upstreams.get(row.app.removeprefix(PREFIX))
+        if upstream is not None and row.app.startswith(PREFIX):
+            return upstream.backend
         return self._echo if row.app == self._echo.name else self._link(row.app)
 
     def _link(self, name: str) -> LinkBackend:

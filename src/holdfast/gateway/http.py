@@ -13,21 +13,10 @@ from holdfast.net.connection import Connection
 CLIENT_PATH = "/holdfast.js"
 
 
-class HttpPages:
-    """An aiohttp application that takes over accepted connections.
+class HttpHost:
+    """An aiohttp application that takes over accepted connections."""
 
-    `healthy` says whether the gateway can keep its promises now.
-    """
-
-    def __init__(self, pages: Path | None, healthy: Callable[[], bool]) -> None:
-        self._pages = pages.resolve() if pages is not None else None
-        self._healthy = healthy
-        app = web.Application(middlewares=[_headers])
-        app.router.add_get("/healthz", self._health)
-        app.router.add_get(CLIENT_PATH, self._client)
-        if self._pages is not None:
-            app.router.add_get("/", self._index)
-            app.router.add_static("/", self._pages)
+    def __init__(self, app: web.Application) -> None:
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None)
 
     async def start(self) -> None:
@@ -43,6 +32,21 @@ class HttpPages:
         server = self._runner.server
         assert server is not None, "the pages are not started"
         connection.hand_over(server(), data)
+
+
+class HttpPages(HttpHost):
+    """The pages of a listener. `healthy` says whether the gateway can keep its promises now."""
+
+    def __init__(self, pages: Path | None, healthy: Callable[[], bool]) -> None:
+        self._pages = pages.resolve() if pages is not None else None
+        self._healthy = healthy
+        app = web.Application(middlewares=[_headers])
+        app.router.add_get("/healthz", self._health)
+        app.router.add_get(CLIENT_PATH, self._client)
+        if self._pages is not None:
+            app.router.add_get("/", self._index)
+            app.router.add_static("/", self._pages)
+        super().__init__(app)
 
     async def _health(self, request: web.Request) -> web.Response:
         healthy = self._healthy()

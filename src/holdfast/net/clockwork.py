@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -21,14 +21,22 @@ SLOT_SECONDS: Final = 0.1
 _NEVER: Final = -1
 
 
+class Flushable(Protocol):
+    """What collects during a tick and gives it away at its end."""
+
+    def flush(self) -> None:
+        """The tick is over."""
+
+
 class Tick:
     """Runs what was added during one pass of the event loop, once, at its end. Hot path."""
 
-    __slots__ = ("_due", "_loop", "_scheduled")
+    __slots__ = ("_due", "_flushing", "_loop", "_scheduled")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._due: list[Callable[[], None]] = []
+        self._flushing: list[Flushable] = []
         self._scheduled = False
 
     def add(self, action: Callable[[], None]) -> None:
@@ -38,15 +46,30 @@ class Tick:
             self._loop.call_soon(self._run)
         self._due.append(action)
 
+    def flush_later(self, connection: Flushable) -> None:
+        """Flush `connection` after all actions of this tick. The caller asks once a tick."""
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._run)
+        self._flushing.append(connection)
+
     def _run(self) -> None:
         # What an action adds (a frame, then its flush) still belongs to this tick.
-        while self._due:
+        while self._due or self._flushing:
             due, self._due = self._due, []
             for action in due:
                 try:
                     action()
                 except Exception as error:
                     # The other actions are other connections', and so are the ticks to come.
+                    log_failure(_log, "the end of a tick failed", error)
+            if self._due:
+                continue
+            flushing, self._flushing = self._flushing, []
+            for connection in flushing:
+                try:
+                    connection.flush()
+                except Exception as error:
                     log_failure(_log, "the end of a tick failed", error)
         self._scheduled = False
 

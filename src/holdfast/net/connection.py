@@ -20,8 +20,13 @@ import structlog
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
+from holdfast.net.addresses import Address
+from holdfast.net.admission import METER_BYTES, Meter
 from holdfast.net.clockwork import Clockwork, Timed
+from holdfast.net.guests import Leaver, Lodger, Relay
 from holdfast.net.log import log_failure
+from holdfast.net.tls import TlsInfo, describe
+from holdfast.protocols.proxy import ProxyHeader
 
 _log = structlog.get_logger("holdfast.net")
 
@@ -81,6 +86,10 @@ class Phase(Enum):
     LOST = auto()
 
 
+_CLOSING: Final = Phase.CLOSING
+"""Looked up once: an enum's members are dear to reach."""
+
+
 class Owner(Protocol):
     """Who made the connection, and counts it."""
 
@@ -98,40 +107,80 @@ class Connection(asyncio.Protocol, Timed):
         "_buffered",
         "_clockwork",
         "_close_due",
+        "_eof",
+        "_flushed",
         "_handler",
+        "_held_until",
         "_idle_told",
         "_limits",
+        "_metered",
         "_out",
         "_owner",
+        "_paused",
         "_stall_due",
         "_transport",
+        "_until_meter",
         "_wake_due",
-        "bytes_in",
-        "bytes_out",
+        "cause",
         "full",
         "heard",
+        "id",
+        "listener",
+        "meter",
+        "opened_at",
         "peer",
         "phase",
+        "proxy",
     )
 
-    def __init__(self, clockwork: Clockwork, limits: ConnectionLimits, owner: Owner) -> None:
+    id: int
+    """Of this connection among its server's; 0 for one that no server counts."""
+    opened_at: float
+    """When its socket was accepted, in the loop's time."""
+    listener: Address | None
+    """Where it came in."""
+    proxy: ProxyHeader | None
+    """What a trusted proxy said of it. `peer` is then whom it speaks for."""
+    meter: Meter | None
+    """What its input is counted against."""
+    cause: Exception | None
+    """What ended it, if it was not an orderly end."""
+
+    def __init__(
+        self,
+        clockwork: Clockwork,
+        limits: ConnectionLimits,
+        owner: Owner,
+        *,
+        opened_at: float | None = None,
+        peer: str = "",
+    ) -> None:
         super().__init__()
         self._clockwork = clockwork
         self._limits = limits
         self._owner = owner
         self._handler: Handler | None = None
         self._transport: asyncio.Transport | None = None
-        self._out: list[bytes] = []
+        self._out: bytes | list[bytes] | None = None
+        # One write a tick is the rule, and takes no list. All counters that a message moves
+        # are as few as can be: with a thousand connections each costs a cache miss.
         self._buffered = 0
-        self._wake_due = self._stall_due = _FOREVER
-        self._close_due = clockwork.wheel.now + limits.handshake_seconds_max
+        self._wake_due = self._stall_due = self._held_until = _FOREVER
+        self._paused = self._eof = False
+        self.opened_at = clockwork.wheel.now if opened_at is None else opened_at
+        self._close_due = self.opened_at + limits.handshake_seconds_max
         self.phase = Phase.HANDSHAKE
         self.full = False
         self.heard = clockwork.wheel.now
         self._idle_told = -_FOREVER
-        self.bytes_in = 0
-        self.bytes_out = 0
-        self.peer = ""
+        self._flushed = 0
+        self._metered = self._until_meter = METER_BYTES
+        self.peer = peer
+        self.id = 0
+        self.listener = None
+        self.proxy = None
+        self.meter = None
+        self.cause = None
 
     # --- what the handler does
 
@@ -140,30 +189,56 @@ class Connection(asyncio.Protocol, Timed):
         self._handler = handler
 
     def established(self) -> None:
-        """The protocol's handshake is over: from here on only idleness is limited."""
+        """The handshake is over: from here on idleness and the whole life are limited."""
         if self.phase is Phase.HANDSHAKE:
             self.phase = Phase.ESTABLISHED
-            self._close_due = _FOREVER
+            self._close_due = self.opened_at + self._limits.life_seconds_max
             self._reschedule()
 
     def write(self, data: bytes) -> None:
         """Write `data` at the end of this tick, after what was written before."""
         out = self._out
-        if not out:
-            self._clockwork.tick.add(self.flush)
-        out.append(data)
-        self.bytes_out += len(data)
+        if out is None:
+            self._out = data
+            self._clockwork.tick.flush_later(self)
+        elif isinstance(out, list):
+            out.append(data)
+        else:
+            self._out = [out, data]
 
     def flush(self) -> None:
         """Give the transport what this tick has written."""
         out = self._out
-        if not out:
+        if out is None:
             return
-        self._out = []
+        self._out = None
+        data = b"".join(out) if isinstance(out, list) else out
+        self._flushed += len(data)
+        if self._transport is not None and self.phase is not _CLOSING:
+            # A transport that has lost its peer takes this and throws it away, or says so.
+            try:  # noqa: SIM105 - costs nothing where nothing is raised
+                self._transport.write(data)
+            except RuntimeError:
+                pass
+
+    def send(self, data: bytes) -> None:
+        """As `write`, but at once, so that `full` is true of it: for whoever passes on a stream."""
+        self.write(data)
+        self.flush()
+
+    def end(self) -> None:
+        """Send what is written, and nothing after it; the peer may go on sending.
+
+        TLS knows no half-close: there the connection is closed.
+        """
+        self.flush()
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        transport.write(out[0] if len(out) == 1 else b"".join(out))
+        if transport.can_write_eof():
+            transport.write_eof()
+        else:
+            self.close()
 
     def close(self) -> None:
         """Send what is written, then close. After the limit of time it is dropped instead."""
@@ -172,7 +247,7 @@ class Connection(asyncio.Protocol, Timed):
         self.flush()
         self.phase = Phase.CLOSING
         self._close_due = self._clockwork.loop.time() + self._limits.close_seconds_max
-        self._wake_due = self._stall_due = _FOREVER
+        self._wake_due = self._stall_due = self._held_until = _FOREVER
         self._reschedule()
         if self._transport is not None:
             self._transport.close()
@@ -187,12 +262,15 @@ class Connection(asyncio.Protocol, Timed):
         transport = self._transport
         if self.phase in (Phase.CLOSING, Phase.LOST) or transport is None:
             return
+        if self._eof:
+            self.close()
+            return
         self.flush()
         self.phase = Phase.CLOSING
         self._close_due = self._clockwork.loop.time() + self._limits.close_seconds_max
-        self._wake_due = self._stall_due = _FOREVER
+        self._wake_due = self._stall_due = self._held_until = _FOREVER
         self._reschedule()
-        self._handler = _Leaver(transport, self._get_handler())
+        self._handler = Leaver(transport, self._get_handler())
         if transport.can_write_eof():
             transport.write_eof()
         self.resume_reading()
@@ -202,14 +280,30 @@ class Connection(asyncio.Protocol, Timed):
         if self._transport is not None:
             self._transport.abort()
 
+    def disown(self) -> None:
+        """Whoever dialled has given up: it ends now, even if the event loop tells us no more.
+
+        (uvloop closes a transport that it has opened for a cancelled `create_connection`
+        without a `connection_lost`.)
+        """
+        if self._transport is not None:
+            self._transport.abort()
+            self.connection_lost(None)
+
     def pause_reading(self) -> None:
         """Take no more bytes from the socket for now."""
+        self._paused = True
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Take bytes from the socket again."""
-        if self._transport is not None and not self._transport.is_closing():
+        self._paused = False
+        if (
+            self._transport is not None
+            and not self._transport.is_closing()
+            and self._held_until == _FOREVER
+        ):
             self._transport.resume_reading()
 
     def drain(self) -> None:
@@ -232,8 +326,8 @@ class Connection(asyncio.Protocol, Timed):
         self.established()
         self.flush()
         self._clockwork.wheel.cancel(self)
-        self._handler = _Lodger(self, self._get_handler())
-        self._transport.set_protocol(_Relay(self, protocol))
+        self._handler = Lodger(self, self._get_handler())
+        self._transport.set_protocol(Relay(self, protocol))
         protocol.connection_made(self._transport)
         protocol.data_received(data)
 
@@ -244,15 +338,43 @@ class Connection(asyncio.Protocol, Timed):
         """Whether TLS protects this connection."""
         return self.extra("ssl_object") is not None
 
+    @property
+    def tls(self) -> TlsInfo | None:
+        """What was agreed on, and who the peer proved to be; `None` without TLS."""
+        found = self.extra("ssl_object")
+        return describe(found) if found is not None else None
+
     def extra(self, name: str) -> Any:
         """The transport's `get_extra_info(name)`."""
         return self._transport.get_extra_info(name) if self._transport is not None else None
 
     @property
+    def now(self) -> float:
+        """The loop's time, as the wheel has it."""
+        return self._clockwork.wheel.now
+
+    @property
     def unsent(self) -> int:
         """Bytes written that the kernel has not taken yet."""
         buffered = self._transport.get_write_buffer_size() if self._transport is not None else 0
-        return buffered + sum(map(len, self._out))
+        return buffered + self._pending
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes that have come."""
+        return self._metered - self._until_meter
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes written, this tick's too."""
+        return self._flushed + self._pending
+
+    @property
+    def _pending(self) -> int:
+        out = self._out
+        if isinstance(out, list):
+            return sum(map(len, out))
+        return len(out) if out is not None else 0
 
     def delivery(self) -> Delivery | None:
         """How far `bytes_out` has come.
@@ -280,7 +402,8 @@ class Connection(asyncio.Protocol, Timed):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
-        self.peer = _peer_name(transport)
+        if not self.peer:
+            self.peer = peer_name(transport.get_extra_info("peername"))
         transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes_max)
         if self._handler is None or not self._owner.opened(self):
             self.phase = Phase.LOST
@@ -290,14 +413,17 @@ class Connection(asyncio.Protocol, Timed):
         self._guard(self._get_handler().connected)
 
     def data_received(self, data: bytes) -> None:
-        self.bytes_in += len(data)
+        self._until_meter -= len(data)
         self.heard = self._clockwork.wheel.now
         try:
             self._handler.received(data)  # type: ignore[union-attr]
         except Exception as error:
             self._fail(error)
+        if self._until_meter <= 0:
+            self._read_meter()
 
     def eof_received(self) -> bool:
+        self._eof = True
         self._guard(self._get_handler().ended)
         # The handler closes, once what it has to say is said. TLS knows no half-close.
         return not self.secure
@@ -319,6 +445,7 @@ class Connection(asyncio.Protocol, Timed):
         if self.phase is Phase.LOST:
             return
         self.phase = Phase.LOST
+        self.cause = exc
         self._owner.closed(self)
         try:
             self._get_handler().lost(exc)
@@ -329,7 +456,29 @@ class Connection(asyncio.Protocol, Timed):
 
     # --- time
 
+    def _read_meter(self) -> None:
+        """Count what came since the last time; if it came too fast, read no more for a while."""
+        size = METER_BYTES - self._until_meter
+        self._metered += size
+        self._until_meter = METER_BYTES
+        transport = self._transport
+        if self.meter is None or transport is None or self.phase is Phase.CLOSING:
+            return
+        now = self._clockwork.loop.time()
+        seconds = self.meter.spend(size, now)
+        if seconds > 0.0 and not transport.is_closing():
+            self._held_until = now + seconds
+            transport.pause_reading()
+            self._reschedule()
+
+    def _let_go(self) -> None:
+        self._held_until = _FOREVER
+        if not self._paused:
+            self.resume_reading()
+
     def expire(self, now: float) -> None:
+        if now >= self._held_until:
+            self._let_go()
         handler = self._get_handler()
         if now >= self._close_due:
             if self.phase is Phase.CLOSING:
@@ -365,7 +514,7 @@ class Connection(asyncio.Protocol, Timed):
             self._guard(lambda: handler.overdue(Reason.SLOW_CONSUMER))
 
     def _reschedule(self) -> None:
-        due = min(self._close_due, self._stall_due, self._wake_due)
+        due = min(self._close_due, self._stall_due, self._wake_due, self._held_until)
         if self.phase is Phase.ESTABLISHED:
             due = min(due, self._idle_due)
         if due != _FOREVER:
@@ -389,74 +538,11 @@ class Connection(asyncio.Protocol, Timed):
         self.abort()
 
 
-class _Leaver:
-    """The handler of a connection that is closed but still read: it waits for the peer's end."""
-
-    def __init__(self, transport: asyncio.Transport, before: Handler) -> None:
-        self._transport = transport
-        self._before = before
-
-    def connected(self) -> None: ...
-    def received(self, data: bytes) -> None: ...
-    def writable(self) -> None: ...
-    def expired(self, now: float) -> None: ...
-    def overdue(self, reason: Reason) -> None: ...
-    def drain(self) -> None: ...
-
-    def ended(self) -> None:
-        self._transport.close()
-
-    def lost(self, cause: Exception | None) -> None:
-        self._before.lost(cause)
-
-
-class _Lodger:
-    """The handler of a connection that a foreign protocol serves: it waits for the end."""
-
-    def __init__(self, connection: Connection, before: Handler) -> None:
-        self._connection = connection
-        self._before = before
-
-    def connected(self) -> None: ...
-    def received(self, data: bytes) -> None: ...
-    def ended(self) -> None: ...
-    def writable(self) -> None: ...
-    def expired(self, now: float) -> None: ...
-
-    def overdue(self, reason: Reason) -> None:
-        self._connection.close()
-
-    def drain(self) -> None:
-        self._connection.close()
-
-    def lost(self, cause: Exception | None) -> None:
-        self._before.lost(cause)
-
-
-class _Relay(asyncio.Protocol):
-    """Stands between a transport and a foreign protocol, so that the end is still counted."""
-
-    def __init__(self, connection: Connection, protocol: asyncio.Protocol) -> None:
-        self._connection = connection
-        self._protocol = protocol
-        self.data_received = protocol.data_received  # type: ignore[method-assign]
-        self.pause_writing = protocol.pause_writing  # type: ignore[method-assign]
-        self.resume_writing = protocol.resume_writing  # type: ignore[method-assign]
-
-    def eof_received(self) -> bool | None:
-        return self._protocol.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        try:
-            self._protocol.connection_lost(exc)
-        except Exception as error:
-            log_failure(_log, "a connection's end failed", error, peer=self._connection.peer)
-        self._connection.connection_lost(exc)
-
-
-def _peer_name(transport: asyncio.Transport) -> str:
-    peer = transport.get_extra_info("peername")
-    if isinstance(peer, tuple):
-        host, port, *_ = peer
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return "unix"
+def peer_name(where: object) -> str:
+    """How a socket's address is written: `192.0.2.1:4000`, `[2001:db8::1]:4000`, or `unix`."""
+    if not isinstance(where, tuple):
+        return "unix"
+    host, port, *_ = where
+    if host.startswith("::ffff:") and "." in host:  # IPv4 through a socket of both
+        host = host[7:]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -10,7 +10,8 @@ from holdfast.core.errors import HoldfastError, Source
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address
 from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection
+from holdfast.net.connection import Connection, Owner
+from holdfast.net.race import connect, connect_first
 from holdfast.net.server import HandlerFactory
 from holdfast.net.tls import client_context
 
@@ -23,7 +24,7 @@ class DialError(HoldfastError):
 
 
 class _Nobody:
-    """The owner of a dialled connection: counts nothing, refuses nothing."""
+    """The owner of a dialled connection that nobody counts: it refuses nothing."""
 
     def opened(self, connection: Connection) -> bool:
         return True
@@ -39,16 +40,21 @@ async def dial(
     clockwork: Clockwork,
     limits: ConnectionLimits,
     tls: ssl.SSLContext | None = None,
+    owner: Owner | None = None,
+    header: bytes = b"",
 ) -> Connection:
     """Connect to `address` within the handshake's limit of time. Raises `DialError`.
 
-    The addresses of a name are tried one after the other. Without `tls`, a
-    secure address is checked against the system's authorities.
+    Of a name's addresses the first that answers is taken. Without `tls`, a
+    secure address is checked against the system's authorities. `header` goes
+    first, before TLS: a PROXY header that says for whom we speak.
     """
+    made: list[Connection] = []
 
     def open_() -> Connection:
-        connection = Connection(clockwork, limits, _Nobody())
+        connection = Connection(clockwork, limits, owner or _Nobody())
         connection.attach(factory(connection))
+        made.append(connection)
         return connection
 
     loop = clockwork.loop
@@ -56,20 +62,18 @@ async def dial(
         tls = client_context()
     try:
         async with asyncio.timeout(limits.handshake_seconds_max):
-            if address.socket_path.startswith("\0"):
-                sock = await _abstract_socket(loop, address.socket_path)
-                _, connection = await loop.create_unix_connection(open_, sock=sock)
-            elif address.scheme == "unix":
-                _, connection = await loop.create_unix_connection(open_, address.socket_path)
-            else:
-                _, connection = await loop.create_connection(
-                    open_,
-                    address.host,
-                    address.port,
-                    ssl=tls if address.secure else None,
-                    server_hostname=address.host if address.secure else None,
-                )
-    except TimeoutError:
+            sock = await _socket(loop, address, header)
+            _, connection = await loop.create_connection(
+                open_,
+                sock=sock,
+                ssl=tls if address.secure else None,
+                server_hostname=address.host if address.secure else None,
+            )
+    except (asyncio.CancelledError, TimeoutError) as error:
+        for connection in made:
+            connection.disown()
+        if isinstance(error, asyncio.CancelledError):
+            raise
         raise DialError(f"{address}: no answer within {limits.handshake_seconds_max:g} s") from None
     except OSError as error:
         cause = error.strerror or str(error) or type(error).__name__
@@ -77,12 +81,18 @@ async def dial(
     return connection
 
 
-async def _abstract_socket(loop: asyncio.AbstractEventLoop, path: str) -> socket.socket:
-    """A connected socket, because uvloop takes the name to end at its leading zero."""
-    sock = socket.socket(socket.AF_UNIX)
+async def _socket(
+    loop: asyncio.AbstractEventLoop, address: Address, header: bytes
+) -> socket.socket:
+    """A connected socket on which `header` has been sent."""
+    if address.scheme == "unix":
+        # uvloop itself takes an abstract name to end at its leading zero.
+        sock = await connect(loop, (socket.AF_UNIX, socket.SOCK_STREAM, 0, "", address.socket_path))
+    else:
+        sock = await connect_first(loop, address.host, address.port)
     try:
-        sock.setblocking(False)
-        await loop.sock_connect(sock, path)
+        if header:
+            await loop.sock_sendall(sock, header)
     except BaseException:
         sock.close()
         raise

@@ -1,126 +1,220 @@
-"""A listening socket, its file where it has one, and errors that name the address."""
+"""A listening socket and its accept loop.
+
+The event loops can accept by themselves. This loop is ours because a socket
+must be counted, and may be refused, before anything is made for it; because a
+process without free files must neither spin nor stop listening; and because
+what comes first (a PROXY header, TLS) is under the server's limits.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
-import ssl
-import stat
+import struct
 from collections.abc import Callable, Sequence
+from typing import Any, Final
 
+import structlog
 from msgspec import structs
 
-from holdfast.core.errors import BusyError, ConfigurationError
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address
+from holdfast.net.bind import DEFAULT, BindOptions, bind, is_file
+from holdfast.net.log import Seldom
+from holdfast.net.systemd import Inherited
 
+_log = structlog.get_logger("holdfast.net")
 
-class AddressInUseError(BusyError):
-    """Another process listens there."""
+ACCEPTS_PER_PASS: Final = 64
+"""Then the loop serves others before it goes on."""
+_OUT_OF_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+"""struct linger: on, for no time."""
+
+Accepted = Callable[[socket.socket, Any], bool]
+"""Takes an accepted socket and its peer's name. False when no more should be accepted for now."""
 
 
 class Listener:
     """An open listener. `address` has the port that was taken."""
 
-    __slots__ = ("_servers", "address")
-
-    def __init__(self, address: Address, servers: Sequence[asyncio.AbstractServer]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        address: Address,
+        sockets: Sequence[socket.socket],
+        limits: ConnectionLimits,
+        accepted: Accepted,
+        refused: Callable[[], None] = lambda: None,
+        *,
+        owns_file: bool = True,
+    ) -> None:
         self.address = address
-        self._servers = servers
+        self._loop = loop
+        self._sockets = list(sockets)
+        self._limits = limits
+        self._accepted = accepted
+        self._refused = refused
+        self._pause: asyncio.TimerHandle | None = None
+        self._reserve = _open_reserve()
+        self._quiet = Seldom(_log, per_minute=1.0, burst=3)
+        self._inode = _inode(address) if owns_file else None
+        for sock in self._sockets:
+            sock.setblocking(False)
+            sock.listen(limits.backlog_max)
+        self._watch()
 
     def close(self) -> None:
-        """Accept no more; a Unix socket's file is removed."""
-        for server in self._servers:
-            server.close()
-        if _is_file(self.address) and os.path.exists(self.address.path):
+        """Accept no more; a Unix socket's file is removed, unless it is another's by now."""
+        self._unwatch()
+        for sock in self._sockets:
+            sock.close()
+        self._sockets.clear()
+        if self._reserve is not None:
+            os.close(self._reserve)
+            self._reserve = None
+        if self._inode is not None and _inode(self.address) == self._inode:
             os.unlink(self.address.path)
 
+    def pause(self) -> None:
+        """Accept nothing for a while; the kernel holds who comes."""
+        if self._pause is None:
+            self._unwatch()
+            self._pause = self._loop.call_later(self._limits.accept_pause_seconds_max, self._resume)
 
-async def open_listener(
+    @property
+    def paused(self) -> bool:
+        return self._pause is not None
+
+    def _resume(self) -> None:
+        self._pause = None
+        self._watch()
+
+    def _watch(self) -> None:
+        for sock in self._sockets:
+            self._loop.add_reader(sock.fileno(), self._accept, sock)
+
+    def _unwatch(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+            return
+        for sock in self._sockets:
+            self._loop.remove_reader(sock.fileno())
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(ACCEPTS_PER_PASS):
+            try:
+                sock, where = listening.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                if error.errno in _OUT_OF_FILES:
+                    self._out_of_files(listening, error)
+                    return
+                continue  # accept(2): it was gone before we came to it
+            if not self._accepted(sock, where):
+                self.pause()
+                return
+
+    def _out_of_files(self, listening: socket.socket, error: OSError) -> None:
+        """Send those away who wait, with the file that is kept for it, and pause.
+
+        Otherwise the listening socket stays readable and the loop spins, while
+        clients wait for what does not come.
+        """
+        sent_away = 0
+        for _ in range(ACCEPTS_PER_PASS):
+            if self._reserve is None:
+                break
+            os.close(self._reserve)
+            try:
+                refuse(listening.accept()[0], reset=False)
+            except OSError:
+                break
+            finally:
+                self._reserve = _open_reserve()
+            sent_away += 1
+            self._refused()
+        self._quiet.warning(
+            "cannot accept",
+            self._loop.time(),
+            at=str(self.address),
+            fault=error.strerror,
+            sent_away=sent_away,
+            pause_seconds=self._limits.accept_pause_seconds_max,
+        )
+        self.pause()
+
+
+def open_listener(
     loop: asyncio.AbstractEventLoop,
     address: Address,
-    accept: Callable[[], asyncio.Protocol],
     limits: ConnectionLimits,
-    tls: ssl.SSLContext | None,
+    accepted: Accepted,
+    *,
+    options: BindOptions = DEFAULT,
+    inherited: Inherited | None = None,
+    refused: Callable[[], None] = lambda: None,
 ) -> Listener:
     """Listen at `address`; port 0 takes a free one.
 
     Raises `AddressInUseError`, or `ConfigurationError` for an address where
     this user or this machine cannot listen.
     """
-    backlog = limits.backlog_max
+    taken = inherited.take(address) if inherited is not None else []
+    sockets = taken or bind(address, options)
+    if address.scheme != "unix":
+        address = structs.replace(address, port=sockets[0].getsockname()[1])
+    return Listener(loop, address, sockets, limits, accepted, refused, owns_file=not taken)
+
+
+def adopt(loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol, sock: socket.socket) -> None:
+    """Make a transport for an accepted socket; `protocol.connection_made` follows.
+
+    What the loop has for this is a coroutine of two steps: it makes the
+    transport, and waits until that has told the protocol. A task would be too
+    dear for each connection.
+    """
+    sock.setblocking(False)
+    steps = loop.connect_accepted_socket(lambda: protocol, sock)
     try:
-        if address.scheme == "unix":
-            _remove_stale_file(address)
-            unix = await loop.create_unix_server(accept, address.socket_path, backlog=backlog)
-            return Listener(address, [unix])
-        sockets = _bind(address)
-    except OSError as error:
-        raise _explain(address, error) from error
-    handshake_seconds = limits.handshake_seconds_max if tls is not None else None
-    servers = [
-        await loop.create_server(
-            accept, sock=sock, ssl=tls, ssl_handshake_timeout=handshake_seconds, backlog=backlog
-        )
-        for sock in sockets
-    ]
-    return Listener(structs.replace(address, port=sockets[0].getsockname()[1]), servers)
-
-
-def _bind(address: Address) -> list[socket.socket]:
-    """A socket for each address that the host's name stands for, all on one port."""
-    found = socket.getaddrinfo(
-        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
-    sockets: list[socket.socket] = []
-    port = address.port
-    try:
-        for family, kind, protocol, _, where in dict.fromkeys(found):
-            sock = socket.socket(family, kind, protocol)
-            sockets.append(sock)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            # Telnet's SYNCH sends its command as urgent data (RFC 854): keep it in its place.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            sock.setblocking(False)
-            sock.bind((where[0], port, *where[2:]))
-            port = sock.getsockname()[1]
-    except BaseException:
-        for sock in sockets:
-            sock.close()
-        raise
-    return sockets
-
-
-def _is_file(address: Address) -> bool:
-    return address.scheme == "unix" and not address.path.startswith("@")
-
-
-def _remove_stale_file(address: Address) -> None:
-    """Remove the socket of a process that is gone; leave one that is alive alone."""
-    if not _is_file(address):
+        made: Any = steps.send(None)
+    except OSError:  # it was gone before we came to it
+        sock.close()
         return
+
+    def finish(_: object) -> None:
+        with contextlib.suppress(StopIteration, OSError):
+            steps.send(None)
+
+    made._asyncio_future_blocking = False  # what a task does with a future that it waits for
+    made.add_done_callback(finish)
+
+
+def refuse(sock: socket.socket, *, reset: bool) -> None:
+    """Drop an accepted socket at once. In a flood with a reset: it leaves nothing in the kernel."""
+    if reset:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    sock.close()
+
+
+def _open_reserve() -> int | None:
     try:
-        is_socket = stat.S_ISSOCK(os.stat(address.path).st_mode)
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+def _inode(address: Address) -> tuple[int, int] | None:
+    if not is_file(address):
+        return None
+    try:
+        found = os.stat(address.path)
     except FileNotFoundError:
-        return
-    if not is_socket:
-        raise ConfigurationError(f"{address}: expected a socket or nothing, found a file")
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(address.path)
-        except ConnectionRefusedError:
-            os.unlink(address.path)
-            return
-    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-
-
-def _explain(address: Address, error: OSError) -> BusyError | ConfigurationError:
-    if error.errno == errno.EADDRINUSE:
-        return AddressInUseError(f"{address}: another process listens there already")
-    if error.errno == errno.EACCES:
-        return ConfigurationError(f"{address}: this user may not listen there")
-    return ConfigurationError(f"{address}: cannot listen there: {error.strerror or error}")
+        return None
+    return found.st_dev, found.st_ino

@@ -3,28 +3,70 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
+import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Final
+from functools import partial
+from itertools import count
+from typing import Any, Final
 
 import structlog
+from msgspec import Struct
 
+from holdfast.core.errors import ClosedError
 from holdfast.core.limits import ConnectionLimits
 from holdfast.core.states import Machine, Table, to
 from holdfast.net.addresses import Address
+from holdfast.net.admission import Admission, Refusal, network_of
+from holdfast.net.arrival import Arrival, HandshakeError, ProxyOptions, TrustedProxies
+from holdfast.net.bind import BindOptions
+from holdfast.net.certificates import CertificateWatch, ServerTls
 from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection, Handler
-from holdfast.net.listener import Listener, open_listener
-from holdfast.net.log import log_failure
+from holdfast.net.connection import Connection, Handler, peer_name
+from holdfast.net.listener import Listener, adopt, open_listener, refuse
+from holdfast.net.log import Seldom, log_failure
 from holdfast.net.loop import done_within
+from holdfast.net.observer import ObservedConnection, Observer
+from holdfast.net.systemd import Inherited
 
 _log = structlog.get_logger("holdfast.net")
 
 HandlerFactory = Callable[[Connection], Handler]
 """Makes what stands on a new connection. Called before its bytes are read."""
+
+
+_LINES_PER_MINUTE: Final = 30.0
+_LINES_BURST: Final = 30
+"""Of one kind that clients can cause."""
+
+
+class ServerClosedError(ClosedError):
+    """The server has been drained or closed."""
+
+
+class ListenOptions(Struct, frozen=True):
+    """How a listener takes its clients in, beside its TLS."""
+
+    bind: BindOptions = BindOptions()
+    proxy: ProxyOptions | None = None
+
+
+DEFAULT: Final = ListenOptions()
+
+
+class Tally(Struct):
+    """What has come in at one listener, over its whole life."""
+
+    accepted: int = 0
+    refused: int = 0
+    failed: int = 0
+    """Handshakes of TLS and PROXY headers that came to nothing."""
+    open: int = 0
+    bytes_in: int = 0
+    """Of connections that have ended. So is `bytes_out`."""
+    bytes_out: int = 0
 
 
 class ServerState(Enum):
@@ -77,54 +119,104 @@ class Server:
     """Listeners that share their limits, their registry and their end.
 
     Use it inside one event loop: `start()`, `listen(...)` once or more, then
-    `drain(seconds)`; `close()` at once.
+    `drain(seconds)`; `close()` at once. `reload()` reads certificates again.
     """
 
-    def __init__(self, limits: ConnectionLimits, clockwork: Clockwork) -> None:
+    def __init__(
+        self,
+        limits: ConnectionLimits,
+        clockwork: Clockwork,
+        *,
+        observer: Observer | None = None,
+        inherited: Inherited | None = None,
+    ) -> None:
         self.clockwork = clockwork
         self.limits = limits
         self.connections: set[Connection] = set()
+        self.arrivals: set[Arrival] = set()
+        """Accepted sockets whose PROXY header or TLS handshake is not over yet."""
         self.accepted = 0
-        self.refused = 0
+        self.refusals: Counter[Refusal] = Counter()
+        self.tallies: dict[Address, Tally] = {}
+        self._observer = observer
+        self._inherited = inherited
         self._machine = Machine(TABLE, ServerState.CREATED)
         self._listeners: list[Listener] = []
-        self._by_network: Counter[str] = Counter()
+        self._admission = Admission(limits)
+        self._certificates = CertificateWatch(clockwork, limits.certificate_check_seconds_max)
+        self._quiet = Seldom(_log, _LINES_PER_MINUTE, _LINES_BURST)
+        self._ids = count(1)
         self._empty = asyncio.Event()
         self._empty.set()
 
     @property
     def state(self) -> ServerState:
+        """Where in its life it is."""
         return self._machine.state
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where it listens, with the ports that were taken."""
+        return [listener.address for listener in self._listeners]
+
+    @property
+    def refused(self) -> int:
+        """Connections that were turned away."""
+        return self.refusals.total()
 
     def start(self) -> None:
         """Admit connections. Raises `UndefinedTransitionError` for a server that has ended."""
-        self._machine.apply(ServerInput.START)
+        self._apply(ServerInput.START)
 
     async def listen(
-        self, address: Address, factory: HandlerFactory, tls: ssl.SSLContext | None = None
+        self,
+        address: Address,
+        factory: HandlerFactory,
+        tls: ssl.SSLContext | ServerTls | None = None,
+        options: ListenOptions = DEFAULT,
     ) -> Address:
         """Listen at `address`; returns it with the port that was taken.
 
-        Raises `AddressInUseError`, or `ConfigurationError` for an address that
-        this machine does not have.
+        Raises `AddressInUseError`, `ConfigurationError` for an address or an
+        option that this machine does not have, or `ServerClosedError`.
         """
-        clockwork, limits = self.clockwork, self.limits
-
-        def accept() -> Connection:
-            connection = Connection(clockwork, limits, self)
-            try:
-                connection.attach(factory(connection))
-            except Exception as error:
-                log_failure(_log, "a connection failed", error)  # without a handler, it is dropped
-            return connection
-
-        listener = await open_listener(clockwork.loop, address, accept, limits, tls)
+        if self.state in (ServerState.DRAINING, ServerState.STOPPED):
+            raise ServerClosedError(f"{address}: this server listens no more")
+        door = _Door(self, factory, tls, options)
+        listener = open_listener(
+            self.clockwork.loop,
+            address,
+            self.limits,
+            door.accepted,
+            options=options.bind,
+            inherited=self._inherited,
+            refused=partial(self.refuse, door, Refusal.OUT_OF_FILES),
+        )
+        door.address = listener.address
+        self.tallies[listener.address] = door.tally
         self._listeners.append(listener)
+        if isinstance(tls, ServerTls):
+            self._certificates.add(tls)
         return listener.address
+
+    def reload(self) -> None:
+        """Read the certificates again, for the connections to come. What is wrong is logged."""
+        self._certificates.reload()
+
+    def find(self, number: int) -> Connection | None:
+        """The open connection of that id."""
+        return next((each for each in self.connections if each.id == number), None)
+
+    def kick(self, number: int) -> bool:
+        """Close one connection as a drain would; false if there is none of that id."""
+        connection = self.find(number)
+        if connection is not None:
+            connection.drain()
+        return connection is not None
 
     async def drain(self, seconds: float) -> None:
         """Stop accepting, tell every client, wait until they are gone or `seconds` have passed."""
-        self._machine.apply(ServerInput.DRAIN)
+        self._apply(ServerInput.DRAIN)
         self._stop_listening()
         for connection in list(self.connections):
             connection.drain()
@@ -133,7 +225,7 @@ class Server:
 
     async def close(self) -> None:
         """Stop accepting and drop every connection now."""
-        self._machine.apply(ServerInput.STOP)
+        self._apply(ServerInput.STOP)
         self._stop_listening()
         for connection in list(self.connections):
             connection.abort()
@@ -143,39 +235,179 @@ class Server:
     # --- Owner of its connections
 
     def opened(self, connection: Connection) -> bool:
-        network = _network(connection)
-        if (
-            self.state is not ServerState.RUNNING
-            or len(self.connections) >= self.limits.connections_max
-            or self._by_network[network] >= self.limits.connections_per_address_max
-        ):
-            self.refused += 1
+        """Count a connection; false refuses it."""
+        network = network_of(connection.peer)
+        refusal = self._too_many(network)
+        if refusal is not None:
+            self.refusals[refusal] += 1
             return False
         self.accepted += 1
+        connection.id = next(self._ids)
+        connection.meter = self._admission.opened(network)
         self.connections.add(connection)
-        self._by_network[network] += 1
+        if tally := self._tally(connection):
+            tally.accepted += 1
+            tally.open += 1
         self._empty.clear()
+        if self._observer is not None:
+            self._observer.opened(connection)
         return True
 
     def closed(self, connection: Connection) -> None:
+        """Count it out."""
         self.connections.discard(connection)
-        network = _network(connection)
-        self._by_network[network] -= 1
-        if not self._by_network[network]:
-            del self._by_network[network]
+        self._admission.closed(network_of(connection.peer))
+        if tally := self._tally(connection):
+            tally.open -= 1
+            tally.bytes_in += connection.bytes_in
+            tally.bytes_out += connection.bytes_out
         if not self.connections:
             self._empty.set()
+        if self._observer is not None:
+            self._observer.closed(connection)
+
+    # --- Host of its arrivals
+
+    def arrived(self, arrival: Arrival) -> None:
+        """Count a socket that is no connection yet."""
+        self.arrivals.add(arrival)
+
+    def departed(self, arrival: Arrival) -> None:
+        """Count it out."""
+        self.arrivals.discard(arrival)
+
+    # ---
+
+    def refuse(self, door: _Door, refusal: Refusal, peer: str = "") -> None:
+        """Count one that was turned away."""
+        self.refusals[refusal] += 1
+        door.tally.refused += 1
+        now = self.clockwork.wheel.now
+        self._quiet.info("refused", now, why=refusal.value, peer=peer, at=str(door.address))
+
+    def fail(self, door: _Door, peer: str, error: HandshakeError) -> None:
+        """Count one whose handshake came to nothing."""
+        door.tally.failed += 1
+        now = self.clockwork.wheel.now
+        self._quiet.info("handshake failed", now, why=str(error), peer=peer, at=str(door.address))
+        if self._observer is not None:
+            self._observer.failed(peer, error)
+
+    def may_accept(self) -> bool:
+        """Account for one accepted socket; false when accepting should pause."""
+        return self._admission.may_accept(self.clockwork.loop.time())
+
+    def refusal(self, peer: str) -> Refusal | None:
+        """Account for a client that wants to come in from `peer`, and say why it may not."""
+        network = network_of(peer)
+        return self._too_many(network) or self._admission.check(network, self.clockwork.loop.time())
+
+    def make(self, door: _Door, arrival: Arrival | None, peer: str) -> Connection:
+        """A connection with its handler; without one, where that cannot be made."""
+        made = Connection if self._observer is None else ObservedConnection
+        connection = made(
+            self.clockwork,
+            self.limits,
+            self,
+            opened_at=arrival.since if arrival is not None else None,
+            peer=peer,
+        )
+        connection.listener = door.address
+        connection.proxy = arrival.header if arrival is not None else None
+        if isinstance(connection, ObservedConnection):
+            connection.observer = self._observer
+        try:
+            connection.attach(door.factory(connection))
+        except Exception as error:
+            log_failure(_log, "a connection failed", error)  # without a handler, it is dropped
+            if self._observer is not None:
+                self._observer.failed(peer, error)
+        return connection
+
+    def _too_many(self, network: str) -> Refusal | None:
+        if self.state is not ServerState.RUNNING:
+            return Refusal.NOT_RUNNING
+        if len(self.connections) + len(self.arrivals) >= self.limits.connections_max:
+            return Refusal.TOO_MANY
+        return Refusal.TOO_MANY_FROM_ADDRESS if self._admission.full(network) else None
+
+    def _tally(self, connection: Connection) -> Tally | None:
+        return self.tallies.get(connection.listener) if connection.listener is not None else None
+
+    def _apply(self, given: ServerInput) -> None:
+        before = self.state
+        self._machine.apply(given)
+        if self._observer is not None and self.state is not before:
+            self._observer.state_changed(self.state)
 
     def _stop_listening(self) -> None:
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
+        self._certificates.stop()
+        for arrival in list(self.arrivals):
+            arrival.abort()
 
 
-def _network(connection: Connection) -> str:
-    """What counts as one address: an IPv4 address, an IPv6 /64 network, all of a Unix socket."""
-    host = connection.peer.rpartition(":")[0]
-    if not host.startswith("["):
-        return host
-    address = ipaddress.IPv6Address(host[1:-1].partition("%")[0])
-    return str(ipaddress.IPv6Network((address, 64), strict=False))
+class _Door:
+    """What stands behind one listener: it takes each accepted socket to its connection."""
+
+    def __init__(
+        self,
+        server: Server,
+        factory: HandlerFactory,
+        tls: ssl.SSLContext | ServerTls | None,
+        options: ListenOptions,
+    ) -> None:
+        self.address: Address | None = None
+        self.factory = factory
+        self.tally = Tally()
+        self._server = server
+        self._tls = tls
+        self._proxies = TrustedProxies(options.proxy) if options.proxy is not None else None
+        self.clockwork = server.clockwork
+        self.limits = server.limits
+
+    def accepted(self, sock: socket.socket, where: Any) -> bool:
+        """Take an accepted socket, or refuse it. False when accepting should pause."""
+        server, proxies = self._server, self._proxies
+        peer = peer_name(where)
+        trusted = proxies is not None and proxies.trusts(peer)
+        refusal = None if trusted else self._refusal(peer)
+        if refusal is not None:
+            refuse(sock, reset=refusal is Refusal.TOO_FAST_FROM_ADDRESS)
+            server.refuse(self, refusal, peer)
+            return True
+        context = self._tls.context if isinstance(self._tls, ServerTls) else self._tls
+        protocol: asyncio.Protocol
+        if context is None and not trusted:
+            protocol = server.make(self, None, peer)
+        else:
+            protocol = Arrival(self, peer, self._connect, proxies=proxies, context=context)
+        adopt(self.clockwork.loop, protocol, sock)
+        return server.may_accept()
+
+    def _refusal(self, peer: str) -> Refusal | None:
+        if self._proxies is not None and self._proxies.options.others == "refuse":
+            return Refusal.UNTRUSTED
+        return self._server.refusal(peer)
+
+    def _connect(self, arrival: Arrival) -> Connection:
+        return self._server.make(self, arrival, arrival.peer)
+
+    # --- Host of its arrivals
+
+    def arrived(self, arrival: Arrival) -> None:
+        self._server.arrived(arrival)
+
+    def departed(self, arrival: Arrival) -> None:
+        self._server.departed(arrival)
+
+    def admits(self, peer: str) -> bool:
+        refusal = self._server.refusal(peer)
+        if refusal is not None:
+            self._server.refuse(self, refusal, peer)
+        return refusal is None
+
+    def failed(self, peer: str, error: HandshakeError) -> None:
+        self._server.fail(self, peer, error)

@@ -52,6 +52,9 @@ class Journal:
 
     def __init__(self, limits: StoreLimits, on_accepted: Callable[[dict[str, int]], None]) -> None:
         self.broken: StoreError | None = None
+        self.commits = 0
+        self.failures = 0
+        self.written_bytes = 0
         self._limits = limits
         self._on_accepted = on_accepted
         self._changed: list[Session] = []
@@ -142,6 +145,8 @@ class Journal:
     def committed(self, commit: Commit, size: int) -> None:
         """`commit` is durable; it added `size` bytes to the journal."""
         self.broken = None
+        self.commits += 1
+        self.written_bytes += size
         for session, _, record in commit.work:
             session.committed(record)
             self._cleaning.journaled(session)
@@ -155,6 +160,7 @@ class Journal:
     def failed(self, commit: Commit, error: StoreError) -> None:
         """`commit` was refused: its news belong into the next one, and its waiters are told."""
         self.broken = error
+        self.failures += 1
         for session, row, _ in commit.work:
             session.failed(row)
         self._cleaning.failed(commit.snapshotted)

@@ -61,6 +61,9 @@ class Backend(Protocol):
     def ended(self, session: Session, reason: Reason) -> None:
         """The session is closed for good."""
 
+    def relieved(self, session: Session) -> None:
+        """What was said has gone out, to a session that was `lagging`."""
+
 
 class Owner(Protocol):
     """Who keeps the sessions, and is told what each of them needs."""
@@ -109,6 +112,7 @@ class Session:
         "consumer",
         "durable",
         "inbox",
+        "lagging",
         "out",
         "persistent",
         "route",
@@ -123,6 +127,8 @@ class Session:
         self.out = Outbox(limits)
         self.inbox = Inbox(limits)
         self.consumer: Consumer | None = None
+        self.lagging = False
+        """Whether the backend holds output back until what was said has gone out."""
         self.persistent = row.durability != Durability.MEMORY.value
         self.durable = row.durability == Durability.DURABLE.value
         self._owner = owner
@@ -203,6 +209,12 @@ class Session:
         if self.consumer is not None:
             self.consumer.deliver()
 
+    def relieve(self) -> None:
+        """There may be room for what a lagging session's backend holds back."""
+        if self.lagging:
+            self.lagging = False
+            self.backend.relieved(self)
+
     # --- IN
 
     def receive(self, item: Command) -> Verdict:
@@ -238,6 +250,13 @@ class Session:
         row = self.row
         row.capabilities = replace(row.capabilities, width=size.width, height=size.height)
         self.touch_row()
+
+    def set_input_mode(self, mode: str) -> None:
+        """How typing is to be taken: `line`, `key` or `secret`."""
+        self.row.input_mode = mode
+        self.touch_row()
+        if self.consumer is not None:
+            self.consumer.change_input_mode()
 
     # --- attaching
 
@@ -355,6 +374,7 @@ class Session:
             if self.durable and record.top > self.out.sent:
                 consumer.deliver()
             consumer.acknowledge(record.cin)
+        self.relieve()
 
     def failed(self, row: Row | None) -> None:
         """The commit of a record failed: all of it is still to be stored."""

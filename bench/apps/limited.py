@@ -1,0 +1,27 @@
+"""An echo that admits little of one address, for the flood: limited.py PORT."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from holdfast.core.limits import ConnectionLimits
+from holdfast.net.log import configure_logs
+from holdfast.net.loop import run
+from holdfast.net.streams import Stream, serve
+
+LIMITS = ConnectionLimits(accepts_per_address_per_second_max=100, accept_burst_per_address_max=200)
+
+
+async def echo(stream: Stream) -> None:
+    async for data in stream:
+        await stream.write(data)
+
+
+async def main() -> None:
+    async with serve(echo, f"tcp://127.0.0.1:{sys.argv[1]}", limits=LIMITS):
+        await asyncio.Event().wait()
+
+
+configure_logs("info")
+run(main())

@@ -1,0 +1,284 @@
+"""One session's connection to a server: what either says goes to the other. Hot path."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from holdfast.backends.bridge import TABLE, BridgeInput, BridgeState
+from holdfast.backends.wires import InputMode, Said, UpstreamProtocolError, Wire, make_wire
+from holdfast.core.errors import HoldfastError, Reason
+from holdfast.core.items import LATEST_PROMPT, MUST, Notice, Prompt, Resized, size_of
+from holdfast.core.limits import KIB
+from holdfast.core.states import Machine
+from holdfast.net.connection import Connection
+from holdfast.net.upstream.dialler import Silent
+from holdfast.net.upstream.introduction import Client
+from holdfast.net.upstream.pool import Target
+from holdfast.sessions.session import Session
+
+if TYPE_CHECKING:
+    from holdfast.backends.tcp import TcpBackend
+
+_log = structlog.get_logger("holdfast.upstream")
+
+_UNLOOKED_ITEMS_MAX: Final = 64
+_UNLOOKED_BYTES_MAX: Final = 16 * KIB
+"""What is said at most before it is looked whether the client keeps up."""
+
+
+class Bridge:
+    """One session's connection to a server: the `Handler` that stands on it. Hot path."""
+
+    __slots__ = (
+        "_backend",
+        "_connection",
+        "_held",
+        "_machine",
+        "_over",
+        "_said_at",
+        "_session",
+        "_target",
+        "_unlooked_bytes",
+        "_unlooked_items",
+        "_wire",
+    )
+
+    def __init__(self, backend: TcpBackend, session: Session) -> None:
+        self._backend = backend
+        self._session = session
+        self._machine = Machine(TABLE, BridgeState.CREATED)
+        self._connection: Connection | None = None
+        self._target: Target | None = None
+        self._wire: Wire | None = None
+        self._held: list[Said] = []
+        """What the server has said and the client is not ready for. Nothing is read meanwhile."""
+        self._over: Reason | None = None
+        """Why the session ends when its client has seen everything."""
+        self._said_at = 0.0
+        self._unlooked_items = self._unlooked_bytes = 0
+
+    # --- what the backend says
+
+    def dial(self, tasks: asyncio.TaskGroup) -> None:
+        """Connect to a server. What is typed meanwhile waits in the session."""
+        self._machine.apply(BridgeInput.DIAL)
+        tasks.create_task(self._dial())
+
+    def forward(self) -> None:
+        """Say what the client has typed, unless the server lags."""
+        connection, wire = self._connection, self._wire
+        if connection is None or wire is None or connection.full:
+            return
+        for queued in self._session.inbox.take():
+            wire.say(queued.item)
+        self._send(connection, wire)
+        self._said_at = connection.now
+        self._session.applied(self._session.inbox.top)
+
+    def resize(self, size: Resized) -> None:
+        """The client's screen has another size."""
+        if self._connection is not None and self._wire is not None:
+            self._wire.resize(size)
+            self._send(self._connection, self._wire)
+
+    def go_on(self) -> None:
+        """There may be room for what is held back."""
+        held, self._held = self._held, []
+        self._say(held)
+        if not self._held:
+            if self._connection is not None:
+                self._connection.resume_reading()
+                self._look_for_prompt(self._connection)  # so far it was we who were silent
+            if self._over is not None:
+                self._finish(self._over)
+
+    def close(self) -> None:
+        """The session is over: hang up, after what was said."""
+        self._machine.apply(BridgeInput.CLOSE)
+        if self._connection is not None:
+            self._connection.close()
+
+    # --- Handler
+
+    def connected(self) -> None:
+        """Never called: it was when the plug stood on the connection."""
+
+    def received(self, data: bytes) -> None:
+        connection, wire = self._connection, self._wire
+        if connection is None or wire is None or self._machine.state is not BridgeState.ACTIVE:
+            return
+        try:
+            said = wire.receive_data(data, connection.now)
+        except UpstreamProtocolError as error:
+            _log.warning("a server broke the rules", server=connection.peer, fault=str(error))
+            self._end("The server has said what cannot be passed on.", Reason.UPSTREAM_CLOSED)
+            return
+        self._send(connection, wire)
+        if self._held:
+            self._held += said  # of the reads that were under way when reading was stopped
+        else:
+            self._say(said)
+        self._look_for_prompt(connection)
+
+    def ended(self) -> None:
+        """A server that says no more: lines that have come are the last."""
+        self._end("The server has closed the connection.", Reason.UPSTREAM_CLOSED)
+
+    def writable(self) -> None:
+        self.forward()
+
+    def expired(self, now: float) -> None:
+        """Nothing has followed the last line for a while."""
+        if self._wire is not None and not self._held:
+            prompt = self._wire.prompt()
+            if prompt is not None:
+                self._say([prompt])
+
+    def overdue(self, reason: Reason) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        if reason is Reason.TIMEOUT:
+            due = self._said_at + self._backend.limits.upstream.idle_seconds_max
+            if connection.now < due:
+                connection.wake_at(due)
+                return
+            self._end("Nothing was said for too long.", Reason.UPSTREAM_CLOSED)
+        else:
+            self._end("The server takes nothing more.", Reason.UPSTREAM_FAILED)
+
+    def drain(self) -> None:
+        """The gateway's own connections are closed with their sessions."""
+
+    def lost(self, cause: Exception | None) -> None:
+        self._end("The connection to the server was lost.", Reason.UPSTREAM_CLOSED, cause)
+        self._machine.apply(BridgeInput.LOST)
+        self._connection = None
+
+    # --- inside
+
+    async def _dial(self) -> None:
+        session = self._session
+        try:
+            await self._backend.dialler.connect(self._take_up, Client(session.row.address))
+        except HoldfastError as error:
+            _log.warning("a session finds no server", sid=session.sid, error=str(error))
+            if self._machine.state is BridgeState.CONNECTING:
+                self._machine.apply(BridgeInput.LOST)
+                self._finish(Reason.UPSTREAM_FAILED)
+
+    def _take_up(self, connection: Connection, target: Target) -> _Plug:
+        return _Plug(self, connection, target)
+
+    def plugged(self, connection: Connection, target: Target) -> None:
+        """There is a connection."""
+        self._machine.apply(BridgeInput.CONNECTED)
+        if self._machine.state is not BridgeState.ACTIVE:
+            connection.close()
+            return
+        connection.attach(self)
+        connection.established()
+        backend, row = self._backend, self._session.row
+        self._connection, self._target = connection, target
+        self._said_at = connection.now
+        self._wire = make_wire(
+            target.address.scheme, backend.content, backend.limits, row.capabilities
+        )
+        self.forward()
+
+    def _look_for_prompt(self, connection: Connection) -> None:
+        """If the server says no more for a while, what has no line end is a prompt."""
+        backend = self._backend
+        connection.wake_at(backend.dialler.now + backend.limits.upstream.prompt_seconds_max)
+
+    def _send(self, connection: Connection, wire: Wire) -> None:
+        data = wire.data_to_send()
+        if data:
+            connection.write(data)
+
+    def _say(self, said: list[Said]) -> None:
+        """Give the session what the server says, as far as its client keeps up."""
+        session, now = self._session, self._backend.clock()
+        for number, item in enumerate(said):
+            if self._lags():
+                self._held = said[number:]
+                session.lagging = True
+                if self._connection is not None:
+                    self._connection.pause_reading()
+                return
+            if isinstance(item, InputMode):
+                session.set_input_mode(item.mode)
+                continue
+            self._unlooked_items += 1
+            self._unlooked_bytes += size_of(item)
+            session.emit(item, LATEST_PROMPT if isinstance(item, Prompt) else MUST, now)
+
+    def _lags(self) -> bool:
+        """Whether the client has so much to take that no more should be said."""
+        if (
+            self._unlooked_items < _UNLOOKED_ITEMS_MAX
+            and self._unlooked_bytes < _UNLOOKED_BYTES_MAX
+        ):
+            return False
+        session, limits = self._session, self._backend.limits.session
+        out = session.out
+        if session.consumer is None:
+            if not self._backend.pauses:
+                return False
+            # An eighth of the window leaves it at once: it must never be full.
+            items, size = len(out.entries), out.size
+            share = 3 / 4
+        else:
+            session.deliver()
+            unsent = out.since(out.sent)
+            items, size = len(unsent), sum(entry.size for entry in unsent)
+            share = 1 / 2
+        if items >= limits.window_messages_max * share or size >= limits.window_bytes_max * share:
+            return True
+        self._unlooked_items = self._unlooked_bytes = 0
+        return False
+
+    def _end(self, text: str, reason: Reason, cause: Exception | None = None) -> None:
+        """The connection is over, by the server's doing: the client is told, after all else."""
+        connection, wire = self._connection, self._wire
+        if connection is None or wire is None or self._machine.state is not BridgeState.ACTIVE:
+            return
+        if self._target is not None and reason is Reason.UPSTREAM_CLOSED:
+            self._backend.dialler.pool.ended(self._target, connection, cause)
+        last: list[Said] = [*wire.receive_eof(), Notice(text)]
+        self._machine.apply(BridgeInput.CLOSE)
+        connection.close()
+        self._over = reason
+        if self._held:
+            self._held += last
+            return
+        self._say(last)
+        if not self._held:
+            self._finish(reason)
+
+    def _finish(self, reason: Reason) -> None:
+        """End the session, if its client is there and has everything; else later."""
+        session = self._session
+        self._over = reason
+        if session.consumer is None:
+            return  # it comes back to see what it has missed, or its time runs out
+        session.deliver()
+        if session.out.sent < session.out.top:
+            session.lagging = True
+        else:
+            self._backend.close_later(session, reason)
+
+
+class _Plug(Silent):
+    """The handler of a connection until it is a bridge's."""
+
+    def __init__(self, bridge: Bridge, connection: Connection, target: Target) -> None:
+        self._bridge = bridge
+        self._connection = connection
+        self._target = target
+
+    def connected(self) -> None:
+        self._bridge.plugged(self._connection, self._target)

@@ -1,0 +1,256 @@
+"""What is said to an upstream, and what it says, as items: lines, Telnet, or bytes as they are.
+
+No I/O. Each `Wire` is one connection's.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from msgspec import Struct, structs
+
+from holdfast import __version__
+from holdfast.core.errors import ProtocolError
+from holdfast.core.items import Binary, Command, Data, Interrupt, Output, Prompt, Resized, Text
+from holdfast.core.limits import KIB, Limits
+from holdfast.protocols import telnet
+from holdfast.protocols.framing import LineDecoder, LineTooLong
+from holdfast.sessions.records import Capabilities
+
+
+class InputMode(Struct, frozen=True):
+    """The upstream wants typing to be taken in another way: `line` or `secret`."""
+
+    mode: str
+
+
+Said = Output | InputMode
+"""What an upstream says."""
+
+
+class UpstreamProtocolError(ProtocolError):
+    """An upstream said what cannot be passed on."""
+
+
+class Wire(Protocol):
+    """The translation on one connection. `now` is the loop's time."""
+
+    def receive_data(self, data: bytes, now: float) -> list[Said]:
+        """What `data` says. Raises `UpstreamProtocolError`."""
+
+    def prompt(self) -> Prompt | None:
+        """What stands behind the last line, once: nothing has followed it for a while."""
+
+    def receive_eof(self) -> list[Said]:
+        """The upstream says no more: what has no end of its line is said now."""
+
+    def say(self, item: Command) -> None:
+        """Queue a command."""
+
+    def resize(self, size: Resized) -> None:
+        """Queue the size of the screen, where that can be said."""
+
+    def data_to_send(self) -> bytes:
+        """What is queued, once."""
+
+
+class _Shown:
+    """What was shown as a prompt of a line that has no end yet.
+
+    Once it was answered, only what follows it is new. Until then it may have
+    been half a line whose rest was slow to come: then the line is shown whole.
+    """
+
+    __slots__ = ("_answered", "_prompt")
+
+    def __init__(self) -> None:
+        self._prompt = ""
+        self._answered = False
+
+    def answered(self) -> None:
+        """Something was typed behind the prompt."""
+        self._answered = True
+
+    def line(self, line: str) -> Text | None:
+        """A whole line: what is new of it; `None` for the mere end of a prompt's line."""
+        shown, answered = self._prompt, self._answered
+        self._prompt, self._answered = "", False
+        if not shown or not line.startswith(shown):
+            return Text(line)
+        rest = line[len(shown) :]
+        if not rest:
+            return None
+        return Text(rest if answered else line)
+
+    def prompt(self, unfinished: str) -> Prompt | None:
+        """Behind the last line stands `unfinished`: a prompt, if it is another than before."""
+        if not unfinished or unfinished == self._prompt:
+            return None
+        self._prompt = unfinished
+        self._answered = False
+        return Prompt(unfinished)
+
+
+class LineWire:
+    """Lines of UTF-8 that end in LF; CR LF is understood."""
+
+    __slots__ = ("_decoder", "_out", "_shown")
+
+    def __init__(self, line_bytes_max: int) -> None:
+        self._decoder = LineDecoder(line_bytes_max)
+        self._shown = _Shown()
+        self._out: list[bytes] = []
+
+    def receive_data(self, data: bytes, now: float) -> list[Said]:
+        said: list[Said] = []
+        for line in self._decoder.receive_data(data):
+            if isinstance(line, LineTooLong):
+                raise UpstreamProtocolError(f"a line of more than {line.bytes_max} bytes")
+            text = self._shown.line(line)
+            if text is not None:
+                said.append(text)
+        return said
+
+    def prompt(self) -> Prompt | None:
+        return self._shown.prompt(self._decoder.unfinished)
+
+    def receive_eof(self) -> list[Said]:
+        text = self._shown.line(self._decoder.unfinished)
+        return [text] if text is not None and text.text else []
+
+    def say(self, item: Command) -> None:
+        match item:
+            case Text(text):
+                self._shown.answered()
+                self._out.append(text.encode() + b"\n")
+            case Binary(data):
+                self._out.append(data)
+            case Data() | Interrupt():
+                pass  # lines have no such thing
+
+    def resize(self, size: Resized) -> None:
+        pass
+
+    def data_to_send(self) -> bytes:
+        out, self._out = self._out, []
+        return b"".join(out)
+
+
+class TelnetWire:
+    """Telnet, in the client's role: prompts, hidden input, window size and GMCP pass through."""
+
+    __slots__ = ("_core", "_shown")
+
+    def __init__(self, core: telnet.TelnetClient) -> None:
+        self._core = core
+        self._shown = _Shown()
+
+    def receive_data(self, data: bytes, now: float) -> list[Said]:
+        said: list[Said] = []
+        for event in self._core.receive_data(data, now):
+            match event:
+                case str():
+                    text = self._shown.line(event)
+                    if text is not None:
+                        said.append(text)
+                case telnet.Prompt(text=prompt):
+                    shown = self._shown.prompt(prompt)
+                    if shown is not None:
+                        said.append(shown)
+                    self._shown = _Shown()  # its mark has ended it: what follows is another line
+                case telnet.InputHidden(hidden):
+                    said.append(InputMode("secret" if hidden else "line"))
+                case telnet.Gmcp(package, json):
+                    said.append(Data(package, json))
+                case telnet.LineTooLong():
+                    raise UpstreamProtocolError("a line that is too long")
+                case telnet.Violation(fault):
+                    raise UpstreamProtocolError(fault.value)
+                case _:
+                    pass
+        return said
+
+    def prompt(self) -> Prompt | None:
+        return self._shown.prompt(self._core.unfinished_line)
+
+    def receive_eof(self) -> list[Said]:
+        text = self._shown.line(self._core.unfinished_line)
+        return [text] if text is not None and text.text else []
+
+    def say(self, item: Command) -> None:
+        match item:
+            case Text(text):
+                self._shown.answered()
+                self._core.send_text(text + "\n")
+            case Data(package, json):
+                self._core.send_gmcp(package, json)
+            case Interrupt():
+                self._core.send_interrupt()
+            case Binary():
+                pass  # a Telnet upstream takes lines
+
+    def resize(self, size: Resized) -> None:
+        self._core.resize(size.width, size.height)
+
+    def data_to_send(self) -> bytes:
+        return self._core.data_to_send()
+
+
+_PIECE_BYTES: Final = 16 * KIB
+"""Of a stream, in one item: some of them fit into a session's window."""
+
+
+class ByteWire:
+    """Bytes as they are, both ways; text goes as UTF-8, without an end that it has not."""
+
+    __slots__ = ("_out",)
+
+    def __init__(self) -> None:
+        self._out: list[bytes] = []
+
+    def receive_data(self, data: bytes, now: float) -> list[Said]:
+        return [
+            Binary(data[start : start + _PIECE_BYTES])
+            for start in range(0, len(data), _PIECE_BYTES)
+        ]
+
+    def prompt(self) -> Prompt | None:
+        return None
+
+    def receive_eof(self) -> list[Said]:
+        return []
+
+    def say(self, item: Command) -> None:
+        match item:
+            case Text(text):
+                self._out.append(text.encode())
+            case Binary(data):
+                self._out.append(data)
+            case Data() | Interrupt():
+                pass
+
+    def resize(self, size: Resized) -> None:
+        pass
+
+    def data_to_send(self) -> bytes:
+        out, self._out = self._out, []
+        return b"".join(out)
+
+
+def make_wire(scheme: str, content: str, limits: Limits, capabilities: Capabilities) -> Wire:
+    """The wire to a server of this scheme, for a client that can do so much.
+
+    `content` is `lines` or `bytes`; Telnet is always Telnet.
+    """
+    if scheme in ("telnet", "telnets"):
+        terminal = telnet.Terminal(
+            name="Holdfast",
+            version=__version__,
+            type=capabilities.terminal or "xterm",
+            width=capabilities.width,
+            height=capabilities.height,
+        )
+        # No person types so long a line, but a server may say one.
+        bounds = structs.replace(limits.telnet, line_chars_max=limits.line.line_bytes_max)
+        return TelnetWire(telnet.TelnetClient(bounds, terminal))
+    return ByteWire() if content == "bytes" else LineWire(limits.line.line_bytes_max)

@@ -1,0 +1,215 @@
+"""`holdfast sessions`, `connections`, `kick`, `drain`: an operator at a running gateway."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from holdfast.cli.admin_client import ADMIN_VARIABLE, Where, ask, find
+from holdfast.cli.output import reported
+from holdfast.gateway.admin.guard import DEFAULT_LISTEN
+
+Admin = Annotated[
+    str,
+    typer.Option(
+        "--admin",
+        metavar="ADDRESS",
+        help=f"The gateway's `admin.listen`; otherwise {ADMIN_VARIABLE}, or {DEFAULT_LISTEN}.",
+    ),
+]
+TokenFile = Annotated[
+    Path | None, typer.Option("--token-file", help="A file with the token, if it needs one.")
+]
+Ca = Annotated[
+    Path | None, typer.Option("--ca", help="Who may have signed its certificate (PEM), for tls.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="A JSON object a line; so it is also into a pipe.")
+]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
+
+_PAGE_MAX = 1_000
+_WIDTH = 10_000
+"""Of a table: a terminal wraps what is too long for it, and nothing is cut off."""
+
+
+def sessions(
+    state: Annotated[str, typer.Option(help="`active`, `detached_active` …")] = "",
+    user: Annotated[str, typer.Option(help="Of this user.")] = "",
+    app: Annotated[str, typer.Option(help="Of this application or upstream.")] = "",
+    protocol: Annotated[str, typer.Option(help="`telnet`, `websocket`, `tcp` …")] = "",
+    address: Annotated[str, typer.Option(help="Of clients at this IP address.")] = "",
+    limit: Limit = 100,
+    admin: Admin = "",
+    token_file: TokenFile = None,
+    ca: Ca = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the sessions of a running gateway, oldest first.
+
+    Examples:
+
+        holdfast sessions
+
+        holdfast sessions --state detached_active --user ada --json
+
+        holdfast sessions --admin unix:/run/holdfast/admin.sock
+    """
+    wanted = {
+        "state": state, "user": user, "app": app, "protocol": protocol, "address": address,
+    }  # fmt: skip
+    with reported():
+        where = find(admin, token_file, ca)
+        _show(_list(where, "/api/sessions", wanted, limit), _SESSION_COLUMNS, as_json)
+
+
+def connections(
+    protocol: Annotated[str, typer.Option(help="`telnet`, `wss`, `tcp` …")] = "",
+    listener: Annotated[str, typer.Option(help="At this listener, as `telnet://0.0.0.0:23`.")] = "",
+    address: Annotated[str, typer.Option(help="From this IP address.")] = "",
+    limit: Limit = 100,
+    admin: Admin = "",
+    token_file: TokenFile = None,
+    ca: Ca = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the open connections of a running gateway, oldest first.
+
+    Examples:
+
+        holdfast connections
+
+        holdfast connections --protocol telnet --address 192.0.2.7
+    """
+    wanted = {"protocol": protocol, "listener": listener, "address": address}
+    with reported():
+        where = find(admin, token_file, ca)
+        _show(_list(where, "/api/connections", wanted, limit), _CONNECTION_COLUMNS, as_json)
+
+
+def kick(
+    which: Annotated[
+        list[str],
+        typer.Argument(
+            help="Ids of sessions, which end, or of connections (numbers), which are cut off.",
+            metavar="ID...",
+        ),
+    ],
+    admin: Admin = "",
+    token_file: TokenFile = None,
+    ca: Ca = None,
+) -> None:
+    """Close sessions for good, or end connections whose sessions then wait for their clients.
+
+    Examples:
+
+        holdfast kick 0199f3a2-7c1e-7d40-9e55-0c8f6a1b2c3d
+
+        holdfast kick 17 18 --token-file admin.token
+    """
+    with reported():
+        where = find(admin, token_file, ca)
+        for one in which:
+            kind = "connections" if one.isdecimal() else "sessions"
+            ask(where, "DELETE", f"/api/{kind}/{quote(one, safe='')}")
+            typer.echo(f"{one}: kicked")
+
+
+def drain(
+    now: Annotated[bool, typer.Option("--now", help="Drop everybody at once.")] = False,
+    admin: Admin = "",
+    token_file: TokenFile = None,
+    ca: Ca = None,
+) -> None:
+    """Stop a running gateway: clients are told, and their sessions kept for the next start.
+
+    Examples:
+
+        holdfast drain
+
+        holdfast drain --now --admin tls://gateway.example.org:9180 --ca ca.pem
+    """
+    with reported():
+        body = msgspec.json.encode({"now": now})
+        ask(find(admin, token_file, ca), "POST", "/api/drain", body=body)
+    typer.echo("draining" if not now else "stopping")
+
+
+# --- showing
+
+_Columns = Mapping[str, Callable[[dict[str, Any]], str]]
+
+
+def _list(where: Where, path: str, wanted: Mapping[str, str], limit: int) -> list[dict[str, Any]]:
+    """Page after page, up to `limit`."""
+    query = {key: value for key, value in wanted.items() if value}
+    found: list[dict[str, Any]] = []
+    after: str | int | None = None
+    while len(found) < limit:
+        more = {"limit": str(min(_PAGE_MAX, limit - len(found)))}
+        if after is not None:
+            more["after"] = str(after)
+        page = msgspec.json.decode(ask(where, "GET", path, {**query, **more}))
+        found += page["items"]
+        after = page["next"]
+        if after is None:
+            break
+    return found
+
+
+def _show(rows: Sequence[dict[str, Any]], columns: _Columns, as_json: bool) -> None:
+    if as_json or not sys.stdout.isatty():
+        for row in rows:
+            typer.echo(msgspec.json.encode(row).decode())
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(name, no_wrap=True)
+    for row in rows:
+        table.add_row(*(_printable(cell(row)) for cell in columns.values()))
+    Console(width=_WIDTH).print(table, crop=False)
+    typer.echo(f"{len(rows)} shown")
+
+
+def _printable(text: str) -> str:
+    """What clients call themselves does not move an operator's cursor, nor is it markup."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text).replace("[", r"\[")
+
+
+def _age(since: float) -> str:
+    seconds = max(0, int(time.time() - since)) if since else 0
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+_SESSION_COLUMNS: _Columns = {
+    "session": lambda row: row["sid"],
+    "state": lambda row: row["state"],
+    "user": lambda row: row["user"],
+    "app": lambda row: row["app"],
+    "client": lambda row: f"{row['protocol']} {row['address']}",
+    "age": lambda row: _age(row["created"]),
+    "away": lambda row: _age(row["detached"]) if row["detached"] else "",
+    "kept": lambda row: f"{row['window_messages']} out, {row['queue_messages']} in",
+}
+_CONNECTION_COLUMNS: _Columns = {
+    "id": lambda row: str(row["id"]),
+    "from": lambda row: row["peer"],
+    "listener": lambda row: row["listener"],
+    "phase": lambda row: row["phase"],
+    "session": lambda row: row["sid"],
+    "in": lambda row: f"{row['received_bytes']:,}",
+    "out": lambda row: f"{row['sent_bytes']:,}",
+    "silent": lambda row: f"{row['silent_seconds']:.0f} s",
+}

@@ -1,0 +1,1 @@
+"""The admin listener: health, metrics, and an operator's hand on sessions and connections."""

@@ -1,0 +1,131 @@
+"""Who may use the admin listener. Decisions only: no I/O, and the time is an argument."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from holdfast.core.errors import ConfigurationError
+from holdfast.core.limits import AdminLimits
+from holdfast.core.rate import Rate, RateByKey
+from holdfast.net.addresses import Address, parse_address
+from holdfast.net.tls import Certificate
+
+TOKEN_VARIABLE: Final = "HOLDFAST_ADMIN_TOKEN"
+DEFAULT_LISTEN: Final = "tcp://127.0.0.1:9180"
+_HASHED: Final = "sha256:"
+_TOKEN_CHARS_MIN: Final = 16
+_LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+
+
+class AdminConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where an operator, and Prometheus, come in."""
+
+    listen: str = ""
+    """`tcp://`, `tls://` or `unix:`. Empty: there is no admin listener."""
+    token_file: str = ""
+    """A file with the token, or with `sha256:` and the hexadecimal hash of it. Without a file,
+    the environment's HOLDFAST_ADMIN_TOKEN is taken, likewise."""
+    certificate: Certificate | None = None
+
+
+class Verdict(Enum):
+    """What becomes of a request: the status of its answer, and why."""
+
+    ALLOWED = (200, "")
+    MISSING = (401, "expected a token: Authorization: Bearer TOKEN")
+    WRONG = (401, "the token is wrong")
+    TOO_MANY = (429, "too many wrong tokens; try again later")
+    FOREIGN = (403, "not for web pages of other hosts")
+
+
+def token_hash(config: AdminConfig, environment: Mapping[str, str]) -> bytes | None:
+    """The hash of the token, or `None` without one.
+
+    Raises `ConfigurationError` for a token that cannot be used, and where there
+    must be one: at any address that others than this machine can reach.
+    """
+    if config.token_file:
+        where = f"admin.token_file: {config.token_file}"
+        try:
+            token = Path(config.token_file).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{where}: expected a file with a token: {error}") from error
+    else:
+        where = TOKEN_VARIABLE
+        token = environment.get(TOKEN_VARIABLE, "").strip()
+        if not token:
+            if not _is_local(parse_address(config.listen)):
+                raise ConfigurationError(
+                    f"admin.token_file: expected a token (or {TOKEN_VARIABLE}), because"
+                    f" {config.listen!r} can be reached from elsewhere; found none"
+                )
+            return None
+    return _hash_of(where, token)
+
+
+def _hash_of(where: str, token: str) -> bytes:
+    if token.startswith(_HASHED):
+        try:
+            digest = bytes.fromhex(token.removeprefix(_HASHED))
+        except ValueError:
+            digest = b""
+        if len(digest) != hashlib.sha256().digest_size:
+            raise ConfigurationError(f"{where}: expected 64 hexadecimal digits after {_HASHED!r}")
+        return digest
+    if len(token) < _TOKEN_CHARS_MIN or not token.isascii() or not token.isprintable():
+        raise ConfigurationError(
+            f"{where}: expected a token of at least {_TOKEN_CHARS_MIN} ASCII characters"
+        )
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _is_local(address: Address) -> bool:
+    """Whether only this machine can reach it."""
+    if address.scheme == "unix" or address.host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address.host).is_loopback
+    except ValueError:
+        return False
+
+
+class Guard:
+    """Decides on each request. `hash_` is of the token; `None`: whoever reaches us may."""
+
+    def __init__(self, hash_: bytes | None, limits: AdminLimits) -> None:
+        self.wrong = 0
+        """How many wrong tokens there have been."""
+        self._hash = hash_
+        self._rate = RateByKey(
+            Rate(limits.wrong_tokens_per_minute_max / 60, limits.wrong_token_burst_max)
+        )
+
+    def judge(self, headers: Mapping[str, str], address: str, now: float) -> Verdict:
+        """Whether a request with these headers, from `address`, is answered."""
+        if "Origin" in headers:
+            return Verdict.FOREIGN  # a browser says so for a page that wants to use us
+        if self._hash is None:
+            # A page whose host name was made to point here has that name in `Host`.
+            name = headers.get("Host", "")
+            host = name.rpartition(":")[0] if not name.endswith("]") else name
+            local = not name or (host or name) in _LOCAL_NAMES
+            return Verdict.ALLOWED if local else Verdict.FOREIGN
+        if self._rate.exhausted(address, now):
+            return Verdict.TOO_MANY
+        scheme, _, token = headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return Verdict.MISSING
+        given = hashlib.sha256(token.strip().encode(errors="surrogateescape")).digest()
+        if hmac.compare_digest(given, self._hash):
+            return Verdict.ALLOWED
+        self.wrong += 1
+        self._rate.spend(address, now)
+        return Verdict.WRONG

@@ -1,0 +1,65 @@
+"""The admin listener of a gateway: from its configuration to an open socket."""
+
+from __future__ import annotations
+
+import os
+
+from msgspec import structs
+
+from holdfast.core.limits import Limits
+from holdfast.gateway.admin.entry import Entry
+from holdfast.gateway.admin.guard import AdminConfig, Guard, token_hash
+from holdfast.gateway.admin.pages import AdminPages
+from holdfast.gateway.inside import Inside
+from holdfast.net.addresses import Address, parse_address
+from holdfast.net.clockwork import Clockwork
+from holdfast.net.server import Server
+from holdfast.net.systemd import Inherited
+from holdfast.net.tls import server_context
+
+
+class AdminListener:
+    """Opened with the gateway, and closed after all else: a drain can be watched to its end."""
+
+    def __init__(
+        self,
+        config: AdminConfig,
+        limits: Limits,
+        clockwork: Clockwork,
+        inside: Inside,
+        inherited: Inherited | None,
+    ) -> None:
+        self._config = config
+        self._limits = limits.admin
+        self._clockwork = clockwork
+        guard = Guard(token_hash(config, os.environ), limits.admin)
+        self.pages = AdminPages(inside, guard, limits.admin, clockwork.loop.time)
+        seconds = limits.admin.request_seconds_max
+        self._server = Server(
+            structs.replace(
+                limits.connection,
+                connections_max=limits.admin.connections_max,
+                connections_per_address_max=limits.admin.connections_max,
+                handshake_seconds_max=min(limits.connection.handshake_seconds_max, seconds),
+            ),
+            clockwork,
+            inherited=inherited,
+        )
+
+    async def open(self) -> Address:
+        """Serve; returns the address with the port that was taken. Raises as `Server.listen`."""
+        certificate = self._config.certificate
+        await self.pages.start()
+        self._server.start()
+        return await self._server.listen(
+            parse_address(self._config.listen),
+            lambda connection: Entry(
+                connection, self._clockwork, self._limits, self.pages.take_over
+            ),
+            server_context(certificate) if certificate is not None else None,
+        )
+
+    async def close(self) -> None:
+        """End."""
+        await self._server.close()
+        await self.pages.stop()

@@ -1,0 +1,177 @@
+"""The admin listener's paths, served by aiohttp.
+
+GET    /healthz /readyz             for whoever watches over the process: no token needed
+GET    /metrics                     Prometheus or OpenMetrics text, as `Accept` says
+GET    /api/sessions                ?state= user= app= protocol= address= limit= after=
+GET    /api/sessions/SID
+DELETE /api/sessions/SID            the session is closed for good, its client told
+GET    /api/connections             ?protocol= listener= address= limit= after=
+DELETE /api/connections/ID          the connection is ended; a session of it waits
+POST   /api/drain                   {"now": true} for at once
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+import structlog
+from aiohttp import web
+from msgspec import Struct
+
+from holdfast.core.clock import Clock
+from holdfast.core.errors import Reason
+from holdfast.core.limits import AdminLimits
+from holdfast.gateway.admin.guard import Guard, Verdict
+from holdfast.gateway.admin.views import (
+    BadQueryError,
+    list_connections,
+    list_sessions,
+    session_view,
+)
+from holdfast.gateway.http import HttpHost
+from holdfast.gateway.inside import Inside
+from holdfast.gateway.metrics import Metrics
+from holdfast.net.log import log_failure
+
+_log = structlog.get_logger("holdfast.admin")
+
+_OPEN: Final = frozenset({"/healthz", "/readyz"})
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class DrainRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a drain."""
+
+    now: bool = False
+    """Drop everybody at once, instead of telling them first."""
+
+
+class AdminPages(HttpHost):
+    """An operator's view of one gateway. `now` is the loop's time."""
+
+    def __init__(self, inside: Inside, guard: Guard, limits: AdminLimits, now: Clock) -> None:
+        self._inside = inside
+        self._guard = guard
+        self._limits = limits
+        self._now = now
+        self.metrics = Metrics(inside)
+        app = web.Application(middlewares=[self._around], client_max_size=limits.body_bytes_max)
+        app.router.add_get("/healthz", self._health)
+        app.router.add_get("/readyz", self._ready)
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/api/sessions", self._sessions)
+        app.router.add_get("/api/sessions/{sid}", self._session)
+        app.router.add_delete("/api/sessions/{sid}", self._kick_session)
+        app.router.add_get("/api/connections", self._connections)
+        app.router.add_delete("/api/connections/{id}", self._kick_connection)
+        app.router.add_post("/api/drain", self._drain)
+        super().__init__(app)
+
+    # --- around each request
+
+    @web.middleware
+    async def _around(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        response = await self._answer(request, handler)
+        response.force_close()  # one request a connection: its time limit is that of the request
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Server"] = "holdfast"
+        self.metrics.admin_requests[f"{response.status // 100}xx"] += 1
+        return response
+
+    async def _answer(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if request.path not in _OPEN:
+            who = request.remote or "unix"
+            verdict = self._guard.judge(request.headers, who, self._now())
+            self.metrics.wrong_tokens = self._guard.wrong
+            if verdict is not Verdict.ALLOWED:
+                _log.info("an admin request is refused", peer=who, why=verdict.value[1])
+                return _refusal(*verdict.value)
+        try:
+            return await handler(request)
+        except BadQueryError as error:
+            return _refusal(400, str(error))
+        except web.HTTPException as error:
+            return _refusal(error.status, error.reason, error.headers.get("Allow", ""))
+        except Exception as error:
+            log_failure(_log, "an admin request failed", error, path=request.path)
+            return _refusal(500, "internal error")
+
+    # --- paths
+
+    async def _health(self, request: web.Request) -> web.Response:
+        broken = self._inside.journal.broken is not None
+        status = "the store cannot be written to" if broken else "ok"
+        return _json({"status": status}, 503 if broken else 200)
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        trouble = self._inside.trouble
+        return _json({"status": trouble or "ready"}, 503 if trouble else 200)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        body, content_type = self.metrics.expose(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _sessions(self, request: web.Request) -> web.Response:
+        return _json(list_sessions(self._inside, request.query, self._limits))
+
+    async def _session(self, request: web.Request) -> web.Response:
+        session = self._inside.manager.sessions.get(request.match_info["sid"])
+        if session is None:
+            return _refusal(404, "there is no such session")
+        return _json(session_view(session))
+
+    async def _kick_session(self, request: web.Request) -> web.Response:
+        manager = self._inside.manager
+        session = manager.sessions.get(request.match_info["sid"])
+        if session is None:
+            return _refusal(404, "there is no such session")
+        manager.close(session, Reason.KICKED)
+        _log.info("a session was closed by an operator", sid=session.sid)
+        return _json({"kicked": session.sid})
+
+    async def _connections(self, request: web.Request) -> web.Response:
+        return _json(list_connections(self._inside, request.query, self._limits))
+
+    async def _kick_connection(self, request: web.Request) -> web.Response:
+        number = request.match_info["id"]
+        found = self._inside.server.find(int(number)) if _is_id(number) else None
+        if found is None:
+            return _refusal(404, "there is no such connection")
+        found.drain()  # says goodbye, where there is a word for it
+        found.close()
+        _log.info("a connection was ended by an operator", id=found.id, peer=found.peer)
+        return _json({"kicked": found.id})
+
+    async def _drain(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        try:
+            wanted = msgspec.json.decode(body or b"{}", type=DrainRequest)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return _refusal(400, f'expected nothing or {{"now": true}}: {error}')
+        _log.info("a drain was asked for", now=wanted.now)
+        self._inside.stop()
+        if wanted.now:
+            self._inside.stop()
+        return _json({"status": "draining"}, 202)
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(value) + b"\n", status=status, content_type="application/json"
+    )
+
+
+def _refusal(status: int, why: str, allow: str = "") -> web.Response:
+    response = _json({"error": why}, status)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="holdfast"'
+    if allow:
+        response.headers["Allow"] = allow
+    return response

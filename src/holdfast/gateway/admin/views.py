@@ -1,0 +1,196 @@
+"""What the admin listener tells of sessions and connections: chosen, in pages, without secrets."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from holdfast.core.errors import HoldfastError
+from holdfast.core.limits import AdminLimits
+from holdfast.gateway.attach import Attachment
+from holdfast.gateway.inside import Inside
+from holdfast.net.connection import Connection
+from holdfast.sessions.session import Session
+
+T = TypeVar("T")
+
+_PAGE_DEFAULT = 100
+
+
+class BadQueryError(HoldfastError):
+    """A request that asks for what there cannot be. Names the key, what was found and expected."""
+
+
+class SessionView(Struct, frozen=True):
+    """A session, as an operator sees it. Times are wall clock, in seconds."""
+
+    sid: str
+    state: str
+    user: str
+    profile: str
+    app: str
+    protocol: str
+    address: str
+    client: str
+    durability: str
+    created: float
+    detached: float
+    """Since when its client is away, or 0."""
+    connection: int
+    """The id of its connection, or 0."""
+    outputs: int
+    window_messages: int
+    window_bytes: int
+    queue_messages: int
+    queue_bytes: int
+    groups: list[str]
+
+
+class ConnectionView(Struct, frozen=True):
+    """A connection, as an operator sees it."""
+
+    id: int
+    peer: str
+    listener: str
+    protocol: str
+    phase: str
+    secure: bool
+    sid: str
+    """Of its session, or nothing."""
+    received_bytes: int
+    sent_bytes: int
+    silent_seconds: float
+    """Since anything came from it."""
+
+
+class Page(Struct, frozen=True):
+    """Some of what was asked for. `next` is the `after` of the next page, if there is one."""
+
+    items: list[Any]
+    next: str | int | None
+    total: int
+    """How many there are in all, of any kind."""
+
+
+def session_view(session: Session) -> SessionView:
+    row, consumer = session.row, session.consumer
+    return SessionView(
+        sid=row.sid,
+        state=session.state.value,
+        user=row.user,
+        profile=row.profile,
+        app=row.app,
+        protocol=row.protocol,
+        address=row.address,
+        client=row.capabilities.client,
+        durability=row.durability,
+        created=row.created,
+        detached=row.detached,
+        connection=consumer.connection.id if isinstance(consumer, Attachment) else 0,
+        outputs=session.out.top,
+        window_messages=len(session.out.entries),
+        window_bytes=session.out.size,
+        queue_messages=len(session.inbox.entries),
+        queue_bytes=session.inbox.size,
+        groups=session.row.groups,
+    )
+
+
+def connection_view(connection: Connection, sids: Mapping[Connection, str]) -> ConnectionView:
+    listener = connection.listener
+    return ConnectionView(
+        id=connection.id,
+        peer=connection.peer,
+        listener=str(listener or ""),
+        protocol=listener.scheme if listener is not None else "",
+        phase=connection.phase.name.lower(),
+        secure=connection.secure,
+        sid=sids.get(connection, ""),
+        received_bytes=connection.bytes_in,
+        sent_bytes=connection.bytes_out,
+        silent_seconds=round(max(0.0, connection.now - connection.heard), 1),
+    )
+
+
+_SESSION_KEYS: Mapping[str, Callable[[Session], str]] = {
+    "state": lambda session: session.state.value,
+    "user": lambda session: session.row.user,
+    "app": lambda session: session.row.app,
+    "protocol": lambda session: session.row.protocol,
+    "address": lambda session: session.row.address.rpartition(":")[0],
+}
+_CONNECTION_KEYS: Mapping[str, Callable[[Connection], str]] = {
+    "protocol": lambda one: one.listener.scheme if one.listener is not None else "",
+    "listener": lambda one: str(one.listener or ""),
+    "address": lambda one: one.peer.rpartition(":")[0],
+}
+
+
+def list_sessions(inside: Inside, query: Mapping[str, str], limits: AdminLimits) -> Page:
+    """Sessions that fit, in the order of their birth. Raises `BadQueryError`."""
+    sessions = inside.manager.sessions
+    wanted, count, after = _read(query, _SESSION_KEYS, limits)
+    found = _page(_matching(sessions.values(), _SESSION_KEYS, wanted), _sid, after, count)
+    page, more = found[:count], len(found) > count
+    return Page([session_view(one) for one in page], page[-1].sid if more else None, len(sessions))
+
+
+def list_connections(inside: Inside, query: Mapping[str, str], limits: AdminLimits) -> Page:
+    """Connections that fit, oldest first. Raises `BadQueryError`."""
+    wanted, count, after = _read(query, _CONNECTION_KEYS, limits)
+    if after and not after.isdecimal():
+        raise BadQueryError(f"after: expected the id of a connection, found {after!r}")
+    connections = inside.server.connections
+    matching = _matching(connections, _CONNECTION_KEYS, wanted)
+    found = _page(matching, _id, int(after or 0), count)
+    page, more = found[:count], len(found) > count
+    sids = _sids(inside)
+    views = [connection_view(one, sids) for one in page]
+    return Page(views, page[-1].id if more else None, len(connections))
+
+
+def _sid(session: Session) -> str:
+    return session.sid
+
+
+def _id(connection: Connection) -> int:
+    return connection.id
+
+
+def _sids(inside: Inside) -> dict[Connection, str]:
+    """The sessions of connections."""
+    return {
+        session.consumer.connection: session.sid
+        for session in inside.manager.sessions.values()
+        if isinstance(session.consumer, Attachment)
+    }
+
+
+def _read(
+    query: Mapping[str, str], keys: Mapping[str, Any], limits: AdminLimits
+) -> tuple[dict[str, str], int, str]:
+    """The filters, how many, and after which one."""
+    known = [*keys, "limit", "after"]
+    for key in query:
+        if key not in known:
+            raise BadQueryError(f"expected one of {', '.join(known)}; found {key!r}")
+    limit = query.get("limit", str(min(_PAGE_DEFAULT, limits.page_max)))
+    if not limit.isascii() or not limit.isdecimal() or not 0 < int(limit[:9]) <= limits.page_max:
+        raise BadQueryError(f"limit: expected 1 to {limits.page_max}, found {limit!r}")
+    wanted = {key: value for key, value in query.items() if key in keys}
+    return wanted, int(limit), query.get("after", "")
+
+
+def _matching(
+    all_: Iterable[T], keys: Mapping[str, Callable[[T], str]], wanted: Mapping[str, str]
+) -> Iterable[T]:
+    return (one for one in all_ if all(keys[key](one) == value for key, value in wanted.items()))
+
+
+def _page(all_: Iterable[T], key: Callable[[T], Any], after: Any, count: int) -> list[T]:
+    """The first ones after `after`, and one more if there is one."""
+    behind = (one for one in all_ if not after or key(one) > after)
+    return heapq.nsmallest(count + 1, behind, key=key)

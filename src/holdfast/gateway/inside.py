@@ -1,0 +1,38 @@
+"""What an operator may see of a gateway, and do to it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+
+from holdfast.backends.link import LinkBackend
+from holdfast.gateway.pool import ConnectionPool
+from holdfast.net.server import Server
+from holdfast.net.upstream.pool import UpstreamPool
+from holdfast.sessions.journal import Journal
+from holdfast.sessions.manager import SessionManager
+
+
+class Inside(Struct, frozen=True):
+    """The parts of one running gateway."""
+
+    server: Server
+    link_server: Server
+    manager: SessionManager
+    journal: Journal
+    pool: ConnectionPool
+    counts: Counter[str]
+    links: Mapping[str, LinkBackend]
+    upstreams: tuple[UpstreamPool, ...]
+    stop: Callable[[], None]
+    """Tell every client, and end; called again, at once."""
+    draining: Callable[[], bool]
+
+    @property
+    def trouble(self) -> str:
+        """Why no new client should be sent here, or nothing."""
+        if self.draining():
+            return "the gateway is stopping"
+        return "" if self.journal.broken is None else "the store cannot be written to"

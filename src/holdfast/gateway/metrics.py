@@ -1,0 +1,264 @@
+"""What Prometheus scrapes: every counter that the gateway keeps anyway, read when it is asked for.
+
+Nothing here runs for a message. A scrape looks at each session and connection
+once: some milliseconds for ten thousand.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from holdfast import __version__
+from holdfast.core.errors import Reason
+from holdfast.gateway.inside import Inside
+from holdfast.net.admission import Refusal
+from holdfast.net.server import Server
+from holdfast.sessions.session import ResetReason
+from holdfast.sessions.states import SessionState
+
+Samples = Iterable[tuple[Sequence[str], float]]
+
+
+class Metrics:
+    """The registry of one gateway."""
+
+    def __init__(self, inside: Inside) -> None:
+        self.admin_requests: Counter[str] = Counter()
+        """Answers of the admin listener, by the class of their status: `2xx` …"""
+        self.wrong_tokens = 0
+        self.registry = CollectorRegistry()
+        self.registry.register(_GatewayCollector(inside, self))
+        ProcessCollector(registry=self.registry)
+
+    def expose(self, accept: str) -> tuple[bytes, str]:
+        """The text, in the format that the `Accept` header asks for, and its content type."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+
+class _GatewayCollector(Collector):
+    def __init__(self, inside: Inside, metrics: Metrics) -> None:
+        self._inside = inside
+        self._metrics = metrics
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: the names are this module's own, and collecting early would be a waste."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        inside = self._inside
+        yield InfoMetricFamily(
+            "holdfast_build", "The version that runs.", value={"version": __version__}
+        )
+        yield _gauge("draining", "Whether the gateway is stopping.", float(inside.draining()))
+        yield from _listeners("listener", "clients", inside.server)
+        yield from _listeners("link", "applications", inside.link_server)
+        yield from _connections(inside)
+        yield from _sessions(inside)
+        yield from _store(inside)
+        yield from _upstreams(inside)
+        yield _counter(
+            "admin_requests",
+            "Answers of the admin listener, by the class of their status.",
+            (((kind,), self._metrics.admin_requests[kind]) for kind in ("2xx", "4xx", "5xx")),
+            "status",
+        )
+        yield _counter(
+            "admin_wrong_tokens",
+            "Requests to the admin listener with a wrong token.",
+            [((), self._metrics.wrong_tokens)],
+        )
+
+
+def _listeners(kind: str, who: str, server: Server) -> Iterator[Metric]:
+    tallies = server.tallies
+    received: Counter[Any] = Counter()
+    sent: Counter[Any] = Counter()
+    for connection in server.connections:
+        received[connection.listener] += connection.bytes_in
+        sent[connection.listener] += connection.bytes_out
+
+    def each(value: Callable[[Any, Any], float]) -> Samples:
+        return (((str(at),), value(at, tally)) for at, tally in tallies.items())
+
+    yield _gauge_of(
+        f"{kind}_connections",
+        f"Open connections of {who}.",
+        each(lambda at, tally: tally.open),
+        "listener",
+    )
+    for name, help_, value in (
+        ("accepted", f"Connections of {who} that were let in.", lambda at, tally: tally.accepted),
+        ("refused", f"Connections of {who} turned away.", lambda at, tally: tally.refused),
+        (
+            "handshake_failures",
+            "TLS handshakes and PROXY headers that came to nothing.",
+            lambda at, tally: tally.failed,
+        ),
+        (
+            "received_bytes",
+            f"Bytes from {who}.",
+            lambda at, tally: tally.bytes_in + received[at],
+        ),
+        ("sent_bytes", f"Bytes to {who}.", lambda at, tally: tally.bytes_out + sent[at]),
+    ):
+        yield _counter(f"{kind}_{name}", help_, each(value), "listener")
+
+
+def _connections(inside: Inside) -> Iterator[Metric]:
+    yield _counter(
+        "connections_refused",
+        "Clients turned away, by why.",
+        (((why.value,), inside.server.refusals[why]) for why in Refusal),
+        "reason",
+    )
+    yield _gauge_of(
+        "connections",
+        "Connections that have a session, by protocol.",
+        (((protocol,), count) for protocol, count in inside.pool.by_protocol().items()),
+        "protocol",
+    )
+    yield _counter(
+        "connections_closed",
+        "Connections that the gateway ended, by why.",
+        (((why.value,), inside.counts[f"closed_{why.value}"]) for why in Reason),
+        "reason",
+    )
+    yield _gauge_of(
+        "link_applications",
+        "Instances of applications that are linked, by application.",
+        (((name,), link.instances) for name, link in inside.links.items()),
+        "app",
+    )
+
+
+def _sessions(inside: Inside) -> Iterator[Metric]:
+    manager, counts = inside.manager, inside.manager.counts
+    states: Counter[SessionState] = Counter()
+    outputs, commands = counts.outputs, counts.commands
+    window = queue = 0
+    for session in manager.sessions.values():
+        states[session.state] += 1
+        outputs += session.out.top
+        commands += session.inbox.top
+        window += session.out.size
+        queue += session.inbox.size
+    yield _gauge_of(
+        "sessions",
+        "Sessions, by state.",
+        (((state.value,), states[state]) for state in SessionState),
+        "state",
+    )
+    yield _gauge("session_window_bytes", "Output kept for clients, in bytes.", window)
+    yield _gauge("session_queue_bytes", "Commands kept for backends, in bytes.", queue)
+    yield _counter(
+        "sessions_closed",
+        "Sessions that have ended, by why.",
+        (((why.value,), counts.closed[why.value]) for why in Reason),
+        "reason",
+    )
+    yield _counter(
+        "session_resets",
+        "Clients that came back and had to begin afresh, by why.",
+        (((why.value,), inside.counts[f"resets_{why.value}"]) for why in ResetReason),
+        "reason",
+    )
+    for name, help_, value in (
+        ("sessions_created", "New sessions.", counts.created),
+        ("sessions_resumed", "Sessions taken up again.", counts.resumed),
+        ("session_outputs", "Numbered outputs of backends.", outputs),
+        ("session_commands", "Commands of clients that were taken in.", commands),
+        (
+            "session_commands_refused",
+            "Commands that found their session's queue full.",
+            inside.counts["commands_refused"],
+        ),
+        (
+            "session_claims_refused",
+            "Tokens and codes that gave no session.",
+            inside.counts["claims_refused"],
+        ),
+    ):
+        yield _counter(name, help_, [((), value)])
+
+
+def _store(inside: Inside) -> Iterator[Metric]:
+    journal = inside.journal
+    yield _gauge(
+        "store_writable", "Whether the store takes what it is given.", float(journal.broken is None)
+    )
+    for name, help_, value in (
+        ("store_commits", "Group commits.", journal.commits),
+        ("store_commit_failures", "Group commits that the store refused.", journal.failures),
+        ("store_written_bytes", "Bytes that commits added to the journal.", journal.written_bytes),
+    ):
+        yield _counter(name, help_, [((), value)])
+
+
+def _upstreams(inside: Inside) -> Iterator[Metric]:
+    now = inside.server.clockwork.wheel.now
+
+    def each(value: Callable[[Any, Any], float]) -> Samples:
+        return (
+            ((pool.name, target.name), value(pool, target))
+            for pool in inside.upstreams
+            for target in pool.targets
+        )
+
+    labels = ("upstream", "server")
+    yield _gauge_of(
+        "upstream_connections",
+        "Connections to a server, with attempts under way.",
+        each(lambda pool, target: target.active),
+        *labels,
+    )
+    yield _gauge_of(
+        "upstream_usable",
+        "Whether a server can be used: its breaker, its checks and its limit let it.",
+        each(lambda pool, target: float(pool.usable(target, now))),
+        *labels,
+    )
+    for name, help_, value in (
+        ("connects", "Connections made to a server.", lambda pool, target: target.connected),
+        (
+            "failures",
+            "Attempts that failed, and connections that a server ended without a byte.",
+            lambda pool, target: target.failed,
+        ),
+        ("received_bytes", "Bytes from a server.", lambda pool, target: target.received),
+        ("sent_bytes", "Bytes to a server.", lambda pool, target: target.sent),
+    ):
+        yield _counter(f"upstream_{name}", help_, each(value), *labels)
+    yield _counter(
+        "upstream_refused",
+        "Clients for whom no server could be used.",
+        (((pool.name,), pool.refused) for pool in inside.upstreams),
+        "upstream",
+    )
+
+
+def _gauge(name: str, help_: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"holdfast_{name}", help_, value=value)
+
+
+def _gauge_of(name: str, help_: str, samples: Samples, *labels: str) -> Metric:
+    family = GaugeMetricFamily(f"holdfast_{name}", help_, labels=labels)
+    for values, value in samples:
+        family.add_metric(values, value)
+    return family
+
+
+def _counter(name: str, help_: str, samples: Samples, *labels: str) -> Metric:
+    """A counter; `_total` is added to its name, as its format wants it."""
+    family = CounterMetricFamily(f"holdfast_{name}", help_, labels=labels)
+    for values, value in samples:
+        family.add_metric(values, value)
+    return family

@@ -1,0 +1,119 @@
+"""The configuration of upstreams: servers to which clients are passed on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from holdfast.core.errors import ConfigurationError
+from holdfast.net.addresses import SCHEMES, Address, InvalidAddressError, parse_address
+
+_TELNET: Final = frozenset({"telnet", "telnets"})
+PLAIN: Final = frozenset({"tcp", "tls", "unix"})
+_NAME: Final = r"[A-Za-z0-9._-]{1,64}"
+_WEIGHT_MAX: Final = 1_000
+_READY_MAX: Final = 1_000
+
+
+class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """One server of an upstream."""
+
+    url: str
+    weight: int = 1
+    """Its share, in relation to the others'."""
+
+    @property
+    def address(self) -> Address:
+        return parse_address(self.url)
+
+
+class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Servers of one kind, to which clients are passed on."""
+
+    name: str
+    servers: tuple[str | ServerConfig, ...]
+    """`tcp:// tls:// unix:` or `telnet:// telnets://`."""
+    balance: Literal["round_robin", "least_connections", "random_of_two", "hash"] = "round_robin"
+    content: Literal["lines", "bytes"] = "lines"
+    """What sessions say on `tcp`, `tls` and `unix`: lines of text, or bytes as they are."""
+    away: Literal["drain", "pause"] = "drain"
+    """When the client is away and the window is full: let go of the oldest, or do not read."""
+    check: bool = False
+    """Whether to connect to each server now and then, to see that it is there."""
+    ready: int = 0
+    """Connections that are kept ready for bare streams."""
+    send_proxy: Literal[0, 1, 2] = 0
+    """The version of the PROXY header that tells a server for whom we come; 0: none."""
+    ca: str = ""
+    """PEM certificates of who may have signed the servers'; empty: the system's."""
+
+    @property
+    def all_servers(self) -> list[ServerConfig]:
+        return [ServerConfig(one) if isinstance(one, str) else one for one in self.servers]
+
+    @property
+    def secure(self) -> bool:
+        return any(server.address.secure for server in self.all_servers)
+
+    @property
+    def telnet(self) -> bool:
+        return self.all_servers[0].address.scheme in _TELNET
+
+
+def address_at(key: str, text: str, schemes: Sequence[str] = SCHEMES) -> Address:
+    """The address that is configured under `key`. Raises `ConfigurationError` naming both."""
+    try:
+        return parse_address(text, schemes)
+    except InvalidAddressError as error:
+        raise ConfigurationError(f"{key}: {error}") from error
+
+
+def check_upstream(key: str, upstream: UpstreamConfig, before: Sequence[UpstreamConfig]) -> None:
+    """What types cannot say. Raises `ConfigurationError` naming the key."""
+    if not re.fullmatch(_NAME, upstream.name):
+        raise ConfigurationError(
+            f"{key}.name: expected 1 to 64 letters, digits, '.', '_' or '-', found"
+            f" {upstream.name!r}"
+        )
+    if upstream.name in [other.name for other in before]:
+        raise ConfigurationError(f"{key}.name: another upstream is called {upstream.name!r}")
+    if not upstream.servers:
+        raise ConfigurationError(f"{key}.servers: expected at least one server, found none")
+    seen: list[Address] = []
+    for number, server in enumerate(upstream.all_servers):
+        seen.append(_check_server(f"{key}.servers[{number}]", server, seen))
+    if upstream.ca and not upstream.secure:
+        raise ConfigurationError(f"{key}.ca: expected only for tls and telnets servers, found one")
+    if not 0 <= upstream.ready <= _READY_MAX:
+        raise ConfigurationError(f"{key}.ready: expected 0 to {_READY_MAX}, found {upstream.ready}")
+    if upstream.ready and upstream.send_proxy:
+        raise ConfigurationError(
+            f"{key}.ready: expected 0, because send_proxy says at once who the client is; found"
+            f" {upstream.ready}"
+        )
+    if upstream.content == "bytes" and upstream.telnet:
+        raise ConfigurationError(f"{key}.content: expected 'lines' for telnet, found 'bytes'")
+
+
+def _check_server(key: str, server: ServerConfig, seen: Sequence[Address]) -> Address:
+    """Whether a server fits to those before it. Returns its address."""
+    address = address_at(key, server.url)
+    kinds = _TELNET | PLAIN
+    if seen:
+        kinds = _TELNET if seen[0].scheme in _TELNET else PLAIN
+    if address.scheme not in kinds:
+        raise ConfigurationError(
+            f"{key}: expected one of {', '.join(sorted(kinds))}, found {server.url!r}"
+        )
+    if address.port == 0 and address.scheme != "unix":
+        raise ConfigurationError(f"{key}: expected a port above 0, found {server.url!r}")
+    if address in seen:
+        raise ConfigurationError(f"{key}: {server.url!r} stands there twice")
+    if not 0 < server.weight <= _WEIGHT_MAX:
+        raise ConfigurationError(
+            f"{key}.weight: expected 1 to {_WEIGHT_MAX}, found {server.weight}"
+        )
+    return address

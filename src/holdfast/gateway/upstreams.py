@@ -1,0 +1,70 @@
+"""From an upstream's configuration to what passes clients on to it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from holdfast.backends.tcp import TcpBackend
+from holdfast.core.clock import Clock
+from holdfast.core.limits import Limits
+from holdfast.gateway.upstream_config import UpstreamConfig
+from holdfast.net.clockwork import Clockwork
+from holdfast.net.tls import client_context
+from holdfast.net.upstream.balance import Balance
+from holdfast.net.upstream.dialler import Dialler
+from holdfast.net.upstream.pool import Server, UpstreamPool
+from holdfast.net.upstream.reserve import Reserve
+from holdfast.net.upstream.stream import StreamProxy
+from holdfast.sessions.manager import SessionManager
+
+
+class Upstream:
+    """The servers of one upstream, for sessions and for bare streams. `run` while it serves."""
+
+    def __init__(
+        self,
+        config: UpstreamConfig,
+        limits: Limits,
+        clockwork: Clockwork,
+        manager: SessionManager,
+        wall: Clock,
+    ) -> None:
+        self.pool = UpstreamPool(
+            config.name,
+            [Server(server.address, server.weight) for server in config.all_servers],
+            Balance(config.balance),
+            limits.upstream,
+            draw=random.randrange,
+            entropy=random.random,
+        )
+        tls = client_context(config.ca or None) if config.secure else None
+        dialler = Dialler(self.pool, clockwork, limits.connection, tls, config.send_proxy)
+        self.backend = TcpBackend(
+            dialler,
+            manager,
+            limits,
+            clockwork.tick.add,
+            wall,
+            content=config.content,
+            pauses=config.away == "pause",
+        )
+        reserve = Reserve(dialler, config.ready) if config.ready else None
+        self.proxy = StreamProxy(dialler, self._spawn, reserve)
+        self._checks = dialler.check if config.check else None
+        self._fill = reserve.run if reserve is not None else None
+        self._tasks = asyncio.TaskGroup()
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Connect clients until cancelled. `started` is called when that is possible."""
+        async with self._tasks:
+            self._tasks.create_task(self.backend.run(started))
+            if self._checks is not None:
+                self._tasks.create_task(self._checks())
+            if self._fill is not None:
+                self._tasks.create_task(self._fill())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.create_task(work)

@@ -1,0 +1,152 @@
+"""The circuit breaker of one server: after failures in a row it is left alone for a while.
+
+Then one attempt is let through. If that succeeds, all are let through again; if
+it fails, the server is left alone for longer. Times are the loop's.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Final
+
+from holdfast.core.backoff import Backoff
+from holdfast.core.states import Machine, Step, Table
+
+_FIRST_PAUSE_SECONDS: Final = 1.0
+
+
+class BreakerState(Enum):
+    """Whether attempts are let through. The value is its name in the metrics."""
+
+    CLOSED = "closed"
+    """All of them."""
+    OPEN = "open"
+    """None, until the pause is over."""
+    HALF_OPEN = "half_open"
+    """One is under way to see."""
+
+
+class BreakerInput(Enum):
+    """What moves a breaker."""
+
+    TRIED = auto()
+    """An attempt begins, which the breaker has let through."""
+    SUCCEEDED = auto()
+    FAILED = auto()
+    """One failure; not as many in a row as the limit."""
+    TRIPPED = auto()
+    """A failure that reaches the limit."""
+    ABANDONED = auto()
+    """An attempt ended without telling anything: it was cancelled."""
+
+
+class Effect(Enum):
+    """What is to be done with a step."""
+
+    NOTHING = auto()
+    COUNT = auto()
+    """One more failure in a row."""
+    FORGET = auto()
+    """The failures are history."""
+    PAUSE = auto()
+    """Leave the server alone, each time for longer."""
+
+
+_S = BreakerState
+_I = BreakerInput
+
+
+def _go(state: BreakerState, effect: Effect) -> Step[BreakerState, Effect]:
+    return Step(state, effect)
+
+
+TABLE: Final[Table[BreakerState, BreakerInput, Effect]] = Table(
+    "circuit breaker",
+    BreakerState,
+    BreakerInput,
+    {
+        _S.CLOSED: {
+            _I.TRIED: _go(_S.CLOSED, Effect.NOTHING),
+            _I.SUCCEEDED: _go(_S.CLOSED, Effect.FORGET),
+            _I.FAILED: _go(_S.CLOSED, Effect.COUNT),
+            _I.TRIPPED: _go(_S.OPEN, Effect.PAUSE),
+            _I.ABANDONED: _go(_S.CLOSED, Effect.NOTHING),
+        },
+        _S.OPEN: {
+            _I.TRIED: _go(_S.HALF_OPEN, Effect.NOTHING),
+            # Attempts that began before it opened, and checks, still tell something.
+            _I.SUCCEEDED: _go(_S.CLOSED, Effect.FORGET),
+            _I.FAILED: _go(_S.OPEN, Effect.NOTHING),
+            _I.TRIPPED: _go(_S.OPEN, Effect.NOTHING),
+            _I.ABANDONED: _go(_S.OPEN, Effect.NOTHING),
+        },
+        _S.HALF_OPEN: {
+            _I.TRIED: None,
+            _I.SUCCEEDED: _go(_S.CLOSED, Effect.FORGET),
+            _I.FAILED: _go(_S.OPEN, Effect.PAUSE),
+            _I.TRIPPED: _go(_S.OPEN, Effect.PAUSE),
+            _I.ABANDONED: _go(_S.OPEN, Effect.NOTHING),
+        },
+    },
+)
+
+
+class Breaker:
+    """The breaker of one server."""
+
+    __slots__ = ("_backoff", "_failures", "_failures_max", "_machine", "until")
+
+    def __init__(self, failures_max: int, pause_seconds_max: float) -> None:
+        self._machine = Machine(TABLE, BreakerState.CLOSED)
+        self._failures = 0
+        self._failures_max = failures_max
+        self._backoff = Backoff(_FIRST_PAUSE_SECONDS, pause_seconds_max)
+        self.until = 0.0
+        """While it is open: when an attempt is let through."""
+
+    @property
+    def state(self) -> BreakerState:
+        return self._machine.state
+
+    def lets_through(self, now: float) -> bool:
+        """Whether an attempt may begin now."""
+        match self.state:
+            case BreakerState.CLOSED:
+                return True
+            case BreakerState.OPEN:
+                return now >= self.until
+            case BreakerState.HALF_OPEN:
+                return False
+
+    def tried(self) -> None:
+        """An attempt begins. Raises `UndefinedTransitionError` while another one is to tell."""
+        self._apply(BreakerInput.TRIED, 0.0, 0.0)
+
+    def succeeded(self) -> None:
+        """The server was reached."""
+        self._apply(BreakerInput.SUCCEEDED, 0.0, 0.0)
+
+    def failed(self, now: float, entropy: float, in_a_row: int = 1) -> None:
+        """The server was not reached, or failed in another way, `in_a_row` times by then.
+
+        `entropy` is a random number from 0 to 1.
+        """
+        tripped = max(self._failures + 1, in_a_row) >= self._failures_max
+        self._apply(BreakerInput.TRIPPED if tripped else BreakerInput.FAILED, now, entropy)
+
+    def abandoned(self) -> None:
+        """An attempt ended without telling anything."""
+        self._apply(BreakerInput.ABANDONED, 0.0, 0.0)
+
+    def _apply(self, given: BreakerInput, now: float, entropy: float) -> None:
+        match self._machine.apply(given):
+            case Effect.NOTHING:
+                pass
+            case Effect.COUNT:
+                self._failures += 1
+            case Effect.FORGET:
+                self._failures = 0
+                self._backoff.reset()
+            case Effect.PAUSE:
+                self._failures = 0
+                self.until = now + self._backoff.pause(entropy)

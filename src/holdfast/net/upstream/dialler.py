@@ -1,0 +1,208 @@
+"""Connecting to an upstream: attempts, pauses between them, and checks of its servers."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from msgspec import structs
+
+from holdfast.core.backoff import Backoff
+from holdfast.core.errors import Reason
+from holdfast.core.limits import ConnectionLimits
+from holdfast.net.clockwork import Clockwork
+from holdfast.net.connection import Connection, Handler
+from holdfast.net.dial import DialError, dial
+from holdfast.net.upstream.introduction import Client, introduce
+from holdfast.net.upstream.pool import NoUpstreamError, Target, UpstreamPool
+
+_log = structlog.get_logger("holdfast.upstream")
+
+_FIRST_PAUSE_SECONDS: Final = 0.1
+
+UpstreamFactory = Callable[[Connection, Target], Handler]
+"""Makes what stands on a connection to a server."""
+
+
+class Lease:
+    """The owner of a connection to a server: it gives the place back when that ends.
+
+    An event loop may open a connection just after the wait for it was given up:
+    what the attempt came to is decided once.
+    """
+
+    __slots__ = ("_decided", "_pool", "_target")
+
+    def __init__(self, pool: UpstreamPool, target: Target) -> None:
+        self._pool = pool
+        self._target = target
+        self._decided = False
+
+    def opened(self, connection: Connection) -> bool:
+        if self._decided:
+            return False
+        self._decided = True
+        self._pool.connected(self._target, connection)
+        return True
+
+    def closed(self, connection: Connection) -> None:
+        self._pool.released(self._target, connection)
+
+    def failed(self, now: float) -> None:
+        """There will be no connection."""
+        if not self._decided:
+            self._decided = True
+            self._pool.failed(self._target, now)
+
+    def abandoned(self) -> None:
+        """Nobody wants it any more."""
+        if not self._decided:
+            self._decided = True
+            self._pool.abandoned(self._target)
+
+
+class Dialler:
+    """Connects to the servers of one upstream. `tls` is for those whose address is secure.
+
+    With a `proxy_version` of 1 or 2, servers are told for whom we come.
+    """
+
+    def __init__(
+        self,
+        pool: UpstreamPool,
+        clockwork: Clockwork,
+        limits: ConnectionLimits,
+        tls: ssl.SSLContext | None = None,
+        proxy_version: int = 0,
+    ) -> None:
+        self.pool = pool
+        self._proxy_version = proxy_version
+        self._clockwork = clockwork
+        self._tls = tls
+        upstream = pool.limits
+        self._limits = structs.replace(
+            limits,
+            handshake_seconds_max=upstream.connect_seconds_max,
+            idle_seconds_max=upstream.idle_seconds_max,
+            write_buffer_bytes_max=upstream.write_buffer_bytes_max,
+        )
+        self._check_limits = structs.replace(
+            self._limits, handshake_seconds_max=upstream.check_seconds_max
+        )
+
+    @property
+    def now(self) -> float:
+        """The loop's time."""
+        return self._clockwork.loop.time()
+
+    async def connect(self, factory: UpstreamFactory, client: Client) -> Connection:
+        """A connection for a client, on which `factory` puts a handler.
+
+        Servers are tried one after the other; when each was tried, after a
+        pause again. Raises `DialError` that names the last cause, or
+        `NoUpstreamError`, within the limit of time.
+        """
+        limits, header = self.pool.limits, self._header(client)
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, limits.backoff_seconds_max)
+        tried: list[Target] = []
+        error: DialError | None = None
+        try:
+            async with asyncio.timeout(limits.dial_seconds_max):
+                for _ in range(limits.attempts_max):
+                    if len(tried) >= len(self.pool.targets):
+                        tried.clear()
+                        await asyncio.sleep(backoff.pause(self.pool.entropy()))
+                    try:
+                        target = self.pool.choose(client.host, self.now, tried)
+                    except NoUpstreamError:
+                        if error is None:
+                            raise
+                        break  # what was tried last says more
+                    try:
+                        return await self._attempt(target, factory, header)
+                    except DialError as failure:
+                        error = failure
+                        tried.append(target)
+        except TimeoutError:
+            error = error or DialError(
+                f"upstream {self.pool.name}: no answer within {limits.dial_seconds_max:g} s"
+            )
+        assert error is not None, "an attempt that neither succeeded nor failed"
+        raise error
+
+    async def check(self) -> None:
+        """Check every server, again and again, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for target in self.pool.targets:
+                tasks.create_task(self._check(target))
+
+    async def _attempt(self, target: Target, factory: UpstreamFactory, header: bytes) -> Connection:
+        pool = self.pool
+        lease = Lease(pool, target)
+        try:
+            return await dial(
+                target.address,
+                lambda connection: factory(connection, target),
+                clockwork=self._clockwork,
+                limits=self._limits,
+                tls=self._tls,
+                owner=lease,
+                header=header,
+            )
+        except DialError as error:
+            _log.warning("a server cannot be reached", upstream=pool.name, error=str(error))
+            lease.failed(self.now)
+            raise
+        except BaseException:
+            lease.abandoned()
+            raise
+
+    def _header(self, client: Client | None) -> bytes:
+        return introduce(self._proxy_version, client) if self._proxy_version else b""
+
+    async def _check(self, target: Target) -> None:
+        limits = self.pool.limits
+        while True:
+            passed = await self._answers(target)
+            if target.health.checked(passed):
+                if passed:
+                    target.breaker.succeeded()
+                _log.warning(
+                    "a server is up again" if passed else "a server is down",
+                    upstream=self.pool.name,
+                    server=target.name,
+                )
+            # A little sooner at random, so that many gateways do not check at once.
+            spread = 1 - self.pool.entropy() / 10
+            await asyncio.sleep(limits.check_interval_seconds_max * spread)
+
+    async def _answers(self, target: Target) -> bool:
+        try:
+            connection = await dial(
+                target.address,
+                lambda connection: Silent(),
+                clockwork=self._clockwork,
+                limits=self._check_limits,
+                tls=self._tls,
+                header=self._header(None),
+            )
+        except DialError:
+            return False
+        connection.close()
+        return True
+
+
+class Silent:
+    """A handler that does nothing. A check's: it wants nothing but to be let in."""
+
+    def connected(self) -> None: ...
+    def received(self, data: bytes) -> None: ...
+    def ended(self) -> None: ...
+    def writable(self) -> None: ...
+    def expired(self, now: float) -> None: ...
+    def overdue(self, reason: Reason) -> None: ...
+    def drain(self) -> None: ...
+    def lost(self, cause: Exception | None) -> None: ...

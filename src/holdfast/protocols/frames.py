@@ -1,0 +1,197 @@
+"""Frames on a byte stream: by length, by delimiter, of a fixed size, netstrings.
+
+Every decoder has one interface and one limit, `frame_bytes_max`; so has every
+encoder, for two peers that share it. Decoders may be given any pieces.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, Protocol
+
+from holdfast.core.errors import ProtocolError
+
+_VARINT_BYTES_MAX: Final = 10
+"""64 bits, seven in each byte."""
+_MORE: Final = 0x80
+
+
+class FrameError(ProtocolError):
+    """What came is no frame. Says what was found and what was expected."""
+
+
+class FrameTooLargeError(FrameError):
+    """A frame is larger than its limit."""
+
+
+class Framing(Protocol):
+    """One way to tell where a frame ends."""
+
+    def receive_data(self, data: bytes) -> list[bytes]:
+        """The frames that `data` completes. Raises `FrameError`; not to be called after that."""
+
+    def receive_eof(self) -> None:
+        """Raises `FrameError` when the stream ends within a frame."""
+
+    def encode(self, frame: bytes) -> bytes:
+        """A frame as it goes out. Raises `FrameError` for one that the other side would refuse."""
+
+
+class _Buffered:
+    """What has come of a frame whose end has not."""
+
+    def __init__(self, frame_bytes_max: int) -> None:
+        self._bytes_max = frame_bytes_max
+        self._data = b""
+
+    def receive_data(self, data: bytes) -> list[bytes]:
+        """The frames that `data` completes. Raises `FrameError`; not to be called after that."""
+        self._data = data = self._data + data if self._data else data
+        frames: list[bytes] = []
+        at = 0
+        while (found := self._find(data, at)) is not None:
+            start, end, at = found
+            frames.append(data[start:end])
+        self._data = data[at:]
+        return frames
+
+    def receive_eof(self) -> None:
+        """Raises `FrameError` when the stream ends within a frame."""
+        if self._data:
+            raise FrameError(f"expected the rest of a frame after {len(self._data)} bytes")
+
+    def encode(self, frame: bytes) -> bytes:
+        """A frame as it goes out. Raises `FrameError` for one that the other side would refuse."""
+        raise NotImplementedError
+
+    def _find(self, data: bytes, at: int) -> tuple[int, int, int] | None:
+        """Where the next frame begins and ends, and where the one after it begins."""
+        raise NotImplementedError
+
+    def _check(self, size: int) -> None:
+        if size > self._bytes_max:
+            raise FrameTooLargeError(
+                f"expected a frame of at most {self._bytes_max} bytes, found {size}"
+            )
+
+
+class LengthPrefixed(_Buffered):
+    """A length in 1, 2, 4 or 8 bytes, then so many bytes."""
+
+    def __init__(
+        self,
+        frame_bytes_max: int,
+        prefix_bytes: Literal[1, 2, 4, 8] = 4,
+        order: Literal["big", "little"] = "big",
+    ) -> None:
+        super().__init__(frame_bytes_max)
+        self._size = prefix_bytes
+        self._order = order
+
+    def encode(self, frame: bytes) -> bytes:
+        self._check(len(frame))
+        try:
+            return len(frame).to_bytes(self._size, self._order) + frame
+        except OverflowError:
+            raise FrameTooLargeError(
+                f"expected a length of {self._size} bytes, found a frame of {len(frame)}"
+            ) from None
+
+    def _find(self, data: bytes, at: int) -> tuple[int, int, int] | None:
+        start = at + self._size
+        if len(data) < start:
+            return None
+        size = int.from_bytes(data[at:start], self._order)
+        self._check(size)
+        end = start + size
+        return (start, end, end) if len(data) >= end else None
+
+
+class VarintPrefixed(_Buffered):
+    """A length in seven bits a byte, the lowest first (Protocol Buffers), then so many bytes."""
+
+    def encode(self, frame: bytes) -> bytes:
+        self._check(len(frame))
+        prefix, left = bytearray(), len(frame)
+        while left >= _MORE:
+            prefix.append(left & 0x7F | _MORE)
+            left >>= 7
+        prefix.append(left)
+        return bytes(prefix) + frame
+
+    def _find(self, data: bytes, at: int) -> tuple[int, int, int] | None:
+        size = 0
+        for number, byte in enumerate(data[at : at + _VARINT_BYTES_MAX]):
+            size |= (byte & 0x7F) << 7 * number
+            if byte < _MORE:
+                self._check(size)
+                start = at + number + 1
+                end = start + size
+                return (start, end, end) if len(data) >= end else None
+        if len(data) - at >= _VARINT_BYTES_MAX:
+            raise FrameError(f"expected a length of at most {_VARINT_BYTES_MAX} bytes, found more")
+        return None
+
+
+class Delimited(_Buffered):
+    """Everything up to a delimiter, which is no part of the frame."""
+
+    def __init__(self, frame_bytes_max: int, delimiter: bytes) -> None:
+        super().__init__(frame_bytes_max)
+        if not delimiter:
+            raise ValueError("delimiter: expected at least one byte")
+        self._delimiter = delimiter
+
+    def encode(self, frame: bytes) -> bytes:
+        self._check(len(frame))
+        if self._delimiter in frame:
+            raise FrameError(f"expected no {self._delimiter!r} in a frame, found one")
+        return frame + self._delimiter
+
+    def _find(self, data: bytes, at: int) -> tuple[int, int, int] | None:
+        end = data.find(self._delimiter, at, at + self._bytes_max + len(self._delimiter))
+        if end >= 0:
+            return at, end, end + len(self._delimiter)
+        # What may be the beginning of the delimiter does not count.
+        self._check(len(data) - at - len(self._delimiter) + 1)
+        return None
+
+
+class Fixed(_Buffered):
+    """Frames of one size."""
+
+    def encode(self, frame: bytes) -> bytes:
+        if len(frame) != self._bytes_max:
+            raise FrameError(f"expected a frame of {self._bytes_max} bytes, found {len(frame)}")
+        return frame
+
+    def _find(self, data: bytes, at: int) -> tuple[int, int, int] | None:
+        end = at + self._bytes_max
+        return (at, end, end) if len(data) >= end else None
+
+
+class Netstring(_Buffered):
+    """`5:hello,` (https://cr.yp.to/proto/netstrings.txt)."""
+
+    def encode(self, frame: bytes) -> bytes:
+        self._check(len(frame))
+        return b"%d:%b," % (len(frame), frame)
+
+    def _find(self, data: bytes, at: int) -> tuple[int, int, int] | None:
+        digits_max = len(str(self._bytes_max))
+        colon = data.find(b":", at, at + digits_max + 1)
+        digits = data[at : colon if colon >= 0 else at + digits_max + 1]
+        if (digits and not digits.isdigit()) or digits[:1] == b"0" != digits:
+            raise FrameError(f"expected a length and a colon, found {digits!r}")
+        if colon < 0:
+            if len(digits) > digits_max:
+                self._check(int(digits))
+            return None
+        if not digits:
+            raise FrameError("expected a length before the colon, found none")
+        self._check(int(digits))
+        end = colon + 1 + int(digits)
+        if len(data) <= end:
+            return None
+        if data[end : end + 1] != b",":
+            raise FrameError(f"expected a comma after the frame, found {data[end : end + 1]!r}")
+        return colon + 1, end, end + 1

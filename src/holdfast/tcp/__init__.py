@@ -1,0 +1,95 @@
+"""TCP, TLS and Unix-socket servers for programs of their own. See docs/tcp.md.
+
+```python
+import asyncio
+from holdfast.tcp import Stream, serve_forever
+
+async def echo(stream: Stream) -> None:
+    async for data in stream:
+        await stream.write(data)
+
+asyncio.run(serve_forever(echo, "tcp://127.0.0.1:7000"))
+```
+"""
+
+from __future__ import annotations
+
+from holdfast.core.errors import ConfigurationError, HoldfastError, LimitExceededError
+from holdfast.core.limits import ConnectionLimits
+from holdfast.net.addresses import Address, InvalidAddressError, parse_address
+from holdfast.net.arrival import HandshakeError, ProxyOptions
+from holdfast.net.bind import AddressInUseError, BindOptions
+from holdfast.net.certificates import ServerTls
+from holdfast.net.clockwork import Clockwork
+from holdfast.net.connection import Connection, Handler, Phase
+from holdfast.net.dial import DialError, dial
+from holdfast.net.loop import run
+from holdfast.net.observer import Observer
+from holdfast.net.server import ListenOptions, Server, ServerClosedError, ServerState
+from holdfast.net.service import serve_until_stopped
+from holdfast.net.streams import (
+    IdleTimeoutError,
+    InvalidHandlerError,
+    Stream,
+    StreamClosedError,
+    serve,
+    serve_forever,
+)
+from holdfast.net.tls import Certificate, TlsInfo, TlsOptions
+from holdfast.net.workers import run_workers
+from holdfast.protocols.frames import (
+    Delimited,
+    Fixed,
+    FrameError,
+    FrameTooLargeError,
+    Framing,
+    LengthPrefixed,
+    Netstring,
+    VarintPrefixed,
+)
+
+__all__ = [
+    "Address",
+    "AddressInUseError",
+    "BindOptions",
+    "Certificate",
+    "Clockwork",
+    "ConfigurationError",
+    "Connection",
+    "ConnectionLimits",
+    "Delimited",
+    "DialError",
+    "Fixed",
+    "FrameError",
+    "FrameTooLargeError",
+    "Framing",
+    "Handler",
+    "HandshakeError",
+    "HoldfastError",
+    "IdleTimeoutError",
+    "InvalidAddressError",
+    "InvalidHandlerError",
+    "LengthPrefixed",
+    "LimitExceededError",
+    "ListenOptions",
+    "Netstring",
+    "Observer",
+    "Phase",
+    "ProxyOptions",
+    "Server",
+    "ServerClosedError",
+    "ServerState",
+    "ServerTls",
+    "Stream",
+    "StreamClosedError",
+    "TlsInfo",
+    "TlsOptions",
+    "VarintPrefixed",
+    "dial",
+    "parse_address",
+    "run",
+    "run_workers",
+    "serve",
+    "serve_forever",
+    "serve_until_stopped",
+]

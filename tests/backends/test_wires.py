@@ -1,0 +1,216 @@
+"""What a server says, as items, and what is said to it: tables."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.backends.wires import (
+    ByteWire,
+    InputMode,
+    LineWire,
+    Said,
+    TelnetWire,
+    UpstreamProtocolError,
+    Wire,
+    make_wire,
+)
+from holdfast.core.items import Binary, Command, Data, Interrupt, Prompt, Resized, Text
+from holdfast.core.limits import Limits
+from holdfast.sessions.records import Capabilities
+
+LIMITS = Limits().but(line={"line_bytes_max": 40})
+QUIET = None
+"""In a table: nothing comes for a while."""
+
+
+def wire(kind: str) -> Wire:
+    scheme, _, content = kind.partition("/")
+    return make_wire(scheme, content or "lines", LIMITS, Capabilities(width=80, height=24))
+
+
+def hear(it: Wire, *pieces: bytes | None) -> list[Said]:
+    said: list[Said] = []
+    for piece in pieces:
+        if piece is None:
+            prompt = it.prompt()
+            said += [prompt] if prompt is not None else []
+        else:
+            said += it.receive_data(piece, 1.0)
+    return said
+
+
+HEARD: dict[str, tuple[str, list[bytes | None], list[Said]]] = {
+    "lines": ("tcp", [b"one\r\ntwo\nthree"], [Text("one"), Text("two")]),
+    "an-empty-line": ("tcp", [b"\n"], [Text("")]),
+    "not-utf-8": ("tcp", [b"\xff\n"], [Text("\ufffd")]),
+    "a-prompt": ("tcp", [b"hello\nName: ", QUIET], [Text("hello"), Prompt("Name: ")]),
+    "a-prompt-once": ("tcp", [b"> ", QUIET, QUIET], [Prompt("> ")]),
+    "a-prompt-that-grows": (
+        "tcp",
+        [b"Na", QUIET, b"me: ", QUIET],
+        [Prompt("Na"), Prompt("Name: ")],
+    ),
+    "the-end-of-a-prompt's-line": (
+        "tcp",
+        [b"Name: ", QUIET, b"\r\nWelcome\n"],
+        [Prompt("Name: "), Text("Welcome")],
+    ),
+    "half-a-line-whose-rest-was-slow": (
+        "tcp",
+        [b"You see", QUIET, b" a door.\n"],
+        [Prompt("You see"), Text("You see a door.")],
+    ),
+    "no-prompt-in-time": ("tcp", [b"Na", b"me\n", QUIET], [Text("Name")]),
+    "nothing": ("tcp", [QUIET], []),
+    "telnet-line": ("telnet", [b"hello\r\n"], [Text("hello")]),
+    "telnet-prompt-by-ga": ("telnet", [b"> \xff\xf9"], [Prompt("> ")]),
+    "telnet-line-after-ga": ("telnet", [b"> \xff\xf9> hi\r\n"], [Prompt("> "), Text("> hi")]),
+    "telnet-prompt-by-silence": ("telnet", [b"Name: ", QUIET], [Prompt("Name: ")]),
+    "telnet-hides-and-shows": (
+        "telnet",
+        [b"\xff\xfb\x01", b"\xff\xfc\x01"],
+        [InputMode("secret"), InputMode("line")],
+    ),
+    "telnet-gmcp": (
+        "telnet",
+        [b'\xff\xfb\xc9\xff\xfa\xc9Room.Info {"a":1}\xff\xf0'],
+        [Data("Room.Info", '{"a":1}')],
+    ),
+    "bytes": ("tcp/bytes", [b"\x00\xff", b"\n"], [Binary(b"\x00\xff"), Binary(b"\n")]),
+    "bytes-have-no-prompt": ("tcp/bytes", [b"> ", QUIET], [Binary(b"> ")]),
+    "much": ("tls/bytes", [b"x" * 20_000], [Binary(b"x" * 16_384), Binary(b"x" * 3_616)]),
+}
+
+
+@pytest.mark.parametrize(("kind", "pieces", "said"), HEARD.values(), ids=HEARD)
+def test_what_a_server_says(kind: str, pieces: list[bytes | None], said: list[Said]) -> None:
+    assert hear(wire(kind), *pieces) == said
+
+
+LAST: dict[str, tuple[str, list[bytes | None], list[Said]]] = {
+    "half-a-line": ("tcp", [b"bye"], [Text("bye")]),
+    "a-prompt-that-was-shown": ("tcp", [b"> ", QUIET], []),
+    "nothing": ("tcp", [b"bye\n"], []),
+    "telnet-half-a-line": ("telnet", [b"bye"], [Text("bye")]),
+    "telnet-nothing": ("telnet", [b"bye\r\n"], []),
+    "bytes": ("tcp/bytes", [b"bye"], []),
+}
+
+
+@pytest.mark.parametrize(("kind", "pieces", "said"), LAST.values(), ids=LAST)
+def test_what_has_no_end_is_said_at_the_end(
+    kind: str, pieces: list[bytes | None], said: list[Said]
+) -> None:
+    it = wire(kind)
+    hear(it, *pieces)
+    assert it.receive_eof() == said
+
+
+SAID: dict[str, tuple[str, Command, bytes]] = {
+    "line": ("tcp", Text("look"), b"look\n"),
+    "utf-8": ("unix", Text("é"), "é\n".encode()),
+    "bytes-among-lines": ("tcp", Binary(b"\x00"), b"\x00"),
+    "data-among-lines": ("tcp", Data("A", "1"), b""),
+    "interrupt-among-lines": ("tcp", Interrupt(), b""),
+    "telnet-line": ("telnet", Text("look"), b"look\r\n"),
+    "telnet-escapes": ("telnet", Text("\xff"), "\xff\r\n".encode()),
+    "telnet-interrupt": ("telnets", Interrupt(), b"\xff\xf4"),
+    "telnet-data-to-who-wants-none": ("telnet", Data("A", "1"), b""),
+    "telnet-bytes": ("telnet", Binary(b"x"), b""),
+    "bytes": ("tcp/bytes", Binary(b"\x00\n"), b"\x00\n"),
+    "text-among-bytes": ("tcp/bytes", Text("ls\n"), b"ls\n"),
+    "data-among-bytes": ("tcp/bytes", Data("A", "1"), b""),
+}
+
+
+@pytest.mark.parametrize(("kind", "item", "sent"), SAID.values(), ids=SAID)
+def test_what_is_said_to_a_server(kind: str, item: Command, sent: bytes) -> None:
+    it = wire(kind)
+    it.say(item)
+    assert it.data_to_send() == sent
+    assert it.data_to_send() == b""
+
+
+def test_telnet_tells_the_size_of_the_screen_and_its_changes() -> None:
+    it = wire("telnet")
+    hear(it, b"\xff\xfd\x1f")
+    assert it.data_to_send() == b"\xff\xfb\x1f\xff\xfa\x1f\x00\x50\x00\x18\xff\xf0"
+    it.resize(Resized(100, 30))
+    assert it.data_to_send() == b"\xff\xfa\x1f\x00\x64\x00\x1e\xff\xf0"
+
+
+def test_data_goes_to_a_server_that_speaks_gmcp() -> None:
+    it = wire("telnet")
+    hear(it, b"\xff\xfb\xc9")
+    it.data_to_send()
+    it.say(Data("Char.Login", '{"name":"x"}'))
+    assert it.data_to_send() == b'\xff\xfa\xc9Char.Login {"name":"x"}\xff\xf0'
+
+
+BROKEN = {
+    "a-line-without-end": ("tcp", b"x" * 41, "a line of more than 40 bytes"),
+    "a-telnet-line-without-end": ("telnet", b"x" * 41 + b"\r\n", "a line that is too long"),
+    "endless-negotiation": (
+        "telnet",
+        b"\xff\xfb\x63\xff\xfc\x63" * 300,
+        "too many commands and negotiations",
+    ),
+}
+
+
+@pytest.mark.parametrize(("kind", "data", "fault"), BROKEN.values(), ids=BROKEN)
+def test_what_cannot_be_passed_on(kind: str, data: bytes, fault: str) -> None:
+    with pytest.raises(UpstreamProtocolError, match=fault):
+        hear(wire(kind), data)
+
+
+KINDS = {"tcp": LineWire, "telnet": TelnetWire, "tcp/bytes": ByteWire}
+
+
+@pytest.mark.parametrize(("kind", "class_"), KINDS.items(), ids=KINDS)
+def test_each_scheme_has_its_wire(kind: str, class_: type) -> None:
+    assert type(wire(kind)) is class_
+
+
+@given(st.sampled_from(sorted(KINDS)), st.lists(st.binary(max_size=30), max_size=6))
+def test_any_bytes_are_items_or_refused(kind: str, pieces: list[bytes]) -> None:
+    it = wire(kind)
+    try:
+        hear(it, *pieces, QUIET)
+        it.receive_eof()
+    except UpstreamProtocolError:
+        pass
+
+
+@given(st.lists(st.integers(0, 5), max_size=6), st.lists(st.integers(0, 40), max_size=6))
+def test_chunks_do_not_change_what_is_said(lengths: list[int], cuts: list[int]) -> None:
+    """Also with a silence after each piece: nothing is lost, nothing is said twice."""
+    lines = [str(number) * length for number, length in enumerate(lengths)]
+    data = "".join(f"{line}\n" for line in lines).encode()
+    edges = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
+    pieces = [data[a:b] for a, b in pairwise(edges)]
+    assert hear(wire("tcp"), *pieces) == [Text(line) for line in lines]
+    seen: list[str] = []
+    cursor = ""
+    for said in hear(wire("tcp"), *[piece for one in pieces for piece in (one, QUIET)]):
+        assert isinstance(said, Prompt | Text)
+        if cursor and not said.text.startswith(cursor):
+            seen.append(cursor)  # its line had nothing more
+        cursor = said.text if isinstance(said, Prompt) else ""
+        if isinstance(said, Text):
+            seen.append(said.text)
+    seen.append(cursor)
+    assert list(filter(None, seen)) == list(filter(None, lines))
+
+
+@pytest.mark.parametrize("kind", ["tcp", "telnet"])
+def test_behind_an_answered_prompt_only_what_is_new_is_shown(kind: str) -> None:
+    it = wire(kind)
+    assert hear(it, b"> ", QUIET) == [Prompt("> ")]
+    it.say(Text("look"))
+    assert hear(it, b"A door.\r\n> ", QUIET) == [Text("A door."), Prompt("> ")]
+    assert hear(it, b"\r\nA goblin comes.\r\n") == [Text("A goblin comes.")]

@@ -1,0 +1,205 @@
+"""`holdfast sessions`, `connections`, `kick`, `drain`, against a gateway in another process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.process import SECONDS, Program, program
+from tests.cli.terminal import terminal
+from tests.gateway.clients import Person, person_at
+from tests.gateway.servers import free_port
+from tests.net.certificates import write_pems
+from typer.testing import CliRunner
+
+from holdfast.cli.main import app
+
+TOKEN = "correct-horse-battery-staple"
+CONFIG = """
+[store]
+path = "sessions.db"
+[admin]
+listen = "{admin}"
+{more}
+[[listener]]
+url = "tcp://127.0.0.1:0"
+backend = "echo"
+"""
+
+
+@asynccontextmanager
+async def gateway(
+    folder: Path, admin: str = "unix:admin", more: str = ""
+) -> AsyncIterator[tuple[Program, int]]:
+    """A gateway in `folder`; where clients come in."""
+    (folder / "holdfast.toml").write_text(CONFIG.format(admin=admin, more=more))
+    async with program("serve", folder=folder) as it:
+        await it.logged("operators come in")
+        yield it, (await it.ports(1))["tcp"]
+
+
+async def run(*arguments: str | Path) -> tuple[int, str, str]:
+    """As `process.run`, in a thread of this process: much quicker."""
+    words = [str(argument) for argument in arguments]
+    async with asyncio.timeout(SECONDS):
+        result = await asyncio.to_thread(CliRunner().invoke, app, words)
+    return result.exit_code, result.stdout, result.stderr
+
+
+async def ask(folder: Path, *arguments: str) -> str:
+    """Run a command that must do its work; what it says."""
+    code, out, err = await run(*arguments, "--admin", f"unix:{folder / 'admin'}")
+    assert (code, err) == (0, "")
+    return out
+
+
+async def rows(folder: Path, *arguments: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (await ask(folder, *arguments)).splitlines()]
+
+
+async def entered(someone: Person) -> None:
+    await someone.shown_code()
+
+
+async def test_an_operator_s_day(tmp_path: Path) -> None:
+    """Who is there; cut one off, close another for good; go home."""
+    async with gateway(tmp_path) as (it, port):
+        assert await rows(tmp_path, "sessions") == []
+        async with (
+            person_at(port, telnet=False) as first,
+            person_at(port, telnet=False) as second,
+        ):
+            await entered(first)
+            await entered(second)
+            sessions = await rows(tmp_path, "sessions")
+            assert [one["state"] for one in sessions] == ["active", "active"]
+            assert await rows(tmp_path, "sessions", "--limit", "1") == sessions[:1]
+            assert await rows(tmp_path, "sessions", "--state", "detached_active") == []
+            connections = await rows(tmp_path, "connections", "--protocol", "tcp", "--json")
+            assert [one["sid"] for one in connections] == [one["sid"] for one in sessions]
+            assert await rows(tmp_path, "connections", "--address", "192.0.2.1") == []
+            number, sid = str(connections[0]["id"]), sessions[1]["sid"]
+            assert await ask(tmp_path, "kick", number, sid) == f"{number}: kicked\n{sid}: kicked\n"
+            assert "The gateway is restarting" in await first.rest()
+            assert "Your session was closed" in await second.rest()
+            (left,) = await rows(tmp_path, "sessions")
+            assert (left["sid"], left["state"]) == (sessions[0]["sid"], "detached_active")
+        assert await ask(tmp_path, "drain") == "draining\n"
+        assert await it.ends() == 0
+
+
+async def test_at_a_terminal_it_is_a_table(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as (_, port), person_at(port, telnet=False) as someone:
+        await entered(someone)
+        (session,) = await rows(tmp_path, "sessions")
+        admin = f"unix:{tmp_path / 'admin'}"
+        async with terminal("sessions", "--admin", admin) as screen:
+            seen = await screen.sees("1 shown")
+            assert session["sid"] in seen
+            assert "state" in seen.splitlines()[0]
+        async with terminal("connections", "--admin", admin) as screen:
+            assert session["sid"] in await screen.sees("1 shown")
+        async with terminal("sessions", "--json", "--admin", admin) as screen:
+            await screen.sees(f'{{"sid":"{session["sid"]}"')
+
+
+async def test_a_token_from_a_file_or_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOLDFAST_ADMIN_TOKEN", raising=False)
+    (tmp_path / "token").write_text(TOKEN)
+    (tmp_path / "wrong").write_text(TOKEN + "x")
+    where = f"tcp://127.0.0.1:{free_port()}"
+    async with gateway(tmp_path, where, 'token_file = "token"'):
+        command = ("sessions", "--admin", where)
+        hint = "(--token-file, or HOLDFAST_ADMIN_TOKEN)"
+        assert await run(*command) == (
+            1,
+            "",
+            f"holdfast: {where}: expected a token: Authorization: Bearer TOKEN {hint}\n",
+        )
+        assert await run(*command, "--token-file", tmp_path / "wrong") == (
+            1,
+            "",
+            f"holdfast: {where}: the token is wrong {hint}\n",
+        )
+        assert await run(*command, "--token-file", tmp_path / "token") == (0, "", "")
+        monkeypatch.setenv("HOLDFAST_ADMIN_TOKEN", TOKEN)
+        monkeypatch.setenv("HOLDFAST_ADMIN", where)
+        assert await run("sessions") == (0, "", "")
+        assert await run("sessions", "--user", "") == (0, "", "")
+
+
+async def test_over_tls(tmp_path: Path) -> None:
+    pems = write_pems(tmp_path)
+    where = f"tls://127.0.0.1:{free_port()}"
+    cert, key = pems.certificate.cert, pems.certificate.key
+    more = f'certificate = {{ cert = "{cert}", key = "{key}" }}'
+    async with gateway(tmp_path, where, more):
+        assert await run("sessions", "--admin", where, "--ca", pems.authority) == (0, "", "")
+        code, out, err = await run("sessions", "--admin", where)
+        assert (code, out) == (1, "")
+        assert err.startswith(f"holdfast: no admin listener answers at {where}: ")
+        assert "certificate verify failed" in err.lower().replace("_", " ")
+
+
+WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
+    "nobody-there": (
+        ("sessions", "--admin", "unix:/nowhere/at/all"),
+        1,
+        "no admin listener answers at unix:/nowhere/at/all: No such file or directory",
+    ),
+    "no-address": (
+        ("drain", "--admin", "nowhere"),
+        2,
+        "'nowhere': expected one of tcp, tls, unix, ws, wss, telnet, telnets before the first"
+        " colon",
+    ),
+    "another-scheme": (
+        ("kick", "1", "--admin", "ws://127.0.0.1:1/"),
+        2,
+        "ws://127.0.0.1:1/: expected a tcp://, tls:// or unix: address, as in tcp://127.0.0.1:9180",
+    ),
+    "no-token-file": (
+        ("connections", "--token-file", "/nowhere/at/all"),
+        2,
+        "/nowhere/at/all: expected a token: [Errno 2] No such file or directory: '/nowhere/at/all'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), WRONG.values(), ids=WRONG)
+async def test_what_is_wrong_is_one_line(
+    arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    assert await run(*arguments) == (code, "", f"holdfast: {message}\n")
+
+
+async def test_who_is_not_there_cannot_be_kicked(tmp_path: Path) -> None:
+    async with gateway(tmp_path):
+        admin = f"unix:{tmp_path / 'admin'}"
+        for which, what in (("9", "connection"), ("a/../b", "session")):
+            assert await run("kick", which, "--admin", admin) == (
+                1,
+                "",
+                f"holdfast: {admin}: there is no such {what}\n",
+            )
+
+
+async def test_something_else_listens_there(tmp_path: Path) -> None:
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example ESMTP\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(say, "127.0.0.1", 0)
+    async with server:
+        where = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        code, _, err = await run("sessions", "--admin", where)
+        assert code == 1
+        assert err.startswith(f"holdfast: no admin listener answers at {where}: ")
+        assert err.count("\n") == 1

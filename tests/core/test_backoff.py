@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.core.backoff import Backoff
+
+
+def test_pauses_double_up_to_the_limit_and_begin_anew() -> None:
+    backoff = Backoff(0.5, 3.0)
+    assert [backoff.pause(1.0) for _ in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]
+    backoff.reset()
+    assert backoff.pause(1.0) == 0.5
+
+
+def test_a_limit_below_the_first_pause_holds() -> None:
+    assert Backoff(1.0, 0.1).pause(1.0) == 0.1
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_chance_shortens_by_half_at_most(draws: list[float]) -> None:
+    backoff, plain = Backoff(0.1, 5.0), Backoff(0.1, 5.0)
+    for entropy in draws:
+        full = plain.pause(1.0)
+        assert full / 2 <= backoff.pause(entropy) <= full

@@ -1,0 +1,162 @@
+"""The examples for operators hold what they say: names of metrics, ports, settings."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from msgspec import structs
+from prometheus_client.parser import text_string_to_metric_families
+from tests.gateway.admin.asking import administered, ask
+from tests.gateway.clients import person, person_at
+from tests.gateway.running import SECONDS, TCP, WS, eventually, linked, serving
+from tests.gateway.servers import free_port, mud
+from tests.gateway.test_upstreams import at, bridged
+from tests.net.certificates import write_pems
+from tests.programs import need
+
+from holdfast.gateway.config import LinkConfig, ListenerConfig, load
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+DASHBOARD = EXAMPLES / "grafana" / "holdfast.json"
+ALERTS = EXAMPLES / "grafana" / "alerts.yml"
+SERVICE = EXAMPLES / "systemd" / "holdfast.service"
+SOCKET = EXAMPLES / "systemd" / "holdfast.socket"
+GATEWAY = EXAMPLES / "systemd" / "gateway.toml"
+
+_METRIC = re.compile(r"\b(?:holdfast|process)_[a-z_]+\b")
+
+
+def expressions() -> list[str]:
+    """Every query of the dashboard and of the alerts."""
+    dashboard: dict[str, Any] = json.loads(DASHBOARD.read_text())
+    panels = [
+        target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())
+    ]
+    return panels + re.findall(r"^\s+expr: (.*)$", ALERTS.read_text(), re.MULTILINE)
+
+
+async def registry(tmp_path: Path) -> dict[str, tuple[str, set[str]]]:
+    """By the sample's name: its type, and the labels that it has."""
+    async with mud() as it:
+        config = administered(bridged(tmp_path, at(it), urls=(TCP,)))
+        config = structs.replace(
+            config,
+            listener=(*config.listener, ListenerConfig(url=WS)),
+            link=LinkConfig(listen=f"unix:{tmp_path / 'link'}"),
+        )
+        async with (
+            serving(config) as gateway,
+            linked(gateway),
+            person(gateway, "tcp") as someone,
+        ):
+            await someone.shown_code()
+            text = (await ask(gateway, "/metrics")).body.decode()
+    names: dict[str, tuple[str, set[str]]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            names.setdefault(sample.name, (family.type, set()))[1].update(sample.labels)
+    return names
+
+
+async def test_dashboard_and_alerts_ask_for_what_there_is(tmp_path: Path) -> None:
+    names = await registry(tmp_path)
+    asked = expressions()
+    assert len(asked) > 40
+    for expression in asked:
+        for name in _METRIC.findall(expression):
+            assert name in names, f"{name} in {expression}"
+            counter = names[name][0] == "counter"
+            rated = re.search(rf"(?:rate|increase)\({name}\b", expression) is not None
+            assert counter is rated, expression
+        labels = set().union(*(names[name][1] for name in _METRIC.findall(expression)))
+        for grouping in re.findall(r"by \(([^)]*)\)", expression):
+            assert set(grouping.split(", ")) <= labels | {"instance"}, expression
+
+
+async def test_the_dashboard_leaves_nothing_out(tmp_path: Path) -> None:
+    """What is counted is shown: else nobody would look at it."""
+    asked = " ".join(expressions())
+    ours = {name for name in await registry(tmp_path) if name.startswith("holdfast_")}
+    unshown = {name for name in ours if not re.search(rf"\b{name}\b", asked)}
+    assert unshown == {
+        "holdfast_link_accepted_total",
+        "holdfast_link_connections",
+        "holdfast_link_handshake_failures_total",
+        "holdfast_link_refused_total",
+        "holdfast_listener_connections",
+        "holdfast_listener_refused_total",
+        "holdfast_upstream_connects_total",
+    }
+
+
+def test_the_dashboard_s_panels_do_not_overlap() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        where = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(where["x"], where["x"] + where["w"])
+            for y in range(where["y"], where["y"] + where["h"])
+        }
+        assert not cells & taken, panel["title"]
+        assert max(x for x, _ in cells) < 24
+        taken |= cells
+
+
+def test_systemd_finds_no_fault(tmp_path: Path) -> None:
+    analyze = need("systemd-analyze")
+    for unit in (SERVICE, SOCKET):
+        text = unit.read_text().replace("/usr/local/bin/holdfast", sys.executable)
+        (tmp_path / unit.name).write_text(text)
+    units = [str(tmp_path / unit.name) for unit in (SERVICE, SOCKET)]
+    done = subprocess.run(
+        [analyze, "verify", "--man=no", *units], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+async def test_the_socket_unit_has_a_socket_for_each_listener(tmp_path: Path) -> None:
+    """systemd's own starter opens what the unit says; the gateway takes all of it."""
+    activate = need("systemd-socket-activate")
+    pems = write_pems(tmp_path)
+    text = GATEWAY.read_text()
+    streams = re.findall(r"^ListenStream=(.*)$", SOCKET.read_text(), re.MULTILINE)
+    assert len(streams) == 3
+    ports: dict[str, str] = {}
+    options = []
+    for stream in streams:
+        host, _, port = stream.rpartition(":")
+        ports[port] = str(free_port())
+        assert text.count(f"//{host}:{port}") == 1
+        text = text.replace(f"//{host}:{port}", f"//{host}:{ports[port]}")
+        options += ["-l", f"{host}:{ports[port]}"]
+    credentials = "/run/credentials/holdfast.service"
+    (tmp_path / "admin.token").write_text("0123456789abcdef")
+    for name, path in (
+        (f"{credentials}/cert.pem", pems.certificate.cert),
+        (f"{credentials}/key.pem", pems.certificate.key),
+        (f"{credentials}/admin.token", str(tmp_path / "admin.token")),
+        ("/var/lib/holdfast", str(tmp_path)),
+        ("/run/holdfast", str(tmp_path)),
+    ):
+        assert name in text
+        text = text.replace(name, path)
+    (tmp_path / "gateway.toml").write_text(text)
+    load(tmp_path / "gateway.toml")
+    holdfast = [sys.executable, "-m", "holdfast", "serve", str(tmp_path / "gateway.toml")]
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        process = subprocess.Popen([activate, *options, *holdfast], stderr=file)  # noqa: ASYNC220
+    try:
+        await eventually(lambda: "Listening on" in log.read_text())
+        async with person_at(int(ports["4000"]), telnet=True) as someone:
+            await someone.shown_code()
+        assert '"event": "operators come in"' in log.read_text()
+    finally:
+        process.terminate()
+        assert process.wait(SECONDS) == 0
