@@ -274,6 +274,26 @@ async def test_a_v1_client_takes_the_offer(tmp_path: Path) -> None:
             assert (await client.expect("resumed"))["sid"] == welcome["sid"]
 
 
+async def test_nothing_of_the_offered_session_comes_before_its_resume(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as (gateway, stage):
+        async with v1(gateway) as first:
+            await first.expect("login")
+            await first.say("login", username="ann", password="right")
+            await stage.noted("open")
+            await first.say("cmd", c=1, d="look")
+            await stage.noted("text", "look")
+            await first.expect("ack")
+        await stage.noted("detach", "client_left")
+        async with v1(gateway) as second:
+            await second.expect("login")
+            await second.say("login", username="ann", password="right")
+            await second.expect("offer")
+            second.got.clear()
+            await second.say("resume")
+            await second.expect("resumed")
+            assert second.got == []
+
+
 async def test_an_offer_that_has_lapsed_costs_nothing(tmp_path: Path) -> None:
     async with guarded(tmp_path) as (gateway, stage):
         async with v1(gateway) as client:

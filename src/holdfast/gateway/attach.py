@@ -367,6 +367,7 @@ class Attachment:
         work = entrance.enter(self, event)
         if work is not None:
             self._machine.apply(Move.ENTER)
+            self._acks = None  # of the session that it leaves; the other's begin behind its resume
             self.connection.pause_reading()
             self.run(work)
 

@@ -106,8 +106,8 @@ class Conversation(ABC):
         """
         while True:
             found = self._find(kind, accepts)
+            await self.flush(scope)  # what has come may ask for an answer
             if found is not None:
-                await self.flush(scope)  # it may ask for an answer
                 if accepts is None or (found.kind == kind and accepts(found.text)):
                     return found
             elif not await self.read(scope, f"rx {kind}"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
@@ -40,6 +41,8 @@ class SessionTalk(WebSocket):
         super().__init__(session, core)
         self.client = client
         self._on_message = on_message
+        self._untold: deque[Message] = deque()
+        """What the client's core does not know yet, in the order in which it came."""
 
     def _text(self, text: str) -> Iterable[Message]:
         fields = json_in(text)
@@ -47,16 +50,27 @@ class SessionTalk(WebSocket):
             raise Failure(f"session: this is no message: {text}", None, self.notes())
         kind = fields["t"] if fields["t"] != "notice" or "n" in fields else VOLATILE
         message = Message(kind, to_script(_words_of(fields)), fields)
-        if message.kind in self.aside:
-            self._tell_client(message)
+        self._untold.append(message)
         yield message
+
+    def _find(self, kind: str, accepts: Callable[[str], bool] | None) -> Message | None:
+        if not self._main:
+            self._tell_up_to(None)
+        return super()._find(kind, accepts)
 
     def _taken(self, message: Message) -> None:
         super()._taken(message)
         if message.fields is not None and message.kind not in self.aside:
-            self._tell_client(message)
+            self._tell_up_to(message)
 
-    def _tell_client(self, message: Message) -> None:
+    def _tell_up_to(self, message: Message | None) -> None:
+        """Let the core know this message and those before it; without one, all."""
+        told: Message | None = None
+        while self._untold and (message is None or told is not message):
+            told = self._untold.popleft()
+            self._tell(told)
+
+    def _tell(self, message: Message) -> None:
         try:
             self.client.receive(json.dumps(message.fields))
         except ServerFaultError as error:
