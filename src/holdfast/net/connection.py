@@ -240,8 +240,15 @@ class Connection(asyncio.Protocol, Timed):
 
     def send(self, data: bytes) -> None:
         """As `write`, but at once, so that `full` is true of it: for whoever passes on a stream."""
-        self.write(data)
-        self.flush()
+        if self._out is not None:
+            self.write(data)
+            self.flush()
+        elif self._transport is not None and self.phase is not _CLOSING:
+            self._flushed += len(data)
+            try:  # noqa: SIM105 - as in `flush`
+                self._transport.write(data)
+            except RuntimeError:
+                pass
 
     def end(self) -> None:
         """Send what is written, and nothing after it; the peer may go on sending.
