@@ -288,7 +288,12 @@ def _count(plan: Plan, ledger: Path, typists: list[Typist], listeners: list[List
     lost = twice = disorder = shown_twice = missing = 0
     for typist in typists:
         done = effects.get(typist.sid, [])
-        lost += len(set(typist.typed) - set(done))
+        undone = set(typist.typed) - set(done)
+        if undone:
+            numbers = sorted(int(what.rpartition("-")[2]) for what in undone)
+            told = f"{dict(typist.resets)}, session {typist.sid}"
+            print(f"{typist.name}: not done: {numbers}; resets: {told}", file=sys.stderr)
+        lost += len(undone)
         twice += len(done) - len(set(done))
         disorder += done != sorted(done, key=lambda what: int(what.rpartition("-")[2]))
         answers = [text for text in typist.shown if text.startswith("did ")]

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
 __all__ = ["__version__"]
 
-__version__ = version("holdfast")
+__version__: str
+
+
+def __getattr__(name: str) -> str:
+    """The version, once somebody asks: to look it up takes longer than a small test script."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import version
+
+    return version("holdfast")

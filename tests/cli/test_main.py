@@ -18,6 +18,8 @@ COMMANDS = (
     "connect",
     "echo",
     "check",
+    "vtc",
+    "record",
     "sessions",
     "connections",
     "kick",

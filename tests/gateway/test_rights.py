@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from tests.gateway.clients import person, plain, v1
-from tests.gateway.running import configured, staged
+from tests.gateway.running import configured, linked, serving, staged
 
 from holdfast.core.ids import new_sid
 from holdfast.core.limits import Limits
@@ -141,7 +141,9 @@ async def test_a_code_is_good_once(tmp_path: Path) -> None:
         await stage.noted("open")
         async with person(gateway, "tcp") as someone:
             someone.types(f"resume {code.lower()}")
-            await someone.sees("Welcome back.")
+            await someone.shown_code()
+            someone.types("here")
+            await stage.heard("here")
             async with person(gateway, "tcp") as late:
                 late.types(f"resume {code}")
                 assert await late.sees(".\n") == (
@@ -150,6 +152,20 @@ async def test_a_code_is_good_once(tmp_path: Path) -> None:
                 # It has a session of its own instead.
                 await late.shown_code()
                 await stage.noted("open")
+
+
+async def test_a_code_is_good_until_its_successor_is_known_to_have_arrived(tmp_path: Path) -> None:
+    config = configured(tmp_path, durability="durable")
+    async with serving(config) as gateway, linked(gateway):
+        async with person(gateway, "tcp") as someone:
+            code = await someone.shown_code()
+        async with person(gateway, "tcp") as someone:
+            someone.types(f"resume {code}")
+            await someone.sees("Welcome back.")
+            someone.drop()
+    async with serving(config) as gateway, linked(gateway), person(gateway, "tcp") as someone:
+        someone.types(f"resume {code}")
+        await someone.sees("Welcome back.")
 
 
 async def test_a_resume_gives_a_new_code_which_is_good(tmp_path: Path) -> None:

@@ -5,8 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.gateway.clients import EOR, GMCP, IAC, TTYPE, WILL, Person, person, plain, v1
-from tests.gateway.running import configured, staged
+from tests.gateway.clients import (
+    EOR,
+    GMCP,
+    IAC,
+    NAWS,
+    SB,
+    SE,
+    TTYPE,
+    WILL,
+    Person,
+    person,
+    plain,
+    v1,
+)
+from tests.gateway.running import TELNET, configured, staged
 
 from holdfast.core.limits import Limits
 
@@ -53,6 +66,22 @@ async def test_a_terminal_gets_a_session_a_code_and_talks(tmp_path: Path, scheme
         await stage.heard("look", "say grüezi")
         await stage.session.text("A room.\nAn exit.")
         assert await someone.sees("exit.\n") == "A room.\nAn exit.\n"
+
+
+async def test_a_window_that_changes_later_is_told_by_itself(tmp_path: Path) -> None:
+    # No probe comes before the test is over: nothing but the new size wakes the connection.
+    limits = Limits().but(
+        session={"probe_interval_seconds_max": 1000, "unproven_seconds_max": 1000},
+        telnet={"negotiation_seconds_max": 1000},
+    )
+    async with (
+        staged(configured(tmp_path, [TELNET], limits=limits)) as (gateway, stage),
+        person(gateway, "telnet", NAWS) as someone,
+    ):
+        await someone.shown_code()
+        await stage.noted("open")
+        someone.sends(bytes((IAC, SB, NAWS, 0, 120, 0, 50, IAC, SE)))
+        await stage.noted("resize", 120, 50)
 
 
 async def test_a_plain_websocket_gets_a_session_a_cookie_and_talks(tmp_path: Path) -> None:

@@ -123,7 +123,6 @@ async def test_a_code_right_and_wrong(tmp_path: Path) -> None:
         someone.types("theirs")
         await someone.sees("Done: theirs.")
         it.types(f"resume {code}")
-        assert (await it.until(lambda event: event["event"] == "began"))["reason"] == "other"
         await it.hears("Done: theirs.")
 
 

@@ -185,7 +185,9 @@ async def test_a_wrong_code_costs_nothing(tmp_path: Path, browser: Browser) -> N
         await page.types("Someone")
         await page.sees("You are in lobby.")
         await page.resumes("ABCD-2345")
-        await page.sees("(that resumes no session: it is not known, or its session has ended)")
+        await page.sees(
+            "(that does not resume a session: it is not known, or its session has ended)"
+        )
         assert await page.comes("online") == "online · resumed"
         await page.types("Still here.")
         lines = await page.sees("<Someone> Still here.")

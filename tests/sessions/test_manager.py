@@ -136,25 +136,46 @@ def test_a_retired_token_closes_the_session(setting: Setting) -> None:
 
 def test_a_code_works_once_however_it_is_typed(setting: Setting) -> None:
     session, _ = setting.active()
-    code = setting.manager.issue_code(session)
+    code = setting.manager.issue_code(Claim(session, None))
     typed = f" {code[:4].lower()}-{code[4:]} "
     claim = setting.manager.claim_by_code(typed, ADDRESS, 0.0, but=None)
     assert isinstance(claim, Claim)
     assert claim.secret is None
+    newer = setting.manager.issue_code(claim)
+    # Nobody knows yet whether the newer one has arrived.
+    assert setting.manager.claim_by_code(code, ADDRESS, 0.0, but=None) == claim
+    setting.manager.confirm(session)
+    assert setting.manager.claim_by_code(code, ADDRESS, 0.0, but=None) is Refusal.UNKNOWN
+    assert isinstance(setting.manager.claim_by_code(newer, ADDRESS, 0.0, but=None), Claim)
+
+
+def test_a_code_whose_successor_never_arrived_brings_another(setting: Setting) -> None:
+    session, _ = setting.active()
+    code = setting.manager.issue_code(Claim(session, None))
+    lost = ""
+    for _ in range(3):
+        claim = setting.manager.claim_by_code(code, ADDRESS, 0.0, but=None)
+        assert isinstance(claim, Claim)
+        lost = setting.manager.issue_code(claim)
+    claim = setting.manager.claim_by_code(code, ADDRESS, 0.0, but=None)
+    assert isinstance(claim, Claim)
+    setting.manager.use_up_code(claim)
+    assert setting.manager.claim_by_code(lost, ADDRESS, 0.0, but=None) is Refusal.UNKNOWN
+    setting.manager.confirm(session)
     assert setting.manager.claim_by_code(code, ADDRESS, 0.0, but=None) is Refusal.UNKNOWN
 
 
 def test_a_newer_code_voids_the_older(setting: Setting) -> None:
     session, _ = setting.active()
-    older = setting.manager.issue_code(session)
-    newer = setting.manager.issue_code(session)
+    older = setting.manager.issue_code(Claim(session, None))
+    newer = setting.manager.issue_code(Claim(session, None))
     assert setting.manager.claim_by_code(older, ADDRESS, 0.0, but=None) is Refusal.UNKNOWN
     assert isinstance(setting.manager.claim_by_code(newer, ADDRESS, 0.0, but=None), Claim)
 
 
 def test_one_s_own_code_is_not_used_up(setting: Setting) -> None:
     session, _ = setting.active()
-    code = setting.manager.issue_code(session)
+    code = setting.manager.issue_code(Claim(session, None))
     assert setting.manager.claim_by_code(code, ADDRESS, 0.0, but=session) is Refusal.OWN
     assert isinstance(setting.manager.claim_by_code(code, ADDRESS, 0.0, but=None), Claim)
 

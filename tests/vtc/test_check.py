@@ -53,6 +53,27 @@ def problems(body: str) -> list[str]:
         ("haproxy h1 -cli {\n  sned x\n}", ['3:3 Unknown command: "sned"']),
         ("tunnel t1 {\n  puase\n}", ['3:3 Unknown command: "puase"']),
         ("shell {true} -run", []),
+        (
+            "client c1 {\n  ws {\n    tx txet a\n  }\n}",
+            ["4:8 unknown kind txet: it is one of text binary ping close"],
+        ),
+        (
+            "client c1 {\n  lines {\n    rx lime\n  }\n}",
+            ["4:8 unknown kind lime: it is one of line prompt gmcp"],
+        ),
+        (
+            "client c1 {\n  telnet {\n    tx resize 80\n  }\n}",
+            ["4:8 tx resize: found 1 words, expected WIDTH HEIGHT"],
+        ),
+        (
+            "session u1 {\n  rx text -until (\n}",
+            ["3:18 REGEXP error: missing ), unterminated subpattern (@0) (()"],
+        ),
+        ("session u1 {\n  rx text ${x}\n}", ["3:11 Macro ${x} not found"]),
+        ("client c1 {\n  lines {\n    save x rx.text\n  }\n}\nshell {echo ${x}}", []),
+        ("session u1 -run\nshell {echo ${u1_token} ${u1_no}}", ["3:25 Macro ${u1_no} not found"]),
+        ("gateway g1 -start\nshell {echo ${g1_ws_sock}}", []),
+        ("gateway h1 -start", ["2:9 Gateway name must start with 'g' (got h1)"]),
         ("loop 2 {\n  delay\n}", ["3:3 delay: 1 argument needed, 0 given"]),
         (
             "nonsense\nclient x\ndelay",

@@ -1,7 +1,15 @@
 import pytest
 from _pytest.mark import ParameterSet
 from tests.programs import need
-from tests.vtc import cases_h2, cases_haproxy, cases_http, cases_others, cases_tls, cases_top
+from tests.vtc import (
+    cases_h2,
+    cases_haproxy,
+    cases_http,
+    cases_others,
+    cases_talk,
+    cases_tls,
+    cases_top,
+)
 from tests.vtc.cases import Case
 from tests.vtc.running import run_script
 
@@ -20,6 +28,11 @@ GROUPS = {
     "syslog": cases_others.SYSLOG,
     "processes": cases_others.PROCESSES,
     "tunnels": cases_others.TUNNELS,
+    "websockets": cases_talk.WEBSOCKETS,
+    "lines": cases_talk.LINES,
+    "telnet": cases_talk.TELNET,
+    "sessions": cases_talk.SESSIONS,
+    "gateways": cases_talk.GATEWAYS,
 }
 
 

@@ -34,6 +34,11 @@ from holdfast.vtc.results import Outcome
         ('process p1 -expect-text 1 2 "a"', 'process p1 -expect-text 1 2 "no-such-thing-a"'),
         ("process p1 -expect-cursor 3 4", "process p1 -expect-cursor 4 4"),
         ("expect_close", "recv 1"),
+        ('rx line "a"', 'rx line "no-such-thing-a"'),
+        ("rx line a", "rx line no-such-thing-a"),
+        ('rx text -until "^a$"', 'rx text -until "no-such-thing-^a$"'),
+        ("rx welcome", "rx welcome no-such-thing-"),
+        ("gateway g1 -conf-BAD {a} {x}", "gateway g1 -conf-BAD {no-such-thing-a} {x}"),
     ],
 )
 def test_each_expectation_has_an_opposite(command: str, opposite: str) -> None:

@@ -1,6 +1,7 @@
 """The manual, and that what it shows is true."""
 
 import re
+from pathlib import Path
 
 import pytest
 from tests.programs import need
@@ -58,3 +59,9 @@ def test_a_name_that_is_no_command_is_not_found() -> None:
     assert find(Context.TOP, "__init__") is None
     assert find(Context.TOP, "rxreq") is None
     assert find(Context.TUNNEL, "barrier") is not None
+
+
+def test_the_readme_shows_a_script_that_is_run() -> None:
+    root = Path(__file__).parents[2]
+    shown = (root / "examples" / "parrot.vtc").read_text()
+    assert f"```\n{shown}```\n" in (root / "README.md").read_text()

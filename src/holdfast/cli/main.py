@@ -14,8 +14,10 @@ from holdfast.cli.connect import connect
 from holdfast.cli.demo import demo
 from holdfast.cli.echo import echo
 from holdfast.cli.output import EXIT_MISCONFIGURED
+from holdfast.cli.record import record
 from holdfast.cli.run import run
 from holdfast.cli.serve import serve
+from holdfast.cli.vtc import vtc
 from holdfast.net.loop import new_event_loop
 from holdfast.protocols.websocket import COMPILED
 
@@ -52,7 +54,9 @@ def root(
     raise typer.Exit
 
 
-for command in (serve, run, demo, connect, echo, check, sessions, connections, kick, drain):
+for command in (serve, run, demo, connect, echo, check, vtc, record):
+    app.command()(command)
+for command in (sessions, connections, kick, drain):
     app.command()(command)
 
 

@@ -54,6 +54,7 @@ class Attachment:
         "_confirmed",
         "_due",
         "_evidence",
+        "_greeted",
         "_held",
         "_machine",
         "_refused",
@@ -84,7 +85,9 @@ class Attachment:
         self._acks: AckPacer | None = None
         self._evidence: Evidence | None = None
         self._confirmed = False
-        """Whether the client has acknowledged anything under its present token."""
+        """Whether the client has shown that it has its present token or code."""
+        self._greeted = False
+        """Whether what comes may be an answer to our welcome."""
         self._asked = 0
         """From which command on the client was asked to send again."""
         self._refused = False
@@ -109,6 +112,9 @@ class Attachment:
 
     def received(self, data: bytes) -> None:
         self._handle(self.adapter.receive_data(data, self.context.clockwork.wheel.now))
+        due = self.adapter.next_deadline()
+        if due is not None and due < self._wake:
+            self._schedule()
         if self.connection.full:
             self.connection.pause_reading()  # who does not read our answers is not listened to
 
@@ -216,6 +222,7 @@ class Attachment:
     def admit(self, session: Session) -> None:
         """The session is durable and this connection's: it is live."""
         self._machine.apply(Move.ADMIT)
+        self._confirmed = self._greeted = False
         self.connection.established()
         self.connection.resume_reading()
         self.context.pool.register(session.sid, self)
@@ -231,6 +238,7 @@ class Attachment:
         held, self._held = self._held, []
         self._handle(held)
         self.read_ahead()
+        self._greeted = True
         self._schedule()
 
     def read_ahead(self) -> None:
@@ -308,6 +316,8 @@ class Attachment:
 
     def command(self, session: Session, item: Command) -> None:
         """A command of a client that does not count its commands."""
+        if not self._confirmed and self._greeted:
+            self._confirm(session)
         if session.receive(item) is Verdict.FULL:
             self.context.counts["commands_refused"] += 1
             self.show(_FULL)
@@ -339,14 +349,18 @@ class Attachment:
             return
         session.touch()
         if not self._confirmed:
-            self._confirmed = True
-            session.row.tokens.confirm()
-            session.touch_row()
+            self._confirm(session)
+
+    def _confirm(self, session: Session) -> None:
+        self._confirmed = True
+        self.context.manager.confirm(session)
 
     def proven(self, session: Session) -> None:
         """The client has answered a probe: it has what was written before that."""
         if self._evidence is not None and self._evidence.proven():
             session.touch()
+            if not self._confirmed:
+                self._confirm(session)
 
     def enter(self, event: Enter | ResumeOwn) -> None:
         """The client wants a session; what else it sends waits until it has one."""

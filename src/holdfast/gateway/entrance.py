@@ -55,11 +55,9 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
             return None
         claim = None
     if claim is not None and _is_overtaken(event, claim.session):
-        attachment.context.manager.unclaim(claim)
         attachment.leave(Reason.SUPERSEDED)
         return None
     if claim is not None and _cannot_keep(attachment, claim.session):
-        attachment.context.manager.unclaim(claim)
         attachment.leave(Reason.INTERNAL_ERROR, _CANNOT)
         return None
     if before is not None:
@@ -150,8 +148,6 @@ def _enter_claimed(attachment: Attachment, claim: Claim, position: Position | No
 
     async def resume() -> None:
         if not await _settle(attachment, session):
-            if session.consumer is None:
-                attachment.context.manager.unclaim(claim)
             return
         attachment.admit(session)
         reset = session.judge(position) if position is not None else None
@@ -242,7 +238,11 @@ def _issue(attachment: Attachment, claim: Claim) -> tuple[str, str]:
     """A new token and a new code, as far as the client can use them."""
     manager = attachment.context.manager
     token = manager.issue_token(claim) if attachment.adapter.wants_token else ""
-    code = manager.issue_code(claim.session) if attachment.adapter.wants_code else ""
+    code = ""
+    if attachment.adapter.wants_code:
+        code = manager.issue_code(claim)
+    elif claim.code:
+        manager.use_up_code(claim)
     return token, code
 
 
@@ -267,7 +267,7 @@ async def _settle(attachment: Attachment, session: Session) -> bool:
 
 async def give_code(attachment: Attachment, session: Session) -> None:
     """Give the client a code with which another can take the session up."""
-    code = attachment.context.manager.issue_code(session)
+    code = attachment.context.manager.issue_code(Claim(session, None))
     if await _settle(attachment, session):
         attachment.adapter.tell_code(f"{code[:4]}-{code[4:]}")
         attachment.send()

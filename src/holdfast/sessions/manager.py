@@ -112,8 +112,7 @@ class SessionManager:
             if not session.state.detached:
                 row.detached = now
                 session.apply(SessionInput.DROPPED)
-            if row.code:
-                self._codes[row.code] = session
+            self._index_codes(session)
             for group in row.groups:
                 self.groups.setdefault(group, {})[session] = None
         self._journal.resume(stored.number, journaled)
@@ -127,7 +126,7 @@ class SessionManager:
         self.counts.closed[reason.value] += 1
         self.counts.outputs += session.out.top
         self.counts.commands += session.inbox.top
-        self._codes.pop(session.row.code, None)
+        self._forget_codes(session)
         self._waiting.pop(session, None)
         for group in list(session.row.groups):
             self.leave(session, group)
@@ -172,23 +171,14 @@ class SessionManager:
         if self._wrong.exhausted(address, now):
             return Refusal.RATE
         code = read_resume_code(typed)
-        session = self._codes.get(hash_code(code)) if code is not None else None
+        presented = hash_code(code) if code is not None else _NO_CODE
+        session = self._codes.get(presented)
         if session is None:
             self._wrong.spend(address, now)
             return Refusal.UNKNOWN
         if session is but:
             return Refusal.OWN
-        claim = self._claim(session, None, session.row.code)
-        if isinstance(claim, Claim):
-            self._void_code(session)
-        return claim
-
-    def unclaim(self, claim: Claim) -> None:
-        """A claim came to nothing, and its client was not told of a new code: the one that
-        proved it is good again."""
-        session = claim.session
-        if claim.code and session.sid in self.sessions:
-            self._set_code(session, claim.code)
+        return self._claim(session, None, presented)
 
     def claim_own(self, session: Session) -> Claim | None:
         """The newest other session of the same, authenticated user that waits for its client."""
@@ -207,11 +197,27 @@ class SessionManager:
         session.touch_row()
         return session.row.tokens.issue(session.sid, claim.secret)
 
-    def issue_code(self, session: Session) -> str:
-        """A new one-time code for the session; the one before is void."""
+    def issue_code(self, claim: Claim) -> str:
+        """A new code for the claimed session.
+
+        The one that proved the claim stays valid beside it until `confirm`, as its
+        holder may never see the new one. Any other is void.
+        """
         code = new_resume_code()
-        self._set_code(session, hash_code(code))
+        self._set_codes(claim.session, hash_code(code), claim.code)
         return code
+
+    def use_up_code(self, claim: Claim) -> None:
+        """The code that proved the claim is valid until `confirm`, and no new one is given."""
+        self._set_codes(claim.session, _NO_CODE, claim.code)
+
+    def confirm(self, session: Session) -> None:
+        """The client has what it was last given: no older token or code is good any more."""
+        row = session.row
+        row.tokens.confirm()
+        self._codes.pop(row.code_before, None)
+        row.code_before = _NO_CODE
+        session.touch_row()
 
     def attached(self, session: Session) -> None:
         """The session has a client again."""
@@ -225,16 +231,20 @@ class SessionManager:
             return Refusal.TOO_EARLY
         return Claim(session, secret, code)
 
-    def _set_code(self, session: Session, code: bytes) -> None:
-        self._void_code(session)
-        session.row.code = code
-        self._codes[code] = session
+    def _set_codes(self, session: Session, code: bytes, before: bytes) -> None:
+        self._forget_codes(session)
+        session.row.code, session.row.code_before = code, before
+        self._index_codes(session)
         session.touch_row()
 
-    def _void_code(self, session: Session) -> None:
+    def _index_codes(self, session: Session) -> None:
+        for code in (session.row.code, session.row.code_before):
+            if code:
+                self._codes[code] = session
+
+    def _forget_codes(self, session: Session) -> None:
         self._codes.pop(session.row.code, None)
-        session.row.code = _NO_CODE
-        session.touch_row()
+        self._codes.pop(session.row.code_before, None)
 
     # --- what an application keeps in a session
 

@@ -69,6 +69,8 @@ class Row(Struct):
     tokens: Tokens = field(default_factory=Tokens)
     code: bytes = b""
     """The hash of the resume code."""
+    code_before: bytes = b""
+    """The hash of the one that its client came with: good until it is known to have the new one."""
     numbered: bool = False
     """Whether the client numbers its commands itself."""
     attempt: int = 0

@@ -23,6 +23,11 @@ class AddressError(ValueError):
     """An address cannot be understood or resolved. The text says why."""
 
 
+def why(error: AddressError | OSError) -> str:
+    """Why there is no connection or no listener, in words."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 class Address(NamedTuple):
     """Where a socket is bound or connected."""
 

@@ -17,8 +17,6 @@ from holdfast.vtc.wire import Listener, Wire, connect, listen
 if TYPE_CHECKING:
     from holdfast.vtc.case import Case
 
-_MACROS = ("addr", "port", "sock")
-
 
 class Barrier(Actor):
     """A barrier by name. It is nothing until `expect_cond` or `expect_sock` has been called."""
@@ -54,10 +52,7 @@ class Barrier(Actor):
             self._listener = Listener(listen(addresses[0], number))
         except OSError as error:
             raise Failure(f"Barrier({self.name}) listen fails: {error.strerror}") from None
-        address = self._listener.address
-        values = (address.host, str(address.port), address.joined)
-        for macro, value in zip(_MACROS, values, strict=True):
-            self.case.define(self.log, f"{self.name}_{macro}", value)
+        self.case.define_address(self.log, self.name, self._listener.address)
         self._runner.start(partial(self._serve, self._listener), position)
 
     def make_cyclic(self) -> None:
@@ -134,7 +129,7 @@ class Barrier(Actor):
         self._opened.set()
         await self._runner.stop()
         self.release()
-        self.case.undefine(self.log, *(f"{self.name}_{macro}" for macro in _MACROS))
+        self.case.undefine_address(self.log, self.name)
         if self._listener and self._waiting % self._expected:
             self._listener = None
             reason = f"Barrier({self.name}) has {self._waiting} outstanding waiters"

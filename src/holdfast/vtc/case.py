@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import shutil
 import time
 import traceback
 from typing import Any, TypeVar
 
 from holdfast.vtc.actor import Actor, Work
+from holdfast.vtc.address import Address
 from holdfast.vtc.child import Child, sweep
 from holdfast.vtc.command import Context
 from holdfast.vtc.errors import Failure, Note, Skip
@@ -30,6 +30,9 @@ from holdfast.vtc.source import ENCODING, Position, Token
 
 A = TypeVar("A", bound=Actor)
 
+ADDRESS_MACROS = ("addr", "port", "sock")
+"""What an instance that listens defines, behind its name and `_`."""
+
 
 class Case:
     """One run of one script."""
@@ -40,7 +43,7 @@ class Case:
         self.log = Log()
         self.macros = Macros(settings.macros)
         self.env: dict[bytes, bytes] = dict(os.environb)
-        self.directory = f"{settings.directory}/vtc.{os.getpid()}.{secrets.token_hex(4)}"
+        self.directory = f"{settings.directory}/vtc.{os.getpid()}.{os.urandom(4).hex()}"
         self.diag: list[str] = []
         self.checks: list[Position] = []
         self.stopping = False
@@ -66,6 +69,17 @@ class Case:
         """Set a macro."""
         self.macros.define(name, value)
         log.line(4, f"macro def {name}={value}")
+
+    def define_address(self, log: Logger, name: str, at: Address, sock: str = "") -> None:
+        """Set the macros that tell where `name` listens; `sock` if it is written otherwise."""
+        for macro, value in zip(
+            ADDRESS_MACROS, (at.host, str(at.port), sock or at.joined), strict=True
+        ):
+            self.define(log, f"{name}_{macro}", value)
+
+    def undefine_address(self, log: Logger, name: str) -> None:
+        """Remove these macros, as far as they exist."""
+        self.undefine(log, *(f"{name}_{macro}" for macro in ADDRESS_MACROS))
 
     def undefine(self, log: Logger, *names: str) -> None:
         """Remove macros, as far as they exist."""
@@ -99,9 +113,13 @@ class Case:
 
     async def play(self, scope: Scope[Any], spec: Token) -> None:
         """Run a specification. Until it is done, a time-out can tell where it is."""
+        outer = self.scopes.get(scope.log.actor)
         self.scopes[scope.log.actor] = scope
         await interpret(scope, spec)
-        del self.scopes[scope.log.actor]
+        if outer:
+            self.scopes[scope.log.actor] = outer
+        else:
+            del self.scopes[scope.log.actor]
 
     def adopt(self, child: Child) -> Child:
         """Make sure that `child` does not outlive the test."""

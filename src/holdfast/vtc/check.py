@@ -109,6 +109,8 @@ class _Checker:
             self._feature(args.words)
         if command.name == "include":
             self.ignores_unknown_macros = True
+        if command.name == "save" and args.words:
+            self.exported.add(args.words[0])
         if command.options or command.label:
             self._options(args, context)
         else:

@@ -7,7 +7,7 @@ import socket
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from holdfast.vtc.address import AddressError, resolve
+from holdfast.vtc.address import AddressError, resolve, why
 from holdfast.vtc.endpoint import Endpoint
 from holdfast.vtc.errors import Failure
 from holdfast.vtc.proxy import ProxyError, proxy_header
@@ -65,8 +65,7 @@ class Client(Endpoint):
         try:
             wire = await connect(await resolve(address, None, socket.SOCK_STREAM))
         except (AddressError, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise Failure(f"Failed to open {address}: {reason}") from None
+            raise Failure(f"Failed to open {address}: {why(error)}") from None
         try:
             self._log_connection(wire)
             await self._introduce(wire)

@@ -27,6 +27,12 @@ class Context(Enum):
     SYSLOG = "syslog"
     CLI = "cli"
     """HAProxy's command line, `haproxy -cli` and `-mcli`."""
+    WS = "ws"
+    """The specification of a `ws`: a WebSocket."""
+    LINES = "lines"
+    """The specification of a `telnet` or a `lines`."""
+    SESSION = "session"
+    """The specification of a `session`: a gateway's client."""
     SAME = ""
     """For a specification only: it runs where its command stands."""
 

@@ -93,9 +93,8 @@ class Endpoint(Actor):
             is_client=self.is_client,
             listener=self.listener,
         )
-        scope = Scope(self.case, Context.HTTP, session, self.log)
         try:
-            await self.case.play(scope, self.spec)
+            await self.play(session, self.spec)
             if session.h2:
                 await session.h2.stop()
         except BaseException:
@@ -105,6 +104,10 @@ class Endpoint(Actor):
                 session.wire.close()
             raise
         return session.wire
+
+    async def play(self, session: Session, spec: Token) -> None:
+        """Run the specification on a connection. Raises `Failure`."""
+        await self.case.play(Scope(self.case, Context.HTTP, session, self.log), spec)
 
     def _set_receive_buffer(self, wire: Wire) -> None:
         before, after = wire.set_receive_buffer(self._receive_buffer)

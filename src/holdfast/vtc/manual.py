@@ -14,6 +14,9 @@ _CHAPTERS = (
     (Context.STREAM, "HTTP/2 streams", "The specification of a `stream`."),
     (Context.TUNNEL, "Tunnels", "The specification of a `tunnel`."),
     (Context.SYSLOG, "Syslog servers", "The specification of a `syslog`."),
+    (Context.WS, "WebSockets", "The specification of a `ws`."),
+    (Context.LINES, "Lines and Telnet", "The specification of a `lines` or a `telnet`."),
+    (Context.SESSION, "Sessions", "The specification of a `session`."),
     (Context.CLI, "HAProxy's command line", "What `haproxy -cli` and `-mcli` run."),
 )
 _INTRODUCTION = """\

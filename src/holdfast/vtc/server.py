@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from holdfast.vtc.address import Address, AddressError, is_unix, resolve
+from holdfast.vtc.address import Address, AddressError, is_unix, resolve, why
 from holdfast.vtc.endpoint import Endpoint
 from holdfast.vtc.errors import Failure
 from holdfast.vtc.source import Position
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from holdfast.vtc.tls import ServerTls
 
 BACKLOG = 10
-_MACROS = ("addr", "port", "sock")
 
 
 class Server(Endpoint):
@@ -66,7 +65,7 @@ class Server(Endpoint):
             self.log.line(2, f"Waiting for server ({self._fd}/-1)")
             await self.runner.stop()
         self.release()
-        self.case.undefine(self.log, *(f"{self.name}_{macro}" for macro in _MACROS))
+        self.case.undefine_address(self.log, self.name)
 
     def release(self) -> None:
         if self.listener:
@@ -90,25 +89,18 @@ class Server(Endpoint):
             addresses = await resolve(self.listen_on, "0", socket.SOCK_STREAM)
             sock = _listen_widely(addresses[0])
         except (AddressError, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            text = f"Server listen address ({self.listen_on}) cannot be resolved: {reason}"
+            text = f"Server listen address ({self.listen_on}) cannot be resolved: {why(error)}"
             raise Failure(text) from None
         self.listener = Listener(sock)
         if self.tls:
             self.listener.prepare = await self.tls.prepare(self.case, self.name, self.log)
-        self._define(self.listener.address)
+        self.listen_on = self.listener.address.joined
+        self.case.define_address(self.log, self.name, self.listener.address)
 
     def _unlink(self) -> None:
         if self.listen_on.startswith("/"):
             with suppress(FileNotFoundError):
                 os.unlink(self.case.path(self.listen_on))
-
-    def _define(self, address: Address) -> None:
-        self.listen_on = address.joined
-        for macro, value in zip(
-            _MACROS, (address.host, str(address.port), address.joined), strict=True
-        ):
-            self.case.define(self.log, f"{self.name}_{macro}", value)
 
     async def open(self) -> Wire:
         assert self.listener is not None

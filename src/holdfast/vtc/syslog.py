@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.vtc.actor import Actor, Runner
-from holdfast.vtc.address import Address, AddressError, own_address, resolve
+from holdfast.vtc.address import Address, AddressError, own_address, resolve, why
 from holdfast.vtc.command import Context
 from holdfast.vtc.errors import Failure, Note
 from holdfast.vtc.interpreter import Scope
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 DATAGRAM_BYTES_MAX = 65536
 
-_MACROS = ("addr", "port", "sock")
 _PRIORITY = re.compile(r"<[ \t]*(\d+)>")
 _SEVERITY_MASK = 7
 
@@ -58,13 +57,11 @@ class Syslog(Actor):
             found = await resolve(self._bind_to, "0", socket.SOCK_DGRAM)
             self._sock = _bound(found[0])
         except (AddressError, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            text = f"Syslog server bind address ({self._bind_to}) cannot be resolved: {reason}"
+            text = f"Syslog server bind address ({self._bind_to}) cannot be resolved: {why(error)}"
             raise Failure(text) from None
         own = own_address(self._sock)
         self._bind_to = own.joined
-        for macro, value in zip(_MACROS, (own.host, str(own.port), own.joined), strict=True):
-            self.case.define(self.log, f"{self.name}_{macro}", value)
+        self.case.define_address(self.log, self.name, own)
 
     async def start(self, position: Position | None) -> None:
         """Begin in the background. Raises `Failure`."""
@@ -89,7 +86,7 @@ class Syslog(Actor):
     async def reset(self) -> None:
         await self.runner.stop()
         self.release()
-        self.case.undefine(self.log, *(f"{self.name}_{macro}" for macro in _MACROS))
+        self.case.undefine_address(self.log, self.name)
 
     def release(self) -> None:
         if self._sock:

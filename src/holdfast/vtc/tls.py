@@ -105,7 +105,7 @@ class ServerTls:
         """What a server called `name` does to each connection. Raises `Failure`."""
         words = dict(self.words)
         if "cert" not in words:
-            words["cert"] = await _self_signed(case, name)
+            words["cert"] = await self_signed(case, name)
         case.define(log, f"{name}_cert", os.fsencode(words["cert"]).decode(ENCODING))
         context = _context(ssl.PROTOCOL_TLS_SERVER, words)
 
@@ -126,7 +126,8 @@ def server_tls(case: Case, spec: Token) -> ServerTls:
     return ServerTls(_parse(case, spec))
 
 
-async def _self_signed(case: Case, name: str) -> str:
+async def self_signed(case: Case, name: str) -> str:
+    """Make a certificate with its key for this machine; the file's path. Raises `Failure`."""
     path = f"{case.directory}/{name}.pem"
     status, output = await run_shell(case, os.fsencode(_SELF_SIGNED.format(path=path)))
     if status:
@@ -241,6 +242,9 @@ class TlsWire(Wire):
         if self.fd >= 0:
             self._say_goodbye()
         self._raw.close()
+
+    def reset(self) -> None:
+        self._raw.reset()
 
     def set_receive_buffer(self, size: int) -> tuple[int, int]:
         return self._raw.set_receive_buffer(size)

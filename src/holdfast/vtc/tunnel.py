@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.vtc.actor import Actor, Runner
-from holdfast.vtc.address import AddressError, resolve
+from holdfast.vtc.address import AddressError, resolve, why
 from holdfast.vtc.command import Context
 from holdfast.vtc.errors import Failure
 from holdfast.vtc.interpreter import Scope
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from holdfast.vtc.case import Case
 
 BUFFER_BYTES_MAX = 1024
-_MACROS = ("addr", "port", "sock")
 
 
 class Lane:
@@ -122,14 +121,11 @@ class Tunnel(Actor):
             addresses = await resolve(self.listen_on, "0", socket.SOCK_STREAM)
             self._listener = Listener(listen(addresses[0], 1))
         except (AddressError, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            text = f"Tunnel listen address ({self.listen_on}) cannot be resolved: {reason}"
+            text = f"Tunnel listen address ({self.listen_on}) cannot be resolved: {why(error)}"
             raise Failure(text) from None
         own = self._listener.address
         self.listen_on = own.joined
-        values = (own.host, str(own.port), f"{own.host} {own.port}")
-        for macro, value in zip(_MACROS, values, strict=True):
-            self.case.define(self.log, f"{self.name}_{macro}", value)
+        self.case.define_address(self.log, self.name, own, f"{own.host} {own.port}")
 
     async def _run(self, position: Position | None) -> None:
         source, target = await self._open()
@@ -153,8 +149,7 @@ class Tunnel(Actor):
         try:
             target = await connect(await resolve(address, None, socket.SOCK_STREAM))
         except (AddressError, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise Failure(f"Failed to open {address}: {reason}") from None
+            raise Failure(f"Failed to open {address}: {why(error)}") from None
         self._wires.append(target)
         self.log.line(3, f"Connected socket fd is {target.fd}")
         return source, target
@@ -217,7 +212,7 @@ class Tunnel(Actor):
         await self.runner.stop()
         await self._carriers.stop()
         self.release()
-        self.case.undefine(self.log, *(f"{self.name}_{macro}" for macro in _MACROS))
+        self.case.undefine_address(self.log, self.name)
 
     def release(self) -> None:
         self._close_wires()

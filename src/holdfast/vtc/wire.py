@@ -13,6 +13,7 @@ import asyncio
 import errno
 import os
 import socket
+import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -22,6 +23,8 @@ from holdfast.vtc.address import Address, own_address, peer_address
 PEEK_BYTES_MAX = 65536
 CONNECT_SECONDS_MAX = 10.0
 
+_AT_ONCE = struct.pack("ii", 1, 0)
+"""SO_LINGER: what is unsent is dropped, and the peer gets a reset."""
 _Switch = Callable[..., Any]
 Prepare = Callable[["Wire"], Awaitable["Wire"]]
 """What is done to an accepted connection before it is used: a TLS handshake."""
@@ -102,6 +105,11 @@ class Wire:
 
     def close(self) -> None:
         """Close the socket. May be called again."""
+        self._sock.close()
+
+    def reset(self) -> None:
+        """Close with a reset: the peer sees a connection that broke."""
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         self._sock.close()
 
     def tls_value(self, word: str) -> str | None:

@@ -36,8 +36,7 @@
  * @typedef {{t: "code", d: string}} CodeMessage
  * @typedef {{t: "refused", reason: string}} RefusedMessage
  * @typedef {{t: "bye", code: number, reason: string, text: string, retry_ms: number}} ByeMessage
- * @typedef {{reason: string}} Began Why the screen begins anew: `fresh` after a reload of the
- *   page, `other` for another session that was taken up by its code; else some output was lost.
+ * @typedef {{reason: string}} Began Why what was shown so far is no longer the whole.
  * @typedef {{
  *   text: TextMessage, formatted: FormattedMessage, data: DataMessage, binary: BinaryMessage,
  *   prompt: PromptMessage, notice: NoticeMessage, mode: ModeMessage, login: LoginMessage,
@@ -391,7 +390,6 @@ export class Session {
     clearTimeout(this._timers.open);
     this._startHeart(message.heartbeat);
     if (message.t === "reset") this._emit("began", { reason: message.reason });
-    else if (isOther && !isNew) this._emit("began", { reason: "other" });
     this._given = 0;
     this._setState("online", "", 0);
     this._fill();

@@ -1,4 +1,4 @@
-"""The test language, on the suites of HAProxy, Varnish and VTest2.
+"""The test language, on our own scripts and the suites of HAProxy, Varnish and VTest2.
 
 Fetches Debian's source packages, runs their scripts with `holdfast-vtest` and
 compares the verdicts with the reference's. Then, for each script that passes,
@@ -39,7 +39,8 @@ from tests.conformance.vtc.verdicts import PASS
 FALSIFIED_SECONDS_MAX = 15.0
 """For a test or its copy; a copy may wait for what never comes."""
 RETRIES = 2
-_SUITES = ("haproxy", "varnish", "vtest2")
+_SUITES = ("own", "haproxy", "varnish", "vtest2")
+_OWN = Path(__file__).parents[2] / "scripts"
 
 
 @dataclass(slots=True)
@@ -51,6 +52,8 @@ class Suite:
     known: Mapping[str, frozenset[str]]
     flaky: frozenset[str] = frozenset()
     files: list[str] = field(default_factory=list)
+    ours_only: bool = False
+    """It uses commands that the reference has not."""
 
     def run(self, runner: Path, jobs: int, tests: tuple[str, ...] = ()) -> Run:
         """Run it, or some of its tests."""
@@ -111,6 +114,9 @@ def _suite(name: str, options: argparse.Namespace) -> Suite | None:
             raise SourceError(f"there is no program {haproxy_program()}")
         tree = options.haproxy or source_tree("haproxy")
         return Suite("haproxy", tree, verdicts.HAPROXY, verdicts.HAPROXY_FLAKY)
+    if name == "own":
+        files = sorted(path.name for path in _OWN.glob("*.vtc"))
+        return Suite(name, _OWN, {}, files=files, ours_only=True)
     if name == "varnish":
         tests = (options.varnish or source_tree("varnish")) / "bin" / "varnishtest" / "tests"
         return _folder("varnish", tests, verdicts.VARNISH)
@@ -136,17 +142,20 @@ def _compare(suite: Suite, options: argparse.Namespace) -> bool:
     ]
     differing = _retry(suite, differing)
     stable = [test for test in differing if test not in suite.flaky]
+    missing = sorted(set(suite.files) - set(run.verdicts))
     _say(f"{suite.name}: {len(run.verdicts)} tests in {run.seconds:.1f} s (-j{options.jobs})")
     _say(
         f"  alike {len(run.verdicts) - len(differing)}, differing {len(stable)}, "
         f"flaky with the reference too {len(differing) - len(stable)}"
     )
+    if missing:
+        _say(f"    without a verdict: {', '.join(missing)}")
     for test in differing:
         note = " (flaky)" if test in suite.flaky else ""
         _say(f"    {test}: {run.verdicts[test]}, known {'/'.join(suite.wanted(test))}{note}")
-    if options.reference:
+    if options.reference and not suite.ours_only:
         _compare_with_reference(suite, run, options)
-    return bool(run.verdicts) and not stable
+    return bool(run.verdicts) and not stable and not missing
 
 
 def _retry(suite: Suite, tests: list[str]) -> list[str]:
@@ -170,7 +179,7 @@ def _compare_with_reference(suite: Suite, ours: Run, options: argparse.Namespace
 
 def _time(suite: Suite, jobs: int, options: argparse.Namespace) -> None:
     runners = [("ours", OURS)]
-    if options.reference:
+    if options.reference and not suite.ours_only:
         runners.append(("the reference", options.reference))
     for name, runner in runners:
         run = suite.run(runner, jobs)
@@ -198,6 +207,8 @@ def _falsify(suite: Suite, jobs: int) -> bool:
     _say(f"  falsified copies: {len(copies)}, of which fail {len(copies) - len(passed)}")
     for name in passed:
         _say(f"    {name}: does not fail")
+    if others := sum(result.outcome is not Outcome.PASSED for result in originals):
+        _say(f"    {others} did not pass here, so there are no copies of them")
     if nothing:
         _say(f"    nothing to falsify: {', '.join(sorted(nothing))}")
     return not passed

@@ -28,7 +28,7 @@ _OPPOSITES = {
     "-gt": "-le",
 }
 _EXPECT = re.compile(r"(expect\s+(?:\S+\s+)?)(==|!=|!~|~|<=|>=|<|>|-lt|-le|-eq|-ne|-ge|-gt)(\s)")
-_BAD_CONF = re.compile(r'(haproxy\s+\S+\s+-conf-BAD\s*["{]?)')
+_BAD_CONF = re.compile(r'((?:haproxy|gateway)\s+\S+\s+-conf-BAD\s*["{]?)')
 _GOOD_CONF = re.compile(r"(haproxy\s+\S+\s+)-conf-OK(\s*\{)")
 _SHELL_TEXT = re.compile(r'(shell\s[^\n]*-(?:expect|match)\s+["{]?)')
 _SHELL_STATUS = re.compile(r"(shell\s[^\n]*-exit\s+)(\d+)")
@@ -36,6 +36,8 @@ _SHELL_FAILS = re.compile(r"shell\s+-err\s")
 _SHELL = re.compile(r"shell(\s)")
 _SCREEN = re.compile(r'(process\s[^\n]*-(?:expect-text|match-text)\s+\d+\s+\d+\s+["{]?)')
 _CURSOR = re.compile(r"(process\s[^\n]*-expect-cursor\s+)(\d+)")
+_RECEIVED = re.compile(r'(rx\s+\S+[ \t]+(?:-until[ \t]+)?["{]?)(?=\S)')
+_RECEIVED_ANY = re.compile(r"rx\s+\S+")
 _CLOSE = re.compile(r"expect_close\b")
 _NONSENSE = "no-such-thing-"
 
@@ -64,6 +66,10 @@ def _opposite(command: str) -> str | None:
         return f"{match[1]}{_OPPOSITES[match[2]]}{command[match.start(3) :]}"
     if match := _BAD_CONF.match(command) or _SHELL_TEXT.match(command) or _SCREEN.match(command):
         return match[1] + _NONSENSE + command[match.end() :]
+    if match := _RECEIVED.match(command):
+        return match[1] + _NONSENSE + command[match.end() :]
+    if match := _RECEIVED_ANY.match(command):
+        return f"{match[0]} {_NONSENSE}{command[match.end() :]}"
     if match := _GOOD_CONF.match(command):
         return f"{match[1]}-conf-BAD {{{_NONSENSE}}}{command[match.start(2) :]}"
     if match := _SHELL_STATUS.match(command) or _CURSOR.match(command):

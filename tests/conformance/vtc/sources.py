@@ -53,9 +53,12 @@ def _download(package: str, cache: Path) -> Path:
         archives = [path for path in found if path.suffix != ".asc"]
         if archives:
             return archives[-1]
-        said = result.stderr.strip().splitlines() or ["nothing came"]
-        tried.append(f"{version}: {said[-1]}")
-    raise SourceError(f"apt-get source {package} failed: {'; '.join(tried) or 'no such source'}")
+        errors = [line for line in result.stderr.splitlines() if line.startswith("E: ")]
+        tried.append(f"{version}: {errors[0] if errors else 'nothing came'}")
+    why = "; ".join(tried) or "no such source"
+    raise SourceError(
+        f"apt-get source {package} failed: {why} (--{package} gives an unpacked source)"
+    )
 
 
 def _versions(package: str, options: list[str]) -> list[str]:

@@ -431,6 +431,13 @@ def test_a_resume_is_told_before_what_follows() -> None:
     assert sent.index(b"Holdfast.Resumed") < sent.index(b"Welcome back")
 
 
+def test_who_counts_is_not_told_what_it_may_have_seen() -> None:
+    adapter = counting()
+    adapter.resume(Resumption("sid", "e1", "tok2", "WXYZ6789", 30.0, 5, 5, 0, 0, 0))
+    adapter.doubt(5)
+    assert b"may have seen" not in adapter.data_to_send() + adapter.encode(5, [Text("a")])
+
+
 def test_a_reset_is_told_to_the_program_and_to_the_person() -> None:
     adapter = counting()
     adapter.restart(Restart("sid", "e2", "tok2", 30.0, ResetReason.EPOCH, 9, 0))

@@ -3,7 +3,6 @@
 import { Session } from "/holdfast.js";
 
 const LINES_MAX = 1000;
-const QUIET = new Set(["fresh", "other"]); // the screen begins anew, and nothing is missing
 
 /** @param {string} id */
 const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -31,6 +30,12 @@ function show(text, kind = "") {
   follow();
 }
 
+function beginAnew() {
+  for (const id of ["log", "room", "people"]) element(id).replaceChildren();
+  code.hidden = true;
+  you = "";
+}
+
 function follow() {
   if (following) log.scrollTop = log.scrollHeight;
 }
@@ -40,12 +45,15 @@ log.addEventListener("scroll", () => {
 new ResizeObserver(follow).observe(log);
 
 let ticking = 0;
-let wasOnline = false;
+let sid = ""; // whose output is on the screen
 let began = false;
 session.on("state", ({ name, reason, retryMs }) => {
   clearInterval(ticking);
-  const resumed = name === "online" && wasOnline && !began;
-  if (name === "online") [wasOnline, began] = [true, false];
+  const resumed = name === "online" && sid !== "" && !began;
+  if (name === "online") {
+    if (resumed && session.sid !== sid) beginAnew(); // it was taken up by its code
+    [sid, began] = [session.sid, false];
+  }
   state.dataset.state = name;
   state.textContent = name === "ended" ? reason : resumed ? "online · resumed" : name;
   input.disabled = name === "ended";
@@ -73,10 +81,9 @@ session.on("prompt", ({ d }) => {
   prompt.textContent = d;
 });
 session.on("began", ({ reason }) => {
-  for (const id of ["log", "room", "people"]) element(id).replaceChildren();
-  you = "";
-  code.hidden = began = true;
-  if (!QUIET.has(reason)) show(`(what was here before could not be kept: ${reason})`, "mark");
+  beginAnew();
+  began = true;
+  if (reason !== "fresh") show(`(what was here before could not be kept: ${reason})`, "mark");
 });
 session.on("refused", ({ reason }) => show(`(that does not resume a session: ${reason})`, "mark"));
 session.on("data", ({ p, d }) => {

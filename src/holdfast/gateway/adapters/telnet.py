@@ -239,6 +239,10 @@ class TelnetAdapter(TerminalAdapter):
         )
         self._say("Welcome back. Some of what was said meanwhile could not be kept.")
 
+    def doubt(self, upto: int) -> None:
+        if not self._counts:  # who counts has told what it has seen
+            super().doubt(upto)
+
     def probe(self) -> bool:
         return self._core.probe(self._now)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from typing import ClassVar
 
@@ -22,8 +23,8 @@ from holdfast.protocols.telnet.terminal import Terminal
 _REFUSE, _ACCEPT = Policy.REFUSE, Policy.ACCEPT
 
 
-def _options(terminal: Terminal) -> Options:
-    return Options(
+def _options(terminal: Terminal, refused: Collection[int]) -> Options:
+    rows = (
         #                         we       the peer
         Row(codes.TTYPE,          _ACCEPT, _REFUSE, partial(TerminalTypeTold, terminal)),
         Row(codes.NAWS,           _ACCEPT, _REFUSE, partial(WindowSizeTold, terminal)),
@@ -34,17 +35,25 @@ def _options(terminal: Terminal) -> Options:
         Row(codes.SGA,            _ACCEPT, _ACCEPT, Option),
         Row(codes.BINARY,         _ACCEPT, _ACCEPT, Option),
     )  # fmt: skip
+    return Options(
+        *(row._replace(us=_REFUSE, him=_REFUSE) if row.code in refused else row for row in rows)
+    )
 
 
 class TelnetClient(TelnetCore):
-    """The client's end. It offers nothing: it answers what the server asks."""
+    """The client's end. It offers nothing: it answers what the server asks.
+
+    It refuses the options in `refused`.
+    """
 
     __slots__ = ()
 
     _charset_assumed: ClassVar[str] = UTF_8
 
-    def __init__(self, limits: TelnetLimits, terminal: Terminal) -> None:
-        super().__init__(limits, _options(terminal))
+    def __init__(
+        self, limits: TelnetLimits, terminal: Terminal, refused: Collection[int] = ()
+    ) -> None:
+        super().__init__(limits, _options(terminal, refused))
         self._phase = Phase.PLAIN
 
     @property

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING
 
-from holdfast.vtc.address import AddressError, resolve
+from holdfast.vtc.address import AddressError, resolve, why
 from holdfast.vtc.command import Context
 from holdfast.vtc.errors import Failure
 from holdfast.vtc.interpreter import Scope
@@ -57,8 +57,7 @@ class HaproxyCli:
         try:
             self._wire = await connect(await resolve(address, None, socket.SOCK_STREAM))
         except (AddressError, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise Failure(f"CLI failed to open {address}: {reason}") from None
+            raise Failure(f"CLI failed to open {address}: {why(error)}") from None
         own = self._wire.own
         text = f"CLI connected fd {self._wire.fd} from {own.host} {own.port} to {address}"
         self._log.line(3, text)

@@ -10,10 +10,11 @@ from holdfast.vtc.actor import Actor
 from holdfast.vtc.errors import Failure
 from holdfast.vtc.haproxy.cli import HaproxyCli
 from holdfast.vtc.haproxy.config import Backend, backends, head, wanted_sockets
-from holdfast.vtc.haproxy.process import Daemon, Process
+from holdfast.vtc.haproxy.process import HAPROXY, Daemon
 from holdfast.vtc.haproxy.ready import ReadySocket, wait_for_pid_file
 from holdfast.vtc.haproxy.sockets import HandedSockets
 from holdfast.vtc.server import Server
+from holdfast.vtc.service import Service
 from holdfast.vtc.source import ENCODING, Position
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Haproxy(Actor):
         self.mcli = HaproxyCli(case, self.log, f"{name}_mcli_sock")
         self._config: str | None = None
         self._sockets = HandedSockets(case, self.log, name)
-        self._process: Process | None = None
+        self._process: Service | None = None
         self._daemon: Daemon | None = None
         self._used = False
         self._path = f"{case.directory}/{name}"
@@ -96,7 +97,7 @@ class Haproxy(Actor):
             if ready:
                 ready.close()
 
-    def _launch(self, mode: str, ready: ReadySocket | None) -> Process:
+    def _launch(self, mode: str, ready: ReadySocket | None) -> Service:
         self.log.line(2, "haproxy_start")
         self._used = True
         command = self._command(mode)
@@ -105,10 +106,11 @@ class Haproxy(Actor):
         env = {**self._sockets.env, **self.case.env}
         if ready:
             env[b"NOTIFY_SOCKET"] = os.fsencode(ready.path)
-        self._process = process = Process(
+        self._process = process = Service(
             self.case,
             self.log,
-            command,
+            HAPROXY,
+            ("/bin/sh", "-c", command.encode(ENCODING)),
             directory=self._path,
             env=env,
             pass_fds=[*self._sockets.fds, *self._server_fds()],
@@ -148,7 +150,7 @@ class Haproxy(Actor):
         with open(f"{self._path}/cfg", "wb") as file:
             file.write(text.encode(ENCODING))
 
-    async def _wait_for_pid(self, process: Process) -> None:
+    async def _wait_for_pid(self, process: Service) -> None:
         self.log.line(3, "wait-pid-file")
         own = process.child.pid
         try:
@@ -162,7 +164,7 @@ class Haproxy(Actor):
             raise Failure(text, None, (process.last_words(),)) from None
         self.log.line(2, f"haproxy PID {pid} successfully started")
 
-    def _on_death(self, process: Process, status: int, position: Position | None) -> None:
+    def _on_death(self, process: Service, status: int, position: Position | None) -> None:
         """It died unasked: the test fails now, and not when a client gives up.
 
         A script that names an exit status waits for this death and judges it itself.
@@ -191,6 +193,7 @@ class Haproxy(Actor):
         if self._daemon:
             process.on_death = None
             await self._daemon.stop()
+        self.log.line(2, f"Stop HAproxy pid={process.child.pid}")
         sent = await process.stop()
         self._process = None
         process.release()

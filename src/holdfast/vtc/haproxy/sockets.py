@@ -43,26 +43,23 @@ class HandedSockets:
     def hand_over(self, wanted: Wanted) -> None:
         """Open a socket that a configuration wants. Raises `Failure`."""
         sock = self._open(wanted.datagram)
-        self.define(wanted.name, own_address(sock))
+        self._define(wanted.name, sock)
         self._log.line(4, f"setenv({wanted.name}, {sock.fileno()})")
         self.env.setdefault(wanted.name.encode(ENCODING), b"%d" % sock.fileno())
 
     def open_master_cli(self) -> int:
         """Open the socket of the master's command line; its descriptor. Raises `Failure`."""
         sock = self._open(datagram=False)
-        self.define("mcli", own_address(sock))
+        self._define("mcli", sock)
         return sock.fileno()
 
     def define_closed(self) -> None:
         """A port that was free a moment ago: connecting to it is refused."""
         with listen(_LOCAL, BACKLOG) as closed:
-            self.define("closed", own_address(closed))
+            self._define("closed", closed)
 
-    def define(self, name: str, address: Address) -> None:
-        """Tell the script where a socket is."""
-        values = (address.joined, address.host, str(address.port))
-        for macro, value in zip(("sock", "addr", "port"), values, strict=True):
-            self._case.define(self._log, f"{self._owner}_{name}_{macro}", value)
+    def _define(self, name: str, sock: socket.socket) -> None:
+        self._case.define_address(self._log, f"{self._owner}_{name}", own_address(sock))
 
     def _open(self, datagram: bool) -> socket.socket:
         try:

@@ -50,6 +50,6 @@ def last_words(entries: list[Entry]) -> dict[str, list[str]]:
     said: dict[str, list[str]] = {}
     for entry in entries:
         if entry.prefix in _OUTPUT and not entry.hexadecimal:
-            lines = [line.removesuffix(r"\r") for line in entry.dumped()]
+            lines = [line.removesuffix(r"\r") for line in entry.dumped() if line]
             said.setdefault(entry.actor, []).extend(lines)
     return {actor: lines[-LAST_LINES_MAX:] for actor, lines in said.items()}

@@ -12,8 +12,8 @@ from holdfast.vtc.log import Entry
 from holdfast.vtc.results import Result
 from holdfast.vtc.source import ENCODING
 
-_SENT = {"txreq", "txresp", "txpri", "send", "send_n", "send_urgent", "sendhex", "chunked"}
-_RECEIVED = {"rxhdr", "c-l", "eof", "chunk", "recv", "syslog"}
+_SENT = {"txreq", "txresp", "txpri", "send", "send_n", "send_urgent", "sendhex", "chunked", "tx"}
+_RECEIVED = {"rxhdr", "c-l", "eof", "chunk", "recv", "syslog", "rx"}
 _CLI = {"CLI send": "send", "CLI recv": "recv"}
 _OUTPUT = {"debug", "stderr", "output", "shell_out"}
 _SOCK = re.compile(r"macro def (\S+)_sock=(\S+)")

@@ -32,19 +32,39 @@ client c1 -wait
 """
 
 
+CLIENT_OPTIONS = (
+    option("-connect ADDRESS", "Where to, else `${v1_sock}`."),
+    option("-start", "Begin in the background."),
+    option("-wait", "Wait for the end."),
+    option("-run", "`-start` and `-wait`."),
+    *SESSION_OPTIONS,
+    option("-proxy1 STRING", 'Send a PROXY header first, `"CLIENT:PORT SERVER:PORT"`.'),
+    option(
+        "-proxy2 STRING",
+        'The same in version 2, with TLVs: `"CLIENT:PORT SERVER:PORT alpn=h2 0xE0=text"`.',
+    ),
+    option("-tls STRING", f"Speak TLS. {TLS_TEXT}"),
+)
+
+
 async def _client(scope: Scope[Case], args: Args) -> None:
     client = scope.case.actor(Client, args.instance(), scope.position)
     for given in args.walk():
-        if given.flag == "-wait":
-            await client.wait()
-            continue
-        if client.runner.running:
-            await client.wait()
-        if not client.set_option(given):
-            await _apply(scope, client, given)
+        if not await run_client(scope, client, given):
+            client.spec = given.values[0]
 
 
-async def _apply(scope: Scope[Case], client: Client, given: Given) -> None:
+async def run_client(scope: Scope[Case], client: Client, given: Given) -> bool:
+    """Do what one of `CLIENT_OPTIONS` says. Says whether it was one. Raises `Failure`."""
+    if given.flag == "-wait":
+        await client.wait()
+        return True
+    if client.runner.running:
+        await client.wait()
+    return client.set_option(given) or await _apply(scope, client, given)
+
+
+async def _apply(scope: Scope[Case], client: Client, given: Given) -> bool:
     match given.flag:
         case "-connect":
             client.connect_to = given.values[0]
@@ -58,7 +78,8 @@ async def _apply(scope: Scope[Case], client: Client, given: Given) -> None:
             client.start(scope.position)
             await client.wait()
         case _:
-            client.spec = given.values[0]
+            return False
+    return True
 
 
 COMMANDS = (
@@ -73,19 +94,7 @@ COMMANDS = (
         label="Client",
         words_max=None,
         spec=Context.HTTP,
-        options=(
-            option("-connect ADDRESS", "Where to, else `${v1_sock}`."),
-            option("-start", "Begin in the background."),
-            option("-wait", "Wait for the end."),
-            option("-run", "`-start` and `-wait`."),
-            *SESSION_OPTIONS,
-            option("-proxy1 STRING", 'Send a PROXY header first, `"CLIENT:PORT SERVER:PORT"`.'),
-            option(
-                "-proxy2 STRING",
-                'The same in version 2, with TLVs: `"CLIENT:PORT SERVER:PORT alpn=h2 0xE0=text"`.',
-            ),
-            option("-tls STRING", f"Speak TLS. {TLS_TEXT}"),
-        ),
+        options=CLIENT_OPTIONS,
         example=_EXAMPLE,
     ),
 )

@@ -1,7 +1,4 @@
-"""The command `holdfast vtc`: test scripts, for a person at a terminal and for a build server.
-
-The project's command line mounts `vtc`; `app` is the same alone.
-"""
+"""`holdfast vtc`: test scripts, for a person at a terminal and for a build server."""
 
 from __future__ import annotations
 
@@ -31,8 +28,6 @@ from holdfast.vtc.source import ENCODING
 
 STATUS_FAILED = 1
 STATUS_BAD_INPUT = 2
-
-app = typer.Typer(add_completion=False)
 
 
 def _new_file(path: Path | None) -> Path | None:
@@ -92,7 +87,6 @@ class _Run:
         report.summary(self.results, self.seconds)
 
 
-@app.command()
 def vtc(
     files: Annotated[list[Path] | None, typer.Argument(help="Scripts, or folders of them.")] = None,
     check: Annotated[
@@ -136,7 +130,18 @@ def vtc(
         bool, typer.Option("--manual", help="Show the manual of the language.")
     ] = False,
 ) -> None:
-    """Run network test scripts (.vtc), compatible with VTest2 and varnishtest."""
+    """Run network test scripts (.vtc), compatible with VTest2 and varnishtest.
+
+    Exits with 1 if a test fails, and with 2 for scripts that cannot be read.
+
+    Examples:
+
+        holdfast vtc tests/scripts -j 4 --junit report.xml
+
+        holdfast vtc --check chat.vtc
+
+        holdfast vtc chat.vtc --repeat 20 --timeline chat.html
+    """
     console = Console(highlight=False)
     if manual:
         typer.echo(make_manual())

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from typer.testing import CliRunner, Result
 
-from holdfast.vtc.cli import app
+from holdfast.cli.main import app
 from holdfast.vtc.manual import manual
 
 SCRIPTS = {
@@ -32,7 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*words: str) -> Result:
-    return CliRunner().invoke(app, list(words))
+    return CliRunner().invoke(app, ["vtc", *words])
 
 
 def test_folders_are_searched(here: Path) -> None:

@@ -1,0 +1,112 @@
+"""`ws`"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from holdfast.protocols.websocket import Offer
+from holdfast.vtc.command import Args, Command, Context, option
+from holdfast.vtc.errors import Failure
+from holdfast.vtc.http.receive import HttpScope
+from holdfast.vtc.interpreter import Scope
+from holdfast.vtc.source import Token
+from holdfast.vtc.talk.websocket import WebSocket, client_core, server_core
+
+EXAMPLE = """\
+vtest "a WebSocket"
+
+server s1 {
+    ws -protocol chat {
+        expect ws.http.origin == "http://example.org"
+        rx text "hello"
+        tx text {{"said": ["hello"]}}
+        rx binary 00ff
+        tx ping "still there?"
+        rx pong "still there?"
+        rx close "1000 bye"
+    }
+} -start
+
+client c1 -connect ${s1_sock} {
+    ws -url /chat -protocol chat -hdr "Origin: http://example.org" {
+        expect ws.protocol == chat
+        tx text "hello"
+        rx text -until "said"
+        expect rx.json.said.0 == "hello"
+        tx binary 00ff
+        rx ping "still there?"
+        tx close 1000 "bye"
+        rx close 1000
+        expect ws.code == 1000
+    }
+} -run
+
+server s1 -wait
+"""
+
+
+@dataclass(slots=True)
+class _Wanted:
+    target: str = "/"
+    protocols: list[str] = field(default_factory=list)
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    spec: Token | None = None
+
+
+def _wanted(args: Args) -> _Wanted:
+    wanted = _Wanted()
+    for given in args.walk():
+        match given.flag:
+            case "-url":
+                wanted.target = given.values[0]
+            case "-protocol":
+                wanted.protocols.append(given.values[0])
+            case "-hdr":
+                name, _, value = given.values[0].partition(":")
+                wanted.headers.append((name, value.strip()))
+            case _:
+                wanted.spec = given.token
+    if wanted.spec is None:
+        raise Failure("ws: the specification is missing", args.name.position(), (args.usage(),))
+    return wanted
+
+
+async def _ws(scope: HttpScope, args: Args) -> None:
+    wanted = _wanted(args)
+    assert wanted.spec is not None
+    session = scope.subject
+    if session.is_client:
+        protocols = tuple(wanted.protocols)
+        host = session.peer.joined if session.peer.path is None else "localhost"
+        offer = Offer(host, wanted.target, protocols, None, tuple(wanted.headers))
+        talk = WebSocket(session, client_core(offer))
+        await talk.open(scope)
+    else:
+        talk = WebSocket(session, server_core())
+        await talk.open(scope)
+        await talk.accept(scope, wanted.protocols)
+    scope.log.line(3, f"WebSocket {talk.core.subprotocol or 'without sub-protocol'}")
+    await scope.case.play(Scope(scope.case, Context.WS, talk, scope.log), wanted.spec)
+
+
+COMMANDS = (
+    Command(
+        name="ws",
+        run=_ws,
+        usage="[OPTIONS] SPEC",
+        text="Open a WebSocket (RFC 6455) on this connection, or accept one, and run a "
+        "specification on it. Pings and the peer's Close are answered by themselves. Nothing "
+        "else can be done with the connection behind it.",
+        options=(
+            option("-url STRING", "Client: what is asked for, else `/`."),
+            option(
+                "-protocol STRING", "A sub-protocol that is offered or spoken; may be repeated."
+            ),
+            option("-hdr STRING", "Client: a further field of the request. May be repeated."),
+        ),
+        words_min=1,
+        words_max=1,
+        spec=Context.WS,
+        example=EXAMPLE,
+    ),
+)

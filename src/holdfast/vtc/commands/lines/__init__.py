@@ -1,0 +1,1 @@
+"""Commands of a specification of lines, bare or with Telnet."""

@@ -1,0 +1,57 @@
+"""What a specification of lines can do."""
+
+from __future__ import annotations
+
+from holdfast.vtc.commands.http.lines import EXAMPLE
+from holdfast.vtc.errors import Failure
+from holdfast.vtc.interpreter import Scope
+from holdfast.vtc.numbers import whole
+from holdfast.vtc.source import Token
+from holdfast.vtc.talk.commands import Sent, commands
+from holdfast.vtc.talk.conversation import text_of
+from holdfast.vtc.talk.lines import Lines, Telnet
+
+LinesScope = Scope[Lines]
+
+
+def _telnet(scope: LinesScope) -> Telnet:
+    if not isinstance(scope.subject, Telnet):
+        raise scope.failure("only Telnet can do this")
+    return scope.subject
+
+
+async def _line(scope: LinesScope, words: list[Token]) -> None:
+    scope.subject.type_line(text_of(words[0]))
+
+
+async def _gmcp(scope: LinesScope, words: list[Token]) -> None:
+    json = text_of(words[1]) if len(words) > 1 else ""
+    await _telnet(scope).send_gmcp(scope, text_of(words[0]), json)
+
+
+async def _interrupt(scope: LinesScope, words: list[Token]) -> None:
+    _telnet(scope).core.send_interrupt()
+
+
+async def _resize(scope: LinesScope, words: list[Token]) -> None:
+    width, height = map(whole, words)
+    if width is None or height is None:
+        raise Failure("tx resize: expected two numbers", words[0].position())
+    _telnet(scope).core.resize(width, height)
+
+
+COMMANDS = commands(
+    sent={
+        "line": Sent("STRING", "A line with its end.", _line),
+        "gmcp": Sent("PACKAGE [JSON]", "A GMCP message, once GMCP is agreed on.", _gmcp),
+        "interrupt": Sent("", "Telnet's IP, as Ctrl-C.", _interrupt),
+        "resize": Sent("WIDTH HEIGHT", "A new size of the window.", _resize),
+    },
+    received={
+        "line": "A line, without its end.",
+        "prompt": "What stands behind the last line.",
+        "gmcp": "A GMCP message; its text is the package. It is never in the way.",
+    },
+    values={"telnet.hidden": "`true` while what is typed is not to be shown"},
+    example=EXAMPLE,
+)

@@ -1,0 +1,1 @@
+"""Gateways and applications as processes of a test."""

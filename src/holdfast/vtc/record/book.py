@@ -1,0 +1,80 @@
+"""The script that a recording becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from holdfast.net.addresses import Address
+from holdfast.vtc.record.lines import LineScribe, TelnetScribe
+from holdfast.vtc.record.scribe import Scribe
+from holdfast.vtc.record.websocket import WebSocketScribe
+from holdfast.vtc.record.words import quoted
+
+_SCRIBES: dict[str, type[LineScribe | TelnetScribe | WebSocketScribe]] = {
+    "tcp": LineScribe,
+    "tls": LineScribe,
+    "unix": LineScribe,
+    "telnet": TelnetScribe,
+    "telnets": TelnetScribe,
+    "ws": WebSocketScribe,
+    "wss": WebSocketScribe,
+}
+
+
+class Book:
+    """All connections to one server, in the order in which they began."""
+
+    def __init__(self, server: Address) -> None:
+        self.server = server
+        self.scribes: list[Scribe] = []
+        self._codes: set[str] = set()
+
+    def begin(self) -> Scribe:
+        """Another connection has begun; who writes it down."""
+        for other in self.scribes:
+            other.overlapped = other.overlapped or not other.over
+        scribe = _SCRIBES[self.server.scheme](self._codes)
+        self.scribes.append(scribe)
+        return scribe
+
+    def script(self) -> str:
+        """The script so far."""
+        body = "\n".join(self._body())
+        macros = "feature ignore_unknown_macro\n\n" if _strange_macro(body) else ""
+        return f"vtest {quoted(f'recorded at {self.server}')}\n\n{macros}{body}"
+
+    def _body(self) -> Iterator[str]:
+        sessions: dict[str, str] = {}
+        started: list[str] = []
+        for number, scribe in enumerate(self.scribes, 1):
+            name = f"client c{number}"
+            if isinstance(scribe, WebSocketScribe) and scribe.is_session:
+                sid = scribe.sid or f"nothing {number}"
+                name = sessions.setdefault(sid, f"session u{len(sessions) + 1}")
+            yield self._block(name, scribe)
+            if scribe.overlapped and name not in started:
+                started.append(name)
+        yield from (f"{name} -wait\n" for name in started)
+
+    def _block(self, name: str, scribe: Scribe) -> str:
+        opening = scribe.opening
+        depth = "        " if opening else "    "
+        lines = [f"{depth}{command}" for command in scribe.commands]
+        if opening:
+            lines = [f"    {opening} {{", *lines, "    }"]
+        how = "-start" if scribe.overlapped else "-run"
+        return "\n".join([f"{name} {self._where()} {{", *lines, f"}} {how}\n"])
+
+    def _where(self) -> str:
+        server = self.server
+        if server.scheme == "unix":
+            return f"-connect {quoted(server.path)}"
+        host = f"[{server.host}]" if ":" in server.host else server.host
+        tls = f' -tls "sni={server.host}"' if server.secure else ""
+        return f"-connect {host}:{server.port}{tls}"
+
+
+def _strange_macro(body: str) -> bool:
+    """Whether something that was said looks like a macro."""
+    own = ("${code}", "${password}")
+    return body.count("${") + body.count("$\\x7b") > sum(map(body.count, own))

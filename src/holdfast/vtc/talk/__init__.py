@@ -1,0 +1,1 @@
+"""Conversations in messages: WebSocket, Telnet, bare lines, and sessions of a gateway."""
