@@ -56,8 +56,8 @@ def root(
 
 for command in (serve, run, demo, connect, echo, check, vtc, record):
     app.command()(command)
-for command in (sessions, connections, kick, drain):
-    app.command()(command)
+for operation in (sessions, connections, kick, drain):
+    app.command()(operation)
 
 
 def main() -> None:

@@ -99,8 +99,7 @@ def _claim(attachment: Attachment, event: Enter | ResumeOwn) -> Claim | Refusal 
     else:
         return None
     if isinstance(claimed, Claim) and claimed.session.backend is not attachment.door.backend:
-        manager.unclaim(claimed)  # another listener's: what is behind this one knows nothing of it
-        return Refusal.ELSEWHERE
+        return Refusal.ELSEWHERE  # what is behind this listener knows nothing of it
     return claimed
 
 
