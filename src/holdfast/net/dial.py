@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 
@@ -76,9 +77,15 @@ async def dial(
             raise
         raise DialError(f"{address}: no answer within {limits.handshake_seconds_max:g} s") from None
     except OSError as error:
-        cause = error.strerror or str(error) or type(error).__name__
-        raise DialError(f"{address}: {cause}") from error
+        raise DialError(f"{address}: {_cause(error)}") from error
     return connection
+
+
+def _cause(error: OSError) -> str:
+    """The system's words: asyncio has its own for what a socket says."""
+    if error.errno and not isinstance(error, ssl.SSLError | socket.gaierror):
+        return os.strerror(error.errno)
+    return error.strerror or str(error) or type(error).__name__
 
 
 async def _socket(
