@@ -455,7 +455,7 @@ async def test_an_application_whose_parent_is_gone_ends_with_its_link(
         gateway.cut()
         await gateway.until_linked(2)
         assert not app.orphaned()
-        monkeypatch.setenv(PARENT_VARIABLE, "1")
+        monkeypatch.setenv(PARENT_VARIABLE, "0")
         assert app.orphaned()
         gateway.cut()
         async with patience():

@@ -15,6 +15,7 @@ from holdfast.client import keeper as module
 from holdfast.client.keeper import Ended, Keeper, Offline
 from holdfast.core.errors import ClosedError
 from holdfast.core.limits import Limits
+from holdfast.net import backoff
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection import Connection
 
@@ -92,7 +93,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
         chosen.append((low, high))
         return 0.0
 
-    monkeypatch.setattr(module.random, "uniform", uniform)  # type: ignore[attr-defined]
+    monkeypatch.setattr(backoff.random, "uniform", uniform)  # type: ignore[attr-defined]
     return chosen
 
 
