@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 
 import holdfast
+from holdfast.net.connection import Handler
 
 EXPORTS: Final = {
     "holdfast": ["__version__"],
@@ -210,7 +211,8 @@ def test_so_does_every_public_method(name: str) -> None:
         if isinstance(owner := getattr(module, public), type)
         for method, value in vars(owner).items()
         if not method.startswith("_") and (inspect.isfunction(value) or isinstance(value, property))
-        if not inspect.getdoc(value)
+        # What a connection calls is told where `Handler` is.
+        if not inspect.getdoc(value) and method not in vars(Handler)
     ]
     assert missing == []
 

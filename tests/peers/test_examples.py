@@ -101,6 +101,20 @@ async def test_the_clients_of_the_readme(tmp_path: Path, browser: Browser) -> No
                 await page.add_script_tag(content=script, type="module")
 
 
+async def test_the_tcp_server_of_the_readme(tmp_path: Path) -> None:
+    socket = tmp_path / "echo.sock"
+    code = shown("python", "serve_forever").replace("tcp://127.0.0.1:7000", f"unix:{socket}")
+    (tmp_path / "echo.py").write_text(code)
+    async with python(tmp_path / "echo.py"):
+        async with asyncio.timeout(SECONDS):
+            while not socket.exists():  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
+            reader, writer = await asyncio.open_unix_connection(str(socket))
+            writer.write(b"hello")
+            assert await reader.readexactly(5) == b"hello"
+            writer.close()
+
+
 async def test_configurations(tmp_path: Path) -> None:
     assert (await run("check", EXAMPLES / "gateway.toml", folder=tmp_path))[0] == 0
     certificate = write_pems(tmp_path).certificate
@@ -115,7 +129,7 @@ def test_nothing_is_forgotten() -> None:
     tested = {"gateway.toml", "parrot.mjs", "parrot.py", "watch.py"}
     elsewhere = {"parrot.vtc", "webs_demo.py"}  # collected themselves; in tests/examples
     assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} == tested | elsewhere
-    assert len(re.findall(r"^```(?!sh)\w", README, re.M)) == 4
+    assert len(re.findall(r"^```(?!sh)\w", README, re.M)) == 5
 
 
 def test_every_command_of_the_readme_exists() -> None:
