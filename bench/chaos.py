@@ -217,11 +217,12 @@ class Listener:
                         refused = "does not resume" in line
                         self.refused += refused
                         asked = asked and not refused and "Welcome back" not in line
-                        if match is not None and not asked:  # else of a session to be left again
+                        # Until the answer, what is heard is of a session that is left again.
+                        if match is not None and not asked:
                             self.code = match[1]
                         if line.startswith("*** "):
                             doubtful = "may have seen" in line
-                        elif line.startswith("tick "):
+                        elif line.startswith("tick ") and not asked:
                             (self.doubtful if doubtful else self.ticks).append(int(line[5:]))
         finally:
             writer.close()
