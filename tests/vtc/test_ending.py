@@ -50,8 +50,10 @@ def busy(tmp_path: Path) -> Path:
 
 
 def start(directory: Path, *words: str) -> subprocess.Popen[str]:
+    # As from a terminal, also where the tests themselves run under `nohup` or in the background.
+    defaults = ["env", "--default-signal=HUP,INT,TERM"]
     return subprocess.Popen(
-        [PROGRAM, *words, "busy.vtc"],
+        [*defaults, PROGRAM, *words, "busy.vtc"],
         cwd=directory,
         env={**os.environ, "TMPDIR": str(directory)},
         stdout=subprocess.PIPE,
