@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-import pytest
 from tests.conformance.vtc.sources import cache_directory
+from tests.programs import missing, need
 
 HERE: Final = Path(__file__).parent
 SECONDS: Final = 60.0
@@ -20,29 +20,31 @@ LARGE_BYTES: Final = 16 * 1024 * 1024
 NODE_PACKAGE: Final = "ws@8"
 
 
-def need(program: str) -> str:
-    """Where a program is; without it, the test is skipped, and fails where nothing may lack."""
-    found = shutil.which(program)
-    if found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{program} is not installed")
-        pytest.skip(f"{program} is not installed")
-    return found
-
-
-def node_modules() -> Path:
-    """A folder with the package `ws`, installed into the user's cache."""
+@cache
+def install_ws() -> tuple[Path, str]:
+    """A folder in the user's cache with the package `ws`, and why it could not be installed."""
     npm = need("npm")
     folder = cache_directory().parent / "peers" / "node"
+    fault = ""
     if not (folder / "node_modules" / "ws" / "package.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
         command = [npm, "install", "--silent", "--no-save", "--prefix", str(folder), NODE_PACKAGE]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        if done.returncode:
-            if os.environ.get("CI") == "true":
-                pytest.fail(f"npm cannot install {NODE_PACKAGE}: {done.stderr}")
-            pytest.skip(f"npm cannot install {NODE_PACKAGE}: {done.stderr.strip()[-300:]}")
-    return folder / "node_modules"
+        try:
+            done = subprocess.run(
+                command, check=False, capture_output=True, text=True, timeout=SECONDS
+            )
+            fault = done.stderr.strip()[-300:] or "it failed" if done.returncode else ""
+        except subprocess.TimeoutExpired:
+            fault = f"no answer from its registry within {SECONDS:g} s"
+    return folder / "node_modules", fault
+
+
+def node_modules() -> Path:
+    """The folder with the package `ws`; without it, the test is skipped, and fails in CI."""
+    folder, fault = install_ws()
+    if fault:
+        missing(f"npm cannot install {NODE_PACKAGE}: {fault}")
+    return folder
 
 
 def node(script: str) -> tuple[list[str], dict[str, str]]:

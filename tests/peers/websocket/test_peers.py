@@ -20,11 +20,11 @@ from tests.peers.websocket.programs import (
     LARGE_BYTES,
     SECONDS,
     go,
-    need,
     node,
     run,
     running,
 )
+from tests.programs import need
 
 from holdfast.websocket import ClientWebSocket, Server, ServerWebSocket, connect, serve
 from holdfast.websocket.options import Compression
