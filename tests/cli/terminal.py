@@ -93,7 +93,8 @@ async def terminal(*arguments: str | Path) -> AsyncIterator[Terminal]:
         stderr=slave,
         start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        env={**os.environ, "TERM": "xterm-256color"},
+        # A terminal's own environment: it writes what is complete, and the rest when it is told.
+        env={**os.environ, "TERM": "xterm-256color", "PYTHONUNBUFFERED": ""},
     )
     os.close(slave)
     self = Terminal(process, master)

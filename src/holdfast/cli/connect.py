@@ -269,6 +269,7 @@ class _Screen:
         lead = "\r\x1b[K" if self._shown else ""
         self._shown = text
         sys.stdout.write(f"{lead}{text}")
+        sys.stdout.flush()  # without a line's end, it would wait for one
 
 
 async def _lines() -> AsyncIterator[bytes]:
