@@ -17,7 +17,7 @@ def need(program: str) -> str:
     """The path of a peer program. Without it the test is skipped; on a build server it fails."""
     found = shutil.which(program, path=_PATH)
     if not found:
-        missing(f"{program} is not installed (./dev peers)")
+        missing(f"{program} is not installed (./dev peers), or not in the PATH")
     return found
 
 

@@ -268,11 +268,7 @@ class Connection(asyncio.Protocol, Timed):
         """Send what is written, then close. After the limit of time it is dropped instead."""
         if self.phase in (Phase.CLOSING, Phase.LOST):
             return
-        self.flush()
-        self.phase = Phase.CLOSING
-        self._close_due = self._clockwork.loop.time() + self._limits.close_seconds_max
-        self._wake_due = self._stall_due = self._held_until = _FOREVER
-        self._reschedule()
+        self._begin_closing()
         if self._transport is not None:
             self._transport.close()
 
@@ -289,15 +285,19 @@ class Connection(asyncio.Protocol, Timed):
         if self._eof:
             self.close()
             return
+        self._begin_closing()
+        self._handler = Leaver(transport, self._get_handler())
+        if transport.can_write_eof():
+            transport.write_eof()
+        self.resume_reading()
+
+    def _begin_closing(self) -> None:
+        """Send what is written; from here on only the limit of time for our close runs."""
         self.flush()
         self.phase = Phase.CLOSING
         self._close_due = self._clockwork.loop.time() + self._limits.close_seconds_max
         self._wake_due = self._stall_due = self._held_until = _FOREVER
         self._reschedule()
-        self._handler = Leaver(transport, self._get_handler())
-        if transport.can_write_eof():
-            transport.write_eof()
-        self.resume_reading()
 
     def abort(self) -> None:
         """Drop the connection at once, with whatever is unsent."""
