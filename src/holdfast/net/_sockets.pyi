@@ -2,14 +2,19 @@ import asyncio
 import socket
 
 class Poller:
-    """All sockets of one event loop, in one epoll set that the loop polls."""
+    """All sockets of one event loop, in one epoll set that the loop polls until it is closed.
+
+    Raises `OSError` if no such set can be had.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None: ...
-    def close(self) -> None:
-        """Watch nothing any more."""
 
 class SocketTransport(asyncio.Transport):
     """A transport of a connected non-blocking stream socket, which then is its.
+
+    It does what `asyncio.Transport` says, without being a subclass. What its protocol
+    raises ends it, and is told to the loop's exception handler. Its `peername` is what
+    the socket says: the default, once the connection has been reset.
 
     Raises `OSError` if the socket cannot be watched.
     """

@@ -55,6 +55,7 @@ cdef extern from "<string.h>" nogil:
 cdef enum:
     _EVENTS_PER_PASS = 512
     _READS_PER_PASS = 4
+    _SENDS_PER_PASS = 16
     _PIECES_PER_SEND = 64
     _READ_BYTES = 256 * 1024
 
@@ -65,7 +66,6 @@ cdef class Poller:
     cdef object __weakref__
     cdef object _loop
     cdef list _transports  # by file number
-    cdef list _again
     cdef char* _buffer
     cdef int _epoll
 
@@ -81,7 +81,6 @@ cdef class Poller:
     def __init__(self, loop):
         self._loop = loop
         self._transports = []
-        self._again = []
         loop.add_reader(self._epoll, self._run)
 
     def __dealloc__(self):
@@ -89,64 +88,56 @@ cdef class Poller:
             c_close(self._epoll)
         free(self._buffer)
 
-    def close(self):
-        if self._epoll >= 0:
-            if not self._loop.is_closed():
-                self._loop.remove_reader(self._epoll)
-            c_close(self._epoll)
-            self._epoll = -1
-
     def _run(self):
         cdef epoll_event events[_EVENTS_PER_PASS]
         cdef int count = epoll_wait(self._epoll, events, _EVENTS_PER_PASS, 0)
-        cdef int i
+        cdef int done = 0
         cdef SocketTransport transport
         # No file is closed in here, so no number can have become another's.
-        for i in range(count):
-            transport = self._transports[events[i].data.fd]
-            if transport is not None:
-                transport._ready(events[i].events)
+        try:
+            while done < count:
+                transport = self._transports[events[done].data.fd]
+                if transport is not None:
+                    transport._ready(events[done].events)
+                done += 1
+        except BaseException:
+            # The loop is told to end. It may run again, to end in order: lose no event.
+            while done < count:
+                transport = self._transports[events[done].data.fd]
+                if transport is not None:
+                    self._watch(transport)
+                done += 1
+            raise
 
-    cdef int _watch(self, SocketTransport transport, bint writing) except -1:
+    cdef int _add(self, SocketTransport transport) except -1:
+        self._control(transport, EPOLL_CTL_ADD)
+        while transport._fd >= len(self._transports):
+            self._transports.append(None)
+        self._transports[transport._fd] = transport
+        return 0
+
+    cdef int _watch(self, SocketTransport transport) except -1:
+        # What it is ready for now is told anew.
+        if not transport._finished:
+            self._control(transport, EPOLL_CTL_MOD)
+        return 0
+
+    cdef int _control(self, SocketTransport transport, int operation) except -1:
         # Every event is told once (EPOLLET): who does not read all of it must come back.
         cdef epoll_event event
-        cdef int fd = transport._fd
-        cdef bint known = fd < len(self._transports) and self._transports[fd] is transport
         event.events = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET
-        if writing:
+        if transport._waiting:
             event.events |= EPOLLOUT
-        event.data.fd = fd
-        if epoll_ctl(self._epoll, EPOLL_CTL_MOD if known else EPOLL_CTL_ADD, fd, &event):
+        event.data.fd = transport._fd
+        if epoll_ctl(self._epoll, operation, transport._fd, &event):
             raise OSError(c_errno, os.strerror(c_errno))
-        while fd >= len(self._transports):
-            self._transports.append(None)
-        self._transports[fd] = transport
         return 0
 
     cdef int _forget(self, SocketTransport transport) except -1:
         cdef epoll_event event
-        cdef int fd = transport._fd
-        if fd < len(self._transports) and self._transports[fd] is transport:
-            self._transports[fd] = None
-            epoll_ctl(self._epoll, EPOLL_CTL_DEL, fd, &event)
+        self._transports[transport._fd] = None
+        epoll_ctl(self._epoll, EPOLL_CTL_DEL, transport._fd, &event)
         return 0
-
-    cdef int _read_on(self, SocketTransport transport) except -1:
-        # What is left to read makes no new event.
-        if not transport._again:
-            transport._again = True
-            if not self._again:
-                self._loop.call_soon(self._go_on)
-            self._again.append(transport)
-        return 0
-
-    def _go_on(self):
-        cdef list again = self._again
-        cdef SocketTransport transport
-        self._again = []
-        for transport in again:
-            transport._again = False
-            transport._ready(EPOLLIN)
 
 
 cdef class SocketTransport:
@@ -159,7 +150,7 @@ cdef class SocketTransport:
     cdef Py_ssize_t _offset  # how much of the queue's first has been sent
     cdef Py_ssize_t _queued, _high, _low
     cdef int _fd
-    cdef bint _reading, _unread, _again
+    cdef bint _reading, _unread
     cdef bint _to_the_end  # a short read does not mean that there is no more
     cdef bint _eof_received, _eof_due
     cdef bint _full, _waiting, _closing, _finished
@@ -174,12 +165,14 @@ cdef class SocketTransport:
         self._low = _HIGH_BYTES // 4
         self._reading = True
         self.set_protocol(protocol)
-        poller._watch(self, False)
+        poller._add(self)
 
     def start(self):
         try:
             self._protocol.connection_made(self)
-        except Exception as error:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
             self._defect(error)
 
     # --- reading
@@ -193,7 +186,9 @@ cdef class SocketTransport:
                 self._read()
             if events & EPOLLOUT and self._queue is not None:
                 self._send_queued()
-        except Exception as error:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
             self._defect(error)
         return 0
 
@@ -220,7 +215,7 @@ cdef class SocketTransport:
             elif c_errno != EINTR:
                 self._fail(OSError(c_errno, os.strerror(c_errno)))
                 return 0
-        self._poller._read_on(self)
+        self._poller._watch(self)  # it is others' turn; what is left makes no event by itself
         return 0
 
     def pause_reading(self):
@@ -232,7 +227,7 @@ cdef class SocketTransport:
         self._reading = True
         if self._unread:
             self._unread = False
-            self._poller._read_on(self)
+            self._poller._watch(self)
 
     def is_reading(self):
         return self._reading
@@ -241,7 +236,7 @@ cdef class SocketTransport:
 
     def write(self, data):
         if not PyBytes_CheckExact(data):
-            data = bytes(data)
+            data = bytes(memoryview(data))
         cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
         cdef ssize_t sent
         self._check_open()
@@ -251,25 +246,29 @@ cdef class SocketTransport:
             sent = send(self._fd, PyBytes_AS_STRING(data), size, MSG_NOSIGNAL)
             if sent == size:
                 return
+            if sent < 0:
+                if not self._may_send_later():
+                    return
+                sent = 0
             self._queue = deque()
-            self._offset = max(sent, 0)
-            self._queued = -self._offset
-            if sent < 0 and not self._may_send_later():
-                return
+            self._offset = sent
+            self._queued = -sent
         self._queue.append(data)
         self._queued += size
         self._send_later()
 
     def writelines(self, pieces):
+        cdef list whole = [
+            piece if PyBytes_CheckExact(piece) else bytes(memoryview(piece)) for piece in pieces
+        ]
         self._check_open()
         if self._closing:
             return
         cdef bint idle = self._queue is None
         if idle:
             self._queue = deque()
-            self._offset = self._queued = 0
-        for piece in pieces:
-            data = piece if PyBytes_CheckExact(piece) else bytes(piece)
+            self._offset = 0
+        for data in whole:
             if data:
                 self._queue.append(data)
                 self._queued += PyBytes_GET_SIZE(data)
@@ -287,13 +286,24 @@ cdef class SocketTransport:
         # The kernel takes no more for now.
         if not self._waiting:
             self._waiting = True
-            self._poller._watch(self, True)
-        if not self._full and self._queued > self._high:
-            self._full = True
+            self._poller._watch(self)
+        self._pause_if_full()
+        return 0
+
+    cdef int _pause_if_full(self) except -1:
+        if self._full or self._queued <= self._high:
+            return 0
+        self._full = True
+        try:
             self._protocol.pause_writing()
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            self._defect(error)
         return 0
 
     cdef bint _may_send_later(self) except -1:
+        # To be asked at once: anything may change errno.
         if c_errno == EAGAIN or c_errno == EINTR:
             return True
         self._fail(OSError(c_errno, os.strerror(c_errno)))
@@ -303,12 +313,19 @@ cdef class SocketTransport:
         cdef iovec pieces[_PIECES_PER_SEND]
         cdef msghdr message
         cdef ssize_t sent
+        cdef int turns = _SENDS_PER_PASS
         memset(&message, 0, sizeof(message))
         message.msg_iov = pieces
         while self._queued:
+            if not turns:
+                self._poller._watch(self)  # it is others' turn
+                return 0
+            turns -= 1
             message.msg_iovlen = self._gather(pieces)
             sent = sendmsg(self._fd, &message, MSG_NOSIGNAL)
             if sent < 0:
+                if c_errno == EINTR:
+                    continue
                 self._may_send_later()
                 return 0
             self._take_off(sent)
@@ -318,13 +335,13 @@ cdef class SocketTransport:
         if self._queue is None:
             return 0  # it was aborted meanwhile
         self._queue = None
-        if self._waiting:
-            self._waiting = False
-            self._poller._watch(self, False)
         if self._eof_due:
             self._shut_down()
         if self._closing:
             self._end(None)
+        elif self._waiting:
+            self._waiting = False
+            self._poller._watch(self)
         return 0
 
     cdef int _gather(self, iovec* pieces) except -1:
@@ -377,12 +394,13 @@ cdef class SocketTransport:
         if not high >= low >= 0:
             raise ValueError(f"expected high >= low >= 0, found {high} and {low}")
         self._high, self._low = high, low
+        self._pause_if_full()
 
     def get_write_buffer_limits(self):
         return self._low, self._high
 
     def get_write_buffer_size(self):
-        return self._queued if self._queue is not None else 0
+        return self._queued
 
     # --- the end
 
@@ -405,6 +423,7 @@ cdef class SocketTransport:
         return 0
 
     cdef int _defect(self, error) except -1:
+        self._drop(error)
         self._poller._loop.call_exception_handler(
             {
                 "message": "a protocol failed",
@@ -413,7 +432,6 @@ cdef class SocketTransport:
                 "protocol": self._protocol,
             }
         )
-        self._drop(error)
         return 0
 
     cdef int _drop(self, error) except -1:
@@ -458,3 +476,9 @@ cdef class SocketTransport:
         except OSError:
             pass  # it is gone
         return default
+
+    @property
+    def _sendfile_compatible(self):
+        # asyncio's sendfile() asks this, and calls by another name what it cannot do. Whoever
+        # called it reads the file instead when it hears what it hears from uvloop.
+        raise NotImplementedError("sendfile")

@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 from typing import Any
+from weakref import WeakValueDictionary
 
 __all__ = ["COMPILED", "Sockets"]
 
@@ -23,6 +24,8 @@ if os.environ.get("HOLDFAST_PURE", "0") in ("", "0"):
         COMPILED = True
     except ImportError:
         pass
+
+_POLLERS: WeakValueDictionary[int, Poller] = WeakValueDictionary()
 
 
 class Sockets:
@@ -43,9 +46,9 @@ class Sockets:
         if not COMPILED:
             _adopt_by_loop(self._loop, protocol, sock)
             return
-        if self._poller is None:
-            self._poller = Poller(self._loop)
         try:
+            if self._poller is None:
+                self._poller = _poller_of(self._loop)
             if sock.family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             transport = SocketTransport(self._poller, sock, protocol)
@@ -53,6 +56,14 @@ class Sockets:
             sock.close()
             return
         transport.start()
+
+
+def _poller_of(loop: asyncio.AbstractEventLoop) -> Poller:
+    """The one of this event loop. It keeps its loop alive, so that the loop's id stays its own."""
+    poller = _POLLERS.get(id(loop))
+    if poller is None:
+        poller = _POLLERS[id(loop)] = Poller(loop)
+    return poller
 
 
 def _adopt_by_loop(
