@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from holdfast import __version__
 from holdfast.cli.main import app
-from holdfast.protocols.websocket import COMPILED
+from holdfast.net import sockets
+from holdfast.protocols.websocket import codec
 
 COMMANDS = (
     "serve",
@@ -39,7 +40,8 @@ def test_the_version_and_what_it_runs_on() -> None:
         f"holdfast {__version__}",
         f"python {platform.python_version()} on {platform.system()}",
         "event loop: uvloop",
-        f"websocket codec: {'compiled' if COMPILED else 'pure Python'}",
+        f"websocket codec: {'compiled' if codec.COMPILED else 'pure Python'}",
+        f"sockets: {'compiled' if sockets.COMPILED else 'of the event loop'}",
     ]
 
 

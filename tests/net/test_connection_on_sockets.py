@@ -292,6 +292,8 @@ class Pages:
         app = web.Application()
         app.router.add_get("/", self._page)
         app.router.add_get("/slow", self._slow)
+        app.router.add_get("/file", self._file)
+        self.file = Path()
         self.runner = web.AppRunner(app, handle_signals=False, access_log=None)
         self.waiting = asyncio.Event()
         self.go_on = asyncio.Event()
@@ -303,6 +305,9 @@ class Pages:
         self.waiting.set()
         await self.go_on.wait()
         return web.Response(text="a slow page")
+
+    async def _file(self, request: web.Request) -> web.FileResponse:
+        return web.FileResponse(self.file)
 
     def hand_over(self, connection: Connection, data: bytes) -> None:
         server = self.runner.server
@@ -346,6 +351,22 @@ async def test_a_connection_handed_to_aiohttp_is_served_and_counted(tmp_path: Pa
             await stand.until_lost()
             assert stand.calls == ["connected", "received", "lost"]
             assert server.server.connections == set()
+    await pages.runner.cleanup()
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "unix"])
+async def test_aiohttp_serves_files_on_our_transports(tmp_path: Path, scheme: str) -> None:
+    """An event loop's `sendfile` knows its own transports only."""
+    pages = Pages()
+    pages.file = tmp_path / "file"
+    pages.file.write_bytes(bytes(range(256)) * 8_000)
+    await pages.runner.setup()
+    async with serving(make=serving_pages(pages)) as server:
+        address = await server.listen("tcp://127.0.0.1:0" if scheme == "tcp" else unix(tmp_path))
+        async with call(address) as caller:
+            for _ in range(2):
+                await caller.write(REQUEST % b"/file")
+                assert await read_page(caller) == pages.file.read_bytes()
     await pages.runner.cleanup()
 
 

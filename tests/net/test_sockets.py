@@ -7,6 +7,7 @@ import contextlib
 import random
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -105,9 +106,18 @@ async def standing(adopt: Adopt, family: str, heard: Heard) -> AsyncIterator[soc
         peer.close()
         if not heard.lost:
             heard.transport.abort()
-        await until(lambda: heard.lost)
+        await until_lost(heard)
     assert heard.calls.count("lost") == 1
     assert heard.calls[-1] == "lost"
+
+
+async def until_heard(size: int, *crowd: Heard) -> None:
+    """Wait until each has heard so many bytes."""
+    await until(lambda: all(len(heard.data) >= size for heard in crowd))
+
+
+async def until_lost(*crowd: Heard) -> None:
+    await until(lambda: all(heard.lost for heard in crowd))
 
 
 async def read_all(peer: socket.socket) -> bytes:
@@ -177,7 +187,7 @@ class Exchange:
                 transport.pause_reading()
             case "resume":
                 transport.resume_reading()
-            case "turn":
+            case _:
                 await asyncio.sleep(0)
 
     async def end(self) -> None:
@@ -221,12 +231,12 @@ async def test_many_mebibytes_at_once_each_way(adopt: Adopt, family: str) -> Non
         assert heard.calls == ["made", "pause"]
         heard.transport.close()
         assert await read_all(peer) == data
-        await until(lambda: heard.lost)
+        await until_lost(heard)
         assert heard.calls == ["made", "pause", "resume", "lost"]
     heard = Heard()
     async with standing(adopt, family, heard) as peer:
         await send_all(peer, data)
-        await until(lambda: len(heard.data) >= len(data))
+        await until_heard(len(data), heard)
         assert heard.data == data
 
 
@@ -258,7 +268,7 @@ async def test_what_came_during_a_pause_is_read_after_it(adopt: Adopt, family: s
             assert len(heard.data) == 6 * number
             heard.transport.resume_reading()
             assert heard.transport.is_reading()
-            await until(lambda number=number: len(heard.data) == 6 * number + 6)
+            await until_heard(6 * number + 6, heard)
 
 
 @every_family
@@ -278,7 +288,7 @@ async def test_a_pause_may_begin_and_end_while_bytes_are_handled(adopt: Adopt, f
     data = random.Random(2).randbytes(3 * MIB)
     async with standing(adopt, family, heard) as peer:
         await send_all(peer, data)
-        await until(lambda: len(heard.data) >= len(data))
+        await until_heard(len(data), heard)
         assert heard.data == data
 
 
@@ -296,7 +306,7 @@ async def test_the_end_of_who_left_during_a_pause_comes_after_its_bytes_once(
         assert heard.calls == ["made"]
         heard.transport.resume_reading()
         heard.transport.resume_reading()
-        await until(lambda: heard.lost)
+        await until_lost(heard)
         assert heard.data == b"the last words"
         assert heard.calls == ["made", "eof", "lost"]
         assert heard.cause is None
@@ -304,7 +314,11 @@ async def test_the_end_of_who_left_during_a_pause_comes_after_its_bytes_once(
 
 def plain(heard: Heard) -> bytes:
     """Without the bytes that were urgent until another one was."""
-    return heard.data.replace(b"!", b"")
+    return bytes(heard.data).replace(b"!", b"")
+
+
+def heard_plainly(heard: Heard, size: int) -> bool:
+    return len(plain(heard)) >= size
 
 
 @every_transport
@@ -317,9 +331,8 @@ async def test_urgent_bytes_do_not_stop_the_others(adopt: Adopt) -> None:
             peer.send(b"!", socket.MSG_OOB)
             if number % 3:
                 peer.send(b"after")
-            await until(
-                lambda number=number: len(plain(heard)) == 6 * number + 5 * (number - number // 3)
-            )
+            size = 6 * number + 5 * (number - number // 3)
+            await until(partial(heard_plainly, heard, size))
 
 
 @every_transport
@@ -348,7 +361,7 @@ async def test_files_sent_to_us_do_not_stop_the_bytes_and_are_not_kept(adopt: Ad
                 socket.send_fds(peer, [b"with"], [writing.fileno()])
                 peer.send(b"after")
             writing.close()
-            await until(lambda: len(heard.data) >= 45)
+            await until_heard(45, heard)
             assert heard.data == b"beforewithafter" * 3
             reading.setblocking(False)
             assert reading.recv(1) == b"", "the last one who could write is gone"
@@ -377,9 +390,9 @@ async def test_another_protocol_hears_what_comes_from_then_on(adopt: Adopt, fami
         other.transport.write(b"three")
         peer.shutdown(socket.SHUT_WR)
         assert await read_all(peer) == b"three"
-        await until(lambda: other.lost)
-    assert (heard.data, heard.calls) == (b"one", ["made"])
-    assert (other.data, other.calls) == (b"two", ["made", "eof", "lost"])
+        await until_lost(other)
+    assert (bytes(heard.data), heard.calls) == (b"one", ["made"])
+    assert (bytes(other.data), other.calls) == (b"two", ["made", "eof", "lost"])
 
 
 # --- writing and the end
@@ -396,7 +409,7 @@ async def test_who_hears_no_more_may_still_be_told(adopt: Adopt, family: str) ->
         heard.transport.write(b"the end")
         heard.transport.close()
         assert await read_all(peer) == data + b"the end"
-        await until(lambda: heard.lost)
+        await until_lost(heard)
         assert heard.cause is None
 
 
@@ -419,7 +432,7 @@ async def test_the_half_closed_is_still_read_from(adopt: Adopt, family: str) -> 
         assert heard.data == b"thanks"
         assert not heard.lost
         peer.close()
-        await until(lambda: heard.lost)
+        await until_lost(heard)
 
 
 @every_family
@@ -432,7 +445,7 @@ async def test_after_close_all_is_still_said(adopt: Adopt, family: str) -> None:
         heard.transport.close()
         assert heard.transport.is_closing()
         assert await read_all(peer) == data
-        await until(lambda: heard.lost)
+        await until_lost(heard)
         assert heard.cause is None
         heard.transport.close()
         heard.transport.resume_reading()
@@ -452,7 +465,7 @@ async def test_after_close_nothing_is_heard(adopt: Adopt, family: str) -> None:
         assert heard.calls == ["made", "pause"]
         with contextlib.suppress(ConnectionResetError):  # it is unread
             await read_all(peer)
-        await until(lambda: heard.lost)
+        await until_lost(heard)
         assert heard.data == b""
 
 
@@ -468,7 +481,7 @@ async def test_abort_drops_what_is_queued(adopt: Adopt, family: str) -> None:
         assert heard.calls == ["made", "pause"], "it is lost later, by the loop"
         with contextlib.suppress(ConnectionResetError):
             assert len(await read_all(peer)) < len(data)
-        await until(lambda: heard.lost)
+        await until_lost(heard)
         assert heard.cause is None
 
 
@@ -480,7 +493,7 @@ async def test_a_reset_is_told_as_one(adopt: Adopt, queued: bool) -> None:
         if queued:
             fill(heard)
         reset(peer)
-        await until(lambda: heard.lost)
+        await until_lost(heard)
         assert isinstance(heard.cause, ConnectionResetError)
         assert "eof" not in heard.calls
 
@@ -550,7 +563,7 @@ async def test_whatever_is_called_from_wherever(
         peer.shutdown(socket.SHUT_WR)
         with contextlib.suppress(ConnectionResetError):
             await read_all(peer)
-        await until(lambda: heard.lost)
+        await until_lost(heard)
     assert heard.calls.count("lost") == 1
     assert heard.times
     flow = [word for word in heard.calls if word in ("pause", "resume")]
@@ -640,7 +653,9 @@ async def test_a_number_that_is_used_again_is_another_connection(adopt: Adopt, f
                         heard.transport.close()
                     case 2:
                         reset(peer)
-            await until(lambda heard=heard: heard.lost)
+                    case _:
+                        peer.close()
+            await until_lost(heard)
 
     async with asyncio.TaskGroup() as tasks:
         for number in range(40):
@@ -672,7 +687,7 @@ async def test_one_may_end_another_that_is_ready_too(adopt: Adopt) -> None:
     assert sum(bool(heard.data) for heard in crowd) == 1
     for peer in peers:
         peer.close()
-    await until(lambda: all(heard.lost for heard in crowd))
+    await until_lost(*crowd)
 
 
 @pytest.fixture(autouse=True)

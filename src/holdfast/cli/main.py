@@ -19,8 +19,9 @@ from holdfast.cli.record import record
 from holdfast.cli.run import run
 from holdfast.cli.serve import serve
 from holdfast.cli.vtc import vtc
+from holdfast.net import sockets
 from holdfast.net.loop import new_event_loop
-from holdfast.protocols.websocket import COMPILED
+from holdfast.protocols.websocket import codec
 
 app = typer.Typer(
     name="holdfast",
@@ -51,7 +52,8 @@ def root(
     if verbose:
         typer.echo(f"python {platform.python_version()} on {platform.system()}")
         typer.echo(f"event loop: {new_event_loop.__module__.partition('.')[0]}")
-        typer.echo(f"websocket codec: {'compiled' if COMPILED else 'pure Python'}")
+        typer.echo(f"websocket codec: {'compiled' if codec.COMPILED else 'pure Python'}")
+        typer.echo(f"sockets: {'compiled' if sockets.COMPILED else 'of the event loop'}")
     raise typer.Exit
 
 
