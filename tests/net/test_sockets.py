@@ -21,6 +21,8 @@ from holdfast.net.sockets import COMPILED, Sockets
 
 Adopt = Callable[[asyncio.Protocol, socket.socket], None]
 MIB = 1024 * 1024
+FILLING = 4 * MIB
+"""More than the kernel takes between a transport and a peer that does not read."""
 
 
 def by_us(protocol: asyncio.Protocol, sock: socket.socket) -> None:
@@ -47,6 +49,9 @@ def connected_pair(family: str) -> tuple[socket.socket, socket.socket]:
         with socket.create_server(("127.0.0.1", 0)) as listening:
             peer = socket.create_connection(listening.getsockname())
             ends = listening.accept()[0], peer
+        # Where the kernel sizes them itself, it takes nearly all, or stalls for long.
+        ends[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 256 * 1024)
+        ends[1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 * 1024)
     ends[1].setblocking(False)
     return ends
 
@@ -136,7 +141,7 @@ async def send_all(peer: socket.socket, data: bytes) -> None:
 
 def fill(heard: Heard) -> bytes:
     """Write until the kernel takes no more, and far more than that."""
-    data = random.Random(1).randbytes(MIB) * 12
+    data = random.Random(1).randbytes(FILLING)
     heard.transport.write(data)
     return data
 
@@ -515,7 +520,7 @@ async def test_writing_to_who_is_gone_is_an_end_and_no_signal(adopt: Adopt, fami
 CALLS: dict[str, Callable[[asyncio.Transport], None]] = {
     "close": lambda transport: transport.close(),
     "abort": lambda transport: transport.abort(),
-    "write": lambda transport: transport.write(b"x" * MIB * 12),
+    "write": lambda transport: transport.write(b"x" * FILLING),
     "resume_reading": lambda transport: transport.resume_reading(),
     "set_write_buffer_limits": lambda transport: transport.set_write_buffer_limits(high=1 << 30),
 }
@@ -556,7 +561,7 @@ async def test_whatever_is_called_from_wherever(
         adopt(heard, ours)
         await until(lambda: heard.calls)
         if not heard.transport.is_closing():
-            heard.transport.write(b"x" * MIB * 12)
+            heard.transport.write(b"x" * FILLING)
         with contextlib.suppress(BrokenPipeError):
             peer.send(b"hello")
         await asyncio.sleep(0)
