@@ -347,12 +347,12 @@ async def test_a_transport_is_small_and_leaves_nothing_to_the_collector() -> Non
     reset(peer)
     await until_lost(heard)
     await asyncio.sleep(0)
-    gone = weakref.ref(heard.transport)
+    gone = weakref.ref(heard.transport), weakref.ref(heard)
     gc.collect()
     gc.disable()
     try:
-        del heard.transport
-        assert gone() is None
+        del heard
+        assert [find() for find in gone] == [None, None]
     finally:
         gc.enable()
 
