@@ -304,16 +304,6 @@ class Connection(asyncio.Protocol, Timed):
         if self._transport is not None:
             self._transport.abort()
 
-    def disown(self) -> None:
-        """Whoever dialled has given up: it ends now, even if the event loop tells us no more.
-
-        (uvloop closes a transport that it has opened for a cancelled `create_connection`
-        without a `connection_lost`.)
-        """
-        if self._transport is not None:
-            self._transport.abort()
-            self.connection_lost(None)
-
     def pause_reading(self) -> None:
         """Take no more bytes from the socket for now."""
         self._paused = True

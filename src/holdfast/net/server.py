@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections import Counter
@@ -384,7 +385,8 @@ class _Door:
             protocol = server.make(self, None, peer)
         else:
             protocol = Arrival(self, peer, self._connect, proxies=proxies, context=context)
-        self.clockwork.sockets.adopt(protocol, sock)
+        with contextlib.suppress(OSError):  # it was gone before we came to it
+            self.clockwork.sockets.adopt(protocol, sock)
         return server.may_accept()
 
     def _refusal(self, peer: str) -> Refusal | None:
