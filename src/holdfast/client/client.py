@@ -148,8 +148,17 @@ class Client:
         self._core.resume(code)
         self._keeper.reconnect()
 
+    @property
+    def quitting(self) -> bool:
+        """Whether `quit` was said, and the session is not known to have ended: if the program
+        ends now, the session waits for its client as long as the gateway keeps it."""
+        return self._core.quitting
+
     def quit(self) -> None:
-        """End the session."""
+        """End the session, behind what was said before; `Ended` follows.
+
+        Without a connection, it ends on the next one. It is not kept in `state`.
+        """
         self._core.quit()
         self._send()
 
@@ -297,21 +306,27 @@ class _SessionWire:
                 self._core.connected()
                 self._await_beat()
             case str() | bytes():
-                for found in self._core.receive(event):
-                    if isinstance(found, wire.Bye):
-                        self.reason = found.text
-                        self.retry_seconds = found.retry_ms / 1000 if found.retry_ms >= 0 else None
-                    elif isinstance(found, Online):
-                        self._await_beat()
-                    self._keeper.put(found)
+                self._hear(event)
             case ws.Violation(_, reason):
                 raise ServerFaultError(reason)
-            case ws.Close(code, reason):
+            case ws.Close(code, reason) if not self._core.over:
                 self.reason = reason or self.reason
                 if not may_return(code):
                     self.reason, self.retry_seconds = reason or f"closed with {code}", None
             case _:
                 pass
+
+    def _hear(self, message: str | bytes) -> None:
+        for found in self._core.receive(message):
+            if isinstance(found, wire.Bye):
+                self.reason = found.text
+                self.retry_seconds = found.retry_ms / 1000 if found.retry_ms >= 0 else None
+            elif isinstance(found, Online):
+                self._await_beat()
+            self._keeper.put(found)
+        if self._core.over:
+            self.reason, self.retry_seconds = "your session had ended already", None
+            self._ws.close()
 
     def _await_beat(self) -> None:
         self._beat_due = self._now() + self._core.heartbeat_seconds

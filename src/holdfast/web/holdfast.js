@@ -88,6 +88,8 @@ export class Session {
     this._fresh = true; // nothing of this session is on the screen
     this._acked = 0;
     this._given = 0; // the newest command that was sent on this connection
+    this._quitting = false;
+    this._hasQuit = false; // on this connection
     this._code = "";
     this._size = {};
     this._pause = FIRST_PAUSE_MS;
@@ -194,9 +196,21 @@ export class Session {
     this._say({ t: "code" });
   }
 
-  /** End the session for good. */
+  /**
+   * End the session for good, behind what was said before. Without a connection, it ends on
+   * the next one; a page that is closed or loaded anew before that leaves it as it is.
+   */
   quit() {
-    this._say({ t: "quit" });
+    this._quitting = this._state.name !== "ended";
+    this._fill();
+  }
+
+  /**
+   * Whether `quit` was said, and the session is not known to have ended: if the page is closed
+   * now, the session waits for its client as long as the gateway keeps it.
+   */
+  get quitting() {
+    return this._quitting;
   }
 
   /** Leave: the session waits for its client as long as the gateway keeps it. */
@@ -355,6 +369,10 @@ export class Session {
         break;
       case "bye":
         this._goodbye = message;
+        if (this._quitting && message.retry_ms < 0) {
+          this._quitting = false;
+          this._keep({ ...this._kept, pending: [] }); // it was said to this session, and no other
+        }
         this._emit("bye", message);
         break;
       case "pong":
@@ -391,17 +409,28 @@ export class Session {
     this._startHeart(message.heartbeat);
     if (message.t === "reset") this._emit("began", { reason: message.reason });
     this._given = 0;
+    this._hasQuit = false;
+    if (isOther && !isNew) this._quitting = false; // that was said to the other one
     this._setState("online", "", 0);
     this._fill();
   }
 
   /**
-   * The code is wrong: go on as before. Or the session is gone: begin a new one.
+   * The code is wrong: go on as before. Or the session is gone: begin a new one, or, if it was
+   * to end, none.
    * @param {RefusedMessage} message
    */
   _refused(message) {
     const isCode = this._code !== "";
     this._code = "";
+    if (!isCode && this._quitting) {
+      this._quitting = false;
+      this._keep(empty(this._kept.attempts));
+      this._emit("refused", message);
+      this._end("your session had ended already");
+      this._socket?.close(1000);
+      return;
+    }
     if (!isCode) {
       this._keep(renumber(this._kept));
       this._fresh = true;
@@ -459,12 +488,18 @@ export class Session {
   }
 
   // Sends the commands whose turn it is: who was away for long is no flood when it is back.
+  // Behind the last of them goes the end of the session.
   _fill() {
     if (this._state.name !== "online") return;
     for (const command of this._kept.pending.slice(0, IN_FLIGHT_MAX)) {
       if (command.c <= this._given) continue;
       this._given = command.c;
       this._write(command);
+    }
+    const last = this._kept.pending.at(-1)?.c ?? 0;
+    if (this._quitting && !this._hasQuit && last <= this._given) {
+      this._hasQuit = true;
+      this._write({ t: "quit" });
     }
   }
 
