@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from holdfast.client.core import Online
 from holdfast.client.keeper import Ended, Keeper, Offline
-from holdfast.core.errors import BusyError, Reason
+from holdfast.core.errors import DISCONNECTS, BusyError, Reason, sentence
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address
 from holdfast.net.connection import Connection
@@ -26,6 +26,11 @@ from holdfast.protocols import telnet
 from holdfast.protocols.framing import LineDecoder, LineTooLong
 
 _CODE: Final = re.compile(r'type "resume ([0-9A-Z]{4}-[0-9A-Z]{4})"')
+_NOTICE: Final = "*** "
+"""What the gateway's own lines begin with."""
+_LOST: Final = "the connection was lost"
+_GOODBYES: Final = {sentence(disconnect.text): disconnect for disconnect in DISCONNECTS.values()}
+"""The last words after which the connection is closed."""
 _SAID_MAX: Final = 256
 _HELD_MAX: Final = 10_000
 """Events held back until it is known that they need not come again."""
@@ -136,7 +141,7 @@ class _LineWire:
     ) -> None:
         self.connection = connection
         self.online = False
-        self.reason = "the connection was lost"
+        self.reason = _LOST
         self.retry_seconds: float | None = 0.0
         self._keeper = keeper
         self._place = place
@@ -145,6 +150,10 @@ class _LineWire:
         self._unfinished = ""
         self._answered = ""
         """What the person has answered: the line that it begins has gone on below."""
+        self._last_words = ""
+        """What the gateway itself said last, if nothing came after it."""
+        self._over = False
+        """Whether the gateway has closed its side."""
 
     def say(self) -> None:
         """Say what waits."""
@@ -180,6 +189,7 @@ class _LineWire:
         self._show_unfinished(self._decoder.unfinished)
 
     def ended(self) -> None:
+        self._over = True
         self.connection.close()
 
     def writable(self) -> None:
@@ -196,6 +206,12 @@ class _LineWire:
         self.connection.close()
 
     def lost(self, cause: Exception | None) -> None:
+        goodbye = _GOODBYES.get(self._last_words)
+        if goodbye is not None:
+            self.reason = goodbye.text
+            self.retry_seconds = 0.0 if goodbye.reconnect else None
+        elif self._over and self._last_words and self.reason == _LOST:
+            self.reason = self._last_words.removesuffix(".")
         self._keeper.lost()
 
     # --- events
@@ -208,15 +224,21 @@ class _LineWire:
 
     def _show(self, line: str) -> None:
         match = _CODE.search(line)
-        if match is not None:
+        line = line.removeprefix(self._answered)
+        if match is not None:  # which does not make other words less the last ones
             self._place.code = match[1]
-        self._put(Line(line.removeprefix(self._answered)))
+        elif line.startswith(_NOTICE):
+            self._last_words = line.removeprefix(_NOTICE)
+        else:
+            self._last_words = ""
+        self._put(Line(line))
         self._unfinished = self._answered = ""
 
     def _show_unfinished(self, text: str) -> None:
         text = text.removeprefix(self._answered)
         if text and text != self._unfinished:
             self._unfinished = text
+            self._last_words = ""
             self._put(Unfinished(text))
 
     def _put(self, event: LineEvent) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from holdfast.core.errors import DISCONNECTS, Disconnect, Reason
+from holdfast.core.errors import DISCONNECTS, Disconnect, Reason, sentence
 from holdfast.core.items import Binary, Data, Formatted, Notice, Output, Prompt, Text
 from holdfast.core.limits import KIB
 from holdfast.gateway.adapters.base import (
@@ -331,7 +331,7 @@ class TerminalAdapter:
         self._ask("profile", "Choose a number, or type a new name: ")
 
     def goodbye(self, disconnect: Disconnect, text: str, retry_seconds: float) -> bool:
-        self._say(text[:1].upper() + text[1:] + ("" if text.endswith(".") else "."))
+        self._say(sentence(text))
         if disconnect.reconnect and self._code:
             self._say(f'Connect again and type "resume {self._code}".')
         return False
