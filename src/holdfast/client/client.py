@@ -98,6 +98,11 @@ class Client:
         """Whether the session is connected now."""
         return self._core.online
 
+    @property
+    def unsaid(self) -> int:
+        """How many commands the gateway is not known to have."""
+        return len(self._core.state.pending)
+
     # --- what the person does
 
     def command(self, text: str) -> None:

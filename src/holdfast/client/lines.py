@@ -105,6 +105,11 @@ class LineClient:
         if isinstance(self._keeper.wire, _TelnetWire):
             self._keeper.wire.resize(width, height)
 
+    @property
+    def unsaid(self) -> int:
+        """How many lines were not sent."""
+        return len(self._unsaid)
+
     def __aiter__(self) -> AsyncIterator[LineEvent]:
         return self._keeper.events()
 
