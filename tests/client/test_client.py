@@ -364,7 +364,7 @@ async def test_a_code_takes_the_session_up_elsewhere(tmp_path: Path, attempts: i
         connect(of(gateway), state=c.State(attempts=attempts)) as phone,
         connect(of(gateway)) as desk,
     ):
-        await hear(phone, c.Online)
+        sid = (await hear(phone, c.Online)).sid
         await hear(desk, c.Online)
         phone.ask_code()
         desk.resume((await hear(phone, c.Code)).d)
@@ -372,10 +372,10 @@ async def test_a_code_takes_the_session_up_elsewhere(tmp_path: Path, attempts: i
             "your session was taken over by a newer connection"
         )
         await hear(desk, c.Offline)
-        assert await hear(desk, c.Online) == c.Online(phone.state.sid, fresh=False)
+        assert await hear(desk, c.Online) == c.Online(sid, fresh=False)
         desk.reconnect()
         await hear(desk, c.Offline)
-        assert await hear(desk, c.Online) == c.Online(phone.state.sid, fresh=False)
+        assert await hear(desk, c.Online) == c.Online(sid, fresh=False)
         desk.command("look")
         await stage.noted("text", "look")
 

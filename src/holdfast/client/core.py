@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
-from holdfast.core.errors import RECONNECT_CODE_MIN, BusyError, ProtocolError
+from holdfast.core.errors import RECONNECT_CODE_MIN, BusyError, ProtocolError, Reason
 from holdfast.protocols import holdfast as wire
 
 ACK_EACH: Final = 32
@@ -176,10 +176,8 @@ class ClientCore:
                 return self._enter(decoded)
             case wire.Refused():
                 return self._refused(decoded)
-            case wire.Bye(retry_ms=retry_ms) if self.quitting and retry_ms < 0:
-                self.quitting = False
-                self.state.pending.clear()  # what was said to this session is for no other
-                return [decoded]
+            case wire.Bye():
+                return self._leave(decoded)
             case wire.Pong():
                 return []
             case _:
@@ -245,6 +243,16 @@ class ClientCore:
             events.append(Began("expired"))
         self._say_hello()
         return events
+
+    def _leave(self, bye: wire.Bye) -> list[Event]:
+        if bye.reason == Reason.SUPERSEDED.value:
+            # The token is another's now: shown again, it would be taken for a stolen one.
+            self.state = State(attempts=self.state.attempts)
+            self.quitting = False
+        elif self.quitting and bye.retry_ms < 0:
+            self.quitting = False
+            self.state.pending.clear()  # what was said to this session is for no other
+        return [bye]
 
     def _output(self, output: Any) -> list[Event]:
         n = output.n
