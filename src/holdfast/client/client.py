@@ -29,8 +29,7 @@ from holdfast.client.core import (
     State,
     may_return,
 )
-from holdfast.client.keeper import Ended, Keeper, Offline
-from holdfast.core.errors import Reason
+from holdfast.client.keeper import Ended, Keeper, Offline, Wire
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection import Connection
@@ -207,7 +206,7 @@ class Client:
         return _SessionWire(connection, self._keeper, self._core, socket)
 
 
-class _SessionWire:
+class _SessionWire(Wire):
     """One WebSocket connection of a client."""
 
     def __init__(
@@ -217,10 +216,7 @@ class _SessionWire:
         core: ClientCore,
         socket: ws.ClientConnection,
     ) -> None:
-        self.connection = connection
-        self.online = False
-        self.reason = "the connection was lost"
-        self.retry_seconds: float | None = 0.0
+        super().__init__(connection)
         self._keeper = keeper
         self._core = core
         self._ws = socket
@@ -262,12 +258,6 @@ class _SessionWire:
         if self._ws.state is ws.State.CLOSED:
             self.connection.close()
 
-    def ended(self) -> None:
-        self.connection.close()
-
-    def writable(self) -> None:
-        pass
-
     def expired(self, now: float) -> None:
         if now >= self._ack_due:
             self._ack_due = _NEVER
@@ -285,13 +275,6 @@ class _SessionWire:
                 self._core.ping()
         self.send()
         self._schedule()
-
-    def overdue(self, reason: Reason) -> None:
-        self.reason = reason.value
-        self.connection.abort()
-
-    def drain(self) -> None:
-        self.connection.close()
 
     def lost(self, cause: Exception | None) -> None:
         self.online, self._core.online = self._core.online, False

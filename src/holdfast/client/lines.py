@@ -17,8 +17,8 @@ import msgspec
 from msgspec import Struct
 
 from holdfast.client.core import Online
-from holdfast.client.keeper import Ended, Keeper, Offline
-from holdfast.core.errors import DISCONNECTS, BusyError, Reason, sentence
+from holdfast.client.keeper import LOST, Ended, Keeper, Offline, Wire
+from holdfast.core.errors import DISCONNECTS, BusyError, sentence
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address
 from holdfast.net.connection import Connection
@@ -28,7 +28,6 @@ from holdfast.protocols.framing import LineDecoder, LineTooLong
 _CODE: Final = re.compile(r'type "resume ([0-9A-Z]{4}-[0-9A-Z]{4})"')
 _NOTICE: Final = "*** "
 """What the gateway's own lines begin with."""
-_LOST: Final = "the connection was lost"
 _GOODBYES: Final = {sentence(disconnect.text): disconnect for disconnect in DISCONNECTS.values()}
 """The last words after which the connection is closed."""
 _SAID_MAX: Final = 256
@@ -133,7 +132,7 @@ class LineClient:
         return _LineWire(connection, self._keeper, self._place, self._unsaid, decoder)
 
 
-class _LineWire:
+class _LineWire(Wire):
     """One connection that carries bare lines."""
 
     def __init__(
@@ -144,10 +143,7 @@ class _LineWire:
         unsaid: deque[str],
         decoder: LineDecoder | None,
     ) -> None:
-        self.connection = connection
-        self.online = False
-        self.reason = _LOST
-        self.retry_seconds: float | None = 0.0
+        super().__init__(connection)
         self._keeper = keeper
         self._place = place
         self._unsaid = unsaid
@@ -195,27 +191,14 @@ class _LineWire:
 
     def ended(self) -> None:
         self._over = True
-        self.connection.close()
-
-    def writable(self) -> None:
-        pass
-
-    def expired(self, now: float) -> None:
-        pass
-
-    def overdue(self, reason: Reason) -> None:
-        self.reason = reason.value
-        self.connection.abort()
-
-    def drain(self) -> None:
-        self.connection.close()
+        super().ended()
 
     def lost(self, cause: Exception | None) -> None:
         goodbye = _GOODBYES.get(self._last_words)
         if goodbye is not None:
             self.reason = goodbye.text
             self.retry_seconds = 0.0 if goodbye.reconnect else None
-        elif self._over and self._last_words and self.reason == _LOST:
+        elif self._over and self._last_words and self.reason == LOST:
             self.reason = self._last_words.removesuffix(".")
         self._keeper.lost()
 
