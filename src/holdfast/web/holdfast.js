@@ -125,6 +125,7 @@ export class Session {
   async _settle(tabs) {
     const { sid, pending } = this._kept;
     const copied = pending.length;
+    await null; // who made this session listens to it by then
     if (sid && (await tabs.hold(sid))) {
       this._keep(renumber({ ...this._kept, pending: this._kept.pending.slice(copied) }));
     }
@@ -687,9 +688,9 @@ const isThere = (value) => value !== undefined;
 const maybe = (check) => (value) => value === undefined || check(value);
 
 const ENTRANCE = { sid: isText, token: isText, epoch: isText, heartbeat: isSeconds };
-/** @type {Map<unknown, Record<string, Check>>} The messages of the gateway and what they must carry. */
+// The messages of the gateway and what they must carry.
 const MESSAGES = new Map(
-  Object.entries({
+  Object.entries(/** @type {Record<string, Record<string, Check>>} */ ({
     welcome: { ...ENTRANCE, seq: isCount },
     resumed: { ...ENTRANCE, from: isCount, to: isCount, cin: isCount },
     reset: { ...ENTRANCE, reason: isText, top: isCount, cin: isCount },
@@ -710,7 +711,7 @@ const MESSAGES = new Map(
     offer: { d: isText },
     code: { d: isText },
     bye: { code: isNumber, reason: isText, text: isText, retry_ms: isNumber },
-  }),
+  })),
 );
 
 /**
