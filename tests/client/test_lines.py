@@ -150,10 +150,12 @@ async def test_why_the_gateway_closes_is_told_in_its_words(
     scheme: str, words: str, event: Offline | Ended
 ) -> None:
     async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(words.replace("\n", "\r\n").encode())
-        writer.write_eof()
-        await reader.read()
-        writer.close()
+        try:
+            writer.write(words.replace("\n", "\r\n").encode())
+            writer.write_eof()
+            await reader.read()
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(close, "127.0.0.1", 0)
     where = server.sockets[0].getsockname()[1]
