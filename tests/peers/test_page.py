@@ -60,15 +60,6 @@ SIDES: Final = """
 """
 """What does not fit between the left and the right side of the window."""
 
-SCROLL_UP: Final = """
-() => new Promise((done) => {
-    const log = document.getElementById("log");
-    log.addEventListener("scroll", () => done(), { once: true });
-    log.scrollTop = 0;
-})
-"""
-"""To the top of the log; the page has heard of it then."""
-
 
 async def legible(page: ChatPage) -> None:
     """Nothing is too faint to read (WCAG 2.2, 1.4.3)."""
@@ -182,7 +173,8 @@ async def test_who_reads_what_was_said_is_left_there(tmp_path: Path, browser: Br
         speaker.types("Speaker", *(f"Line {n}" for n in range(60)))
         await page.sees("<Speaker> Line 59")
         await at_the_end(page)
-        await page.page.evaluate(SCROLL_UP)
+        await page.page.evaluate("document.getElementById('log').scrollTop = 0")
+        await page.page.wait_for_function("!document.getElementById('log').scrollTop")
         speaker.types("One more.")
         await page.sees("<Speaker> One more.")
         assert await page.page.evaluate("document.getElementById('log').scrollTop") == 0
