@@ -11,6 +11,7 @@ from unittest.mock import ANY
 
 import msgspec
 import pytest
+from tests.client.listening import listening
 from tests.client.relay import Relay, relayed
 from tests.gateway.certificates import certificate
 from tests.gateway.running import SECONDS, Stage, configured, linked, port, serving, staged
@@ -150,16 +151,11 @@ async def test_why_the_gateway_closes_is_told_in_its_words(
     scheme: str, words: str, event: Offline | Ended
 ) -> None:
     async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            writer.write(words.replace("\n", "\r\n").encode())
-            writer.write_eof()
-            await reader.read()
-        finally:
-            writer.close()
+        writer.write(words.replace("\n", "\r\n").encode())
+        writer.write_eof()
+        await reader.read()
 
-    server = await asyncio.start_server(close, "127.0.0.1", 0)
-    where = server.sockets[0].getsockname()[1]
-    async with server, talking(f"{scheme}://127.0.0.1:{where}") as someone:
+    async with listening(close) as where, talking(f"{scheme}://127.0.0.1:{where}") as someone:
         assert await someone.hears((Offline, Ended)) == event
 
 
