@@ -74,7 +74,8 @@ export class Session {
    * @param {{storage?: Storage | null, key?: string, client?: string,
    *   WebSocket?: typeof WebSocket}} [options]
    *   `storage` keeps the session over a reload; the default is `sessionStorage`, `null` keeps
-   *   nothing. A `storage` of your own is for one session at a time. `key` tells several sessions of one page apart.
+   *   nothing. A `storage` of your own is for one session at a time. `key` tells several
+   *   sessions of one page apart.
    */
   constructor(url, options = {}) {
     this._url = url;
