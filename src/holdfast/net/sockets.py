@@ -40,7 +40,8 @@ class Sockets:
     def adopt(self, protocol: asyncio.Protocol, sock: socket.socket) -> None:
         """Make a transport for a connected socket, which then is its.
 
-        `protocol.connection_made` follows, at once or soon.
+        `protocol.connection_made` follows, at once or soon. Raises `OSError` for a
+        socket that was gone before we came to it; it is closed then.
         """
         sock.setblocking(False)
         if not COMPILED:
@@ -52,9 +53,9 @@ class Sockets:
             if sock.family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             transport = SocketTransport(self._poller, sock, protocol)
-        except OSError:  # it was gone before we came to it
+        except OSError:
             sock.close()
-            return
+            raise
         transport.start()
 
 
@@ -76,9 +77,9 @@ def _adopt_by_loop(
     steps = loop.connect_accepted_socket(lambda: protocol, sock)
     try:
         made: Any = steps.send(None)
-    except OSError:  # it was gone before we came to it
+    except OSError:
         sock.close()
-        return
+        raise
 
     def finish(_: object) -> None:
         with contextlib.suppress(StopIteration, OSError):

@@ -184,6 +184,9 @@ class Connection(Decoder):
         """
         if self.deflate is None and self._entropy is None:
             return codec.encode_all(messages, UNCOPIED_BYTES_MIN)
+        return self._encode_each(messages)
+
+    def _encode_each(self, messages: list[str | bytes]) -> list[bytes]:
         return [
             self.encode_text(message.encode())
             if isinstance(message, str)
