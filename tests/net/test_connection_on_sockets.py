@@ -354,7 +354,7 @@ async def test_a_connection_handed_to_aiohttp_is_served_and_counted(tmp_path: Pa
     await pages.runner.cleanup()
 
 
-@pytest.mark.parametrize("scheme", ["tcp", "unix"])
+@pytest.mark.parametrize("scheme", ["tcp", "tls", "unix"])
 async def test_aiohttp_serves_files_on_our_transports(tmp_path: Path, scheme: str) -> None:
     """An event loop's `sendfile` knows its own transports only."""
     pages = Pages()
@@ -362,8 +362,15 @@ async def test_aiohttp_serves_files_on_our_transports(tmp_path: Path, scheme: st
     pages.file.write_bytes(bytes(range(256)) * 8_000)
     await pages.runner.setup()
     async with serving(make=serving_pages(pages)) as server:
-        address = await server.listen("tcp://127.0.0.1:0" if scheme == "tcp" else unix(tmp_path))
-        async with call(address) as caller:
+        tls: dict[str, ssl.SSLContext] = {}
+        if scheme == "tls":
+            pems = write_pems(tmp_path)
+            tls = {"ssl": client_context(pems.authority)}
+            address = await server.listen("tls://localhost:0", server_context(pems.certificate))
+        else:
+            url = "tcp://127.0.0.1:0" if scheme == "tcp" else unix(tmp_path)
+            address = await server.listen(url)
+        async with call(address, **tls) as caller:
             for _ in range(2):
                 await caller.write(REQUEST % b"/file")
                 assert await read_page(caller) == pages.file.read_bytes()

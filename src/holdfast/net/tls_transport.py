@@ -239,3 +239,8 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
                 return self._ssl.cipher()
             case _:
                 return self._raw.get_extra_info(name, default)
+
+    @property
+    def _sendfile_compatible(self) -> Any:
+        # What asyncio's sendfile() asks, and uvloop's answer: whoever called it reads the file.
+        raise NotImplementedError("sendfile")
