@@ -40,6 +40,8 @@ from holdfast.sessions.session import Session
 _log = structlog.get_logger("holdfast.gateway")
 
 _NEVER: Final = float("inf")
+_LIVE: Final = Phase.LIVE
+"""Looked up once: before Python 3.12 an enum's members are dear to reach."""
 _STILL_SENDING: Final = frozenset({Reason.FLOOD, Reason.PROTOCOL_ERROR, Reason.REFUSED})
 """Who is sent away for what it sends, is likely to send more."""
 _FULL: Final = Notice("Too much is waiting already. This was not taken; send it again later.")
@@ -163,7 +165,7 @@ class Attachment:
 
     def deliver(self) -> None:
         session = self.session
-        if session is None or self._machine.state is not Phase.LIVE:
+        if session is None or self._machine.state is not _LIVE:
             return
         out = session.out
         limit = session.deliverable
@@ -183,7 +185,7 @@ class Attachment:
 
     def show(self, item: Output) -> None:
         session = self.session
-        if session is None or self.phase is not Phase.LIVE or self.connection.full:
+        if session is None or self.phase is not _LIVE or self.connection.full:
             return
         if session.out.sent >= session.deliverable:  # else the client lags: volatile goes first
             self.send()
@@ -243,7 +245,7 @@ class Attachment:
 
     def read_ahead(self) -> None:
         """What the client sent before it was known what it means is handled now."""
-        if self.phase is Phase.LIVE:
+        if self.phase is _LIVE:
             self.received(b"")
 
     def leave(self, reason: Reason, text: str = "") -> None:
@@ -275,13 +277,13 @@ class Attachment:
     # --- inbound events
 
     def _handle(self, events: list[Event]) -> None:
-        if self._held and self.phase is Phase.LIVE:
+        if self._held and self.phase is _LIVE:
             self._hold(events)
             return
         admit, now = self.context.command_rate.next, self.context.clockwork.wheel.now
         for index, event in enumerate(events):
             session = self.session
-            if session is None or self._machine.state is not Phase.LIVE:
+            if session is None or self._machine.state is not _LIVE:
                 react_early(self, event)
                 continue
             kind = type(event)
@@ -462,7 +464,7 @@ class Attachment:
             wake = min(wake, self._acks.due)
         if self._evidence is not None:
             wake = min(wake, self._evidence.due)
-        if self.adapter.pings and self.phase is Phase.LIVE:
+        if self.adapter.pings and self.phase is _LIVE:
             patience = self.context.limits.websocket.heartbeat_seconds_max
             wake = min(wake, self.context.clockwork.wheel.now + patience)
         if wake < self._wake:
