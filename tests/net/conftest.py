@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
@@ -22,3 +22,10 @@ def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Factory]:
     return LOOPS
+
+
+@pytest.fixture
+def nothing_unhandled(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """The test does not let the loop be told of an error."""
+    yield
+    assert not [record for record in caplog.records if record.name == "asyncio"]

@@ -16,7 +16,7 @@ from typing import Any, cast
 import pytest
 from tests.net.conftest import LOOPS, Factory
 from tests.net.helpers import PATIENCE_SECONDS, patience, until
-from tests.net.test_sockets import (
+from tests.net.transports import (
     FILLING,
     MIB,
     Heard,

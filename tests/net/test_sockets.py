@@ -1,4 +1,4 @@
-"""What a transport is held to, ours as well as the event loop's own, on each event loop."""
+"""What a transport is held to, ours and the event loop's own: bytes, and what it is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import random
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any, cast
 
@@ -15,136 +14,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.net.conftest import LOOPS, Factory
 from tests.net.helpers import patience, until
+from tests.net.transports import (
+    MIB,
+    Adopt,
+    Heard,
+    connected_pair,
+    every_family,
+    every_transport,
+    fill,
+    read_all,
+    reset,
+    send_all,
+    standing,
+    until_heard,
+    until_lost,
+)
 
-from holdfast.net import sockets
-from holdfast.net.sockets import COMPILED, Sockets
-
-Adopt = Callable[[asyncio.Protocol, socket.socket], None]
-MIB = 1024 * 1024
-FILLING = 4 * MIB
-"""More than the kernel takes between a transport and a peer that does not read."""
-
-
-def by_us(protocol: asyncio.Protocol, sock: socket.socket) -> None:
-    Sockets(asyncio.get_running_loop()).adopt(protocol, sock)
-
-
-def by_the_loop(protocol: asyncio.Protocol, sock: socket.socket) -> None:
-    sock.setblocking(False)
-    sockets._adopt_by_loop(asyncio.get_running_loop(), protocol, sock)
-
-
-needs_ours = pytest.mark.skipif(not COMPILED, reason="the compiled sockets were not built")
-BOTH = [pytest.param(by_us, id="ours", marks=needs_ours), pytest.param(by_the_loop, id="loop-s")]
-FAMILIES = ["tcp", "unix"]
-every_transport = pytest.mark.parametrize("adopt", BOTH)
-every_family = pytest.mark.parametrize("family", FAMILIES)
-
-
-def connected_pair(family: str) -> tuple[socket.socket, socket.socket]:
-    """Two ends of a connection; the second never blocks."""
-    if family == "unix":
-        ends = socket.socketpair()
-    else:
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            peer = socket.create_connection(listening.getsockname())
-            ends = listening.accept()[0], peer
-        # Where the kernel sizes them itself, it takes nearly all, or stalls for long.
-        ends[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 256 * 1024)
-        ends[1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 * 1024)
-    ends[1].setblocking(False)
-    return ends
-
-
-def reset(peer: socket.socket) -> None:
-    """Close it with a RST."""
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-    peer.close()
-
-
-class Heard(asyncio.Protocol):
-    """A protocol that writes down what it hears."""
-
-    transport: asyncio.Transport
-
-    def __init__(self, *, half_open: bool = False) -> None:
-        self.calls: list[str] = []
-        self.data = bytearray()
-        self.cause: Exception | None = None
-        self._half_open = half_open
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-        self.calls.append("made")
-
-    def data_received(self, data: bytes) -> None:
-        self.data += data
-
-    def eof_received(self) -> bool:
-        self.calls.append("eof")
-        return self._half_open
-
-    def pause_writing(self) -> None:
-        self.calls.append("pause")
-
-    def resume_writing(self) -> None:
-        self.calls.append("resume")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.calls.append("lost")
-        self.cause = exc
-
-    @property
-    def lost(self) -> bool:
-        return "lost" in self.calls
-
-
-@contextlib.asynccontextmanager
-async def standing(adopt: Adopt, family: str, heard: Heard) -> AsyncIterator[socket.socket]:
-    """A transport under `heard`; the block is given the peer's end. All ends with the block."""
-    ours, peer = connected_pair(family)
-    try:
-        adopt(heard, ours)
-        await until(lambda: heard.calls)
-        yield peer
-    finally:
-        peer.close()
-        if not heard.lost:
-            heard.transport.abort()
-        await until_lost(heard)
-    assert heard.calls.count("lost") == 1
-    assert heard.calls[-1] == "lost"
-
-
-async def until_heard(size: int, *crowd: Heard) -> None:
-    """Wait until each has heard so many bytes."""
-    await until(lambda: all(len(heard.data) >= size for heard in crowd))
-
-
-async def until_lost(*crowd: Heard) -> None:
-    await until(lambda: all(heard.lost for heard in crowd))
-
-
-async def read_all(peer: socket.socket) -> bytes:
-    """All up to the end."""
-    data = bytearray()
-    async with patience():
-        while piece := await asyncio.get_running_loop().sock_recv(peer, MIB):
-            data += piece
-    return bytes(data)
-
-
-async def send_all(peer: socket.socket, data: bytes) -> None:
-    async with patience():
-        await asyncio.get_running_loop().sock_sendall(peer, data)
-
-
-def fill(heard: Heard) -> bytes:
-    """Write until the kernel takes no more, and far more than that."""
-    data = random.Random(1).randbytes(FILLING)
-    heard.transport.write(data)
-    return data
-
+pytestmark = pytest.mark.usefixtures("nothing_unhandled")
 
 # --- bytes
 
@@ -400,181 +286,6 @@ async def test_another_protocol_hears_what_comes_from_then_on(adopt: Adopt, fami
     assert (bytes(other.data), other.calls) == (b"two", ["made", "eof", "lost"])
 
 
-# --- writing and the end
-
-
-@every_family
-@every_transport
-async def test_who_hears_no_more_may_still_be_told(adopt: Adopt, family: str) -> None:
-    heard = Heard(half_open=True)
-    async with standing(adopt, family, heard) as peer:
-        peer.shutdown(socket.SHUT_WR)
-        await until(lambda: "eof" in heard.calls)
-        data = fill(heard)
-        heard.transport.write(b"the end")
-        heard.transport.close()
-        assert await read_all(peer) == data + b"the end"
-        await until_lost(heard)
-        assert heard.cause is None
-
-
-@every_family
-@every_transport
-async def test_the_half_closed_is_still_read_from(adopt: Adopt, family: str) -> None:
-    heard = Heard()
-    async with standing(adopt, family, heard) as peer:
-        data = fill(heard)
-        assert heard.transport.can_write_eof()
-        heard.transport.write_eof()
-        heard.transport.write_eof()
-        with pytest.raises(RuntimeError, match="write_eof"):
-            heard.transport.write(b"too late")
-        with pytest.raises(RuntimeError, match="write_eof"):
-            heard.transport.writelines([b"too late"])
-        assert await read_all(peer) == data
-        await send_all(peer, b"thanks")
-        await until(lambda: heard.data)
-        assert heard.data == b"thanks"
-        assert not heard.lost
-        peer.close()
-        await until_lost(heard)
-
-
-@every_family
-@every_transport
-async def test_after_close_all_is_still_said(adopt: Adopt, family: str) -> None:
-    heard = Heard()
-    async with standing(adopt, family, heard) as peer:
-        data = fill(heard)
-        heard.transport.close()
-        heard.transport.close()
-        assert heard.transport.is_closing()
-        assert await read_all(peer) == data
-        await until_lost(heard)
-        assert heard.cause is None
-        heard.transport.close()
-        heard.transport.resume_reading()
-        heard.transport.pause_reading()
-
-
-@every_family
-@every_transport
-async def test_after_close_nothing_is_heard(adopt: Adopt, family: str) -> None:
-    heard = Heard()
-    async with standing(adopt, family, heard) as peer:
-        fill(heard)
-        heard.transport.close()
-        heard.transport.resume_reading()
-        await send_all(peer, b"not heard")
-        await asyncio.sleep(0.01)
-        assert heard.calls == ["made", "pause"]
-        with contextlib.suppress(ConnectionResetError):  # it is unread
-            await read_all(peer)
-        await until_lost(heard)
-        assert heard.data == b""
-
-
-@every_family
-@every_transport
-async def test_abort_drops_what_is_queued(adopt: Adopt, family: str) -> None:
-    heard = Heard()
-    async with standing(adopt, family, heard) as peer:
-        data = fill(heard)
-        heard.transport.close()
-        heard.transport.abort()
-        heard.transport.abort()
-        assert heard.calls == ["made", "pause"], "it is lost later, by the loop"
-        with contextlib.suppress(ConnectionResetError):
-            assert len(await read_all(peer)) < len(data)
-        await until_lost(heard)
-        assert heard.cause is None
-
-
-@every_transport
-@pytest.mark.parametrize("queued", [False, True], ids=["idle", "with-a-queue"])
-async def test_a_reset_is_told_as_one(adopt: Adopt, queued: bool) -> None:
-    heard = Heard()
-    async with standing(adopt, "tcp", heard) as peer:
-        if queued:
-            fill(heard)
-        reset(peer)
-        await until_lost(heard)
-        assert isinstance(heard.cause, ConnectionResetError)
-        assert "eof" not in heard.calls
-
-
-@every_family
-@every_transport
-async def test_writing_to_who_is_gone_is_an_end_and_no_signal(adopt: Adopt, family: str) -> None:
-    heard = Heard(half_open=True)
-    async with standing(adopt, family, heard) as peer:
-        peer.close()
-        await until(lambda: "eof" in heard.calls)
-        async with patience():
-            while not heard.lost:
-                heard.transport.write(b"hello?")
-                await asyncio.sleep(0)
-        assert isinstance(heard.cause, BrokenPipeError | ConnectionResetError)
-
-
-CALLS: dict[str, Callable[[asyncio.Transport], None]] = {
-    "close": lambda transport: transport.close(),
-    "abort": lambda transport: transport.abort(),
-    "write": lambda transport: transport.write(b"x" * FILLING),
-    "resume_reading": lambda transport: transport.resume_reading(),
-    "set_write_buffer_limits": lambda transport: transport.set_write_buffer_limits(high=1 << 30),
-}
-PLACES = ["connection_made", "data_received", "eof_received", "pause_writing", "resume_writing"]
-
-
-@every_transport
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-@pytest.mark.parametrize("place", PLACES)
-async def test_whatever_is_called_from_wherever(
-    adopt: Adopt, place: str, call: Callable[[asyncio.Transport], None]
-) -> None:
-    """Nothing is told out of turn, and there is one end."""
-    inside = False
-
-    class Calling(Heard):
-        times = 0
-
-        def __getattribute__(self, name: str) -> Any:
-            found = super().__getattribute__(name)
-            if name == "connection_lost":
-                assert not inside, "connection_lost inside of a call"
-            return found
-
-    def calling(heard: Calling, *arguments: Any) -> Any:
-        nonlocal inside
-        result = getattr(Heard, place)(heard, *arguments)
-        if heard.times < 3:
-            heard.times += 1
-            inside = True
-            call(heard.transport)
-            inside = False
-        return result
-
-    heard = type("Called", (Calling,), {place: calling})()
-    ours, peer = connected_pair("unix")
-    with peer:
-        adopt(heard, ours)
-        await until(lambda: heard.calls)
-        if not heard.transport.is_closing():
-            heard.transport.write(b"x" * FILLING)
-        with contextlib.suppress(BrokenPipeError):
-            peer.send(b"hello")
-        await asyncio.sleep(0)
-        peer.shutdown(socket.SHUT_WR)
-        with contextlib.suppress(ConnectionResetError):
-            await read_all(peer)
-        await until_lost(heard)
-    assert heard.calls.count("lost") == 1
-    assert heard.times
-    flow = [word for word in heard.calls if word in ("pause", "resume")]
-    assert all(word == ("pause", "resume")[number % 2] for number, word in enumerate(flow))
-
-
 # --- what it is
 
 
@@ -693,10 +404,3 @@ async def test_one_may_end_another_that_is_ready_too(adopt: Adopt) -> None:
     for peer in peers:
         peer.close()
     await until_lost(*crowd)
-
-
-@pytest.fixture(autouse=True)
-def nothing_unhandled(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """No test here lets the loop be told of an error."""
-    yield
-    assert not [record for record in caplog.records if record.name == "asyncio"]

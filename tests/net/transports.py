@@ -1,0 +1,142 @@
+"""Transports, ours and the event loop's own, between a protocol and a plain socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import cast
+
+import pytest
+from tests.net.helpers import patience, until
+
+from holdfast.net import sockets
+from holdfast.net.sockets import COMPILED, Sockets
+
+Adopt = Callable[[asyncio.Protocol, socket.socket], None]
+MIB = 1024 * 1024
+FILLING = 4 * MIB
+"""More than the kernel takes between a transport and a peer that does not read."""
+
+
+def by_us(protocol: asyncio.Protocol, sock: socket.socket) -> None:
+    Sockets(asyncio.get_running_loop()).adopt(protocol, sock)
+
+
+def by_the_loop(protocol: asyncio.Protocol, sock: socket.socket) -> None:
+    sock.setblocking(False)
+    sockets._adopt_by_loop(asyncio.get_running_loop(), protocol, sock)
+
+
+needs_ours = pytest.mark.skipif(not COMPILED, reason="the compiled sockets were not built")
+BOTH = [pytest.param(by_us, id="ours", marks=needs_ours), pytest.param(by_the_loop, id="loop-s")]
+FAMILIES = ["tcp", "unix"]
+every_transport = pytest.mark.parametrize("adopt", BOTH)
+every_family = pytest.mark.parametrize("family", FAMILIES)
+
+
+def connected_pair(family: str) -> tuple[socket.socket, socket.socket]:
+    """Two ends of a connection; the second never blocks."""
+    if family == "unix":
+        ends = socket.socketpair()
+    else:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            peer = socket.create_connection(listening.getsockname())
+            ends = listening.accept()[0], peer
+        # Where the kernel sizes them itself, it takes nearly all, or stalls for long.
+        ends[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 256 * 1024)
+        ends[1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 * 1024)
+    ends[1].setblocking(False)
+    return ends
+
+
+def reset(peer: socket.socket) -> None:
+    """Close it with a RST."""
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    peer.close()
+
+
+class Heard(asyncio.Protocol):
+    """A protocol that writes down what it hears."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, *, half_open: bool = False) -> None:
+        self.calls: list[str] = []
+        self.data = bytearray()
+        self.cause: Exception | None = None
+        self._half_open = half_open
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.calls.append("made")
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+
+    def eof_received(self) -> bool:
+        self.calls.append("eof")
+        return self._half_open
+
+    def pause_writing(self) -> None:
+        self.calls.append("pause")
+
+    def resume_writing(self) -> None:
+        self.calls.append("resume")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.calls.append("lost")
+        self.cause = exc
+
+    @property
+    def lost(self) -> bool:
+        return "lost" in self.calls
+
+
+@contextlib.asynccontextmanager
+async def standing(adopt: Adopt, family: str, heard: Heard) -> AsyncIterator[socket.socket]:
+    """A transport under `heard`; the block is given the peer's end. All ends with the block."""
+    ours, peer = connected_pair(family)
+    try:
+        adopt(heard, ours)
+        await until(lambda: heard.calls)
+        yield peer
+    finally:
+        peer.close()
+        if not heard.lost:
+            heard.transport.abort()
+        await until_lost(heard)
+    assert heard.calls.count("lost") == 1
+    assert heard.calls[-1] == "lost"
+
+
+async def until_heard(size: int, *crowd: Heard) -> None:
+    """Wait until each has heard so many bytes."""
+    await until(lambda: all(len(heard.data) >= size for heard in crowd))
+
+
+async def until_lost(*crowd: Heard) -> None:
+    await until(lambda: all(heard.lost for heard in crowd))
+
+
+async def read_all(peer: socket.socket) -> bytes:
+    """All up to the end."""
+    data = bytearray()
+    async with patience():
+        while piece := await asyncio.get_running_loop().sock_recv(peer, MIB):
+            data += piece
+    return bytes(data)
+
+
+async def send_all(peer: socket.socket, data: bytes) -> None:
+    async with patience():
+        await asyncio.get_running_loop().sock_sendall(peer, data)
+
+
+def fill(heard: Heard) -> bytes:
+    """Write until the kernel takes no more, and far more than that."""
+    data = random.Random(1).randbytes(FILLING)
+    heard.transport.write(data)
+    return data
