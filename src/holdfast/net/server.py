@@ -215,12 +215,24 @@ class Server:
         return connection is not None
 
     async def drain(self, seconds: float) -> None:
-        """Stop accepting, tell every client, wait until they are gone or `seconds` have passed."""
+        """Stop accepting, tell every client, wait until they are gone or `seconds` have passed.
+
+        Who is still there then is dropped, and counted in the log.
+        """
         self._apply(ServerInput.DRAIN)
         self._stop_listening()
-        for connection in list(self.connections):
+        told = list(self.connections)
+        for connection in told:
             connection.drain()
-        await done_within(self._empty.wait(), seconds)
+        if not await done_within(self._empty.wait(), seconds):
+            dropped = len(self.connections)
+            _log.warning(
+                "the time to drain is over",
+                dropped=dropped,
+                left=len(told) - dropped,
+                seconds=seconds,
+                at=", ".join(map(str, self.tallies)),
+            )
         await self.close()
 
     async def close(self) -> None:
