@@ -145,7 +145,7 @@ async def test_a_signal_drains(tmp_path: Path, number: signal.Signals) -> None:
         ports = await gateway.ports(3)
         stage = Stage()
         async with (
-            acting(stage, f"unix:{tmp_path / 'link'}"),
+            acting(stage.app, f"unix:{tmp_path / 'link'}"),
             v1_at(ports["ws"]) as page,
             person_at(ports["telnet"], telnet=True) as someone,
         ):
@@ -154,6 +154,7 @@ async def test_a_signal_drains(tmp_path: Path, number: signal.Signals) -> None:
             gateway.send(number)
             assert (await page.closed())[0] == 1012
             assert (await someone.rest()).endswith(f'*** Connect again and type "resume {code}".\n')
+            someone.drop()
             assert await gateway.ends() == 0
     assert not (tmp_path / "link").exists()
 
@@ -198,7 +199,7 @@ async def session_of(stage: Stage, protocol: str) -> Any:
 async def test_after_a_kill_everybody_goes_on(tmp_path: Path, durability: str) -> None:
     configure(tmp_path, durability=durability)
     stage = Stage()
-    async with acting(stage, f"unix:{tmp_path / 'link'}"):
+    async with acting(stage.app, f"unix:{tmp_path / 'link'}"):
         async with program("serve", folder=tmp_path) as gateway:
             ports = await gateway.ports(3)
             async with (
@@ -260,7 +261,7 @@ async def test_a_disk_without_room_refuses_new_sessions_and_keeps_the_old(tmp_pa
     async with program("serve", folder=tmp_path, before=lambda: no_files_above(300_000)) as gateway:
         ports = await gateway.ports(3)
         stage = Stage()
-        async with acting(stage, f"unix:{tmp_path / 'link'}"), v1_at(ports["ws"]) as page:
+        async with acting(stage.app, f"unix:{tmp_path / 'link'}"), v1_at(ports["ws"]) as page:
             welcome = await page.expect("welcome")
             session = await session_of(stage, "websocket")
             number = 0

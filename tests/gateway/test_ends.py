@@ -245,6 +245,20 @@ async def test_a_drain_tells_everybody_and_the_next_gateway_takes_them_up(
                 ]
 
 
+@pytest.mark.parametrize("scheme", ["telnet", "tcp"])
+async def test_who_types_while_the_gateway_stops_is_told_and_not_reset(
+    tmp_path: Path, scheme: str
+) -> None:
+    config = configured(tmp_path, backend="echo")
+    async with serving(config) as gateway, person(gateway, scheme) as someone:
+        await someone.shown_code()
+        (connection,) = gateway._server.connections
+        connection.pause_reading()  # what is typed now, nobody has read when the end comes
+        someone.types("look")
+        gateway.stop()
+        assert f"*** {SHUTDOWN.capitalize()}.\n" in await someone.rest()
+
+
 async def test_memory_sessions_end_with_their_gateway(tmp_path: Path) -> None:
     config = configured(tmp_path, durability="memory")
     async with serving(config) as gateway, linked(gateway), v1(gateway) as client:
@@ -277,7 +291,7 @@ async def test_commands_wait_over_a_restart_of_the_gateway(tmp_path: Path) -> No
 async def test_an_application_outlives_gateways(tmp_path: Path) -> None:
     config = configured(tmp_path)
     stage = Stage()
-    async with acting(stage, config.link.listen):
+    async with acting(stage.app, config.link.listen):
         async with serving(config) as gateway, v1(gateway) as client:
             welcome = await client.expect("welcome")
             await stage.noted("open")
