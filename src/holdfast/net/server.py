@@ -8,7 +8,6 @@ import ssl
 from collections import Counter
 from collections.abc import Callable
 from enum import Enum, auto
-from functools import partial
 from itertools import count
 from typing import Any, Final
 
@@ -190,7 +189,7 @@ class Server:
             door.accepted,
             options=options.bind,
             inherited=self._inherited,
-            refused=partial(self.refuse, door, Refusal.OUT_OF_FILES),
+            refused=lambda: self.refuse(door.address, Refusal.OUT_OF_FILES),
         )
         door.address = listener.address
         self.tallies[listener.address] = door.tally
@@ -250,14 +249,14 @@ class Server:
         """Count a connection; false refuses it."""
         network = network_of(connection.peer)
         refusal = self._too_many(network)
-        if refusal is not None:
-            self.refusals[refusal] += 1
+        if refusal is not None:  # they came together, and are more than may come
+            self.refuse(connection.listener, refusal, connection.peer)
             return False
         self.accepted += 1
         connection.id = next(self._ids)
         connection.meter = self._admission.opened(network)
         self.connections.add(connection)
-        if tally := self._tally(connection):
+        if tally := self._tally(connection.listener):
             tally.accepted += 1
             tally.open += 1
         self._empty.clear()
@@ -269,7 +268,7 @@ class Server:
         """Count it out."""
         self.connections.discard(connection)
         self._admission.closed(network_of(connection.peer))
-        if tally := self._tally(connection):
+        if tally := self._tally(connection.listener):
             tally.open -= 1
             tally.bytes_in += connection.bytes_in
             tally.bytes_out += connection.bytes_out
@@ -290,12 +289,13 @@ class Server:
 
     # ---
 
-    def refuse(self, door: _Door, refusal: Refusal, peer: str = "") -> None:
-        """Count one that was turned away."""
+    def refuse(self, at: Address | None, refusal: Refusal, peer: str = "") -> None:
+        """Count one that was turned away at a listener."""
         self.refusals[refusal] += 1
-        door.tally.refused += 1
+        if tally := self._tally(at):
+            tally.refused += 1
         now = self.clockwork.wheel.now
-        self._quiet.info("refused", now, why=refusal.value, peer=peer, at=str(door.address))
+        self._quiet.info("refused", now, why=refusal.value, peer=peer, at=str(at))
 
     def fail(self, door: _Door, peer: str, error: HandshakeError) -> None:
         """Count one whose handshake came to nothing."""
@@ -343,8 +343,8 @@ class Server:
             return Refusal.TOO_MANY
         return Refusal.TOO_MANY_FROM_ADDRESS if self._admission.full(network) else None
 
-    def _tally(self, connection: Connection) -> Tally | None:
-        return self.tallies.get(connection.listener) if connection.listener is not None else None
+    def _tally(self, at: Address | None) -> Tally | None:
+        return self.tallies.get(at) if at is not None else None
 
     def _apply(self, given: ServerInput) -> None:
         before = self.state
@@ -388,7 +388,7 @@ class _Door:
         refusal = None if trusted else self._refusal(peer)
         if refusal is not None:
             refuse(sock, reset=refusal is Refusal.TOO_FAST_FROM_ADDRESS)
-            server.refuse(self, refusal, peer)
+            server.refuse(self.address, refusal, peer)
             return True
         context = self._tls.context if isinstance(self._tls, ServerTls) else self._tls
         protocol: asyncio.Protocol
@@ -418,7 +418,7 @@ class _Door:
     def admits(self, peer: str) -> bool:
         refusal = self._server.refusal(peer)
         if refusal is not None:
-            self._server.refuse(self, refusal, peer)
+            self._server.refuse(self.address, refusal, peer)
         return refusal is None
 
     def failed(self, peer: str, error: HandshakeError) -> None:
