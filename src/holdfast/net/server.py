@@ -8,6 +8,7 @@ import ssl
 from collections import Counter
 from collections.abc import Callable
 from enum import Enum, auto
+from functools import partial
 from itertools import count
 from typing import Any, Final
 
@@ -58,6 +59,8 @@ DEFAULT: Final = ListenOptions()
 class Tally(Struct):
     """What has come in at one listener, over its whole life."""
 
+    at: str = ""
+    """The listener's address, ready to be logged: a flood writes many lines that nobody reads."""
     accepted: int = 0
     refused: int = 0
     failed: int = 0
@@ -137,6 +140,8 @@ class Server:
         self.accepted = 0
         self.refusals: Counter[Refusal] = Counter()
         self.tallies: dict[Address, Tally] = {}
+        self._other = Tally()
+        """Of connections that came by no listener of ours."""
         self._observer = observer
         self._inherited = inherited
         self._machine = Machine(TABLE, ServerState.CREATED)
@@ -189,9 +194,10 @@ class Server:
             door.accepted,
             options=options.bind,
             inherited=self._inherited,
-            refused=lambda: self.refuse(door.address, Refusal.OUT_OF_FILES),
+            refused=partial(self.refuse, door.tally, Refusal.OUT_OF_FILES),
         )
         door.address = listener.address
+        door.tally.at = str(listener.address)
         self.tallies[listener.address] = door.tally
         self._listeners.append(listener)
         if isinstance(tls, ServerTls):
@@ -250,15 +256,15 @@ class Server:
         network = network_of(connection.peer)
         refusal = self._too_many(network)
         if refusal is not None:  # they came together, and are more than may come
-            self.refuse(connection.listener, refusal, connection.peer)
+            self.refuse(self._tally(connection), refusal, connection.peer)
             return False
         self.accepted += 1
         connection.id = next(self._ids)
         connection.meter = self._admission.opened(network)
         self.connections.add(connection)
-        if tally := self._tally(connection.listener):
-            tally.accepted += 1
-            tally.open += 1
+        tally = self._tally(connection)
+        tally.accepted += 1
+        tally.open += 1
         self._empty.clear()
         if self._observer is not None:
             self._observer.opened(connection)
@@ -268,10 +274,10 @@ class Server:
         """Count it out."""
         self.connections.discard(connection)
         self._admission.closed(network_of(connection.peer))
-        if tally := self._tally(connection.listener):
-            tally.open -= 1
-            tally.bytes_in += connection.bytes_in
-            tally.bytes_out += connection.bytes_out
+        tally = self._tally(connection)
+        tally.open -= 1
+        tally.bytes_in += connection.bytes_in
+        tally.bytes_out += connection.bytes_out
         if not self.connections:
             self._empty.set()
         if self._observer is not None:
@@ -289,19 +295,18 @@ class Server:
 
     # ---
 
-    def refuse(self, at: Address | None, refusal: Refusal, peer: str = "") -> None:
+    def refuse(self, tally: Tally, refusal: Refusal, peer: str = "") -> None:
         """Count one that was turned away at a listener."""
         self.refusals[refusal] += 1
-        if tally := self._tally(at):
-            tally.refused += 1
+        tally.refused += 1
         now = self.clockwork.wheel.now
-        self._quiet.info("refused", now, why=refusal.value, peer=peer, at=str(at))
+        self._quiet.info("refused", now, why=refusal.value, peer=peer, at=tally.at)
 
     def fail(self, door: _Door, peer: str, error: HandshakeError) -> None:
         """Count one whose handshake came to nothing."""
         door.tally.failed += 1
         now = self.clockwork.wheel.now
-        self._quiet.info("handshake failed", now, why=str(error), peer=peer, at=str(door.address))
+        self._quiet.info("handshake failed", now, why=str(error), peer=peer, at=door.tally.at)
         if self._observer is not None:
             self._observer.failed(peer, error)
 
@@ -343,8 +348,9 @@ class Server:
             return Refusal.TOO_MANY
         return Refusal.TOO_MANY_FROM_ADDRESS if self._admission.full(network) else None
 
-    def _tally(self, at: Address | None) -> Tally | None:
-        return self.tallies.get(at) if at is not None else None
+    def _tally(self, connection: Connection) -> Tally:
+        at = connection.listener
+        return self._other if at is None else self.tallies[at]
 
     def _apply(self, given: ServerInput) -> None:
         before = self.state
@@ -388,7 +394,7 @@ class _Door:
         refusal = None if trusted else self._refusal(peer)
         if refusal is not None:
             refuse(sock, reset=refusal is Refusal.TOO_FAST_FROM_ADDRESS)
-            server.refuse(self.address, refusal, peer)
+            server.refuse(self.tally, refusal, peer)
             return True
         context = self._tls.context if isinstance(self._tls, ServerTls) else self._tls
         protocol: asyncio.Protocol
@@ -418,7 +424,7 @@ class _Door:
     def admits(self, peer: str) -> bool:
         refusal = self._server.refusal(peer)
         if refusal is not None:
-            self._server.refuse(self.address, refusal, peer)
+            self._server.refuse(self.tally, refusal, peer)
         return refusal is None
 
     def failed(self, peer: str, error: HandshakeError) -> None:
