@@ -170,7 +170,11 @@ def _files(pid: int) -> int:
 
 
 def flood(seconds: float) -> tuple[str, list[Row]]:
-    """Connections from one address, and what a client from another sees of it, beside peace."""
+    """Connections from one address, and what a client from another sees of it, beside peace.
+
+    `tried_s` stays behind where others want the cores, too: `chrt -f 5` before the command, as
+    root, keeps them away for that long.
+    """
     port = harness.free_port()
     with tempfile.TemporaryFile() as log:
         command = harness.pinned(0, [PYTHON, str(HERE / "apps" / "limited.py"), str(port)])
