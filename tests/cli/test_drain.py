@@ -31,6 +31,11 @@ _UNDER_WAY: Final = 3
 """Commands that somebody on a WebSocket has not seen done."""
 _ALL_SECONDS: Final = 60.0
 """A thousand clients share two cores with whatever else is tested."""
+_PATIENT: Final = f"""
+[limits.connection]
+close_seconds_max = {_ALL_SECONDS}
+handshake_seconds_max = {_ALL_SECONDS}
+"""
 
 
 class Diligent:
@@ -246,7 +251,7 @@ def nothing_is_lost(people: Crowd, diligent: Diligent) -> None:
 
 
 async def test_a_drain_of_a_thousand_busy_sessions_loses_nothing(tmp_path: Path) -> None:
-    configure(tmp_path, durability="durable")
+    configure(tmp_path, durability="durable", drain_seconds=_ALL_SECONDS, more=_PATIENT)
     people, diligent = crowd(1_000), Diligent()
     async with acting(diligent.app, f"unix:{tmp_path / 'link'}"):
         async with program("serve", folder=tmp_path) as gateway:
@@ -273,10 +278,8 @@ async def test_a_drain_of_a_thousand_busy_sessions_loses_nothing(tmp_path: Path)
 @pytest.mark.parametrize("how", ["time", "signal"])
 async def test_a_stop_does_not_wait_for_ever(tmp_path: Path, how: str) -> None:
     """Who does not go is dropped: when the time is over, or at a second signal."""
-    path = configure(tmp_path, more="[limits.connection]\nclose_seconds_max = 60")
-    seconds = 0.2 if how == "time" else 60
-    text = path.read_text()
-    path.write_text(text.replace("drain_seconds_max = 5", f"drain_seconds_max = {seconds}"))
+    seconds = 0.2 if how == "time" else _ALL_SECONDS
+    configure(tmp_path, drain_seconds=seconds, more=_PATIENT)
     people, diligent = crowd(30, stubborn=True), Diligent()
     async with acting(diligent.app, f"unix:{tmp_path / 'link'}"):
         async with program("serve", folder=tmp_path) as gateway:

@@ -23,7 +23,7 @@ path = "sessions.db"
 listen = "unix:link"
 
 [limits.drain]
-drain_seconds_max = 5
+drain_seconds_max = {drain_seconds}
 {more}
 """
 LISTENER = '\n[[listener]]\nurl = "{}"\ndurability = "{}"\n'
@@ -34,11 +34,12 @@ def configure(
     folder: Path,
     *urls: str,
     durability: str = "fast",
+    drain_seconds: float = 5,
     more: str = "",
 ) -> Path:
     path = folder / "holdfast.toml"
     listeners = "".join(LISTENER.format(url, durability) for url in urls or EVERYWHERE)
-    path.write_text(CONFIG.format(more=more) + listeners)
+    path.write_text(CONFIG.format(more=more, drain_seconds=drain_seconds) + listeners)
     return path
 
 
@@ -160,9 +161,7 @@ async def test_a_signal_drains(tmp_path: Path, number: signal.Signals) -> None:
 
 
 async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
-    configure(tmp_path, more="[limits.connection]\nclose_seconds_max = 60")
-    path = tmp_path / "holdfast.toml"
-    path.write_text(path.read_text().replace("drain_seconds_max = 5", "drain_seconds_max = 60"))
+    configure(tmp_path, drain_seconds=60, more="[limits.connection]\nclose_seconds_max = 60")
     async with program("serve", folder=tmp_path) as gateway:
         ports = await gateway.ports(3)
         async with v1_at(ports["ws"]) as page:
