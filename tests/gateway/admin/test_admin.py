@@ -136,7 +136,7 @@ async def test_connections_are_listed_with_their_sessions(tmp_path: Path) -> Non
 @pytest.fixture
 async def crowd(tmp_path: Path) -> Any:
     """A gateway with five sessions: two of `ada`, the fourth without its client."""
-    limits = Limits().but(connection={"close_seconds_max": 0.3})  # none hangs up by itself
+    limits = Limits().but(connection={"linger_seconds_max": 0.1})  # none hangs up by itself
     config = echoing(tmp_path, TCP, WS, limits=limits)
     async with serving(config) as gateway, asyncio.timeout(SECONDS):
         sessions = []
