@@ -1,8 +1,13 @@
-"""An echo that admits little of one address, for the flood: limited.py PORT."""
+"""An echo that admits little of one address, for the flood: limited.py PORT.
+
+At SIGUSR1 it writes a line of JSON: how many it has accepted and refused so far.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import signal
 import sys
 
 from holdfast.core.limits import ConnectionLimits
@@ -19,7 +24,12 @@ async def echo(stream: Stream) -> None:
 
 
 async def main() -> None:
-    async with serve(echo, f"tcp://127.0.0.1:{sys.argv[1]}", limits=LIMITS):
+    async with serve(echo, f"tcp://127.0.0.1:{sys.argv[1]}", limits=LIMITS) as server:
+
+        def tell() -> None:
+            print(json.dumps({"accepted": server.accepted, "refused": server.refused}), flush=True)
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell)
         await asyncio.Event().wait()
 
 

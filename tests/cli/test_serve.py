@@ -23,7 +23,7 @@ path = "sessions.db"
 listen = "unix:link"
 
 [limits.drain]
-drain_seconds_max = 5
+drain_seconds_max = {drain_seconds}
 {more}
 """
 LISTENER = '\n[[listener]]\nurl = "{}"\ndurability = "{}"\n'
@@ -34,11 +34,12 @@ def configure(
     folder: Path,
     *urls: str,
     durability: str = "fast",
+    drain_seconds: float = 5,
     more: str = "",
 ) -> Path:
     path = folder / "holdfast.toml"
     listeners = "".join(LISTENER.format(url, durability) for url in urls or EVERYWHERE)
-    path.write_text(CONFIG.format(more=more) + listeners)
+    path.write_text(CONFIG.format(more=more, drain_seconds=drain_seconds) + listeners)
     return path
 
 
@@ -145,7 +146,7 @@ async def test_a_signal_drains(tmp_path: Path, number: signal.Signals) -> None:
         ports = await gateway.ports(3)
         stage = Stage()
         async with (
-            acting(stage, f"unix:{tmp_path / 'link'}"),
+            acting(stage.app, f"unix:{tmp_path / 'link'}"),
             v1_at(ports["ws"]) as page,
             person_at(ports["telnet"], telnet=True) as someone,
         ):
@@ -154,14 +155,13 @@ async def test_a_signal_drains(tmp_path: Path, number: signal.Signals) -> None:
             gateway.send(number)
             assert (await page.closed())[0] == 1012
             assert (await someone.rest()).endswith(f'*** Connect again and type "resume {code}".\n')
+            someone.drop()
             assert await gateway.ends() == 0
     assert not (tmp_path / "link").exists()
 
 
 async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
-    configure(tmp_path, more="[limits.connection]\nclose_seconds_max = 60")
-    path = tmp_path / "holdfast.toml"
-    path.write_text(path.read_text().replace("drain_seconds_max = 5", "drain_seconds_max = 60"))
+    configure(tmp_path, drain_seconds=60, more="[limits.connection]\nclose_seconds_max = 60")
     async with program("serve", folder=tmp_path) as gateway:
         ports = await gateway.ports(3)
         async with v1_at(ports["ws"]) as page:
@@ -198,7 +198,7 @@ async def session_of(stage: Stage, protocol: str) -> Any:
 async def test_after_a_kill_everybody_goes_on(tmp_path: Path, durability: str) -> None:
     configure(tmp_path, durability=durability)
     stage = Stage()
-    async with acting(stage, f"unix:{tmp_path / 'link'}"):
+    async with acting(stage.app, f"unix:{tmp_path / 'link'}"):
         async with program("serve", folder=tmp_path) as gateway:
             ports = await gateway.ports(3)
             async with (
@@ -260,7 +260,7 @@ async def test_a_disk_without_room_refuses_new_sessions_and_keeps_the_old(tmp_pa
     async with program("serve", folder=tmp_path, before=lambda: no_files_above(300_000)) as gateway:
         ports = await gateway.ports(3)
         stage = Stage()
-        async with acting(stage, f"unix:{tmp_path / 'link'}"), v1_at(ports["ws"]) as page:
+        async with acting(stage.app, f"unix:{tmp_path / 'link'}"), v1_at(ports["ws"]) as page:
             welcome = await page.expect("welcome")
             session = await session_of(stage, "websocket")
             number = 0

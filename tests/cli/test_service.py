@@ -93,13 +93,21 @@ async def test_a_second_sigterm_closes_at_once() -> None:
         assert await reader.readexactly(1) == b"x"
         loop = asyncio.get_running_loop()
         echo.send(signal.SIGTERM)
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:
             assert await reader.read() == b""  # told; but it does not go
-        before = loop.time()
-        echo.send(signal.SIGTERM)
-        assert await echo.ends() == 0, echo.err
-        assert loop.time() - before < 4  # without it, five seconds and more
+            going_on = tasks.create_task(goes_on_sending(writer))
+            before = loop.time()
+            echo.send(signal.SIGTERM)
+            assert await echo.ends() == 0, echo.err
+            assert loop.time() - before < 4  # without it, five seconds and more
+            going_on.cancel()
         writer.close()
+
+
+async def goes_on_sending(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b"x")
+        await asyncio.sleep(0.1)
 
 
 # --- no more files

@@ -86,7 +86,6 @@ async def test_the_dashboard_leaves_nothing_out(tmp_path: Path) -> None:
     assert unshown == {
         "holdfast_link_accepted_total",
         "holdfast_link_connections",
-        "holdfast_link_handshake_failures_total",
         "holdfast_link_refused_total",
         "holdfast_listener_connections",
         "holdfast_listener_refused_total",

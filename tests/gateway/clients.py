@@ -83,6 +83,14 @@ class Person:
         self._over = self._over or not data
         self.screen += self._strip(self._rest + data).replace("\r\n", "\n")
 
+    async def line(self) -> str:
+        """The next line, with its end; what there is without one when the connection is over."""
+        async with asyncio.timeout(SECONDS):
+            while "\n" not in self.screen and not self._over:
+                await self.reads()
+        line, end, self.screen = self.screen.partition("\n")
+        return line + end
+
     async def rest(self) -> str:
         """Everything up to the end of the connection."""
         async with asyncio.timeout(SECONDS):

@@ -175,21 +175,21 @@ class Stage:
 async def linked(gateway: Gateway, stage: Stage | None = None) -> AsyncIterator[Stage]:
     """Link an application to the gateway while the block runs."""
     stage = stage or Stage()
-    async with acting(stage, str(gateway.link_address)):
+    async with acting(stage.app, str(gateway.link_address)):
         await stage.has_a_link()
         yield stage
 
 
 @asynccontextmanager
-async def acting(stage: Stage, address: str) -> AsyncIterator[None]:
+async def acting(app: App, address: str) -> AsyncIterator[None]:
     """Run an application while the block runs, whatever gateways there are at `address`."""
     with unwrapped():
         async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(stage.app.serve(address))
+            running = tasks.create_task(app.serve(address))
             try:
                 yield
             finally:
-                stage.app.stop()
+                app.stop()
                 async with asyncio.timeout(SECONDS):
                     await asyncio.shield(running)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.gateway.clients import person, plain, v1
@@ -53,6 +54,17 @@ async def test_a_page_that_is_loaded_anew_begins_afresh(tmp_path: Path) -> None:
             assert await client.texts("here you are") == [(4, "here you are")]
 
 
+async def misses_ten(gateway: Gateway, stage: Stage) -> dict[str, Any]:
+    """A client comes and goes, and ten lines are said to it; returns its welcome."""
+    async with v1(gateway) as client:
+        welcome = await client.expect("welcome")
+        await stage.noted("open")
+    await stage.noted("detach", "client_left")
+    await stage.count(1, 10)
+    await stage.accepted()
+    return welcome
+
+
 RESETS: dict[str, tuple[str | None, int, str]] = {
     # the epoch that the client names (`None`: the right one), what it has → the reason
     "an-epoch-that-never-was": ("0123456789abcdef", 3, "epoch"),
@@ -67,12 +79,7 @@ async def test_a_client_that_may_have_missed_something_is_reset(
 ) -> None:
     limits = Limits().but(session={"window_messages_max": 5})
     async with staged(configured(tmp_path, limits=limits)) as (gateway, stage):
-        async with v1(gateway) as client:
-            welcome = await client.expect("welcome")
-            await stage.noted("open")
-        await stage.noted("detach", "client_left")
-        await stage.count(1, 10)
-        await stage.accepted()
+        welcome = await misses_ten(gateway, stage)
         hello = {"token": welcome["token"], "epoch": epoch or welcome["epoch"], "last": last}
         async with v1(gateway, **hello) as client:
             reset = await client.hear()
@@ -86,12 +93,7 @@ async def test_a_client_that_may_have_missed_something_is_reset(
 async def test_the_edges_of_what_is_kept_are_resumed(tmp_path: Path) -> None:
     limits = Limits().but(session={"window_messages_max": 5})
     async with staged(configured(tmp_path, limits=limits)) as (gateway, stage):
-        async with v1(gateway) as client:
-            welcome = await client.expect("welcome")
-            await stage.noted("open")
-        await stage.noted("detach", "client_left")
-        await stage.count(1, 10)
-        await stage.accepted()
+        welcome = await misses_ten(gateway, stage)
         token = welcome["token"]
         for last, first in ((5, 6), (10, 11)):
             async with v1(gateway, token=token, epoch=welcome["epoch"], last=last) as client:
@@ -245,6 +247,20 @@ async def test_a_drain_tells_everybody_and_the_next_gateway_takes_them_up(
                 ]
 
 
+@pytest.mark.parametrize("scheme", ["telnet", "tcp"])
+async def test_who_types_while_the_gateway_stops_is_told_and_not_reset(
+    tmp_path: Path, scheme: str
+) -> None:
+    config = configured(tmp_path, backend="echo")
+    async with serving(config) as gateway, person(gateway, scheme) as someone:
+        await someone.shown_code()
+        (connection,) = gateway._server.connections
+        connection.pause_reading()  # what is typed now, nobody has read when the end comes
+        someone.types("look")
+        gateway.stop()
+        assert f"*** {SHUTDOWN.capitalize()}.\n" in await someone.rest()
+
+
 async def test_memory_sessions_end_with_their_gateway(tmp_path: Path) -> None:
     config = configured(tmp_path, durability="memory")
     async with serving(config) as gateway, linked(gateway), v1(gateway) as client:
@@ -277,7 +293,7 @@ async def test_commands_wait_over_a_restart_of_the_gateway(tmp_path: Path) -> No
 async def test_an_application_outlives_gateways(tmp_path: Path) -> None:
     config = configured(tmp_path)
     stage = Stage()
-    async with acting(stage, config.link.listen):
+    async with acting(stage.app, config.link.listen):
         async with serving(config) as gateway, v1(gateway) as client:
             welcome = await client.expect("welcome")
             await stage.noted("open")

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.gateway.clients import person, plain, v1
@@ -184,18 +185,19 @@ async def test_a_folder_that_is_not_there_yet_is_made(tmp_path: Path) -> None:
 
 async def fails(gateway: Gateway, *, now: bool) -> None:
     """Let the store refuse to be written to, or let it be."""
-    await _pragma(gateway, f"query_only = {int(now)}")
+    await execute(gateway, f"PRAGMA query_only = {int(now)}")
 
 
-async def _pragma(gateway: Gateway, pragma: str) -> None:
+async def execute(gateway: Gateway, statement: str) -> list[Any]:
+    """Run a statement in the store; returns the rows."""
     store = gateway._store
     assert isinstance(store, SQLiteStore)
 
-    def execute() -> None:
+    def run() -> list[Any]:
         assert store._file._db is not None
-        store._file._db.execute(f"PRAGMA {pragma}").fetchall()
+        return store._file._db.execute(statement).fetchall()
 
-    await store._run(execute)
+    return await store._run(run)
 
 
 async def test_new_sessions_are_refused_aloud(tmp_path: Path) -> None:
@@ -227,12 +229,12 @@ async def test_a_full_disk(tmp_path: Path) -> None:
     async with staged(config) as (gateway, stage), v1(gateway) as client:
         welcome = await client.expect("welcome")
         await stage.noted("open")
-        await _pragma(gateway, "max_page_count = 1")  # that is: no more than there are
+        await execute(gateway, "PRAGMA max_page_count = 1")  # that is: no more than there are
         for number in range(60):
             await stage.session.text(f"{number} {'x' * 1000}")
         await eventually(lambda: gateway.journal.broken is not None)
         assert str(gateway.journal.broken) == f"{config.store.path}: the disk is full"
-        await _pragma(gateway, "max_page_count = 1000000")
+        await execute(gateway, "PRAGMA max_page_count = 1000000")
         await stage.accepted()
         client.drop()
     async with staged(config) as (gateway, stage):

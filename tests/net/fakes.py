@@ -91,7 +91,7 @@ class FakeTransport(asyncio.Transport):
         self.written: list[bytes] = []
         self.buffered = 0
         self.high = 0
-        self.closed = self.aborted = False
+        self.closed = self.aborted = self.ended = False
         self.reading = True
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
@@ -106,6 +106,12 @@ class FakeTransport(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         if not self.closed:  # as the real ones
             self.written.append(bytes(data))
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.ended = True
 
     def is_closing(self) -> bool:
         return self.closed

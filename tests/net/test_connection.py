@@ -363,6 +363,57 @@ def test_what_we_write_is_no_sign_of_life() -> None:
     assert it.calls[0] == ("overdue", Reason.TIMEOUT)
 
 
+def leaving() -> Bench:
+    """A connection that has said its last words to a peer that may be sending."""
+    it = established()
+    it.connection.write(b"goodbye")
+    it.connection.close_on()
+    assert it.transport.written == [b"goodbye"]
+    assert it.transport.ended
+    return it
+
+
+def test_who_leaves_after_our_last_words_is_waited_for() -> None:
+    it = leaving()
+    it.connection.data_received(b"still sending")
+    assert not it.transport.closed
+    it.connection.eof_received()
+    assert it.transport.closed
+    it.lose()
+    assert it.calls == [("lost", None)]
+
+
+def test_who_stays_and_is_silent_is_not_waited_for() -> None:
+    it = leaving()
+    it.loop.advance(1 - A_SLOT)
+    assert not it.transport.closed
+    it.loop.advance(2 * A_SLOT)
+    assert it.transport.closed
+    assert not it.transport.aborted
+
+
+def test_who_goes_on_sending_is_read_until_the_limit_of_time() -> None:
+    it = leaving()
+    for _ in range(8):
+        it.loop.advance(0.6)
+        it.connection.data_received(b"x")
+    assert not it.transport.closed
+    it.loop.advance(0.6)
+    assert it.transport.aborted
+    assert it.calls == []
+
+
+def test_who_has_not_got_our_last_words_is_waited_for() -> None:
+    it = leaving()
+    it.transport.buffered = 1
+    it.loop.advance(4)
+    assert not it.transport.closed
+    it.transport.buffered = 0
+    it.loop.advance(1)
+    assert it.transport.closed
+    assert not it.transport.aborted
+
+
 def test_a_connection_that_does_not_close_in_time_is_dropped() -> None:
     it = established()
     it.connection.close()

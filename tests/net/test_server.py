@@ -223,12 +223,24 @@ async def test_a_connection_that_outstays_the_drain_is_dropped() -> None:
 
     async with serving(make=Stubborn) as server:
         address = await server.listen("tcp://127.0.0.1:0")
-        async with call(address):
-            stand = await server.stand()
-            async with patience():
-                await server.server.drain(0.01)
+        async with call(address), call(address) as leaver:
+            stand = await server.stand(0)
+            await server.stand(1)
+            with structlog.testing.capture_logs() as logs:
+                async with patience(), asyncio.TaskGroup() as tasks:
+                    tasks.create_task(server.server.drain(0.05))
+                    leaver.writer.close()
             assert stand.calls == ["connected", "drain", "lost"]
             assert server.server.connections == set()
+    (told,) = [entry for entry in logs if entry["event"] == "the time to drain is over"]
+    assert told == {
+        "event": "the time to drain is over",
+        "log_level": "warning",
+        "dropped": 1,
+        "left": 1,
+        "seconds": 0.05,
+        "at": str(address),
+    }
 
 
 async def test_close_drops_every_connection_without_a_word() -> None:

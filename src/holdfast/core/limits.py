@@ -64,6 +64,8 @@ class ConnectionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """With unsent output and no progress: then the client is a slow consumer."""
     close_seconds_max: float = 5.0
     """From our close to the peer's answer; then the socket is dropped."""
+    linger_seconds_max: float = 1.0
+    """Without a byte from a peer that has our last words and may still be sending."""
     backlog_max: int = 4096
     """Connections that the kernel holds for us before we accept them."""
     accept_pause_seconds_max: float = 0.5

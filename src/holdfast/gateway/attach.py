@@ -42,8 +42,6 @@ _log = structlog.get_logger("holdfast.gateway")
 _NEVER: Final = float("inf")
 _LIVE: Final = Phase.LIVE
 """Looked up once: before Python 3.12 an enum's members are dear to reach."""
-_STILL_SENDING: Final = frozenset({Reason.FLOOD, Reason.PROTOCOL_ERROR, Reason.REFUSED})
-"""Who is sent away for what it sends, is likely to send more."""
 _FULL: Final = Notice("Too much is waiting already. This was not taken; send it again later.")
 
 
@@ -269,10 +267,8 @@ class Attachment:
             self.connection.resume_reading()  # for the client's own goodbye
             close_seconds = self.context.limits.connection.close_seconds_max
             self.connection.wake_at(self.context.clockwork.loop.time() + close_seconds)
-        elif reason in _STILL_SENDING:
-            self.connection.close_on()
         else:
-            self.connection.close()
+            self.connection.close_on()  # whoever is busy sends on until it has read our goodbye
 
     # --- inbound events
 

@@ -288,15 +288,16 @@ class Gateway:
     async def _drain(self) -> None:
         """Tell the clients, then the applications; a second `stop` cuts it short."""
         async with asyncio.TaskGroup() as tasks:
-            impatient = tasks.create_task(self._drop_when_aborted())
+            impatient = tasks.create_task(self._close_when_aborted())
             await self._server.drain(self.config.limits.drain.drain_seconds_max)
             await self._link_server.drain(self.config.limits.drain.drain_seconds_max)
             impatient.cancel()
 
-    async def _drop_when_aborted(self) -> None:
+    async def _close_when_aborted(self) -> None:
         await self._abort.wait()
-        for connection in [*self._server.connections, *self._link_server.connections]:
-            connection.abort()
+        async with asyncio.TaskGroup() as tasks:  # no application may dial in meanwhile
+            tasks.create_task(self._server.close())
+            tasks.create_task(self._link_server.close())
 
 
 async def _guarded(work: Coroutine[Any, Any, None]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
@@ -25,6 +25,8 @@ from holdfast.sessions.session import ResetReason
 from holdfast.sessions.states import SessionState
 
 Samples = Iterable[tuple[Sequence[str], float]]
+_ENDED: Final = SessionState.CLOSED
+"""No session that there is is in this state."""
 
 
 class Metrics:
@@ -99,11 +101,6 @@ def _listeners(kind: str, who: str, server: Server) -> Iterator[Metric]:
         ("accepted", f"Connections of {who} that were let in.", lambda at, tally: tally.accepted),
         ("refused", f"Connections of {who} turned away.", lambda at, tally: tally.refused),
         (
-            "handshake_failures",
-            "TLS handshakes and PROXY headers that came to nothing.",
-            lambda at, tally: tally.failed,
-        ),
-        (
             "received_bytes",
             f"Bytes from {who}.",
             lambda at, tally: tally.bytes_in + received[at],
@@ -114,6 +111,12 @@ def _listeners(kind: str, who: str, server: Server) -> Iterator[Metric]:
 
 
 def _connections(inside: Inside) -> Iterator[Metric]:
+    yield _counter(
+        "listener_handshake_failures",
+        "TLS handshakes and PROXY headers that came to nothing.",
+        (((str(at),), tally.failed) for at, tally in inside.server.tallies.items()),
+        "listener",
+    )
     yield _counter(
         "connections_refused",
         "Clients turned away, by why.",
@@ -154,7 +157,7 @@ def _sessions(inside: Inside) -> Iterator[Metric]:
     yield _gauge_of(
         "sessions",
         "Sessions, by state.",
-        (((state.value,), states[state]) for state in SessionState),
+        (((state.value,), states[state]) for state in SessionState if state is not _ENDED),
         "state",
     )
     yield _gauge("session_window_bytes", "Output kept for clients, in bytes.", window)

@@ -282,7 +282,8 @@ class Connection(asyncio.Protocol, Timed):
 
         A socket that is closed with unread bytes in it is reset, and with the
         reset the peer may lose our last words (RFC 9112 section 9.6). So what
-        comes is thrown away until the peer closes, within the limit of time.
+        comes is thrown away until the peer closes or is silent, within the
+        limits of time.
         """
         transport = self._transport
         if self.phase in (Phase.CLOSING, Phase.LOST) or transport is None:
@@ -291,7 +292,8 @@ class Connection(asyncio.Protocol, Timed):
             self.close()
             return
         self._begin_closing()
-        self._handler = Leaver(transport, self._get_handler())
+        linger_seconds = self._limits.linger_seconds_max
+        self._handler = Leaver(self, transport, self._get_handler(), linger_seconds)
         if transport.can_write_eof():
             transport.write_eof()
         self.resume_reading()

@@ -60,6 +60,8 @@ DEFAULT: Final = ListenOptions()
 class Tally(Struct):
     """What has come in at one listener, over its whole life."""
 
+    at: str = ""
+    """The listener's address, ready to be logged: a flood writes many lines that nobody reads."""
     accepted: int = 0
     refused: int = 0
     failed: int = 0
@@ -93,6 +95,8 @@ class Server:
         self.accepted = 0
         self.refusals: Counter[Refusal] = Counter()
         self.tallies: dict[Address, Tally] = {}
+        self._other = Tally()
+        """Of connections that came by no listener of ours."""
         self._observer = observer
         self._inherited = inherited
         self._machine = Machine(TABLE, ServerState.CREATED)
@@ -145,9 +149,10 @@ class Server:
             door.accepted,
             options=options.bind,
             inherited=self._inherited,
-            refused=partial(self.refuse, door, Refusal.OUT_OF_FILES),
+            refused=partial(self.refuse, door.tally, Refusal.OUT_OF_FILES),
         )
         door.address = listener.address
+        door.tally.at = str(listener.address)
         self.tallies[listener.address] = door.tally
         self._listeners.append(listener)
         if isinstance(tls, ServerTls):
@@ -170,12 +175,24 @@ class Server:
         return connection is not None
 
     async def drain(self, seconds: float) -> None:
-        """Stop accepting, tell every client, wait until they are gone or `seconds` have passed."""
+        """Stop accepting, tell every client, wait until they are gone or `seconds` have passed.
+
+        Who is still there then is dropped, and counted in the log.
+        """
         self._apply(ServerInput.DRAIN)
         self._stop_listening()
-        for connection in list(self.connections):
+        told = list(self.connections)
+        for connection in told:
             connection.drain()
-        await done_within(self._empty.wait(), seconds)
+        if not await done_within(self._empty.wait(), seconds):
+            dropped = len(self.connections)
+            _log.warning(
+                "the time to drain is over",
+                dropped=dropped,
+                left=len(told) - dropped,
+                seconds=seconds,
+                at=", ".join(map(str, self.tallies)),
+            )
         await self.close()
 
     async def close(self) -> None:
@@ -193,16 +210,16 @@ class Server:
         """Count a connection; false refuses it."""
         network = network_of(connection.peer)
         refusal = self._too_many(network)
-        if refusal is not None:
-            self.refusals[refusal] += 1
+        if refusal is not None:  # they came together, and are more than may come
+            self.refuse(self._tally(connection), refusal, connection.peer)
             return False
         self.accepted += 1
         connection.id = next(self._ids)
         connection.meter = self._admission.opened(network)
         self.connections.add(connection)
-        if tally := self._tally(connection):
-            tally.accepted += 1
-            tally.open += 1
+        tally = self._tally(connection)
+        tally.accepted += 1
+        tally.open += 1
         self._empty.clear()
         if self._observer is not None:
             self._observer.opened(connection)
@@ -212,10 +229,10 @@ class Server:
         """Count it out."""
         self.connections.discard(connection)
         self._admission.closed(network_of(connection.peer))
-        if tally := self._tally(connection):
-            tally.open -= 1
-            tally.bytes_in += connection.bytes_in
-            tally.bytes_out += connection.bytes_out
+        tally = self._tally(connection)
+        tally.open -= 1
+        tally.bytes_in += connection.bytes_in
+        tally.bytes_out += connection.bytes_out
         if not self.connections:
             self._empty.set()
         if self._observer is not None:
@@ -233,18 +250,18 @@ class Server:
 
     # ---
 
-    def refuse(self, door: _Door, refusal: Refusal, peer: str = "") -> None:
-        """Count one that was turned away."""
+    def refuse(self, tally: Tally, refusal: Refusal, peer: str = "") -> None:
+        """Count one that was turned away at a listener."""
         self.refusals[refusal] += 1
-        door.tally.refused += 1
+        tally.refused += 1
         now = self.clockwork.wheel.now
-        self._quiet.info("refused", now, why=refusal.value, peer=peer, at=str(door.address))
+        self._quiet.info("refused", now, why=refusal.value, peer=peer, at=tally.at)
 
     def fail(self, door: _Door, peer: str, error: HandshakeError) -> None:
         """Count one whose handshake came to nothing."""
         door.tally.failed += 1
         now = self.clockwork.wheel.now
-        self._quiet.info("handshake failed", now, why=str(error), peer=peer, at=str(door.address))
+        self._quiet.info("handshake failed", now, why=str(error), peer=peer, at=door.tally.at)
         if self._observer is not None:
             self._observer.failed(peer, error)
 
@@ -286,8 +303,9 @@ class Server:
             return Refusal.TOO_MANY
         return Refusal.TOO_MANY_FROM_ADDRESS if self._admission.full(network) else None
 
-    def _tally(self, connection: Connection) -> Tally | None:
-        return self.tallies.get(connection.listener) if connection.listener is not None else None
+    def _tally(self, connection: Connection) -> Tally:
+        at = connection.listener
+        return self._other if at is None else self.tallies[at]
 
     def _apply(self, given: ServerInput) -> None:
         before = self.state
@@ -331,7 +349,7 @@ class _Door:
         refusal = None if trusted else self._refusal(peer)
         if refusal is not None:
             refuse(sock, reset=refusal is Refusal.TOO_FAST_FROM_ADDRESS)
-            server.refuse(self, refusal, peer)
+            server.refuse(self.tally, refusal, peer)
             return True
         context = self._tls.context if isinstance(self._tls, ServerTls) else self._tls
         protocol: asyncio.Protocol
@@ -362,7 +380,7 @@ class _Door:
     def admits(self, peer: str) -> bool:
         refusal = self._server.refusal(peer)
         if refusal is not None:
-            self._server.refuse(self, refusal, peer)
+            self._server.refuse(self.tally, refusal, peer)
         return refusal is None
 
     def failed(self, peer: str, error: HandshakeError) -> None:

@@ -84,7 +84,6 @@ class ResetReason(Enum):
     EPOCH = "epoch"
     TRIMMED = "trimmed"
     AHEAD = "ahead"
-    EXPIRED = "expired"
     FRESH = "fresh"
     """The client itself begins afresh: a page was loaded anew."""
 

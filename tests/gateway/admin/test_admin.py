@@ -136,7 +136,9 @@ async def test_connections_are_listed_with_their_sessions(tmp_path: Path) -> Non
 @pytest.fixture
 async def crowd(tmp_path: Path) -> Any:
     """A gateway with five sessions: two of `ada`, the fourth without its client."""
-    async with serving(echoing(tmp_path, TCP, WS)) as gateway, asyncio.timeout(SECONDS):
+    limits = Limits().but(connection={"linger_seconds_max": 0.1})  # none hangs up by itself
+    config = echoing(tmp_path, TCP, WS, limits=limits)
+    async with serving(config) as gateway, asyncio.timeout(SECONDS):
         sessions = []
         for number in range(5):
             reader, writer = await asyncio.open_connection("127.0.0.1", gateway.addresses[0].port)

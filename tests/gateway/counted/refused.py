@@ -1,0 +1,139 @@
+"""What those change who are turned away, or get no further than their first bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from msgspec import structs
+from tests.gateway.clients import v1
+from tests.gateway.counted.table import (
+    CAME_AND_WENT,
+    Configuration,
+    Deed,
+    Found,
+    Scene,
+    echoing,
+    ends_by_itself,
+    exchange,
+    secured,
+)
+from tests.gateway.running import (
+    TCP,
+    eventually,
+)
+
+import holdfast.gateway.gateway as gateway_module
+from holdfast.gateway.attach import Attachment
+from holdfast.gateway.config import Config
+from holdfast.net.arrival import ProxyOptions
+
+
+def _refused(reason: str, admitted: int = 0) -> Found:
+    found: Found = {
+        f"connections_refused_total{{{reason}}}": 1,
+        "listener_refused_total{listener}": 1,
+    }
+    if admitted:
+        found |= dict.fromkeys(
+            ("listener_accepted_total{listener}", "listener_connections{listener}"), admitted
+        )
+    return found
+
+
+def _comes_after(count: int) -> Deed:
+    async def comes_after(scene: Scene) -> AsyncIterator[Found | None]:
+        where = ("127.0.0.1", scene.gateway.addresses[0].port)
+        held = [await asyncio.open_connection(*where) for _ in range(count)]
+        await eventually(lambda: scene.gateway._server.accepted == count)
+        await ends_by_itself(scene.gateway)
+        yield None
+        for _, writer in held:
+            writer.transport.abort()
+
+    return comes_after
+
+
+_TOO_FAST: Final[dict[str, float]] = {
+    "accept_burst_per_address_max": 20,  # the scrapes come from the same address
+    "accepts_per_address_per_second_max": 0.001,
+}
+_FULL: Final[tuple[tuple[str, int, dict[str, float]], ...]] = (
+    ("too_many", 2, {"connections_max": 2}),
+    ("too_many_from_address", 2, {"connections_per_address_max": 2}),
+    ("too_fast_from_address", 20, _TOO_FAST),
+)
+for _why, _count, _limits in _FULL:
+    exchange(_refused(_why, admitted=_count), echoing(connection=_limits), name=f"comes_{_why}")(
+        _comes_after(_count)
+    )
+
+
+@exchange(_refused("too_many", admitted=1), echoing(connection={"connections_max": 1}))
+async def comes_with_another_in_one_go(scene: Scene) -> AsyncIterator[Found | None]:
+    """Both are accepted in one pass, before the first of them counts."""
+    where = ("127.0.0.1", scene.gateway.addresses[0].port)
+    both = [socket.create_connection(where) for _ in range(2)]
+    yield None
+    for one in both:
+        one.close()
+
+
+@exchange(
+    {
+        **_refused("not_running"),
+        **CAME_AND_WENT,
+        "listener_connections{listener}": 1,
+        "sessions{detached_active}": 1,
+        "connections_closed_total{shutdown}": 1,
+        "draining": 1,
+    }
+)
+async def comes_as_the_gateway_stops(scene: Scene) -> AsyncIterator[Found | None]:
+    gateway = scene.gateway
+
+    def stops(*arguments: Any) -> Attachment:
+        gateway.stop()  # it has been accepted, and is no connection yet
+        return Attachment(*arguments)
+
+    async with v1(gateway) as stays:
+        await stays.expect("welcome")
+        stays.ws.transport.pause_reading()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(gateway_module, "Attachment", stops)
+            await ends_by_itself(gateway)
+        yield None
+        stays.ws.transport.resume_reading()
+        await stays.closed()
+
+
+def _behind(trust: str) -> Configuration:
+    """A gateway that expects a PROXY header."""
+
+    def config(folder: Path) -> Config:
+        made = echoing(TCP)(folder)
+        proxy = ProxyOptions(trust=(trust,))
+        return structs.replace(made, listener=(structs.replace(made.listener[0], proxy=proxy),))
+
+    return config
+
+
+@exchange(_refused("untrusted"), _behind("192.0.2.0/24"))
+async def is_not_the_proxy(scene: Scene) -> AsyncIterator[Found | None]:
+    await ends_by_itself(scene.gateway)
+    yield None
+
+
+async def says_what_is_no_handshake(scene: Scene) -> AsyncIterator[Found | None]:
+    await ends_by_itself(scene.gateway, b"GET / HTTP/1.1\r\n\r\n")
+    yield None
+
+
+for _name, _config in {"tls": secured, "proxy": _behind("127.0.0.0/8")}.items():
+    exchange(
+        {"listener_handshake_failures_total{listener}": 1}, _config, name=f"speaks_no_{_name}"
+    )(says_what_is_no_handshake)

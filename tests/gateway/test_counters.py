@@ -1,0 +1,126 @@
+"""Every metric against a known exchange.
+
+A metric, or a value of a label, that no exchange changes fails the last test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import urllib.request
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from msgspec import structs
+from tests.cli.process import program
+from tests.gateway import test_metrics
+from tests.gateway.admin.asking import TOKEN, administered
+from tests.gateway.counted import clients, others, refused  # noqa: F401 - they fill the table
+from tests.gateway.counted.table import (
+    EXCHANGES,
+    SECONDS_TO_SETTLE,
+    Exchange,
+    Meter,
+    Scene,
+    found_in,
+    grown,
+)
+from tests.gateway.running import (
+    SECONDS,
+    TCP,
+    WS,
+    Stage,
+    configured,
+    linked,
+    serving,
+)
+from tests.gateway.servers import free_port
+from tests.gateway.test_upstreams import bridged
+
+from holdfast.gateway.admin.guard import AdminConfig
+
+
+@pytest.mark.parametrize("it", EXCHANGES.values(), ids=EXCHANGES)
+async def test_what_has_changed_is_what_was_done(tmp_path: Path, it: Exchange) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    admin = AdminConfig("tcp://127.0.0.1:0", token_file=str(tmp_path / "token"))
+    async with asyncio.timeout(2 * SECONDS), AsyncExitStack() as stack:
+        gateway = await stack.enter_async_context(serving(administered(it.config(tmp_path), admin)))
+        stage = Stage() if it.app is None else it.app()
+        if it.app is not None:
+            await stack.enter_async_context(linked(gateway, stage))
+        meter = Meter(gateway)
+        before = await meter.read()
+        async with it.deed(Scene(gateway, tmp_path, stage)) as measured:
+            expected = {**it.grows, **(measured or {})}
+            assert expected.keys() == it.grows.keys()
+            with contextlib.suppress(TimeoutError):  # the comparison tells what is wrong
+                async with asyncio.timeout(SECONDS_TO_SETTLE):
+                    while grown(before, await meter.read(), expected) != expected:  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
+            assert grown(before, await meter.read(), expected) == expected
+
+
+async def test_who_finds_no_file_is_counted(tmp_path: Path) -> None:
+    """In a process of its own, which may have few."""
+    config = configured(tmp_path, [TCP], backend="echo")
+    path = tmp_path / "holdfast.toml"
+    path.write_text(
+        f'[[listener]]\nurl = "{TCP}"\nbackend = "echo"\n'
+        f'[store]\npath = "{config.store.path}"\n[admin]\nlisten = "{TCP}"\n'
+    )
+
+    def few() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+    async with program("serve", path, before=few) as gateway, asyncio.timeout(2 * SECONDS):
+        where = ("127.0.0.1", (await gateway.ports(1))["tcp"])
+        clients = [await asyncio.open_connection(*where) for _ in range(80)]
+        gone = 0
+        for reader, _ in clients:
+            with contextlib.suppress(ConnectionError):
+                if await reader.read(1):  # the first byte of the resume code
+                    continue
+            gone += 1
+        for _, writer in clients:
+            writer.transport.abort()
+        while len(list(Path(f"/proc/{gateway.pid}/fd").iterdir())) > 32:  # noqa: ASYNC110, ASYNC240
+            await asyncio.sleep(0.01)
+        (admin,) = await gateway.logged("operators come in")
+        found = found_in(await asyncio.to_thread(_fetched, f"{admin['at']}/metrics"))
+        assert 20 < gone < 80
+        assert found["connections_refused_total{out_of_files}"] == gone
+        assert found["listener_refused_total{listener}"] == gone
+        assert found["listener_accepted_total{listener}"] == 80 - gone
+
+
+def _fetched(url: str) -> str:
+    with urllib.request.urlopen(url.replace("tcp://", "http://"), timeout=SECONDS) as answer:
+        return bytes(answer.read()).decode()
+
+
+ELSEWHERE: Final[dict[str, Callable[..., Any]]] = {
+    "connections_refused_total{out_of_files}": test_who_finds_no_file_is_counted,
+    "build_info{version}": test_metrics.test_the_process_is_there_too,
+}
+"""What cannot stand in the table, and the test that looks at it."""
+
+
+PROTOCOLS: Final = frozenset(
+    f"connections{{{name}}}" for name in ("websocket", "telnet", "tcp", "tls", "unix")
+)
+"""Of what clients are connected by, only that is exposed which there is."""
+
+
+async def test_everything_that_is_exposed_is_counted_somewhere(tmp_path: Path) -> None:
+    behind = bridged(tmp_path, f"tcp://127.0.0.1:{free_port()}", urls=(TCP,))
+    linked = configured(tmp_path, [WS], app="stage")
+    config = structs.replace(behind, listener=behind.listener + linked.listener, link=linked.link)
+    async with serving(administered(config)) as gateway:
+        exposed = (await Meter(gateway).read()).keys()
+    counted = {name for it in EXCHANGES.values() for name in it.grows}
+    assert exposed | PROTOCOLS == counted | ELSEWHERE.keys()
