@@ -160,7 +160,7 @@ async def test_an_application_that_is_back_after_its_client_is_told_what_is_true
     """The gateway is started again, and nothing is lost; a page may have been loaded anew."""
     first, then = tmp_path / "first", tmp_path / "then"
     stage = Stage()
-    async with acting(stage, f"unix:{first}"):
+    async with acting(stage.app, f"unix:{first}"):
         config = configured(tmp_path, [WS], durability=durability)
         async with (
             serving(replace(config, link=LinkConfig(f"unix:{first}"))) as gateway,

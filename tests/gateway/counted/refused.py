@@ -30,6 +30,7 @@ from tests.gateway.running import (
 import holdfast.gateway.gateway as gateway_module
 from holdfast.gateway.attach import Attachment
 from holdfast.gateway.config import Config
+from holdfast.net import sockets
 from holdfast.net.arrival import ProxyOptions
 
 
@@ -105,6 +106,7 @@ async def comes_as_the_gateway_stops(scene: Scene) -> AsyncIterator[Found | None
         stays.ws.transport.pause_reading()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(gateway_module, "Attachment", stops)
+            patch.setattr(sockets, "COMPILED", False)  # ours are connections once accepted
             await ends_by_itself(gateway)
         yield None
         stays.ws.transport.resume_reading()
