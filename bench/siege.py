@@ -6,13 +6,20 @@ talking ones notice, and how far the server's memory grows.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import functools
 import socket
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from subprocess import Popen
 
 from bench import harness
-from bench.harness import HERE, PYTHON, Row
+from bench.gateway import gateway
+from bench.harness import HERE, HOLDFAST, PYTHON, Row
 
 _REQUEST = (
     b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -71,30 +78,62 @@ def never_reading(port: int, count: int) -> Iterator[None]:
             made.close()
 
 
-def main(arguments: Sequence[str]) -> int:
-    parser = harness.parser(__doc__)
-    parser.add_argument("--half-open", type=int, default=5_000)
-    parser.add_argument("--never-reading", type=int, default=1_000)
-    options = parser.parse_args(arguments)
-    rows: list[Row] = []
-    sieges = (
+def serve(_: Path) -> AbstractContextManager[tuple[int, Popen[bytes]]]:
+    """An echo on `holdfast.websocket.serve`."""
+    port = harness.free_port()
+    return _on(port, [PYTHON, str(HERE / "apps" / "websocket_echo.py"), str(port)])
+
+
+def echo(_: Path) -> AbstractContextManager[tuple[int, Popen[bytes]]]:
+    """`holdfast echo`: the bare engine."""
+    port = harness.free_port()
+    return _on(port, [*HOLDFAST, "echo", f"ws://127.0.0.1:{port}/"])
+
+
+@contextlib.contextmanager
+def _on(port: int, command: Sequence[str]) -> Iterator[tuple[int, Popen[bytes]]]:
+    with harness.running(command, port=port) as process:
+        yield port, process
+
+
+SERVERS: dict[str, Callable[[Path], AbstractContextManager[tuple[int, Popen[bytes]]]]] = {
+    "serve": serve,
+    "echo": echo,
+    "gateway": functools.partial(gateway, "fast"),
+}
+
+
+def besiege(options: argparse.Namespace, name: str) -> list[Row]:
+    """One server, alone and then beside each kind of nuisance."""
+    half_opens, non_readers = options.half_open, options.never_reading
+    sieges = [
         ("nobody", nobody, 0),
-        (f"{options.half_open} half-open", half_open, options.half_open),
-        (f"{options.never_reading} never reading", never_reading, options.never_reading),
-    )
-    for name, siege, count in sieges:
-        port = harness.free_port()
-        command = [PYTHON, str(HERE / "apps" / "websocket_echo.py"), str(port)]
-        with harness.running(command, port=port) as process:
+        (f"{half_opens} half-open", half_open, half_opens),
+        (f"{non_readers} never reading", never_reading, non_readers),
+    ]
+    rows = []
+    for kind, siege, count in sieges:
+        with (
+            tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder,
+            SERVERS[name](Path(folder)) as (port, process),
+        ):
             harness.load(port, process.pid, *_LOAD)  # warm
             before = harness.rss_bytes(process.pid)
             with siege(port, count):
                 time.sleep(0.5)
                 row = harness.load(port, process.pid, *_LOAD)
                 grown = harness.rss_bytes(process.pid) - before
-            keys = ("rps", "p50", "p99", "us_msg")
-            rows.append(
-                {"beside": name, **{key: row[key] for key in keys}, "MiB more": grown / 2**20}
-            )
+            noticed = {key: row[key] for key in ("rps", "p50", "p99", "us_msg")}
+            rows.append({"server": name, "beside": kind, **noticed, "MiB more": grown / 2**20})
+    return rows
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = harness.parser(__doc__)
+    parser.add_argument("--server", choices=SERVERS, action="append")
+    parser.add_argument("--half-open", type=int, default=5_000)
+    parser.add_argument("--never-reading", type=int, default=1_000)
+    options = parser.parse_args(arguments)
+    rows = [row for name in options.server or SERVERS for row in besiege(options, name)]
     harness.show("A server besieged, as 100 clients notice it", rows, as_json=options.json)
     return 0

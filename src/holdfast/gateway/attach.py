@@ -70,6 +70,7 @@ class Attachment:
     )
 
     def __init__(self, connection: Connection, context: Context, door: Door) -> None:
+        connection.answers = True
         self.connection = connection
         self.context = context
         self.door = door

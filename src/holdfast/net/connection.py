@@ -10,10 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
-import struct
-import sys
 from enum import Enum, auto
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -26,16 +22,13 @@ from holdfast.net.admission import METER_BYTES, Meter
 from holdfast.net.clockwork import Clockwork, Timed
 from holdfast.net.guests import Leaver, Lodger, Relay
 from holdfast.net.log import log_failure
+from holdfast.net.tcp_info import tcp_info
 from holdfast.net.tls import TlsInfo, describe
+from holdfast.net.unread import Hold, behind
 from holdfast.protocols.proxy import ProxyHeader
 
 _log = structlog.get_logger("holdfast.net")
 
-# struct tcp_info, linux/tcp.h, u64 each: tcpi_bytes_acked since Linux 4.1; tcpi_bytes_sent, in
-# which what was sent again counts again, and tcpi_bytes_retrans, how much that is, since 4.19.
-_TCP_INFO_BYTES_ACKED: Final = 120
-_TCP_INFO_BYTES_SENT: Final = 200
-_TCP_INFO_SIZE: Final = 216
 _FOREVER: Final = float("inf")
 _LARGE_BYTES: Final = 64 * 1024
 
@@ -113,6 +106,7 @@ class Connection(asyncio.Protocol, Timed):
         "_flushed",
         "_handler",
         "_held_until",
+        "_hold",
         "_idle_told",
         "_limits",
         "_metered",
@@ -120,9 +114,11 @@ class Connection(asyncio.Protocol, Timed):
         "_owner",
         "_paused",
         "_stall_due",
+        "_taken",
         "_transport",
         "_until_meter",
         "_wake_due",
+        "answers",
         "cause",
         "full",
         "heard",
@@ -145,6 +141,8 @@ class Connection(asyncio.Protocol, Timed):
     """What a trusted proxy said of it. `peer` is then whom it speaks for."""
     meter: Meter | None
     """What its input is counted against."""
+    answers: bool
+    """Whether what comes in is answered: then a peer that does not read is not read either."""
     cause: Exception | None
     """What ended it, if it was not an orderly end."""
 
@@ -182,6 +180,9 @@ class Connection(asyncio.Protocol, Timed):
         self.listener = None
         self.proxy = None
         self.meter = None
+        self.answers = False
+        self._hold: Hold | None = None
+        self._taken = -1
         self.cause = None
 
     # --- what the handler does
@@ -296,7 +297,8 @@ class Connection(asyncio.Protocol, Timed):
         self.flush()
         self.phase = Phase.CLOSING
         self._close_due = self._clockwork.loop.time() + self._limits.close_seconds_max
-        self._wake_due = self._stall_due = self._held_until = _FOREVER
+        self._wake_due = self._stall_due = _FOREVER
+        self._end_hold()
         self._reschedule()
 
     def abort(self) -> None:
@@ -406,21 +408,8 @@ class Connection(asyncio.Protocol, Timed):
         Exact on accepted TCP sockets, also after a reset, when called from
         `lost`. `None` where it cannot be known: not TCP, through TLS, not Linux.
         """
-        if sys.platform != "linux" or self.secure:
-            return None
-        sock = self.extra("socket")
-        if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-            return None
-        try:
-            with socket.socket(fileno=os.dup(sock.fileno())) as twin:
-                info = twin.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
-        except OSError:
-            return None
-        if len(info) < _TCP_INFO_SIZE:
-            return None
-        (acked,) = struct.unpack_from("=Q", info, _TCP_INFO_BYTES_ACKED)
-        sent, again = struct.unpack_from("=QQ", info, _TCP_INFO_BYTES_SENT)
-        return Delivery(acked, max(acked, sent - again))
+        info = tcp_info(self.extra("socket")) if not self.secure else None
+        return Delivery(info.acked, info.sent) if info is not None else None
 
     # --- what the transport says
 
@@ -466,6 +455,7 @@ class Connection(asyncio.Protocol, Timed):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._clockwork.wheel.cancel(self)
+        self._end_hold()
         if self.phase is Phase.LOST:
             return
         self.phase = Phase.LOST
@@ -490,20 +480,53 @@ class Connection(asyncio.Protocol, Timed):
             return
         now = self._clockwork.loop.time()
         seconds = self.meter.spend(size, now)
-        if seconds > 0.0 and not transport.is_closing():
-            self._held_until = now + seconds
-            transport.pause_reading()
-            self._reschedule()
+        if transport.is_closing():
+            return
+        if seconds > 0.0:
+            self._hold_reading(now + seconds)
+        elif self.answers and self._hold is None:
+            self._look_for_reader(now)
+
+    def _look_for_reader(self, now: float) -> None:
+        """If the peer has not read since the last look, read no more until it does."""
+        sock = self.extra("socket")
+        found = behind(sock)
+        before, self._taken = self._taken, found.taken if found is not None else -1
+        if found is not None and found.taken == before:
+            self._hold = Hold(self._clockwork.loop, sock, found, self._let_go)
+            self._hold_reading(now + self._limits.stalled_seconds_max)
+
+    def _hold_reading(self, until: float) -> None:
+        assert self._transport is not None
+        self._held_until = until
+        self._transport.pause_reading()
+        self._reschedule()
+
+    def _end_hold(self) -> None:
+        self._held_until = _FOREVER
+        if self._hold is not None:
+            self._hold.end()
+            self._hold = None
 
     def _let_go(self) -> None:
-        self._held_until = _FOREVER
+        self._end_hold()
         if not self._paused:
             self.resume_reading()
 
-    def expire(self, now: float) -> None:
+    def _hold_on(self, hold: Hold, now: float, handler: Handler) -> None:
+        """The peer has not read enough yet: if it took nothing at all, it is a slow consumer."""
+        self._held_until = hold.progress_at + self._limits.stalled_seconds_max
         if now >= self._held_until:
             self._let_go()
+            self._guard(lambda: handler.overdue(Reason.SLOW_CONSUMER))
+
+    def expire(self, now: float) -> None:
         handler = self._get_handler()
+        if now >= self._held_until:
+            if self._hold is not None:
+                self._hold_on(self._hold, now, handler)
+            else:
+                self._let_go()
         if now >= self._close_due:
             if self.phase is Phase.CLOSING:
                 self.abort()

@@ -77,6 +77,7 @@ class WebSocket:
         settings: Settings,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
+        connection.answers = True
         self._connection = connection
         self._core = core
         self._settings = settings
@@ -386,12 +387,18 @@ class WebSocket:
         if (
             len(messages) >= limits.queue_messages_max
             or sum(map(len, messages)) >= limits.queue_bytes_max
+            or self._connection.full
         ) and self.state is State.OPEN:
             self._paused = True
             self._connection.pause_reading()
 
     def _take_more(self) -> None:
-        if len(self._messages) <= self._settings.limits.websocket.queue_messages_max // 4:
+        limits = self._settings.limits.websocket
+        messages = self._messages
+        if (
+            len(messages) <= limits.queue_messages_max // 4
+            and sum(map(len, messages)) <= limits.queue_bytes_max // 4
+        ):
             self._paused = False
             self._connection.resume_reading()
 
