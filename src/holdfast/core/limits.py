@@ -97,7 +97,7 @@ class WebSocketLimits(_Group, frozen=True, forbid_unknown_fields=True):
     message_burst_max: int = 100_000
     bytes_per_second_max: float = 1024.0 * MIB
     """From one connection's socket, sustained; more closes it with 1008."""
-    bytes_burst_max: int = 64 * MIB
+    bytes_burst_max: int = 256 * MIB
 
 
 class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):

@@ -24,7 +24,7 @@ from holdfast.net.guests import Leaver, Lodger, Relay
 from holdfast.net.log import log_failure
 from holdfast.net.tcp_info import tcp_info
 from holdfast.net.tls import TlsInfo, describe
-from holdfast.net.unread import Hold, behind
+from holdfast.net.unread import Hold, behind, sends_on
 from holdfast.protocols.proxy import ProxyHeader
 
 _log = structlog.get_logger("holdfast.net")
@@ -488,11 +488,12 @@ class Connection(asyncio.Protocol, Timed):
             self._look_for_reader(now)
 
     def _look_for_reader(self, now: float) -> None:
-        """If the peer has not read since the last look, read no more until it does."""
+        """If the peer does not read, read no more until it does."""
         sock = self.extra("socket")
         found = behind(sock)
         before, self._taken = self._taken, found.taken if found is not None else -1
-        if found is not None and found.taken == before:
+        # What was written just now it cannot have read yet: unless it goes on sending.
+        if found is not None and (found.taken == before or sends_on(sock)):
             self._hold = Hold(self._clockwork.loop, sock, found, self._let_go)
             self._hold_reading(now + self._limits.stalled_seconds_max)
 

@@ -1,11 +1,11 @@
-"""What the kernel knows of a connection's output: Linux's `TCP_INFO` and `TIOCOUTQ`."""
+"""What the kernel knows of a connection: Linux's `TCP_INFO`, and what it holds."""
 
 from __future__ import annotations
 
 import socket
 import struct
 import sys
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 if sys.platform == "linux":
     import fcntl
@@ -62,15 +62,24 @@ def tcp_info(sock: Socket | None) -> TcpInfo | None:
     return TcpInfo(info[_STATE] == _ESTABLISHED, acked, max(acked, sent - again), window)
 
 
-def kernel_unsent(sock: Socket | None) -> int:
-    """Bytes of output that the kernel holds for `sock`, not acknowledged; 0 if not known.
+def output_held(sock: Socket | None) -> int:
+    """Bytes of output that the kernel holds, as the peer has not acknowledged them; 0 if not known.
 
     Much cheaper than `tcp_info`.
     """
+    return _count(sock, "TIOCOUTQ")
+
+
+def input_held(sock: Socket | None) -> int:
+    """Bytes of input that the kernel holds for us; 0 if not known."""
+    return _count(sock, "FIONREAD")
+
+
+def _count(sock: Socket | None, request: Literal["TIOCOUTQ", "FIONREAD"]) -> int:
     if sys.platform != "linux" or sock is None:
         return 0
     try:
-        found = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+        found = fcntl.ioctl(sock.fileno(), getattr(termios, request), bytes(4))
     except (OSError, ValueError):  # it is closed
         return 0
     return int.from_bytes(found, sys.byteorder)

@@ -14,9 +14,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from holdfast.net.tcp_info import Socket, kernel_unsent, tcp_info
+from holdfast.net.tcp_info import Socket, input_held, output_held, tcp_info
 
 _MUCH_BYTES: Final = 64 * 1024
+_MORE_BYTES: Final = 128 * 1024
 _PAUSE_SECONDS_MIN: Final = 0.001
 _PAUSE_SECONDS_MAX: Final = 1.0
 
@@ -30,13 +31,18 @@ class Behind(NamedTuple):
 
 def behind(sock: Socket | None) -> Behind | None:
     """How `sock`'s peer stands if it does not read, as far as the kernel tells; else `None`."""
-    unread = kernel_unsent(sock)
+    unread = output_held(sock)
     if unread < _MUCH_BYTES:
         return None
     info = tcp_info(sock)
     if info is None or info.window != 0 or not info.established:
         return None
     return Behind(unread, info.acked)
+
+
+def sends_on(sock: Socket) -> bool:
+    """Whether its peer has sent much more already."""
+    return input_held(sock) >= _MORE_BYTES
 
 
 class Hold:

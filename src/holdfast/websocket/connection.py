@@ -271,6 +271,8 @@ class WebSocket:
         if self._writable is not None:
             self._writable.set()
             self._writable = None
+        if self._paused:
+            self._take_more()
 
     def expired(self, now: float) -> None:
         settings = self._settings
@@ -338,6 +340,8 @@ class WebSocket:
             case _:
                 if self._core.state is State.OPEN:  # else a Close frame is queued, see `_end`
                     self._send_queued()
+                    if self._connection.full:
+                        self._listen_less()  # who does not read our pongs gets no more of them
 
     def _end(self, code: int, reason: str) -> None:
         """Nothing comes after this. The program may answer what came before it, then no more."""
@@ -388,7 +392,11 @@ class WebSocket:
             len(messages) >= limits.queue_messages_max
             or sum(map(len, messages)) >= limits.queue_bytes_max
             or self._connection.full
-        ) and self.state is State.OPEN:
+        ):
+            self._listen_less()
+
+    def _listen_less(self) -> None:
+        if self.state is State.OPEN:
             self._paused = True
             self._connection.pause_reading()
 
