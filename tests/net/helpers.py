@@ -190,6 +190,10 @@ async def call(address: Address, **options: Any) -> AsyncIterator[Caller]:
             await writer.wait_closed()
 
 
+READ_BYTES_MAX = 256 * 1024
+"""What an event loop takes from a socket at once."""
+
+
 class Pusher:
     """A client that sends whatever it is let, and reads nothing until it is told to."""
 
@@ -212,6 +216,11 @@ class Pusher:
             self.pushed += size
             rest = rest[size:] or memoryview(data)
             await asyncio.sleep(0)  # the server's turn
+
+    async def read_on(self, size: int) -> bytes:
+        """As `read`; from here on the window is a usual one."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        return await self.read(size)
 
     async def read(self, size: int) -> bytes:
         """The next `size` bytes."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.net.fakes import FakeLoop
-from tests.net.helpers import Pusher, Stand, pusher, serving, unix, until
+from tests.net.helpers import READ_BYTES_MAX, Pusher, Stand, pusher, serving, unix, until
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
@@ -26,8 +26,6 @@ from holdfast.net.unread import Behind, Hold
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux's kernel")
 
 PIECE = bytes(range(256)) * 64
-READ_BYTES_MAX = 256 * 1024
-"""What an event loop takes from a socket at once."""
 MANY_BYTES = 6_000_000
 """More than the kernel would take of our answers."""
 
@@ -95,7 +93,7 @@ async def test_who_does_not_read_is_not_read_and_loses_nothing() -> None:
         assert client.pushed < MANY_BYTES
         # It reads, and everything goes on.
         expected = PIECE * (client.pushed // len(PIECE) + 1)
-        assert await client.read(client.pushed) == expected[: client.pushed]
+        assert await client.read_on(client.pushed) == expected[: client.pushed]
 
 
 async def test_a_stream_goes_on_being_read() -> None:
@@ -136,7 +134,7 @@ async def test_the_reset_of_one_that_is_not_read_is_noticed() -> None:
 async def test_who_has_said_all_is_read_to_its_end() -> None:
     async with besieged() as (stand, client):
         client.sock.shutdown(socket.SHUT_WR)
-        await client.read(client.pushed)
+        await client.read_on(client.pushed)
         await stand.until_lost()
         assert stand.cause is None
 
