@@ -20,7 +20,8 @@ from holdfast.core.errors import BusyError, ConfigurationError
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.bind import AddressInUseError, BindOptions
-from holdfast.net.listener import Listener, adopt, open_listener
+from holdfast.net.listener import Listener, open_listener
+from holdfast.net.sockets import Sockets
 
 LIMITS = ConnectionLimits()
 
@@ -41,9 +42,10 @@ async def listening(
     url: str, make: Callable[[], asyncio.Protocol] = Greeter, **options: Any
 ) -> AsyncIterator[Listener]:
     loop = asyncio.get_running_loop()
+    sockets = Sockets(loop)
 
     def accepted(sock: socket.socket, where: object) -> bool:
-        adopt(loop, make(), sock)
+        sockets.adopt(make(), sock)
         return True
 
     bind_options = BindOptions(**options)

@@ -192,35 +192,27 @@ class _WebSocketEcho(_Echo):
         pass
 
     def received(self, data: bytes) -> None:
-        core = self._core
-        connection = self._connection
-        out: list[bytes] = []
-        plain = True
-        for event in core.receive_data(data):
-            if type(event) is bytes:
-                if len(event) < ws.UNCOPIED_BYTES_MIN:
-                    out.append(core.encode_binary(event))
-                else:
-                    self._write(out)
-                    for part in core.encode_parts(event):
-                        connection.write(part)
-            elif type(event) is str:
-                out.append(core.encode_text(event.encode()))
-            else:
-                plain = False
-                self._react(event)
-        self._write(out)
-        if not plain:
-            connection.write(core.data_to_send())  # what stands before a Close frame is said back
-            if core.state is ws.State.CLOSED:
-                connection.close()
+        core, connection = self._core, self._connection
+        events = core.receive_data(data)
+        if core.eventful:
+            self._answer(events)
+        else:
+            for piece in core.encode_all(events):  # type: ignore[arg-type]
+                connection.send(piece)
         if connection.full:
             connection.pause_reading()
 
-    def _write(self, out: list[bytes]) -> None:
-        if out:
-            self._connection.send(out[0] if len(out) == 1 else b"".join(out))
-            out.clear()
+    def _answer(self, events: Sequence[ws.Event]) -> None:
+        core, connection = self._core, self._connection
+        for event in events:
+            if isinstance(event, str | bytes):
+                for piece in core.encode_all([event]):
+                    connection.write(piece)
+            else:
+                self._react(event)
+        connection.write(core.data_to_send())  # what stands before a Close frame is said back
+        if core.state is ws.State.CLOSED:
+            connection.close()
 
     def _react(self, event: ws.Event) -> None:
         match event:

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import structlog
 
 from holdfast.net.log import log_failure
+from holdfast.net.sockets import Sockets
 
 _log = structlog.get_logger("holdfast.net")
 
@@ -156,11 +157,12 @@ class Wheel:
 
 
 class Clockwork:
-    """The tick and the wheel of one event loop."""
+    """The tick, the wheel and the sockets of one event loop."""
 
-    __slots__ = ("loop", "tick", "wheel")
+    __slots__ = ("loop", "sockets", "tick", "wheel")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.tick = Tick(loop)
         self.wheel = Wheel(loop)
+        self.sockets = Sockets(loop)

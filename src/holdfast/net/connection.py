@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -81,8 +82,8 @@ class Phase(Enum):
     LOST = auto()
 
 
-_CLOSING: Final = Phase.CLOSING
-"""Looked up once: an enum's members are dear to reach."""
+def _discard(data: bytes) -> None:
+    """Write where nobody reads."""
 
 
 class Owner(Protocol):
@@ -102,6 +103,7 @@ class Connection(asyncio.Protocol, Timed):
         "_buffered",
         "_clockwork",
         "_close_due",
+        "_deliver",
         "_eof",
         "_flushed",
         "_handler",
@@ -161,6 +163,8 @@ class Connection(asyncio.Protocol, Timed):
         self._owner = owner
         self._handler: Handler | None = None
         self._transport: asyncio.Transport | None = None
+        self._deliver: Callable[[bytes], None] = _discard
+        """The transport's `write`, while it is there to be written to."""
         self._out: bytes | list[bytes] | None = None
         # One write a tick is the rule, and takes no list. All counters that a message moves
         # are as few as can be: with a thousand connections each costs a cache miss.
@@ -220,17 +224,17 @@ class Connection(asyncio.Protocol, Timed):
             return
         data = b"".join(out) if isinstance(out, list) else out
         self._flushed += len(data)
-        if self._transport is not None and self.phase is not _CLOSING:
-            # A transport that has lost its peer takes this and throws it away, or says so.
-            try:  # noqa: SIM105 - costs nothing where nothing is raised
-                self._transport.write(data)
-            except RuntimeError:
-                pass
+        # A transport that has lost its peer takes this and throws it away, or says so.
+        deliver = self._deliver  # called at once, it would be sought for as a method first
+        try:  # noqa: SIM105 - costs nothing where nothing is raised
+            deliver(data)
+        except RuntimeError:
+            pass
 
     def _flush_large(self, out: list[bytes]) -> None:
         """As `flush`, for pieces that are not worth the copy that joining them is."""
         self._flushed += sum(map(len, out))
-        if self._transport is not None and self.phase is not _CLOSING:
+        if self._transport is not None and self.phase is not Phase.CLOSING:
             with contextlib.suppress(RuntimeError):
                 self._transport.writelines(out)
 
@@ -244,12 +248,13 @@ class Connection(asyncio.Protocol, Timed):
         if self._out is not None:
             self.write(data)
             self.flush()
-        elif self._transport is not None and self.phase is not _CLOSING:
-            self._flushed += len(data)
-            try:  # noqa: SIM105 - as in `flush`
-                self._transport.write(data)
-            except RuntimeError:
-                pass
+            return
+        self._flushed += len(data)
+        deliver = self._deliver
+        try:  # noqa: SIM105 - as in `flush`
+            deliver(data)
+        except RuntimeError:
+            pass
 
     def end(self) -> None:
         """Send what is written, and nothing after it; the peer may go on sending.
@@ -296,6 +301,7 @@ class Connection(asyncio.Protocol, Timed):
         """Send what is written; from here on only the limit of time for our close runs."""
         self.flush()
         self.phase = Phase.CLOSING
+        self._deliver = _discard
         self._close_due = self._clockwork.loop.time() + self._limits.close_seconds_max
         self._wake_due = self._stall_due = _FOREVER
         self._end_hold()
@@ -305,16 +311,6 @@ class Connection(asyncio.Protocol, Timed):
         """Drop the connection at once, with whatever is unsent."""
         if self._transport is not None:
             self._transport.abort()
-
-    def disown(self) -> None:
-        """Whoever dialled has given up: it ends now, even if the event loop tells us no more.
-
-        (uvloop closes a transport that it has opened for a cancelled `create_connection`
-        without a `connection_lost`.)
-        """
-        if self._transport is not None:
-            self._transport.abort()
-            self.connection_lost(None)
 
     def pause_reading(self) -> None:
         """Take no more bytes from the socket for now."""
@@ -415,6 +411,7 @@ class Connection(asyncio.Protocol, Timed):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
+        self._deliver = transport.write
         if not self.peer:
             self.peer = peer_name(transport.get_extra_info("peername"))
         transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes_max)
@@ -466,6 +463,7 @@ class Connection(asyncio.Protocol, Timed):
         except Exception as error:
             log_failure(_log, "a connection's end failed", error, peer=self.peer)
         self._transport = None
+        self._deliver = _discard
         self._handler = None
 
     # --- time

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import ssl
+from collections.abc import Callable
 
 from holdfast.core.errors import HoldfastError, Source
 from holdfast.core.limits import ConnectionLimits
@@ -15,6 +16,7 @@ from holdfast.net.connection import Connection, Owner
 from holdfast.net.race import connect, connect_first
 from holdfast.net.server import HandlerFactory
 from holdfast.net.tls import client_context
+from holdfast.net.tls_transport import TlsTransport
 
 
 class DialError(HoldfastError):
@@ -50,35 +52,82 @@ async def dial(
     secure address is checked against the system's authorities. `header` goes
     first, before TLS: a PROXY header that says for whom we speak.
     """
-    made: list[Connection] = []
+    loop = clockwork.loop
+    if address.secure and tls is None:
+        tls = client_context()
 
     def open_() -> Connection:
         connection = Connection(clockwork, limits, owner or _Nobody())
         connection.attach(factory(connection))
-        made.append(connection)
         return connection
 
-    loop = clockwork.loop
-    if address.secure and tls is None:
-        tls = client_context()
+    call = _Call(loop, open_, tls if address.secure else None, address.host)
     try:
         async with asyncio.timeout(limits.handshake_seconds_max):
-            sock = await _socket(loop, address, header)
-            _, connection = await loop.create_connection(
-                open_,
-                sock=sock,
-                ssl=tls if address.secure else None,
-                server_hostname=address.host if address.secure else None,
-            )
-    except (asyncio.CancelledError, TimeoutError) as error:
-        for connection in made:
-            connection.disown()
-        if isinstance(error, asyncio.CancelledError):
-            raise
-        raise DialError(f"{address}: no answer within {limits.handshake_seconds_max:g} s") from None
-    except OSError as error:
-        raise DialError(f"{address}: {_cause(error)}") from error
-    return connection
+            clockwork.sockets.adopt(call, await _socket(loop, address, header))
+            return await call.answered
+    except BaseException as error:
+        call.hang_up()
+        if isinstance(error, TimeoutError):
+            limit = f"{limits.handshake_seconds_max:g} s"
+            raise DialError(f"{address}: no answer within {limit}") from None
+        if isinstance(error, OSError):
+            raise DialError(f"{address}: {_cause(error)}") from error
+        raise
+
+
+class _Call(asyncio.Protocol):
+    """A dialled socket on its way to a connection, through TLS where there is a `context`."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        open_: Callable[[], Connection],
+        context: ssl.SSLContext | None,
+        name: str,
+    ) -> None:
+        self.answered: asyncio.Future[Connection] = loop.create_future()
+        self._open = open_
+        self._context = context
+        self._name = name
+        self._raw: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._raw = transport
+        if self.answered.done():
+            transport.abort()
+        elif self._context is None:
+            self._connect(transport)
+        else:
+            TlsTransport(
+                transport,
+                self._context,
+                self._secured,
+                server_side=False,
+                server_hostname=self._name,
+            ).start()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.answered.done():
+            self.answered.set_exception(exc or ConnectionError("the peer hung up"))
+
+    def hang_up(self) -> None:
+        """Nobody waits any more: drop what has come of it."""
+        self.answered.cancel()
+        if self._raw is not None:
+            self._raw.abort()
+
+    def _secured(self, tls: TlsTransport, error: Exception | None) -> None:
+        if error is None and not self.answered.done():
+            self._connect(tls)
+        elif not self.answered.done():
+            self.answered.set_exception(error or ConnectionError("the peer hung up"))
+
+    def _connect(self, transport: asyncio.Transport) -> None:
+        connection = self._open()
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+        self.answered.set_result(connection)
 
 
 def _cause(error: OSError) -> str:

@@ -172,29 +172,6 @@ def open_listener(
     return Listener(loop, address, sockets, limits, accepted, refused, owns_file=not taken)
 
 
-def adopt(loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol, sock: socket.socket) -> None:
-    """Make a transport for an accepted socket; `protocol.connection_made` follows.
-
-    What the loop has for this is a coroutine of two steps: it makes the
-    transport, and waits until that has told the protocol. A task would be too
-    dear for each connection.
-    """
-    sock.setblocking(False)
-    steps = loop.connect_accepted_socket(lambda: protocol, sock)
-    try:
-        made: Any = steps.send(None)
-    except OSError:  # it was gone before we came to it
-        sock.close()
-        return
-
-    def finish(_: object) -> None:
-        with contextlib.suppress(StopIteration, OSError):
-            steps.send(None)
-
-    made._asyncio_future_blocking = False  # what a task does with a future that it waits for
-    made.add_done_callback(finish)
-
-
 def refuse(sock: socket.socket, *, reset: bool) -> None:
     """Drop an accepted socket at once. In a flood with a reset: it leaves nothing in the kernel."""
     if reset:

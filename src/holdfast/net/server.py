@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections import Counter
@@ -25,7 +26,7 @@ from holdfast.net.bind import BindOptions
 from holdfast.net.certificates import CertificateWatch, ServerTls
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection, Handler, peer_name
-from holdfast.net.listener import Listener, adopt, open_listener, refuse
+from holdfast.net.listener import Listener, open_listener, refuse
 from holdfast.net.log import Seldom, log_failure
 from holdfast.net.loop import done_within
 from holdfast.net.observer import ObservedConnection, Observer
@@ -384,7 +385,8 @@ class _Door:
             protocol = server.make(self, None, peer)
         else:
             protocol = Arrival(self, peer, self._connect, proxies=proxies, context=context)
-        adopt(self.clockwork.loop, protocol, sock)
+        with contextlib.suppress(OSError):  # it was gone before we came to it
+            self.clockwork.sockets.adopt(protocol, sock)
         return server.may_accept()
 
     def _refusal(self, peer: str) -> Refusal | None:

@@ -30,6 +30,8 @@ from holdfast.websocket.waiter import Waiter
 Message = str | bytes
 SlowPolicy = Literal["wait", "drop-volatile", "close"]
 
+_OPEN: Final = State.OPEN
+"""Looked up once: before Python 3.12 an enum's members are dear to reach."""
 _BURST_BYTES: Final = 64 * 1024
 """Written in one tick before the transport gets it: it then says when it is full."""
 
@@ -175,7 +177,7 @@ class WebSocket:
         but for a message in fragments: half of one cannot be taken back, so the
         connection is closed. Raises `ConnectionClosed`.
         """
-        if self.state is not State.OPEN:
+        if self.state is not _OPEN:
             raise self._ended()
         connection = self._connection
         if connection.full and not await self._may_send(volatile):
@@ -184,7 +186,7 @@ class WebSocket:
             frame = self._core.encode_text(message.encode())
         elif type(message) is bytes:
             if len(message) >= ws.UNCOPIED_BYTES_MIN:
-                for part in self._core.encode_parts(message):
+                for part in self._core.encode_all([message]):
                     self._write(part)
                 return
             frame = self._core.encode_binary(message)
@@ -231,7 +233,7 @@ class WebSocket:
     def send_now(self, broadcast: ws.Broadcast) -> bool:
         """One recipient's part of `broadcast`: false if this one is closed or too slow."""
         core = self._core
-        if self.state is not State.OPEN or not isinstance(core, ws.ServerConnection):
+        if self.state is not _OPEN or not isinstance(core, ws.ServerConnection):
             return False
         if self._connection.full:
             if self._settings.slow == "close":

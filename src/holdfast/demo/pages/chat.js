@@ -16,12 +16,15 @@ const code = element("code");
 const session = new Session(`${location.origin.replace(/^http/, "ws")}/`, { client: "chat page" });
 let you = "";
 let following = true; // whether the end of the log is in sight, and to be kept there
+let placed = 0; // how far down we have scrolled it for that
 
 /**
  * @param {string} text
  * @param {string} kind
  */
 function show(text, kind = "") {
+  // Who has just scrolled up is left there: the event of it comes a frame later.
+  if (log.scrollTop < placed) look();
   const item = document.createElement("li");
   item.textContent = text;
   item.className = kind;
@@ -36,12 +39,15 @@ function beginAnew() {
   you = "";
 }
 
-function follow() {
-  if (following) log.scrollTop = log.scrollHeight;
-}
-log.addEventListener("scroll", () => {
+function look() {
   following = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-});
+}
+function follow() {
+  if (!following) return;
+  log.scrollTop = log.scrollHeight;
+  placed = log.scrollTop;
+}
+log.addEventListener("scroll", look);
 new ResizeObserver(follow).observe(log);
 
 let ticking = 0;

@@ -5,10 +5,15 @@ One interface and one test suite with the twin, which documents each function.
 Works on the bytes in place and allocates only the payloads that it returns.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport (
+    PyBytes_AS_STRING,
+    PyBytes_CheckExact,
+    PyBytes_FromStringAndSize,
+    PyBytes_GET_SIZE,
+)
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
-from cpython.unicode cimport PyUnicode_DecodeUTF8
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
@@ -88,6 +93,53 @@ def encode(int first, bytes payload not None, bytes key):
     else:
         memcpy(to + length, PyBytes_AS_STRING(payload), size)
     return out
+
+
+cdef int _payload(object message, const char** data, Py_ssize_t* size) except -1:
+    # The opcode, with FIN. A str keeps the UTF-8 that it is asked for.
+    if PyBytes_CheckExact(message):
+        data[0] = PyBytes_AS_STRING(message)
+        size[0] = PyBytes_GET_SIZE(message)
+        return 0x82
+    data[0] = PyUnicode_AsUTF8AndSize(message, size)
+    return 0x81
+
+
+cdef bytes _join(list messages, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t total, unsigned char* head, int length):
+    # The frames of a run of messages, of `total` bytes, and the head of the one that follows.
+    cdef bytes out = PyBytes_FromStringAndSize(NULL, total + length)
+    cdef char* to = PyBytes_AS_STRING(out)
+    cdef const char* data
+    cdef Py_ssize_t size, i
+    cdef int first
+    for i in range(begin, end):
+        first = _payload(messages[i], &data, &size)
+        to += _head(<unsigned char*>to, first, size, False)
+        memcpy(to, data, size)
+        to += size
+    memcpy(to, head, length)
+    return out
+
+
+def encode_all(list messages not None, Py_ssize_t uncopied_min):
+    cdef list pieces = []
+    cdef unsigned char head[10]
+    cdef const char* data
+    cdef Py_ssize_t size, i, total = 0, begin = 0, count = len(messages)
+    cdef int first, length
+    for i in range(count):
+        first = _payload(messages[i], &data, &size)
+        length = _head(head, first, size, False)
+        if size < uncopied_min:
+            total += length + size
+            continue
+        pieces.append(_join(messages, begin, i, total, head, length))
+        pieces.append(messages[i] if first == 0x82 else messages[i].encode())
+        total = 0
+        begin = i + 1
+    if begin < count:
+        pieces.append(_join(messages, begin, count, total, head, 0))
+    return pieces
 
 
 def scan(bytes data not None, Py_ssize_t pos, bint masked, Py_ssize_t size_max, list out not None):

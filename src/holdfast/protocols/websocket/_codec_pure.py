@@ -41,6 +41,32 @@ def encode(first: int, payload: bytes, key: bytes | None) -> bytes:
     return head(first, size, False) + payload
 
 
+def encode_all(messages: list[str | bytes], uncopied_min: int) -> list[bytes]:
+    """Unmasked frames of `messages`, in pieces to be written in order.
+
+    They are joined; but a payload of `uncopied_min` bytes and more is a piece of its own.
+    """
+    pieces: list[bytes] = []
+    joined: list[bytes] = []
+    for message in messages:
+        if type(message) is str:
+            first, payload = _TEXT, message.encode()
+        else:
+            first, payload = _BINARY, message  # type: ignore[assignment]
+        size = len(payload)
+        if size < 126:
+            joined += (_SHORT[first][size], payload)
+        elif size < uncopied_min:
+            joined += (head(first, size, False), payload)
+        else:
+            joined.append(head(first, size, False))
+            pieces += (b"".join(joined), payload)
+            joined = []
+    if joined:
+        pieces.append(b"".join(joined))
+    return pieces
+
+
 def scan(data: bytes, pos: int, masked: bool, size_max: int, out: list[Any]) -> int:
     """Decode the plain frames that stand at `pos` and append their messages to `out`.
 

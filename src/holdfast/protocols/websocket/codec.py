@@ -9,12 +9,13 @@ import os
 
 from holdfast.protocols.websocket import _codec_pure as pure
 
-__all__ = ["COMPILED", "Payload", "encode", "head", "mask", "scan"]
+__all__ = ["COMPILED", "Payload", "encode", "encode_all", "head", "mask", "scan"]
 
 COMPILED = False
 """Whether the compiled codec is in use."""
 
-encode, head, mask, scan = pure.encode, pure.head, pure.mask, pure.scan
+encode, encode_all, head = pure.encode, pure.encode_all, pure.head
+mask, scan = pure.mask, pure.scan
 Payload = pure.Payload
 
 if os.environ.get("HOLDFAST_PURE", "0") in ("", "0"):
@@ -22,6 +23,7 @@ if os.environ.get("HOLDFAST_PURE", "0") in ("", "0"):
         from holdfast.protocols.websocket._codec import (  # type: ignore[assignment]
             Payload,
             encode,
+            encode_all,
             head,
             mask,
             scan,

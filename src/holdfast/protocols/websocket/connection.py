@@ -110,17 +110,15 @@ DEFLATED: Final = 0x40
 """RSV1, "Per-Message Compressed" (RFC 7692 section 6)."""
 
 
-class Connection:
-    """What both roles share: the state, the decoder, the closing handshake.
+class Connection(Decoder):
+    """What both roles share: a decoder with a state, that answers what the protocol must answer.
 
     `entropy(n)` gives n random bytes: a client masks with them; a server needs none.
     """
 
     __slots__ = (
-        "_decoder",
         "_entropy",
         "_head",
-        "_limits",
         "_machine",
         "_out",
         "deflate",
@@ -130,11 +128,12 @@ class Connection:
     def __init__(
         self, limits: WebSocketLimits, entropy: Callable[[int], bytes] | None = None
     ) -> None:
-        self._limits = limits
+        super().__init__(limits, masked=entropy is None)
+        self._plain = False  # a head comes first
         self._entropy = entropy
         self._machine = Machine(TABLE, State.CONNECTING)
-        self._head = b""
-        self._decoder: Decoder | None = None
+        self._head: bytes | None = b""
+        """What has come before the connection opened; `None` from then on."""
         self._out: list[bytes] = []
         self.subprotocol: str | None = None
         self.deflate: PerMessageDeflate | None = None
@@ -143,18 +142,6 @@ class Connection:
     @property
     def state(self) -> State:
         return self._machine.state
-
-    def receive_data(self, data: bytes) -> list[Event]:
-        """The events in `data`. Hot path: messages pass straight through the decoder."""
-        decoder = self._decoder
-        if decoder is None:
-            return self._receive_head(data)
-        events = decoder.receive_data(data)
-        if decoder.eventful:
-            for event in events:
-                if type(event) is not str and type(event) is not bytes:
-                    self._react(event)
-        return events
 
     def receive_eof(self) -> None:
         """The peer sends nothing more."""
@@ -190,18 +177,22 @@ class Connection:
             return self._encode_deflated(deflate, _BINARY, data)
         return codec.encode(_BINARY, data, self._entropy(4) if self._entropy else None)
 
-    def encode_parts(self, message: str | bytes) -> tuple[bytes, ...]:
-        """A message as one frame in pieces to be written in order: a large one is not copied."""
-        if isinstance(message, str):
-            first, payload = _TEXT, message.encode()
-        else:
-            first, payload = _BINARY, message
-        deflate = self.deflate
-        if deflate is not None and len(payload) >= deflate.threshold:
-            return (self._encode_deflated(deflate, first, payload),)
-        if self._entropy is None and len(payload) >= UNCOPIED_BYTES_MIN:
-            return codec.head(first, len(payload), False), payload
-        return (self._frame(first, payload),)
+    def encode_all(self, messages: list[str | bytes]) -> list[bytes]:
+        """Each message as one frame, in pieces to be written in order. Hot path.
+
+        Small frames are joined; a server's large message is a piece of its own, not a copy.
+        """
+        if self.deflate is None and self._entropy is None:
+            return codec.encode_all(messages, UNCOPIED_BYTES_MIN)
+        return self._encode_each(messages)
+
+    def _encode_each(self, messages: list[str | bytes]) -> list[bytes]:
+        return [
+            self.encode_text(message.encode())
+            if isinstance(message, str)
+            else self.encode_binary(message)
+            for message in messages
+        ]
 
     def encode_fragment(self, part: bytes, *, text: bool, first: bool, final: bool) -> bytes:
         """One frame of a message in several, for the caller to write in order. Not compressed."""
@@ -227,6 +218,16 @@ class Connection:
         """Start the closing handshake, unless it has started. 1005 sends no code."""
         if self._machine.apply(Input.CLOSE_SENT) is Effect.SEND_CLOSE:
             self._out.append(self._frame(_CLOSE, close_payload(code, reason)))
+
+    def _receive_rest(self, data: bytes, pos: int, events: list[Event]) -> list[Event]:
+        if self._head is not None:
+            found = self._receive_head(data)
+            self.eventful = True
+            return found
+        for event in super()._receive_rest(data, pos, events):
+            if type(event) is not str and type(event) is not bytes:
+                self._react(event)
+        return events
 
     def _receive_head(self, data: bytes) -> list[Event]:
         raise NotImplementedError
@@ -258,8 +259,9 @@ class Connection:
 
     def _take_head(self, data: bytes) -> bytes | None:
         """The head once it is complete, without its end; `None` before. Raises `HeadError`."""
-        searched = max(0, len(self._head) - len(END))
-        head = self._head = self._head + data
+        before = self._head or b""
+        searched = max(0, len(before) - len(END))
+        head = self._head = before + data
         end = head.find(END, searched)
         if end > self._limits.head_bytes_max or (
             end < 0 and len(head) > self._limits.head_bytes_max
@@ -271,9 +273,9 @@ class Connection:
         self._machine.apply(Input.OPENED)
         self.subprotocol = subprotocol
         self.deflate = deflate
-        self._decoder = Decoder(self._limits, masked=self._entropy is None, inflater=deflate)
-        self._decoder.push(self._head.partition(END)[2])
-        self._head = b""
+        self._inflater = deflate
+        self.push((self._head or b"").partition(END)[2])
+        self._head = None
 
 
 class ServerConnection(Connection):
@@ -304,7 +306,7 @@ class ServerConnection(Connection):
             request = parse_request(head, header_count_max=self._limits.header_count_max)
             if not handshake.is_upgrade(request):
                 self._request = request
-                return [PlainRequest(request, self._head)]
+                return [PlainRequest(request, self._head or b"")]
             handshake.check_request(request)
         except HeadError as error:
             self.refuse(error.status, str(error))
@@ -317,9 +319,9 @@ class ServerConnection(Connection):
 
     def _wait(self, data: bytes) -> list[Event]:
         """Keep what comes before our answer."""
-        if len(self._head) + len(data) > 2 * self._limits.head_bytes_max:
+        self._head = (self._head or b"") + data
+        if len(self._head) > 2 * self._limits.head_bytes_max:
             raise HeadError(431, "too much was sent before the answer")
-        self._head += data
         return []
 
     def accept(

@@ -162,6 +162,10 @@ class Decoder:
             if pos == len(data):
                 self.eventful = False
                 return events
+        return self._receive_rest(data, pos, events)
+
+    def _receive_rest(self, data: bytes, pos: int, events: list[Event]) -> list[Event]:
+        """As `receive_data`, for what the codec left from `pos` on."""
         self.eventful = True
         if self._done:
             return events

@@ -1,0 +1,78 @@
+"""Transports for connected sockets: our own where they were built, else the event loop's.
+
+`HOLDFAST_PURE=1` in the environment asks for the event loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from typing import Any
+
+__all__ = ["COMPILED", "Sockets"]
+
+COMPILED = False
+"""Whether sockets are our own."""
+
+if os.environ.get("HOLDFAST_PURE", "0") in ("", "0"):
+    try:
+        from holdfast.net._sockets import Poller, SocketTransport
+
+        COMPILED = True
+    except ImportError:
+        pass
+
+
+class Sockets:
+    """Makes the transports of one event loop."""
+
+    __slots__ = ("_loop", "_poller")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._poller: Poller | None = None
+
+    def adopt(self, protocol: asyncio.Protocol, sock: socket.socket) -> None:
+        """Make a transport for a connected socket, which then is its.
+
+        `protocol.connection_made` follows, at once or soon. Raises `OSError` for a
+        socket that was gone before we came to it; it is closed then.
+        """
+        sock.setblocking(False)
+        if not COMPILED:
+            _adopt_by_loop(self._loop, protocol, sock)
+            return
+        if self._poller is None:
+            self._poller = Poller(self._loop)
+        try:
+            if sock.family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            transport = SocketTransport(self._poller, sock, protocol)
+        except OSError:
+            sock.close()
+            raise
+        transport.start()
+
+
+def _adopt_by_loop(
+    loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol, sock: socket.socket
+) -> None:
+    """What the loop has for this is a coroutine of two steps: it makes the
+    transport, and waits until that has told the protocol. A task would be too
+    dear for each connection.
+    """
+    steps = loop.connect_accepted_socket(lambda: protocol, sock)
+    try:
+        made: Any = steps.send(None)
+    except OSError:
+        sock.close()
+        raise
+
+    def finish(_: object) -> None:
+        with contextlib.suppress(StopIteration, OSError):
+            steps.send(None)
+
+    made._asyncio_future_blocking = False  # what a task does with a future that it waits for
+    made.add_done_callback(finish)
