@@ -137,4 +137,4 @@ async def test_clients_that_never_read_cost_little_memory() -> None:
             for client in clients:
                 tasks.create_task(client.push(message * 16, 12_000_000))
         # Some 30 kB each; several hundred without the hold on who does not read.
-        assert rss_bytes(echo.pid) - before < CROWD * 100_000
+        assert rss_bytes(echo.pid) - before < CROWD * 150_000

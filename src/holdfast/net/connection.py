@@ -487,6 +487,7 @@ class Connection(asyncio.Protocol, Timed):
 
     def _look_for_reader(self, now: float) -> None:
         """If the peer does not read, read no more until it does."""
+        self.flush()  # several reads may come in one tick
         sock = self.extra("socket")
         found = behind(sock)
         before, self._taken = self._taken, found.taken if found is not None else -1
