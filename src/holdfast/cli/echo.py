@@ -197,8 +197,13 @@ class _WebSocketEcho(_Echo):
         if core.eventful:
             self._answer(events)
         else:
-            for piece in core.encode_all(events):  # type: ignore[arg-type]
-                connection.send(piece)
+            pieces = core.encode_all(events)  # type: ignore[arg-type]
+            if len(pieces) == 1:
+                connection.send(pieces[0])
+            else:
+                for piece in pieces:
+                    connection.write(piece)
+                connection.flush()
         if connection.full:
             connection.pause_reading()
 

@@ -21,6 +21,8 @@ cdef extern from "Python.h":
     int _PyBytes_Resize(PyObject** string, Py_ssize_t size) except -1
 
 cdef Py_ssize_t _FIRST_BYTES = 65536
+# A peer that says how much will come is believed by and by: each step is a copy of what came.
+cdef Py_ssize_t _GROWTH = 16
 
 
 cdef void _xor(char* to, const char* data, Py_ssize_t size, const char* key, Py_ssize_t offset) noexcept nogil:
@@ -236,7 +238,7 @@ cdef class Payload:
         if pos < 0 or part < 0 or self._bytes == NULL:
             raise ValueError("nothing to take")
         if self._have + part > self._room:
-            self._grow(min(max(2 * self._room, self._have + part), self._size))
+            self._grow(min(max(_GROWTH * self._room, self._have + part), self._size))
         to = PyBytes_AS_STRING(<object>self._bytes) + self._have
         if self._masked:
             _xor(to, source, part, self._key, self._have)
