@@ -18,7 +18,6 @@ import asyncio
 import os
 import ssl as ssl_module
 from collections.abc import AsyncIterator, Generator, Sequence
-from types import TracebackType
 from typing import Any, Final, Unpack
 
 from holdfast.core.errors import Reason
@@ -157,12 +156,7 @@ class connect:
         self._socket = await self._open()
         return self._socket
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         assert self._socket is not None
         await self._socket.close()
 
