@@ -25,7 +25,8 @@ from holdfast.websocket import (
     connect,
     serve,
 )
-from holdfast.websocket.connection import _BURST_BYTES, SlowPolicy
+from holdfast.websocket.connection import _BURST_BYTES
+from holdfast.websocket.lifecycle import SlowPolicy
 from holdfast.websocket.options import Compression
 
 PIECE = b"x" * 100_000

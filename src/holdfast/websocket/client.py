@@ -29,7 +29,8 @@ from holdfast.net.dial import DialError, dial
 from holdfast.protocols import websocket as ws
 from holdfast.protocols.websocket import HandshakeError, Response
 from holdfast.websocket.closed import ConnectionClosedError
-from holdfast.websocket.connection import Settings, WebSocket
+from holdfast.websocket.connection import WebSocket
+from holdfast.websocket.lifecycle import Settings
 from holdfast.websocket.options import Compression, Options, settings
 
 _TEMPORARY: Final = frozenset({0, 408, 429, 500, 502, 503, 504})

@@ -30,7 +30,8 @@ from holdfast.net.server import Server as NetServer
 from holdfast.protocols import websocket as ws
 from holdfast.protocols.websocket import CloseCode, Request, State
 from holdfast.websocket.closed import ConnectionClosed
-from holdfast.websocket.connection import Settings, WebSocket
+from holdfast.websocket.connection import WebSocket
+from holdfast.websocket.lifecycle import Settings
 from holdfast.websocket.options import Compression, Options, settings
 
 if TYPE_CHECKING:
