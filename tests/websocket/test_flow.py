@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from holdfast.websocket import (
 from holdfast.websocket.connection import _BURST_BYTES
 from holdfast.websocket.lifecycle import SlowPolicy
 from holdfast.websocket.options import Compression
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux's kernel")
 
 PIECE = b"x" * 100_000
 
@@ -330,6 +333,19 @@ async def test_keep_alive_drops_a_dead_peer_and_spares_a_busy_one() -> None:
                 await asyncio.sleep(0.02)
         assert b"\x89" in ended.result()
         assert len(server.connections) == 1
+
+
+@needs_linux
+async def test_keep_alive_spares_one_that_is_not_read_itself() -> None:
+    async with (
+        serve(echo, compression=None, ping_interval=0.1, ping_timeout=0.1) as server,
+        non_reader(server) as (client, socket),
+    ):
+        await client.push(frame(2, bytes(1_000)) * 10, 4_000_000)
+        await until(lambda: socket._connection.held)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.6):
+                await socket.wait_closed()
 
 
 async def test_without_an_interval_nothing_is_pinged() -> None:

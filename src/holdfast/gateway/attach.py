@@ -446,7 +446,7 @@ class Attachment:
         """Ping a silent client; give up one that stays silent."""
         silence = now - self.connection.heard
         patience = self.context.limits.websocket.heartbeat_seconds_max
-        if self.connection.full:
+        if self.connection.full or self.connection.held:
             return  # it may not have been listened to; the limit of progress decides
         if silence >= 2 * patience:
             self.leave(Reason.TIMEOUT)

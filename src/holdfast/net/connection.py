@@ -376,6 +376,11 @@ class Connection(asyncio.Protocol, Timed):
         return self._clockwork.wheel.now
 
     @property
+    def held(self) -> bool:
+        """Whether the peer is not read for now, as it sends too fast or does not read itself."""
+        return self._held_until != _FOREVER
+
+    @property
     def unsent(self) -> int:
         """Bytes written that the kernel has not taken yet."""
         buffered = self._transport.get_write_buffer_size() if self._transport is not None else 0

@@ -168,7 +168,7 @@ class Lifecycle:
             if patience is not None:
                 self._asked = now
             self._connection.wake_at(now + (interval if patience is None else patience))
-        elif self._connection.heard >= self._asked or self._paused:
+        elif self._connection.heard >= self._asked or self._paused or self._connection.held:
             # Any byte is a sign of life. While we do not listen, silence means nothing.
             self._connection.wake_at(max(now, self._asked + interval))
             self._asked = 0.0
