@@ -25,7 +25,10 @@ _REQUEST = (
     b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
-_LOAD = ["-m", "ws", "-c", "100", "-s", "64", "-p", "1", "-d", "3"]
+_SENDING_SECONDS_MAX = 15.0
+_REFUSALS = 10
+"""Rounds in which next to nothing is taken, until they give up."""
+_LOAD = ["-m", "ws", "-t", "-c", "100", "-s", "64", "-p", "1", "-d", "3"]
 
 
 def _dial(port: int) -> socket.socket:
@@ -57,20 +60,30 @@ def half_open(port: int, count: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def never_reading(port: int, count: int) -> Iterator[None]:
-    """Clients that ask for more than their sockets hold, and read nothing of it."""
-    frame = b"\x82\xfe\xff\xff" + bytes(4) + b"x" * 65_535
+    """Clients that send for as long as anything is taken, and read nothing of the answers."""
+    frames = (b"\x81\xfe\xff\xff" + bytes(4) + b"x" * 65_535) * 4
     held = []
     for _ in range(count):
         made = _dial(port)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        # Else their own output would fill what the machine has for all sockets.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 * 1024)
         made.sendall(_REQUEST)
         made.recv(1000)
         made.setblocking(False)
         held.append(made)
-    for made in held:
-        with contextlib.suppress(OSError):
-            for _ in range(200):  # up to 13 MB each, until the server takes no more
-                made.send(frame)
+    rests = [memoryview(frames)] * count
+    end = time.monotonic() + _SENDING_SECONDS_MAX
+    refused = 0
+    while refused < _REFUSALS and time.monotonic() < end:
+        sent = 0
+        for number, made in enumerate(held):
+            with contextlib.suppress(OSError):
+                while size := made.send(rests[number]):
+                    rests[number] = rests[number][size:] or memoryview(frames)
+                    sent += size
+        refused = 0 if sent > count * 100 else refused + 1
+        time.sleep(0.05)
     try:
         yield
     finally:
