@@ -10,12 +10,14 @@ from typing import NoReturn
 import pytest
 
 ROOT = Path(__file__).parent.parent
-_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/games"  # where Debian has tt++
+_FOLDERS = ("/usr/games", "/usr/sbin")
+"""Where Debian has tt++ and haproxy, and not everybody looks."""
 
 
 def need(program: str) -> str:
     """The path of a peer program. Without it the test is skipped; on a build server it fails."""
-    found = shutil.which(program, path=_PATH)
+    path = ":".join((os.environ.get("PATH", os.defpath), *_FOLDERS))
+    found = shutil.which(program, path=path)
     if not found:
         missing(f"{program} is not installed (./dev peers), or not in the PATH")
     return found

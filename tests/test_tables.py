@@ -15,7 +15,7 @@ import holdfast
 from holdfast.backends import bridge
 from holdfast.core.states import Table
 from holdfast.gateway import phases
-from holdfast.net import server
+from holdfast.net import states as server_states
 from holdfast.net.upstream import breaker, stream
 from holdfast.protocols.telnet import negotiation, parser
 from holdfast.protocols.telnet.options import ttype
@@ -34,7 +34,7 @@ AnyTable = Table[Any, Any, Any]
 
 TESTS: Final[list[tuple[AnyTable, ModuleType]]] = [
     (phases.TABLE, test_phases),
-    (server.TABLE, test_server),
+    (server_states.TABLE, test_server),
     (bridge.TABLE, test_bridge),
     (breaker.TABLE, test_breaker),
     (stream.TABLE, test_stream),

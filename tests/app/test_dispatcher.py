@@ -18,8 +18,8 @@ from holdfast.core.items import Text
 from holdfast.link import messages as m
 
 
-def info(sid: str, state: str = "active", applied: int = 0) -> m.SessionInfo:
-    return m.SessionInfo(sid, state, applied=applied)
+def info(sid: str, state: str = "active", *, applied: int = 0, resync: str = "") -> m.SessionInfo:
+    return m.SessionInfo(sid, state, applied=applied, resync=resync)
 
 
 def opened(sid: str) -> m.SessionEvent:
@@ -306,9 +306,10 @@ async def test_a_broken_link_takes_the_commands_that_nobody_has_begun() -> None:
 
 async def test_a_welcome_tells_the_handlers_what_has_changed_meanwhile() -> None:
     async with stage() as it:
-        for sid in ("same", "left", "back", "gone"):
+        for sid in ("same", "left", "back", "lost", "unseen", "gone"):
             it.receive(opened(sid))
-        it.receive(m.SessionEvent("back", 0, m.Detached("timeout")))
+        for sid in ("back", "lost"):
+            it.receive(m.SessionEvent(sid, 0, m.Detached("timeout")))
         await it.idle()
         it.heard.clear()
         it.app.dispatcher.welcome(
@@ -316,27 +317,36 @@ async def test_a_welcome_tells_the_handlers_what_has_changed_meanwhile() -> None
                 info("same"),
                 info("left", "detached_active"),
                 info("back"),
+                info("lost", resync="epoch"),
+                info("unseen", resync="fresh"),
                 info("new", applied=3),
-                info("new-and-left", "detached_selecting"),
+                info("new-and-lost", resync="trimmed"),
+                info("new-and-left", "detached_selecting", resync="epoch"),
             ]
         )
         await it.idle()
         assert sorted(it.heard) == [
             ("adopt", "new"),
             ("adopt", "new-and-left"),
+            ("adopt", "new-and-lost"),
             ("close", "gone", "timeout"),
             ("detach", "left", "network_error"),
-            ("resync", "back", "epoch"),
+            ("resume", "back"),
+            ("resync", "lost", "epoch"),
+            ("resync", "new-and-lost", "trimmed"),
+            ("resync", "unseen", "fresh"),
         ]
         sessions = it.app.sessions
-        assert sorted(sessions) == ["back", "left", "new", "new-and-left", "same"]
         assert sessions["new"].applied == 3
         attached = {sid: session.attached for sid, session in sessions.items()}
         assert attached == {
             "same": True,
             "left": False,
             "back": True,
+            "lost": True,
+            "unseen": True,
             "new": True,
+            "new-and-lost": True,
             "new-and-left": False,
         }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.backends.node import Client, apps, node
+from tests.backends.node import AppEnd, Client, apps, node
 from tests.net.helpers import patience
 
 from holdfast.backends.base import Policy
@@ -178,6 +178,67 @@ async def test_a_client_that_comes_back_is_told_if_the_application_is_still_away
         session.attach(third, numbered=False)
         it.backend().resumed(session)
         assert third.notices == []
+
+
+async def hears(end: AppEnd) -> None:
+    """It has answered what the gateway asked before, and the gateway has the answer."""
+    await end.synchronise()
+    await end.synchronise()
+
+
+async def test_an_application_hears_of_missed_output_however_often_its_link_breaks(
+    tmp_path: Path,
+) -> None:
+    async with node(tmp_path) as it, apps(it) as one_more:
+        end = await one_more()
+        await end.hello("i1")
+        session, _ = it.open()
+        await end.take(1)
+        end.cut()
+        it.backend().resync(session, ResetReason.EPOCH)  # to a link that nobody hears any more
+        it.backend().resumed(session)  # it returns again, with nothing lost since
+        for instance, resync in (("i1", "epoch"), ("i2", "")):
+            end = await one_more()
+            (info,) = (await end.hello(instance)).sessions
+            assert info.resync == resync
+            await hears(end)
+            end.cut()
+            await end.until_unlinked()
+
+
+async def test_missed_output_is_told_when_the_client_is_there(tmp_path: Path) -> None:
+    async with node(tmp_path) as it, apps(it) as one_more:
+        end = await one_more()
+        await end.hello("i1")
+        session, client = it.open()
+        await end.take(1)
+        end.cut()
+        await end.until_unlinked()
+        it.backend().resync(session, ResetReason.TRIMMED)
+        session.lost(client, Reason.NETWORK_ERROR, it.time)
+        end = await one_more()
+        await end.hello("i1")
+        for _ in range(2):
+            session.attach(client, numbered=False)
+            it.backend().resumed(session)
+            await hears(end)
+            session.lost(client, Reason.NETWORK_ERROR, it.time)
+        assert await end.take(4) == [
+            ("resync", "trimmed"),
+            ("detached", "network_error"),
+            m.Resumed("", ""),
+            ("detached", "network_error"),
+        ]
+
+
+async def test_a_session_that_was_never_opened_has_missed_nothing(tmp_path: Path) -> None:
+    async with node(tmp_path) as it, apps(it) as one_more:
+        session, _ = it.open()
+        it.backend().resync(session, ResetReason.FRESH)
+        end = await one_more()
+        await end.hello()
+        assert await end.take_all() == ["opened"]
+        assert session.row.resync == ""
 
 
 async def test_commands_wait_for_the_application_and_come_after_its_welcome(

@@ -113,6 +113,35 @@ async def test_what_is_typed_while_cut_off_is_said_later(tmp_path: Path, scheme:
             await stage.heard("two", "three")
 
 
+@SCHEMES
+async def test_who_leaves_while_cut_off_is_told_what_was_not_sent(
+    tmp_path: Path, scheme: str
+) -> None:
+    async with (
+        staged(configured(tmp_path)) as (gateway, stage),
+        terminal("connect", url(gateway, scheme)) as person,
+    ):
+        await stage.noted("open")
+        gateway.stop()
+        await person.sees("cut off: ")
+        person.types("look\n\x04")
+        await person.sees(
+            "--- not connected: 1 line was not sent;"
+            " your session waits as long as the gateway keeps it\n"
+        )
+        assert await person.ends() == 0
+
+
+async def test_who_leaves_without_ever_having_been_connected_has_no_session(
+    tmp_path: Path,
+) -> None:
+    async with terminal("connect", f"unix:{tmp_path / 'nobody'}") as person:
+        await person.sees("cut off: ")
+        person.types("one\ntwo\n\x04")
+        await person.sees("--- not connected: 2 lines were not sent\n")
+        assert await person.ends() == 0
+
+
 async def test_a_password_is_not_shown(tmp_path: Path) -> None:
     stage = Stage()
 

@@ -90,7 +90,7 @@ async function perform({ steps, kept_before }) {
       const message = what.hear;
       const text = typeof message === "string" ? message.replace(/^raw:/, "") : JSON.stringify(message);
       socket.onmessage({ data: text });
-      fault = socket.readyState === 3;
+      fault = socket.readyState === 3 && session.state.name !== "ended";
     } else if (what.do) {
       const [name, ...args] = what.do;
       if (METHODS[name]) METHODS[name](session, ...args);
@@ -103,13 +103,13 @@ async function perform({ steps, kept_before }) {
     const says = sockets.flatMap(({ said }) => said.splice(0));
     const shown = shows;
     shows = [];
-    return { says, shows: shown, fault };
+    return { says, shows: shown, fault, ends: session.state.name === "ended" };
   };
   const seen = steps.map((what) => {
     try {
       return step(what);
     } catch (error) {
-      return { says: [], shows: [{ t: "thrown", error: String(error) }], fault: false };
+      return { says: [], shows: [{ t: "thrown", error: String(error) }], fault: false, ends: false };
     }
   });
   // A page that is loaded anew shows everything that is kept: `last` need not be stored each time.

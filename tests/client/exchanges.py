@@ -3,7 +3,8 @@
 An exchange is a list of steps: `open` (a connection), `hear` (a message of the
 server; a string that begins with `raw:` is no JSON), `do` (what a person does),
 `second` (time passes) and `cut` (the connection is lost). With each step stands what the client
-`says` and `shows` then, and whether it drops the connection for a `fault` of the server. An
+`says` and `shows` then, whether it drops the connection for a `fault` of the server, and whether
+it `ends` and will not connect again. An
 exchange may end with what is `kept` of the session, as JSON, and whether it is `online`.
 """
 
@@ -55,6 +56,7 @@ class Seen(Struct, frozen=True):
     says: list[Json] = []
     shows: list[Json] = []
     fault: bool = False
+    ends: bool = False
 
 
 class Exchange(Struct, frozen=True):
@@ -69,7 +71,12 @@ class Exchange(Struct, frozen=True):
     @property
     def expected(self) -> list[Seen]:
         return [
-            Seen(step.get("says", []), step.get("shows", []), step.get("fault", False))
+            Seen(
+                step.get("says", []),
+                step.get("shows", []),
+                step.get("fault", False),
+                step.get("ends", False),
+            )
             for step in self.steps
         ]
 
@@ -113,9 +120,10 @@ _CATCHING_UP: Final[Json] = {
         },
         {"do": ["command", "301"]},
         {"hear": {"t": "ack", "c": 11}, "says": _commands(139, 139)},
+        {"do": ["quit"]},  # it goes behind all of them
         {"hear": {"t": "ack", "c": 100}, "says": _commands(140, 228)},
         {"hear": {"t": "resend", "c": 150}, "says": _commands(150, 228)},
-        {"hear": {"t": "ack", "c": 228}, "says": _commands(229, 301)},
+        {"hear": {"t": "ack", "c": 228}, "says": [*_commands(229, 301), {"t": "quit"}]},
     ],
     "kept": {
         **{"sid": "S", "token": "t2", "epoch": "E", "sent": 301, "attempts": 2},
@@ -159,7 +167,7 @@ def perform(exchange: Exchange) -> Performance:
         connected = "open" in step or (connected and not fault and "cut" not in step)
         said = [bare(json.loads(message)) for message in core.take()] if connected else []
         shown = [_shown(event) for event in events if not isinstance(event, Online)]
-        seen.append(Seen(said, shown, fault))
+        seen.append(Seen(said, shown, fault, core.over))
     return Performance(seen, json.loads(msgspec.json.encode(core.state)), core.online)
 
 

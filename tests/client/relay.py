@@ -19,18 +19,24 @@ class Relay:
         """Bytes to the client after which each of the next connections is broken."""
         self.silent = False
         """Whether what comes is swallowed, both ways."""
+        self.refuses = False
+        """Whether new connections are broken at once."""
         self._tasks = tasks
         self._target = target
         self._writers: set[asyncio.StreamWriter] = set()
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        if self.refuses:
+            writer.transport.abort()
+            return
         self._tasks.create_task(self._serve(reader, writer))
 
     def cut(self) -> None:
         """Break every connection."""
         for writer in self._writers:
-            break_off(writer.get_extra_info("socket"))
+            if not writer.is_closing():
+                break_off(writer.get_extra_info("socket"))
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -145,6 +145,42 @@ async def test_quitting_ends_the_session(tmp_path: Path) -> None:
         assert [event async for event in client] == []
 
 
+async def test_quitting_while_cut_off_ends_the_session_as_soon_as_it_can_be(
+    tmp_path: Path,
+) -> None:
+    async with played(tmp_path) as (_, stage, relay), connect(at(relay.port)) as client:
+        await hear(client, c.Online)
+        await stage.noted("open")
+        relay.refuses = True
+        relay.cut()
+        await hear(client, c.Offline)
+        client.command("the last word")
+        client.quit()
+        assert client.quitting
+        relay.refuses = False
+        await stage.noted("text", "the last word")
+        await stage.noted("close", "client_left")
+        assert await hear(client, c.Ended) == c.Ended("goodbye")
+        assert not client.quitting
+        assert client.state.pending == []
+
+
+async def test_who_quits_a_session_that_is_gone_by_then_begins_no_other(tmp_path: Path) -> None:
+    async with played(tmp_path) as (gateway, stage, relay), connect(at(relay.port)) as client:
+        await hear(client, c.Online)
+        await stage.noted("open")
+        relay.refuses = True
+        relay.cut()
+        await hear(client, c.Offline)
+        client.quit()
+        (session,) = gateway.manager.sessions.values()
+        gateway.manager.close(session, Reason.TIMEOUT)
+        relay.refuses = False
+        assert await hear(client, c.Ended) == c.Ended("your session had ended already")
+        assert not client.quitting
+        assert not gateway.manager.sessions
+
+
 async def test_who_is_sent_away_for_good_stays_away(tmp_path: Path) -> None:
     async with played(tmp_path) as (_, stage, relay), connect(at(relay.port)) as client:
         await stage.noted("open")
@@ -328,7 +364,7 @@ async def test_a_code_takes_the_session_up_elsewhere(tmp_path: Path, attempts: i
         connect(of(gateway), state=c.State(attempts=attempts)) as phone,
         connect(of(gateway)) as desk,
     ):
-        await hear(phone, c.Online)
+        sid = (await hear(phone, c.Online)).sid
         await hear(desk, c.Online)
         phone.ask_code()
         desk.resume((await hear(phone, c.Code)).d)
@@ -336,10 +372,10 @@ async def test_a_code_takes_the_session_up_elsewhere(tmp_path: Path, attempts: i
             "your session was taken over by a newer connection"
         )
         await hear(desk, c.Offline)
-        assert await hear(desk, c.Online) == c.Online(phone.state.sid, fresh=False)
+        assert await hear(desk, c.Online) == c.Online(sid, fresh=False)
         desk.reconnect()
         await hear(desk, c.Offline)
-        assert await hear(desk, c.Online) == c.Online(phone.state.sid, fresh=False)
+        assert await hear(desk, c.Online) == c.Online(sid, fresh=False)
         desk.command("look")
         await stage.noted("text", "look")
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from tests.net.helpers import Serving, Stand, patience, serving, unix
+from tests.net.helpers import Serving, patience, serving, unix
 
 from holdfast.client import keeper as module
 from holdfast.client.keeper import Ended, Keeper, Offline
@@ -22,18 +22,20 @@ from holdfast.net.connection import Connection
 Shown = str | Offline | Ended
 
 
-class Wire(Stand):
+class Wire(module.Wire):
     """Reads text, a word an event; how it ends is what the test says."""
 
     def __init__(self, connection: Connection, keeper: Keeper[str, Wire]) -> None:
         super().__init__(connection)
-        self.online = False
         self.reason = "cut off"
-        self.retry_seconds: float | None = 0.0
+        self.data = b""
         self._keeper = keeper
 
+    def connected(self) -> None:
+        pass
+
     def received(self, data: bytes) -> None:
-        super().received(data)
+        self.data += data
         for word in data.decode().split():
             match word.partition("="):
                 case ("online", _, _):
@@ -46,7 +48,6 @@ class Wire(Stand):
                     self._keeper.put(word)
 
     def lost(self, cause: Exception | None) -> None:
-        super().lost(cause)
         self._keeper.lost()
 
 

@@ -7,16 +7,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
+from unittest.mock import ANY
 
 import msgspec
 import pytest
+from tests.client.listening import listening
 from tests.client.relay import Relay, relayed
 from tests.gateway.certificates import certificate
 from tests.gateway.running import SECONDS, Stage, configured, linked, port, serving, staged
 
 from holdfast.app import Authenticate, Refusal
 from holdfast.client.core import Online
-from holdfast.client.keeper import Offline
+from holdfast.client.keeper import Ended, Offline
 from holdfast.client.lines import Hidden, Line, LineClient, LineEvent, Unfinished
 from holdfast.core.errors import BusyError
 from holdfast.core.limits import Limits
@@ -38,7 +40,7 @@ class Talk:
         self.client = client
         self._events = aiter(client)
 
-    async def hears(self, kind: type[T]) -> T:
+    async def hears(self, kind: type[T] | tuple[type[T], ...]) -> T:
         """The next event of this kind; what was before it is dropped."""
         async with asyncio.timeout(SECONDS):
             while True:
@@ -122,6 +124,60 @@ async def test_talking_over_tls(tmp_path: Path, scheme: str) -> None:
         talking(of(gateway, scheme), authority=pair.cert) as someone,
     ):
         await check_conversation(stage, someone)
+
+
+GOODBYES: dict[str, tuple[str, Offline | Ended]] = {
+    # what the gateway says before it closes the connection → what the client makes of it
+    "for-good": ("*** Too much, too fast.\n", Ended("too much, too fast")),
+    "for-a-while": (
+        '*** You read too slowly; your session is kept.\n*** Connect again and type "resume'
+        ' ABCD-2345".\n',
+        Offline("you read too slowly; your session is kept", ANY),
+    ),
+    "in-words-of-its-own": (
+        "*** There is no room for another session now.\n",
+        Offline("There is no room for another session now", ANY),
+    ),
+    "behind-a-prompt": ("> \n*** Goodbye.\n", Ended("goodbye")),
+    "nothing": ("", Offline("the connection was lost", ANY)),
+    "long-before": ("*** Welcome back.\nA room.\n", Offline("the connection was lost", ANY)),
+    "before-a-prompt": ("*** Welcome back.\n> ", Offline("the connection was lost", ANY)),
+}
+
+
+@each_scheme
+@pytest.mark.parametrize(("words", "event"), GOODBYES.values(), ids=GOODBYES)
+async def test_why_the_gateway_closes_is_told_in_its_words(
+    scheme: str, words: str, event: Offline | Ended
+) -> None:
+    async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(words.replace("\n", "\r\n").encode())
+        writer.write_eof()
+        await reader.read()
+
+    async with listening(close) as where, talking(f"{scheme}://127.0.0.1:{where}") as someone:
+        assert await someone.hears((Offline, Ended)) == event
+
+
+@each_scheme
+async def test_who_floods_is_told_so(tmp_path: Path, scheme: str) -> None:
+    few = Limits().but(session={"command_burst_max": 8, "commands_per_second_max": 1})
+    async with (
+        staged(configured(tmp_path, limits=few)) as (gateway, stage),
+        talking(of(gateway, scheme)) as someone,
+    ):
+        await stage.noted("open")
+        for number in range(100):
+            someone.client.command(str(number))
+        assert await someone.hears((Offline, Ended)) == Ended("too much, too fast")
+
+
+@each_scheme
+async def test_who_is_sent_away_for_good_stays_away(tmp_path: Path, scheme: str) -> None:
+    async with played(tmp_path, scheme) as (stage, relay, someone):
+        await stage.session.close("kicked")
+        assert await someone.hears((Offline, Ended)) == Ended("your session was closed")
+        assert relay.connections == 1
 
 
 def certain(lines: list[str]) -> list[str]:

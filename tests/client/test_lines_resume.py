@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import pytest
+from tests.client.listening import listening
 from tests.gateway.clients import DO, GMCP, IAC, SB, SE, WILL, break_off
 
 from holdfast.client.core import Online
@@ -65,23 +66,20 @@ class Gateway:
             writer.transport.abort()
         else:
             await reader.read()
-            writer.close()
 
 
 @asynccontextmanager
 async def connected(gateway: Gateway) -> AsyncIterator[AsyncIterator[LineEvent]]:
     """The events of a client of this gateway."""
-    server = await asyncio.start_server(gateway.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
     terminal = Terminal("test", "1", "xterm", 80, 24)
-    client = LineClient(parse_address(f"telnet://127.0.0.1:{port}"), Limits(), None, terminal)
-    async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(client.run())
-        try:
-            yield aiter(client)
-        finally:
-            running.cancel()
-            server.close()
+    async with listening(gateway.serve) as port:
+        client = LineClient(parse_address(f"telnet://127.0.0.1:{port}"), Limits(), None, terminal)
+        async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(client.run())
+            try:
+                yield aiter(client)
+            finally:
+                running.cancel()
 
 
 @pytest.mark.parametrize("cut", [0, 1, 7], ids=["between-two", "in-its-end", "in-the-line"])

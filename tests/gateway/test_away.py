@@ -6,10 +6,21 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.gateway.clients import person, plain, v1
-from tests.gateway.running import SECONDS, Stage, configured, linked, serving
+from tests.gateway.running import (
+    SECONDS,
+    WS,
+    Durability,
+    Stage,
+    acting,
+    configured,
+    linked,
+    serving,
+)
 
 from holdfast.core.limits import Limits
+from holdfast.gateway.config import LinkConfig
 
 AWAY = "The application is away. What you type is kept, and runs when it is back."
 NOT_YET = "The application is not here yet. Hold on."
@@ -139,6 +150,35 @@ async def test_a_session_that_is_cut_off_meanwhile_is_told_as_such(tmp_path: Pat
             async with v1(gateway, token=welcome["token"], epoch=welcome["epoch"]):
                 await after.noted("resume")
                 assert after.session.attached
+
+
+@pytest.mark.parametrize("durability", ["fast", "durable"])
+@pytest.mark.parametrize(("fresh", "told"), [(False, ("resume",)), (True, ("resync", "fresh"))])
+async def test_an_application_that_is_back_after_its_client_is_told_what_is_true(
+    tmp_path: Path, durability: Durability, fresh: bool, told: tuple[str, ...]
+) -> None:
+    """The gateway is started again, and nothing is lost; a page may have been loaded anew."""
+    first, then = tmp_path / "first", tmp_path / "then"
+    stage = Stage()
+    async with acting(stage, f"unix:{first}"):
+        config = configured(tmp_path, [WS], durability=durability)
+        async with (
+            serving(replace(config, link=LinkConfig(f"unix:{first}"))) as gateway,
+            v1(gateway) as client,
+        ):
+            welcome = await client.expect("welcome")
+            await stage.noted("open")
+        await stage.noted("detach", "client_left")
+        hello = {} if fresh else {"epoch": welcome["epoch"]}
+        async with (
+            serving(replace(config, link=LinkConfig(f"unix:{then}"))) as gateway,
+            v1(gateway, token=welcome["token"], **hello) as client,
+        ):
+            await client.expect("reset" if fresh else "resumed")
+            first.symlink_to(then)  # and with that, the application finds the gateway
+            await client.say("cmd", c=1, d="look")
+            await stage.until(lambda: ("text", "look") in stage.notes)
+            assert stage.notes == [told, ("text", "look")]
 
 
 # --- the queue

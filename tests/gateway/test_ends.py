@@ -25,7 +25,7 @@ import holdfast.gateway.gateway as gateway_module
 from holdfast.core.errors import BusyError
 from holdfast.core.limits import Limits
 from holdfast.gateway.gateway import Gateway
-from holdfast.net.server import ServerState
+from holdfast.net.states import ServerState
 
 # --- resets
 

@@ -16,7 +16,8 @@ from holdfast.core.states import UndefinedTransitionError
 from holdfast.net.bind import AddressInUseError
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection, Phase
-from holdfast.net.server import TABLE, Server, ServerInput, ServerState
+from holdfast.net.server import Server
+from holdfast.net.states import TABLE, ServerInput, ServerState
 from holdfast.net.tls import client_context, server_context
 
 # --- its life

@@ -18,7 +18,8 @@ from holdfast.net.addresses import InvalidAddressError, parse_address
 from holdfast.net.bind import AddressInUseError
 from holdfast.net.connection import Connection, Phase
 from holdfast.net.observer import Observer
-from holdfast.net.server import ServerClosedError, ServerState
+from holdfast.net.server import ServerClosedError
+from holdfast.net.states import ServerState
 from holdfast.net.streams import (
     IdleTimeoutError,
     InvalidHandlerError,

@@ -22,6 +22,15 @@ _FLAGS: Final = (
 )
 
 
+SAID_OF: Final = """
+(state) => {
+    const { dataset, innerText } = document.getElementById("state");
+    return dataset.state === state && innerText;
+}
+"""
+"""What the page says of a state, in the moment in which it is in it: the next may come soon."""
+
+
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     """Debian's Chromium, without a window, while the block runs."""
@@ -66,8 +75,9 @@ class ChatPage:
 
     async def comes(self, state: str) -> str:
         """Wait for this state of the connection; returns what the page says of it."""
-        await self.page.wait_for_selector(f'#state[data-state="{state}"]')
-        return await self.page.inner_text("#state")
+        found = await self.page.wait_for_function(SAID_OF, arg=state)
+        said: str = await found.json_value()
+        return said
 
     async def text_of(self, selector: str) -> str:
         """What an element says."""

@@ -118,7 +118,7 @@ async def a_person_types_the_code(
         is_missed(numbers(before), after)
         if name in TELNET_CLIENTS:
             assert numbers(after)[0] > 1  # the answer to a probe has proven some of it
-        assert await new.code(times=2) != code  # a code is good for one time
+        assert await new.code(times=2) != code  # each coming back gives a new one
 
 
 # --- browsers

@@ -1,7 +1,12 @@
-"""Two clients with one token: the older is told and closed first, and gets nothing more."""
+"""Two clients with one token: the older is told and closed first, and gets nothing more.
+
+Tabs of one browser do not come to that: each has a session of its own.
+"""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +15,7 @@ from playwright.async_api import Browser
 from tests.gateway.clients import person_at
 from tests.peers.chromium import ChatPage, chat_page
 from tests.peers.clients import LINE_CLIENTS, person, start
+from tests.peers.cutter import cutter
 from tests.peers.houses import demo, running
 from tests.peers.test_resume import COUNTING, numbers
 from tests.peers.tmux import Tmux
@@ -19,32 +25,82 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 TAKEN: Final = "your session was taken over by a newer connection"
 
 
-async def test_a_page_that_is_opened_twice(tmp_path: Path, browser: Browser) -> None:
-    async with (
-        demo(tmp_path) as house,
-        chat_page(browser, house.page) as old,
-        person_at(house.ports["tcp"], telnet=False) as speaker,
-    ):
-        speaker.types("speaker")
-        await speaker.sees("[lobby] ")
+@asynccontextmanager
+async def duplicate(page: ChatPage) -> AsyncIterator[ChatPage]:
+    """A window that a page opens begins with a copy of its sessionStorage, as a duplicated tab
+    does, and so with its token."""
+    async with page.page.expect_popup() as opened:
+        await page.page.evaluate("open(location.href)")
+    self = ChatPage(await opened.value)
+    yield self
+    assert self.faults == []
+
+
+async def test_a_tab_that_is_duplicated_has_a_session_of_its_own(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with demo(tmp_path) as house, chat_page(browser, house.page) as old:
+        await old.types("older")
+        await old.sees("You are in lobby.")
+        async with duplicate(old) as new:
+            await new.sees("Welcome to the chat.")
+            await new.types("younger")
+            await old.sees("* younger has come")
+            await old.types("Hello.")
+            for first, second in ((old, new), (new, old)):
+                await first.page.reload()
+                await first.comes("online")
+                await first.sees("<older> Hello.")
+                assert await second.text_of("#state") == "online"
+            await old.types("I am the older.")
+            await new.types("I am the younger.")
+            await old.sees("<younger> I am the younger.")
+            await new.sees("<older> I am the older.")
+            assert await new.people() == ["older", "younger"]
+
+
+async def test_also_where_the_older_tab_is_cut_off(tmp_path: Path, browser: Browser) -> None:
+    async with demo(tmp_path) as house, cutter(house.ports["ws"]) as cable:
+        url = f"http://127.0.0.1:{cable.port}/"
+        async with chat_page(browser, url) as old:
+            await old.types("older")
+            await old.sees("You are in lobby.")
+            cable.cut()
+            await old.comes("offline")
+            await old.types("Said meanwhile.")
+            await old.page.route("**/healthz", lambda route: route.fulfill(body=""))
+            async with old.page.expect_popup() as opened:
+                await old.page.evaluate("open('/healthz')")
+            new = await opened.value
+            await cable.mend()
+            await new.goto(url)
+            await old.sees("<older> Said meanwhile.")
+            page = ChatPage(new)
+            await page.sees("Welcome to the chat.")
+            assert "Said meanwhile." not in "".join(await page.lines())
+            assert await old.text_of("#state") == "online · resumed"
+
+
+async def test_a_tab_whose_session_was_taken_over_begins_another(
+    tmp_path: Path, browser: Browser
+) -> None:
+    """Loaded anew it shows no token, which would be taken for a stolen one."""
+    async with demo(tmp_path) as house, chat_page(browser, house.page) as old:
         await old.types("page")
         await old.sees("You are in lobby.")
-        # A window that a page opens begins with a copy of its sessionStorage, and so the token.
-        async with old.page.expect_popup() as opened:
-            await old.page.evaluate("open(location.href)")
-        new = ChatPage(await opened.value)
-        await new.comes("online")
-        assert await old.comes("ended") == TAKEN
-        await speaker.sees("* page has come")
-        for number in range(1, 21):
-            speaker.types(f"Later {number}")
-            await new.sees(f"<speaker> Later {number}")
-        assert "Later" not in "".join(await old.lines())
-        await new.types("I am here.")
-        await new.sees("<page> I am here.")
-        assert await new.people() == ["page", "speaker"]
-        assert await old.text_of("#state") == TAKEN  # and it does not come back by itself
-        assert new.faults == []
+        # Where tabs cannot talk to each other, the younger one takes the session over.
+        await old.page.context.add_init_script("delete globalThis.BroadcastChannel")
+        async with duplicate(old) as new:
+            await new.comes("online")
+            assert await old.comes("ended") == TAKEN
+            await new.types("I am here.")  # with that, the older one's token is void
+            await new.sees("<page> I am here.")
+            await old.page.click("#send")  # which says "Begin again" now
+            await old.sees("Welcome to the chat.")
+            assert await old.comes("online") == "online"
+            await new.types("I am still here.")
+            await new.sees("<page> I am still here.")
+            assert await new.text_of("#state") == "online"
 
 
 RACE: Final = """

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.programs import need
 from tests.vtc.running import vtest
 
 PASSES = 'vtest "it passes"\ndelay .01\n'
@@ -250,6 +251,17 @@ def test_a_missing_program_is_told_at_once(tmp_path: Path, body: str, reason: st
     assert done.returncode == (2 if reason else 77)
     assert reason in done.stdout
     assert "TIMED OUT" not in done.stdout
+
+
+def test_a_haproxy_out_of_a_user_s_path_is_found(tmp_path: Path) -> None:
+    if not need("haproxy").startswith("/usr/sbin/"):
+        pytest.skip("this HAProxy is not where only root looks")
+    script = (
+        'vtest "h"\n#REQUIRE_VERSION=1.0\nfeature ignore_unknown_macro\nhaproxy h1 -conf-OK {}\n'
+    )
+    (tmp_path / "h.vtc").write_text(script)
+    done = vtest("h.vtc", cwd=tmp_path, PATH=os.defpath)
+    assert results(done.stdout) == [("h.vtc", "passed", "")]
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:

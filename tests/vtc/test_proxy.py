@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.protocols.proxy import ProxyError
 from holdfast.vtc.address import Address
-from holdfast.vtc.proxy import TLV_TYPES, ProxyError, proxy_header, tlv, version_1, version_2
+from holdfast.vtc.proxy import TLV_TYPES, proxy_header, tlv
 
 PORT = st.integers(0, 65535)
 V4 = st.ip_addresses(v=4)
@@ -42,14 +43,17 @@ def read_version_2(data: bytes) -> tuple[Address, Address, bytes]:
     return ends[0], ends[1], block[2 * size + 4 :]
 
 
-@given(ADDRESSES, st.binary(max_size=40))
-def test_a_binary_header_is_read_again(ends: tuple[Address, Address], tlvs: bytes) -> None:
-    assert read_version_2(version_2(*ends, tlvs)) == (*ends, tlvs)
+@given(ADDRESSES, st.binary(min_size=1, max_size=40))
+async def test_a_binary_header_is_read_again(ends: tuple[Address, Address], value: bytes) -> None:
+    spec = f"{ends[0].joined} {ends[1].joined} 0xe0=0x{value.hex()}"
+    tlvs = b"\xe0" + struct.pack("!H", len(value)) + value
+    assert read_version_2(await proxy_header(2, spec)) == (*ends, tlvs)
 
 
 @given(ADDRESSES)
-def test_a_line_is_read_again(ends: tuple[Address, Address]) -> None:
-    words = version_1(*ends).decode().removesuffix("\r\n").split(" ")
+async def test_a_line_is_read_again(ends: tuple[Address, Address]) -> None:
+    line = await proxy_header(1, f"{ends[0].joined} {ends[1].joined}")
+    words = line.decode().removesuffix("\r\n").split(" ")
     assert words[0] == "PROXY"
     assert words[1] == ("TCP4" if ends[0].family == socket.AF_INET else "TCP6")
     assert words[2:] == [ends[0].host, ends[1].host, str(ends[0].port), str(ends[1].port)]
@@ -58,14 +62,14 @@ def test_a_line_is_read_again(ends: tuple[Address, Address]) -> None:
 @pytest.mark.parametrize(
     ("word", "expected"),
     [
-        ("alpn=h2", b"\x01\x00\x02h2"),
-        ("authority=a=b", b"\x02\x00\x03a=b"),
-        ("0xE0=text", b"\xe0\x00\x04text"),
-        ("0x05=0x0a0b", b"\x05\x00\x02\x0a\x0b"),
-        ("noop=0x", b"\x04\x00\x00"),
+        ("alpn=h2", (1, b"h2")),
+        ("authority=a=b", (2, b"a=b")),
+        ("0xE0=text", (0xE0, b"text")),
+        ("0x05=0x0a0b", (5, b"\x0a\x0b")),
+        ("noop=0x", (4, b"")),
     ],
 )
-def test_a_tlv_is_a_type_and_a_value(word: str, expected: bytes) -> None:
+def test_a_tlv_is_a_type_and_a_value(word: str, expected: tuple[int, bytes]) -> None:
     assert tlv(word) == expected
 
 
@@ -84,6 +88,8 @@ def test_every_type_by_name_can_be_sent() -> None:
         ("1.2.3.4:5 1.2.3.4:6 what=x", "tlv type what not found"),
         ("1.2.3.4:5 1.2.3.4:6 0x0102=x", "tlv hex type has wrong length"),
         ("1.2.3.4:5 1.2.3.4:6 noop=0xzz", "Illegal hex string"),
+        (f"1.2.3.4:5 1.2.3.4:6 noop={'x' * 65536}", "expected at most 65535 bytes, found 65536"),
+        (f"1.2.3.4:5 1.2.3.4:6 noop={'x' * 65535}", "expected at most 65535 bytes, found 65550"),
     ],
 )
 async def test_what_is_no_header_is_refused(spec: str, reason: str) -> None:
@@ -94,5 +100,7 @@ async def test_what_is_no_header_is_refused(spec: str, reason: str) -> None:
 async def test_a_header_is_put_together_from_a_script_s_words() -> None:
     found = await proxy_header(1, "1.2.3.4:5 6.7.8.9:10")
     assert found == b"PROXY TCP4 1.2.3.4 6.7.8.9 5 10\r\n"
+    with_tlv = await proxy_header(1, "1.2.3.4:5 6.7.8.9:10 alpn=h2")  # as the reference sends it
+    assert with_tlv == found + b"\x01\x00\x02h2"
     source, target, tlvs = read_version_2(await proxy_header(2, "[::1]:5 [::2]:6 alpn=h2"))
     assert (source.joined, target.joined, tlvs) == ("[::1]:5", "[::2]:6", b"\x01\x00\x02h2")

@@ -1,5 +1,9 @@
+from pathlib import Path
+
 import pytest
 
+from holdfast.vtc.haproxy import process
+from holdfast.vtc.haproxy.process import haproxy_program
 from holdfast.vtc.requires import HaproxyFacts, parse_facts, parse_version, requirements, why_not
 
 SAID = """\
@@ -62,6 +66,20 @@ def test_a_script_says_in_comments_what_it_needs(comment: str, reason: str) -> N
 def test_without_haproxy_nothing_that_needs_one_runs() -> None:
     assert why_not('vtest "x"\n#REQUIRE_VERSION=1.0\n', None) == "there is no haproxy"
     assert why_not('vtest "x"\n', None) == ""
+
+
+def test_the_haproxy_that_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, sbin, none = (tmp_path / name for name in ("first", "sbin", "none"))
+    for folder in (first, sbin):
+        folder.mkdir()
+        (folder / "haproxy").touch(0o755)
+    monkeypatch.setattr(process, "_SBIN", (str(sbin),))
+    path = bytes(first)
+    assert haproxy_program({b"HAPROXY_PROGRAM": b"my own", b"PATH": path}) == "my own"
+    assert haproxy_program({b"PATH": path}) == str(first / "haproxy")
+    assert haproxy_program({b"PATH": bytes(none), b"HAPROXY_PROGRAM": b""}) == str(sbin / "haproxy")
+    monkeypatch.setattr(process, "_SBIN", ())
+    assert haproxy_program({b"PATH": bytes(none)}) == "haproxy"
 
 
 def test_words_are_parted_by_commas() -> None:

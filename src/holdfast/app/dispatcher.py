@@ -7,7 +7,7 @@ while there are any. A command that came before is not handled again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -78,14 +78,22 @@ class Dispatcher:
         gone = [sid for sid in self.sessions if sid not in ours]
         events = [m.SessionEvent(sid, 0, m.Closed("timeout")) for sid in gone]
         for info in infos:
-            session = self.sessions.get(info.sid)
-            if session is None:
-                events.append(m.SessionEvent(info.sid, 0, m.Adopted(info)))
-            elif session.attached and info.state.startswith("detached"):
-                events.append(m.SessionEvent(info.sid, 0, m.Detached("network_error")))
-            elif not session.attached and not info.state.startswith("detached"):
-                events.append(m.SessionEvent(info.sid, 0, m.Resync("epoch")))
+            events += (m.SessionEvent(info.sid, 0, event) for event in self._changes(info))
         self.receive(events)
+
+    def _changes(self, info: m.SessionInfo) -> Iterator[m.Event]:
+        """What has become of a session since we knew it last."""
+        session = self.sessions.get(info.sid)
+        if session is None:
+            yield m.Adopted(info)
+        detached = info.state.startswith("detached")
+        if detached:
+            if session is not None and session.attached:
+                yield m.Detached("network_error")
+        elif info.resync:
+            yield m.Resync(info.resync)
+        elif session is not None and not session.attached:
+            yield m.Resumed(info.protocol, info.address)
 
     def unlink(self) -> None:
         """The link is broken: commands that no handler has begun will come again."""

@@ -216,4 +216,5 @@ def info_of(session: Session) -> m.SessionInfo:
         address=row.address,
         protocol=row.protocol,
         applied=session.inbox.applied,
+        resync=row.resync,
     )

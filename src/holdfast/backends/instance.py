@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from holdfast.link.messages import EVENTS, Event, Hello, SessionEvent
+from holdfast.link.messages import EVENTS, HEARTBEAT, Event, Heartbeat, Hello, SessionEvent
 from holdfast.link.peer import Peer
 from holdfast.sessions.session import Session
 
@@ -15,6 +15,7 @@ class Instance:
     __slots__ = (
         "_events",
         "_parked",
+        "_resynced",
         "_unapplied",
         "_window",
         "accepted",
@@ -41,6 +42,8 @@ class Instance:
         self._events: list[SessionEvent] = []
         self._parked: dict[Session, None] = {}
         """Sessions with commands that wait for the window."""
+        self._resynced: list[Session] = []
+        """Sessions of which it is told in this tick that their client may have missed output."""
 
     def hold(self, session: Session) -> None:
         """The session is this instance's from now on."""
@@ -70,12 +73,22 @@ class Instance:
         """Send the event that makes a session known, before any of its commands."""
         self._events.append(SessionEvent(session.sid, 0, event))
 
+    def resynced(self, session: Session) -> None:
+        """It is told of the row's `resync`, which is kept until it is known to have heard that."""
+        self._resynced.append(session)
+
     def flush(self) -> None:
         """Everything of this tick leaves in one frame."""
         events = self._events
         if events:
             self._events = []
             self.peer.notify(EVENTS, events)
+        if self._resynced:
+            told, self._resynced = self._resynced, []
+            # Who answers this has heard what came before it.
+            self.peer.ask(
+                HEARTBEAT, Heartbeat(), Heartbeat, lambda _: self._heard(told), lambda _: None
+            )
 
     def applied(self, session: Session, cseq: int) -> None:
         """It has applied the session's commands up to `cseq`."""
@@ -87,6 +100,12 @@ class Instance:
             return ()
         parked, self._parked = self._parked, {}
         return parked
+
+    def _heard(self, told: list[Session]) -> None:
+        for session in told:
+            if session.route is self and session.row.resync:
+                session.row.resync = ""
+                session.touch_row()
 
     def _take(self, session: Session) -> None:
         sid = session.sid

@@ -103,12 +103,24 @@ class LinkBackend:
         self._tell(session, m.Detached(reason.value))
 
     def resumed(self, session: Session) -> None:
-        self._tell(session, m.Resumed(session.row.protocol, session.row.address))
+        row = session.row
+        if row.resync:  # from an earlier return, of which the application has not heard
+            self._tell_resync(session)
+        else:
+            self._tell(session, m.Resumed(row.protocol, row.address))
         if not self._linked and session.consumer is not None:
             session.consumer.show(AWAY)
 
     def resync(self, session: Session, reason: ResetReason) -> None:
-        self._tell(session, m.Resync(reason.value))
+        if session.row.known:
+            session.row.resync = reason.value
+            session.touch_row()
+            self._tell_resync(session)
+
+    def _tell_resync(self, session: Session) -> None:
+        self._tell(session, m.Resync(session.row.resync))
+        if isinstance(session.route, Instance):
+            session.route.resynced(session)
 
     def resized(self, session: Session, size: Resized) -> None:
         self._tell(session, size)
@@ -215,6 +227,8 @@ class LinkBackend:
             if session.row.known:
                 instance.hold(session)
                 infos.append(info_of(session))
+                if session.row.resync and not session.state.detached:
+                    instance.resynced(session)
                 self.commanded(session)
             elif session.state in (SessionState.ACTIVE, SessionState.DETACHED_ACTIVE):
                 self._open(instance, session)

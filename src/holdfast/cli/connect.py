@@ -41,6 +41,8 @@ _UNSAID_SECONDS_MAX = 60.0
 class Session(Protocol):
     """What the terminal needs of a client, whatever the protocol."""
 
+    @property
+    def unsaid(self) -> int: ...
     def command(self, text: str) -> None: ...
     def interrupt(self) -> None: ...
     def resize(self, width: int, height: int) -> None: ...
@@ -95,6 +97,7 @@ async def _talk(url: str, tls: ssl.SSLContext | None) -> None:
         with screen_.signals():
             try:
                 await screen_.show()
+                screen_.leave()
             finally:
                 for task in running:
                     task.cancel()
@@ -109,6 +112,8 @@ class _Screen:
         """The prompt that the cursor stands behind."""
         self._leaving = asyncio.Event()
         self._impatient = False
+        self._online = self._met = False
+        """Whether there is a connection, and whether there was ever one."""
         self._first = True
         """Whether nothing was typed yet: only the first line may resume, as at a terminal."""
         self._asked = ""
@@ -180,6 +185,14 @@ class _Screen:
             showing.cancel()
             leaving.cancel()
 
+    def leave(self) -> None:
+        """Tell what becomes of what was typed and not sent."""
+        unsaid = self._session.unsaid
+        if unsaid and not self._online:
+            lines = "line was" if unsaid == 1 else "lines were"
+            kept = "; your session waits as long as the gateway keeps it" if self._met else ""
+            self._line(f"--- not connected: {unsaid} {lines} not sent{kept}")
+
     @contextlib.contextmanager
     def signals(self) -> Iterator[None]:
         """Ctrl-C and the window's size, while the block runs; echo is restored after it."""
@@ -237,10 +250,13 @@ class _Screen:
             case Began(reason):
                 self._line(f"--- some output was lost ({reason}); from here on it is whole again")
             case Offline(reason, seconds):
+                self._online = False
                 self._line(f"--- cut off: {reason}; trying again in {seconds:.1f} s")
             case Online():
+                self._online = self._met = True
                 self._line("--- connected")
             case Ended(reason):
+                self._met = False  # it does not wait any more
                 self._line(f"--- the end: {reason}")
             case _:
                 pass

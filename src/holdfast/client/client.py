@@ -29,8 +29,7 @@ from holdfast.client.core import (
     State,
     may_return,
 )
-from holdfast.client.keeper import Ended, Keeper, Offline
-from holdfast.core.errors import Reason
+from holdfast.client.keeper import Ended, Keeper, Offline, Wire
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection import Connection
@@ -98,6 +97,11 @@ class Client:
         """Whether the session is connected now."""
         return self._core.online
 
+    @property
+    def unsaid(self) -> int:
+        """How many commands the gateway is not known to have."""
+        return len(self._core.state.pending)
+
     # --- what the person does
 
     def command(self, text: str) -> None:
@@ -148,8 +152,17 @@ class Client:
         self._core.resume(code)
         self._keeper.reconnect()
 
+    @property
+    def quitting(self) -> bool:
+        """Whether `quit` was said, and the session is not known to have ended: if the program
+        ends now, the session waits for its client as long as the gateway keeps it."""
+        return self._core.quitting
+
     def quit(self) -> None:
-        """End the session."""
+        """End the session, behind what was said before; `Ended` follows.
+
+        Without a connection, it ends on the next one. It is not kept in `state`.
+        """
         self._core.quit()
         self._send()
 
@@ -193,7 +206,7 @@ class Client:
         return _SessionWire(connection, self._keeper, self._core, socket)
 
 
-class _SessionWire:
+class _SessionWire(Wire):
     """One WebSocket connection of a client."""
 
     def __init__(
@@ -203,10 +216,7 @@ class _SessionWire:
         core: ClientCore,
         socket: ws.ClientConnection,
     ) -> None:
-        self.connection = connection
-        self.online = False
-        self.reason = "the connection was lost"
-        self.retry_seconds: float | None = 0.0
+        super().__init__(connection)
         self._keeper = keeper
         self._core = core
         self._ws = socket
@@ -248,12 +258,6 @@ class _SessionWire:
         if self._ws.state is ws.State.CLOSED:
             self.connection.close()
 
-    def ended(self) -> None:
-        self.connection.close()
-
-    def writable(self) -> None:
-        pass
-
     def expired(self, now: float) -> None:
         if now >= self._ack_due:
             self._ack_due = _NEVER
@@ -271,13 +275,6 @@ class _SessionWire:
                 self._core.ping()
         self.send()
         self._schedule()
-
-    def overdue(self, reason: Reason) -> None:
-        self.reason = reason.value
-        self.connection.abort()
-
-    def drain(self) -> None:
-        self.connection.close()
 
     def lost(self, cause: Exception | None) -> None:
         self.online, self._core.online = self._core.online, False
@@ -297,21 +294,27 @@ class _SessionWire:
                 self._core.connected()
                 self._await_beat()
             case str() | bytes():
-                for found in self._core.receive(event):
-                    if isinstance(found, wire.Bye):
-                        self.reason = found.text
-                        self.retry_seconds = found.retry_ms / 1000 if found.retry_ms >= 0 else None
-                    elif isinstance(found, Online):
-                        self._await_beat()
-                    self._keeper.put(found)
+                self._hear(event)
             case ws.Violation(_, reason):
                 raise ServerFaultError(reason)
-            case ws.Close(code, reason):
+            case ws.Close(code, reason) if not self._core.over:
                 self.reason = reason or self.reason
                 if not may_return(code):
                     self.reason, self.retry_seconds = reason or f"closed with {code}", None
             case _:
                 pass
+
+    def _hear(self, message: str | bytes) -> None:
+        for found in self._core.receive(message):
+            if isinstance(found, wire.Bye):
+                self.reason = found.text
+                self.retry_seconds = found.retry_ms / 1000 if found.retry_ms >= 0 else None
+            elif isinstance(found, Online):
+                self._await_beat()
+            self._keeper.put(found)
+        if self._core.over:
+            self.reason, self.retry_seconds = "your session had ended already", None
+            self._ws.close()
 
     def _await_beat(self) -> None:
         self._beat_due = self._now() + self._core.heartbeat_seconds

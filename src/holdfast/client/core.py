@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
-from holdfast.core.errors import RECONNECT_CODE_MIN, BusyError, ProtocolError
+from holdfast.core.errors import RECONNECT_CODE_MIN, BusyError, ProtocolError, Reason
 from holdfast.protocols import holdfast as wire
 
 ACK_EACH: Final = 32
@@ -104,11 +104,17 @@ class ClientCore:
         self.state = state or State()
         self.heartbeat_seconds = 30.0
         self.online = False
+        self.quitting = False
+        """Whether `quit` was said, and the session is not known to have ended."""
+        self.over = False
+        """Whether the session that is quit is gone: the connection is to be closed for good."""
         self._client = client
         self._out: list[bytes] = []
         self._acked = 0
         self._given = 0
         """The newest command that was sent on this connection."""
+        self._has_quit = False
+        """Whether the end of the session was said on this connection."""
         self._fresh = True
         """Whether nothing of this session is shown: an epoch and a position mean nothing then."""
         self._code = ""
@@ -170,6 +176,8 @@ class ClientCore:
                 return self._enter(decoded)
             case wire.Refused():
                 return self._refused(decoded)
+            case wire.Bye():
+                return self._leave(decoded)
             case wire.Pong():
                 return []
             case _:
@@ -185,6 +193,7 @@ class ClientCore:
         elif message.sid != state.sid:
             self.state = state = State(attempts=state.attempts)
             self._fresh = True
+            self.quitting = False  # that was said to the other one
         state.sid, state.token, state.epoch = message.sid, message.token, message.epoch
         self.heartbeat_seconds = message.heartbeat
         self.online = True
@@ -206,7 +215,7 @@ class ClientCore:
         self._acked = state.last
         self._forget(cin)
         state.sent = max(state.sent, cin)
-        self._given = 0
+        self._given, self._has_quit = 0, False
         self._fill()
         return events
 
@@ -218,10 +227,15 @@ class ClientCore:
         ]
 
     def _refused(self, message: wire.Refused) -> list[Event]:
-        """The code is wrong: go on as before. Or the session is gone: begin a new one."""
+        """The code is wrong: go on as before. Or the session is gone: begin a new one, or, if it
+        was to end, none."""
         events: list[Event] = [message]
         if self._code:
             self._code = ""
+        elif self.quitting:
+            self.state = State(attempts=self.state.attempts)
+            self.quitting, self.over = False, True
+            return events
         else:
             state = self.state
             self.state = State(attempts=state.attempts, pending=state.pending, sent=state.sent)
@@ -229,6 +243,16 @@ class ClientCore:
             events.append(Began("expired"))
         self._say_hello()
         return events
+
+    def _leave(self, bye: wire.Bye) -> list[Event]:
+        if bye.reason == Reason.SUPERSEDED.value:
+            # The token is another's now: shown again, it would be taken for a stolen one.
+            self.state = State(attempts=self.state.attempts)
+            self.quitting = False
+        elif self.quitting and bye.retry_ms < 0:
+            self.quitting = False
+            self.state.pending.clear()  # what was said to this session is for no other
+        return [bye]
 
     def _output(self, output: Any) -> list[Event]:
         n = output.n
@@ -264,15 +288,19 @@ class ClientCore:
         self._fill()
 
     def _fill(self) -> None:
-        """Send the commands whose turn it is."""
-        pending = self.state.pending
-        if not pending or not self.online:
+        """Send the commands whose turn it is, and behind the last one the end of the session."""
+        if not self.online:
             return
-        first = pending[0].c
-        upto = min(len(pending), IN_FLIGHT_MAX)
-        for command in pending[max(0, self._given + 1 - first) : upto]:
-            self._say(command)
-        self._given = max(self._given, first + upto - 1)
+        pending = self.state.pending
+        if pending:
+            first = pending[0].c
+            upto = min(len(pending), IN_FLIGHT_MAX)
+            for command in pending[max(0, self._given + 1 - first) : upto]:
+                self._say(command)
+            self._given = max(self._given, first + upto - 1)
+        if self.quitting and not self._has_quit and (not pending or self._given >= pending[-1].c):
+            self._has_quit = True
+            self._say(wire.Quit())
 
     # --- sending
 
@@ -329,8 +357,10 @@ class ClientCore:
         self._say(wire.CodeWanted())
 
     def quit(self) -> None:
-        """End the session."""
-        self._say(wire.Quit())
+        """End the session, when everything said before is sent; without a connection, on the
+        next one. `State` does not keep it: the next program goes on with the session."""
+        self.quitting = True
+        self._fill()
 
     def take(self) -> list[bytes]:
         """Messages to be sent, once."""

@@ -11,11 +11,11 @@ import contextlib
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
 
-from holdfast.core.errors import ClosedError
+from holdfast.core.errors import ClosedError, Reason
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address
 from holdfast.net.backoff import Backoff
@@ -46,16 +46,36 @@ class Ended(Struct, frozen=True):
     reason: str
 
 
-class Wire(Handler, Protocol):
+LOST: Final = "the connection was lost"
+
+
+class Wire(Handler):
     """What stands on one connection of a client."""
 
-    connection: Connection
-    online: bool
-    """Whether it got as far as a session."""
-    reason: str
-    """Why it ended."""
-    retry_seconds: float | None
-    """The pause that the gateway asked for; `None`: do not come back."""
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.online = False
+        """Whether it got as far as a session."""
+        self.reason = LOST
+        """Why it ended."""
+        self.retry_seconds: float | None = 0.0
+        """The pause that the gateway asked for; `None`: do not come back."""
+
+    def ended(self) -> None:
+        self.connection.close()
+
+    def writable(self) -> None:
+        pass
+
+    def expired(self, now: float) -> None:
+        pass
+
+    def overdue(self, reason: Reason) -> None:
+        self.reason = reason.value
+        self.connection.abort()
+
+    def drain(self) -> None:
+        self.connection.close()
 
 
 class Keeper(Generic[E, W]):

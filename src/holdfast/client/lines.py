@@ -17,8 +17,8 @@ import msgspec
 from msgspec import Struct
 
 from holdfast.client.core import Online
-from holdfast.client.keeper import Ended, Keeper, Offline
-from holdfast.core.errors import BusyError, Reason
+from holdfast.client.keeper import LOST, Ended, Keeper, Offline, Wire
+from holdfast.core.errors import DISCONNECTS, BusyError, sentence
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address
 from holdfast.net.connection import Connection
@@ -26,6 +26,10 @@ from holdfast.protocols import telnet
 from holdfast.protocols.framing import LineDecoder, LineTooLong
 
 _CODE: Final = re.compile(r'type "resume ([0-9A-Z]{4}-[0-9A-Z]{4})"')
+_NOTICE: Final = "*** "
+"""What the gateway's own lines begin with."""
+_GOODBYES: Final = {sentence(disconnect.text): disconnect for disconnect in DISCONNECTS.values()}
+"""The last words after which the connection is closed."""
 _SAID_MAX: Final = 256
 _HELD_MAX: Final = 10_000
 """Events held back until it is known that they need not come again."""
@@ -100,6 +104,11 @@ class LineClient:
         if isinstance(self._keeper.wire, _TelnetWire):
             self._keeper.wire.resize(width, height)
 
+    @property
+    def unsaid(self) -> int:
+        """How many lines were not sent."""
+        return len(self._unsaid)
+
     def __aiter__(self) -> AsyncIterator[LineEvent]:
         return self._keeper.events()
 
@@ -123,7 +132,7 @@ class LineClient:
         return _LineWire(connection, self._keeper, self._place, self._unsaid, decoder)
 
 
-class _LineWire:
+class _LineWire(Wire):
     """One connection that carries bare lines."""
 
     def __init__(
@@ -134,10 +143,7 @@ class _LineWire:
         unsaid: deque[str],
         decoder: LineDecoder | None,
     ) -> None:
-        self.connection = connection
-        self.online = False
-        self.reason = "the connection was lost"
-        self.retry_seconds: float | None = 0.0
+        super().__init__(connection)
         self._keeper = keeper
         self._place = place
         self._unsaid = unsaid
@@ -145,6 +151,10 @@ class _LineWire:
         self._unfinished = ""
         self._answered = ""
         """What the person has answered: the line that it begins has gone on below."""
+        self._last_words = ""
+        """What the gateway itself said last, if nothing came after it."""
+        self._over = False
+        """Whether the gateway has closed its side."""
 
     def say(self) -> None:
         """Say what waits."""
@@ -180,22 +190,16 @@ class _LineWire:
         self._show_unfinished(self._decoder.unfinished)
 
     def ended(self) -> None:
-        self.connection.close()
-
-    def writable(self) -> None:
-        pass
-
-    def expired(self, now: float) -> None:
-        pass
-
-    def overdue(self, reason: Reason) -> None:
-        self.reason = reason.value
-        self.connection.abort()
-
-    def drain(self) -> None:
-        self.connection.close()
+        self._over = True
+        super().ended()
 
     def lost(self, cause: Exception | None) -> None:
+        goodbye = _GOODBYES.get(self._last_words)
+        if goodbye is not None:
+            self.reason = goodbye.text
+            self.retry_seconds = 0.0 if goodbye.reconnect else None
+        elif self._over and self._last_words and self.reason == LOST:
+            self.reason = self._last_words.removesuffix(".")
         self._keeper.lost()
 
     # --- events
@@ -208,15 +212,21 @@ class _LineWire:
 
     def _show(self, line: str) -> None:
         match = _CODE.search(line)
-        if match is not None:
+        line = line.removeprefix(self._answered)
+        if match is not None:  # which does not make other words less the last ones
             self._place.code = match[1]
-        self._put(Line(line.removeprefix(self._answered)))
+        elif line.startswith(_NOTICE):
+            self._last_words = line.removeprefix(_NOTICE)
+        else:
+            self._last_words = ""
+        self._put(Line(line))
         self._unfinished = self._answered = ""
 
     def _show_unfinished(self, text: str) -> None:
         text = text.removeprefix(self._answered)
         if text and text != self._unfinished:
             self._unfinished = text
+            self._last_words = ""
             self._put(Unfinished(text))
 
     def _put(self, event: LineEvent) -> None:

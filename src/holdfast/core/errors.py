@@ -56,6 +56,11 @@ class LimitExceededError(HoldfastError):
     retryable = True
 
 
+def sentence(text: str) -> str:
+    """`text` as a person at a terminal reads it."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
 class Disconnect(NamedTuple):
     """One way of ending a client's connection, as every protocol tells it."""
 

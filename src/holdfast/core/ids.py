@@ -37,7 +37,7 @@ def new_instance() -> str:
 
 
 def new_resume_code() -> str:
-    """A short one-time code that a person can type: 40 random bits in base32."""
+    """A short code that a person can type, to take a session up: 40 random bits in base32."""
     return "".join(secrets.choice(_CODE_ALPHABET) for _ in range(_CODE_CHARS))
 
 

@@ -66,6 +66,8 @@ class SessionInfo(Struct, frozen=True, omit_defaults=True):
     protocol: str = ""
     applied: int = 0
     """The newest command that the application has said to have applied."""
+    resync: str = ""
+    """If not empty: its client came back meanwhile and may have missed output, for this reason."""
 
 
 class Hello(Struct, frozen=True, omit_defaults=True):

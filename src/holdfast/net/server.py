@@ -8,7 +8,6 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
-from enum import Enum, auto
 from functools import partial
 from itertools import count
 from typing import Any, Final
@@ -18,7 +17,7 @@ from msgspec import Struct
 
 from holdfast.core.errors import ClosedError
 from holdfast.core.limits import ConnectionLimits
-from holdfast.core.states import Machine, Table, to
+from holdfast.core.states import Machine
 from holdfast.net.addresses import Address
 from holdfast.net.admission import Admission, Refusal, network_of
 from holdfast.net.arrival import Arrival, HandshakeError, ProxyOptions, TrustedProxies
@@ -30,6 +29,7 @@ from holdfast.net.listener import Listener, open_listener, refuse
 from holdfast.net.log import Seldom, log_failure
 from holdfast.net.loop import done_within
 from holdfast.net.observer import ObservedConnection, Observer
+from holdfast.net.states import TABLE, ServerInput, ServerState
 from holdfast.net.systemd import Inherited
 
 _log = structlog.get_logger("holdfast.net")
@@ -68,52 +68,6 @@ class Tally(Struct):
     bytes_in: int = 0
     """Of connections that have ended. So is `bytes_out`."""
     bytes_out: int = 0
-
-
-class ServerState(Enum):
-    """A server's life."""
-
-    CREATED = auto()
-    RUNNING = auto()
-    DRAINING = auto()
-    STOPPED = auto()
-
-
-class ServerInput(Enum):
-    """What moves a server through its life."""
-
-    START = auto()
-    DRAIN = auto()
-    STOP = auto()
-
-
-TABLE: Final[Table[ServerState, ServerInput, None]] = Table(
-    "server",
-    ServerState,
-    ServerInput,
-    {
-        ServerState.CREATED: {
-            ServerInput.START: to(ServerState.RUNNING),
-            ServerInput.DRAIN: to(ServerState.STOPPED),
-            ServerInput.STOP: to(ServerState.STOPPED),
-        },
-        ServerState.RUNNING: {
-            ServerInput.START: None,
-            ServerInput.DRAIN: to(ServerState.DRAINING),
-            ServerInput.STOP: to(ServerState.STOPPED),
-        },
-        ServerState.DRAINING: {
-            ServerInput.START: None,
-            ServerInput.DRAIN: to(ServerState.DRAINING),
-            ServerInput.STOP: to(ServerState.STOPPED),
-        },
-        ServerState.STOPPED: {
-            ServerInput.START: None,
-            ServerInput.DRAIN: to(ServerState.STOPPED),
-            ServerInput.STOP: to(ServerState.STOPPED),
-        },
-    },
-)
 
 
 class Server:

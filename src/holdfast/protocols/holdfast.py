@@ -157,7 +157,10 @@ class Offer(Struct, frozen=True, tag_field="t", tag="offer"):
 
 
 class Code(Struct, frozen=True, tag_field="t", tag="code"):
-    """The answer to `code`: whoever types it elsewhere takes the session up there, once."""
+    """The answer to `code`: whoever types it elsewhere takes the session up there.
+
+    It is good until who came with it has shown to have what it got in its place.
+    """
 
     d: str
 

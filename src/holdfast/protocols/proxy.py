@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum, IntEnum
 from typing import Final, NamedTuple
 
@@ -310,7 +310,7 @@ def encode_v2(header: ProxyHeader, *, checksum: bool = False) -> bytes:
         family, block = Family.UNSPEC, b""
     else:
         family, block = header.family, _encode_addresses(header)
-    block += b"".join(struct.pack("!BH", tlv.type, len(tlv.value)) + tlv.value for tlv in tlvs)
+    block += encode_tlvs(tlvs)
     if len(block) > _V2_LENGTH_MAX:
         raise ProxyError(f"expected at most {_V2_LENGTH_MAX} bytes, found {len(block)}")
     protocol = 0 if family is Family.UNSPEC else family.value << 4 | _STREAM
@@ -324,8 +324,17 @@ def encode_ssl(ssl: Ssl) -> Tlv:
     client = ssl.used | (2 | 4 if ssl.certificate_shown else 0)
     verify = 0 if ssl.verified else 1
     value = struct.pack("!BI", client, verify)
-    value += b"".join(struct.pack("!BH", tlv.type, len(tlv.value)) + tlv.value for tlv in ssl.tlvs)
-    return Tlv(TlvType.SSL, value)
+    return Tlv(TlvType.SSL, value + encode_tlvs(ssl.tlvs))
+
+
+def encode_tlvs(tlvs: Iterable[Tlv]) -> bytes:
+    """TLVs one after the other. Raises `ProxyError` for a value that is too long."""
+    data = bytearray()
+    for tlv in tlvs:
+        if len(tlv.value) > _V2_LENGTH_MAX:
+            raise ProxyError(f"expected at most {_V2_LENGTH_MAX} bytes, found {len(tlv.value)}")
+        data += struct.pack("!BH", tlv.type, len(tlv.value)) + tlv.value
+    return bytes(data)
 
 
 def _encode_addresses(header: ProxyHeader) -> bytes:

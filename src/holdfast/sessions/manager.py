@@ -167,7 +167,10 @@ class SessionManager:
     def claim_by_code(
         self, typed: str, address: str, now: float, *, but: Session | None
     ) -> Claim | Refusal:
-        """Who knows this code may have its session, once. `but` is the one it has already."""
+        """Who knows this code may have its session. `but` is the one it has already.
+
+        It is good until `confirm` follows: its holder may be cut off before the answer.
+        """
         if self._wrong.exhausted(address, now):
             return Refusal.RATE
         code = read_resume_code(typed)

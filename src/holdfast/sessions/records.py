@@ -64,6 +64,8 @@ class Row(Struct):
     app: str = ""
     known: bool = False
     """Whether an application has been told of it."""
+    resync: str = ""
+    """Why its client may have missed output, until the application is known to have heard it."""
     input_mode: str = "line"
     """`line`, `key` or `secret`."""
     tokens: Tokens = field(default_factory=Tokens)

@@ -3,7 +3,8 @@
 A token is `base64url(sid ‖ 32 random bytes)`; only the SHA-256 of the random
 part is kept. Each attach gives a new one. The one before stays valid until the
 client has acknowledged something under the new one, because the answer that
-carried it may have been lost; an older one is a sign of theft.
+carried it may have been lost; an older one is a sign of theft. A resume code is replaced in the
+same way (`SessionManager.confirm`), but an older one is merely unknown.
 """
 
 from __future__ import annotations

@@ -25,8 +25,9 @@ from holdfast.net.connection import Connection, Handler, Phase
 from holdfast.net.dial import DialError, dial
 from holdfast.net.loop import run
 from holdfast.net.observer import Observer
-from holdfast.net.server import ListenOptions, Server, ServerClosedError, ServerState
+from holdfast.net.server import ListenOptions, Server, ServerClosedError
 from holdfast.net.service import serve_until_stopped
+from holdfast.net.states import ServerState
 from holdfast.net.streams import (
     IdleTimeoutError,
     InvalidHandlerError,

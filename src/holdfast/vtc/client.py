@@ -7,10 +7,11 @@ import socket
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from holdfast.protocols.proxy import ProxyError
 from holdfast.vtc.address import AddressError, resolve, why
 from holdfast.vtc.endpoint import Endpoint
 from holdfast.vtc.errors import Failure
-from holdfast.vtc.proxy import ProxyError, proxy_header
+from holdfast.vtc.proxy import proxy_header
 from holdfast.vtc.source import Position
 from holdfast.vtc.wire import Wire, connect
 

@@ -1,34 +1,37 @@
-"""Headers of the PROXY protocol, versions 1 and 2, as HAProxy's `proxy-protocol.txt` defines them.
-
-A script writes `"CLIENT SERVER [TYPE=VALUE …]"`.
-"""
+"""Headers of the PROXY protocol as a script writes them: `"CLIENT SERVER [TYPE=VALUE …]"`."""
 
 from __future__ import annotations
 
 import socket
-import struct
 
+from msgspec.structs import replace
+
+from holdfast.protocols.proxy import (
+    Endpoint,
+    Family,
+    ProxyError,
+    ProxyHeader,
+    Tlv,
+    TlvType,
+    encode_tlvs,
+    encode_v1,
+    encode_v2,
+)
 from holdfast.vtc.address import Address, AddressError, resolve
 from holdfast.vtc.numbers import unhex
 from holdfast.vtc.source import ENCODING
 
-_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
-_VERSION_2_PROXY = 0x21
-_TCP4, _TCP6 = 0x11, 0x21
-_LENGTH_MAX = 0xFFFF
-
 TLV_TYPES = {
-    "alpn": 0x01,
-    "authority": 0x02,
-    "crc32c": 0x03,
-    "noop": 0x04,
-    "unique_id": 0x05,
-    "netns": 0x30,
+    kind.name.lower(): kind
+    for kind in (
+        TlvType.ALPN,
+        TlvType.AUTHORITY,
+        TlvType.CRC32C,
+        TlvType.NOOP,
+        TlvType.UNIQUE_ID,
+        TlvType.NETNS,
+    )
 }
-
-
-class ProxyError(ValueError):
-    """What a script wrote is no PROXY header. The text says why."""
 
 
 async def proxy_header(version: int, spec: str) -> bytes:
@@ -37,10 +40,18 @@ async def proxy_header(version: int, spec: str) -> bytes:
     if len(words) < 2:
         raise ProxyError("PROXY header: CLIENT and SERVER are needed")
     source, target = await _address(words[0]), await _address(words[1])
-    tlvs = b"".join(tlv(word) for word in words[2:])
+    header = ProxyHeader(
+        version=version,
+        family=Family.INET6 if target.family == socket.AF_INET6 else Family.INET,
+        source=Endpoint(source.host, source.port),
+        destination=Endpoint(target.host, target.port),
+    )
+    tlvs = tuple(tlv(word) for word in words[2:])
     if version == 1:
-        return version_1(source, target) + tlvs
-    return version_2(source, target, tlvs)
+        return encode_v1(header) + encode_tlvs(tlvs)
+    if source.family != target.family:
+        raise ProxyError("PROXY header: CLIENT and SERVER are of different families")
+    return encode_v2(replace(header, tlvs=tlvs))
 
 
 async def _address(text: str) -> Address:
@@ -53,13 +64,13 @@ async def _address(text: str) -> Address:
     return found[0]
 
 
-def tlv(word: str) -> bytes:
+def tlv(word: str) -> Tlv:
     """One `TYPE=VALUE`, each a name or text, or hexadecimal behind `0x`. Raises `ProxyError`."""
     name, _, value = word.partition("=")
     if not value:
         raise ProxyError("tlv value missing")
     data = _unhex(value) if value.startswith("0x") else value.encode(ENCODING)
-    return struct.pack("!BH", _tlv_type(name), len(data)) + data
+    return Tlv(_tlv_type(name), data)
 
 
 def _tlv_type(name: str) -> int:
@@ -78,22 +89,3 @@ def _unhex(text: str) -> bytes:
     if data is None:
         raise ProxyError("Illegal hex string")
     return data
-
-
-def version_1(source: Address, target: Address) -> bytes:
-    """The one-line header."""
-    family = "TCP6" if target.family == socket.AF_INET6 else "TCP4"
-    line = f"PROXY {family} {source.host} {target.host} {source.port} {target.port}\r\n"
-    return line.encode(ENCODING)
-
-
-def version_2(source: Address, target: Address, tlvs: bytes) -> bytes:
-    """The binary header. Raises `ProxyError` if it is too long or mixes families."""
-    if source.family != target.family:
-        raise ProxyError("PROXY header: CLIENT and SERVER are of different families")
-    family = _TCP6 if target.family == socket.AF_INET6 else _TCP4
-    block = b"".join(socket.inet_pton(end.family, end.host) for end in (source, target))
-    block += struct.pack("!HH", source.port, target.port) + tlvs
-    if len(block) > _LENGTH_MAX:
-        raise ProxyError("PROXY header: too long")
-    return _SIGNATURE + struct.pack("!BBH", _VERSION_2_PROXY, family, len(block)) + block

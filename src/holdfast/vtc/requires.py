@@ -12,6 +12,8 @@ import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
 
+from holdfast.vtc.haproxy.process import haproxy_program
+
 _COMMENT = re.compile(r"^#([0-9A-Z_]+)=(.*)$", re.MULTILINE)
 _SINGULARS = {
     "REQUIRE_OPTION": "REQUIRE_OPTIONS",
@@ -96,7 +98,7 @@ def installed_why_not(text: str) -> str:
     """Why a script cannot run with the HAProxy that tests run here; empty if it can."""
     if not _COMMENT.search(text):
         return ""
-    return why_not(text, haproxy_facts(os.environ.get("HAPROXY_PROGRAM", "haproxy")))
+    return why_not(text, haproxy_facts(haproxy_program(os.environb)))
 
 
 def parse_facts(said: str) -> HaproxyFacts | None:

@@ -12,6 +12,7 @@
  * It reconnects and resumes by itself: outputs come once and in order, commands
  * are sent until the gateway has them and done once. Across a reload of the page
  * the session stays (in `sessionStorage`); the page then begins afresh (`began`).
+ * A tab that is duplicated gets a session of its own.
  *
  * @module
  */
@@ -60,7 +61,11 @@ const IN_FLIGHT_MAX = 128;
 const PENDING_MAX = 1000;
 const OUTPUTS = new Set(["text", "formatted", "data", "binary", "prompt", "notice"]);
 const RETURNING_CODES = new Set([1001, 1005, 1006, 1011, 1012, 1013, 1014]);
+const SUPERSEDED = "superseded";
 const RECONNECT_CODE_MIN = 4500;
+// How long another tab has to say that a session is its own, and before it is asked once more.
+const ANSWER_MS_MAX = 100;
+const ASK_AGAIN_MS = 300;
 
 /** One session, over any number of connections. */
 export class Session {
@@ -69,7 +74,8 @@ export class Session {
    * @param {{storage?: Storage | null, key?: string, client?: string,
    *   WebSocket?: typeof WebSocket}} [options]
    *   `storage` keeps the session over a reload; the default is `sessionStorage`, `null` keeps
-   *   nothing. `key` tells several sessions of one page apart.
+   *   nothing. A `storage` of your own is for one session at a time. `key` tells several
+   *   sessions of one page apart.
    */
   constructor(url, options = {}) {
     this._url = url;
@@ -88,6 +94,8 @@ export class Session {
     this._fresh = true; // nothing of this session is on the screen
     this._acked = 0;
     this._given = 0; // the newest command that was sent on this connection
+    this._quitting = false;
+    this._hasQuit = false; // on this connection
     this._code = "";
     this._size = {};
     this._pause = FIRST_PAUSE_MS;
@@ -98,7 +106,32 @@ export class Session {
     this._onWake = () => this._wake();
     globalThis.addEventListener?.("online", this._onWake);
     globalThis.document?.addEventListener("visibilitychange", this._onWake);
-    queueMicrotask(() => this._connect());
+    this._settled = true; // whether it is known whose session it is that was kept
+    if (options.storage === undefined && globalThis.document && globalThis.BroadcastChannel) {
+      this._settled = false;
+      this._settle(new Tabs(this._key, () => (this._live ? this._kept.sid : "")));
+    } else {
+      queueMicrotask(() => this._connect());
+    }
+  }
+
+  get _live() {
+    return this._settled && this._state.name !== "ended";
+  }
+
+  /**
+   * What a duplicated tab finds in its storage is a copy: its session is the other tab's.
+   * @param {Tabs} tabs
+   */
+  async _settle(tabs) {
+    const { sid, pending } = this._kept;
+    const copied = pending.length;
+    await null; // who made this session listens to it by then
+    if (sid && (await tabs.hold(sid))) {
+      this._keep(renumber({ ...this._kept, pending: this._kept.pending.slice(copied) }));
+    }
+    this._settled = true;
+    this._connect();
   }
 
   /** Whether the session is connected now, and what it waits for otherwise. */
@@ -194,9 +227,21 @@ export class Session {
     this._say({ t: "code" });
   }
 
-  /** End the session for good. */
+  /**
+   * End the session for good, behind what was said before. Without a connection, it ends on
+   * the next one; a page that is closed or loaded anew before that leaves it as it is.
+   */
   quit() {
-    this._say({ t: "quit" });
+    this._quitting = this._state.name !== "ended";
+    this._fill();
+  }
+
+  /**
+   * Whether `quit` was said, and the session is not known to have ended: if the page is closed
+   * now, the session waits for its client as long as the gateway keeps it.
+   */
+  get quitting() {
+    return this._quitting;
   }
 
   /** Leave: the session waits for its client as long as the gateway keeps it. */
@@ -208,7 +253,7 @@ export class Session {
   // --- connections
 
   _connect() {
-    if (this._state.name === "ended" || this._socket) return;
+    if (this._state.name === "ended" || this._socket || !this._settled) return;
     clearTimeout(this._timers.retry);
     this._goodbye = null;
     this._setState("connecting", "", 0);
@@ -354,8 +399,7 @@ export class Session {
         this._refused(message);
         break;
       case "bye":
-        this._goodbye = message;
-        this._emit("bye", message);
+        this._leave(message);
         break;
       case "pong":
         break;
@@ -391,17 +435,28 @@ export class Session {
     this._startHeart(message.heartbeat);
     if (message.t === "reset") this._emit("began", { reason: message.reason });
     this._given = 0;
+    this._hasQuit = false;
+    if (isOther && !isNew) this._quitting = false; // that was said to the other one
     this._setState("online", "", 0);
     this._fill();
   }
 
   /**
-   * The code is wrong: go on as before. Or the session is gone: begin a new one.
+   * The code is wrong: go on as before. Or the session is gone: begin a new one, or, if it was
+   * to end, none.
    * @param {RefusedMessage} message
    */
   _refused(message) {
     const isCode = this._code !== "";
     this._code = "";
+    if (!isCode && this._quitting) {
+      this._quitting = false;
+      this._keep(empty(this._kept.attempts));
+      this._emit("refused", message);
+      this._end("your session had ended already");
+      this._socket?.close(1000);
+      return;
+    }
     if (!isCode) {
       this._keep(renumber(this._kept));
       this._fresh = true;
@@ -409,6 +464,20 @@ export class Session {
     this._emit("refused", message);
     if (!isCode) this._emit("began", { reason: "expired" });
     this._hello();
+  }
+
+  /** @param {ByeMessage} message */
+  _leave(message) {
+    this._goodbye = message;
+    if (message.reason === SUPERSEDED) {
+      // The token is another's now: shown again, it would be taken for a stolen one.
+      this._quitting = false;
+      this._keep(empty(this._kept.attempts));
+    } else if (this._quitting && message.retry_ms < 0) {
+      this._quitting = false;
+      this._keep({ ...this._kept, pending: [] }); // it was said to this session, and no other
+    }
+    this._emit("bye", message);
   }
 
   /** @param {any} message */
@@ -459,12 +528,18 @@ export class Session {
   }
 
   // Sends the commands whose turn it is: who was away for long is no flood when it is back.
+  // Behind the last of them goes the end of the session.
   _fill() {
     if (this._state.name !== "online") return;
     for (const command of this._kept.pending.slice(0, IN_FLIGHT_MAX)) {
       if (command.c <= this._given) continue;
       this._given = command.c;
       this._write(command);
+    }
+    const last = this._kept.pending.at(-1)?.c ?? 0;
+    if (this._quitting && !this._hasQuit && last <= this._given) {
+      this._hasQuit = true;
+      this._write({ t: "quit" });
     }
   }
 
@@ -542,6 +617,46 @@ export class Session {
 }
 
 /**
+ * The tabs of this browser that show this page: each answers for the session that it has.
+ * A tab that is closed or loaded anew answers no more.
+ */
+class Tabs {
+  /**
+   * @param {string} name
+   * @param {() => string} own The `sid` of this tab's session.
+   */
+  constructor(name, own) {
+    this._channel = new BroadcastChannel(name);
+    this._held = ""; // the newest session that another tab has called its own
+    this._channel.onmessage = ({ data: { asked, held } }) => {
+      if (held) this._held = held;
+      else if (asked && asked === own()) this._channel.postMessage({ held: asked });
+    };
+  }
+
+  /**
+   * Whether another tab has this session, and goes on having it: one that is just being loaded
+   * anew may still have answered.
+   * @param {string} sid
+   */
+  async hold(sid) {
+    if (!(await this._ask(sid))) return false;
+    await new Promise((done) => later(ASK_AGAIN_MS, () => done(null)));
+    return this._ask(sid);
+  }
+
+  /**
+   * @param {string} sid
+   * @returns {Promise<boolean>}
+   */
+  _ask(sid) {
+    this._held = "";
+    this._channel.postMessage({ asked: sid });
+    return new Promise((done) => later(ANSWER_MS_MAX, () => done(this._held === sid)));
+  }
+}
+
+/**
  * @param {number} attempts
  * @returns {Kept}
  */
@@ -574,9 +689,9 @@ const isThere = (value) => value !== undefined;
 const maybe = (check) => (value) => value === undefined || check(value);
 
 const ENTRANCE = { sid: isText, token: isText, epoch: isText, heartbeat: isSeconds };
-/** @type {Map<unknown, Record<string, Check>>} The messages of the gateway and what they must carry. */
+// The messages of the gateway and what they must carry.
 const MESSAGES = new Map(
-  Object.entries({
+  Object.entries(/** @type {Record<string, Record<string, Check>>} */ ({
     welcome: { ...ENTRANCE, seq: isCount },
     resumed: { ...ENTRANCE, from: isCount, to: isCount, cin: isCount },
     reset: { ...ENTRANCE, reason: isText, top: isCount, cin: isCount },
@@ -597,7 +712,7 @@ const MESSAGES = new Map(
     offer: { d: isText },
     code: { d: isText },
     bye: { code: isNumber, reason: isText, text: isText, retry_ms: isNumber },
-  }),
+  })),
 );
 
 /**

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from holdfast.vtc.haproxy.process import haproxy_program
 from holdfast.vtc.requires import installed_why_not
 from holdfast.vtc.results import Outcome, Result, Settings
 from holdfast.vtc.runner import Runner, common_macros
@@ -28,7 +29,6 @@ from tests.conformance.vtc.sources import SourceError, source_tree
 from tests.conformance.vtc.suites import (
     OURS,
     Run,
-    haproxy_program,
     named,
     run_files,
     run_haproxy,
@@ -110,8 +110,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 def _suite(name: str, options: argparse.Namespace) -> Suite | None:
     """A suite; `None` if it was not asked for. Raises `SourceError` if it cannot be had."""
     if name == "haproxy":
-        if not shutil.which(haproxy_program()):
-            raise SourceError(f"there is no program {haproxy_program()}")
+        if not shutil.which(program := haproxy_program(os.environb)):
+            raise SourceError(f"there is no program {program}")
         tree = options.haproxy or source_tree("haproxy")
         return Suite("haproxy", tree, verdicts.HAPROXY, verdicts.HAPROXY_FLAKY)
     if name == "own":
@@ -225,7 +225,7 @@ def _surroundings(suite: Suite) -> Iterator[Settings]:
     """The suite's directory and environment, for runs in this process."""
     before, environment = os.getcwd(), dict(os.environ)
     os.chdir(suite.directory)
-    os.environ["HAPROXY_PROGRAM"] = shutil.which(haproxy_program()) or ""
+    os.environ["HAPROXY_PROGRAM"] = shutil.which(haproxy_program(os.environb)) or ""
     os.environ.setdefault("HAPROXY_ARGS", "-dM")
     try:
         with (

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from holdfast.vtc.haproxy.process import haproxy_program
+
 _VERDICT = re.compile(r"^#    top  TEST (\S+) (passed|skipped|FAILED) \(", re.MULTILINE)
 
 OURS = Path(sys.executable).parent / "holdfast-vtest"
@@ -29,17 +31,12 @@ class Run:
     output: str = ""
 
 
-def haproxy_program() -> str:
-    """The HAProxy to be tested with."""
-    return os.environ.get("HAPROXY_PROGRAM", "haproxy")
-
-
 def run_haproxy(tree: Path, runner: Path, jobs: int, tests: tuple[str, ...] = ()) -> Run:
     """HAProxy's own `scripts/run-regtests.sh`, unchanged, with `runner`."""
     with short_directory() as directory:
         env = {
             **os.environ,
-            "HAPROXY_PROGRAM": haproxy_program(),
+            "HAPROXY_PROGRAM": haproxy_program(os.environb),
             "VTEST_PROGRAM": str(runner),
             "TMPDIR": str(directory),
         }

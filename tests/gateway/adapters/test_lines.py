@@ -299,7 +299,93 @@ def test_what_was_missed_is_shown_under_its_header(
     screen += adapter.data_to_send()
     assert screen.decode().splitlines() == shown
     # From here on it is live, under no header.
-    assert adapter.encode(resumption.seen + 1, [Text("x")]) == b"x\n"
+    assert adapter.encode(resumption.last + 1, [Text("x")]) == b"x\n"
+
+
+NOTHING = [BACK, "*** You missed nothing.", CODE]
+NO_LINES: dict[str, tuple[list[Output | None], int, list[str]]] = {
+    # what follows, how much of it may have been seen → the screen
+    "data": ([Data("A", "{}"), Data("B", "{}")], 0, NOTHING),
+    "data-perhaps-seen": ([Data("A", "{}"), Data("B", "{}")], 1, NOTHING),
+    "what-newer-outputs-replaced": ([None, None], 0, NOTHING),
+    "a-prompt-is-shown-again-at-the-end": (
+        [Data("A", "{}"), Prompt("> ")],
+        0,
+        [BACK, "> ", *NOTHING[1:], "> "],
+    ),
+    "data-around-a-line": (
+        [Data("A", "{}"), Text("one"), Data("A", "{}")],
+        0,
+        [BACK, "*** You missed this:", "one", "*** That was all.", CODE],
+    ),
+    "only-data-perhaps-seen": (
+        [Data("A", "{}"), Text("one")],
+        1,
+        [BACK, "*** You missed this:", "one", "*** That was all.", CODE],
+    ),
+    "only-data-missed": (
+        [Text("one"), Data("A", "{}")],
+        1,
+        [BACK, "*** You may have seen this:", "one", "*** That was all.", CODE],
+    ),
+    "a-line-and-a-prompt": (
+        [Notice("one"), Prompt("> ")],
+        0,
+        [BACK, "*** You missed this:", "*** one", "> ", "*** That was all.", CODE, "> "],
+    ),
+}
+
+
+@pytest.mark.parametrize(("outputs", "seen", "shown"), NO_LINES.values(), ids=NO_LINES)
+def test_nothing_is_announced_but_lines(
+    outputs: list[Output | None], seen: int, shown: list[str]
+) -> None:
+    adapter = begun()
+    adapter.handle_timer(0.3)
+    resumption = missed(len(outputs), seen=seen)
+    adapter.resume(resumption)
+    adapter.doubt(seen)
+    screen = adapter.data_to_send() + adapter.encode(1, outputs)
+    adapter.caught_up(resumption)
+    assert (screen + adapter.data_to_send()).decode().splitlines() == shown
+
+
+def test_what_waits_for_a_slow_connection_is_announced_when_it_comes() -> None:
+    adapter = begun()
+    adapter.handle_timer(0.3)
+    resumption = missed(1)
+    adapter.resume(resumption)
+    adapter.caught_up(resumption)
+    assert adapter.data_to_send().decode().splitlines() == [BACK, CODE]
+    outputs: list[Output | None] = [Text("one"), Data("A", "{}"), Prompt("> ")]
+    assert adapter.encode(1, outputs) == b"*** You missed this:\none\n*** That was all.\n> "
+
+
+def test_what_may_have_been_seen_is_announced_to_who_is_there_too() -> None:
+    """A gateway that died had shown it, perhaps; the application says it again."""
+    adapter = active()
+    adapter.doubt(3)
+    outputs: list[Output | None] = [
+        Data("A", "{}"),
+        Text("one"),
+        Prompt("> "),
+        Data("A", "{}"),
+        Text("two"),
+    ]
+    assert adapter.encode(1, outputs[:3]) == b"*** You may have seen this:\none\n> "
+    typed(adapter, "look")
+    assert adapter.encode(4, outputs[3:]) == b"*** That was all.\ntwo\n"
+
+
+def test_another_session_s_doubts_are_not_this_one_s() -> None:
+    adapter = active()
+    adapter.doubt(50)
+    adapter.encode(1, [Text("another's")])
+    adapter.data_to_send()
+    resumption = missed(1)
+    adapter.resume(resumption)
+    adapter.data_to_send()
+    assert adapter.encode(1, [Text("ours")]) == b"*** You missed this:\nours\n"
 
 
 # --- logging in

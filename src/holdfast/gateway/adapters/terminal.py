@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from holdfast.core.errors import DISCONNECTS, Disconnect, Reason
+from holdfast.core.errors import DISCONNECTS, Disconnect, Reason, sentence
 from holdfast.core.items import Binary, Data, Formatted, Notice, Output, Prompt, Text
 from holdfast.core.limits import KIB
 from holdfast.gateway.adapters.base import (
@@ -31,6 +31,11 @@ from holdfast.gateway.adapters.styles import paint
 _AHEAD_CHARS_MAX: Final = 64 * KIB
 """What may be typed ahead of the questions of the house."""
 _WAIT: Final = "wait"
+_PERHAPS_SEEN: Final = "You may have seen this:"
+_MISSED: Final = "You missed this:"
+_ALL: Final = "That was all."
+_LINES: Final = (Text, Formatted, Notice)
+_SHOWN: Final = (*_LINES, Prompt)
 _RESUME: Final = re.compile(r"\s*resume(?:\s+(\S.*?))?\s*", re.IGNORECASE)
 
 
@@ -43,13 +48,15 @@ class TerminalAdapter:
         "_asking",
         "_code",
         "_doubt",
-        "_doubting",
         "_early",
+        "_encoded",
         "_first",
+        "_headed",
+        "_heading",
+        "_missed",
         "_offered",
         "_profiles",
         "_prompted",
-        "_replay",
         "_secret",
         "_username",
         "protocol",
@@ -74,14 +81,19 @@ class TerminalAdapter:
         self._first = True
         """Whether the next line is the connection's first: only that one may resume."""
         self._offered = False
-        self._prompted = False
-        """Whether the cursor stands behind a prompt that nobody has answered."""
+        self._prompted = ""
+        """The prompt that nobody has answered, if the cursor stands behind one."""
         self._secret = False
-        self._replay: Resumption | None = None
         self._doubt = 0
         """Outputs up to this number may have been seen before."""
-        self._doubting = False
-        """Whether the last one shown was one of those."""
+        self._missed = 0
+        """Outputs up to this number were missed."""
+        self._headed = 0
+        """Outputs up to this number stand under a heading."""
+        self._heading = ""
+        """The heading that the last line shown stands under."""
+        self._encoded = 0
+        """The number of the newest output that went through `encode`."""
         self._asking = _WAIT
         """What the next line answers: `username`, `password`, `profile` or, once the session
         is active, nothing; `wait` while that is not known."""
@@ -132,7 +144,7 @@ class TerminalAdapter:
 
     def _read(self, line: str) -> list[Event]:
         """What a typed line means."""
-        self._prompted = False
+        self._prompted = ""
         if self._early is not None:
             self._early.append(line)
             return []
@@ -185,13 +197,27 @@ class TerminalAdapter:
     def encode(self, first: int, items: Sequence[Output | None]) -> bytes:
         parts = []
         for number, item in enumerate(items, first):
-            if (number <= self._doubt) is not self._doubting:
-                parts.append(self._change_doubt())
+            if item is not None and (number <= self._headed or self._heading):
+                parts.append(self._head(number, item))
             if type(item) is Text and not self._prompted:
                 parts.append(self._line(item.text))
             elif item is not None:
                 parts.append(self._encode_other(item))
+        self._encoded = first + len(items) - 1
         return b"".join(parts)
+
+    def _head(self, number: int, item: Output) -> bytes:
+        """The heading that `item` stands under, if that is another one."""
+        heading = ""
+        if number <= self._doubt:
+            heading = _PERHAPS_SEEN
+        elif number <= self._missed:
+            heading = _MISSED
+        # Only lines are worth a heading; before the next prompt it is closed, too.
+        if heading == self._heading or not isinstance(item, _LINES if heading else _SHOWN):
+            return b""
+        self._heading = heading
+        return self._notice(heading or _ALL)
 
     def encode_volatile(self, item: Output) -> bytes:
         return self._encode_other(item)
@@ -203,7 +229,7 @@ class TerminalAdapter:
             case Formatted(text, spans):
                 return self._fresh() + self._line(paint(text, spans, self._colors))
             case Prompt(text):
-                fresh, self._prompted = self._fresh(), True
+                fresh, self._prompted = self._fresh(), text
                 return fresh + self._prompt(text)
             case Notice(text):
                 return self._notice(text)
@@ -216,7 +242,7 @@ class TerminalAdapter:
         """Leave the line of a prompt that nobody has answered."""
         if not self._prompted:
             return b""
-        self._prompted = False
+        self._prompted = ""
         return self._line("")
 
     def _notice(self, text: str) -> bytes:
@@ -235,31 +261,28 @@ class TerminalAdapter:
 
     def resume(self, resumption: Resumption) -> None:
         self._first = False
-        self._replay = resumption
+        self._missed = self._headed = resumption.last
+        self._encoded = resumption.first - 1
+        self._doubt, self._heading = 0, ""  # of another session
         self._say("Welcome back. Your session goes on.")
         if resumption.lost:
             lines = "line" if resumption.lost == 1 else "lines"
             self._say(f"{resumption.lost} older {lines} could not be kept.")
-        if resumption.first > resumption.last:
-            self._say("You missed nothing else." if resumption.lost else "You missed nothing.")
-        elif resumption.seen < resumption.first:
-            self._say("You missed this:")
 
     def doubt(self, upto: int) -> None:
         self._doubt = upto
-
-    def _change_doubt(self) -> bytes:
-        self._doubting = not self._doubting
-        if self._doubting:
-            return self._notice("You may have seen this:")
-        return self._notice("You missed this:" if self._replay is not None else "That was all.")
+        self._headed = max(upto, self._missed)
 
     def caught_up(self, resumption: Resumption) -> None:
-        self._replay = None
-        self._doubting = False
-        if resumption.first <= resumption.last:
-            self._say("That was all.")
+        prompt = self._prompted
+        if self._heading:
+            self._say(_ALL)
+        elif self._encoded >= resumption.last:
+            self._say("You missed nothing else." if resumption.lost else "You missed nothing.")
+        self._heading = ""
         self._say_code(resumption.code)
+        if prompt:
+            self._show_prompt(prompt)
 
     def restart(self, restart: Restart) -> None:
         raise AssertionError("a client that does not count is never ahead")
@@ -308,7 +331,7 @@ class TerminalAdapter:
         self._ask("profile", "Choose a number, or type a new name: ")
 
     def goodbye(self, disconnect: Disconnect, text: str, retry_seconds: float) -> bool:
-        self._say(text[:1].upper() + text[1:] + ("" if text.endswith(".") else "."))
+        self._say(sentence(text))
         if disconnect.reconnect and self._code:
             self._say(f'Connect again and type "resume {self._code}".')
         return False
@@ -317,8 +340,11 @@ class TerminalAdapter:
         self._asking = what
         self._secret = secret
         self._hide(secret)
+        self._show_prompt(prompt)
+
+    def _show_prompt(self, prompt: str) -> None:
         self._queue(self._fresh() + self._prompt(prompt))
-        self._prompted = True
+        self._prompted = prompt
 
     def _end_secret(self) -> None:
         self._secret = False

@@ -10,7 +10,7 @@ from holdfast.vtc.actor import Actor
 from holdfast.vtc.errors import Failure
 from holdfast.vtc.haproxy.cli import HaproxyCli
 from holdfast.vtc.haproxy.config import Backend, backends, head, wanted_sockets
-from holdfast.vtc.haproxy.process import HAPROXY, Daemon
+from holdfast.vtc.haproxy.process import HAPROXY, Daemon, haproxy_program
 from holdfast.vtc.haproxy.ready import ReadySocket, wait_for_pid_file
 from holdfast.vtc.haproxy.sockets import HandedSockets
 from holdfast.vtc.server import Server
@@ -131,7 +131,7 @@ class Haproxy(Actor):
         return [server.listener.fd for server in servers if server.listener]
 
     def _command(self, mode: str) -> str:
-        program = self.case.env.get(b"HAPROXY_PROGRAM", b"haproxy").decode(ENCODING)
+        program = os.fsencode(haproxy_program(self.case.env)).decode(ENCODING)
         parts = [f'exec "{program}" {mode}']
         if self.worker:
             parts.append(self.worker)

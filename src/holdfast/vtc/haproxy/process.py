@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import os
 import re
+import shutil
 import signal
+from collections.abc import Mapping
 
 from holdfast.vtc.service import Program
 
@@ -18,6 +20,16 @@ HAPROXY = Program(
     stop=tuple((number, STOP_SECONDS) for number in _STOP_SIGNALS),
     complaint=re.compile(r"^.*\[ALERT\].*$", re.MULTILINE),
 )
+
+_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Where distributions have it, and who is not root does not look."""
+
+
+def haproxy_program(env: Mapping[bytes, bytes]) -> str:
+    """The HAProxy of this environment: `$HAPROXY_PROGRAM`, else the one that is installed."""
+    named = os.fsdecode(env.get(b"HAPROXY_PROGRAM", b""))
+    path = os.fsdecode(env.get(b"PATH", os.fsencode(os.defpath)))
+    return named or shutil.which("haproxy", path=":".join((path, *_SBIN))) or "haproxy"
 
 
 class Daemon:

@@ -107,12 +107,13 @@ COMMANDS = (
         name="haproxy",
         run=_haproxy,
         usage="hNAME [-conf CONFIG] [-start] [-cli SPEC] [-wait] [OPTIONS]",
-        text="A HAProxy: `$HAPROXY_PROGRAM`, else `haproxy`, with `$HAPROXY_ARGS`. For each "
-        "`fd@${NAME}` of its configuration a socket is opened and handed over; there are "
-        "`${hNAME_NAME_sock}`, `…_addr` and `…_port` then (the script needs `feature "
-        "ignore_unknown_macro`). Besides there are `${hNAME_cli_sock}`, `${hNAME_mcli_sock}`, "
-        "`${hNAME_closed_sock}` (a port that refuses), `${hNAME_pid}` and `${hNAME_name}` (its "
-        "directory). If it dies unasked the test fails at once, with its own last words.",
+        text="A HAProxy: `$HAPROXY_PROGRAM`, else `haproxy` of the PATH or of `/usr/sbin`, with "
+        "`$HAPROXY_ARGS`. For each `fd@${NAME}` of its configuration a socket is opened and handed "
+        "over; there are `${hNAME_NAME_sock}`, `…_addr` and `…_port` then (the script needs "
+        "`feature ignore_unknown_macro`). Besides there are `${hNAME_cli_sock}`, "
+        "`${hNAME_mcli_sock}`, `${hNAME_closed_sock}` (a port that refuses), `${hNAME_pid}` and "
+        "`${hNAME_name}` (its directory). If it dies unasked the test fails at once, with its own "
+        "last words.",
         letter="h",
         exports=("*",),
         label="haproxy",
