@@ -25,13 +25,15 @@ from holdfast.net.guests import Leaver, Lodger, Relay
 from holdfast.net.log import log_failure
 from holdfast.net.tcp_info import tcp_info
 from holdfast.net.tls import TlsInfo, describe
-from holdfast.net.unread import Hold, behind, sends_on
+from holdfast.net.unread import LOOK_BYTES_MAX, Hold, behind, sends_on
 from holdfast.protocols.proxy import ProxyHeader
 
 _log = structlog.get_logger("holdfast.net")
 
 _FOREVER: Final = float("inf")
 _LARGE_BYTES: Final = 64 * 1024
+_BURST_BYTES: Final = 256 * 1024
+"""Written in one tick in answer to much input, before the transport gets it."""
 
 
 class Delivery(NamedTuple):
@@ -111,6 +113,7 @@ class Connection(asyncio.Protocol, Timed):
         "_hold",
         "_idle_told",
         "_limits",
+        "_look_at",
         "_metered",
         "_out",
         "_owner",
@@ -187,6 +190,7 @@ class Connection(asyncio.Protocol, Timed):
         self.answers = False
         self._hold: Hold | None = None
         self._taken = -1
+        self._look_at = 0
         self.cause = None
 
     # --- what the handler does
@@ -488,16 +492,22 @@ class Connection(asyncio.Protocol, Timed):
         if seconds > 0.0:
             self._hold_reading(now + seconds)
         elif self.answers and self._hold is None:
-            self._look_for_reader(now)
+            if self._metered >= self._look_at:
+                self._look_for_reader(now)
+            elif self._pending >= _BURST_BYTES:
+                self.flush()  # many reads may come in one tick
 
     def _look_for_reader(self, now: float) -> None:
         """If the peer does not read, read no more until it does."""
-        self.flush()  # several reads may come in one tick
+        self.flush()
+        # Who has been found reading is looked at more and more seldom.
+        self._look_at = self._metered + min(self._metered, LOOK_BYTES_MAX)
         sock = self.extra("socket")
         found = behind(sock)
         before, self._taken = self._taken, found.taken if found is not None else -1
         # What was written just now it cannot have read yet: unless it goes on sending.
         if found is not None and (found.taken == before or sends_on(sock)):
+            self._look_at = 0
             self._hold = Hold(self._clockwork.loop, sock, found, self._let_go)
             self._hold_reading(now + self._limits.stalled_seconds_max)
 

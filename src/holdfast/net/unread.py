@@ -16,6 +16,8 @@ from typing import Final, NamedTuple
 
 from holdfast.net.tcp_info import Socket, input_held, output_held, tcp_info
 
+LOOK_BYTES_MAX: Final = 4 * 1024 * 1024
+"""So much may come between two looks at a peer that has been found reading."""
 _MUCH_BYTES: Final = 64 * 1024
 _MORE_BYTES: Final = 128 * 1024
 _PAUSE_SECONDS_MIN: Final = 0.001
