@@ -25,7 +25,7 @@ from holdfast.net.guests import Leaver, Lodger, Relay
 from holdfast.net.log import log_failure
 from holdfast.net.tcp_info import tcp_info
 from holdfast.net.tls import TlsInfo, describe
-from holdfast.net.unread import LOOK_BYTES_MAX, Hold, behind, sends_on
+from holdfast.net.unread import LOOK_BYTES_MAX, TRUSTED_BYTES_MIN, Hold, behind, sends_on
 from holdfast.protocols.proxy import ProxyHeader
 
 _log = structlog.get_logger("holdfast.net")
@@ -500,14 +500,14 @@ class Connection(asyncio.Protocol, Timed):
     def _look_for_reader(self, now: float) -> None:
         """If the peer does not read, read no more until it does."""
         self.flush()
-        # Who has been found reading is looked at more and more seldom.
-        self._look_at = self._metered + min(self._metered, LOOK_BYTES_MAX)
         sock = self.extra("socket")
         found = behind(sock)
+        if found is None and self._metered >= TRUSTED_BYTES_MIN:
+            # Who has been found reading is looked at more and more seldom.
+            self._look_at = self._metered + min(self._metered, LOOK_BYTES_MAX)
         before, self._taken = self._taken, found.taken if found is not None else -1
         # What was written just now it cannot have read yet: unless it goes on sending.
         if found is not None and (found.taken == before or sends_on(sock)):
-            self._look_at = 0
             self._hold = Hold(self._clockwork.loop, sock, found, self._let_go)
             self._hold_reading(now + self._limits.stalled_seconds_max)
 

@@ -16,6 +16,8 @@ from typing import Final, NamedTuple
 
 from holdfast.net.tcp_info import Socket, input_held, output_held, tcp_info
 
+TRUSTED_BYTES_MIN: Final = 1024 * 1024
+"""Who has sent less is looked at each time that a meter is read."""
 LOOK_BYTES_MAX: Final = 4 * 1024 * 1024
 """So much may come between two looks at a peer that has been found reading."""
 _MUCH_BYTES: Final = 64 * 1024
