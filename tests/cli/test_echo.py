@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import ssl
+import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Final
 
 import pytest
 from tests.cli.process import SECONDS, program, run
 from tests.gateway.certificates import certificate
+from tests.net.helpers import pusher
+from tests.protocols.websocket.wire import frame
+from tests.websocket.helpers import REQUEST
 from websockets.asyncio.client import connect
+
+from holdfast.net.addresses import parse_address
+
+CROWD: Final = 50
 
 
 async def test_everything_comes_back(tmp_path: Path) -> None:
@@ -106,3 +117,24 @@ async def test_messages_are_compressed_where_it_is_asked_for(options: list[str])
             for message in ("again and " * 1000, b"\0" * 200_000, "tiny"):
                 await ws.send(message)
                 assert await ws.recv() == message
+
+
+def rss_bytes(pid: int) -> int:
+    """The memory of a process that is in RAM."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux's kernel")
+async def test_clients_that_never_read_cost_little_memory() -> None:
+    async with program("echo", "ws://127.0.0.1:0") as echo, AsyncExitStack() as stack:
+        where = parse_address((await echo.says("listening at ")).partition(" at ")[2])
+        clients = [await stack.enter_async_context(pusher(where)) for _ in range(CROWD)]
+        for client in clients:
+            await client.push(REQUEST, len(REQUEST))
+        before = rss_bytes(echo.pid)
+        message = frame(2, bytes(4_000))
+        async with asyncio.TaskGroup() as tasks:
+            for client in clients:
+                tasks.create_task(client.push(message * 16, 12_000_000))
+        # Some 30 kB each; several hundred without the hold on who does not read.
+        assert rss_bytes(echo.pid) - before < CROWD * 150_000

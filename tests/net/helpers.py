@@ -190,6 +190,63 @@ async def call(address: Address, **options: Any) -> AsyncIterator[Caller]:
             await writer.wait_closed()
 
 
+READ_BYTES_MAX = 256 * 1024
+"""What an event loop takes from a socket at once."""
+
+
+class Pusher:
+    """A client that sends whatever it is let, and reads nothing until it is told to."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.pushed = 0
+
+    async def push(self, data: bytes, most: int) -> None:
+        """Send `data` again and again, `most` bytes in all, or until none are taken any more."""
+        rest = memoryview(data)
+        refused = 0
+        while refused < 60 and self.pushed < most:
+            try:
+                size = self.sock.send(rest[: most - self.pushed])
+            except BlockingIOError:
+                refused += 1
+                await asyncio.sleep(0.002)
+                continue
+            refused = 0
+            self.pushed += size
+            rest = rest[size:] or memoryview(data)
+            await asyncio.sleep(0)  # the server's turn
+
+    async def read_on(self, size: int) -> bytes:
+        """As `read`; from here on the window is a usual one."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        return await self.read(size)
+
+    async def read(self, size: int) -> bytes:
+        """The next `size` bytes."""
+        got = bytearray()
+        async with patience():
+            while len(got) < size:
+                data = await asyncio.get_running_loop().sock_recv(self.sock, size - len(got))
+                assert data, "the server ended the connection"
+                got += data
+        return bytes(got)
+
+
+@contextlib.asynccontextmanager
+async def pusher(address: Address) -> AsyncIterator[Pusher]:
+    """A client that takes few bytes before its window closes."""
+    unix = address.scheme == "unix"
+    sock = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
+    with sock:
+        if not unix:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.setblocking(False)
+        where = address.socket_path if unix else (address.host, address.port)
+        await asyncio.get_running_loop().sock_connect(sock, where)
+        yield Pusher(sock)
+
+
 def has_ipv6() -> bool:
     """Whether this machine has `::1`."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as sock:

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.net.helpers import READ_BYTES_MAX, Pusher, pusher
 from tests.protocols.websocket.wire import frame
-from tests.websocket.helpers import echo, opened, patience, until, url
+from tests.websocket.helpers import REQUEST, echo, opened, patience, until, url
 
 from holdfast.core.errors import BusyError
-from holdfast.core.limits import Limits
+from holdfast.core.limits import ConnectionLimits, Limits
 from holdfast.websocket import (
     ConnectionClosed,
     ConnectionClosedError,
     DeflateSettings,
+    Server,
     ServerWebSocket,
     broadcast,
     connect,
     serve,
 )
-from holdfast.websocket.connection import SlowPolicy
+from holdfast.websocket.connection import _BURST_BYTES
+from holdfast.websocket.lifecycle import SlowPolicy
 from holdfast.websocket.options import Compression
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux's kernel")
 
 PIECE = b"x" * 100_000
 
@@ -87,6 +94,30 @@ async def test_one_large_message_is_enough_to_stop_the_reading() -> None:
         assert await socket.recv() == "x" * 1000
         assert not socket._paused
         del ws
+
+
+async def test_while_the_peer_is_full_one_message_is_enough() -> None:
+    async with serve(echo) as server, connect(url(server)):
+        (socket,) = server.connections
+        socket._messages.append("x")
+        socket._take_less()
+        assert not socket._paused
+        socket._connection.full = True
+        socket._take_less()
+        assert socket._paused
+
+
+async def test_reading_goes_on_when_little_is_left_in_bytes_too() -> None:
+    made = Limits().but(websocket={"queue_bytes_max": 1000})
+    async with serve(echo, limits=made) as server, connect(url(server)):
+        (socket,) = server.connections
+        socket._messages.extend(["x" * 600, "y" * 600, "z" * 200])
+        socket._take_less()
+        paused = []
+        for _ in range(3):
+            await socket.recv()
+            paused.append(socket._paused)
+        assert paused == [True, False, False]
 
 
 async def test_two_readers_at_once_are_refused() -> None:
@@ -200,6 +231,48 @@ async def test_a_sender_that_waits_hears_of_the_end() -> None:
     assert server.connections == set()
 
 
+@contextlib.asynccontextmanager
+async def non_reader(server: Server) -> AsyncIterator[tuple[Pusher, ServerWebSocket]]:
+    """A client that is let in, and its socket at the server."""
+    async with pusher(server.addresses[0]) as client:
+        await client.push(REQUEST, len(REQUEST))
+        await asyncio.get_running_loop().sock_recv(client.sock, 1000)
+        client.pushed = 0
+        (socket,) = server.connections
+        yield client, socket
+
+
+@pytest.mark.parametrize("size", [100, 4_000, 65_535, 1 << 20])
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+async def test_what_is_kept_for_a_peer_that_never_reads_is_bounded(
+    kind: str, size: int, tmp_path: Path
+) -> None:
+    where: dict[str, Any] = {"host": None, "unix": str(tmp_path / "s")} if kind == "unix" else {}
+    limits = ConnectionLimits()
+    async with (
+        serve(echo, compression=None, **where) as server,
+        non_reader(server) as (client, socket),
+    ):
+        await client.push(frame(2, bytes(size)), 8_000_000)
+        assert socket._connection.bytes_in < 8_000_000
+        kept = socket._connection.unsent + sum(map(len, socket._messages))
+        assert kept <= limits.write_buffer_bytes_max + _BURST_BYTES + READ_BYTES_MAX + 2 * size
+
+
+async def test_pings_of_a_peer_that_never_reads_fill_no_memory(tmp_path: Path) -> None:
+    async with (
+        serve(echo, None, unix=str(tmp_path / "s")) as server,
+        non_reader(server) as (client, socket),
+    ):
+        await client.push(frame(9, bytes(125)) * 100, 8_000_000)
+        assert client.pushed < 8_000_000
+        assert socket._connection.unsent <= 64 * 1024 + READ_BYTES_MAX
+        # Once it reads, it is listened to again.
+        pong = frame(10, bytes(125), key=None)
+        got = await client.read_on(client.pushed // len(frame(9, bytes(125))) * len(pong))
+        assert got == pong * (len(got) // len(pong))
+
+
 # --- pings
 
 
@@ -260,6 +333,19 @@ async def test_keep_alive_drops_a_dead_peer_and_spares_a_busy_one() -> None:
                 await asyncio.sleep(0.02)
         assert b"\x89" in ended.result()
         assert len(server.connections) == 1
+
+
+@needs_linux
+async def test_keep_alive_spares_one_that_is_not_read_itself() -> None:
+    async with (
+        serve(echo, compression=None, ping_interval=0.1, ping_timeout=0.1) as server,
+        non_reader(server) as (client, socket),
+    ):
+        await client.push(frame(2, bytes(1_000)) * 10, 4_000_000)
+        await until(lambda: socket._connection.held)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.6):
+                await socket.wait_closed()
 
 
 async def test_without_an_interval_nothing_is_pinged() -> None:

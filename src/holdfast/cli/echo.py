@@ -149,6 +149,7 @@ class _Echo:
     __slots__ = ("_connection",)
 
     def __init__(self, connection: Connection) -> None:
+        connection.answers = True
         self._connection = connection
 
     def connected(self) -> None:

@@ -56,7 +56,7 @@ class ConnectionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Without a byte from the client."""
     life_seconds_max: float = 31_536_000.0
     """From the accepted socket to the end, however busy."""
-    write_buffer_bytes_max: int = 256 * KIB
+    write_buffer_bytes_max: int = 64 * KIB
     """Unsent output of one connection at which its session stops handing over more."""
     read_buffer_bytes_max: int = 256 * KIB
     """What a stream keeps for its handler before it reads no more."""
@@ -92,14 +92,14 @@ class WebSocketLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Pings of ours under way on one connection."""
     queue_messages_max: int = 64
     """Messages that a program has not read yet, at which no more are taken from the socket."""
-    queue_bytes_max: int = 256 * KIB
+    queue_bytes_max: int = 64 * KIB
     """The same in bytes. The one that goes beyond it is still taken."""
     messages_per_second_max: float = 1_000_000.0
     """Of one connection, sustained; more closes it with 1008."""
     message_burst_max: int = 100_000
     bytes_per_second_max: float = 1024.0 * MIB
     """From one connection's socket, sustained; more closes it with 1008."""
-    bytes_burst_max: int = 64 * MIB
+    bytes_burst_max: int = 256 * MIB
 
 
 class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):

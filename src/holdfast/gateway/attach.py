@@ -70,6 +70,7 @@ class Attachment:
     )
 
     def __init__(self, connection: Connection, context: Context, door: Door) -> None:
+        connection.answers = True
         self.connection = connection
         self.context = context
         self.door = door
@@ -443,7 +444,7 @@ class Attachment:
         """Ping a silent client; give up one that stays silent."""
         silence = now - self.connection.heard
         patience = self.context.limits.websocket.heartbeat_seconds_max
-        if self.connection.full:
+        if self.connection.full or self.connection.held:
             return  # it may not have been listened to; the limit of progress decides
         if silence >= 2 * patience:
             self.leave(Reason.TIMEOUT)

@@ -10,10 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
-import struct
-import sys
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, Final, NamedTuple, Protocol
@@ -27,18 +23,17 @@ from holdfast.net.admission import METER_BYTES, Meter
 from holdfast.net.clockwork import Clockwork, Timed
 from holdfast.net.guests import Leaver, Lodger, Relay
 from holdfast.net.log import log_failure
+from holdfast.net.tcp_info import tcp_info
 from holdfast.net.tls import TlsInfo, describe
+from holdfast.net.unread import LOOK_BYTES_MAX, TRUSTED_BYTES_MIN, Hold, behind, sends_on
 from holdfast.protocols.proxy import ProxyHeader
 
 _log = structlog.get_logger("holdfast.net")
 
-# struct tcp_info, linux/tcp.h, u64 each: tcpi_bytes_acked since Linux 4.1; tcpi_bytes_sent, in
-# which what was sent again counts again, and tcpi_bytes_retrans, how much that is, since 4.19.
-_TCP_INFO_BYTES_ACKED: Final = 120
-_TCP_INFO_BYTES_SENT: Final = 200
-_TCP_INFO_SIZE: Final = 216
 _FOREVER: Final = float("inf")
 _LARGE_BYTES: Final = 64 * 1024
+_BURST_BYTES: Final = 256 * 1024
+"""Written in one tick in answer to much input, before the transport gets it."""
 
 
 class Delivery(NamedTuple):
@@ -115,16 +110,20 @@ class Connection(asyncio.Protocol, Timed):
         "_flushed",
         "_handler",
         "_held_until",
+        "_hold",
         "_idle_told",
         "_limits",
+        "_look_at",
         "_metered",
         "_out",
         "_owner",
         "_paused",
         "_stall_due",
+        "_taken",
         "_transport",
         "_until_meter",
         "_wake_due",
+        "answers",
         "cause",
         "full",
         "heard",
@@ -147,6 +146,8 @@ class Connection(asyncio.Protocol, Timed):
     """What a trusted proxy said of it. `peer` is then whom it speaks for."""
     meter: Meter | None
     """What its input is counted against."""
+    answers: bool
+    """Whether what comes in is answered: then a peer that does not read is not read either."""
     cause: Exception | None
     """What ended it, if it was not an orderly end."""
 
@@ -186,6 +187,10 @@ class Connection(asyncio.Protocol, Timed):
         self.listener = None
         self.proxy = None
         self.meter = None
+        self.answers = False
+        self._hold: Hold | None = None
+        self._taken = -1
+        self._look_at = 0
         self.cause = None
 
     # --- what the handler does
@@ -304,7 +309,8 @@ class Connection(asyncio.Protocol, Timed):
         self.phase = Phase.CLOSING
         self._deliver = _discard
         self._close_due = self._clockwork.loop.time() + self._limits.close_seconds_max
-        self._wake_due = self._stall_due = self._held_until = _FOREVER
+        self._wake_due = self._stall_due = _FOREVER
+        self._end_hold()
         self._reschedule()
 
     def abort(self) -> None:
@@ -376,6 +382,11 @@ class Connection(asyncio.Protocol, Timed):
         return self._clockwork.wheel.now
 
     @property
+    def held(self) -> bool:
+        """Whether the peer is not read for now, as it sends too fast or does not read itself."""
+        return self._held_until != _FOREVER
+
+    @property
     def unsent(self) -> int:
         """Bytes written that the kernel has not taken yet."""
         buffered = self._transport.get_write_buffer_size() if self._transport is not None else 0
@@ -404,21 +415,8 @@ class Connection(asyncio.Protocol, Timed):
         Exact on accepted TCP sockets, also after a reset, when called from
         `lost`. `None` where it cannot be known: not TCP, through TLS, not Linux.
         """
-        if sys.platform != "linux" or self.secure:
-            return None
-        sock = self.extra("socket")
-        if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-            return None
-        try:
-            with socket.socket(fileno=os.dup(sock.fileno())) as twin:
-                info = twin.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
-        except OSError:
-            return None
-        if len(info) < _TCP_INFO_SIZE:
-            return None
-        (acked,) = struct.unpack_from("=Q", info, _TCP_INFO_BYTES_ACKED)
-        sent, again = struct.unpack_from("=QQ", info, _TCP_INFO_BYTES_SENT)
-        return Delivery(acked, max(acked, sent - again))
+        info = tcp_info(self.extra("socket")) if not self.secure else None
+        return Delivery(info.acked, info.sent) if info is not None else None
 
     # --- what the transport says
 
@@ -465,6 +463,7 @@ class Connection(asyncio.Protocol, Timed):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._clockwork.wheel.cancel(self)
+        self._end_hold()
         if self.phase is Phase.LOST:
             return
         self.phase = Phase.LOST
@@ -490,20 +489,61 @@ class Connection(asyncio.Protocol, Timed):
             return
         now = self._clockwork.loop.time()
         seconds = self.meter.spend(size, now)
-        if seconds > 0.0 and not transport.is_closing():
-            self._held_until = now + seconds
-            transport.pause_reading()
-            self._reschedule()
+        if transport.is_closing():
+            return
+        if seconds > 0.0:
+            self._hold_reading(now + seconds)
+        elif self.answers and self._hold is None:
+            if self._metered >= self._look_at:
+                self._look_for_reader(now)
+            elif self._pending >= _BURST_BYTES:
+                self.flush()  # many reads may come in one tick
+
+    def _look_for_reader(self, now: float) -> None:
+        """If the peer does not read, read no more until it does."""
+        self.flush()
+        sock = self.extra("socket")
+        found = behind(sock)
+        if found is None and self._metered >= TRUSTED_BYTES_MIN:
+            # Who has been found reading is looked at more and more seldom.
+            self._look_at = self._metered + min(self._metered, LOOK_BYTES_MAX)
+        before, self._taken = self._taken, found.taken if found is not None else -1
+        # What was written just now it cannot have read yet: unless it goes on sending.
+        if found is not None and (found.taken == before or sends_on(sock)):
+            self._hold = Hold(self._clockwork.loop, sock, found, self._let_go)
+            self._hold_reading(now + self._limits.stalled_seconds_max)
+
+    def _hold_reading(self, until: float) -> None:
+        assert self._transport is not None
+        self._held_until = until
+        self._transport.pause_reading()
+        self._reschedule()
+
+    def _end_hold(self) -> None:
+        self._held_until = _FOREVER
+        if self._hold is not None:
+            self._hold.end()
+            self._hold = None
 
     def _let_go(self) -> None:
-        self._held_until = _FOREVER
+        self._end_hold()
         if not self._paused:
             self.resume_reading()
 
-    def expire(self, now: float) -> None:
+    def _hold_on(self, hold: Hold, now: float, handler: Handler) -> None:
+        """The peer has not read enough yet: if it took nothing at all, it is a slow consumer."""
+        self._held_until = hold.progress_at + self._limits.stalled_seconds_max
         if now >= self._held_until:
             self._let_go()
+            self._guard(lambda: handler.overdue(Reason.SLOW_CONSUMER))
+
+    def expire(self, now: float) -> None:
         handler = self._get_handler()
+        if now >= self._held_until:
+            if self._hold is not None:
+                self._hold_on(self._hold, now, handler)
+            else:
+                self._let_go()
         if now >= self._close_due:
             if self.phase is Phase.CLOSING:
                 self.abort()

@@ -18,7 +18,6 @@ import asyncio
 import os
 import ssl as ssl_module
 from collections.abc import AsyncIterator, Generator, Sequence
-from types import TracebackType
 from typing import Any, Final, Unpack
 
 from holdfast.core.errors import Reason
@@ -30,7 +29,8 @@ from holdfast.net.dial import DialError, dial
 from holdfast.protocols import websocket as ws
 from holdfast.protocols.websocket import HandshakeError, Response
 from holdfast.websocket.closed import ConnectionClosedError
-from holdfast.websocket.connection import Settings, WebSocket
+from holdfast.websocket.connection import WebSocket
+from holdfast.websocket.lifecycle import Settings
 from holdfast.websocket.options import Compression, Options, settings
 
 _TEMPORARY: Final = frozenset({0, 408, 429, 500, 502, 503, 504})
@@ -157,12 +157,7 @@ class connect:
         self._socket = await self._open()
         return self._socket
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         assert self._socket is not None
         await self._socket.close()
 

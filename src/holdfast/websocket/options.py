@@ -7,7 +7,7 @@ from typing import Literal, TypedDict
 from holdfast.core.limits import Limits
 from holdfast.core.rate import flow_rates
 from holdfast.protocols.websocket import DeflateSettings
-from holdfast.websocket.connection import Settings, SlowPolicy
+from holdfast.websocket.lifecycle import Settings, SlowPolicy
 
 Compression = Literal["deflate"] | DeflateSettings | None
 """`"deflate"` for the usual settings, or settings of your own; `None` for none."""

@@ -16,7 +16,6 @@ import asyncio
 import inspect
 import ssl as ssl_module
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
 
 import structlog
@@ -31,7 +30,8 @@ from holdfast.net.server import Server as NetServer
 from holdfast.protocols import websocket as ws
 from holdfast.protocols.websocket import CloseCode, Request, State
 from holdfast.websocket.closed import ConnectionClosed
-from holdfast.websocket.connection import Settings, WebSocket
+from holdfast.websocket.connection import WebSocket
+from holdfast.websocket.lifecycle import Settings
 from holdfast.websocket.options import Compression, Options, settings
 
 if TYPE_CHECKING:
@@ -339,12 +339,7 @@ class serve:
         await self._server.start(self._addresses, self._tls)
         return self._server
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         await self._server.stop()
 
