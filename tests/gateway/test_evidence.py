@@ -7,7 +7,7 @@ import pytest
 from holdfast.core.items import MUST, Text
 from holdfast.core.limits import Limits
 from holdfast.gateway.evidence import Evidence
-from holdfast.net.connection import Delivery
+from holdfast.net.tcp_info import Delivery
 from holdfast.sessions.outbox import Outbox
 
 NEVER = float("inf")

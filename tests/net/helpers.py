@@ -13,8 +13,9 @@ from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection, Delivery
+from holdfast.net.connection import Connection
 from holdfast.net.server import Server
+from holdfast.net.tcp_info import Delivery
 
 PATIENCE_SECONDS = 10.0
 """How long a test waits for what must come; far more than it takes."""

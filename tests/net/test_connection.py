@@ -13,7 +13,8 @@ from tests.net.fakes import Bench, Recorder
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
-from holdfast.net.connection import Connection, Phase
+from holdfast.net.connection import Connection
+from holdfast.net.handler import Phase
 
 LIMITS = ConnectionLimits(
     handshake_seconds_max=10,

@@ -17,8 +17,9 @@ from holdfast.core.errors import Source
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import parse_address
 from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection, Phase
+from holdfast.net.connection import Connection
 from holdfast.net.dial import DialError, dial
+from holdfast.net.handler import Phase
 from holdfast.net.tls import client_context, server_context
 
 LIMITS = ConnectionLimits()

@@ -15,7 +15,8 @@ from holdfast.core.limits import ConnectionLimits
 from holdfast.core.states import UndefinedTransitionError
 from holdfast.net.bind import AddressInUseError
 from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection, Phase
+from holdfast.net.connection import Connection
+from holdfast.net.handler import Phase
 from holdfast.net.server import Server
 from holdfast.net.states import TABLE, ServerInput, ServerState
 from holdfast.net.tls import client_context, server_context

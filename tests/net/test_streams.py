@@ -16,7 +16,8 @@ from holdfast.core.errors import ConfigurationError, LimitExceededError, Source
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import InvalidAddressError, parse_address
 from holdfast.net.bind import AddressInUseError
-from holdfast.net.connection import Connection, Phase
+from holdfast.net.connection import Connection
+from holdfast.net.handler import Phase
 from holdfast.net.observer import Observer
 from holdfast.net.server import ServerClosedError
 from holdfast.net.states import ServerState

@@ -20,8 +20,9 @@ from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address
 from holdfast.net.backoff import Backoff
 from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection, Handler
+from holdfast.net.connection import Connection
 from holdfast.net.dial import DialError, dial
+from holdfast.net.handler import Handler
 from holdfast.net.tls import client_context
 
 E = TypeVar("E")

@@ -105,3 +105,13 @@ def _parse_unix(text: str) -> Address:
     if path.startswith("//"):
         path = "/" + path.lstrip("/")  # the same file, and a text that reads as it was written
     return Address("unix", "", 0, path)
+
+
+def peer_name(where: object) -> str:
+    """How a socket's address is written: `192.0.2.1:4000`, `[2001:db8::1]:4000`, or `unix`."""
+    if not isinstance(where, tuple):
+        return "unix"
+    host, port, *_ = where
+    if host.startswith("::ffff:") and "." in host:  # IPv4 through a socket of both
+        host = host[7:]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

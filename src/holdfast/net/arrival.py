@@ -17,8 +17,9 @@ from msgspec import Struct
 
 from holdfast.core.errors import ConfigurationError, HoldfastError, Source
 from holdfast.core.limits import ConnectionLimits
+from holdfast.net.addresses import peer_name
 from holdfast.net.clockwork import Clockwork, Timed
-from holdfast.net.connection import Connection, peer_name
+from holdfast.net.connection import Connection
 from holdfast.net.tls import explain
 from holdfast.net.tls_transport import TlsTransport
 from holdfast.protocols.proxy import Family, ProxyDecoder, ProxyError, ProxyHeader

@@ -11,21 +11,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from enum import Enum, auto
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final
 
 import structlog
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
-from holdfast.net.addresses import Address
+from holdfast.net.addresses import Address, peer_name
 from holdfast.net.admission import METER_BYTES, Meter
 from holdfast.net.clockwork import Clockwork, Timed
 from holdfast.net.guests import Leaver, Lodger, Relay
+from holdfast.net.handler import Handler, Owner, Phase
 from holdfast.net.log import log_failure
-from holdfast.net.tcp_info import tcp_info
+from holdfast.net.tcp_info import Delivery, tcp_info
 from holdfast.net.tls import TlsInfo, describe
-from holdfast.net.unread import LOOK_BYTES_MAX, TRUSTED_BYTES_MIN, Hold, behind, sends_on
+from holdfast.net.unread import Watch
 from holdfast.protocols.proxy import ProxyHeader
 
 _log = structlog.get_logger("holdfast.net")
@@ -36,66 +36,8 @@ _BURST_BYTES: Final = 256 * 1024
 """Written in one tick in answer to much input, before the transport gets it."""
 
 
-class Delivery(NamedTuple):
-    """How far what was written has come, in bytes from the beginning of the connection."""
-
-    acked: int
-    """The peer's kernel has acknowledged so much."""
-    sent: int
-    """So much has left this machine: what lies between may have arrived."""
-
-
-class Handler(Protocol):
-    """What stands on a connection."""
-
-    def connected(self) -> None:
-        """The transport is there; writing may begin."""
-
-    def received(self, data: bytes) -> None:
-        """Bytes came. Hot path."""
-
-    def ended(self) -> None:
-        """The peer sends nothing more; it may still read."""
-
-    def writable(self) -> None:
-        """The write buffer has drained after `Connection.full` was true."""
-
-    def expired(self, now: float) -> None:
-        """The time asked for with `wake_at` has come."""
-
-    def overdue(self, reason: Reason) -> None:
-        """A limit of time was reached; the handler says goodbye and closes."""
-
-    def drain(self) -> None:
-        """The server is stopping; the handler says goodbye and closes."""
-
-    def lost(self, cause: Exception | None) -> None:
-        """The connection is gone. The last call; exactly one follows each `connected`."""
-
-
-class Phase(Enum):
-    """Where in its life a connection is."""
-
-    HANDSHAKE = auto()
-    """Accepted; the protocol is not established, and the handshake's limit runs."""
-    ESTABLISHED = auto()
-    CLOSING = auto()
-    """Closed by us: what is buffered goes out, nothing comes in."""
-    LOST = auto()
-
-
 def _discard(data: bytes) -> None:
     """Write where nobody reads."""
-
-
-class Owner(Protocol):
-    """Who made the connection, and counts it."""
-
-    def opened(self, connection: Connection) -> bool:
-        """Take it into account; false refuses it."""
-
-    def closed(self, connection: Connection) -> None:
-        """It is gone."""
 
 
 class Connection(asyncio.Protocol, Timed):
@@ -110,19 +52,17 @@ class Connection(asyncio.Protocol, Timed):
         "_flushed",
         "_handler",
         "_held_until",
-        "_hold",
         "_idle_told",
         "_limits",
-        "_look_at",
         "_metered",
         "_out",
         "_owner",
         "_paused",
         "_stall_due",
-        "_taken",
         "_transport",
         "_until_meter",
         "_wake_due",
+        "_watch",
         "answers",
         "cause",
         "full",
@@ -188,9 +128,7 @@ class Connection(asyncio.Protocol, Timed):
         self.proxy = None
         self.meter = None
         self.answers = False
-        self._hold: Hold | None = None
-        self._taken = -1
-        self._look_at = 0
+        self._watch: Watch | None = None
         self.cause = None
 
     # --- what the handler does
@@ -493,25 +431,20 @@ class Connection(asyncio.Protocol, Timed):
             return
         if seconds > 0.0:
             self._hold_reading(now + seconds)
-        elif self.answers and self._hold is None:
-            if self._metered >= self._look_at:
-                self._look_for_reader(now)
-            elif self._pending >= _BURST_BYTES:
-                self.flush()  # many reads may come in one tick
+        elif self.answers:
+            self._look_for_reader(now)
 
     def _look_for_reader(self, now: float) -> None:
-        """If the peer does not read, read no more until it does."""
-        self.flush()
-        sock = self.extra("socket")
-        found = behind(sock)
-        if found is None and self._metered >= TRUSTED_BYTES_MIN:
-            # Who has been found reading is looked at more and more seldom.
-            self._look_at = self._metered + min(self._metered, LOOK_BYTES_MAX)
-        before, self._taken = self._taken, found.taken if found is not None else -1
-        # What was written just now it cannot have read yet: unless it goes on sending.
-        if found is not None and (found.taken == before or sends_on(sock)):
-            self._hold = Hold(self._clockwork.loop, sock, found, self._let_go)
-            self._hold_reading(now + self._limits.stalled_seconds_max)
+        """If the peer does not read what it is answered, read no more until it does."""
+        watch = self._watch
+        if watch is None:
+            watch = self._watch = Watch(self._clockwork.loop)
+        if watch.due(self._metered):
+            self.flush()
+            if watch.holds(self.extra("socket"), self._metered, self._let_go):
+                self._hold_reading(now + self._limits.stalled_seconds_max)
+        elif self._pending >= _BURST_BYTES:
+            self.flush()  # many reads may come in one tick
 
     def _hold_reading(self, until: float) -> None:
         assert self._transport is not None
@@ -521,29 +454,32 @@ class Connection(asyncio.Protocol, Timed):
 
     def _end_hold(self) -> None:
         self._held_until = _FOREVER
-        if self._hold is not None:
-            self._hold.end()
-            self._hold = None
+        if self._watch is not None:
+            self._watch.let_go()
 
     def _let_go(self) -> None:
         self._end_hold()
         if not self._paused:
             self.resume_reading()
 
-    def _hold_on(self, hold: Hold, now: float, handler: Handler) -> None:
-        """The peer has not read enough yet: if it took nothing at all, it is a slow consumer."""
-        self._held_until = hold.progress_at + self._limits.stalled_seconds_max
-        if now >= self._held_until:
-            self._let_go()
+    def _held_for_long(self, now: float, handler: Handler) -> None:
+        """The peer is to be read again; but not before it has read, if that is what it waits for.
+
+        If it has taken nothing at all meanwhile, it is a slow consumer.
+        """
+        progress_at = self._watch.progress_at if self._watch is not None else None
+        if progress_at is not None:
+            self._held_until = progress_at + self._limits.stalled_seconds_max
+            if now < self._held_until:
+                return
+        self._let_go()
+        if progress_at is not None:
             self._guard(lambda: handler.overdue(Reason.SLOW_CONSUMER))
 
     def expire(self, now: float) -> None:
         handler = self._get_handler()
         if now >= self._held_until:
-            if self._hold is not None:
-                self._hold_on(self._hold, now, handler)
-            else:
-                self._let_go()
+            self._held_for_long(now, handler)
         if now >= self._close_due:
             if self.phase is Phase.CLOSING:
                 self.abort()
@@ -600,13 +536,3 @@ class Connection(asyncio.Protocol, Timed):
         """The root of this connection's failure domain: a defect ends it and it alone."""
         log_failure(_log, "a connection failed", error, peer=self.peer)
         self.abort()
-
-
-def peer_name(where: object) -> str:
-    """How a socket's address is written: `192.0.2.1:4000`, `[2001:db8::1]:4000`, or `unix`."""
-    if not isinstance(where, tuple):
-        return "unix"
-    host, port, *_ = where
-    if host.startswith("::ffff:") and "." in host:  # IPv4 through a socket of both
-        host = host[7:]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

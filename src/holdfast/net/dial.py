@@ -12,7 +12,8 @@ from holdfast.core.errors import HoldfastError, Source
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address
 from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection, Owner
+from holdfast.net.connection import Connection
+from holdfast.net.handler import Owner
 from holdfast.net.race import connect, connect_first
 from holdfast.net.server import HandlerFactory
 from holdfast.net.tls import client_context

@@ -11,7 +11,8 @@ from holdfast.core.errors import Reason
 from holdfast.net.log import log_failure
 
 if TYPE_CHECKING:
-    from holdfast.net.connection import Connection, Handler
+    from holdfast.net.connection import Connection
+    from holdfast.net.handler import Handler
 
 _log = structlog.get_logger("holdfast.net")
 

@@ -18,13 +18,14 @@ from msgspec import Struct
 from holdfast.core.errors import ClosedError
 from holdfast.core.limits import ConnectionLimits
 from holdfast.core.states import Machine
-from holdfast.net.addresses import Address
+from holdfast.net.addresses import Address, peer_name
 from holdfast.net.admission import Admission, Refusal, network_of
 from holdfast.net.arrival import Arrival, HandshakeError, ProxyOptions, TrustedProxies
 from holdfast.net.bind import BindOptions
 from holdfast.net.certificates import CertificateWatch, ServerTls
 from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection, Handler, peer_name
+from holdfast.net.connection import Connection
+from holdfast.net.handler import Handler
 from holdfast.net.listener import Listener, open_listener, refuse
 from holdfast.net.log import Seldom, log_failure
 from holdfast.net.loop import done_within

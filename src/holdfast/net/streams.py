@@ -16,7 +16,8 @@ from holdfast.core.limits import ConnectionLimits, DrainLimits
 from holdfast.net.addresses import Address, InvalidAddressError, parse_address
 from holdfast.net.certificates import ServerTls
 from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection, Phase
+from holdfast.net.connection import Connection
+from holdfast.net.handler import Phase
 from holdfast.net.log import log_failure
 from holdfast.net.loop import unwrapped
 from holdfast.net.observer import Observer

@@ -44,6 +44,15 @@ class TcpInfo(NamedTuple):
     where the kernel does not tell."""
 
 
+class Delivery(NamedTuple):
+    """How far what was written has come, in bytes from the beginning of the connection."""
+
+    acked: int
+    """The peer's kernel has acknowledged so much."""
+    sent: int
+    """So much has left this machine: what lies between may have arrived."""
+
+
 def tcp_info(sock: Socket | None) -> TcpInfo | None:
     """What is known of `sock`; `None` for what is no TCP, and where nothing is told."""
     if sys.platform != "linux" or sock is None:

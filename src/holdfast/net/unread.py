@@ -16,9 +16,9 @@ from typing import Final, NamedTuple
 
 from holdfast.net.tcp_info import Socket, input_held, output_held, tcp_info
 
-TRUSTED_BYTES_MIN: Final = 1024 * 1024
+_TRUSTED_BYTES_MIN: Final = 1024 * 1024
 """Who has sent less is looked at each time that a meter is read."""
-LOOK_BYTES_MAX: Final = 4 * 1024 * 1024
+_LOOK_BYTES_MAX: Final = 4 * 1024 * 1024
 """So much may come between two looks at a peer that has been found reading."""
 _MUCH_BYTES: Final = 64 * 1024
 _MORE_BYTES: Final = 128 * 1024
@@ -47,6 +47,52 @@ def behind(sock: Socket | None) -> Behind | None:
 def sends_on(sock: Socket) -> bool:
     """Whether its peer has sent much more already."""
     return input_held(sock) >= _MORE_BYTES
+
+
+class Watch:
+    """Whether one peer, that is answered, reads the answers; what it sends waits while it does not.
+
+    Bytes are counted from the beginning of its connection.
+    """
+
+    __slots__ = ("_hold", "_look_at", "_loop", "_taken")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._hold: Hold | None = None
+        self._taken = -1
+        self._look_at = 0
+
+    @property
+    def progress_at(self) -> float | None:
+        """When the peer that is held was last seen to have taken something, in the loop's time.
+
+        `None`: it is not held.
+        """
+        return self._hold.progress_at if self._hold is not None else None
+
+    def due(self, came: int) -> bool:
+        """Whether to look, now that `came` bytes have come from the peer."""
+        return self._hold is None and came >= self._look_at
+
+    def holds(self, sock: Socket | None, came: int, over: Callable[[], None]) -> bool:
+        """Look at the peer: whether it does not read. `over` is called once it has read enough."""
+        found = behind(sock)
+        if found is None and came >= _TRUSTED_BYTES_MIN:
+            # Who has been found reading is looked at more and more seldom.
+            self._look_at = came + min(came, _LOOK_BYTES_MAX)
+        before, self._taken = self._taken, found.taken if found is not None else -1
+        # What was written just now it cannot have read yet: unless it goes on sending.
+        if sock is None or found is None or not (found.taken == before or sends_on(sock)):
+            return False
+        self._hold = Hold(self._loop, sock, found, over)
+        return True
+
+    def let_go(self) -> None:
+        """Hold the peer no more."""
+        if self._hold is not None:
+            self._hold.end()
+            self._hold = None
 
 
 class Hold:

@@ -21,8 +21,9 @@ from holdfast.net.arrival import HandshakeError, ProxyOptions
 from holdfast.net.bind import AddressInUseError, BindOptions
 from holdfast.net.certificates import ServerTls
 from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection, Handler, Phase
+from holdfast.net.connection import Connection
 from holdfast.net.dial import DialError, dial
+from holdfast.net.handler import Handler, Phase
 from holdfast.net.loop import run
 from holdfast.net.observer import Observer
 from holdfast.net.server import ListenOptions, Server, ServerClosedError

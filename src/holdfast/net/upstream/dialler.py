@@ -14,8 +14,9 @@ from holdfast.core.backoff import Backoff
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection, Handler
+from holdfast.net.connection import Connection
 from holdfast.net.dial import DialError, dial
+from holdfast.net.handler import Handler
 from holdfast.net.upstream.introduction import Client, introduce
 from holdfast.net.upstream.pool import NoUpstreamError, Target, UpstreamPool
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import Final, Generic, TypeVar
 
 from holdfast.core.errors import HoldfastError, Reason
-from holdfast.net.connection import Connection, Handler
+from holdfast.net.connection import Connection
+from holdfast.net.handler import Handler
 from holdfast.net.upstream.dialler import Dialler, Silent, UpstreamFactory
 from holdfast.net.upstream.introduction import Client
 from holdfast.net.upstream.pool import Target
