@@ -194,16 +194,10 @@ class _WebSocketEcho(_Echo):
     def received(self, data: bytes) -> None:
         core, connection = self._core, self._connection
         events = core.receive_data(data)
-        if core.eventful:
+        if core.eventful or len(data) >= ws.UNCOPIED_BYTES_MIN:
             self._answer(events)
         else:
-            pieces = core.encode_all(events)  # type: ignore[arg-type]
-            if len(pieces) == 1:
-                connection.send(pieces[0])
-            else:
-                for piece in pieces:
-                    connection.write(piece)
-                connection.flush()
+            connection.send(core.encode_all(events))  # type: ignore[arg-type]
         if connection.full:
             connection.pause_reading()
 
@@ -211,8 +205,8 @@ class _WebSocketEcho(_Echo):
         core, connection = self._core, self._connection
         for event in events:
             if isinstance(event, str | bytes):
-                for piece in core.encode_all([event]):
-                    connection.write(piece)
+                for part in core.encode_parts(event):
+                    connection.write(part)
             else:
                 self._react(event)
         connection.write(core.data_to_send())  # what stands before a Close frame is said back

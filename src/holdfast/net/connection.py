@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol, Timed):
         "_until_meter",
         "_wake_due",
         "_watch",
+        "_wheel",
         "answers",
         "cause",
         "full",
@@ -102,6 +103,7 @@ class Connection(asyncio.Protocol, Timed):
     ) -> None:
         super().__init__()
         self._clockwork = clockwork
+        self._wheel = clockwork.wheel
         self._limits = limits
         self._owner = owner
         self._handler: Handler | None = None
@@ -291,7 +293,7 @@ class Connection(asyncio.Protocol, Timed):
         assert self._transport is not None
         self.established()
         self.flush()
-        self._clockwork.wheel.cancel(self)
+        self._wheel.cancel(self)
         self._handler = Lodger(self, self._get_handler())
         self._transport.set_protocol(Relay(self, protocol))
         protocol.connection_made(self._transport)
@@ -317,7 +319,7 @@ class Connection(asyncio.Protocol, Timed):
     @property
     def now(self) -> float:
         """The loop's time, as the wheel has it."""
-        return self._clockwork.wheel.now
+        return self._wheel.now
 
     @property
     def held(self) -> bool:
@@ -373,7 +375,7 @@ class Connection(asyncio.Protocol, Timed):
 
     def data_received(self, data: bytes) -> None:
         self._until_meter -= len(data)
-        self.heard = self._clockwork.wheel.now
+        self.heard = self._wheel.now
         try:
             self._handler.received(data)  # type: ignore[union-attr]
         except Exception as error:
@@ -400,7 +402,7 @@ class Connection(asyncio.Protocol, Timed):
             self._guard(self._get_handler().writable)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._clockwork.wheel.cancel(self)
+        self._wheel.cancel(self)
         self._end_hold()
         if self.phase is Phase.LOST:
             return
@@ -518,7 +520,7 @@ class Connection(asyncio.Protocol, Timed):
         if self.phase is Phase.ESTABLISHED:
             due = min(due, self._idle_due)
         if due != _FOREVER:
-            self._clockwork.wheel.schedule(self, due)
+            self._wheel.schedule(self, due)
 
     # --- failure
 

@@ -105,7 +105,7 @@ class WebSocket(Lifecycle):
             frame = self._core.encode_text(message.encode())
         elif type(message) is bytes:
             if len(message) >= ws.UNCOPIED_BYTES_MIN:
-                for part in self._core.encode_all([message]):
+                for part in self._core.encode_parts(message):
                     self._write(part)
                 return
             frame = self._core.encode_binary(message)

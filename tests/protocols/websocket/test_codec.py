@@ -56,6 +56,30 @@ def test_scan_reads_what_encode_writes(
     assert out == payloads
 
 
+SIZES = st.one_of(st.integers(0, 200), st.sampled_from([125, 126, 65_535, 65_536]))
+
+
+@each_codec
+@given(
+    messages=st.lists(
+        st.one_of(st.text(max_size=200), st.binary(max_size=200), SIZES.map(bytes)), max_size=8
+    )
+)
+def test_all_are_encoded_as_each_is(twin: ModuleType, messages: list[str | bytes]) -> None:
+    expected = b"".join(
+        frame(1, m.encode(), key=None) if isinstance(m, str) else frame(2, m, key=None)
+        for m in messages
+    )
+    assert twin.encode_all(messages) == expected
+
+
+@each_codec
+@pytest.mark.parametrize("wrong", [5, None, "\ud800"])
+def test_what_is_no_message_is_not_encoded(twin: ModuleType, wrong: Any) -> None:
+    with pytest.raises((TypeError, UnicodeEncodeError)):
+        twin.encode_all(["right", wrong])
+
+
 GOOD = frame(1, b"good")
 
 NOT_PLAIN = [

@@ -318,6 +318,14 @@ def test_a_short_message_and_an_incompressible_one_go_out_plain() -> None:
         assert client.receive_data(data) == [message]
 
 
+@pytest.mark.parametrize("threshold", [1, 1_000], ids=["compressed", "not"])
+def test_many_messages_are_encoded_at_once_by_either_end(threshold: int) -> None:
+    ours, theirs = pair(DeflateSettings(threshold_bytes=threshold))
+    messages: list[str | bytes] = [LONG, LONG.decode(), b"", "ä", bytes(70_000)]
+    assert theirs.receive_data(ours.encode_all(messages)) == messages
+    assert ours.receive_data(theirs.encode_all(messages)) == messages
+
+
 def test_context_takeover_makes_the_second_message_shorter() -> None:
     server, client = pair(WIDE)
     sizes = []

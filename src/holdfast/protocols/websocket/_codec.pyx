@@ -107,41 +107,22 @@ cdef int _payload(object message, const char** data, Py_ssize_t* size) except -1
     return 0x81
 
 
-cdef bytes _join(list messages, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t total, unsigned char* head, int length):
-    # The frames of a run of messages, of `total` bytes, and the head of the one that follows.
-    cdef bytes out = PyBytes_FromStringAndSize(NULL, total + length)
-    cdef char* to = PyBytes_AS_STRING(out)
+def encode_all(list messages not None):
     cdef const char* data
-    cdef Py_ssize_t size, i
+    cdef Py_ssize_t size, i, total = 0, count = len(messages)
+    cdef unsigned char head[10]
     cdef int first
-    for i in range(begin, end):
+    for i in range(count):
+        first = _payload(messages[i], &data, &size)
+        total += _head(head, first, size, False) + size
+    cdef bytes out = PyBytes_FromStringAndSize(NULL, total)
+    cdef char* to = PyBytes_AS_STRING(out)
+    for i in range(count):
         first = _payload(messages[i], &data, &size)
         to += _head(<unsigned char*>to, first, size, False)
         memcpy(to, data, size)
         to += size
-    memcpy(to, head, length)
     return out
-
-
-def encode_all(list messages not None, Py_ssize_t uncopied_min):
-    cdef list pieces = []
-    cdef unsigned char head[10]
-    cdef const char* data
-    cdef Py_ssize_t size, i, total = 0, begin = 0, count = len(messages)
-    cdef int first, length
-    for i in range(count):
-        first = _payload(messages[i], &data, &size)
-        length = _head(head, first, size, False)
-        if size < uncopied_min:
-            total += length + size
-            continue
-        pieces.append(_join(messages, begin, i, total, head, length))
-        pieces.append(messages[i] if first == 0x82 else messages[i].encode())
-        total = 0
-        begin = i + 1
-    if begin < count:
-        pieces.append(_join(messages, begin, count, total, head, 0))
-    return pieces
 
 
 def scan(bytes data not None, Py_ssize_t pos, bint masked, Py_ssize_t size_max, list out not None):

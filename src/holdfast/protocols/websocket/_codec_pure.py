@@ -6,6 +6,7 @@ from typing import Any, Final
 
 _TEXT: Final = 0x81
 _BINARY: Final = 0x82
+_number: Final = int.from_bytes
 _SHORT: Final = tuple(tuple(bytes((first, size)) for size in range(126)) for first in range(256))
 
 
@@ -17,8 +18,8 @@ def mask(data: bytes, key: bytes, offset: int) -> bytes:
     size = len(data)
     if offset & 3:
         key = key[offset & 3 :] + key[: offset & 3]
-    pad = (key * ((size + 3) >> 2))[:size]
-    return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(size, "little")
+    pad = key * (size >> 2) + key[: size & 3]
+    return (_number(data) ^ _number(pad)).to_bytes(size)
 
 
 def head(first: int, size: int, masked: bool) -> bytes:
@@ -41,13 +42,9 @@ def encode(first: int, payload: bytes, key: bytes | None) -> bytes:
     return head(first, size, False) + payload
 
 
-def encode_all(messages: list[str | bytes], uncopied_min: int) -> list[bytes]:
-    """Unmasked frames of `messages`, in pieces to be written in order.
-
-    They are joined; but a payload of `uncopied_min` bytes and more is a piece of its own.
-    """
-    pieces: list[bytes] = []
-    joined: list[bytes] = []
+def encode_all(messages: list[str | bytes]) -> bytes:
+    """An unmasked frame for each of `messages`, one behind the other."""
+    frames = []
     for message in messages:
         if type(message) is str:
             first, payload = _TEXT, message.encode()
@@ -55,16 +52,10 @@ def encode_all(messages: list[str | bytes], uncopied_min: int) -> list[bytes]:
             first, payload = _BINARY, message  # type: ignore[assignment]
         size = len(payload)
         if size < 126:
-            joined += (_SHORT[first][size], payload)
-        elif size < uncopied_min:
-            joined += (head(first, size, False), payload)
+            frames.append(_SHORT[first][size] + payload)
         else:
-            joined.append(head(first, size, False))
-            pieces += (b"".join(joined), payload)
-            joined = []
-    if joined:
-        pieces.append(b"".join(joined))
-    return pieces
+            frames.append(head(first, size, False) + payload)
+    return frames[0] if len(frames) == 1 else b"".join(frames)
 
 
 def scan(data: bytes, pos: int, masked: bool, size_max: int, out: list[Any]) -> int:
@@ -79,24 +70,27 @@ def scan(data: bytes, pos: int, masked: bool, size_max: int, out: list[Any]) -> 
     bit = 0x80 if masked else 0
     while end - pos >= 2:
         first = data[pos]
-        if first not in (_TEXT, _BINARY):
+        if first != _BINARY and first != _TEXT:
             break
         size = data[pos + 1] ^ bit
-        start = pos + 2
+        start = pos + 2 + key_size
         if size >= 126:
             if size > 127:
                 break
             wide = 2 if size == 126 else 8
-            size = int.from_bytes(data[start : start + wide], "big")
+            size = _number(data[pos + 2 : pos + 2 + wide])
             start += wide
             if start > end or size < (126 if wide == 2 else 65536):
                 break
-        start += key_size
-        if size > size_max or start + size > end:
+        stop = start + size
+        if size > size_max or stop > end:
             break
-        payload = data[start : start + size]
-        if masked:
-            payload = mask(payload, data[start - 4 : start], 0)
+        payload = data[start:stop]
+        if masked:  # as `mask`, without the call
+            rest = size & 3
+            key = data[start - 4 : start]
+            pad = key * (size >> 2) + key[:rest] if rest else key * (size >> 2)
+            payload = (_number(payload) ^ _number(pad)).to_bytes(size)
         if first == _TEXT:
             try:
                 out.append(payload.decode())
@@ -104,7 +98,7 @@ def scan(data: bytes, pos: int, masked: bool, size_max: int, out: list[Any]) -> 
                 break
         else:
             out.append(payload)
-        pos = start + size
+        pos = stop
     return pos
 
 

@@ -177,22 +177,28 @@ class Connection(Decoder):
             return self._encode_deflated(deflate, _BINARY, data)
         return codec.encode(_BINARY, data, self._entropy(4) if self._entropy else None)
 
-    def encode_all(self, messages: list[str | bytes]) -> list[bytes]:
-        """Each message as one frame, in pieces to be written in order. Hot path.
-
-        Small frames are joined; a server's large message is a piece of its own, not a copy.
-        """
+    def encode_all(self, messages: list[str | bytes]) -> bytes:
+        """Messages as frames in one piece, for the caller to write as `encode_text`'s. Hot path."""
         if self.deflate is None and self._entropy is None:
-            return codec.encode_all(messages, UNCOPIED_BYTES_MIN)
+            return codec.encode_all(messages)
         return self._encode_each(messages)
 
-    def _encode_each(self, messages: list[str | bytes]) -> list[bytes]:
-        return [
-            self.encode_text(message.encode())
-            if isinstance(message, str)
-            else self.encode_binary(message)
-            for message in messages
-        ]
+    def _encode_each(self, messages: list[str | bytes]) -> bytes:
+        """As `encode_all`: with a comprehension in it, `self` would be dearer to reach there."""
+        return b"".join([part for message in messages for part in self.encode_parts(message)])
+
+    def encode_parts(self, message: str | bytes) -> tuple[bytes, ...]:
+        """A message as one frame in pieces to be written in order: a large one is not copied."""
+        if isinstance(message, str):
+            first, payload = _TEXT, message.encode()
+        else:
+            first, payload = _BINARY, message
+        deflate = self.deflate
+        if deflate is not None and len(payload) >= deflate.threshold:
+            return (self._encode_deflated(deflate, first, payload),)
+        if self._entropy is None and len(payload) >= UNCOPIED_BYTES_MIN:
+            return codec.head(first, len(payload), False), payload
+        return (self._frame(first, payload),)
 
     def encode_fragment(self, part: bytes, *, text: bool, first: bool, final: bool) -> bytes:
         """One frame of a message in several, for the caller to write in order. Not compressed."""
