@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -127,3 +129,16 @@ def test_the_collector_leaves_alone_what_stays() -> None:
     assert gc.get_freeze_count() > 0
     assert gc.get_threshold()[0] >= 100_000
     assert gc.isenabled(), "cycles are still collected, only more rarely"
+
+
+def test_a_program_may_open_as_many_files_as_the_system_allows_it() -> None:
+    look = "import resource; print(resource.getrlimit(resource.RLIMIT_NOFILE))"
+    code = f"from holdfast.net.loop import allow_files; allow_files(); {look}"
+    command = 'ulimit -Sn 100; ulimit -Hn 200; exec "$@"'
+    done = subprocess.run(
+        ["sh", "-c", command, "sh", sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "(200, 200)\n"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import resource
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
@@ -27,9 +28,20 @@ except ImportError:
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run `main` to its end in a fresh event loop."""
+    """Run `main` to its end in a fresh event loop, with all the files that are allowed."""
+    allow_files()
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(main)
+
+
+def allow_files() -> None:
+    """Raise the soft limit on open files to the hard one: each client takes a file.
+
+    The soft one is often 1,024, for the sake of `select()`, which we do not use.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @contextmanager
