@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -86,6 +87,13 @@ class _Run:
             console.print(Text(f"interrupted: {place}", style="bold red"), soft_wrap=True)
         report.summary(self.results, self.seconds)
 
+    def end(self) -> None:
+        """End the program as the run went."""
+        if self.interruption:
+            die_of(self.interruption.number)
+        if any(result.outcome is Outcome.FAILED for result in self.results):
+            raise typer.Exit(STATUS_FAILED)
+
 
 def vtc(
     files: Annotated[list[Path] | None, typer.Argument(help="Scripts, or folders of them.")] = None,
@@ -151,24 +159,29 @@ def vtc(
     if check:
         raise typer.Exit(_check(scripts, macros))
     wanted = _Wanted(junit_file, tap_file, json_file, timeline)
-    pwd = os.fsencode(os.getcwd()).decode(ENCODING)
     run = _Run()
+    with _settings(macros, timeout, keep, vtest1=vtest1) as settings:
+        run.perform(console, scripts * repeat, settings, jobs)
+    wanted.write(run.results, run.seconds)
+    run.end()
+
+
+@contextmanager
+def _settings(
+    macros: dict[str, str], seconds_max: float, keep: Keep, *, vtest1: bool
+) -> Iterator[Settings]:
+    """What the tests of a run share, while the block runs."""
+    pwd = os.fsencode(os.getcwd()).decode(ENCODING)
     with common_macros(macros, pwd) as common:
-        settings = Settings(
+        yield Settings(
             macros=common,
-            seconds_max=timeout,
+            seconds_max=seconds_max,
             keep=keep,
             vtest1=vtest1,
             directory=os.environ.get("TMPDIR", "/tmp"),
             pwd=pwd,
             why_not=installed_why_not,
         )
-        run.perform(console, scripts * repeat, settings, jobs)
-    wanted.write(run.results, run.seconds)
-    if run.interruption:
-        die_of(run.interruption.number)
-    if any(result.outcome is Outcome.FAILED for result in run.results):
-        raise typer.Exit(STATUS_FAILED)
 
 
 def _macros(definitions: list[str]) -> dict[str, str]:

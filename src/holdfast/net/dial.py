@@ -114,7 +114,8 @@ class _Call(asyncio.Protocol):
 
     def hang_up(self) -> None:
         """Nobody waits any more: drop what has come of it."""
-        self.answered.cancel()
+        if not self.answered.cancel() and not self.answered.cancelled():
+            self.answered.exception()  # it may have come too late for whom it was
         if self._raw is not None:
             self._raw.abort()
 
