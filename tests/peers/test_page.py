@@ -180,6 +180,33 @@ async def test_who_reads_what_was_said_is_left_there(tmp_path: Path, browser: Br
         assert await page.page.evaluate("document.getElementById('log').scrollTop") == 0
 
 
+PUSHED_OUT: Final = """
+const log = document.getElementById("log");
+log.append("a line");
+log.scrollTop = log.scrollHeight;  // the event of it comes in the next frame
+document.getElementById("form").style.marginTop = "200px";
+"""
+"""What makes the log lower in the frame in which it has been scrolled."""
+
+
+async def test_what_comes_below_the_log_does_not_hide_its_end(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with (
+        demo(tmp_path) as house,
+        chat_page(browser, house.page) as page,
+        person_at(house.ports["tcp"], telnet=False) as speaker,
+    ):
+        await page.types("Reader")
+        speaker.types("Speaker", *(f"Line {n}" for n in range(60)))
+        await page.sees("<Speaker> Line 59")
+        await page.page.evaluate(PUSHED_OUT)
+        await at_the_end(page)
+        speaker.types("One more.")
+        await page.sees("<Speaker> One more.")
+        await at_the_end(page)
+
+
 async def test_a_wrong_code_costs_nothing(tmp_path: Path, browser: Browser) -> None:
     async with demo(tmp_path) as house, chat_page(browser, house.page) as page:
         await page.types("Someone")

@@ -23,6 +23,7 @@ COUNTING: Final = Path(__file__).with_name("counting.py")
 LAST: Final = 600
 COUNT: Final = f"count {LAST}"
 DONE: Final = f"Done: {COUNT}."
+WRONG_NAME: Final = "A name has up to 20 letters, digits and hyphens."
 
 
 def numbers(screen: str) -> list[int]:
@@ -50,10 +51,11 @@ def is_missed(seen: list[int], screen: str) -> None:
 
 async def cut_off(pane: Pane, cable: Cutter) -> str:
     """Cut a client of ours off, and let it come back; returns its screen between the two."""
-    times = (await pane.screen()).count("--- cut off: ")
+    before = await pane.screen()
     cable.cut()
-    screen = await pane.sees("--- cut off: ", times + 1)
+    screen = await pane.sees("--- cut off: ", before.count("--- cut off: ") + 1)
     await cable.mend()
+    await pane.sees("--- connected", before.count("--- connected") + 1)
     return screen
 
 
@@ -102,7 +104,7 @@ async def a_person_types_the_code(
         code = await old.code()
         await old.sees("Ready.")
         await old.types(COUNT)
-        await old.sees("Number 150.")
+        await old.sees("Number 300.")  # long enough for an answer to a probe
         if how == "cut":
             cable.cut()
             await cable.mend()
@@ -197,6 +199,8 @@ async def test_from_telnet_to_the_browser_and_back(
         chat_page(browser, house.page) as page,
         person_at(house.ports["tcp"], telnet=False) as speaker,
     ):
+        await page.types("!")
+        await page.sees(WRONG_NAME)
         telnet = await start(terminals, "telnet", house.ports, tmp_path)
         code = await telnet.code()
         await telnet.types("wanderer")
@@ -213,7 +217,7 @@ async def test_from_telnet_to_the_browser_and_back(
         await page.sees("speaker tells you: Where are you?")
         lines = await page.sees("<speaker> On the way.")
         assert sum("On the way." in line for line in lines) == 1
-        assert "Welcome to the chat." not in lines  # that was another session's
+        assert WRONG_NAME not in lines  # that was another session's
         assert await page.text_of("#prompt") == "[lobby] "
         assert await page.text_of("#room") == "· lobby"
         assert await page.people() == ["speaker", "wanderer"]

@@ -23,8 +23,7 @@ let placed = 0; // how far down we have scrolled it for that
  * @param {string} kind
  */
 function show(text, kind = "") {
-  // Who has just scrolled up is left there: the event of it comes a frame later.
-  if (log.scrollTop < placed) look();
+  look(); // the event of a scrolling comes a frame later
   const item = document.createElement("li");
   item.textContent = text;
   item.className = kind;
@@ -39,8 +38,11 @@ function beginAnew() {
   you = "";
 }
 
+// Who has scrolled up is left there, until the end is in sight again. An end that was pushed out
+// of sight, by a line or by what stands below the log, was not left.
 function look() {
-  following = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  if (log.scrollHeight - log.scrollTop - log.clientHeight < 40) following = true;
+  else if (log.scrollTop < placed) following = false;
 }
 function follow() {
   if (!following) return;
