@@ -186,6 +186,45 @@ async def refuses(port: int) -> None:
             await asyncio.sleep(0.01)
 
 
+# --- a stopped process
+
+
+async def test_a_gateway_that_was_stopped_gives_up_nobody_for_it(tmp_path: Path) -> None:
+    """As one whose machine is moved, or whose terminal gets a Ctrl-Z."""
+    limits = """
+[limits.connection]
+idle_seconds_max = 2
+[limits.websocket]
+heartbeat_seconds_max = 1
+[limits.link]
+heartbeat_seconds_max = 0.7
+"""
+    configure(tmp_path, more=limits)
+    stage = Stage()
+    async with (
+        program("serve", folder=tmp_path) as gateway,
+        acting(stage.app, f"unix:{tmp_path / 'link'}"),
+    ):
+        ports = await gateway.ports(3)
+        async with (
+            v1_at(ports["ws"]) as page,
+            person_at(ports["tcp"], telnet=False) as someone,
+        ):
+            await page.expect("welcome")
+            await someone.shown_code()
+            await stage.until(lambda: len(stage.app.sessions) == 2)
+            gateway.send(signal.SIGSTOP)
+            someone.types("Are you there?")
+            await asyncio.sleep(3.5)  # longer than any silence that is allowed
+            gateway.send(signal.SIGCONT)
+            await stage.noted("text", "Are you there?")
+            await page.say("cmd", c=1, d="So am I.")
+            await stage.noted("text", "So am I.")
+            await asyncio.sleep(1)  # some turns of the wheel
+            assert stage.notes == []
+            assert [entry for entry in gateway.logs if entry["level"] != "info"] == []
+
+
 # --- kill -9
 
 

@@ -319,7 +319,7 @@ async def test_who_is_idle_for_too_long_is_sent_away_and_may_come_back(tmp_path:
 
 
 async def test_a_silent_websocket_is_pinged_and_then_given_up(tmp_path: Path) -> None:
-    quick = SHORT.but(websocket={"heartbeat_seconds_max": 0.2})
+    quick = SHORT.but(websocket={"heartbeat_seconds_max": 0.7})
     async with (
         staged(configured(tmp_path, limits=quick)) as (gateway, stage),
         plain(gateway) as lively,  # it answers pings

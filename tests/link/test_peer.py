@@ -335,7 +335,7 @@ async def test_a_heartbeat_is_answered_whatever_the_methods_are(tmp_path: Path) 
 
 
 async def test_both_sides_ask_for_signs_of_life_and_live_by_them(tmp_path: Path) -> None:
-    limits = LinkLimits(heartbeat_seconds_max=0.15)
+    limits = LinkLimits(heartbeat_seconds_max=0.4)
     async with pair(tmp_path, limits) as (our, their):
         for side in (our, their):
             side.peer.round_trip_s = -1.0
@@ -357,7 +357,7 @@ async def test_a_side_that_stays_silent_is_given_up(tmp_path: Path) -> None:
 
 
 async def test_a_heartbeat_with_a_strange_answer_does_no_harm(tmp_path: Path) -> None:
-    limits = LinkLimits(heartbeat_seconds_max=0.15)
+    limits = LinkLimits(heartbeat_seconds_max=0.4)
     async with raw(tmp_path, limits, methods(add)) as (link, side):
         for result, error in (("what?", None), (None, LinkFault("unknown_method", "?"))):
             heard = await link.hear()

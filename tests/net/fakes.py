@@ -63,9 +63,13 @@ class FakeLoop:
             self.tick()
         self._now = end
 
-    def suspend(self, seconds: float) -> None:
-        """Let time pass while nothing runs, as for a stopped process; then one pass."""
+    def sleep(self, seconds: float) -> None:
+        """Let time pass while nothing runs, as for a stopped process."""
         self._now += seconds
+
+    def suspend(self, seconds: float) -> None:
+        """As `sleep`; then one pass."""
+        self.sleep(seconds)
         due = []
         while self._timers and self._timers[0][0] <= self._now:
             due.append(heapq.heappop(self._timers)[2])

@@ -248,14 +248,11 @@ class _TelnetEcho(_Echo):
 
     def connected(self) -> None:
         super().connected()
-        self._core = telnet.TelnetServer(self._limits.telnet, self._now())
+        self._core = telnet.TelnetServer(self._limits.telnet, self._connection.time())
         self._connection.write(self._core.data_to_send())
 
     def received(self, data: bytes) -> None:
-        for event in self._core.receive_data(data, self._now()):
+        for event in self._core.receive_data(data, self._connection.time()):
             if type(event) is str:
                 self._core.send_text(event + "\n")
         super().received(self._core.data_to_send())
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()

@@ -253,7 +253,7 @@ class _SessionWire(Wire):
         self.send()
         self._keeper.moved()
         if self._core.unacknowledged and self._ack_due == _NEVER:
-            self._ack_due = self._now() + ACK_SECONDS
+            self._ack_due = self.connection.time() + ACK_SECONDS
             self._schedule()
         if self._ws.state is ws.State.CLOSED:
             self.connection.close()
@@ -317,11 +317,8 @@ class _SessionWire(Wire):
             self._ws.close()
 
     def _await_beat(self) -> None:
-        self._beat_due = self._now() + self._core.heartbeat_seconds
+        self._beat_due = self.connection.time() + self._core.heartbeat_seconds
         self._schedule()
 
     def _schedule(self) -> None:
         self.connection.wake_at(min(self._ack_due, self._beat_due))
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()

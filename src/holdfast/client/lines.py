@@ -6,7 +6,6 @@ the others it remembers the resume code that the gateway shows, and types it.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import ssl
 from collections import deque
@@ -278,7 +277,7 @@ class _TelnetWire(_LineWire):
         self.connection.established()
 
     def received(self, data: bytes) -> None:
-        for event in self._core.receive_data(data, asyncio.get_running_loop().time()):
+        for event in self._core.receive_data(data, self.connection.time()):
             self._handle(event)
         if not self._introduced:
             place = self._place

@@ -267,7 +267,7 @@ class Attachment:
         if waits:
             self.connection.resume_reading()  # for the client's own goodbye
             close_seconds = self.context.limits.connection.close_seconds_max
-            self.connection.wake_at(self.context.clockwork.loop.time() + close_seconds)
+            self.connection.wake_at(self.connection.time() + close_seconds)
         else:
             self.connection.close_on()  # whoever is busy sends on until it has read our goodbye
 

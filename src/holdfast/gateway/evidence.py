@@ -17,7 +17,7 @@ _NEVER = float("inf")
 
 
 class Evidence:
-    """The evidence on one connection. Times are the loop's, unless they say otherwise."""
+    """The evidence on one connection. Times are the wheel's, unless they say otherwise."""
 
     __slots__ = ("_asked", "_limits", "_misses", "_next", "_numbers", "_offsets", "_out")
 

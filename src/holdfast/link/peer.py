@@ -147,7 +147,7 @@ class Peer:
     def established(self) -> None:
         """The handshake is over: heartbeats begin."""
         self._connection.established()
-        self._connection.wake_at(self._loop.time() + self._limits.heartbeat_seconds_max)
+        self._connection.wake_at(self._connection.time() + self._limits.heartbeat_seconds_max)
 
     def notify(self, method: str, params: Any) -> None:
         """Tell the other end. Leaves with everything else of this tick."""
@@ -312,4 +312,4 @@ class Peer:
             await self.request(HEARTBEAT, Heartbeat(), Heartbeat)
         except (LinkClosedError, TimeoutError, RequestError):
             return  # the limit of silence decides
-        self.round_trip_s = self._loop.time() - self._beat_at
+        self.round_trip_s = self._connection.time() - self._beat_at

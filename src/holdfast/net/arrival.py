@@ -119,7 +119,7 @@ class Arrival(asyncio.Protocol, Timed):
         self._context = context
         self._raw: asyncio.Transport | None = None
         self._over = False
-        self.since = host.clockwork.loop.time()
+        self.since = host.clockwork.wheel.time()
         self._decoder: ProxyDecoder | None = None
         if proxies is not None and proxies.trusts(peer):
             self._decoder = ProxyDecoder(

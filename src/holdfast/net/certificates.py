@@ -65,7 +65,7 @@ class CertificateWatch(Timed):
     def add(self, tls: ServerTls) -> None:
         """Watch one more."""
         self._watched.append(tls)
-        self._schedule(self._clockwork.loop.time())
+        self._schedule(self._clockwork.wheel.time())
 
     def stop(self) -> None:
         """Look no more."""

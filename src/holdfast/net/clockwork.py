@@ -19,6 +19,8 @@ from holdfast.net.sockets import Sockets
 _log = structlog.get_logger("holdfast.net")
 
 SLOT_SECONDS: Final = 0.1
+TURN_SECONDS_MAX: Final = 1.0
+"""From one turn of the wheel to the next, as its time goes: in more, the loop did not run."""
 _NEVER: Final = -1
 
 
@@ -91,16 +93,20 @@ class Timed:
 class Wheel:
     """Deadlines, each rounded up to the next tenth of a second.
 
-    `now` is the loop's time as of the last slot: good enough for idleness, and
-    free to read.
+    Its time is the event loop's, less the time in which that did not run
+    because the process was stopped, or moved with its machine: who could not be
+    heard was not silent, and what waits in the sockets is read before anybody
+    is given up. `now` is the time as of the last slot: good enough for
+    idleness, and free to read.
     """
 
-    __slots__ = ("_handle", "_loop", "_slots", "_turned", "now")
+    __slots__ = ("_away", "_handle", "_loop", "_slots", "_turned", "now")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._slots: dict[int, dict[Timed, None]] = {}
         self._handle: asyncio.TimerHandle | None = None
+        self._away = 0.0
         self.now = loop.time()
         self._turned = self._index(self.now)
 
@@ -115,8 +121,12 @@ class Wheel:
             self._handle = None
         self._slots.clear()
 
+    def time(self) -> float:
+        """The time now, to the moment."""
+        return min(self._loop.time() - self._away, self.now + TURN_SECONDS_MAX)
+
     def schedule(self, timed: Timed, when: float) -> None:
-        """Call `timed.expire` once after `when` (loop time), instead of any earlier wish."""
+        """Call `timed.expire` once after `when` (the wheel's time), instead of any earlier wish."""
         slot = max(self._index(when), self._turned) + 1
         if slot == timed._slot:
             return
@@ -137,16 +147,14 @@ class Wheel:
 
     def _turn(self) -> None:
         self._handle = self._loop.call_later(SLOT_SECONDS, self._turn)
-        self.now = now = self._loop.time()
+        now, latest = self._loop.time() - self._away, self.now + TURN_SECONDS_MAX
+        if now > latest:
+            self._away += now - latest
+            now = latest
+        self.now = now
         reached = self._index(now)
-        # A suspended process finds many slots due at once: only those that exist are visited.
-        due = (
-            sorted(slot for slot in self._slots if slot <= reached)
-            if reached - self._turned > len(self._slots)
-            else range(self._turned + 1, reached + 1)
-        )
-        self._turned = reached
-        for slot in due:
+        begun, self._turned = self._turned, reached
+        for slot in range(begun + 1, reached + 1):
             for timed in self._slots.pop(slot, ()):
                 if timed._slot == slot:  # not cancelled by one before it
                     timed._slot = _NEVER

@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol, Timed):
     id: int
     """Of this connection among its server's; 0 for one that no server counts."""
     opened_at: float
-    """When its socket was accepted, in the loop's time."""
+    """When its socket was accepted, in the wheel's time."""
     listener: Address | None
     """Where it came in."""
     proxy: ProxyHeader | None
@@ -248,7 +248,7 @@ class Connection(asyncio.Protocol, Timed):
         self.flush()
         self.phase = Phase.CLOSING
         self._deliver = _discard
-        self._close_due = self._clockwork.loop.time() + self._limits.close_seconds_max
+        self._close_due = self._wheel.time() + self._limits.close_seconds_max
         self._wake_due = self._stall_due = _FOREVER
         self._end_hold()
         self._reschedule()
@@ -280,7 +280,7 @@ class Connection(asyncio.Protocol, Timed):
             self._guard(self._get_handler().drain)
 
     def wake_at(self, when: float) -> None:
-        """Call the handler's `expired` once after `when` (loop time)."""
+        """Call the handler's `expired` once after `when`, as `time` gives it."""
         self._wake_due = when
         self._reschedule()
 
@@ -318,8 +318,12 @@ class Connection(asyncio.Protocol, Timed):
 
     @property
     def now(self) -> float:
-        """The loop's time, as the wheel has it."""
+        """The wheel's time as of its last slot, in seconds."""
         return self._wheel.now
+
+    def time(self) -> float:
+        """The wheel's time to the moment, in seconds: what deadlines are reckoned in."""
+        return self._wheel.time()
 
     @property
     def held(self) -> bool:
@@ -392,7 +396,7 @@ class Connection(asyncio.Protocol, Timed):
     def pause_writing(self) -> None:
         self.full = True
         self._buffered = self.unsent
-        self._stall_due = self._clockwork.loop.time() + self._limits.stalled_seconds_max
+        self._stall_due = self._wheel.time() + self._limits.stalled_seconds_max
         self._reschedule()
 
     def resume_writing(self) -> None:
@@ -427,7 +431,7 @@ class Connection(asyncio.Protocol, Timed):
         transport = self._transport
         if self.meter is None or transport is None or self.phase is Phase.CLOSING:
             return
-        now = self._clockwork.loop.time()
+        now = self._wheel.time()
         seconds = self.meter.spend(size, now)
         if transport.is_closing():
             return
@@ -440,7 +444,7 @@ class Connection(asyncio.Protocol, Timed):
         """If the peer does not read what it is answered, read no more until it does."""
         watch = self._watch
         if watch is None:
-            watch = self._watch = Watch(self._clockwork.loop)
+            watch = self._watch = Watch(self._clockwork)
         if watch.due(self._metered):
             self.flush()
             if watch.holds(self.extra("socket"), self._metered, self._let_go):

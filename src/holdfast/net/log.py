@@ -49,7 +49,7 @@ class Seldom:
         self._left_out: dict[str, int] = {}
 
     def info(self, event: str, now: float, **fields: object) -> None:
-        """Log a line, or count it. `now` is the loop's time in seconds."""
+        """Log a line, or count it. `now` is in seconds, always of the same clock."""
         self._say(self._log.info, event, now, fields)
 
     def warning(self, event: str, now: float, **fields: object) -> None:

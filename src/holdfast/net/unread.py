@@ -10,10 +10,10 @@ A peer behind a slow network has its window open, and is not held.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from holdfast.net.clockwork import Clockwork
 from holdfast.net.tcp_info import Socket, input_held, output_held, tcp_info
 
 _TRUSTED_BYTES_MIN: Final = 1024 * 1024
@@ -55,17 +55,17 @@ class Watch:
     Bytes are counted from the beginning of its connection.
     """
 
-    __slots__ = ("_hold", "_look_at", "_loop", "_taken")
+    __slots__ = ("_clockwork", "_hold", "_look_at", "_taken")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self, clockwork: Clockwork) -> None:
+        self._clockwork = clockwork
         self._hold: Hold | None = None
         self._taken = -1
         self._look_at = 0
 
     @property
     def progress_at(self) -> float | None:
-        """When the peer that is held was last seen to have taken something, in the loop's time.
+        """When the peer that is held was last seen to have taken something, in the wheel's time.
 
         `None`: it is not held.
         """
@@ -85,7 +85,7 @@ class Watch:
         # What was written just now it cannot have read yet: unless it goes on sending.
         if sock is None or found is None or not (found.taken == before or sends_on(sock)):
             return False
-        self._hold = Hold(self._loop, sock, found, over)
+        self._hold = Hold(self._clockwork, sock, found, over)
         return True
 
     def let_go(self) -> None:
@@ -98,23 +98,23 @@ class Watch:
 class Hold:
     """Looks now and then whether a peer reads again, as often as that is worth it."""
 
-    __slots__ = ("_behind", "_handle", "_loop", "_over", "_pause", "_socket", "progress_at")
+    __slots__ = ("_behind", "_clockwork", "_handle", "_over", "_pause", "_socket", "progress_at")
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        clockwork: Clockwork,
         sock: Socket,
         found: Behind,
         over: Callable[[], None],
     ) -> None:
-        self._loop = loop
+        self._clockwork = clockwork
         self._socket = sock
         self._behind = found
         self._over = over
         self._pause = _PAUSE_SECONDS_MIN
-        self.progress_at = loop.time()
+        self.progress_at = clockwork.wheel.time()
         """When the peer was last seen to have taken something."""
-        self._handle = loop.call_later(self._pause, self._look)
+        self._handle = clockwork.loop.call_later(self._pause, self._look)
 
     def end(self) -> None:
         """Look no more."""
@@ -127,14 +127,14 @@ class Hold:
             return
         self._pause = self._next_pause(found)
         self._behind = found
-        self._handle = self._loop.call_later(self._pause, self._look)
+        self._handle = self._clockwork.loop.call_later(self._pause, self._look)
 
     def _next_pause(self, found: Behind) -> float:
         """Until it will have read enough, at the speed that it has; longer and longer for none."""
         taken = found.taken - self._behind.taken
         if not taken:
             return min(2 * self._pause, _PAUSE_SECONDS_MAX)
-        now = self._loop.time()
+        now = self._clockwork.wheel.time()
         seconds = now - self.progress_at
         self.progress_at = now
         wanted = (found.unread - _MUCH_BYTES) * seconds / taken

@@ -205,7 +205,7 @@ class Lifecycle:
         self.state = State.OPEN
         self._connection.established()
         if self._settings.ping_interval is not None:
-            self._connection.wake_at(self._loop.time() + self._settings.ping_interval)
+            self._connection.wake_at(self._connection.time() + self._settings.ping_interval)
 
     def _end(self, code: int, reason: str) -> None:
         """Nothing comes after this. The program may answer what came before it, then no more."""
@@ -234,7 +234,7 @@ class Lifecycle:
     def _hang_up_later(self) -> None:
         """Drop the connection if the peer does not end it within the limit of time."""
         limit = self._settings.limits.connection.close_seconds_max
-        self._connection.wake_at(self._loop.time() + limit)
+        self._connection.wake_at(self._connection.time() + limit)
 
     def _drop_slow(self) -> None:
         """What is unsent will never be read, and so neither would a Close frame behind it."""

@@ -36,7 +36,7 @@ class Entry(Timed):
         self._head = b""
 
     def connected(self) -> None:
-        due = self._clockwork.loop.time() + self._limits.request_seconds_max
+        due = self._clockwork.wheel.time() + self._limits.request_seconds_max
         self._clockwork.wheel.schedule(self, due)
 
     def received(self, data: bytes) -> None:

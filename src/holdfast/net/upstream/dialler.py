@@ -96,8 +96,8 @@ class Dialler:
 
     @property
     def now(self) -> float:
-        """The loop's time."""
-        return self._clockwork.loop.time()
+        """The wheel's time, in seconds."""
+        return self._clockwork.wheel.time()
 
     async def connect(self, factory: UpstreamFactory, client: Client) -> Connection:
         """A connection for a client, on which `factory` puts a handler.
