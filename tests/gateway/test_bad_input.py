@@ -334,6 +334,25 @@ async def test_a_silent_websocket_is_pinged_and_then_given_up(tmp_path: Path) ->
         await stage.noted("text", "still here")
 
 
+async def test_who_answers_pings_is_not_silent_whenever_it_last_spoke(tmp_path: Path) -> None:
+    beat = 0.8
+    quick = Limits().but(websocket={"heartbeat_seconds_max": beat})
+
+    async def speaks(gateway: Gateway, after: float) -> None:
+        async with plain(gateway) as client:
+            await asyncio.sleep(after)
+            await client.ws.send("here")
+            await asyncio.sleep(4 * beat)
+            assert client.ws.close_code is None, after
+
+    async with (
+        staged(configured(tmp_path, limits=quick)) as (gateway, _),
+        asyncio.TaskGroup() as tasks,
+    ):
+        for number in range(40):
+            tasks.create_task(speaks(gateway, number / 40 * 2 * beat))
+
+
 # --- too many
 
 

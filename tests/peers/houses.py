@@ -75,12 +75,21 @@ async def demo(folder: Path, ports: Mapping[str, int] = ANY) -> AsyncIterator[Ho
 
 @asynccontextmanager
 async def running(
-    application: Path, folder: Path, *, durability: str = "fast", ports: Mapping[str, int] = ANY
+    application: Path,
+    folder: Path,
+    *,
+    durability: str = "fast",
+    ports: Mapping[str, int] = ANY,
+    limits: str = "",
 ) -> AsyncIterator[House]:
-    """`holdfast run APPLICATION`, with windows that hold whatever a test can miss."""
+    """`holdfast run APPLICATION`, with windows that hold whatever a test can miss.
+
+    `limits` is TOML: further tables of the configuration.
+    """
     config = folder / "holdfast.toml"
     config.write_text(
         _CONFIG
+        + limits
         + "".join(
             f'\n[[listener]]\nurl = "{url(scheme, ports[scheme])}"\ndurability = "{durability}"\n'
             for scheme in SCHEMES

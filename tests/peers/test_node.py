@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib import resources
@@ -58,16 +59,23 @@ class Script:
         return await self.until(lambda event: event.get("name") == state)
 
     @property
+    def states(self) -> list[str]:
+        """All states that it was in."""
+        return [event["name"] for event in self.events if event["event"] == "state"]
+
+    @property
     def texts(self) -> list[str]:
         """All texts that came."""
         return [event["d"] for event in self.events if event["event"] == "text"]
 
 
 @asynccontextmanager
-async def script(where: str) -> AsyncIterator[Script]:
-    """The client under Node, at an address."""
+async def script(where: str, *stretched: float) -> AsyncIterator[Script]:
+    """The client under Node, at an address; `node.mjs` tells what may be stretched."""
+    arguments = [CLIENT.as_uri(), where, *map(str, stretched)]
     process = await asyncio.create_subprocess_exec(
-        *(NODE, SCRIPT, CLIENT.as_uri(), where),
+        *(NODE, SCRIPT),
+        *arguments,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -104,6 +112,57 @@ async def test_the_client_resumes_by_itself_and_leaves(tmp_path: Path) -> None:
         assert (await it.comes("ended"))["reason"] == "closed by this page"
         async with asyncio.timeout(SECONDS):
             assert await it.process.wait() == 0  # nothing of it keeps Node from ending
+
+
+BEATS: Final = """
+[limits.websocket]
+heartbeat_seconds_max = 0.5
+"""
+
+
+async def test_a_gateway_that_is_silent_is_left_and_found_again(tmp_path: Path) -> None:
+    async with (
+        running(COUNTING, tmp_path, limits=BEATS) as house,
+        script(house.url("ws")) as it,
+    ):
+        await it.hears("Ready.")
+        house.program.send(signal.SIGSTOP)
+        assert (await it.comes("offline"))["reason"] == "the gateway is silent"
+        it.types("said meanwhile")
+        house.program.send(signal.SIGCONT)
+        await it.comes("online")
+        await it.hears("Done: said meanwhile.")
+        assert it.texts == ["Ready.", "Done: said meanwhile."]
+
+
+async def test_a_page_in_the_background_is_not_cut_off(tmp_path: Path) -> None:
+    """Its timers are late, as a browser has them: what is heard meanwhile counts."""
+    async with (
+        running(COUNTING, tmp_path, limits=BEATS) as house,
+        script(house.url("ws"), 5) as it,
+    ):
+        await it.hears("Ready.")
+        await asyncio.sleep(6)  # two of its beats, and twelve of the gateway's
+        it.types("in time")
+        await it.hears("Done: in time.")
+        assert it.states == ["connecting", "online"]
+
+
+async def test_a_page_that_wakes_looks_at_once_whether_the_gateway_is_there(tmp_path: Path) -> None:
+    """The machine was asleep, or the network is another: a beat would be long to wait for."""
+    async with (
+        running(COUNTING, tmp_path) as house,
+        script(house.url("ws"), 1, 0.1) as it,
+    ):
+        await it.hears("Ready.")
+        it.types("wake")  # somebody is there: nothing happens
+        await asyncio.sleep(1.5)
+        house.program.send(signal.SIGSTOP)
+        it.types("wake")
+        assert (await it.comes("offline"))["reason"] == "the gateway is silent"
+        house.program.send(signal.SIGCONT)
+        await it.comes("online")
+        assert it.states.count("online") == 2
 
 
 async def test_a_code_right_and_wrong(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ class Attachment:
         "_greeted",
         "_held",
         "_machine",
+        "_pinged",
         "_refused",
         "_turn",
         "_wake",
@@ -93,6 +94,8 @@ class Attachment:
         """From which command on the client was asked to send again."""
         self._refused = False
         """Whether a numbered command found the queue full."""
+        self._pinged = 0.0
+        """When the client was asked for a sign of life."""
         self._turn = _NEVER
         """When the next of the held events may be handled."""
         self._wake = _NEVER
@@ -441,14 +444,16 @@ class Attachment:
             session.touch()
 
     def _look_for_life(self, now: float) -> None:
-        """Ping a silent client; give up one that stays silent."""
-        silence = now - self.connection.heard
+        """Ping a silent client; give up one that does not answer."""
+        heard = self.connection.heard
         patience = self.context.limits.websocket.heartbeat_seconds_max
         if self.connection.full or self.connection.held:
-            return  # it may not have been listened to; the limit of progress decides
-        if silence >= 2 * patience:
-            self.leave(Reason.TIMEOUT)
-        elif silence >= patience:
+            self._pinged = 0.0  # it may not have been listened to; the limit of progress decides
+        elif heard < self._pinged:
+            if now >= self._pinged + patience:
+                self.leave(Reason.TIMEOUT)
+        elif now >= heard + patience:
+            self._pinged = now
             self.adapter.heartbeat()
             self.send()
 

@@ -56,6 +56,7 @@ const ACK_MS = 1000;
 const FIRST_PAUSE_MS = 100;
 const PAUSE_MS_MAX = 10_000;
 const OPEN_MS_MAX = 10_000;
+const UNANSWERED_MAX = 2;
 // Commands that are sent before the first of them is acknowledged, and commands that may wait.
 const IN_FLIGHT_MAX = 128;
 const PENDING_MAX = 1000;
@@ -99,10 +100,9 @@ export class Session {
     this._code = "";
     this._size = {};
     this._pause = FIRST_PAUSE_MS;
-    this._heartbeatMs = 30_000;
-    this._heardAt = 0;
+    this._unanswered = 0; // pings since anything was heard
     this._goodbye = /** @type {ByeMessage | null} */ (null);
-    this._timers = { retry: 0, ack: 0, beat: 0, open: 0 };
+    this._timers = { retry: 0, ack: 0, beat: 0, open: 0, wake: 0 };
     this._onWake = () => this._wake();
     globalThis.addEventListener?.("online", this._onWake);
     globalThis.document?.addEventListener("visibilitychange", this._onWake);
@@ -306,6 +306,7 @@ export class Session {
     this._socket = null;
     clearTimeout(this._timers.open);
     clearTimeout(this._timers.ack);
+    clearTimeout(this._timers.wake);
     clearInterval(this._timers.beat);
     this._timers.ack = 0;
     if (this._state.name === "ended") return;
@@ -325,14 +326,16 @@ export class Session {
     this._timers.retry = later(retryMs, () => this._connect());
   }
 
-  /** The network or the page is back: do not wait for the pause to end. */
+  /** The network or the page is back: do not wait for the pause, or the silence, to end. */
   _wake() {
     if (globalThis.document?.visibilityState === "hidden") return;
     if (this._state.name === "offline") {
       this._pause = FIRST_PAUSE_MS;
       this._connect();
     } else if (this._state.name === "online") {
-      this._beat();
+      this._ping();
+      clearTimeout(this._timers.wake);
+      this._timers.wake = later(OPEN_MS_MAX, () => this._unanswered && this._giveUp());
     }
   }
 
@@ -363,7 +366,7 @@ export class Session {
 
   /** @param {string} text */
   _receive(text) {
-    this._heardAt = Date.now();
+    this._unanswered = 0;
     const message = read(text);
     if (!message) {
       this._fault("the gateway sent a malformed message");
@@ -556,18 +559,24 @@ export class Session {
   /** @param {number} seconds */
   _startHeart(seconds) {
     clearInterval(this._timers.beat);
-    this._heartbeatMs = seconds * 1000;
-    this._heardAt = Date.now();
-    this._timers.beat = Number(setInterval(() => this._beat(), this._heartbeatMs));
+    this._unanswered = 0;
+    this._timers.beat = Number(setInterval(() => this._beat(), seconds * 1000));
   }
 
+  // Pings are counted, and not seconds: a page in the background has its timers a minute apart.
   _beat() {
-    if (this._socket && Date.now() - this._heardAt > 2 * this._heartbeatMs) {
-      this._drop(this._socket, "the gateway is silent");
-      return;
-    }
+    if (this._unanswered < UNANSWERED_MAX) this._ping();
+    else this._giveUp();
+  }
+
+  _ping() {
+    this._unanswered++;
     this._acked = this._kept.last;
     this._say({ t: "ping", n: this._acked });
+  }
+
+  _giveUp() {
+    if (this._socket) this._drop(this._socket, "the gateway is silent");
   }
 
   // --- what is kept
