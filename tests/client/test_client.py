@@ -538,7 +538,7 @@ async def test_signs_of_life_tell_what_was_seen() -> None:
     heard: list[str | bytes] = []
 
     async def say(connection: ServerConnection) -> None:
-        await connection.send(WELCOME.replace("30", "0.3"))
+        await connection.send(WELCOME.replace("30", "0.7"))
         await connection.send('{"t":"text","n":1,"d":""}')
         heard.append(await connection.recv())
         async for message in connection:

@@ -20,7 +20,7 @@ from tests.peers.tmux import Pane, Tmux
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 COUNTING: Final = Path(__file__).with_name("counting.py")
-LAST: Final = 600
+LAST: Final = 1200
 COUNT: Final = f"count {LAST}"
 DONE: Final = f"Done: {COUNT}."
 WRONG_NAME: Final = "A name has up to 20 letters, digits and hyphens."
@@ -127,7 +127,7 @@ async def a_person_types_the_code(
 
 
 ALONE: Final = """
-async () => {
+async (command) => {
     const { Session } = await import("/holdfast.js");
     globalThis.got = [];
     globalThis.states = [];
@@ -136,7 +136,7 @@ async () => {
     session.on("text", ({ d }) => got.push(d));
     session.on("began", ({ reason }) => got.push(`began: ${reason}`));
     session.on("state", ({ name }) => states.push(name));
-    session.command("count 600");
+    session.command(command);
 }
 """
 
@@ -149,12 +149,13 @@ async def test_the_javascript_client_alone(tmp_path: Path, browser: Browser) -> 
     ):
         page = await context.new_page()
         await page.goto(f"http://127.0.0.1:{cable.port}/healthz")
-        await page.evaluate(ALONE)
+        await page.evaluate(ALONE, COUNT)
         for number in (100, 200, 300):
             await page.wait_for_function(f"got.includes('Number {number}.')")
             cable.cut()
             await page.wait_for_function("session.state.name === 'offline'")
             await cable.mend()
+            await page.wait_for_function("session.state.name === 'online'")
         await page.wait_for_function(f"got.includes('{DONE}')")
         expected = ["Ready.", *(f"Number {n}." for n in range(1, LAST + 1)), DONE]
         assert await page.evaluate("got") == expected
