@@ -9,12 +9,16 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from contextlib import AbstractContextManager
+from subprocess import Popen
+from typing import Final, NamedTuple
 
 from bench import harness
 from bench.harness import HERE, HOLDFAST, PYTHON, Missing, Row, Server
 
 OURS = "holdfast"
+PURE: Final = {"holdfast (pure codec)": "codec", "holdfast (no compiler)": "1"}
+"""Servers of ours, and what of them is not compiled."""
 PEERS = ("gorilla", "picows", "websockets")
 
 
@@ -41,7 +45,7 @@ _HELD = 5_000
 def taking_part(*, deflate: bool) -> list[Server]:
     """Who takes part; who cannot is said and left out."""
     made = []
-    for name in (OURS, "holdfast serve", "holdfast (pure)", *PEERS):
+    for name in (OURS, "holdfast serve", *PURE, *PEERS):
         if deflate and name == "picows":
             continue  # it has no compression
         port = harness.free_port()
@@ -68,6 +72,11 @@ def _command(name: str, port: int, *, deflate: bool) -> Sequence[str]:
             return [*HOLDFAST, "echo", *asked, f"ws://127.0.0.1:{port}/"]
 
 
+def _running(server: Server) -> AbstractContextManager[Popen[bytes]]:
+    pure = PURE.get(server.name, "")
+    return harness.running(server.command, port=server.port, HOLDFAST_PURE=pure)
+
+
 def measure(shape: Shape, *, seconds: float, rounds: int) -> list[Row]:
     """CPU time a message of each server, in turns."""
     servers = taking_part(deflate=shape.deflate)
@@ -76,8 +85,7 @@ def measure(shape: Shape, *, seconds: float, rounds: int) -> list[Row]:
     options += ["-p", str(shape.in_flight), "-d", str(seconds), *(["-z"] if shape.deflate else [])]
     for _ in range(rounds):
         for server in servers:
-            pure = "1" if "pure" in server.name else "0"
-            with harness.running(server.command, port=server.port, HOLDFAST_PURE=pure) as process:
+            with _running(server) as process:
                 results[server.name].append(harness.load(server.port, process.pid, *options))
     rows = [{"server": name, **harness.medians(found)} for name, found in results.items()]
     for row in rows:
@@ -93,8 +101,7 @@ def hold(*, rounds: int) -> list[Row]:
     servers = taking_part(deflate=False)
     for _ in range(rounds):
         for server in servers:
-            pure = "1" if "pure" in server.name else "0"
-            with harness.running(server.command, port=server.port, HOLDFAST_PURE=pure) as process:
+            with _running(server) as process:
                 found = harness.hold(server.port, process.pid, _HELD)
                 results.setdefault(server.name, []).append(found)
             time.sleep(0.5)  # the sockets of this turn go

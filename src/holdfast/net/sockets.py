@@ -1,23 +1,24 @@
 """Transports for connected sockets: our own where they were built, else the event loop's.
 
-`HOLDFAST_PURE=1` in the environment asks for the event loop's.
+`HOLDFAST_PURE=sockets` in the environment asks for the event loop's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 from typing import Any
 from weakref import WeakValueDictionary
+
+from holdfast.core.compiled import is_wanted
 
 __all__ = ["COMPILED", "Sockets"]
 
 COMPILED = False
 """Whether sockets are our own."""
 
-if os.environ.get("HOLDFAST_PURE", "0") in ("", "0"):
+if is_wanted("sockets"):
     try:
         from holdfast.net._sockets import Poller, SocketTransport
 

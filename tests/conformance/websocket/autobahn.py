@@ -148,7 +148,7 @@ def _order(case: str) -> list[int]:
 
 
 def _codec(pure: bool) -> dict[str, str]:
-    return {"HOLDFAST_PURE": "1" if pure else "0"}
+    return {"HOLDFAST_PURE": "codec" if pure else ""}
 
 
 def free_port() -> int:

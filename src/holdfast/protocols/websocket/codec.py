@@ -1,12 +1,11 @@
 """The frame codec in use: compiled where it was built, in Python otherwise.
 
-`HOLDFAST_PURE=1` in the environment asks for the Python twin.
+`HOLDFAST_PURE=codec` in the environment asks for the Python twin.
 """
 
 from __future__ import annotations
 
-import os
-
+from holdfast.core.compiled import is_wanted
 from holdfast.protocols.websocket import _codec_pure as pure
 
 __all__ = ["COMPILED", "Payload", "encode", "encode_all", "head", "mask", "scan"]
@@ -18,7 +17,7 @@ encode, encode_all, head = pure.encode, pure.encode_all, pure.head
 mask, scan = pure.mask, pure.scan
 Payload = pure.Payload
 
-if os.environ.get("HOLDFAST_PURE", "0") in ("", "0"):
+if is_wanted("codec"):
     try:
         from holdfast.protocols.websocket._codec import (  # type: ignore[assignment]
             Payload,
