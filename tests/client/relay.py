@@ -66,7 +66,7 @@ class Relay:
                 data = await reader.read(65536 if left is None else left)
                 if not data:
                     break
-                if not self.silent:
+                if not (self.silent or writer.is_closing()):
                     writer.write(data)
                     await writer.drain()
                 left = None if left is None else left - len(data)

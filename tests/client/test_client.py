@@ -296,11 +296,11 @@ async def test_who_does_not_read_for_long_is_not_cut_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("holdfast.client.keeper._EVENTS_MAX", 5)
-    limits = Limits().but(websocket={"heartbeat_seconds_max": 0.2})
+    limits = Limits().but(websocket={"heartbeat_seconds_max": 0.6})
     async with played(tmp_path, limits) as (_, stage, relay), connect(at(relay.port)) as client:
         await stage.noted("open")
         await stage.count(1, 5)
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(2.4)
         assert client.online
         assert await texts(client, "5") == numbers(1, 5)
         assert relay.connections == 1
