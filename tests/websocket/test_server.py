@@ -41,7 +41,7 @@ from holdfast.websocket import (
 
 async def test_messages_of_either_kind_and_any_size_come_back() -> None:
     async with serve(echo) as server, connect(url(server)) as ws, patience():
-        for message in ("", "grüß", b"", b"\0" * 200, "x" * 70_000, bytes(3_000_000)):
+        for message in ("", "grüß", b"", b"\0" * 200, "x" * 70_000, bytes(1_048_576)):
             await ws.send(message)
             assert await ws.recv() == message
         await ws.send(bytearray(b"a"))

@@ -11,7 +11,7 @@ import typer
 
 from holdfast.cli.output import reported
 from holdfast.core.errors import ConfigurationError, Reason
-from holdfast.core.limits import Limits
+from holdfast.core.limits import MIB, Limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.arrival import ProxyOptions
 from holdfast.net.bind import BindOptions
@@ -102,7 +102,12 @@ async def _serve(
 ) -> None:
     limits = Limits().but(
         connection={"connections_per_address_max": 20_000},
-        websocket={"fragments_max": 1_000_000},  # conformance suites send that many
+        # Conformance suites send as many, and as large ones.
+        websocket={
+            "fragments_max": 1_000_000,
+            "frame_bytes_max": 16 * MIB,
+            "message_bytes_max": 16 * MIB,
+        },
     )
     compression = ws.Deflate() if deflate else None
     inherited = Inherited()

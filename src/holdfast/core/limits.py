@@ -80,8 +80,9 @@ class WebSocketLimits(_Group, frozen=True, forbid_unknown_fields=True):
     head_bytes_max: int = 16 * KIB
     """The whole head of the opening handshake."""
     header_count_max: int = 100
-    frame_bytes_max: int = 16 * MIB
-    message_bytes_max: int = 16 * MIB
+    frame_bytes_max: int = 1 * MIB
+    message_bytes_max: int = 1 * MIB
+    """A peer may have so much of a message kept for it without ever finishing it."""
     fragments_max: int = 16_384
     """Frames of one message."""
     inflated_bytes_max: int = 32 * MIB

@@ -27,7 +27,7 @@ class Options(TypedDict, total=False):
     close_timeout: float
     """`connection.close_seconds_max`."""
     max_size: int
-    """Bytes of a message, decompressed: `websocket.message_bytes_max`."""
+    """Bytes of a message, decompressed: `websocket.message_bytes_max`, 1 MiB if not given."""
     max_queue: int
     """`websocket.queue_messages_max`."""
     write_limit: int

@@ -54,7 +54,7 @@ async def echo(ws: ServerWebSocket) -> None:
 async def ours(compressed: bool) -> AsyncIterator[tuple[Server, str]]:
     """Our echo server, and its URL."""
     compression: Compression = "deflate" if compressed else None
-    async with serve(echo, compression=compression) as server:
+    async with serve(echo, compression=compression, max_size=SIZE_MAX) as server:
         yield server, f"ws://127.0.0.1:{server.port}/"
 
 
@@ -243,7 +243,7 @@ async def test_chromium(compressed: bool) -> None:
     chromium = need("chromium")
     compression: Compression = "deflate" if compressed else None
     async with (
-        serve(echo, compression=compression, subprotocols=["b"]) as server,
+        serve(echo, compression=compression, subprotocols=["b"], max_size=SIZE_MAX) as server,
         async_playwright() as playwright,
         asyncio.timeout(SECONDS),
     ):
