@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from playwright.async_api import Browser
-from tests.gateway.clients import person_at
+from tests.gateway.clients import Person, person_at
 from tests.peers.chromium import ChatPage, chat_page
 from tests.peers.cutter import cutter
 from tests.peers.houses import demo
@@ -163,15 +165,22 @@ async def test_with_the_keyboard_alone(tmp_path: Path, browser: Browser) -> None
         assert reached >= {"log", "elsewhere", "resume", "line", "send"}
 
 
-async def test_who_reads_what_was_said_is_left_there(tmp_path: Path, browser: Browser) -> None:
+@asynccontextmanager
+async def a_full_log(folder: Path, browser: Browser) -> AsyncIterator[tuple[ChatPage, Person]]:
+    """A page with more lines than are in sight, and somebody who says more."""
     async with (
-        demo(tmp_path) as house,
+        demo(folder) as house,
         chat_page(browser, house.page) as page,
         person_at(house.ports["tcp"], telnet=False) as speaker,
     ):
         await page.types("Reader")
         speaker.types("Speaker", *(f"Line {n}" for n in range(60)))
         await page.sees("<Speaker> Line 59")
+        yield page, speaker
+
+
+async def test_who_reads_what_was_said_is_left_there(tmp_path: Path, browser: Browser) -> None:
+    async with a_full_log(tmp_path, browser) as (page, speaker):
         await at_the_end(page)
         await page.page.evaluate("document.getElementById('log').scrollTop = 0")
         await page.page.wait_for_function("!document.getElementById('log').scrollTop")
@@ -192,14 +201,7 @@ document.getElementById("form").style.marginTop = "200px";
 async def test_what_comes_below_the_log_does_not_hide_its_end(
     tmp_path: Path, browser: Browser
 ) -> None:
-    async with (
-        demo(tmp_path) as house,
-        chat_page(browser, house.page) as page,
-        person_at(house.ports["tcp"], telnet=False) as speaker,
-    ):
-        await page.types("Reader")
-        speaker.types("Speaker", *(f"Line {n}" for n in range(60)))
-        await page.sees("<Speaker> Line 59")
+    async with a_full_log(tmp_path, browser) as (page, speaker):
         await page.page.evaluate(PUSHED_OUT)
         await at_the_end(page)
         speaker.types("One more.")
