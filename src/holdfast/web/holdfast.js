@@ -100,7 +100,7 @@ export class Session {
     this._code = "";
     this._size = {};
     this._pause = FIRST_PAUSE_MS;
-    this._unanswered = 0; // pings since anything was heard
+    this._unanswered = 0; // beats since anything was heard
     this._goodbye = /** @type {ByeMessage | null} */ (null);
     this._timers = { retry: 0, ack: 0, beat: 0, open: 0, wake: 0 };
     this._onWake = () => this._wake();
@@ -335,7 +335,7 @@ export class Session {
     } else if (this._state.name === "online") {
       this._ping();
       clearTimeout(this._timers.wake);
-      this._timers.wake = later(OPEN_MS_MAX, () => this._unanswered && this._giveUp());
+      this._timers.wake = later(OPEN_MS_MAX, () => this._giveUp());
     }
   }
 
@@ -367,6 +367,7 @@ export class Session {
   /** @param {string} text */
   _receive(text) {
     this._unanswered = 0;
+    clearTimeout(this._timers.wake);
     const message = read(text);
     if (!message) {
       this._fault("the gateway sent a malformed message");
@@ -563,14 +564,13 @@ export class Session {
     this._timers.beat = Number(setInterval(() => this._beat(), seconds * 1000));
   }
 
-  // Pings are counted, and not seconds: a page in the background has its timers a minute apart.
+  // Beats are counted, and not seconds: a page in the background has its timers a minute apart.
   _beat() {
-    if (this._unanswered < UNANSWERED_MAX) this._ping();
-    else this._giveUp();
+    if (++this._unanswered > UNANSWERED_MAX) this._giveUp();
+    else this._ping();
   }
 
   _ping() {
-    this._unanswered++;
     this._acked = this._kept.last;
     this._say({ t: "ping", n: this._acked });
   }
