@@ -25,6 +25,7 @@ from tests.net.transports import (
     read_all,
     reset,
     send_all,
+    spare_asyncio,
     standing,
     until_heard,
     until_lost,
@@ -96,6 +97,8 @@ class Exchange:
 def test_what_is_written_is_what_is_read(
     adopt: Adopt, family: str, loop: Factory, script: list[tuple[str, Any]]
 ) -> None:
+    spare_asyncio(adopt, on_asyncio=loop is asyncio.new_event_loop)
+
     async def play() -> None:
         heard = Heard()
         async with standing(adopt, family, heard) as peer:

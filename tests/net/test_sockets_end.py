@@ -21,6 +21,7 @@ from tests.net.transports import (
     read_all,
     reset,
     send_all,
+    spare_asyncio,
     standing,
     until_lost,
 )
@@ -161,6 +162,9 @@ async def test_whatever_is_called_from_wherever(
     adopt: Adopt, place: str, call: Callable[[asyncio.Transport], None]
 ) -> None:
     """Nothing is told out of turn, and there is one end."""
+    if place == "resume_writing":
+        loop = asyncio.get_running_loop()
+        spare_asyncio(adopt, on_asyncio=type(loop) is asyncio.SelectorEventLoop)
     inside = False
 
     class Calling(Heard):

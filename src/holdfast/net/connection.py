@@ -178,9 +178,12 @@ class Connection(asyncio.Protocol, Timed):
     def _flush_large(self, out: list[bytes]) -> None:
         """As `flush`, for pieces that are not worth the copy that joining them is."""
         self._flushed += sum(map(len, out))
-        if self._transport is not None and self.phase is not Phase.CLOSING:
-            with contextlib.suppress(RuntimeError):
-                self._transport.writelines(out)
+        transport = self._transport
+        if transport is None or transport.is_closing() or self.phase is Phase.CLOSING:
+            return
+        with contextlib.suppress(RuntimeError):
+            # asyncio's transports send an empty last piece again and again (Python 3.12).
+            transport.writelines([piece for piece in out if piece])
 
     @property
     def broken(self) -> bool:

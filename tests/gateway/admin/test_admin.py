@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import ssl
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -270,7 +271,7 @@ REFUSED: dict[str, tuple[str, str, bytes | None, int, str]] = {
         NO_DRAIN,
     ),
     "not-utf-8": ("POST", "/api/drain", b'{"\xff": 1}', 400, NO_DRAIN),
-    "big-body": ("POST", "/api/drain", b" " * 17 * KIB, 413, "Request Entity Too Large"),
+    "big-body": ("POST", "/api/drain", b" " * 17 * KIB, 413, HTTPStatus(413).phrase),
 }
 
 
