@@ -8,6 +8,7 @@ rest keeps these values. There are no other defaults anywhere.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from msgspec import Struct, field, structs
 
@@ -284,7 +285,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     admin: AdminLimits = field(default_factory=AdminLimits)
     drain: DrainLimits = field(default_factory=DrainLimits)
 
-    def but(self, **groups: dict[str, float]) -> Limits:
+    def but(self, **groups: Mapping[str, float]) -> Limits:
         """These limits with some replaced: `limits.but(session={"queue_messages_max": 8})`.
 
         Raises `TypeError` for a name that does not exist, `ConfigurationError`

@@ -5,12 +5,19 @@ from __future__ import annotations
 import contextlib
 import sys
 
-from holdfast.core.limits import Limits
+from holdfast.core.limits import MIB, Limits
 from holdfast.net.loop import run
 from holdfast.protocols.websocket import DeflateSettings
 from holdfast.websocket import ConnectionClosed, connect
 
-LIMITS = Limits().but(websocket={"fragments_max": 1_000_000, "pings_max": 1_000})
+LIMITS = Limits().but(
+    websocket={
+        "fragments_max": 1_000_000,
+        "frame_bytes_max": 16 * MIB,
+        "message_bytes_max": 16 * MIB,
+        "pings_max": 1_000,
+    }
+)
 COMPRESSION = DeflateSettings(server_max_window_bits=15, client_max_window_bits=15)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from holdfast.core.limits import Limits
 from holdfast.protocols import websocket as ws
 from holdfast.protocols.holdfast import SUBPROTOCOL
 from holdfast.protocols.websocket.frames import Decoder
@@ -13,8 +12,8 @@ from holdfast.protocols.websocket.head import END, HeadError, parse_request, par
 from holdfast.vtc.record.scribe import Scribe
 from holdfast.vtc.record.words import quoted
 from holdfast.vtc.talk.conversation import json_in
+from holdfast.vtc.talk.websocket import LIMITS
 
-_LIMITS = Limits().websocket
 _KEPT_FIELDS = ("origin", "cookie")
 """Of the client's request, beside what every request has."""
 
@@ -57,7 +56,7 @@ class WebSocketScribe(Scribe):
     def client_says(self, data: bytes) -> None:
         try:
             if self._request is None and (head := self._client.head(data)) is not None:
-                self._request = parse_request(head, header_count_max=_LIMITS.header_count_max)
+                self._request = parse_request(head, header_count_max=LIMITS.header_count_max)
                 data = b""
         except HeadError as error:
             self._write(f"# A request that is none: {error}")
@@ -70,7 +69,7 @@ class WebSocketScribe(Scribe):
     def server_says(self, data: bytes) -> None:
         try:
             if not self._server.opened and (head := self._server.head(data)) is not None:
-                response = parse_response(head, header_count_max=_LIMITS.header_count_max)
+                response = parse_response(head, header_count_max=LIMITS.header_count_max)
                 self._subprotocol = response.headers.get("sec-websocket-protocol")
                 if response.status != 101:
                     self._write(f"# The answer was {response.status} {response.reason}.")
@@ -162,7 +161,7 @@ class _Half:
 
     def __init__(self, *, masked: bool) -> None:
         self._head = b""
-        self._decoder = Decoder(_LIMITS, masked=masked)
+        self._decoder = Decoder(LIMITS, masked=masked)
         self.opened = False
 
     def head(self, data: bytes) -> bytes | None:

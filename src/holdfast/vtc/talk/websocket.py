@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
-from holdfast.core.limits import Limits
+from holdfast.core.limits import MIB, Limits
 from holdfast.protocols import websocket as ws
 from holdfast.vtc.errors import Failure, Note
 from holdfast.vtc.http.session import Session
@@ -14,6 +14,9 @@ from holdfast.vtc.interpreter import Scope
 from holdfast.vtc.talk.conversation import Conversation, Message, json_in, to_script
 
 ASIDE = frozenset({"ping", "pong"})
+_SIZE = {"frame_bytes_max": 16 * MIB, "message_bytes_max": 16 * MIB}
+LIMITS: Final = Limits().but(websocket=_SIZE).websocket
+"""Those of the house, but for the size: a test may want to see what is refused."""
 
 
 class WebSocket(Conversation):
@@ -90,10 +93,10 @@ class WebSocket(Conversation):
 
 
 def client_core(offer: ws.Offer) -> ws.ClientConnection:
-    """The client's end, with limits as wide as the house's own."""
-    return ws.ClientConnection(Limits().websocket, offer, os.urandom)
+    """The client's end."""
+    return ws.ClientConnection(LIMITS, offer, os.urandom)
 
 
 def server_core() -> ws.ServerConnection:
-    """The server's end, likewise."""
-    return ws.ServerConnection(Limits().websocket)
+    """The server's end."""
+    return ws.ServerConnection(LIMITS)
