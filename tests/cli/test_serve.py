@@ -193,9 +193,9 @@ async def test_a_gateway_that_was_stopped_gives_up_nobody_for_it(tmp_path: Path)
     """As one whose machine is moved, or whose terminal gets a Ctrl-Z."""
     limits = """
 [limits.connection]
-idle_seconds_max = 2
+idle_seconds_max = 3
 [limits.websocket]
-heartbeat_seconds_max = 1
+heartbeat_seconds_max = 1.5
 [limits.link]
 heartbeat_seconds_max = 0.7
 """
@@ -215,7 +215,7 @@ heartbeat_seconds_max = 0.7
             await stage.until(lambda: len(stage.app.sessions) == 2)
             gateway.send(signal.SIGSTOP)
             someone.types("Are you there?")
-            await asyncio.sleep(3.5)  # longer than any silence that is allowed
+            await asyncio.sleep(5)  # longer than any silence that is allowed
             gateway.send(signal.SIGCONT)
             await stage.noted("text", "Are you there?")
             await page.say("cmd", c=1, d="So am I.")

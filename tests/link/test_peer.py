@@ -346,7 +346,7 @@ async def test_both_sides_ask_for_signs_of_life_and_live_by_them(tmp_path: Path)
 
 
 async def test_a_side_that_stays_silent_is_given_up(tmp_path: Path) -> None:
-    limits = LinkLimits(heartbeat_seconds_max=0.1)
+    limits = LinkLimits(heartbeat_seconds_max=0.4)
     async with raw(tmp_path, limits) as (link, side):
         heard = await link.hear()
         assert isinstance(heard, Request)

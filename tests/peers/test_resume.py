@@ -104,7 +104,7 @@ async def a_person_types_the_code(
         code = await old.code()
         await old.sees("Ready.")
         await old.types(COUNT)
-        await old.sees("Number 300.")  # long enough for an answer to a probe
+        await old.sees("Number 600.")  # long enough for an answer to a probe
         if how == "cut":
             cable.cut()
             await cable.mend()
