@@ -83,9 +83,19 @@ class ChatPage:
         """What an element says."""
         return await self.page.inner_text(selector)
 
-    async def people(self) -> list[str]:
-        """Who is here, as the page shows it."""
-        return await self.page.locator("#people li").all_inner_texts()
+    async def shows(self, selector: str, *texts: str) -> None:
+        """Wait until the elements that `selector` finds say just this."""
+        found: list[str] = []
+
+        async def says_so() -> bool:
+            found[:] = await self.page.locator(selector).all_inner_texts()
+            return found == list(texts)
+
+        await until(says_so, lambda: f"{selector}: expected {texts}, found {found}")
+
+    async def has_here(self, *people: str) -> None:
+        """Wait until the page shows that these are here, and nobody else."""
+        await self.shows("#people li", *sorted(people))
 
     async def resumes(self, code: str) -> None:
         """Take up the session with this code."""

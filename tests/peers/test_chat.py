@@ -19,7 +19,7 @@ PROTOCOLS = {**SCHEMES, "page": "ws"}
 async def test_all_talk_with_each_other(tmp_path: Path, terminals: Tmux, browser: Browser) -> None:
     async with demo(tmp_path) as house, chat_page(browser, house.page) as page:
         panes = await come(terminals, ALL, house.ports, tmp_path)
-        assert await page.text_of("#prompt") == "Your name: "
+        await page.shows("#prompt", "Your name: ")
         await page.types(person("page"))
         await page.sees("You are in lobby.")
 
@@ -34,7 +34,7 @@ async def test_all_talk_with_each_other(tmp_path: Path, terminals: Tmux, browser
                 await pane.sees(said)
 
         # Who is there: in each client, and beside the page's log.
-        assert await page.people() == sorted(map(person, PROTOCOLS))
+        await page.has_here(*map(person, PROTOCOLS))
         for name, pane in panes.items():
             await pane.types(typed(name, "/who"))
             for other, scheme in PROTOCOLS.items():
@@ -63,7 +63,7 @@ async def test_everybody_leaves(tmp_path: Path, terminals: Tmux, browser: Browse
             await pane.types(typed(name, "/quit"))
             await pane.sees("Goodbye.")
             await page.sees(f"* {person(name)} has left")
-        assert await page.people() == ["page"]
+        await page.has_here("page")
         await page.types("/quit")
         await page.sees("Goodbye.")
         assert await page.comes("ended") == "goodbye"

@@ -219,9 +219,9 @@ async def test_from_telnet_to_the_browser_and_back(
         lines = await page.sees("<speaker> On the way.")
         assert sum("On the way." in line for line in lines) == 1
         assert WRONG_NAME not in lines  # that was another session's
-        assert await page.text_of("#prompt") == "[lobby] "
-        assert await page.text_of("#room") == "· lobby"
-        assert await page.people() == ["speaker", "wanderer"]
+        await page.shows("#prompt", "[lobby] ")
+        await page.shows("#room", "· lobby")
+        await page.has_here("speaker", "wanderer")
         await page.types("In the browser.")
         await page.sees("<wanderer> In the browser.")
 
