@@ -1,5 +1,7 @@
 """What all tests need of the machine."""
 
 from holdfast.net.loop import allow_files
+from tests.programs import look_everywhere
 
 allow_files()  # a thousand clients stand in one process
+look_everywhere()
