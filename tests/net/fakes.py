@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any, cast
 
@@ -110,6 +110,11 @@ class FakeTransport(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         if not self.closed:  # as the real ones
             self.written.append(bytes(data))
+
+    def writelines(self, pieces: Iterable[bytes | bytearray | memoryview[Any]]) -> None:
+        assert not self.closed  # asyncio's then spin for ever (Python 3.13)
+        for piece in pieces:
+            self.write(piece)
 
     def can_write_eof(self) -> bool:
         return True

@@ -70,6 +70,24 @@ def test_nothing_is_written_before_the_end_of_the_tick() -> None:
     assert it.transport.written == [b"a"]
 
 
+def test_what_is_large_is_not_joined_and_what_is_empty_left_out() -> None:
+    it, large = connected(), bytes(64 * 1024)
+    for data in (b"head", large, b""):
+        it.connection.write(data)
+    it.loop.tick()
+    assert it.transport.written == [b"head", large]
+    assert it.connection.bytes_out == 4 + len(large)
+
+
+def test_what_is_large_is_not_given_to_a_transport_that_closes() -> None:
+    it = connected()
+    it.connection.write(b"head")
+    it.connection.write(bytes(64 * 1024))
+    it.transport.closed = True  # of itself: the peer was lost
+    it.connection.flush()
+    assert it.transport.written == []
+
+
 def test_what_was_flushed_and_what_came_after_leave_in_order() -> None:
     it = connected()
     it.connection.write(b"a")

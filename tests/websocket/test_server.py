@@ -377,9 +377,12 @@ async def test_a_limit_closes_with_its_code(
         assert answer[answer.index(b"\x88") :][2:4] == code.to_bytes(2, "big")
 
 
-async def test_max_size_is_of_the_message_decompressed() -> None:
-    async with serve(echo, max_size=1000) as server, connect(url(server)) as ws, patience():
-        await ws.send("x" * 1001)
+@pytest.mark.parametrize(("options", "most"), [({"max_size": 1000}, 1000), ({}, 1_048_576)])
+async def test_max_size_is_of_the_message_decompressed(options: Any, most: int) -> None:
+    async with serve(echo, **options) as server, connect(url(server)) as ws, patience():
+        await ws.send("x" * most)
+        assert await ws.recv() == "x" * most
+        await ws.send("x" * (most + 1))
         with pytest.raises(ConnectionClosedError) as caught:
             await ws.recv()
         assert caught.value.code == 1009
