@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ def test_what_only_root_looks_for_is_found_too(
     program.touch(0o755)
     monkeypatch.setattr(programs, "_FOLDERS", (str(tmp_path),))
     monkeypatch.setenv("CI", "true")
+    monkeypatch.setenv("PATH", os.environ["PATH"])  # as it is now, it is given back
+    programs.look_everywhere()
     assert need("no-such-program") == str(program)
 
 
