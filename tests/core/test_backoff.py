@@ -17,6 +17,12 @@ def test_a_limit_below_the_first_pause_holds() -> None:
     assert Backoff(1.0, 0.1).pause(1.0) == 0.1
 
 
+def test_pauses_grow_until_a_connection_has_lasted() -> None:
+    backoff = Backoff(0.5, 3.0, lasted_min=10.0)
+    lasted = [0.0, 9.9, 0.1, 10.0, 0.0, 3600.0]
+    assert [backoff.pause(1.0, each) for each in lasted] == [0.5, 1.0, 2.0, 0.5, 1.0, 0.5]
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_chance_shortens_by_half_at_most(draws: list[float]) -> None:
     backoff, plain = Backoff(0.1, 5.0), Backoff(0.1, 5.0)

@@ -8,8 +8,8 @@ import pytest
 from tests.net.helpers import patience, serving
 from tests.websocket.helpers import echo, url
 
+from holdfast.core.backoff import Backoff
 from holdfast.core.errors import ConfigurationError
-from holdfast.net import backoff
 from holdfast.websocket import (
     ConnectionClosedError,
     DeflateSettings,
@@ -22,12 +22,13 @@ from holdfast.websocket import (
     connect,
     serve,
 )
+from holdfast.websocket import client as client_module
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "_FIRST_SECONDS", 0.001)
-    monkeypatch.setattr(backoff, "_SECONDS_MAX", 0.002)
+    monkeypatch.setattr(client_module, "_FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(client_module, "_PAUSE_SECONDS_MAX", 0.002)
 
 
 async def test_nobody_there_is_a_dial_error() -> None:
@@ -113,6 +114,28 @@ async def test_reconnecting() -> None:
                 break
         assert ws.state is State.CLOSED
     assert got == ["1", "2", "3"]
+
+
+async def test_pauses_grow_until_a_connection_has_lasted(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[float] = []
+
+    class Recorded(Backoff):
+        __slots__ = ()
+
+        def pause(self, entropy: float, lasted: float = 0.0) -> float:
+            chosen.append(super().pause(1.0, 60.0 if len(chosen) == 4 else lasted))
+            return 0.0
+
+    async def hang_up(ws: ServerWebSocket) -> None:
+        pass
+
+    monkeypatch.undo()
+    monkeypatch.setattr(client_module, "Backoff", Recorded)
+    async with serve(hang_up) as server, patience():
+        async for _ in connect(url(server)):
+            if len(chosen) == 6:
+                break
+    assert chosen == [0.1, 0.2, 0.4, 0.8, 0.1, 0.2]
 
 
 async def test_reconnecting_waits_for_a_server_that_is_away() -> None:

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import ssl as ssl_module
 from collections.abc import AsyncIterator, Generator, Sequence
 from typing import Any, Final, Unpack
 
+from holdfast.core.backoff import Backoff
 from holdfast.core.errors import Reason
 from holdfast.net.addresses import parse_address
-from holdfast.net.backoff import Backoff
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection
 from holdfast.net.dial import DialError, dial
@@ -33,6 +34,9 @@ from holdfast.websocket.connection import WebSocket
 from holdfast.websocket.lifecycle import Settings
 from holdfast.websocket.options import Compression, Options, settings
 
+_FIRST_PAUSE_SECONDS: Final = 0.1
+_PAUSE_SECONDS_MAX: Final = 10.0
+"""Between two connections of an `async for`."""
 _TEMPORARY: Final = frozenset({0, 408, 429, 500, 502, 503, 504})
 """Answers after which another attempt may succeed."""
 
@@ -117,8 +121,9 @@ class ClientWebSocket(WebSocket):
 class connect:
     """A WebSocket to `url` (`ws://` or `wss://`): `async with`, `await`, or `async for`.
 
-    `async for` connects again whenever the body of the loop is done, after a
-    growing pause where attempts fail; what can never succeed is raised. See
+    `async for` connects again whenever the body of the loop is done. The pause
+    before it grows until a connection has lasted (`core.backoff`). What can
+    never succeed is raised. See
     `Options` for further options. Raises `DialError`, `HandshakeError` or
     `TimeoutError`.
     """
@@ -162,8 +167,10 @@ class connect:
         await self._socket.close()
 
     async def __aiter__(self) -> AsyncIterator[ClientWebSocket]:
-        backoff = Backoff()
+        loop = asyncio.get_running_loop()
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _PAUSE_SECONDS_MAX)
         while True:
+            lasted = 0.0
             try:
                 socket = await self._open()
             except (
@@ -175,15 +182,14 @@ class connect:
             ) as error:
                 if isinstance(error, HandshakeError) and error.status not in _TEMPORARY:
                     raise
-                backoff.failed()
-                await asyncio.sleep(backoff.seconds())
-                continue
-            backoff.reset()
-            try:
-                yield socket
-            finally:
-                await socket.close()
-            await asyncio.sleep(backoff.seconds())
+            else:
+                since = loop.time()
+                try:
+                    yield socket
+                finally:
+                    await socket.close()
+                lasted = loop.time() - since
+            await asyncio.sleep(backoff.pause(random.random(), lasted))
 
     async def _open(self) -> ClientWebSocket:
         clockwork = Clockwork(asyncio.get_running_loop())
