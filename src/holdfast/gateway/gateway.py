@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -15,13 +14,13 @@ from holdfast.backends.echo import EchoBackend
 from holdfast.backends.hub import LinkHub
 from holdfast.backends.link import LinkBackend, policy_key
 from holdfast.backends.tcp import PREFIX
-from holdfast.core.clock import wall
 from holdfast.core.rate import Rate
 from holdfast.gateway import login
 from holdfast.gateway.attach import Attachment
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.context import Context, Door
 from holdfast.gateway.doors import adapter_factory, admin_listener, http_pages
+from holdfast.gateway.environment import DEFAULT, Environment
 from holdfast.gateway.inside import Inside
 from holdfast.gateway.phases import Phase
 from holdfast.gateway.pool import ConnectionPool
@@ -32,16 +31,13 @@ from holdfast.net.certificates import ServerTls
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.log import log_failure
 from holdfast.net.loop import unwrapped
-from holdfast.net.server import HandlerFactory, ListenOptions, Server
+from holdfast.net.server import HandlerFactory, ListenOptions
 from holdfast.net.systemd import Inherited
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.records import Row, Stored
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability
-from holdfast.sessions.stores.base import Store
-from holdfast.sessions.stores.memory import MemoryStore
-from holdfast.sessions.stores.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
     from holdfast.gateway.admin.listener import AdminListener
@@ -60,8 +56,14 @@ class Gateway:
     accepted.
     """
 
-    def __init__(self, config: Config, inherited: Inherited | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        inherited: Inherited | None = None,
+        environment: Environment = DEFAULT,
+    ) -> None:
         limits = config.limits
+        wall = environment.wall
         self.config = config
         self.addresses: list[Address] = []
         """Where clients are accepted, in the configuration's order, with the ports taken."""
@@ -87,8 +89,11 @@ class Gateway:
             memory_on_failure=config.store.on_failure == "memory",
         )
         self._inherited = inherited
-        self._server = Server(limits.connection, self.clockwork, inherited=inherited)
-        self._link_server = Server(
+        self._wall = wall
+        self._server = environment.make_server(
+            limits.connection, self.clockwork, inherited=inherited
+        )
+        self._link_server = environment.make_server(
             connection_limits(limits.link), self.clockwork, inherited=inherited
         )
         self._echo = EchoBackend(at_end_of_tick, wall)
@@ -96,7 +101,7 @@ class Gateway:
             upstream.name: Upstream(upstream, limits, self.clockwork, self.manager, wall)
             for upstream in config.upstream
         }
-        self._store = _make_store(config)
+        self._store = environment.make_store(config)
         self._pages: list[HttpPages] = []
         self.admin_address: Address | None = None
         self._admin: AdminListener | None = None
@@ -174,7 +179,7 @@ class Gateway:
     # --- start
 
     def _restore(self, stored: Stored) -> None:
-        self.manager.restore(stored, self._backend_of, wall())
+        self.manager.restore(stored, self._backend_of, self._wall())
         for listener in self.config.listener:
             self._backend(listener)
         for name, link in self._links.items():
@@ -254,7 +259,7 @@ class Gateway:
     def _link(self, name: str) -> LinkBackend:
         if name not in self._links:
             self._links[name] = LinkBackend(
-                name, self.manager, self.journal, self, self.clockwork.tick.add, wall
+                name, self.manager, self.journal, self, self.clockwork.tick.add, self._wall
             )
         return self._links[name]
 
@@ -283,7 +288,7 @@ class Gateway:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
-            self.manager.expire(wall())
+            self.manager.expire(self._wall())
 
     async def _drain(self) -> None:
         """Tell the clients, then the applications; a second `stop` cuts it short."""
@@ -306,9 +311,3 @@ async def _guarded(work: Coroutine[Any, Any, None]) -> None:
         await work
     except Exception as error:
         log_failure(_log, "a task failed", error)
-
-
-def _make_store(config: Config) -> Store:
-    if config.store.path:
-        return SQLiteStore(Path(config.store.path), config.limits.store)
-    return MemoryStore()

@@ -1,0 +1,54 @@
+"""What a gateway takes from around it: the time, its servers and its store.
+
+A program replaces them to run the whole gateway, as it is wired, without
+sockets, disks or a clock.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from holdfast.core.clock import Clock, wall
+from holdfast.core.limits import ConnectionLimits
+from holdfast.gateway.config import Config
+from holdfast.net.clockwork import Clockwork
+from holdfast.net.server import Server
+from holdfast.net.systemd import Inherited
+from holdfast.sessions.stores.base import Store
+from holdfast.sessions.stores.memory import MemoryStore
+from holdfast.sessions.stores.sqlite import SQLiteStore
+
+
+class MakeServer(Protocol):
+    """Makes what accepts connections within the given limits."""
+
+    def __call__(
+        self, limits: ConnectionLimits, clockwork: Clockwork, *, inherited: Inherited | None
+    ) -> Server: ...
+
+
+class MakeStore(Protocol):
+    """Makes the store that a configuration asks for; `open` follows."""
+
+    def __call__(self, config: Config) -> Store: ...
+
+
+def make_store(config: Config) -> Store:
+    """A SQLite file where the configuration names one, memory otherwise."""
+    if config.store.path:
+        return SQLiteStore(Path(config.store.path), config.limits.store)
+    return MemoryStore()
+
+
+class Environment(Struct, frozen=True):
+    """The parts of a gateway that reach outside of its process."""
+
+    wall: Clock = wall
+    make_server: MakeServer = Server
+    make_store: MakeStore = make_store
+
+
+DEFAULT: Final = Environment()
