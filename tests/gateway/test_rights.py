@@ -118,6 +118,32 @@ async def test_a_stale_cookie_gives_a_new_session(tmp_path: Path) -> None:
             await stage.noted("text", "look")
 
 
+async def test_an_older_cookie_is_refused_and_the_session_stays_its_newest_holder_s(
+    tmp_path: Path,
+) -> None:
+    """A browser that was killed or restored brings what it had on disk."""
+    async with staged(configured(tmp_path)) as (gateway, stage):
+        async with plain(gateway) as page:
+            await stage.noted("open")
+        async with plain(gateway, page.cookie) as again:
+            await again.ws.send("here")
+            await stage.heard("here")
+        async with plain(gateway, page.cookie) as restored:
+            assert str(await restored.hear()).startswith("*** This browser's cookie is an older")
+            await stage.noted("open")
+        async with plain(gateway, again.cookie):
+            await stage.noted("resume")
+
+
+async def test_the_first_good_cookie_of_several_counts(tmp_path: Path) -> None:
+    async with staged(configured(tmp_path)) as (gateway, stage):
+        async with plain(gateway) as page:
+            await stage.noted("open")
+        several = f"holdfast={of_nobody()}; holdfast=x; a=b; {page.cookie}"
+        async with plain(gateway, several):
+            await stage.noted("resume")
+
+
 async def test_a_token_of_v1_is_as_good_as_a_cookie(tmp_path: Path) -> None:
     async with staged(configured(tmp_path)) as (gateway, stage):
         async with v1(gateway) as client:
@@ -286,16 +312,25 @@ async def test_guessing_is_limited_by_address(tmp_path: Path) -> None:
         await stage.noted("text", "north")
 
 
-async def test_wrong_tokens_and_wrong_codes_count_together(tmp_path: Path) -> None:
+async def test_wrong_tokens_of_others_lock_nobody_out(tmp_path: Path) -> None:
     few = Limits().but(
         session={"attach_failure_burst_max": 2, "attach_failures_per_minute_max": 0.01}
     )
-    async with staged(configured(tmp_path, limits=few)) as (gateway, _):
-        for hello in ({"token": of_nobody()}, {"code": "AAAA-AAAA"}):
-            async with v1(gateway, **hello) as client:
+    async with staged(configured(tmp_path, limits=few)) as (gateway, stage):
+        async with v1(gateway) as client:
+            hello = {"token": (await client.expect("welcome"))["token"]}
+            await stage.noted("open")
+        async with plain(gateway) as page:
+            cookie = page.cookie
+            await stage.noted("open")
+        for _ in range(10):  # expired tabs behind one proxy, say
+            async with v1(gateway, token=of_nobody()) as client:
                 assert (await client.hear())["reason"] == UNKNOWN
-        async with v1(gateway, code="AAAA-AAAB") as client:
-            assert (await client.hear())["reason"] == "too many wrong attempts; try again later"
+        async with v1(gateway, **hello) as client:
+            assert (await client.hear())["t"] == "reset"
+        await stage.noted("resync", "fresh")
+        async with plain(gateway, cookie):
+            await stage.noted("resume")
 
 
 # --- too many

@@ -95,7 +95,7 @@ def test_there_are_only_so_many_sessions(setting: Setting) -> None:
 
 def test_a_token_gives_its_session_with_the_secret_that_proved_it(setting: Setting) -> None:
     session, _ = setting.active()
-    claim = setting.manager.claim_by_token(setting.token(session), ADDRESS, 0.0)
+    claim = setting.manager.claim_by_token(setting.token(session))
     assert isinstance(claim, Claim)
     assert claim.session is session
     assert claim.secret is not None
@@ -104,30 +104,38 @@ def test_a_token_gives_its_session_with_the_secret_that_proved_it(setting: Setti
 @pytest.mark.parametrize("forged", ["", "junk", Tokens().issue(new_sid())])
 def test_a_forged_token_gives_nothing(setting: Setting, forged: str) -> None:
     setting.active()
-    assert setting.manager.claim_by_token(forged, ADDRESS, 0.0) is Refusal.UNKNOWN
+    assert setting.manager.claim_by_token(forged) is Refusal.UNKNOWN
 
 
-def test_wrong_attempts_of_one_address_are_limited_and_right_ones_wait_too(
-    setting: Setting,
-) -> None:
+def test_wrong_codes_of_one_address_are_limited_and_a_right_token_passes(setting: Setting) -> None:
     session, _ = setting.active()
     token = setting.token(session)
-    answers = [setting.manager.claim_by_token("junk", ADDRESS, 0.0) for _ in range(4)]
+    assert {setting.manager.claim_by_token("junk") for _ in range(100)} == {Refusal.UNKNOWN}
+    answers = [setting.manager.claim_by_code("ABCD2345", ADDRESS, 0.0, but=None) for _ in range(4)]
     assert answers == [Refusal.UNKNOWN] * 3 + [Refusal.RATE]
-    assert setting.manager.claim_by_token(token, ADDRESS, 0.0) is Refusal.RATE
-    assert setting.manager.claim_by_code("ABCD2345", ADDRESS, 0.0, but=None) is Refusal.RATE
-    assert isinstance(setting.manager.claim_by_token(token, "192.0.2.2", 0.0), Claim)
-    assert isinstance(setting.manager.claim_by_token(token, ADDRESS, 60.0), Claim)
+    assert isinstance(setting.manager.claim_by_token(token), Claim)
+
+
+def test_a_retired_token_in_a_cookie_is_refused_and_ends_nothing(setting: Setting) -> None:
+    session, consumer = setting.active()
+    old = setting.token(session)
+    claim = setting.manager.claim_by_token(old)
+    assert isinstance(claim, Claim)
+    newest = setting.manager.issue_token(claim)
+    session.row.tokens.confirm()
+    assert setting.manager.claim_by_token(old, revoke=False) is Refusal.REPLACED
+    assert consumer.dismissed == []
+    assert isinstance(setting.manager.claim_by_token(newest, revoke=False), Claim)
 
 
 def test_a_retired_token_closes_the_session(setting: Setting) -> None:
     session, consumer = setting.active()
     stolen = setting.token(session)
-    claim = setting.manager.claim_by_token(stolen, ADDRESS, 0.0)
+    claim = setting.manager.claim_by_token(stolen)
     assert isinstance(claim, Claim)
     setting.manager.issue_token(claim)
     session.row.tokens.confirm()
-    assert setting.manager.claim_by_token(stolen, ADDRESS, 0.0) is Refusal.REVOKED
+    assert setting.manager.claim_by_token(stolen) is Refusal.REVOKED
     assert session.state is SessionState.CLOSED
     assert consumer.dismissed == [Reason.KICKED]
     assert setting.backend.told[-1] == ("ended", session, Reason.KICKED)
@@ -183,7 +191,7 @@ def test_one_s_own_code_is_not_used_up(setting: Setting) -> None:
 def test_a_session_that_is_not_ready_cannot_be_taken(setting: Setting) -> None:
     session = setting.manager.create(setting.backend, Durability.FAST, 0.0)
     session.open(RecordingConsumer(), numbered=False)
-    claim = setting.manager.claim_by_token(setting.token(session), ADDRESS, 0.0)
+    claim = setting.manager.claim_by_token(setting.token(session))
     assert claim is Refusal.TOO_EARLY
 
 

@@ -21,6 +21,7 @@ from holdfast.gateway import login
 from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings
 from holdfast.gateway.attach import Attachment
 from holdfast.gateway.context import Context, Door
+from holdfast.gateway.cookies import SessionCookie
 from holdfast.gateway.phases import Phase
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.link.peer import connection_limits
@@ -40,6 +41,7 @@ from tests.simulation.loop import SimLoop
 from tests.simulation.network import End, Pipe
 
 WALL = 1_700_000_000.0
+COOKIE = SessionCookie("holdfast", "/", 3600, secure=False)
 
 
 class Anyone:
@@ -114,7 +116,7 @@ class GatewayNode:
             spawn=self.spawn,
             counts=Counter(),
         )
-        settings = WebSocketSettings(world.limits.websocket, "", (), False, 3600)
+        settings = WebSocketSettings(world.limits.websocket, "", (), COOKIE)
         self.door = Door(self.backend, world.durability, lambda: WebSocketAdapter(settings))
         self.tasks: set[asyncio.Task[None]] = set()
         self.ends: list[End] = []

@@ -66,6 +66,7 @@ from holdfast.backends.tcp import PREFIX
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
 from holdfast.gateway.admin.guard import AdminConfig, token_hash
+from holdfast.gateway.cookies import CookieOptions, check_cookie
 from holdfast.gateway.upstream_config import PLAIN, UpstreamConfig, address_at, check_upstream
 from holdfast.link.peer import SCHEMES as LINK_SCHEMES
 from holdfast.net.addresses import Address, parse_address
@@ -116,6 +117,8 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Web pages of other hosts that may connect; `*` for any."""
     pages: str = ""
     """A folder of files for browsers that ask for a page, on a WebSocket listener."""
+    cookie: CookieOptions = field(default_factory=CookieOptions)
+    """How a browser that speaks no sub-protocol keeps its session."""
     deflate: DeflateSettings | None = None
     """How messages are compressed with WebSocket clients that offer it. Absent: not at all."""
 
@@ -236,8 +239,10 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
                 f" found {origin!r}"
             )
     web = address.scheme in ("ws", "wss")
-    for name in ("pages", "origins", "deflate"):
-        if getattr(listener, name) and not web:
+    with _inside(f"{key}.cookie"):
+        check_cookie(listener.cookie)
+    for name in ("pages", "origins", "deflate", "cookie"):
+        if getattr(listener, name) != getattr(_NOTHING_SAID, name) and not web:
             raise ConfigurationError(
                 f"{key}.{name}: expected only for ws and wss, found for {address.scheme}"
             )
@@ -299,6 +304,7 @@ def _inside(key: str) -> Iterator[None]:
         raise ConfigurationError(f"{key}.{error}") from error
 
 
+_NOTHING_SAID: Final = ListenerConfig(url="")
 _ORIGIN: Final = r"\*|null|[a-z][a-z0-9+.-]*://[^/]+"
 """As a browser writes it (RFC 6454 section 6.2): without a path, not even a slash."""
 

@@ -15,6 +15,7 @@ from holdfast.gateway.adapters.lines import LineAdapter
 from holdfast.gateway.adapters.telnet import TelnetAdapter
 from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings
 from holdfast.gateway.config import Config, ListenerConfig
+from holdfast.gateway.cookies import session_cookie
 from holdfast.gateway.inside import Inside
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.systemd import Inherited
@@ -34,8 +35,7 @@ def adapter_factory(listener: ListenerConfig, limits: Limits) -> Callable[[], Ad
                 limits=_websocket_limits(limits),
                 path="" if address.path == "/" else address.path,
                 origins=listener.origins,
-                secure=address.secure,
-                cookie_seconds=limits.session.detached_seconds_max,
+                cookie=session_cookie(listener.cookie, address, limits),
                 deflate=Deflate(listener.deflate) if listener.deflate is not None else None,
             )
             return lambda: WebSocketAdapter(settings)

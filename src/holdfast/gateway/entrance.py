@@ -8,7 +8,7 @@ moment still knows what it promised. How a new session becomes active is told in
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.core.errors import BusyError, Reason
@@ -33,6 +33,10 @@ Work = Coroutine[Any, Any, None]
 
 _CANNOT: Final = "sessions cannot be kept now; try later"
 _GONE: Final = Notice("That session is not there any more.")
+_REPLACED: Final = Notice(
+    "This browser's cookie is an older one: its session goes on where the newer one is."
+    " This is a new session."
+)
 
 
 def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
@@ -41,19 +45,12 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
     `None` if there is no session for it: then the client has been told.
     """
     before = attachment.session
-    claim = _claim(attachment, event)
-    if isinstance(claim, Refusal):
-        attachment.context.counts["claims_refused"] += 1
-        if isinstance(event, ResumeOwn):
-            attachment.show(_GONE)
-        else:
-            attachment.adapter.refuse(claim.value)
-        if before is not None:
-            login.ask_again(attachment, before)
+    claimed = _claim(attachment, event)
+    claim = claimed if isinstance(claimed, Claim) else None
+    if isinstance(claimed, Refusal):
+        _tell_refusal(attachment, event, claimed)
+        if before is not None or isinstance(event, ResumeOwn) or not event.or_new:
             return None
-        if isinstance(event, ResumeOwn) or not event.or_new:
-            return None
-        claim = None
     if claim is not None and _is_overtaken(event, claim.session):
         attachment.leave(Reason.SUPERSEDED)
         return None
@@ -66,12 +63,23 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
         attachment.context.pool.unregister(before.sid, attachment)
         attachment.context.manager.close(before, Reason.CLIENT_LEFT)
     if claim is None:
-        return _enter_new(attachment, event.attempt if type(event) is Enter else 0)
+        attempt = event.attempt if type(event) is Enter else 0
+        return _enter_new(attachment, attempt, replaced=claimed is Refusal.REPLACED)
     if type(event) is Enter:
         claim.session.row.attempt = event.attempt
         return _enter_claimed(attachment, claim, event.position)
     claim.session.row.attempt = before.row.attempt if before is not None else 0
     return _enter_claimed(attachment, claim, None)
+
+
+def _tell_refusal(attachment: Attachment, event: Enter | ResumeOwn, refusal: Refusal) -> None:
+    attachment.context.counts["claims_refused"] += 1
+    if isinstance(event, ResumeOwn):
+        attachment.show(_GONE)
+    else:
+        attachment.adapter.refuse(refusal.value)
+    if attachment.session is not None:
+        login.ask_again(attachment, attachment.session)
 
 
 def _is_overtaken(event: Enter | ResumeOwn, session: Session) -> bool:
@@ -93,17 +101,32 @@ def _claim(attachment: Attachment, event: Enter | ResumeOwn) -> Claim | Refusal 
         claim = manager.claim_own(own) if own is not None else None
         return claim or Refusal.UNKNOWN
     if event.code:
-        claimed = manager.claim_by_code(event.code, address, now, but=own)
-    elif event.token:
-        claimed = manager.claim_by_token(event.token, address, now)
-    else:
-        return None
+        return _served_here(attachment, manager.claim_by_code(event.code, address, now, but=own))
+    if event.token:
+        return _served_here(attachment, manager.claim_by_token(event.token))
+    return _claim_by_cookies(attachment, event.cookies)
+
+
+def _served_here(attachment: Attachment, claimed: Claim | Refusal) -> Claim | Refusal:
     if isinstance(claimed, Claim) and claimed.session.backend is not attachment.door.backend:
         return Refusal.ELSEWHERE  # what is behind this listener knows nothing of it
     return claimed
 
 
-def _enter_new(attachment: Attachment, attempt: int) -> Work | None:
+def _claim_by_cookies(attachment: Attachment, cookies: Sequence[str]) -> Claim | Refusal | None:
+    """The first good token counts; `Refusal.REPLACED` before any other reason."""
+    manager = attachment.context.manager
+    refusal: Refusal | None = None
+    for token in cookies:
+        claimed = _served_here(attachment, manager.claim_by_token(token, revoke=False))
+        if isinstance(claimed, Claim):
+            return claimed
+        if refusal is not Refusal.REPLACED:
+            refusal = claimed
+    return refusal
+
+
+def _enter_new(attachment: Attachment, attempt: int, *, replaced: bool = False) -> Work | None:
     context, door = attachment.context, attachment.door
     durability = door.durability
     if context.memory_on_failure and context.journal.broken is not None:
@@ -132,6 +155,8 @@ def _enter_new(attachment: Attachment, attempt: int) -> Work | None:
             )
         )
         attachment.send()  # before any notice, which is written at once
+        if replaced:
+            attachment.show(_REPLACED)
         login.begin(attachment, session)
         attachment.go_on()
 

@@ -26,6 +26,7 @@ class Refusal(Enum):
     """Why a token or a code gives no session. The value is for the client's person."""
 
     UNKNOWN = "it is not known, or its session has ended"
+    REPLACED = "it was replaced by a newer one"
     REVOKED = "it was replaced by a newer one; for safety its session was closed"
     OWN = "it is the one you are in"
     ELSEWHERE = "its session is not one of those that are served here"
@@ -146,23 +147,31 @@ class SessionManager:
 
     # --- taking up again
 
-    def claim_by_token(self, token: str, address: str, now: float) -> Claim | Refusal:
-        """Who holds this token may have its session. `address` is held to a rate of failures."""
-        if self._wrong.exhausted(address, now):
-            return Refusal.RATE
+    def claim_by_token(self, token: str, *, revoke: bool = True) -> Claim | Refusal:
+        """Who holds this token may have its session.
+
+        Tokens cannot be guessed, so wrong ones cost their senders and others nothing: a good
+        one is taken however many wrong ones came from the same address.
+
+        With `revoke`, a token that was replaced ends its session: two hold it, and one of them
+        has stolen it (RFC 9700 section 4.14.2). Without it, such a token is merely refused. That
+        is for a browser's cookies: a browser that is killed, restored or copied brings an older
+        one (it is not written at once), and whoever got hold of an old one must not be able to
+        end the session of its newest holder.
+        """
         parts = split_token(token)
         session = self.sessions.get(parts[0]) if parts is not None else None
         tokens = session.row.tokens if session is not None else STRANGER
         secret = parts[1] if parts is not None else b""
         standing = tokens.judge(secret)
         if session is None or standing is Standing.UNKNOWN:
-            self._wrong.spend(address, now)
             return Refusal.UNKNOWN
-        if standing is Standing.RETIRED:
-            self._wrong.spend(address, now)
-            self.close(session, Reason.KICKED)
-            return Refusal.REVOKED
-        return self._claim(session, secret)
+        if standing is Standing.VALID:
+            return self._claim(session, secret)
+        if not revoke:
+            return Refusal.REPLACED
+        self.close(session, Reason.KICKED)
+        return Refusal.REVOKED
 
     def claim_by_code(
         self, typed: str, address: str, now: float, *, but: Session | None

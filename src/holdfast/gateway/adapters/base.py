@@ -32,6 +32,9 @@ class Enter(Struct, frozen=True):
     """The client's count of its connections, if it keeps one."""
     or_new: bool = False
     """Whether a new session will do if the right to that one is refused."""
+    cookies: tuple[str, ...] = ()
+    """The tokens in a browser's cookies, of which the first good one counts. They may be older
+    than what the browser was given last."""
 
 
 class ResumeOwn(Struct, frozen=True):

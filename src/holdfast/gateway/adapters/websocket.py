@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from http.cookies import CookieError, SimpleCookie
 from typing import Final
 
 from msgspec import Struct
@@ -34,11 +33,11 @@ from holdfast.gateway.adapters.dialects import (
     Reply,
 )
 from holdfast.gateway.adapters.webs import WebsDialect
+from holdfast.gateway.cookies import SessionCookie
 from holdfast.protocols import holdfast as wire
 from holdfast.protocols import webs
 from holdfast.protocols import websocket as ws
 
-COOKIE: Final = "holdfast"
 _PROBE: Final = b"probe"
 
 _PLAIN: Final = PlainDialect()
@@ -59,8 +58,7 @@ class WebSocketSettings(Struct, frozen=True):
     """The only target that is a WebSocket, or empty for any."""
     origins: Sequence[str]
     """Pages of other hosts that may connect."""
-    secure: bool
-    cookie_seconds: float
+    cookie: SessionCookie
     deflate: ws.Deflate | None = None
     """Compression for clients that offer it."""
 
@@ -148,7 +146,8 @@ class WebSocketAdapter:
         subprotocol = ws.choose_subprotocol(request, tuple(_DIALECTS))
         if subprotocol is None:
             # The session must be known before the answer, which carries its cookie.
-            return [Enter(token=_read_cookie(request), or_new=True)]
+            cookies = tuple(settings.cookie.read(request.headers))
+            return [Enter(cookies=cookies, or_new=True)]
         self._dialect = _DIALECTS[subprotocol](settings.limits)
         self.numbered = self._dialect.numbered
         self._accepted = True
@@ -297,12 +296,7 @@ class WebSocketAdapter:
         if self._accepted:
             return
         self._accepted = True
-        settings = self._settings
-        cookie = (
-            f"{COOKIE}={token}; Path=/; Max-Age={settings.cookie_seconds:.0f}; HttpOnly;"
-            f" SameSite=Strict{'; Secure' if settings.secure else ''}"
-        )
-        self._core.accept(None, [("Set-Cookie", cookie)])
+        self._core.accept(None, [self._settings.cookie.write(token)])
 
     def _say(self, text: str) -> None:
         self._core.queue(self._dialect.volatile(self._core, Notice(text)))
@@ -314,15 +308,3 @@ class WebSocketAdapter:
 
 
 _NAMES: Final = {disconnect: reason.value for reason, disconnect in DISCONNECTS.items()}
-
-
-def _read_cookie(request: ws.Request) -> str:
-    """The token in the request's cookie, or nothing."""
-    for header in request.headers.get_all("cookie"):
-        try:
-            morsel = SimpleCookie(header).get(COOKIE)
-        except CookieError:
-            continue
-        if morsel is not None:
-            return morsel.value
-    return ""
