@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
+import sqlite3
 import urllib.request
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -98,6 +99,17 @@ async def test_who_finds_no_file_is_counted(tmp_path: Path) -> None:
         assert found["listener_accepted_total{listener}"] == 80 - gone
 
 
+async def test_what_is_set_aside_is_counted(tmp_path: Path) -> None:
+    config = administered(configured(tmp_path, [TCP]))
+    async with serving(config) as gateway:
+        assert (await Meter(gateway).read())["store_set_aside_total"] == 0
+    with sqlite3.connect(config.store.path) as db:
+        db.execute("INSERT INTO snapshot VALUES ('s1', x'90')")
+    db.close()
+    async with serving(config) as gateway:
+        assert (await Meter(gateway).read())["store_set_aside_total"] == 1
+
+
 def _fetched(url: str) -> str:
     with urllib.request.urlopen(url.replace("tcp://", "http://"), timeout=SECONDS) as answer:
         return bytes(answer.read()).decode()
@@ -105,6 +117,7 @@ def _fetched(url: str) -> str:
 
 ELSEWHERE: Final[dict[str, Callable[..., Any]]] = {
     "connections_refused_total{out_of_files}": test_who_finds_no_file_is_counted,
+    "store_set_aside_total": test_what_is_set_aside_is_counted,
     "build_info{version}": test_metrics.test_the_process_is_there_too,
 }
 """What cannot stand in the table, and the test that looks at it."""

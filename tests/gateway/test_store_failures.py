@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.gateway.clients import person, plain, v1
 from tests.gateway.running import SECONDS, configured, eventually, linked, serving, staged
 from websockets.exceptions import InvalidStatus
@@ -19,6 +20,7 @@ from websockets.exceptions import InvalidStatus
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config
 from holdfast.gateway.gateway import Gateway
+from holdfast.sessions.manager import UNANSWERED
 from holdfast.sessions.stores.base import (
     StoreBrokenError,
     StoreBusyError,
@@ -26,7 +28,7 @@ from holdfast.sessions.stores.base import (
     StoreReadOnlyError,
     StoreVersionError,
 )
-from holdfast.sessions.stores.sqlite import SQLiteStore
+from holdfast.sessions.stores.sqlite import SCHEMA_VERSION, SQLiteStore
 
 IMPATIENT = Limits().but(store={"busy_seconds_max": 0.05, "retry_seconds_max": 0.05})
 CANNOT = "sessions cannot be kept now; try later"
@@ -87,12 +89,6 @@ def damaged(path: Path) -> None:
         path.with_name(path.name + rest).unlink(missing_ok=True)
 
 
-def nonsense_inside(path: Path) -> None:
-    with sqlite3.connect(path) as db:
-        db.execute("UPDATE session SET body = x'c1'")
-    db.close()
-
-
 def content(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
 
@@ -110,11 +106,10 @@ UNREADABLE: dict[str, tuple[bool, Callable[[Path], None], type[StoreError], str]
         True,
         newer,
         StoreVersionError,
-        "written by a newer Holdfast (schema 99; this one reads up to 1)",
+        f"written by a newer Holdfast (schema 99; this one reads up to {SCHEMA_VERSION})",
     ),
     "a-folder": (False, a_folder, StoreError, "cannot be opened: [Errno 21] Is a directory"),
     "damaged": (True, damaged, StoreBrokenError, "damaged: "),
-    "nonsense-inside": (True, nonsense_inside, StoreBrokenError, "a session cannot be read: "),
 }
 
 
@@ -137,6 +132,42 @@ async def test_a_store_that_cannot_be_read_is_refused_and_left_alone(
     assert str(error).startswith(f"{path}: {words}")
     assert content(path) == before
     assert (await refused(config)).args == error.args  # the second time it is no better
+
+
+def add(path: Path, statement: str) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute(statement)
+    db.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO session VALUES ('s1', '', 'active', 0, x'c1')",
+        "INSERT INTO snapshot VALUES ('s1', x'90')",
+        "REPLACE INTO setting VALUES ('policy:*', x'c1')",
+    ],
+    ids=["row", "snapshot", "policy"],
+)
+async def test_one_part_that_cannot_be_read_keeps_nobody_out(
+    tmp_path: Path, statement: str
+) -> None:
+    config = configured(tmp_path, limits=IMPATIENT)
+    async with staged(config) as (gateway, stage), v1(gateway) as client:
+        welcome = await client.expect("welcome")
+        await stage.noted("open")
+        client.drop()
+    add(Path(config.store.path), statement)
+    hello = {"token": welcome["token"], "epoch": welcome["epoch"]}
+    with capture_logs() as logs:
+        async with staged(config) as (gateway, stage), v1(gateway, **hello) as client:
+            await client.expect("resumed")
+    told = [entry for entry in logs if entry["log_level"] == "error"]
+    assert len(told) == 1
+    assert "be read" in f"{told[0]}"
+    async with serving(config) as gateway:  # it is told once, and kept
+        kept = await execute(gateway, "SELECT sid FROM set_aside")
+    assert kept == ([] if "policy" in statement else [("s1",)])
 
 
 @contextmanager
@@ -344,3 +375,83 @@ async def test_the_stop_is_unclean_when_not_everything_could_be_kept(tmp_path: P
         # Who had seen no more than was stored has lost nothing.
         async with v1(gateway, last=2, **hello) as client:
             assert (await client.expect("resumed"))["from"] == 3
+
+
+async def test_a_store_that_is_renamed_is_noticed_though_nothing_is_said(tmp_path: Path) -> None:
+    limits = IMPATIENT.but(store={"check_seconds_max": 0.05})
+    config = configured(tmp_path, limits=limits)
+    path = Path(config.store.path)
+    away = path.with_name("elsewhere.db")
+    async with staged(config) as (gateway, _):
+        with capture_logs() as logs:
+            os.rename(path, away)
+            await eventually(lambda: gateway.journal.broken is not None)
+            async with v1(gateway) as client:
+                assert await client.closed() == (1011, CANNOT)
+            os.rename(away, path)
+            await eventually(lambda: gateway.journal.broken is None)
+        assert [entry["event"] for entry in logs if entry["log_level"] != "info"] == [
+            "the store refuses to be written to",
+            "the store can be written to again",
+        ]
+        assert logs[0]["error"].startswith(f"{path}: the file is not there any more")
+        async with v1(gateway) as client:
+            await client.expect("welcome")
+
+
+@pytest.mark.parametrize("durability", ["fast", "durable"])
+async def test_who_was_there_before_goes_on_in_memory_too(tmp_path: Path, durability: str) -> None:
+    limits = IMPATIENT.but(link={"window_bytes_max": 20_000})
+    config = configured(
+        tmp_path,
+        durability=durability,  # type: ignore[arg-type]
+        limits=limits,
+        on_failure="memory",
+    )
+    async with staged(config) as (gateway, stage), v1(gateway) as client:
+        await client.expect("welcome")
+        await stage.noted("open")
+        await fails(gateway, now=True)
+        await client.say("cmd", c=1, d="look")
+        assert (await client.expect("ack"))["c"] == 1
+        for number in range(100):  # five times what the link holds
+            await stage.session.text(f"{number} {'x' * 1000}")
+        await client.texts(f"99 {'x' * 1000}")
+        await stage.accepted()
+        await fails(gateway, now=False)
+        await eventually(lambda: gateway.journal.broken is None)
+
+
+async def test_who_waits_for_a_durable_answer_is_told_why(tmp_path: Path) -> None:
+    config = configured(tmp_path, durability="durable", limits=IMPATIENT)
+    async with staged(config) as (gateway, stage), person(gateway, "tcp") as someone:
+        await someone.shown_code()
+        await stage.noted("open")
+        await fails(gateway, now=True)
+        someone.types("look")
+        await stage.heard("look")
+        await stage.session.text("A room.")
+        await someone.sees(f"*** {UNANSWERED.text}\n")
+        await eventually(lambda: gateway.journal.failures > 2)
+        await fails(gateway, now=False)
+        assert await someone.sees("A room.\n") == "A room.\n"
+
+
+async def test_a_sweep_that_fails_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept = asyncio.Event()
+
+    def expire(now: float) -> None:
+        swept.set()
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr("holdfast.gateway.gateway._SWEEP_SECONDS", 0.01)
+    async with staged(configured(tmp_path)) as (gateway, _):
+        monkeypatch.setattr(gateway.manager, "expire", expire)
+        for _ in range(2):
+            async with asyncio.timeout(SECONDS):
+                await swept.wait()
+            swept.clear()
+        async with v1(gateway) as client:
+            await client.expect("welcome")

@@ -184,3 +184,22 @@ def test_a_watch_waits_for_the_second_file_and_complains_once(tmp_path: Path) ->
         loop.advance(5)
     assert [log["event"] for log in logs] == ["certificates not replaced", "certificates read"]
     assert "KEY_VALUES_MISMATCH" in logs[0]["fault"]
+
+
+def test_a_watch_that_fails_once_looks_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls = ServerTls(TlsOptions((issue(tmp_path, "a.example", name="pair"),)))
+    loop = FakeLoop()
+    watch = CertificateWatch(clockwork(loop), 1.0)
+    watch.add(tls)
+    looks = []
+
+    def reload(self: CertificateWatch, *, only_changed: bool = False) -> None:
+        looks.append(only_changed)
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(CertificateWatch, "reload", reload)
+    loop.advance(5)
+    watch.stop()
+    assert len(looks) > 1

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.sessions.test_manager import RecordingBackend
+from tests.sessions.test_manager import RecordingBackend, RecordingConsumer
 
 from holdfast.core.errors import Reason
 from holdfast.core.items import MUST, Text
 from holdfast.core.limits import SessionLimits, StoreLimits
 from holdfast.sessions.journal import Journal, StoreUnavailableError
-from holdfast.sessions.manager import SessionManager
+from holdfast.sessions.manager import UNANSWERED, SessionManager
 from holdfast.sessions.records import Batch, Stored
 from holdfast.sessions.session import Session
-from holdfast.sessions.states import Durability
-from holdfast.sessions.stores.base import StoreFullError
+from holdfast.sessions.states import Durability, SessionInput
+from holdfast.sessions.stores.base import StoreFullError, StoreMissingError
 from holdfast.sessions.stores.memory import MemoryStore
 
 LIMITS = StoreLimits(
-    journal_bytes_max=2_000, snapshot_bytes_max=300, retry_seconds_max=0.01, commit_seconds_max=0.01
+    journal_bytes_max=2_000,
+    snapshot_bytes_max=300,
+    retry_seconds_max=0.01,
+    commit_seconds_max=0.01,
+    check_seconds_max=0.01,
 )
 
 
@@ -31,6 +35,7 @@ class FlakyStore(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.full = False
+        self.missing = False
         self.batches: list[Batch] = []
         self.committed = asyncio.Event()
 
@@ -41,12 +46,17 @@ class FlakyStore(MemoryStore):
         self.committed.set()
         return await super().commit(batch)
 
+    async def check(self) -> None:
+        if self.missing:
+            raise StoreMissingError("store: it is not there any more")
+
 
 class Setting:
-    def __init__(self) -> None:
+    def __init__(self, *, promises: bool = True) -> None:
         self.accepted: list[dict[str, int]] = []
-        self.journal = Journal(LIMITS, self.accepted.append)
-        self.manager = SessionManager(SessionLimits(), self.journal, lambda action: None)
+        self.later: list[Callable[[], None]] = []
+        self.journal = Journal(LIMITS, self.accepted.append, promises=promises)
+        self.manager = SessionManager(SessionLimits(), self.journal, self.later.append)
         self.backend = RecordingBackend()
         self.store = FlakyStore()
 
@@ -228,3 +238,149 @@ async def test_a_store_that_refuses_to_the_end_leaves_the_journal_unsettled(
     async with setting.running():
         setting.session()
     assert not setting.journal.idle
+
+
+# --- the end of a session
+
+
+def connected(setting: Setting, durability: Durability) -> tuple[Session, RecordingConsumer]:
+    session, consumer = setting.session(durability), RecordingConsumer()
+    session.open(consumer, numbered=False)
+    return session, consumer
+
+
+async def test_the_end_of_a_durable_session_is_told_once_it_is_stored(setting: Setting) -> None:
+    session, consumer = connected(setting, Durability.DURABLE)
+    await setting.commit()
+    setting.manager.close(session, Reason.KICKED)
+    assert session.sid not in setting.manager.sessions
+    assert consumer.dismissed == []
+    batch = await setting.commit()
+    assert (batch.deleted, batch.sync) == ([session.sid], True)
+    assert consumer.dismissed == [Reason.KICKED]
+    assert setting.backend.told[-1] == ("ended", session, Reason.KICKED)
+
+
+async def test_the_end_of_a_fast_session_is_told_at_once_and_stored_at_once(
+    setting: Setting,
+) -> None:
+    session, consumer = connected(setting, Durability.FAST)
+    await setting.commit()
+    setting.manager.close(session, Reason.KICKED)
+    assert consumer.dismissed == [Reason.KICKED]
+    assert setting.journal._hurry.is_set()
+    assert (await setting.commit()).deleted == [session.sid]
+
+
+async def test_nobody_waits_for_an_end_that_cannot_be_stored(setting: Setting) -> None:
+    session, consumer = connected(setting, Durability.DURABLE)
+    setting.manager.close(session, Reason.KICKED)
+    setting.journal.failed(setting.journal.collect(), StoreFullError("full"))
+    assert consumer.dismissed == [Reason.KICKED]
+    later, another = connected(setting, Durability.DURABLE)
+    setting.manager.close(later, Reason.KICKED)
+    assert another.dismissed == [Reason.KICKED]
+    assert (await setting.commit()).deleted == [session.sid, later.sid]
+
+
+async def test_a_session_that_cannot_be_written_keeps_no_other_from_being_stored(
+    setting: Setting,
+) -> None:
+    async with setting.running(), asyncio.timeout(5):
+        good, bad = setting.session(), setting.session()
+        bad.row.attempt = 2**70
+        await setting.journal.settled()
+    assert list(setting.manager.sessions.values()) == [good]
+    assert ("ended", bad, Reason.INTERNAL_ERROR) in setting.backend.told
+
+
+async def test_a_closed_session_is_not_kept_in_memory(setting: Setting) -> None:
+    for _ in range(20):
+        session = setting.session()
+        await setting.commit()
+        setting.manager.close(session, Reason.KICKED)
+    await setting.commit()
+    assert not setting.journal._cleaning._journaled
+    session = setting.session()
+    commit = setting.journal.collect()
+    setting.manager.close(session, Reason.KICKED)  # while its commit is under way
+    setting.journal.committed(commit, await setting.store.commit(commit.batch))
+    assert not setting.journal._cleaning._journaled
+
+
+async def test_a_row_is_stored_as_it_was_when_it_was_collected(setting: Setting) -> None:
+    session = setting.session()
+    setting.manager.join(session, "lobby")
+    commit = setting.journal.collect()
+    setting.manager.join(session, "garden")
+    session.row.tokens.issue(session.sid)
+    session.row.user = "ann"
+    ((row),) = commit.batch.rows
+    assert (row.groups, row.user) == (["lobby"], "")
+    assert row.tokens.current == bytes(32)
+
+
+# --- a store that refuses
+
+
+async def test_a_store_that_is_not_where_it_was_is_noticed_without_a_commit(
+    setting: Setting,
+) -> None:
+    turned = asyncio.Event()
+    async with setting.running(), asyncio.timeout(5):
+        setting.journal.on_turned = turned.set
+        setting.store.missing = True
+        await turned.wait()
+        assert isinstance(setting.journal.broken, StoreMissingError)
+        turned.clear()
+        setting.store.missing = False
+        await turned.wait()
+        assert setting.journal.broken is None
+
+
+async def test_without_promises_nothing_waits_for_a_store_that_refuses() -> None:
+    setting = Setting(promises=False)
+    session, consumer = connected(setting, Durability.DURABLE)
+    setting.journal.promised({})
+    await setting.commit()
+    assert session.deliverable == 0
+    session.emit(Text("a"), MUST, 1.0)
+    setting.journal.accept("i1", 1)
+    assert session.deliverable == 0
+    setting.journal.failed(setting.journal.collect(), StoreFullError("full"))
+    assert setting.accepted == [{"i1": 1}]
+    assert session.deliverable == 1
+    setting.journal.accept("i1", 2)
+    assert setting.accepted == [{"i1": 1}, {"i1": 2}]
+    delivered = consumer.delivered
+    session.emit(Text("b"), MUST, 1.0)
+    setting.later.pop()()
+    assert consumer.delivered == delivered + 1
+    session.receive_numbered(1, Text("look"))
+    assert consumer.acknowledged[-1] == 1
+    await setting.commit()
+    assert setting.accepted[-1] == {"i1": 2}
+    session.emit(Text("c"), MUST, 1.0)
+    assert session.deliverable == 2  # it is durable again
+
+
+async def test_numbers_that_were_shown_without_being_stored_are_not_used_twice() -> None:
+    setting = Setting(promises=False)
+    session, _ = connected(setting, Durability.DURABLE)
+    for given in (SessionInput.NEGOTIATED, SessionInput.AUTHENTICATED, SessionInput.SELECTED):
+        session.apply(given)
+    setting.journal.promised({})
+    await setting.commit()
+    await setting.store.close(clean=False)
+    manager, _ = await setting.reopened()
+    (again,) = manager.sessions.values()
+    assert again.row.epoch != session.row.epoch
+    assert [end.epoch for end in again.row.ends] == [session.row.epoch]
+
+
+async def test_who_waits_for_a_durable_answer_is_told_once(setting: Setting) -> None:
+    (_, durable), (_, fast) = (connected(setting, kind) for kind in list(Durability)[:0:-1])
+    for _ in range(3):
+        setting.journal.failed(setting.journal.collect(), StoreFullError("full"))
+    assert durable.shown == [UNANSWERED]
+    assert fast.shown == []

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from holdfast.core.errors import BusyError, LimitExceededError, Reason
 from holdfast.core.ids import new_sid
@@ -10,7 +11,7 @@ from holdfast.core.items import MUST, Output, Text
 from holdfast.core.limits import SessionLimits, StoreLimits
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import Claim, Refusal, SessionManager
-from holdfast.sessions.records import Row
+from holdfast.sessions.records import Row, SetAside, Stored, StoredSession
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionInput, SessionState
 from holdfast.sessions.tokens import Tokens
@@ -46,12 +47,18 @@ class RecordingConsumer:
     def __init__(self) -> None:
         self.dismissed: list[Reason] = []
         self.delivered = 0
+        self.shown: list[Output] = []
+        self.acknowledged: list[int] = []
 
     def deliver(self) -> None:
         self.delivered += 1
 
-    def show(self, item: Output) -> None: ...
-    def acknowledge(self, cin: int) -> None: ...
+    def show(self, item: Output) -> None:
+        self.shown.append(item)
+
+    def acknowledge(self, cin: int) -> None:
+        self.acknowledged.append(cin)
+
     def make_room(self) -> None: ...
     def change_input_mode(self) -> None: ...
 
@@ -282,3 +289,32 @@ def test_a_closed_session_is_closed_once(setting: Setting) -> None:
     assert consumer.dismissed == [Reason.KICKED]
     assert [told for told, _, _ in setting.backend.told] == ["ended"]
     assert isinstance(session.row, Row)
+
+
+def stored(**fields: object) -> StoredSession:
+    row = Row(sid=new_sid(), epoch="e", durability="fast", created=0.0, **fields)  # type: ignore[arg-type]
+    return StoredSession(row, [], journaled=False)
+
+
+def test_one_session_that_cannot_be_taken_up_keeps_no_other_out(setting: Setting) -> None:
+    good, bad = stored(state="active"), stored(state="asleep")
+    unreadable = SetAside("s3", "its row cannot be read", b"")
+    found = Stored(clean=True, sessions=[bad, good], set_aside=[unreadable])
+    with capture_logs() as logs:
+        setting.manager.restore(found, lambda row: setting.backend, 1.0)
+    assert list(setting.manager.sessions) == [good.row.sid]
+    assert [entry["sid"] for entry in logs] == ["s3", bad.row.sid]
+    assert "'asleep' is not a valid SessionState" in logs[1]["fault"]
+    batch = setting.journal.collect().batch
+    assert batch.deleted == ["s3", bad.row.sid]
+    assert batch.set_aside[0] is unreadable
+    assert bad.row.sid.encode() in batch.set_aside[1].body
+
+
+def test_a_session_that_never_became_active_ends_with_its_groups(setting: Setting) -> None:
+    early = stored(state="connecting", groups=["lobby"])
+    found = Stored(clean=True, sessions=[early])
+    setting.manager.restore(found, lambda row: setting.backend, 1.0)
+    assert not setting.manager.sessions
+    assert not setting.manager.groups
+    assert setting.journal.collect().batch.deleted == [early.row.sid]

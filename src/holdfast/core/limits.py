@@ -209,6 +209,8 @@ class StoreLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Of snapshots in one commit, while the journal is being cleaned."""
     retry_seconds_max: float = 1.0
     """Between two attempts to write to a store that failed."""
+    check_seconds_max: float = 5.0
+    """Without a commit before it is checked that the store's file is still there."""
     busy_seconds_max: float = 2.0
     """How long to wait for a database that another process has locked."""
 

@@ -72,7 +72,9 @@ class Gateway:
         at_end_of_tick = self.clockwork.tick.add
         self._links: dict[str, LinkBackend] = {}
         self._hub = LinkHub(config.node, config.link.secret, self._links, limits.link, self._spawn)
-        self.journal = Journal(limits.store, self._hub.accepted)
+        self.journal = Journal(
+            limits.store, self._hub.accepted, promises=config.store.on_failure == "refuse"
+        )
         self.manager = SessionManager(limits.session, self.journal, at_end_of_tick)
         self.pool = ConnectionPool()
         self.context = Context(
@@ -183,11 +185,7 @@ class Gateway:
         for listener in self.config.listener:
             self._backend(listener)
         for name, link in self._links.items():
-            policy = stored.settings.get(policy_key(name))
-            link.remember(
-                stored.accepted,
-                msgspec.msgpack.decode(policy, type=Policy) if policy is not None else None,
-            )
+            link.remember(stored.accepted, _policy(stored.settings.get(policy_key(name)), name))
         if self.manager.sessions:
             _log.info("sessions taken up", sessions=len(self.manager.sessions), clean=stored.clean)
 
@@ -288,7 +286,10 @@ class Gateway:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
-            self.manager.expire(self._wall())
+            try:
+                self.manager.expire(self._wall())
+            except Exception as error:
+                log_failure(_log, "a sweep failed", error)
 
     async def _drain(self) -> None:
         """Tell the clients, then the applications; a second `stop` cuts it short."""
@@ -303,6 +304,17 @@ class Gateway:
         async with asyncio.TaskGroup() as tasks:  # no application may dial in meanwhile
             tasks.create_task(self._server.close())
             tasks.create_task(self._link_server.close())
+
+
+def _policy(kept: bytes | None, app: str) -> Policy | None:
+    """An application's policy as the store has it; it says it again when it links."""
+    if kept is None:
+        return None
+    try:
+        return msgspec.msgpack.decode(kept, type=Policy)
+    except (msgspec.MsgspecError, TypeError) as error:
+        _log.error("an application's policy cannot be read", app=app, fault=str(error))
+        return None
 
 
 async def _guarded(work: Coroutine[Any, Any, None]) -> None:

@@ -202,6 +202,11 @@ def _store(inside: Inside) -> Iterator[Metric]:
         ("store_commits", "Group commits.", journal.commits),
         ("store_commit_failures", "Group commits that the store refused.", journal.failures),
         ("store_written_bytes", "Bytes that commits added to the journal.", journal.written_bytes),
+        (
+            "store_set_aside",
+            "Parts of the store that could not be read at the start.",
+            inside.manager.counts.set_aside,
+        ),
     ):
         yield _counter(name, help_, [((), value)])
 

@@ -73,8 +73,10 @@ class CertificateWatch(Timed):
         self._clockwork.wheel.cancel(self)
 
     def expire(self, now: float) -> None:
-        self.reload(only_changed=True)
-        self._schedule(now)
+        try:
+            self.reload(only_changed=True)
+        finally:
+            self._schedule(now)
 
     def reload(self, *, only_changed: bool = False) -> None:
         """Read the files again; what is wrong with them is logged, once."""

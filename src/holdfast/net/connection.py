@@ -486,11 +486,17 @@ class Connection(asyncio.Protocol, Timed):
             self._guard(lambda: handler.overdue(Reason.SLOW_CONSUMER))
 
     def expire(self, now: float) -> None:
+        self._guard(lambda: self._expire(now))
+        if self.phase is not Phase.LOST:
+            self._reschedule()
+
+    def _expire(self, now: float) -> None:
         handler = self._get_handler()
         if now >= self._held_until:
             self._held_for_long(now, handler)
         if now >= self._close_due:
             if self.phase is Phase.CLOSING:
+                self._close_due = _FOREVER
                 self.abort()
                 return
             self._close_due = _FOREVER
@@ -503,8 +509,6 @@ class Connection(asyncio.Protocol, Timed):
         elif now >= self._wake_due:
             self._wake_due = _FOREVER
             self._guard(lambda: handler.expired(now))
-        if self.phase is not Phase.LOST:
-            self._reschedule()
 
     @property
     def _idle_due(self) -> float:

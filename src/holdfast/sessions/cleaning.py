@@ -34,6 +34,11 @@ class Cleaning:
         """The journal has news of `session`."""
         self._journaled[session] = None
 
+    def forget(self, session: Session) -> None:
+        """`session` is closed: what the journal has of it needs no snapshot."""
+        self._journaled.pop(session, None)
+        self._todo.pop(session, None)
+
     def contribute(self, batch: Batch) -> list[Session]:
         """Put some snapshots into a batch, and after the last the order to drop what is done.
 
@@ -45,10 +50,9 @@ class Cleaning:
         size = 0
         while self._todo and size < self._limits.snapshot_bytes_max:
             session, _ = self._todo.popitem()
-            if session.persistent:
-                done.append(session)
-                batch.snapshots.append((session.sid, session.snapshot()))
-                size += session.out.size + session.inbox.size
+            done.append(session)
+            batch.snapshots.append((session.sid, session.snapshot()))
+            size += session.out.size + session.inbox.size
         if not self._todo:
             batch.journal_from = self._boundary
         return done
@@ -66,4 +70,5 @@ class Cleaning:
     def failed(self, snapshotted: Iterable[Session]) -> None:
         """The batch was refused: these snapshots are still to be made."""
         for session in snapshotted:
-            self._todo[session] = None
+            if session.persistent:
+                self._todo[session] = None

@@ -14,18 +14,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
+from typing import Final
 
+import msgspec
 import structlog
 from msgspec import Struct
 
 from holdfast.core.errors import HoldfastError
 from holdfast.core.limits import StoreLimits
+from holdfast.net.log import log_failure
 from holdfast.sessions.cleaning import Cleaning
-from holdfast.sessions.records import Batch, Record, Row
+from holdfast.sessions.records import Batch, Record, Row, SetAside
 from holdfast.sessions.session import Session
 from holdfast.sessions.stores.base import Store, StoreError
 
 _log = structlog.get_logger("holdfast.store")
+
+
+_PROMISES: Final = "promises"
 
 
 class StoreUnavailableError(HoldfastError):
@@ -41,25 +47,39 @@ class Commit(Struct):
     work: list[tuple[Session, Row | None, Record]]
     waiting: list[asyncio.Future[None]]
     snapshotted: list[Session]
+    closed: list[Callable[[], None]]
+    """To be called once the ends of sessions are durable."""
 
 
 class Journal:
     """Collects what changed and commits it.
 
     `on_accepted` is told, after each commit, up to which output each
-    application instance has been heard durably.
+    application instance has been heard durably. With `promises` false, nothing
+    waits for a store that refuses to be written to: output counts as heard, and
+    commands as kept, when they are taken in.
     """
 
-    def __init__(self, limits: StoreLimits, on_accepted: Callable[[dict[str, int]], None]) -> None:
+    def __init__(
+        self,
+        limits: StoreLimits,
+        on_accepted: Callable[[dict[str, int]], None],
+        *,
+        promises: bool = True,
+    ) -> None:
         self.broken: StoreError | None = None
+        self.on_turned: Callable[[], None] = lambda: None
+        """Called when `broken` has become an error, or `None` again."""
         self.commits = 0
         self.failures = 0
         self.written_bytes = 0
         self._limits = limits
         self._on_accepted = on_accepted
+        self._promises = promises
         self._changed: list[Session] = []
         self._batch = Batch()
         self._waiting: list[asyncio.Future[None]] = []
+        self._closed: list[Callable[[], None]] = []
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._stopping = False
@@ -77,17 +97,41 @@ class Journal:
         if session.durable or len(changed) == self._limits.commit_sessions_max:
             self._hurry.set()
 
-    def delete(self, session: Session) -> None:
-        """Forget a closed session."""
+    @property
+    def adrift(self) -> bool:
+        """Whether the gateway goes on, without promises, while the store refuses."""
+        return self.broken is not None and not self._promises
+
+    def delete(self, session: Session, closed: Callable[[], None]) -> None:
+        """Forget a closed session. `closed` is called when that is as durable as promised.
+
+        That is at once but for a durable session; and once the store refuses.
+        """
+        waits = session.durable and session.persistent and self.broken is None
         if session.persistent:
             session.persistent = False
+            self._cleaning.forget(session)
             self._batch.deleted.append(session.sid)
             self._wake.set()
+            self._hurry.set()
+        if waits:
+            self._closed.append(closed)
+        else:
+            closed()
+
+    def set_aside(self, kept: SetAside) -> None:
+        """Keep for an operator what cannot be taken up, where the next run does not find it."""
+        self._batch.set_aside.append(kept)
+        if kept.sid:
+            self._batch.deleted.append(kept.sid)
+        self._wake.set()
 
     def accept(self, instance: str, bseq: int) -> None:
         """Outputs of an application instance up to `bseq` have been taken in."""
         self._batch.accepted[instance] = bseq
         self._wake.set()
+        if self.adrift:
+            self._on_accepted({instance: bseq})
 
     def forget(self, instance: str) -> None:
         """An application instance will not come back."""
@@ -114,6 +158,16 @@ class Journal:
 
     # --- one commit
 
+    def promised(self, settings: dict[str, bytes]) -> bool:
+        """Whether the run before kept back what had to be durable, by the store's settings.
+
+        What this run does is kept for the next one.
+        """
+        before, now = settings.get(_PROMISES, b"1"), b"1" if self._promises else b"0"
+        if before != now:
+            self.keep(_PROMISES, now)
+        return before == b"1"
+
     def resume(self, number: int, journaled: Iterable[Session]) -> None:
         """Go on after commit `number` of the run before, whose journal holds news of these."""
         self._number = number
@@ -129,7 +183,8 @@ class Journal:
         self._hurry.clear()
         self._number += 1
         batch.number = self._number
-        work = []
+        closed, self._closed = self._closed, []
+        work: list[tuple[Session, Row | None, Record]] = []
         for session in changed:
             if not session.persistent:  # closed since
                 continue
@@ -139,42 +194,71 @@ class Journal:
                 batch.rows.append(row)
             batch.records.append((session.sid, record))
             batch.sync = batch.sync or session.durable
+        batch.sync = batch.sync or bool(closed)
         snapshotted = self._cleaning.contribute(batch)
-        return Commit(batch, work, waiting, snapshotted)
+        return Commit(batch, work, waiting, snapshotted, closed)
 
     def committed(self, commit: Commit, size: int) -> None:
         """`commit` is durable; it added `size` bytes to the journal."""
-        self.broken = None
+        self._turn(None)
         self.commits += 1
         self.written_bytes += size
         for session, _, record in commit.work:
             session.committed(record)
-            self._cleaning.journaled(session)
+            if session.persistent:
+                self._cleaning.journaled(session)
         self._cleaning.committed(commit.batch, size)
         if commit.batch.accepted:
             self._on_accepted(commit.batch.accepted)
         for future in commit.waiting:
             if not future.done():
                 future.set_result(None)
+        for closed in commit.closed:
+            closed()
 
     def failed(self, commit: Commit, error: StoreError) -> None:
         """`commit` was refused: its news belong into the next one, and its waiters are told."""
-        self.broken = error
         self.failures += 1
+        waiting, commit.waiting = commit.waiting, []
+        closed, commit.closed = commit.closed + self._closed, []
+        self._closed = []
+        self._put_back(commit)
+        self._turn(error)
+        for future in waiting:
+            if not future.done():
+                future.set_exception(StoreUnavailableError(str(error)))
+        if self.adrift and self._batch.accepted:
+            self._on_accepted(dict(self._batch.accepted))
+        for call in closed:  # nobody is to wait for a store that refuses
+            call()
+
+    def _put_back(self, commit: Commit) -> None:
+        """All of a commit is still to be stored."""
         for session, row, _ in commit.work:
             session.failed(row)
         self._cleaning.failed(commit.snapshotted)
-        later = self._batch
+        earlier, later = commit.batch, self._batch
         self._batch = Batch(
-            deleted=commit.batch.deleted + later.deleted,
-            accepted={**commit.batch.accepted, **later.accepted},
-            forgotten=commit.batch.forgotten + later.forgotten,
-            settings={**commit.batch.settings, **later.settings},
+            deleted=earlier.deleted + later.deleted,
+            accepted={**earlier.accepted, **later.accepted},
+            forgotten=earlier.forgotten + later.forgotten,
+            settings={**earlier.settings, **later.settings},
+            set_aside=earlier.set_aside + later.set_aside,
         )
+        self._waiting = commit.waiting + self._waiting
+        self._closed = commit.closed + self._closed
         self._wake.set()
-        for future in commit.waiting:
-            if not future.done():
-                future.set_exception(StoreUnavailableError(str(error)))
+
+    def _turn(self, error: StoreError | None) -> None:
+        """The store refuses, or can be written to."""
+        before, self.broken = self.broken, error
+        if (before is None) is (error is None):
+            return
+        if error is not None:
+            _log.error("the store refuses to be written to", error=str(error))
+        else:
+            _log.warning("the store can be written to again")
+        self.on_turned()
 
     # --- the loop
 
@@ -184,21 +268,36 @@ class Journal:
         It must not be cancelled but by the end of the process: a commit that
         is under way would end unknown.
         """
-        while await self._due():
+        while await self._due(store):
             commit = self.collect()
             try:
                 size = await store.commit(commit.batch)
             except StoreError as error:
-                if self.broken is None:
-                    _log.error("the store refuses to be written to", error=str(error))
                 self.failed(commit, error)
-                if self._stopping:
-                    return
-                await asyncio.sleep(self._limits.retry_seconds_max)
+            except Exception as error:
+                log_failure(_log, "a commit failed", error)
+                if self._give_up_unwritable(commit):
+                    self._put_back(commit)  # the rest can be written, and is at once
+                    continue
+                self.failed(commit, StoreError(f"a commit failed: {error}"))
             else:
-                if self.broken is not None:
-                    _log.warning("the store can be written to again")
                 self.committed(commit, size)
+                continue
+            if self._stopping:
+                return
+            await asyncio.sleep(self._limits.retry_seconds_max)
+
+    def _give_up_unwritable(self, commit: Commit) -> bool:
+        """Close the sessions whose news cannot be written. False if there are none."""
+        found = False
+        for session, row, record in commit.work:
+            try:
+                msgspec.msgpack.encode((row, record))
+            except Exception as error:
+                _log.error("a session cannot be stored", sid=session.sid, error=str(error))
+                session.fail()
+                found = True
+        return found
 
     def stop(self) -> None:
         """Let `run` end once everything said so far is durable."""
@@ -217,15 +316,31 @@ class Journal:
             or batch.accepted
             or batch.forgotten
             or batch.settings
+            or batch.set_aside
         )
 
-    async def _due(self) -> bool:
+    async def _due(self, store: Store) -> bool:
         """Wait until a commit is due; false when there will be no more."""
         if self._stopping:
             return not self.idle
-        await self._wake.wait()
+        while not await self._within(self._wake, self._limits.check_seconds_max):
+            await self._check(store)
         if not self._hurry.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._limits.commit_seconds_max):
-                    await self._hurry.wait()
+            await self._within(self._hurry, self._limits.commit_seconds_max)
         return not (self._stopping and self.idle)
+
+    async def _within(self, event: asyncio.Event, seconds: float) -> bool:
+        """Wait for an event; false if it takes longer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        return event.is_set()
+
+    async def _check(self, store: Store) -> None:
+        """Nothing is to be written: look whether it could be."""
+        try:
+            await store.check()
+        except StoreError as error:
+            self._turn(error)
+        else:
+            self._turn(None)

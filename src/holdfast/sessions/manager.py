@@ -7,19 +7,27 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Final
 
+import structlog
 from msgspec import Struct, field
 
 from holdfast.core.errors import BusyError, LimitExceededError, Reason
 from holdfast.core.ids import new_epoch, new_resume_code, new_sid, read_resume_code
+from holdfast.core.items import Notice
 from holdfast.core.limits import SessionLimits
 from holdfast.core.rate import Rate, RateByKey
 from holdfast.sessions.journal import Journal
-from holdfast.sessions.records import Row, Stored
+from holdfast.sessions.records import Row, SetAside, Stored
 from holdfast.sessions.session import Backend, Session
 from holdfast.sessions.states import Durability, SessionInput, SessionState
+from holdfast.sessions.stores.reading import set_aside
 from holdfast.sessions.tokens import STRANGER, Standing, hash_code, split_token
 
+_log = structlog.get_logger("holdfast.store")
 _NO_CODE: Final = b""
+UNANSWERED: Final = Notice(
+    "Nothing can be stored now. What you type is kept; it cannot be answered until there is room"
+    " again."
+)
 
 
 class Refusal(Enum):
@@ -54,6 +62,8 @@ class SessionCounts(Struct):
     outputs: int = 0
     """Of sessions that have ended, less what those taken up from the store had before."""
     commands: int = 0
+    set_aside: int = 0
+    """Parts of the store that could not be taken up."""
 
 
 class SessionManager:
@@ -75,6 +85,7 @@ class SessionManager:
         self._journal = journal
         self._at_end_of_tick = at_end_of_tick
         self._ready: list[Session] = []
+        journal.on_turned = self._store_turned
         self._codes: dict[bytes, Session] = {}
         self._waiting: dict[Session, None] = {}
         """The detached ones, in the order in which they will expire."""
@@ -97,28 +108,51 @@ class SessionManager:
     def restore(self, stored: Stored, backend_of: Callable[[Row], Backend], now: float) -> None:
         """Take up what the store has kept. Every session is detached then."""
         journaled = []
+        promised = self._journal.promised(stored.settings)
+        for unreadable in stored.set_aside:
+            self._set_aside(unreadable)
         for kept in stored.sessions:
-            row = kept.row
-            session = Session.restore(
-                row, kept.records, backend_of(row), self._limits, self, clean=stored.clean
-            )
-            self.sessions[session.sid] = session
-            self.counts.outputs -= session.out.top
-            self.counts.commands -= session.inbox.top
+            try:
+                session = Session.restore(
+                    kept.row,
+                    kept.records,
+                    backend_of(kept.row),
+                    self._limits,
+                    self,
+                    clean=stored.clean,
+                    promised=promised,
+                )
+            except Exception as error:
+                # Whatever is wrong with one session, the others are taken up.
+                self._set_aside(set_aside(kept, f"it cannot be taken up: {error!r}"))
+                continue
             if kept.journaled:
                 journaled.append(session)
-            if not session.allows(SessionInput.RESUMED):
-                self.close(session, Reason.SHUTDOWN)
-                continue
-            if not session.state.detached:
-                row.detached = now
-                session.apply(SessionInput.DROPPED)
-            self._index_codes(session)
-            for group in row.groups:
-                self.groups.setdefault(group, {})[session] = None
+            self._take_up(session, now)
         self._journal.resume(stored.number, journaled)
         waiting = sorted(self.sessions.values(), key=lambda session: session.row.detached)
         self._waiting = dict.fromkeys(waiting)
+
+    def _take_up(self, session: Session, now: float) -> None:
+        """A session from the store is there again."""
+        row = session.row
+        self.sessions[session.sid] = session
+        self.counts.outputs -= session.out.top
+        self.counts.commands -= session.inbox.top
+        self._index_codes(session)
+        for group in row.groups:
+            self.groups.setdefault(group, {})[session] = None
+        if not session.allows(SessionInput.RESUMED):
+            self.close(session, Reason.SHUTDOWN)
+        elif not session.state.detached:
+            row.detached = now
+            session.apply(SessionInput.DROPPED)
+
+    def _set_aside(self, kept: SetAside) -> None:
+        """What cannot be taken up is named in the log, and kept apart in the store."""
+        _log.error("a part of the store is set aside", sid=kept.sid, fault=kept.fault)
+        self.counts.set_aside += 1
+        self._journal.set_aside(kept)
 
     def close(self, session: Session, reason: Reason) -> None:
         """End a session for good; its client and its backend are told."""
@@ -131,9 +165,13 @@ class SessionManager:
         self._waiting.pop(session, None)
         for group in list(session.row.groups):
             self.leave(session, group)
-        session.close(reason)
-        self._journal.delete(session)
-        session.backend.ended(session, reason)
+        session.close()
+
+        def closed() -> None:
+            session.leave(reason)
+            session.backend.ended(session, reason)
+
+        self._journal.delete(session, closed)
 
     def expire(self, now: float) -> None:
         """Close the sessions that nobody came back for, and let go of output grown too old."""
@@ -315,6 +353,15 @@ class SessionManager:
         else:
             self._waiting[session] = None
             session.backend.detached(session, reason)
+
+    def _store_turned(self) -> None:
+        """The store has begun to refuse, or takes what it is given again."""
+        journal = self._journal
+        for session in list(self.sessions.values()):
+            if session.persistent:
+                session.set_adrift(adrift=journal.adrift)
+            if journal.broken and session.durable and session.consumer is not None:
+                session.consumer.show(UNANSWERED)
 
     def _deliver(self) -> None:
         ready, self._ready = self._ready, []

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from holdfast.sessions.inbox import Queued
 from holdfast.sessions.outbox import Entry
@@ -81,6 +82,16 @@ class Row(Struct):
     """Since when, or 0."""
     ends: list[EpochEnd] = field(default_factory=list)
 
+    def copy(self) -> Row:
+        """The row as it is now, whatever becomes of it."""
+        return replace(
+            self,
+            tokens=replace(self.tokens),
+            groups=self.groups.copy(),
+            properties=self.properties.copy(),
+            ends=self.ends.copy(),
+        )
+
 
 class Record(Struct, array_like=True, gc=False):
     """News of a session's logs, and where both stand after it."""
@@ -97,6 +108,19 @@ class Record(Struct, array_like=True, gc=False):
     applied: int
     cin: int
     offset: int
+
+
+class SetAside(Struct):
+    """What cannot be taken up, kept for an operator to look at."""
+
+    sid: str
+    """Empty if it is not one session's."""
+    fault: str
+    """Why not."""
+    body: bytes
+    """As the store had it."""
+    entry: int = 0
+    """The number of the journal's entry that goes with it, if any."""
 
 
 class Batch(Struct):
@@ -116,6 +140,8 @@ class Batch(Struct):
     forgotten: list[str] = field(default_factory=list)
     """Application instances that will not come back."""
     settings: dict[str, bytes] = field(default_factory=dict)
+    set_aside: list[SetAside] = field(default_factory=list)
+    """Their sessions are also among the deleted ones."""
     sync: bool = False
     """Whether it must survive a loss of power, and not only the death of the process."""
 
@@ -140,3 +166,5 @@ class Stored(Struct):
     sessions: list[StoredSession] = field(default_factory=list)
     accepted: dict[str, int] = field(default_factory=dict)
     settings: dict[str, bytes] = field(default_factory=dict)
+    set_aside: list[SetAside] = field(default_factory=list)
+    """What cannot be read. It stays where it is until a commit sets it aside."""

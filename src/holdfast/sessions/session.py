@@ -77,6 +77,9 @@ class Owner(Protocol):
     def detached(self, session: Session, reason: Reason) -> None:
         """The session has lost its connection; in a state that cannot wait, it is closed."""
 
+    def close(self, session: Session, reason: Reason) -> None:
+        """The session is to end."""
+
 
 class ResetReason(Enum):
     """Why a client cannot continue where it was."""
@@ -116,6 +119,7 @@ class Session:
         "persistent",
         "route",
         "row",
+        "unkept",
     )
 
     def __init__(self, row: Row, backend: Backend, limits: SessionLimits, owner: Owner) -> None:
@@ -130,6 +134,8 @@ class Session:
         """Whether the backend holds output back until what was said has gone out."""
         self.persistent = row.durability != Durability.MEMORY.value
         self.durable = row.durability == Durability.DURABLE.value
+        self.unkept = not self.persistent
+        """Whether commands are acknowledged without being stored."""
         self._owner = owner
         self._machine = Machine(TABLE, SessionState(row.state))
         self._changed = False
@@ -230,7 +236,7 @@ class Session:
         if verdict is Verdict.ACCEPTED:
             self.touch()
             self.backend.commanded(self)
-            if not self.persistent and self.consumer is not None:
+            if self.unkept and self.consumer is not None:
                 self.consumer.acknowledge(c)
         return verdict
 
@@ -294,12 +300,19 @@ class Session:
         if consumer is self.consumer:
             self.consumer = None
 
-    def close(self, reason: Reason) -> None:
-        """End the session for good; its consumer shows what was said before, and says goodbye."""
+    def close(self) -> None:
+        """End the session for good: nobody can take it up any more. `leave` follows."""
         self.apply(SessionInput.CLOSED)
+
+    def leave(self, reason: Reason) -> None:
+        """The end is as durable as promised; the consumer shows what was said, and says goodbye."""
         self.durable = False  # nothing of it will be stored: there is nothing to wait for
         self.deliver()
         self._dismiss(reason)
+
+    def fail(self) -> None:
+        """Something of the session cannot be stored: it ends."""
+        self._owner.close(self, Reason.INTERNAL_ERROR)
 
     def judge(self, position: Position) -> ResetReason | None:
         """Why a client at `position` must be reset, or `None` if nothing it needs is lost."""
@@ -338,7 +351,7 @@ class Session:
     def record(self) -> tuple[Row | None, Record]:
         """What is not stored yet: the row if it changed, and the news of both logs."""
         self._changed = False
-        row = None if self._row_saved else self.row
+        row = None if self._row_saved else self.row.copy()
         self._row_saved = True
         self._n += 1
         return row, self._record(
@@ -375,6 +388,14 @@ class Session:
             consumer.acknowledge(record.cin)
         self.relieve()
 
+    def set_adrift(self, *, adrift: bool) -> None:
+        """Whether the gateway goes on without its store: then nothing waits for a commit."""
+        self.durable = self.row.durability == Durability.DURABLE.value and not adrift
+        self.unkept = adrift
+        if adrift and self.consumer is not None:
+            self.consumer.deliver()
+            self.consumer.acknowledge(self.inbox.cin)
+
     def failed(self, row: Row | None) -> None:
         """The commit of a record failed: all of it is still to be stored."""
         if row is not None:
@@ -391,13 +412,14 @@ class Session:
         owner: Owner,
         *,
         clean: bool,
+        promised: bool = True,
     ) -> Session:
         """A session from the store.
 
         After an unclean stop its output log may have lost a tail that a client
         saw; then the log goes on under a new epoch, and where the old one ended
         is remembered. Output of a durable session was never written before it
-        was stored, so its epoch stays.
+        was stored, so its epoch stays; if that was `promised` in the run before.
         """
         self = cls(row, backend, limits, owner)
         for record in records:
@@ -405,7 +427,7 @@ class Session:
         self._row_saved = True
         if clean:
             return self
-        if not self.durable:
+        if not (self.durable and promised):
             row.ends = [*row.ends, EpochEnd(row.epoch, self.out.top)][-_ENDS_MAX:]
             row.epoch = new_epoch()
         if not row.numbered:

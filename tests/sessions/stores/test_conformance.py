@@ -12,7 +12,7 @@ from holdfast.core.items import Binary, Command, Data, Formatted, Interrupt, Pro
 from holdfast.core.limits import StoreLimits
 from holdfast.sessions.inbox import Queued
 from holdfast.sessions.outbox import Entry
-from holdfast.sessions.records import Batch, EpochEnd, Record, Row, Stored
+from holdfast.sessions.records import Batch, EpochEnd, Record, Row, SetAside, Stored
 from holdfast.sessions.stores.base import Store
 from holdfast.sessions.stores.memory import MemoryStore
 from holdfast.sessions.stores.sqlite import SQLiteStore
@@ -188,3 +188,21 @@ async def test_a_commit_says_how_much_the_journal_grew(reopen: Reopen) -> None:
     small = await store.commit(Batch(1, rows=[row("s1")]))
     large = await store.commit(Batch(2, records=[("s1", record(1, "x" * 1000, top=1))]))
     assert 0 < small < 1000 < large
+
+
+async def test_what_is_set_aside_is_not_found_again(reopen: Reopen) -> None:
+    store = reopen()
+    await store.open()
+    await store.commit(Batch(1, rows=[row("s1"), row("s2")]))
+    kept = SetAside("s1", "it cannot be taken up", b"body")
+    await store.commit(Batch(2, deleted=["s1"], set_aside=[kept]))
+    _, stored = await again(reopen, store)
+    assert [session.row.sid for session in stored.sessions] == ["s2"]
+    assert stored.set_aside == []
+
+
+async def test_a_store_that_is_where_it_was_passes_its_check(reopen: Reopen) -> None:
+    store = reopen()
+    await store.open()
+    await store.commit(Batch(1, rows=[row("s1")]))
+    await store.check()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from holdfast.core.limits import StoreLimits
@@ -18,10 +19,16 @@ from holdfast.sessions.stores.base import (
     StoreBusyError,
     StoreError,
     StoreFullError,
+    StoreMissingError,
     StoreReadOnlyError,
     StoreVersionError,
 )
-from holdfast.sessions.stores.sqlite import APPLICATION_ID, SCHEMA_VERSION, SQLiteFile
+from holdfast.sessions.stores.sqlite import (
+    _MIGRATIONS,
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    SQLiteFile,
+)
 
 LIMITS = StoreLimits(busy_seconds_max=0.05)
 
@@ -118,14 +125,96 @@ def test_damage_is_found_at_the_start(path: Path) -> None:
         opened(path)
 
 
-def test_a_row_that_cannot_be_read_is_damage_too(path: Path) -> None:
+def test_a_row_that_cannot_be_read_is_kept_apart(path: Path) -> None:
+    file = opened(path)
+    file.commit(Batch(1, rows=[row("s1"), row("s2")]))
+    file.close(clean=True)
+    with other_program(path) as other:
+        other.execute("UPDATE session SET body = x'c1' WHERE sid = 's1'")
+        other.execute("INSERT INTO snapshot VALUES ('s3', x'90')")
+    file = SQLiteFile(path, LIMITS)
+    stored = file.open()
+    assert [session.row.sid for session in stored.sessions] == ["s2"]
+    assert [kept.sid for kept in stored.set_aside] == ["s1", "s3"]
+    file.commit(Batch(2, deleted=["s1", "s3"], set_aside=stored.set_aside))
+    file.close(clean=True)
+    with other_program(path) as other:
+        rows = other.execute("SELECT sid, fault, body FROM set_aside ORDER BY sid").fetchall()
+    assert [(sid, body) for sid, _, body in rows] == [("s1", b"\xc1"), ("s3", b"\x90")]
+    assert "its row cannot be read" in rows[0][1]
+    assert sids(path) == ["s2"]
+
+
+def test_an_entry_of_the_journal_that_cannot_be_read_makes_the_stop_unclean(path: Path) -> None:
     file = opened(path)
     file.commit(Batch(1, rows=[row("s1")]))
     file.close(clean=True)
     with other_program(path) as other:
-        other.execute("UPDATE session SET body = x'c1'")
-    with pytest.raises(StoreBrokenError, match="a session cannot be read"):
-        opened(path)
+        other.execute("UPDATE journal SET body = x'c1'")
+    file = SQLiteFile(path, LIMITS)
+    stored = file.open()
+    assert not stored.clean
+    file.commit(Batch(2, set_aside=stored.set_aside))
+    file.close(clean=True)
+    file = SQLiteFile(path, LIMITS)
+    stored = file.open()
+    assert stored.clean
+    assert not stored.set_aside
+    file.close(clean=True)
+
+
+def moved(path: Path) -> None:
+    path.rename(path.with_name("elsewhere.db"))
+
+
+def deleted(path: Path) -> None:
+    path.unlink()
+
+
+def replaced(path: Path) -> None:
+    path.unlink()
+    path.write_bytes(b"")
+
+
+def without_its_journal(path: Path) -> None:
+    path.with_name("sessions.db-wal").unlink()
+
+
+@pytest.mark.parametrize("spoil", [moved, deleted, replaced, without_its_journal])
+def test_a_file_that_a_restart_would_not_find_takes_nothing(
+    path: Path, spoil: Callable[[Path], None]
+) -> None:
+    file = opened(path)
+    file.commit(Batch(1, rows=[row("s1")]))
+    file.check()
+    spoil(path)
+    for call in (file.check, lambda: file.commit(Batch(2, rows=[row("s2")]))):
+        with pytest.raises(StoreMissingError, match=r"sessions\.db(-wal)?: the file is "):
+            call()
+    file.close(clean=False)
+
+
+def test_a_file_that_comes_back_to_its_name_is_written_to_again(path: Path) -> None:
+    file = opened(path)
+    moved(path)
+    with pytest.raises(StoreMissingError):
+        file.check()
+    path.with_name("elsewhere.db").rename(path)
+    file.check()
+    file.commit(Batch(1, rows=[row("s1")]))
+    file.close(clean=True)
+    assert sids(path) == ["s1"]
+
+
+def test_an_older_file_is_brought_to_the_newest_schema(path: Path) -> None:
+    with other_program(path) as other:
+        other.executescript(f"{_MIGRATIONS[0]}; PRAGMA application_id = {APPLICATION_ID};")
+        other.execute("PRAGMA user_version = 1")
+        body = msgspec.msgpack.encode(row("s1"))
+        other.execute("INSERT INTO session VALUES ('s1', '', 'active', 0.0, ?)", (body,))
+    assert sids(path) == ["s1"]
+    with other_program(path) as other:
+        assert other.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
 
 
 def test_a_folder_in_the_way_is_named(tmp_path: Path) -> None:

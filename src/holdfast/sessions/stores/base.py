@@ -32,12 +32,23 @@ class StoreBrokenError(StoreError):
     """The store's content cannot be read."""
 
 
+class StoreMissingError(StoreError):
+    """The store was moved, deleted or replaced while it was in use."""
+
+    retryable = True
+
+
 class StoreVersionError(StoreError):
     """The store was written by a newer version of this program."""
 
 
 class Store(Protocol):
-    """Keeps sessions. Every method is one transaction; none is called while another runs."""
+    """Keeps sessions. Every method is one transaction; none is called while another runs.
+
+    What cannot be read of one session keeps no other from being taken up: `open`
+    tells it apart (`Stored.set_aside`), and a commit that sets it aside keeps it
+    where `open` does not look.
+    """
 
     async def open(self) -> Stored:
         """Open the store, creating or migrating it, and read all of it.
@@ -50,6 +61,9 @@ class Store(Protocol):
 
         Returns by how many bytes the journal has grown.
         """
+
+    async def check(self) -> None:
+        """Whether what is committed now would be found again. Raises `StoreError` if not."""
 
     async def close(self, *, clean: bool) -> None:
         """Close it. `clean` says that everything was committed before."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from holdfast.sessions.records import Batch, Record, Row, Stored, StoredSession
+from holdfast.sessions.records import Batch, SetAside, Stored
+from holdfast.sessions.stores.reading import Reader
 
 _encode = msgspec.msgpack.encode
-_decode = msgspec.msgpack.decode
 
 
 class MemoryStore:
@@ -19,24 +19,25 @@ class MemoryStore:
         self._journal: dict[int, bytes] = {}
         self._accepted: dict[str, int] = {}
         self._settings: dict[str, bytes] = {}
+        self._set_aside: list[SetAside] = []
         self._clean = True
 
     async def open(self) -> Stored:
         clean, self._clean = self._clean, False
-        sessions = {
-            sid: StoredSession(_decode(row, type=Row), [], journaled=False)
-            for sid, row in self._rows.items()
-        }
+        reader = Reader()
+        for sid, row in self._rows.items():
+            reader.row(sid, row)
         for sid, snapshot in self._snapshots.items():
-            sessions[sid].records.append(_decode(snapshot, type=Record))
-        for entry in self._journal.values():
-            replay(sessions, _decode(entry, type=list[tuple[str, Record]]))
+            reader.snapshot(sid, snapshot)
+        for number, entry in self._journal.items():
+            reader.entry(number, entry)
         return Stored(
-            clean=clean,
+            clean=clean and reader.complete,
             number=max(self._journal, default=0),
-            sessions=list(sessions.values()),
+            sessions=list(reader.sessions.values()),
             accepted=dict(self._accepted),
             settings=dict(self._settings),
+            set_aside=reader.set_aside,
         )
 
     async def commit(self, batch: Batch) -> int:
@@ -54,19 +55,13 @@ class MemoryStore:
         for instance in batch.forgotten:
             self._accepted.pop(instance, None)
         self._settings.update(batch.settings)
+        for kept in batch.set_aside:
+            self._set_aside.append(kept)
+            self._journal.pop(kept.entry, None)
         return len(entry)
+
+    async def check(self) -> None:
+        pass
 
     async def close(self, *, clean: bool) -> None:
         self._clean = clean
-
-
-def replay(sessions: dict[str, StoredSession], entry: list[tuple[str, Record]]) -> None:
-    """Add the records of one journal entry to the sessions that are still there."""
-    for sid, record in entry:
-        session = sessions.get(sid)
-        if session is None:
-            continue
-        records = session.records
-        if not records or record.n > records[-1].n:  # else the snapshot holds it
-            records.append(record)
-            session.journaled = True

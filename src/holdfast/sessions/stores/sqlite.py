@@ -18,16 +18,17 @@ from typing import Final, TypeVar
 import msgspec
 
 from holdfast.core.limits import StoreLimits
-from holdfast.sessions.records import Batch, Record, Row, Stored, StoredSession
+from holdfast.sessions.records import Batch, Stored
 from holdfast.sessions.stores.base import (
     StoreBrokenError,
     StoreBusyError,
     StoreError,
     StoreFullError,
+    StoreMissingError,
     StoreReadOnlyError,
     StoreVersionError,
 )
-from holdfast.sessions.stores.memory import replay
+from holdfast.sessions.stores.reading import Reader
 
 T = TypeVar("T")
 
@@ -45,14 +46,17 @@ _MIGRATIONS: Final = (
     CREATE TABLE instance (name TEXT PRIMARY KEY, accepted INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE setting (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
     """,
+    # 2: what cannot be read is kept apart.
+    """
+    CREATE TABLE set_aside (
+        number INTEGER PRIMARY KEY, sid TEXT NOT NULL, fault TEXT NOT NULL,
+        found TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, body BLOB NOT NULL);
+    """,
 )
 SCHEMA_VERSION: Final = len(_MIGRATIONS)
 """Kept in `user_version`. Migration k brings a file from version k - 1 to k."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
-_decode_row: Final = msgspec.msgpack.Decoder(Row).decode
-_decode_record: Final = msgspec.msgpack.Decoder(Record).decode
-_decode_entry: Final = msgspec.msgpack.Decoder(list[tuple[str, Record]]).decode
 
 
 class SQLiteFile:
@@ -63,22 +67,35 @@ class SQLiteFile:
         self._limits = limits
         self._db: sqlite3.Connection | None = None
         self._sync = False
+        self._files: dict[Path, tuple[int, int]] = {}
+        """The files that are open, with device and inode: what has another name, a restart
+        would not find."""
 
     def open(self) -> Stored:
         try:
-            return self._open()
+            stored = self._open()
         except sqlite3.Error as error:
             self._drop()
             raise _explain(self.path, error) from error
-        except (StoreError, msgspec.MsgspecError) as error:
+        except StoreError:
             self._drop()
-            if isinstance(error, StoreError):
-                raise
-            raise StoreBrokenError(f"{self.path}: a session cannot be read: {error}") from error
+            raise
+        for path in (self.path, self.path.with_name(f"{self.path.name}-wal")):
+            if path.exists():
+                self._files[path] = _identity(path)
+        return stored
+
+    def check(self) -> None:
+        for path, known in self._files.items():
+            found = _identity(path)
+            if found != known:
+                what = "is not there any more" if found == _NOWHERE else "is another file now"
+                raise StoreMissingError(f"{path}: the file {what}; expected the one that is open")
 
     def commit(self, batch: Batch) -> int:
         db = self._db
         assert db is not None, "the store is not open"
+        self.check()
         try:
             if batch.sync is not self._sync:
                 db.execute(f"PRAGMA synchronous = {'FULL' if batch.sync else 'NORMAL'}")
@@ -159,14 +176,13 @@ class SQLiteFile:
             fault = db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if fault != "ok":
                 raise StoreBrokenError(f"{self.path}: damaged: {fault}")
-        sessions = {
-            sid: StoredSession(_decode_row(body), [], journaled=False)
-            for sid, body in db.execute("SELECT sid, body FROM session")
-        }
+        reader = Reader()
+        for sid, body in db.execute("SELECT sid, body FROM session"):
+            reader.row(sid, body)
         for sid, body in db.execute("SELECT sid, body FROM snapshot"):
-            sessions[sid].records.append(_decode_record(body))
-        for (body,) in db.execute("SELECT body FROM journal ORDER BY number"):
-            replay(sessions, _decode_entry(body))
+            reader.snapshot(sid, body)
+        for number, body in db.execute("SELECT number, body FROM journal ORDER BY number"):
+            reader.entry(number, body)
         newest = db.execute("SELECT coalesce(max(number), 0) FROM journal").fetchone()
         accepted = dict(db.execute("SELECT name, accepted FROM instance"))
         # Only who can read all of it may change it.
@@ -174,11 +190,12 @@ class SQLiteFile:
         db.execute("REPLACE INTO setting VALUES ('opened', x'01')")
         db.execute("COMMIT")
         return Stored(
-            clean=clean,
+            clean=clean and reader.complete,
             number=newest[0],
-            sessions=list(sessions.values()),
+            sessions=list(reader.sessions.values()),
             accepted=accepted,
             settings=settings,
+            set_aside=reader.set_aside,
         )
 
     def _write(self, db: sqlite3.Connection, batch: Batch) -> int:
@@ -211,6 +228,13 @@ class SQLiteFile:
             db.executemany("DELETE FROM instance WHERE name = ?", [(n,) for n in batch.forgotten])
         if batch.settings:
             db.executemany("REPLACE INTO setting VALUES (?, ?)", batch.settings.items())
+        if batch.set_aside:
+            db.executemany(
+                "INSERT INTO set_aside (sid, fault, body) VALUES (?, ?, ?)",
+                [(kept.sid, kept.fault, kept.body) for kept in batch.set_aside],
+            )
+            entries = [(kept.entry,) for kept in batch.set_aside if kept.entry]
+            db.executemany("DELETE FROM journal WHERE number = ?", entries)
         return len(entry)
 
     def _drop(self) -> None:
@@ -232,6 +256,9 @@ class SQLiteStore:
     async def commit(self, batch: Batch) -> int:
         return await self._run(lambda: self._file.commit(batch))
 
+    async def check(self) -> None:
+        await self._run(self._file.check)
+
     async def close(self, *, clean: bool) -> None:
         try:
             await self._run(lambda: self._file.close(clean=clean))
@@ -240,6 +267,18 @@ class SQLiteStore:
 
     async def _run(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+
+_NOWHERE: Final = (0, 0)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """The device and the inode of a file."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return _NOWHERE
+    return found.st_dev, found.st_ino
 
 
 def _explain(path: Path, error: sqlite3.Error) -> StoreError:

@@ -1,0 +1,109 @@
+"""Sessions put together from what a store has of them.
+
+What cannot be read costs its own session and no other: it is set aside, with the
+reason, and the rest is taken up.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+import msgspec
+
+from holdfast.sessions.records import Record, Row, SetAside, StoredSession
+
+T = TypeVar("T")
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_row: Final = msgspec.msgpack.Decoder(Row)
+_record: Final = msgspec.msgpack.Decoder(Record)
+_entry: Final = msgspec.msgpack.Decoder(list[tuple[str, Record]])
+_pieces: Final = msgspec.msgpack.Decoder(list[tuple[str, msgspec.Raw]])
+
+
+class UnreadableError(Exception):
+    """Bytes that are not what they should be."""
+
+
+class Reader:
+    """Is given the rows, then the snapshots, then the journal in order."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, StoredSession] = {}
+        self.set_aside: list[SetAside] = []
+        self.complete = True
+        """Whether every entry of the journal could be read."""
+
+    def row(self, sid: str, body: bytes) -> None:
+        """The row of one session."""
+        try:
+            row = _read(_row, body)
+            if row.sid != sid:
+                raise UnreadableError(f"it is the row of {row.sid}")
+        except UnreadableError as error:
+            self._spoil(sid, f"its row cannot be read: {error}", body)
+        else:
+            self.sessions[sid] = StoredSession(row, [], journaled=False)
+
+    def snapshot(self, sid: str, body: bytes) -> None:
+        """The snapshot of one session."""
+        session = self.sessions.get(sid)
+        if session is None:
+            self._spoil(sid, "a snapshot without a session that can be read", body)
+            return
+        try:
+            session.records.append(_read(_record, body))
+        except UnreadableError as error:
+            self._spoil(sid, f"its snapshot cannot be read: {error}", body)
+
+    def entry(self, number: int, body: bytes) -> None:
+        """One entry of the journal."""
+        try:
+            for sid, record in _read(_entry, body):
+                self._add(sid, record)
+        except UnreadableError:
+            self._entry_in_pieces(number, body)
+
+    def _entry_in_pieces(self, number: int, body: bytes) -> None:
+        try:
+            pieces = _read(_pieces, body)
+        except UnreadableError as error:
+            self.complete = False
+            fault = f"entry {number} of the journal cannot be read: {error}"
+            self.set_aside.append(SetAside("", fault, body, number))
+            return
+        for sid, piece in pieces:
+            try:
+                self._add(sid, _read(_record, piece))
+            except UnreadableError as error:
+                fault = f"its record in entry {number} of the journal cannot be read: {error}"
+                if sid in self.sessions:
+                    self._spoil(sid, fault, bytes(piece))
+
+    def _add(self, sid: str, record: Record) -> None:
+        session = self.sessions.get(sid)
+        if session is None:  # deleted since
+            return
+        records = session.records
+        if not records or record.n > records[-1].n:  # else the snapshot holds it
+            records.append(record)
+            session.journaled = True
+
+    def _spoil(self, sid: str, fault: str, body: bytes) -> None:
+        """Set aside these bytes, and with them what is known of their session."""
+        self.set_aside.append(SetAside(sid, fault, body))
+        session = self.sessions.pop(sid, None)
+        if session is not None:
+            self.set_aside.append(set_aside(session, fault))
+
+
+def set_aside(session: StoredSession, fault: str) -> SetAside:
+    """A session as it was read, to be kept for an operator."""
+    return SetAside(session.row.sid, fault, _encode(session))
+
+
+def _read(decoder: msgspec.msgpack.Decoder[T], body: bytes | msgspec.Raw) -> T:
+    try:
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, ValueError, TypeError) as error:
+        raise UnreadableError(str(error)) from error
