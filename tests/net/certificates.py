@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import ssl
 import subprocess
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -33,6 +34,15 @@ def locked(key: str) -> str:
         check=True,
     )
     return done.stdout
+
+
+def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """One for a server that is `localhost`, and one for its clients."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _LOCALHOST.configure_cert(server)
+    client = ssl.create_default_context()
+    _CA.configure_trust(client)
+    return server, client
 
 
 class Pems(NamedTuple):

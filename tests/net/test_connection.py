@@ -155,12 +155,10 @@ def test_reading_can_be_paused_and_resumed() -> None:
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
-def test_the_peer_s_end_is_told_and_leaves_our_side_open_where_there_is_a_half_close(
-    secure: bool,
-) -> None:
+def test_the_peer_s_end_is_told_and_leaves_our_side_open(secure: bool) -> None:
     it = connected(ssl_object=object() if secure else None)
     assert it.connection.secure is secure
-    assert it.connection.eof_received() is not secure
+    assert it.connection.eof_received()
     assert it.calls == ["ended"]
     it.connection.write(b"still")
     it.loop.tick()

@@ -15,17 +15,19 @@ from typing import Any, cast
 
 import pytest
 from tests.net.conftest import LOOPS, Factory
-from tests.net.helpers import PATIENCE_SECONDS, patience, until
+from tests.net.helpers import PATIENCE_SECONDS, until
 from tests.net.transports import (
     FILLING,
     MIB,
     Heard,
+    Peer,
     by_us,
     connected_pair,
     every_family,
     fill,
     needs_ours,
     read_all,
+    receive,
     reset,
     standing,
     until_heard,
@@ -61,7 +63,7 @@ def failing(place: str, error: BaseException) -> Heard:
 PLACES = ["connection_made", "data_received", "eof_received", "pause_writing", "resume_writing"]
 
 
-async def go_everywhere(heard: Heard, peer: socket.socket) -> None:
+async def go_everywhere(heard: Heard, peer: Peer) -> None:
     """Have a protocol called wherever it can be, so far as it is there."""
     if not heard.transport.is_closing():
         fill(heard)
@@ -71,11 +73,10 @@ async def go_everywhere(heard: Heard, peer: socket.socket) -> None:
         peer.shutdown(socket.SHUT_WR)
 
 
-async def drain(peer: socket.socket, size: int) -> None:
+async def drain(peer: Peer, size: int) -> None:
     """Read so much, or up to the end."""
-    async with patience():
-        while size and (piece := await asyncio.get_running_loop().sock_recv(peer, MIB)):
-            size -= len(piece)
+    while size and (piece := await receive(peer)):
+        size -= len(piece)
 
 
 @pytest.mark.parametrize("error", [ValueError("a defect"), asyncio.CancelledError("a defect")])

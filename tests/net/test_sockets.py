@@ -1,4 +1,4 @@
-"""What a transport is held to, ours and the event loop's own: bytes, and what it is."""
+"""What every transport is held to: bytes, and what it is."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.net.conftest import LOOPS, Factory
-from tests.net.helpers import patience, until
+from tests.net.helpers import until
 from tests.net.transports import (
     MIB,
     Adopt,
     Heard,
-    connected_pair,
+    Peer,
+    adopted,
+    by_tls,
     every_family,
     every_transport,
     fill,
+    plain_transports,
     read_all,
+    receive,
     reset,
     send_all,
     spare_asyncio,
@@ -46,7 +50,7 @@ STEPS = st.one_of(
 class Exchange:
     """Does one step after the other, and knows what must have come of them in the end."""
 
-    def __init__(self, heard: Heard, peer: socket.socket) -> None:
+    def __init__(self, heard: Heard, peer: Peer) -> None:
         self.sent = bytearray()
         self.written = bytearray()
         self.read = bytearray()
@@ -84,6 +88,7 @@ class Exchange:
 
     async def end(self) -> None:
         self._heard.transport.resume_reading()
+        await send_all(self._peer, b"")
         await until(lambda: len(self._heard.data) >= len(self.sent))
         self._heard.transport.close()
         self.read += await read_all(self._peer)
@@ -215,7 +220,7 @@ def heard_plainly(heard: Heard, size: int) -> bool:
     return len(plain(heard)) >= size
 
 
-@every_transport
+@plain_transports
 async def test_urgent_bytes_do_not_stop_the_others(adopt: Adopt) -> None:
     """A read ends where the last of them stands, although there is more."""
     heard = Heard()
@@ -229,7 +234,7 @@ async def test_urgent_bytes_do_not_stop_the_others(adopt: Adopt) -> None:
             await until(partial(heard_plainly, heard, size))
 
 
-@every_transport
+@plain_transports
 async def test_urgent_bytes_in_a_pause_do_not_stop_the_others(adopt: Adopt) -> None:
     heard = Heard()
     async with standing(adopt, "tcp", heard) as peer:
@@ -244,10 +249,11 @@ async def test_urgent_bytes_in_a_pause_do_not_stop_the_others(adopt: Adopt) -> N
         assert plain(heard) == b"beforeafter" * 20
 
 
-@every_transport
+@plain_transports
 async def test_files_sent_to_us_do_not_stop_the_bytes_and_are_not_kept(adopt: Adopt) -> None:
     heard = Heard()
     async with standing(adopt, "unix", heard) as peer:
+        assert isinstance(peer, socket.socket)
         reading, writing = socket.socketpair()
         with reading:
             for _ in range(3):
@@ -273,9 +279,7 @@ async def test_another_protocol_hears_what_comes_from_then_on(adopt: Adopt, fami
             other.connection_made(self.transport)
 
     heard = Moving()
-    ours, peer = connected_pair(family)
-    with peer:
-        adopt(heard, ours)
+    with await adopted(adopt, family, heard) as peer:
         peer.send(b"one")
         await until(lambda: heard.data)
         assert other.transport.get_protocol() is other
@@ -302,11 +306,11 @@ async def test_what_it_knows(adopt: Adopt, family: str) -> None:
         assert transport.get_extra_info("socket").family == peer.family
         assert transport.get_extra_info("peername") == peer.getsockname()
         assert transport.get_extra_info("sockname") == peer.getpeername()
-        assert transport.get_extra_info("ssl_object") is None
+        assert (transport.get_extra_info("ssl_object") is None) is (adopt is not by_tls)
         assert transport.get_extra_info("unheard of", 7) == 7
         assert transport.get_protocol() is heard
     assert transport.get_extra_info("unheard of", 7) == 7
-    assert transport.get_extra_info("sslcontext") is None
+    assert (transport.get_extra_info("sslcontext") is None) is (adopt is not by_tls)
 
 
 @every_transport
@@ -355,15 +359,12 @@ async def test_a_number_that_is_used_again_is_another_connection(adopt: Adopt, f
     async def visit(number: int) -> None:
         for turn in range(8):
             heard = Echo()
-            ours, peer = connected_pair(family)
-            adopt(heard, ours)
             words = f"{number}/{turn}".encode() * 50
-            with peer:
+            with await adopted(adopt, family, heard) as peer:
                 await send_all(peer, words)
                 answer = b""
-                async with patience():
-                    while len(answer) < len(words):
-                        answer += await asyncio.get_running_loop().sock_recv(peer, 65536)
+                while len(answer) < len(words):
+                    answer += await receive(peer)
                 assert answer == words
                 match number % 4:
                     case 0:
@@ -395,10 +396,8 @@ async def test_one_may_end_another_that_is_ready_too(adopt: Adopt) -> None:
 
     peers = []
     for _ in range(20):
-        ours, peer = connected_pair("unix")
         crowd.append(Ending())
-        adopt(crowd[-1], ours)
-        peers.append(peer)
+        peers.append(await adopted(adopt, "unix", crowd[-1]))
     await until(lambda: all(heard.calls for heard in crowd))
     for peer in peers:
         peer.send(b"hello")

@@ -1,4 +1,4 @@
-"""What a transport is held to, ours and the event loop's own: writing, and the end."""
+"""What every transport is held to: writing, and the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.net.transports import (
     FILLING,
     Adopt,
     Heard,
-    connected_pair,
+    adopted,
     every_family,
     every_transport,
     fill,
@@ -187,16 +187,14 @@ async def test_whatever_is_called_from_wherever(
         return result
 
     heard = type("Called", (Calling,), {place: calling})()
-    ours, peer = connected_pair("unix")
-    with peer:
-        adopt(heard, ours)
+    with await adopted(adopt, "unix", heard) as peer:
         await until(lambda: heard.calls)
         if not heard.transport.is_closing():
             heard.transport.write(b"x" * FILLING)
         with contextlib.suppress(BrokenPipeError):
             peer.send(b"hello")
-        await asyncio.sleep(0)
-        peer.shutdown(socket.SHUT_WR)
+            await asyncio.sleep(0)
+            peer.shutdown(socket.SHUT_WR)
         with contextlib.suppress(ConnectionResetError):
             await read_all(peer)
         await until_lost(heard)

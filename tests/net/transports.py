@@ -1,4 +1,4 @@
-"""Transports, ours and the event loop's own, between a protocol and a plain socket."""
+"""Transports (ours, the event loop's own, TLS on top) between a protocol and a peer."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 import pytest
+from tests.net.certificates import contexts
 from tests.net.helpers import patience, until
+from tests.net.tls_peer import TlsPeer
 
 from holdfast.net import sockets
 from holdfast.net.sockets import COMPILED, Sockets
+from holdfast.net.tls_transport import TlsTransport
 
 Adopt = Callable[[asyncio.Protocol, socket.socket], None]
+Peer = socket.socket | TlsPeer
 MIB = 1024 * 1024
 FILLING = 4 * MIB
 """More than the kernel takes between a transport and a peer that does not read."""
@@ -31,16 +35,39 @@ def by_the_loop(protocol: asyncio.Protocol, sock: socket.socket) -> None:
     sockets._adopt_by_loop(asyncio.get_running_loop(), protocol, sock)
 
 
+_SERVER, _CLIENT = contexts()
+_SERVER.num_tickets = 0  # a peer that closes with unread tickets would reset the connection
+
+
+def by_tls(protocol: asyncio.Protocol, sock: socket.socket) -> None:
+    """With TLS 1.3 on a transport of ours, or the loop's if ours were not built."""
+
+    def done(transport: TlsTransport, error: Exception | None) -> None:
+        assert error is None
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+
+    class Raw(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            raw = cast(asyncio.Transport, transport)
+            TlsTransport(raw, _SERVER, done, server_side=True).start()
+
+    by_us(Raw(), sock)
+
+
 def spare_asyncio(adopt: Adopt, *, on_asyncio: bool) -> None:
     """Skip what the transports of asyncio itself do wrong."""
-    if adopt is by_the_loop and on_asyncio and sys.version_info >= (3, 12):
+    on_the_loop_s = adopt is by_the_loop or (adopt is by_tls and not COMPILED)
+    if on_the_loop_s and on_asyncio and sys.version_info >= (3, 12):
         pytest.skip("asyncio's transports, from Python 3.12 on, do not get over this")
 
 
 needs_ours = pytest.mark.skipif(not COMPILED, reason="the compiled sockets were not built")
 BOTH = [pytest.param(by_us, id="ours", marks=needs_ours), pytest.param(by_the_loop, id="loop-s")]
 FAMILIES = ["tcp", "unix"]
-every_transport = pytest.mark.parametrize("adopt", BOTH)
+plain_transports = pytest.mark.parametrize("adopt", BOTH)
+"""For what TLS has not: urgent bytes, files beside the bytes."""
+every_transport = pytest.mark.parametrize("adopt", [*BOTH, pytest.param(by_tls, id="tls")])
 every_family = pytest.mark.parametrize("family", FAMILIES)
 
 
@@ -59,10 +86,22 @@ def connected_pair(family: str) -> tuple[socket.socket, socket.socket]:
     return ends
 
 
-def reset(peer: socket.socket) -> None:
+async def adopted(adopt: Adopt, family: str, heard: Heard) -> Peer:
+    """Put a transport under `heard`. Returns the peer's end."""
+    ours, sock = connected_pair(family)
+    adopt(heard, ours)
+    if adopt is not by_tls:
+        return sock
+    peer = TlsPeer(sock, _CLIENT)
+    await peer.shake_hands()
+    return peer
+
+
+def reset(peer: Peer) -> None:
     """Close it with a RST."""
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-    peer.close()
+    sock = peer.sock if isinstance(peer, TlsPeer) else peer
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    sock.close()
 
 
 class Heard(asyncio.Protocol):
@@ -103,11 +142,10 @@ class Heard(asyncio.Protocol):
 
 
 @contextlib.asynccontextmanager
-async def standing(adopt: Adopt, family: str, heard: Heard) -> AsyncIterator[socket.socket]:
+async def standing(adopt: Adopt, family: str, heard: Heard) -> AsyncIterator[Peer]:
     """A transport under `heard`; the block is given the peer's end. All ends with the block."""
-    ours, peer = connected_pair(family)
+    peer = await adopted(adopt, family, heard)
     try:
-        adopt(heard, ours)
         await until(lambda: heard.calls)
         yield peer
     finally:
@@ -128,18 +166,37 @@ async def until_lost(*crowd: Heard) -> None:
     await until(lambda: all(heard.lost for heard in crowd))
 
 
-async def read_all(peer: socket.socket) -> bytes:
+async def receive(peer: Peer, size: int = MIB) -> bytes:
+    """What comes next, at most `size`; nothing at the end."""
+    async with patience():
+        while True:
+            try:
+                return peer.recv(size)
+            except BlockingIOError:
+                await asyncio.sleep(0)
+
+
+async def read_all(peer: Peer) -> bytes:
     """All up to the end."""
     data = bytearray()
-    async with patience():
-        while piece := await asyncio.get_running_loop().sock_recv(peer, MIB):
-            data += piece
+    while piece := await receive(peer):
+        data += piece
     return bytes(data)
 
 
-async def send_all(peer: socket.socket, data: bytes) -> None:
+async def send_all(peer: Peer, data: bytes) -> None:
     async with patience():
-        await asyncio.get_running_loop().sock_sendall(peer, data)
+        while data:
+            try:
+                data = data[peer.send(data[: 64 * 1024]) :]
+            except BlockingIOError:
+                await asyncio.sleep(0)
+        while True:
+            try:
+                peer.send(b"")
+                return
+            except BlockingIOError:
+                await asyncio.sleep(0)
 
 
 def fill(heard: Heard) -> bytes:

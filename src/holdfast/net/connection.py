@@ -206,7 +206,8 @@ class Connection(asyncio.Protocol, Timed):
     def end(self) -> None:
         """Send what is written, and nothing after it; the peer may go on sending.
 
-        TLS knows no half-close: there the connection is closed.
+        Through TLS that is close_notify (RFC 8446 section 6.1). With TLS 1.2 the peer
+        may take it for the end of both directions (RFC 5246 section 7.2.1).
         """
         self.flush()
         transport = self._transport
@@ -393,8 +394,7 @@ class Connection(asyncio.Protocol, Timed):
     def eof_received(self) -> bool:
         self._eof = True
         self._guard(self._get_handler().ended)
-        # The handler closes, once what it has to say is said. TLS knows no half-close.
-        return not self.secure
+        return True  # the handler closes, once what it has to say is said
 
     def pause_writing(self) -> None:
         self.full = True

@@ -95,11 +95,17 @@ class Stream:
             yield data
 
     async def read(self, bytes_max: int) -> bytes:
-        """What has come, at least a byte; empty at the end. Raises `IdleTimeoutError`."""
+        """What has come, at least a byte; empty at the end.
+
+        Raises `IdleTimeoutError`, or `StreamClosedError` when the connection broke:
+        it was reset, or TLS ended without close_notify.
+        """
         while not self._data and not self._over:
             await self._wait()
         if not self._data and self._overdue is not None:
             raise IdleTimeoutError("the client was silent or connected for too long")
+        if not self._data and self._cause is not None:
+            raise StreamClosedError(f"the connection broke: {self._cause}") from self._cause
         return self._take(min(bytes_max, len(self._data)))
 
     async def read_exactly(self, count: int) -> bytes:
@@ -174,7 +180,7 @@ class Stream:
             self._check_open()
 
     def _check_open(self) -> None:
-        if self.connection.phase is Phase.LOST:
+        if self.connection.phase is Phase.LOST or self.connection.broken:
             raise StreamClosedError("the connection is gone") from self._cause
 
     def close(self) -> None:

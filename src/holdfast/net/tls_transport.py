@@ -5,6 +5,13 @@ the handshake has the server's limits and counts from the first byte, its failur
 is explained, a PROXY header may stand before it, every connection takes the
 certificates of its moment, and there is no buffer of 256 KiB for each.
 `ssl.SSLObject` is the core; this is the shell around it.
+
+A connection has two directions, and close_notify ends one of them (RFC 8446
+section 6.1): after the peer's we may still write, after ours we still read. In
+TLS 1.2 it ends both (RFC 5246 section 7.2.1). An end of the TCP connection
+without close_notify may be an attacker's: it is a loss with `TruncatedError`.
+
+OpenSSL's memory buffers never shrink, so they are given little at a time.
 """
 
 from __future__ import annotations
@@ -15,8 +22,19 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
-_READ_BYTES_MAX: Final = 16 * 1024
+from holdfast.core.errors import HoldfastError, Source
+
+_RECORD_BYTES_MAX: Final = 16 * 1024
 """A whole record (RFC 8446 section 5.1): after a read, OpenSSL holds nothing back."""
+_SLICE_BYTES: Final = 17 * 1024
+"""Given to OpenSSL at once: a record with what surrounds it."""
+
+
+class TruncatedError(HoldfastError, ConnectionError):
+    """The peer ended the connection without close_notify: what it sent may be incomplete."""
+
+    source = Source.REMOTE
+    retryable = True
 
 
 class TlsTransport(asyncio.Transport, asyncio.Protocol):
@@ -27,15 +45,21 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     """
 
     __slots__ = (
+        "_at",
+        "_cause",
         "_closing",
         "_done",
         "_ended",
+        "_eof_sent",
         "_established",
+        "_held",
         "_in",
+        "_only_notifies",
         "_out",
         "_paused",
         "_protocol",
         "_raw",
+        "_raw_ended",
         "_ssl",
     )
 
@@ -55,7 +79,17 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._ssl = context.wrap_bio(self._in, self._out, server_side, server_hostname)
         self._done: Callable[[TlsTransport, Exception | None], None] | None = done
         self._protocol: asyncio.Protocol | None = None
-        self._established = self._ended = self._closing = self._paused = False
+        self._established = self._closing = self._paused = self._eof_sent = False
+        self._ended = False
+        """The peer has sent close_notify, or its end without it was told."""
+        self._raw_ended = False
+        self._held: bytes | None = None
+        """What has come and is not with OpenSSL yet, from `_at` on."""
+        self._at = 0
+        self._cause: Exception | None = None
+        """What has ended the connection, if the raw transport knows of nothing."""
+        self._only_notifies = False
+        """Nothing is on its way to the peer but our close_notify, in answer to its own."""
 
     def start(self) -> None:
         """Take over the raw transport and begin the handshake."""
@@ -66,16 +100,26 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     # --- what the raw transport says
 
     def data_received(self, data: bytes) -> None:
-        self._in.write(data)
-        if not self._established and not self._shake_hands():
-            return
-        self._pump()
+        if self._ended or self._closing:
+            return  # "MUST be ignored" after the peer's close_notify (RFC 8446 section 6.1)
+        if self._held is not None:
+            self._held = self._held[self._at :] + data
+            self._at = 0
+        elif len(data) <= _SLICE_BYTES:
+            self._in.write(data)
+        else:
+            self._held = data
+            self._at = 0
+        if self._established or self._shake_hands():
+            self._pump()
 
     def eof_received(self) -> bool:
         if not self._established:
             self._fail(ConnectionError("the peer hung up during the handshake"))
             return False
-        self._end()  # a peer that says no close_notify; all before it has been read
+        if not self._ended and not self._closing:
+            self._raw_ended = True
+            self._pump()
         return not self._closing
 
     def pause_writing(self) -> None:
@@ -89,22 +133,27 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
         protocol, self._protocol = self._protocol, None
+        if self._only_notifies and isinstance(exc, ConnectionError):
+            exc = None  # nobody need wait for it (RFC 8446 section 6.1)
         if protocol is not None:
-            protocol.connection_lost(exc)
+            protocol.connection_lost(exc or self._cause)
         self._finish(exc or ConnectionError("the peer hung up during the handshake"))
 
     # --- the handshake and the records
 
     def _shake_hands(self) -> bool:
-        try:
-            self._ssl.do_handshake()
-        except ssl.SSLWantReadError:
-            self._flush()
-            return False
-        except (ssl.SSLError, OSError) as error:
-            self._flush()  # the alert that tells the peer why
-            self._fail(error)
-            return False
+        while True:
+            try:
+                self._ssl.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                if not self._feed():
+                    self._flush()
+                    return False
+            except (ssl.SSLError, OSError) as error:
+                self._flush()  # the alert that tells the peer why
+                self._fail(error)
+                return False
         self._established = True
         self._flush()
         self._finish(None)
@@ -120,41 +169,66 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         if done is not None:
             done(self, error)
 
+    def _feed(self) -> bool:
+        """Give OpenSSL some more of what has come; false if there is no more."""
+        held, at = self._held, self._at
+        if held is None:
+            return False
+        self._in.write(memoryview(held)[at : at + _SLICE_BYTES])
+        self._at = at + _SLICE_BYTES
+        if self._at >= len(held):
+            self._held = None
+        return True
+
     def _pump(self) -> None:
         """Give the protocol what has come. A read that would find nothing is not tried."""
         connection, incoming = self._ssl, self._in
-        try:
-            while not self._paused and not self._ended:
-                data = connection.read(_READ_BYTES_MAX)
-                if not data:
-                    self._end()
-                    break
-                self._protocol.data_received(data)  # type: ignore[union-attr]
-                if not incoming.pending:
-                    return
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLZeroReturnError:  # close_notify
-            self._end()
-        except (ssl.SSLError, OSError) as error:
-            self._break(error)
+        while not (self._paused or self._ended or self._closing):
+            try:
+                data = connection.read(_RECORD_BYTES_MAX)
+            except ssl.SSLWantReadError:
+                if self._feed():
+                    continue
+                if self._raw_ended:
+                    self._truncated()
+                return
+            except ssl.SSLZeroReturnError:  # close_notify
+                self._end()
+                return
+            except (ssl.SSLError, OSError) as error:
+                self._break(error)
+                return
+            if not data:
+                self._end()
+                return
+            self._protocol.data_received(data)  # type: ignore[union-attr]
+            if not (incoming.pending or self._held is not None or self._raw_ended):
+                return
 
     def _end(self) -> None:
         """The peer sends nothing more."""
-        if self._ended:
-            return
         self._ended = True
-        if self._protocol is not None and not self._protocol.eof_received():
+        self._held = None
+        assert self._protocol is not None
+        if not self._protocol.eof_received():
             self.close()
+        elif self._ssl.version() != "TLSv1.3":
+            self._close_soon()
+
+    def _truncated(self) -> None:
+        self._ended = True
+        self._cause = TruncatedError("the peer ended the TLS connection without close_notify")
+        self._close_soon()
+
+    def _close_soon(self) -> None:
+        """Close, once what the protocol has written in this tick is out."""
+        asyncio.get_running_loop().call_soon(self.close)
 
     def _break(self, error: Exception) -> None:
         """What came is no TLS any more."""
-        self._flush()
-        self._closing = True
-        protocol, self._protocol = self._protocol, None
-        self._raw.abort()
-        if protocol is not None:
-            protocol.connection_lost(error)
+        self._flush()  # the alert that tells the peer why
+        self._cause = error
+        self.abort()
 
     def _flush(self) -> None:
         if self._out.pending and not self._raw.is_closing():
@@ -163,31 +237,54 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     # --- what the protocol does
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        if self._eof_sent:
+            raise RuntimeError("expected no more to be written after write_eof()")
         if self._closing or not data:
             return
         try:
-            written = self._ssl.write(data)
-            while written < len(data):  # OpenSSL may take less than it is given
-                written += self._ssl.write(memoryview(data)[written:])
+            written = self._ssl.write(data) if len(data) <= _RECORD_BYTES_MAX else 0
+            if written < len(data):  # OpenSSL may take less than it is given
+                self._write_records(memoryview(data).cast("B")[written:])
+                return
         except ssl.SSLError as error:
             self._break(error)
             return
         self._raw.write(self._out.read())
 
+    def _write_records(self, data: memoryview[Any]) -> None:
+        pieces: list[bytes] = []
+        while data:
+            data = data[self._ssl.write(data[:_RECORD_BYTES_MAX]) :]
+            pieces.append(self._out.read())
+        self._raw.writelines(pieces)
+
     def write_eof(self) -> None:
-        """Say that nothing more will be written (close_notify, RFC 8446 section 6.1)."""
+        """Say that nothing more will be written (close_notify); what comes is still read."""
+        if self._eof_sent or self._closing:
+            return
+        self._eof_sent = True
+        self._notify_close()
+
+    def _notify_close(self) -> None:
+        # unwrap() also reads, to find the peer's close_notify, and takes data for an error.
+        waiting = self._in.read()
         with contextlib.suppress(ssl.SSLError, OSError):
-            self._ssl.unwrap()  # it wants to wait for the peer's own, or the peer was quicker
+            self._ssl.unwrap()
+        if waiting:
+            self._in.write(waiting)
         self._flush()
 
     def can_write_eof(self) -> bool:
         return True
 
     def close(self) -> None:
-        if not self._closing:
-            self._closing = True
-            self.write_eof()
-            self._raw.close()
+        if self._closing:
+            return
+        self._closing = True
+        self._only_notifies = self._ended and not self._raw.get_write_buffer_size()
+        if not self._eof_sent:
+            self._notify_close()
+        self._raw.close()
 
     def abort(self) -> None:
         self._closing = True
@@ -204,8 +301,11 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         if not self._paused:
             return
         self._paused = False
+        if self._closing:
+            return
         self._raw.resume_reading()
-        self._pump()
+        # Not at once: the protocol may be in the middle of what came before.
+        asyncio.get_running_loop().call_soon(self._pump)
 
     def is_reading(self) -> bool:
         return not self._paused and self._raw.is_reading()
