@@ -74,6 +74,7 @@ def issue(
     days: int = 30,
     other_authority: bool = False,
     common_name: str | None = None,
+    organization: str = "Example",
 ) -> Certificate:
     """A certificate for `names`, as files. With negative `days` it has expired so long ago."""
     now = datetime.datetime.now(datetime.UTC)
@@ -81,7 +82,7 @@ def issue(
     made = (_OTHER_CA if other_authority else _CA).issue_cert(
         *names,
         common_name=common_name,
-        organization_name="Example" if common_name else None,
+        organization_name=organization if common_name else None,
         not_before=min(now, ends) - datetime.timedelta(days=1),
         not_after=ends,
     )

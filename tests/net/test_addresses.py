@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.net.addresses import SCHEMES, Address, InvalidAddressError, parse_address
+from holdfast.net.addresses import (
+    SCHEMES,
+    Address,
+    InvalidAddressError,
+    parse_address,
+    peer_name,
+)
 
 GOOD = [
     ("tcp://127.0.0.1:4001", Address("tcp", "127.0.0.1", 4001, ""), "tcp://127.0.0.1:4001"),
@@ -17,6 +23,24 @@ GOOD = [
     ("ws://a.example", Address("ws", "a.example", 80, "/"), "ws://a.example:80/"),
     ("wss://a.example/", Address("wss", "a.example", 443, "/"), "wss://a.example:443/"),
     ("ws://a:8080/b?c=d", Address("ws", "a", 8080, "/b?c=d"), "ws://a:8080/b?c=d"),
+    ("TCP://localhost:80", Address("tcp", "localhost", 80, ""), "tcp://localhost:80"),
+    ("ws://a?b=c", Address("ws", "a", 80, "/?b=c"), "ws://a:80/?b=c"),
+    ("ws://a/caf\u00e9", Address("ws", "a", 80, "/caf%C3%A9"), "ws://a:80/caf%C3%A9"),
+    (
+        "ws://a/?q=\u65e5 x",
+        Address("ws", "a", 80, "/?q=%E6%97%A5%20x"),
+        "ws://a:80/?q=%E6%97%A5%20x",
+    ),
+    ("ws://a/50%", Address("ws", "a", 80, "/50%25"), "ws://a:80/50%25"),
+    ("ws://a/%2f%C3", Address("ws", "a", 80, "/%2f%C3"), "ws://a:80/%2f%C3"),
+    (
+        "wss://b\u00fccher.example/",
+        Address("wss", "xn--bcher-kva.example", 443, "/"),
+        "wss://xn--bcher-kva.example:443/",
+    ),
+    ("ws://a.example./", Address("ws", "a.example.", 80, "/"), "ws://a.example.:80/"),
+    ("ws://[fe80::1%25eth0]/", Address("ws", "fe80::1%eth0", 80, "/"), "ws://[fe80::1%eth0]:80/"),
+    ("UNIX:/run/h.sock", Address("unix", "", 0, "/run/h.sock"), "unix:/run/h.sock"),
     ("unix:/run/h.sock", Address("unix", "", 0, "/run/h.sock"), "unix:/run/h.sock"),
     ("unix:///run/h.sock", Address("unix", "", 0, "/run/h.sock"), "unix:/run/h.sock"),
     ("unix:data/link.sock", Address("unix", "", 0, "data/link.sock"), "unix:data/link.sock"),
@@ -36,7 +60,6 @@ BAD = [
     ("localhost", "expected one of tcp"),
     ("localhost:4000", "expected one of tcp"),
     ("http://localhost:80", "expected one of tcp"),
-    ("TCP://localhost:80", "expected one of tcp"),
     ("tcp:", "expected a host, as in tcp://127.0.0.1:4000"),
     ("tcp:127.0.0.1:4000", "expected a host"),
     ("tcp://", "expected a host"),
@@ -107,6 +130,8 @@ def test_the_scheme_says_whether_there_is_tls(text: str, secure: bool) -> None:
         ("ws://[::1]/", "[::1]"),
         ("ws://[::1]:8080/", "[::1]:8080"),
         ("tcp://a:80", "a:80"),
+        ("ws://[fe80::1%25eth0]:8080/", "[fe80::1]:8080"),
+        ("ws://b\u00fccher.example/", "xn--bcher-kva.example"),
     ],
 )
 def test_an_authority_leaves_out_the_port_that_its_scheme_means(text: str, authority: str) -> None:
@@ -120,3 +145,36 @@ def test_an_authority_leaves_out_the_port_that_its_scheme_means(text: str, autho
 )
 def test_an_at_sign_means_the_abstract_namespace(text: str, path: str) -> None:
     assert parse_address(text).socket_path == path
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("wss://a.example/", "a.example"),
+        ("wss://a.example./", "a.example"),
+        ("tls://[fe80::1%25eth0]:1", "fe80::1"),
+    ],
+)
+def test_a_certificate_is_for_a_name_without_a_final_dot_and_without_a_zone(
+    text: str, name: str
+) -> None:
+    """RFC 6066 section 3."""
+    assert parse_address(text).tls_name == name
+
+
+PEERS: list[tuple[object, str]] = [
+    (("192.0.2.1", 4000), "192.0.2.1:4000"),
+    (("::ffff:192.0.2.1", 4000, 0, 0), "192.0.2.1:4000"),
+    (("::ffff:c000:201", 4000, 0, 0), "192.0.2.1:4000"),
+    (("::FFFF:C000:201", 4000), "192.0.2.1:4000"),
+    (("2001:db8::1", 4000, 0, 0), "[2001:db8::1]:4000"),
+    (("::ffff:0:c000:201", 4000, 0, 0), "[::ffff:0:c000:201]:4000"),
+    (("fe80::1%eth0", 4000, 0, 2), "[fe80::1%eth0]:4000"),
+    ("", "unix"),
+    (b"\0name", "unix"),
+]
+
+
+@pytest.mark.parametrize(("where", "name"), PEERS, ids=[str(row[0]) for row in PEERS])
+def test_a_peer_has_one_name_whichever_socket_it_comes_through(where: object, name: str) -> None:
+    assert peer_name(where) == name

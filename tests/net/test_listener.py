@@ -87,6 +87,42 @@ async def test_a_name_of_two_families_is_one_port_in_both(monkeypatch: pytest.Mo
             assert await greeting(listener.address, host) == b"hello"
 
 
+NO_SUCH_FAMILY = (socket.AF_DECnet, socket.SOCK_STREAM, 0, "", ("::1", 0, 0, 0))
+"""An address family that this kernel does not have, as IPv6 in many containers."""
+
+
+async def test_localhost_is_served_where_one_of_its_families_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))
+    for found in ([NO_SUCH_FAMILY, here], [here, NO_SUCH_FAMILY]):
+        with monkeypatch.context() as patched:
+            patched.setattr(socket, "getaddrinfo", lambda *_, found=found, **__: found)
+            async with listening("tcp://localhost:0") as listener:
+                patched.undo()
+                assert await greeting(listener.address, "127.0.0.1") == b"hello"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [NO_SUCH_FAMILY],
+        [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0)),
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 0)),
+        ],
+    ],
+    ids=["nothing-is-left", "an-address-of-another-machine"],
+)
+async def test_an_address_that_this_machine_lacks_is_refused(
+    monkeypatch: pytest.MonkeyPatch, found: list[Any]
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    with pytest.raises(ConfigurationError, match="cannot listen there"):
+        async with listening("tcp://somewhere:0"):
+            pass
+
+
 @pytest.mark.parametrize("tries", [1, 3, 1_000])
 async def test_a_free_port_that_is_taken_in_the_other_family_is_not_insisted_on(
     monkeypatch: pytest.MonkeyPatch, tries: int

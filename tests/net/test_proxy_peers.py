@@ -15,7 +15,7 @@ from tests.net.peers.haproxy import free_port, haproxy
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.arrival import ProxyOptions
+from holdfast.net.arrival import ProxyOptions, TrustedProxies
 from holdfast.net.certificates import ServerTls
 from holdfast.net.connection import Connection
 from holdfast.net.dial import dial
@@ -352,6 +352,14 @@ async def test_tls_after_the_header_may_come_in_the_same_packet(tmp_path: Path) 
             stand = await server.stand()
             await stand.until(lambda stand: stand.data == b"secret")
             assert stand.connection.peer == "192.0.2.7:1234"
+
+
+@pytest.mark.parametrize("trust", ["127.0.0.0/8", "::ffff:127.0.0.0/104", "::ffff:7f00:1/128"])
+def test_a_network_of_ipv4_may_be_written_as_ipv6(trust: str) -> None:
+    proxies = TrustedProxies(ProxyOptions(trust=(trust,)))
+    assert proxies.trusts("127.0.0.1:1")
+    assert not proxies.trusts("192.0.2.1:1")
+    assert not proxies.trusts("[::7f00:1]:1")
 
 
 @pytest.mark.parametrize("trust", ["10.0.0.0/99", "10.0.0.1/8", "everyone"])

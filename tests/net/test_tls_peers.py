@@ -122,6 +122,35 @@ async def answering(folder: Path, **options: Any) -> AsyncIterator[tuple[Serving
         yield server, address, pems.authority
 
 
+SUBJECTS: dict[str, tuple[str, str, str, str]] = {
+    "plain": ("Example", "anna", "O=Example,", ",CN=anna"),
+    "a-comma-that-would-forge": ("x,CN=admin", "mallory", r"O=x\,CN=admin,", ",CN=mallory"),
+    "a-comma-in-a-name": ("Example", "Smith, John", "O=Example,", r",CN=Smith\, John"),
+    "every-special-sign": ('a+b"c<d>e;f\\g', "x", 'O=a\\+b\\"c\\<d\\>e\\;f\\\\g,', ",CN=x"),
+    "at-the-ends": ("#a ", " b ", "O=\\#a\\ ,", ",CN=\\ b\\ "),
+}
+
+
+@pytest.mark.parametrize(("organization", "name", "begin", "end"), SUBJECTS.values(), ids=SUBJECTS)
+async def test_the_words_of_a_subject_are_escaped(
+    organization: str, name: str, begin: str, end: str, tmp_path: Path
+) -> None:
+    """RFC 4514 section 2.4: else a client may let its words say another name."""
+    pair = issue(
+        tmp_path, "anna@example.org", name="anna", common_name=name, organization=organization
+    )
+    async with answering(tmp_path, client_certificates="required") as (server, address, authority):
+        context = ssl.create_default_context(cafile=authority)
+        context.load_cert_chain(pair.cert, pair.key)
+        async with call(address, ssl=context, server_hostname="localhost"):
+            found = (await server.stand()).connection.tls
+    assert found is not None
+    assert found.subject.startswith(begin + "OU=")
+    assert found.subject.endswith(end)
+    assert found.common_name == name
+    assert found.shown
+
+
 @clients
 @versions
 @pytest.mark.parametrize(

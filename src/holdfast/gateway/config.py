@@ -67,6 +67,7 @@ from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
 from holdfast.gateway.admin.guard import AdminConfig, token_hash
 from holdfast.gateway.cookies import CookieOptions, check_cookie
+from holdfast.gateway.hosts import check_host
 from holdfast.gateway.upstream_config import PLAIN, UpstreamConfig, address_at, check_upstream
 from holdfast.link.peer import SCHEMES as LINK_SCHEMES
 from holdfast.net.addresses import Address, parse_address
@@ -75,7 +76,9 @@ from holdfast.net.bind import BindOptions
 from holdfast.net.bind import check as check_bind
 from holdfast.net.tls import Certificate, TlsOptions
 from holdfast.net.tls import check as check_tls
+from holdfast.protocols.uris import parse_origin
 from holdfast.protocols.websocket import DeflateSettings
+from holdfast.protocols.websocket.handshake import SELF
 
 
 class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,7 +117,11 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     proxy: ProxyOptions | None = None
     """Proxies that are believed when they say whom they speak for."""
     origins: tuple[str, ...] = ()
-    """Web pages of other hosts that may connect; `*` for any."""
+    """Web pages that may connect: origins as in `https://example.org`, `self` for pages of the
+    host that a request is for, `*` for any. Empty: `self`."""
+    hosts: tuple[str, ...] = ()
+    """Host names that requests may be for, without ports; `*` for any. Empty: any, but on a
+    loopback address, where a request for its own port must be for a loopback name."""
     pages: str = ""
     """A folder of files for browsers that ask for a page, on a WebSocket listener."""
     cookie: CookieOptions = field(default_factory=CookieOptions)
@@ -232,16 +239,26 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
         raise ConfigurationError(
             f"{key}.app: expected another name than {listener.app!r}, which is a backend's"
         )
+    _check_web(key, listener, address)
+
+
+def _check_web(key: str, listener: ListenerConfig, address: Address) -> None:
+    """What only a WebSocket listener has."""
     for number, origin in enumerate(listener.origins):
-        if not re.fullmatch(_ORIGIN, origin):
+        if origin not in _ORIGIN_WORDS and (parse_origin(origin) is None or "*" in origin):
             raise ConfigurationError(
                 f"{key}.origins[{number}]: expected '*' or an origin as in 'https://example.org',"
                 f" found {origin!r}"
             )
+    for number, host in enumerate(listener.hosts):
+        try:
+            check_host(host)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{key}.hosts[{number}]: {error}") from error
     web = address.scheme in ("ws", "wss")
     with _inside(f"{key}.cookie"):
         check_cookie(listener.cookie)
-    for name in ("pages", "origins", "deflate", "cookie"):
+    for name in ("pages", "origins", "hosts", "deflate", "cookie"):
         if getattr(listener, name) != getattr(_NOTHING_SAID, name) and not web:
             raise ConfigurationError(
                 f"{key}.{name}: expected only for ws and wss, found for {address.scheme}"
@@ -305,8 +322,7 @@ def _inside(key: str) -> Iterator[None]:
 
 
 _NOTHING_SAID: Final = ListenerConfig(url="")
-_ORIGIN: Final = r"\*|null|[a-z][a-z0-9+.-]*://[^/]+"
-"""As a browser writes it (RFC 6454 section 6.2): without a path, not even a slash."""
+_ORIGIN_WORDS: Final = frozenset({"*", "null", SELF})
 
 
 def _explain(message: str, data: Any) -> str:

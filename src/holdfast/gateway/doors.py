@@ -16,9 +16,11 @@ from holdfast.gateway.adapters.telnet import TelnetAdapter
 from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.cookies import session_cookie
+from holdfast.gateway.hosts import served_hosts
 from holdfast.gateway.inside import Inside
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.systemd import Inherited
+from holdfast.protocols.uris import normal_path
 from holdfast.protocols.websocket import Deflate
 
 if TYPE_CHECKING:
@@ -33,10 +35,11 @@ def adapter_factory(listener: ListenerConfig, limits: Limits) -> Callable[[], Ad
         case "ws" | "wss":
             settings = WebSocketSettings(
                 limits=_websocket_limits(limits),
-                path="" if address.path == "/" else address.path,
+                path="" if address.path == "/" else normal_path(address.path),
                 origins=listener.origins,
                 cookie=session_cookie(listener.cookie, address, limits),
                 deflate=Deflate(listener.deflate) if listener.deflate is not None else None,
+                hosts=served_hosts(listener.hosts, address),
             )
             return lambda: WebSocketAdapter(settings)
         case "telnet" | "telnets":

@@ -8,6 +8,7 @@ unix:/run/holdfast.sock     unix:@abstract
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -15,10 +16,12 @@ from urllib.parse import SplitResult, urlsplit
 from msgspec import Struct
 
 from holdfast.core.errors import ConfigurationError
+from holdfast.protocols.uris import DEFAULT_PORTS, ascii_host, encode_target
 
 SCHEMES: Final = ("tcp", "tls", "unix", "ws", "wss", "telnet", "telnets")
 _SECURE: Final = frozenset({"tls", "wss", "telnets"})
-_DEFAULT_PORTS: Final = {"ws": 80, "wss": 443, "telnet": 23, "telnets": 992}
+_MAPPED: Final = "::ffff:"
+"""How an IPv4 address begins that is written as IPv6 (RFC 4291 section 2.5.5.2)."""
 
 
 class InvalidAddressError(ConfigurationError):
@@ -26,7 +29,10 @@ class InvalidAddressError(ConfigurationError):
 
 
 class Address(Struct, frozen=True):
-    """A parsed address. `path` is the target of a WebSocket, or a Unix socket's file."""
+    """A parsed address. `path` is the target of a WebSocket, or a Unix socket's file.
+
+    `host` is in lower case and A-labels (RFC 5890); a zone follows an IPv6 address after `%`.
+    """
 
     scheme: str
     host: str
@@ -45,11 +51,17 @@ class Address(Struct, frozen=True):
 
     @property
     def authority(self) -> str:
-        """`host:port`, as a Host header writes it."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        if self.port == _DEFAULT_PORTS.get(self.scheme):
+        """`host:port`, as a Host header writes it: a zone is this machine's alone
+        (RFC 6874 section 4)."""
+        host = f"[{self.host.partition('%')[0]}]" if ":" in self.host else self.host
+        if self.port == DEFAULT_PORTS.get(self.scheme):
             return host
         return f"{host}:{self.port}"
+
+    @property
+    def tls_name(self) -> str:
+        """The name that a certificate must be for: without a final dot (RFC 6066 section 3)."""
+        return self.host.partition("%")[0].removesuffix(".")
 
     def __str__(self) -> str:
         if self.scheme == "unix":
@@ -60,15 +72,16 @@ class Address(Struct, frozen=True):
 
 def parse_address(text: str, schemes: Sequence[str] = SCHEMES) -> Address:
     """Read an address of one of `schemes`. Raises `InvalidAddressError`."""
-    scheme, colon, _ = text.partition(":")
+    scheme, colon, rest = text.partition(":")
+    scheme = scheme.lower()  # RFC 3986 section 3.1
     if not colon or scheme not in schemes:
         raise InvalidAddressError(
             f"{text!r}: expected one of {', '.join(schemes)} before the first colon"
         )
     if scheme == "unix":
-        return _parse_unix(text)
-    parts = _split(text)
-    if parts is None or not parts.hostname:
+        return _parse_unix(text, rest)
+    parts, host = _split(text)
+    if parts is None or not host:
         raise InvalidAddressError(f"{text!r}: expected a host, as in {scheme}://127.0.0.1:4000")
     if parts.username is not None or parts.fragment:
         raise InvalidAddressError(f"{text!r}: an address has neither a user nor a fragment")
@@ -77,29 +90,47 @@ def parse_address(text: str, schemes: Sequence[str] = SCHEMES) -> Address:
     except ValueError:
         port = -1
     if port is None:
-        port = _DEFAULT_PORTS.get(scheme, -1)
+        port = DEFAULT_PORTS.get(scheme, -1)
     if port < 0:
         raise InvalidAddressError(f"{text!r}: expected a port from 0 to 65535 after the host")
-    path = parts.path + (f"?{parts.query}" if parts.query else "")
-    if path and scheme not in ("ws", "wss"):
+    return Address(scheme, host, port, _path(text, parts, scheme))
+
+
+def _path(text: str, parts: SplitResult, scheme: str) -> str:
+    try:
+        path = encode_target(parts.path + (f"?{parts.query}" if parts.query else ""))
+    except ValueError:
+        raise InvalidAddressError(f"{text!r}: expected text in the path") from None
+    if scheme in ("ws", "wss"):
+        return path if path.startswith("/") else f"/{path}"  # RFC 6455 section 3
+    if path:
         raise InvalidAddressError(f"{text!r}: a {scheme} address has no path, found {path!r}")
-    if scheme in ("ws", "wss") and not path:
-        path = "/"
-    return Address(scheme, parts.hostname, port, path)
+    return ""
 
 
-def _split(text: str) -> SplitResult | None:
-    """The parts of a URL, or `None` where its host can be none."""
+def _split(text: str) -> tuple[SplitResult | None, str]:
+    """The parts of a URL and its host; `None` where its host can be none."""
     try:
         parts = urlsplit(text)
-        (parts.hostname or "").encode("idna")  # as the resolver will
+        host = parts.hostname or ""
+        if ":" in host:
+            return parts, _with_zone(host)
+        host.encode("idna")  # as the resolver will
+        return parts, ascii_host(host)
     except ValueError:
-        return None
-    return parts
+        return None, ""
 
 
-def _parse_unix(text: str) -> Address:
-    path = text.removeprefix("unix:").removeprefix("//")
+def _with_zone(host: str) -> str:
+    """An IPv6 address and its zone, before which a URL writes `%25` (RFC 6874 section 2)."""
+    address, mark, zone = host.partition("%")
+    if zone.startswith("25") and len(zone) > 2:
+        zone = zone[2:]
+    return f"{address}{mark}{zone}"
+
+
+def _parse_unix(text: str, rest: str) -> Address:
+    path = rest.removeprefix("//")
     if not path:
         raise InvalidAddressError(f"{text!r}: expected a path, as in unix:/run/holdfast.sock")
     if path.startswith("//"):
@@ -107,11 +138,21 @@ def _parse_unix(text: str) -> Address:
     return Address("unix", "", 0, path)
 
 
+def plain_host(host: str) -> str:
+    """An IP address as it is written everywhere: `::ffff:192.0.2.1` is `192.0.2.1`.
+
+    So one client has one name in limits, allow lists and logs, whichever socket or proxy it
+    comes through.
+    """
+    if host[:7].lower() == _MAPPED:
+        mapped = ipaddress.IPv6Address(host.partition("%")[0]).ipv4_mapped
+        return str(mapped or host)
+    return host
+
+
 def peer_name(where: object) -> str:
     """How a socket's address is written: `192.0.2.1:4000`, `[2001:db8::1]:4000`, or `unix`."""
     if not isinstance(where, tuple):
         return "unix"
-    host, port, *_ = where
-    if host.startswith("::ffff:") and "." in host:  # IPv4 through a socket of both
-        host = host[7:]
+    host, port = plain_host(where[0]), where[1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -61,7 +61,12 @@ class TrustedProxies:
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
-        return ipaddress.ip_network(text)
+        network = ipaddress.ip_network(text)
+        if network.version == 6 and network.network_address.ipv4_mapped and network.prefixlen >= 96:
+            # Peers are named without the prefix (`plain_host`).
+            inner = network.network_address.ipv4_mapped, network.prefixlen - 96
+            return ipaddress.IPv4Network(inner)
+        return network
     except ValueError as error:
         raise ConfigurationError(
             f"trust: expected networks as in '10.0.0.0/8', or 'unix', found {text!r}: {error}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import os
 import socket
 import stat
@@ -100,13 +101,19 @@ def _bind_all(
 ) -> list[socket.socket]:
     any_port = port == 0
     sockets: list[socket.socket] = []
+    missing: OSError | None = None
     try:
-        for family, kind, protocol, _, where in dict.fromkeys(found):
-            sock = socket.socket(family, kind, protocol)
-            sockets.append(sock)
-            _prepare(sock, options)
-            sock.bind((where[0], port, *where[2:]))
-            port = sock.getsockname()[1]
+        for entry in dict.fromkeys(found):
+            try:
+                sockets.append(_bind_one(entry, port, options))
+            except OSError as error:
+                if not _has_no_such_loopback(error, entry):
+                    raise
+                missing = error
+            else:
+                port = sockets[-1].getsockname()[1]
+        if missing is not None and not sockets:
+            raise missing
     except BaseException as error:
         for sock in sockets:
             sock.close()
@@ -114,6 +121,24 @@ def _bind_all(
             raise _TakenElsewhereError from error
         raise
     return sockets
+
+
+def _bind_one(entry: tuple[Any, ...], port: int, options: BindOptions) -> socket.socket:
+    family, kind, protocol, _, where = entry
+    sock = socket.socket(family, kind, protocol)
+    try:
+        _prepare(sock, options)
+        sock.bind((where[0], port, *where[2:]))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _has_no_such_loopback(error: OSError, entry: tuple[Any, ...]) -> bool:
+    """Whether this machine lacks the family: `localhost` is both, whatever the machine has."""
+    lacks = error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+    return lacks and ipaddress.ip_address(entry[4][0].partition("%")[0]).is_loopback
 
 
 def _prepare(sock: socket.socket, options: BindOptions) -> None:

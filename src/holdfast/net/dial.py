@@ -62,7 +62,7 @@ async def dial(
         connection.attach(factory(connection))
         return connection
 
-    call = _Call(loop, open_, tls if address.secure else None, address.host)
+    call = _Call(loop, open_, tls if address.secure else None, address.tls_name)
     try:
         async with asyncio.timeout(limits.handshake_seconds_max):
             clockwork.sockets.adopt(call, await _socket(loop, address, header))

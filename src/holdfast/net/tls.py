@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -62,9 +63,14 @@ class TlsInfo(NamedTuple):
     cipher: str
     alpn: str
     subject: str
-    """Of the peer's certificate, as `CN=anna,O=Example`; empty where it showed none."""
+    """Of the peer's certificate, as `CN=anna,O=Example`, in the certificate's order, escaped as in
+    RFC 4514 section 2.4; empty where it has none."""
     names: tuple[str, ...]
     """DNS names, addresses and e-mail addresses in the peer's certificate."""
+    common_name: str = ""
+    """The first common name of the peer's certificate, as it stands there."""
+    shown: bool = False
+    """Whether the peer showed a certificate, and it was accepted."""
 
 
 class CertificateFacts(NamedTuple):
@@ -297,17 +303,29 @@ def describe(connection: ssl.SSLObject) -> TlsInfo:
     """What was agreed on a connection whose handshake is over."""
     cipher = connection.cipher()
     certificate = _certificate(connection)
+    subject = certificate.get("subject", ())
     return TlsInfo(
         version=connection.version() or "",
         cipher=cipher[0] if cipher is not None else "",
         alpn=connection.selected_alpn_protocol() or "",
         subject=",".join(
-            f"{_SHORT.get(kind, kind)}={value}"
-            for part in certificate.get("subject", ())
-            for kind, value in part
+            "+".join(f"{_SHORT.get(kind, kind)}={_escaped(value)}" for kind, value in part)
+            for part in subject
         ),
         names=tuple(name for _, name in certificate.get("subjectAltName", ())),
+        common_name=next(
+            (value for part in subject for kind, value in part if kind == "commonName"), ""
+        ),
+        shown=bool(certificate),
     )
+
+
+def _escaped(value: str) -> str:
+    """A subject's words in which no sign means anything (RFC 4514 section 2.4)."""
+    text = re.sub(r'[,+"\\<>;]', r"\\\g<0>", value).replace("\0", "\\00")
+    if text.startswith((" ", "#")):
+        text = f"\\{text}"
+    return f"{text[:-1]}\\ " if len(value) > 1 and value.endswith(" ") else text
 
 
 _SHORT: Final = {

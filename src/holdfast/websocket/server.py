@@ -94,7 +94,8 @@ class ServerWebSocket(WebSocket):
 
     def _judge(self, request: Request) -> None:
         server = self._server
-        if server.origins is not None and not ws.origin_is_allowed(request, server.origins):
+        origins, secure = server.origins, self._connection.tls is not None
+        if origins is not None and not ws.origin_is_allowed(request, origins, secure=secure):
             origin = request.headers.get("origin")
             self._answer(Refusal(403, f"pages of {origin} may not connect here"))
             return
@@ -281,8 +282,8 @@ class serve:
     """An `async with` block during which a server runs; see `Options` for further options.
 
     `host` may be `None` with `unix`, a path (or `@name` for the abstract
-    namespace). `origins` lists the web pages' origins that may connect, beside
-    those of the host itself (`*`: any); `None` checks nothing.
+    namespace). `origins` lists the web pages' origins that may connect: `self`
+    for those of the host itself, `*` for any; `None` checks nothing.
     `process_request` sees each request, may add to `ws.response_headers`, and
     refuses by returning `ws.respond(status, text)`. `http` is an aiohttp
     application for all requests that are no upgrades.

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from tests.gateway.adapters.wire import CLOSE, PING, TEXT, frames, messages
 from tests.protocols.websocket.wire import frame
 
@@ -32,6 +33,7 @@ from holdfast.gateway.adapters.base import (
 )
 from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings
 from holdfast.gateway.cookies import SessionCookie
+from holdfast.gateway.hosts import ServedHosts
 from holdfast.link.messages import ProfileSummary
 from holdfast.sessions.session import ResetReason
 
@@ -166,21 +168,39 @@ def test_the_sub_protocol_is_the_first_that_we_speak(offered: str, chosen: str |
         assert "Set-Cookie" not in headers
 
 
-ORIGINS: dict[str, tuple[str, tuple[str, ...], bool]] = {
-    "its-own-host": ("http://example.org", (), True),
-    "another": ("http://evil.example", (), False),
-    "a-listed-one": ("http://good.example", ("http://good.example",), True),
-    "any": ("http://evil.example", ("*",), True),
-    "a-file": ("null", (), False),
+ORIGINS: dict[str, tuple[str, str, tuple[str, ...], bool]] = {
+    "its-own-host": ("example.org", "http://example.org", (), True),
+    "its-own-host-over-tls": ("example.org", "https://example.org", (), True),
+    "a-default-port-in-host": ("example.org:443", "https://example.org", (), True),
+    "a-default-port-in-the-origin": ("example.org", "https://example.org:443", (), True),
+    "capitals": ("Example.ORG", "https://example.org", (), True),
+    "another-port": ("example.org:8080", "http://example.org", (), False),
+    "another-scheme": ("example.org", "ftp://example.org", (), False),
+    "another": ("example.org", "http://evil.example", (), False),
+    "another-below": ("example.org", "http://evil.example.org", (), False),
+    "another-beside": ("example.org", "http://example.org.evil.example", (), False),
+    "a-path": ("example.org", "http://example.org/", (), False),
+    "a-user": ("example.org", "http://evil@example.org", (), False),
+    "two": ("example.org", "http://example.org, http://evil.example", (), False),
+    "empty": ("example.org", "", (), False),
+    "a-listed-one": ("example.org", "http://good.example", ("http://good.example",), True),
+    "a-listed-one-with-a-port": ("x", "https://good.example", ("https://Good.example:443",), True),
+    "its-own-where-others-are": ("example.org", "http://example.org", ("http://a",), False),
+    "its-own-as-listed": ("example.org", "http://example.org", ("http://a", "self"), True),
+    "any": ("example.org", "http://evil.example", ("*",), True),
+    "a-file": ("example.org", "null", (), False),
+    "a-listed-file": ("example.org", "null", ("null",), True),
 }
 
 
-@pytest.mark.parametrize(("origin", "allowed", "welcome"), ORIGINS.values(), ids=ORIGINS)
+@pytest.mark.parametrize(("host", "origin", "allowed", "right"), ORIGINS.values(), ids=ORIGINS)
 def test_a_page_of_another_host_is_refused_with_a_reason(
-    origin: str, allowed: tuple[str, ...], welcome: bool
+    host: str, origin: str, allowed: tuple[str, ...], right: bool
 ) -> None:
-    adapter, (event,) = asked(f"Origin: {origin}", origins=allowed)
-    if welcome:
+    adapter = WebSocketAdapter(settings(origins=allowed))
+    data = request(f"Origin: {origin}").replace(b"Host: example.org", f"Host: {host}".encode())
+    (event,) = adapter.receive_data(data, 0.0)
+    if right:
         assert event == Enter(or_new=True)
         return
     text = f"pages of {origin} may not connect here"
@@ -189,12 +209,29 @@ def test_a_page_of_another_host_is_refused_with_a_reason(
     assert (status, body) == ("HTTP/1.1 403 Forbidden", f"{text}\n")
 
 
+def test_a_page_of_plain_http_is_not_the_own_page_of_tls() -> None:
+    secure = SessionCookie("__Host-holdfast", "/", 3600.0, secure=True)
+    for origin, right in (("http://example.org", False), ("https://example.org", True)):
+        _, (event,) = asked(f"Origin: {origin}", cookie=secure)
+        assert isinstance(event, Enter) is right
+
+
+@pytest.mark.parametrize("what", [request(), b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"])
+def test_a_request_for_a_host_that_is_not_served_is_refused(what: bytes) -> None:
+    adapter = WebSocketAdapter(structs.replace(settings(), hosts=ServedHosts(("a.example",))))
+    (event,) = adapter.receive_data(what, 0.0)
+    assert event == Broken(Reason.REFUSED, "the host example.org is not served here")
+    assert head(adapter.data_to_send())[0] == "HTTP/1.1 421 Misdirected Request"
+
+
 PATHS: dict[str, tuple[str, str, bool]] = {
     "any": ("", "/anything", True),
     "the-one": ("/ws", "/ws", True),
     "the-one-with-a-query": ("/ws", "/ws?room=1", True),
     "another": ("/ws", "/", False),
     "below-it": ("/ws", "/ws/x", False),
+    "a-whole-url": ("/ws", "http://example.org/ws?room=1", True),
+    "encoded-needlessly": ("/ws", "/%77s", True),
 }
 
 

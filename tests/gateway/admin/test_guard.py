@@ -58,16 +58,24 @@ def test_without_a_token(headers: dict[str, str], verdict: Verdict) -> None:
     assert Guard(None, LIMITS).judge(headers, "127.0.0.1", 1.0) is verdict
 
 
-def test_wrong_tokens_are_few_and_then_even_the_right_one_waits() -> None:
+def test_wrong_tokens_are_few_and_the_right_one_always_passes() -> None:
+    """Others behind the same address must not lock Prometheus out."""
     guard = Guard(HASH, LIMITS)
     wrong = {"Authorization": "Bearer nonsense"}
     right = {"Authorization": f"Bearer {TOKEN}"}
     verdicts = [guard.judge(wrong, "192.0.2.1", 1.0) for _ in range(5)]
     assert verdicts == [Verdict.WRONG] * 3 + [Verdict.TOO_MANY] * 2
-    assert guard.judge(right, "192.0.2.1", 1.0) is Verdict.TOO_MANY
-    assert guard.judge(right, "192.0.2.2", 1.0) is Verdict.ALLOWED  # another address
-    assert guard.judge(right, "192.0.2.1", 12.0) is Verdict.ALLOWED  # one in ten seconds
-    assert guard.wrong == 3
+    assert guard.judge(right, "192.0.2.1", 1.0) is Verdict.ALLOWED
+    assert guard.judge(wrong, "192.0.2.2", 1.0) is Verdict.WRONG  # another address
+    assert guard.judge(wrong, "192.0.2.1", 12.0) is Verdict.WRONG  # one in ten seconds
+    assert guard.wrong == 7
+
+
+def test_wrong_tokens_are_counted_by_network() -> None:
+    guard = Guard(HASH, LIMITS)
+    wrong = {"Authorization": "Bearer nonsense"}
+    verdicts = [guard.judge(wrong, f"2001:db8::{n}", 1.0) for n in range(4)]
+    assert verdicts == [Verdict.WRONG] * 3 + [Verdict.TOO_MANY]
 
 
 def test_right_tokens_and_none_at_all_cost_nothing() -> None:

@@ -8,7 +8,9 @@ from holdfast.protocols.proxy import Endpoint, Family, ProxyDecoder, ProxyHeader
 
 V4 = "192.0.2.7:4711"
 V6 = "[2001:db8::7]:4711"
-TLS = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384", "", "CN=anna,O=Example", ())
+TLS = TlsInfo(
+    "TLSv1.3", "TLS_AES_256_GCM_SHA384", "", r"O=Example\,CN=admin,CN=anna", (), "anna", shown=True
+)
 
 
 def told(version: int, client: Client | None) -> ProxyHeader:
@@ -68,6 +70,9 @@ def test_for_whom_we_come(
     assert (header.family, header.source, header.destination) == (family, source, destination)
 
 
+NO_CERTIFICATE = TLS._replace(subject="", common_name="", shown=False)
+
+
 def test_version_2_tells_of_tls_and_has_a_checksum() -> None:
     header = told(2, Client(V4, "192.0.2.1:443", TLS))
     assert header.value(TlvType.CRC32C) is not None
@@ -77,9 +82,17 @@ def test_version_2_tells_of_tls_and_has_a_checksum() -> None:
     assert ssl.text(TlvType.SSL_VERSION) == "TLSv1.3"
     assert ssl.text(TlvType.SSL_CIPHER) == "TLS_AES_256_GCM_SHA384"
     assert ssl.text(TlvType.SSL_CN) == "anna"
-    without = told(2, Client(V4, "192.0.2.1:443", TLS._replace(subject=""))).ssl
+    without = told(2, Client(V4, "192.0.2.1:443", NO_CERTIFICATE)).ssl
     assert without is not None
     assert not without.certificate_shown
+
+
+def test_a_certificate_without_a_subject_is_shown() -> None:
+    """One may name its holder among its alternative names alone (RFC 5280 section 4.1.2.6)."""
+    ssl = told(2, Client(V4, "192.0.2.1:443", NO_CERTIFICATE._replace(shown=True))).ssl
+    assert ssl is not None
+    assert ssl.certificate_shown
+    assert ssl.text(TlvType.SSL_CN) == ""
 
 
 def test_a_check_speaks_for_itself() -> None:

@@ -93,6 +93,9 @@ REFUSED = [
     pytest.param(but(b"Host:", b"Host :"), 400, id="9112-5.1-space-before-colon"),
     pytest.param(but(b"Upgrade: w", b"Upgrade:\r\n w"), 400, id="9112-5.2-folding"),
     pytest.param(but(b"GET ", b"GET  "), 400, id="two-spaces"),
+    pytest.param(
+        but(b"Host", b"Content-Length: 0\r\nContent-Length: 5\r\nHost"), 400, id="two-lengths"
+    ),
     pytest.param(but(b"example", b"exa\0mple"), 400, id="a-null"),
     pytest.param(but(b"Host", b"X: " + b"y" * 1000 + b"\r\nHost"), 431, id="10.4-long-head"),
     pytest.param(but(b"Host", b"X: y\r\n" * 12 + b"Host"), 431, id="10.4-many-headers"),

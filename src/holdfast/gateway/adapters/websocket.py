@@ -34,9 +34,11 @@ from holdfast.gateway.adapters.dialects import (
 )
 from holdfast.gateway.adapters.webs import WebsDialect
 from holdfast.gateway.cookies import SessionCookie
+from holdfast.gateway.hosts import ServedHosts
 from holdfast.protocols import holdfast as wire
 from holdfast.protocols import webs
 from holdfast.protocols import websocket as ws
+from holdfast.protocols.uris import normal_path
 
 _PROBE: Final = b"probe"
 
@@ -55,12 +57,13 @@ class WebSocketSettings(Struct, frozen=True):
 
     limits: WebSocketLimits
     path: str
-    """The only target that is a WebSocket, or empty for any."""
+    """The only path that is a WebSocket, or empty for any."""
     origins: Sequence[str]
-    """Pages of other hosts that may connect."""
+    """Pages that may connect; empty: those of the gateway's own host."""
     cookie: SessionCookie
     deflate: ws.Deflate | None = None
     """Compression for clients that offer it."""
+    hosts: ServedHosts = ServedHosts()
 
 
 class WebSocketAdapter:
@@ -125,7 +128,9 @@ class WebSocketAdapter:
         match event:
             case ws.Request():
                 return self._open(event)
-            case ws.PlainRequest(_, data):
+            case ws.PlainRequest(request, data):
+                if not self._settings.hosts.allows(request.host):
+                    return self._misdirected(request)
                 return [PlainHttp(data)]
             case ws.Pong(data) if data == _PROBE:
                 return [Proven()]
@@ -138,9 +143,11 @@ class WebSocketAdapter:
 
     def _open(self, request: ws.Request) -> list[Event]:
         settings = self._settings
-        if settings.path and request.path != settings.path:
+        if not settings.hosts.allows(request.host):
+            return self._misdirected(request)
+        if settings.path and normal_path(request.path) != settings.path:
             return self._refuse(404, f"the WebSocket is at {settings.path}")
-        if not ws.origin_is_allowed(request, settings.origins):
+        if not ws.origin_is_allowed(request, settings.origins, secure=settings.cookie.secure):
             origin = request.headers.get("origin")
             return self._refuse(403, f"pages of {origin} may not connect here")
         subprotocol = ws.choose_subprotocol(request, tuple(_DIALECTS))
@@ -153,6 +160,9 @@ class WebSocketAdapter:
         self._accepted = True
         self._core.accept(subprotocol)
         return self._translate(self._core.receive_data(b""))
+
+    def _misdirected(self, request: ws.Request) -> list[Event]:
+        return self._refuse(421, f"the host {request.host} is not served here")
 
     def _refuse(self, status: int, message: str) -> list[Event]:
         self._core.refuse(status, message)

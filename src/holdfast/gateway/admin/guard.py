@@ -15,14 +15,16 @@ from msgspec import Struct
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import AdminLimits
 from holdfast.core.rate import Rate, RateByKey
-from holdfast.net.addresses import Address, parse_address
+from holdfast.gateway.hosts import is_loopback_name
+from holdfast.net.addresses import Address, parse_address, peer_name
+from holdfast.net.admission import network_of
 from holdfast.net.tls import Certificate
+from holdfast.protocols.uris import split_authority
 
 TOKEN_VARIABLE: Final = "HOLDFAST_ADMIN_TOKEN"
 DEFAULT_LISTEN: Final = "tcp://127.0.0.1:9180"
 _HASHED: Final = "sha256:"
 _TOKEN_CHARS_MIN: Final = 16
-_LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 
 class AdminConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,17 +111,18 @@ class Guard:
         )
 
     def judge(self, headers: Mapping[str, str], address: str, now: float) -> Verdict:
-        """Whether a request with these headers, from `address`, is answered."""
+        """Whether a request with these headers, from `address`, is answered.
+
+        The right token always is, however many wrong ones come from its address.
+        """
         if "Origin" in headers:
             return Verdict.FOREIGN  # a browser says so for a page that wants to use us
         if self._hash is None:
             # A page whose host name was made to point here has that name in `Host`.
-            name = headers.get("Host", "")
-            host = name.rpartition(":")[0] if not name.endswith("]") else name
-            local = not name or (host or name) in _LOCAL_NAMES
+            host = headers.get("Host", "")
+            split = split_authority(host)
+            local = not host or (split is not None and is_loopback_name(split[0]))
             return Verdict.ALLOWED if local else Verdict.FOREIGN
-        if self._rate.exhausted(address, now):
-            return Verdict.TOO_MANY
         scheme, _, token = headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return Verdict.MISSING
@@ -127,5 +130,5 @@ class Guard:
         if hmac.compare_digest(given, self._hash):
             return Verdict.ALLOWED
         self.wrong += 1
-        self._rate.spend(address, now)
-        return Verdict.WRONG
+        network = network_of(peer_name((address, 0)))
+        return Verdict.WRONG if self._rate.spend(network, now) else Verdict.TOO_MANY

@@ -170,6 +170,8 @@ def _json(value: object, status: int = 200) -> web.Response:
 
 def _refusal(status: int, why: str, allow: str = "") -> web.Response:
     response = _json({"error": why}, status)
+    if status == 429:
+        response.headers["Retry-After"] = "60"
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="holdfast"'
     if allow:

@@ -67,12 +67,10 @@ def _family(endpoint: Endpoint) -> Family:
 
 
 def _ssl(tls: TlsInfo) -> Ssl:
-    parts = [part.partition("=") for part in tls.subject.split(",")]
     told = {
         TlvType.SSL_VERSION: tls.version,
         TlvType.SSL_CIPHER: tls.cipher,
-        TlvType.SSL_CN: next((value for name, _, value in parts if name == "CN"), ""),
+        TlvType.SSL_CN: tls.common_name,
     }
-    shown = bool(tls.subject)
     tlvs = tuple(Tlv(kind, text.encode()) for kind, text in told.items() if text)
-    return Ssl(used=True, certificate_shown=shown, verified=True, tlvs=tlvs)
+    return Ssl(used=True, certificate_shown=tls.shown, verified=True, tlvs=tlvs)

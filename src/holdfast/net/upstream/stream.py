@@ -15,6 +15,7 @@ import structlog
 
 from holdfast.core.errors import HoldfastError, Reason
 from holdfast.core.states import Machine, Step, Table
+from holdfast.net.addresses import peer_name
 from holdfast.net.connection import Connection
 from holdfast.net.upstream.dialler import Dialler
 from holdfast.net.upstream.introduction import Client
@@ -111,9 +112,7 @@ TABLE: Final[Table[StreamState, StreamInput, Effect]] = Table(
 def client_of(connection: Connection) -> Client:
     """Who is at the other end, as a server may be told."""
     local = connection.extra("sockname")
-    where = ""
-    if isinstance(local, tuple):
-        where = f"[{local[0]}]:{local[1]}" if ":" in local[0] else f"{local[0]}:{local[1]}"
+    where = peer_name(local) if isinstance(local, tuple) else ""
     return Client(connection.peer, where, connection.tls)
 
 

@@ -152,9 +152,9 @@ class Deflate:
             words.append(_CLIENT_FRESH)
         if settings.server_max_window_bits < _BITS_MAX:
             words.append(f"{_SERVER_BITS}={settings.server_max_window_bits}")
+        # Without a value: one is merely a hint, for which some servers refuse the offer. The
+        # client may use a smaller window than was agreed (section 7.1.2.2).
         words.append(_CLIENT_BITS)
-        if settings.client_max_window_bits < _BITS_MAX:
-            words[-1] += f"={settings.client_max_window_bits}"
         return "; ".join(words)
 
     def check_answer(self, parameters: Parameters) -> Agreement:
@@ -172,7 +172,10 @@ class Deflate:
             _SERVER_FRESH in parameters,
             _CLIENT_FRESH in parameters or settings.client_no_context_takeover,
             _granted(parameters, _SERVER_BITS, settings.server_max_window_bits, required=True),
-            _granted(parameters, _CLIENT_BITS, settings.client_max_window_bits, required=False),
+            min(
+                _granted(parameters, _CLIENT_BITS, _BITS_MAX, required=False),
+                settings.client_max_window_bits,
+            ),
         )
 
     # --- connections

@@ -14,11 +14,14 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from holdfast.core.errors import ProtocolError
+from holdfast.protocols.uris import Origin, parse_origin
 from holdfast.protocols.websocket import deflate
 from holdfast.protocols.websocket.deflate import Agreement, Deflate
 from holdfast.protocols.websocket.head import Headers, Request, Response, write_head
 
 VERSION = "13"
+SELF = "self"
+"""Among allowed origins: the host that the request is for."""
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 """16 bytes in base64."""
@@ -30,6 +33,7 @@ _REASONS = {
     404: "Not Found",
     405: "Method Not Allowed",
     408: "Request Timeout",
+    421: "Misdirected Request",
     426: "Upgrade Required",
     429: "Too Many Requests",
     431: "Request Header Fields Too Large",
@@ -81,7 +85,7 @@ def check_request(request: Request) -> None:
             f"a WebSocket is opened with GET, found {request.method}",
             Headers((("Allow", "GET"),)),
         )
-    if headers.get("content-length") not in (None, "0") or headers.get("transfer-encoding"):
+    if set(headers.get_all("content-length")) - {"0"} or headers.get_all("transfer-encoding"):
         raise HandshakeError(400, "a WebSocket handshake has no body")
     _only(headers, "host")
     if not headers.has_token("connection", "upgrade"):
@@ -172,6 +176,8 @@ def check_response(
     if headers.get("sec-websocket-accept") != expected:
         raise HandshakeError(101, "the answer's Sec-WebSocket-Accept is wrong")
     agreement = _check_extensions(headers, offer)
+    if len(headers.get_all("sec-websocket-protocol")) > 1:  # section 11.3.4
+        raise HandshakeError(101, "the answer's Sec-WebSocket-Protocol stands there twice")
     subprotocol = headers.get("sec-websocket-protocol")
     if subprotocol is not None and subprotocol not in offer.subprotocols:
         raise HandshakeError(101, f"the server chose {subprotocol!r}, which was not offered")
@@ -203,14 +209,31 @@ def choose_subprotocol(request: Request, spoken: Sequence[str]) -> str | None:
     return None
 
 
-def origin_is_allowed(request: Request, allowed: Sequence[str]) -> bool:
+def origin_is_allowed(
+    request: Request, allowed: Sequence[str] = (), *, secure: bool = False
+) -> bool:
     """Whether a page of this origin may connect (section 10.2).
 
-    A client without an Origin is no browser. A page may always reach the host
-    that it came from; other origins must be listed, `*` lists all.
+    A client without an Origin is no browser. `allowed` has origins as in
+    `https://example.org`, `self` for pages of the host that the request is for, `null`, and `*`
+    for any; if it is empty, `self` alone. A `secure` server's own pages came over TLS, too.
     """
-    origin = request.headers.get("origin")
-    if origin is None or "*" in allowed or origin in allowed:
+    allowed = allowed or (SELF,)
+    text = request.headers.get("origin")
+    if text is None or "*" in allowed:
         return True
-    host = request.headers.get("host")
-    return host is not None and origin.partition("://")[2] == host
+    origin = parse_origin(text)
+    if origin is None:
+        return text in allowed
+    if any(parse_origin(listed) == origin for listed in allowed):
+        return True
+    return SELF in allowed and _is_own(origin, request.host, secure=secure)
+
+
+def _is_own(origin: Origin, host: str | None, *, secure: bool) -> bool:
+    """Whether a page came from where its request goes (RFC 6454 sections 4 and 5)."""
+    if origin.scheme not in (("https",) if secure else ("http", "https")):
+        return False
+    # Where a proxy ends TLS, only the origin's scheme says which port is meant by none.
+    own = parse_origin(f"{origin.scheme}://{host}")
+    return own == origin

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from holdfast.protocols.uris import split_target
+
 END = b"\r\n\r\n"
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -75,8 +77,13 @@ class Request(Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """The target without its query."""
-        return self.target.partition("?")[0]
+        """The path of the target, which may be a whole URL (RFC 9112 section 3.2.2)."""
+        return split_target(self.target)[1].partition("?")[0]
+
+    @property
+    def host(self) -> str | None:
+        """Whom the request is for: the authority of a whole URL, else the Host header."""
+        return split_target(self.target)[0] or self.headers.get("host")
 
 
 class Response(Struct, frozen=True):
