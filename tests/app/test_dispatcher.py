@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.net.helpers import patience
 
 from holdfast.app import App, Session
-from holdfast.core.items import Text
+from holdfast.core.items import Binary, Text
 from holdfast.link import messages as m
 
 
@@ -444,3 +444,23 @@ async def test_what_a_handler_says_is_said_before_its_command_is_applied(sids: l
         ((_, outputs),) = it.app.outgoing.take()
         assert [output.item.text for output in outputs] == [f"answer to {sid}1" for sid in sids]
         assert {mark.sid for mark in it.applied} == set(sids)
+
+
+async def test_a_handler_whose_own_task_was_cancelled_is_a_failure_like_any_other() -> None:
+    """It gets the exception that would end it, and nobody has asked for its end."""
+    async with stage() as it:
+
+        @it.app.on_binary
+        async def binary(session: Session, data: bytes) -> None:
+            async with asyncio.TaskGroup() as tasks:
+                inner = tasks.create_task(asyncio.Event().wait())
+                inner.cancel()
+                await inner
+
+        it.open_gates = True
+        with structlog.testing.capture_logs() as logs:
+            it.receive(opened("s"), m.SessionEvent("s", 1, Binary(b"x")), said("s", 2))
+            await it.until_begun("s2")
+            await it.app.moved_until(lambda: it.app.dispatcher.idle)
+        assert [log["event"] for log in logs] == ["a handler failed"]
+        assert it.app.dispatcher.take_applied() == [m.Applied("s", 2)]

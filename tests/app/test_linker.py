@@ -258,8 +258,8 @@ async def test_a_request_needs_a_link_and_gets_its_answer(tmp_path: Path) -> Non
         await gateway.until_linked()
         gateway.tell(opened(), said(1, "kicked"))
         await gateway.until(lambda gateway: gateway.numbers == [1])
-        gateway.answers[m.CLOSE] = RequestError("bad_params", "no such reason")
-        gateway.tell(said(2, "boredom"))
+        gateway.answers[m.CLOSE] = RequestError("bad_params", "no such session")
+        gateway.tell(said(2, "shutdown"))
         await gateway.until(lambda gateway: gateway.numbers == [1, 2])
     assert results == ["closed", "bad_params"]
 

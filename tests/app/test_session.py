@@ -7,8 +7,10 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 
 from holdfast.app import App, Session, Span
+from holdfast.core.errors import LimitExceededError
 from holdfast.core.items import Binary, Data, Formatted, Notice, Prompt, Text
 from holdfast.core.limits import LinkLimits
 from holdfast.link import messages as m
@@ -99,6 +101,76 @@ async def test_what_cannot_be_written_is_an_error_of_the_caller_and_says_nothing
         await session.data("A", object())
     assert session.stored is None
     assert session._app.outgoing.idle
+
+
+BAD: dict[str, tuple[Callable[[Session], Awaitable[None]], type[Exception], str]] = {
+    "text": (lambda s: s.text(b"x"), TypeError, "text: expected str; found bytes"),  # type: ignore[arg-type]
+    "surrogate": (lambda s: s.text("\ud83d"), ValueError, "text: .* lone surrogate"),
+    "large": (lambda s: s.text("x" * (17 << 20)), ValueError, "at most 524288 bytes; found 178"),
+    "latest": (lambda s: s.text("a", latest="k" * 300), ValueError, "the key of latest: "),
+    "formatted": (
+        lambda s: s.formatted("abc", [(0, 1, "red")]),  # type: ignore[list-item]
+        TypeError,
+        "a span: expected Span",
+    ),
+    "prompt": (lambda s: s.prompt(None), TypeError, "prompt: expected str; found NoneType"),  # type: ignore[arg-type]
+    "notice": (lambda s: s.notice(1), TypeError, "notice: "),  # type: ignore[arg-type]
+    "binary": (lambda s: s.binary("x"), TypeError, "binary: expected bytes; found str"),  # type: ignore[arg-type]
+    "data": (lambda s: s.data("A", 1 << 70), ValueError, "integers of 64 bits"),
+    "data-nan": (lambda s: s.data("A", {"a": float("nan")}), ValueError, "finite numbers"),
+    "data-package": (lambda s: s.data("A B", 1), ValueError, "a package: "),
+    "data-package-latest": (lambda s: s.data(7, 1, latest=True), TypeError, "a package: "),  # type: ignore[arg-type]
+    "broadcast": (lambda s: s.broadcast("g", None), TypeError, "text: "),  # type: ignore[arg-type]
+    "broadcast-group": (lambda s: s.broadcast(7, "a"), TypeError, "group: expected str; found int"),  # type: ignore[arg-type]
+    "join": (lambda s: s.join(7), TypeError, "group: expected str; found int"),  # type: ignore[arg-type]
+    "leave": (lambda s: s.leave(None), TypeError, "group: "),  # type: ignore[arg-type]
+    "identify": (lambda s: s.identify(42), TypeError, "user: expected str; found int"),  # type: ignore[arg-type]
+    "identify-long": (lambda s: s.identify("u" * 257), ValueError, "user: expected at most 256"),
+    "store": (lambda s: s.store("x" * 9_000), ValueError, "store: expected at most 8192 bytes"),
+    "store-integer": (lambda s: s.store(1 << 70), ValueError, "store: .* serialize ints"),
+    "input_mode": (lambda s: s.input_mode("loud"), ValueError, "input_mode: expected one of line"),
+    "close": (lambda s: s.close("boredom"), ValueError, "reason: expected one of client_left"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+async def test_what_cannot_be_said_is_an_error_of_the_caller_and_takes_no_number(name: str) -> None:
+    call, kind, words = BAD[name]
+    session = new(user="ann", groups=["g"], data=msgspec.msgpack.encode("before"))
+    with pytest.raises(kind, match=words):
+        await call(session)
+    assert session._app.outgoing.idle
+    assert (session.user, session.groups, session.stored) == ("ann", ["g"], "before")
+    await session.text("goes on")
+    assert session._app.outgoing.take() == [emit("must", Text("goes on"))]
+
+
+async def test_a_session_is_in_so_many_groups_and_no_more() -> None:
+    session = new(groups=["g1"])
+    session._app.outgoing.bounds = m.Bounds(groups_max=2)
+    await session.join("g1")
+    await session.join("g2")
+    with pytest.raises(LimitExceededError, match="is in 2 groups, which is the limit"):
+        await session.join("g3")
+    await session.leave("g1")
+    await session.join("g3")
+    assert session.groups == ["g2", "g3"]
+
+
+async def test_the_gateway_says_how_much_it_takes() -> None:
+    session = new()
+    session._app.outgoing.bounds = m.Bounds(output_bytes_max=3, name_bytes_max=2, data_bytes_max=4)
+    await session.text("abc")
+    for call in (session.text("abcd"), session.identify("ann"), session.store("abcd")):
+        with pytest.raises(ValueError, match="expected at most"):
+            await call
+
+
+def test_data_that_another_application_has_stored_is_no_reason_to_end() -> None:
+    with structlog.testing.capture_logs() as logs:
+        session = new(data=b"\xc1")
+    assert session.stored is None
+    assert [log["session"] for log in logs] == [S]
 
 
 async def test_large_values_count_for_the_window() -> None:

@@ -81,6 +81,9 @@ class Client:
     def dismiss(self, reason: Reason) -> None:
         self.dismissed.append(reason)
 
+    def fail(self, error: Exception) -> None:
+        raise AssertionError("a client that failed") from error
+
 
 class Host:
     """The gateway, as the link backends know it."""

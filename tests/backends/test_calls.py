@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.backends.node import apps, node
 
@@ -105,6 +106,99 @@ async def test_what_is_said_to_nobody_is_accepted_all_the_same(tmp_path: Path) -
         await end.until(lambda end: end.accepted == [2])
         assert client.outputs == []
         assert end.refused == []
+
+
+BAD_OUTPUTS: dict[str, tuple[Any, str]] = {
+    "too large": (["must", ["text", "x" * 600_000]], "text: expected at most 524288 bytes"),
+    "no text": (["must", ["text", b"x"]], "Expected `str`, got `bytes`"),
+    "no UTF-8": (["must", ["text", msgspec.Raw(b"\xa2\xff\xfe")]], "'utf-8' codec can't decode"),
+    "half a character": (["must", ["formatted", "a", [[0, 1.5, "red"]]]], "Expected `int`"),
+    "a span that begins before": (["must", ["formatted", "a", [[-1, 1, "red"]]]], "a span's start"),
+    "no JSON": (["must", ["data", "A.B", "{"]], "data: expected JSON text; found '{'"),
+    "an integer of 70 bits": (["must", ["data", "A.B", str(1 << 70)]], "integers of 64 bits"),
+    "a package of two words": (["must", ["data", "A B", "1"]], "a package: expected letters"),
+    "no item": (["must", ["shout", "x"]], "Invalid value 'shout'"),
+    "no delivery": ([7, ["text", "x"]], "Expected `str`, got `int`"),
+    "a long key": (["latest:" + "k" * 300, ["text", "x"]], "the key of latest: expected at most"),
+    "nothing": ([], "Expected `array`"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_OUTPUTS)
+async def test_an_output_that_cannot_be_said_is_refused_and_the_others_go_on(
+    name: str, tmp_path: Path
+) -> None:
+    """An application in any language may send it; a repeat of it is refused no second time."""
+    rest, words = BAD_OUTPUTS[name]
+    async with node(tmp_path) as it, apps(it) as one_more:
+        end = await one_more()
+        await end.hello()
+        session, client = it.open()
+        other, others = it.open()
+        for _ in range(2):
+            end.peer.notify(
+                m.EMIT,
+                [
+                    m.Emit(session.sid, 1, "must", Text("one")),
+                    [session.sid, 2, *rest],
+                    m.Emit(other.sid, 3, "must", Text("three")),
+                ],
+            )
+        await end.until(lambda end: 3 in end.accepted)
+        await end.synchronise()
+        (refused,) = end.refused
+        assert refused.bseq == 2
+        assert words in refused.message
+        assert (client.texts, others.texts) == (["one"], ["three"])
+        assert end.reason is None
+
+
+BAD_CALLS: dict[str, tuple[str, list[Any], str]] = {
+    "broadcast": (m.BROADCAST, ["g", 1, "must", ["text", 7]], "Expected `str`"),
+    "a large broadcast": (m.BROADCAST, ["g", 1, "must", ["text", "x" * 600_000]], "at most 524288"),
+    "user": (m.UPDATE, ["SID", 1, 42], "Expected `str | null`, got `int`"),
+    "a long user": (m.UPDATE, ["SID", 1, "u" * 300], "user: expected at most 256 bytes"),
+    "a long profile": (m.UPDATE, ["SID", 1, None, "p" * 300], "profile: expected at most 256"),
+    "input_mode": (m.INPUT_MODE, ["SID", 1, None], "Expected `str`"),
+    "join": (m.JOIN, [7, 1, ["SID"]], "Expected `str`"),
+    "a long group": (m.JOIN, ["g" * 300, 1, ["SID"]], "group: expected at most 256 bytes"),
+    "leave": (m.LEAVE, ["g", 1, [7]], "Expected `str`"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CALLS)
+async def test_a_call_that_cannot_be_read_is_refused_and_the_link_stays(
+    name: str, tmp_path: Path
+) -> None:
+    method, params, words = BAD_CALLS[name]
+    async with node(tmp_path) as it, apps(it) as one_more:
+        end = await one_more()
+        await end.hello()
+        session, client = it.open(user="ann")
+        params = [session.sid if value == "SID" else value for value in params]
+        end.peer.notify(method, params)
+        end.emit(m.Emit(session.sid, 2, "must", Text("two")))
+        await end.until(lambda end: 2 in end.accepted)
+        (refused,) = end.refused
+        assert refused.bseq == 1
+        assert words in refused.message
+        assert (session.row.user, session.row.profile, session.row.groups) == ("ann", "", [])
+        assert client.texts == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [(m.EMIT, 7), (m.EMIT, [["sid", "one", "must", ["text", "x"]]]), (m.JOIN, ["g"])],
+)
+async def test_a_call_without_a_number_ends_the_link(
+    method: str, params: Any, tmp_path: Path
+) -> None:
+    """What comes after it cannot be told from a repeat."""
+    async with node(tmp_path) as it, apps(it) as one_more:
+        end = await one_more()
+        await end.hello()
+        end.peer.notify(method, params)
+        assert await end.until_unlinked()
 
 
 # --- the numbering
@@ -331,7 +425,7 @@ async def test_an_unknown_input_mode_is_refused(tmp_path: Path) -> None:
         session, client = it.open()
         end.peer.notify(m.INPUT_MODE, m.InputMode(session.sid, 1, "SECRET"))
         await end.until(lambda end: end.refused)
-        fault = "input_mode: expected line, key or secret; found 'SECRET'"
+        fault = "input_mode: expected one of line, key, secret; found 'SECRET'"
         assert end.refused == [m.Refused(1, fault)]
         assert client.modes == []
 

@@ -6,13 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import pytest
+import structlog
 from tests.gateway.clients import person, v1
 from tests.gateway.running import Stage, configured, linked, serving
 
 from holdfast.app import Authenticate, AuthResult, ProfileSummary, Refusal
 from holdfast.core.limits import Limits
 from holdfast.gateway.gateway import Gateway
+from holdfast.link.peer import RequestError
 
 
 def doorman(stage: Stage) -> Stage:
@@ -353,3 +357,77 @@ async def test_an_application_without_login_says_who_the_user_is(tmp_path: Path)
             await someone.sees('type "resume".')
             someone.types("resume")
             await someone.sees("Welcome back.")
+
+
+# --- answers that cannot be used
+
+_WRONG = "Something is wrong here. Try again later."
+
+
+async def test_an_answer_that_is_none_is_a_fault_of_the_application(tmp_path: Path) -> None:
+    """The user is told nothing of its inside, and both ends log what was wrong."""
+    stage = Stage()
+    answers = iter([AuthResult(user=42), None, AuthResult("u" * 300), AuthResult("ann")])  # type: ignore[arg-type]
+    stage.app.on_authenticate(lambda claim: next(answers))
+    config = configured(tmp_path, limits=attempts(1))
+    with structlog.testing.capture_logs() as logs:
+        async with serving(config) as gateway, linked(gateway, stage), v1(gateway) as client:
+            await client.expect("welcome")
+            assert await client.hear() == {"t": "login"}
+            for _ in range(3):
+                await client.say("login", username="ann", password="right")
+                assert await client.hear() == {"t": "login", "error": _WRONG}
+            await client.say("login", username="ann", password="right")
+            await stage.noted("open")
+            assert stage.session.user == "ann"
+    told = [log["fault"] for log in logs if log["event"] == "the application could not answer"]
+    assert told[:2] == ["the answer failed"] * 2
+    assert "user: expected at most 256 bytes; found 300" in told[2]
+    failed = [log["traceback"] for log in logs if log["event"] == "an answer failed"]
+    assert len(failed) == 2
+    assert "on_authenticate: expected AuthResult: Expected `str`, got `int`" in failed[0]
+
+
+async def test_a_wait_that_makes_no_sense_is_none(tmp_path: Path) -> None:
+    stage = Stage()
+
+    @stage.app.on_authenticate
+    async def authenticate(claim: Authenticate) -> AuthResult:
+        raise RequestError("no", "Not now.", float(claim.username))
+
+    config = configured(tmp_path)
+    async with serving(config) as gateway, linked(gateway, stage), v1(gateway) as client:
+        await client.expect("welcome")
+        await client.hear()
+        for seconds in ("nan", "inf", "-1"):
+            await client.say("login", username=seconds, password="x")
+            assert await client.hear() == {"t": "login", "error": "Not now."}
+
+
+async def test_profiles_that_are_none(tmp_path: Path) -> None:
+    stage = Stage()
+    stage.app.on_profiles(lambda sid: [ProfileSummary(7, "Knight")])  # type: ignore[arg-type]
+    stage.app.on_create_profile(lambda sid, name: name)
+    stage.app.on_select_profile(lambda sid, profile: ProfileSummary("p" * 300, "Knight"))
+    config = configured(tmp_path)
+    async with serving(config) as gateway, linked(gateway, stage), v1(gateway) as client:
+        await client.expect("welcome")
+        assert await client.expect("profiles") == {"t": "profiles", "d": [], "error": _WRONG}
+        await client.say("profile", name="Rogue")
+        assert (await client.expect("profiles"))["error"] == _WRONG
+        await client.say("profile", id="p1")
+        assert (await client.expect("profiles"))["error"] == _WRONG
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"message": 7}, "the message of a Refusal: expected str; found int"),
+        ({"message": "\ud83d"}, "the message of a Refusal: .* lone surrogate"),
+        ({"message": "no", "code": None}, "the code of a Refusal: expected str"),
+        ({"message": "no", "retry_s": float("nan")}, "retry_s of a Refusal: .* found nan"),
+    ],
+)
+def test_a_refusal_that_cannot_be_told(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=words):
+        Refusal(**fields)

@@ -65,6 +65,9 @@ class RecordingConsumer:
     def dismiss(self, reason: Reason) -> None:
         self.dismissed.append(reason)
 
+    def fail(self, error: Exception) -> None:
+        raise AssertionError("a consumer that failed") from error
+
 
 class Setting:
     """A manager with everything around it recorded."""

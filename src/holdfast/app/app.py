@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+import msgspec
 import structlog
 
 from holdfast.app.dispatcher import Dispatcher
@@ -17,9 +19,11 @@ from holdfast.app.outgoing import Outgoing
 from holdfast.app.session import Session
 from holdfast.core.errors import ConfigurationError, HoldfastError
 from holdfast.core.ids import new_instance
-from holdfast.core.items import MUST, Output, Text, size_of
-from holdfast.core.limits import LinkLimits
+from holdfast.core.items import MUST, Output, Text
+from holdfast.core.limits import KIB, LinkLimits
+from holdfast.core.validation import check_delivery, check_output, check_text
 from holdfast.link import messages as m
+from holdfast.link.codec import UNWRITABLE
 from holdfast.link.peer import SCHEMES, LinkClosedError, RequestError
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.log import configure_logs
@@ -35,6 +39,8 @@ LOG_LEVEL_VARIABLE: Final = "HOLDFAST_LOG_LEVEL"
 PARENT_VARIABLE: Final = "HOLDFAST_PARENT"
 """Set by `holdfast run` to its process id: without that process, the application ends too."""
 
+_REFUSAL_BYTES_MAX: Final = 4 * KIB
+
 
 class _FinishedError(Exception):
     """Ends the application's task group: what still runs is cancelled."""
@@ -44,6 +50,10 @@ class Refusal(HoldfastError):
     """Raised by the handlers of logins and profiles: the person is told the message."""
 
     def __init__(self, message: str, *, code: str = "refused", retry_s: float = 0.0) -> None:
+        check_text("the message of a Refusal", message, _REFUSAL_BYTES_MAX)
+        check_text("the code of a Refusal", code, _REFUSAL_BYTES_MAX)
+        if not 0 <= retry_s < math.inf:
+            raise ValueError(f"retry_s of a Refusal: expected 0 or more seconds; found {retry_s}")
         super().__init__(message)
         self.code = code
         self.retry_s = retry_s
@@ -132,7 +142,10 @@ class App(Handlers):
     # --- saying something
 
     async def say(self, sid: str, delivery: str, item: Output) -> None:
-        """Say `item` to the client of one session. Hot path."""
+        """Say `item` to the client of one session. Hot path.
+
+        Raises `TypeError`, `UnsendableError` for what cannot be sent.
+        """
         self.outgoing.emit(sid, delivery, item)
         self.flush_later()
         if self.outgoing.full:
@@ -145,14 +158,24 @@ class App(Handlers):
     async def broadcast_item(
         self, group: str, item: Output, *, delivery: str = MUST, but: Session | None = None
     ) -> None:
-        """Say any item to every session in `group`, but one."""
+        """Say any item to every session in `group`, but one.
+
+        Raises `TypeError`, `UnsendableError` for what cannot be sent.
+        """
+        bounds = self.outgoing.bounds
+        size = check_output(item, bounds.output_bytes_max)
+        check_delivery(delivery, bounds.name_bytes_max)
+        check_text("group", group, bounds.name_bytes_max)
         sid = but.sid if but is not None else ""
         await self.call_gateway(
-            m.BROADCAST, lambda bseq: m.Broadcast(group, bseq, delivery, item, sid), size_of(item)
+            m.BROADCAST, lambda bseq: m.Broadcast(group, bseq, delivery, item, sid), size
         )
 
     async def call_gateway(self, method: str, make: Callable[[int], Any], size: int = 0) -> None:
-        """Make a numbered call, whose params `make` gives for its number."""
+        """Make a numbered call, whose params `make` gives for its number.
+
+        What they are made of was checked before: the gateway must be able to read it.
+        """
         self.outgoing.call(method, make, size)
         self.flush_later()
         if self.outgoing.full:
@@ -190,28 +213,35 @@ class App(Handlers):
 
     async def authenticate(self, claim: m.Authenticate) -> m.AuthResult:
         """Answer the request `authenticate`."""
-        result = await self._answer("authenticate", claim)
-        return result if isinstance(result, m.AuthResult) else m.AuthResult(user=str(result))
+        return await self._answer("authenticate", m.AuthResult, claim)
 
     async def list_profiles(self, query: m.ProfileQuery) -> list[m.ProfileSummary]:
         """Answer the request `profiles.list`."""
-        result: list[m.ProfileSummary] = await self._answer("profiles", query.sid)
-        return result
+        return await self._answer("profiles", list[m.ProfileSummary], query.sid)
 
     async def create_profile(self, creation: m.ProfileCreation) -> m.ProfileSummary:
         """Answer the request `profiles.create`."""
-        result: m.ProfileSummary = await self._answer("create_profile", creation.sid, creation.name)
-        return result
+        return await self._answer("create_profile", m.ProfileSummary, creation.sid, creation.name)
 
     async def select_profile(self, choice: m.ProfileChoice) -> m.ProfileSummary:
         """Answer the request `profiles.select`."""
-        result: m.ProfileSummary = await self._answer("select_profile", choice.sid, choice.id)
-        return result
+        return await self._answer("select_profile", m.ProfileSummary, choice.sid, choice.id)
 
-    async def _answer(self, name: str, *args: Any) -> Any:
+    async def _answer(self, name: str, kind: type[T], *args: Any) -> T:
+        """What the handler returns, if it can be sent as a `kind`. Raises `TypeError` if not."""
         if not self.has(name):
             raise RequestError("unknown_method", f"{self.name} has no handler on_{name}")
         try:
-            return await self.call(name, *args)
+            result = await self.call(name, *args)
         except Refusal as refusal:
             raise RequestError(refusal.code, str(refusal), refusal.retry_s) from refusal
+        if kind is m.AuthResult and isinstance(result, str):
+            result = m.AuthResult(user=result)
+        try:
+            return msgspec.msgpack.decode(msgspec.msgpack.encode(result), type=kind)
+        except UNWRITABLE as error:
+            raise TypeError(f"on_{name}: expected {_shown(kind)}: {error}") from error
+
+
+def _shown(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type) else str(kind)

@@ -6,6 +6,7 @@ while there are any. A command that came before is not handled again.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import structlog
 from holdfast.app.session import Session
 from holdfast.link import messages as m
 from holdfast.net.log import log_failure
+from holdfast.net.loop import is_cancelled
 
 if TYPE_CHECKING:
     from holdfast.app.app import App
@@ -151,7 +153,9 @@ class Dispatcher:
             self.sessions[session.sid] = session  # taken for gone, and back before that was handled
         try:
             await self._app.handle(session, event)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if is_cancelled(error):
+                raise
             kind = type(event).__name__
             log_failure(_log, "a handler failed", error, session=session.sid, kind=kind)
         if isinstance(event, m.Closed):

@@ -135,6 +135,7 @@ class Linker:
         peer.established()
         self._peer = peer
         app.outgoing.relink(welcome.accepted, welcome.window)
+        app.outgoing.bounds = welcome.bounds
         app.dispatcher.welcome(welcome.sessions)
         self._receive(self._early)
         _log.info("linked", gateway=welcome.node, sessions=len(welcome.sessions))

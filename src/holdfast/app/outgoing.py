@@ -12,8 +12,9 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any, Final
 
-from holdfast.core.items import Output, size_of
-from holdfast.link.messages import EMIT, Emit
+from holdfast.core.items import MUST, Output
+from holdfast.core.validation import check_delivery, check_output
+from holdfast.link.messages import EMIT, Bounds, Emit
 
 _OVERHEAD_BYTES: Final = 64
 
@@ -21,10 +22,12 @@ _OVERHEAD_BYTES: Final = 64
 class Outgoing:
     """The numbered outputs of one run. `window` is in bytes."""
 
-    __slots__ = ("_kept", "_number", "_size", "_unsent", "sent", "window")
+    __slots__ = ("_kept", "_number", "_size", "_unsent", "bounds", "sent", "window")
 
     def __init__(self, window: int) -> None:
         self.window = window
+        self.bounds = Bounds()
+        """What the gateway takes, as it has told."""
         self._number = 0
         self._kept: deque[tuple[int, str, Any, int]] = deque()
         """(number, method, params, size), not accepted yet, oldest first."""
@@ -40,14 +43,24 @@ class Outgoing:
         return self._size >= self.window
 
     def emit(self, sid: str, delivery: str, item: Output) -> None:
-        """Say `item` to the client of one session."""
+        """Say `item` to the client of one session.
+
+        Raises `TypeError`, `UnsendableError` for what cannot be sent; it takes no number then.
+        """
+        size = check_output(item, self.bounds.output_bytes_max)
+        if delivery != MUST:
+            check_delivery(delivery, self.bounds.name_bytes_max)
+        if type(sid) is not str:
+            raise TypeError(f"sid: expected str; found {type(sid).__name__}")
         number = self._number = self._number + 1
-        self._keep(number, EMIT, Emit(sid, number, delivery, item), size_of(item))
+        self._keep(number, EMIT, Emit(sid, number, delivery, item), size)
 
     def call(self, method: str, make: Callable[[int], Any], size: int = 0) -> None:
-        """Any other numbered call. `make` gives its params for the number."""
-        number = self._number = self._number + 1
-        self._keep(number, method, make(number), size + _OVERHEAD_BYTES)
+        """Any other numbered call. `make` gives its params for the number, which were checked."""
+        number = self._number + 1
+        params = make(number)
+        self._number = number
+        self._keep(number, method, params, size + _OVERHEAD_BYTES)
 
     def take(self) -> list[tuple[str, Any]]:
         """What was not sent on this link, as notifications: runs of `emit` are one."""

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import structlog
 
+from holdfast.core.errors import REASONS, LimitExceededError
 from holdfast.core.items import (
     LATEST,
     LATEST_PROMPT,
@@ -22,18 +24,30 @@ from holdfast.core.items import (
     Span,
     Text,
 )
+from holdfast.core.validation import (
+    UnsendableError,
+    check_choice,
+    check_data,
+    check_text,
+    to_json,
+)
 from holdfast.link import messages as m
+from holdfast.link.codec import UNREADABLE
 from holdfast.sessions.records import Capabilities
 
 if TYPE_CHECKING:
     from holdfast.app.app import App
 
+_log = structlog.get_logger("holdfast.app")
+
 
 class Session:
     """One user's session. It outlives connections, and this application.
 
-    The methods that say something wait only while the gateway's window is used
-    up; what they say is delivered once and in order, whatever breaks between.
+    The methods that say or change something wait only while the gateway's window
+    is used up; what they say is delivered once and in order, whatever breaks
+    between. What cannot be sent raises at once, `TypeError` or `UnsendableError`
+    (a `ValueError`), and has no effect.
     """
 
     __slots__ = (
@@ -43,6 +57,7 @@ class Session:
         "attached",
         "capabilities",
         "cseq",
+        "groups",
         "mailbox",
         "profile",
         "properties",
@@ -56,6 +71,8 @@ class Session:
     def __init__(self, app: App, info: m.SessionInfo) -> None:
         self._app = app
         self.sid = info.sid
+        self.groups: list[str] = []
+        """The groups that it is in."""
         self.stored: Any = None
         """What `store` was given last: plain values that MessagePack can hold."""
         self.cseq = 0
@@ -74,6 +91,7 @@ class Session:
         self.user = info.user
         self.profile = info.profile
         self.properties = info.properties
+        self.groups = info.groups
         self.capabilities: Capabilities = info.capabilities
         self.address = info.address
         self.protocol = info.protocol
@@ -81,7 +99,10 @@ class Session:
         """Whether a client is connected now."""
         self.applied = max(self.applied, info.applied)
         if info.data:
-            self.stored = msgspec.msgpack.decode(info.data)
+            try:
+                self.stored = msgspec.msgpack.decode(info.data)
+            except UNREADABLE as error:
+                _log.error("what is stored is no MessagePack", session=self.sid, fault=str(error))
 
     def __repr__(self) -> str:
         return f"<Session {self.sid} {self.user or 'anonymous'} {self.protocol}>"
@@ -93,7 +114,7 @@ class Session:
 
         With `latest`, a newer text of the same key replaces an unseen older one.
         """
-        await self._say(Text(text), LATEST + latest if latest else MUST)
+        await self._say(Text(text), f"{LATEST}{latest}" if latest else MUST)
 
     async def formatted(self, text: str, spans: Sequence[Span]) -> None:
         """Text with styled spans (`Span(start, length, "bold red")`)."""
@@ -102,9 +123,10 @@ class Session:
     async def data(
         self, package: str, value: Any, *, latest: bool = False, volatile: bool = False
     ) -> None:
-        """A structured message beside the text. `value` is anything that JSON can hold."""
-        delivery = VOLATILE if volatile else LATEST + package if latest else MUST
-        await self._say(Data(package, msgspec.json.encode(value).decode()), delivery)
+        """A structured message beside the text. `value` is anything that JSON can hold, with
+        finite numbers and integers of 64 bits."""
+        item = Data(package, to_json("data", value))
+        await self._say(item, VOLATILE if volatile else f"{LATEST}{package}" if latest else MUST)
 
     async def prompt(self, text: str) -> None:
         """What stands before the person's cursor."""
@@ -125,28 +147,46 @@ class Session:
     # --- changing it
 
     async def join(self, group: str) -> None:
-        """Be in `group` from now on."""
+        """Be in `group` from now on. Raises `LimitExceededError` for one group too many."""
+        bounds = self._bounds
+        check_text("group", group, bounds.name_bytes_max)
+        if group not in self.groups:
+            if len(self.groups) >= bounds.groups_max:
+                raise LimitExceededError(
+                    f"group: the session is in {len(self.groups)} groups, which is the limit;"
+                    f" it cannot join {group!r}"
+                )
+            self.groups.append(group)
         await self._app.call_gateway(m.JOIN, lambda bseq: m.Membership(group, bseq, [self.sid]))
 
     async def leave(self, group: str) -> None:
         """Be in `group` no longer."""
+        check_text("group", group, self._bounds.name_bytes_max)
+        if group in self.groups:
+            self.groups.remove(group)
         await self._app.call_gateway(m.LEAVE, lambda bseq: m.Membership(group, bseq, [self.sid]))
 
     async def identify(self, user: str) -> None:
         """The user is known to be `user`: a detached session of the same user is offered."""
+        check_text("user", user, self._bounds.name_bytes_max)
         self.user = user
         await self._app.call_gateway(m.UPDATE, lambda bseq: m.Update(self.sid, bseq, user=user))
 
     async def store(self, value: Any) -> None:
         """Keep a small value in the session: it is there after a restart (`stored`)."""
-        data = msgspec.msgpack.encode(value)
+        try:
+            data = msgspec.msgpack.encode(value)
+        except (OverflowError, RecursionError) as error:
+            raise UnsendableError(f"store: expected what MessagePack can hold: {error}") from error
+        size = check_data("store", data, self._bounds.data_bytes_max)
         self.stored = value
         await self._app.call_gateway(
-            m.UPDATE, lambda bseq: m.Update(self.sid, bseq, data=data), len(data)
+            m.UPDATE, lambda bseq: m.Update(self.sid, bseq, data=data), size
         )
 
     async def input_mode(self, mode: str) -> None:
         """How typing is taken: `line`, `key`, or `secret`, which is not shown."""
+        check_choice("input_mode", mode, m.INPUT_MODES)
         await self._app.call_gateway(m.INPUT_MODE, lambda bseq: m.InputMode(self.sid, bseq, mode))
 
     async def choose_again(self) -> None:
@@ -156,8 +196,13 @@ class Session:
         )
 
     async def close(self, reason: str = "kicked") -> None:
-        """End the session for good. Raises `RequestError` for a reason that does not exist."""
+        """End the session for good."""
+        check_choice("reason", reason, REASONS)
         await self._app.request(m.CLOSE, m.Close(self.sid, reason), bool)
+
+    @property
+    def _bounds(self) -> m.Bounds:
+        return self._app.outgoing.bounds
 
     async def _say(self, item: Output, delivery: str) -> None:
         await self._app.say(self.sid, delivery, item)

@@ -10,11 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
+import msgspec
+
 from holdfast.backends.instance import Instance
-from holdfast.core.errors import HoldfastError, LimitExceededError, Reason
-from holdfast.core.items import LATEST, MUST, VOLATILE
+from holdfast.core.errors import REASONS, LimitExceededError, Reason
+from holdfast.core.items import MUST
+from holdfast.core.validation import (
+    UnsendableError,
+    check_choice,
+    check_delivery,
+    check_output,
+    check_text,
+)
 from holdfast.link import messages as m
-from holdfast.link.codec import LinkProtocolError
+from holdfast.link.codec import UNREADABLE, LinkProtocolError
 from holdfast.link.peer import Dispatch, RequestError
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import SessionInput
@@ -24,7 +33,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_INPUT_MODES: Final = frozenset({"line", "key", "secret"})
+
+_NUMBERED: Final = (m.BROADCAST, m.UPDATE, m.INPUT_MODE, m.JOIN, m.LEAVE)
+
+
+class _Numbered(msgspec.Struct, frozen=True, array_like=True):
+    """What every numbered call begins with, whatever follows."""
+
+    about: msgspec.Raw
+    bseq: int
+
+
+_read_list: Final = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+_read_emit: Final = msgspec.msgpack.Decoder(m.Emit).decode
+_read_number: Final = msgspec.msgpack.Decoder(_Numbered).decode
 
 
 class Host(Protocol):
@@ -55,11 +77,16 @@ class Calls:
                 m.LEAVE: (m.Membership, self._numbered(self._leave)),
                 m.CLOSE: (m.Close, self._close),
                 m.LIST: (m.Filter, self._list),
-            }
+            },
+            unreadable={
+                m.EMIT: self._emit_readable,
+                **dict.fromkeys(_NUMBERED, self._refuse_unreadable),
+            },
         )
         self._instance = instance
         self._backend = backend
         self._manager = backend.manager
+        self._limits = backend.manager.limits
         self._journal = backend.journal
         self._host = backend.host
         self._clock = backend.clock
@@ -71,8 +98,12 @@ class Calls:
             if not self._take(output.bseq):
                 continue
             delivery = output.delivery
-            if delivery != MUST and not _is_delivery(delivery):
-                self._refuse(output.bseq, _bad_delivery(delivery))
+            try:
+                check_output(output.item, self._limits.output_bytes_max)
+                if delivery != MUST:
+                    check_delivery(delivery, self._limits.name_bytes_max)
+            except UnsendableError as error:
+                self._refuse(output.bseq, str(error))
                 continue
             session = sessions.get(output.sid)
             if session is not None and session.backend is self._backend:
@@ -82,8 +113,8 @@ class Calls:
         self._journal.accept(self._instance.name, self._instance.accepted)
 
     def _broadcast(self, cast: m.Broadcast) -> None:
-        if not _is_delivery(cast.delivery):
-            raise _bad_delivery(cast.delivery)
+        check_output(cast.item, self._limits.output_bytes_max)
+        check_delivery(cast.delivery, self._limits.name_bytes_max)
         now = self._clock()
         for session in list(self._manager.members(cast.group)):
             if session.sid != cast.but and session.backend is self._backend:
@@ -105,6 +136,8 @@ class Calls:
         session = self._own(update.sid)
         if session is None:
             return
+        for name, text in (("user", update.user), ("profile", update.profile)):
+            check_text(name, text or "", self._limits.name_bytes_max)
         row = session.row
         if update.data is not None:
             self._manager.set_data(session, update.data)
@@ -119,15 +152,13 @@ class Calls:
             self._host.deselected(session)
 
     def _input_mode(self, change: m.InputMode) -> None:
-        if change.mode not in _INPUT_MODES:
-            raise RequestError(
-                "bad_params", f"input_mode: expected line, key or secret; found {change.mode!r}"
-            )
+        check_choice(m.INPUT_MODE, change.mode, m.INPUT_MODES)
         session = self._own(change.sid)
         if session is not None:
             session.set_input_mode(change.mode)
 
     def _join(self, membership: m.Membership) -> None:
+        check_text("group", membership.group, self._limits.name_bytes_max)
         for session in filter(None, map(self._own, membership.sids)):
             self._manager.join(session, membership.group)
 
@@ -140,13 +171,10 @@ class Calls:
         if session is None:
             return False
         try:
-            reason = Reason(request.reason)
-        except ValueError:
-            known = ", ".join(reason.value for reason in Reason)
-            raise RequestError(
-                "bad_params", f"session.close: expected one of {known}; found {request.reason!r}"
-            ) from None
-        self._manager.close(session, reason)
+            check_choice(m.CLOSE, request.reason, REASONS)
+        except UnsendableError as error:
+            raise RequestError("bad_params", str(error)) from error
+        self._manager.close(session, Reason(request.reason))
         return True
 
     def _list(self, wanted: m.Filter) -> list[m.SessionInfo]:
@@ -183,24 +211,38 @@ class Calls:
                 return
             try:
                 handler(params)
-            except (RequestError, LimitExceededError) as error:
-                self._refuse(bseq, error)
+            except (UnsendableError, LimitExceededError) as error:
+                self._refuse(bseq, str(error))
             self._journal.accept(self._instance.name, bseq)
 
         return handle
 
-    def _refuse(self, bseq: int, error: HoldfastError) -> None:
-        self._instance.peer.notify(m.REFUSED, m.Refused(bseq, str(error)))
+    def _emit_readable(self, params: msgspec.Raw, error: Exception) -> None:
+        """Some of these outputs cannot be read: they are refused, and the others said."""
+        try:
+            outputs = _read_list(params)
+        except UNREADABLE:
+            raise LinkProtocolError(f"{m.EMIT}: {error}") from error
+        for raw in outputs:
+            try:
+                output = _read_emit(raw)
+            except UNREADABLE as fault:
+                self._refuse_unreadable(raw, fault)
+            else:
+                self._emit([output])
 
+    def _refuse_unreadable(self, params: msgspec.Raw, error: Exception) -> None:
+        """Refuse a call that cannot be read, if its number can."""
+        try:
+            bseq = _read_number(params).bseq
+        except UNREADABLE:
+            raise LinkProtocolError(f"a call without its number: {error}") from error
+        if self._take(bseq):
+            self._refuse(bseq, str(error))
+            self._journal.accept(self._instance.name, bseq)
 
-def _is_delivery(delivery: str) -> bool:
-    return delivery in (MUST, VOLATILE) or delivery.startswith(LATEST)
-
-
-def _bad_delivery(delivery: str) -> RequestError:
-    return RequestError(
-        "bad_params", f"delivery: expected must, volatile or latest:KEY; found {delivery!r}"
-    )
+    def _refuse(self, bseq: int, fault: str) -> None:
+        self._instance.peer.notify(m.REFUSED, m.Refused(bseq, fault))
 
 
 def info_of(session: Session) -> m.SessionInfo:
@@ -212,6 +254,7 @@ def info_of(session: Session) -> m.SessionInfo:
         properties=row.properties,
         profile=row.profile,
         data=row.data,
+        groups=list(row.groups),
         capabilities=row.capabilities,
         address=row.address,
         protocol=row.protocol,

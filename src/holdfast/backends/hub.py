@@ -10,7 +10,7 @@ import structlog
 
 from holdfast.backends.link import LinkBackend
 from holdfast.core.limits import LinkLimits
-from holdfast.link.messages import HELLO, PROTOCOL, Hello, Welcome
+from holdfast.link.messages import HELLO, PROTOCOL, Bounds, Hello, Welcome
 from holdfast.link.peer import Dispatch, Peer, RequestError
 from holdfast.net.connection import Connection
 
@@ -74,6 +74,7 @@ class LinkHub:
         peer.established()
         self._linked[peer] = backend
         accepted, sessions = backend.welcome(peer, hello)
+        bounds = backend.manager.limits
         _log.info("an application has come", app=hello.app, sessions=len(sessions))
         return Welcome(
             gateway="holdfast",
@@ -82,4 +83,10 @@ class LinkHub:
             window=self._limits.window_bytes_max,
             accepted=accepted,
             sessions=sessions,
+            bounds=Bounds(
+                output_bytes_max=bounds.output_bytes_max,
+                name_bytes_max=bounds.name_bytes_max,
+                data_bytes_max=bounds.application_data_bytes_max,
+                groups_max=bounds.groups_max,
+            ),
         )

@@ -7,7 +7,8 @@ waits, its commands queued, for the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
@@ -18,8 +19,9 @@ from holdfast.backends.instance import Instance
 from holdfast.core.clock import Clock
 from holdfast.core.errors import Reason
 from holdfast.core.items import Notice, Resized
+from holdfast.core.validation import UnsendableError, check_data, check_text
 from holdfast.link import messages as m
-from holdfast.link.peer import LinkClosedError, Peer
+from holdfast.link.peer import LinkClosedError, Peer, RequestError
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.session import ResetReason, Session
@@ -93,8 +95,7 @@ class LinkBackend:
 
     def opened(self, session: Session) -> None:
         if not self._linked:
-            if session.consumer is not None:
-                session.consumer.show(AWAY)
+            session.show(AWAY)
             return
         holder = session.route  # of a session whose user has chosen again
         self._open(holder if isinstance(holder, Instance) else self._least_busy(), session)
@@ -108,8 +109,8 @@ class LinkBackend:
             self._tell_resync(session)
         else:
             self._tell(session, m.Resumed(row.protocol, row.address))
-        if not self._linked and session.consumer is not None:
-            session.consumer.show(AWAY)
+        if not self._linked:
+            session.show(AWAY)
 
     def resync(self, session: Session, reason: ResetReason) -> None:
         if session.row.known:
@@ -142,7 +143,13 @@ class LinkBackend:
     # --- requests
 
     async def authenticate(self, session: Session, claim: m.Authenticate) -> m.AuthResult:
-        return await self._ask(m.AUTHENTICATE, claim, m.AuthResult)
+        result = await self._ask(m.AUTHENTICATE, claim, m.AuthResult)
+        limits = self.manager.limits
+        with _usable(m.AUTHENTICATE):
+            check_text("user", result.user, limits.name_bytes_max)
+            properties = msgspec.msgpack.encode(result.properties)
+            check_data("properties", properties, limits.application_data_bytes_max)
+        return result
 
     async def profiles(self, session: Session) -> list[m.ProfileSummary]:
         query = m.ProfileQuery(session.sid)
@@ -154,7 +161,10 @@ class LinkBackend:
 
     async def select_profile(self, session: Session, profile: str) -> m.ProfileSummary:
         choice = m.ProfileChoice(session.sid, profile)
-        return await self._ask(m.PROFILES_SELECT, choice, m.ProfileSummary)
+        chosen = await self._ask(m.PROFILES_SELECT, choice, m.ProfileSummary)
+        with _usable(m.PROFILES_SELECT):
+            check_text("profile", chosen.id, self.manager.limits.name_bytes_max)
+        return chosen
 
     async def _ask(self, method: str, params: object, result: type[T]) -> T:
         if not self._linked:
@@ -243,8 +253,8 @@ class LinkBackend:
                 heir.hold(session)
                 heir.introduce(session, m.Adopted(info_of(session)))
                 self.commanded(session)
-            elif session.consumer is not None:
-                session.consumer.show(AWAY)
+            else:
+                session.show(AWAY)
         self._flush_later()
 
     def _least_busy(self) -> Instance:
@@ -299,3 +309,12 @@ class LinkBackend:
 def policy_key(app: str) -> str:
     """Under which name the store keeps an application's policy."""
     return f"policy:{app}"
+
+
+@contextlib.contextmanager
+def _usable(method: str) -> Iterator[None]:
+    """What does not fit in an answer of the application counts as no answer."""
+    try:
+        yield
+    except UnsendableError as error:
+        raise RequestError("bad_result", f"the answer to {method}: {error}") from error

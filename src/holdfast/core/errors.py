@@ -8,7 +8,7 @@ which carry the wire's own code.
 from __future__ import annotations
 
 from enum import Enum
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 
 class Source(Enum):
@@ -89,6 +89,9 @@ class Reason(Enum):
     UPSTREAM_CLOSED = "upstream_closed"
     UPSTREAM_FAILED = "upstream_failed"
 
+
+REASONS: Final = tuple(reason.value for reason in Reason)
+"""The names of all reasons."""
 
 # Our own codes from 4000 on: below 4500 the client stays away, from 4500 on it comes back.
 RECONNECT_CODE_MIN = 4500

@@ -89,22 +89,32 @@ LATEST: Final = "latest:"
 LATEST_PROMPT: Final = "latest:prompt"
 """The delivery class of prompts."""
 
-_OVERHEAD_BYTES: Final = 32
+OVERHEAD_BYTES: Final = 32
+"""What an item counts for beside its content."""
 
 
 def size_of(item: Command | Output) -> int:
-    """What an item counts for where space is limited: bytes, or characters for text."""
+    """What an item counts for where space is limited: its bytes (text in UTF-8) and a little more.
+
+    `item` has been read or checked before (`core.validation`). Hot path.
+    """
     kind = type(item)
     if kind is Text:
-        return len(item.text) + _OVERHEAD_BYTES  # type: ignore[union-attr]
+        return utf8_bytes(item.text) + OVERHEAD_BYTES  # type: ignore[union-attr]
     match item:
         case Binary(data):
-            return len(data) + _OVERHEAD_BYTES
+            return len(data) + OVERHEAD_BYTES
         case Data(package, json):
-            return len(package) + len(json) + _OVERHEAD_BYTES
+            return utf8_bytes(package) + utf8_bytes(json) + OVERHEAD_BYTES
         case Formatted(text, spans):
-            return len(text) + (1 + len(spans)) * _OVERHEAD_BYTES
+            styles = sum(OVERHEAD_BYTES + utf8_bytes(span.style) for span in spans)
+            return utf8_bytes(text) + styles + OVERHEAD_BYTES
         case Text(text) | Prompt(text) | Notice(text):
-            return len(text) + _OVERHEAD_BYTES
+            return utf8_bytes(text) + OVERHEAD_BYTES
         case Interrupt():
-            return _OVERHEAD_BYTES
+            return OVERHEAD_BYTES
+
+
+def utf8_bytes(text: str) -> int:
+    """The size of `text` in UTF-8. Raises `UnicodeEncodeError` for a lone surrogate."""
+    return len(text) if text.isascii() else len(text.encode())

@@ -163,6 +163,10 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     attach_failure_burst_max: int = 20
     login_attempts_max: int = 5
     """Wrong passwords on one connection."""
+    output_bytes_max: int = 512 * KIB
+    """One output of an application. A larger one is refused where it is said."""
+    name_bytes_max: int = 256
+    """The name of a user, a profile or a group, and the key of a `latest` output."""
     application_data_bytes_max: int = 8 * KIB
     """What an application may keep in a session."""
     groups_max: int = 64

@@ -221,6 +221,17 @@ class Attachment:
             self._close_evidence(session)
         self._say_goodbye(reason)
 
+    def fail(self, error: Exception) -> None:
+        session, self.session = self.session, None
+        sid = session.sid if session is not None else ""
+        log_failure(_log, "a connection failed", error, peer=self.connection.peer, session=sid)
+        self._machine.apply(Move.LEAVE)
+        self.connection.abort()
+        if session is not None:
+            self.context.pool.unregister(sid, self)
+            session.out.seen = max(session.out.seen, session.out.sent)  # it may have come so far
+            session.lost(self, Reason.INTERNAL_ERROR, self.context.wall())
+
     # --- entering and leaving
 
     def admit(self, session: Session) -> None:

@@ -267,16 +267,18 @@ class Gateway:
         for session in list(self.manager.sessions.values()):
             consumer = session.consumer
             if isinstance(consumer, Attachment) and consumer.phase is Phase.LIVE:
-                login.begin(consumer, session)
-                consumer.read_ahead()
+                session.guard(consumer, login.begin, consumer, session)
+                session.guard(consumer, consumer.read_ahead)
 
     def user_changed(self, session: Session) -> None:
-        if isinstance(session.consumer, Attachment):
-            login.offer_own(session.consumer, session)
+        consumer = session.consumer
+        if isinstance(consumer, Attachment):
+            session.guard(consumer, login.offer_own, consumer, session)
 
     def deselected(self, session: Session) -> None:
-        if isinstance(session.consumer, Attachment):
-            login.choose_profile(session.consumer, session)
+        consumer = session.consumer
+        if isinstance(consumer, Attachment):
+            session.guard(consumer, login.choose_profile, consumer, session)
 
     # --- run and stop
 

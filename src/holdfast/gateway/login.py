@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from holdfast.core.errors import Reason
 from holdfast.core.items import Notice
 from holdfast.gateway.adapters.base import ChooseProfile, LoginGiven, LoginNeeded, ProfileWanted
@@ -15,8 +17,12 @@ from holdfast.sessions.states import SessionInput, SessionState
 if TYPE_CHECKING:
     from holdfast.gateway.attach import Attachment
 
+_log = structlog.get_logger("holdfast.gateway")
+
 _TOO_MANY: Final = "too many wrong attempts"
 _AWAY: Final = "The application is away. Try again in a moment."
+_WRONG: Final = "Something is wrong here. Try again later."
+_RETRY_SECONDS_MAX: Final = 86_400.0
 _NOT_YET: Final = Notice("The application is not here yet. Hold on.")
 
 
@@ -78,14 +84,13 @@ async def _login(attachment: Attachment, session: Session, given: LoginGiven) ->
     claim = Authenticate(session.sid, given.username, given.password, given.token)
     try:
         result = await attachment.door.backend.authenticate(session, claim)
-    except RequestError as error:
-        if attachment.login_attempts >= attachment.context.limits.session.login_attempts_max:
+    except (RequestError, LinkClosedError, TimeoutError) as error:
+        if not isinstance(error, RequestError) or error.defect:
+            attachment.login_attempts -= 1  # nobody has judged it
+        elif attachment.login_attempts >= attachment.context.limits.session.login_attempts_max:
             attachment.leave(Reason.REFUSED, _TOO_MANY)
             return
-        need = LoginNeeded(str(error), error.retry_s)
-    except (LinkClosedError, TimeoutError):
-        attachment.login_attempts -= 1  # nobody has looked at it
-        need = LoginNeeded(_AWAY)
+        need = LoginNeeded(_explain(session, error), _retry_seconds(error))
     else:
         if attachment.session is session and session.state is SessionState.AUTHENTICATING:
             session.row.user = result.user
@@ -124,7 +129,7 @@ async def _offer_profiles(attachment: Attachment, session: Session, error: str) 
     try:
         profiles = await attachment.door.backend.profiles(session)
     except (RequestError, LinkClosedError, TimeoutError) as fault:
-        profiles, error = [], error or (str(fault) if isinstance(fault, RequestError) else _AWAY)
+        profiles, error = [], error or _explain(session, fault)
     if attachment.session is session and session.state is SessionState.SELECTING:
         attachment.adapter.ask_profile(ChooseProfile(profiles, error))
         attachment.send()
@@ -136,12 +141,28 @@ async def _choose(attachment: Attachment, session: Session, wanted: ProfileWante
     try:
         chosen = wanted.id or (await backend.create_profile(session, wanted.name)).id
         profile = await backend.select_profile(session, chosen)
-    except RequestError as error:
-        choose_profile(attachment, session, str(error))
-    except (LinkClosedError, TimeoutError):
-        choose_profile(attachment, session, _AWAY)
+    except (RequestError, LinkClosedError, TimeoutError) as error:
+        choose_profile(attachment, session, _explain(session, error))
     else:
         if attachment.session is session and session.state is SessionState.SELECTING:
             session.row.profile = profile.id
             _selected(attachment, session)
             attachment.read_ahead()
+
+
+def _explain(session: Session, error: Exception) -> str:
+    """What the user is told of a question to the application that failed."""
+    if not isinstance(error, RequestError):
+        return _AWAY
+    if not error.defect:
+        return str(error)
+    _log.error(
+        "the application could not answer", session=session.sid, code=error.code, fault=str(error)
+    )
+    return _WRONG
+
+
+def _retry_seconds(error: Exception) -> float:
+    """How long the user is to wait, as the application says, if that makes sense."""
+    seconds = error.retry_s if isinstance(error, RequestError) else 0.0
+    return seconds if 0 <= seconds <= _RETRY_SECONDS_MAX else 0.0

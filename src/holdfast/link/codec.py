@@ -13,6 +13,8 @@ _HEAD_BYTES: Final = 4
 
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What `msgspec` raises for bytes that it cannot read."""
+UNWRITABLE: Final = (*UNREADABLE, TypeError, OverflowError, UnicodeEncodeError)
+"""What it raises for values that it cannot write, or that are not of the type expected."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Message).decode

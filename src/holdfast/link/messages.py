@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import Raw, Struct, field
 
 from holdfast.core.items import Binary, Data, Interrupt, Output, Resized, Text
+from holdfast.core.limits import SessionLimits
 from holdfast.sessions.records import Capabilities
 
 PROTOCOL: Final = 1
@@ -61,6 +62,7 @@ class SessionInfo(Struct, frozen=True, omit_defaults=True):
     properties: dict[str, str] = field(default_factory=dict)
     profile: str = ""
     data: bytes = b""
+    groups: list[str] = field(default_factory=list)
     capabilities: Capabilities = field(default_factory=Capabilities)
     address: str = ""
     protocol: str = ""
@@ -91,6 +93,18 @@ class Hello(Struct, frozen=True, omit_defaults=True):
     """Whether users choose a profile after the login."""
 
 
+_LIMITS: Final = SessionLimits()
+
+
+class Bounds(Struct, frozen=True):
+    """What the gateway refuses beyond, so that an application can refuse it at the call."""
+
+    output_bytes_max: int = _LIMITS.output_bytes_max
+    name_bytes_max: int = _LIMITS.name_bytes_max
+    data_bytes_max: int = _LIMITS.application_data_bytes_max
+    groups_max: int = _LIMITS.groups_max
+
+
 class Welcome(Struct, frozen=True):
     """The answer to `Hello`."""
 
@@ -103,6 +117,7 @@ class Welcome(Struct, frozen=True):
     """The newest output of this instance that was accepted."""
     sessions: list[SessionInfo]
     """The sessions that are this instance's from now on."""
+    bounds: Bounds = Bounds()
 
 
 # --- gateway → application
@@ -313,6 +328,10 @@ class Goodbye(Struct, frozen=True):
     """Params of the notification `goodbye`: why this side closes the link."""
 
     reason: str
+
+
+INPUT_MODES: Final = ("line", "key", "secret")
+"""How typing is taken."""
 
 
 # --- the methods

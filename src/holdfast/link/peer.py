@@ -18,6 +18,7 @@ from holdfast.core.errors import HoldfastError, Reason, Source
 from holdfast.core.limits import ConnectionLimits, LinkLimits
 from holdfast.link.codec import (
     UNREADABLE,
+    UNWRITABLE,
     FrameDecoder,
     LinkProtocolError,
     encode_notification,
@@ -37,6 +38,7 @@ from holdfast.link.messages import (
 )
 from holdfast.net.connection import Connection
 from holdfast.net.log import log_failure
+from holdfast.net.loop import is_cancelled
 
 T = TypeVar("T")
 
@@ -48,6 +50,8 @@ SCHEMES: Final = ("unix", "tcp")
 """What the address of a link may begin with."""
 
 _MISSED_HEARTBEATS_MAX: Final = 3
+_DEFECTS: Final = frozenset({"unknown_method", "bad_params", "bad_result", "internal_error"})
+_FAILED: Final = LinkFault("internal_error", "the answer failed")
 
 
 class LinkClosedError(HoldfastError):
@@ -68,20 +72,37 @@ class RequestError(HoldfastError):
         self.retry_s = retry_s
 
     @property
+    def defect(self) -> bool:
+        """Whether the other end could not answer: the message is for operators, not for users."""
+        return self.code in _DEFECTS
+
+    @property
     def fault(self) -> LinkFault:
         return LinkFault(self.code, str(self), self.retry_s)
 
 
+Unreadable = Callable[[msgspec.Raw, Exception], None]
+
+
 class Dispatch:
-    """Methods by name: the type of their params, and who handles them."""
+    """Methods by name: the type of their params, and who handles them.
 
-    __slots__ = ("_methods",)
+    `unreadable` are those that are handled also with params that are not of
+    their type: what they are called with then is the params, and what is wrong.
+    """
 
-    def __init__(self, methods: Mapping[str, tuple[Any, Callable[[Any], Any]]]) -> None:
+    __slots__ = ("_methods", "_unreadable")
+
+    def __init__(
+        self,
+        methods: Mapping[str, tuple[Any, Callable[[Any], Any]]],
+        unreadable: Mapping[str, Unreadable] | None = None,
+    ) -> None:
         self._methods = {
             name: (msgspec.msgpack.Decoder(params).decode, handler)
             for name, (params, handler) in methods.items()
         }
+        self._unreadable = unreadable or {}
 
     def call(self, method: str, params: msgspec.Raw) -> Any:
         """Handle `method`. Raises `RequestError` for what cannot be understood."""
@@ -92,6 +113,8 @@ class Dispatch:
         try:
             decoded = decode(params)
         except UNREADABLE as error:
+            if method in self._unreadable:
+                return self._unreadable[method](params, error)
             raise RequestError("bad_params", f"{method}: {error}") from error
         return handler(decoded)
 
@@ -176,8 +199,9 @@ class Peer:
                 return
             answered(decoded)
 
+        request = encode_request(number, method, params)
         self._asked[number] = (receive, failed)
-        self._connection.write(encode_request(number, method, params))
+        self._connection.write(request)
         return number
 
     async def request(self, method: str, params: Any, result: type[T]) -> T:
@@ -293,10 +317,12 @@ class Peer:
             self._respond(number, None, await result)
         except RequestError as error:
             self._respond(number, error.fault, None)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             # One answer is one failure domain: the link and the owner's other tasks go on.
+            if is_cancelled(error):
+                raise
             log_failure(_log, "an answer failed", error, peer=self.name)
-            self._respond(number, LinkFault("internal_error", "the answer failed"), None)
+            self._respond(number, _FAILED, None)
 
     def _handle_response(self, number: int, error: LinkFault | None, result: msgspec.Raw) -> None:
         asked = self._asked.pop(number, None)
@@ -305,7 +331,12 @@ class Peer:
             receive(error, result)
 
     def _respond(self, number: int, error: LinkFault | None, result: Any) -> None:
-        self._connection.write(encode_response(number, error, result))
+        try:
+            response = encode_response(number, error, result)
+        except UNWRITABLE as fault:
+            log_failure(_log, "an answer cannot be sent", fault, peer=self.name)
+            response = encode_response(number, _FAILED, None)
+        self._connection.write(response)
 
     async def _heartbeat(self) -> None:
         try:

@@ -69,6 +69,15 @@ async def done_within(work: Coroutine[Any, Any, object], seconds: float) -> bool
     return True
 
 
+def is_cancelled(error: BaseException) -> bool:
+    """Whether `error` ends this task because somebody asked that.
+
+    A task that awaits one that was cancelled gets the same exception, and goes on.
+    """
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
 def calm_collector() -> None:
     """Once a long-running program has started: keep the garbage collector off what stays.
 

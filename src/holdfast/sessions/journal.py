@@ -204,7 +204,10 @@ class Journal:
         self.commits += 1
         self.written_bytes += size
         for session, _, record in commit.work:
-            session.committed(record)
+            try:
+                session.committed(record)
+            except Exception as error:  # one session is one failure domain
+                log_failure(_log, "a session failed", error, session=session.sid)
             if session.persistent:
                 self._cleaning.journaled(session)
         self._cleaning.committed(commit.batch, size)

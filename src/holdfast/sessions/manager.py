@@ -81,7 +81,7 @@ class SessionManager:
         self.sessions: dict[str, Session] = {}
         self.groups: dict[str, dict[Session, None]] = {}
         self.counts = SessionCounts()
-        self._limits = limits
+        self.limits = limits
         self._journal = journal
         self._at_end_of_tick = at_end_of_tick
         self._ready: list[Session] = []
@@ -97,10 +97,10 @@ class SessionManager:
 
     def create(self, backend: Backend, durability: Durability, now: float) -> Session:
         """A new session. Raises `BusyError` when there are too many."""
-        if len(self.sessions) >= self._limits.sessions_max:
+        if len(self.sessions) >= self.limits.sessions_max:
             raise BusyError(f"there are {len(self.sessions)} sessions; no more are kept")
         row = Row(sid=new_sid(), epoch=new_epoch(), durability=durability.value, created=now)
-        session = Session(row, backend, self._limits, self)
+        session = Session(row, backend, self.limits, self)
         self.sessions[session.sid] = session
         self.counts.created += 1
         return session
@@ -117,7 +117,7 @@ class SessionManager:
                     kept.row,
                     kept.records,
                     backend_of(kept.row),
-                    self._limits,
+                    self.limits,
                     self,
                     clean=stored.clean,
                     promised=promised,
@@ -175,13 +175,13 @@ class SessionManager:
 
     def expire(self, now: float) -> None:
         """Close the sessions that nobody came back for, and let go of output grown too old."""
-        limit = now - self._limits.detached_seconds_max
+        limit = now - self.limits.detached_seconds_max
         for session in list(self._waiting):
             if session.row.detached > limit:
                 break
             self.close(session, Reason.TIMEOUT)
         for session in self.sessions.values():
-            session.out.trim_older(now - self._limits.window_age_seconds_max)
+            session.out.trim_older(now - self.limits.window_age_seconds_max)
 
     # --- taking up again
 
@@ -300,10 +300,10 @@ class SessionManager:
 
     def set_data(self, session: Session, data: bytes) -> None:
         """Keep the application's own data. Raises `LimitExceededError`."""
-        if len(data) > self._limits.application_data_bytes_max:
+        if len(data) > self.limits.application_data_bytes_max:
             raise LimitExceededError(
                 f"application data of {len(data)} bytes; at most"
-                f" {self._limits.application_data_bytes_max} are kept in a session"
+                f" {self.limits.application_data_bytes_max} are kept in a session"
             )
         session.row.data = data
         session.touch_row()
@@ -313,7 +313,7 @@ class SessionManager:
         groups = session.row.groups
         if group in groups:
             return
-        if len(groups) >= self._limits.groups_max:
+        if len(groups) >= self.limits.groups_max:
             raise LimitExceededError(
                 f"the session is in {len(groups)} groups; it cannot join {group!r}"
             )

@@ -7,7 +7,7 @@ connection only as a `Consumer`, and does nothing that waits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Protocol
 
@@ -47,6 +47,9 @@ class Consumer(Protocol):
 
     def dismiss(self, reason: Reason) -> None:
         """Say goodbye and close. The session has let go of it already."""
+
+    def fail(self, error: Exception) -> None:
+        """A call of the above has raised: log it, drop the connection and let go of the session."""
 
 
 class Backend(Protocol):
@@ -174,8 +177,7 @@ class Session:
         """The backend says `item`. `now` is wall clock."""
         consumer = self.consumer
         if delivery == VOLATILE:
-            if consumer is not None:
-                consumer.show(item)
+            self.show(item)
             return
         out = self.out
         out.append(item, delivery, now)
@@ -184,6 +186,12 @@ class Session:
             self._make_room(now)
         elif consumer is not None:
             self._tell_ready()
+
+    def show(self, item: Output) -> None:
+        """Show the client a volatile item now, if there is one."""
+        consumer = self.consumer
+        if consumer is not None:
+            self.guard(consumer, consumer.show, item)
 
     def _tell_ready(self) -> None:
         if not self._ready and not self.durable:
@@ -201,7 +209,7 @@ class Session:
         if not out.over:
             self._tell_ready()
             return
-        consumer.deliver()
+        self.guard(consumer, consumer.deliver)
         out.shrink(out.sent)
         # What a durable session keeps back until it is stored is bounded by the link's window.
         if out.sent < self.deliverable and out.over:
@@ -211,8 +219,9 @@ class Session:
     def deliver(self) -> None:
         """Hand what is new to the consumer. Called by the owner after `ready`."""
         self._ready = False
-        if self.consumer is not None:
-            self.consumer.deliver()
+        consumer = self.consumer
+        if consumer is not None:
+            self.guard(consumer, consumer.deliver)
 
     def relieve(self) -> None:
         """There may be room for what a lagging session's backend holds back."""
@@ -236,8 +245,8 @@ class Session:
         if verdict is Verdict.ACCEPTED:
             self.touch()
             self.backend.commanded(self)
-            if self.unkept and self.consumer is not None:
-                self.consumer.acknowledge(c)
+            if self.unkept:
+                self._acknowledge(c)
         return verdict
 
     def applied(self, cseq: int) -> int:
@@ -246,8 +255,9 @@ class Session:
         was_full = inbox.full
         freed = inbox.apply(cseq)
         self.touch()
-        if was_full and self.consumer is not None and not inbox.full:
-            self.consumer.make_room()
+        consumer = self.consumer
+        if was_full and consumer is not None and not inbox.full:
+            self.guard(consumer, consumer.make_room)
         return freed
 
     def resize(self, size: Resized) -> None:
@@ -260,8 +270,9 @@ class Session:
         """How typing is to be taken: `line`, `key` or `secret`."""
         self.row.input_mode = mode
         self.touch_row()
-        if self.consumer is not None:
-            self.consumer.change_input_mode()
+        consumer = self.consumer
+        if consumer is not None:
+            self.guard(consumer, consumer.change_input_mode)
 
     # --- attaching
 
@@ -333,7 +344,21 @@ class Session:
     def _dismiss(self, reason: Reason) -> None:
         consumer, self.consumer = self.consumer, None
         if consumer is not None:
-            consumer.dismiss(reason)
+            self.guard(consumer, consumer.dismiss, reason)
+
+    # --- the border to the connection
+
+    def _acknowledge(self, cin: int) -> None:
+        consumer = self.consumer
+        if consumer is not None:
+            self.guard(consumer, consumer.acknowledge, cin)
+
+    def guard(self, consumer: Consumer, call: Callable[..., None], *args: object) -> None:
+        """Call the session's connection, or something for it: what that raises ends it alone."""
+        try:
+            call(*args)
+        except Exception as error:
+            consumer.fail(error)
 
     # --- persistence
 
@@ -381,20 +406,18 @@ class Session:
         """`record` is durable."""
         self._saved_top = record.top
         self._saved_cseq = record.cin + record.offset
-        consumer = self.consumer
-        if consumer is not None:
-            if self.durable and record.top > self.out.sent:
-                consumer.deliver()
-            consumer.acknowledge(record.cin)
+        if self.durable and record.top > self.out.sent:
+            self.deliver()
+        self._acknowledge(record.cin)
         self.relieve()
 
     def set_adrift(self, *, adrift: bool) -> None:
         """Whether the gateway goes on without its store: then nothing waits for a commit."""
         self.durable = self.row.durability == Durability.DURABLE.value and not adrift
         self.unkept = adrift
-        if adrift and self.consumer is not None:
-            self.consumer.deliver()
-            self.consumer.acknowledge(self.inbox.cin)
+        if adrift:
+            self.deliver()
+            self._acknowledge(self.inbox.cin)
 
     def failed(self, row: Row | None) -> None:
         """The commit of a record failed: all of it is still to be stored."""

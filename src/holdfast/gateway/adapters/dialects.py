@@ -241,6 +241,6 @@ class HoldfastDialect:
             if not self._msgpack:
                 return msgspec.json.decode(json, type=Raw)
             return Raw(msgspec.msgpack.encode(msgspec.json.decode(json)))
-        except _UNREADABLE:
-            # An application wrote what is not JSON: it is passed on as a string, not lost.
+        except (*_UNREADABLE, OverflowError):
+            # What is not JSON, or no MessagePack could hold, is passed on as text, not lost.
             return Raw(self._encode(json))
