@@ -360,8 +360,8 @@ class SessionManager:
         for session in list(self.sessions.values()):
             if session.persistent:
                 session.set_adrift(adrift=journal.adrift)
-            if journal.broken and session.durable and session.consumer is not None:
-                session.consumer.show(UNANSWERED)
+            if journal.broken and session.durable:
+                session.show(UNANSWERED)
 
     def _deliver(self) -> None:
         ready, self._ready = self._ready, []
