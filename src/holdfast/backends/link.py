@@ -49,7 +49,7 @@ _NEW: Final = _Gone(0, 0, 0.0)
 
 
 class LinkBackend:
-    """Sessions of the application `name`. All times are wall clock.
+    """Sessions of the application `name`. All times are the gateway's (`SteadyClock`).
 
     `accepted` and `policy` are what the store remembers of the runs before.
     """

@@ -28,6 +28,7 @@ class Context(Struct, frozen=True):
     command_rate: Rate
     clockwork: Clockwork
     wall: Clock
+    """The gateway's time, for what outlives the process: wall clock time that is never set."""
     journal: Journal
     manager: SessionManager
     pool: ConnectionPool

@@ -14,6 +14,7 @@ from holdfast.backends.echo import EchoBackend
 from holdfast.backends.hub import LinkHub
 from holdfast.backends.link import LinkBackend, policy_key
 from holdfast.backends.tcp import PREFIX
+from holdfast.core.clock import SteadyClock
 from holdfast.core.rate import Rate
 from holdfast.gateway import login
 from holdfast.gateway.attach import Attachment
@@ -24,6 +25,7 @@ from holdfast.gateway.environment import DEFAULT, Environment
 from holdfast.gateway.inside import Inside
 from holdfast.gateway.phases import Phase
 from holdfast.gateway.pool import ConnectionPool
+from holdfast.gateway.timekeeping import Timekeeper
 from holdfast.gateway.upstreams import Upstream
 from holdfast.link.peer import connection_limits
 from holdfast.net.addresses import Address, parse_address
@@ -63,12 +65,12 @@ class Gateway:
         environment: Environment = DEFAULT,
     ) -> None:
         limits = config.limits
-        wall = environment.wall
         self.config = config
         self.addresses: list[Address] = []
         """Where clients are accepted, in the configuration's order, with the ports taken."""
         self.link_address: Address | None = None
         self.clockwork = Clockwork(asyncio.get_running_loop())
+        self.clock = wall = SteadyClock(environment.wall, self.clockwork.wheel.time)
         at_end_of_tick = self.clockwork.tick.add
         self._links: dict[str, LinkBackend] = {}
         self._hub = LinkHub(config.node, config.link.secret, self._links, limits.link, self._spawn)
@@ -91,7 +93,7 @@ class Gateway:
             memory_on_failure=config.store.on_failure == "memory",
         )
         self._inherited = inherited
-        self._wall = wall
+        self._time = Timekeeper(wall, self.journal)
         self._server = environment.make_server(
             limits.connection, self.clockwork, inherited=inherited
         )
@@ -139,6 +141,7 @@ class Gateway:
             await self._drain()
             for task in (sweeping, *upstreams):
                 task.cancel()
+            self._time.keep()
             self.journal.stop()
             await committing
         self._clean = self.journal.idle
@@ -166,6 +169,7 @@ class Gateway:
             link_server=self._link_server,
             manager=self.manager,
             journal=self.journal,
+            clock=self.clock,
             pool=self.pool,
             counts=self.context.counts,
             links=self._links,
@@ -181,7 +185,8 @@ class Gateway:
     # --- start
 
     def _restore(self, stored: Stored) -> None:
-        self.manager.restore(stored, self._backend_of, self._wall())
+        self._time.resume(stored)
+        self.manager.restore(stored, self._backend_of, self.clock())
         for listener in self.config.listener:
             self._backend(listener)
         for name, link in self._links.items():
@@ -257,7 +262,7 @@ class Gateway:
     def _link(self, name: str) -> LinkBackend:
         if name not in self._links:
             self._links[name] = LinkBackend(
-                name, self.manager, self.journal, self, self.clockwork.tick.add, self._wall
+                name, self.manager, self.journal, self, self.clockwork.tick.add, self.clock
             )
         return self._links[name]
 
@@ -289,7 +294,8 @@ class Gateway:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             try:
-                self.manager.expire(self._wall())
+                self._time.look()
+                self.manager.expire(self.clock())
             except Exception as error:
                 log_failure(_log, "a sweep failed", error)
 

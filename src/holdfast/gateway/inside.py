@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 
 from holdfast.backends.link import LinkBackend
+from holdfast.core.clock import SteadyClock
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.net.server import Server
 from holdfast.net.upstream.pool import UpstreamPool
@@ -22,6 +23,7 @@ class Inside(Struct, frozen=True):
     link_server: Server
     manager: SessionManager
     journal: Journal
+    clock: SteadyClock
     pool: ConnectionPool
     counts: Counter[str]
     links: Mapping[str, LinkBackend]

@@ -67,7 +67,7 @@ class SessionCounts(Struct):
 
 
 class SessionManager:
-    """The registry of sessions, and the `Owner` of each. All times are wall clock.
+    """The registry of sessions, and the `Owner` of each. All times are a `SteadyClock`'s.
 
     `at_end_of_tick` runs a function once, when this pass of the event loop ends.
     """

@@ -26,7 +26,7 @@ class Entry(Struct, array_like=True, gc=False):
 
     item: Output
     time: float
-    """Wall clock: it outlives the process."""
+    """The gateway's (`SteadyClock`): it outlives the process."""
     key: str
     """The key of a `latest:` output, else empty."""
     size: int
@@ -64,7 +64,7 @@ class Outbox:
         return self.base - self.acked
 
     def append(self, item: Output, delivery: str, now: float) -> None:
-        """Number an output. `now` is the wall clock; `delivery` is `must` or `latest:KEY`."""
+        """Number an output. `now` is the gateway's time; `delivery` is `must` or `latest:KEY`."""
         key = ""
         entries = self.entries
         if delivery != MUST:
@@ -136,7 +136,7 @@ class Outbox:
         self.sent = last
 
     def trim_older(self, than: float) -> None:
-        """Let go of what is older than the window's age allows; `than` is wall clock."""
+        """Let go of what is older than the window's age allows; `than` is the gateway's time."""
         count = 0
         for entry in self.entries:
             if entry.time >= than:
@@ -145,7 +145,7 @@ class Outbox:
         self._drop(count)
 
     def older(self, than: float) -> int:
-        """The number of the newest sent entry that is older than `than` (wall clock)."""
+        """The number of the newest sent entry that is older than `than` (the gateway's time)."""
         number = self.base
         for entry in self.entries[: self.sent - self.base]:
             if entry.time >= than:

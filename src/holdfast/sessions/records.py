@@ -49,7 +49,7 @@ class Row(Struct):
     epoch: str
     durability: str
     created: float
-    """Wall clock, as all times here."""
+    """The gateway's time (`core.clock.SteadyClock`), as all times here."""
     gen: int = 0
     state: str = "connecting"
     user: str = ""

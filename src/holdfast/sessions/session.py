@@ -174,7 +174,7 @@ class Session:
         return self._saved_top if self.durable else self.out.top
 
     def emit(self, item: Output, delivery: str, now: float) -> None:
-        """The backend says `item`. `now` is wall clock."""
+        """The backend says `item`. `now` is the gateway's time."""
         consumer = self.consumer
         if delivery == VOLATILE:
             self.show(item)
@@ -295,7 +295,7 @@ class Session:
         self.open(consumer, numbered=numbered)
 
     def detach(self, reason: Reason, now: float) -> None:
-        """Let go of the consumer, which says goodbye and closes. `now` is wall clock."""
+        """Let go of the consumer, which says goodbye and closes. `now` is the gateway's time."""
         if self.consumer is not None:
             self._dismiss(reason)
             self._wait(reason, now)

@@ -121,7 +121,7 @@ class AdminPages(HttpHost):
         session = self._inside.manager.sessions.get(request.match_info["sid"])
         if session is None:
             return _refusal(404, "there is no such session")
-        return _json(session_view(session))
+        return _json(session_view(session, round(self._inside.clock.behind)))
 
     async def _kick_session(self, request: web.Request) -> web.Response:
         manager = self._inside.manager

@@ -75,7 +75,8 @@ class Page(Struct, frozen=True):
     """How many there are in all, of any kind."""
 
 
-def session_view(session: Session) -> SessionView:
+def session_view(session: Session, behind: float) -> SessionView:
+    """A session; `behind` is by how much the wall clock is ahead of the gateway's time."""
     row, consumer = session.row, session.consumer
     return SessionView(
         sid=row.sid,
@@ -87,8 +88,8 @@ def session_view(session: Session) -> SessionView:
         address=row.address,
         client=row.capabilities.client,
         durability=row.durability,
-        created=row.created,
-        detached=row.detached,
+        created=row.created + behind,
+        detached=row.detached + behind if row.detached else 0.0,
         connection=consumer.connection.id if isinstance(consumer, Attachment) else 0,
         outputs=session.out.top,
         window_messages=len(session.out.entries),
@@ -135,7 +136,9 @@ def list_sessions(inside: Inside, query: Mapping[str, str], limits: AdminLimits)
     wanted, count, after = _read(query, _SESSION_KEYS, limits)
     found = _page(_matching(sessions.values(), _SESSION_KEYS, wanted), _sid, after, count)
     page, more = found[:count], len(found) > count
-    return Page([session_view(one) for one in page], page[-1].sid if more else None, len(sessions))
+    behind = round(inside.clock.behind)
+    views = [session_view(one, behind) for one in page]
+    return Page(views, page[-1].sid if more else None, len(sessions))
 
 
 def list_connections(inside: Inside, query: Mapping[str, str], limits: AdminLimits) -> Page:

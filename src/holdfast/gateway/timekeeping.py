@@ -1,0 +1,70 @@
+"""The gateway's time, from one run to the next.
+
+Sessions are told the time by a `SteadyClock`. How far that is behind the wall
+clock is kept in the store, so that the next run does not take a clock that was
+set for time that has passed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from holdfast.core.clock import SteadyClock
+from holdfast.sessions.journal import Journal
+from holdfast.sessions.records import Stored
+
+_log = structlog.get_logger("holdfast.gateway")
+
+KEY: Final = "clock"
+"""Under which name the store keeps it."""
+_SET_SECONDS_MIN: Final = 1.0
+"""A smaller difference is the clocks' own drift."""
+
+
+class _Kept(Struct, array_like=True):
+    behind: float
+    at: float
+    """When it was kept, in the gateway's time."""
+
+
+class Timekeeper:
+    """Keeps in the store how the gateway's time stands to the wall clock."""
+
+    def __init__(self, clock: SteadyClock, journal: Journal) -> None:
+        self._clock = clock
+        self._journal = journal
+        self._behind = 0.0
+
+    def resume(self, stored: Stored) -> None:
+        """Go on with the time of the run before."""
+        kept = _read(stored.settings.get(KEY))
+        self._behind = kept.behind
+        newest = max((max(s.row.created, s.row.detached) for s in stored.sessions), default=0.0)
+        self._clock.resume(kept.behind, max(kept.at, newest))
+        self.look()
+
+    def look(self) -> None:
+        """Keep the difference if the wall clock was set."""
+        behind = self._clock.behind
+        if abs(behind - self._behind) >= _SET_SECONDS_MIN:
+            _log.info("the clock was set", seconds=round(behind - self._behind, 1))
+            self.keep()
+
+    def keep(self) -> None:
+        """Keep what the next run must know."""
+        kept = _Kept(self._clock.behind, self._clock())
+        self._behind = kept.behind
+        self._journal.keep(KEY, msgspec.msgpack.encode(kept))
+
+
+def _read(kept: bytes | None) -> _Kept:
+    if kept is not None:
+        try:
+            return msgspec.msgpack.decode(kept, type=_Kept)
+        except (msgspec.MsgspecError, TypeError) as error:
+            _log.error("the time of the run before cannot be read", fault=str(error))
+    return _Kept(0.0, 0.0)
