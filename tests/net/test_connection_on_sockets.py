@@ -246,14 +246,57 @@ async def test_the_bytes_acked_of_a_unix_socket_are_unknown(tmp_path: Path) -> N
         assert stand.delivery is None
 
 
-async def test_the_bytes_acked_through_tls_are_unknown(tmp_path: Path) -> None:
+@needs_linux
+async def test_through_tls_the_bytes_acked_are_known_once_all_are(tmp_path: Path) -> None:
     pems = write_pems(tmp_path)
     async with serving() as server:
         address = await server.listen("tls://localhost:0", server_context(pems.certificate))
         async with call(address, ssl=client_context(pems.authority)) as caller:
             stand = await server.stand()
-            await acknowledged(caller, stand, b"x")
-            assert stand.connection.delivery() is None
+            await acknowledged(caller, stand, bytes(54_321))
+            async with patience():
+                while stand.connection.delivery() != (54_321, 54_321):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)  # kernels acknowledge late
+
+
+@needs_linux
+async def test_through_tls_what_the_peer_had_no_room_for_is_not_among_the_bytes_acked(
+    tmp_path: Path,
+) -> None:
+    pems = write_pems(tmp_path)
+    async with serving() as server:
+        address = await server.listen("tls://localhost:0", server_context(pems.certificate))
+        async with call(address, ssl=client_context(pems.authority), limit=1_000) as caller:
+            stand = await server.stand()
+            while not stand.connection.full:
+                stand.connection.write(bytes(1_000_000))
+                await asyncio.sleep(0)
+            stand.connection.write(b"unsent")
+            found = stand.connection.delivery()
+            assert found is not None
+            assert found.acked <= found.sent < stand.connection.bytes_out - len(b"unsent")
+            caller.reset()
+            await stand.until_lost()
+
+
+@needs_linux
+@pytest.mark.parametrize("family", ["tcp", "unix"])
+async def test_who_takes_what_is_written_gives_a_sign_of_life(tmp_path: Path, family: str) -> None:
+    address = unix(tmp_path) if family == "unix" else "tcp://127.0.0.1:0"
+    async with serving() as server, call(await server.listen(address)) as caller:
+        stand = await server.stand()
+        connection = stand.connection
+        connection.heard = before = connection.now - 1
+        connection.look_for_reading()
+        assert connection.heard == before
+        await acknowledged(caller, stand, b"x")
+        async with patience():
+            while connection.heard == before:  # kernels acknowledge late
+                connection.look_for_reading()
+                await asyncio.sleep(0.01)
+        connection.heard = before = connection.now - 1
+        connection.look_for_reading()
+        assert connection.heard == before  # the same bytes again are no news
 
 
 async def test_elsewhere_than_on_linux_the_bytes_acked_are_unknown(

@@ -109,11 +109,14 @@ def test_age_trims_the_oldest() -> None:
     assert (out.base, out.top) == (2, 4)
 
 
-def test_older_counts_only_what_was_sent() -> None:
-    out = box(4, sent=3)
-    assert out.older(2.5) == 2
-    assert out.older(100.0) == 3
-    assert out.older(0.0) == 0
+def test_what_left_the_window_is_lost_or_may_have_been_seen() -> None:
+    out = box(10, sent=8)
+    out.prove(2)
+    out.seen = 5
+    out.skip_to(8)
+    assert (out.unsure, out.lost) == (3, 3)
+    out.prove(8)
+    assert (out.unsure, out.lost) == (0, 0)
 
 
 def test_proof_without_an_ack_trims_like_one() -> None:

@@ -147,6 +147,8 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     window_messages_max: int = 256
     """Outputs kept for a client that has not acknowledged them."""
     window_bytes_max: int = 64 * KIB
+    unsent_bytes_max: int = 1 * MIB
+    """Output that waits for a connected client to read. Who lags further behind is detached."""
     window_age_seconds_max: float = 3_600.0
     queue_messages_max: int = 256
     """Commands kept for an application that has not applied them."""
@@ -172,7 +174,8 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     groups_max: int = 64
     """Groups that one session may be in."""
     unproven_seconds_max: float = 10.0
-    """Output older than this, of a client that gives no evidence, counts as delivered."""
+    """Output written longer ago, to a client that cannot be asked, counts as delivered: the client
+    is told so when it comes back."""
     acknowledging_seconds_max: float = 0.5
     """The kernel of a client may take so long to acknowledge what has reached it."""
     probe_interval_seconds_max: float = 5.0

@@ -181,7 +181,7 @@ class Attachment:
         connection.write(self.adapter.encode(first, items))
         evidence = self._evidence
         if evidence is not None:
-            evidence.wrote(limit, connection.bytes_out)
+            evidence.wrote(limit, connection.bytes_out, self.context.clockwork.wheel.now)
             if evidence.due < self._wake:
                 self._schedule()
 
@@ -244,7 +244,9 @@ class Attachment:
         if self.adapter.numbered:
             self._acks = AckPacer(session.inbox.cin)
         else:
-            self._evidence = Evidence(self.context.limits.session, session.out)
+            self._evidence = Evidence(
+                self.context.limits.session, session.out, exact=self.adapter.wants_token
+            )
         if session.row.input_mode != "line":
             self.adapter.set_input_mode(session.row.input_mode)
 
@@ -361,6 +363,8 @@ class Attachment:
             self.leave(Reason.PROTOCOL_ERROR, str(error))
             return
         session.touch()
+        if self._evidence is not None:
+            self._evidence.acknowledges()
         if not self._confirmed:
             self._confirm(session)
 
@@ -368,9 +372,9 @@ class Attachment:
         self._confirmed = True
         self.context.manager.confirm(session)
 
-    def proven(self, session: Session) -> None:
-        """The client has answered a probe: it has what was written before that."""
-        if self._evidence is not None and self._evidence.proven():
+    def proven(self, session: Session, number: int) -> None:
+        """The client has answered the probe that asked for outputs up to `number`."""
+        if self._evidence is not None and self._evidence.proven(number):
             session.touch()
             if not self._confirmed:
                 self._confirm(session)
@@ -438,16 +442,23 @@ class Attachment:
         self.send()
 
     def _probe(self, evidence: Evidence, now: float) -> None:
-        if evidence.probing(now):
-            if self.adapter.probe():
+        number = evidence.probing(now)
+        if number:
+            if self.adapter.probe(number):
+                evidence.probed(number)
                 self.send()
             else:
-                evidence.give_up()
+                evidence.not_probed()
+        self.connection.look_for_reading()
+        if evidence.ages and evidence.age(self.connection.delivery(), now):
+            session = self.session
+            if session is not None:
+                session.touch()
 
     def _close_evidence(self, session: Session) -> None:
         evidence, self._evidence = self._evidence, None
         if evidence is not None:
-            evidence.close(self.connection.delivery(), self.context.wall())
+            evidence.close(self.connection.delivery(), self.context.clockwork.wheel.now)
             session.touch()
         elif session.out.seen < session.out.sent:
             # What a client that counts had not acknowledged yet, it may have shown.

@@ -198,13 +198,18 @@ def _resume(
 ) -> None:
     """The client goes on where it says it is, or where the evidence says."""
     out = session.out
+    lost = unsure = 0
+    assumed_seconds = 0.0
     if position is None:
-        last, lost = out.base, out.lost
+        last, lost, unsure = out.base, out.lost, out.unsure
+        if out.assumed and out.assumed == out.acked:
+            assumed_seconds = attachment.context.limits.session.unproven_seconds_max
     else:
-        last, lost = position.last, 0
+        last = position.last
         out.seen = last  # what it says is more than evidence
     out.rewind(last)
     out.prove(out.base)  # what is lost is told once
+    out.assumed = 0
     resumption = Resumption(
         sid=session.sid,
         epoch=session.row.epoch,
@@ -215,6 +220,8 @@ def _resume(
         last=session.deliverable,
         seen=out.seen,
         lost=lost,
+        unsure=unsure,
+        assumed_seconds=assumed_seconds,
         cin=session.inbox.cin,
     )
     attachment.adapter.resume(resumption)
@@ -222,7 +229,7 @@ def _resume(
     attachment.deliver()
     attachment.adapter.caught_up(resumption)
     attachment.send()
-    if lost:
+    if lost or unsure:
         attachment.door.backend.resync(session, ResetReason.TRIMMED)
     else:
         attachment.door.backend.resumed(session)

@@ -63,8 +63,8 @@ def react(attachment: Attachment, session: Session, event: Event) -> None:
     match event:
         case Binary() | Data() | Interrupt():
             attachment.command(session, event)
-        case Proven():
-            attachment.proven(session)
+        case Proven(number):
+            attachment.proven(session, number)
         case AbortOutput():
             session.out.rewind(session.deliverable)
         case Left(done=True):

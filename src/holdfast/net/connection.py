@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from holdfast.net.clockwork import Clockwork, Timed
 from holdfast.net.guests import Leaver, Lodger, Relay
 from holdfast.net.handler import Handler, Owner, Phase
 from holdfast.net.log import log_failure
-from holdfast.net.tcp_info import Delivery, tcp_info
+from holdfast.net.tcp_info import Delivery, output_held, tcp_info, through_tls
 from holdfast.net.tls import TlsInfo, describe
 from holdfast.net.unread import Watch
 from holdfast.protocols.proxy import ProxyHeader
@@ -59,6 +60,7 @@ class Connection(asyncio.Protocol, Timed):
         "_owner",
         "_paused",
         "_stall_due",
+        "_taken",
         "_transport",
         "_until_meter",
         "_wake_due",
@@ -122,7 +124,7 @@ class Connection(asyncio.Protocol, Timed):
         self.full = False
         self.heard = clockwork.wheel.now
         self._idle_told = -_FOREVER
-        self._flushed = 0
+        self._flushed = self._taken = 0
         self._metered = self._until_meter = METER_BYTES
         self.peer = peer
         self.id = 0
@@ -361,10 +363,30 @@ class Connection(asyncio.Protocol, Timed):
         """How far `bytes_out` has come.
 
         Exact on accepted TCP sockets, also after a reset, when called from
-        `lost`. `None` where it cannot be known: not TCP, through TLS, not Linux.
+        `lost`. Through TLS, of what is still on its way `acked` is the least that it can
+        be. `None` where it cannot be known: not TCP, not Linux.
         """
-        info = tcp_info(self.extra("socket")) if not self.secure else None
-        return Delivery(info.acked, info.sent) if info is not None else None
+        info = tcp_info(self.extra("socket"))
+        if info is None:
+            return None
+        if not self.secure:
+            return Delivery(info.acked, info.sent)
+        counts = self.extra("tls_bytes")
+        return through_tls(info, *counts) if counts is not None else None
+
+    def look_for_reading(self) -> None:
+        """Take it for a sign of life if the peer has taken output since the last call."""
+        sock = self.extra("socket")
+        info = tcp_info(sock)
+        if info is not None:
+            taken = info.acked
+        elif sock is not None and sock.family == socket.AF_UNIX:
+            taken = self.bytes_out - self.unsent - output_held(sock)
+        else:
+            return
+        if taken > self._taken:
+            self._taken = taken
+            self.heard = self._wheel.now
 
     # --- what the transport says
 

@@ -71,6 +71,16 @@ def tcp_info(sock: Socket | None) -> TcpInfo | None:
     return TcpInfo(info[_STATE] == _ESTABLISHED, acked, max(acked, sent - again), window)
 
 
+def through_tls(info: TcpInfo, plain: int, wire: int) -> Delivery:
+    """How far the plain bytes have come, of which `plain` are in the first `wire` of the socket's.
+
+    Records are longer than what is in them: what has not arrived holds fewer plain bytes.
+    """
+    acked = max(0, plain - (wire - info.acked))
+    sent = plain if info.sent >= wire else min(plain, acked + info.sent - info.acked)
+    return Delivery(acked, sent)
+
+
 def output_held(sock: Socket | None) -> int:
     """Bytes of output that the kernel holds, as the peer has not acknowledged them; 0 if not known.
 

@@ -57,10 +57,12 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         "_only_notifies",
         "_out",
         "_paused",
+        "_plain_bytes",
         "_protocol",
         "_raw",
         "_raw_ended",
         "_ssl",
+        "_wire_bytes",
     )
 
     def __init__(
@@ -79,6 +81,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._ssl = context.wrap_bio(self._in, self._out, server_side, server_hostname)
         self._done: Callable[[TlsTransport, Exception | None], None] | None = done
         self._protocol: asyncio.Protocol | None = None
+        self._plain_bytes = self._wire_bytes = 0
         self._established = self._closing = self._paused = self._eof_sent = False
         self._ended = False
         """The peer has sent close_notify, or its end without it was told."""
@@ -232,7 +235,12 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def _flush(self) -> None:
         if self._out.pending and not self._raw.is_closing():
-            self._raw.write(self._out.read())
+            self._raw.write(self._take_records())
+
+    def _take_records(self) -> bytes:
+        records = self._out.read()
+        self._wire_bytes += len(records)
+        return records
 
     # --- what the protocol does
 
@@ -244,18 +252,22 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         try:
             written = self._ssl.write(data) if len(data) <= _RECORD_BYTES_MAX else 0
             if written < len(data):  # OpenSSL may take less than it is given
+                self._plain_bytes += written
                 self._write_records(memoryview(data).cast("B")[written:])
                 return
         except ssl.SSLError as error:
             self._break(error)
             return
-        self._raw.write(self._out.read())
+        self._plain_bytes += len(data)
+        self._raw.write(self._take_records())
 
     def _write_records(self, data: memoryview[Any]) -> None:
         pieces: list[bytes] = []
         while data:
-            data = data[self._ssl.write(data[:_RECORD_BYTES_MAX]) :]
-            pieces.append(self._out.read())
+            written = self._ssl.write(data[:_RECORD_BYTES_MAX])
+            self._plain_bytes += written
+            data = data[written:]
+            pieces.append(self._take_records())
         self._raw.writelines(pieces)
 
     def write_eof(self) -> None:
@@ -335,6 +347,8 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
                 return self._ssl.context
             case "peercert":
                 return self._ssl.getpeercert()
+            case "tls_bytes":  # written so far: plain ones, and those that they became
+                return self._plain_bytes, self._wire_bytes
             case "cipher":
                 return self._ssl.cipher()
             case _:

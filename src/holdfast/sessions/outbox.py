@@ -39,10 +39,21 @@ class Outbox:
     `base` is the number of the newest entry no longer kept, `top` that of the
     newest entry; `sent` what the present connection was given; `acked` what the
     client has proven to have; `seen` what it may have beyond that, by the
-    evidence left behind by a connection that is gone.
+    evidence left behind by a connection that is gone; `assumed` up to where
+    nothing but age proves that it was delivered, and nobody has been told.
     """
 
-    __slots__ = ("_latest", "_limits", "acked", "base", "entries", "seen", "sent", "size")
+    __slots__ = (
+        "_latest",
+        "_limits",
+        "acked",
+        "assumed",
+        "base",
+        "entries",
+        "seen",
+        "sent",
+        "size",
+    )
 
     def __init__(self, limits: SessionLimits) -> None:
         self._limits = limits
@@ -50,6 +61,7 @@ class Outbox:
         self.base = 0
         self.sent = 0
         self.acked = 0
+        self.assumed = 0
         self.seen = 0
         self.size = 0
         self._latest: dict[str, int] | None = None
@@ -60,8 +72,13 @@ class Outbox:
 
     @property
     def lost(self) -> int:
-        """Entries that left the window before the client had proven to have them."""
-        return self.base - self.acked
+        """Entries that left the window before the client can have seen them."""
+        return max(0, self.base - max(self.acked, self.seen))
+
+    @property
+    def unsure(self) -> int:
+        """Entries that left the window, which the client may have seen and not proven to have."""
+        return max(0, min(self.base, self.seen) - self.acked)
 
     def append(self, item: Output, delivery: str, now: float) -> None:
         """Number an output. `now` is the gateway's time; `delivery` is `must` or `latest:KEY`."""
@@ -143,15 +160,6 @@ class Outbox:
                 break
             count += 1
         self._drop(count)
-
-    def older(self, than: float) -> int:
-        """The number of the newest sent entry that is older than `than` (the gateway's time)."""
-        number = self.base
-        for entry in self.entries[: self.sent - self.base]:
-            if entry.time >= than:
-                break
-            number += 1
-        return number
 
     def since(self, seq: int) -> Sequence[Entry]:
         """The entries after `seq`."""

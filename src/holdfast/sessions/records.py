@@ -108,6 +108,7 @@ class Record(Struct, array_like=True, gc=False):
     applied: int
     cin: int
     offset: int
+    assumed: int = 0
 
 
 class SetAside(Struct):

@@ -113,6 +113,7 @@ class Session:
         "_row_saved",
         "_saved_cseq",
         "_saved_top",
+        "_unsent_bytes_max",
         "backend",
         "consumer",
         "durable",
@@ -131,6 +132,7 @@ class Session:
         self.route: object = None
         """The backend's own: where it has sent this session."""
         self.out = Outbox(limits)
+        self._unsent_bytes_max = limits.unsent_bytes_max
         self.inbox = Inbox(limits)
         self.consumer: Consumer | None = None
         self.lagging = False
@@ -212,7 +214,8 @@ class Session:
         self.guard(consumer, consumer.deliver)
         out.shrink(out.sent)
         # What a durable session keeps back until it is stored is bounded by the link's window.
-        if out.sent < self.deliverable and out.over:
+        # Who reads may still lag behind a burst; who takes nothing, the connection gives up.
+        if out.sent < self.deliverable and out.size > self._unsent_bytes_max:
             self.detach(Reason.SLOW_CONSUMER, now)
             out.shrink(out.top)
 
@@ -400,6 +403,7 @@ class Session:
             applied=inbox.applied,
             cin=inbox.cin,
             offset=inbox.offset,
+            assumed=out.assumed,
         )
 
     def committed(self, record: Record) -> None:
@@ -455,8 +459,9 @@ class Session:
             row.epoch = new_epoch()
         if not row.numbered:
             self.inbox.jump()
-        # Nobody was there to see how far the lost connection got.
-        self.out.seen = self.out.top
+        if not self.state.detached:
+            # Nobody was there to see how far the lost connection got.
+            self.out.seen = self.out.top
         self.touch_row()
         return self
 
@@ -468,7 +473,7 @@ class Session:
         for entry in record.outs:
             out.restore(entry)
         out.skip_to(record.base)
-        out.acked, out.seen = record.acked, record.seen
+        out.acked, out.seen, out.assumed = record.acked, record.seen, record.assumed
         for command in record.ins:
             inbox.restore(command)
         inbox.cin, inbox.offset = record.cin, record.offset

@@ -352,13 +352,16 @@ def test_the_application_may_hide_what_is_typed() -> None:
 
 def test_a_probe_is_answered_after_what_was_sent_before_it() -> None:
     adapter = active(TTYPE)
-    assert adapter.probe()
+    assert adapter.probe(7)
     assert adapter.data_to_send() == SEND
-    assert adapter.receive_data(sb(TTYPE, 0, "XTERM"), 2.0) == [Proven()]
+    assert not adapter.probe(9)  # one at a time: nothing tells the answers apart
+    assert adapter.data_to_send() == b""
+    assert adapter.receive_data(sb(TTYPE, 0, "XTERM"), 2.0) == [Proven(7)]
+    assert adapter.probe(9)
 
 
 def test_who_has_no_terminal_type_cannot_be_probed() -> None:
-    assert not active().probe()
+    assert not active().probe(3)
 
 
 # --- the package Holdfast

@@ -422,11 +422,20 @@ def test_a_v1_client_is_told_everything() -> None:
 def test_signs_of_life_and_proofs_are_pings(adapter: WebSocketAdapter) -> None:
     adapter.heartbeat()
     assert frames(adapter.data_to_send()) == [(PING, b"")]
-    assert adapter.probe()
-    ((opcode, data),) = frames(adapter.data_to_send())
-    assert opcode == PING
-    assert adapter.receive_data(frame(10, data), 1.0) == [Proven()]
-    assert adapter.receive_data(frame(10), 1.0) == []
+    assert adapter.probe(7)
+    assert adapter.probe(12)
+    (first, asked), (second, asked_later) = frames(adapter.data_to_send())
+    assert first == second == PING
+    # A pong that is late proves no more than its own ping asked for.
+    assert adapter.receive_data(frame(10, asked), 1.0) == [Proven(7)]
+    assert adapter.receive_data(frame(10, asked_later), 1.0) == [Proven(12)]
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"probe", b"probe ", b"probe -1", b"probe x", b"probe " + b"9" * 119]
+)
+def test_a_pong_that_answers_no_probe_proves_nothing(data: bytes) -> None:
+    assert plain().receive_data(frame(10, data), 1.0) == []
 
 
 def test_volatile_items_are_shown_in_the_dialect() -> None:

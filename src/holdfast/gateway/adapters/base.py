@@ -55,7 +55,9 @@ class Ack(Struct, frozen=True, gc=False):
 
 
 class Proven(Struct, frozen=True, gc=False):
-    """The client has everything that was written before the delivery probe."""
+    """The client has every output up to `number`: it has answered the probe that asked for it."""
+
+    number: int
 
 
 class Capable(Struct, frozen=True):
@@ -164,9 +166,32 @@ class Resumption(Struct, frozen=True):
     seen: int
     """Up to this number, the client may have seen what follows (if it does not count)."""
     lost: int
-    """How many outputs before `first` could not be kept."""
+    """How many outputs before `first`, which the client has not seen, could not be kept."""
     cin: int
     """The client's newest command that was taken in."""
+    unsure: int = 0
+    """How many of those before, which it may have seen, could not be kept."""
+    assumed_seconds: float = 0.0
+    """If above 0: what was written longer than this before the connection was lost counts as
+    delivered, by nothing but its age."""
+
+
+def gone(resumption: Resumption, what: str) -> list[str]:
+    """What a person must be told of output that is not shown again; `what` is one of it."""
+    told = []
+    if resumption.assumed_seconds:
+        seconds = f"{resumption.assumed_seconds:.0f} seconds"
+        told.append(f"What came more than {seconds} before you were cut off is not shown again.")
+    if resumption.unsure:
+        count = _count(resumption.unsure, what)
+        told.append(f"{count}, which you may have seen, could not be kept.")
+    if resumption.lost:
+        told.append(f"{_count(resumption.lost, what)} could not be kept.")
+    return told
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} older {what}{'' if number == 1 else 's'}"
 
 
 class Restart(Struct, frozen=True):
@@ -286,8 +311,11 @@ class Adapter(Protocol):
     def ask_resend(self, c: int) -> None:
         """Commands from `c` on are missing."""
 
-    def probe(self) -> bool:
-        """Ask for proof of delivery, which comes as `Proven`. False if it cannot."""
+    def probe(self, number: int) -> bool:
+        """Ask for proof that outputs up to `number` have arrived; it comes as `Proven`.
+
+        False if the client cannot be asked, or owes an answer already.
+        """
 
     def heartbeat(self) -> None:
         """Ask for a sign of life. Only where `pings`."""

@@ -57,7 +57,7 @@ class LineAdapter(TerminalAdapter):
         self._enter_at = None
         return [Capable(Capabilities()), *self._enter(Enter())]
 
-    def probe(self) -> bool:
+    def probe(self, number: int) -> bool:
         return False
 
     def _too_long(self, bytes_max: int) -> Broken:

@@ -68,7 +68,7 @@ class _Ack(Struct, frozen=True):
 class TelnetAdapter(TerminalAdapter):
     """One Telnet client."""
 
-    __slots__ = ("_core", "_counts", "_hello", "_limits", "_now", "_out", "_settled")
+    __slots__ = ("_core", "_counts", "_hello", "_limits", "_now", "_out", "_probed", "_settled")
 
     def __init__(self, limits: TelnetLimits) -> None:
         super().__init__("telnet")
@@ -76,6 +76,8 @@ class TelnetAdapter(TerminalAdapter):
         self._core: telnet.TelnetServer
         self._out: list[bytes] = []
         self._now = 0.0
+        self._probed = 0
+        """Which output the newest probe asks for: the core has one under way at most."""
         self._settled = False
         self._counts = False
         """Whether the client speaks the package `Holdfast` and so counts outputs."""
@@ -145,7 +147,7 @@ class TelnetAdapter(TerminalAdapter):
             case telnet.OutputAborted():
                 return AbortOutput()
             case telnet.ProbeAnswered():
-                return Proven()
+                return Proven(self._probed)
             case _:
                 return None
 
@@ -243,8 +245,11 @@ class TelnetAdapter(TerminalAdapter):
         if not self._counts:  # who counts has told what it has seen
             super().doubt(upto)
 
-    def probe(self) -> bool:
-        return self._core.probe(self._now)
+    def probe(self, number: int) -> bool:
+        if not self._core.probe(self._now):
+            return False
+        self._probed = number
+        return True
 
     @property
     def _colors(self) -> int:

@@ -25,6 +25,7 @@ from holdfast.gateway.adapters.base import (
     ResumeOwn,
     Resumption,
     Welcomed,
+    gone,
 )
 from holdfast.gateway.adapters.styles import paint
 
@@ -265,9 +266,8 @@ class TerminalAdapter:
         self._encoded = resumption.first - 1
         self._doubt, self._heading = 0, ""  # of another session
         self._say("Welcome back. Your session goes on.")
-        if resumption.lost:
-            lines = "line" if resumption.lost == 1 else "lines"
-            self._say(f"{resumption.lost} older {lines} could not be kept.")
+        for line in gone(resumption, "line"):
+            self._say(line)
 
     def doubt(self, upto: int) -> None:
         self._doubt = upto
@@ -278,7 +278,8 @@ class TerminalAdapter:
         if self._heading:
             self._say(_ALL)
         elif self._encoded >= resumption.last:
-            self._say("You missed nothing else." if resumption.lost else "You missed nothing.")
+            told = resumption.lost or resumption.unsure or resumption.assumed_seconds
+            self._say("You missed nothing else." if told else "You missed nothing.")
         self._heading = ""
         self._say_code(resumption.code)
         if prompt:

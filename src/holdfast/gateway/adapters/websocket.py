@@ -23,6 +23,7 @@ from holdfast.gateway.adapters.base import (
     Restart,
     Resumption,
     Welcomed,
+    gone,
 )
 from holdfast.gateway.adapters.dialects import (
     Dialect,
@@ -40,7 +41,9 @@ from holdfast.protocols import webs
 from holdfast.protocols import websocket as ws
 from holdfast.protocols.uris import normal_path
 
-_PROBE: Final = b"probe"
+_PROBE: Final = b"probe "
+"""How the pings begin that ask for an output; its number follows."""
+_DIGITS_MAX: Final = 16
 
 _PLAIN: Final = PlainDialect()
 _JSON: Final = HoldfastDialect(msgpack=False)
@@ -132,8 +135,10 @@ class WebSocketAdapter:
                 if not self._settings.hosts.allows(request.host):
                     return self._misdirected(request)
                 return [PlainHttp(data)]
-            case ws.Pong(data) if data == _PROBE:
-                return [Proven()]
+            case ws.Pong(data) if data.startswith(_PROBE):
+                number = data[len(_PROBE) :]
+                known = number.isdigit() and len(number) <= _DIGITS_MAX
+                return [Proven(int(number))] if known else []
             case ws.Close():
                 return [Left(done=False)]
             case ws.Violation(_, reason):
@@ -219,9 +224,8 @@ class WebSocketAdapter:
             )
         else:
             self._accept_plain(resumption.token)
-        if resumption.lost and not self.numbered:
-            messages = "message" if resumption.lost == 1 else "messages"
-            self._say(f"{resumption.lost} older {messages} could not be kept.")
+        for line in gone(resumption, "message"):
+            self._say(line)
 
     def doubt(self, upto: int) -> None:
         if upto > self._doubted:
@@ -271,8 +275,8 @@ class WebSocketAdapter:
     def ask_resend(self, c: int) -> None:
         self._core_frame(wire.Resend(c))
 
-    def probe(self) -> bool:
-        self._core.ping(_PROBE)
+    def probe(self, number: int) -> bool:
+        self._core.ping(b"%s%d" % (_PROBE, number))
         return True
 
     def heartbeat(self) -> None:
