@@ -4,16 +4,39 @@ from __future__ import annotations
 
 import asyncio
 
+_BURIAL_SECONDS = 120.0
+
+
+class Time:
+    """The seconds of one world; several loops share them."""
+
+    def __init__(self, now: float = 1_000.0) -> None:
+        self.now = now
+
 
 class SimLoop(asyncio.SelectorEventLoop):
-    """`spin` runs what is ready; `advance` lets time pass."""
+    """The loop of one process. `spin` runs what is ready."""
 
-    def __init__(self) -> None:
-        self._sim_now = 1_000.0
+    def __init__(self, time: Time) -> None:
+        self._sim_time = time
         super().__init__()
 
     def time(self) -> float:
-        return self._sim_now
+        return self._sim_time.now
+
+    @property
+    def due(self) -> bool:
+        """Whether anything would run now."""
+        return bool(self._ready) or self.next_timer <= self.time()  # type: ignore[attr-defined]
+
+    @property
+    def next_timer(self) -> float:
+        """When the next timer is due, if there is one."""
+        scheduled = self._scheduled  # type: ignore[attr-defined]
+        return min(
+            (handle.when() for handle in scheduled if not handle.cancelled()),
+            default=float("inf"),
+        )
 
     def spin(self) -> None:
         """Run callbacks until none is ready now."""
@@ -24,19 +47,16 @@ class SimLoop(asyncio.SelectorEventLoop):
                 return
         raise AssertionError("the loop does not come to rest")
 
-    def advance(self, seconds: float) -> None:
-        """Let `seconds` pass, in steps that fire each timer in its order."""
-        end = self._sim_now + seconds
-        while True:
-            scheduled = self._scheduled  # type: ignore[attr-defined]
-            due = min(
-                (handle.when() for handle in scheduled if not handle.cancelled()), default=end
-            )
-            if due > end:
-                break
-            self._sim_now = max(self._sim_now, due) + 1e-6
+    def bury(self) -> None:
+        """End what runs, in a time of its own, and close."""
+        self.set_exception_handler(lambda loop, context: None)
+        self._sim_time = Time(self._sim_time.now)
+        for _ in range(10):
+            for task in asyncio.all_tasks(self):
+                task.cancel()
             self.spin()
-            if due == end:
+            if not asyncio.all_tasks(self):
                 break
-        self._sim_now = end
-        self.spin()
+            self._sim_time.now += _BURIAL_SECONDS  # something waits in its `finally`
+            self.spin()
+        self.close()

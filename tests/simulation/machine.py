@@ -1,4 +1,4 @@
-"""What may happen to one client, one gateway and one application, as Hypothesis' rules."""
+"""What may happen in the world, as Hypothesis' rules."""
 
 from __future__ import annotations
 
@@ -7,41 +7,32 @@ from collections.abc import Callable
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from holdfast.sessions.states import Durability
+from tests.simulation import rules
 from tests.simulation.world import World
 
 counts = st.one_of(st.none(), st.integers(1, 60))
 indexes = st.integers(0, 5)
+pauses = st.sampled_from([0.01, 0.3, 1.1, 6.0])
 
 
 class Resume(RuleBasedStateMachine):
-    """One client types, one application answers, everything breaks."""
+    """Clients type, an application answers, everything breaks."""
 
     make: Callable[[], World]
 
     def __init__(self) -> None:
         super().__init__()
         self.world = type(self).make()
-        self.said = 0
-        self.typed = 0
         self.world.settle()
 
-    @rule()
-    def type(self) -> None:
-        self.typed += 1
-        self.world.clients[0].type(f"c{self.typed}")
-        self.world.loop.spin()
+    @rule(client=indexes)
+    def type(self, client: int) -> None:
+        self.world.client(client).type()
+        self.world.spin()
 
-    @rule()
-    def say(self) -> None:
-        """The application speaks unasked."""
-        node = self.world.application
-        if node is not None and node.app.sessions:
-            self.said += 1
-            session = next(iter(node.app.sessions.values()))
-            if not node.app.outgoing.full:
-                self.world.loop.create_task(node.say(session, f"o{self.said}"))
-                self.world.loop.spin()
+    @rule(instance=indexes, session=indexes)
+    def say(self, instance: int, session: int) -> None:
+        self.world.say(instance, session)
 
     @rule(index=indexes, count=counts, to_far=st.booleans())
     def deliver(self, index: int, count: int | None, to_far: bool) -> None:
@@ -50,35 +41,29 @@ class Resume(RuleBasedStateMachine):
     @rule(times=st.integers(1, 8))
     def deliver_all(self, times: int) -> None:
         for _ in range(times):
-            self.world._move_everything()
-
-    @rule()
-    def begin_commit(self) -> None:
-        if self.world.gateway is not None:
-            self.world.gateway.begin_commit()
+            self.world.notice()
+            self.world.deliver_all()
 
     @rule()
     def finish_commit(self) -> None:
-        if self.world.gateway is not None:
-            self.world.gateway.finish_commit()
-            self.world.loop.spin()
+        self.world.finish_commit()
 
-    @rule(seconds=st.sampled_from([0.2, 1.1, 6.0]))
+    @rule(seconds=pauses)
     def pass_time(self, seconds: float) -> None:
-        self.world.loop.advance(seconds)
+        self.world.advance(seconds)
 
-    @rule()
-    def hang_up(self) -> None:
-        self.world.clients[0].hang_up()
+    @rule(client=indexes)
+    def hang_up(self, client: int) -> None:
+        self.world.client(client).hang_up()
 
-    @rule()
-    def doze(self) -> None:
-        self.world.clients[0].doze()
+    @rule(client=indexes)
+    def doze(self, client: int) -> None:
+        self.world.client(client).doze()
 
-    @rule()
-    def come_back(self) -> None:
-        self.world.clients[0].connect()
-        self.world.loop.spin()
+    @rule(client=indexes)
+    def come_back(self, client: int) -> None:
+        self.world.client(client).connect()
+        self.world.spin()
 
     @rule()
     def notice(self) -> None:
@@ -92,9 +77,9 @@ class Resume(RuleBasedStateMachine):
     def start_gateway(self) -> None:
         self.world.start_gateway()
 
-    @rule()
-    def kill_application(self) -> None:
-        self.world.kill_application()
+    @rule(instance=indexes)
+    def kill_application(self, instance: int) -> None:
+        self.world.kill_application(instance)
 
     @rule()
     def start_application(self) -> None:
@@ -102,28 +87,11 @@ class Resume(RuleBasedStateMachine):
 
     @invariant()
     def rules_hold(self) -> None:
-        self.world.check()
+        rules.check(self.world)
 
     def teardown(self) -> None:
         try:
-            self.finish()
+            self.world.settle()
+            rules.check_end(self.world)
         finally:
             self.world.close()
-
-    def finish(self) -> None:
-        """Once the network holds, everything typed is applied and nothing is missing."""
-        world = self.world
-        world.settle()
-        world.check()
-        client = world.clients[0]
-        assert world.database.effects.get(client.core.state.sid, []) == client.typed
-        # A window that was full for too long is told; beyond that only `fast` may lose a tail.
-        allowed = {"trimmed"} if world.durability is Durability.DURABLE else {"trimmed", "epoch"}
-        assert set(client.resets) <= allowed
-        assert world.gateway is not None
-        (session,) = world.gateway.manager.sessions.values()
-        assert client.core.state.last == session.out.top
-        if not client.resets:
-            # What a living application said is shown, whoever else died meanwhile.
-            assert world.application is not None
-            assert set(world.application.said) <= set(client.shown)

@@ -3,30 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import ssl
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from holdfast.core.limits import ConnectionLimits
+from holdfast.net.addresses import Address
+from holdfast.net.certificates import ServerTls
+from holdfast.net.clockwork import Clockwork
+from holdfast.net.connection import Connection
+from holdfast.net.dial import DialError
+from holdfast.net.server import DEFAULT, HandlerFactory, ListenOptions, Server
+from tests.simulation.process import Process
 
 
 class End(asyncio.Transport):
     """One end of a pipe: what a protocol believes to be its socket."""
 
-    def __init__(self, pipe: Pipe, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, pipe: Pipe, process: Process) -> None:
         super().__init__()
         self.peer: End
         self.outgoing = bytearray()
+        self.taken = 0
+        """How many of the bytes written have reached the other end."""
         self.seal: bytearray | None = None
         """What is written from now on, if anybody cares."""
         self.protocol: Any = None
+        self.process = process
         self.gone = False
+        """Whether the protocol knows that the connection has ended."""
+        self.dead = False
+        """Whether the process has died that held it."""
         self._pipe = pipe
-        self._loop = loop
         self._closing = False
         self._paused = False
         self._eof_told = False
+        process.ends.append(self)
 
     # --- what a protocol does
 
     def write(self, data: Any) -> None:
-        if not self._closing and not self.gone and not self._pipe.cut:
+        if not (self._closing or self.gone or self.dead or self._pipe.cut):
             self.outgoing += data
             if self.seal is not None:
                 self.seal += data
@@ -34,12 +51,15 @@ class End(asyncio.Transport):
     def close(self) -> None:
         if not self._closing:
             self._closing = True
-            self._loop.call_soon(self.lose, None)
+            self.process.loop.call_soon(self._lose, None)
 
     def abort(self) -> None:
         self._closing = True
         self.outgoing.clear()
-        self._loop.call_soon(self.lose, None)
+        self.process.loop.call_soon(self._lose, None)
+
+    def can_write_eof(self) -> bool:
+        return False
 
     def is_closing(self) -> bool:
         return self._closing
@@ -64,8 +84,22 @@ class End(asyncio.Transport):
 
     # --- what the network does
 
-    def lose(self, cause: Exception | None) -> None:
-        """This end learns that the connection is gone."""
+    @property
+    def ended(self) -> bool:
+        """Whether nothing comes from this end any more, but what is under way."""
+        return self.gone or self.dead or self._closing
+
+    def die(self) -> None:
+        """Its process is killed: the kernel closes the socket, and what was not sent is lost."""
+        self.dead = True
+        self.outgoing.clear()
+
+    def lose(self) -> None:
+        """The protocol learns that the network has failed."""
+        if not (self.dead or self.gone or self.protocol is None):
+            self.process.loop.call_soon(self._lose, ConnectionResetError())
+
+    def _lose(self, cause: Exception | None) -> None:
         if not self.gone:
             self.gone = True
             self._closing = True
@@ -73,39 +107,158 @@ class End(asyncio.Transport):
 
     def arrive(self, count: int | None = None) -> bool:
         """Bytes that the other end wrote arrive here, at most `count`. Whether any did."""
-        if self.gone or self._closing or self._pipe.cut or self._paused:
+        deaf = self.ended or self._paused or self._pipe.cut or not self.process.runs
+        if deaf or self.protocol is None:
             return False
         waiting = self.peer.outgoing
         part = bytes(waiting[:count])
         del waiting[: len(part)]
+        self.peer.taken += len(part)
         if part:
-            self.protocol.data_received(part)
+            self.process.loop.call_soon(self.protocol.data_received, part)
             return True
-        if (self.peer.gone or self.peer.is_closing()) and not self._eof_told:
+        if self.peer.ended and not self._eof_told:
             self._eof_told = True
-            if not self.protocol.eof_received():
-                self.close()
+            self.process.loop.call_soon(self._tell_eof)
             return True
         return False
 
+    def _tell_eof(self) -> None:
+        if not self.gone and not self.protocol.eof_received():
+            self.close()
+
 
 class Pipe:
-    """A connection between two protocols."""
+    """A connection between two processes. `near` is the one that has dialled."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.near = End(self, loop)
-        self.far = End(self, loop)
+    def __init__(self, near: Process, far: Process) -> None:
+        self.near = End(self, near)
+        self.far = End(self, far)
         self.near.peer, self.far.peer = self.far, self.near
         self.cut = False
-
-    def connect(self, near: Any, far: Any) -> None:
-        """Both protocols learn of their transport."""
-        self.near.protocol, self.far.protocol = near, far
-        far.connection_made(self.far)
-        near.connection_made(self.near)
 
     def break_(self) -> None:
         """The network fails: what is under way is lost. Each end notices when it is told."""
         self.cut = True
         self.near.outgoing.clear()
         self.far.outgoing.clear()
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody holds an end any more."""
+        return all(end.gone or end.dead for end in (self.near, self.far))
+
+
+class _Listening(NamedTuple):
+    server: SimServer
+    factory: HandlerFactory
+
+
+class Network:
+    """Who listens where, and every connection."""
+
+    def __init__(self) -> None:
+        self.pipes: list[Pipe] = []
+        self._listening: dict[str, _Listening] = {}
+        self._peers = 0
+
+    def dial(self, address: str, process: Process) -> Pipe | None:
+        """A connection to `address`; `None` if nobody listens there."""
+        listening = self._listening.get(address)
+        if listening is None:
+            return None
+        pipe = Pipe(process, listening.server.process)
+        self.pipes.append(pipe)
+        self._peers += 1
+        peer = f"192.0.2.1:{self._peers}"
+        pipe.far.process.loop.call_soon(listening.server.take, pipe.far, listening.factory, peer)
+        return pipe
+
+    async def dial_for(
+        self,
+        address: Address,
+        make: HandlerFactory,
+        *,
+        clockwork: Clockwork,
+        limits: ConnectionLimits,
+        processes: Iterator[Process],
+    ) -> Connection:
+        """As `net.dial`, for the one of `processes` whose loop it is."""
+        process = next(one for one in processes if one.loop is clockwork.loop)
+        pipe = self.dial(str(address), process)
+        if pipe is None:
+            raise DialError(f"{address}: nobody listens")
+        connection = Connection(clockwork, limits, _Anyone(), peer=str(address))
+        connection.attach(make(connection))
+        pipe.near.protocol = connection
+        connection.connection_made(pipe.near)
+        return connection
+
+    def move(self) -> bool:
+        """Every byte that is under way arrives. Whether there was any."""
+        moved = [end.arrive() for pipe in self.pipes for end in (pipe.far, pipe.near)]
+        self.pipes = [pipe for pipe in self.pipes if not pipe.over]
+        return any(moved)
+
+    def notice(self) -> None:
+        """Everybody notices which connections are broken."""
+        for pipe in self.pipes:
+            if pipe.cut:
+                pipe.near.lose()
+                pipe.far.lose()
+
+    def server(self, limits: ConnectionLimits, clockwork: Clockwork, process: Process) -> SimServer:
+        """A server of that process."""
+        return SimServer(limits, clockwork, self, process)
+
+    def open(self, address: str, server: SimServer, factory: HandlerFactory) -> None:
+        """`server` listens at `address`."""
+        self._listening[address] = _Listening(server, factory)
+
+    def close(self, process: Process) -> None:
+        """This process listens no more."""
+        for address, listening in list(self._listening.items()):
+            if listening.server.process is process:
+                del self._listening[address]
+
+
+class SimServer(Server):
+    """The real server, whose listeners are those of the simulated network."""
+
+    def __init__(
+        self, limits: ConnectionLimits, clockwork: Clockwork, network: Network, process: Process
+    ) -> None:
+        super().__init__(limits, clockwork)
+        self.process = process
+        self._network = network
+
+    async def listen(
+        self,
+        address: Address,
+        factory: HandlerFactory,
+        tls: ssl.SSLContext | ServerTls | None = None,
+        options: ListenOptions = DEFAULT,
+    ) -> Address:
+        self._network.open(str(address), self, factory)
+        return address
+
+    def take(self, end: End, factory: HandlerFactory, peer: str) -> None:
+        """A connection has come."""
+        connection = Connection(self.clockwork, self.limits, self, peer=peer)
+        connection.attach(factory(connection))
+        end.protocol = connection
+        connection.connection_made(end)
+
+    def _stop_listening(self) -> None:
+        super()._stop_listening()
+        self._network.close(self.process)
+
+
+class _Anyone:
+    """The owner of a connection that is never refused."""
+
+    def opened(self, connection: Connection) -> bool:
+        return True
+
+    def closed(self, connection: Connection) -> None:
+        pass

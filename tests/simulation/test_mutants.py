@@ -16,40 +16,55 @@ from holdfast.sessions.inbox import Inbox, Verdict
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability
-from tests.simulation import world as simulation
+from tests.simulation.application import Database
 from tests.simulation.machine import Resume
-from tests.simulation.world import World
+from tests.simulation.world import Setup, World
 
 RUNS = 600
+HONEST_RUNS = 150
 STEPS = 60
 WEIGHTS: dict[str, int] = {
-    "type": 6, "say": 3, "deliver": 10, "deliver_all": 5, "begin_commit": 4, "finish_commit": 4,
-    "pass_time": 2, "hang_up": 1, "doze": 1, "come_back": 3, "notice": 1, "kill_gateway": 1,
-    "start_gateway": 3, "kill_application": 1, "start_application": 3,
+    "type": 6, "say": 3, "deliver": 10, "deliver_all": 5, "finish_commit": 6, "pass_time": 4,
+    "hang_up": 1, "doze": 1, "come_back": 3, "notice": 1, "kill_gateway": 1, "start_gateway": 3,
+    "kill_application": 1, "start_application": 3,
 }  # fmt: skip
 
 
-def run(seed: int, durability: Durability) -> None:
+def choose(dice: random.Random, name: str) -> dict[str, Any]:
+    """The arguments of a rule."""
+    index = dice.randint(0, 5)
+    match name:
+        case "deliver":
+            count = dice.choice([None, dice.randint(1, 60)])
+            return {"index": index, "count": count, "to_far": dice.random() < 0.5}
+        case "deliver_all":
+            return {"times": dice.randint(1, 8)}
+        case "pass_time":
+            return {"seconds": dice.choice([0.01, 0.3, 1.1, 6.0])}
+        case "kill_gateway":
+            return {"stored": dice.random() < 0.5}
+        case "say":
+            return {"instance": index, "session": dice.randint(0, 5)}
+        case "type" | "hang_up" | "doze" | "come_back":
+            return {"client": index}
+        case "kill_application":
+            return {"instance": index}
+        case _:
+            return {}
+
+
+def run(seed: int, setup: Setup) -> None:
     """One random run. Raises whatever rule it breaks."""
     dice = random.Random(seed)
-    arguments: dict[str, Callable[[], dict[str, Any]]] = {
-        "deliver": lambda: {
-            "index": dice.randint(0, 5),
-            "count": dice.choice([None, dice.randint(1, 60)]),
-            "to_far": dice.random() < 0.5,
-        },
-        "deliver_all": lambda: {"times": dice.randint(1, 8)},
-        "pass_time": lambda: {"seconds": dice.choice([0.2, 1.1, 6.0])},
-        "kill_gateway": lambda: {"stored": dice.random() < 0.5},
-    }
+    random.seed(seed)
 
     class Run(Resume):
-        make = staticmethod(lambda: World(durability))
+        make = staticmethod(lambda: World(setup))
 
     machine = Run()
     try:
         for name in dice.choices(list(WEIGHTS), list(WEIGHTS.values()), k=STEPS):
-            getattr(machine, name)(**arguments.get(name, dict)())
+            getattr(machine, name)(**choose(dice, name))
             machine.rules_hold()
     except BaseException:
         machine.world.close()
@@ -85,13 +100,13 @@ def application_does_not_remember(patch: pytest.MonkeyPatch) -> None:
         def __setitem__(self, sid: str, cseq: int) -> None:
             pass
 
-    honest = simulation.Database.__init__
+    honest = Database.__init__
 
-    def init(self: simulation.Database) -> None:
+    def init(self: Database) -> None:
         honest(self)
         self.applied = Forgetful()
 
-    patch.setattr(simulation.Database, "__init__", init)
+    patch.setattr(Database, "__init__", init)
 
 
 def same_epoch_after_a_lost_tail(patch: pytest.MonkeyPatch) -> None:
@@ -147,13 +162,13 @@ def test_a_broken_rule_is_found(
     mutate(monkeypatch)
     for seed in range(RUNS):
         try:
-            run(seed, durability)
+            run(seed, Setup(durability))
         except Exception:  # whichever rule it was
             return
     pytest.fail(f"{RUNS} runs have not noticed")
 
 
 @pytest.mark.parametrize("durability", [Durability.FAST, Durability.DURABLE])
-def test_the_code_as_it_is_passes_the_same_runs(durability: Durability) -> None:
-    for seed in range(RUNS):
-        run(seed, durability)
+def test_the_code_as_it_is_passes_such_runs(durability: Durability) -> None:
+    for seed in range(HONEST_RUNS):
+        run(seed, Setup(durability))

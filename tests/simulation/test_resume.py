@@ -8,18 +8,17 @@ missed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from unittest import TestCase
 
 from hypothesis import HealthCheck, settings
 
 from holdfast.sessions.states import Durability
 from tests.simulation.machine import Resume
-from tests.simulation.world import World
+from tests.simulation.world import Setup, World
 
 
-def machine(name: str, make: Callable[[], World], examples: int) -> type[TestCase]:
-    made = type(name, (Resume,), {"make": staticmethod(make)})
+def machine(name: str, setup: Setup, examples: int) -> type[TestCase]:
+    made = type(name, (Resume,), {"make": staticmethod(lambda: World(setup))})
     test: type[TestCase] = made.TestCase  # type: ignore[attr-defined]
     test.settings = settings(  # type: ignore[attr-defined]
         max_examples=examples,
@@ -31,8 +30,6 @@ def machine(name: str, make: Callable[[], World], examples: int) -> type[TestCas
     return test
 
 
-TestFast = machine("TestFast", lambda: World(Durability.FAST), 100)
-TestDurable = machine("TestDurable", lambda: World(Durability.DURABLE), 100)
-TestDurableOnDisk = machine(
-    "TestDurableOnDisk", lambda: World(Durability.DURABLE, on_disk=True), 20
-)
+TestFast = machine("TestFast", Setup(Durability.FAST), 100)
+TestDurable = machine("TestDurable", Setup(Durability.DURABLE), 100)
+TestDurableOnDisk = machine("TestDurableOnDisk", Setup(Durability.DURABLE, on_disk=True), 20)

@@ -1,512 +1,282 @@
-"""One gateway, one application and some clients, all of whom can die."""
+"""The simulated world: a gateway, instances of an application and clients, all of whom can die."""
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import tempfile
-from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import MutableMapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from holdfast.app import App
-from holdfast.app.session import Session as AppSession
-from holdfast.backends.hub import ANY_APP, LinkHub
-from holdfast.backends.link import LinkBackend
-from holdfast.client.core import Began, ClientCore, Event, Online
+import structlog
+from msgspec import Struct, structs
+
 from holdfast.core.limits import Limits
-from holdfast.core.rate import Rate
-from holdfast.gateway import login
-from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings
-from holdfast.gateway.attach import Attachment
-from holdfast.gateway.context import Context, Door
-from holdfast.gateway.cookies import SessionCookie
-from holdfast.gateway.phases import Phase
-from holdfast.gateway.pool import ConnectionPool
-from holdfast.link.peer import connection_limits
-from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection
-from holdfast.net.dial import DialError
-from holdfast.protocols import holdfast as wire
-from holdfast.protocols import websocket as ws
-from holdfast.sessions.journal import Commit, Journal
-from holdfast.sessions.manager import SessionManager
-from holdfast.sessions.records import Stored
-from holdfast.sessions.session import Session
+from holdfast.gateway.config import Config, parse
 from holdfast.sessions.states import Durability
-from holdfast.sessions.stores.memory import MemoryStore
-from holdfast.sessions.stores.sqlite import SQLiteFile
-from tests.simulation.loop import SimLoop
-from tests.simulation.network import End, Pipe
+from tests.simulation.application import LINK, ApplicationNode, Database
+from tests.simulation.clients.base import ClientNode
+from tests.simulation.clients.counting import ADDRESS, CountingClient
+from tests.simulation.disk import Disk
+from tests.simulation.gateway import GatewayNode
+from tests.simulation.loop import Time
+from tests.simulation.network import Network
+from tests.simulation.process import Process
 
 WALL = 1_700_000_000.0
-COOKIE = SessionCookie("holdfast", "/", 3600, secure=False)
+_TURNS_MAX = 2_000
+_ROUNDS_MAX = 400
 
 
-class Anyone:
-    """The owner of a connection that is never refused."""
+class Setup(Struct, frozen=True):
+    """Which world it is."""
 
-    def opened(self, connection: Connection) -> bool:
-        return True
+    durability: Durability = Durability.FAST
+    on_disk: bool = False
+    """Whether the store is a SQLite file."""
+    instances: int = 1
+    """How many instances of the application run at most."""
 
-    def closed(self, connection: Connection) -> None:
-        pass
-
-
-def finish(work: Coroutine[Any, Any, Any]) -> Any:
-    """The result of a coroutine that never waits."""
-    try:
-        work.send(None)
-    except StopIteration as stop:
-        return stop.value
-    raise AssertionError("it waits")
-
-
-class Disk:
-    """What survives the gateway: a store, without its thread."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._memory = MemoryStore()
-        self._file: SQLiteFile | None = None
-
-    def open(self) -> Stored:
-        if self._path is None:
-            stored: Stored = finish(self._memory.open())
-            return stored
-        self._file = SQLiteFile(self._path, Limits().store)
-        return self._file.open()
-
-    def commit(self, commit: Commit) -> int:
-        if self._file is None:
-            size: int = finish(self._memory.commit(commit.batch))
-            return size
-        return self._file.commit(commit.batch)
-
-    def close(self, *, clean: bool) -> None:
-        if self._file is None:
-            finish(self._memory.close(clean=clean))
-        else:
-            self._file.close(clean=clean)
-
-
-class GatewayNode:
-    """One run of a gateway: the parts that `gateway.Gateway` wires, without sockets."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        loop = world.loop
-        self.clockwork = Clockwork(loop)
-        links: dict[str, LinkBackend] = {}
-        self.hub = LinkHub("sim", "", links, world.limits.link, self.spawn)
-        self.journal = Journal(world.limits.store, self.hub.accepted)
-        at_end = self.clockwork.tick.add
-        self.manager = SessionManager(world.limits.session, self.journal, at_end)
-        self.backend = LinkBackend(ANY_APP, self.manager, self.journal, self, at_end, world.wall)
-        links[ANY_APP] = self.backend
-        self.context = Context(
-            limits=world.limits,
-            command_rate=Rate(1e9, 10**9),
-            clockwork=self.clockwork,
-            wall=world.wall,
-            journal=self.journal,
-            manager=self.manager,
-            pool=ConnectionPool(),
-            spawn=self.spawn,
-            counts=Counter(),
-        )
-        settings = WebSocketSettings(world.limits.websocket, "", (), COOKIE)
-        self.door = Door(self.backend, world.durability, lambda: WebSocketAdapter(settings))
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.ends: list[End] = []
-        stored = world.disk.open()
-        self.manager.restore(stored, lambda row: self.backend, world.wall())
-        self.backend.remember(stored.accepted, None)
-        self.clockwork.wheel.start()
-        self.commit: Commit | None = None
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self.world.loop.create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self._reap)
-
-    def _reap(self, task: asyncio.Task[None]) -> None:
-        self.tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self.world.faults.append(task.exception())
-
-    # --- Host
-
-    def policy_known(self) -> None:
-        for session in list(self.manager.sessions.values()):
-            consumer = session.consumer
-            if isinstance(consumer, Attachment) and consumer.phase is Phase.LIVE:
-                login.begin(consumer, session)
-
-    def user_changed(self, session: Session) -> None:
-        pass
-
-    def deselected(self, session: Session) -> None:
-        pass
-
-    # --- life and death
-
-    def accept_client(self) -> Connection:
-        connection = Connection(self.clockwork, self.world.limits.connection, Anyone())
-        connection.attach(Attachment(connection, self.context, self.door))
-        return connection
-
-    def accept_link(self) -> Connection:
-        limits = connection_limits(self.world.limits.link)
-        connection = Connection(self.clockwork, limits, Anyone())
-        connection.attach(self.hub.handler(connection))
-        return connection
-
-    def begin_commit(self) -> None:
-        if self.commit is None:
-            self.commit = self.journal.collect()
-
-    def finish_commit(self) -> None:
-        if self.commit is not None:
-            commit, self.commit = self.commit, None
-            self.journal.committed(commit, self.world.disk.commit(commit))
-
-    def die(self, *, stored: bool) -> None:
-        """As by kill -9. `stored`: a commit under way has reached the disk, unknown to us."""
-        if stored and self.commit is not None:
-            self.world.disk.commit(self.commit)
-        self.world.disk.close(clean=False)
-        for task in list(self.tasks):
-            task.cancel()
-        self.clockwork.wheel.stop()
-
-
-class Database:
-    """What survives the application: its effects, each with its command's number."""
-
-    def __init__(self) -> None:
-        self.applied: dict[str, int] = {}
-        self.effects: dict[str, list[str]] = {}
-
-
-class ApplicationNode:
-    """One run of an application."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.app = App("sim")
-        self.pipe: Pipe | None = None
-        self.said: list[str] = []
-        app, database = self.app, world.database
-
-        @app.on_remember
-        def remember() -> dict[str, int]:
-            return dict(database.applied)
-
-        @app.on_text
-        async def said(session: AppSession, text: str) -> None:
-            # One transaction: the effect and its number.
-            database.effects.setdefault(session.sid, []).append(text)
-            database.applied[session.sid] = session.cseq
-            await self.say(session, f"did {text}")
-
-        self.task = world.loop.create_task(self._serve())
-
-    async def say(self, session: AppSession, text: str) -> None:
-        self.said.append(text)
-        await session.text(text)
-
-    async def _serve(self) -> None:
-        with mock.patch("holdfast.app.linker.dial", self._dial):
-            await self.app.serve("unix:sim")
-
-    async def _dial(self, address: Any, make: Any, *, clockwork: Any, limits: Any) -> Connection:
-        if self.world.gateway is None:
-            raise DialError("there is no gateway")
-        near = Connection(clockwork, limits, Anyone())
-        near.attach(make(near))
-        self.pipe = Pipe(self.world.loop)
-        self.world.pipes.append(self.pipe)
-        self.pipe.connect(near, self.world.gateway.accept_link())
-        return near
-
-    def die(self) -> None:
-        """As by kill -9: nothing is flushed, nobody is told but by the network."""
-        if self.pipe is not None:
-            self.pipe.near.outgoing.clear()
-            self.pipe.near.gone = True
-        self.task.cancel()
-
-
-class Ghost:
-    """Nobody, at the end of a connection that was forgotten."""
-
-    def data_received(self, data: bytes) -> None:
-        pass
-
-    def eof_received(self) -> bool:
-        return False
-
-    def connection_lost(self, cause: Exception | None) -> None:
-        pass
-
-
-class ClientNode:
-    """One person's client, on the real core; it lives as long as the world."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.core = ClientCore()
-        self.typed: list[str] = []
-        self.shown: list[str] = []
-        """Outputs since the last time that it had to begin afresh."""
-        self.resets: list[str] = []
-        self.pipe: Pipe | None = None
-        self.slept_on: list[Pipe] = []
-        """Connections that are still open, and nobody's any more."""
-        self.sealed: list[bytearray] = []
-        """What the gateway wrote to those after a newer one attached."""
-        self._ws: ws.ClientConnection
-        self.transport: Any = None
-
-    def type(self, text: str) -> None:
-        self.typed.append(text)
-        self.core.command(text)
-        self.send()
-
-    def connect(self) -> None:
-        if self.pipe is not None or self.world.gateway is None:
-            return
-        self.pipe = Pipe(self.world.loop)
-        self.world.pipes.append(self.pipe)
-        offer = ws.Offer("sim", "/", (wire.SUBPROTOCOL,))
-        self._ws = ws.ClientConnection(self.world.limits.websocket, offer, bytes)
-        self.pipe.connect(self, self.world.gateway.accept_client())
-
-    def hang_up(self) -> None:
-        """The client's side notices that the network failed, and may dial again."""
-        if self.pipe is not None:
-            self.pipe.break_()
-            self.pipe = None
-            self.core.online = False
-
-    def doze(self) -> None:
-        """Forget the connection without closing it, as a phone does that falls asleep."""
-        if self.pipe is not None:
-            self.pipe.near.protocol = Ghost()
-            self.slept_on.append(self.pipe)
-            self.pipe = None
-            self.core.online = False
-
-    def send(self) -> None:
-        if self.pipe is None:
-            return
-        if self._ws.state is ws.State.OPEN:
-            for message in self.core.take():
-                self._ws.queue(self._ws.encode_text(message))
-        self.transport.write(self._ws.data_to_send())
-
-    # --- the protocol on its end of the pipe
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-        self.send()
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            events = self._ws.receive_data(data)
-        except ws.HandshakeError:  # the gateway's patience with half a handshake has ended
-            self.transport.close()
-            return
-        for event in events:
-            if isinstance(event, ws.Response):
-                self.core.connected()
-            elif isinstance(event, str):
-                for found in self.core.receive(event):
-                    self._take(found)
-        self.send()
-
-    def eof_received(self) -> bool:
-        return False
-
-    def connection_lost(self, cause: Exception | None) -> None:
-        self.pipe = None
-        self.core.online = False
-
-    def _take(self, event: Event) -> None:
-        match event:
-            case wire.Text(n, text):
-                self.world.see(self.core.state.epoch, n, text)
-                self.shown.append(text)
-            case Online():
-                for pipe in self.slept_on:
-                    pipe.far.seal = bytearray()
-                    self.sealed.append(pipe.far.seal)
-                self.slept_on.clear()
-            case Began(reason):
-                self.resets.append(reason)
-                self.shown.clear()
-            case _:
-                pass
+    @property
+    def stored(self) -> bool:
+        """Whether there is a store."""
+        return self.durability is not Durability.MEMORY
 
 
 class World:
-    """Everything, and the rules that must hold whatever happens."""
+    """Everything, and what can happen to it. `rules` says what must hold."""
 
-    def __init__(self, durability: Durability, *, on_disk: bool = False) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="holdfast-sim-") if on_disk else None
-        path = Path(self._folder.name) / "sessions.db" if self._folder is not None else None
-        self.loop = SimLoop()
-        asyncio.set_event_loop(self.loop)
-        self.durability = durability
-        self.limits = Limits().but(
-            store={"journal_bytes_max": 2_000, "snapshot_bytes_max": 300},
-            session={"window_messages_max": 20, "queue_messages_max": 8},
-        )
-        self.disk = Disk(path)
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self._cleanup = ExitStack()
+        self.time = Time()
+        self.network = Network()
+        self.people = Process(self.time)
+        """Where the clients run, who do not die."""
+        self.config = _configure(setup)
+        self.disk = Disk(self._path())
         self.database = Database()
-        self.faults: list[BaseException | None] = []
-        self.pipes: list[Pipe] = []
+        self.faults: list[MutableMapping[str, Any]] = []
+        """Defects: what the code that ships has logged with a traceback."""
         self.cells: dict[tuple[str, int], str] = {}
+        self._log()
+        self._cleanup.enter_context(mock.patch("holdfast.app.linker.dial", self._dial))
         self.gateway: GatewayNode | None = GatewayNode(self)
-        self.application: ApplicationNode | None = ApplicationNode(self)
-        self.clients: list[ClientNode] = [ClientNode(self)]
-        self.loop.spin()
+        self._begun = 0
+        self.applications: list[ApplicationNode] = []
+        self.start_application()
+        self.clients: list[ClientNode] = [CountingClient(self, "v")]
+        self.spin()
+
+    def _path(self) -> Path | None:
+        if not self.setup.on_disk:
+            return None
+        name = self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="holdfast-sim-"))
+        return Path(name) / "sessions.db"
+
+    def _log(self) -> None:
+        before = structlog.get_config()
+        self._cleanup.callback(lambda: structlog.configure(**before))
+        structlog.configure(
+            processors=[self._note],
+            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+            cache_logger_on_first_use=False,
+        )
+
+    def _note(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+        if "traceback" in event:
+            self.faults.append(event)
+        raise structlog.DropEvent
+
+    async def _dial(self, *args: Any, **options: Any) -> Any:
+        processes = (node.process for node in self.applications)
+        return await self.network.dial_for(*args, **options, processes=processes)
 
     def wall(self) -> float:
-        return WALL + self.loop.time()
+        return WALL + self.time.now
 
     def see(self, epoch: str, n: int, text: str) -> None:
         """S5: never the same (epoch, number) for two contents."""
         assert self.cells.setdefault((epoch, n), text) == text, (epoch, n)
 
-    # --- what can happen
+    # --- time
+
+    @property
+    def processes(self) -> list[Process]:
+        """All that run."""
+        found = [self.people, *(node.process for node in self.applications)]
+        if self.gateway is not None:
+            found.append(self.gateway.process)
+        return [process for process in found if process.runs]
+
+    def spin(self) -> None:
+        """Let everybody do what can be done now."""
+        for _ in range(_TURNS_MAX):
+            due = [process for process in self.processes if process.loop.due]
+            if not due:
+                return
+            for process in due:
+                process.loop.spin()
+            self._reap()
+        raise AssertionError("the world does not come to rest")
+
+    def _reap(self) -> None:
+        """Whoever has ended by itself is gone."""
+        for node in [node for node in self.applications if node.task.done()]:
+            self.applications.remove(node)
+            node.doubt()
+            if error := node.task.exception():
+                self.faults.append({"event": "an application has failed", "error": error})
+            node.process.kill()
+
+    def advance(self, seconds: float) -> None:
+        """Let `seconds` pass, in steps that fire each timer in its order."""
+        end = self.time.now + seconds
+        while True:
+            due = min((one.loop.next_timer for one in self.processes), default=end)
+            if due >= end:
+                break
+            self.time.now = max(self.time.now, due) + 1e-6
+            self.spin()
+        self.time.now = end
+        self.spin()
+
+    # --- what can happen to the gateway
 
     def kill_gateway(self, *, stored: bool) -> None:
-        if self.gateway is None:
-            return
-        self.gateway.die(stored=stored)
-        self.gateway = None
-        for pipe in self.pipes:
-            # The kernel closes a dead process's sockets: its peers notice.
-            pipe.far.gone = True
-            pipe.far.outgoing.clear()
-        self.loop.spin()
+        if self.gateway is not None:
+            self.gateway.die(stored=stored)
+            self.gateway = None
+            self.spin()
 
     def start_gateway(self) -> None:
         if self.gateway is None:
             self.gateway = GatewayNode(self)
-            self.loop.spin()
+            self.spin()
 
-    def kill_application(self) -> None:
-        if self.application is not None:
-            self.application.die()
-            self.application = None
-            self.loop.spin()
+    def finish_commit(self) -> bool:
+        """The commit under way ends. False if there is none."""
+        finished = self.gateway is not None and self.gateway.finish_commit()
+        self.spin()
+        return finished
+
+    # --- what can happen to the application
 
     def start_application(self) -> None:
-        if self.application is None:
-            self.application = ApplicationNode(self)
-            self.loop.spin()
+        if len(self.applications) < self.setup.instances:
+            self._begun += 1
+            self.applications.append(ApplicationNode(self, f"i{self._begun}"))
+            self.spin()
+
+    def application(self, index: int) -> ApplicationNode | None:
+        """One of the instances that are there."""
+        return self.applications[index % len(self.applications)] if self.applications else None
+
+    def kill_application(self, index: int) -> None:
+        node = self.application(index)
+        if node is not None:
+            self.applications.remove(node)
+            node.die()
+            self.spin()
+
+    def say(self, instance: int, session: int) -> None:
+        """An instance speaks unasked to one of its sessions."""
+        node = self.application(instance)
+        if node is not None:
+            node.speak(session)
+            self.spin()
+
+    # --- what can happen to the clients and the network
+
+    def client(self, index: int) -> ClientNode:
+        """One of the clients."""
+        return self.clients[index % len(self.clients)]
 
     def deliver(self, index: int, count: int | None, *, to_far: bool) -> None:
         """Some bytes arrive at one end of one pipe."""
-        live = [pipe for pipe in self.pipes if not pipe.cut]
+        live = [pipe for pipe in self.network.pipes if not pipe.cut]
         if live:
             pipe = live[index % len(live)]
             (pipe.far if to_far else pipe.near).arrive(count)
-            self.loop.spin()
+            self.spin()
+
+    def deliver_all(self) -> bool:
+        """Every byte under way arrives. Whether there was any."""
+        moved = self.network.move()
+        self.spin()
+        return moved
 
     def notice(self) -> None:
-        """The gateway notices which of its connections are broken."""
-        for pipe in self.pipes:
-            if pipe.cut and not pipe.far.gone:
-                pipe.far.lose(ConnectionResetError())
-        self.loop.spin()
+        """Everybody notices which connections are broken."""
+        self.network.notice()
+        self.spin()
 
     def settle(self) -> None:
         """Everyone comes back, and everything arrives."""
         self.start_gateway()
         self.start_application()
-        for _ in range(300):
+        pause = 0.1
+        for _ in range(_ROUNDS_MAX):
             for client in self.clients:
                 client.connect()
-            moved = self._move_everything()
-            assert self.gateway is not None
-            if not self.gateway.journal.idle or self.gateway.commit is not None:
-                self.gateway.begin_commit()
-                self.gateway.finish_commit()
-                moved = True
-            self.loop.spin()
-            if not moved and all(client.core.online for client in self.clients):
-                if self._quiet():
-                    return
-                self.loop.advance(6.0)
-            elif not moved:
-                self.loop.advance(6.0)
+            self.notice()
+            moved = self.deliver_all()
+            if self.finish_commit() or moved:
+                pause = 0.1
+                continue
+            if pause > 6.0 and self.quiet:
+                return
+            self.advance(pause)
+            pause = min(pause * 3, 6.1)
         raise AssertionError("it does not settle")
 
-    def _move_everything(self) -> bool:
-        moved = False
-        self.notice()
-        for pipe in list(self.pipes):
-            for end in (pipe.far, pipe.near):
-                moved = end.arrive() or moved
-                self.loop.spin()
-        self.pipes = [pipe for pipe in self.pipes if not (pipe.near.gone and pipe.far.gone)]
-        return moved
-
-    def _quiet(self) -> bool:
+    @property
+    def quiet(self) -> bool:
         """Whether nobody waits for anybody."""
-        assert self.application is not None
         assert self.gateway is not None
-        app = self.application.app
-        sessions = self.gateway.manager.sessions.values()
         return (
-            all(not client.core.state.pending for client in self.clients)
-            and all(not session.inbox.entries for session in sessions)
-            and app.outgoing.idle
-            and app.dispatcher.idle
+            all(client.settled for client in self.clients)
+            and self.gateway.idle
+            and all(not session.inbox.entries for session in self._sessions)
+            and all(
+                node.app.outgoing.idle and node.app.dispatcher.idle for node in self.applications
+            )
         )
 
-    # --- what must hold
-
-    def check(self) -> None:
-        assert not self.faults, self.faults
-        for client in self.clients:
-            effects = self.database.effects.get(client.core.state.sid, [])
-            # S2: each command is applied once, and in order.
-            assert effects == client.typed[: len(effects)], (effects, client.typed)
-            # S1, beside what the client's core checks of the numbers: no repeat, no swap.
-            for kind in ("did c", "o"):
-                said = [
-                    int(text.removeprefix(kind)) for text in client.shown if text.startswith(kind)
-                ]
-                assert said == sorted(set(said)), client.shown
-            # S3: an older connection is not written to after a newer one attached.
-            for written in client.sealed:
-                assert b'"t":"text"' not in written, "an older connection was written to"
-        if self.gateway is not None:
-            limits = self.limits.session
-            for session in self.gateway.manager.sessions.values():
-                # S6: memory stays under its caps.
-                assert len(session.inbox.entries) <= limits.queue_messages_max
-                if session.consumer is None:
-                    assert len(session.out.entries) <= limits.window_messages_max
+    @property
+    def _sessions(self) -> Any:
+        assert self.gateway is not None
+        return self.gateway.gateway.manager.sessions.values()
 
     def close(self) -> None:
-        for node in (self.application, self.gateway):
-            if node is not None:
-                if isinstance(node, GatewayNode):
-                    node.die(stored=False)
-                else:
-                    node.die()
-        self.loop.spin()
-        for task in asyncio.all_tasks(self.loop):
-            task.cancel()
-        self.loop.spin()
-        asyncio.set_event_loop(None)
-        self.loop.close()
-        if self._folder is not None:
-            self._folder.cleanup()
+        for node in self.applications:
+            node.die()
+        self.applications.clear()
+        if self.gateway is not None:
+            self.gateway.die(stored=False)
+        self.people.kill()
+        self._cleanup.close()
+
+
+def _configure(setup: Setup) -> Config:
+    """The gateway's configuration: a file's, with limits that are soon reached."""
+    store = '[store]\npath = "nowhere.db"' if setup.stored else ""
+    config = parse(f"""
+        {store}
+        [link]
+        listen = "{LINK}"
+        [[listener]]
+        url = "{ADDRESS}"
+        durability = "{setup.durability.value}"
+    """)
+    limits = Limits().but(
+        store={"journal_bytes_max": 2_000, "snapshot_bytes_max": 300},
+        session={
+            "window_messages_max": 20,
+            "queue_messages_max": 8,
+            "attach_failure_burst_max": 1_000_000,
+        },
+    )
+    return structs.replace(config, limits=limits)

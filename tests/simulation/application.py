@@ -1,0 +1,88 @@
+"""One instance of the application, and the database that its instances share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.app import App
+from holdfast.app.session import Session
+from holdfast.link.messages import Emit
+from tests.simulation.process import Process
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+LINK = "unix:sim"
+
+
+class Database:
+    """What survives the application: its effects, each with its command's number."""
+
+    def __init__(self) -> None:
+        self.applied: dict[str, int] = {}
+        self.effects: dict[str, list[str]] = {}
+        """By client, in the order in which they happened. A command begins with its client."""
+        self.said: dict[str, list[str]] = {}
+        """By session, everything that was ever said to it."""
+        self.unaccepted: set[str] = set()
+        """Said by instances that died before it was accepted: it may have died with them."""
+
+    def apply(self, sid: str, cseq: int, text: str) -> None:
+        """One transaction: the effect and its number."""
+        self.effects.setdefault(text.partition("-")[0], []).append(text)
+        self.applied[sid] = cseq
+
+
+class ApplicationNode:
+    """One run of an instance."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.name = name
+        self.process = Process(world.time)
+        self.app = App("sim")
+        self._said = 0
+        app, database = self.app, world.database
+
+        @app.on_remember
+        def remember() -> dict[str, int]:
+            return dict(database.applied)
+
+        @app.on_open
+        async def opened(session: Session) -> None:
+            await session.text(f"{session.sid} welcome")
+
+        @app.on_text
+        async def said(session: Session, text: str) -> None:
+            database.apply(session.sid, session.cseq, text)
+            await self._say(session, f"did {text}")
+
+        self.task = self.process.start(app.serve(LINK))
+
+    def speak(self, index: int) -> None:
+        """Say something unasked to one of its sessions."""
+        sessions = list(self.app.sessions.values())
+        if sessions and self.process.runs and not self.app.outgoing.full:
+            self._said += 1
+            session = sessions[index % len(sessions)]
+            self.process.start(self._say(session, f"o {self._said}"))
+
+    async def _say(self, session: Session, text: str) -> None:
+        whole = f"{session.sid} {self.name} {text}"
+        self.world.database.said.setdefault(session.sid, []).append(whole)
+        await session.text(whole)
+
+    def stop(self) -> None:
+        """An orderly stop, as a deploy asks for it."""
+        self.process.loop.call_soon(self.app.stop)
+
+    def die(self) -> None:
+        """As by kill -9: nothing is flushed, nobody is told but by the network."""
+        self.doubt()
+        self.process.kill()
+
+    def doubt(self) -> None:
+        """What is not accepted may never be, from here on."""
+        for _, _, params, _ in self.app.outgoing._kept:
+            if isinstance(params, Emit):
+                self.world.database.unaccepted.add(getattr(params.item, "text", ""))

@@ -1,0 +1,63 @@
+"""One run of the gateway: the whole of it, over the simulated network and disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.core.limits import ConnectionLimits
+from holdfast.gateway.config import Config
+from holdfast.gateway.environment import Environment, make_store
+from holdfast.gateway.gateway import Gateway
+from holdfast.net.clockwork import Clockwork
+from holdfast.net.server import Server
+from holdfast.net.systemd import Inherited
+from holdfast.sessions.stores.base import Store
+from tests.simulation.disk import SimStore
+from tests.simulation.process import Process
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+class GatewayNode:
+    """A process that serves the world's configuration."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.process = Process(world.time)
+        self.gateway: Gateway
+        self.store: SimStore | None = SimStore(world.disk) if world.setup.stored else None
+        """`None` where nothing is kept."""
+        self.task = self.process.start(self._run())
+        self.process.loop.spin()
+
+    async def _run(self) -> None:
+        environment = Environment(
+            wall=self.world.wall, make_server=self._make_server, make_store=self._make_store
+        )
+        self.gateway = Gateway(self.world.config, environment=environment)
+        await self.gateway.run()
+
+    def _make_server(
+        self, limits: ConnectionLimits, clockwork: Clockwork, *, inherited: Inherited | None
+    ) -> Server:
+        return self.world.network.server(limits, clockwork, self.process)
+
+    def _make_store(self, config: Config) -> Store:
+        return self.store or make_store(config)
+
+    def finish_commit(self) -> bool:
+        """The commit that is under way ends. False if there is none."""
+        return self.store is not None and self.store.finish()
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything is stored."""
+        return self.gateway.journal.idle and not (self.store is not None and self.store.busy)
+
+    def die(self, *, stored: bool) -> None:
+        """As by kill -9. `stored`: a commit under way has reached the disk, unknown to us."""
+        if self.store is not None:
+            self.store.die(stored=stored)
+        self.process.kill()
+        self.world.network.close(self.process)

@@ -1,0 +1,40 @@
+"""A process of the simulated world: a loop of its own, which can be stopped, woken and killed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation.loop import SimLoop, Time
+
+if TYPE_CHECKING:
+    from tests.simulation.network import End
+
+
+class Process:
+    """What runs, and the ends of the connections that it holds."""
+
+    def __init__(self, time: Time) -> None:
+        self.loop = SimLoop(time)
+        self.alive = True
+        self.frozen = False
+        """Stopped as by SIGSTOP: its connections stay open, and its time goes on."""
+        self.ends: list[End] = []
+
+    @property
+    def runs(self) -> bool:
+        """Whether it would do anything now."""
+        return self.alive and not self.frozen
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a coroutine in a task."""
+        return self.loop.create_task(work)
+
+    def kill(self) -> None:
+        """As by kill -9: nothing more of it reaches anybody."""
+        if self.alive:
+            self.alive = False
+            for end in self.ends:
+                end.die()
+            self.loop.bury()
