@@ -91,6 +91,9 @@ class SimStore:
         self._done = asyncio.get_running_loop().create_future()
         return await self._done
 
+    async def check(self) -> None:
+        """The disk keeps what it has."""
+
     async def close(self, *, clean: bool) -> None:
         if not self._dead:
             self._disk.close(clean=clean)
