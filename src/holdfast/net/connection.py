@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -264,6 +265,11 @@ class Connection(asyncio.Protocol, Timed):
         if self._transport is not None:
             self._transport.abort()
 
+    def fail(self, error: Exception) -> None:
+        """The root of this connection's failure domain: a defect ends it and it alone."""
+        log_failure(_log, "a connection failed", error, peer=self.peer)
+        self.abort()
+
     def pause_reading(self) -> None:
         """Take no more bytes from the socket for now."""
         self._paused = True
@@ -409,7 +415,7 @@ class Connection(asyncio.Protocol, Timed):
         try:
             self._handler.received(data)  # type: ignore[union-attr]
         except Exception as error:
-            self._fail(error)
+            self.fail(error)
         if self._until_meter <= 0:
             self._read_meter()
 
@@ -437,11 +443,11 @@ class Connection(asyncio.Protocol, Timed):
             return
         self.phase = Phase.LOST
         self.cause = exc
-        self._owner.closed(self)
-        try:
-            self._get_handler().lost(exc)
-        except Exception as error:
-            log_failure(_log, "a connection's end failed", error, peer=self.peer)
+        for end in (partial(self._owner.closed, self), partial(self._get_handler().lost, exc)):
+            try:
+                end()
+            except Exception as error:
+                log_failure(_log, "a connection's end failed", error, peer=self.peer)
         self._transport = None
         self._deliver = _discard
         self._handler = None
@@ -565,9 +571,4 @@ class Connection(asyncio.Protocol, Timed):
         try:
             call()
         except Exception as error:
-            self._fail(error)
-
-    def _fail(self, error: Exception) -> None:
-        """The root of this connection's failure domain: a defect ends it and it alone."""
-        log_failure(_log, "a connection failed", error, peer=self.peer)
-        self.abort()
+            self.fail(error)

@@ -29,7 +29,7 @@ from holdfast.net.handler import Handler
 from holdfast.net.listener import Listener, open_listener, refuse
 from holdfast.net.log import Seldom, log_failure
 from holdfast.net.loop import done_within
-from holdfast.net.observer import ObservedConnection, Observer
+from holdfast.net.observer import GuardedObserver, ObservedConnection, Observer
 from holdfast.net.states import TABLE, ServerInput, ServerState
 from holdfast.net.systemd import Inherited
 
@@ -98,7 +98,7 @@ class Server:
         self.tallies: dict[Address, Tally] = {}
         self._other = Tally()
         """Of connections that came by no listener of ours."""
-        self._observer = observer
+        self._observer = GuardedObserver(observer) if observer is not None else None
         self._inherited = inherited
         self._machine = Machine(TABLE, ServerState.CREATED)
         self._listeners: list[Listener] = []

@@ -24,6 +24,7 @@ from holdfast.net.observer import Observer
 from holdfast.net.server import DEFAULT, ListenOptions, Server
 from holdfast.net.service import serve_until_stopped
 from holdfast.net.systemd import Inherited
+from holdfast.net.tasks import consists_of
 from holdfast.net.tls import TlsInfo, TlsOptions
 from holdfast.protocols.frames import Framing
 
@@ -350,11 +351,12 @@ class _Starter:
         """The root of one client's failure domain."""
         try:
             await self._handler(stream)
-        except StreamClosedError as error:
-            _log.debug("a stream ended", peer=stream.peer, why=str(error))
         except Exception as error:
-            log_failure(_log, "a handler failed", error, peer=stream.peer)
-            stream.connection.abort()
+            if consists_of(error, StreamClosedError):  # for which the handler need not care
+                _log.debug("a stream ended", peer=stream.peer, why=str(error))
+            else:
+                log_failure(_log, "a handler failed", error, peer=stream.peer)
+                stream.connection.abort()
         finally:
             stream.close()
 

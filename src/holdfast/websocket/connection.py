@@ -34,7 +34,7 @@ _BURST_BYTES: Final = 64 * 1024
 class WebSocket(Lifecycle):
     """A WebSocket. Made by `serve` and `connect`; it is a `Handler` of its connection."""
 
-    __slots__ = ("_burst", "_flow", "_messages", "_writable")
+    __slots__ = ("_behind", "_burst", "_flow", "_fragmented", "_messages", "_writable")
 
     def __init__(
         self,
@@ -49,6 +49,11 @@ class WebSocket(Lifecycle):
         self._writable: asyncio.Event | None = None
         self._flow = Flow(settings.rates)
         self._burst = 0
+        self._fragmented: asyncio.Event | None = None
+        """While a message goes out in fragments: set at its end. No other may come between them
+        (RFC 6455 section 5.4)."""
+        self._behind: list[ws.Broadcast] = []
+        """Broadcasts that wait for that end."""
 
     # --- reading
 
@@ -92,14 +97,16 @@ class WebSocket(Lifecycle):
         """Send a message: `str` as text, bytes as binary, an iterable in fragments.
 
         While the peer does not read, the policy for slow consumers decides:
-        wait, drop what is `volatile`, or close. May be cancelled without harm,
+        wait, drop what is `volatile`, or close. While another task's message in
+        fragments is under way, this waits for its end. May be cancelled without harm,
         but for a message in fragments: half of one cannot be taken back, so the
         connection is closed. Raises `ConnectionClosed`.
         """
         if self.state is not _OPEN:
             raise self._ended()
         connection = self._connection
-        if connection.full and not await self._may_send(volatile):
+        busy = connection.full or self._fragmented is not None
+        if busy and not await self._may_send(volatile):
             return
         if isinstance(message, str):
             frame = self._core.encode_text(message.encode())
@@ -125,6 +132,8 @@ class WebSocket(Lifecycle):
             if self._settings.slow == "close":
                 self._drop_slow()
             return False
+        if self._fragmented is not None:
+            return self._send_behind(broadcast)
         self._write(broadcast.frame(core))
         return True
 
@@ -151,6 +160,8 @@ class WebSocket(Lifecycle):
     def lost(self, cause: Exception | None) -> None:
         super().lost(cause)
         self.writable()
+        if self._fragmented is not None:
+            self._fragmented.set()  # who waits for the message's end hears of the connection's
 
     def writable(self) -> None:
         if self._writable is not None:
@@ -216,7 +227,20 @@ class WebSocket(Lifecycle):
                 connection.full = True  # so that a program that only sends waits for the end
 
     async def _may_send(self, volatile: bool) -> bool:
-        """The peer does not read: whether the message is to be sent, perhaps after a while."""
+        """Wait until a message may go out; false if it is to be dropped instead."""
+        while True:
+            if self._connection.full:
+                if not await self._until_writable(volatile):
+                    return False
+            elif self._fragmented is not None:
+                await self._fragmented.wait()
+            else:
+                return True
+            if self.state is not State.OPEN:
+                raise self._ended()
+
+    async def _until_writable(self, volatile: bool) -> bool:
+        """The peer does not read: wait until it does; false if the message is to be dropped."""
         slow = self._settings.slow
         if slow == "close":
             self._drop_slow()
@@ -224,23 +248,23 @@ class WebSocket(Lifecycle):
         if volatile and slow == "drop-volatile":
             await asyncio.sleep(0)  # a program that only sends must not keep all others waiting
             return False
-        while self._connection.full:
-            if self._writable is None:
-                self._writable = asyncio.Event()
-            await self._writable.wait()
-            if self.state is not State.OPEN:
-                raise self._ended()
+        if self._writable is None:
+            self._writable = asyncio.Event()
+        await self._writable.wait()
         return True
 
     async def _send_fragments(self, parts: Iterable[Data] | AsyncIterable[Data]) -> None:
-        """Each part a frame, and an empty one to end with."""
+        """Each part a frame, and an empty one to end with. Nothing comes between them."""
+        self._fragmented = asyncio.Event()
         begun = False
         try:
             async for part in fragments(parts):
                 if self.state is not State.OPEN:
                     raise self._ended()
-                if self._connection.full:
-                    await self._may_send(volatile=False)
+                while self._connection.full:
+                    await self._until_writable(volatile=False)
+                    if self.state is not State.OPEN:
+                        raise self._ended()
                 self._write(
                     self._core.encode_fragment(
                         part.data, text=part.text, first=part.first, final=part.final
@@ -253,6 +277,26 @@ class WebSocket(Lifecycle):
             if begun:
                 self._begin_close(CloseCode.INTERNAL_ERROR, "a message was not finished")
             raise
+        finally:
+            self._end_fragments()
+
+    def _send_behind(self, broadcast: ws.Broadcast) -> bool:
+        """Keep a broadcast for after the message in fragments; false if too many wait."""
+        limit = self._settings.limits.connection.write_buffer_bytes_max
+        if sum(waiting.size for waiting in self._behind) >= limit:
+            return False
+        self._behind.append(broadcast)
+        return True
+
+    def _end_fragments(self) -> None:
+        """The message is out, or will never be."""
+        fragmented, self._fragmented = self._fragmented, None
+        behind, self._behind = self._behind, []
+        if self.state is State.OPEN and isinstance(self._core, ws.ServerConnection):
+            for each in behind:
+                self._write(each.frame(self._core))
+        if fragmented is not None:
+            fragmented.set()
 
 
 def broadcast(sockets: Iterable[WebSocket], message: Message) -> Sequence[WebSocket]:

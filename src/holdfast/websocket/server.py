@@ -27,6 +27,7 @@ from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection
 from holdfast.net.log import log_failure
 from holdfast.net.server import Server as NetServer
+from holdfast.net.tasks import consists_of, contained
 from holdfast.protocols import websocket as ws
 from holdfast.protocols.websocket import CloseCode, Request, State
 from holdfast.websocket.closed import ConnectionClosed
@@ -101,9 +102,12 @@ class ServerWebSocket(WebSocket):
             return
         judgement = None
         if server.process_request is not None:
-            judgement = server.process_request(self, request)
+            try:
+                judgement = server.process_request(self, request)
+            except Exception as error:
+                judgement = self._fault(error)
         if inspect.isawaitable(judgement):
-            server.spawn(self._judge_later(judgement))
+            server.spawn(self._judge_later(judgement), self._connection)
         else:
             self._answer(judgement)
 
@@ -111,25 +115,45 @@ class ServerWebSocket(WebSocket):
         try:
             answer = await judgement
         except Exception as error:
-            log_failure(_log, "process_request failed", error, peer=self._connection.peer)
-            answer = Refusal(500, "internal error")
+            answer = self._fault(error)
         if self._core.state is State.CONNECTING and self.state is State.CONNECTING:
             self._answer(answer)
 
     def _answer(self, refusal: Refusal | None) -> None:
+        """Send the program's answer; in place of one that is none, say that it has failed."""
+        try:
+            self._write_answer(refusal)
+        except Exception as error:
+            refusal = self._fault(error)
+            self._write_answer(refusal)
+        self._send_queued()
         if refusal is not None:
             self._server.failed_handshakes += 1
-            self._core.refuse(refusal.status, refusal.text, refusal.headers)
-            self._send_queued()
             self._connection.close_on()
             return
-        assert self.request is not None
-        offered = self.request.headers.tokens("sec-websocket-protocol")
-        self._core.accept(self._server.choose(self, offered), self.response_headers)
-        self._send_queued()
         self._opened()
         self._server.opened(self)
         self.received(b"")  # what came ahead of the answer
+
+    def _write_answer(self, refusal: Refusal | None) -> None:
+        if isinstance(refusal, Refusal):
+            self._core.refuse(refusal.status, refusal.text, refusal.headers)
+            return
+        if refusal is not None:
+            raise TypeError(
+                f"process_request: expected None or what ws.respond() returns, found {refusal!r}"
+            )
+        assert self.request is not None
+        offered = self.request.headers.tokens("sec-websocket-protocol")
+        chosen = self._server.choose(self, offered)
+        if chosen is not None and chosen not in offered:  # RFC 6455 section 4.2.2
+            raise ValueError(f"select_subprotocol: expected one of {offered}, found {chosen!r}")
+        self._core.accept(chosen, self.response_headers)
+
+    def _fault(self, error: Exception) -> Refusal:
+        """What the program raised is logged; this client hears that something went wrong."""
+        log_failure(_log, "a handshake failed", error, peer=self._connection.peer)
+        return Refusal(500, "internal error")
 
     def overdue(self, reason: Reason) -> None:
         if self._core.state is State.CONNECTING:
@@ -198,8 +222,10 @@ class Server:
     ) -> None:
         """Let `serve_forever` end; clients are told `code` at the end of the `async with`.
 
-        1001 says that the server goes away, 1012 that it comes back.
+        1001 says that the server goes away, 1012 that it comes back. Raises `ValueError`
+        for a code that no Close frame can have.
         """
+        ws.close_payload(code, reason)
         self.goodbye = (code, reason)
         self._stopped.set()
 
@@ -237,16 +263,16 @@ class Server:
 
     # --- what its connections ask
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a task of one connection, which handles its own failures."""
-        task = self._tasks.create_task(work)
+    def spawn(self, work: Coroutine[Any, Any, None], connection: Connection) -> None:
+        """Run a task of one connection: what it raises ends that one."""
+        task = self._tasks.create_task(contained(work, connection.fail))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
     def opened(self, socket: ServerWebSocket) -> None:
         """Start the handler of a new WebSocket."""
         self.connections.add(socket)
-        self.spawn(self._handle(socket))
+        self.spawn(self._handle(socket), socket._connection)
 
     def choose(self, socket: ServerWebSocket, offered: Sequence[str]) -> str | None:
         """The sub-protocol for a client that offers these."""
@@ -270,12 +296,12 @@ class Server:
     async def _handle(self, socket: ServerWebSocket) -> None:
         try:
             await self._handler(socket)
-        except ConnectionClosed:
-            pass  # the handler need not care
         except Exception as error:
-            log_failure(_log, "a handler failed", error, peer=socket._connection.peer)
-            socket._begin_close(CloseCode.INTERNAL_ERROR, "internal error")
-        socket._begin_close(CloseCode.NORMAL, "")
+            if not consists_of(error, ConnectionClosed):  # for which the handler need not care
+                log_failure(_log, "a handler failed", error, peer=socket._connection.peer)
+                socket._begin_close(CloseCode.INTERNAL_ERROR, "internal error")
+        finally:
+            socket._begin_close(CloseCode.NORMAL, "")
 
 
 class serve:

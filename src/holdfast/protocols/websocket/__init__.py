@@ -24,7 +24,7 @@ from holdfast.protocols.websocket.events import (
     Pong,
     Violation,
 )
-from holdfast.protocols.websocket.frames import CloseCode, Opcode
+from holdfast.protocols.websocket.frames import CloseCode, Opcode, close_payload
 from holdfast.protocols.websocket.handshake import (
     HandshakeError,
     Offer,
@@ -59,5 +59,6 @@ __all__ = [
     "State",
     "Violation",
     "choose_subprotocol",
+    "close_payload",
     "origin_is_allowed",
 ]

@@ -26,6 +26,11 @@ class Broadcast:
             self._first, self._payload = FIN | Opcode.BINARY, message
         self._frames: dict[int, bytes] = {}
 
+    @property
+    def size(self) -> int:
+        """Bytes of the message."""
+        return len(self._payload)
+
     def frame(self, connection: ServerConnection) -> bytes:
         """The frame for `connection`, for the caller to write as `encode_text`'s."""
         deflate = connection.deflate

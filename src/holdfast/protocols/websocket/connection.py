@@ -221,9 +221,14 @@ class Connection(Decoder):
             self._out.append(self._frame(_PONG, data))
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
-        """Start the closing handshake, unless it has started. 1005 sends no code."""
+        """Start the closing handshake, unless it has started. 1005 sends no code.
+
+        Raises `ValueError` for a code or a reason that no Close frame can have, and
+        nothing has changed then.
+        """
+        payload = close_payload(code, reason)
         if self._machine.apply(Input.CLOSE_SENT) is Effect.SEND_CLOSE:
-            self._out.append(self._frame(_CLOSE, close_payload(code, reason)))
+            self._out.append(self._frame(_CLOSE, payload))
 
     def _receive_rest(self, data: bytes, pos: int, events: list[Event]) -> list[Event]:
         if self._head is not None:
@@ -334,7 +339,10 @@ class ServerConnection(Connection):
         self, subprotocol: str | None = None, headers: Sequence[tuple[str, str]] = ()
     ) -> None:
         """Open the connection. What the client sent ahead comes with the next
-        `receive_data`, be it empty."""
+        `receive_data`, be it empty.
+
+        Raises `ValueError` for what HTTP cannot say, and nothing has changed then.
+        """
         request = self._request
         assert request is not None
         deflate = None
@@ -348,9 +356,13 @@ class ServerConnection(Connection):
         self._open(subprotocol, deflate)
 
     def refuse(self, status: int, message: str, headers: Sequence[tuple[str, str]] = ()) -> None:
-        """Answer with an HTTP error; the state is `CLOSED` then."""
+        """Answer with an HTTP error; the state is `CLOSED` then.
+
+        Raises `ValueError` for what HTTP cannot say, and nothing has changed then.
+        """
+        answer = handshake.write_refusal(status, message, headers)
         self._machine.apply(Input.REFUSED)
-        self._out.append(handshake.write_refusal(status, message, headers))
+        self._out.append(answer)
 
 
 class ClientConnection(Connection):

@@ -127,7 +127,12 @@ def write_acceptance(
 
 
 def write_refusal(status: int, message: str, headers: Sequence[tuple[str, str]] = ()) -> bytes:
-    """The answer that refuses it, with the reason as its body."""
+    """The answer that refuses it, with the reason as its body.
+
+    Raises `ValueError` for a status that ends no request, or for a header with a line end.
+    """
+    if not 200 <= status <= 599:
+        raise ValueError(f"status: expected 200 to 599, found {status!r}")
     body = message.encode() + b"\n"
     fields = [
         ("Connection", "close"),
