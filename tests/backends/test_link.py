@@ -618,19 +618,45 @@ async def test_commands_beyond_the_window_wait_until_others_are_applied(tmp_path
     async with node(tmp_path) as it, apps(it) as one_more:
         end = await one_more()
         await end.hello(window=WINDOW)
-        sessions = [it.open()[0] for _ in range(5)]
-        await end.take(5)
-        for session in sessions:
-            it.say(session, "look")
-        assert await end.take_all() == [("look", 1)] * 3  # the third one fills it
-        it.say(sessions[3], "more")
+        sessions = [it.open()[0] for _ in range(3)]
+        await end.take(3)
+        it.say(sessions[0], "one", "two", "six", "ten")
+        assert await end.take_all() == [("one", 1), ("two", 2), ("six", 3)]  # this fills it
+        end.applied(sessions[0], 2)
+        assert await end.take(1) == [("ten", 4)]
+
+
+async def test_who_has_nothing_under_way_gets_a_command_however_full_the_window_is(
+    tmp_path: Path,
+) -> None:
+    """A session that hangs holds nobody else."""
+    async with node(tmp_path) as it, apps(it) as one_more:
+        end = await one_more()
+        await end.hello(window=WINDOW)
+        hung, other, third = (it.open()[0] for _ in range(3))
+        await end.take(3)
+        it.say(hung, *["hang"] * 9)
+        assert await end.take_all() == [("hang", n) for n in (1, 2, 3)]
+        it.say(other, "look", "look")
+        it.say(third, "look")
+        assert await end.take_all() == [("look", 1), ("look", 1)]
+        end.applied(other, 1)
+        assert await end.take(1) == [("look", 2)]
         assert await end.take_all() == []
-        end.applied(sessions[0], 1)
-        assert await end.take(2) == [("look", 1), ("more", 2)]
-        assert await end.take_all() == []
-        for session in sessions[1:4]:
-            end.applied(session, 2)
-        assert await end.take(1) == [("look", 1)]
+
+
+async def test_a_session_has_so_much_under_way_and_no_more(tmp_path: Path) -> None:
+    limits = Limits().but(session={"forwarded_bytes_max": WINDOW})
+    async with node(tmp_path, limits) as it, apps(it) as one_more:
+        end = await one_more()
+        await end.hello()
+        session, _ = it.open()
+        it.say(session, *["look"] * 5)
+        assert await end.take_all() == ["opened", *(("look", n) for n in (1, 2, 3))]
+        end.applied(session, 1)
+        assert await end.take(1) == [("look", 4)]
+        end.applied(session, 4)
+        assert await end.take(1) == [("look", 5)]
 
 
 async def test_events_pass_by_a_full_window_with_the_commands_before_them(
@@ -664,14 +690,15 @@ async def test_a_session_that_ends_gives_back_its_part_of_the_window(tmp_path: P
 async def test_a_session_that_ends_makes_room_for_those_that_wait(tmp_path: Path) -> None:
     async with node(tmp_path) as it, apps(it) as one_more:
         end = await one_more()
-        await end.hello(window=LINE)
+        await end.hello(window=2 * LINE)
         first, second = it.open()[0], it.open()[0]
         it.say(first, "look")
-        it.say(second, "wait")
-        assert await end.take(3) == ["opened", "opened", ("look", 1)]
-        assert await end.take_all() == []
+        it.say(second, "one.", "two.", "six.")
+        assert await end.take(4) == ["opened", "opened", ("look", 1), ("one.", 1)]
         it.manager.close(first, Reason.KICKED)
-        assert await end.take(2) == [("closed", "kicked"), ("wait", 1)]
+        assert await end.take_all() == [("closed", "kicked")]
+        end.applied(second, 1)
+        assert await end.take(2) == [("two.", 2), ("six.", 3)]
 
 
 async def test_what_another_instance_remembers_gives_back_its_part_of_the_window(
@@ -703,10 +730,11 @@ async def test_a_session_that_moves_takes_its_part_of_the_window_along(tmp_path:
         first.cut()
         assert await second.take(2) == ["adopted", ("look", 1)]
         other, _ = it.open()
-        it.say(other, "wait")
-        assert await second.take_all() == ["opened"]
+        it.say(other, "here", "wait")
+        assert await second.take_all() == ["opened", ("here", 1)]
         second.applied(session, 1)
-        assert await second.take(1) == [("wait", 1)]
+        second.applied(other, 1)
+        assert await second.take(1) == [("wait", 2)]
 
 
 async def test_a_detached_session_s_commands_come_once_the_window_opens(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ def test_what_is_applied_leaves_the_queue_and_frees_its_bytes() -> None:
     for number in range(3):
         inbox.accept(Text("x" * number))
     size = inbox.size
+    inbox.take()
     freed = inbox.apply(2)
     assert freed > 0
     assert inbox.size == size - freed
@@ -100,7 +101,36 @@ def test_after_an_unclean_stop_our_own_numbers_are_new() -> None:
     assert [queued.cseq for queued in inbox.entries] == [1, 2 + UNCLEAN_JUMP]
 
 
-@given(st.lists(st.sampled_from(["own", "client", "apply", "take", "rewind"]), max_size=60))
+@pytest.mark.parametrize(
+    ("bytes_max", "applied", "expected"),
+    [
+        (1, 0, [1]),  # the first is taken, however little may be under way
+        (34, 0, [1, 2]),
+        (34, 1, [2, 3]),
+        (67, 0, [1, 2, 3]),
+        (1_000, 0, [1, 2, 3]),  # the session's own limit
+    ],
+)
+def test_so_much_is_under_way_and_no_more(
+    bytes_max: int, applied: int, expected: list[int]
+) -> None:
+    inbox = Inbox(SessionLimits(forwarded_bytes_max=80))
+    for _ in range(4):
+        inbox.accept(Text("x"))
+    inbox.apply(applied)
+    assert [queued.cseq for queued in inbox.take_within(bytes_max)] == expected
+    assert inbox.waiting
+    assert inbox.take_within(bytes_max) == []
+    assert inbox.apply(expected[0]) == 33
+    assert [queued.cseq for queued in inbox.take()] == list(range(expected[-1] + 1, 5))
+    assert not inbox.waiting
+
+
+@given(
+    st.lists(
+        st.sampled_from(["own", "client", "apply", "take", "take some", "rewind"]), max_size=60
+    )
+)
 def test_numbers_only_grow_and_nothing_is_forwarded_twice(steps: list[str]) -> None:
     inbox = box()
     forwarded: list[int] = []
@@ -114,6 +144,8 @@ def test_numbers_only_grow_and_nothing_is_forwarded_twice(steps: list[str]) -> N
                 inbox.apply(inbox.applied + 1 if inbox.applied < inbox.top else inbox.applied)
             case "take":
                 forwarded += [queued.cseq for queued in inbox.take()]
+            case "take some":
+                forwarded += [queued.cseq for queued in inbox.take_within(40)]
             case _:
                 inbox.rewind()
                 forwarded = [cseq for cseq in forwarded if cseq <= inbox.applied]
@@ -122,6 +154,9 @@ def test_numbers_only_grow_and_nothing_is_forwarded_twice(steps: list[str]) -> N
         assert all(cseq > inbox.applied for cseq in numbers)
         assert forwarded == sorted(set(forwarded))
         assert inbox.size == sum(queued.size for queued in inbox.entries)
+        under_way = [queued.size for queued in inbox.entries if queued.cseq in forwarded]
+        assert inbox.forwarded_bytes == sum(under_way)
+        assert inbox.waiting == (len(under_way) < len(inbox.entries))
 
 
 @pytest.mark.parametrize("applied", [0, 1, 5])

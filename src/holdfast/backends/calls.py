@@ -129,8 +129,8 @@ class Calls:
             session = sessions.get(mark.sid)
             if session is not None and session.route is instance:
                 instance.applied(session, mark.cseq)
-        for session in instance.unpark():
-            self._backend.commanded(session)
+                if session.inbox.waiting:
+                    self._backend.commanded(session)
 
     def _update(self, update: m.Update) -> None:
         session = self._own(update.sid)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from holdfast.link.messages import EVENTS, HEARTBEAT, Event, Heartbeat, Hello, SessionEvent
 from holdfast.link.peer import Peer
+from holdfast.sessions.inbox import Queued
 from holdfast.sessions.session import Session
 
 
@@ -14,7 +15,6 @@ class Instance:
 
     __slots__ = (
         "_events",
-        "_parked",
         "_resynced",
         "_unapplied",
         "_window",
@@ -40,8 +40,6 @@ class Instance:
         self._unapplied = 0
         """Bytes of commands that it has not reported as applied."""
         self._events: list[SessionEvent] = []
-        self._parked: dict[Session, None] = {}
-        """Sessions with commands that wait for the window."""
         self._resynced: list[Session] = []
         """Sessions of which it is told in this tick that their client may have missed output."""
 
@@ -55,18 +53,20 @@ class Instance:
         self._unapplied = max(0, self._unapplied - session.inbox.forwarded_bytes)
         session.route = None
         self.sessions.pop(session, None)
-        self._parked.pop(session, None)
 
     def forward(self, session: Session) -> None:
-        """Send the session's new commands, or park it until the window opens. Hot path."""
-        if self._unapplied >= self._window:
-            self._parked[session] = None
-            return
-        self._take(session)
+        """Send the session's new commands, as far as the windows go. Hot path.
+
+        The rest follows when the session's own are applied. One that has nothing under way
+        gets its first through, whatever others have: who hangs holds nobody else.
+        """
+        inbox = session.inbox
+        left = inbox.forwarded_bytes + self._window - self._unapplied
+        self._send(session, inbox.take_within(max(left, 1)))
 
     def tell(self, session: Session, event: Event) -> None:
-        """Send an event after the session's commands, which may exceed the window for it."""
-        self._take(session)
+        """Send an event after the session's commands, which may exceed the windows for it."""
+        self._send(session, session.inbox.take())
         self._events.append(SessionEvent(session.sid, 0, event))
 
     def introduce(self, session: Session, event: Event) -> None:
@@ -94,22 +94,15 @@ class Instance:
         """It has applied the session's commands up to `cseq`."""
         self._unapplied = max(0, self._unapplied - session.applied(cseq))
 
-    def unpark(self) -> Iterable[Session]:
-        """The sessions that may be forwarded now."""
-        if not self._parked or self._unapplied >= self._window:
-            return ()
-        parked, self._parked = self._parked, {}
-        return parked
-
     def _heard(self, told: list[Session]) -> None:
         for session in told:
             if session.route is self and session.row.resync:
                 session.row.resync = ""
                 session.touch_row()
 
-    def _take(self, session: Session) -> None:
+    def _send(self, session: Session, commands: Sequence[Queued]) -> None:
         sid = session.sid
         events = self._events
-        for queued in session.inbox.take():
+        for queued in commands:
             events.append(SessionEvent(sid, queued.cseq, queued.item))
             self._unapplied += queued.size

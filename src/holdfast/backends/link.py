@@ -135,7 +135,6 @@ class LinkBackend:
         if isinstance(instance, Instance):
             self._tell(session, m.Closed(reason.value))
             instance.release(session)
-            self._unpark(instance)
 
     def relieved(self, session: Session) -> None:
         pass  # the link has a window of its own
@@ -218,13 +217,9 @@ class LinkBackend:
         holder = session.route
         if isinstance(holder, Instance):
             holder.applied(session, cseq)
-            self._unpark(holder)
+            self.commanded(session)
         else:
             session.applied(cseq)
-
-    def _unpark(self, instance: Instance) -> None:
-        for session in instance.unpark():
-            self.commanded(session)
 
     def _unlinked(self, instance: Instance) -> None:
         self._gone[instance.name] = _Gone(instance.accepted, instance.durable, self.clock())

@@ -154,6 +154,9 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Commands kept for an application that has not applied them."""
     queue_bytes_max: int = 64 * KIB
     """No single message of a client may be larger."""
+    forwarded_bytes_max: int = 16 * KIB
+    """Commands of one session that its application was sent and has not applied. The one that
+    goes beyond it is still sent."""
     commands_per_second_max: float = 100.0
     command_burst_max: int = 400
     """At once. As many again wait for their turn, unread what comes behind them; who sends yet

@@ -46,7 +46,16 @@ class Verdict(Enum):
 class Inbox:
     """The queue of one session: `applied` ≤ `forwarded` ≤ `top`."""
 
-    __slots__ = ("_limits", "_next", "applied", "cin", "entries", "offset", "size")
+    __slots__ = (
+        "_limits",
+        "_next",
+        "applied",
+        "cin",
+        "entries",
+        "forwarded_bytes",
+        "offset",
+        "size",
+    )
 
     def __init__(self, limits: SessionLimits) -> None:
         self._limits = limits
@@ -57,6 +66,8 @@ class Inbox:
         self.cin = 0
         self.offset = 0
         self.size = 0
+        self.forwarded_bytes = 0
+        """What the commands count for that were forwarded and are not applied."""
 
     @property
     def top(self) -> int:
@@ -64,9 +75,9 @@ class Inbox:
         return self.cin + self.offset
 
     @property
-    def forwarded_bytes(self) -> int:
-        """What the commands count for that were forwarded and are not applied."""
-        return sum(entry.size for entry in self.entries[: self._next])
+    def waiting(self) -> bool:
+        """Whether there are commands that were not forwarded."""
+        return self._next < len(self.entries)
 
     @property
     def full(self) -> bool:
@@ -95,29 +106,48 @@ class Inbox:
 
     def take(self) -> Sequence[Queued]:
         """The commands not yet forwarded; they count as forwarded then."""
-        entries = self.entries[self._next :] if self._next else self.entries.copy()
-        self._next = len(self.entries)
-        return entries
+        return self._take(self.size + 1)
+
+    def take_within(self, bytes_max: int) -> Sequence[Queued]:
+        """As `take`, but only while less than `bytes_max` and less than the session's own limit
+        are under way. The command that goes beyond it is still taken."""
+        return self._take(min(bytes_max, self._limits.forwarded_bytes_max))
+
+    def _take(self, bytes_max: int) -> Sequence[Queued]:
+        entries = self.entries
+        start = end = self._next
+        under_way = self.forwarded_bytes
+        while end < len(entries) and under_way < bytes_max:
+            under_way += entries[end].size
+            end += 1
+        self._next = end
+        self.forwarded_bytes = under_way
+        return entries[start:end]
 
     def apply(self, cseq: int) -> int:
-        """The backend has applied everything up to `cseq`. Returns the bytes set free."""
+        """The backend has applied everything up to `cseq`.
+
+        Returns the bytes of those that were forwarded.
+        """
         if cseq <= self.applied:
             return 0
         self.applied = cseq
-        done = size = 0
+        done = forwarded = 0
         for entry in self.entries:
             if entry.cseq > cseq:
                 break
-            size += entry.size
+            self.size -= entry.size
+            if done < self._next:
+                forwarded += entry.size
             done += 1
         del self.entries[:done]
         self._next = max(0, self._next - done)
-        self.size -= size
-        return size
+        self.forwarded_bytes -= forwarded
+        return forwarded
 
     def rewind(self) -> None:
         """Another backend takes over: what was not applied is forwarded again."""
-        self._next = 0
+        self._next = self.forwarded_bytes = 0
 
     def since(self, cseq: int) -> Sequence[Queued]:
         """The commands after `cseq` that are not applied."""
