@@ -260,11 +260,13 @@ def test_a_large_read_is_no_reason_to_hold_a_fast_connection() -> None:
 
 def test_lines_that_clients_cause_are_few_and_the_rest_is_counted() -> None:
     with structlog.testing.capture_logs() as logs:
-        seldom = Seldom(structlog.get_logger(), per_minute=60.0, burst=2)
+        now = 100.0
+        seldom = Seldom("test", per_minute=60.0, burst=2, clock=lambda: now)
         for _ in range(10):
-            seldom.info("a", 100.0, peer="x")
-        seldom.info("b", 100.0)
-        seldom.info("a", 101.0, peer="y")
+            seldom.info("a", peer="x")
+        seldom.info("b")
+        now = 101.0
+        seldom.info("a", peer="y")
     assert [(log["event"], log.get("left_out")) for log in logs] == [
         ("a", None),
         ("a", None),

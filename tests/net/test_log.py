@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import structlog
 
-from holdfast.net.log import log_failure
+from holdfast.core.text import TEXT_CHARS_MAX, shorten
+from holdfast.net.log import LINES_BURST_MAX, TRACEBACK_CHARS_MAX, Seldom, log_failure
 
 
 def fail(secret: str) -> None:
@@ -37,3 +38,25 @@ def test_the_cause_of_a_failure_is_logged_with_it() -> None:
             log_failure(structlog.get_logger("test"), "a thing failed", error)
     assert "it went wrong" in logs[0]["traceback"]
     assert "outer" in logs[0]["traceback"]
+
+
+def test_what_a_client_says_is_cut() -> None:
+    with structlog.testing.capture_logs() as logs:
+        Seldom("test").warning("a client broke the rules", fault="x" * 100_000, count=10**9)
+    assert logs[0]["fault"] == "x" * TEXT_CHARS_MAX + "… (100000 characters)"
+    assert logs[0]["count"] == 10**9
+
+
+def test_failures_that_clients_cause_are_few_and_their_tracebacks_bounded() -> None:
+    log = Seldom("test", clock=lambda: 100.0)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2 * LINES_BURST_MAX):
+            log_failure(log, "a thing failed", ValueError("x" * 100_000 + " at the end"))
+    assert len(logs) == LINES_BURST_MAX
+    assert len(logs[0]["traceback"]) == TRACEBACK_CHARS_MAX
+    assert "at the end" in logs[0]["traceback"]
+
+
+def test_short_texts_stay_as_they_are() -> None:
+    assert shorten("x" * TEXT_CHARS_MAX) == "x" * TEXT_CHARS_MAX
+    assert shorten("abcdef", 3) == "abc… (6 characters)"

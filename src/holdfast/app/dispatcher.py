@@ -9,19 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any
-
-import structlog
+from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.app.session import Session
 from holdfast.link import messages as m
-from holdfast.net.log import log_failure
+from holdfast.net.log import Seldom, log_failure
 from holdfast.net.loop import is_cancelled
 
 if TYPE_CHECKING:
     from holdfast.app.app import App
 
-_log = structlog.get_logger("holdfast.app")
+_log: Final = Seldom("holdfast.app")
 
 
 class Dispatcher:

@@ -6,15 +6,14 @@ import hmac
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
-import structlog
-
 from holdfast.backends.link import LinkBackend
 from holdfast.core.limits import LinkLimits
 from holdfast.link.messages import HELLO, PROTOCOL, Bounds, Hello, Welcome
 from holdfast.link.peer import Dispatch, Peer, RequestError
 from holdfast.net.connection import Connection
+from holdfast.net.log import Seldom
 
-_log = structlog.get_logger("holdfast.link")
+_log: Final = Seldom("holdfast.link")
 
 ANY_APP: Final = "*"
 """The name of a backend that takes an application of any name."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from holdfast.backends.bridge import TABLE, BridgeInput, BridgeState
 from holdfast.backends.wires import InputMode, Said, UpstreamProtocolError, Wire, make_wire
 from holdfast.core.errors import HoldfastError, Reason
@@ -14,6 +12,7 @@ from holdfast.core.items import LATEST_PROMPT, MUST, Notice, Prompt, Resized, si
 from holdfast.core.limits import KIB
 from holdfast.core.states import Machine
 from holdfast.net.connection import Connection
+from holdfast.net.log import Seldom
 from holdfast.net.upstream.dialler import Silent
 from holdfast.net.upstream.introduction import Client
 from holdfast.net.upstream.pool import Target
@@ -22,7 +21,7 @@ from holdfast.sessions.session import Session
 if TYPE_CHECKING:
     from holdfast.backends.tcp import TcpBackend
 
-_log = structlog.get_logger("holdfast.upstream")
+_log: Final = Seldom("holdfast.upstream")
 
 _UNLOOKED_ITEMS_MAX: Final = 64
 _UNLOOKED_BYTES_MAX: Final = 16 * KIB

@@ -11,8 +11,6 @@ import random
 from collections.abc import Coroutine
 from typing import Any, Final
 
-import structlog
-
 from holdfast.core.errors import DISCONNECTS, Reason
 from holdfast.core.items import Command, Notice, Output, Text
 from holdfast.core.states import Machine
@@ -31,13 +29,13 @@ from holdfast.gateway.pacing import AckPacer
 from holdfast.gateway.phases import TABLE, Move, Phase
 from holdfast.gateway.reactions import FREE, react, react_early
 from holdfast.net.connection import Connection
-from holdfast.net.log import log_failure
+from holdfast.net.log import Seldom, log_failure
 from holdfast.sessions.inbox import Verdict
 from holdfast.sessions.outbox import AckError
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Session
 
-_log = structlog.get_logger("holdfast.gateway")
+_log: Final = Seldom("holdfast.gateway")
 
 _NEVER: Final = float("inf")
 _LIVE: Final = Phase.LIVE

@@ -16,6 +16,7 @@ from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection
+from holdfast.net.security import SecurityLog
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.states import Durability
@@ -36,6 +37,7 @@ class Context(Struct, frozen=True):
     """Runs a coroutine in the gateway's task group."""
     memory_on_failure: bool = False
     """Whether to go on without promises while the store refuses to be written to."""
+    security: SecurityLog = field(default_factory=SecurityLog)
     counts: Counter[str] = field(default_factory=Counter)
     """What happened how often, by a name from a closed set."""
 

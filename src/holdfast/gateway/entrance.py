@@ -21,6 +21,7 @@ from holdfast.gateway.adapters.base import (
     Resumption,
     Welcomed,
 )
+from holdfast.net.security import SecurityEvent
 from holdfast.sessions.journal import StoreUnavailableError
 from holdfast.sessions.manager import Claim, Refusal
 from holdfast.sessions.session import Position, ResetReason, Session
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
 Work = Coroutine[Any, Any, None]
 
 _CANNOT: Final = "sessions cannot be kept now; try later"
+_TOLD: Final = {
+    Refusal.UNKNOWN: SecurityEvent.TOKEN_REFUSED,
+    Refusal.REPLACED: SecurityEvent.TOKEN_REPLACED,
+    Refusal.REVOKED: SecurityEvent.TOKEN_REVOKED,
+    Refusal.RATE: SecurityEvent.CODE_LIMITED,
+}
+"""What the security log says of a refusal."""
 _GONE: Final = Notice("That session is not there any more.")
 _REPLACED: Final = Notice(
     "This browser's cookie is an older one: its session goes on where the newer one is."
@@ -74,6 +82,11 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
 
 def _tell_refusal(attachment: Attachment, event: Enter | ResumeOwn, refusal: Refusal) -> None:
     attachment.context.counts["claims_refused"] += 1
+    told = _TOLD.get(refusal)
+    if told is not None:
+        if type(event) is Enter and event.code and refusal is Refusal.UNKNOWN:
+            told = SecurityEvent.CODE_REFUSED
+        attachment.tell(told)
     if isinstance(event, ResumeOwn):
         attachment.show(_GONE)
     else:

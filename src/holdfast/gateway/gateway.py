@@ -7,7 +7,6 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import structlog
 
 from holdfast.backends.base import Backend, Policy
 from holdfast.backends.echo import EchoBackend
@@ -31,7 +30,7 @@ from holdfast.link.peer import connection_limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.certificates import ServerTls
 from holdfast.net.clockwork import Clockwork
-from holdfast.net.log import log_failure
+from holdfast.net.log import Seldom, log_failure
 from holdfast.net.loop import unwrapped
 from holdfast.net.server import HandlerFactory, ListenOptions
 from holdfast.net.systemd import Inherited
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     from holdfast.gateway.admin.listener import AdminListener
     from holdfast.gateway.http import HttpPages
 
-_log = structlog.get_logger("holdfast.gateway")
+_log: Final = Seldom("holdfast.gateway")
 
 _SWEEP_SECONDS: Final = 5.0
 
@@ -172,6 +171,7 @@ class Gateway:
             clock=self.clock,
             pool=self.pool,
             counts=self.context.counts,
+            security=self.context.security,
             links=self._links,
             upstreams=tuple(upstream.pool for upstream in self.upstreams.values()),
             stop=self.stop,

@@ -10,6 +10,7 @@ from msgspec import Struct
 from holdfast.backends.link import LinkBackend
 from holdfast.core.clock import SteadyClock
 from holdfast.gateway.pool import ConnectionPool
+from holdfast.net.security import SecurityLog
 from holdfast.net.server import Server
 from holdfast.net.upstream.pool import UpstreamPool
 from holdfast.sessions.journal import Journal
@@ -26,6 +27,7 @@ class Inside(Struct, frozen=True):
     clock: SteadyClock
     pool: ConnectionPool
     counts: Counter[str]
+    security: SecurityLog
     links: Mapping[str, LinkBackend]
     upstreams: tuple[UpstreamPool, ...]
     stop: Callable[[], None]

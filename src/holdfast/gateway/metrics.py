@@ -20,6 +20,7 @@ from holdfast import __version__
 from holdfast.core.errors import Reason
 from holdfast.gateway.inside import Inside
 from holdfast.net.admission import Refusal
+from holdfast.net.security import SecurityEvent
 from holdfast.net.server import Server
 from holdfast.sessions.session import ResetReason
 from holdfast.sessions.states import SessionState
@@ -67,6 +68,12 @@ class _GatewayCollector(Collector):
         yield from _sessions(inside)
         yield from _store(inside)
         yield from _upstreams(inside)
+        yield _counter(
+            "security_events",
+            "What the security log tells, logged or left out.",
+            (((event.value,), inside.security.counts[event]) for event in SecurityEvent),
+            "event",
+        )
         yield _counter(
             "admin_requests",
             "Answers of the admin listener, by the class of their status.",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from holdfast.core.errors import Reason
 from holdfast.core.items import Binary, Data, Interrupt, Resized
 from holdfast.gateway import entrance, login
@@ -26,12 +24,13 @@ from holdfast.gateway.adapters.base import (
     TokenWanted,
 )
 from holdfast.gateway.phases import Phase
+from holdfast.net.log import Seldom
 from holdfast.sessions.session import Session
 
 if TYPE_CHECKING:
     from holdfast.gateway.attach import Attachment
 
-_log = structlog.get_logger("holdfast.gateway")
+_log: Final = Seldom("holdfast.gateway")
 
 FREE: Final = frozenset({Ack, Proven, AbortOutput, Left, Broken})
 """Events that do not count towards the rate of commands."""

@@ -12,7 +12,6 @@ from inspect import isawaitable
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
-import structlog
 
 from holdfast.core.errors import HoldfastError, Reason, Source
 from holdfast.core.limits import ConnectionLimits, LinkLimits
@@ -37,12 +36,12 @@ from holdfast.link.messages import (
     Response,
 )
 from holdfast.net.connection import Connection
-from holdfast.net.log import log_failure
+from holdfast.net.log import Seldom, log_failure
 from holdfast.net.loop import is_cancelled
 
 T = TypeVar("T")
 
-_log = structlog.get_logger("holdfast.link")
+_log: Final = Seldom("holdfast.link")
 
 _Receive = Callable[[LinkFault | None, msgspec.Raw], None]
 

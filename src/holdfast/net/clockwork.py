@@ -11,12 +11,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
-import structlog
-
-from holdfast.net.log import log_failure
+from holdfast.net.log import Seldom, log_failure
 from holdfast.net.sockets import Sockets
 
-_log = structlog.get_logger("holdfast.net")
+_log: Final = Seldom("holdfast.net")
 
 SLOT_SECONDS: Final = 0.1
 TURN_SECONDS_MAX: Final = 1.0

@@ -15,8 +15,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-import structlog
-
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address, peer_name
@@ -24,13 +22,13 @@ from holdfast.net.admission import METER_BYTES, Meter
 from holdfast.net.clockwork import Clockwork, Timed
 from holdfast.net.guests import Leaver, Lodger, Relay
 from holdfast.net.handler import Handler, Owner, Phase
-from holdfast.net.log import log_failure
+from holdfast.net.log import Seldom, log_failure
 from holdfast.net.tcp_info import Delivery, output_held, tcp_info, through_tls
 from holdfast.net.tls import TlsInfo, describe
 from holdfast.net.unread import Watch
 from holdfast.protocols.proxy import ProxyHeader
 
-_log = structlog.get_logger("holdfast.net")
+_log: Final = Seldom("holdfast.net")
 
 _FOREVER: Final = float("inf")
 _LARGE_BYTES: Final = 64 * 1024

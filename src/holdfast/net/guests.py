@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
-
-import structlog
+from typing import TYPE_CHECKING, Final
 
 from holdfast.core.errors import Reason
-from holdfast.net.log import log_failure
+from holdfast.net.log import Seldom, log_failure
 
 if TYPE_CHECKING:
     from holdfast.net.connection import Connection
     from holdfast.net.handler import Handler
 
-_log = structlog.get_logger("holdfast.net")
+_log: Final = Seldom("holdfast.net")
 
 
 class Leaver:

@@ -17,7 +17,6 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import structlog
 from msgspec import structs
 
 from holdfast.core.limits import ConnectionLimits
@@ -25,8 +24,6 @@ from holdfast.net.addresses import Address
 from holdfast.net.bind import DEFAULT, BindOptions, bind, is_file
 from holdfast.net.log import Seldom
 from holdfast.net.systemd import Inherited
-
-_log = structlog.get_logger("holdfast.net")
 
 ACCEPTS_PER_PASS: Final = 64
 """Then the loop serves others before it goes on."""
@@ -60,7 +57,7 @@ class Listener:
         self._refused = refused
         self._pause: asyncio.TimerHandle | None = None
         self._reserve = _open_reserve()
-        self._quiet = Seldom(_log, per_minute=1.0, burst=3)
+        self._quiet = Seldom("holdfast.net", per_minute=1.0, burst=3)
         self._inode = _inode(address) if owns_file else None
         for sock in self._sockets:
             sock.setblocking(False)
@@ -141,7 +138,6 @@ class Listener:
             self._refused()
         self._quiet.warning(
             "cannot accept",
-            self._loop.time(),
             at=str(self.address),
             fault=error.strerror,
             sent_away=sent_away,

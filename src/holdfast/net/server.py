@@ -12,7 +12,6 @@ from functools import partial
 from itertools import count
 from typing import Any, Final
 
-import structlog
 from msgspec import Struct
 
 from holdfast.core.errors import ClosedError
@@ -33,7 +32,7 @@ from holdfast.net.observer import GuardedObserver, ObservedConnection, Observer
 from holdfast.net.states import TABLE, ServerInput, ServerState
 from holdfast.net.systemd import Inherited
 
-_log = structlog.get_logger("holdfast.net")
+_log: Final = Seldom("holdfast.net")
 
 HandlerFactory = Callable[[Connection], Handler]
 """Makes what stands on a new connection. Called before its bytes are read."""
@@ -104,7 +103,7 @@ class Server:
         self._listeners: list[Listener] = []
         self._admission = Admission(limits)
         self._certificates = CertificateWatch(clockwork, limits.certificate_check_seconds_max)
-        self._quiet = Seldom(_log, _LINES_PER_MINUTE, _LINES_BURST)
+        self._quiet = Seldom("holdfast.net", _LINES_PER_MINUTE, _LINES_BURST)
         self._ids = count(1)
         self._empty = asyncio.Event()
         self._empty.set()
@@ -255,14 +254,12 @@ class Server:
         """Count one that was turned away at a listener."""
         self.refusals[refusal] += 1
         tally.refused += 1
-        now = self.clockwork.wheel.now
-        self._quiet.info("refused", now, why=refusal.value, peer=peer, at=tally.at)
+        self._quiet.info("refused", why=refusal.value, peer=peer, at=tally.at)
 
     def fail(self, door: _Door, peer: str, error: HandshakeError) -> None:
         """Count one whose handshake came to nothing."""
         door.tally.failed += 1
-        now = self.clockwork.wheel.now
-        self._quiet.info("handshake failed", now, why=str(error), peer=peer, at=door.tally.at)
+        self._quiet.info("handshake failed", why=str(error), peer=peer, at=door.tally.at)
         if self._observer is not None:
             self._observer.failed(peer, error)
 

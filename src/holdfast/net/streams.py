@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-
-import structlog
+from typing import Final
 
 from holdfast.core.errors import ClosedError, ConfigurationError, LimitExceededError, Reason
 from holdfast.core.limits import ConnectionLimits, DrainLimits
@@ -18,7 +17,7 @@ from holdfast.net.certificates import ServerTls
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection
 from holdfast.net.handler import Phase
-from holdfast.net.log import log_failure
+from holdfast.net.log import Seldom, log_failure
 from holdfast.net.loop import unwrapped
 from holdfast.net.observer import Observer
 from holdfast.net.server import DEFAULT, ListenOptions, Server
@@ -28,7 +27,7 @@ from holdfast.net.tasks import consists_of
 from holdfast.net.tls import TlsInfo, TlsOptions
 from holdfast.protocols.frames import Framing
 
-_log = structlog.get_logger("holdfast.net")
+_log: Final = Seldom("holdfast.net")
 
 
 class InvalidHandlerError(ConfigurationError):

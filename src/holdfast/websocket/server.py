@@ -16,16 +16,15 @@ import asyncio
 import inspect
 import ssl as ssl_module
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
-import structlog
 from msgspec import Struct
 
 from holdfast.core.errors import ConfigurationError, Reason
 from holdfast.net.addresses import Address
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection
-from holdfast.net.log import log_failure
+from holdfast.net.log import Seldom, log_failure
 from holdfast.net.server import Server as NetServer
 from holdfast.net.tasks import consists_of, contained
 from holdfast.protocols import websocket as ws
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
     from holdfast.net.http import HttpHost
 
-_log = structlog.get_logger("holdfast.websocket")
+_log: Final = Seldom("holdfast.websocket")
 
 
 class Refusal(Struct, frozen=True):

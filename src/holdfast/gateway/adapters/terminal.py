@@ -13,6 +13,7 @@ from typing import Final
 from holdfast.core.errors import DISCONNECTS, Disconnect, Reason, sentence
 from holdfast.core.items import Binary, Data, Formatted, Notice, Output, Prompt, Text
 from holdfast.core.limits import KIB
+from holdfast.core.text import shorten
 from holdfast.gateway.adapters.base import (
     Broken,
     ChooseProfile,
@@ -332,7 +333,7 @@ class TerminalAdapter:
         self._ask("profile", "Choose a number, or type a new name: ")
 
     def goodbye(self, disconnect: Disconnect, text: str, retry_seconds: float) -> bool:
-        self._say(sentence(text))
+        self._say(sentence(shorten(text)))
         if disconnect.reconnect and self._code:
             self._say(f'Connect again and type "resume {self._code}".')
         return False

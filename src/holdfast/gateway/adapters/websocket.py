@@ -11,6 +11,7 @@ from holdfast.core.errors import DISCONNECTS, Disconnect, Reason
 from holdfast.core.items import Notice, Output
 from holdfast.core.limits import WebSocketLimits
 from holdfast.core.rate import Flow, flow_rates
+from holdfast.core.text import shorten
 from holdfast.gateway.adapters.base import (
     Broken,
     ChooseProfile,
@@ -287,6 +288,7 @@ class WebSocketAdapter:
         self._core_frame(wire.InputMode(mode))
 
     def goodbye(self, disconnect: Disconnect, text: str, retry_seconds: float) -> bool:
+        text = shorten(text)
         if self._core.state is ws.State.CONNECTING:
             self._refuse_with(disconnect, text, retry_seconds)
             return False

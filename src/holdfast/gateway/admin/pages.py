@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
-import structlog
 from aiohttp import web
 from msgspec import Struct
 
@@ -32,10 +31,12 @@ from holdfast.gateway.admin.views import (
 )
 from holdfast.gateway.inside import Inside
 from holdfast.gateway.metrics import Metrics
+from holdfast.net.addresses import peer_name
 from holdfast.net.http import HttpHost
-from holdfast.net.log import log_failure
+from holdfast.net.log import Seldom, log_failure
+from holdfast.net.security import SecurityEvent
 
-_log = structlog.get_logger("holdfast.admin")
+_log: Final = Seldom("holdfast.admin")
 
 _OPEN: Final = frozenset({"/healthz", "/readyz"})
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -87,7 +88,7 @@ class AdminPages(HttpHost):
             verdict = self._guard.judge(request.headers, who, self._now())
             self.metrics.wrong_tokens = self._guard.wrong
             if verdict is not Verdict.ALLOWED:
-                _log.info("an admin request is refused", peer=who, why=verdict.value[1])
+                self._tell(SecurityEvent.ADMIN_REFUSED, request, why=verdict.value[1])
                 return _refusal(*verdict.value)
         try:
             return await handler(request)
@@ -98,6 +99,10 @@ class AdminPages(HttpHost):
         except Exception as error:
             log_failure(_log, "an admin request failed", error, path=request.path)
             return _refusal(500, "internal error")
+
+    def _tell(self, event: SecurityEvent, request: web.Request, **fields: object) -> None:
+        peer = peer_name((request.remote, 0)).removesuffix(":0") if request.remote else "unix"
+        self._inside.security.tell(event, peer=peer, listener="admin", **fields)
 
     # --- paths
 
@@ -129,7 +134,7 @@ class AdminPages(HttpHost):
         if session is None:
             return _refusal(404, "there is no such session")
         manager.close(session, Reason.KICKED)
-        _log.info("a session was closed by an operator", sid=session.sid)
+        self._tell(SecurityEvent.OPERATOR_ACTED, request, sid=session.sid, what="close_session")
         return _json({"kicked": session.sid})
 
     async def _connections(self, request: web.Request) -> web.Response:
@@ -142,7 +147,13 @@ class AdminPages(HttpHost):
             return _refusal(404, "there is no such connection")
         found.drain()  # says goodbye, where there is a word for it
         found.close()
-        _log.info("a connection was ended by an operator", id=found.id, peer=found.peer)
+        self._tell(
+            SecurityEvent.OPERATOR_ACTED,
+            request,
+            what="end_connection",
+            connection=found.id,
+            of=found.peer,
+        )
         return _json({"kicked": found.id})
 
     async def _drain(self, request: web.Request) -> web.Response:
@@ -151,7 +162,7 @@ class AdminPages(HttpHost):
             wanted = msgspec.json.decode(body or b"{}", type=DrainRequest)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return _refusal(400, f'expected nothing or {{"now": true}}: {error}')
-        _log.info("a drain was asked for", now=wanted.now)
+        self._tell(SecurityEvent.OPERATOR_ACTED, request, what="drain", now=wanted.now)
         self._inside.stop()
         if wanted.now:
             self._inside.stop()

@@ -7,7 +7,6 @@ import ssl
 from collections.abc import Callable
 from typing import Final
 
-import structlog
 from msgspec import structs
 
 from holdfast.core.backoff import Backoff
@@ -17,10 +16,11 @@ from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection
 from holdfast.net.dial import DialError, dial
 from holdfast.net.handler import Handler
+from holdfast.net.log import Seldom
 from holdfast.net.upstream.introduction import Client, introduce
 from holdfast.net.upstream.pool import NoUpstreamError, Target, UpstreamPool
 
-_log = structlog.get_logger("holdfast.upstream")
+_log: Final = Seldom("holdfast.upstream")
 
 _FIRST_PAUSE_SECONDS: Final = 0.1
 

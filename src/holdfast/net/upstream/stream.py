@@ -11,18 +11,17 @@ from collections.abc import Callable, Coroutine
 from enum import Enum, auto
 from typing import Any, Final
 
-import structlog
-
 from holdfast.core.errors import HoldfastError, Reason
 from holdfast.core.states import Machine, Step, Table
 from holdfast.net.addresses import peer_name
 from holdfast.net.connection import Connection
+from holdfast.net.log import Seldom
 from holdfast.net.upstream.dialler import Dialler
 from holdfast.net.upstream.introduction import Client
 from holdfast.net.upstream.pool import Target
 from holdfast.net.upstream.reserve import Reserve
 
-_log = structlog.get_logger("holdfast.upstream")
+_log: Final = Seldom("holdfast.upstream")
 
 
 class StreamState(Enum):

@@ -1,0 +1,114 @@
+"""The security log: who tried what, and what an operator did. One line each, of a closed set.
+
+The lines are part of the log (stderr), with `"log": "security"`. They have their
+own limits, by kind and by network: whoever floods the log hides nobody else's
+lines, and every event is counted, logged or not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import Enum
+from typing import Final
+
+import structlog
+
+from holdfast.core.clock import Clock, monotonic
+from holdfast.core.rate import Rate, RateByKey
+from holdfast.net.admission import network_of
+from holdfast.net.log import bounded
+
+LINES_PER_MINUTE_MAX: Final = 600.0
+"""Of one kind, sustained."""
+LINES_BURST_MAX: Final = 1_000
+NETWORK_LINES_PER_MINUTE_MAX: Final = 10.0
+"""Of one kind and one IP address (IPv6: of one /64 network), sustained."""
+NETWORK_LINES_BURST_MAX: Final = 20
+
+
+class SecurityEvent(Enum):
+    """Everything that the security log can tell. The value is the line's `event`."""
+
+    TOKEN_REFUSED = "token_refused"
+    """A token that is not known: guessed, or of a session that has ended."""
+    TOKEN_REPLACED = "token_replaced"
+    """A browser's cookie that was replaced by a newer one: restored, copied or stolen."""
+    TOKEN_REVOKED = "token_revoked"
+    """A token that was replaced by a newer one; its session was closed."""
+    CODE_REFUSED = "code_refused"
+    """A resume code that is not known."""
+    CODE_LIMITED = "code_limited"
+    """A resume code that was not looked at: too many wrong ones came."""
+    TAKEN_OVER = "taken_over"
+    """A session was taken up by a code, or by its user's offer."""
+    LOGIN_FAILED = "login_failed"
+    LOGIN_LIMITED = "login_limited"
+    """A login that was not passed on: too many wrong ones came."""
+    USER_CHANGED = "user_changed"
+    """A session became a user's, by a login or by its application (`identify`)."""
+    ORIGIN_REFUSED = "origin_refused"
+    """A page of another host wanted to connect."""
+    HOST_REFUSED = "host_refused"
+    """A request for a host name that is not served."""
+    EVICTED = "evicted"
+    """A session was closed before its time, to make room."""
+    LIMITED = "limited"
+    """A client went beyond what it may have, and was refused or cut off for it."""
+    LINK_REFUSED = "link_refused"
+    """An application did not know the link's secret, or came too often."""
+    ADMIN_REFUSED = "admin_refused"
+    """A request to the admin listener without the right token."""
+    OPERATOR_ACTED = "operator_acted"
+    """An operator closed a session, ended a connection, or asked for a drain."""
+
+
+_WARNINGS: Final = frozenset(
+    {
+        SecurityEvent.TOKEN_REPLACED,
+        SecurityEvent.TOKEN_REVOKED,
+        SecurityEvent.CODE_LIMITED,
+        SecurityEvent.LOGIN_LIMITED,
+        SecurityEvent.LINK_REFUSED,
+        SecurityEvent.EVICTED,
+    }
+)
+
+
+class SecurityLog:
+    """The security log of one gateway."""
+
+    def __init__(self, clock: Clock = monotonic) -> None:
+        self.counts: Counter[SecurityEvent] = Counter()
+        self._log = structlog.get_logger("holdfast.security")
+        self._clock = clock
+        self._by_kind = RateByKey(Rate(LINES_PER_MINUTE_MAX / 60, LINES_BURST_MAX))
+        self._by_network = RateByKey(
+            Rate(NETWORK_LINES_PER_MINUTE_MAX / 60, NETWORK_LINES_BURST_MAX)
+        )
+        self._left_out: Counter[SecurityEvent] = Counter()
+
+    def tell(
+        self,
+        event: SecurityEvent,
+        *,
+        peer: str = "",
+        sid: str = "",
+        listener: object = "",
+        **fields: object,
+    ) -> None:
+        """Count an event, and log it as long as there are not too many of its kind.
+
+        `peer` is as connections name theirs, `listener` where it came in. Never pass a secret.
+        """
+        self.counts[event] += 1
+        now, kind = self._clock(), event.value
+        spent = self._by_network.spend(f"{kind} {network_of(peer)}", now)
+        if not spent or not self._by_kind.spend(kind, now):
+            self._left_out[event] += 1
+            return
+        if left_out := self._left_out.pop(event, 0):
+            fields["left_out"] = left_out
+        where = {"address": peer, "sid": sid, "listener": str(listener)}
+        told = bounded({name: value for name, value in where.items() if value} | fields)
+        log = self._log.warning if event in _WARNINGS else self._log.info
+        log(kind, log="security", **told)
