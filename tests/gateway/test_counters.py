@@ -18,7 +18,7 @@ from typing import Any, Final
 import pytest
 from msgspec import structs
 from tests.cli.process import program
-from tests.gateway import test_metrics
+from tests.gateway import test_metrics, test_security_log
 from tests.gateway.admin.asking import TOKEN, administered
 from tests.gateway.counted import clients, others, refused  # noqa: F401 - they fill the table
 from tests.gateway.counted.table import (
@@ -43,6 +43,7 @@ from tests.gateway.servers import free_port
 from tests.gateway.test_upstreams import bridged
 
 from holdfast.gateway.admin.guard import AdminConfig
+from holdfast.net.security import SecurityEvent
 
 
 @pytest.mark.parametrize("it", EXCHANGES.values(), ids=EXCHANGES)
@@ -119,6 +120,10 @@ ELSEWHERE: Final[dict[str, Callable[..., Any]]] = {
     "connections_refused_total{out_of_files}": test_who_finds_no_file_is_counted,
     "store_set_aside_total": test_what_is_set_aside_is_counted,
     "build_info{version}": test_metrics.test_the_process_is_there_too,
+    **{
+        f"security_events_total{{{event.value}}}": test_security_log.test_every_event_is_told
+        for event in SecurityEvent
+    },
 }
 """What cannot stand in the table, and the test that looks at it."""
 

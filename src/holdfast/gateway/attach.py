@@ -30,6 +30,7 @@ from holdfast.gateway.phases import TABLE, Move, Phase
 from holdfast.gateway.reactions import FREE, react, react_early
 from holdfast.net.connection import Connection
 from holdfast.net.log import Seldom, log_failure
+from holdfast.net.security import SecurityEvent
 from holdfast.sessions.inbox import Verdict
 from holdfast.sessions.outbox import AckError
 from holdfast.sessions.records import Capabilities
@@ -321,6 +322,7 @@ class Attachment:
         if len(self._held) > self.context.limits.session.command_burst_max:
             peer, protocol = self.connection.peer, self.protocol
             _log.info("a client sends too much", peer=peer, protocol=protocol)
+            self.tell(SecurityEvent.LIMITED, why="too many commands at once")
             self.leave(Reason.FLOOD)
             return
         self.connection.pause_reading()
@@ -426,6 +428,17 @@ class Attachment:
                 self.connection.abort()
 
         self.context.spawn(guarded())
+
+    def tell(self, event: SecurityEvent, **fields: Any) -> None:
+        """Write to the security log what this client did."""
+        connection, session = self.connection, self.session
+        self.context.security.tell(
+            event,
+            peer=connection.peer,
+            sid=session.sid if session is not None else "",
+            listener=connection.listener or "",
+            **fields,
+        )
 
     def send(self) -> None:
         """Write what the adapter has queued."""

@@ -26,6 +26,7 @@ from holdfast.sessions.journal import StoreUnavailableError
 from holdfast.sessions.manager import Claim, Refusal
 from holdfast.sessions.session import Position, ResetReason, Session
 from holdfast.sessions.states import Durability, SessionState
+from holdfast.sessions.tokens import split_token
 
 if TYPE_CHECKING:
     from holdfast.gateway.attach import Attachment
@@ -39,7 +40,7 @@ _TOLD: Final = {
     Refusal.REVOKED: SecurityEvent.TOKEN_REVOKED,
     Refusal.RATE: SecurityEvent.CODE_LIMITED,
 }
-"""What the security log says of a refusal."""
+"""What the security log says of a refusal, with the sessions that the tokens name."""
 _GONE: Final = Notice("That session is not there any more.")
 _REPLACED: Final = Notice(
     "This browser's cookie is an older one: its session goes on where the newer one is."
@@ -70,6 +71,9 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
         before.release(attachment)
         attachment.context.pool.unregister(before.sid, attachment)
         attachment.context.manager.close(before, Reason.CLIENT_LEFT)
+    if claim is not None and claim.secret is None:
+        how = "code" if claim.code else "offer"
+        attachment.tell(SecurityEvent.TAKEN_OVER, how=how, of=claim.session.sid)
     if claim is None:
         attempt = event.attempt if type(event) is Enter else 0
         return _enter_new(attachment, attempt, replaced=claimed is Refusal.REPLACED)
@@ -82,11 +86,12 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
 
 def _tell_refusal(attachment: Attachment, event: Enter | ResumeOwn, refusal: Refusal) -> None:
     attachment.context.counts["claims_refused"] += 1
-    told = _TOLD.get(refusal)
-    if told is not None:
-        if type(event) is Enter and event.code and refusal is Refusal.UNKNOWN:
+    if type(event) is Enter and refusal in _TOLD:
+        told = _TOLD[refusal]
+        if event.code and refusal is Refusal.UNKNOWN:
             told = SecurityEvent.CODE_REFUSED
-        attachment.tell(told)
+        tokens = [split_token(token) for token in (event.token, *event.cookies)]
+        attachment.tell(told, of=[token[0] for token in tokens if token is not None])
     if isinstance(event, ResumeOwn):
         attachment.show(_GONE)
     else:

@@ -25,6 +25,7 @@ from holdfast.gateway.adapters.base import (
 )
 from holdfast.gateway.phases import Phase
 from holdfast.net.log import Seldom
+from holdfast.net.security import SecurityEvent
 from holdfast.sessions.session import Session
 
 if TYPE_CHECKING:
@@ -106,5 +107,8 @@ def _end(attachment: Attachment, event: Left | Broken) -> None:
         reason = event.reason
         peer, protocol = attachment.connection.peer, attachment.protocol
         _log.info("a client broke the rules", peer=peer, protocol=protocol, fault=event.text)
+        security = SecurityEvent.LIMITED if reason is Reason.FLOOD else event.security
+        if security is not None:
+            attachment.tell(security, why=event.text)
         attachment.context.counts[f"closed_{reason.value}"] += 1
     attachment.part(reason)

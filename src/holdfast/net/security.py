@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -94,7 +94,7 @@ class SecurityLog:
         peer: str = "",
         sid: str = "",
         listener: object = "",
-        **fields: object,
+        **fields: Any,
     ) -> None:
         """Count an event, and log it as long as there are not too many of its kind.
 

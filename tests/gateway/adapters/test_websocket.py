@@ -35,6 +35,7 @@ from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSetti
 from holdfast.gateway.cookies import SessionCookie
 from holdfast.gateway.hosts import ServedHosts
 from holdfast.link.messages import ProfileSummary
+from holdfast.net.security import SecurityEvent
 from holdfast.sessions.session import ResetReason
 
 COOKIE = SessionCookie("holdfast", "/", 3600.0, secure=False)
@@ -204,7 +205,7 @@ def test_a_page_of_another_host_is_refused_with_a_reason(
         assert event == Enter(or_new=True)
         return
     text = f"pages of {origin} may not connect here"
-    assert event == Broken(Reason.REFUSED, text)
+    assert event == Broken(Reason.REFUSED, text, SecurityEvent.ORIGIN_REFUSED)
     status, _, body = head(adapter.data_to_send())
     assert (status, body) == ("HTTP/1.1 403 Forbidden", f"{text}\n")
 
@@ -220,7 +221,8 @@ def test_a_page_of_plain_http_is_not_the_own_page_of_tls() -> None:
 def test_a_request_for_a_host_that_is_not_served_is_refused(what: bytes) -> None:
     adapter = WebSocketAdapter(structs.replace(settings(), hosts=ServedHosts(("a.example",))))
     (event,) = adapter.receive_data(what, 0.0)
-    assert event == Broken(Reason.REFUSED, "the host example.org is not served here")
+    text = "the host example.org is not served here"
+    assert event == Broken(Reason.REFUSED, text, SecurityEvent.HOST_REFUSED)
     assert head(adapter.data_to_send())[0] == "HTTP/1.1 421 Misdirected Request"
 
 

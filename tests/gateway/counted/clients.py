@@ -118,6 +118,8 @@ async def comes_by_websocket(scene: Scene) -> AsyncIterator[Found | None]:
         "sessions_resumed_total": 1,
         "sessions_closed_total{client_left}": 1,  # the fresh one, in which `resume` was typed
         "session_claims_refused_total": 1,
+        "security_events_total{code_refused}": 1,
+        "security_events_total{taken_over}": 1,
     },
     echoing(TCP),
 )
@@ -211,6 +213,7 @@ async def floods(scene: Scene) -> AsyncIterator[Found | None]:
         "sessions_closed_total{kicked}": 1,
         "connections_closed_total{kicked}": 1,
         "admin_requests_total{2xx}": 1,
+        "security_events_total{operator_acted}": 1,
     }
 )
 async def is_kicked(scene: Scene) -> AsyncIterator[Found | None]:

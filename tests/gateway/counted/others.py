@@ -243,6 +243,7 @@ async def finds_no_server(scene: Scene) -> AsyncIterator[Found | None]:
         "admin_requests_total{2xx}": 2,
         "admin_requests_total{4xx}": 2,
         "admin_wrong_tokens_total": 1,
+        "security_events_total{admin_refused}": 1,
     }
 )
 async def an_operator_asks(scene: Scene) -> AsyncIterator[Found | None]:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from holdfast.core.errors import Disconnect, Reason
 from holdfast.core.items import Binary, Data, Interrupt, Output, Resized, Text
 from holdfast.link.messages import ProfileSummary
+from holdfast.net.security import SecurityEvent
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Position, ResetReason
 
@@ -107,6 +108,8 @@ class Broken(Struct, frozen=True):
 
     reason: Reason
     text: str
+    security: SecurityEvent | None = None
+    """What the security log is told of it."""
 
 
 class PlainHttp(Struct, frozen=True):

@@ -37,6 +37,7 @@ from holdfast.gateway.adapters.dialects import (
 from holdfast.gateway.adapters.webs import WebsDialect
 from holdfast.gateway.cookies import SessionCookie
 from holdfast.gateway.hosts import ServedHosts
+from holdfast.net.security import SecurityEvent
 from holdfast.protocols import holdfast as wire
 from holdfast.protocols import webs
 from holdfast.protocols import websocket as ws
@@ -154,8 +155,8 @@ class WebSocketAdapter:
         if settings.path and normal_path(request.path) != settings.path:
             return self._refuse(404, f"the WebSocket is at {settings.path}")
         if not ws.origin_is_allowed(request, settings.origins, secure=settings.cookie.secure):
-            origin = request.headers.get("origin")
-            return self._refuse(403, f"pages of {origin} may not connect here")
+            text = f"pages of {request.headers.get('origin')} may not connect here"
+            return self._refuse(403, text, SecurityEvent.ORIGIN_REFUSED)
         subprotocol = ws.choose_subprotocol(request, tuple(_DIALECTS))
         if subprotocol is None:
             # The session must be known before the answer, which carries its cookie.
@@ -168,11 +169,14 @@ class WebSocketAdapter:
         return self._translate(self._core.receive_data(b""))
 
     def _misdirected(self, request: ws.Request) -> list[Event]:
-        return self._refuse(421, f"the host {request.host} is not served here")
+        text = f"the host {request.host} is not served here"
+        return self._refuse(421, text, SecurityEvent.HOST_REFUSED)
 
-    def _refuse(self, status: int, message: str) -> list[Event]:
+    def _refuse(
+        self, status: int, message: str, security: SecurityEvent | None = None
+    ) -> list[Event]:
         self._core.refuse(status, message)
-        return [Broken(Reason.REFUSED, message)]
+        return [Broken(Reason.REFUSED, message, security)]
 
     def _break(self, text: str) -> Broken:
         self.goodbye(DISCONNECTS[Reason.PROTOCOL_ERROR], text, 0)

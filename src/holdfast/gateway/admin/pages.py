@@ -13,7 +13,7 @@ POST   /api/drain                   {"now": true} for at once
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -100,9 +100,11 @@ class AdminPages(HttpHost):
             log_failure(_log, "an admin request failed", error, path=request.path)
             return _refusal(500, "internal error")
 
-    def _tell(self, event: SecurityEvent, request: web.Request, **fields: object) -> None:
+    def _tell(
+        self, event: SecurityEvent, request: web.Request, sid: str = "", **fields: Any
+    ) -> None:
         peer = peer_name((request.remote, 0)).removesuffix(":0") if request.remote else "unix"
-        self._inside.security.tell(event, peer=peer, listener="admin", **fields)
+        self._inside.security.tell(event, peer=peer, sid=sid, listener="admin", **fields)
 
     # --- paths
 
