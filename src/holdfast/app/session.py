@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import structlog
 
 from holdfast.core.errors import REASONS, LimitExceededError
 from holdfast.core.items import (
@@ -33,12 +32,13 @@ from holdfast.core.validation import (
 )
 from holdfast.link import messages as m
 from holdfast.link.codec import UNREADABLE
+from holdfast.net.log import Seldom
 from holdfast.sessions.records import Capabilities
 
 if TYPE_CHECKING:
     from holdfast.app.app import App
 
-_log = structlog.get_logger("holdfast.app")
+_log: Final = Seldom("holdfast.app")
 
 
 class Session:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from holdfast.core.errors import Reason
 from holdfast.core.items import Notice
 from holdfast.gateway.adapters.base import ChooseProfile, LoginGiven, LoginNeeded, ProfileWanted
 from holdfast.link.messages import Authenticate
 from holdfast.link.peer import LinkClosedError, RequestError
+from holdfast.net.log import Seldom
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import SessionInput, SessionState
 
 if TYPE_CHECKING:
     from holdfast.gateway.attach import Attachment
 
-_log = structlog.get_logger("holdfast.gateway")
+_log: Final = Seldom("holdfast.gateway")
 
 _TOO_MANY: Final = "too many wrong attempts"
 _AWAY: Final = "The application is away. Try again in a moment."

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any
-
-import structlog
+from typing import Any, Final
 
 from holdfast.net.connection import Connection
-from holdfast.net.log import log_failure
+from holdfast.net.log import Seldom, log_failure
 
-_log = structlog.get_logger("holdfast.net")
+_log: Final = Seldom("holdfast.net")
 
 
 class Observer:

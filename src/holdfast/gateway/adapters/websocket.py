@@ -175,7 +175,7 @@ class WebSocketAdapter:
     def _refuse(
         self, status: int, message: str, security: SecurityEvent | None = None
     ) -> list[Event]:
-        self._core.refuse(status, message)
+        self._core.refuse(status, shorten(message))
         return [Broken(Reason.REFUSED, message, security)]
 
     def _break(self, text: str) -> Broken:
