@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import resource
 import sqlite3
+import sys
 import urllib.request
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import structlog
 from msgspec import structs
 from tests.cli.process import program
 from tests.gateway import test_metrics, test_security_log
@@ -43,6 +45,7 @@ from tests.gateway.servers import free_port
 from tests.gateway.test_upstreams import bridged
 
 from holdfast.gateway.admin.guard import AdminConfig
+from holdfast.net.log import configure_logs
 from holdfast.net.security import SecurityEvent
 
 
@@ -111,6 +114,26 @@ async def test_what_is_set_aside_is_counted(tmp_path: Path) -> None:
         assert (await Meter(gateway).read())["store_set_aside_total"] == 1
 
 
+async def test_lines_of_the_log_that_are_lost_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(administered(configured(tmp_path, [TCP]))) as gateway:
+        meter = Meter(gateway)
+        before = (await meter.read())["log_lines_lost_total"]
+        _log_to_a_full_disk(monkeypatch)
+        assert (await meter.read())["log_lines_lost_total"] == before + 1
+
+
+def _log_to_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = structlog.get_config()
+    with contextlib.suppress(OSError), open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        configure_logs("info")
+        structlog.get_logger("test").bind().info("lost")
+        structlog.configure(**settings)
+        monkeypatch.undo()
+
+
 def _fetched(url: str) -> str:
     with urllib.request.urlopen(url.replace("tcp://", "http://"), timeout=SECONDS) as answer:
         return bytes(answer.read()).decode()
@@ -118,6 +141,7 @@ def _fetched(url: str) -> str:
 
 ELSEWHERE: Final[dict[str, Callable[..., Any]]] = {
     "connections_refused_total{out_of_files}": test_who_finds_no_file_is_counted,
+    "log_lines_lost_total": test_lines_of_the_log_that_are_lost_are_counted,
     "store_set_aside_total": test_what_is_set_aside_is_counted,
     "build_info{version}": test_metrics.test_the_process_is_there_too,
     **{

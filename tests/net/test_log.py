@@ -1,9 +1,23 @@
 from __future__ import annotations
 
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
 import structlog
 
 from holdfast.core.text import TEXT_CHARS_MAX, shorten
-from holdfast.net.log import LINES_BURST_MAX, TRACEBACK_CHARS_MAX, Seldom, log_failure
+from holdfast.net.log import (
+    LINES_BURST_MAX,
+    TRACEBACK_CHARS_MAX,
+    LostLines,
+    Seldom,
+    configure_logs,
+    log_failure,
+)
 
 
 def fail(secret: str) -> None:
@@ -60,3 +74,83 @@ def test_failures_that_clients_cause_are_few_and_their_tracebacks_bounded() -> N
 def test_short_texts_stay_as_they_are() -> None:
     assert shorten("x" * TEXT_CHARS_MAX) == "x" * TEXT_CHARS_MAX
     assert shorten("abcdef", 3) == "abc… (6 characters)"
+
+
+# --- a log that cannot be written
+
+
+class Disk(io.StringIO):
+    """A file on a disk that may be full."""
+
+    full = False
+
+    def write(self, text: str) -> int:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    """What this process logs to."""
+    before = structlog.get_config()
+    disk = Disk()
+    monkeypatch.setattr(sys, "stderr", disk)
+    monkeypatch.setattr(LostLines, "count", 0)
+    configure_logs("info")
+    yield disk
+    structlog.configure(**before)
+
+
+def test_lines_that_cannot_be_written_are_dropped_counted_and_told_of(disk: Disk) -> None:
+    log = structlog.get_logger("test").bind()
+    log.info("first")
+    disk.full = True
+    for _ in range(3):
+        log.error("lost")
+    disk.full = False
+    log.info("second")
+    log.info("third")
+    assert LostLines.count == 3
+    lines = disk.getvalue().splitlines()
+    assert [
+        next(word for word in ("first", "second", "third", "were lost") if word in line).replace(
+            "were lost", "lines of the log were lost"
+        )
+        for line in lines
+    ] == ["first", "second", "lines of the log were lost", "third"]
+    assert '"lines": 3' in lines[2]
+
+
+def test_nor_does_a_closed_file_raise(disk: Disk) -> None:
+    disk.close()
+    structlog.get_logger("test").bind().info("lost")
+    assert LostLines.count == 1
+
+
+PROGRAM = """
+import structlog
+from holdfast.net.log import LostLines, configure_logs
+configure_logs("info")
+for level in ("info", "warning", "error", "critical", "exception"):
+    getattr(structlog.get_logger("test"), level)("lost")
+print(LostLines.count, flush=True)
+"""
+
+
+@pytest.mark.parametrize("stderr", ["full", "broken", "closed"])
+def test_a_process_goes_on_whatever_its_stderr_is(stderr: str) -> None:
+    command = [sys.executable, "-c", PROGRAM]
+    match stderr:
+        case "full":
+            file = os.open("/dev/full", os.O_WRONLY)
+        case "broken":
+            reading, file = os.pipe()
+            os.close(reading)
+        case _:
+            command = ["sh", "-c", 'exec "$@" 2>&-', "sh", *command]
+            file = os.open(os.devnull, os.O_WRONLY)
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=file, timeout=60)
+    os.close(file)
+    assert done.stdout == b"5\n"
+    assert done.returncode == 0

@@ -111,6 +111,18 @@ def test_a_certificate_tells_its_names_and_its_end(tmp_path: Path) -> None:
     assert facts.expires == pytest.approx(os.path.getmtime(pair.cert) + 30 * 86_400, abs=60)
 
 
+@pytest.mark.parametrize("note", [b"f\xc3\xbcr M\xc3\xbcller\n", b"f\xfcr M\xfcller\n"])
+def test_text_of_any_kind_may_stand_around_a_certificate(tmp_path: Path, note: bytes) -> None:
+    """RFC 7468 section 2."""
+    certificate = write_pems(tmp_path).certificate
+    for file in map(Path, (certificate.cert, certificate.key)):
+        file.write_bytes(note + file.read_bytes() + note)
+    options = TlsOptions(certificates=(certificate,))
+    tls = ServerTls(options)
+    assert "localhost" in tls.facts[0].names
+    tls.reload()
+
+
 def test_an_expired_certificate_is_served_for_clients_to_judge(tmp_path: Path) -> None:
     (facts,) = server_contexts(TlsOptions((issue(tmp_path, "a.example", days=-1),))).facts
     assert facts.expires < os.path.getmtime(tmp_path)
@@ -203,3 +215,29 @@ def test_a_watch_that_fails_once_looks_again(
     loop.advance(5)
     watch.stop()
     assert len(looks) > 1
+
+
+def test_a_certificate_that_fails_in_any_way_keeps_no_other_from_being_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (
+        ServerTls(TlsOptions((issue(tmp_path, "a.example", name=name),)))
+        for name in ("first", "second")
+    )
+    loop = FakeLoop()
+    watch = CertificateWatch(clockwork(loop), 1.0)
+    watch.add(first)
+    watch.add(second)
+
+    def fail() -> None:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(first, "reload", fail)
+    issue(tmp_path, "b.example", name="first")
+    issue(tmp_path, "b.example", name="second")
+    with structlog.testing.capture_logs() as logs:
+        loop.advance(5)
+    watch.stop()
+    assert second.facts[0].names == ("b.example",)
+    assert [log["event"] for log in logs] == ["certificates read", "certificates not replaced"]
+    assert logs[1]["fault"] == f"{first.options.certificates[0].cert}: a defect"

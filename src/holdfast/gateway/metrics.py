@@ -20,6 +20,7 @@ from holdfast import __version__
 from holdfast.core.errors import Reason
 from holdfast.gateway.inside import Inside
 from holdfast.net.admission import Refusal
+from holdfast.net.log import LostLines
 from holdfast.net.security import SecurityEvent
 from holdfast.net.server import Server
 from holdfast.sessions.session import ResetReason
@@ -79,6 +80,11 @@ class _GatewayCollector(Collector):
             "Answers of the admin listener, by the class of their status.",
             (((kind,), self._metrics.admin_requests[kind]) for kind in ("2xx", "4xx", "5xx")),
             "status",
+        )
+        yield _counter(
+            "log_lines_lost",
+            "Lines of the log that could not be written.",
+            [((), LostLines.count)],
         )
         yield _counter(
             "admin_wrong_tokens",

@@ -88,6 +88,8 @@ class CertificateWatch(Timed):
                 tls.reload()
             except ConfigurationError as error:
                 complaint = str(error)
+            except Exception as error:  # the other certificates are others' listeners'
+                complaint = f"{tls.options.certificates[0].cert}: {error}"
             else:
                 _log.info("certificates read", cert=tls.options.certificates[0].cert)
         if complaint and (complaint != self._complaint or not only_changed):

@@ -1,4 +1,8 @@
-"""Logs: for people or for programs, and of defects without the values on their way."""
+"""Logs: for people or for programs, and of defects without the values on their way.
+
+A log that cannot be written (a full disk, a broken pipe, a closed stderr) costs its
+lines and nothing else: they are dropped and counted.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import structlog
 
@@ -26,7 +30,7 @@ def configure_logs(level: str) -> None:
 
     `level` is `debug`, `info`, `warning` or `error`. Raises `KeyError` for another.
     """
-    terminal = sys.stderr.isatty()
+    terminal = _is_terminal(sys.stderr)
     processors: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal),
@@ -40,9 +44,53 @@ def configure_logs(level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_Lines(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+class LostLines:
+    """Lines of this process that could not be written."""
+
+    count = 0
+
+
+def _is_terminal(file: TextIO | None) -> bool:
+    try:
+        return file is not None and file.isatty()
+    except ValueError:  # it is closed
+        return False
+
+
+class _Lines:
+    """The factory of structlog's loggers, and the one logger: it writes lines to a file.
+
+    `file` is `None` where a process was started with its stderr closed.
+    """
+
+    def __init__(self, file: TextIO | None) -> None:
+        self._file = file
+        self._untold = 0
+
+    def __call__(self, *_: object) -> _Lines:
+        return self
+
+    def msg(self, message: str) -> None:
+        try:
+            if self._file is None:
+                raise ValueError("stderr is closed")
+            self._file.write(message + "\n")
+            self._file.flush()
+        except (OSError, ValueError):  # ValueError: it is closed, or this cannot be encoded
+            self._untold += 1
+            LostLines.count += 1
+            return
+        untold, self._untold = self._untold, 0
+        if untold:
+            structlog.get_logger("holdfast.net").warning("lines of the log were lost", lines=untold)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
 
 
 class Seldom:

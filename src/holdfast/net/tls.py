@@ -175,7 +175,7 @@ def _load(context: ssl.SSLContext, certificate: Certificate) -> None:
 
     try:
         context.load_cert_chain(certificate.cert, certificate.key, answer)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None)
         if asked and reason != "KEY_VALUES_MISMATCH":
             # OpenSSL does not say it so: to it, a key that was opened wrongly is no key.
@@ -259,7 +259,9 @@ def _prove(certificate: Certificate, minimum: Version, maximum: Version) -> Cert
     for context in (server, client):
         context.minimum_version, context.maximum_version = _VERSIONS[minimum], _VERSIONS[maximum]
     _load(server, certificate)
-    first = Path(certificate.cert).read_text().partition(_PEM_END)[0] + _PEM_END
+    # Around its blocks a PEM file may have text of any kind (RFC 7468 section 2).
+    text = Path(certificate.cert).read_bytes().decode("ascii", errors="ignore")
+    first = text.partition(_PEM_END)[0] + _PEM_END
     client.check_hostname = False
     client.load_verify_locations(cadata=first)
     # The certificate is its own authority here, whatever its age: age is for the clients to judge.
