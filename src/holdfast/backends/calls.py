@@ -129,8 +129,7 @@ class Calls:
             session = sessions.get(mark.sid)
             if session is not None and session.route is instance:
                 instance.applied(session, mark.cseq)
-                if session.inbox.waiting:
-                    self._backend.commanded(session)
+                self._backend.progressed(session)
 
     def _update(self, update: m.Update) -> None:
         session = self._own(update.sid)

@@ -64,9 +64,17 @@ class Instance:
         left = inbox.forwarded_bytes + self._window - self._unapplied
         self._send(session, inbox.take_within(max(left, 1)))
 
+    def forward_one(self, session: Session) -> None:
+        """Send the session's oldest command, if it has none under way."""
+        self._send(session, session.inbox.take_within(1))
+
     def tell(self, session: Session, event: Event) -> None:
-        """Send an event after the session's commands, which may exceed the windows for it."""
-        self._send(session, session.inbox.take())
+        """Send an event after the session's commands, which may exceed the windows for it.
+
+        Commands of a `suspect` wait nevertheless.
+        """
+        if not session.row.suspect:
+            self._send(session, session.inbox.take())
         self._events.append(SessionEvent(session.sid, 0, event))
 
     def introduce(self, session: Session, event: Event) -> None:

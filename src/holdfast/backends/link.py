@@ -7,18 +7,21 @@ waits, its commands queued, for the next.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
+import structlog
 
 from holdfast.backends.base import Policy
 from holdfast.backends.calls import Calls, Host, info_of
 from holdfast.backends.instance import Instance
+from holdfast.backends.suspects import Suspects
 from holdfast.core.clock import Clock
 from holdfast.core.errors import Reason
-from holdfast.core.items import Notice, Resized
+from holdfast.core.items import MUST, Notice, Resized
 from holdfast.core.validation import UnsendableError, check_data, check_text
 from holdfast.link import messages as m
 from holdfast.link.peer import LinkClosedError, Peer, RequestError
@@ -29,7 +32,12 @@ from holdfast.sessions.states import SessionState
 
 T = TypeVar("T")
 
+_log = structlog.get_logger("holdfast.link")
+
 AWAY = Notice("The application is away. What you type is kept, and runs when it is back.")
+SET_ASIDE = Notice(
+    "The application ended each time that it was given a command of yours. That one was set aside."
+)
 NOT_YET = Notice("The application is not here yet. Hold on.")
 
 _INSTANCE_SECONDS_MAX = 3_600.0
@@ -73,6 +81,9 @@ class LinkBackend:
         self._linked: dict[str, Instance] = {}
         self._gone: dict[str, _Gone] = {}
         """Every instance that was linked before, and not long ago."""
+        self._suspects = Suspects(manager.limits.command_runs_max)
+        self._timing = False
+        """Whether suspects are given time."""
         self._commanded: dict[Session, None] = {}
         self._flushing = False
 
@@ -131,6 +142,8 @@ class LinkBackend:
 
     def ended(self, session: Session, reason: Reason) -> None:
         self._commanded.pop(session, None)
+        self._suspects.forget(session)
+        self._try_next()
         instance = session.route
         if isinstance(instance, Instance):
             self._tell(session, m.Closed(reason.value))
@@ -178,9 +191,11 @@ class LinkBackend:
         Returns the newest of its outputs that is durable, and those sessions.
         """
         self._forget_old_instances()
+        self._suspects.run_returned(hello.instance)
         before = self._linked.pop(hello.instance, None)
         if before is not None:
             self._unlinked(before)
+            self._suspects.run_ended(before.name, before.sessions, died=False)
             for held in list(before.sessions):  # they are given to the new link below
                 before.release(held)
                 held.inbox.rewind()
@@ -201,6 +216,10 @@ class LinkBackend:
         for instance in list(self._linked.values()):
             if instance.peer is peer:
                 del self._linked[instance.name]
+                for session in self._suspects.run_ended(
+                    instance.name, instance.sessions, died=not peer.orderly
+                ):
+                    self._set_aside(session)
                 self._unlinked(instance)
                 self._release_all(instance)
 
@@ -220,6 +239,7 @@ class LinkBackend:
             self.commanded(session)
         else:
             session.applied(cseq)
+        self.progressed(session)
 
     def _unlinked(self, instance: Instance) -> None:
         self._gone[instance.name] = _Gone(instance.accepted, instance.durable, self.clock())
@@ -277,6 +297,49 @@ class LinkBackend:
                 del self._gone[name]
                 self.journal.forget(name)
 
+    # --- commands that may end the application
+
+    def progressed(self, session: Session) -> None:
+        """The application has applied commands of the session. Hot path."""
+        row = session.row
+        if row.suspect and session.inbox.applied >= row.suspect:
+            self._suspects.clear(session)
+            self._try_next()
+        if session.inbox.waiting:
+            self.commanded(session)
+
+    def _set_aside(self, session: Session) -> None:
+        row = session.row
+        _log.error(
+            "a command is set aside: the application has died with it too often",
+            app=self.name,
+            session=row.sid,
+            command=row.suspect,
+            runs=row.suspect_runs,
+        )
+        cseq = row.suspect
+        self._suspects.clear(session)
+        session.applied(cseq)
+        session.emit(SET_ASIDE, MUST, self.clock())
+
+    def _try_next(self) -> None:
+        for session in self._suspects.next():
+            self.commanded(session)
+
+    def _time_suspects(self) -> None:
+        tried = self._suspects.tried
+        if tried and not self._timing:
+            self._timing = True
+            seconds = self.manager.limits.suspect_seconds_max
+            asyncio.get_running_loop().call_later(seconds, self._time_over, tried)
+
+    def _time_over(self, sessions: list[Session]) -> None:
+        self._timing = False
+        for session in self._suspects.time_over(sessions):
+            self.commanded(session)
+        self._try_next()
+        self._time_suspects()
+
     # --- gateway → application
 
     def _tell(self, session: Session, event: m.Event) -> None:
@@ -295,7 +358,13 @@ class LinkBackend:
         commanded, self._commanded = self._commanded, {}
         for session in commanded:
             instance = session.route
-            if isinstance(instance, Instance):
+            if not isinstance(instance, Instance):
+                continue
+            if session.row.suspect and self._suspects.holds(session):
+                if self._suspects.admit(session):
+                    instance.forward_one(session)
+                    self._time_suspects()
+            else:
                 instance.forward(session)
         for instance in self._linked.values():
             instance.flush()

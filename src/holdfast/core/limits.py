@@ -157,6 +157,10 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     forwarded_bytes_max: int = 16 * KIB
     """Commands of one session that its application was sent and has not applied. The one that
     goes beyond it is still sent."""
+    command_runs_max: int = 3
+    """Runs of an application that may die with one command under way; then it is set aside."""
+    suspect_seconds_max: float = 2.0
+    """So long is a command tried apart from others that was under way when a run died."""
     commands_per_second_max: float = 100.0
     command_burst_max: int = 400
     """At once. As many again wait for their turn, unread what comes behind them; who sends yet

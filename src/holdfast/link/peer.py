@@ -149,6 +149,8 @@ class Peer:
         self.dispatch = Dispatch({})
         """What the owner lets the other end call; replaced when the handshake is over."""
         self.round_trip_s = 0.0
+        self.orderly = False
+        """Whether the link ends because one of both programs is about to."""
         self._connection = connection
         self._owner = owner
         self._limits = limits
@@ -265,6 +267,7 @@ class Peer:
         self.close(f"{reason.value}: the other end {fault}")
 
     def drain(self) -> None:
+        self.orderly = True
         self.close("the gateway is stopping")
 
     def lost(self, cause: Exception | None) -> None:
@@ -291,6 +294,7 @@ class Peer:
                 self._reason = msgspec.msgpack.decode(params, type=Goodbye).reason
             except UNREADABLE as error:
                 raise LinkProtocolError(f"{GOODBYE}: {error}") from error
+            self.orderly = True
             return
         try:
             self.dispatch.call(method, params)

@@ -75,6 +75,11 @@ class Inbox:
         return self.cin + self.offset
 
     @property
+    def oldest(self) -> int:
+        """The number of the oldest command that is not applied, or 0."""
+        return self.entries[0].cseq if self.entries else 0
+
+    @property
     def waiting(self) -> bool:
         """Whether there are commands that were not forwarded."""
         return self._next < len(self.entries)

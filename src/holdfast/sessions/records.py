@@ -67,6 +67,10 @@ class Row(Struct):
     """Whether an application has been told of it."""
     resync: str = ""
     """Why its client may have missed output, until the application is known to have heard it."""
+    suspect: int = 0
+    """The command that was under way when a run of the application died, or 0."""
+    suspect_runs: int = 0
+    """How many runs died so."""
     input_mode: str = "line"
     """`line`, `key` or `secret`."""
     tokens: Tokens = field(default_factory=Tokens)

@@ -1,0 +1,139 @@
+"""Commands that may end the application's process: tried apart, and at last set aside.
+
+A process that dies takes every command with it that it had under way, and
+nobody can see which of them it was. So each is counted, in its session's row,
+and is a suspect for the next run: it is sent without the commands behind it,
+those that were under way once in small groups, those that were so more often
+one by one. A suspect that is applied is one no more. One that was under way
+when as many runs died as the limit allows is set aside.
+
+A run that says goodbye has not died, and one that comes back under its name
+has only lost its link. A gateway that dies with its application counts nothing:
+its own end explains the run's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Final
+
+from holdfast.sessions.session import Session
+
+_TOGETHER_MAX: Final = 32
+"""Suspects of one death that are tried at one time."""
+_ENDED_MAX: Final = 16
+"""Runs of which it is remembered what they are blamed for."""
+
+
+class Suspects:
+    """The suspects among the sessions of one application."""
+
+    def __init__(self, runs_max: int) -> None:
+        self._runs_max = runs_max
+        self._tried: dict[Session, None] = {}
+        """Their command is under way, and they are not cleared."""
+        self._passed: set[Session] = set()
+        """They have been tried for long enough, and their command is still under way."""
+        self._once: dict[Session, None] = {}
+        """They wait; one run died with their command under way."""
+        self._often: dict[Session, None] = {}
+        """They wait; several runs did."""
+        self._blamed: dict[str, dict[Session, int]] = {}
+        """By run that has ended: the commands that were counted for it."""
+
+    @property
+    def tried(self) -> list[Session]:
+        """The sessions that are tried now."""
+        return list(self._tried)
+
+    def run_ended(self, instance: str, sessions: Iterable[Session], *, died: bool) -> list[Session]:
+        """A run has ended that held these sessions; what it had under way is still marked so.
+
+        Returns those whose oldest command is to be set aside.
+        """
+        under_way = [session for session in sessions if session.inbox.forwarded_bytes]
+        if any(session in self._tried for session in under_way):
+            blamed = [session for session in under_way if session not in self._passed]
+        else:
+            blamed = under_way
+        for session in sessions:
+            self.forget(session)
+        if not died:
+            return []
+        for session in blamed:
+            _count(session)
+        self._blamed[instance] = {session: session.row.suspect for session in blamed}
+        if len(self._blamed) > _ENDED_MAX:
+            del self._blamed[next(iter(self._blamed))]
+        return [session for session in blamed if session.row.suspect_runs >= self._runs_max]
+
+    def run_returned(self, instance: str) -> None:
+        """The run has not died: what was counted for it is taken back."""
+        for session, cseq in self._blamed.pop(instance, {}).items():
+            row = session.row
+            if row.suspect == cseq:
+                row.suspect_runs -= 1
+                if not row.suspect_runs:
+                    row.suspect = 0
+                session.touch_row()
+
+    def holds(self, session: Session) -> bool:
+        """Whether a suspect is sent its oldest command alone, and only in its turn."""
+        return session not in self._passed
+
+    def admit(self, session: Session) -> bool:
+        """Whether a suspect's command may be sent now. If not, `next` returns it in its turn."""
+        if session in self._tried and session.inbox.forwarded_bytes:
+            return False
+        self.forget(session)
+        often = session.row.suspect_runs > 1
+        if len(self._tried) >= self._room(often=often):
+            (self._often if often else self._once)[session] = None
+            return False
+        self._tried[session] = None
+        return True
+
+    def clear(self, session: Session) -> None:
+        """The suspect's command was applied, or set aside."""
+        session.row.suspect = session.row.suspect_runs = 0
+        session.touch_row()
+        self.forget(session)
+
+    def time_over(self, sessions: Iterable[Session]) -> list[Session]:
+        """These have been tried for long enough: returns those that still are.
+
+        What else they have may be sent, and others are next.
+        """
+        passed = [session for session in sessions if session in self._tried]
+        for session in passed:
+            del self._tried[session]
+        self._passed.update(passed)
+        return passed
+
+    def next(self) -> list[Session]:
+        """Those whose turn it is now: their commands are to be sent, as `admit` allows."""
+        waiting, often = (self._once, False) if self._once else (self._often, True)
+        chosen = list(islice(waiting, max(0, self._room(often=often) - len(self._tried))))
+        for session in chosen:
+            del waiting[session]
+        return chosen
+
+    def forget(self, session: Session) -> None:
+        """The session has ended, or is given to another run."""
+        self._passed.discard(session)
+        for sessions in (self._tried, self._once, self._often):
+            sessions.pop(session, None)
+
+    def _room(self, *, often: bool) -> int:
+        """How many may be tried at one time, beside those that are tried now."""
+        alone = often or any(session.row.suspect_runs > 1 for session in self._tried)
+        return 1 if alone else _TOGETHER_MAX
+
+
+def _count(session: Session) -> None:
+    """A run has died with the session's oldest command under way."""
+    row, cseq = session.row, session.inbox.oldest
+    row.suspect_runs = row.suspect_runs + 1 if row.suspect == cseq else 1
+    row.suspect = cseq
+    session.touch_row()
