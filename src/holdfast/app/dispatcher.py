@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from holdfast.app.mailbox import put
 from holdfast.app.session import Session
 from holdfast.link import messages as m
 from holdfast.net.log import Seldom, log_failure
@@ -60,8 +61,10 @@ class Dispatcher:
                 session.mailbox = deque((event,))
                 self._busy += 1
                 self.spawn(self._work(session))
-            else:
+            elif cseq:
                 mailbox.append(event)
+            else:
+                put(mailbox, event)
 
     def _open(self, event: m.SessionEvent) -> Session | None:
         if not isinstance(event.event, m.Opened | m.Adopted):

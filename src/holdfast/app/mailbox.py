@@ -1,0 +1,50 @@
+"""What waits for a session's handler, bounded also while that hangs.
+
+Commands are bounded by the gateway: so many bytes are under way. The other
+events say how something stands, and a newer one makes an older one of its kind
+needless that nobody has been told.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from holdfast.core.items import Resized
+from holdfast.link import messages as m
+
+Mailbox = deque[m.SessionEvent]
+
+_STATES: Final = (Resized, m.CapabilitiesChanged)
+_BACK: Final = (m.Resumed, m.Resync)
+_CLIENT: Final = (m.Detached, *_BACK)
+
+
+def put(mailbox: Mailbox, event: m.SessionEvent) -> None:
+    """Let an event that is no command wait behind the others."""
+    kind = type(event.event)
+    if kind in _STATES:
+        _drop(mailbox, [kept for kept in mailbox if type(kept.event) is kind])
+    elif kind in _CLIENT:
+        _drop(mailbox, _overtaken(mailbox, event))
+    mailbox.append(event)
+
+
+def _overtaken(mailbox: Mailbox, event: m.SessionEvent) -> list[m.SessionEvent]:
+    """Who is gone, back and gone again is gone; who is back, gone and back again is back.
+
+    What the client may have missed stays to be told.
+    """
+    pending = [kept for kept in mailbox if isinstance(kept.event, _CLIENT)]
+    back = isinstance(event.event, _BACK)
+    for count in (1, 2):
+        last = pending[-count:]
+        if len(last) == count and isinstance(last[0].event, _BACK) is back:
+            resync = any(isinstance(kept.event, m.Resync) for kept in last)
+            return last if not resync or isinstance(event.event, m.Resync) else []
+    return []
+
+
+def _drop(mailbox: Mailbox, events: list[m.SessionEvent]) -> None:
+    for event in events:
+        mailbox.remove(event)
