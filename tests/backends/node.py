@@ -145,7 +145,8 @@ class Node:
         backend = self.backend(name)
         session = self.manager.create(backend, Durability.FAST, self.time)
         client = Client(session)
-        session.row.app, session.row.user = name, user
+        session.row.app = name
+        self.manager.set_user(session, user)
         session.open(client, numbered=False)
         for given in (SessionInput.NEGOTIATED, SessionInput.AUTHENTICATED, SessionInput.SELECTED):
             session.apply(given)

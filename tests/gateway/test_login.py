@@ -431,3 +431,21 @@ async def test_profiles_that_are_none(tmp_path: Path) -> None:
 def test_a_refusal_that_cannot_be_told(fields: dict[str, Any], words: str) -> None:
     with pytest.raises((TypeError, ValueError), match=words):
         Refusal(**fields)
+
+
+async def test_a_user_has_so_many_sessions_open(tmp_path: Path) -> None:
+    few = Limits().but(session={"sessions_per_user_max": 1})
+    async with guarded(tmp_path, limits=few) as (gateway, _), v1(gateway) as first:
+        await first.expect("login")
+        await first.say("login", username="ann", password="right")
+        await first.say("ping")
+        await first.expect("pong")
+        async with v1(gateway) as second:
+            await second.expect("login")
+            await second.say("login", username="ann", password="right")
+            assert await second.closed() == (4504, "you have too many sessions open")
+        async with v1(gateway) as other:
+            await other.expect("login")
+            await other.say("login", username="bo", password="right too")
+            await other.say("ping")
+            await other.expect("pong")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from tests.gateway.clients import person, plain, v1
-from tests.gateway.running import configured, linked, serving, staged
+from tests.gateway.running import configured, eventually, linked, serving, staged
 
 from holdfast.core.ids import new_sid
 from holdfast.core.limits import Limits
@@ -336,6 +336,26 @@ async def test_wrong_tokens_of_others_lock_nobody_out(tmp_path: Path) -> None:
 # --- too many
 
 
+async def test_who_said_nothing_makes_room_for_somebody_else(tmp_path: Path) -> None:
+    few = Limits().but(session={"sessions_max": 3})
+    async with staged(configured(tmp_path, limits=few)) as (gateway, stage):
+        async with v1(gateway) as client:
+            welcome = await client.expect("welcome")
+            await stage.noted("open")
+            await stage.session.identify("ann")
+            await stage.accepted()
+        await eventually(lambda: all(s.state.detached for s in gateway.manager.sessions.values()))
+        for _ in range(5):
+            async with person(gateway, "tcp") as stranger:
+                await stranger.shown_code()
+        async with person(gateway, "tcp") as someone:
+            await someone.shown_code()
+        assert len(gateway.manager.sessions) == 3
+        assert gateway.manager.counts.closed["crowded"] == 4
+        async with v1(gateway, token=welcome["token"]) as again:
+            assert (await again.hear())["t"] == "reset"
+
+
 async def test_a_full_house_says_so_and_asks_to_come_back(tmp_path: Path) -> None:
     full = Limits().but(session={"sessions_max": 1})
     async with staged(configured(tmp_path, limits=full)) as (gateway, stage):
@@ -343,7 +363,7 @@ async def test_a_full_house_says_so_and_asks_to_come_back(tmp_path: Path) -> Non
             welcome = await first.expect("welcome")
             async with v1(gateway) as second:
                 code, reason = await second.closed()
-                assert (code, reason) == (1012, "there is no room for another session now")
+                assert (code, reason) == (4504, "there is no room for another session now")
                 assert second.got[-1]["retry_ms"] > 0
             async with person(gateway, "tcp") as third:
                 assert await third.rest() == ("*** There is no room for another session now.\n")

@@ -65,10 +65,13 @@ async def swept(gateway: Gateway) -> None:
 
 
 async def left(gateway: Gateway) -> str:
-    """Begin a session and leave it. Returns its code."""
+    """Begin a session for which something is kept, and leave it. Returns its code."""
+    sessions = gateway.manager.sessions
     async with person(gateway, "tcp") as someone:
         code = await someone.shown_code()
-        await eventually(lambda: all(s.row.known for s in gateway.manager.sessions.values()))
+        await eventually(lambda: all(s.row.known for s in sessions.values()))
+        for session in sessions.values():
+            gateway.manager.set_data(session, b"kept")
     await eventually(lambda: all(s.state.detached for s in gateway.manager.sessions.values()))
     return code
 

@@ -39,6 +39,9 @@ class RecordingBackend:
     def relieved(self, session: Session) -> None:
         pass
 
+    def keeps(self, session: Session) -> bool:
+        return False
+
     def ended(self, session: Session, reason: Reason) -> None:
         self.told.append(("ended", session, reason))
 
@@ -84,7 +87,7 @@ class Setting:
         session.open(consumer, numbered=False)
         for given in (SessionInput.NEGOTIATED, SessionInput.AUTHENTICATED, SessionInput.SELECTED):
             session.apply(given)
-        session.row.user = user
+        self.manager.set_user(session, user)
         return session, consumer
 
     def token(self, session: Session) -> str:
@@ -228,7 +231,7 @@ def test_a_drop_before_the_choice_of_a_profile_ends_the_session(setting: Setting
 
 
 def test_who_does_not_come_back_is_let_go_in_the_order_of_leaving(setting: Setting) -> None:
-    sessions = [setting.active()[0] for _ in range(3)]
+    sessions = [setting.active("ann")[0] for _ in range(3)]
     for now, session in zip((10.0, 30.0, 20.0), sessions, strict=True):
         session.detach(Reason.NETWORK_ERROR, now)
     setting.manager.expire(115.0)

@@ -143,7 +143,7 @@ class Calls:
         if update.profile is not None:
             row.profile = update.profile
         if update.user is not None and update.user != row.user:
-            row.user = update.user
+            self._manager.set_user(session, update.user)
             self._host.user_changed(session)
         session.touch_row()
         if update.selected is False and session.allows(SessionInput.DESELECTED):

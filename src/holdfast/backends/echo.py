@@ -53,6 +53,9 @@ class EchoBackend:
     def relieved(self, session: Session) -> None:
         pass
 
+    def keeps(self, session: Session) -> bool:
+        return False
+
     async def authenticate(self, session: Session, claim: Authenticate) -> AuthResult:
         raise RequestError("no_login", "an echo knows nobody")
 

@@ -152,6 +152,9 @@ class LinkBackend:
     def relieved(self, session: Session) -> None:
         pass  # the link has a window of its own
 
+    def keeps(self, session: Session) -> bool:
+        return False  # what an application keeps is in the session
+
     # --- requests
 
     async def authenticate(self, session: Session, claim: m.Authenticate) -> m.AuthResult:

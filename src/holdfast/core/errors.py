@@ -82,6 +82,7 @@ class Reason(Enum):
     KICKED = "kicked"
     SUPERSEDED = "superseded"
     SLOW_CONSUMER = "slow_consumer"
+    CROWDED = "crowded"
     FLOOD = "flood"
     PROTOCOL_ERROR = "protocol_error"
     REFUSED = "refused"
@@ -104,6 +105,7 @@ DISCONNECTS: dict[Reason, Disconnect] = {
     Reason.KICKED: Disconnect(4002, "your session was closed", False),
     Reason.SUPERSEDED: Disconnect(4001, "your session was taken over by a newer connection", False),
     Reason.SLOW_CONSUMER: Disconnect(4501, "you read too slowly; your session is kept", True),
+    Reason.CROWDED: Disconnect(4504, "there is no room for another session now", True),
     Reason.FLOOD: Disconnect(1008, "too much, too fast", False),
     Reason.PROTOCOL_ERROR: Disconnect(1002, "protocol error", False),
     Reason.REFUSED: Disconnect(4003, "refused: this cannot be resumed", False),

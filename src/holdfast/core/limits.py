@@ -144,6 +144,12 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """What one session may keep, and for how long."""
 
     sessions_max: int = 100_000
+    """On one node. A new one takes the place of the detached session without a user that has
+    waited longest, before anybody is turned away."""
+    sessions_per_network_max: int = 10_000
+    """Of the clients of one IP address (IPv6: of one /64 network); likewise."""
+    sessions_per_user_max: int = 100
+    """Of one user of one application; the one that has waited longest makes room."""
     window_messages_max: int = 256
     """Outputs kept for a client that has not acknowledged them."""
     window_bytes_max: int = 64 * KIB
@@ -167,6 +173,9 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     more in one go is sent away."""
     detached_seconds_max: float = 3_600.0
     """A dropped session is kept this long; its token and its code live as long."""
+    unclaimed_seconds_max: float = 60.0
+    """The same for a session that has no user and for which the application has kept nothing
+    (data, a profile, a group)."""
     attach_failures_per_minute_max: float = 10.0
     """Wrong tokens and codes from one address, sustained."""
     attach_failure_burst_max: int = 20

@@ -21,6 +21,7 @@ from holdfast.gateway.adapters.base import (
     Resumption,
     Welcomed,
 )
+from holdfast.net.admission import network_of
 from holdfast.net.security import SecurityEvent
 from holdfast.sessions.journal import StoreUnavailableError
 from holdfast.sessions.manager import Claim, Refusal
@@ -150,9 +151,11 @@ def _enter_new(attachment: Attachment, attempt: int, *, replaced: bool = False) 
     if context.memory_on_failure and context.journal.broken is not None:
         durability = Durability.MEMORY
     try:
-        session = context.manager.create(door.backend, durability, context.wall())
-    except BusyError:
-        attachment.leave(Reason.SHUTDOWN, "there is no room for another session now")
+        network = network_of(attachment.connection.peer)
+        session = context.manager.create(door.backend, durability, context.wall(), network)
+    except BusyError as error:
+        attachment.tell(SecurityEvent.LIMITED, why=f"no room for a session: {error}")
+        attachment.leave(Reason.CROWDED)
         return None
     session.open(attachment, numbered=attachment.adapter.numbered)
     session.row.attempt = attempt
@@ -184,7 +187,7 @@ def _enter_new(attachment: Attachment, attempt: int, *, replaced: bool = False) 
 def _enter_claimed(attachment: Attachment, claim: Claim, position: Position | None) -> Work:
     session = claim.session
     session.attach(attachment, numbered=attachment.adapter.numbered)
-    attachment.context.manager.attached(session)
+    attachment.context.manager.attached(session, network_of(attachment.connection.peer))
     _introduce(attachment, session)
     token, code = _issue(attachment, claim)
 

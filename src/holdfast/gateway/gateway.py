@@ -32,6 +32,7 @@ from holdfast.net.certificates import ServerTls
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.log import Seldom, log_failure
 from holdfast.net.loop import unwrapped
+from holdfast.net.security import SecurityLog
 from holdfast.net.server import HandlerFactory, ListenOptions
 from holdfast.net.systemd import Inherited
 from holdfast.sessions.journal import Journal
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 _log: Final = Seldom("holdfast.gateway")
 
 _SWEEP_SECONDS: Final = 5.0
+_SLICE_SECONDS: Final = 0.02
+"""Between two parts of a sweep that finds much to do."""
 
 
 class Gateway:
@@ -76,7 +79,8 @@ class Gateway:
         self.journal = Journal(
             limits.store, self._hub.accepted, promises=config.store.on_failure == "refuse"
         )
-        self.manager = SessionManager(limits.session, self.journal, at_end_of_tick)
+        security = SecurityLog()
+        self.manager = SessionManager(limits.session, self.journal, at_end_of_tick, security)
         self.pool = ConnectionPool()
         self.context = Context(
             limits=limits,
@@ -90,6 +94,7 @@ class Gateway:
             pool=self.pool,
             spawn=self._spawn,
             memory_on_failure=config.store.on_failure == "memory",
+            security=security,
         )
         self._inherited = inherited
         self._time = Timekeeper(wall, self.journal)
@@ -291,11 +296,12 @@ class Gateway:
         self._tasks.create_task(_guarded(work))
 
     async def _sweep(self) -> None:
+        more = False
         while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
+            await asyncio.sleep(_SLICE_SECONDS if more else _SWEEP_SECONDS)
             try:
                 self._time.look()
-                self.manager.expire(self.clock())
+                more = self.manager.expire(self.clock())
             except Exception as error:
                 log_failure(_log, "a sweep failed", error)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from holdfast.core.errors import Reason
+from holdfast.core.errors import LimitExceededError, Reason
 from holdfast.core.items import Notice
 from holdfast.gateway.adapters.base import ChooseProfile, LoginGiven, LoginNeeded, ProfileWanted
 from holdfast.link.messages import Authenticate
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _log: Final = Seldom("holdfast.gateway")
 
 _TOO_MANY: Final = "too many wrong attempts"
+_TOO_MANY_SESSIONS: Final = "you have too many sessions open"
 _AWAY: Final = "The application is away. Try again in a moment."
 _WRONG: Final = "Something is wrong here. Try again later."
 _RETRY_SECONDS_MAX: Final = 86_400.0
@@ -92,7 +93,11 @@ async def _login(attachment: Attachment, session: Session, given: LoginGiven) ->
         need = LoginNeeded(_explain(session, error), _retry_seconds(error))
     else:
         if attachment.session is session and session.state is SessionState.AUTHENTICATING:
-            session.row.user = result.user
+            try:
+                attachment.context.manager.set_user(session, result.user)
+            except LimitExceededError:
+                attachment.leave(Reason.CROWDED, _TOO_MANY_SESSIONS)
+                return
             session.row.properties = result.properties
             _authenticated(attachment, session)
             offer_own(attachment, session)

@@ -10,19 +10,26 @@ from typing import Final
 import structlog
 from msgspec import Struct, field
 
-from holdfast.core.errors import BusyError, LimitExceededError, Reason
+from holdfast.core.errors import LimitExceededError, Reason
 from holdfast.core.ids import new_epoch, new_resume_code, new_sid, read_resume_code
 from holdfast.core.items import Notice
 from holdfast.core.limits import SessionLimits
 from holdfast.core.rate import Rate, RateByKey
+from holdfast.net.admission import network_of
+from holdfast.net.security import SecurityEvent, SecurityLog
 from holdfast.sessions.journal import Journal
+from holdfast.sessions.population import Population
 from holdfast.sessions.records import Row, SetAside, Stored
 from holdfast.sessions.session import Backend, Session
 from holdfast.sessions.states import Durability, SessionInput, SessionState
 from holdfast.sessions.stores.reading import set_aside
 from holdfast.sessions.tokens import STRANGER, Standing, hash_code, split_token
 
-_log = structlog.get_logger("holdfast.store")
+_log = structlog.get_logger("holdfast.sessions")
+_EXPIRED_MAX: Final = 200
+"""Sessions that are closed in one go."""
+_AGED_MAX: Final = 1_000
+"""Windows that are looked at in one go, for output grown too old."""
 _NO_CODE: Final = b""
 UNANSWERED: Final = Notice(
     "Nothing can be stored now. What you type is kept; it cannot be answered until there is room"
@@ -77,33 +84,52 @@ class SessionManager:
         limits: SessionLimits,
         journal: Journal,
         at_end_of_tick: Callable[[Callable[[], None]], None],
+        security: SecurityLog | None = None,
     ) -> None:
         self.sessions: dict[str, Session] = {}
         self.groups: dict[str, dict[Session, None]] = {}
         self.counts = SessionCounts()
         self.limits = limits
+        self._security = security or SecurityLog()
         self._journal = journal
         self._at_end_of_tick = at_end_of_tick
         self._ready: list[Session] = []
         journal.on_turned = self._store_turned
         self._codes: dict[bytes, Session] = {}
-        self._waiting: dict[Session, None] = {}
-        """The detached ones, in the order in which they will expire."""
+        self._population = Population(limits)
+        self._aging: list[str] = []
+        """The ids of those whose windows are still to be looked at in this round."""
         self._wrong = RateByKey(
             Rate(limits.attach_failures_per_minute_max / 60, limits.attach_failure_burst_max)
         )
 
     # --- birth and death
 
-    def create(self, backend: Backend, durability: Durability, now: float) -> Session:
-        """A new session. Raises `BusyError` when there are too many."""
-        if len(self.sessions) >= self.limits.sessions_max:
-            raise BusyError(f"there are {len(self.sessions)} sessions; no more are kept")
+    def create(
+        self, backend: Backend, durability: Durability, now: float, network: str = ""
+    ) -> Session:
+        """A new session, for a client in `network`.
+
+        Where there is no room, it takes the place of a detached one without a user
+        (`Population`). Raises `BusyError` if there is none.
+        """
+        self._make_room(network)
         row = Row(sid=new_sid(), epoch=new_epoch(), durability=durability.value, created=now)
         session = Session(row, backend, self.limits, self)
         self.sessions[session.sid] = session
+        self._population.add(session, network)
         self.counts.created += 1
         return session
+
+    def _make_room(self, network: str) -> None:
+        evicted = self._population.evicted_for(network)
+        if evicted is not None:
+            self._evict(evicted, "the node or the network has no room")
+
+    def _evict(self, session: Session, why: str) -> None:
+        peer = session.row.address
+        self._security.tell(SecurityEvent.EVICTED, peer=peer, sid=session.sid, why=why)
+        self.close(session, Reason.CROWDED)
 
     def restore(self, stored: Stored, backend_of: Callable[[Row], Backend], now: float) -> None:
         """Take up what the store has kept. Every session is detached then."""
@@ -130,13 +156,15 @@ class SessionManager:
                 journaled.append(session)
             self._take_up(session, now)
         self._journal.resume(stored.number, journaled)
-        waiting = sorted(self.sessions.values(), key=lambda session: session.row.detached)
-        self._waiting = dict.fromkeys(waiting)
+        self._population.begun = now
+        for session in sorted(self.sessions.values(), key=lambda session: session.row.detached):
+            self._population.wait(session)
 
     def _take_up(self, session: Session, now: float) -> None:
         """A session from the store is there again."""
         row = session.row
         self.sessions[session.sid] = session
+        self._population.add(session, network_of(row.address))
         self.counts.outputs -= session.out.top
         self.counts.commands -= session.inbox.top
         self._index_codes(session)
@@ -162,7 +190,7 @@ class SessionManager:
         self.counts.outputs += session.out.top
         self.counts.commands += session.inbox.top
         self._forget_codes(session)
-        self._waiting.pop(session, None)
+        self._population.remove(session)
         for group in list(session.row.groups):
             self.leave(session, group)
         session.close()
@@ -173,15 +201,22 @@ class SessionManager:
 
         self._journal.delete(session, closed)
 
-    def expire(self, now: float) -> None:
-        """Close the sessions that nobody came back for, and let go of output grown too old."""
-        limit = now - self.limits.detached_seconds_max
-        for session in list(self._waiting):
-            if session.row.detached > limit:
-                break
+    def expire(self, now: float) -> bool:
+        """Close some of those that nobody came back for, and let go of output grown too old.
+
+        Returns whether to come again soon: one call takes no longer than a few milliseconds.
+        """
+        expired = self._population.expired(now, _EXPIRED_MAX)
+        for session in expired:
             self.close(session, Reason.TIMEOUT)
-        for session in self.sessions.values():
-            session.out.trim_older(now - self.limits.window_age_seconds_max)
+        if not self._aging:
+            self._aging = list(self.sessions)
+        looked_at, self._aging = self._aging[-_AGED_MAX:], self._aging[:-_AGED_MAX]
+        for sid in looked_at:
+            aging = self.sessions.get(sid)
+            if aging is not None:
+                aging.out.trim_older(now - self.limits.window_age_seconds_max)
+        return len(expired) == _EXPIRED_MAX
 
     # --- taking up again
 
@@ -232,11 +267,11 @@ class SessionManager:
 
     def claim_own(self, session: Session) -> Claim | None:
         """The newest other session of the same, authenticated user that waits for its client."""
-        user = session.row.user
-        for waiting in reversed(self._waiting):
-            if user and waiting.row.user == user and waiting.backend is session.backend:
-                return Claim(waiting, None)
-        return None
+        others = self._population.of_user(session.backend, session.row.user)
+        waiting = [other for other in others if other.state.detached and other is not session]
+        if not waiting:
+            return None
+        return Claim(max(waiting, key=lambda other: other.row.detached), None)
 
     def issue_token(self, claim: Claim) -> str:
         """A new token for the claimed session."""
@@ -269,9 +304,10 @@ class SessionManager:
         row.code_before = _NO_CODE
         session.touch_row()
 
-    def attached(self, session: Session) -> None:
-        """The session has a client again."""
-        self._waiting.pop(session, None)
+    def attached(self, session: Session, network: str = "") -> None:
+        """The session has a client again, in `network`."""
+        self._population.leave(session)
+        self._population.move(session, network)
         self.counts.resumed += 1
 
     def _claim(
@@ -297,6 +333,23 @@ class SessionManager:
         self._codes.pop(session.row.code_before, None)
 
     # --- what an application keeps in a session
+
+    def set_user(self, session: Session, user: str) -> None:
+        """The session is this user's. Raises `LimitExceededError`.
+
+        A user with too many loses the one that has waited longest for its client.
+        """
+        if user == session.row.user:
+            return
+        others = list(self._population.of_user(session.backend, user))
+        if len(others) >= self.limits.sessions_per_user_max:
+            waiting = [other for other in others if other.state.detached]
+            if not waiting:
+                raise LimitExceededError(f"the user has {len(others)} sessions open, and no more")
+            first = min(waiting, key=lambda other: other.row.detached)
+            self._evict(first, "its user has no room")
+        self._population.set_user(session, user)
+        session.touch_row()
 
     def set_data(self, session: Session, data: bytes) -> None:
         """Keep the application's own data. Raises `LimitExceededError`."""
@@ -351,7 +404,7 @@ class SessionManager:
         if session.state is SessionState.CLOSED:
             self.close(session, reason)
         else:
-            self._waiting[session] = None
+            self._population.wait(session)
             session.backend.detached(session, reason)
 
     def _store_turned(self) -> None:

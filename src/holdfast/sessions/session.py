@@ -67,6 +67,9 @@ class Backend(Protocol):
     def relieved(self, session: Session) -> None:
         """What was said has gone out, to a session that was `lagging`."""
 
+    def keeps(self, session: Session) -> bool:
+        """Whether there is something behind the session that would be lost with it."""
+
 
 class Owner(Protocol):
     """Who keeps the sessions, and is told what each of them needs."""
@@ -119,6 +122,7 @@ class Session:
         "durable",
         "inbox",
         "lagging",
+        "network",
         "out",
         "persistent",
         "route",
@@ -131,6 +135,8 @@ class Session:
         self.backend = backend
         self.route: object = None
         """The backend's own: where it has sent this session."""
+        self.network = ""
+        """Of its client: what it counts for (`Population`)."""
         self.out = Outbox(limits)
         self._unsent_bytes_max = limits.unsent_bytes_max
         self.inbox = Inbox(limits)
@@ -157,6 +163,13 @@ class Session:
     @property
     def state(self) -> SessionState:
         return self._machine.state
+
+    @property
+    def lasting(self) -> bool:
+        """Whether anybody would miss it: it has a user, or something was kept for it."""
+        row = self.row
+        kept = row.user or row.data or row.profile or row.groups
+        return bool(kept) or self.backend.keeps(self)
 
     def apply(self, given: SessionInput) -> None:
         """Take a step of the session's life. Raises `UndefinedTransitionError`."""

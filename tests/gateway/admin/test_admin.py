@@ -145,7 +145,7 @@ async def crowd(tmp_path: Path) -> Any:
             reader, writer = await asyncio.open_connection("127.0.0.1", gateway.addresses[0].port)
             await reader.readline()
             session = list(gateway.manager.sessions.values())[-1]
-            session.row.user = "ada" if number in (1, 3) else ""
+            gateway.manager.set_user(session, "ada" if number in (1, 3) else "")
             sessions.append((session, writer))
         sessions[3][1].transport.abort()
         await eventually(lambda: sessions[3][0].state.detached)

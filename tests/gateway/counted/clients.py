@@ -266,7 +266,8 @@ async def takes_over(scene: Scene) -> AsyncIterator[Found | None]:
     {
         **came("websocket"),
         "listener_accepted_total{listener}": 2,
-        "connections_closed_total{shutdown}": 1,
+        "connections_closed_total{crowded}": 1,
+        "security_events_total{limited}": 1,
     },
     echoing(session={"sessions_max": 1}),
 )

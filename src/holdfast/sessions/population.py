@@ -1,0 +1,176 @@
+"""How many sessions there are, of whom, and which of them makes room for another.
+
+Sessions are counted by network and by user. The detached ones wait in three
+orders, each by how long they have waited: *brief* are those that nobody would
+miss (no user, and nothing that was kept for them), *anonymous* those without a
+user, *known* the rest. A new session for which there is no room takes the place
+of the first brief one, or else of the first anonymous one; those of a user are
+let go for nobody but the same user.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+
+from holdfast.core.errors import BusyError
+from holdfast.core.limits import SessionLimits
+from holdfast.sessions.session import Backend, Session
+
+_Order = OrderedDict[Session, None]  # its first is found at once, whatever has left it before
+
+
+class _Network:
+    """The sessions of one network."""
+
+    __slots__ = ("evictable", "total")
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.evictable: _Order = OrderedDict()
+        """Detached and without a user, as far as is known."""
+
+
+class Population:
+    """All sessions of a node, but for what they are."""
+
+    def __init__(self, limits: SessionLimits) -> None:
+        self.total = 0
+        self.begun = 0.0
+        """When the sessions of the run before were taken up: nobody could come back before."""
+        self._limits = limits
+        self._networks: dict[str, _Network] = {}
+        self._users: dict[tuple[Backend, str], dict[Session, None]] = {}
+        self._brief: _Order = OrderedDict()
+        self._anonymous: _Order = OrderedDict()
+        self._known: _Order = OrderedDict()
+
+    # --- who is there
+
+    def add(self, session: Session, network: str) -> None:
+        """A session whose client is in this network."""
+        session.network = network
+        self.total += 1
+        self._networks.setdefault(network, _Network()).total += 1
+        self._index_user(session)
+
+    def remove(self, session: Session) -> None:
+        """The session is closed."""
+        self.leave(session)
+        self.total -= 1
+        self._uncount(session.network)
+        self._forget_user(session)
+
+    def move(self, session: Session, network: str) -> None:
+        """The session's client is in another network now."""
+        if network != session.network:
+            self._uncount(session.network)
+            session.network = network
+            self._networks.setdefault(network, _Network()).total += 1
+
+    def set_user(self, session: Session, user: str) -> None:
+        """The session is this user's."""
+        self._forget_user(session)
+        session.row.user = user
+        self._index_user(session)
+
+    def of_user(self, backend: Backend, user: str) -> Iterable[Session]:
+        """The sessions of a user of a backend, none for nobody."""
+        return self._users.get((backend, user), ())
+
+    # --- who waits
+
+    def wait(self, session: Session) -> None:
+        """The session is detached."""
+        self._order_of(session)[session] = None
+        if not session.row.user:
+            self._networks[session.network].evictable[session] = None
+
+    def leave(self, session: Session) -> None:
+        """The session waits no more."""
+        for order in (self._brief, self._anonymous, self._known):
+            order.pop(session, None)
+        self._networks[session.network].evictable.pop(session, None)
+
+    def waiting(self) -> Iterator[Session]:
+        """The detached sessions, in the order in which they would be missed least."""
+        for order in (self._brief, self._anonymous, self._known):
+            yield from order
+
+    def expired(self, now: float, count: int) -> list[Session]:
+        """Up to `count` sessions that nobody came back for in time."""
+        limits = self._limits
+        found: list[Session] = []
+        early = now - min(limits.unclaimed_seconds_max, limits.detached_seconds_max)
+        if self.begun > early:
+            early = -math.inf
+        for order, since in (
+            (self._brief, early),
+            (self._anonymous, now - limits.detached_seconds_max),
+            (self._known, now - limits.detached_seconds_max),
+        ):
+            lasting = []
+            for session in order:
+                if len(found) >= count or session.row.detached > since:
+                    break
+                if order is self._brief and self._order_of(session) is not order:
+                    lasting.append(session)  # something was kept for it meanwhile
+                else:
+                    found.append(session)
+            for session in lasting:
+                del order[session]
+                self._order_of(session)[session] = None
+        return found
+
+    def evicted_for(self, network: str) -> Session | None:
+        """Which session a new one of this network takes the place of, if any has to go.
+
+        Raises `BusyError` if there is none.
+        """
+        here = self._networks.get(network)
+        if here is not None and here.total >= self._limits.sessions_per_network_max:
+            session = self._first(here.evictable)
+            if session is None:
+                raise BusyError(f"{here.total} sessions of {network or 'one address'}")
+            return session
+        if self.total >= self._limits.sessions_max:
+            session = self._first(self._brief) or self._first(self._anonymous)
+            if session is None:
+                raise BusyError(f"{self.total} sessions")
+            return session
+        return None
+
+    def _first(self, order: _Order) -> Session | None:
+        """The first that has no user, and that nobody would miss more than is known."""
+        while order:
+            session = next(iter(order))
+            right = self._order_of(session)
+            if right is self._known or (order is self._brief and right is not order):
+                del order[session]
+                right[session] = None
+            else:
+                return session
+        return None
+
+    def _order_of(self, session: Session) -> _Order:
+        if session.row.user:
+            return self._known
+        return self._anonymous if session.lasting else self._brief
+
+    def _uncount(self, network: str) -> None:
+        here = self._networks[network]
+        here.total -= 1
+        if not here.total:
+            del self._networks[network]
+
+    def _index_user(self, session: Session) -> None:
+        if session.row.user:
+            self._users.setdefault((session.backend, session.row.user), {})[session] = None
+
+    def _forget_user(self, session: Session) -> None:
+        sessions = self._users.get((session.backend, session.row.user))
+        if sessions is not None:
+            sessions.pop(session, None)
+            if not sessions:
+                del self._users[session.backend, session.row.user]
