@@ -18,6 +18,8 @@ from holdfast.core.limits import KIB, Limits
 from holdfast.gateway.config import Config, ListenerConfig, StoreConfig
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.upstream_config import UpstreamConfig
+from holdfast.net import tasks
+from holdfast.net.upstream.health import Health
 
 LIMITS = Limits().but(
     upstream={"prompt_seconds_max": 0.05, "backoff_seconds_max": 0.01, "attempts_max": 2}
@@ -527,3 +529,54 @@ async def test_a_session_on_socat(tmp_path: Path) -> None:
         async with person(gateway, "tcp") as again:
             again.types(f"resume {code}", "still there?")
             await again.sees("still there?\n")
+
+
+# --- defects
+
+
+@pytest.mark.parametrize("backend", ["tcp", "stream"])
+async def test_a_defect_while_a_client_is_connected_ends_that_one_alone(
+    tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with mud() as it:
+        config = bridged(tmp_path, at(it), urls=(TCP,), backend=backend)
+        async with serving(config) as gateway, person(gateway, "tcp") as before:
+            visit = await it.visit()
+            pool = gateway.upstreams["mud"].pool
+            choose = pool.choose
+            failures = iter(range(2))
+
+            def fail(*arguments: Any) -> Any:
+                if next(failures, None) is not None:
+                    raise RuntimeError("a defect")
+                return choose(*arguments)
+
+            monkeypatch.setattr(pool, "choose", fail)
+            for _ in range(2):
+                async with person(gateway, "tcp") as someone:
+                    await someone.rest()
+            visit.says("still here\n")
+            await before.sees("still here\n")
+            async with person(gateway, "tcp") as after:
+                after.types("look")
+                await (await it.visit()).hears("look\n" if backend == "tcp" else "look\r\n")
+
+
+async def test_checks_go_on_after_a_defect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "_PAUSE_SECONDS", 0.001)
+    checked = Health.checked
+    failures = iter(range(2))
+
+    def fail(self: Health, passed: bool) -> bool:
+        if next(failures, None) is not None:
+            raise RuntimeError("a defect")
+        return checked(self, passed)
+
+    monkeypatch.setattr(Health, "checked", fail)
+    limits = LIMITS.but(upstream={"check_interval_seconds_max": 0.01, "checks_max": 1})
+    config = bridged(
+        tmp_path, f"tcp://127.0.0.1:{free_port()}", urls=(TCP,), check=True, limits=limits
+    )
+    async with serving(config) as gateway:
+        (target,) = gateway.upstreams["mud"].pool.targets
+        await eventually(lambda: not target.health.up)

@@ -12,7 +12,7 @@ from holdfast.core.items import LATEST_PROMPT, MUST, Notice, Prompt, Resized, si
 from holdfast.core.limits import KIB
 from holdfast.core.states import Machine
 from holdfast.net.connection import Connection
-from holdfast.net.log import Seldom
+from holdfast.net.log import Seldom, log_failure
 from holdfast.net.upstream.dialler import Silent
 from holdfast.net.upstream.introduction import Client
 from holdfast.net.upstream.pool import Target
@@ -165,9 +165,13 @@ class Bridge:
             await self._backend.dialler.connect(self._take_up, Client(session.row.address))
         except HoldfastError as error:
             _log.warning("a session finds no server", sid=session.sid, error=str(error))
-            if self._machine.state is BridgeState.CONNECTING:
-                self._machine.apply(BridgeInput.LOST)
-                self._finish(Reason.UPSTREAM_FAILED)
+        except Exception as error:  # the other sessions are others'
+            log_failure(_log, "a session's connection failed", error, sid=session.sid)
+        else:
+            return
+        if self._machine.state is BridgeState.CONNECTING:
+            self._machine.apply(BridgeInput.LOST)
+            self._finish(Reason.UPSTREAM_FAILED)
 
     def _take_up(self, connection: Connection, target: Target) -> _Plug:
         return _Plug(self, connection, target)

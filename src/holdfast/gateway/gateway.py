@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -35,6 +36,7 @@ from holdfast.net.loop import unwrapped
 from holdfast.net.security import SecurityLog
 from holdfast.net.server import HandlerFactory, ListenOptions
 from holdfast.net.systemd import Inherited
+from holdfast.net.tasks import contained
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.records import Row, Stored
@@ -293,7 +295,7 @@ class Gateway:
     # --- run and stop
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.create_task(_guarded(work))
+        self._tasks.create_task(contained(work, partial(log_failure, _log, "a task failed")))
 
     async def _sweep(self) -> None:
         more = False
@@ -329,11 +331,3 @@ def _policy(kept: bytes | None, app: str) -> Policy | None:
     except (msgspec.MsgspecError, TypeError) as error:
         _log.error("an application's policy cannot be read", app=app, fault=str(error))
         return None
-
-
-async def _guarded(work: Coroutine[Any, Any, None]) -> None:
-    """A defect in one task ends nothing else."""
-    try:
-        await work
-    except Exception as error:
-        log_failure(_log, "a task failed", error)

@@ -7,11 +7,15 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import structlog
+
 from holdfast.backends.tcp import TcpBackend
 from holdfast.core.clock import Clock
 from holdfast.core.limits import Limits
 from holdfast.gateway.upstream_config import UpstreamConfig
 from holdfast.net.clockwork import Clockwork
+from holdfast.net.log import log_failure
+from holdfast.net.tasks import contained, restarted
 from holdfast.net.tls import client_context
 from holdfast.net.upstream.balance import Balance
 from holdfast.net.upstream.dialler import Dialler
@@ -19,6 +23,8 @@ from holdfast.net.upstream.pool import Server, UpstreamPool
 from holdfast.net.upstream.reserve import Reserve
 from holdfast.net.upstream.stream import StreamProxy
 from holdfast.sessions.manager import SessionManager
+
+_log = structlog.get_logger("holdfast.upstream")
 
 
 class Upstream:
@@ -64,7 +70,12 @@ class Upstream:
             if self._checks is not None:
                 self._tasks.create_task(self._checks())
             if self._fill is not None:
-                self._tasks.create_task(self._fill())
+                self._tasks.create_task(
+                    restarted(self._fill, _log, "the reserve failed", upstream=self.pool.name)
+                )
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.create_task(work)
+        self._tasks.create_task(contained(work, self._failed))
+
+    def _failed(self, error: Exception) -> None:
+        log_failure(_log, "a task of an upstream failed", error, upstream=self.pool.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from msgspec import structs
@@ -17,6 +18,7 @@ from holdfast.net.connection import Connection
 from holdfast.net.dial import DialError, dial
 from holdfast.net.handler import Handler
 from holdfast.net.log import Seldom
+from holdfast.net.tasks import restarted
 from holdfast.net.upstream.introduction import Client, introduce
 from holdfast.net.upstream.pool import NoUpstreamError, Target, UpstreamPool
 
@@ -138,7 +140,8 @@ class Dialler:
         """Check every server, again and again, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for target in self.pool.targets:
-                tasks.create_task(self._check(target))
+                check = partial(self._check, target)
+                tasks.create_task(restarted(check, _log, "a check failed", server=target.name))
 
     async def _attempt(self, target: Target, factory: UpstreamFactory, header: bytes) -> Connection:
         pool = self.pool

@@ -275,3 +275,5 @@ class _Stream:
         except HoldfastError as error:
             _log.warning("a client finds no server", peer=client.peer, error=str(error))
             self.apply(StreamInput.LOST)
+        except Exception as error:  # the other clients are others'
+            client.fail(error)
