@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from holdfast.app import App
 from holdfast.app.session import Session
@@ -15,21 +15,30 @@ if TYPE_CHECKING:
 LINK = "unix:sim"
 
 
+class Effect(NamedTuple):
+    """What a command has done."""
+
+    sid: str
+    command: str
+
+
 class Database:
     """What survives the application: its effects, each with its command's number."""
 
     def __init__(self) -> None:
         self.applied: dict[str, int] = {}
-        self.effects: dict[str, list[str]] = {}
+        self.effects: dict[str, list[Effect]] = {}
         """By client, in the order in which they happened. A command begins with its client."""
         self.said: dict[str, list[str]] = {}
         """By session, everything that was ever said to it."""
+        self.said_at: dict[str, float] = {}
+        """When that was."""
         self.unaccepted: set[str] = set()
         """Said by instances that died before it was accepted: it may have died with them."""
 
     def apply(self, sid: str, cseq: int, text: str) -> None:
         """One transaction: the effect and its number."""
-        self.effects.setdefault(text.partition("-")[0], []).append(text)
+        self.effects.setdefault(text.partition("-")[0], []).append(Effect(sid, text))
         self.applied[sid] = cseq
 
 
@@ -70,6 +79,7 @@ class ApplicationNode:
     async def _say(self, session: Session, text: str) -> None:
         whole = f"{session.sid} {self.name} {text}"
         self.world.database.said.setdefault(session.sid, []).append(whole)
+        self.world.database.said_at[whole] = self.world.time.now
         await session.text(whole)
 
     def stop(self) -> None:

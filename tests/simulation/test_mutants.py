@@ -12,16 +12,21 @@ from typing import Any
 
 import pytest
 
+from holdfast.gateway.evidence import Evidence
+from holdfast.net.tcp_info import Delivery
 from holdfast.sessions.inbox import Inbox, Verdict
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability
 from tests.simulation.application import Database
+from tests.simulation.clients.counting import CountingClient
+from tests.simulation.clients.lines import LineClient
+from tests.simulation.clients.plain import PlainClient
 from tests.simulation.machine import Resume
 from tests.simulation.world import Setup, World
 
 RUNS = 600
-HONEST_RUNS = 150
+HONEST_RUNS = 60
 STEPS = 60
 WEIGHTS: dict[str, int] = {
     "type": 6, "say": 3, "deliver": 10, "deliver_all": 5, "finish_commit": 6, "pass_time": 4,
@@ -140,35 +145,69 @@ def written_before_stored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Session, "deliverable", property(lambda self: self.out.top))
 
 
+def age_counts_from_the_beginning(patch: pytest.MonkeyPatch) -> None:
+    honest = Evidence.wrote
+
+    def wrote(self: Evidence, number: int, offset: int, now: float) -> None:
+        honest(self, number, offset, 0.0)
+
+    patch.setattr(Evidence, "wrote", wrote)
+
+
+def any_answer_proves_everything(patch: pytest.MonkeyPatch) -> None:
+    def proven(self: Evidence, number: int) -> bool:
+        self._prove(self._out.sent)
+        return True
+
+    patch.setattr(Evidence, "proven", proven)
+
+
+def what_the_kernel_has_was_seen(patch: pytest.MonkeyPatch) -> None:
+    def close(self: Evidence, delivery: Delivery | None, now: float) -> None:
+        assert delivery is not None
+        self._prove(self._upto(delivery.acked))
+
+    patch.setattr(Evidence, "close", close)
+
+
+COUNTING = (CountingClient,)
+LINES = (LineClient,)
+PLAIN = (PlainClient,)
 MUTANTS = [
-    (ack_before_durable, Durability.DURABLE),
-    (no_deduplication_of_commands, Durability.FAST),
-    (application_does_not_remember, Durability.FAST),
-    (same_epoch_after_a_lost_tail, Durability.FAST),
-    (epoch_not_compared, Durability.FAST),
-    (output_accepted_before_durable, Durability.DURABLE),
-    (written_before_stored, Durability.DURABLE),
+    (ack_before_durable, Setup(Durability.DURABLE)),
+    (no_deduplication_of_commands, Setup(Durability.FAST)),
+    (application_does_not_remember, Setup(Durability.FAST)),
+    (same_epoch_after_a_lost_tail, Setup(Durability.FAST)),
+    (epoch_not_compared, Setup(Durability.FAST)),
+    (output_accepted_before_durable, Setup(Durability.DURABLE)),
+    (written_before_stored, Setup(Durability.DURABLE)),
+    (age_counts_from_the_beginning, Setup(Durability.FAST, clients=LINES)),
+    (any_answer_proves_everything, Setup(Durability.FAST, clients=PLAIN)),
+    (what_the_kernel_has_was_seen, Setup(Durability.FAST, clients=LINES)),
+]
+HONEST = [
+    Setup(durability, clients=clients)
+    for durability in (Durability.FAST, Durability.DURABLE)
+    for clients in (COUNTING, LINES, PLAIN)
 ]
 
 
 @pytest.mark.parametrize(
-    ("mutate", "durability"), MUTANTS, ids=[mutate.__name__ for mutate, _ in MUTANTS]
+    ("mutate", "setup"), MUTANTS, ids=[mutate.__name__ for mutate, _ in MUTANTS]
 )
 def test_a_broken_rule_is_found(
-    mutate: Callable[[pytest.MonkeyPatch], None],
-    durability: Durability,
-    monkeypatch: pytest.MonkeyPatch,
+    mutate: Callable[[pytest.MonkeyPatch], None], setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mutate(monkeypatch)
     for seed in range(RUNS):
         try:
-            run(seed, Setup(durability))
+            run(seed, setup)
         except Exception:  # whichever rule it was
             return
     pytest.fail(f"{RUNS} runs have not noticed")
 
 
-@pytest.mark.parametrize("durability", [Durability.FAST, Durability.DURABLE])
-def test_the_code_as_it_is_passes_such_runs(durability: Durability) -> None:
+@pytest.mark.parametrize("setup", HONEST, ids=str)
+def test_the_code_as_it_is_passes_such_runs(setup: Setup) -> None:
     for seed in range(HONEST_RUNS):
-        run(seed, Setup(durability))
+        run(seed, setup)

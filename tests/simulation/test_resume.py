@@ -13,6 +13,8 @@ from unittest import TestCase
 from hypothesis import HealthCheck, settings
 
 from holdfast.sessions.states import Durability
+from tests.simulation.clients.lines import LineClient
+from tests.simulation.clients.plain import PlainClient
 from tests.simulation.machine import Resume
 from tests.simulation.world import Setup, World
 
@@ -30,6 +32,10 @@ def machine(name: str, setup: Setup, examples: int) -> type[TestCase]:
     return test
 
 
-TestFast = machine("TestFast", Setup(Durability.FAST), 100)
-TestDurable = machine("TestDurable", Setup(Durability.DURABLE), 100)
+PEOPLE = (LineClient, PlainClient)
+
+TestFast = machine("TestFast", Setup(Durability.FAST), 80)
+TestDurable = machine("TestDurable", Setup(Durability.DURABLE), 80)
 TestDurableOnDisk = machine("TestDurableOnDisk", Setup(Durability.DURABLE, on_disk=True), 20)
+TestPeopleFast = machine("TestPeopleFast", Setup(Durability.FAST, clients=PEOPLE), 40)
+TestPeopleDurable = machine("TestPeopleDurable", Setup(Durability.DURABLE, clients=PEOPLE), 40)

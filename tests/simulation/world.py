@@ -18,7 +18,9 @@ from holdfast.gateway.config import Config, parse
 from holdfast.sessions.states import Durability
 from tests.simulation.application import LINK, ApplicationNode, Database
 from tests.simulation.clients.base import ClientNode
-from tests.simulation.clients.counting import ADDRESS, CountingClient
+from tests.simulation.clients.counting import CountingClient
+from tests.simulation.clients.lines import ADDRESS as LINES
+from tests.simulation.clients.web import ADDRESS as WEB
 from tests.simulation.disk import Disk
 from tests.simulation.gateway import GatewayNode
 from tests.simulation.loop import Time
@@ -36,8 +38,13 @@ class Setup(Struct, frozen=True):
     durability: Durability = Durability.FAST
     on_disk: bool = False
     """Whether the store is a SQLite file."""
+    clients: tuple[type[ClientNode], ...] = (CountingClient,)
     instances: int = 1
     """How many instances of the application run at most."""
+
+    def __str__(self) -> str:
+        kinds = "-".join(kind.__name__ for kind in self.clients)
+        return f"{self.durability.value}-{kinds}"
 
     @property
     def stored(self) -> bool:
@@ -67,7 +74,9 @@ class World:
         self._begun = 0
         self.applications: list[ApplicationNode] = []
         self.start_application()
-        self.clients: list[ClientNode] = [CountingClient(self, "v")]
+        self.clients: list[ClientNode] = [
+            kind(self, chr(ord("a") + number)) for number, kind in enumerate(setup.clients)
+        ]
         self.spin()
 
     def _path(self) -> Path | None:
@@ -268,7 +277,10 @@ def _configure(setup: Setup) -> Config:
         [link]
         listen = "{LINK}"
         [[listener]]
-        url = "{ADDRESS}"
+        url = "{WEB}"
+        durability = "{setup.durability.value}"
+        [[listener]]
+        url = "{LINES}"
         durability = "{setup.durability.value}"
     """)
     limits = Limits().but(

@@ -33,6 +33,8 @@ class ClientNode:
         self.world = world
         self.name = name
         self.typed: list[str] = []
+        self.connections = 0
+        """How many there were."""
         self.pipe: Pipe | None = None
         self.slept_on: list[Pipe] = []
         """Connections that are still open, and nobody's any more."""
@@ -42,7 +44,7 @@ class ClientNode:
 
     # --- what the person does
 
-    def type(self, text: str | None = None) -> str:
+    def type(self) -> str:
         """Type a command; it says whose it is, and is unlike any other."""
         command = f"{self.name}-{len(self.typed) + 1}"
         self.typed.append(command)
@@ -98,6 +100,7 @@ class ClientNode:
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
+        self.connections += 1
 
     def data_received(self, data: bytes) -> None:
         raise NotImplementedError
