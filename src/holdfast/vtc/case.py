@@ -24,6 +24,7 @@ from holdfast.vtc.errors import Failure, Note, Skip
 from holdfast.vtc.interpreter import Scope, interpret
 from holdfast.vtc.log import Log, Logger, render_diag
 from holdfast.vtc.macros import Macros
+from holdfast.vtc.prepare import prepare
 from holdfast.vtc.results import Keep, Outcome, Result, Settings
 from holdfast.vtc.script import Script, script_directory
 from holdfast.vtc.source import ENCODING, Position, Token
@@ -212,7 +213,9 @@ class Case:
         try:
             if reason := self.settings.why_not(self.script.source.text):
                 raise Skip(reason)
-            await self.play(scope, self.script.source.whole())
+            whole = self.script.source.whole()
+            prepare(whole, Context.TOP)
+            await self.play(scope, whole)
         except Skip as skip:
             self._skipped = str(skip)
         self._end()

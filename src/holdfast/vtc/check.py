@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from holdfast.vtc.command import Args, Command, Context
 from holdfast.vtc.errors import Failure
-from holdfast.vtc.lexer import BAD_ESCAPE, find_command, tokenise
+from holdfast.vtc.lexer import BAD_ESCAPE, cut
 from holdfast.vtc.macros import MacroError, Macros, split_arguments
 from holdfast.vtc.registry import find
 from holdfast.vtc.script import Script
@@ -70,18 +70,15 @@ class _Checker:
 
     def read(self, spec: Token, context: Context) -> None:
         """Read the commands of a specification."""
-        place = find_command(spec, 0)
-        while place >= 0 and not self._skipped:
-            try:
-                command = tokenise(spec, place)
-            except Failure as failure:
-                self._add(failure, spec.position(place))
+        for command in cut(spec).commands:
+            if self._skipped:
                 return
-            for cut in command.cut_at:
-                self.problems.append(Problem(spec.position(cut), BAD_ESCAPE))
-            if command.words:
+            for position in command.cut_at:
+                self.problems.append(Problem(position, BAD_ESCAPE))
+            if command.failure is not None:
+                self._add(command.failure, command.position)
+            elif command.words:
                 self._command(command.words, context)
-            place = find_command(spec, command.end)
 
     def _add(self, failure: Failure, position: Position) -> None:
         self.problems.append(Problem(failure.position or position, str(failure)))
@@ -111,12 +108,10 @@ class _Checker:
             self.ignores_unknown_macros = True
         if command.name == "save" and args.words:
             self.exported.add(args.words[0])
-        if command.options or command.label:
-            self._options(args, context)
-        else:
+        if not command.options and not command.label:
             args.plain()
-            if command.spec:
-                self._spec(args.words[-1], command.spec, context)
+        for spec, inner in args.specifications(context):
+            self.read(spec, inner)
         if command.check:
             command.check(args)
 
@@ -129,17 +124,6 @@ class _Checker:
 
     def _instance(self, command: Command, name: Token) -> None:
         self.exported.update(f"{name}_{macro}" for macro in command.exports)
-
-    def _options(self, args: Args, context: Context) -> None:
-        command = args.command
-        known = {option.flag: option for option in command.options}
-        for given in args.walk():
-            spec = known[given.flag].spec if given.flag else command.spec
-            if spec:
-                self._spec(given.values[-1], spec, context)
-
-    def _spec(self, spec: Token, context: Context, outer: Context) -> None:
-        self.read(spec, outer if context is Context.SAME else context)
 
 
 def _unknown_macros(whole: Token, names: set[str], exported: set[str]) -> Iterator[Problem]:

@@ -62,6 +62,8 @@ class Client(Endpoint):
     async def open(self) -> Wire:
         await asyncio.sleep(BREATH_SECONDS)
         address = self._address
+        # Before the connection: a peer may give the header a millisecond.
+        header = await self._proxy_header()
         self.log.line(3, f"Connect to {address}")
         try:
             wire = await connect(await resolve(address, None, socket.SOCK_STREAM))
@@ -69,7 +71,7 @@ class Client(Endpoint):
             raise Failure(f"Failed to open {address}: {why(error)}") from None
         try:
             self._log_connection(wire)
-            await self._introduce(wire)
+            await self._introduce(wire, header)
             return await self.tls.handshake(wire, self.log) if self.tls else wire
         except BaseException:
             wire.close()
@@ -80,13 +82,19 @@ class Client(Endpoint):
         origin = f"from {own.host} {own.port} " if own.path is None else ""
         self.log.line(3, f"connected fd {wire.fd} {origin}to {self._address}")
 
-    async def _introduce(self, wire: Wire) -> None:
+    async def _proxy_header(self) -> bytes:
         if self.proxy is None:
-            return
+            return b""
         version, spec = self.proxy
         try:
-            await wire.send(await proxy_header(version, spec))
-        except (ProxyError, OSError) as error:
+            return await proxy_header(version, spec)
+        except ProxyError as error:
+            raise Failure(str(error)) from None
+
+    async def _introduce(self, wire: Wire, header: bytes) -> None:
+        try:
+            await wire.send(header)
+        except OSError as error:
             raise Failure(str(error)) from None
 
     def end(self, wire: Wire | None) -> None:

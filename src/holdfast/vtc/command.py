@@ -36,6 +36,10 @@ class Context(Enum):
     SAME = ""
     """For a specification only: it runs where its command stands."""
 
+    def within(self, outer: Context) -> Context:
+        """The context itself; for `SAME` the one around it."""
+        return outer if self is Context.SAME else self
+
 
 class Option(NamedTuple):
     """One option of a command."""
@@ -96,6 +100,10 @@ class Command:
     """The macros of an instance, behind its name and `_`; `*` is any."""
     check: Callable[[Args], None] | None = None
     """What else can be checked before anything runs. Raises `Failure`."""
+    prepare: Callable[[Args], None] | None = None
+    """What else can be done before anything runs, beside `check`. Raises `Failure`."""
+    writes: bool = False
+    """Whether all that it does is to write bytes, without waiting for anything."""
 
 
 class Args:
@@ -140,6 +148,22 @@ class Args:
                 raise Failure(text, word.position())
             yield Given(found.flag, tuple(self.words[place + 1 : end]), word)
             place = end
+
+    def specifications(self, context: Context) -> Iterator[tuple[Token, Context]]:
+        """The specifications among the words, each with the context that it runs in.
+
+        `context` is the command's own. Raises `Failure` for what the command does not know.
+        """
+        command = self.command
+        if not command.options and not command.label:
+            if command.spec and self.words:
+                yield self.words[-1], command.spec.within(context)
+            return
+        contexts = {option.flag: option.spec for option in command.options} | {"": command.spec}
+        for given in self.walk():
+            inner = contexts[given.flag]
+            if inner:
+                yield given.values[-1], inner.within(context)
 
     def _option(self, word: str, group: int) -> Option | None:
         for known in self.command.options:

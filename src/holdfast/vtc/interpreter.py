@@ -1,4 +1,8 @@
-"""Runs a specification: command by command, each read only when the one before it is done."""
+"""Runs a specification, command by command.
+
+What the commands need is prepared before the first one runs (`prepare`): between two
+commands nothing is imported, compiled or read from a file.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from holdfast.vtc.command import Args, Context
 from holdfast.vtc.errors import Failure, Note
-from holdfast.vtc.lexer import BAD_ESCAPE, command_line, find_command, tokenise
+from holdfast.vtc.lexer import BAD_ESCAPE, PlacedCommand, cut
 from holdfast.vtc.log import Logger
+from holdfast.vtc.prepare import prepare_arguments
 from holdfast.vtc.registry import find
 from holdfast.vtc.source import Position, Token
 
@@ -35,6 +40,8 @@ class Scope(Generic[S]):
         self.doing = ""
         """The first line of that command."""
         self.include_depth = 0
+        self.next_name = ""
+        """The name of the command that follows in the same specification; empty at its end."""
 
     def failure(self, reason: str, token: Token | None = None, *notes: Note) -> Failure:
         """A failure of this actor, logged now, to be raised."""
@@ -53,26 +60,25 @@ async def interpret(scope: Scope[S], spec: Token) -> None:
 
     Raises `Failure` with its position, and `Skip`.
     """
-    outer = scope.position, scope.doing
-    place = find_command(spec, 0)
-    while place >= 0:
+    outer = scope.position, scope.doing, scope.next_name
+    commands = cut(spec).commands
+    for number, command in enumerate(commands, 1):
         if scope.case.stopping:
             scope.log.line(1, "Aborting execution, test ended")
             break
-        scope.position = spec.position(place)
-        scope.doing = command_line(spec, place)
+        scope.position, scope.doing = command.position, command.line
+        scope.next_name = _name_of(commands[number]) if number < len(commands) else ""
         _announce(scope.log, scope.doing)
         try:
-            command = tokenise(spec, place)
-            for cut in command.cut_at:
-                scope.log.line(1, f"{spec.position(cut)}: {BAD_ESCAPE}")
-            if command.words:
-                await _run(scope, [scope.case.macros.expand(word) for word in command.words])
+            await _run(scope, command)
         except Failure as failure:
             scope.case.record(scope.log, failure, scope.position)
             raise
-        place = find_command(spec, command.end)
-    scope.position, scope.doing = outer
+    scope.position, scope.doing, scope.next_name = outer
+
+
+def _name_of(command: PlacedCommand) -> str:
+    return command.words[0] if command.words else ""
 
 
 def _announce(log: Logger, line: str) -> None:
@@ -80,8 +86,17 @@ def _announce(log: Logger, line: str) -> None:
     log.line(2, f"=== {line[:_SHOWN_CHARS_MAX]}{more}")
 
 
-async def _run(scope: Scope[S], words: list[Token]) -> None:
-    command = find(scope.context, words[0])
-    if command is None:
+async def _run(scope: Scope[S], command: PlacedCommand) -> None:
+    if command.failure is not None:
+        raise command.failure
+    for position in command.cut_at:
+        scope.log.line(1, f"{position}: {BAD_ESCAPE}")
+    if not command.words:
+        return
+    words = [scope.case.macros.expand(word) for word in command.words]
+    found = find(scope.context, words[0])
+    if found is None:
         raise Failure(f'Unknown command: "{words[0]}"', words[0].position())
-    await command.run(scope, Args(command, words[0], words[1:]))
+    args = Args(found, words[0], words[1:])
+    prepare_arguments(args, scope.context)
+    await found.run(scope, args)

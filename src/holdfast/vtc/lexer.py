@@ -7,17 +7,19 @@ newline joins lines. The first character of a word decides its kind:
 - `{` runs to the matching `}` and is raw: braces are counted, nothing else;
 - anything else runs to the next white space.
 
-A line whose first character is `#` is a comment. The language is interpreted as
-it is read: `find_command` and `tokenise` cut one command at a time.
+A line whose first character is `#` is a comment. `cut` cuts a whole
+specification. What cannot be cut is a failure of its own command: the commands
+before it run.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from holdfast.vtc.errors import Failure
-from holdfast.vtc.source import Token, TokenBuilder
+from holdfast.vtc.source import Position, Token, TokenBuilder
 
 WORDS_MAX = 200
 BAD_ESCAPE = "this is no escape: the string ends before it, and another word begins behind it"
@@ -45,8 +47,48 @@ def command_line(spec: str, start: int) -> str:
     return spec[start:] if end < 0 else spec[start:end]
 
 
+class Specification(NamedTuple):
+    """The commands of a specification, in order."""
+
+    commands: list[PlacedCommand]
+
+
+class PlacedCommand(NamedTuple):
+    """A command of a specification and where it stands."""
+
+    position: Position
+    line: str
+    """Its first line, as it is written in the log."""
+    words: list[Token]
+    cut_at: list[Position]
+    """Where strings were cut short by an escape that is none."""
+    failure: Failure | None
+    """Why it cannot be cut into words. Nothing follows it then."""
+
+
+def cut(spec: Token) -> Specification:
+    """The commands of `spec`. The token keeps them: it is cut once."""
+    if spec.specification is None:
+        spec.specification = Specification(list(_commands(spec)))
+    return spec.specification
+
+
+def _commands(spec: Token) -> Iterator[PlacedCommand]:
+    place = find_command(spec, 0)
+    while place >= 0:
+        position, line = spec.position(place), command_line(spec, place)
+        try:
+            command = tokenise(spec, place)
+        except Failure as failure:
+            yield PlacedCommand(position, line, [], [], failure)
+            return
+        cut_at = [spec.position(at) for at in command.cut_at]
+        yield PlacedCommand(position, line, command.words, cut_at, None)
+        place = find_command(spec, command.end)
+
+
 class CutCommand(NamedTuple):
-    """A command that was cut."""
+    """A command that was cut into words."""
 
     words: list[Token]
     end: int

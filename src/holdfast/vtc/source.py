@@ -13,7 +13,10 @@ bytes, and they must reach the wire as they are.
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from holdfast.vtc.lexer import Specification
 
 ENCODING = "latin-1"
 
@@ -76,16 +79,23 @@ class Piece(NamedTuple):
 class Token(str):
     """A word of a command: a string that knows where each of its characters came from."""
 
-    __slots__ = ("pieces", "source")
+    __slots__ = ("pieces", "source", "specification")
 
     source: Source
     pieces: tuple[Piece, ...]
+    specification: Specification | None
+    """Its commands, once it was cut into them (`lexer.cut`)."""
 
     def __new__(cls, text: str, source: Source, pieces: tuple[Piece, ...]) -> Token:
         self = super().__new__(cls, text)
         self.source = source
         self.pieces = pieces
+        self.specification = None
         return self
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """Another process gets the text alone."""
+        return str, (str(self),)
 
     def offset(self, index: int = 0) -> int:
         """The place in the source of the character at `index`."""

@@ -221,8 +221,8 @@ class TlsWire(Wire):
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             return b""
 
-    async def send(self, data: bytes, flags: int = 0) -> None:
-        if flags:
+    async def send(self, data: bytes, *, urgent: bool = False, more: bool = False) -> None:
+        if urgent:
             raise OSError(0, "urgent data cannot be sent with TLS")
         self._tls.write(data)
         await self._flush()

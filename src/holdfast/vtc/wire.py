@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import select
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -40,6 +41,8 @@ class Wire:
             # Else two small writes in a row wait for the peer's delayed acknowledgement.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock = sock
+        self._held = False
+        """Whether the kernel may hold back what was sent last, for more to come."""
         self.peer = peer
 
     @property
@@ -85,14 +88,23 @@ class Wire:
             except (BlockingIOError, InterruptedError):
                 await readable(self._sock, seconds)
 
-    async def send(self, data: bytes, flags: int = 0) -> None:
-        """Write all of `data`. Raises `OSError`."""
+    async def send(self, data: bytes, *, urgent: bool = False, more: bool = False) -> None:
+        """Write all of `data`. Raises `OSError`.
+
+        `urgent` is TCP's urgent data. `more` is for data that the next `send` follows
+        at once: TCP then puts both into one segment.
+        """
+        flags = (socket.MSG_OOB if urgent else 0) | (socket.MSG_MORE if more else 0)
         view = memoryview(data)
         while view:
             try:
                 view = view[self._sock.send(view, flags) :]
             except (BlockingIOError, InterruptedError):
                 await writable(self._sock)
+        if self._held and not data and not more:
+            # Nothing was sent that would take along what is held back; this does.
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._held = more and self._sock.family != socket.AF_UNIX
 
     def send_now(self, data: bytes) -> None:
         """Write `data` if that is possible without waiting; else it is lost."""
@@ -149,6 +161,12 @@ async def writable(sock: socket.socket, seconds: float | None = None) -> None:
     """Wait until there is room to write. Raises `TimeoutError`."""
     loop = asyncio.get_running_loop()
     await _until(sock, loop.add_writer, loop.remove_writer, seconds)
+
+
+def _writable_now(sock: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(sock, select.POLLOUT)
+    return bool(poll.poll(0))
 
 
 def listen(address: Address, backlog: int) -> socket.socket:
@@ -233,7 +251,8 @@ async def _connect(address: Address) -> Wire:
         sock.setblocking(False)
         error = sock.connect_ex(address.sockaddr)
         if error == errno.EINPROGRESS:
-            await writable(sock, CONNECT_SECONDS_MAX)
+            if not _writable_now(sock):  # on this machine it is connected already
+                await writable(sock, CONNECT_SECONDS_MAX)
             error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:
             raise OSError(error, os.strerror(error))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import socket
-
 from holdfast.vtc.command import Args, Command
 from holdfast.vtc.http.body import digits
 from holdfast.vtc.http.message import GENERATED_BYTES_MAX
-from holdfast.vtc.http.output import write, write_silently
+from holdfast.vtc.http.output import is_continued, write, write_silently
 from holdfast.vtc.http.receive import RECEIVE_BYTES_MAX, HttpScope
 from holdfast.vtc.numbers import decimal, integer, unhex, unsigned
 from holdfast.vtc.source import ENCODING
@@ -55,9 +53,14 @@ client c1 -connect ${s1_sock} {
 """
 
 
+_TROUBLE = "Write error in http_send()"
+_JOINED = " Together with writing commands that follow at once it leaves in one piece."
+
+
 async def _send(scope: HttpScope, args: Args) -> None:
     (text,) = args.plain()
-    await write(scope, "send", text.encode(ENCODING), "Write error in http_send()")
+    data = text.encode(ENCODING)
+    await write(scope, "send", data, _TROUBLE, more=is_continued(scope))
 
 
 async def _send_n(scope: HttpScope, args: Args) -> None:
@@ -66,14 +69,15 @@ async def _send_n(scope: HttpScope, args: Args) -> None:
     if times > SEND_TIMES_MAX:
         raise scope.failure(f"send_n: at most {SEND_TIMES_MAX} times", number)
     scope.log.dump(4, "send_n", text)
-    for _ in range(times):
-        await write_silently(scope, text.encode(ENCODING), "Write error in http_send()")
+    data, more = text.encode(ENCODING), is_continued(scope)
+    for turn in range(1, times + 1):
+        await write_silently(scope, data, _TROUBLE, more=more or turn < times)
 
 
 async def _send_urgent(scope: HttpScope, args: Args) -> None:
     (text,) = args.plain()
     data = text.encode(ENCODING)
-    await write(scope, "send_urgent", data, "Write error in http_send_urgent()", socket.MSG_OOB)
+    await write(scope, "send_urgent", data, "Write error in http_send_urgent()", urgent=True)
 
 
 async def _sendhex(scope: HttpScope, args: Args) -> None:
@@ -82,7 +86,7 @@ async def _sendhex(scope: HttpScope, args: Args) -> None:
     if data is None:
         raise scope.failure("Illegal hex string", text)
     scope.log.hexdump(4, "sendhex", data)
-    await write_silently(scope, data)
+    await write_silently(scope, data, more=is_continued(scope))
 
 
 async def _recv(scope: HttpScope, args: Args) -> None:
@@ -102,7 +106,8 @@ async def _recv(scope: HttpScope, args: Args) -> None:
 
 async def _chunked(scope: HttpScope, args: Args) -> None:
     (text,) = args.plain()
-    await write(scope, "chunked", f"{len(text):x}\r\n{text}\r\n".encode(ENCODING))
+    data = f"{len(text):x}\r\n{text}\r\n".encode(ENCODING)
+    await write(scope, "chunked", data, more=is_continued(scope))
 
 
 async def _chunkedlen(scope: HttpScope, args: Args) -> None:
@@ -111,7 +116,8 @@ async def _chunkedlen(scope: HttpScope, args: Args) -> None:
     if not 0 <= length <= GENERATED_BYTES_MAX:
         raise scope.failure(f"chunkedlen: 0 to {GENERATED_BYTES_MAX}", number)
     data = digits(length) + b"\r\n" if length else b"\r\n"
-    await write(scope, "chunked", f"{length:x}\r\n".encode() + data)
+    data = f"{length:x}\r\n".encode() + data
+    await write(scope, "chunked", data, more=is_continued(scope))
 
 
 async def _timeout(scope: HttpScope, args: Args) -> None:
@@ -127,7 +133,8 @@ COMMANDS = (
         name="send",
         run=_send,
         usage="STRING",
-        text="Send STRING.",
+        text="Send STRING." + _JOINED,
+        writes=True,
         words_min=1,
         words_max=1,
         example=_EXAMPLE,
@@ -136,7 +143,8 @@ COMMANDS = (
         name="send_n",
         run=_send_n,
         usage="NUMBER STRING",
-        text="Send STRING so many times.",
+        text="Send STRING so many times." + _JOINED,
+        writes=True,
         words_min=2,
         words_max=2,
         example=_EXAMPLE,
@@ -154,7 +162,8 @@ COMMANDS = (
         name="sendhex",
         run=_sendhex,
         usage="HEXDIGITS",
-        text="Send bytes given in hexadecimal. White space is ignored.",
+        text="Send bytes given in hexadecimal. White space is ignored." + _JOINED,
+        writes=True,
         words_min=1,
         words_max=1,
         example=_EXAMPLE,
@@ -172,7 +181,8 @@ COMMANDS = (
         name="chunked",
         run=_chunked,
         usage="STRING",
-        text="Send STRING as a chunk.",
+        text="Send STRING as a chunk." + _JOINED,
+        writes=True,
         words_min=1,
         words_max=1,
         example=_EXAMPLE,
@@ -181,7 +191,8 @@ COMMANDS = (
         name="chunkedlen",
         run=_chunkedlen,
         usage="NUMBER",
-        text="Send a chunk of NUMBER digits, `01234567…`; 0 is the last chunk.",
+        text="Send a chunk of NUMBER digits, `01234567…`; 0 is the last chunk." + _JOINED,
+        writes=True,
         words_min=1,
         words_max=1,
         example=_EXAMPLE,

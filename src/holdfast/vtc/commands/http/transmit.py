@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from types import ModuleType
+
 from holdfast.vtc.command import Args, Command, Given, option
 from holdfast.vtc.http.guards import only_client, only_server
 from holdfast.vtc.http.message import (
@@ -75,9 +78,17 @@ async def _txreq(scope: HttpScope, args: Args) -> None:
     apply_options(scope, args, draft, others)
     await write(scope, "txreq", complete(scope, draft))
     if upgrade is not None:
-        from holdfast.vtc.h2.upgrade import finish_client_upgrade
+        await _upgrades().finish_client_upgrade(scope, args, upgrade)
 
-        await finish_client_upgrade(scope, args, upgrade)
+
+def _prepare(args: Args) -> None:
+    if "-up" in args.words:
+        _upgrades()
+
+
+def _upgrades() -> ModuleType:
+    """HTTP/2, which needs a library that other scripts do not."""
+    return import_module("holdfast.vtc.h2.upgrade")
 
 
 async def _txresp(scope: HttpScope, args: Args) -> None:
@@ -100,6 +111,8 @@ COMMANDS = (
     Command(
         name="txreq",
         run=_txreq,
+        prepare=_prepare,
+        writes=True,
         usage="[FIRST-LINE OPTIONS] [FIELD OPTIONS] [BODY OPTIONS]",
         text="Client: send a request. The three kinds of options stand in this order. Without "
         "any it is `GET / HTTP/1.1` with `Host` and `User-Agent`; `Content-Length` is added if "
@@ -120,6 +133,7 @@ COMMANDS = (
     Command(
         name="txresp",
         run=_txresp,
+        writes=True,
         usage="[FIRST-LINE OPTIONS] [FIELD OPTIONS] [BODY OPTIONS]",
         text="Server: send a response. The three kinds of options stand in this order. Without "
         "any it is `HTTP/1.1 200 OK` with `Date`, `Server` and `Content-Length: 0`.",
