@@ -29,8 +29,8 @@ def run_script(text: str, **settings: object) -> Result:
     with tempfile.TemporaryDirectory(prefix="v.") as directory, common_macros({}, "/") as macros:
         merged = {"macros": macros, "directory": directory, "pwd": "/", "seconds_max": 10.0}
         chosen = Settings(**{**merged, **settings})  # type: ignore[arg-type]
-        runner = Runner(chosen, results.append)
-        asyncio.run(runner.run([parse_script(NAME, whole)]))
+        runner = Runner([parse_script(NAME, whole)], chosen, results.append)
+        asyncio.run(runner.run())
         assert os.listdir(directory) == [], "the test's directory is left behind"
         assert_no_processes(Path(directory))
     return results[0]

@@ -146,3 +146,24 @@ def test_the_others_go_on_when_one_test_ends(tmp_path: Path) -> None:
     done = vtest("-j2", "a.vtc", "b.vtc", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert_no_processes(tmp_path)
+
+
+def test_a_process_that_dies_fails_its_test_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.vtc").write_text('vtest "a"\nshell {kill -SEGV $PPID}\ndelay 10\n')
+    for name in "bc":
+        (tmp_path / f"{name}.vtc").write_text(f'vtest "{name}"\ndelay .1\n')
+    done = vtest("-k", "-j2", "a.vtc", "b.vtc", "c.vtc", cwd=tmp_path)
+    assert done.returncode == 1, done.stdout
+    assert "TEST a.vtc FAILED" in done.stdout
+    assert "TEST b.vtc passed" in done.stdout
+    assert "TEST c.vtc passed" in done.stdout
+
+
+def test_all_tests_fail_when_no_process_is_left(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}.vtc").write_text(
+            f'vtest "{name}"\nshell {{kill -9 $PPID}}\ndelay 10\n'
+        )
+    done = vtest("-k", "-j2", "a.vtc", "b.vtc", "c.vtc", cwd=tmp_path)
+    assert done.returncode == 1, done.stdout
+    assert done.stdout.count("FAILED") == 3

@@ -148,7 +148,7 @@ async def play(text: str) -> Result:
         with common_macros({}, "/") as macros:
             settings = Settings(macros=macros, seconds_max=SECONDS)
             script = parse_script("recorded.vtc", text)
-            asyncio.run(Runner(settings, results.append).run([script]))
+            asyncio.run(Runner([script], settings, results.append).run())
 
     await asyncio.to_thread(run)
     return results[0]

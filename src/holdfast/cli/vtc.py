@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from holdfast.vtc.check import check as check_script
-from holdfast.vtc.execute import Interruption, die_of, execute
+from holdfast.vtc.execute import Interruption, execute
 from holdfast.vtc.macros import MacroError, parse_definition
 from holdfast.vtc.manual import manual as make_manual
 from holdfast.vtc.report.files import as_json, junit, tap
@@ -25,6 +25,7 @@ from holdfast.vtc.requires import installed_why_not
 from holdfast.vtc.results import Keep, Outcome, Result, Settings
 from holdfast.vtc.runner import common_macros
 from holdfast.vtc.script import Script, ScriptError, read_script
+from holdfast.vtc.signals import die_of
 from holdfast.vtc.source import ENCODING
 
 STATUS_FAILED = 1

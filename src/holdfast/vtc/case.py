@@ -25,6 +25,7 @@ from holdfast.vtc.interpreter import Scope, interpret
 from holdfast.vtc.log import Log, Logger, render_diag
 from holdfast.vtc.macros import Macros
 from holdfast.vtc.prepare import prepare
+from holdfast.vtc.processor_wait import ProcessorWait
 from holdfast.vtc.results import Keep, Outcome, Result, Settings
 from holdfast.vtc.script import Script, script_directory
 from holdfast.vtc.source import ENCODING, Position, Token
@@ -51,6 +52,7 @@ class Case:
         """The script is at its end: specifications stop before their next command."""
         self.scopes: dict[str, Scope[Any]] = {}
         """What runs now, by the actors' ids."""
+        self.processor = ProcessorWait()
         self._top = Logger(self.log, "top")
         self._crew: dict[str, dict[str, Actor]] = {}
         self._children: list[Child] = []
@@ -150,8 +152,15 @@ class Case:
             _show_place(log, failure.position)
         if self._first is None:
             self._first = failure
+            failure.notes += self._machine_notes(log)
             for note in failure.notes:
                 log.dump(1, note.title, note.text)
+
+    def _machine_notes(self, log: Logger) -> tuple[Note, ...]:
+        """What tells a slow machine from a wrong peer."""
+        scope = self.scopes.get(log.actor)
+        text = self.processor.since(scope.began) if scope else ""
+        return (Note("machine", text),) if text else ()
 
     def fail_now(self, log: Logger, failure: Failure) -> None:
         """End the test from outside of any task: a process died."""
@@ -280,6 +289,7 @@ class Case:
             child.release()
         if self._children:
             sweep(b"VARNISH_DEFAULT_N=" + self.path("default_n"))
+        self.processor.close()
         if self._kept():
             with open(f"{self.directory}/LOG", "w", encoding=ENCODING) as file:
                 file.write(self.log.render() + render_diag("".join(self.diag)) + "\n")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, Protocol
 
 from holdfast.vtc.results import Result, Settings
-from holdfast.vtc.runner import Runner, unblock_child_signals
+from holdfast.vtc.runner import Runner
 from holdfast.vtc.script import Script
-
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from holdfast.vtc.signals import ending_signals, unblock_child_signals
+from holdfast.vtc.workers import WorkerPool
 
 
 class Interruption(NamedTuple):
@@ -23,6 +22,20 @@ class Interruption(NamedTuple):
     """Where each actor of each running test was."""
 
 
+class Run(Protocol):
+    """A run of scripts: in this process, or in several."""
+
+    @property
+    def running(self) -> list[str]:
+        """The names of the scripts that run now."""
+
+    async def run(self) -> list[str]:
+        """Run the scripts. Returns where the actors were when `stop` ended their tests."""
+
+    def stop(self) -> None:
+        """End the tests that run; no other begins."""
+
+
 def execute(
     scripts: Sequence[Script],
     settings: Settings,
@@ -30,53 +43,36 @@ def execute(
     *,
     jobs: int = 1,
     stop_at_failure: bool = False,
-    on_start: Callable[[Runner], None] = lambda _: None,
+    on_start: Callable[[Run], None] = lambda _: None,
 ) -> Interruption | None:
-    """Run the scripts. `on_start` gets the runner, to look at while it runs."""
+    """Run the scripts; with more than one job, side by side in as many processes.
+
+    `on_start` gets the run, to look at while it goes on.
+    """
     unblock_child_signals()
-    runner = Runner(settings, on_result, jobs=jobs, stop_at_failure=stop_at_failure)
-    on_start(runner)
-    heeded = [number for number in _ENDING if _is_heeded(number)]  # asyncio.run changes one
-    return asyncio.run(_run(runner, scripts, heeded))
+    heeded = ending_signals()  # asyncio.run changes one
+    run: Run
+    if jobs == 1 or len(scripts) == 1:
+        run = Runner(scripts, settings, on_result, stop_at_failure=stop_at_failure)
+    else:
+        run = WorkerPool(scripts, settings, on_result, jobs=jobs, stop_at_failure=stop_at_failure)
+    on_start(run)
+    return asyncio.run(_run(run, heeded))
 
 
-async def _run(
-    runner: Runner, scripts: Sequence[Script], heeded: list[signal.Signals]
-) -> Interruption | None:
+async def _run(run: Run, heeded: list[signal.Signals]) -> Interruption | None:
     loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    assert task is not None
-    interruptions: list[Interruption] = []
+    numbers: list[signal.Signals] = []
 
     def interrupt(number: signal.Signals) -> None:
-        if not interruptions:
-            interruptions.append(Interruption(number, _places(runner)))
-            task.cancel()
+        numbers.append(number)
+        run.stop()
 
     for number in heeded:
         loop.add_signal_handler(number, interrupt, number)
     try:
-        await runner.run(scripts)
-    except asyncio.CancelledError:
-        if not interruptions:
-            raise
+        places = await run.run()
     finally:
         for number in heeded:
             loop.remove_signal_handler(number)
-    return interruptions[0] if interruptions else None
-
-
-def _is_heeded(number: signal.Signals) -> bool:
-    """Whether the signal would end this program, had we not come between."""
-    return signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
-
-
-def _places(runner: Runner) -> list[str]:
-    return [place for case in runner.running for place in case.places()]
-
-
-def die_of(number: signal.Signals) -> NoReturn:
-    """End as the signal would have ended us, so that our parent sees why."""
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
-    os._exit(128 + number)
+    return Interruption(numbers[0], places) if numbers else None

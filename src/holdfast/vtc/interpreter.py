@@ -39,6 +39,8 @@ class Scope(Generic[S]):
         """Of the command that is being run."""
         self.doing = ""
         """The first line of that command."""
+        self.began = case.processor.now()
+        """When it began."""
         self.include_depth = 0
         self.next_name = ""
         """The name of the command that follows in the same specification; empty at its end."""
@@ -67,6 +69,7 @@ async def interpret(scope: Scope[S], spec: Token) -> None:
             scope.log.line(1, "Aborting execution, test ended")
             break
         scope.position, scope.doing = command.position, command.line
+        scope.began = scope.case.processor.now()
         scope.next_name = _name_of(commands[number]) if number < len(commands) else ""
         _announce(scope.log, scope.doing)
         try:

@@ -7,10 +7,11 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from holdfast.vtc.execute import die_of, execute
+from holdfast.vtc.execute import execute
 from holdfast.vtc.results import Keep, Outcome, Result, Settings
 from holdfast.vtc.runner import common_macros
 from holdfast.vtc.script import Script, ScriptError, read_script
+from holdfast.vtc.signals import die_of
 from holdfast.vtc.source import ENCODING
 from holdfast.vtc.source_tree import SourceTreeError, enter_source_tree
 

@@ -1,12 +1,10 @@
-"""Runs many scripts side by side in one process and tells of each when it is over."""
+"""Runs scripts one after the other in this process and tells of each when it is over."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from holdfast.vtc.case import Case
@@ -19,50 +17,61 @@ BAD_IP = "192.0.2.255"
 """An address that never answers (RFC 5737: TEST-NET-1)."""
 
 
-class _Stop(Exception):
-    """A test failed, and a failure ends the run."""
-
-
 class Runner:
     """One run of a list of scripts."""
 
     def __init__(
         self,
+        scripts: Sequence[Script],
         settings: Settings,
         on_result: Callable[[Result], None],
         *,
-        jobs: int = 1,
         stop_at_failure: bool = False,
     ) -> None:
+        self._scripts = scripts
         self._settings = settings
         self._on_result = on_result
-        self._jobs = jobs
         self._stop_at_failure = stop_at_failure
-        self._waiting: deque[Script] = deque()
-        self.running: list[Case] = []
-        """The cases of this moment, the oldest first."""
+        self._case: Case | None = None
+        self._task: asyncio.Task[Result] | None = None
+        self._stopping = False
+        self._places: list[str] = []
 
-    async def run(self, scripts: Iterable[Script]) -> None:
-        """Run them all, `jobs` at a time; end with the first failure if it is told to."""
-        self._waiting = deque(scripts)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._jobs):
-                    group.create_task(self._work())
-        except* _Stop:
-            pass
+    @property
+    def running(self) -> list[str]:
+        """The name of the script that runs now, if one does."""
+        return [self._case.script.name] if self._case else []
 
-    async def _work(self) -> None:
-        while self._waiting:
-            case = Case(self._waiting.popleft(), self._settings)
-            self.running.append(case)
-            try:
-                result = await case.run()
-            finally:
-                self.running.remove(case)
+    async def run(self) -> list[str]:
+        """Run the scripts. Returns where the actors were when `stop` ended their test."""
+        for script in self._scripts:
+            result = await self._run(script)
+            if result is None:
+                break
             self._on_result(result)
             if result.outcome is Outcome.FAILED and self._stop_at_failure:
-                raise _Stop
+                break
+        return self._places
+
+    async def _run(self, script: Script) -> Result | None:
+        """The result of one script; `None` if it was stopped, or never began."""
+        if self._stopping:
+            return None
+        self._case = Case(script, self._settings)
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._task = task = group.create_task(self._case.run())
+        finally:
+            self._task = self._case = None
+        return None if task.cancelled() else task.result()
+
+    def stop(self) -> None:
+        """End the test that runs; no other begins."""
+        if not self._stopping:
+            self._stopping = True
+            if self._task is not None and self._case is not None:
+                self._places = self._case.places()
+                self._task.cancel()
 
 
 @contextmanager
@@ -78,15 +87,3 @@ def common_macros(defined: Mapping[str, str], pwd: str) -> Iterator[dict[str, st
             "listen_addr": LISTEN_ADDRESS,
             "bad_ip": BAD_IP,
         }
-
-
-def unblock_child_signals() -> None:
-    """See that children are born with SIGINT and SIGQUIT at their default.
-
-    A shell starts background jobs with both ignored, and a daemon that inherits
-    that cannot be stopped with SIGINT. A caught signal becomes its default in a
-    child; we still do nothing about it ourselves.
-    """
-    for number in (signal.SIGINT, signal.SIGQUIT):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, lambda _number, _frame: None)

@@ -8,7 +8,6 @@ runs a copy with one expectation falsified, which must fail.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import shutil
 import sys
@@ -17,10 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from holdfast.vtc.execute import execute
 from holdfast.vtc.haproxy.process import haproxy_program
 from holdfast.vtc.requires import installed_why_not
 from holdfast.vtc.results import Outcome, Result, Settings
-from holdfast.vtc.runner import Runner, common_macros
+from holdfast.vtc.runner import common_macros
 from holdfast.vtc.script import Script, parse_script, read_script
 from holdfast.vtc.source import ENCODING
 from tests.conformance.vtc import verdicts
@@ -249,5 +249,5 @@ def _surroundings(suite: Suite) -> Iterator[Settings]:
 
 def _play(scripts: list[Script], settings: Settings, jobs: int) -> list[Result]:
     results: list[Result] = []
-    asyncio.run(Runner(settings, results.append, jobs=jobs).run(scripts))
+    execute(scripts, settings, results.append, jobs=jobs)
     return results

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from holdfast.vtc.execute import Run
 from holdfast.vtc.report.explain import explain
 from holdfast.vtc.results import Outcome, Result
-from holdfast.vtc.runner import Runner
 
 _STYLES = {
     Outcome.PASSED: ("✓", "green"),
@@ -29,7 +29,7 @@ class TerminalReport:
         self._console = console
         self._total = total
         self._done = 0
-        self._runner: Runner | None = None
+        self._run: Run | None = None
         self._live = Live(
             get_renderable=self._progress,
             console=console,
@@ -47,12 +47,12 @@ class TerminalReport:
         if self._console.is_terminal:
             self._live.stop()
 
-    def watch(self, runner: Runner) -> None:
-        """Show what this runner runs."""
-        self._runner = runner
+    def watch(self, run: Run) -> None:
+        """Show what this run is at."""
+        self._run = run
 
     def _progress(self) -> Text:
-        running = [case.script.name for case in self._runner.running] if self._runner else []
+        running = self._run.running if self._run else []
         shown = ", ".join(running[:_SHOWN_RUNNING_MAX])
         more = len(running) - _SHOWN_RUNNING_MAX
         if more > 0:
