@@ -3,6 +3,10 @@
 Fetches Debian's source packages, runs their scripts with `holdfast-vtest` and
 compares the verdicts with the reference's. Then, for each script that passes,
 runs a copy with one expectation falsified, which must fail.
+
+With `--busy` each suite runs beside two processes that never rest, three times,
+in turns with the reference if its program is given (`--reference`): it may not
+fail more often.
 """
 
 from __future__ import annotations
@@ -10,10 +14,8 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.vtc.execute import execute
@@ -24,46 +26,23 @@ from holdfast.vtc.runner import common_macros
 from holdfast.vtc.script import Script, parse_script, read_script
 from holdfast.vtc.source import ENCODING
 from tests.conformance.vtc import verdicts
+from tests.conformance.vtc.busy import compare_beside_busy_processes
 from tests.conformance.vtc.falsify import falsified
-from tests.conformance.vtc.sources import SourceError, source_tree
+from tests.conformance.vtc.sources import SourceError, source_tree, version_of
 from tests.conformance.vtc.suites import (
     OURS,
     Run,
+    Suite,
     named,
-    run_files,
-    run_haproxy,
+    say,
     short_directory,
 )
-from tests.conformance.vtc.verdicts import PASS
 
 FALSIFIED_SECONDS_MAX = 15.0
 """For a test or its copy; a copy may wait for what never comes."""
 RETRIES = 2
 _SUITES = ("own", "haproxy", "varnish", "vtest2")
 _OWN = Path(__file__).parents[2] / "scripts"
-
-
-@dataclass(slots=True)
-class Suite:
-    """A suite, where it is and what is known of it."""
-
-    name: str
-    directory: Path
-    known: Mapping[str, frozenset[str]]
-    flaky: frozenset[str] = frozenset()
-    files: list[str] = field(default_factory=list)
-    ours_only: bool = False
-    """It uses commands that the reference has not."""
-
-    def run(self, runner: Path, jobs: int, tests: tuple[str, ...] = ()) -> Run:
-        """Run it, or some of its tests."""
-        if self.name == "haproxy":
-            return run_haproxy(self.directory, runner, jobs, tests)
-        return run_files(self.directory, list(tests) or self.files, runner, jobs)
-
-    def wanted(self, test: str) -> frozenset[str]:
-        """The verdicts that are right for a test."""
-        return self.known.get(test, PASS)
 
 
 def main(arguments: list[str]) -> int:
@@ -74,7 +53,7 @@ def main(arguments: list[str]) -> int:
         try:
             suite = _suite(name, options)
         except SourceError as error:
-            _say(f"{name}: cannot be had: {error}")
+            say(f"{name}: cannot be had: {error}")
             good = False
             continue
         if suite:
@@ -83,6 +62,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(suite: Suite, options: argparse.Namespace) -> bool:
+    if options.busy:
+        return compare_beside_busy_processes(suite, options.jobs, options.reference)
     good = _compare(suite, options)
     if not options.no_falsified:
         good &= _falsify(suite, options.jobs)
@@ -92,7 +73,11 @@ def _run(suite: Suite, options: argparse.Namespace) -> bool:
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="./dev conformance vtc", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="./dev conformance vtc",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("suites", nargs="*", help=f"{', '.join(_SUITES)}; all if none is named")
     parser.add_argument("-j", "--jobs", type=int, default=4, help="tests side by side")
     parser.add_argument("--haproxy", type=Path, help="an unpacked HAProxy source")
@@ -100,6 +85,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--vtest2", type=Path, help="the folder of VTest2's tests")
     parser.add_argument("--reference", type=Path, help="VTest2's program, to compare with")
     parser.add_argument("--time", type=int, nargs="*", default=[], help="measure with so many jobs")
+    parser.add_argument("--busy", action="store_true", help="run beside two busy processes")
     parser.add_argument("--no-falsified", action="store_true", help="leave that part out")
     options = parser.parse_args(arguments)
     if unknown := set(options.suites) - set(_SUITES):
@@ -112,15 +98,22 @@ def _suite(name: str, options: argparse.Namespace) -> Suite | None:
     if name == "haproxy":
         if not shutil.which(program := haproxy_program(os.environb)):
             raise SourceError(f"there is no program {program}")
-        tree = options.haproxy or source_tree("haproxy")
+        tree = options.haproxy or _source(name)
         return Suite("haproxy", tree, verdicts.HAPROXY, verdicts.HAPROXY_FLAKY)
     if name == "own":
         files = sorted(path.name for path in _OWN.glob("*.vtc"))
         return Suite(name, _OWN, {}, files=files, ours_only=True)
     if name == "varnish":
-        tests = (options.varnish or source_tree("varnish")) / "bin" / "varnishtest" / "tests"
+        tests = (options.varnish or _source(name)) / "bin" / "varnishtest" / "tests"
         return _folder("varnish", tests, verdicts.VARNISH)
     return _folder("vtest2", options.vtest2, verdicts.VTEST2) if options.vtest2 else None
+
+
+def _source(package: str) -> Path:
+    """The source of a Debian package. Raises `SourceError`."""
+    tree = source_tree(package)
+    say(f"{package}: version {version_of(tree)}")
+    return tree
 
 
 def _folder(name: str, directory: Path, known: Mapping[str, frozenset[str]]) -> Suite:
@@ -128,11 +121,6 @@ def _folder(name: str, directory: Path, known: Mapping[str, frozenset[str]]) -> 
     if not files:
         raise SourceError(f"{directory}: no a*.vtc there")
     return Suite(name, directory, known, files=files)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 def _compare(suite: Suite, options: argparse.Namespace) -> bool:
@@ -143,16 +131,16 @@ def _compare(suite: Suite, options: argparse.Namespace) -> bool:
     differing = _retry(suite, differing)
     stable = [test for test in differing if test not in suite.flaky]
     missing = sorted(set(suite.files) - set(run.verdicts))
-    _say(f"{suite.name}: {len(run.verdicts)} tests in {run.seconds:.1f} s (-j{options.jobs})")
-    _say(
+    say(f"{suite.name}: {len(run.verdicts)} tests in {run.seconds:.1f} s (-j{options.jobs})")
+    say(
         f"  alike {len(run.verdicts) - len(differing)}, differing {len(stable)}, "
         f"flaky with the reference too {len(differing) - len(stable)}"
     )
     if missing:
-        _say(f"    without a verdict: {', '.join(missing)}")
+        say(f"    without a verdict: {', '.join(missing)}")
     for test in differing:
         note = " (flaky)" if test in suite.flaky else ""
-        _say(f"    {test}: {run.verdicts[test]}, known {'/'.join(suite.wanted(test))}{note}")
+        say(f"    {test}: {run.verdicts[test]}, known {'/'.join(suite.wanted(test))}{note}")
     if options.reference and not suite.ours_only:
         _compare_with_reference(suite, run, options)
     return bool(run.verdicts) and not stable and not missing
@@ -169,12 +157,12 @@ def _retry(suite: Suite, tests: list[str]) -> list[str]:
 
 def _compare_with_reference(suite: Suite, ours: Run, options: argparse.Namespace) -> None:
     theirs = suite.run(options.reference, options.jobs)
-    _say(f"  the reference here: {theirs.seconds:.1f} s (-j{options.jobs})")
+    say(f"  the reference here: {theirs.seconds:.1f} s (-j{options.jobs})")
     for test in sorted({*ours.verdicts, *theirs.verdicts}):
         mine, other = ours.verdicts.get(test), theirs.verdicts.get(test)
         if mine != other:
             note = " (flaky)" if test in suite.flaky else ""
-            _say(f"    {test}: ours {mine}, the reference {other}{note}")
+            say(f"    {test}: ours {mine}, the reference {other}{note}")
 
 
 def _time(suite: Suite, jobs: int, options: argparse.Namespace) -> None:
@@ -183,7 +171,7 @@ def _time(suite: Suite, jobs: int, options: argparse.Namespace) -> None:
         runners.append(("the reference", options.reference))
     for name, runner in runners:
         run = suite.run(runner, jobs)
-        _say(f"  -j{jobs} {name}: {run.seconds:.1f} s")
+        say(f"  -j{jobs} {name}: {run.seconds:.1f} s")
 
 
 def _falsify(suite: Suite, jobs: int) -> bool:
@@ -204,13 +192,13 @@ def _falsify(suite: Suite, jobs: int) -> bool:
             for result in _play(list(copies.values()), settings, jobs)
             if result.outcome is not Outcome.FAILED
         ]
-    _say(f"  falsified copies: {len(copies)}, of which fail {len(copies) - len(passed)}")
+    say(f"  falsified copies: {len(copies)}, of which fail {len(copies) - len(passed)}")
     for name in passed:
-        _say(f"    {name}: does not fail")
+        say(f"    {name}: does not fail")
     if others := sum(result.outcome is not Outcome.PASSED for result in originals):
-        _say(f"    {others} did not pass here, so there are no copies of them")
+        say(f"    {others} did not pass here, so there are no copies of them")
     if nothing:
-        _say(f"    nothing to falsify: {', '.join(sorted(nothing))}")
+        say(f"    nothing to falsify: {', '.join(sorted(nothing))}")
     return not passed
 
 

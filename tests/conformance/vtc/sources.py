@@ -12,6 +12,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+_STANZA = re.compile(r"\n(?:[ \t]*\n)+")
 _FIELD = re.compile(r"^Types:.*$", re.MULTILINE)
 
 
@@ -40,22 +41,29 @@ def source_tree(package: str) -> Path:
     return tree
 
 
+def version_of(tree: Path) -> str:
+    """The version of an unpacked source: what its folder's name says."""
+    return tree.name.rpartition("-")[2]
+
+
 def _download(package: str, cache: Path) -> Path:
     downloads = cache / "downloads"
     downloads.mkdir(parents=True, exist_ok=True)
-    options = _apt_options(cache)
-    _run(["apt-get", *options, "-qq", "update"], downloads)
     tried = []
-    for version in _versions(package, options):
-        command = ["apt-get", *options, "-qq", "source", "--download-only", "--tar-only"]
-        result = _run([*command, f"{package}={version}"], downloads)
-        found = sorted(downloads.glob(f"{package}_*.orig.tar.*"))
-        archives = [path for path in found if path.suffix != ".asc"]
-        if archives:
-            return archives[-1]
-        errors = [line for line in result.stderr.splitlines() if line.startswith("E: ")]
-        tried.append(f"{version}: {errors[0] if errors else 'nothing came'}")
-    why = "; ".join(tried) or "no such source"
+    # All archives together; then each alone: one may name a file that only another serves.
+    for number, entries in enumerate([_entries(), *([one] for one in _entries())]):
+        options = _apt_options(cache / "apt" / str(number), entries)
+        _run(["apt-get", *options, "-qq", "update"], downloads)
+        for version in _versions(package, options):
+            command = ["apt-get", *options, "-qq", "source", "--download-only", "--tar-only"]
+            result = _run([*command, f"{package}={version}"], downloads)
+            found = sorted(downloads.glob(f"{package}_*.orig.tar.*"))
+            archives = [path for path in found if path.suffix != ".asc"]
+            if archives:
+                return archives[-1]
+            errors = [line for line in result.stderr.splitlines() if line.startswith("E: ")]
+            tried.append(f"{version}: {errors[0] if errors else 'nothing came'}")
+    why = "; ".join(dict.fromkeys(tried)) or "no such source"
     raise SourceError(
         f"apt-get source {package} failed: {why} (--{package} gives an unpacked source)"
     )
@@ -74,14 +82,23 @@ def _run(command: list[str], directory: Path | None = None) -> subprocess.Comple
     )
 
 
-def _apt_options(cache: Path) -> list[str]:
-    """Options that make apt ask for source packages, with lists of its own."""
-    parts, lists = cache / "apt" / "parts", cache / "apt" / "lists"
+def _entries() -> list[tuple[str, str]]:
+    """apt's entries for source packages: the ending of the file that each was in, and its text."""
+    found = []
+    for path in _entry_files():
+        text = as_source_entries(path.name, path.read_text(encoding="utf-8"))
+        parts = _STANZA.split(text) if path.suffix == ".sources" else text.splitlines()
+        found += [(path.suffix, f"{part.strip()}\n") for part in parts if part.strip()]
+    return found
+
+
+def _apt_options(folder: Path, entries: list[tuple[str, str]]) -> list[str]:
+    """Options that make apt ask for source packages with these entries, with lists of its own."""
+    parts, lists = folder / "parts", folder / "lists"
     for directory in (parts, lists / "partial"):
         directory.mkdir(parents=True, exist_ok=True)
-    for path in _entry_files():
-        text = path.read_text(encoding="utf-8")
-        (parts / path.name).write_text(as_source_entries(path.name, text), encoding="utf-8")
+    for number, (suffix, text) in enumerate(entries):
+        (parts / f"{number}{suffix}").write_text(text, encoding="utf-8")
     return [
         f"-oDir::Etc::sourceparts={parts}",
         "-oDir::Etc::sourcelist=/dev/null",

@@ -10,12 +10,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.vtc.haproxy.process import haproxy_program
+from tests.conformance.vtc.verdicts import PASS
 
 _VERDICT = re.compile(r"^#    top  TEST (\S+) (passed|skipped|FAILED) \(", re.MULTILINE)
 
@@ -29,6 +30,35 @@ class Run:
     verdicts: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     output: str = ""
+
+
+@dataclass(slots=True)
+class Suite:
+    """A suite, where it is and what is known of it."""
+
+    name: str
+    directory: Path
+    known: Mapping[str, frozenset[str]]
+    flaky: frozenset[str] = frozenset()
+    files: list[str] = field(default_factory=list)
+    ours_only: bool = False
+    """It uses commands that the reference has not."""
+
+    def run(self, runner: Path, jobs: int, tests: tuple[str, ...] = ()) -> Run:
+        """Run it, or some of its tests."""
+        if self.name == "haproxy":
+            return run_haproxy(self.directory, runner, jobs, tests)
+        return run_files(self.directory, list(tests) or self.files, runner, jobs)
+
+    def wanted(self, test: str) -> frozenset[str]:
+        """The verdicts that are right for a test."""
+        return self.known.get(test, PASS)
+
+
+def say(text: str) -> None:
+    """Write a line of the report."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def run_haproxy(tree: Path, runner: Path, jobs: int, tests: tuple[str, ...] = ()) -> Run:
