@@ -108,8 +108,6 @@ class _Checker:
             self.ignores_unknown_macros = True
         if command.name == "save" and args.words:
             self.exported.add(args.words[0])
-        if not command.options and not command.label:
-            args.plain()
         for spec, inner in args.specifications(context):
             self.read(spec, inner)
         if command.check:

@@ -152,12 +152,14 @@ class Args:
     def specifications(self, context: Context) -> Iterator[tuple[Token, Context]]:
         """The specifications among the words, each with the context that it runs in.
 
-        `context` is the command's own. Raises `Failure` for what the command does not know.
+        `context` is the command's own. Raises `Failure` for what the command does not know
+        and for a wrong number of words.
         """
         command = self.command
         if not command.options and not command.label:
-            if command.spec and self.words:
-                yield self.words[-1], command.spec.within(context)
+            words = self.plain()
+            if command.spec:
+                yield words[-1], command.spec.within(context)
             return
         contexts = {option.flag: option.spec for option in command.options} | {"": command.spec}
         for given in self.walk():
