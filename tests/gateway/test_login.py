@@ -181,13 +181,13 @@ async def test_a_v1_client_chooses_a_profile(tmp_path: Path) -> None:
     async with guarded(tmp_path, profiles=True) as (gateway, stage), v1(gateway) as client:
         await client.expect("login")
         await client.say("login", username="ann", password="right")
-        choice = await client.hear()
+        choice = await client.expect("profiles")
         assert choice == {
             "t": "profiles",
             "d": [{"id": "p1", "name": "Knight", "summary": "level 5"}],
         }
         await client.say("profile", name="Nobody")
-        assert (await client.hear())["error"] == "Nobody is taken."
+        assert (await client.expect("profiles"))["error"] == "Nobody is taken."
         assert stage.notes == []
         await client.say("profile", id="p1")
         await stage.noted("open")

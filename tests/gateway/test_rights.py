@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from tests.gateway.clients import person, plain, v1
 from tests.gateway.running import configured, eventually, linked, serving, staged
+from tests.gateway.test_login import guarded
 
 from holdfast.core.ids import new_sid
 from holdfast.core.limits import Limits
@@ -239,10 +240,12 @@ async def test_going_on_elsewhere(tmp_path: Path) -> None:
             assert (await page.closed())[0] == 4001
             phone.types("look")
             await stage.heard("look")
-            # Whoever goes back to the page finds the session there again.
+            # The session is the phone's now: what the page had is no right to it any more.
             hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 1}
             async with v1(gateway, **hello) as page_again:
-                assert (await page_again.expect("resumed"))["sid"] == welcome["sid"]
+                assert (await page_again.hear())["reason"] == UNKNOWN
+            phone.types("north")
+            await stage.noted("text", "north")
 
 
 async def test_going_on_at_a_client_that_has_connected_less_often(tmp_path: Path) -> None:
@@ -282,6 +285,111 @@ async def test_a_page_resumes_by_the_code_of_a_terminal_and_keeps_its_own_token(
                 resumed = await page.expect("resumed")
         async with v1(gateway, token=resumed["token"], epoch=resumed["epoch"]) as page:
             assert (await page.expect("resumed"))["sid"] == resumed["sid"]
+
+
+# --- whose session it has become
+
+
+async def test_a_login_renews_the_right_to_its_session(tmp_path: Path) -> None:
+    """OWASP: what was known before the login may be known to others."""
+    async with guarded(tmp_path) as (gateway, stage), v1(gateway) as client:
+        before = (await client.expect("welcome"))["token"]
+        await client.say("code")
+        code = (await client.expect("code"))["d"]
+        await client.say("login", username="ann", password="right")
+        assert (await client.expect("token"))["d"] != before
+        async with v1(gateway, code=code) as thief:
+            assert (await thief.hear())["reason"] == UNKNOWN
+        await stage.noted("open")
+        await stage.count(1, 1)
+        await client.texts("1")
+        await client.say("ack", n=1)
+        await client.say("ping")
+        await client.expect("pong")
+        async with v1(gateway, token=before) as thief:
+            assert "for safety" in (await thief.hear())["reason"]
+
+
+async def test_identify_makes_planted_rights_void(tmp_path: Path) -> None:
+    """Who planted them has no session by them, and cannot end it."""
+    async with staged(configured(tmp_path)) as (gateway, stage):
+        async with v1(gateway) as thief:
+            planted = await thief.expect("welcome")
+            await thief.say("code")
+            code = (await thief.expect("code"))["d"]
+        await stage.noted("detach", "client_left")
+        hello = {"token": planted["token"], "epoch": planted["epoch"]}
+        async with v1(gateway, **hello) as victim:
+            await victim.expect("resumed")
+            await stage.session.identify("ann")
+            token = (await victim.expect("token"))["d"]
+            for wrong in ({"token": planted["token"]}, {"code": code}):
+                async with v1(gateway, **wrong) as again:
+                    assert (await again.hear())["reason"] == UNKNOWN
+            await victim.say("cmd", c=1, d="here")
+            await stage.heard("here")
+        async with v1(gateway, token=token) as victim:
+            assert (await victim.hear())["sid"] == planted["sid"]
+
+
+async def test_the_token_of_before_a_login_is_good_until_its_successor_has_arrived(
+    tmp_path: Path,
+) -> None:
+    """The client may be cut off before it hears of the new one; what it acknowledges meanwhile
+    proves nothing."""
+    async with guarded(tmp_path) as (gateway, stage):
+        async with v1(gateway) as client:
+            welcome = await client.expect("welcome")
+            await client.say("login", username="ann", password="right")
+            await client.say("ack", n=0)
+            await client.expect("token")
+            await client.say("ack", n=0)
+            await client.say("cmd", c=1, d="here")
+            await stage.heard("here")
+        hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 0}
+        async with v1(gateway, **hello) as client:
+            assert (await client.hear())["sid"] == welcome["sid"]
+
+
+async def test_identify_makes_a_planted_cookie_void(tmp_path: Path) -> None:
+    async with staged(configured(tmp_path)) as (gateway, stage):
+        async with plain(gateway) as thief:
+            await stage.noted("open")
+        async with plain(gateway, thief.cookie) as victim:
+            await stage.noted("resume")
+            await stage.session.identify("ann")
+            await stage.accepted()
+            sid = stage.session.sid
+            async with plain(gateway, thief.cookie) as again:
+                await stage.noted("open")
+                assert again.cookie != thief.cookie
+            await victim.ws.send("here")
+            await stage.noted("text", "here")
+        async with plain(gateway, victim.cookie):
+            await stage.noted("resume")
+            assert sid in stage.app.sessions
+
+
+async def test_an_offer_that_is_taken_leaves_no_older_right(tmp_path: Path) -> None:
+    async with staged(configured(tmp_path)) as (gateway, stage):
+        async with v1(gateway) as page:
+            await stage.noted("open")
+            await stage.session.identify("ann")
+            token = (await page.expect("token"))["d"]
+            sid = stage.session.sid
+            await page.say("code")
+            code = (await page.expect("code"))["d"]
+        await stage.noted("detach", "client_left")
+        async with person(gateway, "tcp") as someone:
+            await stage.noted("open")
+            other = next(it for it in stage.app.sessions.values() if it.sid != sid)
+            await other.identify("ann")
+            await someone.sees('type "resume".')
+            someone.types("resume")
+            await someone.sees("Welcome back.")
+            for wrong in ({"token": token}, {"code": code}):
+                async with v1(gateway, **wrong) as again:
+                    assert (await again.hear())["reason"] == UNKNOWN
 
 
 # --- how often one may be wrong

@@ -100,7 +100,7 @@ async def test_a_plain_websocket_gets_a_session_a_cookie_and_talks(tmp_path: Pat
         headers = client.ws.response.headers if client.ws.response is not None else {}
         name, *attributes = headers["Set-Cookie"].split("; ")
         assert name.startswith("holdfast=")
-        assert attributes == ["Path=/", "Max-Age=3600", "HttpOnly", "SameSite=Strict"]
+        assert attributes == ["Path=/", "Max-Age=31539600", "HttpOnly", "SameSite=Strict"]
 
 
 # --- dropped in mid-stream, and resumed

@@ -63,6 +63,27 @@ def test_taken_up_by_other_means_all_tokens_are_void_but_none_is_stolen() -> Non
     assert tokens.judge(new) is Standing.VALID
 
 
+def test_renewing_keeps_the_present_token_beside_the_new_one_and_no_other() -> None:
+    tokens, sid = Tokens(), new_sid()
+    planted = secret_of(tokens.issue(sid))
+    present = secret_of(tokens.issue(sid, planted))
+    new = secret_of(tokens.renew(sid))
+    assert tokens.judge(planted) is Standing.UNKNOWN  # it cannot even end the session
+    assert tokens.judge(present) is tokens.judge(new) is Standing.VALID
+    tokens.confirm()
+    assert tokens.judge(present) is Standing.RETIRED
+    assert tokens.judge(new) is Standing.VALID
+
+
+def test_where_no_new_token_can_be_told_the_present_one_alone_is_kept() -> None:
+    tokens, sid = Tokens(), new_sid()
+    planted = secret_of(tokens.issue(sid))
+    present = secret_of(tokens.issue(sid, planted))
+    tokens.keep_newest()
+    assert tokens.judge(planted) is Standing.UNKNOWN
+    assert tokens.judge(present) is Standing.VALID
+
+
 def test_a_wrong_secret_and_the_empty_one_are_unknown() -> None:
     tokens = Tokens()
     tokens.issue(new_sid())

@@ -167,7 +167,11 @@ class Session:
         await self._app.call_gateway(m.LEAVE, lambda bseq: m.Membership(group, bseq, [self.sid]))
 
     async def identify(self, user: str) -> None:
-        """The user is known to be `user`: a detached session of the same user is offered."""
+        """The user is known to be `user`: a detached session of the same user is offered.
+
+        This is the authority to take over that session. Call it only for a user who has proven
+        to be `user`; what others knew of this session (tokens, codes) is void from then on.
+        """
         check_text("user", user, self._bounds.name_bytes_max)
         self.user = user
         await self._app.call_gateway(m.UPDATE, lambda bseq: m.Update(self.sid, bseq, user=user))

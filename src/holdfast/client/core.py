@@ -163,14 +163,8 @@ class ClientCore:
         if isinstance(decoded, _OUTPUTS):
             return self._output(decoded)
         match decoded:
-            case wire.Skip(n):
-                self._skip(n)
-                return []
-            case wire.Acked(c):
-                self._acknowledged(c)
-                return []
-            case wire.Resend(c):
-                self._resend(c)
+            case wire.Skip() | wire.Acked() | wire.Resend() | wire.Token() | wire.Pong():
+                self._note(decoded)
                 return []
             case wire.Welcome() | wire.Resumed() | wire.Reset():
                 return self._enter(decoded)
@@ -178,10 +172,22 @@ class ClientCore:
                 return self._refused(decoded)
             case wire.Bye():
                 return self._leave(decoded)
-            case wire.Pong():
-                return []
             case _:
                 return [decoded]
+
+    def _note(self, message: wire.Skip | wire.Acked | wire.Resend | wire.Token | wire.Pong) -> None:
+        """What is between the core and the gateway alone."""
+        match message:
+            case wire.Skip(n):
+                self._skip(n)
+            case wire.Acked(c):
+                self._acknowledged(c)
+            case wire.Resend(c):
+                self._resend(c)
+            case wire.Token(token):
+                self.state.token = token
+            case wire.Pong():
+                pass  # it was heard: that is all
 
     def _enter(self, message: wire.Welcome | wire.Resumed | wire.Reset) -> list[Event]:
         state = self.state

@@ -58,6 +58,7 @@ class Attachment:
         "_machine",
         "_pinged",
         "_refused",
+        "_told_at",
         "_turn",
         "_wake",
         "adapter",
@@ -87,6 +88,9 @@ class Attachment:
         self._evidence: Evidence | None = None
         self._confirmed = False
         """Whether the client has shown that it has its present token or code."""
+        self._told_at: float = -1
+        """The newest output before the token that the client was told last; -1: it came with the
+        answer that let it in."""
         self._greeted = False
         """Whether what comes may be an answer to our welcome."""
         self._asked = 0
@@ -237,6 +241,7 @@ class Attachment:
         """The session is durable and this connection's: it is live."""
         self._machine.apply(Move.ADMIT)
         self._confirmed = self._greeted = False
+        self._told_at = -1
         self.connection.established()
         self.connection.resume_reading()
         self.context.pool.register(session.sid, self)
@@ -331,7 +336,7 @@ class Attachment:
 
     def command(self, session: Session, item: Command) -> None:
         """A command of a client that does not count its commands."""
-        if not self._confirmed and self._greeted:
+        if not self._confirmed and self._greeted and self._told_at < 0:
             self._confirm(session)
         if session.receive(item) is Verdict.FULL:
             self.context.counts["commands_refused"] += 1
@@ -365,8 +370,13 @@ class Attachment:
         session.touch()
         if self._evidence is not None:
             self._evidence.acknowledges()
-        if not self._confirmed:
+        if not self._confirmed and ack.n > self._told_at:
             self._confirm(session)
+
+    def expect_proof(self, sent: float) -> None:
+        """The client gets another token: only an acknowledgement of an output behind it, that is
+        above `sent`, shows that the client has it."""
+        self._confirmed, self._told_at = False, sent
 
     def _confirm(self, session: Session) -> None:
         self._confirmed = True
@@ -376,7 +386,7 @@ class Attachment:
         """The client has answered the probe that asked for outputs up to `number`."""
         if self._evidence is not None and self._evidence.proven(number):
             session.touch()
-            if not self._confirmed:
+            if not self._confirmed and number > self._told_at:
                 self._confirm(session)
 
     def enter(self, event: Enter | ResumeOwn) -> None:
@@ -387,6 +397,11 @@ class Attachment:
             self._acks = None  # of the session that it leaves; the other's begin behind its resume
             self.connection.pause_reading()
             self.run(work)
+
+    def renew_rights(self, session: Session) -> None:
+        """The session has become a user's: whoever had a right to it before has none any more."""
+        self.tell(SecurityEvent.USER_CHANGED, user=session.row.user)
+        self.run(entrance.renew(self, session))
 
     def hold(self, event: Event) -> None:
         """Handle this event when the session is entered."""

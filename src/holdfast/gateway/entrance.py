@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 Work = Coroutine[Any, Any, None]
 
 _CANNOT: Final = "sessions cannot be kept now; try later"
+_UNTOLD: Final = float("inf")
+"""No acknowledgement comes behind a token that is not told yet."""
 _TOLD: Final = {
     Refusal.UNKNOWN: SecurityEvent.TOKEN_REFUSED,
     Refusal.REPLACED: SecurityEvent.TOKEN_REPLACED,
@@ -289,11 +291,15 @@ def _introduce(attachment: Attachment, session: Session) -> None:
 def _issue(attachment: Attachment, claim: Claim) -> tuple[str, str]:
     """A new token and a new code, as far as the client can use them."""
     manager = attachment.context.manager
+    if claim.secret is None:
+        # Taken up by other means: older tokens are void, not stolen, whether or not the new
+        # holder can use one.
+        manager.void_tokens(claim.session)
     token = manager.issue_token(claim) if attachment.adapter.wants_token else ""
     code = ""
     if attachment.adapter.wants_code:
         code = manager.issue_code(claim)
-    elif claim.code:
+    elif claim.secret is None:
         manager.use_up_code(claim)
     return token, code
 
@@ -327,8 +333,27 @@ async def give_code(attachment: Attachment, session: Session) -> None:
 
 async def give_token(attachment: Attachment, session: Session) -> None:
     """Give a client that has begun to count outputs what it needs to come back by itself."""
-    token = attachment.context.manager.issue_token(Claim(session, None))
+    manager = attachment.context.manager
+    attachment.expect_proof(_UNTOLD)
+    manager.void_tokens(session)
+    await _tell_token(attachment, session, manager.issue_token(Claim(session, None)))
+
+
+async def renew(attachment: Attachment, session: Session) -> None:
+    """The session has become a user's: renew the rights to it."""
+    manager, adapter = attachment.context.manager, attachment.adapter
+    if not adapter.wants_code:
+        manager.void_codes(session)
+    if adapter.takes_tokens:
+        attachment.expect_proof(_UNTOLD)
+    token = manager.renew(session, new_token=adapter.takes_tokens)
+    if token:
+        await _tell_token(attachment, session, token)
+
+
+async def _tell_token(attachment: Attachment, session: Session, token: str) -> None:
     if await _settle(attachment, session):
         row = session.row
+        attachment.expect_proof(session.out.sent)
         attachment.adapter.tell_token(row.sid, token, row.epoch, session.out.sent)
         attachment.send()

@@ -285,6 +285,7 @@ class Gateway:
     def user_changed(self, session: Session) -> None:
         consumer = session.consumer
         if isinstance(consumer, Attachment):
+            session.guard(consumer, consumer.renew_rights, session)
             session.guard(consumer, login.offer_own, consumer, session)
 
     def deselected(self, session: Session) -> None:

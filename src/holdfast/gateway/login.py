@@ -99,6 +99,7 @@ async def _login(attachment: Attachment, session: Session, given: LoginGiven) ->
                 attachment.leave(Reason.CROWDED, _TOO_MANY_SESSIONS)
                 return
             session.row.properties = result.properties
+            attachment.renew_rights(session)
             _authenticated(attachment, session)
             offer_own(attachment, session)
             attachment.read_ahead()

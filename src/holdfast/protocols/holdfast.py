@@ -64,6 +64,13 @@ class Reset(Struct, frozen=True, tag_field="t", tag="reset"):
     heartbeat: Seconds
 
 
+class Token(Struct, frozen=True, tag_field="t", tag="token"):
+    """A newer token of the same session, because it has become a user's. It takes the place of
+    the one before, which is good until an output behind this message is acknowledged."""
+
+    d: str
+
+
 class Text(Struct, frozen=True, tag_field="t", tag="text", gc=False):
     """Whole lines."""
 
@@ -277,6 +284,7 @@ ServerMessage = (
     Welcome
     | Resumed
     | Reset
+    | Token
     | Text
     | Formatted
     | Data

@@ -276,9 +276,6 @@ class SessionManager:
     def issue_token(self, claim: Claim) -> str:
         """A new token for the claimed session."""
         session = claim.session
-        if claim.secret is None:
-            # Taken up by other means: older tokens are void, not stolen.
-            session.row.tokens.forget()
         session.touch_row()
         return session.row.tokens.issue(session.sid, claim.secret)
 
@@ -295,6 +292,33 @@ class SessionManager:
     def use_up_code(self, claim: Claim) -> None:
         """The code that proved the claim is valid until `confirm`, and no new one is given."""
         self._set_codes(claim.session, _NO_CODE, claim.code)
+
+    def void_tokens(self, session: Session) -> None:
+        """No token given so far is good any more: the session has another holder."""
+        session.row.tokens.forget()
+        session.touch_row()
+
+    def renew(self, session: Session, *, new_token: bool) -> str:
+        """The session has become a user's: only what its present client was given is good.
+
+        So whoever knew a token or a code before (it may have been planted on the user, or read)
+        has no part in it. Returns a new token, if one is wanted: the present one is good until
+        `confirm`.
+        """
+        row = session.row
+        token = ""
+        if new_token:
+            token = row.tokens.renew(session.sid)
+        else:
+            row.tokens.keep_newest()
+        self._codes.pop(row.code_before, None)
+        row.code_before = _NO_CODE
+        session.touch_row()
+        return token
+
+    def void_codes(self, session: Session) -> None:
+        """No code given so far is good any more."""
+        self._set_codes(session, _NO_CODE, _NO_CODE)
 
     def confirm(self, session: Session) -> None:
         """The client has what it was last given: no older token or code is good any more."""

@@ -56,6 +56,21 @@ class Tokens(Struct):
         self.current = hash_secret(secret)
         return base64.urlsafe_b64encode(UUID(sid).bytes + secret).decode()
 
+    def renew(self, sid: str) -> str:
+        """A new token for the holder of the present one, which stays valid beside it.
+
+        Any other is unknown from now on, and none counts as stolen: who had one before must
+        neither have the session nor be able to end it.
+        """
+        current, self.retired = self.current, []
+        token = self.issue(sid)
+        self.previous, self.retired = current, []
+        return token
+
+    def keep_newest(self) -> None:
+        """Only the present token is valid; any other is unknown, and none counts as stolen."""
+        self.previous, self.retired = _NOTHING, []
+
     def confirm(self) -> None:
         """The client has used the present token: the previous one is retired."""
         if self.previous != _NOTHING:

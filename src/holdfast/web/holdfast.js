@@ -395,6 +395,9 @@ export class Session {
         this._given = message.c - 1;
         this._fill();
         break;
+      case "token":
+        this._keep({ ...this._kept, token: message.d });
+        break;
       case "skip":
         if (message.n > this._kept.last) this._seen(message.n);
         else this._fault(`a skip to ${message.n} came after output ${this._kept.last}`);
@@ -704,6 +707,7 @@ const MESSAGES = new Map(
     welcome: { ...ENTRANCE, seq: isCount },
     resumed: { ...ENTRANCE, from: isCount, to: isCount, cin: isCount },
     reset: { ...ENTRANCE, reason: isText, top: isCount, cin: isCount },
+    token: { d: isText },
     refused: { reason: isText },
     text: { n: isCount, d: isText },
     formatted: { n: isCount, d: isText, s: Array.isArray },

@@ -353,6 +353,7 @@ OWN: dict[str, tuple[wire.ServerMessage, dict[str, Any]]] = {
     "profiles-again": (wire.Profiles((), "no"), {"t": "profiles", "d": [], "error": "no"}),
     "offer": (wire.Offer("there is another"), {"t": "offer", "d": "there is another"}),
     "code": (wire.Code("ABCD-2345"), {"t": "code", "d": "ABCD-2345"}),
+    "token": (wire.Token("tok2"), {"t": "token", "d": "tok2"}),
     "refused": (wire.Refused("why"), {"t": "refused", "reason": "why"}),
     "bye": (
         wire.Bye(1012, "shutdown", "so long", 300),

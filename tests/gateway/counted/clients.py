@@ -196,6 +196,7 @@ async def breaks_the_rules(scene: Scene) -> AsyncIterator[Found | None]:
         "session_commands_total": 50,
         "session_outputs_total": 50,
         "connections_closed_total{flood}": 1,
+        "security_events_total{limited}": 1,
     },
     echoing(session={"command_burst_max": 50, "commands_per_second_max": 0.001}),
 )

@@ -116,9 +116,13 @@ def _choosy() -> Stage:
     return with_profiles(doorman(Stage()))
 
 
-exchange(came("websocket", "selecting"), applied(), _choosy, "chooses")(_chooses)
+_IDENTIFIED: Final = {"security_events_total{user_changed}": 1}
+exchange(came("websocket", "selecting") | _IDENTIFIED, applied(), _choosy, "chooses")(_chooses)
 exchange(
-    {**CAME_AND_WENT, "sessions{detached_selecting}": 1}, applied(), _choosy, "goes_while_choosing"
+    {**CAME_AND_WENT, "sessions{detached_selecting}": 1} | _IDENTIFIED,
+    applied(),
+    _choosy,
+    "goes_while_choosing",
 )(_goes_while_choosing)
 
 

@@ -241,6 +241,10 @@ class Adapter(Protocol):
         """Whether its client can keep a token."""
 
     @property
+    def takes_tokens(self) -> bool:
+        """Whether its client takes another token while it is connected."""
+
+    @property
     def wants_code(self) -> bool:
         """Whether its client is a person who can type a code."""
 

@@ -72,6 +72,10 @@ class TerminalAdapter:
     def wants_token(self) -> bool:
         return False
 
+    @property
+    def takes_tokens(self) -> bool:
+        return self.wants_token
+
     def __init__(self, protocol: str) -> None:
         self.protocol = protocol
         self._early: list[str] | None = []
