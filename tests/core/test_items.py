@@ -15,6 +15,7 @@ from holdfast.core.items import (
     Resized,
     Span,
     Text,
+    lines_of,
     size_of,
 )
 
@@ -62,3 +63,21 @@ def test_bytes_are_bytes_in_messagepack_and_base64_in_json() -> None:
 def test_an_item_counts_for_its_bytes_and_a_little_more(item: Command | Output, size: int) -> None:
     assert size_of(item) == size
     assert size_of(item) > 0, "what counts for nothing would not be bounded"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", [""]),
+        ("look", ["look"]),
+        ("look\n", ["look"]),
+        ("look\r\n", ["look"]),
+        ("a\nb\r\nc\rd", ["a", "b", "c", "d"]),
+        ("a\n\n", ["a", ""]),
+        ("\n", [""]),
+        ("a\u2028b\x0bc", ["a\u2028b\x0bc"]),
+    ],
+    ids=repr,
+)
+def test_the_lines_of_a_text(text: str, lines: list[str]) -> None:
+    assert lines_of(text) == lines

@@ -56,6 +56,35 @@ async def test_who_is_a_little_too_quick_waits_for_its_turn_and_loses_nothing(
             assert said == [f"{who}{number}" for number in range(1, 61)]
 
 
+async def test_a_text_of_many_lines_counts_as_so_many(tmp_path: Path) -> None:
+    config = configured(tmp_path, limits=CALM)
+    async with staged(config) as (gateway, stage), v1(gateway) as client:
+        await client.expect("welcome")
+        text = "\n".join("abcdefgh")
+        client.say_at_once({"t": "cmd", "c": c, "d": f"{text}\n{c}"} for c in (1, 2))
+        await stage.heard(f"{text}\n1")
+        (session,) = gateway.manager.sessions.values()
+        assert session.inbox.cin == 1, "the second came with the first, and waits for its turn"
+
+
+async def test_a_text_of_too_many_lines_is_refused_and_the_session_goes_on(tmp_path: Path) -> None:
+    many = "x\n" * 101
+    async with staged(configured(tmp_path)) as (gateway, stage):
+        async with v1(gateway) as client, plain(gateway) as other:
+            welcome = await client.expect("welcome")
+            await client.say("cmd", c=1, d=many)
+            told = (await client.expect("notice"))["d"]
+            assert told == "Too many lines at once: at most 100 are taken. None was."
+            await client.say("cmd", c=2, d="after")
+            await other.ws.send(many)
+            assert await other.hear() == f"*** {told}"
+            await other.ws.send("and after")
+            await stage.has_heard(2)
+            assert set(stage.texts) == {"after", "and after"}
+        async with v1(gateway, token=welcome["token"], epoch=welcome["epoch"]) as client:
+            assert (await client.expect("resumed"))["cin"] == 2
+
+
 REQUESTS: dict[str, dict[str, object]] = {
     "resize": {"width": 80, "height": 24},
     "code": {},

@@ -74,6 +74,16 @@ def test_what_is_applied_leaves_the_queue_and_frees_its_bytes() -> None:
     assert [queued.cseq for queued in inbox.entries] == [3]
 
 
+def test_a_text_of_too_many_lines_is_refused_and_its_number_used_up() -> None:
+    inbox = Inbox(SessionLimits(command_lines_max=2))
+    assert inbox.accept(Text("a\nb\n")) is Verdict.ACCEPTED
+    assert inbox.accept(Text("a\rb\r\nc")) is Verdict.REFUSED
+    assert inbox.accept_numbered(1, Text("a\nb\nc")) is Verdict.REFUSED
+    assert inbox.accept_numbered(1, Text("a\nb\nc")) is Verdict.REPEATED
+    assert inbox.accept_numbered(2, Text("a\nb")) is Verdict.ACCEPTED
+    assert taken(inbox) == [(1, Text("a\nb\n")), (3, Text("a\nb"))]
+
+
 def test_another_backend_is_given_what_was_not_applied() -> None:
     inbox = box()
     for _ in range(3):

@@ -11,7 +11,17 @@ from msgspec import Struct, structs
 
 from holdfast import __version__
 from holdfast.core.errors import ProtocolError
-from holdfast.core.items import Binary, Command, Data, Interrupt, Output, Prompt, Resized, Text
+from holdfast.core.items import (
+    Binary,
+    Command,
+    Data,
+    Interrupt,
+    Output,
+    Prompt,
+    Resized,
+    Text,
+    lines_of,
+)
 from holdfast.core.limits import KIB, Limits
 from holdfast.protocols import telnet
 from holdfast.protocols.framing import LineDecoder, LineTooLong
@@ -91,6 +101,18 @@ class _Shown:
         return Prompt(unfinished)
 
 
+_CONTROLS: Final = dict.fromkeys([*range(0x09), *range(0x0A, 0x20), *range(0x7F, 0xA0)])
+"""What nobody types into a line: ECMA-48's C0, but for the tab, DEL and C1."""
+_CONTROL_BYTES: Final = bytes(code for code in _CONTROLS if code < 0x80)
+
+
+def _typed(text: str) -> str:
+    """A client's text as a server of lines takes it: lines, and nothing that it could obey."""
+    if text.isprintable():
+        return text
+    return "\n".join(line.translate(_CONTROLS) for line in lines_of(text))
+
+
 class LineWire:
     """Lines of UTF-8 that end in LF; CR LF is understood."""
 
@@ -122,9 +144,10 @@ class LineWire:
         match item:
             case Text(text):
                 self._shown.answered()
-                self._out.append(text.encode() + b"\n")
-            case Binary(data):
-                self._out.append(data)
+                self._out.append(f"{_typed(text)}\n".encode())
+            case Binary(data):  # text in another encoding
+                self._shown.answered()
+                self._out.append(data.translate(None, _CONTROL_BYTES) + b"\n")
             case Data() | Interrupt():
                 pass  # lines have no such thing
 
@@ -181,7 +204,7 @@ class TelnetWire:
         match item:
             case Text(text):
                 self._shown.answered()
-                self._core.send_text(text + "\n")
+                self._core.send_text(f"{_typed(text)}\n")
             case Data(package, json):
                 self._core.send_gmcp(package, json)
             case Interrupt():

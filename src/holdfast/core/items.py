@@ -115,6 +115,13 @@ def size_of(item: Command | Output) -> int:
             return OVERHEAD_BYTES
 
 
+def lines_of(text: str) -> list[str]:
+    """The lines of a text. LF, CR LF and CR end one; the last one's end may be missing."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.removesuffix("\n").split("\n")
+
+
 def utf8_bytes(text: str) -> int:
     """The size of `text` in UTF-8. Raises `UnicodeEncodeError` for a lone surrogate."""
     return len(text) if text.isascii() else len(text.encode())

@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from holdfast.core.errors import DISCONNECTS, Reason
-from holdfast.core.items import Command, Notice, Output, Text
+from holdfast.core.items import Command, Notice, Output, Text, lines_of
 from holdfast.core.states import Machine
 from holdfast.gateway import entrance
 from holdfast.gateway.adapters.base import (
@@ -308,7 +308,7 @@ class Attachment:
                 self._ack(session, event)  # type: ignore[arg-type]
                 continue
             if kind not in FREE:
-                due = admit(self._due, now)
+                due = admit(self._due, now, self._lines(event))
                 if due is None:
                     self._hold(events[index:])
                     break
@@ -320,6 +320,13 @@ class Attachment:
             else:
                 react(self, session, event)
         self.send()
+
+    def _lines(self, event: Event) -> int:
+        """What an event counts for in the rate of commands: its lines, up to those allowed."""
+        item = event.item if type(event) is Numbered else event
+        if type(item) is not Text or ("\n" not in item.text and "\r" not in item.text):
+            return 1
+        return min(len(lines_of(item.text)), self.context.limits.session.command_lines_max)
 
     def _hold(self, events: list[Event]) -> None:
         """The client is quicker than it may: what it sends waits for its turn, and it for us."""
@@ -338,9 +345,12 @@ class Attachment:
         """A command of a client that does not count its commands."""
         if not self._confirmed and self._greeted and self._told_at < 0:
             self._confirm(session)
-        if session.receive(item) is Verdict.FULL:
+        verdict = session.receive(item)
+        if verdict is Verdict.FULL:
             self.context.counts["commands_refused"] += 1
             self.show(_FULL)
+        elif verdict is Verdict.REFUSED:
+            self._refuse_lines()
 
     def _numbered(self, session: Session, event: Numbered) -> None:
         verdict = session.receive_numbered(event.c, event.item)
@@ -354,6 +364,13 @@ class Attachment:
         elif verdict is Verdict.FULL:
             self._refused = True
             self.context.counts["commands_refused"] += 1
+        elif verdict is Verdict.REFUSED:
+            self._refuse_lines()
+
+    def _refuse_lines(self) -> None:
+        self.context.counts["commands_refused"] += 1
+        lines_max = self.context.limits.session.command_lines_max
+        self.show(Notice(f"Too many lines at once: at most {lines_max} are taken. None was."))
 
     def _ask_resend(self, c: int) -> None:
         """Ask once: every command behind the missing one is out of order, too."""

@@ -15,7 +15,7 @@ from enum import Enum, auto
 
 from msgspec import Struct
 
-from holdfast.core.items import Command, size_of
+from holdfast.core.items import Command, Text, lines_of, size_of
 from holdfast.core.limits import SessionLimits
 
 UNCLEAN_JUMP = 1 << 20
@@ -41,6 +41,8 @@ class Verdict(Enum):
     """One before it is missing; the client is asked to send from there."""
     FULL = auto()
     """The queue is full; it was not taken."""
+    REFUSED = auto()
+    """It has too many lines: it is never taken. A client's number for it is used up."""
 
 
 class Inbox:
@@ -93,6 +95,8 @@ class Inbox:
         """Take a command that we number."""
         if self.full:
             return Verdict.FULL
+        if self._refuses(item):
+            return Verdict.REFUSED
         self.offset += 1
         self._queue(item)
         return Verdict.ACCEPTED
@@ -106,6 +110,8 @@ class Inbox:
         if self.full:
             return Verdict.FULL
         self.cin = c
+        if self._refuses(item):
+            return Verdict.REFUSED
         self._queue(item)
         return Verdict.ACCEPTED
 
@@ -166,6 +172,12 @@ class Inbox:
     def jump(self) -> None:
         """Leave every number unused that an unclean stop may have forgotten."""
         self.offset += UNCLEAN_JUMP
+
+    def _refuses(self, item: Command) -> bool:
+        """Whether a text has so many lines that it would get past the rate of commands."""
+        if type(item) is not Text or ("\n" not in item.text and "\r" not in item.text):
+            return False
+        return len(lines_of(item.text)) > self._limits.command_lines_max
 
     def _queue(self, item: Command) -> None:
         cseq = self.cin + self.offset

@@ -258,6 +258,10 @@ class Session:
     def receive_numbered(self, c: int, item: Command) -> Verdict:
         """The client says `item` as its command number `c`."""
         verdict = self.inbox.accept_numbered(c, item)
+        if verdict is Verdict.REFUSED:
+            self.touch()  # its number is used up, which is acknowledged
+            if self.unkept:
+                self._acknowledge(c)
         if verdict is Verdict.ACCEPTED:
             self.touch()
             self.backend.commanded(self)
