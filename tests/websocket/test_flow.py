@@ -84,14 +84,21 @@ async def test_a_program_that_does_not_read_stops_the_reading_and_loses_nothing(
     assert read == messages
 
 
-async def test_one_large_message_is_enough_to_stop_the_reading() -> None:
+@pytest.mark.parametrize(
+    ("message", "enough"),
+    [("x" * 1000, True), (b"x" * 1000, True), ("😀" * 250, True), ("😀" * 249, False)],
+    ids=["text", "bytes", "emoji", "fewer emoji"],
+)
+async def test_one_large_message_is_enough_to_stop_the_reading(
+    message: str | bytes, enough: bool
+) -> None:
     made = Limits().but(websocket={"queue_bytes_max": 1000})
     async with serve(echo, limits=made) as server, connect(url(server)) as ws:
         (socket,) = [*server.connections]
-        socket._messages.append("x" * 1000)
+        socket._messages.append(message)
         socket._take_less()
-        assert socket._paused
-        assert await socket.recv() == "x" * 1000
+        assert socket._paused is enough
+        assert await socket.recv() == message
         assert not socket._paused
         del ws
 

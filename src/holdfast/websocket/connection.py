@@ -15,6 +15,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from typing import Final
 
 from holdfast.core.errors import BusyError
+from holdfast.core.items import utf8_bytes
 from holdfast.core.rate import Flow
 from holdfast.net.connection import Connection
 from holdfast.protocols import websocket as ws
@@ -196,7 +197,7 @@ class WebSocket(Lifecycle):
         messages = self._messages
         if (
             len(messages) >= limits.queue_messages_max
-            or sum(map(len, messages)) >= limits.queue_bytes_max
+            or _amount_to(messages, limits.queue_bytes_max)
             or self._connection.full
         ):
             self._listen_less()
@@ -209,9 +210,8 @@ class WebSocket(Lifecycle):
     def _take_more(self) -> None:
         limits = self._settings.limits.websocket
         messages = self._messages
-        if (
-            len(messages) <= limits.queue_messages_max // 4
-            and sum(map(len, messages)) <= limits.queue_bytes_max // 4
+        if len(messages) <= limits.queue_messages_max // 4 and not _amount_to(
+            messages, limits.queue_bytes_max // 4 + 1
         ):
             self._paused = False
             self._connection.resume_reading()
@@ -307,3 +307,11 @@ def broadcast(sockets: Iterable[WebSocket], message: Message) -> Sequence[WebSoc
     """
     made = ws.Broadcast(message)
     return [socket for socket in sockets if not socket.send_now(made)]
+
+
+def _amount_to(messages: Iterable[str | bytes], size: int) -> bool:
+    """Whether the messages have at least `size` bytes (text in UTF-8) together."""
+    chars = sum(map(len, messages))
+    if not chars < size <= 4 * chars:  # it is sure without a look at the text
+        return chars >= size
+    return sum(utf8_bytes(it) if isinstance(it, str) else len(it) for it in messages) >= size
