@@ -8,6 +8,8 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+import structlog
+from msgspec import structs
 from tests.gateway.running import SECONDS, WS, configured, eventually, port, serving, staged
 from tests.gateway.test_bad_input import raw
 from tests.gateway.test_store_failures import IMPATIENT, fails
@@ -51,6 +53,12 @@ def site(tmp_path: Path) -> Path:
     (folder / "deep" / "style.css").write_text("h1 {}")
     (tmp_path / "secret.txt").write_text("s3cret")
     (folder / "way-out").symlink_to(tmp_path / "secret.txt")
+    (folder / "loop").symlink_to(folder / "loop")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "config").write_text("s3cret")
+    (folder / "deep" / ".htpasswd").write_text("s3cret")
+    (folder / ".well-known").mkdir()
+    (folder / ".well-known" / "security.txt").write_text("Contact: a@example.org")
     return folder
 
 
@@ -63,6 +71,7 @@ FOUND: dict[str, tuple[str, str, bytes]] = {
     "index-by-name": ("/index.html", "text/html", b"<h1>hello</h1>"),
     "with-a-query": ("/?a=b", "text/html", b"<h1>hello</h1>"),
     "deeper": ("/deep/style.css", "text/css", b"h1 {}"),
+    "well-known": ("/.well-known/security.txt", "text/plain", b"Contact: a@example.org"),
 }
 
 
@@ -84,6 +93,15 @@ MISSING: dict[str, tuple[str, int]] = {
     "out-of-the-folder-twice-in-disguise": ("/..%2fsecret.txt", 404),
     "by-a-link": ("/way-out", 404),
     "a-folder": ("/deep/", 403),
+    "a-name-that-is-too-long": ("/" + "x" * 5_000, 404),
+    "a-null": ("/%00", 404),
+    "an-absolute-name": ("//etc/passwd", 404),
+    "a-file-as-a-folder": ("/index.html/x", 404),
+    "a-link-to-itself": ("/loop", 404),
+    "a-dotfile": ("/.git/config", 404),
+    "a-dotfile-in-disguise": ("/%2egit/config", 404),
+    "a-dotfile-in-a-folder": ("/deep/.htpasswd", 404),
+    "a-folder-with-a-dot": ("/.git/", 404),
 }
 
 
@@ -93,6 +111,97 @@ async def test_what_is_not_to_be_had(tmp_path: Path, site: Path, target: str, st
         answer = await ask(gateway, target)
         assert answer.status == status
         assert b"s3cret" not in answer.body
+
+
+SAFE = {
+    "Content-Security-Policy": (
+        "frame-ancestors 'self'; object-src 'none'; base-uri 'self'; form-action 'self'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "Server": "holdfast",
+    "X-Content-Type-Options": "nosniff",
+}
+ANSWERS: dict[str, tuple[str, bytes, int]] = {
+    "page": ("/", b"", 200),
+    "client": ("/holdfast.js", b"", 200),
+    "health": ("/healthz", b"", 200),
+    "missing": ("/nothing", b"", 404),
+    "hidden": ("/.git/config", b"", 404),
+    "malformed": ("/", b"Content-Length: x\r\n", 400),
+    "malformed-chunks": ("/", b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", 400),
+}
+
+
+@pytest.mark.parametrize(("target", "fields", "status"), ANSWERS.values(), ids=ANSWERS)
+async def test_every_answer_has_the_headers_that_keep_browsers_safe(
+    tmp_path: Path, site: Path, target: str, fields: bytes, status: int
+) -> None:
+    async with (
+        serving(paged(tmp_path, site)) as gateway,
+        raw(gateway, "ws") as (reader, writer),
+    ):
+        writer.write(b"GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n" % (target.encode(), fields))
+        answer = await read(reader)
+        assert answer.status == status
+        assert {name: answer.headers.get(name) for name in SAFE} == SAFE
+        assert b"aiohttp" not in answer.body
+        assert b"Python" not in answer.body
+
+
+async def test_the_configuration_has_the_last_word_on_headers(tmp_path: Path, site: Path) -> None:
+    config = paged(tmp_path, site)
+    headers = {
+        "Strict-Transport-Security": "max-age=60",
+        "Content-Security-Policy": "default-src 'self'",
+        "Referrer-Policy": "",
+    }
+    listener = structs.replace(config.listener[0], page_headers=headers)
+    async with serving(structs.replace(config, listener=(listener,))) as gateway:
+        found = (await ask(gateway, "/")).headers
+        assert found["Strict-Transport-Security"] == "max-age=60"
+        assert found["Content-Security-Policy"] == "default-src 'self'"
+        assert "Referrer-Policy" not in found
+
+
+async def test_what_is_not_there_has_a_page_of_its_own(tmp_path: Path, site: Path) -> None:
+    async with serving(paged(tmp_path, site)) as gateway:
+        answer = await ask(gateway, "/<script>")
+        assert (answer.status, answer.body) == (404, b"404 Not Found\n")
+        assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+        (site / "404.html").write_text("<h1>lost?</h1>")
+        answer = await ask(gateway, "/nothing")
+        assert (answer.status, answer.body) == (404, b"<h1>lost?</h1>")
+        assert answer.headers["Content-Type"].startswith("text/html")
+
+
+FAULTS = {
+    "no-method": b"\x16\x03\x01 / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "no-length": b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
+    "a-long-line": b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+async def test_a_client_s_fault_is_one_short_line_without_a_traceback(
+    tmp_path: Path, site: Path, fault: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with (
+            serving(paged(tmp_path, site)) as gateway,
+            raw(gateway, "ws") as (reader, writer),
+        ):
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await read(reader)).status == 200
+            writer.write(fault)
+            assert (await read(reader)).status in (400, 414, 431)
+            assert await reader.read() == b""
+    (line,) = [log for log in logs if log["event"] == "a client broke the rules"]
+    assert line["log_level"] == "info"
+    assert line["peer"].startswith("127.0.0.1:")
+    assert len(line["fault"]) < 300
+    assert not any("traceback" in log for log in logs)
+    assert caplog.records == []
 
 
 async def test_without_pages_there_are_none(tmp_path: Path) -> None:

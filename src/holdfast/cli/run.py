@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import structlog
 import typer
@@ -76,12 +76,20 @@ def _say_process(number: int) -> None:
     structlog.get_logger("holdfast.run").info("the application has started", process=number)
 
 
+_OWN_PAGES: Final = {
+    "Content-Security-Policy": (
+        "default-src 'self'; frame-ancestors 'none'; object-src 'none'; base-uri 'none'"
+    )
+}
+"""The pages of the demo have no scripts or styles in line."""
+
+
 def make_config(urls: Sequence[str], data: Path, pages: Path | None = None) -> Config:
     """A configuration that listens at `urls` and keeps everything in the folder `data`."""
     listeners = tuple(ListenerConfig(url=url) for url in urls)
     if pages is not None:
         listeners = tuple(
-            structs.replace(listener, pages=str(pages))
+            structs.replace(listener, pages=str(pages), page_headers=_OWN_PAGES)
             if listener.address.scheme in ("ws", "wss")
             else listener
             for listener in listeners

@@ -123,7 +123,12 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Host names that requests may be for, without ports; `*` for any. Empty: any, but on a
     loopback address, where a request for its own port must be for a loopback name."""
     pages: str = ""
-    """A folder of files for browsers that ask for a page, on a WebSocket listener."""
+    """A folder of files for browsers that ask for a page, on a WebSocket listener. Names that
+    begin with a dot are not served; `404.html` is what is shown for what is not there."""
+    page_headers: dict[str, str] = field(default_factory=dict)
+    """Header fields of every page, beside those that there are anyway or in their place; an
+    empty one leaves the field out. HTTP Strict Transport Security is yours to choose:
+    `{ Strict-Transport-Security = "max-age=31536000" }`."""
     cookie: CookieOptions = field(default_factory=CookieOptions)
     """How a browser that speaks no sub-protocol keeps its session."""
     deflate: DeflateSettings | None = None
@@ -250,6 +255,12 @@ def _check_web(key: str, listener: ListenerConfig, address: Address) -> None:
                 f"{key}.origins[{number}]: expected '*' or an origin as in 'https://example.org',"
                 f" found {origin!r}"
             )
+    for name, value in listener.page_headers.items():
+        if not re.fullmatch(_FIELD_NAME, name) or not re.fullmatch(_FIELD_VALUE, value):
+            raise ConfigurationError(
+                f"{key}.page_headers: expected a header's name and its value, found"
+                f" {name!r} and {value!r}"
+            )
     for number, host in enumerate(listener.hosts):
         try:
             check_host(host)
@@ -258,7 +269,7 @@ def _check_web(key: str, listener: ListenerConfig, address: Address) -> None:
     web = address.scheme in ("ws", "wss")
     with _inside(f"{key}.cookie"):
         check_cookie(listener.cookie)
-    for name in ("pages", "origins", "hosts", "deflate", "cookie"):
+    for name in ("pages", "page_headers", "origins", "hosts", "deflate", "cookie"):
         if getattr(listener, name) != getattr(_NOTHING_SAID, name) and not web:
             raise ConfigurationError(
                 f"{key}.{name}: expected only for ws and wss, found for {address.scheme}"
@@ -322,6 +333,9 @@ def _inside(key: str) -> Iterator[None]:
 
 
 _NOTHING_SAID: Final = ListenerConfig(url="")
+_FIELD_NAME: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_FIELD_VALUE: Final = r"[ -~]*"
+"""RFC 9110 section 5.5, in ASCII."""
 _ORIGIN_WORDS: Final = frozenset({"*", "null", SELF})
 
 

@@ -70,7 +70,8 @@ def http_pages(listener: ListenerConfig, healthy: Callable[[], bool]) -> HttpPag
                 "listener.pages: expected aiohttp to be installed (holdfast[admin]); found none"
             ) from None
         return None
-    return HttpPages(Path(listener.pages) if listener.pages else None, healthy)
+    folder = Path(listener.pages) if listener.pages else None
+    return HttpPages(folder, healthy, listener.page_headers)
 
 
 def admin_listener(

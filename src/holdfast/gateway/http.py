@@ -2,30 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Final
 
 from aiohttp import web
 
-from holdfast.net.http import HttpHost
+from holdfast.net.http import HttpHost, error_page
 
 CLIENT_PATH = "/holdfast.js"
+HEADERS: Final = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": (
+        "frame-ancestors 'self'; object-src 'none'; base-uri 'self'; form-action 'self'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+"""What browsers are told with every answer, unless the configuration says otherwise. Pages may
+have scripts and styles in line, so what these may do is the configuration's to say."""
+_INDEX: Final = "index.html"
+_NOT_FOUND: Final = "404.html"
+_WELL_KNOWN: Final = ".well-known"
+"""The one name with a dot that is for everybody (RFC 8615)."""
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class HttpPages(HttpHost):
-    """The pages of a listener. `healthy` says whether the gateway can keep its promises now."""
+    """The pages of a listener. `healthy` says whether the gateway can keep its promises now.
 
-    def __init__(self, pages: Path | None, healthy: Callable[[], bool]) -> None:
+    `headers` are added to `HEADERS`, or take their place; an empty one is left out.
+    """
+
+    def __init__(
+        self,
+        pages: Path | None,
+        healthy: Callable[[], bool],
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._pages = pages.resolve() if pages is not None else None
         self._healthy = healthy
-        app = web.Application(middlewares=[_headers])
+        app = web.Application(middlewares=[self._around])
         app.router.add_get("/healthz", self._health)
         app.router.add_get(CLIENT_PATH, self._client)
         if self._pages is not None:
-            app.router.add_get("/", self._index)
-            app.router.add_static("/", self._pages)
-        super().__init__(app)
+            app.router.add_get("/{name:.*}", self._page)
+        told = HEADERS | dict(headers or {})
+        super().__init__(app, {name: value for name, value in told.items() if value})
+
+    @web.middleware
+    async def _around(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        try:
+            if any(_is_hidden(part) for part in request.path.split("/")):
+                raise web.HTTPNotFound
+            return await handler(request)
+        except web.HTTPException as error:
+            answer = self._missing() if error.status == 404 else error_page(error.status)
+            if allow := error.headers.get("Allow"):
+                answer.headers["Allow"] = allow
+            return answer
+
+    def _missing(self) -> web.Response:
+        own = self._pages / _NOT_FOUND if self._pages is not None else None
+        if own is not None and own.is_file():
+            return web.Response(status=404, body=own.read_bytes(), content_type="text/html")
+        return error_page(404)
 
     async def _health(self, request: web.Request) -> web.Response:
         healthy = self._healthy()
@@ -38,16 +83,25 @@ class HttpPages(HttpHost):
         script = resources.files("holdfast.web").joinpath("holdfast.js").read_text()
         return web.Response(text=script, content_type="text/javascript", charset="utf-8")
 
-    async def _index(self, request: web.Request) -> web.FileResponse:
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"] or _INDEX
+        loop = asyncio.get_running_loop()
+        return web.FileResponse(await loop.run_in_executor(None, self._find, name))
+
+    def _find(self, name: str) -> Path:
+        """The file of that name in the folder, wherever links lead. Raises `HTTPException`."""
         assert self._pages is not None
-        return web.FileResponse(self._pages / "index.html")
+        try:
+            path = (self._pages / name).resolve()
+            if path.is_relative_to(self._pages):
+                if path.is_file():
+                    return path
+                if path.is_dir():
+                    raise web.HTTPForbidden  # what is in it is not listed
+        except (OSError, ValueError, RuntimeError):
+            pass  # a name that no file has: too long, with a null, or a link to itself
+        raise web.HTTPNotFound
 
 
-@web.middleware
-async def _headers(request: web.Request, handler: Callable[..., object]) -> web.StreamResponse:
-    response = await handler(request)  # type: ignore[misc]
-    assert isinstance(response, web.StreamResponse)
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Cache-Control"] = "no-cache"
-    response.headers["Server"] = "holdfast"
-    return response
+def _is_hidden(part: str) -> bool:
+    return part.startswith(".") and part != _WELL_KNOWN
