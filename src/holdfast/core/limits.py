@@ -169,8 +169,10 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """So long is a command tried apart from others that was under way when a run died."""
     command_lines_max: int = 100
     """Lines in one text of a client. One with more is refused."""
+    bytes_per_command_max: int = 640
+    """A larger command counts as several in the rate of commands: 64 kB/s, as that is."""
     commands_per_second_max: float = 100.0
-    """A text of several lines counts as so many."""
+    """Of one client, sustained. A text of several lines counts as so many."""
     command_burst_max: int = 400
     """At once. As many again wait for their turn, unread what comes behind them; who sends yet
     more in one go is sent away."""

@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from holdfast.core.errors import DISCONNECTS, Reason
-from holdfast.core.items import Command, Notice, Output, Text, lines_of
+from holdfast.core.items import Command, Notice, Output, Text
 from holdfast.core.states import Machine
 from holdfast.gateway import entrance
 from holdfast.gateway.adapters.base import (
@@ -24,6 +24,7 @@ from holdfast.gateway.adapters.base import (
     ResumeOwn,
 )
 from holdfast.gateway.context import Context, Door
+from holdfast.gateway.cost import cost_of
 from holdfast.gateway.evidence import Evidence
 from holdfast.gateway.pacing import AckPacer
 from holdfast.gateway.phases import TABLE, Move, Phase
@@ -298,6 +299,7 @@ class Attachment:
             self._hold(events)
             return
         admit, now = self.context.command_rate.next, self.context.clockwork.wheel.now
+        limits = self.context.limits.session
         for index, event in enumerate(events):
             session = self.session
             if session is None or self._machine.state is not _LIVE:
@@ -308,7 +310,7 @@ class Attachment:
                 self._ack(session, event)  # type: ignore[arg-type]
                 continue
             if kind not in FREE:
-                due = admit(self._due, now, self._lines(event))
+                due = admit(self._due, now, cost_of(event, limits))
                 if due is None:
                     self._hold(events[index:])
                     break
@@ -320,13 +322,6 @@ class Attachment:
             else:
                 react(self, session, event)
         self.send()
-
-    def _lines(self, event: Event) -> int:
-        """What an event counts for in the rate of commands: its lines, up to those allowed."""
-        item = event.item if type(event) is Numbered else event
-        if type(item) is not Text or ("\n" not in item.text and "\r" not in item.text):
-            return 1
-        return min(len(lines_of(item.text)), self.context.limits.session.command_lines_max)
 
     def _hold(self, events: list[Event]) -> None:
         """The client is quicker than it may: what it sends waits for its turn, and it for us."""

@@ -1,0 +1,34 @@
+"""What a client's event counts for in the rate of commands. Hot path.
+
+A command with more lines or more bytes than one is meant to have counts as
+several: so the rate bounds what one session can make an application, a store
+and the members of a group take.
+"""
+
+from __future__ import annotations
+
+from holdfast.core.items import Binary, Data, Text, lines_of, utf8_bytes
+from holdfast.core.limits import SessionLimits
+from holdfast.gateway.adapters.base import Event, Numbered
+
+_CHARACTER_BYTES_MAX = 4
+
+
+def cost_of(event: Event, limits: SessionLimits) -> int:
+    """How many commands an event counts for: at least one, and never more than may come at once."""
+    item = event.item if type(event) is Numbered else event
+    lines = 1
+    if type(item) is Text:
+        text = item.text
+        if "\n" in text or "\r" in text:
+            lines = min(len(lines_of(text)), limits.command_lines_max)
+        elif len(text) * _CHARACTER_BYTES_MAX <= limits.bytes_per_command_max:
+            return 1
+        size = utf8_bytes(text)
+    elif type(item) is Binary:
+        size = len(item.data)
+    elif type(item) is Data:
+        size = utf8_bytes(item.json)
+    else:
+        return 1
+    return min(max(lines, -(-size // limits.bytes_per_command_max)), limits.command_burst_max)
