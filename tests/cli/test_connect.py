@@ -335,6 +335,38 @@ async def test_a_file_that_is_longer_than_what_may_wait(tmp_path: Path) -> None:
                 assert await it.ends() == 0
 
 
+@SCHEMES
+async def test_a_line_that_is_too_long_is_told_and_the_next_one_sent(
+    tmp_path: Path, scheme: str
+) -> None:
+    script = tmp_path / "script"
+    script.write_text("\n".join(["before", "x" * 70_000, "y" * 2_000_000, "after"]))
+    async with staged(configured(tmp_path)) as (gateway, stage):
+        with script.open() as lines:
+            async with program("connect", url(gateway, scheme), stdin=lines.fileno()) as it:
+                await it.says("--- not sent: command: expected ")
+                await it.says("--- not sent: expected a line of at most 1048576 bytes, found more")
+                await stage.heard("before", "after")
+                assert await it.ends() == 0
+                assert it.err == ""
+
+
+async def test_a_long_line_through_a_pipe(tmp_path: Path) -> None:
+    async with (
+        staged(configured(tmp_path)) as (gateway, stage),
+        program("connect", url(gateway, "ws"), stdin=asyncio.subprocess.PIPE) as it,
+    ):
+        assert it.process.stdin is not None
+        await stage.noted("open")
+        it.process.stdin.write(b"x" * 70_000 + b"\nafter\nlast")
+        await it.says("--- not sent: command: expected ")
+        await stage.heard("after")
+        it.process.stdin.close()
+        await stage.heard("after", "last")
+        assert await it.ends() == 0
+        assert it.err == ""
+
+
 async def test_nothing_at_all(tmp_path: Path) -> None:
     async with (
         staged(configured(tmp_path)) as (gateway, _),

@@ -3,39 +3,9 @@
 
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
+import { Clock, Storage, fakeSockets } from "./fakes.mjs";
 
 const { Session } = await import(pathToFileURL(process.argv[2]).href);
-
-/** Time that passes when it is told to. */
-class Clock {
-  constructor() {
-    this.now = 0;
-    this.timers = new Map();
-    this.count = 0;
-    const set = (action, ms, every) => {
-      this.timers.set(++this.count, { action, at: this.now + ms, every });
-      return this.count;
-    };
-    globalThis.setTimeout = (action, ms) => set(action, ms, 0);
-    globalThis.setInterval = (action, ms) => set(action, ms, ms);
-    globalThis.clearTimeout = globalThis.clearInterval = (number) => this.timers.delete(number);
-    Date.now = () => this.now;
-  }
-
-  advance(ms) {
-    const end = this.now + ms;
-    for (;;) {
-      const due = [...this.timers].filter(([, timer]) => timer.at <= end);
-      if (!due.length) break;
-      const [number, timer] = due.reduce((a, b) => (b[1].at < a[1].at ? b : a));
-      this.now = timer.at;
-      if (timer.every) timer.at += timer.every;
-      else this.timers.delete(number);
-      timer.action();
-    }
-    this.now = end;
-  }
-}
 
 const METHODS = {
   choose: (session, id, name) => session.choose(id ? { id } : { name }),
@@ -43,34 +13,25 @@ const METHODS = {
   ask_code: (session) => session.askCode(),
 };
 const EVENTS = [
-  ..."text formatted data binary prompt notice mode login profiles offer code refused bye".split(" "),
+  ..."text formatted data binary prompt notice mode login profiles offer code refused bye"
+    .split(" "),
 ];
 
 async function perform({ steps, kept_before }) {
   const clock = new Clock();
-  const sockets = [];
-  class Socket {
-    constructor(url, protocols) {
-      Object.assign(this, { url, protocols, readyState: 0, said: [] });
-      sockets.push(this);
-    }
-    send(text) {
-      this.said.push(JSON.parse(text));
-    }
-    close() {
-      this.readyState = 3;
-    }
-  }
-  const storage = new Map();
-  if (kept_before) storage.set("holdfast:k", JSON.stringify(kept_before));
+  const { sockets, Socket } = fakeSockets();
+  const storage = new Storage();
+  if (kept_before) storage.setItem("holdfast:k", JSON.stringify(kept_before));
   const session = new Session("ws://gateway/", {
     key: "k",
     WebSocket: Socket,
-    storage: { getItem: (key) => storage.get(key) ?? null, setItem: (key, text) => storage.set(key, text) },
+    storage,
   });
   let shows = [];
   for (const name of EVENTS) session.on(name, (message) => shows.push(message));
-  session.on("began", ({ reason }) => shows.push({ t: "began", reason }));
+  for (const name of ["began", "dropped", "uncertain"]) {
+    session.on(name, (message) => shows.push({ t: name, ...message }));
+  }
   await null; // it dials in a microtask
 
   const open = () => {
@@ -79,8 +40,7 @@ async function perform({ steps, kept_before }) {
       if (waits === 100) throw new Error("it did not dial again");
       clock.advance(100);
     }
-    sockets.at(-1).readyState = 1;
-    sockets.at(-1).onopen();
+    sockets.at(-1).opens();
   };
   const step = (what) => {
     const socket = sockets.at(-1);
@@ -96,10 +56,7 @@ async function perform({ steps, kept_before }) {
       if (METHODS[name]) METHODS[name](session, ...args);
       else session[name](...args);
     } else if (what.second) clock.advance(1000);
-    else {
-      socket.readyState = 3;
-      socket.onclose({ code: 1006, reason: "" });
-    }
+    else socket.ends(what.closed ?? 1006);
     const says = sockets.flatMap(({ said }) => said.splice(0));
     const shown = shows;
     shows = [];
@@ -109,11 +66,13 @@ async function perform({ steps, kept_before }) {
     try {
       return step(what);
     } catch (error) {
-      return { says: [], shows: [{ t: "thrown", error: String(error) }], fault: false, ends: false };
+      const refused = error instanceof TypeError || error instanceof RangeError;
+      const thrown = { t: "thrown", ...(refused ? {} : { error: String(error) }) };
+      return { says: [], shows: [thrown], fault: false, ends: false };
     }
   });
   // A page that is loaded anew shows everything that is kept: `last` need not be stored each time.
-  const kept = { ...JSON.parse(storage.get("holdfast:k")), last: session._kept.last };
+  const kept = { ...JSON.parse(storage.getItem("holdfast:k")), last: session._kept.last };
   return { seen, kept, online: session.state.name === "online" };
 }
 

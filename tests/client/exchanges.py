@@ -2,9 +2,10 @@
 
 An exchange is a list of steps: `open` (a connection), `hear` (a message of the
 server; a string that begins with `raw:` is no JSON), `do` (what a person does),
-`second` (time passes) and `cut` (the connection is lost). With each step stands what the client
-`says` and `shows` then, whether it drops the connection for a `fault` of the server, and whether
-it `ends` and will not connect again. An
+`second` (time passes), `cut` (the connection is lost) and `closed` (it is, with this code). With
+each step stands what the client
+`says` and `shows` then (`thrown`: the call raises), whether it drops the connection (`fault`), and
+whether it `ends` and will not connect again. An
 exchange may end with what is `kept` of the session, as JSON, and whether it is `online`.
 """
 
@@ -18,7 +19,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from holdfast.client.commands import Dropped, Uncertain
 from holdfast.client.core import Began, ClientCore, Event, Online, ServerFaultError, State
+from holdfast.protocols import holdfast as wire
 
 Json = dict[str, Any]
 
@@ -131,10 +134,78 @@ _CATCHING_UP: Final[Json] = {
     },
 }
 """Too long to be written out."""
+_SMALLER: Final[Json] = {"t": "cmd", "c": 2, "d": "y" * 300}
+_LIMITS: Final[list[Json]] = [
+    {
+        "name": "a message that is larger than a gateway takes is refused where it is said",
+        "begins": "welcomed",
+        "steps": [
+            {"do": ["command", "x" * 65_536], "shows": [{"t": "thrown"}]},
+            {"do": ["command", "\u2603" * 22_000], "shows": [{"t": "thrown"}]},
+            {"do": ["command", "\x01" * 11_000], "shows": [{"t": "thrown"}]},
+            {"do": ["data", "P", ["x" * 65_536]], "shows": [{"t": "thrown"}]},
+            {"do": ["data", "x" * 65_536, 1], "shows": [{"t": "thrown"}]},
+            {"do": ["login", "ann", "x" * 65_536], "shows": [{"t": "thrown"}]},
+            {"do": ["choose", "", "x" * 65_536], "shows": [{"t": "thrown"}]},
+            {"do": ["resume", "x" * 65_536], "shows": [{"t": "thrown"}]},
+            {"do": ["command", "x"], "says": [{"t": "cmd", "c": 1, "d": "x"}]},
+        ],
+    },
+    {
+        "name": "the gateway says how large a message may be; what was kept is dropped if larger",
+        "kept_before": {
+            **{"sid": "S", "token": "t1", "epoch": "E", "last": 0, "sent": 3, "attempts": 1},
+            "pending": [
+                {"t": "cmd", "c": 1, "d": "a"},
+                _SMALLER,
+                {"t": "cmd", "c": 3, "d": "b"},
+            ],
+        },
+        "steps": [
+            {"open": True, "says": [{"t": "hello", "try": 2, "token": "t1"}]},
+            {
+                "hear": {
+                    **{"t": "resumed", "sid": "S", "token": "t2", "epoch": "E", "bytes_max": 100},
+                    **{"from": 1, "to": 0, "cin": 0, "heartbeat": 30},
+                },
+                "shows": [{"t": "dropped", "reason": "refused", "commands": [_SMALLER]}],
+                "says": [{"t": "cmd", "c": 1, "d": "a"}, {"t": "cmd", "c": 2, "d": "b"}],
+            },
+            {"do": ["command", "x" * 100], "shows": [{"t": "thrown"}]},
+            {"do": ["command", "c"], "says": [{"t": "cmd", "c": 3, "d": "c"}]},
+        ],
+        "online": True,
+    },
+    {
+        "name": "too large for a gateway that has not said so: the largest is dropped",
+        "begins": "welcomed",
+        "steps": [
+            {"do": ["command", "a"], "says": [{"t": "cmd", "c": 1, "d": "a"}]},
+            {"do": ["command", "y" * 300], "says": [_SMALLER]},
+            {"do": ["command", "b"], "says": [{"t": "cmd", "c": 3, "d": "b"}]},
+            {
+                "closed": 1009,
+                "shows": [{"t": "dropped", "reason": "refused", "commands": [_SMALLER]}],
+            },
+            {"open": True, "says": [{"t": "hello", "try": 2, "token": "t1", "epoch": "E"}]},
+            {
+                "hear": {
+                    **{"t": "resumed", "sid": "S", "token": "t2", "epoch": "E"},
+                    **{"from": 1, "to": 0, "cin": 1, "heartbeat": 30},
+                },
+                "says": [{"t": "cmd", "c": 2, "d": "b"}],
+            },
+        ],
+    },
+]
 
 EXCHANGES: Final[dict[str, Exchange]] = {
     exchange.name: exchange
-    for entry in [*json.loads(Path(__file__).with_suffix(".json").read_text()), _CATCHING_UP]
+    for entry in [
+        *json.loads(Path(__file__).with_suffix(".json").read_text()),
+        _CATCHING_UP,
+        *_LIMITS,
+    ]
     for exchange in _written_out(entry)
 }
 
@@ -163,8 +234,14 @@ def perform(exchange: Exchange) -> Performance:
     seen: list[Seen] = []
     connected = False
     for step in exchange.steps:
-        events, fault = _step(core, step)
-        connected = "open" in step or (connected and not fault and "cut" not in step)
+        try:
+            events, fault = _step(core, step)
+        except (TypeError, ValueError):
+            seen.append(Seen(shows=[{"t": "thrown"}]))
+            continue
+        connected = "open" in step or (
+            connected and not fault and not step.keys() & {"cut", "closed"}
+        )
         said = [bare(json.loads(message)) for message in core.take()] if connected else []
         shown = [_shown(event) for event in events if not isinstance(event, Online)]
         seen.append(Seen(said, shown, fault, core.over))
@@ -178,12 +255,19 @@ def _step(core: ClientCore, step: Json) -> tuple[list[Event], bool]:
             core.connected()
         case {"hear": message}:
             try:
-                return core.receive(_text_of(message)), False
+                events = core.receive(_text_of(message))
             except ServerFaultError:
                 core.online = False  # the connection is dropped
                 return [], True
+            if any(isinstance(event, wire.Refused) and event.retry_ms >= 0 for event in events):
+                core.online = False
+                return events, True
+            return events, False
         case {"do": ["choose", profile, name]}:
             core.choose(profile=profile, name=name)
+        case {"closed": 1009}:
+            core.online = False
+            return core.too_large(), False
         case {"do": [what, *args]}:
             getattr(core, what)(*args)
         case {"second": _}:
@@ -201,7 +285,8 @@ def _text_of(message: Any) -> str:
 
 
 def _shown(event: Event) -> Json:
-    if isinstance(event, Began):
-        return {"t": "began", "reason": event.reason}
+    if isinstance(event, Began | Dropped | Uncertain):
+        fields: Json = json.loads(msgspec.json.encode(event))
+        return {"t": type(event).__name__.lower(), **fields}
     message: Json = json.loads(msgspec.json.encode(event))
     return message

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -38,6 +38,7 @@ from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.gateway import Gateway
 from holdfast.net.tls import client_context
+from holdfast.protocols import holdfast as wire
 
 T = TypeVar("T")
 
@@ -201,13 +202,52 @@ async def test_what_fails_inside_the_block_comes_out_of_it(tmp_path: Path) -> No
             await fail(of(gateway))
 
 
+async def test_a_gateway_says_how_large_a_message_may_be(tmp_path: Path) -> None:
+    limits = Limits().but(session={"queue_bytes_max": 1000})
+    async with (
+        staged(configured(tmp_path, [WS], limits=limits)) as (gateway, stage),
+        connect(of(gateway)) as client,
+    ):
+        client.command("x" * 2000)  # before anything is known
+        assert (await hear(client, c.Dropped)).reason == "refused"
+        with pytest.raises(ValueError, match="a message of at most 1000 bytes, found about 1024"):
+            client.command("x" * 1000)
+        client.command("x" * 900)
+        client.command("after")
+        await stage.heard("x" * 900, "after")
+
+
+async def test_a_gateway_whose_store_went_back_in_time(tmp_path: Path) -> None:
+    """It takes what is said later, and what it has forgotten is told."""
+    store, backup = tmp_path / "store", tmp_path / "backup"
+    store.mkdir()
+    async with serving(configured(store, [WS])) as gateway, linked(gateway, Stage()):
+        url = of(gateway)
+        async with connect(url) as client:
+            client.command("one")
+            await client.drain()
+            shutil.copytree(store, backup, ignore=shutil.ignore_patterns("link*"))
+            client.command("two")
+            client.command("three")
+            await client.drain()
+            state = client.state
+    async with (
+        staged(configured(backup, [url])) as (_, stage),
+        connect(url, state=state) as client,
+    ):
+        assert await hear(client, c.Uncertain) == c.Uncertain(2, 3)
+        client.command("four")
+        await stage.heard("four")
+        await client.drain()
+
+
 # --- a network that fails
 
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pause before the next attempt."""
-    monkeypatch.setattr(random, "uniform", lambda low, high: 0.0)
+    """No pause to speak of before the next attempt."""
+    monkeypatch.setattr("holdfast.client.keeper._PAUSE_SECONDS_MAX", 0.001)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -404,11 +444,13 @@ async def test_a_session_that_is_gone_is_followed_by_a_new_one(tmp_path: Path) -
         await stage.noted("detach", "network_error")
         (session,) = gateway.manager.sessions.values()
         gateway.manager.close(session, Reason.TIMEOUT)
-        client.command("look")
+        client.command("lost")
         await hear(client, c.Refused)
-        assert await hear(client, c.Began) == c.Began("expired")
+        assert await client.receive() == c.Dropped("gone", (wire.Command(1, "lost"),))
+        assert await client.receive() == c.Began("expired")
+        client.command("look")
         assert (await hear(client, c.Online)).fresh
-        await stage.noted("text", "look")
+        await stage.heard("look")
 
 
 @pytest.mark.parametrize("attempts", [0, 100])
@@ -513,7 +555,7 @@ async def test_a_fault_is_told_and_the_pauses_grow(message: str, reason: str) ->
     async with server(say) as url, connect(url) as client:
         first, second = await hear(client, c.Offline), await hear(client, c.Offline)
         assert first.reason == second.reason == reason
-        assert 0.1 <= first.retry_seconds <= 0.2 <= second.retry_seconds <= 0.4
+        assert 0.05 <= first.retry_seconds <= 0.1 <= second.retry_seconds <= 0.2
 
 
 async def test_a_frame_that_breaks_the_protocol_is_told() -> None:
@@ -591,6 +633,45 @@ async def test_an_answer_that_is_no_websocket() -> None:
         connect(at(running.sockets[0].getsockname()[1])) as client,
     ):
         assert "503" in (await hear(client, c.Offline)).reason
+
+
+async def test_a_refusal_for_a_limit_of_rate_keeps_the_token() -> None:
+    hellos: list[str | bytes] = []
+
+    async def say(connection: ServerConnection) -> None:
+        hellos.append(await connection.recv())
+        if len(hellos) == 1:
+            await connection.send('{"t":"refused","reason":"too many","retry_ms":50}')
+        else:
+            await connection.send(WELCOME)
+
+    state = c.State(sid="S", token="t", epoch="E", last=3)
+    async with server(say) as url, connect(url, state=state) as client:
+        assert (await hear(client, c.Refused)).retry_ms == 50
+        assert (await hear(client, c.Offline)).reason == "too many"
+        await hear(client, c.Online)
+        assert [msgspec.json.decode(hello)["token"] for hello in hellos] == ["t", "t"]
+
+
+async def test_a_message_that_is_too_large_for_a_gateway_that_does_not_say_so() -> None:
+    heard: list[str] = []
+
+    async def say(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.send(WELCOME)
+        async for message in connection:
+            if len(message) > 100:
+                await connection.close(1009, "at most 100 bytes are taken")
+            else:
+                heard.append(msgspec.json.decode(message)["d"])
+
+    async with server(say) as url, connect(url) as client:
+        for text in ("a", "x" * 200, "b"):
+            client.command(text)
+        dropped = await hear(client, c.Dropped)
+        assert [command.d for command in dropped.commands] == ["x" * 200]  # type: ignore[union-attr]
+        assert (await hear(client, c.Offline)).reason == "at most 100 bytes are taken"
+        await eventually(lambda: "b" in heard)
 
 
 async def test_who_answers_nothing_is_left() -> None:

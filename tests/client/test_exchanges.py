@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from importlib import resources
 from pathlib import Path
@@ -39,7 +40,7 @@ def javascript() -> dict[str, Performance]:
     with resources.as_file(resources.files("holdfast.web") / "holdfast.js") as client:
         answer = subprocess.run(
             [node, str(script), str(client)],
-            input=msgspec.json.encode(list(EXCHANGES.values())),
+            input=json.dumps(msgspec.to_builtins(list(EXCHANGES.values()))).encode(),
             capture_output=True,
             timeout=60,
             check=False,

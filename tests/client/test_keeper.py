@@ -13,9 +13,9 @@ from tests.net.helpers import Serving, patience, serving, unix
 
 from holdfast.client import keeper as module
 from holdfast.client.keeper import Ended, Keeper, Offline
+from holdfast.core.backoff import Backoff
 from holdfast.core.errors import ClosedError
 from holdfast.core.limits import Limits
-from holdfast.net import backoff
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection import Connection
 
@@ -38,8 +38,8 @@ class Wire(module.Wire):
         self.data += data
         for word in data.decode().split():
             match word.partition("="):
-                case ("online", _, _):
-                    self.online = True
+                case ("online", _, lasted):
+                    self.online_at = self.connection.time() - float(lasted or 0)
                 case ("retry", _, ""):
                     self.retry_seconds = None
                 case ("retry", _, seconds):
@@ -86,15 +86,16 @@ async def kept(address: str | Address, limits: Limits | None = None) -> AsyncIte
 
 
 @pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
-    """Between what each pause was chosen; it is none at all."""
-    chosen: list[tuple[float, float]] = []
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The longest that each pause might be; it is none at all."""
+    chosen: list[float] = []
 
-    def uniform(low: float, high: float) -> float:
-        chosen.append((low, high))
-        return 0.0
+    class Noted(Backoff):
+        def pause(self, entropy: float, lasted: float = 0.0) -> float:
+            chosen.append(super().pause(1.0, lasted))
+            return 0.0
 
-    monkeypatch.setattr(backoff.random, "uniform", uniform)  # type: ignore[attr-defined]
+    monkeypatch.setattr(module, "Backoff", Noted)
     return chosen
 
 
@@ -108,23 +109,13 @@ async def ended(server: Serving, number: int, last_words: str = "") -> None:
 # --- pauses
 
 
-async def test_pauses_grow_while_nobody_answers(
-    tmp_path: Path, pauses: list[tuple[float, float]]
-) -> None:
+async def test_pauses_grow_while_nobody_answers(tmp_path: Path, pauses: list[float]) -> None:
     async with kept(unix(tmp_path)) as it:
         for _ in range(10):
             assert await it.offline() == Offline(
                 f"{unix(tmp_path)}: No such file or directory", 0.0
             )
-    assert pauses[:10] == [
-        (0.1, 0.2),
-        (0.2, 0.4),
-        (0.4, 0.8),
-        (0.8, 1.6),
-        (1.6, 3.2),
-        (3.2, 6.4),
-        *[(5.0, 10.0)] * 4,
-    ]
+    assert pauses[:10] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, *[10.0] * 3]
 
 
 async def test_pauses_differ_from_client_to_client(tmp_path: Path) -> None:
@@ -133,21 +124,17 @@ async def test_pauses_differ_from_client_to_client(tmp_path: Path) -> None:
         async with kept(unix(tmp_path)) as it:
             waits.add((await it.offline()).retry_seconds)
     assert len(waits) == 5
-    assert all(0.1 <= wait <= 0.2 for wait in waits)
+    assert all(0.05 <= wait <= 0.1 for wait in waits)
 
 
-async def test_who_gets_no_further_than_the_connection_waits_longer_each_time(
-    tmp_path: Path, pauses: list[tuple[float, float]]
+async def test_pauses_grow_until_a_connection_has_lasted(
+    tmp_path: Path, pauses: list[float]
 ) -> None:
     async with serving() as server, kept(await server.listen(unix(tmp_path))) as it:
-        for number in range(3):
-            await ended(server, number)
+        for number, words in enumerate(["", "", "online", "online=9", "online=10", "online=1", ""]):
+            await ended(server, number, words)
             assert await it.offline() == Offline("cut off", 0.0)
-        await ended(server, 3, "online")
-        await it.offline()
-        await ended(server, 4)
-        await it.offline()
-    assert pauses[:5] == [(0.1, 0.2), (0.2, 0.4), (0.4, 0.8), (0.05, 0.1), (0.1, 0.2)]
+    assert pauses[:7] == [0.1, 0.2, 0.4, 0.8, 0.1, 0.2, 0.4]
 
 
 @pytest.mark.usefixtures("pauses")

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib import resources
 from pathlib import Path
@@ -22,6 +22,8 @@ from tests.programs import ROOT
 
 NODE: Final = Path(playwright.__file__).parent / "driver" / "node"
 """Playwright brings its own: always there, and new enough to have WebSockets."""
+WS_BUNDLE: Final = NODE.parent / "package" / "lib" / "utilsBundle.js"
+"""The package `ws` is in it, which programs give to the client where Node has no WebSocket."""
 CLIENT: Final = Path(str(resources.files("holdfast.web").joinpath("holdfast.js")))
 SCRIPT: Final = Path(__file__).with_name("node.mjs")
 
@@ -70,12 +72,15 @@ class Script:
 
 
 @asynccontextmanager
-async def script(where: str, *stretched: float) -> AsyncIterator[Script]:
+async def script(
+    where: str, *stretched: float, environment: Mapping[str, str] = {}
+) -> AsyncIterator[Script]:
     """The client under Node, at an address; `node.mjs` tells what may be stretched."""
     arguments = [CLIENT.as_uri(), where, *map(str, stretched)]
     process = await asyncio.create_subprocess_exec(
         *(NODE, SCRIPT),
         *arguments,
+        env={**os.environ, **environment},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -112,6 +117,26 @@ async def test_the_client_resumes_by_itself_and_leaves(tmp_path: Path) -> None:
         assert (await it.comes("ended"))["reason"] == "closed by this page"
         async with asyncio.timeout(SECONDS):
             assert await it.process.wait() == 0  # nothing of it keeps Node from ending
+
+
+async def test_the_package_ws(tmp_path: Path) -> None:
+    """It throws errors that nobody listens to: a gateway that is away must not end the program."""
+    async with (
+        running(COUNTING, tmp_path) as house,
+        cutter(house.ports["ws"]) as cable,
+    ):
+        cable.cut()
+        at = url("ws", cable.port)
+        async with script(at, environment={"WS_BUNDLE": str(WS_BUNDLE)}) as it:
+            await it.comes("offline")
+            await it.comes("offline")
+            await cable.mend()
+            await it.hears("Ready.")
+            cable.cut()
+            await it.comes("offline")
+            it.types("typed meanwhile")
+            await cable.mend()
+            await it.hears("Done: typed meanwhile.")
 
 
 BEATS: Final = """

@@ -8,17 +8,18 @@ import os
 import shutil
 import signal
 import ssl
-import stat
 import sys
 import termios
 from collections.abc import AsyncIterator, Iterator
-from typing import IO, Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import typer
 
 from holdfast import __version__
+from holdfast.cli.keyboard import LINE_BYTES_MAX, typed_lines
 from holdfast.cli.output import reported
 from holdfast.client import client as websocket_client
+from holdfast.client.commands import Dropped, Uncertain
 from holdfast.client.core import Began, ClientCore, Online
 from holdfast.client.keeper import Ended, Offline
 from holdfast.client.lines import Hidden, Line, LineClient, Unfinished
@@ -125,15 +126,21 @@ class _Screen:
     async def read_keyboard(self) -> None:
         """Say each line that is typed, until the input ends."""
         waits = not sys.stdin.isatty()
-        async for line in _lines():
-            text = line.decode(errors="replace").rstrip("\r\n")
+        async for line in typed_lines():
             self._shown = ""
             self._impatient = False
+            if line is None:
+                self._not_sent(f"expected a line of at most {LINE_BYTES_MAX} bytes, found more")
+                continue
+            text = line.decode(errors="replace").rstrip("\r")
             try:
                 await self._session.room()  # a file is read no faster than the gateway takes it
             except ClosedError:
                 return  # the screen tells of it
-            self._say(text)
+            try:
+                self._say(text)
+            except ValueError as error:  # too long; the next line may be sent
+                self._not_sent(str(error))
             if text in _QUIT:
                 waits = True
                 break
@@ -143,6 +150,10 @@ class _Screen:
                     await self._session.drain()
             await asyncio.sleep(_LAST_WORDS_SECONDS)
         self._leaving.set()
+
+    def _not_sent(self, why: str) -> None:
+        self._line(f"--- not sent: {why}")
+        sys.stdout.flush()
 
     def _say(self, text: str) -> None:
         session = self._session
@@ -249,6 +260,12 @@ class _Screen:
                 self._line(f"*** {text}")
             case Began(reason):
                 self._line(f"--- some output was lost ({reason}); from here on it is whole again")
+            case Dropped(reason, commands):
+                for command in commands:
+                    said = command.d if isinstance(command, wire.Command) else ""
+                    self._line(f"--- not known to be done ({reason}): {said:.100}".rstrip())
+            case Uncertain(first, last):
+                self._line(f"--- the gateway has forgotten commands {first} to {last}")
             case Offline(reason, seconds):
                 self._online = False
                 self._line(f"--- cut off: {reason}; trying again in {seconds:.1f} s")
@@ -286,28 +303,6 @@ class _Screen:
         self._shown = text
         sys.stdout.write(f"{lead}{text}")
         sys.stdout.flush()  # without a line's end, it would wait for one
-
-
-async def _lines() -> AsyncIterator[bytes]:
-    """The lines of standard input, as they come."""
-    source: IO[bytes] = sys.stdin.buffer
-    if sys.stdin.isatty():
-        # A description of its own: the loop makes it non-blocking, which the screen must not be.
-        source = open(os.ttyname(sys.stdin.fileno()), "rb", buffering=0)  # noqa: ASYNC230, SIM115
-    elif not _may_wait(os.fstat(sys.stdin.fileno()).st_mode):
-        for line in source:
-            yield line
-        return
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
-    while line := await reader.readline():
-        yield line
-
-
-def _may_wait(mode: int) -> bool:
-    """Whether reading may have to wait, as from a pipe and not from a file."""
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def _echo(on: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from holdfast.client.client import Client, ClientEvent, connect
+from holdfast.client.commands import Dropped, Uncertain
 from holdfast.client.core import Began, ClientCore, Online, ServerFaultError, State
 from holdfast.client.keeper import Ended, Offline
 from holdfast.protocols.holdfast import (
@@ -30,6 +31,7 @@ __all__ = [
     "ClientEvent",
     "Code",
     "Data",
+    "Dropped",
     "Ended",
     "Formatted",
     "InputMode",
@@ -44,5 +46,6 @@ __all__ = [
     "ServerFaultError",
     "State",
     "Text",
+    "Uncertain",
     "connect",
 ]

@@ -107,7 +107,11 @@ class Client:
     def command(self, text: str) -> None:
         """Say a line: it is sent until the gateway has it, and done once.
 
-        Raises `BusyError` when too many wait already, as `data` and `interrupt` do.
+        Raises `TypeError` or `ValueError` for what the gateway could never take (no
+        text, a lone surrogate, a message larger than it takes), and `BusyError` when
+        too many commands wait already, as `data` and `interrupt` do. Nothing of it
+        is kept then. If the session is gone before the gateway has the command, it
+        comes back in `Dropped`.
         """
         self._core.command(text)
         self._send()
@@ -123,12 +127,12 @@ class Client:
         self._send()
 
     def resize(self, width: int, height: int) -> None:
-        """Tell the size of the screen, in characters."""
+        """Tell the size of the screen, in characters. Raises `TypeError` or `ValueError`."""
         self._core.resize(width, height)
         self._send()
 
     def login(self, username: str, password: str) -> None:
-        """Answer `Login`."""
+        """Answer `Login`. Raises `TypeError` or `ValueError`, as `choose` does."""
         self._core.login(username, password)
         self._send()
 
@@ -148,7 +152,11 @@ class Client:
         self._send()
 
     def resume(self, code: str) -> None:
-        """Leave this session for the one with this resume code."""
+        """Leave this session for the one with this resume code.
+
+        Raises `TypeError` or `ValueError`. Commands that the gateway is not known to
+        have come back in `Dropped`.
+        """
         self._core.resume(code)
         self._keeper.reconnect()
 
@@ -221,6 +229,8 @@ class _SessionWire(Wire):
         self._core = core
         self._ws = socket
         self._connected = False
+        self._leaving = False
+        """Whether we have closed, and know why."""
         self._ack_due = self._beat_due = _NEVER
 
     def send(self) -> None:
@@ -246,8 +256,7 @@ class _SessionWire(Wire):
                 self._handle(event)
         except (ws.HandshakeError, ServerFaultError) as error:
             self.reason = str(error)
-            # Who breaks the protocol may do so each time: the pauses grow.
-            self._core.online = False
+            self.online_at = None  # who breaks the protocol may do so each time: the pauses grow
             self.connection.abort()
             return
         self.send()
@@ -277,7 +286,7 @@ class _SessionWire(Wire):
         self._schedule()
 
     def lost(self, cause: Exception | None) -> None:
-        self.online, self._core.online = self._core.online, False
+        self._core.online = False
         self._keeper.lost()
 
     # --- events
@@ -297,24 +306,44 @@ class _SessionWire(Wire):
                 self._hear(event)
             case ws.Violation(_, reason):
                 raise ServerFaultError(reason)
-            case ws.Close(code, reason) if not self._core.over:
+            case ws.Close(code, reason) if not self._leaving:
                 self.reason = reason or self.reason
-                if not may_return(code):
+                returns = may_return(code)
+                if code == ws.CloseCode.MESSAGE_TOO_BIG:
+                    returns = self._put(self._core.too_large())
+                if not returns:
                     self.reason, self.retry_seconds = reason or f"closed with {code}", None
             case _:
                 pass
 
     def _hear(self, message: str | bytes) -> None:
         for found in self._core.receive(message):
-            if isinstance(found, wire.Bye):
-                self.reason = found.text
-                self.retry_seconds = found.retry_ms / 1000 if found.retry_ms >= 0 else None
-            elif isinstance(found, Online):
-                self._await_beat()
+            match found:
+                case wire.Bye(text=text, retry_ms=retry_ms):
+                    self.reason = text
+                    self.retry_seconds = retry_ms / 1000 if retry_ms >= 0 else None
+                case wire.Refused(reason=reason, retry_ms=retry_ms) if retry_ms >= 0:
+                    self._leave(reason, retry_ms / 1000)
+                case Online():
+                    self.came_online()
+                    self._await_beat()
+                case _:
+                    pass
             self._keeper.put(found)
         if self._core.over:
-            self.reason, self.retry_seconds = "your session had ended already", None
-            self._ws.close()
+            self._leave("your session had ended already", None)
+
+    def _leave(self, reason: str, retry_seconds: float | None) -> None:
+        """Close, and come back after so long, or never."""
+        self.reason, self.retry_seconds = reason, retry_seconds
+        self._leaving = True
+        self._ws.close()
+
+    def _put(self, events: list[Event]) -> bool:
+        """Show these events; whether there are any."""
+        for event in events:
+            self._keeper.put(event)
+        return bool(events)
 
     def _await_beat(self) -> None:
         self._beat_due = self.connection.time() + self._core.heartbeat_seconds

@@ -12,6 +12,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
+from holdfast.client import commands
+from holdfast.client.commands import Dropped, Said, Uncertain
 from holdfast.core.errors import RECONNECT_CODE_MIN, BusyError, ProtocolError, Reason
 from holdfast.protocols import holdfast as wire
 
@@ -32,9 +34,6 @@ class ServerFaultError(ProtocolError):
     """The server broke the protocol; the connection cannot be trusted and is dropped."""
 
 
-Said = wire.Command | wire.DataCommand | wire.InterruptCommand
-
-
 class State(Struct):
     """What survives the client: where it is in which session, and what it said in vain.
 
@@ -52,6 +51,11 @@ class State(Struct):
     """How many connections there were."""
     pending: list[Said] = field(default_factory=list)
     """Commands that are not acknowledged, oldest first."""
+
+    @property
+    def acknowledged(self) -> int:
+        """The newest command that the gateway has said is durable."""
+        return self.pending[0].c - 1 if self.pending else self.sent
 
 
 # --- events, beside the server's own messages
@@ -73,6 +77,8 @@ class Began(Struct, frozen=True):
 Event = (
     Online
     | Began
+    | Dropped
+    | Uncertain
     | wire.Text
     | wire.Formatted
     | wire.Data
@@ -108,7 +114,7 @@ class ClientCore:
         """Whether `quit` was said, and the session is not known to have ended."""
         self.over = False
         """Whether the session that is quit is gone: the connection is to be closed for good."""
-        self._client = client
+        self._client = commands.text("client", client)[: wire.NAME_CHARS_MAX]
         self._out: list[bytes] = []
         self._acked = 0
         self._given = 0
@@ -119,6 +125,8 @@ class ClientCore:
         """Whether nothing of this session is shown: an epoch and a position mean nothing then."""
         self._code = ""
         self._size = (0, 0)
+        self._bytes_max = wire.BYTES_MAX
+        """The largest message that the gateway takes."""
 
     # --- connecting
 
@@ -135,6 +143,7 @@ class ClientCore:
         self._say(
             wire.Hello(
                 token="" if self._code else state.token,
+                acked=state.acknowledged if state.token and not self._code else 0,
                 code=self._code,
                 epoch=state.epoch if knows_place else "",
                 last=state.last if knows_place else 0,
@@ -148,8 +157,9 @@ class ClientCore:
     def resume(self, code: str) -> None:
         """At the next connection, take up the session of this resume code.
 
-        If the code is refused, the present session goes on.
+        If the code is refused, the present session goes on. Raises `TypeError` or `ValueError`.
         """
+        commands.check_size("code", wire.Hello(code=commands.text("code", code)), self._bytes_max)
         self._code = code
 
     # --- receiving
@@ -190,22 +200,18 @@ class ClientCore:
                 pass  # it was heard: that is all
 
     def _enter(self, message: wire.Welcome | wire.Resumed | wire.Reset) -> list[Event]:
-        state = self.state
+        events: list[Event] = []
         new = isinstance(message, wire.Welcome)
-        if new:
-            self.state = state = State(
-                attempts=state.attempts, pending=self._renumbered(), sent=len(state.pending)
-            )
-        elif message.sid != state.sid:
-            self.state = state = State(attempts=state.attempts)
-            self._fresh = True
+        if self.state.sid and message.sid != self.state.sid:
+            events += self._abandon("gone" if new else "left")
             self.quitting = False  # that was said to the other one
+        state = self.state
         state.sid, state.token, state.epoch = message.sid, message.token, message.epoch
         self.heartbeat_seconds = message.heartbeat
+        self._bytes_max = message.bytes_max
         self.online = True
         self._code = ""
-        events: list[Event] = [Online(state.sid, fresh=new)]
-        cin = 0 if isinstance(message, wire.Welcome) else message.cin
+        events.append(Online(state.sid, fresh=new))
         match message:
             case wire.Welcome(seq=seq):
                 state.last = seq
@@ -219,46 +225,84 @@ class ClientCore:
                 events.append(Began(reason))
         self._fresh = False
         self._acked = state.last
-        self._forget(cin)
-        state.sent = max(state.sent, cin)
+        events += self._catch_up(0 if isinstance(message, wire.Welcome) else message.cin)
         self._given, self._has_quit = 0, False
         self._fill()
         return events
 
-    def _renumbered(self) -> list[Said]:
-        """What was said in vain in a session that is gone, for a new one."""
-        return [
-            msgspec.structs.replace(command, c=number)
-            for number, command in enumerate(self.state.pending, 1)
-        ]
+    def _catch_up(self, cin: int) -> list[Event]:
+        """The gateway has every command up to `cin`: keep the others that it can take."""
+        state = self.state
+        events: list[Event] = []
+        if cin < state.acknowledged:
+            events.append(Uncertain(cin + 1, state.acknowledged))
+        self._forget(cin)
+        kept: list[Said] = []
+        dropped: list[Said] = []
+        for command in state.pending:
+            (kept if commands.is_sayable(command, self._bytes_max) else dropped).append(command)
+        if dropped:
+            events.append(Dropped("refused", tuple(dropped)))
+        # What stands behind a command that is missing was never taken: its number is free.
+        self._renumber(kept, max(state.acknowledged, cin) + 1)
+        return events
+
+    def _renumber(self, kept: list[Said], first: int) -> None:
+        state = self.state
+        state.pending = commands.renumbered(kept, first)
+        state.sent = first - 1 + len(kept)
+
+    def _abandon(self, reason: str) -> list[Event]:
+        """Leave the session, and with it what was said to it."""
+        pending = tuple(self.state.pending)
+        self.state = State(attempts=self.state.attempts)
+        self._fresh = True
+        return [Dropped(reason, pending)] if pending else []
 
     def _refused(self, message: wire.Refused) -> list[Event]:
         """The code is wrong: go on as before. Or the session is gone: begin a new one, or, if it
-        was to end, none."""
+        was to end, none. Or too many have come: nothing is known yet."""
         events: list[Event] = [message]
+        if message.retry_ms >= 0:
+            return events
         if self._code:
             self._code = ""
         elif self.quitting:
-            self.state = State(attempts=self.state.attempts)
             self.quitting, self.over = False, True
-            return events
+            return events + self._abandon("gone")
         else:
-            state = self.state
-            self.state = State(attempts=state.attempts, pending=state.pending, sent=state.sent)
-            self._fresh = True
+            events += self._abandon("gone")
             events.append(Began("expired"))
         self._say_hello()
         return events
 
     def _leave(self, bye: wire.Bye) -> list[Event]:
+        events: list[Event] = [bye]
         if bye.reason == Reason.SUPERSEDED.value:
             # The token is another's now: shown again, it would be taken for a stolen one.
-            self.state = State(attempts=self.state.attempts)
             self.quitting = False
+            events += self._abandon("superseded")
         elif self.quitting and bye.retry_ms < 0:
             self.quitting = False
-            self.state.pending.clear()  # what was said to this session is for no other
-        return [bye]
+            # What was said to this session is for no other.
+            if self.state.pending:
+                events.append(Dropped("gone", tuple(self.state.pending)))
+                self.state.pending.clear()
+        return events
+
+    def too_large(self) -> list[Event]:
+        """The gateway has closed, because a message was too large for it.
+
+        It was the largest command that is under way: without it, the others go on.
+        Empty if there is none, and coming back is of no use.
+        """
+        pending = self.state.pending
+        given = [command for command in pending if command.c <= self._given]
+        if not given:
+            return []
+        dropped = pending[commands.largest(given)]
+        self._renumber([each for each in pending if each is not dropped], pending[0].c)
+        return [Dropped("refused", (dropped,))]
 
     def _output(self, output: Any) -> list[Event]:
         n = output.n
@@ -285,11 +329,12 @@ class ClientCore:
         self._fill()
 
     def _forget(self, c: int) -> None:
-        pending = self.state.pending
-        if pending:
-            del pending[: max(0, c + 1 - pending[0].c)]
+        self.state.pending = [command for command in self.state.pending if command.c > c]
 
     def _resend(self, c: int) -> None:
+        if c <= self.state.acknowledged:
+            # It has forgotten commands, and counts on from there (`Uncertain` has told of it).
+            self._renumber(self.state.pending, c)
         self._given = c - 1
         self._fill()
 
@@ -328,31 +373,41 @@ class ClientCore:
     def command(self, text: str) -> None:
         """Say a line. It is sent again until the server has it, and done once.
 
-        Raises `BusyError` when too many wait already, as `data` and `interrupt` do.
+        Raises `TypeError` or `ValueError` for what cannot be sent, and `BusyError`
+        when too many wait already, as `data` and `interrupt` do. Nothing is kept then.
         """
-        self._number(wire.Command(self._next(), text))
+        self._number("command", wire.Command(self._next, commands.text("command", text)))
 
     def data(self, package: str, value: Any) -> None:
         """Send a structured message, as `command` does a line."""
-        self._number(wire.DataCommand(self._next(), package, msgspec.Raw(_encode(value))))
+        package = commands.text("package", package)
+        encoded = commands.json("data", value)
+        self._number("data", wire.DataCommand(self._next, package, encoded))
 
     def interrupt(self) -> None:
         """Ask for what is running to stop."""
-        self._number(wire.InterruptCommand(self._next()))
+        self._number("interrupt", wire.InterruptCommand(self._next))
 
     def resize(self, width: int, height: int) -> None:
-        """Tell the size of the screen, in characters."""
+        """Tell the size of the screen, in characters. Raises `TypeError` or `ValueError`."""
+        most = wire.CHARACTERS_MAX
+        width, height = (
+            commands.number("width", width, most),
+            commands.number("height", height, most),
+        )
         self._size = (width, height)
         if self.online:
             self._say(wire.Resize(width, height))
 
     def login(self, username: str, password: str) -> None:
-        """Say who the person is."""
-        self._say(wire.LoginClaim(username, password))
+        """Say who the person is. Raises `TypeError` or `ValueError`, as `choose` does."""
+        username = commands.text("username", username)
+        self._answer("login", wire.LoginClaim(username, commands.text("password", password)))
 
     def choose(self, *, profile: str = "", name: str = "") -> None:
         """Choose a profile, or ask for a new one by name."""
-        self._say(wire.Profile(profile, name))
+        profile = commands.text("profile", profile)
+        self._answer("choose", wire.Profile(profile, commands.text("name", name)))
 
     def take_offer(self) -> None:
         """Take up the session that was offered."""
@@ -373,15 +428,21 @@ class ClientCore:
         out, self._out = self._out, []
         return out
 
+    @property
     def _next(self) -> int:
+        return self.state.sent + 1
+
+    def _number(self, what: str, command: Said) -> None:
         if len(self.state.pending) >= PENDING_MAX:
             raise BusyError(f"{PENDING_MAX} commands wait for the gateway; no more are taken")
-        self.state.sent += 1
-        return self.state.sent
-
-    def _number(self, command: Said) -> None:
+        commands.check_size(what, command, self._bytes_max)
+        self.state.sent = command.c
         self.state.pending.append(command)
         self._fill()
+
+    def _answer(self, what: str, message: wire.ClientMessage) -> None:
+        commands.check_size(what, message, self._bytes_max)
+        self._say(message)
 
     def _say(self, message: wire.ClientMessage) -> None:
         self._out.append(_encode(message))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -15,10 +16,10 @@ from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
 
+from holdfast.core.backoff import Backoff
 from holdfast.core.errors import ClosedError, Reason
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address
-from holdfast.net.backoff import Backoff
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection
 from holdfast.net.dial import DialError, dial
@@ -28,6 +29,9 @@ from holdfast.net.tls import client_context
 E = TypeVar("E")
 W = TypeVar("W", bound="Wire")
 
+_FIRST_PAUSE_SECONDS: Final = 0.1
+_PAUSE_SECONDS_MAX: Final = 10.0
+"""Between two connections, if the gateway asks for no longer pause."""
 _RETRY_SECONDS_MAX: Final = 3_600.0
 """The longest pause that a gateway may ask for."""
 _EVENTS_MAX: Final = 10_000
@@ -55,12 +59,26 @@ class Wire(Handler):
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.online = False
-        """Whether it got as far as a session."""
+        self.online_at: float | None = None
+        """When it got as far as a session."""
         self.reason = LOST
         """Why it ended."""
         self.retry_seconds: float | None = 0.0
         """The pause that the gateway asked for; `None`: do not come back."""
+
+    @property
+    def online(self) -> bool:
+        """Whether it got as far as a session."""
+        return self.online_at is not None
+
+    def came_online(self) -> None:
+        """It has got as far as a session."""
+        self.online_at = self.connection.time()
+
+    @property
+    def lasted(self) -> float:
+        """For how many seconds it has had a session."""
+        return 0.0 if self.online_at is None else self.connection.time() - self.online_at
 
     def ended(self) -> None:
         self.connection.close()
@@ -168,19 +186,16 @@ class Keeper(Generic[E, W]):
     async def run(self) -> None:
         """Keep connected until the session ends."""
         self._clockwork.wheel.start()
-        backoff = Backoff()
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _PAUSE_SECONDS_MAX)
         try:
             while True:
                 await self._room.wait()
-                reason, retry, online = await self._one_connection()
+                reason, retry, lasted = await self._one_connection()
                 if retry is None:
                     self.put(Ended(reason))
                     return
-                if online:
-                    backoff.reset()
-                else:
-                    backoff.failed()
-                wait = max(min(retry, _RETRY_SECONDS_MAX), backoff.seconds())
+                pause = backoff.pause(random.random(), lasted)
+                wait = max(min(retry, _RETRY_SECONDS_MAX), pause)
                 self.put(Offline(reason, wait))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
@@ -192,8 +207,8 @@ class Keeper(Generic[E, W]):
             self._moved.set()
             self._clockwork.wheel.stop()
 
-    async def _one_connection(self) -> tuple[str, float | None, bool]:
-        """From dialling to the end: why it ended, the pause asked for, whether it was online."""
+    async def _one_connection(self) -> tuple[str, float | None, float]:
+        """From dialling to the end: why it ended, the pause asked for, how long it stood."""
         self._lost.clear()
 
         def make(connection: Connection) -> W:
@@ -210,11 +225,11 @@ class Keeper(Generic[E, W]):
             )
         except DialError as error:
             self.wire = None
-            return str(error), 0.0, False
+            return str(error), 0.0, 0.0
         try:
             await self._lost.wait()
         finally:
             connection.abort()
         wire, self.wire = self.wire, None
         assert wire is not None
-        return wire.reason, wire.retry_seconds, wire.online
+        return wire.reason, wire.retry_seconds, wire.lasted

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from holdfast.client import commands
 from holdfast.client.core import Online
 from holdfast.client.keeper import LOST, Ended, Keeper, Offline, Wire
 from holdfast.core.errors import DISCONNECTS, BusyError, sentence
@@ -84,13 +85,26 @@ class LineClient:
     def command(self, text: str) -> None:
         """Say a line; while there is no connection, it waits for the next one.
 
-        Raises `BusyError` when too many wait already.
+        Raises `TypeError` or `ValueError` for what is no single line of text, or longer
+        than the limits say, and `BusyError` when too many wait already.
         """
+        self._check(text)
         if len(self._unsaid) >= _SAID_MAX:
             raise BusyError(f"{_SAID_MAX} lines wait for the gateway; no more are taken")
         self._unsaid.append(text)
         if self._keeper.wire is not None:
             self._keeper.wire.say()
+
+    def _check(self, text: str) -> None:
+        commands.text("command", text)
+        if "\n" in text or "\r" in text:
+            raise ValueError("command: expected one line, found an end of line in it")
+        if self._telnet:
+            size, most, unit = len(text), self._limits.telnet.line_chars_max, "characters"
+        else:
+            size, most, unit = len(text.encode()), self._limits.line.line_bytes_max, "bytes"
+        if size > most:
+            raise ValueError(f"command: expected at most {most} {unit}, found {size}")
 
     def interrupt(self) -> None:
         """Ask for what is running to stop, where the protocol can."""
@@ -205,7 +219,7 @@ class _LineWire(Wire):
 
     def _come_online(self) -> None:
         if not self.online:
-            self.online = True
+            self.came_online()
             self._keeper.put(Online("", fresh=not self._place.code))
             self.say()
 

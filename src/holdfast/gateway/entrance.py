@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
+
 from holdfast.core.errors import BusyError, Reason
 from holdfast.core.items import Notice
 from holdfast.gateway import login
@@ -31,6 +33,8 @@ from holdfast.sessions.tokens import split_token
 
 if TYPE_CHECKING:
     from holdfast.gateway.attach import Attachment
+
+_log = structlog.get_logger("holdfast.gateway")
 
 Work = Coroutine[Any, Any, None]
 
@@ -82,9 +86,9 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
         return _enter_new(attachment, attempt, replaced=claimed is Refusal.REPLACED)
     if type(event) is Enter:
         claim.session.row.attempt = event.attempt
-        return _enter_claimed(attachment, claim, event.position)
+        return _enter_claimed(attachment, claim, event)
     claim.session.row.attempt = before.row.attempt if before is not None else 0
-    return _enter_claimed(attachment, claim, None)
+    return _enter_claimed(attachment, claim, Enter())
 
 
 def _tell_refusal(attachment: Attachment, event: Enter | ResumeOwn, refusal: Refusal) -> None:
@@ -186,9 +190,17 @@ def _enter_new(attachment: Attachment, attempt: int, *, replaced: bool = False) 
     return welcome()
 
 
-def _enter_claimed(attachment: Attachment, claim: Claim, position: Position | None) -> Work:
-    session = claim.session
+def _enter_claimed(attachment: Attachment, claim: Claim, event: Enter) -> Work:
+    session, position = claim.session, event.position
     session.attach(attachment, numbered=attachment.adapter.numbered)
+    cin = session.inbox.cin
+    if session.skip_commands(event.acked):
+        _log.warning(
+            "a client has acknowledgements that the store does not know",
+            sid=session.sid,
+            first=cin + 1,
+            last=event.acked,
+        )
     attachment.context.manager.attached(session, network_of(attachment.connection.peer))
     _introduce(attachment, session)
     token, code = _issue(attachment, claim)
@@ -201,9 +213,9 @@ def _enter_claimed(attachment: Attachment, claim: Claim, position: Position | No
         if position is None and attachment.adapter.numbered and claim.secret is not None:
             reset = ResetReason.FRESH
         if reset is not None:
-            _restart(attachment, session, token, reset)
+            _restart(attachment, session, token, reset, cin)
         else:
-            _resume(attachment, session, (token, code), position)
+            _resume(attachment, session, (token, code), position, cin)
         if session.state is SessionState.SELECTING:
             login.choose_profile(attachment, session)
         else:
@@ -218,6 +230,7 @@ def _resume(
     session: Session,
     rights: tuple[str, str],
     position: Position | None,
+    cin: int,
 ) -> None:
     """The client goes on where it says it is, or where the evidence says."""
     out = session.out
@@ -245,7 +258,7 @@ def _resume(
         lost=lost,
         unsure=unsure,
         assumed_seconds=assumed_seconds,
-        cin=session.inbox.cin,
+        cin=cin,
     )
     attachment.adapter.resume(resumption)
     attachment.send()
@@ -258,7 +271,9 @@ def _resume(
         attachment.door.backend.resumed(session)
 
 
-def _restart(attachment: Attachment, session: Session, token: str, reason: ResetReason) -> None:
+def _restart(
+    attachment: Attachment, session: Session, token: str, reason: ResetReason, cin: int
+) -> None:
     """The client may have missed output that is gone: it begins afresh."""
     top = session.deliverable
     session.out.rewind(top)
@@ -271,7 +286,7 @@ def _restart(attachment: Attachment, session: Session, token: str, reason: Reset
             heartbeat_seconds=attachment.context.limits.websocket.heartbeat_seconds_max,
             reason=reason,
             top=top,
-            cin=session.inbox.cin,
+            cin=cin,
         )
     )
     attachment.send()

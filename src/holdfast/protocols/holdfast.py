@@ -20,8 +20,13 @@ CommandNumber = Annotated[int, Meta(ge=1, le=_NUMBER_MAX)]
 CommandCount = Annotated[int, Meta(ge=0, le=_NUMBER_MAX)]
 OutputNumber = Annotated[int, Meta(ge=0, le=_NUMBER_MAX)]
 Attempt = Annotated[int, Meta(ge=0, le=_NUMBER_MAX)]
-Characters = Annotated[int, Meta(ge=0, le=0xFFFF)]
-Name = Annotated[str, Meta(max_length=100)]
+CHARACTERS_MAX: Final = 0xFFFF
+Characters = Annotated[int, Meta(ge=0, le=CHARACTERS_MAX)]
+NAME_CHARS_MAX: Final = 100
+Name = Annotated[str, Meta(max_length=NAME_CHARS_MAX)]
+BYTES_MAX: Final = 64 * 1024
+"""The largest message of a client to a gateway that does not say so itself."""
+ByteCount = Annotated[int, Meta(ge=1, le=_NUMBER_MAX)]
 Seconds = Annotated[float, Meta(gt=0)]
 
 
@@ -37,6 +42,8 @@ class Welcome(Struct, frozen=True, tag_field="t", tag="welcome"):
     seq: OutputNumber
     heartbeat: Seconds
     """Seconds between two signs of life that the client sends and expects."""
+    bytes_max: ByteCount = BYTES_MAX
+    """The largest message that the gateway takes: a larger one closes the connection with 1009."""
 
 
 class Resumed(Struct, frozen=True, tag_field="t", tag="resumed", rename={"first": "from"}):
@@ -50,6 +57,7 @@ class Resumed(Struct, frozen=True, tag_field="t", tag="resumed", rename={"first"
     cin: CommandCount
     """The newest command that was taken in; the client sends the ones after it again."""
     heartbeat: Seconds
+    bytes_max: ByteCount = BYTES_MAX
 
 
 class Reset(Struct, frozen=True, tag_field="t", tag="reset"):
@@ -62,6 +70,7 @@ class Reset(Struct, frozen=True, tag_field="t", tag="reset"):
     top: OutputNumber
     cin: CommandCount
     heartbeat: Seconds
+    bytes_max: ByteCount = BYTES_MAX
 
 
 class Token(Struct, frozen=True, tag_field="t", tag="token"):
@@ -172,10 +181,15 @@ class Code(Struct, frozen=True, tag_field="t", tag="code"):
     d: str
 
 
-class Refused(Struct, frozen=True, tag_field="t", tag="refused"):
-    """The token or code gives no session; the client may say `hello` again without it."""
+class Refused(Struct, frozen=True, tag_field="t", tag="refused", omit_defaults=True):
+    """The token or code gives no session; the client may say `hello` again without it.
+
+    With `retry_ms` it was not looked at, because of a limit of rate: the client keeps it, and
+    comes back after that time.
+    """
 
     reason: str
+    retry_ms: int = -1
 
 
 class Bye(Struct, frozen=True, tag_field="t", tag="bye"):
@@ -197,6 +211,8 @@ class Hello(Struct, frozen=True, tag_field="t", tag="hello", rename={"attempt": 
     code: str = ""
     epoch: str = ""
     last: OutputNumber = 0
+    acked: CommandCount = 0
+    """The newest command that was acknowledged to the client: it cannot send it again."""
     attempt: Attempt = 0
     """Counts the client's connections: one that was overtaken by a later one is too late."""
     client: Name = ""

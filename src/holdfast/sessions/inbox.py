@@ -115,6 +115,17 @@ class Inbox:
         self._queue(item)
         return Verdict.ACCEPTED
 
+    def skip(self, c: int) -> bool:
+        """The client has acknowledgements up to `c`; whether we had forgotten any of them.
+
+        A store that went back in time does not know them. Their numbers are used up, so the
+        client goes on behind them.
+        """
+        if c <= self.cin:
+            return False
+        self.cin = c
+        return True
+
     def take(self) -> Sequence[Queued]:
         """The commands not yet forwarded; they count as forwarded then."""
         return self._take(self.size + 1)

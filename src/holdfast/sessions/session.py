@@ -269,6 +269,14 @@ class Session:
                 self._acknowledge(c)
         return verdict
 
+    def skip_commands(self, c: int) -> bool:
+        """Go on behind command `c`, which the client knows to be acknowledged; whether that is
+        news (`Inbox.skip`)."""
+        if not self.inbox.skip(c):
+            return False
+        self.touch()
+        return True
+
     def applied(self, cseq: int) -> int:
         """The backend has applied every command up to `cseq`. Returns the bytes set free."""
         inbox = self.inbox

@@ -10,7 +10,9 @@
  *     session.command("look");
  *
  * It reconnects and resumes by itself: outputs come once and in order, commands
- * are sent until the gateway has them and done once. Across a reload of the page
+ * are sent until the gateway has them and done once. What could never be sent is
+ * refused by the call, with an exception; commands of a session that is gone come
+ * back in `dropped`. Across a reload of the page
  * the session stays (in `sessionStorage`); the page then begins afresh (`began`).
  * A tab that is duplicated gets a session of its own.
  *
@@ -35,16 +37,25 @@
  *   ProfilesMessage
  * @typedef {{t: "offer", d: string}} OfferMessage
  * @typedef {{t: "code", d: string}} CodeMessage
- * @typedef {{t: "refused", reason: string}} RefusedMessage
+ * @typedef {{t: "refused", reason: string, retry_ms?: number}} RefusedMessage
  * @typedef {{t: "bye", code: number, reason: string, text: string, retry_ms: number}} ByeMessage
  * @typedef {{reason: string}} Began Why what was shown so far is no longer the whole.
+ * @typedef {{reason: "gone" | "left" | "superseded" | "refused", commands: Command[]}} Dropped
+ *   Commands that are not sent again, oldest first: their session is gone (`gone`), or was left
+ *   for another one (`left`), or is another client's now (`superseded`), or the gateway does not
+ *   take them (`refused`). Those that were sent before may have been done; the others were not.
+ * @typedef {{first: number, last: number}} Uncertain
+ *   The gateway's store went back in time: it has forgotten these commands, which it had
+ *   acknowledged. They may have been done or not; they are not sent again.
+ * @typedef {{error: unknown, event: string}} Failure What a listener of `event` has thrown.
  * @typedef {{
  *   text: TextMessage, formatted: FormattedMessage, data: DataMessage, binary: BinaryMessage,
  *   prompt: PromptMessage, notice: NoticeMessage, mode: ModeMessage, login: LoginMessage,
  *   profiles: ProfilesMessage, offer: OfferMessage, code: CodeMessage, refused: RefusedMessage, bye: ByeMessage,
- *   began: Began, state: State
+ *   began: Began, dropped: Dropped, uncertain: Uncertain, state: State, error: Failure
  * }} Events
- * @typedef {{getItem(key: string): string | null, setItem(key: string, value: string): void}} Storage
+ * @typedef {{getItem(key: string): string | null, setItem(key: string, value: string): void,
+ *   removeItem?(key: string): void}} Storage
  * @typedef {{t: string, c: number, [field: string]: unknown}} Command
  * @typedef {{sid: string, token: string, epoch: string, last: number, sent: number,
  *   attempts: number, pending: Command[]}} Kept
@@ -55,11 +66,25 @@ const ACK_EACH = 32;
 const ACK_MS = 1000;
 const FIRST_PAUSE_MS = 100;
 const PAUSE_MS_MAX = 10_000;
+// A connection that stood so long has lasted: the pause after it is the first again.
+const LASTED_MS_MIN = 10_000;
+// The longest pause that a gateway may ask for, and the longest that a timer has.
+const ASKED_MS_MAX = 3_600_000;
+const TIMER_MS_MAX = 2 ** 31 - 1;
 const OPEN_MS_MAX = 10_000;
 const UNANSWERED_MAX = 2;
 // Commands that are sent before the first of them is acknowledged, and commands that may wait.
 const IN_FLIGHT_MAX = 128;
 const PENDING_MAX = 1000;
+// The largest message that a gateway takes which does not say so in its welcome.
+const BYTES_MAX = 65_536;
+// A command may get another number, with as many digits.
+const NUMBER_DIGITS = 16;
+// Arrays and objects within each other in the value of one `data`.
+const DEPTH_MAX = 100;
+const CHARACTERS_MAX = 65_535;
+const NAME_CHARS_MAX = 100;
+const TOO_LARGE_CODE = 1009;
 const OUTPUTS = new Set(["text", "formatted", "data", "binary", "prompt", "notice"]);
 const RETURNING_CODES = new Set([1001, 1005, 1006, 1011, 1012, 1013, 1014]);
 const SUPERSEDED = "superseded";
@@ -82,7 +107,7 @@ export class Session {
     this._url = url;
     this._key = `holdfast:${options.key ?? url}`;
     this._storage = options.storage === undefined ? defaultStorage() : options.storage;
-    this._client = options.client ?? "holdfast.js";
+    this._client = checkText("client", options.client ?? "holdfast.js").slice(0, NAME_CHARS_MAX);
     this._WebSocket = options.WebSocket ?? WebSocket;
     /** @type {Map<string, Set<(message: any) => void>>} */
     this._listeners = new Map();
@@ -98,14 +123,19 @@ export class Session {
     this._quitting = false;
     this._hasQuit = false; // on this connection
     this._code = "";
+    this._bytesMax = BYTES_MAX;
     this._size = {};
     this._pause = FIRST_PAUSE_MS;
     this._unanswered = 0; // beats since anything was heard
     this._goodbye = /** @type {ByeMessage | null} */ (null);
-    this._timers = { retry: 0, ack: 0, beat: 0, open: 0, wake: 0 };
+    this._timers = { retry: 0, ack: 0, beat: 0, open: 0, wake: 0, lasted: 0 };
     this._onWake = () => this._wake();
     globalThis.addEventListener?.("online", this._onWake);
     globalThis.document?.addEventListener("visibilitychange", this._onWake);
+    // A page that the browser keeps for Back has lost its connection without being told.
+    globalThis.addEventListener?.("pageshow", (event) => {
+      if (event.persisted) this._return();
+    });
     this._settled = true; // whether it is known whose session it is that was kept
     if (options.storage === undefined && globalThis.document && globalThis.BroadcastChannel) {
       this._settled = false;
@@ -124,11 +154,12 @@ export class Session {
    * @param {Tabs} tabs
    */
   async _settle(tabs) {
-    const { sid, pending } = this._kept;
-    const copied = pending.length;
+    const { sid } = this._kept;
+    const copied = this._kept.pending.length;
     await null; // who made this session listens to it by then
     if (sid && (await tabs.hold(sid))) {
-      this._keep(renumber({ ...this._kept, pending: this._kept.pending.slice(copied) }));
+      const { pending } = this._kept;
+      this._keep(numberedFrom(empty(this._kept.attempts), pending.slice(copied), 1));
     }
     this._settled = true;
     this._connect();
@@ -158,26 +189,31 @@ export class Session {
   }
 
   /**
-   * Say a line. It is sent until the gateway has it, and done once.
+   * Say a line. It is sent until the gateway has it, and done once. If its session is gone
+   * before that, it comes back in `dropped`.
    * @param {string} text
+   * @throws {TypeError | RangeError} for what could never be sent: no string, half a character (a
+   *   lone surrogate), a message larger than the gateway takes. Nothing is kept of it.
    * @throws {Error} when too many wait already
    */
   command(text) {
-    this._number({ t: "cmd", c: 0, d: text });
+    this._number("command", { t: "cmd", c: 0, d: checkText("command", text) });
   }
 
   /**
-   * Send a structured message, as `command` does a line.
+   * Send a structured message, as `command` does a line. What it is now is sent, whatever
+   * becomes of `value` later.
    * @param {string} packageName
-   * @param {unknown} value
+   * @param {unknown} value Anything that JSON has.
    */
   data(packageName, value) {
-    this._number({ t: "data", c: 0, p: packageName, d: value });
+    const p = checkText("package", packageName);
+    this._number("data", { t: "data", c: 0, p, d: copyOf("data", value) });
   }
 
   /** Ask for what is running to stop. */
   interrupt() {
-    this._number({ t: "interrupt", c: 0 });
+    this._number("interrupt", { t: "interrupt", c: 0 });
   }
 
   /**
@@ -186,7 +222,7 @@ export class Session {
    * @param {number} height
    */
   resize(width, height) {
-    this._size = { width, height };
+    this._size = { width: checkSize("width", width), height: checkSize("height", height) };
     this._say({ t: "resize", width, height });
   }
 
@@ -196,7 +232,8 @@ export class Session {
    * @param {string} password
    */
   login(username, password) {
-    this._say({ t: "login", username, password });
+    checkText("username", username);
+    this._answer("login", { t: "login", username, password: checkText("password", password) });
   }
 
   /**
@@ -204,7 +241,9 @@ export class Session {
    * @param {{id?: string, name?: string}} choice
    */
   choose(choice) {
-    this._say({ t: "profile", ...choice });
+    const { id = "", name = "" } = choice;
+    checkText("id", id);
+    this._answer("choose", { t: "profile", id, name: checkText("name", name) });
   }
 
   /** Answer `offer`: take up the other session. */
@@ -218,8 +257,9 @@ export class Session {
    * @param {string} code
    */
   resume(code) {
+    checkBytes("code", { t: "hello", code: checkText("code", code) }, this._bytesMax);
     this._code = code;
-    this._reconnect();
+    this._reconnect("to resume another session");
   }
 
   /** Ask for a resume code, to go on at another client; it comes as `code`. */
@@ -274,56 +314,86 @@ export class Session {
       if (this._socket === socket) this._receive(String(event.data));
     };
     socket.onclose = (event) => this._closed(socket, event.code, event.reason);
+    // The close that follows says all; in Node, `ws` throws an error that nobody listens to.
+    socket.onerror = () => {};
   }
 
   _hello() {
+    this._catchUpWithStorage();
     const { token, epoch, last } = this._kept;
     this._kept.attempts++;
     this._save();
     /** @type {Record<string, unknown>} */
     const hello = { t: "hello", client: this._client, try: this._kept.attempts, ...this._size };
     if (this._code) hello.code = this._code;
-    else if (token) Object.assign(hello, { token }, this._fresh ? {} : { epoch, last });
+    else if (token) {
+      const acked = acknowledged(this._kept);
+      Object.assign(hello, { token }, this._fresh ? {} : { epoch, last }, acked ? { acked } : {});
+    }
     this._write(hello);
   }
 
   /**
    * @param {WebSocket} socket
    * @param {string} reason
+   * @param {number} askedMs The pause that the gateway asks for.
    */
-  _drop(socket, reason) {
+  _drop(socket, reason, askedMs = 0) {
     socket.close();
-    this._closed(socket, 1006, reason);
+    this._closed(socket, 1006, reason, askedMs);
   }
 
   /**
    * @param {WebSocket} socket
    * @param {number} code
    * @param {string} reason
+   * @param {number} askedMs
    */
-  _closed(socket, code, reason) {
+  _closed(socket, code, reason, askedMs = 0) {
     if (this._socket !== socket) return;
     this._socket = null;
     clearTimeout(this._timers.open);
     clearTimeout(this._timers.ack);
     clearTimeout(this._timers.wake);
+    clearTimeout(this._timers.lasted);
     clearInterval(this._timers.beat);
     this._timers.ack = 0;
     if (this._state.name === "ended") return;
     const bye = this._goodbye;
     const why = bye?.text || reason || "the connection was lost";
-    const returns = bye
-      ? bye.retry_ms >= 0
-      : RETURNING_CODES.has(code) || code >= RECONNECT_CODE_MIN;
-    if (!returns) {
+    if (!(bye ? bye.retry_ms >= 0 : this._returns(code))) {
       this._end(why);
       return;
     }
     const pause = this._pause / 2 + (Math.random() * this._pause) / 2;
-    const retryMs = Math.round(Math.max(bye?.retry_ms ?? 0, pause));
+    const asked = Math.min(Math.max(bye?.retry_ms ?? 0, askedMs), ASKED_MS_MAX);
+    const retryMs = Math.round(Math.max(asked, pause));
     this._pause = Math.min(2 * this._pause, PAUSE_MS_MAX);
-    this._setState("offline", why, retryMs);
     this._timers.retry = later(retryMs, () => this._connect());
+    this._setState("offline", why, retryMs);
+  }
+
+  /**
+   * Whether to come back after a close with this code.
+   * @param {number} code
+   */
+  _returns(code) {
+    if (code === TOO_LARGE_CODE) return this._dropLargest();
+    return RETURNING_CODES.has(code) || code >= RECONNECT_CODE_MIN;
+  }
+
+  /**
+   * A message was too large for the gateway: the largest command that is under way. Without it,
+   * the others go on. False if there is none.
+   */
+  _dropLargest() {
+    const { pending } = this._kept;
+    const given = pending.filter(({ c }) => c <= this._given);
+    if (!given.length) return false;
+    const largest = given.reduce((a, b) => (bytesOf(b) > bytesOf(a) ? b : a));
+    this._keep(numberedFrom(this._kept, pending.filter((each) => each !== largest), pending[0].c));
+    this._emit("dropped", { reason: "refused", commands: [largest] });
+    return true;
   }
 
   /** The network or the page is back: do not wait for the pause, or the silence, to end. */
@@ -339,11 +409,28 @@ export class Session {
     }
   }
 
-  _reconnect() {
+  /** The page is shown again as the browser has kept it: its connection is gone. */
+  _return() {
+    if (this._state.name === "ended" || !this._settled) return;
+    this._reconnect("the page was away");
+  }
+
+  /** Another page of this tab may have gone on with the session, and have newer tokens. */
+  _catchUpWithStorage() {
+    const stored = this._load();
+    const { sid, epoch, last, attempts } = this._kept;
+    if (stored.attempts <= attempts) return;
+    const isSame = stored.sid === sid;
+    this._kept = isSame && !this._fresh ? { ...stored, epoch, last } : stored;
+    this._fresh ||= !isSame;
+  }
+
+  /** @param {string} reason */
+  _reconnect(reason) {
     if (this._state.name === "ended") this._setState("offline", "", 0);
     const socket = this._socket;
     this._pause = FIRST_PAUSE_MS;
-    if (socket) this._drop(socket, "to resume another session");
+    if (socket) this._drop(socket, reason);
     clearTimeout(this._timers.retry);
     this._connect();
   }
@@ -392,8 +479,7 @@ export class Session {
         }
         break;
       case "resend":
-        this._given = message.c - 1;
-        this._fill();
+        this._resend(message.c);
         break;
       case "token":
         this._keep({ ...this._kept, token: message.d });
@@ -425,50 +511,81 @@ export class Session {
       this._fault(`resumed from ${message.from}; expected ${expected}`);
       return;
     }
-    const kept = isNew ? renumber(before) : isOther ? empty(before.attempts) : { ...before };
-    Object.assign(kept, { sid: message.sid, token: message.token, epoch: message.epoch });
-    const cin = isNew ? 0 : message.cin;
+    if (isOther && before.sid) {
+      this._abandon(isNew ? "gone" : "left");
+      this._quitting = false; // that was said to the other one
+    }
+    const kept = { ...this._kept, sid: message.sid, token: message.token, epoch: message.epoch };
     if (isNew) kept.last = message.seq;
     else if (message.t === "reset") kept.last = message.top;
     else kept.last = message.from - 1;
-    kept.sent = Math.max(kept.sent, cin);
-    kept.pending = kept.pending.filter((command) => command.c > cin);
-    this._keep(kept);
     this._acked = kept.last;
     this._code = "";
     this._fresh = false;
-    this._pause = FIRST_PAUSE_MS;
-    clearTimeout(this._timers.open);
-    this._startHeart(message.heartbeat);
-    if (message.t === "reset") this._emit("began", { reason: message.reason });
+    this._bytesMax = message.bytes_max ?? BYTES_MAX;
     this._given = 0;
     this._hasQuit = false;
-    if (isOther && !isNew) this._quitting = false; // that was said to the other one
+    clearTimeout(this._timers.open);
+    this._timers.lasted = later(LASTED_MS_MIN, () => {
+      this._pause = FIRST_PAUSE_MS;
+    });
+    this._startHeart(message.heartbeat);
+    if (message.t === "reset") this._emit("began", { reason: message.reason });
+    this._catchUp(kept, isNew ? 0 : message.cin);
     this._setState("online", "", 0);
     this._fill();
   }
 
   /**
+   * The gateway has every command up to `cin`: keep the others that it can take.
+   * @param {Kept} kept
+   * @param {number} cin
+   */
+  _catchUp(kept, cin) {
+    const acked = acknowledged(kept);
+    const wanted = kept.pending.filter(({ c }) => c > cin);
+    const first = wanted.length ? wanted[0].c : Math.max(acked, kept.sent, cin) + 1;
+    const dropped = wanted.filter((command) => !isSayable(command, this._bytesMax));
+    // What stands behind a command that is missing was never taken: its number is free.
+    this._keep(numberedFrom(kept, wanted.filter((each) => !dropped.includes(each)), first));
+    if (cin < acked) this._emit("uncertain", { first: cin + 1, last: acked });
+    if (dropped.length) this._emit("dropped", { reason: "refused", commands: dropped });
+  }
+
+  /**
+   * Leave the session, and with it what was said to it.
+   * @param {"gone" | "left" | "superseded"} reason
+   */
+  _abandon(reason) {
+    const commands = this._kept.pending;
+    this._keep(empty(this._kept.attempts));
+    this._fresh = true;
+    if (commands.length) this._emit("dropped", { reason, commands });
+  }
+
+  /**
    * The code is wrong: go on as before. Or the session is gone: begin a new one, or, if it was
-   * to end, none.
+   * to end, none. Or too many have come: nothing is known yet.
    * @param {RefusedMessage} message
    */
   _refused(message) {
-    const isCode = this._code !== "";
-    this._code = "";
-    if (!isCode && this._quitting) {
-      this._quitting = false;
-      this._keep(empty(this._kept.attempts));
-      this._emit("refused", message);
-      this._end("your session had ended already");
-      this._socket?.close(1000);
+    const socket = this._socket;
+    this._emit("refused", message);
+    if (this._socket !== socket || !socket) return; // the listener has left
+    const { reason, retry_ms = -1 } = message;
+    if (retry_ms >= 0) {
+      this._drop(socket, reason, retry_ms);
       return;
     }
-    if (!isCode) {
-      this._keep(renumber(this._kept));
-      this._fresh = true;
+    const isCode = this._code !== "";
+    this._code = "";
+    if (!isCode) this._abandon("gone");
+    if (!isCode && this._quitting) {
+      this._quitting = false;
+      this._end("your session had ended already");
+      socket.close(1000);
+      return;
     }
-    this._emit("refused", message);
     if (!isCode) this._emit("began", { reason: "expired" });
     this._hello();
   }
@@ -476,15 +593,17 @@ export class Session {
   /** @param {ByeMessage} message */
   _leave(message) {
     this._goodbye = message;
+    this._emit("bye", message);
     if (message.reason === SUPERSEDED) {
       // The token is another's now: shown again, it would be taken for a stolen one.
       this._quitting = false;
-      this._keep(empty(this._kept.attempts));
+      this._abandon("superseded");
     } else if (this._quitting && message.retry_ms < 0) {
       this._quitting = false;
+      const commands = this._kept.pending;
       this._keep({ ...this._kept, pending: [] }); // it was said to this session, and no other
+      if (commands.length) this._emit("dropped", { reason: "gone", commands });
     }
-    this._emit("bye", message);
   }
 
   /** @param {any} message */
@@ -516,18 +635,28 @@ export class Session {
 
   /** @param {number} c */
   _forget(c) {
-    const { pending } = this._kept;
-    while (pending.length && pending[0].c <= c) pending.shift();
-    this._save();
+    this._keep({ ...this._kept, pending: this._kept.pending.filter((each) => each.c > c) });
+  }
+
+  /** @param {number} c */
+  _resend(c) {
+    // It has forgotten commands, and counts on from there (`uncertain` has told of it).
+    if (c <= acknowledged(this._kept)) this._keep(numberedFrom(this._kept, this._kept.pending, c));
+    this._given = c - 1;
+    this._fill();
   }
 
   // --- what goes
 
-  /** @param {Command} command */
-  _number(command) {
+  /**
+   * @param {string} what
+   * @param {Command} command
+   */
+  _number(what, command) {
     if (this._kept.pending.length >= PENDING_MAX) {
       throw new Error(`${PENDING_MAX} commands wait for the gateway; no more are taken`);
     }
+    checkBytes(what, command, this._bytesMax);
     command.c = ++this._kept.sent;
     this._kept.pending.push(command);
     this._save();
@@ -550,6 +679,15 @@ export class Session {
     }
   }
 
+  /**
+   * @param {string} what
+   * @param {object} message
+   */
+  _answer(what, message) {
+    checkBytes(what, message, this._bytesMax);
+    this._say(message);
+  }
+
   /** @param {object} message */
   _say(message) {
     if (this._state.name === "online") this._write(message);
@@ -564,7 +702,8 @@ export class Session {
   _startHeart(seconds) {
     clearInterval(this._timers.beat);
     this._unanswered = 0;
-    this._timers.beat = Number(setInterval(() => this._beat(), seconds * 1000));
+    const ms = Math.min(seconds * 1000, TIMER_MS_MAX);
+    this._timers.beat = Number(setInterval(() => this._beat(), ms));
   }
 
   // Beats are counted, and not seconds: a page in the background has its timers a minute apart.
@@ -588,7 +727,8 @@ export class Session {
   _load() {
     try {
       const text = this._storage?.getItem(this._key);
-      if (text) return { ...empty(0), ...JSON.parse(text) };
+      const kept = text && { ...empty(0), ...JSON.parse(text) };
+      if (kept && holdsAll(KEPT, kept)) return kept;
     } catch {
       // A storage that is blocked, or holds what is not ours, keeps nothing.
     }
@@ -602,10 +742,25 @@ export class Session {
   }
 
   _save() {
+    if (!this._storage || this._store(this._kept)) return;
+    // It is full, or blocked. An older token must not stay: shown again, it would be taken for a
+    // stolen one. Without room for the token, the session lives as long as the page.
+    if (this._store({ ...this._kept, sent: acknowledged(this._kept), pending: [] })) return;
     try {
-      this._storage?.setItem(this._key, JSON.stringify(this._kept));
+      if (this._storage.removeItem) this._storage.removeItem(this._key);
+      else this._storage.setItem(this._key, "");
     } catch {
-      // Full or blocked: the session lives as long as the page.
+      // Blocked: there is nothing in it.
+    }
+  }
+
+  /** @param {Kept} kept */
+  _store(kept) {
+    try {
+      this._storage?.setItem(this._key, JSON.stringify(kept));
+      return true;
+    } catch {
+      return false;
     }
   }
 
@@ -620,11 +775,29 @@ export class Session {
   }
 
   /**
+   * A listener that throws costs itself this message, and the session nothing.
    * @param {string} name
    * @param {unknown} message
    */
   _emit(name, message) {
-    for (const listener of this._listeners.get(name) ?? []) listener(message);
+    for (const listener of [...(this._listeners.get(name) ?? [])]) {
+      try {
+        listener(message);
+      } catch (error) {
+        this._fail(name, error);
+      }
+    }
+  }
+
+  /**
+   * @param {string} event
+   * @param {unknown} error
+   */
+  _fail(event, error) {
+    if (event !== "error" && this._listeners.get("error")?.size) {
+      this._emit("error", { error, event });
+    } else if (globalThis.reportError) globalThis.reportError(error);
+    else console.error(error);
   }
 }
 
@@ -677,14 +850,145 @@ function empty(attempts) {
 }
 
 /**
- * For a new session: what was said in vain in the one that is gone.
+ * The same with these commands pending, numbered from `first` on without a gap.
  * @param {Kept} kept
+ * @param {Command[]} commands
+ * @param {number} first
  * @returns {Kept}
  */
-function renumber({ pending, attempts }) {
-  const again = pending.map((command, index) => ({ ...command, c: index + 1 }));
-  return { ...empty(attempts), pending: again, sent: again.length };
+function numberedFrom(kept, commands, first) {
+  const pending = commands.map((command, index) => ({ ...command, c: first + index }));
+  return { ...kept, pending, sent: first - 1 + pending.length };
 }
+
+/**
+ * The newest command that the gateway has said is durable.
+ * @param {Kept} kept
+ */
+function acknowledged({ pending, sent }) {
+  return pending.length ? pending[0].c - 1 : sent;
+}
+
+// --- what can be sent
+
+/**
+ * @param {string} what
+ * @param {unknown} value
+ * @returns {string}
+ */
+function checkText(what, value) {
+  if (typeof value !== "string") {
+    throw new TypeError(`${what}: expected a string, found ${named(value)}`);
+  }
+  const lone = value.search(/\p{Surrogate}/u);
+  if (lone >= 0) {
+    const unit = value.charCodeAt(lone).toString(16).toUpperCase();
+    throw new RangeError(
+      `${what}: expected Unicode text, found the lone surrogate U+${unit} at ${lone}`,
+    );
+  }
+  return value;
+}
+
+/**
+ * @param {string} what
+ * @param {unknown} value
+ */
+function checkSize(what, value) {
+  if (!Number.isInteger(value) || Number(value) < 0 || Number(value) > CHARACTERS_MAX) {
+    throw new RangeError(
+      `${what}: expected an integer from 0 to ${CHARACTERS_MAX}, found ${named(value)}`,
+    );
+  }
+  return Number(value);
+}
+
+/**
+ * A copy of a value that JSON has.
+ * @param {string} what
+ * @param {unknown} value
+ * @returns {unknown}
+ */
+function copyOf(what, value) {
+  let text;
+  try {
+    text = JSON.stringify(value);
+  } catch (error) {
+    if (error instanceof RangeError) throw tooDeep(what); // no stack is as deep
+    throw new TypeError(`${what}: expected a value that JSON has: ${error}`);
+  }
+  if (text === undefined) {
+    throw new TypeError(`${what}: expected a value that JSON has, found ${named(value)}`);
+  }
+  const copy = JSON.parse(text);
+  checkParts(what, copy);
+  return copy;
+}
+
+/**
+ * @param {string} what
+ * @param {unknown} value
+ */
+function checkParts(what, value) {
+  let level = [value];
+  for (let depth = 0; level.length; depth++) {
+    if (depth > DEPTH_MAX) throw tooDeep(what);
+    for (const part of level) if (typeof part === "string") checkText(what, part);
+    const containers = level.filter((part) => typeof part === "object" && part !== null);
+    for (const part of containers) for (const key of Object.keys(part ?? {})) checkText(what, key);
+    level = containers.flatMap((part) => Object.values(part ?? {}));
+  }
+}
+
+/** @param {string} what */
+function tooDeep(what) {
+  return new RangeError(`${what}: expected at most ${DEPTH_MAX} levels, found more`);
+}
+
+/** @param {object} message */
+function bytesOf(message) {
+  return new TextEncoder().encode(JSON.stringify(message)).length;
+}
+
+/**
+ * @param {string} what
+ * @param {object} message
+ * @param {number} most
+ */
+function checkBytes(what, message, most) {
+  const size = bytesOf(message);
+  if (size + NUMBER_DIGITS > most) {
+    throw new RangeError(
+      `${what}: expected a message of at most ${most} bytes, found about ${size}`,
+    );
+  }
+}
+
+/**
+ * Whether a command that was kept can be sent: an earlier version may have kept any.
+ * @param {Command} command
+ * @param {number} most
+ */
+function isSayable(command, most) {
+  try {
+    if (command.t === "cmd") checkText("command", command.d);
+    else if (command.t === "data") {
+      checkText("package", command.p);
+      copyOf("data", command.d);
+    } else if (command.t !== "interrupt") return false;
+    checkBytes("command", command, most);
+  } catch {
+    return false;
+  }
+  return true;
+}
+
+/** @param {unknown} value */
+function named(value) {
+  return `${value === null ? "null" : typeof value} ${String(value).slice(0, 40)}`.trim();
+}
+
+// --- what comes, and what was kept
 
 /** @typedef {(value: unknown) => boolean} Check */
 /** @type {Check} */
@@ -700,7 +1004,19 @@ const isThere = (value) => value !== undefined;
 /** @type {(check: Check) => Check} */
 const maybe = (check) => (value) => value === undefined || check(value);
 
-const ENTRANCE = { sid: isText, token: isText, epoch: isText, heartbeat: isSeconds };
+/** @type {Check} */
+const isCommand = (value) =>
+  typeof value === "object" && isText(/** @type {any} */ (value)?.t) &&
+  isCount(/** @type {any} */ (value).c);
+
+/** @type {Record<string, Check>} */
+const KEPT = {
+  sid: isText, token: isText, epoch: isText, last: isCount, sent: isCount, attempts: isCount,
+  pending: (value) => Array.isArray(value) && value.every(isCommand),
+};
+const ENTRANCE = {
+  sid: isText, token: isText, epoch: isText, heartbeat: isSeconds, bytes_max: maybe(isSeconds),
+};
 // The messages of the gateway and what they must carry.
 const MESSAGES = new Map(
   Object.entries(/** @type {Record<string, Record<string, Check>>} */ ({
@@ -708,7 +1024,7 @@ const MESSAGES = new Map(
     resumed: { ...ENTRANCE, from: isCount, to: isCount, cin: isCount },
     reset: { ...ENTRANCE, reason: isText, top: isCount, cin: isCount },
     token: { d: isText },
-    refused: { reason: isText },
+    refused: { reason: isText, retry_ms: maybe(isNumber) },
     text: { n: isCount, d: isText },
     formatted: { n: isCount, d: isText, s: Array.isArray },
     data: { n: isCount, p: isText, d: isThere },
@@ -739,8 +1055,16 @@ function read(text) {
   } catch {
     return null;
   }
-  const fields = Object.entries(MESSAGES.get(message?.t) ?? { t: () => false });
-  return fields.every(([name, holds]) => holds(message?.[name])) ? message : null;
+  const fields = MESSAGES.get(message?.t);
+  return fields && holdsAll(fields, message) ? message : null;
+}
+
+/**
+ * @param {Record<string, Check>} fields
+ * @param {any} value
+ */
+function holdsAll(fields, value) {
+  return Object.entries(fields).every(([name, holds]) => holds(value[name]));
 }
 
 /**
@@ -748,7 +1072,7 @@ function read(text) {
  * @param {() => void} action
  */
 function later(ms, action) {
-  return Number(setTimeout(action, ms));
+  return Number(setTimeout(action, Math.min(ms, TIMER_MS_MAX)));
 }
 
 /** @returns {Storage | null} */

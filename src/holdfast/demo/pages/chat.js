@@ -94,6 +94,12 @@ session.on("began", ({ reason }) => {
   if (reason !== "fresh") show(`(what was here before could not be kept: ${reason})`, "mark");
 });
 session.on("refused", ({ reason }) => show(`(that does not resume a session: ${reason})`, "mark"));
+session.on("dropped", ({ commands }) => {
+  for (const { d } of commands) show(`(not known to be done: ${d ?? "an interrupt"})`, "mark");
+});
+session.on("uncertain", ({ first, last }) =>
+  show(`(the gateway has forgotten commands ${first} to ${last}; they may be undone)`, "mark"),
+);
 session.on("data", ({ p, d }) => {
   if (p !== "Chat.Room") return;
   const message = /** @type {{room: string, people: string[], you: string}} */ (d);
@@ -113,7 +119,12 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   if (session.state.name === "ended") location.reload();
   if (!input.value) return;
-  session.command(input.value);
+  try {
+    session.command(input.value);
+  } catch (error) {
+    show(`(not sent: ${error instanceof Error ? error.message : error})`, "mark");
+    return; // the line stays, to be mended
+  }
   input.value = "";
 });
 session.on("code", ({ d }) => {

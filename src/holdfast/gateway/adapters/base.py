@@ -36,6 +36,8 @@ class Enter(Struct, frozen=True):
     cookies: tuple[str, ...] = ()
     """The tokens in a browser's cookies, of which the first good one counts. They may be older
     than what the browser was given last."""
+    acked: int = 0
+    """The newest command that was acknowledged to the client."""
 
 
 class ResumeOwn(Struct, frozen=True):

@@ -179,7 +179,8 @@ class HoldfastDialect:
             binary=hello.binary or self._msgpack,
         )
         position = Position(hello.epoch, hello.last) if hello.epoch else None
-        return [Capable(capabilities), Enter(hello.token, hello.code, position, hello.attempt)]
+        enter = Enter(hello.token, hello.code, position, hello.attempt, acked=hello.acked)
+        return [Capable(capabilities), enter]
 
     # --- outbound
 

@@ -213,6 +213,7 @@ class WebSocketAdapter:
                     epoch=welcomed.epoch,
                     seq=0,
                     heartbeat=welcomed.heartbeat_seconds,
+                    bytes_max=self._settings.limits.message_bytes_max,
                 )
             )
         else:
@@ -229,6 +230,7 @@ class WebSocketAdapter:
                     to=resumption.last,
                     cin=resumption.cin,
                     heartbeat=resumption.heartbeat_seconds,
+                    bytes_max=self._settings.limits.message_bytes_max,
                 )
             )
         else:
@@ -257,6 +259,7 @@ class WebSocketAdapter:
                 top=restart.top,
                 cin=restart.cin,
                 heartbeat=restart.heartbeat_seconds,
+                bytes_max=self._settings.limits.message_bytes_max,
             )
         )
 

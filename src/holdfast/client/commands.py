@@ -1,0 +1,149 @@
+"""What a person says, checked before it gets a number, and numbered without gaps.
+
+A command that the gateway can never take would end its session at every
+connection. So it is refused in the call that says it, with an exception that
+tells what was found; nothing is kept of it, and it gets no number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from holdfast.protocols import holdfast as wire
+
+DEPTH_MAX: Final = 100
+"""Arrays and objects within each other in the value of one `data`."""
+_NUMBER_DIGITS: Final = 16
+"""A command may get another number, with as many digits."""
+
+Said = wire.Command | wire.DataCommand | wire.InterruptCommand
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Dropped(Struct, frozen=True):
+    """Commands that are not sent again, oldest first, and why.
+
+    Those that were sent before may have been done; the others were not. `reason`:
+
+    - `gone`: their session is not there any more;
+    - `left`: the client has gone to another session;
+    - `superseded`: another client has taken the session over;
+    - `refused`: the gateway does not take them (they are too large, or malformed).
+    """
+
+    reason: str
+    commands: tuple[Said, ...]
+
+
+class Uncertain(Struct, frozen=True):
+    """The gateway has forgotten the commands `first` to `last`, which it had acknowledged.
+
+    Its store went back in time. They may have been done or not, and their effects
+    may be lost; they are not sent again. Later commands are taken as before.
+    """
+
+    first: int
+    last: int
+
+
+def text(what: str, value: object) -> str:
+    """`value` as text that can be sent. Raises `TypeError` or `ValueError`; both name `what`."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what}: expected str, found {_named(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        found = f"U+{ord(value[error.start]):04X}"
+        raise ValueError(
+            f"{what}: expected Unicode text, found the lone surrogate {found} at {error.start}"
+        ) from None
+    return value
+
+
+def number(what: str, value: object, most: int) -> int:
+    """`value` as an integer from 0 to `most`. Raises `TypeError` or `ValueError`."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{what}: expected int, found {_named(value)}")
+    if not 0 <= value <= most:
+        raise ValueError(f"{what}: expected 0 to {most}, found {value}")
+    return value
+
+
+def json(what: str, value: object) -> msgspec.Raw:
+    """`value` as JSON. Raises `TypeError` or `ValueError`; both name `what`."""
+    try:
+        encoded = _encode(value)
+    except UnicodeEncodeError:
+        raise ValueError(f"{what}: expected Unicode text, found a lone surrogate") from None
+    except RecursionError:
+        raise ValueError(f"{what}: expected at most {DEPTH_MAX} levels, found more") from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise type(error)(f"{what}: expected a value that JSON has: {error}") from error
+    if not _is_shallow(encoded):
+        raise ValueError(f"{what}: expected at most {DEPTH_MAX} levels, found more")
+    return msgspec.Raw(encoded)
+
+
+def check_size(what: str, message: wire.ClientMessage, bytes_max: int) -> None:
+    """Raise `ValueError` if `message` is larger than the gateway takes."""
+    size = len(_encode(message))
+    if size + _NUMBER_DIGITS > bytes_max:
+        raise ValueError(
+            f"{what}: expected a message of at most {bytes_max} bytes, found about {size}"
+        )
+
+
+def is_sayable(command: Said, bytes_max: int) -> bool:
+    """Whether a command that was kept can be sent: an earlier version may have kept any."""
+    try:
+        if isinstance(command, wire.Command):
+            text("command", command.d)
+        elif isinstance(command, wire.DataCommand):
+            text("package", command.p)
+            json("data", msgspec.json.decode(command.d))
+        check_size("command", command, bytes_max)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def renumbered(commands: Iterable[Said], first: int) -> list[Said]:
+    """The same commands, numbered from `first` on without a gap."""
+    return [
+        command if command.c == c else msgspec.structs.replace(command, c=c)
+        for c, command in enumerate(commands, first)
+    ]
+
+
+def largest(commands: Sequence[Said]) -> int:
+    """The index of the largest command."""
+    sizes = [len(_encode(command)) for command in commands]
+    return sizes.index(max(sizes))
+
+
+def _named(value: object) -> str:
+    return f"{type(value).__name__} {value!r:.40}"
+
+
+def _is_shallow(encoded: bytes) -> bool:
+    """Whether JSON has no more levels than may be sent, which is told without recursion."""
+    if encoded.count(b"[") + encoded.count(b"{") <= DEPTH_MAX:
+        return True
+    return _depth(msgspec.json.decode(encoded)) <= DEPTH_MAX
+
+
+def _depth(value: Any) -> int:
+    """How many arrays and objects stand within each other."""
+    depth = 0
+    level = [value]
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        depth += 1
+        level = [
+            inner for each in level for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    return depth

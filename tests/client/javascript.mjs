@@ -1,0 +1,199 @@
+// What only the JavaScript client can meet: one case a run, named by the second argument.
+// The first is the client's file. It ends with an exception, or with "ok".
+
+import assert from "node:assert/strict";
+import { pathToFileURL } from "node:url";
+import { Clock, Storage, fakeSockets } from "./fakes.mjs";
+
+const { Session } = await import(pathToFileURL(process.argv[2]).href);
+const WELCOME = { t: "welcome", sid: "S", token: "t1", epoch: "E", seq: 0, heartbeat: 30 };
+const KEY = "holdfast:k";
+
+/** A session on sockets that the case moves. */
+async function begin(options = {}) {
+  const clock = new Clock();
+  const { sockets, Socket } = fakeSockets();
+  const session = new Session("ws://gateway/", {
+    key: "k",
+    WebSocket: Socket,
+    storage: null,
+    ...options,
+  });
+  await null; // it dials in a microtask
+  const welcome = (message = WELCOME) => {
+    sockets.at(-1).opens();
+    sockets.at(-1).hears(message);
+  };
+  const retry = () => clock.advance(session.state.retryMs);
+  return { clock, session, sockets, welcome, retry };
+}
+
+const CASES = {
+  async "what JSON has not"() {
+    const { session, sockets, welcome } = await begin();
+    welcome();
+    const cycle = [];
+    cycle.push(cycle);
+    const deep = [];
+    for (let inner = deep, n = 0; n < 5000; n++) inner.push((inner = []));
+    const wrong = [undefined, 10n, () => 1, Symbol("s"), cycle, deep, { a: 10n }];
+    for (const value of wrong) assert.throws(() => session.data("p", value), /^\w+: data: expected /);
+    assert.throws(() => session.command(undefined), /command: expected a string, found undefined/);
+    assert.throws(() => session.command(10n), /command: expected a string, found bigint 10/);
+    assert.throws(() => session.resize(NaN, 24), /width: expected an integer from 0 to 65535/);
+    const value = { a: [1] };
+    session.data("p", value);
+    value.a.push(2);
+    sockets[0].ends();
+    const said = { t: "data", c: 1, p: "p", d: { a: [1] } };
+    assert.deepEqual(sockets[0].said.slice(1), [said]);
+    assert.deepEqual(session._kept.pending, [said]); // what was said, not what became of it
+  },
+
+  async "a listener that throws"() {
+    const { session, sockets, welcome, retry } = await begin();
+    const errors = [];
+    const texts = [];
+    session.on("error", ({ error, event }) => errors.push([event, error.message]));
+    session.on("text", () => {
+      throw new Error("in a text");
+    });
+    session.on("text", ({ d }) => texts.push(d));
+    session.on("state", ({ name }) => {
+      throw new Error(name);
+    });
+    welcome();
+    sockets[0].hears({ t: "text", n: 1, d: "one" });
+    sockets[0].ends();
+    retry();
+    assert.equal(sockets.length, 2);
+    welcome({ ...WELCOME, t: "resumed", from: 2, to: 2, cin: 0 });
+    assert.equal(session.state.name, "online");
+    assert.deepEqual(texts, ["one"]);
+    const states = ["online", "offline", "connecting", "online"];
+    assert.deepEqual(errors.toSpliced(1, 1), states.map((name) => ["state", name]));
+    assert.deepEqual(errors[1], ["text", "in a text"]);
+  },
+
+  async "a listener that throws where nobody listens to errors"() {
+    const { session, welcome } = await begin();
+    const told = [];
+    console.error = (error) => told.push(error.message);
+    session.on("state", () => {
+      throw new Error("mine");
+    });
+    welcome();
+    globalThis.reportError = (error) => told.push(`reported ${error.message}`);
+    session.close();
+    assert.deepEqual(told, ["mine", "reported mine"]);
+  },
+
+  async "pauses grow until a connection has lasted"() {
+    const { session, sockets, clock, welcome, retry } = await begin();
+    Math.random = () => 1;
+    const pauses = [];
+    const lasts = [0, 0, 9_900, 10_000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let resumed = WELCOME;
+    for (const ms of lasts) {
+      welcome(resumed);
+      resumed = { ...WELCOME, t: "resumed", from: 1, to: 0, cin: 0 };
+      clock.advance(ms);
+      sockets.at(-1).ends();
+      pauses.push(session.state.retryMs);
+      retry();
+    }
+    assert.deepEqual(
+      pauses,
+      [100, 200, 400, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000, 10_000, 10_000],
+    );
+  },
+
+  async "times that are longer than a timer has"() {
+    const { session, sockets, welcome, clock } = await begin();
+    const longest = [];
+    const { setTimeout, setInterval } = globalThis;
+    globalThis.setTimeout = (action, ms) => (longest.push(ms), setTimeout(action, ms));
+    globalThis.setInterval = (action, ms) => (longest.push(ms), setInterval(action, ms));
+    welcome({ ...WELCOME, heartbeat: 1e9 });
+    sockets[0].hears({ t: "bye", code: 1012, reason: "shutdown", text: "", retry_ms: 1e12 });
+    sockets[0].ends(1012);
+    assert.equal(session.state.retryMs, 3_600_000);
+    assert.ok(Math.max(...longest) < 2 ** 31, String(longest));
+    clock.advance(3_600_000);
+    assert.equal(sockets.length, 2);
+  },
+
+  async "a full storage keeps no older token"() {
+    const storage = new Storage();
+    const { session, sockets, welcome, retry } = await begin({ storage });
+    welcome();
+    session.command("x".repeat(500));
+    const kept = () => JSON.parse(storage.getItem(KEY) ?? "null");
+    assert.equal(kept().pending.length, 1);
+    storage.room = 200; // for the session, but not for what waits
+    sockets[0].ends();
+    retry();
+    welcome({ ...WELCOME, t: "resumed", token: "t2", from: 1, to: 0, cin: 0 });
+    assert.deepEqual([kept().token, kept().pending, kept().sent], ["t2", [], 0]);
+    storage.room = 10; // for nothing
+    sockets[1].ends();
+    retry();
+    welcome({ ...WELCOME, t: "resumed", token: "t3", from: 1, to: 0, cin: 0 });
+    assert.equal(kept(), null);
+    storage.room = Infinity;
+    session.command("y");
+    assert.deepEqual([kept().token, kept().pending.length], ["t3", 2]);
+  },
+
+  async "a storage that holds what is not ours"() {
+    for (const text of ["{", "[]", "7", '{"pending":7}', '{"pending":[null]}', '{"token":7}']) {
+      const storage = new Storage();
+      storage.setItem(KEY, text);
+      const { sockets, welcome } = await begin({ storage });
+      welcome();
+      assert.equal(sockets[0].said[0].token, undefined, text);
+    }
+  },
+
+  async "back from the page cache"() {
+    const listeners = {};
+    globalThis.addEventListener = (name, listener) => (listeners[name] = listener);
+    const storage = new Storage();
+    const { session, sockets, welcome } = await begin({ storage });
+    welcome();
+    sockets[0].hears({ t: "text", n: 1, d: "one" });
+    session.command("a");
+    // The next page of the tab goes on with the session, and says and sees more.
+    const next = JSON.parse(storage.getItem(KEY));
+    Object.assign(next, { token: "t5", attempts: 4, last: 9, sent: 3, pending: [] });
+    storage.setItem(KEY, JSON.stringify(next));
+    listeners.pageshow({ persisted: false });
+    assert.equal(sockets.length, 1);
+    listeners.pageshow({ persisted: true });
+    assert.equal(sockets.length, 2);
+    sockets[1].opens();
+    const place = { token: "t5", epoch: "E", last: 1, acked: 3 };
+    assert.deepEqual(sockets[1].said, [{ t: "hello", client: "holdfast.js", try: 5, ...place }]);
+    sockets[1].hears({ ...WELCOME, t: "resumed", token: "t6", from: 2, to: 9, cin: 3 });
+    session.command("b");
+    assert.deepEqual(sockets[1].said[1], { t: "cmd", c: 4, d: "b" });
+  },
+
+  async "back from the page cache, where the tab has another session by now"() {
+    const storage = new Storage();
+    const { session, sockets, welcome, retry } = await begin({ storage });
+    welcome();
+    sockets[0].hears({ t: "text", n: 1, d: "one" });
+    const other = { sid: "S2", token: "u1", epoch: "G", last: 9, sent: 2, attempts: 4, pending: [] };
+    storage.setItem(KEY, JSON.stringify(other));
+    sockets[0].ends();
+    retry();
+    sockets[1].opens();
+    const hello = { t: "hello", client: "holdfast.js", try: 5, token: "u1", acked: 2 };
+    assert.deepEqual(sockets[1].said, [hello]);
+    assert.equal(session.sid, "S2");
+  },
+};
+
+await CASES[process.argv[3]]();
+console.log("ok");
