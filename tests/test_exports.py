@@ -35,6 +35,7 @@ EXPORTS: Final = {
         "ClientEvent",
         "Code",
         "Data",
+        "Dropped",
         "Ended",
         "Formatted",
         "InputMode",
@@ -49,6 +50,7 @@ EXPORTS: Final = {
         "ServerFaultError",
         "State",
         "Text",
+        "Uncertain",
         "connect",
     ],
     "holdfast.protocols.telnet": [

@@ -38,7 +38,13 @@ async def test_a_v1_client_gets_a_session_and_talks(tmp_path: Path) -> None:
         assert (session.capabilities.width, session.capabilities.height) == (80, 24)
         assert welcome.pop("token")
         assert welcome.pop("epoch")
-        assert welcome == {"t": "welcome", "sid": session.sid, "seq": 0, "heartbeat": 30.0}
+        assert welcome == {
+            "t": "welcome",
+            "sid": session.sid,
+            "seq": 0,
+            "heartbeat": 30.0,
+            "bytes_max": 65_536,
+        }
         await client.say("cmd", c=1, d="look")
         await stage.heard("look")
         await session.text("A room.")

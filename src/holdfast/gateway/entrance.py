@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
-
 from holdfast.core.errors import BusyError, Reason
 from holdfast.core.items import Notice
 from holdfast.gateway import login
@@ -24,6 +22,7 @@ from holdfast.gateway.adapters.base import (
     Welcomed,
 )
 from holdfast.net.admission import network_of
+from holdfast.net.log import Seldom
 from holdfast.net.security import SecurityEvent
 from holdfast.sessions.journal import StoreUnavailableError
 from holdfast.sessions.manager import Claim, Refusal
@@ -34,7 +33,7 @@ from holdfast.sessions.tokens import split_token
 if TYPE_CHECKING:
     from holdfast.gateway.attach import Attachment
 
-_log = structlog.get_logger("holdfast.gateway")
+_log: Final = Seldom("holdfast.gateway")
 
 Work = Coroutine[Any, Any, None]
 

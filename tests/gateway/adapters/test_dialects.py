@@ -309,7 +309,15 @@ def test_volatile_outputs_have_no_number(output: Output, written: list[dict[str,
 OWN: dict[str, tuple[wire.ServerMessage, dict[str, Any]]] = {
     "welcome": (
         wire.Welcome("s", "tok", "e", 0, 30.0),
-        {"t": "welcome", "sid": "s", "token": "tok", "epoch": "e", "seq": 0, "heartbeat": 30.0},
+        {
+            "t": "welcome",
+            "sid": "s",
+            "token": "tok",
+            "epoch": "e",
+            "seq": 0,
+            "heartbeat": 30.0,
+            "bytes_max": 65_536,
+        },
     ),
     "resumed": (
         wire.Resumed("s", "tok", "e", 4, 9, 2, 30.0),
@@ -322,6 +330,7 @@ OWN: dict[str, tuple[wire.ServerMessage, dict[str, Any]]] = {
             "to": 9,
             "cin": 2,
             "heartbeat": 30.0,
+            "bytes_max": 65_536,
         },
     ),
     "reset": (
@@ -335,6 +344,7 @@ OWN: dict[str, tuple[wire.ServerMessage, dict[str, Any]]] = {
             "top": 9,
             "cin": 2,
             "heartbeat": 30.0,
+            "bytes_max": 65_536,
         },
     ),
     "ack": (wire.Acked(12), {"t": "ack", "c": 12}),

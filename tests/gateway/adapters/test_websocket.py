@@ -347,7 +347,10 @@ def test_a_v1_client_is_welcomed() -> None:
     adapter.data_to_send()
     adapter.welcome(NEW)
     assert messages(adapter.data_to_send()) == [
-        {"t": "welcome", "sid": "sid", "token": "tok", "epoch": "e1", "seq": 0, "heartbeat": 30.0}
+        {
+            **{"t": "welcome", "sid": "sid", "token": "tok", "epoch": "e1", "seq": 0},
+            **{"heartbeat": 30.0, "bytes_max": 1000},
+        }
     ]
 
 
