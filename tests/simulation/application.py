@@ -86,6 +86,11 @@ class ApplicationNode:
         """An orderly stop, as a deploy asks for it."""
         self.process.loop.call_soon(self.app.stop)
 
+    def freeze(self) -> None:
+        """It is stopped: what it has not got through by then, others may have to do."""
+        self.doubt()
+        self.process.frozen = True
+
     def die(self) -> None:
         """As by kill -9: nothing is flushed, nobody is told but by the network."""
         self.doubt()

@@ -81,6 +81,22 @@ class Resume(RuleBasedStateMachine):
     def kill_application(self, instance: int) -> None:
         self.world.kill_application(instance)
 
+    @rule(instance=indexes)
+    def stop_application(self, instance: int) -> None:
+        self.world.stop_application(instance)
+
+    @rule(instance=indexes)
+    def freeze_application(self, instance: int) -> None:
+        self.world.freeze_application(instance)
+
+    @rule()
+    def wake_applications(self) -> None:
+        self.world.wake_applications()
+
+    @rule(link=indexes)
+    def cut_link(self, link: int) -> None:
+        self.world.cut_link(link)
+
     @rule()
     def start_application(self) -> None:
         self.world.start_application()

@@ -156,7 +156,9 @@ class _Kernel:
 class Pipe:
     """A connection between two processes. `near` is the one that has dialled."""
 
-    def __init__(self, near: Process, far: Process) -> None:
+    def __init__(self, address: str, near: Process, far: Process) -> None:
+        self.address = address
+        """What was dialled."""
         self.near = End(self, near)
         self.far = End(self, far)
         self.near.peer, self.far.peer = self.far, self.near
@@ -192,7 +194,7 @@ class Network:
         listening = self._listening.get(address)
         if listening is None:
             return None
-        pipe = Pipe(process, listening.server.process)
+        pipe = Pipe(address, process, listening.server.process)
         self.pipes.append(pipe)
         self._peers += 1
         peer = f"192.0.2.1:{self._peers}"
@@ -224,6 +226,12 @@ class Network:
         moved = [end.arrive() for pipe in self.pipes for end in (pipe.far, pipe.near)]
         self.pipes = [pipe for pipe in self.pipes if not pipe.over]
         return any(moved)
+
+    def cut(self, index: int, address: str) -> None:
+        """A connection to `address` breaks; nobody has noticed yet."""
+        found = [pipe for pipe in self.pipes if pipe.address == address and not pipe.cut]
+        if found:
+            found[index % len(found)].break_()
 
     def notice(self) -> None:
         """Everybody notices which connections are broken."""

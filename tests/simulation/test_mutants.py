@@ -31,7 +31,8 @@ STEPS = 60
 WEIGHTS: dict[str, int] = {
     "type": 6, "say": 3, "deliver": 10, "deliver_all": 5, "finish_commit": 6, "pass_time": 4,
     "hang_up": 1, "doze": 1, "come_back": 3, "notice": 1, "kill_gateway": 1, "start_gateway": 3,
-    "kill_application": 1, "start_application": 3,
+    "kill_application": 1, "start_application": 3, "stop_application": 1, "freeze_application": 1,
+    "wake_applications": 2, "cut_link": 1,
 }  # fmt: skip
 
 
@@ -52,7 +53,9 @@ def choose(dice: random.Random, name: str) -> dict[str, Any]:
             return {"instance": index, "session": dice.randint(0, 5)}
         case "type" | "hang_up" | "doze" | "come_back":
             return {"client": index}
-        case "kill_application":
+        case "cut_link":
+            return {"link": index}
+        case "kill_application" | "stop_application" | "freeze_application":
             return {"instance": index}
         case _:
             return {}

@@ -73,7 +73,8 @@ class World:
         self.gateway: GatewayNode | None = GatewayNode(self)
         self._begun = 0
         self.applications: list[ApplicationNode] = []
-        self.start_application()
+        for _ in range(setup.instances):
+            self.start_application()
         self.clients: list[ClientNode] = [
             kind(self, chr(ord("a") + number)) for number, kind in enumerate(setup.clients)
         ]
@@ -190,6 +191,29 @@ class World:
             node.die()
             self.spin()
 
+    def stop_application(self, index: int) -> None:
+        """An instance is asked to stop in an orderly way, as by a deploy."""
+        node = self.application(index)
+        if node is not None:
+            node.stop()
+            self.spin()
+
+    def freeze_application(self, index: int) -> None:
+        """An instance is stopped as by SIGSTOP."""
+        node = self.application(index)
+        if node is not None:
+            node.freeze()
+
+    def wake_applications(self) -> None:
+        """Every stopped instance goes on."""
+        for node in self.applications:
+            node.process.frozen = False
+        self.spin()
+
+    def cut_link(self, index: int) -> None:
+        """The connection of an instance to the gateway breaks, and nobody dies."""
+        self.network.cut(index, LINK)
+
     def say(self, instance: int, session: int) -> None:
         """An instance speaks unasked to one of its sessions."""
         node = self.application(instance)
@@ -224,10 +248,12 @@ class World:
 
     def settle(self) -> None:
         """Everyone comes back, and everything arrives."""
+        self.wake_applications()
         self.start_gateway()
-        self.start_application()
         pause = 0.1
         for _ in range(_ROUNDS_MAX):
+            if not self.applications:
+                self.start_application()
             for client in self.clients:
                 client.connect()
             self.notice()
