@@ -16,6 +16,7 @@ from holdfast.backends.suspects import Suspects
 from holdfast.core.errors import Reason
 from holdfast.core.items import Text
 from holdfast.core.limits import Limits, SessionLimits
+from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.session import Session
 
 RUNS = 3
@@ -27,7 +28,8 @@ class World:
 
     def __init__(self, deadly: set[int], hung: set[int], count: int) -> None:
         setting = Setting()
-        setting.manager.limits = SessionLimits(sessions_max=count)
+        limits = SessionLimits(sessions_max=count)
+        setting.manager = SessionManager(limits, setting.journal, setting.later.append)
         self.sessions = [setting.active()[0] for _ in range(count)]
         self.deadly = {self.sessions[index] for index in deadly}
         self.hung = {self.sessions[index] for index in hung} - self.deadly

@@ -22,6 +22,7 @@ from msgspec import structs
 from tests.cli.process import program
 from tests.gateway import test_metrics, test_security_log
 from tests.gateway.admin.asking import TOKEN, administered
+from tests.gateway.clients import person
 from tests.gateway.counted import clients, others, refused  # noqa: F401 - they fill the table
 from tests.gateway.counted.table import (
     EXCHANGES,
@@ -44,6 +45,8 @@ from tests.gateway.running import (
 from tests.gateway.servers import free_port
 from tests.gateway.test_upstreams import bridged
 
+from holdfast.core.items import MUST, Text
+from holdfast.core.limits import Limits
 from holdfast.gateway.admin.guard import AdminConfig
 from holdfast.net.log import configure_logs
 from holdfast.net.security import SecurityEvent
@@ -139,9 +142,26 @@ def _fetched(url: str) -> str:
         return bytes(answer.read()).decode()
 
 
+async def test_windows_that_are_let_go_are_counted(tmp_path: Path) -> None:
+    limits = Limits().but(session={"node_windows_bytes_max": 8_000})
+    config = administered(configured(tmp_path, [TCP], limits=limits))
+    async with serving(config) as gateway, linked(gateway) as stage:
+        for _ in range(3):
+            async with person(gateway, "tcp") as someone:
+                await someone.shown_code()
+                await stage.noted("open")
+            await stage.until(lambda: any(note[0] == "detach" for note in stage.notes))
+            stage.notes.clear()
+        for session in gateway.manager.sessions.values():
+            session.emit(Text("x" * 3_000), MUST, 0.0)
+        found = await Meter(gateway).read()
+        assert found["session_windows_forgotten_total"] == 1
+
+
 ELSEWHERE: Final[dict[str, Callable[..., Any]]] = {
     "connections_refused_total{out_of_files}": test_who_finds_no_file_is_counted,
     "log_lines_lost_total": test_lines_of_the_log_that_are_lost_are_counted,
+    "session_windows_forgotten_total": test_windows_that_are_let_go_are_counted,
     "store_set_aside_total": test_what_is_set_aside_is_counted,
     "build_info{version}": test_metrics.test_the_process_is_there_too,
     **{

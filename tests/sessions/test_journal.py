@@ -10,11 +10,12 @@ import pytest
 from tests.sessions.test_manager import RecordingBackend, RecordingConsumer
 
 from holdfast.core.errors import Reason
-from holdfast.core.items import MUST, Text
+from holdfast.core.items import MUST, Output, Text
 from holdfast.core.limits import SessionLimits, StoreLimits
 from holdfast.sessions.journal import Journal, StoreUnavailableError
 from holdfast.sessions.manager import UNANSWERED, SessionManager
-from holdfast.sessions.records import Batch, Stored
+from holdfast.sessions.outbox import Entry
+from holdfast.sessions.records import Batch, Record, Stored
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionInput
 from holdfast.sessions.stores.base import StoreFullError, StoreMissingError
@@ -27,6 +28,10 @@ LIMITS = StoreLimits(
     commit_seconds_max=0.01,
     check_seconds_max=0.01,
 )
+
+
+def items(record: Record) -> list[Output]:
+    return [entry.item for entry in record.outs if isinstance(entry, Entry)]
 
 
 class FlakyStore(MemoryStore):
@@ -140,7 +145,7 @@ async def test_news_of_the_time_of_a_commit_belong_into_the_next(setting: Settin
     session.emit(Text("b"), MUST, 1.0)
     setting.journal.committed(commit, await setting.store.commit(commit.batch))
     ((_, record),) = (await setting.commit()).records
-    assert [entry.item for entry in record.outs] == [Text("b")]
+    assert items(record) == [Text("b")]
 
 
 async def test_a_refused_commit_is_made_again_with_what_came_meanwhile(setting: Setting) -> None:
@@ -158,7 +163,7 @@ async def test_a_refused_commit_is_made_again_with_what_came_meanwhile(setting: 
     assert setting.accepted == []
     batch = await setting.commit()
     ((_, record),) = batch.records
-    assert [entry.item for entry in record.outs] == [Text("a"), Text("b")]
+    assert items(record) == [Text("a"), Text("b")]
     assert batch.deleted == [gone.sid]
     assert (batch.accepted, batch.settings) == ({"i1": 4}, {"k": b"v"})
     assert batch.forgotten == ["i0"]

@@ -52,6 +52,7 @@ class RecordingConsumer:
         self.delivered = 0
         self.shown: list[Output] = []
         self.acknowledged: list[int] = []
+        self.offered = 0
 
     def deliver(self) -> None:
         self.delivered += 1
@@ -62,7 +63,9 @@ class RecordingConsumer:
     def acknowledge(self, cin: int) -> None:
         self.acknowledged.append(cin)
 
-    def make_room(self) -> None: ...
+    def make_room(self) -> None:
+        self.offered += 1
+
     def change_input_mode(self) -> None: ...
 
     def dismiss(self, reason: Reason) -> None:

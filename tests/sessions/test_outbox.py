@@ -55,14 +55,14 @@ def test_an_ack_beyond_what_was_sent_is_an_error_and_changes_nothing() -> None:
 
 def test_what_was_sent_leaves_a_full_window_and_what_was_not_stays() -> None:
     out = box(6, sent=1)
-    assert out.over
+    assert out.crowded()
     out.shrink(out.sent)
     assert (out.base, out.top) == (1, 6)
-    assert out.over
+    assert out.crowded()
     out.rewind(6)
     out.shrink(out.sent)
     assert (out.base, out.top) == (2, 6)
-    assert not out.over
+    assert not out.crowded()
     assert out.lost == 2
 
 
@@ -71,6 +71,7 @@ def test_the_window_is_bounded_in_bytes_too() -> None:
     for _ in range(3):
         out.append(Text("x" * 400), MUST, 0.0)
     out.rewind(3)
+    assert out.crowded()
     out.shrink(3)
     assert out.base == 1
     assert out.size == sum(size_of(entry.item) for entry in out.entries) <= 1_000

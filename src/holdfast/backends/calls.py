@@ -25,6 +25,7 @@ from holdfast.core.validation import (
 from holdfast.link import messages as m
 from holdfast.link.codec import UNREADABLE, LinkProtocolError
 from holdfast.link.peer import Dispatch, RequestError
+from holdfast.sessions.outbox import shared
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import SessionInput
 
@@ -115,10 +116,13 @@ class Calls:
     def _broadcast(self, cast: m.Broadcast) -> None:
         check_output(cast.item, self._limits.output_bytes_max)
         check_delivery(cast.delivery, self._limits.name_bytes_max)
-        now = self._clock()
+        said = shared(cast.item, cast.delivery, self._clock())
         for session in list(self._manager.members(cast.group)):
             if session.sid != cast.but and session.backend is self._backend:
-                session.emit(cast.item, cast.delivery, now)
+                if said is None:
+                    session.show(cast.item)
+                    continue
+                session.emit_shared(said)
                 if cast.bseq <= self._instance.doubtful:
                     session.out.seen = session.out.top
 

@@ -150,6 +150,11 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Of the clients of one IP address (IPv6: of one /64 network); likewise."""
     sessions_per_user_max: int = 100
     """Of one user of one application; the one that has waited longest makes room."""
+    node_windows_bytes_max: int = 1024 * MIB
+    """Output kept in all windows of one node. Beyond it, the windows of clients that are away are
+    let go, in the order in which their sessions would make room, and each is told."""
+    node_queues_bytes_max: int = 256 * MIB
+    """Commands in all queues of one node. Beyond it, no more are taken until there is room."""
     window_messages_max: int = 256
     """Outputs kept for a client that has not acknowledged them."""
     window_bytes_max: int = 64 * KIB

@@ -189,6 +189,11 @@ def _sessions(inside: Inside) -> Iterator[Metric]:
     )
     for name, help_, value in (
         ("sessions_created", "New sessions.", counts.created),
+        (
+            "session_windows_forgotten",
+            "Windows of clients that were away, let go because there was no more room.",
+            counts.windows_forgotten,
+        ),
         ("sessions_resumed", "Sessions taken up again.", counts.resumed),
         ("session_outputs", "Numbered outputs of backends.", outputs),
         ("session_commands", "Commands of clients that were taken in.", commands),

@@ -10,6 +10,7 @@ were not the resumable client's own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from enum import Enum, auto
 
@@ -17,6 +18,7 @@ from msgspec import Struct
 
 from holdfast.core.items import Command, Text, lines_of, size_of
 from holdfast.core.limits import SessionLimits
+from holdfast.sessions.room import Room, Share
 
 UNCLEAN_JUMP = 1 << 20
 """After an unclean stop, our own numbering skips every number that may have been used."""
@@ -49,8 +51,10 @@ class Inbox:
     """The queue of one session: `applied` ≤ `forwarded` ≤ `top`."""
 
     __slots__ = (
+        "_limit",
         "_limits",
         "_next",
+        "_share",
         "applied",
         "cin",
         "entries",
@@ -59,8 +63,11 @@ class Inbox:
         "size",
     )
 
-    def __init__(self, limits: SessionLimits) -> None:
+    def __init__(self, limits: SessionLimits, room: Room | None = None) -> None:
         self._limits = limits
+        self._share = Share(room or Room(math.inf))
+        self._limit = 0
+        """What the queue may hold before more room is to be taken, in bytes."""
         self._next = 0
         """Where in `entries` the first one stands that was not forwarded."""
         self.entries: list[Queued] = []
@@ -93,7 +100,7 @@ class Inbox:
 
     def accept(self, item: Command) -> Verdict:
         """Take a command that we number."""
-        if self.full:
+        if self._asks and self._crowded():
             return Verdict.FULL
         if self._refuses(item):
             return Verdict.REFUSED
@@ -107,7 +114,7 @@ class Inbox:
             return Verdict.REPEATED
         if c != self.cin + 1:
             return Verdict.GAP
-        if self.full:
+        if self._asks and self._crowded():
             return Verdict.FULL
         self.cin = c
         if self._refuses(item):
@@ -189,6 +196,25 @@ class Inbox:
         if type(item) is not Text or ("\n" not in item.text and "\r" not in item.text):
             return False
         return len(lines_of(item.text)) > self._limits.command_lines_max
+
+    @property
+    def _asks(self) -> bool:
+        """Whether more room is to be taken before another command is."""
+        return self.size >= self._limit or len(self.entries) >= self._limits.queue_messages_max
+
+    def _crowded(self) -> bool:
+        """Whether the queue may not take another command, once it has taken what room it may."""
+        if self.full:
+            return True
+        most = self._limits.queue_bytes_max
+        grown = self._share.grow(self.size + 1, most)
+        self._limit = min(self._share.taken, most)
+        return not grown
+
+    def fit(self) -> None:
+        """Give back the room that is not needed now."""
+        self._share.fit(self.size)
+        self._limit = self._share.taken
 
     def _queue(self, item: Command) -> None:
         cseq = self.cin + self.offset

@@ -20,6 +20,7 @@ from holdfast.net.security import SecurityEvent, SecurityLog
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.population import Population
 from holdfast.sessions.records import Row, SetAside, Stored
+from holdfast.sessions.room import Room
 from holdfast.sessions.session import Backend, Session
 from holdfast.sessions.states import Durability, SessionInput, SessionState
 from holdfast.sessions.stores.reading import set_aside
@@ -28,6 +29,8 @@ from holdfast.sessions.tokens import STRANGER, Standing, hash_code, split_token
 _log = structlog.get_logger("holdfast.sessions")
 _EXPIRED_MAX: Final = 200
 """Sessions that are closed in one go."""
+_ROOMY: Final = 7 / 8
+"""How much of the room may be taken once there was too little."""
 _AGED_MAX: Final = 1_000
 """Windows that are looked at in one go, for output grown too old."""
 _NO_CODE: Final = b""
@@ -69,6 +72,8 @@ class SessionCounts(Struct):
     outputs: int = 0
     """Of sessions that have ended, less what those taken up from the store had before."""
     commands: int = 0
+    windows_forgotten: int = 0
+    """Windows of clients that were away, let go because all windows had no more room."""
     set_aside: int = 0
     """Parts of the store that could not be taken up."""
 
@@ -96,6 +101,11 @@ class SessionManager:
         self._ready: list[Session] = []
         journal.on_turned = self._store_turned
         self._codes: dict[bytes, Session] = {}
+        self.windows = Room(limits.node_windows_bytes_max)
+        self.windows.make_room = self._forget_windows
+        self.queues = Room(limits.node_queues_bytes_max)
+        self._starved: dict[Session, None] = {}
+        """Whose commands found no room."""
         self._population = Population(limits)
         self._aging: list[str] = []
         """The ids of those whose windows are still to be looked at in this round."""
@@ -189,6 +199,7 @@ class SessionManager:
         self.counts.closed[reason.value] += 1
         self.counts.outputs += session.out.top
         self.counts.commands += session.inbox.top
+        self._starved.pop(session, None)
         self._forget_codes(session)
         self._population.remove(session)
         for group in list(session.row.groups):
@@ -198,6 +209,7 @@ class SessionManager:
         def closed() -> None:
             session.leave(reason)
             session.backend.ended(session, reason)
+            session.free()
 
         self._journal.delete(session, closed)
 
@@ -216,6 +228,11 @@ class SessionManager:
             aging = self.sessions.get(sid)
             if aging is not None:
                 aging.out.trim_older(now - self.limits.window_age_seconds_max)
+                aging.fit()
+        if self._starved and self.queues.used < self.queues.bytes_max * _ROOMY:
+            starved, self._starved = self._starved, {}
+            for session in starved:
+                session.offer_room()
         return len(expired) == _EXPIRED_MAX
 
     # --- taking up again
@@ -413,7 +430,26 @@ class SessionManager:
         """The sessions in a group, in the order in which they joined."""
         return self.groups.get(group, ())
 
+    def _forget_windows(self, wanted: float) -> None:
+        """Let go of the output that is kept for those who are away, in `Population`'s order."""
+        left = self.windows.used - wanted - self.windows.bytes_max * (1 - _ROOMY)
+        before = self.counts.windows_forgotten
+        for session in self._population.waiting():
+            if self.windows.used <= left:
+                break
+            if session.out.size:
+                session.forget_window()
+                self.counts.windows_forgotten += 1
+        _log.warning(
+            "output kept for clients that are away is let go",
+            sessions=self.counts.windows_forgotten - before,
+            kept_bytes=self.windows.used,
+        )
+
     # --- Owner of the sessions
+
+    def starved(self, session: Session) -> None:
+        self._starved[session] = None
 
     def changed(self, session: Session) -> None:
         self._journal.add(session)

@@ -8,13 +8,15 @@ number, so no number is stored.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from msgspec import Struct
 
 from holdfast.core.errors import ProtocolError
-from holdfast.core.items import LATEST, MUST, Output, size_of
+from holdfast.core.items import LATEST, MUST, VOLATILE, Output, size_of
 from holdfast.core.limits import SessionLimits
+from holdfast.sessions.room import Room, Share
 
 
 class AckError(ProtocolError):
@@ -33,6 +35,13 @@ class Entry(Struct, array_like=True, gc=False):
     """What it counts for in the window, in bytes."""
 
 
+class SharedEntry(Entry):
+    """One output in the windows of many sessions: kept, and stored, once."""
+
+    holders: int = 0
+    """How many windows it is in."""
+
+
 class Outbox:
     """The window of one session.
 
@@ -45,18 +54,30 @@ class Outbox:
 
     __slots__ = (
         "_latest",
+        "_limit",
         "_limits",
+        "_room",
+        "_share",
+        "_shared_bytes",
         "acked",
         "assumed",
         "base",
         "entries",
         "seen",
         "sent",
+        "shared",
         "size",
     )
 
-    def __init__(self, limits: SessionLimits) -> None:
+    def __init__(self, limits: SessionLimits, room: Room | None = None) -> None:
         self._limits = limits
+        self._room = room or Room(math.inf)
+        self._share = Share(self._room)
+        self._limit = 0
+        """What the window may hold before more room is to be taken, in bytes."""
+        self._shared_bytes = 0
+        self.shared = 0
+        """The number of the newest entry that other windows hold, too."""
         self.entries: list[Entry] = []
         self.base = 0
         self.sent = 0
@@ -93,11 +114,42 @@ class Outbox:
         entries.append(Entry(item, now, key, size))
         self.size += size
 
+    def add(self, entry: Entry) -> None:
+        """Number an output that is in other windows, too, or was stored before."""
+        self.entries.append(entry)
+        self.size += entry.size
+        if entry.key:
+            if self._latest is None:
+                self._latest = {}
+            self._latest[entry.key] = self.top
+        if type(entry) is SharedEntry:
+            self.shared = self.top
+            if not entry.holders:
+                self._room.charge(entry.size)
+            entry.holders += 1
+            self._shared_bytes += entry.size
+            self._set_limit()
+
     @property
     def over(self) -> bool:
-        """Whether there is more than the window holds."""
+        """Whether there is more than the window holds, or than it has taken room for."""
+        return len(self.entries) > self._limits.window_messages_max or self.size > self._limit
+
+    def crowded(self) -> bool:
+        """Whether there is more than the window holds, once it has taken what room it may."""
         limits = self._limits
-        return len(self.entries) > limits.window_messages_max or self.size > limits.window_bytes_max
+        most = limits.window_bytes_max
+        grown = self._share.grow(min(self.size - self._shared_bytes, most), most)
+        self._set_limit()
+        return not grown or len(self.entries) > limits.window_messages_max or self.size > most
+
+    def fit(self) -> None:
+        """Give back the room that is not needed now."""
+        self._share.fit(self.size - self._shared_bytes)
+        self._set_limit()
+
+    def _set_limit(self) -> None:
+        self._limit = min(self._share.taken + self._shared_bytes, self._limits.window_bytes_max)
 
     def shrink(self, upto: int) -> None:
         """Let go of the oldest until the window holds the rest, but of none above `upto`.
@@ -105,9 +157,10 @@ class Outbox:
         An eighth more than needed goes with them, so that this is not done for
         every output of a client that acknowledges nothing.
         """
-        limits = self._limits
-        messages = limits.window_messages_max - limits.window_messages_max // 8
-        size = limits.window_bytes_max - limits.window_bytes_max // 8
+        messages = self._limits.window_messages_max
+        messages -= messages // 8
+        size = self._limit if self.size > self._limit else self._limits.window_bytes_max
+        size -= size // 8
         entries = self.entries
         kept, left = len(entries), self.size
         lowest = len(entries) - max(0, upto - self.base)
@@ -170,17 +223,33 @@ class Outbox:
         self._drop(min(base, self.top) - self.base if base > self.base else 0)
         self.base = max(self.base, base)
 
-    def restore(self, entry: Entry) -> None:
-        """Put back an entry that was stored, after those before it."""
-        self.append(entry.item, LATEST + entry.key if entry.key else MUST, entry.time)
-
     def _drop(self, count: int) -> None:
         if not count:
             return
         entries = self.entries
         for entry in entries[:count]:
             self.size -= entry.size
+        if self._shared_bytes:
+            self._leave(entries[:count])
         del entries[:count]
         self.base += count
         if self._latest is not None:
             self._latest = {k: n for k, n in self._latest.items() if n > self.base} or None
+
+    def _leave(self, entries: Sequence[Entry]) -> None:
+        """What is shared is in one window less."""
+        for entry in entries:
+            if type(entry) is SharedEntry:
+                self._shared_bytes -= entry.size
+                entry.holders -= 1
+                if not entry.holders:
+                    self._room.give(entry.size)
+        self._set_limit()
+
+
+def shared(item: Output, delivery: str, now: float) -> SharedEntry | None:
+    """An output for many windows; `None` for one that is in none (`volatile`)."""
+    if delivery == VOLATILE:
+        return None
+    key = "" if delivery == MUST else delivery.removeprefix(LATEST)
+    return SharedEntry(item, now, key, size_of(item))

@@ -102,8 +102,9 @@ class Record(Struct, array_like=True, gc=False):
 
     n: int
     """Position among the session's records. A snapshot has that of the newest it holds."""
-    outs: Sequence[Entry]
-    """The new entries of the OUT log; the last one's number is `top`."""
+    outs: Sequence[Entry | int]
+    """The new entries of the OUT log; the last one's number is `top`. An `int` is the place of
+    one in its batch's `shared`."""
     ins: Sequence[Queued]
     base: int
     acked: int
@@ -136,6 +137,8 @@ class Batch(Struct):
     rows: list[Row] = field(default_factory=list)
     records: list[tuple[str, Record]] = field(default_factory=list)
     """By `sid`; one for each session."""
+    shared: list[Entry] = field(default_factory=list)
+    """What several records hold: it is stored once."""
     snapshots: list[tuple[str, Record]] = field(default_factory=list)
     journal_from: int = 0
     """If above 0: the journal before this number is done with."""

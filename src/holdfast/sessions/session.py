@@ -20,8 +20,9 @@ from holdfast.core.items import VOLATILE, Command, Output, Resized
 from holdfast.core.limits import SessionLimits
 from holdfast.core.states import Machine
 from holdfast.sessions.inbox import Inbox, Queued, Verdict
-from holdfast.sessions.outbox import Entry, Outbox
+from holdfast.sessions.outbox import Entry, Outbox, SharedEntry
 from holdfast.sessions.records import EpochEnd, Record, Row
+from holdfast.sessions.room import Room
 from holdfast.sessions.states import TABLE, Durability, SessionInput, SessionState
 
 _ENDS_MAX = 8
@@ -73,6 +74,17 @@ class Backend(Protocol):
 
 class Owner(Protocol):
     """Who keeps the sessions, and is told what each of them needs."""
+
+    @property
+    def windows(self) -> Room:
+        """What all windows together may take."""
+
+    @property
+    def queues(self) -> Room:
+        """What all queues of commands together may take."""
+
+    def starved(self, session: Session) -> None:
+        """A command found no room. The consumer is to be told when there is some."""
 
     def changed(self, session: Session) -> None:
         """There is something to persist. Called once until `Session.record`."""
@@ -137,9 +149,9 @@ class Session:
         """The backend's own: where it has sent this session."""
         self.network = ""
         """Of its client: what it counts for (`Population`)."""
-        self.out = Outbox(limits)
+        self.out = Outbox(limits, owner.windows)
         self._unsent_bytes_max = limits.unsent_bytes_max
-        self.inbox = Inbox(limits)
+        self.inbox = Inbox(limits, owner.queues)
         self.consumer: Consumer | None = None
         self.lagging = False
         """Whether the backend holds output back until what was said has gone out."""
@@ -197,9 +209,19 @@ class Session:
         out = self.out
         out.append(item, delivery, now)
         self.touch()
-        if out.over:
+        if out.over and out.crowded():
             self._make_room(now)
         elif consumer is not None:
+            self._tell_ready()
+
+    def emit_shared(self, entry: SharedEntry) -> None:
+        """The backend says to many sessions at once what is in `entry`."""
+        out = self.out
+        out.add(entry)
+        self.touch()
+        if out.over and out.crowded():
+            self._make_room(entry.time)
+        elif self.consumer is not None:
             self._tell_ready()
 
     def show(self, item: Output) -> None:
@@ -239,6 +261,23 @@ class Session:
         if consumer is not None:
             self.guard(consumer, consumer.deliver)
 
+    def fit(self) -> None:
+        """Give back the room that neither log needs now."""
+        self.out.fit()
+        self.inbox.fit()
+
+    def forget_window(self) -> None:
+        """Let go of all output that is kept: the client is told so when it is back."""
+        self.out.skip_to(self.out.top)
+        self.out.fit()
+        self.touch()
+
+    def free(self) -> None:
+        """The session has ended, and nobody needs anything of it any more."""
+        self.out.skip_to(self.out.top)
+        self.inbox.apply(self.inbox.top)
+        self.fit()
+
     def relieve(self) -> None:
         """There may be room for what a lagging session's backend holds back."""
         if self.lagging:
@@ -267,6 +306,8 @@ class Session:
             self.backend.commanded(self)
             if self.unkept:
                 self._acknowledge(c)
+        elif verdict is Verdict.FULL:
+            self._owner.starved(self)
         return verdict
 
     def skip_commands(self, c: int) -> bool:
@@ -283,10 +324,15 @@ class Session:
         was_full = inbox.full
         freed = inbox.apply(cseq)
         self.touch()
-        consumer = self.consumer
-        if was_full and consumer is not None and not inbox.full:
-            self.guard(consumer, consumer.make_room)
+        if was_full:
+            self.offer_room()
         return freed
+
+    def offer_room(self) -> None:
+        """Commands that found no room may come again, if there is room now."""
+        consumer = self.consumer
+        if consumer is not None and not self.inbox.full:
+            self.guard(consumer, consumer.make_room)
 
     def resize(self, size: Resized) -> None:
         """The client's screen has another size."""
@@ -366,6 +412,7 @@ class Session:
 
     def _wait(self, reason: Reason, now: float) -> None:
         self.row.detached = now
+        self.fit()
         self.apply(SessionInput.DROPPED)
         self._owner.detached(self, reason)
 
@@ -476,6 +523,8 @@ class Session:
         self = cls(row, backend, limits, owner)
         for record in records:
             self._restore(record)
+        if self.out.over and self.out.crowded():
+            self.out.shrink(self.out.top)
         self._row_saved = True
         if clean:
             return self
@@ -496,7 +545,8 @@ class Session:
         if before > out.top:  # entries that were done with before their commit are not stored
             out.skip_to(before)
         for entry in record.outs:
-            out.restore(entry)
+            if isinstance(entry, Entry):
+                out.add(entry)
         out.skip_to(record.base)
         out.acked, out.seen, out.assumed = record.acked, record.seen, record.assumed
         for command in record.ins:

@@ -166,7 +166,7 @@ async def what_is_kept_stands_in_the_journal(scene: Scene) -> AsyncIterator[Foun
         await client.say("cmd", c=1, d="look")
         await client.texts("look")
         await eventually(lambda: scene.gateway.journal.idle)
-        query = "SELECT count(*), sum(length(body)) FROM journal"
+        query = "SELECT count(*), sum(length(body) + length(shared)) FROM journal"
         ((commits, size),) = await execute(scene.gateway, query)
         yield {"store_commits_total": commits, "store_written_bytes_total": size}
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 from holdfast.core.items import Binary, Command, Data, Formatted, Interrupt, Prompt, Span, Text
 from holdfast.core.limits import StoreLimits
 from holdfast.sessions.inbox import Queued
-from holdfast.sessions.outbox import Entry
+from holdfast.sessions.outbox import Entry, SharedEntry
 from holdfast.sessions.records import Batch, EpochEnd, Record, Row, SetAside, Stored
 from holdfast.sessions.stores.base import Store
 from holdfast.sessions.stores.memory import MemoryStore
@@ -206,3 +206,30 @@ async def test_a_store_that_is_where_it_was_passes_its_check(reopen: Reopen) -> 
     await store.open()
     await store.commit(Batch(1, rows=[row("s1")]))
     await store.check()
+
+
+async def test_what_several_sessions_hold_is_stored_once_and_shared_again(reopen: Reopen) -> None:
+    store = reopen()
+    await store.open()
+    long = Entry(Text("y" * 10_000), 1.0, "", 10_032)
+    sids = [f"s{number}" for number in range(20)]
+    records = [(sid, record(1, top=3, base=1)) for sid in sids]
+    for _, each in records:
+        each.outs = [Entry(Text("own"), 1.0, "", 35), 0]
+    rows = [row(sid) for sid in sids]
+    size = await store.commit(Batch(1, rows=rows, records=records, shared=[long]))
+    assert 10_000 < size < 15_000
+    _, stored = await again(reopen, store)
+    outs = [session.records[0].outs for session in stored.sessions]
+    assert outs == [[Entry(Text("own"), 1.0, "", 35), SharedEntry(long.item, 1.0, "", 10_032)]] * 20
+    assert len({id(each[1]) for each in outs}) == 1
+
+
+async def test_an_output_that_is_shared_is_whole_in_a_snapshot(reopen: Reopen) -> None:
+    store = reopen()
+    await store.open()
+    whole = record(1, top=1)
+    whole.outs = [SharedEntry(Text("all"), 1.0, "", 35, holders=3)]
+    await store.commit(Batch(1, rows=[row("s1")], snapshots=[("s1", whole)]))
+    _, stored = await again(reopen, store)
+    assert stored.sessions[0].records[0].outs == [Entry(Text("all"), 1.0, "", 35)]

@@ -60,6 +60,13 @@ def an_unreadable_record(reader: Reader) -> None:
     reader.entry(1, entry(good=record(1, "a"), bad="nonsense"))
 
 
+def a_record_that_shares_what_is_not_there(reader: Reader) -> None:
+    reader.row("bad", row("bad"))
+    shares = record(1)
+    shares.outs = [7]
+    reader.entry(1, entry(bad=shares))
+
+
 FAULTS: dict[str, tuple[Callable[[Reader], None], str]] = {
     "row": (an_unreadable_row, "its row cannot be read"),
     "row-of-text": (a_row_of_text, "its row cannot be read"),
@@ -67,6 +74,7 @@ FAULTS: dict[str, tuple[Callable[[Reader], None], str]] = {
     "row-of-another": (a_row_of_another_session, "it is the row of other"),
     "orphan-snapshot": (an_orphan_snapshot, "a snapshot without a session that can be read"),
     "snapshot": (an_unreadable_snapshot, "its snapshot cannot be read"),
+    "shared": (a_record_that_shares_what_is_not_there, "it holds an output that is not there"),
     "record": (an_unreadable_record, "its record in entry 1 of the journal cannot be read"),
 }
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from holdfast.core.items import Text
 from holdfast.core.limits import StoreLimits
-from holdfast.sessions.records import Batch, Row
+from holdfast.sessions.outbox import Entry
+from holdfast.sessions.records import Batch, Record, Row
 from holdfast.sessions.stores.base import (
     StoreBrokenError,
     StoreBusyError,
@@ -212,7 +214,12 @@ def test_an_older_file_is_brought_to_the_newest_schema(path: Path) -> None:
         other.execute("PRAGMA user_version = 1")
         body = msgspec.msgpack.encode(row("s1"))
         other.execute("INSERT INTO session VALUES ('s1', '', 'active', 0.0, ?)", (body,))
-    assert sids(path) == ["s1"]
+        record = Record(1, [Entry(Text("x"), 1.0, "", 33)], [], 0, 0, 0, 1, 0, 0, 0)
+        entry = msgspec.msgpack.encode([("s1", record)])
+        other.execute("INSERT INTO journal VALUES (1, ?)", (entry,))
+    file = SQLiteFile(path, LIMITS)
+    assert [session.records for session in file.open().sessions] == [[record]]
+    file.close(clean=True)
     with other_program(path) as other:
         assert other.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
 

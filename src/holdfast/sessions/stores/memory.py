@@ -16,7 +16,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._rows: dict[str, bytes] = {}
         self._snapshots: dict[str, bytes] = {}
-        self._journal: dict[int, bytes] = {}
+        self._journal: dict[int, tuple[bytes, bytes]] = {}
         self._accepted: dict[str, int] = {}
         self._settings: dict[str, bytes] = {}
         self._set_aside: list[SetAside] = []
@@ -29,8 +29,8 @@ class MemoryStore:
             reader.row(sid, row)
         for sid, snapshot in self._snapshots.items():
             reader.snapshot(sid, snapshot)
-        for number, entry in self._journal.items():
-            reader.entry(number, entry)
+        for number, (entry, shared) in self._journal.items():
+            reader.entry(number, entry, shared)
         return Stored(
             clean=clean and reader.complete,
             number=max(self._journal, default=0),
@@ -45,7 +45,8 @@ class MemoryStore:
             self._rows[row.sid] = _encode(row)
         for sid, snapshot in batch.snapshots:
             self._snapshots[sid] = _encode(snapshot)
-        entry = self._journal[batch.number] = _encode(batch.records)
+        entry, shared = _encode(batch.records), _encode(batch.shared)
+        self._journal[batch.number] = entry, shared
         for number in [number for number in self._journal if number < batch.journal_from]:
             del self._journal[number]
         for sid in batch.deleted:
@@ -58,7 +59,7 @@ class MemoryStore:
         for kept in batch.set_aside:
             self._set_aside.append(kept)
             self._journal.pop(kept.entry, None)
-        return len(entry)
+        return len(entry) + len(shared)
 
     async def check(self) -> None:
         pass

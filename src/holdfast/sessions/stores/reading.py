@@ -6,10 +6,12 @@ reason, and the rest is taken up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import msgspec
 
+from holdfast.sessions.outbox import Entry, SharedEntry
 from holdfast.sessions.records import Record, Row, SetAside, StoredSession
 
 T = TypeVar("T")
@@ -18,7 +20,9 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 _row: Final = msgspec.msgpack.Decoder(Row)
 _record: Final = msgspec.msgpack.Decoder(Record)
 _entry: Final = msgspec.msgpack.Decoder(list[tuple[str, Record]])
+_shared: Final = msgspec.msgpack.Decoder(list[SharedEntry])
 _pieces: Final = msgspec.msgpack.Decoder(list[tuple[str, msgspec.Raw]])
+_NOTHING: Final = _encode([])
 
 
 class UnreadableError(Exception):
@@ -56,15 +60,17 @@ class Reader:
         except UnreadableError as error:
             self._spoil(sid, f"its snapshot cannot be read: {error}", body)
 
-    def entry(self, number: int, body: bytes) -> None:
-        """One entry of the journal."""
+    def entry(self, number: int, body: bytes, shared: bytes = _NOTHING) -> None:
+        """One entry of the journal, and what its records share."""
+        common: list[SharedEntry] = []
         try:
+            common = _read(_shared, shared)
             for sid, record in _read(_entry, body):
-                self._add(sid, record)
+                self._add(sid, record, common)
         except UnreadableError:
-            self._entry_in_pieces(number, body)
+            self._entry_in_pieces(number, body, common)
 
-    def _entry_in_pieces(self, number: int, body: bytes) -> None:
+    def _entry_in_pieces(self, number: int, body: bytes, common: list[SharedEntry]) -> None:
         try:
             pieces = _read(_pieces, body)
         except UnreadableError as error:
@@ -74,16 +80,18 @@ class Reader:
             return
         for sid, piece in pieces:
             try:
-                self._add(sid, _read(_record, piece))
+                self._add(sid, _read(_record, piece), common)
             except UnreadableError as error:
                 fault = f"its record in entry {number} of the journal cannot be read: {error}"
                 if sid in self.sessions:
                     self._spoil(sid, fault, bytes(piece))
 
-    def _add(self, sid: str, record: Record) -> None:
+    def _add(self, sid: str, record: Record, common: list[SharedEntry]) -> None:
         session = self.sessions.get(sid)
         if session is None:  # deleted since
             return
+        if any(type(entry) is int for entry in record.outs):
+            record.outs = _resolve(record.outs, common)
         records = session.records
         if not records or record.n > records[-1].n:  # else the snapshot holds it
             records.append(record)
@@ -100,6 +108,13 @@ class Reader:
 def set_aside(session: StoredSession, fault: str) -> SetAside:
     """A session as it was read, to be kept for an operator."""
     return SetAside(session.row.sid, fault, _encode(session))
+
+
+def _resolve(outs: Sequence[Entry | int], common: list[SharedEntry]) -> list[Entry | int]:
+    try:
+        return [common[entry] if isinstance(entry, int) else entry for entry in outs]
+    except IndexError:
+        raise UnreadableError("it holds an output that is not there") from None
 
 
 def _read(decoder: msgspec.msgpack.Decoder[T], body: bytes | msgspec.Raw) -> T:

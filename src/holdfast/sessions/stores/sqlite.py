@@ -52,6 +52,10 @@ _MIGRATIONS: Final = (
         number INTEGER PRIMARY KEY, sid TEXT NOT NULL, fault TEXT NOT NULL,
         found TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, body BLOB NOT NULL);
     """,
+    # 3: what several sessions hold is stored once; there was nothing of that kind before.
+    """
+    ALTER TABLE journal ADD COLUMN shared BLOB NOT NULL DEFAULT x'90';
+    """,
 )
 SCHEMA_VERSION: Final = len(_MIGRATIONS)
 """Kept in `user_version`. Migration k brings a file from version k - 1 to k."""
@@ -181,8 +185,9 @@ class SQLiteFile:
             reader.row(sid, body)
         for sid, body in db.execute("SELECT sid, body FROM snapshot"):
             reader.snapshot(sid, body)
-        for number, body in db.execute("SELECT number, body FROM journal ORDER BY number"):
-            reader.entry(number, body)
+        journal = db.execute("SELECT number, body, shared FROM journal ORDER BY number")
+        for number, body, shared in journal:
+            reader.entry(number, body, shared)
         newest = db.execute("SELECT coalesce(max(number), 0) FROM journal").fetchone()
         accepted = dict(db.execute("SELECT name, accepted FROM instance"))
         # Only who can read all of it may change it.
@@ -204,8 +209,8 @@ class SQLiteFile:
         Few statements, whatever the batch holds: for each one the thread gives
         up the interpreter's lock, and has to wait for it again.
         """
-        entry = _encode(batch.records)
-        db.execute("INSERT INTO journal VALUES (?, ?)", (batch.number, entry))
+        entry, shared = _encode(batch.records), _encode(batch.shared)
+        db.execute("INSERT INTO journal VALUES (?, ?, ?)", (batch.number, entry, shared))
         if batch.rows:
             db.executemany(
                 "REPLACE INTO session VALUES (?, ?, ?, ?, ?)",
@@ -235,7 +240,7 @@ class SQLiteFile:
             )
             entries = [(kept.entry,) for kept in batch.set_aside if kept.entry]
             db.executemany("DELETE FROM journal WHERE number = ?", entries)
-        return len(entry)
+        return len(entry) + len(shared)
 
     def _drop(self) -> None:
         if self._db is not None:

@@ -1,0 +1,184 @@
+"""What all windows, and all queues, of a node may take together."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+from tests.sessions.test_manager import RecordingBackend, RecordingConsumer
+
+from holdfast.core.errors import Reason
+from holdfast.core.items import MUST, Text
+from holdfast.core.limits import KIB, SessionLimits, StoreLimits
+from holdfast.sessions.inbox import Verdict
+from holdfast.sessions.journal import Journal
+from holdfast.sessions.manager import SessionManager
+from holdfast.sessions.outbox import SharedEntry, shared
+from holdfast.sessions.room import STEP_BYTES, Room, Share
+from holdfast.sessions.session import Session
+from holdfast.sessions.states import Durability, SessionInput
+
+LIMITS = SessionLimits(
+    node_windows_bytes_max=64 * KIB, node_queues_bytes_max=4 * KIB, window_bytes_max=16 * KIB
+)
+
+
+class Setting:
+    def __init__(self) -> None:
+        self.backend = RecordingBackend()
+        self.journal = Journal(StoreLimits(), lambda marks: None)
+        self.manager = SessionManager(LIMITS, self.journal, lambda action: None)
+
+    def come(self) -> tuple[Session, RecordingConsumer]:
+        session = self.manager.create(self.backend, Durability.FAST, 0.0)
+        consumer = RecordingConsumer()
+        session.open(consumer, numbered=True)
+        for given_ in (SessionInput.NEGOTIATED, SessionInput.AUTHENTICATED, SessionInput.SELECTED):
+            session.apply(given_)
+        return session, consumer
+
+    def away(self, count: int) -> list[Session]:
+        sessions = [self.come()[0] for _ in range(count)]
+        for now, session in enumerate(sessions):
+            session.detach(Reason.NETWORK_ERROR, float(now))
+        return sessions
+
+    def say(self, session: Session, size: int) -> None:
+        session.emit(Text("x" * (size - 32)), MUST, 0.0)
+
+
+@pytest.fixture
+def setting() -> Setting:
+    return Setting()
+
+
+def test_the_windows_of_who_is_away_longest_are_let_go_first(setting: Setting) -> None:
+    sessions = setting.away(8)
+    for session in sessions:
+        for _ in range(10):
+            setting.say(session, KIB)
+    assert all(session.out.size == 10 * KIB for session in sessions[5:])
+    assert setting.manager.windows.used <= 64 * KIB
+    assert sessions[0].out.entries == []
+    assert sessions[0].out.lost == 10  # and whoever comes back is told so
+    forgotten = setting.manager.counts.windows_forgotten
+    assert 1 <= forgotten <= 6
+    with capture_logs() as logs:
+        for session in setting.away(8):
+            for _ in range(10):
+                setting.say(session, KIB)
+    assert {log["event"] for log in logs} == {"output kept for clients that are away is let go"}
+    assert setting.manager.windows.used <= 64 * KIB
+
+
+def test_what_was_let_go_is_let_go_in_the_store_too(setting: Setting) -> None:
+    session, *_ = setting.away(1)
+    setting.say(session, KIB)
+    setting.journal.committed(setting.journal.collect(), 0)
+    session.forget_window()
+    ((_, record),) = setting.journal.collect().batch.records
+    assert (record.base, record.top, record.outs) == (1, 1, [])
+
+
+def test_what_is_given_back_can_be_taken_again(setting: Setting) -> None:
+    for _ in range(50):
+        session, _ = setting.come()
+        for _ in range(16):
+            setting.say(session, KIB)
+        setting.manager.close(session, Reason.KICKED)
+    assert setting.manager.windows.used == 0
+    assert setting.manager.counts.windows_forgotten == 0
+
+
+def test_a_client_that_acknowledges_holds_no_room_for_long(setting: Setting) -> None:
+    session, _ = setting.come()
+    for _ in range(10):
+        setting.say(session, KIB)
+    session.out.take(10)
+    session.out.ack(10)
+    setting.manager.expire(0.0)
+    assert setting.manager.windows.used == 0
+
+
+def test_an_output_for_many_takes_room_once(setting: Setting) -> None:
+    sessions = setting.away(50)
+    said = shared(Text("y" * 8_000), MUST, 0.0)
+    assert said is not None
+    for session in sessions:
+        session.emit_shared(said)
+    assert said.holders == 50
+    assert setting.manager.windows.used == said.size
+    assert setting.manager.counts.windows_forgotten == 0
+    for session in sessions:
+        setting.manager.close(session, Reason.KICKED)
+    assert setting.manager.windows.used == 0
+
+
+def test_a_window_holds_no_more_because_it_is_shared(setting: Setting) -> None:
+    session, *_ = setting.away(1)
+    for _ in range(10):
+        said = shared(Text("y" * 4_000), MUST, 0.0)
+        assert said is not None
+        session.emit_shared(said)
+        assert session.out.size <= LIMITS.window_bytes_max
+
+
+def test_a_broadcast_is_in_its_commit_once(setting: Setting) -> None:
+    sessions = setting.away(30)
+    own = sessions[3]
+    setting.say(own, KIB)
+    setting.journal.committed(setting.journal.collect(), 0)
+    said = [shared(Text(text), MUST, 0.0) for text in ("a", "b")]
+    setting.say(own, KIB)
+    for each in said:
+        assert each is not None
+        for session in sessions:
+            session.emit_shared(each)
+    commit = setting.journal.collect()
+    batch = commit.batch
+    assert batch.shared == said
+    places = {sid: record.outs[-2:] for sid, record in batch.records}
+    assert all(outs == [0, 1] for outs in places.values())
+    assert len(places) == 30
+    setting.journal.committed(commit, 0)  # what is stored is not stored again
+    setting.say(own, KIB)
+    again = setting.journal.collect().batch
+    assert again.shared == []
+
+
+def test_commands_that_find_no_room_are_refused_and_asked_for_later(setting: Setting) -> None:
+    full, _ = setting.come()
+    verdict, number = Verdict.ACCEPTED, 0
+    while verdict is Verdict.ACCEPTED:
+        number += 1
+        verdict = full.receive_numbered(number, Text("x" * 500))
+    assert verdict is Verdict.FULL
+    late, consumer = setting.come()
+    assert late.receive_numbered(1, Text("look")) is Verdict.FULL
+    setting.manager.expire(0.0)
+    assert consumer.offered == 0
+    full.applied(number)
+    setting.manager.expire(0.0)
+    assert consumer.offered == 1
+    assert late.receive_numbered(1, Text("look")) is Verdict.ACCEPTED
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5_000))))
+def test_an_account_is_the_sum_of_its_parts(steps: list[tuple[int, int]]) -> None:
+    room = Room(10_000)
+    shares = [Share(room) for _ in range(4)]
+    for index, size in steps:
+        share = shares[index]
+        if size < share.taken:
+            share.fit(size)
+        else:
+            grown = share.grow(size, 4_000)
+            assert grown or room.used + STEP_BYTES > 10_000 - 4_000
+        assert room.used == sum(each.taken for each in shares) <= 10_000
+        assert all(0 <= each.taken <= 4_000 for each in shares)
+
+
+def test_a_shared_entry_is_stored_as_any_other() -> None:
+    said = shared(Text("x"), "latest:score", 2.0)
+    assert said == SharedEntry(Text("x"), 2.0, "score", 33)
