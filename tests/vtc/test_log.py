@@ -1,5 +1,6 @@
 import pytest
 
+from holdfast.vtc import log as log_module
 from holdfast.vtc.log import DUMP_BYTES_MAX, Entry, Log, Logger, render_diag
 
 
@@ -69,3 +70,20 @@ def test_a_hexdump_has_sixteen_bytes_in_a_row() -> None:
 def test_what_was_written_past_the_log_is_shown_below_it() -> None:
     assert render_diag("") == ""
     assert render_diag('a\n"b"\n') == '*    diag  0.0 a\n*    diag  0.0 \\"b\\"\n'
+
+
+def test_a_log_that_grows_without_end_loses_its_older_half(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(log_module, "LOG_BYTES_MAX", 10_000)
+    log = Log()
+    logger = Logger(log, "s1")
+    for number in range(1000):
+        logger.dump(3, "debug", f"line {number}")
+        assert len(log.entries) * 150 <= 10_000 + 300
+    shown = log.render()
+    left_out = 1001 - len(log.entries)
+    assert f"the log is too large: its first {left_out} entries are left out\n" in shown
+    assert f"debug|line {left_out}\n" in shown
+    assert f"debug|line {left_out - 1}\n" not in shown
+    assert "debug|line 999\n" in shown

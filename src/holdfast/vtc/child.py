@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 READ_BYTES_MAX = 8192
 """No more than the log shows of one dump."""
 REAP_SECONDS_MAX = 5.0
+OUTPUT_BYTES_MAX = 4 * 1024 * 1024
 
 Argument = str | bytes
 
@@ -147,6 +148,26 @@ class Drain:
             with contextlib.suppress(RuntimeError):
                 asyncio.get_running_loop().remove_reader(self._fd)
             os.close(self._fd)
+
+
+class Tail:
+    """The end of what a process has written: between one and two `OUTPUT_BYTES_MAX`."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self.lost = 0
+        """How many bytes stood before it and are gone."""
+
+    def add(self, data: bytes) -> None:
+        """Append what it has written now."""
+        self._data += data
+        if len(self._data) > 2 * OUTPUT_BYTES_MAX:
+            over = len(self._data) - OUTPUT_BYTES_MAX
+            del self._data[:over]
+            self.lost += over
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._data)
 
 
 async def write_all(fd: int, data: bytes) -> None:

@@ -1,9 +1,8 @@
-"""Regular expressions in PCRE's notation, compiled with Python's `re`.
+"""Regular expressions in PCRE's notation, compiled with the library `regex`.
 
-The two agree on nearly everything that test scripts use. What differs is
-rewritten: POSIX classes, `\\Q..\\E`, `\\h`, `\\R`, the anchors `\\z` and `\\Z`,
-`(?<name>..)`, `\\x{..}`, and an option such as `(?i)` in mid-pattern. The
-subject ends at its first NUL, as a C string does.
+The two agree on nearly everything that test scripts use; what differs is
+rewritten. The subject ends at its first NUL, as a C string does. A search that
+backtracks without end is given up, as PCRE gives up at its match limit.
 """
 
 from __future__ import annotations
@@ -12,131 +11,80 @@ import re
 import warnings
 from functools import lru_cache
 
-_CLASSES = {
-    "alnum": "a-zA-Z0-9",
-    "alpha": "a-zA-Z",
-    "ascii": r"\x00-\x7f",
-    "blank": r" \t",
-    "cntrl": r"\x00-\x1f\x7f",
-    "digit": "0-9",
-    "graph": r"\x21-\x7e",
-    "lower": "a-z",
-    "print": r"\x20-\x7e",
-    "punct": r"!-/:-@\[-`{-~",
-    "space": r" \t\n\r\f\v",
-    "upper": "A-Z",
-    "word": "a-zA-Z0-9_",
-    "xdigit": "0-9a-fA-F",
-}
+import regex
 
-_ESCAPES = {
-    "z": r"\Z",
-    "Z": r"(?=\n?\Z)",
-    "h": r"[ \t]",
-    "H": r"[^ \t]",
-    "R": r"(?:\r\n|[\n\v\f\r])",
-    "N": r"[^\n]",
-    "e": r"\x1b",
-}
+SEARCH_SECONDS_MAX = 1.0
+
+_FLAGS = regex.VERSION1 | regex.ASCII
+"""Version 1: an option in mid-pattern holds to the end of its group, as in PCRE."""
+
+_ESCAPES = {"Z": r"(?=\n?\z)", "N": r"[^\n]", "e": r"\x1b"}
 
 _TOKEN = re.compile(
     r"\\Q(?P<quoted>.*?)(?:\\E|\Z)"
     r"|\\x\{(?P<hex>[0-9a-fA-F]{1,2})\}"
     r"|\\(?P<escape>.)"
-    r"|(?P<set>\[\^?\]?(?:\[:\^?[a-z]+:\]|\\.|[^\]\\])*\])"
-    r"|\(\?<(?P<name>[A-Za-z_]\w*)>"
-    r"|\(\?(?P<options>[imsx]+)\)"
-    r"|(?P<open>\()"
-    r"|(?P<close>\))"
-    r"|(?P<or>\|)",
+    r"|(?P<set>\[\^?\]?(?:\[:\^?[a-z]+:\]|\\.|[^\]\\])*\])",
     re.DOTALL,
 )
-_IN_SET = re.compile(r"\[:(?P<negated>\^?)(?P<cls>[a-z]+):\]|\\h|\\x\{([0-9a-fA-F]{1,2})\}|\\.|\[")
+_IN_SET = re.compile(
+    r"\[:\^?[a-z]+:\]|\\x\{(?P<hex>[0-9a-fA-F]{1,2})\}|\\e|\\.|(?P<operator>[-&|~])(?P=operator)|\["
+)
+"""In a set `regex` reads a bracket as a set within the set, and doubled signs as operators."""
 
 
 class PatternError(ValueError):
-    """A pattern cannot be compiled. The text says why and where."""
+    """A pattern cannot be compiled, or its search was given up. The text says why."""
 
 
-class _Translation:
-    """One pattern's rewriting.
+class Pattern:
+    """A compiled pattern."""
 
-    PCRE's `(?i)` holds to the end of its group and Python's only at the start,
-    so it becomes a group of its own, closed and opened again around each `|`.
-    """
+    def __init__(self, text: str, compiled: regex.Pattern[str]) -> None:
+        self._text = text
+        self._compiled = compiled
+        self.groups = compiled.groups
+        """How many groups it has."""
 
-    def __init__(self) -> None:
-        self._options: list[list[str]] = [[]]
-        """For each open group, the options that were switched on in it."""
-
-    def run(self, pattern: str) -> str:
-        return _TOKEN.sub(self._token, pattern) + ")" * len(self._options[0])
-
-    def _token(self, match: re.Match[str]) -> str:
-        kind = match.lastgroup
-        text = match[kind] if kind else ""
-        if kind == "quoted":
-            return re.escape(text)
-        if kind == "hex":
-            return f"\\x{int(text, 16):02x}"
-        if kind == "escape":
-            return _ESCAPES.get(text, match[0])
-        if kind == "set":
-            return _set(text)
-        return self._group(kind, text, match[0])
-
-    def _group(self, kind: str | None, text: str, whole: str) -> str:
-        here = self._options[-1]
-        if kind == "options":
-            here.append(text)
-            return f"(?{text}:"
-        if kind == "or":
-            return ")" * len(here) + "|" + "".join(f"(?{options}:" for options in here)
-        if kind == "close":
-            return ")" * (len(self._close()) + 1)
-        self._options.append([])
-        return f"(?P<{text}>" if kind == "name" else whole
-
-    def _close(self) -> list[str]:
-        return self._options.pop() if len(self._options) > 1 else []
+    def search(self, subject: str) -> regex.Match[str] | None:
+        """Where it is found in `subject`. Raises `PatternError` if that takes too long."""
+        try:
+            return self._compiled.search(subject, timeout=SEARCH_SECONDS_MAX)
+        except TimeoutError:
+            text = f"given up after {SEARCH_SECONDS_MAX:g} s of backtracking ({self._text})"
+            raise PatternError(text) from None
 
 
-def _set(text: str) -> str:
-    head = re.match(r"\[\^?\]?", text)
-    start = head.end() if head else 0
-    return text[:start].replace("]", r"\]") + _IN_SET.sub(_in_set, text[start:])
+def _rewritten(match: re.Match[str]) -> str:
+    kind = match.lastgroup
+    text = match[kind] if kind else ""
+    if kind == "quoted":
+        return regex.escape(text)
+    if kind == "hex":
+        return f"\\x{int(text, 16):02x}"
+    if kind == "escape":
+        return _ESCAPES.get(text, match[0])
+    head = 1 + (text[1] == "^")
+    return text[:head] + _IN_SET.sub(_rewritten_in_set, text[head:-1]) + "]"
 
 
-def _in_set(match: re.Match[str]) -> str:
-    text = match[0]
-    if match["cls"]:
-        return _posix_class(match["cls"], bool(match["negated"]))
-    if text == "\\h":
-        return r" \t"
-    if match[3]:
-        return f"\\x{int(match[3], 16):02x}"
-    return r"\[" if text == "[" else text
-
-
-def _posix_class(name: str, negated: bool) -> str:
-    if name not in _CLASSES:
-        raise PatternError(f"unknown POSIX class name {name!r}")
-    if not negated:
-        return _CLASSES[name]
-    members = re.compile(f"[{_CLASSES[name]}]")
-    return "".join(f"\\x{code:02x}" for code in range(256) if not members.match(chr(code)))
+def _rewritten_in_set(match: re.Match[str]) -> str:
+    if match["hex"]:
+        return f"\\x{int(match['hex'], 16):02x}"
+    if match["operator"]:
+        return f"\\{match['operator']}\\{match['operator']}"
+    return {"\\e": r"\x1b", "[": r"\["}.get(match[0], match[0])
 
 
 @lru_cache(maxsize=512)
-def compile_pattern(pattern: str) -> re.Pattern[str]:
+def compile_pattern(pattern: str) -> Pattern:
     """`pattern`, ready to search. Raises `PatternError`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return re.compile(_Translation().run(pattern), re.ASCII)
-        except re.error as error:
-            where = "" if error.pos is None else f" (@{error.pos})"
-            raise PatternError(f"{error.msg}{where} ({pattern})") from None
+            return Pattern(pattern, regex.compile(_TOKEN.sub(_rewritten, pattern), _FLAGS))
+        except regex.error as error:
+            raise PatternError(f"{error} ({pattern})") from None
 
 
 def matches(pattern: str, subject: str) -> bool:

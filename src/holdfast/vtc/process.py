@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from holdfast.vtc.actor import Actor, Runner
 from holdfast.vtc.child import Child, Drain, describe, write_all
 from holdfast.vtc.errors import Failure, Note
+from holdfast.vtc.log import DUMP_BYTES_MAX
 from holdfast.vtc.source import ENCODING, Position, Token
 from holdfast.vtc.terminal.emulator import Emulator
 from holdfast.vtc.terminal.pty import open_pty, set_size
@@ -222,6 +223,8 @@ class Process(Actor):
                 *lines, self._line = self._line.split(b"\n")
                 for line in lines:
                     self.log.dump(4, "output", bytes(line))
+                if len(self._line) > DUMP_BYTES_MAX:
+                    self._end_line()
             case LogOutput.DUMP:
                 self.log.dump(4, "stdout", data)
             case LogOutput.HEXDUMP:

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from holdfast.vtc.child import Argument, Child, Drain, describe
+from holdfast.vtc.child import Argument, Child, Drain, Tail, describe
 from holdfast.vtc.errors import Failure, Note
 from holdfast.vtc.log import Logger
 from holdfast.vtc.source import ENCODING
@@ -50,7 +50,7 @@ class Service:
         """Start it. Raises `Failure`."""
         self._log = log
         self._program = program
-        self._output = bytearray()
+        self._output = Tail()
         self.on_death: Callable[[int], None] | None = None
         """Called if it dies before `stop`."""
         self.on_output: Callable[[], None] | None = None
@@ -78,7 +78,7 @@ class Service:
 
     def _hear(self, data: bytes) -> None:
         self._log.dump(3, "debug", data)
-        self._output += data
+        self._output.add(data)
         if self.on_output:
             self.on_output()
 
@@ -88,9 +88,9 @@ class Service:
 
     @property
     def output(self) -> str:
-        """All that it has said so far."""
+        """What it has said so far, or the end of it."""
         self._drain.read_all()
-        return self._output.decode(ENCODING)
+        return bytes(self._output).decode(ENCODING)
 
     def last_words(self) -> Note:
         """The last lines of its output."""

@@ -6,20 +6,20 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from holdfast.vtc.child import Child, Drain
+from holdfast.vtc.child import Child, Drain, Tail
 
 if TYPE_CHECKING:
     from holdfast.vtc.case import Case
 
 
-async def run_shell(case: Case, command: bytes) -> tuple[int, bytes]:
+async def run_shell(case: Case, command: bytes) -> tuple[int, Tail]:
     """Run `command` with `/bin/sh` in the test's directory: its wait status and its output.
 
     What it leaves in the background is killed at the end of the test. Raises `OSError`.
     """
     reading, writing = os.pipe()
-    output = bytearray()
-    drain = Drain(reading, output.extend)
+    output = Tail()
+    drain = Drain(reading, output.add)
     try:
         child = case.adopt(
             Child(
@@ -39,4 +39,4 @@ async def run_shell(case: Case, command: bytes) -> tuple[int, bytes]:
         await drain.ended.wait()
     finally:
         drain.release()
-    return status, bytes(output)
+    return status, output

@@ -131,7 +131,7 @@ async def self_signed(case: Case, name: str) -> str:
     path = f"{case.directory}/{name}.pem"
     status, output = await run_shell(case, os.fsencode(_SELF_SIGNED.format(path=path)))
     if status:
-        raise Failure(f"-tls: cannot make a certificate: {output.decode(ENCODING).strip()}")
+        raise Failure(f"-tls: cannot make a certificate: {bytes(output).decode(ENCODING).strip()}")
     return path
 
 

@@ -13,6 +13,7 @@ from holdfast.vtc.haproxy.config import Backend, backends, head, wanted_sockets
 from holdfast.vtc.haproxy.process import HAPROXY, Daemon, haproxy_program
 from holdfast.vtc.haproxy.ready import ReadySocket, wait_for_pid_file
 from holdfast.vtc.haproxy.sockets import HandedSockets
+from holdfast.vtc.lexer import cut
 from holdfast.vtc.server import Server
 from holdfast.vtc.service import Service
 from holdfast.vtc.source import ENCODING, Position
@@ -165,17 +166,22 @@ class Haproxy(Actor):
         self.log.line(2, f"haproxy PID {pid} successfully started")
 
     def _on_death(self, process: Service, status: int, position: Position | None) -> None:
-        """It died unasked: the test fails now, and not when a client gives up.
-
-        A script that names an exit status waits for this death and judges it itself.
-        """
-        if "-expectexit" in self.case.script.source.text:
+        """It died unasked: the test fails now, and not when a client gives up."""
+        if self._is_judged_later():
             return
         wanted = 0 if self.daemon else self.exit_wanted
         if not (os.WIFEXITED(status) and os.WEXITSTATUS(status) == wanted):
             failure = process.death(status)
             failure.position = position
             self.case.fail_now(self.log, failure)
+
+    def _is_judged_later(self) -> bool:
+        """Whether a command of the script names this instance's exit status: it waits for it."""
+        commands = self.case.script.source.whole()
+        return any(
+            command.words[:2] == ["haproxy", self.name] and "-expectexit" in command.words
+            for command in cut(commands).commands
+        )
 
     async def wait(self, position: Position | None) -> None:
         """Stop the process, once its command lines are done. Raises `Failure`."""

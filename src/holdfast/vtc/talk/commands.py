@@ -163,7 +163,10 @@ async def _receive(scope: Scope[Conversation], wanted: _Wanted) -> None:
     if wanted.pattern is not None:
         _compilable(wanted.pattern)
         pattern = str(wanted.pattern)
-        await talk.receive(scope, wanted.kind, lambda text: matches(pattern, text))
+        try:
+            await talk.receive(scope, wanted.kind, lambda text: matches(pattern, text))
+        except PatternError as error:
+            raise scope.failure(f"REGEXP error: {error}", wanted.pattern) from None
     elif wanted.text is not None:
         await _receive_text(scope, wanted.kind, wanted.text)
     else:
@@ -193,12 +196,15 @@ async def _save(scope: Scope[Conversation], args: Args) -> None:
         text = f"save: there is no {word}"
         raise scope.failure(text, word, *scope.subject.notes())
     for pattern in patterns:
-        _compilable(pattern)
-        match = compile_pattern(pattern).search(value)
+        try:
+            compiled = compile_pattern(pattern)
+            match = compiled.search(value)
+        except PatternError as error:
+            raise scope.failure(f"REGEXP error: {error}", pattern) from None
         if match is None:
             text = f"save: the pattern is not found in {value!r}"
             raise scope.failure(text, pattern, *scope.subject.notes())
-        value = match[1] if match.re.groups else match[0]
+        value = match[1] if compiled.groups else match[0]
     scope.case.define(scope.log, name, value)
 
 

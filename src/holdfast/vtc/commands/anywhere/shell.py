@@ -63,13 +63,16 @@ async def _shell(scope: Scope[Any], args: Args) -> None:
     line = f"{strict}exec 2>&1 ; {command}"
     scope.log.dump(4, "shell_cmd", line)
     try:
-        status, output = await run_shell(scope.case, line.encode(ENCODING))
+        status, written = await run_shell(scope.case, line.encode(ENCODING))
     except OSError as error:
         raise scope.failure(f"popen fails: {error.strerror}") from None
+    if written.lost:
+        scope.log.line(1, f"shell_out: the first {written.lost} bytes are left out")
+    output = bytes(written).decode(ENCODING)
     scope.log.dump(4, "shell_out", output)
-    said = Note("output", output.decode(ENCODING))
+    said = Note("output", output)
     _check_status(scope, wanted, status, said)
-    _check_output(scope, wanted, output.decode(ENCODING), said)
+    _check_output(scope, wanted, output, said)
 
 
 def _check_pattern(pattern: Token) -> None:
@@ -100,7 +103,11 @@ def _check_output(scope: Scope[Any], wanted: _Wanted, output: str, said: Note) -
             raise scope.failure(f'shell_expect not found: ("{wanted.text}")', wanted.text, said)
         scope.log.line(4, "shell_expect found")
     elif wanted.pattern is not None:
-        if not compile_pattern(wanted.pattern).search(output):
+        try:
+            found = compile_pattern(wanted.pattern).search(output)
+        except PatternError as error:
+            raise scope.failure(f"shell_match: {error}", wanted.pattern, said) from None
+        if not found:
             raise scope.failure(f'shell_match failed: ("{wanted.pattern}")', wanted.pattern, said)
         scope.log.line(4, "shell_match succeeded")
 

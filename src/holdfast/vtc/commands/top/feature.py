@@ -116,7 +116,7 @@ async def _present(scope: Scope[Case], word: Token, name: str, rest: Iterator[To
     if name == "vtest_cmd":
         return find(Context.TOP, argument) is not None
     status, output = await run_shell(scope.case, argument.encode(ENCODING))
-    scope.case.diag.append(output.decode(ENCODING))
+    scope.case.diag.append(bytes(output).decode(ENCODING))
     return os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
 
 
