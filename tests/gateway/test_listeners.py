@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 import stat
 from collections.abc import AsyncIterator
@@ -36,6 +37,14 @@ url = "unix:{folder}/s"
 backend = "echo"
 durability = "memory"
 bind = {{ mode = "0600" }}
+
+[link]
+listen = "unix:{folder}/link"
+bind = {{ mode = "0660", group = "{group}" }}
+
+[admin]
+listen = "unix:{folder}/admin"
+bind = {{ mode = "0600" }}
 """
 
 
@@ -46,7 +55,7 @@ async def running(folder: Path) -> AsyncIterator[Gateway]:
         issue(folder, f"{name}.example", name=name)
     (folder / "ca.pem").write_text(AUTHORITY)
     path = folder / "holdfast.toml"
-    path.write_text(LISTENERS.format(folder=folder))
+    path.write_text(LISTENERS.format(folder=folder, group=os.getgid()))
     gateway = Gateway(load(path))
     ready = asyncio.Event()
     with unwrapped():
@@ -94,7 +103,10 @@ async def test_listeners_are_as_the_configuration_says(tmp_path: Path) -> None:
                 assert "CN=anna" in connection.tls.subject
             while gateway._server.connections:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o600
+        modes = {"s": 0o600, "link": 0o660, "admin": 0o600}
+        for name, mode in modes.items():
+            assert stat.S_IMODE((tmp_path / name).stat().st_mode) == mode
+        assert (tmp_path / "link").stat().st_gid == os.getgid()
 
         async with Through(port, context, "a.example") as writer:
             before = writer.get_extra_info("peercert")["serialNumber"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import grp
 import os
 import socket
 import stat
@@ -335,6 +336,14 @@ async def test_a_unix_socket_has_the_mode_that_was_asked_for(tmp_path: Path, mod
         assert await greeting(listener.address) == b"hello"
 
 
+async def test_a_unix_socket_is_of_the_group_that_was_asked_for(tmp_path: Path) -> None:
+    number = (os.getgroups() or [os.getgid()])[-1]
+    for group in (str(number), grp.getgrgid(number).gr_name):
+        async with listening(unix(tmp_path), group=group, mode="0660"):
+            found = (tmp_path / "s").stat()
+            assert (found.st_gid, stat.S_IMODE(found.st_mode)) == (number, 0o660)
+
+
 async def test_a_file_that_another_has_put_in_its_place_is_left_alone(tmp_path: Path) -> None:
     """As a restart without a gap does: the new process listens before the old one goes."""
     path = tmp_path / "s"
@@ -380,6 +389,9 @@ async def test_only_an_interface_may_be_listened_at() -> None:
         ("unix:s", {"reuse_port": True}, "reuse_port: expected none for a Unix socket"),
         ("unix:s", {"mode": "0999"}, "mode: expected permissions as in '0660', found '0999'"),
         ("unix:s", {"mode": "7777"}, "mode: expected permissions as in '0660', found '7777'"),
+        ("unix:s", {"group": "nobody's"}, "group: expected a group of this machine, found"),
+        ("unix:@s", {"group": "0"}, "group: expected none for unix:@s, which has no file"),
+        ("tcp://0.0.0.0:0", {"group": "0"}, "group: expected none for tcp://0.0.0.0:0"),
         ("unix:@s", {"mode": "0600"}, "mode: expected none for unix:@s, which has no file"),
         ("tcp://0.0.0.0:0", {"mode": "0600"}, "mode: expected none for tcp://0.0.0.0:0"),
         ("tcp://0.0.0.0:0", {"dual_stack": True}, r"dual_stack: expected only for the host \[::\]"),

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from holdfast.app import App, Session
+from holdfast.sessions.stores.private import make_private
 
 HELP = "/join ROOM, /who, /tell NAME WORDS (to one person only), /history, /quit"
 LOBBY = "lobby"
@@ -24,6 +25,7 @@ app = App("chat")
 @cache
 def database() -> sqlite3.Connection:
     folder = Path(os.environ.get("HOLDFAST_CHAT_DATA", "."))
+    make_private(folder / "chat.db")
     opened = sqlite3.connect(folder / "chat.db", isolation_level=None)
     opened.executescript("""
         PRAGMA journal_mode = WAL;

@@ -96,6 +96,8 @@ class LinkConfig(Struct, frozen=True, forbid_unknown_fields=True):
     listen: str = ""
     secret: str = ""
     """What an application must know. Empty for a Unix socket, whose file protects it."""
+    bind: BindOptions = field(default_factory=BindOptions)
+    """`mode` and `group` of a Unix socket, among others."""
 
 
 class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -199,6 +201,8 @@ def check(config: Config) -> None:
         raise ConfigurationError("admin.listen: expected an address, found none")
     if config.link.listen:
         link = address_at("link.listen", config.link.listen, LINK_SCHEMES)
+        with _inside("link.bind"):
+            check_bind(link, config.link.bind)
         if link.scheme == "tcp" and not config.link.secret:
             raise ConfigurationError(
                 "link.secret: expected a secret, because link.listen is on TCP; found none"
@@ -221,6 +225,8 @@ def _check_admin(admin: AdminConfig) -> None:
         raise ConfigurationError(
             f"admin.certificate: expected {expected} for {address.scheme}, found {found}"
         )
+    with _inside("admin.bind"):
+        check_bind(address, admin.bind)
     token_hash(admin, os.environ)
 
 

@@ -206,7 +206,10 @@ class Gateway:
         self._link_server.start()
         if self.config.link.listen:
             address = parse_address(self.config.link.listen)
-            self.link_address = await self._link_server.listen(address, self._hub.handler)
+            options = ListenOptions(self.config.link.bind)
+            self.link_address = await self._link_server.listen(
+                address, self._hub.handler, None, options
+            )
         for listener in self.config.listener:
             door = await self._door(listener)
             tls = listener.tls_options

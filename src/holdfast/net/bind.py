@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import grp
 import ipaddress
 import os
 import socket
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -32,6 +33,8 @@ class BindOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """Share the port with other processes of this user (SO_REUSEPORT)."""
     mode: str = ""
     """Permissions of a Unix socket's file in octal, as in "0660"."""
+    group: str = ""
+    """The group of a Unix socket's file, by its name or number."""
 
 
 DEFAULT: Final = BindOptions()
@@ -61,12 +64,15 @@ def check(address: Address, options: BindOptions) -> None:
         for name in ("interface", "dual_stack", "reuse_port"):
             if getattr(options, name):
                 raise ConfigurationError(f"{name}: expected none for a Unix socket, found one")
-    if options.mode:
-        if not is_file(address):
+    readers: tuple[tuple[str, Callable[[str], int]], ...] = (("mode", _mode), ("group", _group))
+    for name, read in readers:
+        text = getattr(options, name)
+        if text and not is_file(address):
             raise ConfigurationError(
-                f"mode: expected none for {address}, which has no file, found {options.mode!r}"
+                f"{name}: expected none for {address}, which has no file, found {text!r}"
             )
-        _mode(options.mode)
+        if text:
+            read(text)
     if options.dual_stack and address.host != "::":
         raise ConfigurationError(f"dual_stack: expected only for the host [::], found {address}")
     if options.interface:
@@ -160,7 +166,10 @@ def _bind_unix(address: Address, options: BindOptions) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX)
     try:
         sock.bind(address.socket_path)
-        if options.mode:  # nobody can connect before it listens
+        # Nobody can connect before it listens.
+        if options.group:
+            _give_to(address, options.group)
+        if options.mode:
             os.chmod(address.path, _mode(options.mode))
     except BaseException:
         sock.close()
@@ -176,6 +185,24 @@ def _mode(text: str) -> int:
     if not 0 <= mode <= _MODE_MAX:
         raise ConfigurationError(f"mode: expected permissions as in '0660', found {text!r}")
     return mode
+
+
+def _group(text: str) -> int:
+    try:
+        return int(text) if text.isdecimal() else grp.getgrnam(text).gr_gid
+    except KeyError:
+        raise ConfigurationError(
+            f"group: expected a group of this machine, found {text!r}"
+        ) from None
+
+
+def _give_to(address: Address, group: str) -> None:
+    try:
+        os.chown(address.path, -1, _group(group))
+    except PermissionError:
+        raise ConfigurationError(
+            f"group: this user may not give {address} to the group {group!r}: it is in none such"
+        ) from None
 
 
 def _remove_stale_file(address: Address) -> None:

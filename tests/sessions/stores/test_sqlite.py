@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sqlite3
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
+import structlog
 
 from holdfast.core.items import Text
 from holdfast.core.limits import StoreLimits
@@ -25,6 +29,7 @@ from holdfast.sessions.stores.base import (
     StoreReadOnlyError,
     StoreVersionError,
 )
+from holdfast.sessions.stores.private import make_private
 from holdfast.sessions.stores.sqlite import (
     _MIGRATIONS,
     APPLICATION_ID,
@@ -67,6 +72,55 @@ def sids(path: Path) -> list[str]:
 def test_nobody_else_may_read_it(path: Path) -> None:
     opened(path).close(clean=True)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o664, 0o666, 0o604, 0o640])
+def test_an_existing_file_is_closed_to_others(path: Path, mode: int) -> None:
+    opened(path).close(clean=True)
+    beside = path.with_name(f"{path.name}-wal")
+    beside.touch()
+    path.chmod(mode)
+    beside.chmod(mode)
+    with structlog.testing.capture_logs() as logs:
+        opened(path).close(clean=True)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not beside.exists() or stat.S_IMODE(beside.stat().st_mode) == 0o600
+    assert [log["mode"] for log in logs if log["path"] == str(path)] == [f"{mode:04o}"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can take another user's place")
+def test_a_file_that_cannot_be_closed_to_others_is_refused() -> None:
+    """As where it is another user's, whose group we are in."""
+    faults: list[tuple[int | None, str]] = []
+
+    def open_it() -> None:
+        try:
+            make_private(file)
+        except OSError as error:
+            faults.append((error.errno, str(error)))
+
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:
+        file = Path(folder, "sessions.db")
+        file.touch()
+        file.chmod(0o666)
+        file.parent.chmod(0o777)
+        thread.submit(as_user, 65534, open_it).result()
+    (fault,) = faults
+    assert fault == (
+        None,
+        "others may read it (mode 0666), and this user may not change that:"
+        " Operation not permitted",
+    )
+
+
+def as_user(uid: int, do: Callable[[], None]) -> None:
+    """Run `do` in this thread with another user's rights to files."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    before = libc.setfsuid(uid)
+    try:
+        do()
+    finally:
+        libc.setfsuid(before)
 
 
 def test_its_folder_is_made(tmp_path: Path) -> None:

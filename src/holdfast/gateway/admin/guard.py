@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import AdminLimits
@@ -18,6 +18,7 @@ from holdfast.core.rate import Rate, RateByKey
 from holdfast.gateway.hosts import is_loopback_name
 from holdfast.net.addresses import Address, parse_address, peer_name
 from holdfast.net.admission import network_of
+from holdfast.net.bind import BindOptions
 from holdfast.net.tls import Certificate
 from holdfast.protocols.uris import split_authority
 
@@ -36,6 +37,8 @@ class AdminConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """A file with the token, or with `sha256:` and the hexadecimal hash of it. Without a file,
     the environment's HOLDFAST_ADMIN_TOKEN is taken, likewise."""
     certificate: Certificate | None = None
+    bind: BindOptions = field(default_factory=BindOptions)
+    """`mode` and `group` of a Unix socket, among others."""
 
 
 class Verdict(Enum):

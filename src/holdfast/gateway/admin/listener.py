@@ -13,7 +13,7 @@ from holdfast.gateway.admin.pages import AdminPages
 from holdfast.gateway.inside import Inside
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.clockwork import Clockwork
-from holdfast.net.server import Server
+from holdfast.net.server import ListenOptions, Server
 from holdfast.net.systemd import Inherited
 from holdfast.net.tls import server_context
 
@@ -57,6 +57,7 @@ class AdminListener:
                 connection, self._clockwork, self._limits, self.pages.take_over
             ),
             server_context(certificate) if certificate is not None else None,
+            ListenOptions(self._config.bind),
         )
 
     async def close(self) -> None:

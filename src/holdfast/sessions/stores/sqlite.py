@@ -28,6 +28,7 @@ from holdfast.sessions.stores.base import (
     StoreReadOnlyError,
     StoreVersionError,
 )
+from holdfast.sessions.stores.private import make_private
 from holdfast.sessions.stores.reading import Reader
 
 T = TypeVar("T")
@@ -148,8 +149,7 @@ class SQLiteFile:
     def _connect(self) -> sqlite3.Connection:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Nobody else may read what people typed.
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            make_private(self.path)
         except PermissionError as error:
             raise StoreReadOnlyError(f"{self.path}: may not be written: {error}") from error
         except OSError as error:

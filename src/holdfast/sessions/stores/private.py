@@ -1,0 +1,43 @@
+"""Files that hold what people say: nobody else on the machine may read them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+_log = structlog.get_logger("holdfast.store")
+
+_PRIVATE: Final = 0o600
+_OTHERS: Final = 0o077
+_SQLITE_BESIDE: Final = ("-wal", "-shm", "-journal")
+
+
+def make_private(path: Path) -> None:
+    """Create a database's file for this user alone, or take others' rights to it away.
+
+    To be called before the database is opened: closing its file would let go of SQLite's locks.
+    Raises `OSError` where it cannot be opened, or others keep their rights.
+    """
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, _PRIVATE))
+    for each in (path, *(path.with_name(path.name + end) for end in _SQLITE_BESIDE)):
+        if each.exists():
+            _tighten(each)
+
+
+def _tighten(path: Path) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if not mode & _OTHERS:
+        return
+    try:
+        path.chmod(mode & ~_OTHERS)
+    except OSError as error:
+        # Without a number: it must not pass for a file that cannot be written.
+        raise OSError(
+            f"others may read it (mode {mode:04o}), and this user may not change that:"
+            f" {error.strerror}"
+        ) from error
+    _log.warning("others could read a file of sessions", path=str(path), mode=f"{mode:04o}")
