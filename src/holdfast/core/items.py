@@ -100,7 +100,8 @@ def size_of(item: Command | Output) -> int:
     """
     kind = type(item)
     if kind is Text:
-        return utf8_bytes(item.text) + OVERHEAD_BYTES  # type: ignore[union-attr]
+        text = item.text  # type: ignore[union-attr]
+        return (len(text) if text.isascii() else len(text.encode())) + OVERHEAD_BYTES
     match item:
         case Binary(data):
             return len(data) + OVERHEAD_BYTES
@@ -109,8 +110,8 @@ def size_of(item: Command | Output) -> int:
         case Formatted(text, spans):
             styles = sum(OVERHEAD_BYTES + utf8_bytes(span.style) for span in spans)
             return utf8_bytes(text) + styles + OVERHEAD_BYTES
-        case Text(text) | Prompt(text) | Notice(text):
-            return utf8_bytes(text) + OVERHEAD_BYTES
+        case Text(shown) | Prompt(shown) | Notice(shown):
+            return utf8_bytes(shown) + OVERHEAD_BYTES
         case Interrupt():
             return OVERHEAD_BYTES
 

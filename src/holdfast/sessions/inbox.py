@@ -102,7 +102,7 @@ class Inbox:
         """Take a command that we number."""
         if self._asks and self._crowded():
             return Verdict.FULL
-        if self._refuses(item):
+        if type(item) is Text and self._refuses(item.text):
             return Verdict.REFUSED
         self.offset += 1
         self._queue(item)
@@ -117,7 +117,7 @@ class Inbox:
         if self._asks and self._crowded():
             return Verdict.FULL
         self.cin = c
-        if self._refuses(item):
+        if type(item) is Text and self._refuses(item.text):
             return Verdict.REFUSED
         self._queue(item)
         return Verdict.ACCEPTED
@@ -135,7 +135,7 @@ class Inbox:
 
     def take(self) -> Sequence[Queued]:
         """The commands not yet forwarded; they count as forwarded then."""
-        return self._take(self.size + 1)
+        return self._take(self.size)
 
     def take_within(self, bytes_max: int) -> Sequence[Queued]:
         """As `take`, but only while less than `bytes_max` and less than the session's own limit
@@ -145,10 +145,13 @@ class Inbox:
     def _take(self, bytes_max: int) -> Sequence[Queued]:
         entries = self.entries
         start = end = self._next
-        under_way = self.forwarded_bytes
-        while end < len(entries) and under_way < bytes_max:
-            under_way += entries[end].size
-            end += 1
+        if self.size <= bytes_max:
+            end, under_way = len(entries), self.size
+        else:
+            under_way = self.forwarded_bytes
+            while end < len(entries) and under_way < bytes_max:
+                under_way += entries[end].size
+                end += 1
         self._next = end
         self.forwarded_bytes = under_way
         return entries[start:end]
@@ -161,18 +164,22 @@ class Inbox:
         if cseq <= self.applied:
             return 0
         self.applied = cseq
-        done = forwarded = 0
-        for entry in self.entries:
+        entries, forwarded = self.entries, self.forwarded_bytes
+        if not entries or entries[-1].cseq <= cseq:
+            entries.clear()
+            self._next = self.size = self.forwarded_bytes = 0
+            return forwarded
+        done = size = 0
+        for entry in entries:
             if entry.cseq > cseq:
                 break
-            self.size -= entry.size
-            if done < self._next:
-                forwarded += entry.size
+            size += entry.size
             done += 1
-        del self.entries[:done]
+        del entries[:done]
+        self.size -= size
+        self.forwarded_bytes = max(0, forwarded - size)
         self._next = max(0, self._next - done)
-        self.forwarded_bytes -= forwarded
-        return forwarded
+        return forwarded - self.forwarded_bytes
 
     def rewind(self) -> None:
         """Another backend takes over: what was not applied is forwarded again."""
@@ -191,11 +198,11 @@ class Inbox:
         """Leave every number unused that an unclean stop may have forgotten."""
         self.offset += UNCLEAN_JUMP
 
-    def _refuses(self, item: Command) -> bool:
+    def _refuses(self, text: str) -> bool:
         """Whether a text has so many lines that it would get past the rate of commands."""
-        if type(item) is not Text or ("\n" not in item.text and "\r" not in item.text):
+        if "\n" not in text and "\r" not in text:
             return False
-        return len(lines_of(item.text)) > self._limits.command_lines_max
+        return len(lines_of(text)) > self._limits.command_lines_max
 
     @property
     def _asks(self) -> bool:
