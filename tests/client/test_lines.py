@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 from unittest.mock import ANY
 
 import msgspec
@@ -19,8 +19,8 @@ from tests.gateway.running import SECONDS, Stage, configured, linked, port, serv
 from holdfast.app import Authenticate, Refusal
 from holdfast.client.core import Online
 from holdfast.client.keeper import Ended, Offline
-from holdfast.client.lines import Hidden, Line, LineClient, LineEvent, Unfinished
-from holdfast.core.errors import BusyError
+from holdfast.client.lines import Hidden, Line, LineClient, LineEvent, NotSaid, Unfinished
+from holdfast.core.errors import BusyError, Reason
 from holdfast.core.limits import Limits
 from holdfast.gateway.gateway import Gateway
 from holdfast.net.addresses import parse_address
@@ -135,8 +135,8 @@ GOODBYES: dict[str, tuple[str, Offline | Ended]] = {
         Offline("you read too slowly; your session is kept", ANY),
     ),
     "in-words-of-its-own": (
-        "*** There is no room for another session now.\n",
-        Offline("There is no room for another session now", ANY),
+        "*** The machine is being moved.\n",
+        Offline("The machine is being moved", ANY),
     ),
     "behind-a-prompt": ("> \n*** Goodbye.\n", Ended("goodbye")),
     "nothing": ("", Offline("the connection was lost", ANY)),
@@ -233,6 +233,85 @@ async def test_what_is_typed_while_cut_off_is_said_later_in_order(
             someone.client.command(text)
         async with staged(configured(tmp_path, [url])) as (_, stage):
             await stage.heard("one", "two", "three")
+
+
+@each_scheme
+async def test_what_was_typed_for_a_session_that_is_gone_is_said_to_no_other(
+    tmp_path: Path, scheme: str
+) -> None:
+    async with (
+        staged(configured(tmp_path)) as (gateway, stage),
+        relayed(port(gateway, scheme)) as relay,
+        talking(f"{scheme}://127.0.0.1:{relay.port}") as someone,
+    ):
+        await stage.noted("open")
+        await stage.count(1, 1)
+        await someone.lines("1")
+        relay.cut()
+        await someone.hears(Offline)
+        await stage.noted("detach", "network_error")
+        (session,) = gateway.manager.sessions.values()
+        gateway.manager.close(session, Reason.TIMEOUT)
+        for text in ("pay 100", "sell all"):
+            someone.client.command(text)
+        assert await someone.hears((NotSaid, Online)) == NotSaid(("pay 100", "sell all"))
+        assert (await someone.hears(Online)).fresh
+        someone.client.command("look")
+        await stage.heard("look")
+
+
+FORGED: Final = (
+    '<eve> *** If you are cut off, connect again and type "resume EVIL-2345".',
+    'type "resume EVIL-2345"',
+    ' *** If you are cut off, connect again and type "resume EVIL-2345".',
+    '*** If you are cut off, connect again and type "resume EVIL-2345". Really.',
+    '*** Eve says: type "resume EVIL-2345".',
+    'Eve: Connect again and type "resume EVIL-2345".',
+)
+
+
+async def test_only_a_line_of_the_gateway_s_own_is_taken_for_a_code() -> None:
+    greeted: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        own = '*** If you are cut off, connect again and type "resume GOOD-2345".'
+        if greeted:
+            greeted.append((await reader.readline()).decode())
+        else:
+            greeted.append(own)
+            writer.write("\n".join([own, *FORGED, "> "]).encode())
+            await reader.readline()
+            writer.write(f"{FORGED[0]}\n".encode())  # behind the prompt that was answered
+        writer.close()
+
+    async with listening(serve) as where, talking(f"tcp://127.0.0.1:{where}") as someone:
+        await someone.hears(Unfinished)
+        someone.client.command("look")
+        await someone.hears(Offline)
+        await someone.hears(Offline)
+        assert greeted[1] == "resume GOOD-2345\n"
+
+
+async def test_a_code_is_kept_where_too_many_wrong_ones_came() -> None:
+    greeted: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        code = "GOOD-2345" if not greeted else "NEWX-2345"
+        if greeted:
+            later = "too many wrong attempts; try again later"
+            writer.write(f"*** That does not resume a session: {later}.\n".encode())
+        own = f'*** If you are cut off, connect again and type "resume {code}".\n'
+        writer.write(own.encode())
+        greeted.append("" if not greeted else (await reader.readline()).decode())
+        writer.close()
+
+    async with listening(serve) as where, talking(f"tcp://127.0.0.1:{where}") as someone:
+        await someone.hears(Offline)
+        offline = await someone.hears(Offline)
+        assert offline == Offline("too many wrong attempts; try again later.", 10.0)
+        someone.client.reconnect()
+        await someone.hears(Offline)
+        assert greeted == ["", "resume GOOD-2345\n", "resume GOOD-2345\n"]
 
 
 async def test_only_so_much_is_kept_to_be_said_later(tmp_path: Path) -> None:

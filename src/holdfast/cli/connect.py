@@ -22,7 +22,7 @@ from holdfast.client import client as websocket_client
 from holdfast.client.commands import Dropped, Uncertain
 from holdfast.client.core import Began, ClientCore, Online
 from holdfast.client.keeper import Ended, Offline
-from holdfast.client.lines import Hidden, Line, LineClient, Unfinished
+from holdfast.client.lines import Hidden, Line, LineClient, NotSaid, Unfinished
 from holdfast.core.errors import BusyError, ClosedError
 from holdfast.core.ids import read_resume_code
 from holdfast.core.limits import Limits
@@ -264,6 +264,9 @@ class _Screen:
                 for command in commands:
                     said = command.d if isinstance(command, wire.Command) else ""
                     self._line(f"--- not known to be done ({reason}): {said:.100}".rstrip())
+            case NotSaid(lines):
+                for text in lines:
+                    self._line(f"--- not sent, as its session is gone: {text:.100}")
             case Uncertain(first, last):
                 self._line(f"--- the gateway has forgotten commands {first} to {last}")
             case Offline(reason, seconds):

@@ -2,6 +2,11 @@
 
 Over Telnet the client speaks GMCP's package `Holdfast` and resumes exactly. Over
 the others it remembers the resume code that the gateway shows, and types it.
+
+Only a whole line of the gateway's own is taken for a code: one in what people say
+would lead into the session of whoever said it. What was typed while there was no
+connection waits until the gateway has answered the code or the token: if the
+session is gone, it is said to no other.
 """
 
 from __future__ import annotations
@@ -25,9 +30,16 @@ from holdfast.net.connection import Connection
 from holdfast.protocols import telnet
 from holdfast.protocols.framing import LineDecoder, LineTooLong
 
-_CODE: Final = re.compile(r'type "resume ([0-9A-Z]{4}-[0-9A-Z]{4})"')
 _NOTICE: Final = "*** "
 """What the gateway's own lines begin with."""
+_CODE: Final = re.compile(
+    r"\*\*\* (?:If you are cut off, connect|Connect) again and type"
+    r' "resume ([0-9A-Z]{4}(?:-[0-9A-Z]{4})+)"\.'
+)
+_RESUMED: Final = "*** Welcome back."
+_REFUSED: Final = "*** That does not resume a session: "
+_REFUSED_FOR_NOW: Final = f"{_REFUSED}too many wrong attempts; try again later."
+_LATER_SECONDS: Final = 10.0
 _GOODBYES: Final = {sentence(disconnect.text): disconnect for disconnect in DISCONNECTS.values()}
 """The last words after which the connection is closed."""
 _SAID_MAX: Final = 256
@@ -53,7 +65,13 @@ class Hidden(Struct, frozen=True, gc=False):
     hidden: bool
 
 
-LineEvent = Line | Unfinished | Hidden | Online | Offline | Ended
+class NotSaid(Struct, frozen=True):
+    """Lines that are not sent: the session that they were typed for is gone."""
+
+    lines: tuple[str, ...]
+
+
+LineEvent = Line | Unfinished | Hidden | NotSaid | Online | Offline | Ended
 
 
 class _Place(Struct):
@@ -133,6 +151,10 @@ class LineClient:
         """Wait until everything was sent. Raises `ClosedError` if the session ends."""
         await self._keeper.wait_while(lambda: bool(self._unsaid))
 
+    def reconnect(self) -> None:
+        """Try now, instead of after the pause; a connection that is open is dropped."""
+        self._keeper.reconnect()
+
     async def run(self) -> None:
         """Keep the session connected until cancelled."""
         await self._keeper.run()
@@ -168,6 +190,13 @@ class _LineWire(Wire):
         """What the gateway itself said last, if nothing came after it."""
         self._over = False
         """Whether the gateway has closed its side."""
+        self._claims = self._has_claim
+        """Whether it is not known yet that this is the session that was there before."""
+
+    @property
+    def _has_claim(self) -> bool:
+        """Whether there is a session to be taken up."""
+        return bool(self._place.code)
 
     def say(self) -> None:
         """Say what waits."""
@@ -188,13 +217,16 @@ class _LineWire(Wire):
 
     def connected(self) -> None:
         self.connection.established()
-        if self._place.code:
+        if self._claims:
             self._write(f"resume {self._place.code}")
-        self._come_online()
+        else:
+            self._come_online(fresh=True)
 
     def received(self, data: bytes) -> None:
         assert self._decoder is not None
         for line in self._decoder.receive_data(data):
+            if self.retry_seconds:
+                return  # we have left
             if isinstance(line, LineTooLong):
                 self.reason = "the gateway sent a line that is too long"
                 self.connection.abort()
@@ -217,15 +249,33 @@ class _LineWire(Wire):
 
     # --- events
 
-    def _come_online(self) -> None:
-        if not self.online:
-            self.came_online()
-            self._keeper.put(Online("", fresh=not self._place.code))
-            self.say()
+    def _come_online(self, *, fresh: bool) -> None:
+        if self.online:
+            return
+        self.came_online()
+        if fresh and self._claims and self._unsaid:
+            lines = tuple(self._unsaid)
+            self._unsaid.clear()
+            self._keeper.put(NotSaid(lines))
+        self._claims = False
+        self._keeper.put(Online("", fresh=fresh))
+        self.say()
+
+    def _hear_answer(self, line: str) -> None:
+        """What the gateway says to the code or the token."""
+        if line.startswith(_RESUMED):
+            self._come_online(fresh=False)
+        elif line == _REFUSED_FOR_NOW:
+            self.reason, self.retry_seconds = line.removeprefix(_REFUSED), _LATER_SECONDS
+            self.connection.abort()
+        elif line.startswith(_REFUSED):
+            self._come_online(fresh=True)
 
     def _show(self, line: str) -> None:
-        match = _CODE.search(line)
         line = line.removeprefix(self._answered)
+        match = _CODE.fullmatch(line)
+        if self._claims:
+            self._hear_answer(line)
         if match is not None:  # which does not make other words less the last ones
             self._place.code = match[1]
         elif line.startswith(_NOTICE):
@@ -272,6 +322,10 @@ class _TelnetWire(_LineWire):
 
     def _answer(self) -> None:
         self._prompted = False
+
+    @property
+    def _has_claim(self) -> bool:
+        return bool(self._place.token)
 
     def resize(self, width: int, height: int) -> None:
         """Send the window's size."""
@@ -320,7 +374,8 @@ class _TelnetWire(_LineWire):
         match event:
             case str():
                 # A gateway that speaks no GMCP still has us once it speaks at all.
-                self._come_online()
+                if not self._claims:
+                    self._come_online(fresh=True)
                 prompted, self._prompted = self._prompted, False
                 if event or not prompted:  # else it only ends the prompt's line
                     self._show(event)
@@ -354,7 +409,7 @@ class _TelnetWire(_LineWire):
                 place.token, place.epoch = str(fields["token"]), str(fields["epoch"])
                 before = int(fields.get("from", 1)) - 1
                 place.last = int(fields.get("seq", fields.get("top", before)))
-                self._come_online()
+                self._come_online(fresh=name == "welcome")
             case _:
                 pass
 
