@@ -133,3 +133,13 @@ def test_the_keys_are_bounded_and_the_quiet_are_forgotten_first(
         if number == 0:
             assert by_key.exhausted("busy", 10.0), "someone quiet had to go, not someone busy"
     assert by_key.exhausted("new3", 10.0)
+
+
+def test_how_long_to_wait_is_told() -> None:
+    rates = RateByKey(Rate(2.0, 1))
+    assert rates.wait("a", 10.0) == 0.0
+    assert rates.spend("a", 10.0)
+    assert not rates.spend("a", 10.0)
+    assert rates.wait("a", 10.0) == 0.5
+    assert rates.wait("b", 10.0) == 0.0
+    assert rates.spend("a", 10.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from pathlib import Path
 from uuid import UUID
@@ -439,6 +440,24 @@ async def test_wrong_tokens_of_others_lock_nobody_out(tmp_path: Path) -> None:
         await stage.noted("resync", "fresh")
         async with plain(gateway, cookie):
             await stage.noted("resume")
+
+
+async def test_who_is_refused_for_the_rate_is_told_when_to_come_back(tmp_path: Path) -> None:
+    few = Limits().but(
+        session={"attach_failure_burst_max": 1, "attach_failures_per_minute_max": 60}
+    )
+    async with staged(configured(tmp_path, limits=few)) as (gateway, _), v1(gateway) as owner:
+        await owner.say("code")
+        code = (await owner.expect("code"))["d"]
+        async with v1(gateway, code="AAAA-AAAA") as client:
+            assert await client.hear() == {"t": "refused", "reason": UNKNOWN}
+        async with v1(gateway, code=code) as client:
+            refused = await client.hear()
+            assert refused["reason"] == "too many wrong attempts; try again later"
+            assert 0 < refused["retry_ms"] <= 1000
+            await asyncio.sleep(refused["retry_ms"] / 1000)
+            await client.say("hello", code=code)
+            assert (await client.hear())["t"] in ("resumed", "reset")
 
 
 # --- too many

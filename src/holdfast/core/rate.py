@@ -83,6 +83,10 @@ class RateByKey:
         """Whether the next event of `key` would come too soon."""
         return self._rate.next(self._due.get(key, 0.0), now) is None
 
+    def wait(self, key: str, now: float) -> float:
+        """Seconds until the next event of `key` does not come too soon."""
+        return max(0.0, self._rate.when(self._due.get(key, 0.0)) - now)
+
     def spend(self, key: str, now: float) -> bool:
         """Account for one event of `key`; false if it comes too soon."""
         before = self._due.pop(key, 0.0)

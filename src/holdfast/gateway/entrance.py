@@ -101,9 +101,21 @@ def _tell_refusal(attachment: Attachment, event: Enter | ResumeOwn, refusal: Ref
     if isinstance(event, ResumeOwn):
         attachment.show(_GONE)
     else:
-        attachment.adapter.refuse(refusal.value)
+        attachment.adapter.refuse(refusal.value, _retry_seconds(attachment, refusal))
     if attachment.session is not None:
         login.ask_again(attachment, attachment.session)
+
+
+def _retry_seconds(attachment: Attachment, refusal: Refusal) -> float | None:
+    """When to come back with the same code; `None` where it was judged."""
+    if refusal is not Refusal.RATE:
+        return None
+    now = attachment.context.wall()
+    return attachment.context.manager.code_wait(_address(attachment), now)
+
+
+def _address(attachment: Attachment) -> str:
+    return attachment.connection.peer.rpartition(":")[0]
 
 
 def _is_overtaken(event: Enter | ResumeOwn, session: Session) -> bool:
@@ -119,8 +131,7 @@ def _is_overtaken(event: Enter | ResumeOwn, session: Session) -> bool:
 def _claim(attachment: Attachment, event: Enter | ResumeOwn) -> Claim | Refusal | None:
     """The session that the client may take up, or `None` for a new one."""
     manager, now = attachment.context.manager, attachment.context.wall()
-    address = attachment.connection.peer.rpartition(":")[0]
-    own = attachment.session
+    address, own = _address(attachment), attachment.session
     if isinstance(event, ResumeOwn):
         claim = manager.claim_own(own) if own is not None else None
         return claim or Refusal.UNKNOWN

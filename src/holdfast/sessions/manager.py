@@ -282,6 +282,10 @@ class SessionManager:
             return Refusal.OWN
         return self._claim(session, None, presented)
 
+    def code_wait(self, address: str, now: float) -> float:
+        """Seconds after which a code from this address is looked at again."""
+        return self._wrong.wait(address, now)
+
     def claim_own(self, session: Session) -> Claim | None:
         """The newest other session of the same, authenticated user that waits for its client."""
         others = self._population.of_user(session.backend, session.row.user)

@@ -296,8 +296,9 @@ class Adapter(Protocol):
     def restart(self, restart: Restart) -> None:
         """The session goes on, but the client must begin afresh."""
 
-    def refuse(self, text: str) -> None:
-        """The token or code gives no session. The client may try again."""
+    def refuse(self, text: str, retry_seconds: float | None = None) -> None:
+        """The token or code gives no session. With `retry_seconds` it was not looked at: the
+        client may come back with it after that time."""
 
     def offer(self, text: str) -> None:
         """There is another session of the same user, which `ResumeOwn` takes up."""

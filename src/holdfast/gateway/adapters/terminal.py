@@ -293,7 +293,7 @@ class TerminalAdapter:
     def restart(self, restart: Restart) -> None:
         raise AssertionError("a client that does not count is never ahead")
 
-    def refuse(self, text: str) -> None:
+    def refuse(self, text: str, retry_seconds: float | None = None) -> None:
         self._first = True
         self._say(f"That does not resume a session: {text}.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -263,8 +264,9 @@ class WebSocketAdapter:
             )
         )
 
-    def refuse(self, text: str) -> None:
-        self._core_frame(wire.Refused(text))
+    def refuse(self, text: str, retry_seconds: float | None = None) -> None:
+        retry_ms = -1 if retry_seconds is None else math.ceil(retry_seconds * 1000)
+        self._core_frame(wire.Refused(text, retry_ms))
 
     def offer(self, text: str) -> None:
         self._core_frame(wire.Offer(text))
