@@ -47,7 +47,7 @@ def problems(body: str) -> list[str]:
         ),
         (
             "client c1 {\n  expect resp.status ~ (\n}",
-            ["3:24 REGEXP error: missing ), unterminated subpattern (@0) (()"],
+            ["3:24 REGEXP error: missing ) at position 1 (()"],
         ),
         ("syslog S1 {\n  expect == x\n}", ["3:10 unknown operator ==: it is one of ~ !~"]),
         ("haproxy h1 -cli {\n  sned x\n}", ['3:3 Unknown command: "sned"']),
@@ -67,7 +67,7 @@ def problems(body: str) -> list[str]:
         ),
         (
             "session u1 {\n  rx text -until (\n}",
-            ["3:18 REGEXP error: missing ), unterminated subpattern (@0) (()"],
+            ["3:18 REGEXP error: missing ) at position 1 (()"],
         ),
         ("session u1 {\n  rx text ${x}\n}", ["3:11 Macro ${x} not found"]),
         ("client c1 {\n  lines {\n    save x rx.text\n  }\n}\nshell {echo ${x}}", []),
