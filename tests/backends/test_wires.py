@@ -157,9 +157,16 @@ def test_data_goes_to_a_server_that_speaks_gmcp() -> None:
     assert it.data_to_send() == b'\xff\xfa\xc9Char.Login {"name":"x"}\xff\xf0'
 
 
+@pytest.mark.parametrize("kind", ["tcp", "telnet"])
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_long_line_is_passed_on_in_pieces(kind: str, size: int) -> None:
+    data = b"x" * 39 + "é".encode() + b"y" * 60 + b"\nnext\n"
+    pieces = [data[start : start + size] for start in range(0, len(data), size)]
+    said = [item.text for item in hear(wire(kind), *pieces) if isinstance(item, Text)]
+    assert said == ["x" * 39, "é" + "y" * 38, "y" * 22, "next"]
+
+
 BROKEN = {
-    "a-line-without-end": ("tcp", b"x" * 41, "a line of more than 40 bytes"),
-    "a-telnet-line-without-end": ("telnet", b"x" * 41 + b"\r\n", "a line that is too long"),
     "endless-negotiation": (
         "telnet",
         b"\xff\xfb\x63\xff\xfc\x63" * 300,

@@ -160,19 +160,6 @@ async def test_why_the_gateway_closes_is_told_in_its_words(
 
 
 @each_scheme
-async def test_who_floods_is_told_so(tmp_path: Path, scheme: str) -> None:
-    few = Limits().but(session={"command_burst_max": 8, "commands_per_second_max": 1})
-    async with (
-        staged(configured(tmp_path, limits=few)) as (gateway, stage),
-        talking(of(gateway, scheme)) as someone,
-    ):
-        await stage.noted("open")
-        for number in range(100):
-            someone.client.command(str(number))
-        assert await someone.hears((Offline, Ended)) == Ended("too much, too fast")
-
-
-@each_scheme
 async def test_who_is_sent_away_for_good_stays_away(tmp_path: Path, scheme: str) -> None:
     async with played(tmp_path, scheme) as (stage, relay, someone):
         await stage.session.close("kicked")

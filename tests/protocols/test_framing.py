@@ -18,7 +18,7 @@ from holdfast.protocols.framing import Event, LineDecoder, LineTooLong
         pytest.param("é€\n".encode(), ["é€"], id="utf8"),
         pytest.param(b"\xff\n", ["\ufffd"], id="not-utf8"),
         pytest.param(b"12345678\n", ["12345678"], id="just-fits"),
-        pytest.param(b"a\n123456789\nb\n", ["a", LineTooLong(8)], id="too-long"),
+        pytest.param(b"a\n123456789\nb\n", ["a", LineTooLong(8), "b"], id="too-long"),
         pytest.param(b"123456789", [LineTooLong(8)], id="too-long-without-end"),
     ],
 )
@@ -29,6 +29,26 @@ def test_lines(data: bytes, events: list[Event], size: int) -> None:
     for start in range(0, len(data), size):
         found += decoder.receive_data(data[start : start + size])
     assert found == events
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_long_lines_may_come_in_pieces_of_whole_characters(size: int) -> None:
+    data = b"ab\n1234567" + "€".encode() + b"8901\n"
+    decoder = LineDecoder(8, cuts=True)
+    found = []
+    for start in range(0, len(data), size):
+        found += decoder.receive_data(data[start : start + size])
+    assert found == ["ab", "1234567", "€8901"]
+    assert decoder.unfinished == ""
+
+
+def test_a_line_in_many_pieces_takes_no_more_time_for_each() -> None:
+    """The work is that of one pass over the bytes: pieces are joined once."""
+    decoder = LineDecoder(1 << 30)
+    for _ in range(100_000):
+        decoder.receive_data(b"x")
+    assert len(decoder._pieces) == 100_000  # nothing was copied yet
+    assert decoder.receive_data(b"\n") == ["x" * 100_000]
 
 
 @given(data=st.binary(max_size=60), cuts=st.lists(st.integers(1, 9)))

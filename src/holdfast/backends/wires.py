@@ -24,7 +24,7 @@ from holdfast.core.items import (
 )
 from holdfast.core.limits import KIB, Limits
 from holdfast.protocols import telnet
-from holdfast.protocols.framing import LineDecoder, LineTooLong
+from holdfast.protocols.framing import LineDecoder
 from holdfast.sessions.records import Capabilities
 
 
@@ -114,21 +114,19 @@ def _typed(text: str) -> str:
 
 
 class LineWire:
-    """Lines of UTF-8 that end in LF; CR LF is understood."""
+    """Lines of UTF-8 that end in LF; CR LF is understood. A long one is passed on in pieces."""
 
     __slots__ = ("_decoder", "_out", "_shown")
 
     def __init__(self, line_bytes_max: int) -> None:
-        self._decoder = LineDecoder(line_bytes_max)
+        self._decoder = LineDecoder(line_bytes_max, cuts=True)
         self._shown = _Shown()
         self._out: list[bytes] = []
 
     def receive_data(self, data: bytes, now: float) -> list[Said]:
         said: list[Said] = []
         for line in self._decoder.receive_data(data):
-            if isinstance(line, LineTooLong):
-                raise UpstreamProtocolError(f"a line of more than {line.bytes_max} bytes")
-            text = self._shown.line(line)
+            text = self._shown.line(line) if isinstance(line, str) else None
             if text is not None:
                 said.append(text)
         return said
@@ -160,7 +158,10 @@ class LineWire:
 
 
 class TelnetWire:
-    """Telnet, in the client's role: prompts, hidden input, window size and GMCP pass through."""
+    """Telnet, in the client's role: prompts, hidden input, window size and GMCP pass through.
+
+    A long line is passed on in pieces.
+    """
 
     __slots__ = ("_core", "_shown")
 
@@ -185,8 +186,6 @@ class TelnetWire:
                     said.append(InputMode("secret" if hidden else "line"))
                 case telnet.Gmcp(package, json):
                     said.append(Data(package, json))
-                case telnet.LineTooLong():
-                    raise UpstreamProtocolError("a line that is too long")
                 case telnet.Violation(fault):
                     raise UpstreamProtocolError(fault.value)
                 case _:

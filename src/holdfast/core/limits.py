@@ -107,6 +107,9 @@ class WebSocketLimits(_Group, frozen=True, forbid_unknown_fields=True):
 class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """What a Telnet client may make us keep or answer."""
 
+    bytes_per_second_max: float = 64.0 * KIB
+    """Input, sustained; a command of the protocol counts 64 more. What is more is read later."""
+    bytes_burst_max: int = 512 * KIB
     line_chars_max: int = 6_000
     """A longer line is discarded."""
     subnegotiation_bytes_max: int = 1 * KIB
@@ -138,6 +141,10 @@ class LineLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Raw TCP and Unix clients that speak lines."""
 
     line_bytes_max: int = 16 * KIB
+    """A longer line is discarded."""
+    bytes_per_second_max: float = 64.0 * KIB
+    """Input, sustained. What is more is read later."""
+    bytes_burst_max: int = 512 * KIB
 
 
 class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
@@ -179,8 +186,11 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     commands_per_second_max: float = 100.0
     """Of one client, sustained. A text of several lines counts as so many."""
     command_burst_max: int = 400
-    """At once. As many again wait for their turn, unread what comes behind them; who sends yet
-    more in one go is sent away."""
+    """At once. What is more waits for its turn, and the client is not read meanwhile."""
+    input_bytes_per_second_max: float = 1024.0 * KIB
+    """Of one WebSocket client, sustained; each message or control frame counts 64 more. What is
+    more is read later."""
+    input_burst_bytes_max: int = 8 * MIB
     detached_seconds_max: float = 3_600.0
     """A dropped session is kept this long; its token and its code live as long."""
     unclaimed_seconds_max: float = 60.0

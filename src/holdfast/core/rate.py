@@ -11,11 +11,12 @@ from holdfast.core.limits import WebSocketLimits
 class Rate:
     """`per_second` events sustained, `burst` at once. Shared by all who are held to it."""
 
-    __slots__ = ("_interval", "_tolerance")
+    __slots__ = ("_interval", "tolerance")
 
     def __init__(self, per_second: float, burst: int) -> None:
         self._interval = 1.0 / per_second
-        self._tolerance = burst * self._interval
+        self.tolerance = burst * self._interval
+        """How long before its turn, in seconds, an event may come."""
 
     def next(self, due: float, now: float, count: int = 1) -> float | None:
         """Account for `count` events at `now`.
@@ -24,11 +25,15 @@ class Rate:
         `None` if they come too soon.
         """
         due = (due if due > now else now) + count * self._interval
-        return due if due <= now + self._tolerance else None
+        return due if due <= now + self.tolerance else None
 
-    def when(self, due: float) -> float:
-        """When the event after those that led to `due` comes no longer too soon."""
-        return due + self._interval - self._tolerance
+    def spend(self, due: float, now: float, count: int = 1) -> float:
+        """As `next`, for events that have happened: what comes too soon is a debt."""
+        return (due if due > now else now) + count * self._interval
+
+    def when(self, due: float, count: int = 1) -> float:
+        """When `count` events after those that led to `due` come no longer too soon."""
+        return due + count * self._interval - self.tolerance
 
 
 class FlowRates(NamedTuple):
@@ -36,6 +41,12 @@ class FlowRates(NamedTuple):
 
     messages: Rate
     bytes: Rate
+
+
+@lru_cache(maxsize=64)
+def shared_rate(per_second: float, burst: int) -> Rate:
+    """This rate, made once."""
+    return Rate(per_second, burst)
 
 
 @lru_cache(maxsize=64)

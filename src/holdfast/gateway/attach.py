@@ -26,6 +26,7 @@ from holdfast.gateway.adapters.base import (
 from holdfast.gateway.context import Context, Door
 from holdfast.gateway.cost import cost_of
 from holdfast.gateway.evidence import Evidence
+from holdfast.gateway.intake import TOKEN_BYTES, Intake
 from holdfast.gateway.pacing import AckPacer
 from holdfast.gateway.phases import TABLE, Move, Phase
 from holdfast.gateway.reactions import FREE, react, react_early
@@ -42,7 +43,9 @@ _log: Final = Seldom("holdfast.gateway")
 _NEVER: Final = float("inf")
 _LIVE: Final = Phase.LIVE
 """Looked up once: before Python 3.12 an enum's members are dear to reach."""
-_FULL: Final = Notice("Too much is waiting already. This was not taken; send it again later.")
+_FULL: Final = Notice(
+    "Too much is waiting already. What you have typed since is taken when there is room."
+)
 
 
 class Attachment:
@@ -52,15 +55,13 @@ class Attachment:
         "_acks",
         "_asked",
         "_confirmed",
-        "_due",
         "_evidence",
         "_greeted",
-        "_held",
+        "_intake",
         "_machine",
         "_pinged",
         "_refused",
         "_told_at",
-        "_turn",
         "_wake",
         "adapter",
         "capabilities",
@@ -81,10 +82,8 @@ class Attachment:
         self.session: Session | None = None
         self.login_attempts = 0
         self._machine = Machine(TABLE, Phase.WAITING)
-        self._held: list[Event] = []
-        """What came while entering, or too quickly."""
-        self._due = 0.0
-        """The client's place in the rate of commands (`core.rate`)."""
+        self._intake = Intake(context.command_rate, self.adapter.input_rate)
+        """What came while entering, too quickly, or when there was no room for it."""
         self._acks: AckPacer | None = None
         self._evidence: Evidence | None = None
         self._confirmed = False
@@ -100,8 +99,6 @@ class Attachment:
         """Whether a numbered command found the queue full."""
         self._pinged = 0.0
         """When the client was asked for a sign of life."""
-        self._turn = _NEVER
-        """When the next of the held events may be handled."""
         self._wake = _NEVER
 
     @property
@@ -119,20 +116,42 @@ class Attachment:
         self._schedule()
 
     def received(self, data: bytes) -> None:
-        self._handle(self.adapter.receive_data(data, self.context.clockwork.wheel.now))
-        due = self.adapter.next_deadline()
+        intake = self._intake
+        if intake.blocked and self._machine.state is not Phase.LEAVING:
+            intake.unread += data  # of a read that was under way when reading was stopped
+            return
+        adapter, now = self.adapter, self.context.clockwork.wheel.now
+        size = adapter.slice_bytes
+        start = 0
+        while True:
+            piece = data if len(data) <= size else data[start : start + size]
+            start += size
+            tokens = adapter.tokens
+            self._handle(adapter.receive_data(piece, now))
+            intake.charge(len(piece) + TOKEN_BYTES * (adapter.tokens - tokens), now)
+            if start >= len(data):
+                break
+            if intake.blocked or self.phase is Phase.ENTERING:
+                intake.blocked = True
+                intake.unread = data[start:]
+                break
+        if intake.blocked:
+            self._stop_reading()
+        due = adapter.next_deadline()
         if due is not None and due < self._wake:
             self._schedule()
         if self.connection.full:
             self.connection.pause_reading()  # who does not read our answers is not listened to
 
     def ended(self) -> None:
+        if self._intake.blocked and self.phase is not Phase.LEAVING:
+            self._intake.eof = True
+            return
         self._handle(self.adapter.receive_eof())
         self.part(Reason.CLIENT_LEFT)
 
     def writable(self) -> None:
-        if not self._held and self.phase is not Phase.ENTERING:
-            self.connection.resume_reading()
+        self._resume_reading()
         self.deliver()
         if self.session is not None:
             self.session.relieve()
@@ -142,10 +161,12 @@ class Attachment:
         if self.phase is Phase.LEAVING:
             self.connection.close()
             return
-        if now >= self._turn:
-            self._turn = _NEVER
-            self.connection.resume_reading()
+        intake = self._intake
+        if now >= intake.turn and not intake.full and self.phase is not Phase.ENTERING:
             self.go_on()
+        if now >= intake.tell_at:
+            intake.tell_at = _NEVER
+            self.show(_FULL)
         due = self.adapter.next_deadline()
         if due is not None and now >= due:
             self._handle(self.adapter.handle_timer(now))
@@ -207,6 +228,8 @@ class Attachment:
             self._schedule()
 
     def make_room(self) -> None:
+        if self._intake.full and self._machine.state is _LIVE:
+            self.go_on()
         if self._refused and self.session is not None:
             self._refused = False
             self._asked = 0
@@ -244,7 +267,6 @@ class Attachment:
         self._confirmed = self._greeted = False
         self._told_at = -1
         self.connection.established()
-        self.connection.resume_reading()
         self.context.pool.register(session.sid, self)
         if self.adapter.numbered:
             self._acks = AckPacer(session.inbox.cin)
@@ -256,12 +278,32 @@ class Attachment:
             self.adapter.set_input_mode(session.row.input_mode)
 
     def go_on(self) -> None:
-        """What was held is handled now."""
-        held, self._held = self._held, []
-        self._handle(held)
-        self.read_ahead()
-        self._greeted = True
+        """What waits is handled now, as far as it may be."""
+        intake = self._intake
+        unread, intake.unread = intake.unread, b""
+        self._handle(intake.go_on())
+        if intake.blocked:
+            intake.unread = unread
+        elif unread:
+            self.received(unread)
+        else:
+            self.read_ahead()
+        phase = self.phase
+        self._greeted = phase is _LIVE
+        if intake.eof and not intake.blocked and phase in (Phase.WAITING, Phase.LIVE):
+            self.ended()
+            return
+        self._resume_reading()
         self._schedule()
+
+    def _stop_reading(self) -> None:
+        self.connection.pause_reading()
+        self._schedule()
+
+    def _resume_reading(self) -> None:
+        connection, phase = self.connection, self.phase
+        if not (self._intake.blocked or connection.full or phase is Phase.ENTERING):
+            connection.resume_reading()
 
     def read_ahead(self) -> None:
         """What the client sent before it was known what it means is handled now."""
@@ -286,6 +328,8 @@ class Attachment:
         self.send()
         self.connection.flush()
         if waits:
+            unread, self._intake.unread = self._intake.unread, b""
+            self.received(unread)
             self.connection.resume_reading()  # for the client's own goodbye
             close_seconds = self.context.limits.connection.close_seconds_max
             self.connection.wake_at(self.connection.time() + close_seconds)
@@ -295,10 +339,11 @@ class Attachment:
     # --- inbound events
 
     def _handle(self, events: list[Event]) -> None:
-        if self._held and self.phase is _LIVE:
-            self._hold(events)
+        intake = self._intake
+        if intake.events and self.phase is _LIVE:
+            intake.hold(events)
             return
-        admit, now = self.context.command_rate.next, self.context.clockwork.wheel.now
+        admit, now = intake.admit, self.context.clockwork.wheel.now
         limits = self.context.limits.session
         for index, event in enumerate(events):
             session = self.session
@@ -309,43 +354,35 @@ class Attachment:
             if kind is Ack:
                 self._ack(session, event)  # type: ignore[arg-type]
                 continue
-            if kind not in FREE:
-                due = admit(self._due, now, cost_of(event, limits))
-                if due is None:
-                    self._hold(events[index:])
-                    break
-                self._due = due
+            if kind not in FREE and not admit(now, cost_of(event, limits)):
+                intake.hold(events[index:])
+                self._stop_reading()
+                break
             if kind is Text:
-                self.command(session, event)  # type: ignore[arg-type]
+                if not self.command(session, event):  # type: ignore[arg-type]
+                    self._wait_for_room(events[index:])
+                    break
             elif kind is Numbered:
                 self._numbered(session, event)  # type: ignore[arg-type]
-            else:
-                react(self, session, event)
+            elif not react(self, session, event):
+                self._wait_for_room(events[index:])
+                break
         self.send()
 
-    def _hold(self, events: list[Event]) -> None:
-        """The client is quicker than it may: what it sends waits for its turn, and it for us."""
-        self._held += events
-        if len(self._held) > self.context.limits.session.command_burst_max:
-            peer, protocol = self.connection.peer, self.protocol
-            _log.info("a client sends too much", peer=peer, protocol=protocol)
-            self.tell(SecurityEvent.LIMITED, why="too many commands at once")
-            self.leave(Reason.FLOOD)
-            return
-        self.connection.pause_reading()
-        self._turn = self.context.command_rate.when(self._due)
-        self._schedule()
+    def _wait_for_room(self, events: list[Event]) -> None:
+        """The session's queue is full: the client is not read until there is room."""
+        self._intake.hold(events)
+        self._intake.wait_for_room(self.context.clockwork.wheel.now)
+        self._stop_reading()
 
-    def command(self, session: Session, item: Command) -> None:
-        """A command of a client that does not count its commands."""
+    def command(self, session: Session, item: Command) -> bool:
+        """A command of a client that does not count its commands. False if there is no room."""
         if not self._confirmed and self._greeted and self._told_at < 0:
             self._confirm(session)
         verdict = session.receive(item)
-        if verdict is Verdict.FULL:
-            self.context.counts["commands_refused"] += 1
-            self.show(_FULL)
-        elif verdict is Verdict.REFUSED:
+        if verdict is Verdict.REFUSED:
             self._refuse_lines()
+        return verdict is not Verdict.FULL
 
     def _numbered(self, session: Session, event: Numbered) -> None:
         verdict = session.receive_numbered(event.c, event.item)
@@ -417,7 +454,7 @@ class Attachment:
 
     def hold(self, event: Event) -> None:
         """Handle this event when the session is entered."""
-        self._held.append(event)
+        self._intake.hold([event])
 
     def serve_http(self, data: bytes) -> None:
         """The client sent a request that is no WebSocket's: it is the pages' from here on."""
@@ -507,7 +544,7 @@ class Attachment:
         """Ping a silent client; give up one that does not answer."""
         heard = self.connection.heard
         patience = self.context.limits.websocket.heartbeat_seconds_max
-        if self.connection.full or self.connection.held:
+        if self.connection.full or self.connection.held or self._intake.blocked:
             self._pinged = 0.0  # it may not have been listened to; the limit of progress decides
         elif heard < self._pinged:
             if now >= self._pinged + patience:
@@ -521,7 +558,7 @@ class Attachment:
         """Ask to be woken for whatever is due first."""
         if self.phase is Phase.LEAVING:
             return
-        wake = min(self._turn, self.adapter.next_deadline() or _NEVER)
+        wake = min(self._intake.due, self.adapter.next_deadline() or _NEVER)
         if self._acks is not None:
             wake = min(wake, self._acks.due)
         if self._evidence is not None:

@@ -13,7 +13,7 @@ from holdfast.core.limits import Limits, WebSocketLimits
 from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.adapters.lines import LineAdapter
 from holdfast.gateway.adapters.telnet import TelnetAdapter
-from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings
+from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings, input_rate
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.cookies import session_cookie
 from holdfast.gateway.hosts import served_hosts
@@ -40,6 +40,7 @@ def adapter_factory(listener: ListenerConfig, limits: Limits) -> Callable[[], Ad
                 cookie=session_cookie(listener.cookie, address, limits),
                 deflate=Deflate(listener.deflate) if listener.deflate is not None else None,
                 hosts=served_hosts(listener.hosts, address),
+                input_rate=input_rate(limits.session),
             )
             return lambda: WebSocketAdapter(settings)
         case "telnet" | "telnets":

@@ -138,7 +138,9 @@ def _claim(attachment: Attachment, event: Enter | ResumeOwn) -> Claim | Refusal 
     if event.code:
         return _served_here(attachment, manager.claim_by_code(event.code, address, now, but=own))
     if event.token:
-        return _served_here(attachment, manager.claim_by_token(event.token))
+        return _served_here(attachment, manager.claim_by_token(event.token, but=own))
+    if own is not None:
+        return Refusal.ENTERED
     return _claim_by_cookies(attachment, event.cookies)
 
 

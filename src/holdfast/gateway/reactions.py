@@ -58,11 +58,11 @@ def react_early(attachment: Attachment, event: Event) -> None:
             attachment.leave(Reason.PROTOCOL_ERROR, "expected hello first")
 
 
-def react(attachment: Attachment, session: Session, event: Event) -> None:
-    """An event of a live session."""
+def react(attachment: Attachment, session: Session, event: Event) -> bool:
+    """An event of a live session. False if it is a command and there is no room for it."""
     match event:
         case Binary() | Data() | Interrupt():
-            attachment.command(session, event)
+            return attachment.command(session, event)
         case Proven(number):
             attachment.proven(session, number)
         case AbortOutput():
@@ -73,6 +73,7 @@ def react(attachment: Attachment, session: Session, event: Event) -> None:
             _end(attachment, event)
         case _:
             _serve(attachment, session, event)
+    return True
 
 
 def _serve(attachment: Attachment, session: Session, event: Event) -> None:

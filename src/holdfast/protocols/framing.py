@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class LineTooLong(Struct, frozen=True, gc=False):
-    """A line outgrew its limit. It is the last event: where the next line begins is unknown."""
+    """A line outgrew its limit and is discarded whole: half a command must not be run."""
 
     bytes_max: int
 
@@ -17,43 +17,79 @@ Event = str | LineTooLong
 """A complete line is a plain `str`, without its end."""
 
 _LF: Final = b"\n"
+_UTF_8_BYTES_MAX: Final = 4  # of one character
 
 
 class LineDecoder:
     """Lines of UTF-8 text that end in LF or CR LF.
 
     Bytes that are not UTF-8 become U+FFFD. A line that its LF never follows is
-    never an event: half a command must not run.
+    never an event: half a command must not run. Of a line that is longer than
+    `bytes_max` nothing is kept; with `cuts` it comes in pieces instead, a line each.
     """
 
-    __slots__ = ("_bytes_max", "_done", "_tail")
+    __slots__ = ("_bytes_max", "_cuts", "_discarding", "_pieces", "_size")
 
-    def __init__(self, bytes_max: int) -> None:
+    def __init__(self, bytes_max: int, *, cuts: bool = False) -> None:
         self._bytes_max = bytes_max
-        self._tail = b""
-        self._done = False
+        self._cuts = cuts
+        self._pieces: list[bytes] = []
+        """What has come of a line whose end has not."""
+        self._size = 0
+        self._discarding = False
 
     def receive_data(self, data: bytes) -> list[Event]:
-        """The lines that `data` completes; `LineTooLong` ends the list and the decoder."""
-        if self._done:
-            return []
-        *lines, self._tail = (self._tail + data).split(_LF)
+        """The lines that `data` completes, and a `LineTooLong` for each that is too long."""
+        *ends, tail = data.split(_LF)
         events: list[Event] = []
-        for line in lines:
-            if len(line) > self._bytes_max:
-                return self._overflow(events)
-            events.append(line.removesuffix(b"\r").decode(errors="replace"))
-        if len(self._tail) > self._bytes_max:
-            return self._overflow(events)
+        for end in ends:
+            self._take(end, events)
+            if not self._discarding:
+                events.append(self._join().removesuffix(b"\r").decode(errors="replace"))
+            self._discarding = False
+        if tail:
+            self._take(tail, events)
         return events
 
     @property
     def unfinished(self) -> str:
         """What has come of a line whose end has not."""
-        return self._tail.decode(errors="replace")
+        return b"".join(self._pieces).decode(errors="replace")
 
-    def _overflow(self, events: list[Event]) -> list[Event]:
-        self._done = True
-        self._tail = b""
-        events.append(LineTooLong(self._bytes_max))
-        return events
+    def _take(self, piece: bytes, events: list[Event]) -> None:
+        if self._discarding:
+            return
+        if self._size + len(piece) > self._bytes_max:
+            if self._cuts:
+                self._cut(self._join() + piece, events)
+                return
+            self._discarding = True
+            self._join()
+            events.append(LineTooLong(self._bytes_max))
+            return
+        self._pieces.append(piece)
+        self._size += len(piece)
+
+    def _cut(self, line: bytes, events: list[Event]) -> None:
+        start = 0
+        while len(line) - start > self._bytes_max:
+            end = whole_characters(line, start + self._bytes_max)
+            events.append(line[start:end].decode(errors="replace"))
+            start = end
+        self._pieces.append(line[start:])
+        self._size = len(line) - start
+
+    def _join(self) -> bytes:
+        pieces = self._pieces
+        line = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._pieces = []
+        self._size = 0
+        return line
+
+
+def whole_characters(line: bytes | bytearray, end: int) -> int:
+    """The place at or before `end` at which UTF-8 may be cut without cutting a character."""
+    for place in range(end, max(0, end - _UTF_8_BYTES_MAX), -1):
+        if place >= len(line) or line[place] & 0xC0 != 0x80:
+            return place
+    return end

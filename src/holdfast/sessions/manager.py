@@ -47,6 +47,7 @@ class Refusal(Enum):
     REPLACED = "it was replaced by a newer one"
     REVOKED = "it was replaced by a newer one; for safety its session was closed"
     OWN = "it is the one you are in"
+    ENTERED = "you are in a session already"
     ELSEWHERE = "its session is not one of those that are served here"
     TOO_EARLY = "its session cannot be resumed yet"
     RATE = "too many wrong attempts; try again later"
@@ -237,8 +238,10 @@ class SessionManager:
 
     # --- taking up again
 
-    def claim_by_token(self, token: str, *, revoke: bool = True) -> Claim | Refusal:
-        """Who holds this token may have its session.
+    def claim_by_token(
+        self, token: str, *, but: Session | None = None, revoke: bool = True
+    ) -> Claim | Refusal:
+        """Who holds this token may have its session. `but` is the one it has already.
 
         Tokens cannot be guessed, so wrong ones cost their senders and others nothing: a good
         one is taken however many wrong ones came from the same address.
@@ -256,6 +259,8 @@ class SessionManager:
         standing = tokens.judge(secret)
         if session is None or standing is Standing.UNKNOWN:
             return Refusal.UNKNOWN
+        if session is but:
+            return Refusal.OWN  # with any token that it ever had: it is nobody else who says so
         if standing is Standing.VALID:
             return self._claim(session, secret)
         if not revoke:

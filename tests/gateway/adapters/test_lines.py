@@ -159,13 +159,51 @@ def test_half_a_line_is_never_run() -> None:
     assert adapter.receive_eof() == [Left(done=False)]
 
 
-def test_a_line_that_is_too_long_ends_the_connection_with_a_reason() -> None:
+def test_a_line_that_is_too_long_is_discarded_with_a_word() -> None:
     adapter = active()
-    assert adapter.receive_data(b"look\n" + b"x" * 101, 1.0) == [
-        Text("look"),
-        Broken(Reason.PROTOCOL_ERROR, "a line of more than 100 bytes"),
-    ]
-    assert adapter.data_to_send() == b"*** A line of more than 100 bytes.\n"
+    adapter.encode(1, [Prompt("> ")])
+    assert adapter.receive_data(b"look\n" + b"x" * 101, 1.0) == [Text("look")]
+    assert adapter.receive_data(b"yy\nnorth\n", 1.0) == [Text("north")]
+    assert adapter.data_to_send() == (
+        b"*** That line was too long and was not taken: a line has at most 100 bytes.\n"
+    )
+
+
+def test_behind_a_line_that_is_too_long_stands_the_prompt_again() -> None:
+    adapter = active()
+    adapter.encode(1, [Prompt("> ")])
+    adapter.receive_data(b"x" * 101, 1.0)
+    assert adapter.data_to_send().endswith(b" bytes.\n> ")
+
+
+STRANGERS: dict[str, tuple[bytes, bytes]] = {
+    "http": (b"GET / HTTP/1.1\r\nHost: x\r\n", b"This port speaks lines of text.\n"),
+    "ssh": (b"SSH-2.0-x\r\n", b"This port speaks lines of text.\n"),
+    "tls": (b"\x16\x03\x01", b"\x15\x03\x01\x00\x02\x02\x28"),
+}
+
+
+@pytest.mark.parametrize(("data", "answer"), STRANGERS.values(), ids=STRANGERS)
+@pytest.mark.parametrize("size", [1, 100])
+def test_who_speaks_another_protocol_is_turned_away(data: bytes, answer: bytes, size: int) -> None:
+    adapter = begun()
+    events: list[Event] = []
+    for start in range(0, len(data), size):
+        events += adapter.receive_data(data[start : start + size], 0.1)
+        if events:
+            break
+    (event,) = events
+    assert isinstance(event, Broken)
+    assert adapter.data_to_send() == answer
+
+
+def test_only_the_first_line_shows_a_stranger() -> None:
+    assert typed(active(), "look", "GET / HTTP/1.1") == [Text("look"), Text("GET / HTTP/1.1")]
+
+
+def test_what_has_not_the_shape_of_a_code_is_for_the_application() -> None:
+    for line in ("resume the quest", "resume", "resume " + "A" * 80, "resumé ABCD-2345"):
+        assert typed(active(), line) == [Text(line)]
 
 
 def test_bytes_that_are_no_utf_8_are_replaced() -> None:
@@ -450,8 +488,16 @@ def test_a_password_is_never_taken_for_resume() -> None:
     assert typed(adapter, "resume ABCD-2345") == [LoginGiven("ann", "resume ABCD-2345")]
 
 
-def test_secret_input_is_never_taken_for_resume() -> None:
+def test_the_first_line_may_resume_whatever_is_asked_for() -> None:
+    """An application may ask for a password before it knows that somebody comes back."""
     adapter = active()
+    adapter.set_input_mode("secret")
+    assert typed(adapter, "resume ABCD-2345") == [Enter(code="ABCD-2345")]
+
+
+def test_later_secret_input_is_never_taken_for_resume() -> None:
+    adapter = active()
+    typed(adapter, "look")
     adapter.set_input_mode("secret")
     assert typed(adapter, "resume ABCD-2345") == [Text("resume ABCD-2345")]
     adapter.offer("You have another session.")

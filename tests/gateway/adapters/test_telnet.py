@@ -271,14 +271,18 @@ def test_core_ping_is_answered_by_the_house() -> None:
 
 
 BROKEN: dict[str, tuple[bytes, str, bytes]] = {
-    "a-line-without-end": (b"x" * 101 + b"\r\n", "a line that is too long", b"too long.\r\n"),
     "http": (b"GET / HTTP/1.1\r\n", "speaks HTTP, not Telnet", b"This port speaks Telnet.\r\n"),
     "ssh": (b"SSH-2.0-x\r\n", "speaks SSH, not Telnet", b"This port speaks Telnet.\r\n"),
     "tls": (b"\x16\x03\x01", "speaks TLS on a plain port", b"\x15\x03\x01\x00\x02\x02\x28"),
     "a-flood-of-negotiation": (
         wire(IAC, DO, 99) * 300,
         "too many commands and negotiations",
-        wire(IAC, WONT, 99),
+        b"*** Too many commands and negotiations.\r\n",
+    ),
+    "too-much-in-subnegotiations": (
+        sb(TTYPE, "x" * 2000) * 3,
+        "too many overlong subnegotiations",
+        b"*** Too many overlong subnegotiations.\r\n",
     ),
 }
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from holdfast.core.errors import Disconnect, Reason
 from holdfast.core.items import Binary, Data, Interrupt, Output, Resized, Text
+from holdfast.core.rate import Rate
 from holdfast.link.messages import ProfileSummary
 from holdfast.net.security import SecurityEvent
 from holdfast.sessions.records import Capabilities
@@ -253,6 +254,18 @@ class Adapter(Protocol):
     @property
     def pings(self) -> bool:
         """Whether `heartbeat` makes a living client answer."""
+
+    @property
+    def input_rate(self) -> Rate:
+        """How much its client may send, in bytes."""
+
+    @property
+    def slice_bytes(self) -> int:
+        """How much of what has come is handed to `receive_data` at once."""
+
+    @property
+    def tokens(self) -> int:
+        """How many units of the protocol have come that are no lines: each costs something."""
 
     def begin(self, now: float) -> list[Event]:
         """The connection is there."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from holdfast.core.errors import DISCONNECTS, Reason
+from holdfast.core.errors import Reason
 from holdfast.core.limits import LineLimits
+from holdfast.core.rate import shared_rate
 from holdfast.gateway.adapters.base import Broken, Capable, Enter, Event, Left
 from holdfast.gateway.adapters.terminal import TerminalAdapter
 from holdfast.protocols.framing import LineDecoder
+from holdfast.protocols.strangers import TLS_ALERT, TLS_HANDSHAKE, Stranger, recognise
 from holdfast.sessions.records import Capabilities
 
 _PATIENCE_SECONDS: Final = 0.2
@@ -18,11 +20,15 @@ _PATIENCE_SECONDS: Final = 0.2
 class LineAdapter(TerminalAdapter):
     """One client that speaks lines."""
 
-    __slots__ = ("_decoder", "_enter_at", "_out")
+    __slots__ = ("_decoder", "_enter_at", "_first_bytes", "_newcomer", "_out")
 
     def __init__(self, protocol: str, limits: LineLimits) -> None:
-        super().__init__(protocol)
+        super().__init__(protocol, shared_rate(limits.bytes_per_second_max, limits.bytes_burst_max))
         self._decoder = LineDecoder(limits.line_bytes_max)
+        self._newcomer = True
+        """Whether no line has come: the first shows who is at the wrong port."""
+        self._first_bytes: bytes | None = b""
+        """The first bytes, while they could be those of a TLS client."""
         self._enter_at: float | None = None
         self._out: list[bytes] = []
 
@@ -32,14 +38,42 @@ class LineAdapter(TerminalAdapter):
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         events = self._read_ahead()
+        if self._begins_tls(data):
+            return [self._turn_away(Stranger.TLS)]
         for line in self._decoder.receive_data(data):
             if type(line) is str:
+                if self._newcomer:
+                    self._newcomer = False
+                    stranger = recognise(line)
+                    if stranger is not None:
+                        return [self._turn_away(stranger)]
                 events += self._read(line)
             else:
-                events.append(self._too_long(line.bytes_max))  # type: ignore[union-attr]
+                self._newcomer = False
+                self._discard(f"{line.bytes_max} bytes")  # type: ignore[union-attr]
         if self._early:
             events = self.handle_timer(now) + events
         return events
+
+    def _begins_tls(self, data: bytes) -> bool:
+        """Whether the first bytes are those of a TLS ClientHello."""
+        head = self._first_bytes
+        if head is None:
+            return False
+        head = (head + data)[: len(TLS_HANDSHAKE)]
+        if TLS_HANDSHAKE.startswith(head):
+            self._first_bytes = head
+            return head == TLS_HANDSHAKE
+        self._first_bytes = None
+        return False
+
+    def _turn_away(self, stranger: Stranger) -> Broken:
+        speaks = f"speaks {stranger.value}, not lines"
+        if stranger is Stranger.TLS:
+            self._queue(TLS_ALERT)
+        else:
+            self._queue(b"This port speaks lines of text.\n")
+        return Broken(Reason.PROTOCOL_ERROR, speaks)
 
     def receive_eof(self) -> list[Event]:
         return [Left(done=False)]
@@ -59,11 +93,6 @@ class LineAdapter(TerminalAdapter):
 
     def probe(self, number: int) -> bool:
         return False
-
-    def _too_long(self, bytes_max: int) -> Broken:
-        text = f"a line of more than {bytes_max} bytes"
-        self.goodbye(DISCONNECTS[Reason.PROTOCOL_ERROR], text, 0)
-        return Broken(Reason.PROTOCOL_ERROR, text)
 
     def _line(self, text: str) -> bytes:
         return text.encode() + b"\n"

@@ -26,6 +26,7 @@ from msgspec import Struct
 from holdfast.core.errors import DISCONNECTS, Reason
 from holdfast.core.items import Data, Interrupt, Output, Resized
 from holdfast.core.limits import TelnetLimits
+from holdfast.core.rate import shared_rate
 from holdfast.gateway.adapters.base import (
     AbortOutput,
     Ack,
@@ -42,6 +43,7 @@ from holdfast.gateway.adapters.base import (
 )
 from holdfast.gateway.adapters.terminal import TerminalAdapter
 from holdfast.protocols import telnet
+from holdfast.protocols.telnet.strangers import ANSWERS
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Position
 
@@ -68,10 +70,20 @@ class _Ack(Struct, frozen=True):
 class TelnetAdapter(TerminalAdapter):
     """One Telnet client."""
 
-    __slots__ = ("_core", "_counts", "_hello", "_limits", "_now", "_out", "_probed", "_settled")
+    __slots__ = (
+        "_core",
+        "_counts",
+        "_hello",
+        "_limits",
+        "_now",
+        "_out",
+        "_probed",
+        "_settled",
+        "_token",
+    )
 
     def __init__(self, limits: TelnetLimits) -> None:
-        super().__init__("telnet")
+        super().__init__("telnet", shared_rate(limits.bytes_per_second_max, limits.bytes_burst_max))
         self._limits = limits
         self._core: telnet.TelnetServer
         self._out: list[bytes] = []
@@ -82,10 +94,16 @@ class TelnetAdapter(TerminalAdapter):
         self._counts = False
         """Whether the client speaks the package `Holdfast` and so counts outputs."""
         self._hello: _Hello | None = None
+        self._token = ""
+        """The token that the client has of this session."""
 
     @property
     def wants_token(self) -> bool:
         return self._counts
+
+    @property
+    def tokens(self) -> int:  # type: ignore[override]
+        return self._core.tokens
 
     # --- inbound
 
@@ -129,11 +147,18 @@ class TelnetAdapter(TerminalAdapter):
             case telnet.Gmcp(package, json):
                 return self._read_gmcp(package, json)
             case telnet.LineTooLong():
-                return self._break("a line that is too long")
+                self._discard(f"{self._limits.line_chars_max} characters")
+                return None
             case telnet.Violation(fault):
-                return Broken(Reason.PROTOCOL_ERROR, fault.value)
+                return self._violated(fault)
             case _:
                 return self._react_settled(event) if self._settled else None
+
+    def _violated(self, fault: telnet.Fault) -> Broken:
+        """A client of another protocol has its answer; a person is told in a line."""
+        if fault in ANSWERS:
+            return Broken(Reason.PROTOCOL_ERROR, fault.value)
+        return self._break(fault.value)
 
     def _react_settled(self, event: telnet.Event) -> Event | None:
         """What means nothing before there is a session, or is asked for then."""
@@ -171,7 +196,9 @@ class TelnetAdapter(TerminalAdapter):
                 if not self._settled:
                     self._hello = hello
                     return None
-                return self._entry(hello) if hello.token else TokenWanted()
+                if not hello.token or hello.token == self._token:
+                    return TokenWanted()  # a script that was loaded again
+                return self._entry(hello)
             if name == _PACKAGE + "ack":
                 return Ack(msgspec.json.decode(json, type=_Ack).n)
         except msgspec.MsgspecError as error:
@@ -275,6 +302,7 @@ class TelnetAdapter(TerminalAdapter):
         return self._data(f"Holdfast.{message}", msgspec.json.encode(fields).decode())
 
     def _tell(self, message: str, **fields: Any) -> None:
+        self._token = fields["token"]
         self._queue(self._gmcp(message, **fields))
 
     def _hide(self, hidden: bool) -> None:

@@ -6,13 +6,14 @@ to say to it is text, and it resumes by typing `resume CODE` as its first line.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
 from holdfast.core.errors import DISCONNECTS, Disconnect, Reason, sentence
+from holdfast.core.ids import read_resume_code
 from holdfast.core.items import Binary, Data, Formatted, Notice, Output, Prompt, Text
 from holdfast.core.limits import KIB
+from holdfast.core.rate import Rate
 from holdfast.core.text import shorten
 from holdfast.gateway.adapters.base import (
     Broken,
@@ -37,8 +38,11 @@ _PERHAPS_SEEN: Final = "You may have seen this:"
 _MISSED: Final = "You missed this:"
 _ALL: Final = "That was all."
 _LINES: Final = (Text, Formatted, Notice)
+_KEPT: Final = (DISCONNECTS[Reason.FLOOD], DISCONNECTS[Reason.PROTOCOL_ERROR])
+"""After which the session waits all the same, for a person who goes about it otherwise."""
 _SHOWN: Final = (*_LINES, Prompt)
-_RESUME: Final = re.compile(r"\s*resume(?:\s+(\S.*?))?\s*", re.IGNORECASE)
+_RESUME: Final = "resume"
+_RESUME_CHARS_MAX: Final = 64
 
 
 class TerminalAdapter:
@@ -61,12 +65,15 @@ class TerminalAdapter:
         "_prompted",
         "_secret",
         "_username",
+        "input_rate",
         "protocol",
     )
 
     numbered = False
     wants_code = True
     pings = False
+    slice_bytes = 4 * KIB
+    tokens = 0
 
     @property
     def wants_token(self) -> bool:
@@ -76,8 +83,9 @@ class TerminalAdapter:
     def takes_tokens(self) -> bool:
         return self.wants_token
 
-    def __init__(self, protocol: str) -> None:
+    def __init__(self, protocol: str, input_rate: Rate) -> None:
         self.protocol = protocol
+        self.input_rate = input_rate
         self._early: list[str] | None = []
         """Lines that came before the client was ready for a session; `None` once it was."""
         self._ahead: list[str] = []
@@ -141,11 +149,11 @@ class TerminalAdapter:
         """The client is ready: its session, or the one that the person has asked for already."""
         lines, self._early = self._early or [], None
         if lines:
-            match = _RESUME.fullmatch(lines[0])
-            if match is not None and match[1]:
+            code = _read_resume(lines[0])
+            if code:
                 self._first = False
                 del lines[0]
-                enter = Enter(code=match[1], or_new=True)
+                enter = Enter(code=code, or_new=True)
         return [enter, *(event for line in lines for event in self._read(line))]
 
     def _read(self, line: str) -> list[Event]:
@@ -154,12 +162,11 @@ class TerminalAdapter:
         if self._early is not None:
             self._early.append(line)
             return []
-        if not self._secret and (self._first or self._offered or self._asking not in ("", _WAIT)):
-            match = _RESUME.fullmatch(line)
-            if match is not None and (match[1] or self._offered):
-                self._first = False
-                self._asking = self._asking and _WAIT
-                return [Enter(code=match[1]) if match[1] else ResumeOwn()]
+        event = self._read_resume(line)
+        if event is not None:
+            self._first = False
+            self._asking = self._asking and _WAIT
+            return [event]
         if self._asking == _WAIT:
             return self._keep(line)
         self._first = False
@@ -167,6 +174,20 @@ class TerminalAdapter:
             return self._answer(line)
         self._offered = False
         return [Text(line)]
+
+    def _read_resume(self, line: str) -> Enter | ResumeOwn | None:
+        """What a line asks for that names a session, where one may.
+
+        The first line may, however what is typed is to be taken: an application that asks for a
+        password at once does not know that it speaks to somebody who comes back.
+        """
+        asked = self._offered or self._asking not in ("", _WAIT)
+        if not self._first and (self._secret or not asked):
+            return None
+        code = _read_resume(line)
+        if code:
+            return Enter(code=code)
+        return ResumeOwn() if code is not None and self._offered and not self._secret else None
 
     def _read_ahead(self) -> list[Event]:
         """What was typed before it was known what it answers."""
@@ -183,6 +204,14 @@ class TerminalAdapter:
         disconnect = DISCONNECTS[Reason.FLOOD]
         self.goodbye(disconnect, disconnect.text, 0)
         return [Broken(Reason.FLOOD, "too much was typed ahead")]
+
+    def _discard(self, most: str) -> None:
+        """A line was too long, and nothing of it was taken."""
+        prompt, self._prompted = self._prompted, ""
+        self._first = False
+        self._say(f"That line was too long and was not taken: a line has at most {most}.")
+        if prompt:
+            self._show_prompt(prompt)  # nobody has answered it
 
     def _answer(self, line: str) -> list[Event]:
         asking, self._asking = self._asking, _WAIT
@@ -338,7 +367,7 @@ class TerminalAdapter:
 
     def goodbye(self, disconnect: Disconnect, text: str, retry_seconds: float) -> bool:
         self._say(sentence(shorten(text)))
-        if disconnect.reconnect and self._code:
+        if (disconnect.reconnect or disconnect in _KEPT) and self._code:
             self._say(f'Connect again and type "resume {self._code}".')
         return False
 
@@ -359,3 +388,17 @@ class TerminalAdapter:
     def _say_code(self, code: str) -> None:
         self._code = f"{code[:4]}-{code[4:]}"
         self._say(f'If you are cut off, connect again and type "resume {self._code}".')
+
+
+def _read_resume(line: str) -> str | None:
+    """The code in the line `resume CODE`, or nothing if there is none; `None` for another line.
+
+    What has not the shape of a code is for the application: "resume the quest".
+    """
+    if len(line) > _RESUME_CHARS_MAX:
+        return None
+    word, *rest = line.split(None, 1) or [""]
+    if word.lower() != _RESUME:
+        return None
+    code = rest[0].rstrip() if rest else ""
+    return code if not code or read_resume_code(code) is not None else None

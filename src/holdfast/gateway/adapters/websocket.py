@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from holdfast.core.errors import DISCONNECTS, Disconnect, Reason
 from holdfast.core.items import Notice, Output
-from holdfast.core.limits import WebSocketLimits
-from holdfast.core.rate import Flow, flow_rates
+from holdfast.core.limits import KIB, SessionLimits, WebSocketLimits
+from holdfast.core.rate import Flow, Rate, flow_rates, shared_rate
 from holdfast.core.text import shorten
 from holdfast.gateway.adapters.base import (
     Broken,
@@ -58,6 +58,11 @@ _DIALECTS: Final[Mapping[str, Callable[[WebSocketLimits], Dialect]]] = {
 }
 
 
+def input_rate(limits: SessionLimits) -> Rate:
+    """How much a client may send, in bytes."""
+    return shared_rate(limits.input_bytes_per_second_max, limits.input_burst_bytes_max)
+
+
 class WebSocketSettings(Struct, frozen=True):
     """What the WebSocket connections of one listener share."""
 
@@ -70,17 +75,29 @@ class WebSocketSettings(Struct, frozen=True):
     deflate: ws.Deflate | None = None
     """Compression for clients that offer it."""
     hosts: ServedHosts = ServedHosts()
+    input_rate: Rate = input_rate(SessionLimits())
+    """How much a client may send, in bytes."""
 
 
 class WebSocketAdapter:
     """One WebSocket client."""
 
-    __slots__ = ("_accepted", "_core", "_dialect", "_doubted", "_flow", "_settings", "numbered")
+    __slots__ = (
+        "_accepted",
+        "_core",
+        "_dialect",
+        "_doubted",
+        "_flow",
+        "_settings",
+        "numbered",
+        "tokens",
+    )
 
     protocol = "websocket"
     wants_token = True
     wants_code = False
     pings = True
+    slice_bytes = 64 * KIB
 
     def __init__(self, settings: WebSocketSettings) -> None:
         self._settings = settings
@@ -90,6 +107,7 @@ class WebSocketAdapter:
         self._accepted = False
         self._doubted = 0
         self.numbered = False
+        self.tokens = 0
 
     @property
     def takes_tokens(self) -> bool:
@@ -100,8 +118,13 @@ class WebSocketAdapter:
     def begin(self, now: float) -> list[Event]:
         return []
 
+    @property
+    def input_rate(self) -> Rate:
+        return self._settings.input_rate
+
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         received = self._core.receive_data(data)
+        self.tokens += len(received)
         if not self._flow.admit(len(received), len(data), now):
             text = "too many messages or bytes a second"
             self.goodbye(DISCONNECTS[Reason.FLOOD], text, 0)

@@ -49,6 +49,7 @@ class TelnetClient(TelnetCore):
     __slots__ = ()
 
     _charset_assumed: ClassVar[str] = UTF_8
+    _cuts_lines: ClassVar[bool] = True
 
     def __init__(
         self, limits: TelnetLimits, terminal: Terminal, refused: Collection[int] = ()

@@ -16,6 +16,7 @@ from enum import Enum, auto
 from typing import ClassVar, Final
 
 from holdfast.core.limits import TelnetLimits
+from holdfast.protocols.strangers import TLS_HANDSHAKE
 from holdfast.protocols.telnet import codes, strangers
 from holdfast.protocols.telnet.capabilities import US_ASCII, Capabilities
 from holdfast.protocols.telnet.encoding import encode
@@ -83,10 +84,13 @@ class TelnetCore:
         "limits",
         "malformed",
         "overflows",
+        "tokens",
     )
 
     _charset_assumed: ClassVar[str] = US_ASCII
     """What we send in while the peer's character set is unknown."""
+    _cuts_lines: ClassVar[bool] = False
+    """Whether a line that is too long comes in pieces, instead of being discarded."""
 
     def __init__(self, limits: TelnetLimits, table: Options) -> None:
         self.limits = limits
@@ -96,9 +100,11 @@ class TelnetCore:
         """Commands and messages that made no sense."""
         self.overflows = 0
         """Subnegotiations that were too long."""
+        self.tokens = 0
+        """Commands, negotiations and subnegotiations that have come."""
         self._options = Negotiator(table)
         self._parser = Parser(limits, table.data_options)
-        self._lines = Lines(limits)
+        self._lines = Lines(limits, cuts=self._cuts_lines)
         self._events: list[Event] = []
         self._out: list[bytes] = []
         self._timers: tuple[tuple[float, int], ...] = ()
@@ -144,6 +150,7 @@ class TelnetCore:
         for token in self._parser.parse(data, now):
             if not isinstance(token, bytes):
                 self._phase = Phase.TELNET
+                self.tokens += 1
                 self._take_price(token, now)
             if self._phase is not Phase.OVER:
                 self._handle(token, now)
@@ -156,18 +163,18 @@ class TelnetCore:
         if self._phase is Phase.FRESH:
             head = data[:2]
         elif self._phase is Phase.TLS_BEGUN:
-            head = strangers.TLS_HANDSHAKE[:1] + data[:1]
+            head = TLS_HANDSHAKE[:1] + data[:1]
         else:
             return False
-        begun = head == strangers.TLS_HANDSHAKE[:1]
+        begun = head == TLS_HANDSHAKE[:1]
         self._phase = Phase.TLS_BEGUN if begun else Phase.UNKNOWN
-        return head == strangers.TLS_HANDSHAKE
+        return head == TLS_HANDSHAKE
 
     def _handle_text(self, data: bytes) -> None:
         lines = self._receive_lines(data)
         if self._phase is Phase.UNKNOWN and lines:
             self._phase = Phase.PLAIN
-            fault = strangers.recognise(lines[0])
+            fault = strangers.judge(lines[0])
             if fault is not None:
                 self._violate(fault)
                 return

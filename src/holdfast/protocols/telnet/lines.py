@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Final
 
 from holdfast.core.limits import TelnetLimits
+from holdfast.protocols.framing import whole_characters
 from holdfast.protocols.telnet.capabilities import LATIN_1, UTF_8
 from holdfast.protocols.telnet.events import Event, LineTooLong
 
@@ -30,12 +31,14 @@ _UTF_8_BYTES_MAX: Final = 4  # of one character
 class Lines:
     """Makes lines of received data."""
 
-    __slots__ = ("_after_cr", "_chars_max", "_partial", "_too_long", "undecodable")
+    __slots__ = ("_after_cr", "_chars_max", "_cuts", "_partial", "_too_long", "undecodable")
 
-    def __init__(self, limits: TelnetLimits) -> None:
+    def __init__(self, limits: TelnetLimits, *, cuts: bool = False) -> None:
         self.undecodable = 0
         """Lines that were not in the character set they should have been in."""
         self._chars_max = limits.line_chars_max
+        self._cuts = cuts
+        """Whether a line that is too long comes in pieces, a line each."""
         self._partial: bytearray | None = None
         self._too_long = False  # the line is being discarded
         self._after_cr = False  # a LF now belongs to the CR before it
@@ -76,12 +79,30 @@ class Lines:
             data = data.removeprefix(b"\n")
         self._after_cr = data.endswith(b"\r")
         *pieces, rest = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        lines = [self._end(piece, charset) for piece in pieces]
+        lines: list[Event] = []
+        for piece in pieces:
+            self._append(piece)
+            if self._cuts:
+                self._cut(lines, charset)
+            lines.append(self._end(charset))
         self._append(rest)
+        if self._cuts:
+            self._cut(lines, charset)
         return lines
 
-    def _end(self, piece: bytes, charset: str) -> Event:
-        self._append(piece)
+    def _cut(self, lines: list[Event], charset: str) -> None:
+        """Give what is longer than a line may be as lines of their own."""
+        line = self._partial
+        if line is None or len(line) <= self._chars_max:
+            return
+        start = 0
+        while len(line) - start > self._chars_max:
+            end = whole_characters(line, start + self._chars_max)
+            lines.append(self._decode(bytes(line[start:end]), charset))
+            start = end
+        del line[:start]
+
+    def _end(self, charset: str) -> Event:
         line, too_long = self._partial or b"", self._too_long
         self.erase_line()
         if not too_long:
@@ -103,7 +124,7 @@ class Lines:
         if self._partial is None:
             self._partial = bytearray()
         self._partial += run
-        if len(self._partial) > self._chars_max * _UTF_8_BYTES_MAX:
+        if len(self._partial) > self._chars_max * _UTF_8_BYTES_MAX and not self._cuts:
             self._partial = None
             self._too_long = True
 

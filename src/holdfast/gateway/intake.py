@@ -1,0 +1,96 @@
+"""What a client has sent and nobody has handled yet, and how much it may send. Hot path.
+
+A client that sends faster than it may, or for whose commands there is no room, is not read: what
+has been read of it waits here, in order, as events and behind them as bytes that nobody has looked
+at. TCP holds the client back meanwhile, so nothing is dropped.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from holdfast.core.rate import Rate
+from holdfast.gateway.adapters.base import Event
+
+_NEVER: Final = float("inf")
+TOKEN_BYTES: Final = 64
+"""What a unit of a protocol costs beside its bytes, be it as small as a Telnet command."""
+_ROOM_SECONDS: Final = 1.0
+"""Without room for its commands, after which a person is told."""
+
+
+class Intake:
+    """One connection's. Times are the wheel's."""
+
+    __slots__ = (
+        "_bytes_due",
+        "_bytes_rate",
+        "_commands_due",
+        "_commands_rate",
+        "blocked",
+        "eof",
+        "events",
+        "full",
+        "tell_at",
+        "turn",
+        "unread",
+    )
+
+    def __init__(self, commands_rate: Rate, bytes_rate: Rate) -> None:
+        self.blocked = False
+        """Whether anything waits, or what comes next has to."""
+        self.events: list[Event] = []
+        self.unread = b""
+        self.eof = False
+        """Whether the client's end has come behind what waits."""
+        self.full = False
+        """Whether it is room in the session's queue that the first of the events waits for."""
+        self.turn = _NEVER
+        """When the client may send again."""
+        self.tell_at = _NEVER
+        """When the person is to be told that there is no room."""
+        self._commands_rate = commands_rate
+        self._bytes_rate = bytes_rate
+        self._commands_due = self._bytes_due = 0.0
+
+    @property
+    def due(self) -> float:
+        """When something must be done about it, if ever."""
+        return min(self.turn, self.tell_at)
+
+    def admit(self, now: float, count: int) -> bool:
+        """Account for what counts as so many commands; false if it comes too soon. Hot path."""
+        due = self._commands_rate.next(self._commands_due, now, count)
+        if due is None:
+            self._wait_until(self._commands_rate.when(self._commands_due, count))
+            return False
+        self._commands_due = due
+        return True
+
+    def charge(self, cost: int, now: float) -> None:
+        """Account for bytes that were taken; what comes next may have to wait. Hot path."""
+        rate = self._bytes_rate
+        self._bytes_due = due = rate.spend(self._bytes_due, now, cost)
+        if due > now + rate.tolerance:
+            self._wait_until(rate.when(due))
+
+    def hold(self, events: list[Event]) -> None:
+        """These wait, behind those that do already."""
+        self.blocked = True
+        self.events += events
+
+    def wait_for_room(self, now: float) -> None:
+        """There is no room for the first of the events."""
+        self.full = True
+        self.tell_at = now + _ROOM_SECONDS
+
+    def go_on(self) -> list[Event]:
+        """The events that wait, which are handled now."""
+        self.blocked = self.full = False
+        self.turn = self.tell_at = _NEVER
+        events, self.events = self.events, []
+        return events
+
+    def _wait_until(self, when: float) -> None:
+        self.blocked = True
+        self.turn = when if self.turn == _NEVER else max(when, self.turn)

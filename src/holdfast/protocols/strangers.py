@@ -1,0 +1,30 @@
+"""Peers that came to the wrong port: what they speak, by their first bytes."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+TLS_HANDSHAKE: Final = b"\x16\x03"
+"""How a TLS ClientHello begins: record type 22, major version 3 (RFC 8446 section 5.1)."""
+TLS_ALERT: Final = b"\x15\x03\x01\x00\x02\x02\x28"
+"""The answer that such a peer understands: fatal(2), handshake_failure(40) (section 6)."""
+
+
+class Stranger(Enum):
+    """What somebody speaks who is at the wrong port."""
+
+    HTTP = "HTTP"
+    SSH = "SSH"
+    TLS = "TLS"
+
+
+def recognise(line: str) -> Stranger | None:
+    """What a peer speaks whose first line is `line`; `None` for anybody who may stay."""
+    if line.startswith("SSH-2.0-"):
+        return Stranger.SSH
+    # RFC 9112 section 3: request-line = method SP request-target SP HTTP-version
+    words = line.split(" ", 3)
+    if len(words) == 3 and words[0].isupper() and words[2].startswith("HTTP/1."):
+        return Stranger.HTTP
+    return None
