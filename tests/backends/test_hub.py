@@ -73,7 +73,7 @@ async def test_a_wrong_secret_is_logged_without_it(tmp_path: Path) -> None:
         end = await one_more()
         with structlog.testing.capture_logs() as logs, pytest.raises(RequestError):
             await end.hello(secret="swordfish")
-        assert [entry["event"] for entry in logs] == ["an application has the wrong secret"]
+        assert [entry["event"] for entry in logs] == ["link_refused"]
         assert "swordfish" not in str(logs)
         assert SECRET not in str(logs)
 

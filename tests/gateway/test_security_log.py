@@ -13,9 +13,12 @@ import structlog
 from msgspec import structs
 from tests.gateway.admin.asking import administered, ask
 from tests.gateway.clients import person, plain, v1
-from tests.gateway.running import Stage, configured, eventually, port, staged
+from tests.gateway.running import Stage, configured, eventually, linked, port, serving, staged
+from tests.gateway.test_login import doorman
 from tests.gateway.test_rights import of_nobody
 
+from holdfast.app import App
+from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config
 from holdfast.gateway.gateway import Gateway
@@ -123,6 +126,48 @@ async def closes_a_session(gateway: Gateway, stage: Stage) -> dict[str, Any]:
     return {"sid": sid, "what": "close_session", "listener": "admin"}
 
 
+async def logs_in_wrongly(gateway: Gateway, stage: Stage) -> dict[str, Any]:
+    async with v1(gateway) as client:
+        await client.expect("login")
+        await client.say("login", username="ann", password="s3cret")
+        await client.expect("login")
+    return {"user": "ann", "why": "Wrong name or password."}
+
+
+async def logs_in_wrongly_too_often(gateway: Gateway, stage: Stage) -> dict[str, Any]:
+    async with v1(gateway) as client:
+        for _ in range(LIMITS.session.login_attempts_max):
+            await client.expect("login")
+            await client.say("login", username="ann", password="s3cret")
+        await client.closed()
+    return {}
+
+
+async def is_identified(gateway: Gateway, stage: Stage) -> dict[str, Any]:
+    async with v1(gateway) as client:
+        sid = (await client.expect("welcome"))["sid"]
+        await stage.noted("open")
+        await stage.session.identify("ann")
+        await client.expect("token")
+    return {"sid": sid, "user": "ann"}
+
+
+async def makes_room(gateway: Gateway, stage: Stage) -> dict[str, Any]:
+    async with v1(gateway) as client:
+        sid = (await client.expect("welcome"))["sid"]
+        await stage.noted("open")
+    await stage.noted("detach", "client_left")
+    async with v1(gateway) as client:
+        await client.expect("welcome")
+    return {"sid": sid}
+
+
+async def links_with_a_wrong_secret(gateway: Gateway, stage: Stage) -> dict[str, Any]:
+    with pytest.raises(ConfigurationError, match="the link's secret is wrong"):
+        await App("wrong").serve(str(gateway.link_address), secret="x" * 32)
+    return {"app": "wrong", "listener": "link"}
+
+
 def _says(gateway: Gateway, text: str) -> None:
     """Say a request, and read its answer to the end."""
     where = ("127.0.0.1", port(gateway, "ws"))
@@ -141,13 +186,24 @@ DEEDS: Final[dict[SecurityEvent, Deed]] = {
     E.ORIGIN_REFUSED: comes_from_another_page,
     E.HOST_REFUSED: comes_for_another_host,
     E.LIMITED: sends_too_much,
+    E.LOGIN_FAILED: logs_in_wrongly,
+    E.LOGIN_LIMITED: logs_in_wrongly_too_often,
+    E.USER_CHANGED: is_identified,
+    E.EVICTED: makes_room,
+    E.LINK_REFUSED: links_with_a_wrong_secret,
     E.ADMIN_REFUSED: asks_without_a_token,
     E.OPERATOR_ACTED: closes_a_session,
 }
 
 
-def _config(folder: Path) -> Config:
-    config = administered(configured(folder, limits=LIMITS))
+GUARDED: Final = (E.LOGIN_FAILED, E.LOGIN_LIMITED)
+"""What needs an application with a login."""
+CROWDED: Final = LIMITS.but(session={"sessions_per_network_max": 1})
+
+
+def _config(folder: Path, event: SecurityEvent | None = None) -> Config:
+    limits = CROWDED if event is E.EVICTED else LIMITS
+    config = administered(configured(folder, limits=limits))
     listeners = tuple(
         structs.replace(one, hosts=("127.0.0.1",)) if one.url.startswith("ws") else one
         for one in config.listener
@@ -158,15 +214,20 @@ def _config(folder: Path) -> Config:
 @pytest.mark.parametrize("event", DEEDS, ids=lambda event: event.value)
 async def test_every_event_is_told(event: SecurityEvent, tmp_path: Path) -> None:
     with structlog.testing.capture_logs() as logs:
-        async with staged(_config(tmp_path)) as (gateway, stage):
+        stage = doorman(Stage()) if event in GUARDED else Stage()
+        async with serving(_config(tmp_path, event)) as gateway, linked(gateway, stage):
             counts = gateway.context.security.counts
             expected = await DEEDS[event](gateway, stage)
             await eventually(lambda: counts[event] > 0)
     line = next(log for log in logs if log["event"] == event.value)
     assert line["log"] == "security"
-    assert line["address"].startswith("127.0.0.1")
-    assert line["listener"]
+    assert line["address"].startswith("127.0.0.1" if event is not E.LINK_REFUSED else "unix")
+    assert event is E.EVICTED or line["listener"]
     assert {name: line[name] for name in expected} == expected
+
+
+def test_every_event_has_its_deed() -> None:
+    assert DEEDS.keys() == set(SecurityEvent)
 
 
 async def test_no_line_has_a_secret(tmp_path: Path) -> None:

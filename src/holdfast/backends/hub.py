@@ -12,6 +12,7 @@ from holdfast.link.messages import HELLO, PROTOCOL, Bounds, Hello, Welcome
 from holdfast.link.peer import Dispatch, Peer, RequestError
 from holdfast.net.connection import Connection
 from holdfast.net.log import Seldom
+from holdfast.net.security import SecurityEvent, SecurityLog
 
 _log: Final = Seldom("holdfast.link")
 
@@ -29,7 +30,9 @@ class LinkHub:
         backends: Mapping[str, LinkBackend],
         limits: LinkLimits,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
+        security: SecurityLog | None = None,
     ) -> None:
+        self._security = security or SecurityLog()
         self.spawn = spawn
         self._node = node
         self._secret = secret
@@ -62,7 +65,13 @@ class LinkHub:
                 "protocol", f"found link protocol {hello.protocol}, expected {PROTOCOL}"
             )
         if not hmac.compare_digest(hello.secret.encode(), self._secret.encode()):
-            _log.warning("an application has the wrong secret", peer=peer.name, app=hello.app)
+            self._security.tell(
+                SecurityEvent.LINK_REFUSED,
+                peer=peer.name,
+                listener="link",
+                app=hello.app,
+                why="the secret is wrong",
+            )
             raise RequestError("secret", "the link's secret is wrong")
         backend = self._backends.get(hello.app) or self._backends.get(ANY_APP)
         if backend is None:

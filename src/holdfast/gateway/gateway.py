@@ -77,11 +77,13 @@ class Gateway:
         self.clock = wall = SteadyClock(environment.wall, self.clockwork.wheel.time)
         at_end_of_tick = self.clockwork.tick.add
         self._links: dict[str, LinkBackend] = {}
-        self._hub = LinkHub(config.node, config.link.secret, self._links, limits.link, self._spawn)
+        security = SecurityLog()
+        self._hub = LinkHub(
+            config.node, config.link.secret, self._links, limits.link, self._spawn, security
+        )
         self.journal = Journal(
             limits.store, self._hub.accepted, promises=config.store.on_failure == "refuse"
         )
-        security = SecurityLog()
         self.manager = SessionManager(limits.session, self.journal, at_end_of_tick, security)
         self.pool = ConnectionPool()
         self.context = Context(

@@ -10,6 +10,7 @@ from holdfast.gateway.adapters.base import ChooseProfile, LoginGiven, LoginNeede
 from holdfast.link.messages import Authenticate
 from holdfast.link.peer import LinkClosedError, RequestError
 from holdfast.net.log import Seldom
+from holdfast.net.security import SecurityEvent
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import SessionInput, SessionState
 
@@ -56,11 +57,20 @@ def log_in(attachment: Attachment, session: Session, given: LoginGiven) -> None:
     """The client says who it is."""
     if session.state is not SessionState.AUTHENTICATING:
         return
-    if attachment.login_attempts >= attachment.context.limits.session.login_attempts_max:
-        attachment.leave(Reason.REFUSED, _TOO_MANY)
+    if _has_no_attempt_left(attachment):
+        _end_attempts(attachment)
         return
     attachment.login_attempts += 1
     attachment.run(_login(attachment, session, given))
+
+
+def _has_no_attempt_left(attachment: Attachment) -> bool:
+    return attachment.login_attempts >= attachment.context.limits.session.login_attempts_max
+
+
+def _end_attempts(attachment: Attachment) -> None:
+    attachment.tell(SecurityEvent.LOGIN_LIMITED, why=_TOO_MANY)
+    attachment.leave(Reason.REFUSED, _TOO_MANY)
 
 
 def choose(attachment: Attachment, session: Session, wanted: ProfileWanted) -> None:
@@ -87,9 +97,11 @@ async def _login(attachment: Attachment, session: Session, given: LoginGiven) ->
     except (RequestError, LinkClosedError, TimeoutError) as error:
         if not isinstance(error, RequestError) or error.defect:
             attachment.login_attempts -= 1  # nobody has judged it
-        elif attachment.login_attempts >= attachment.context.limits.session.login_attempts_max:
-            attachment.leave(Reason.REFUSED, _TOO_MANY)
-            return
+        else:
+            attachment.tell(SecurityEvent.LOGIN_FAILED, user=given.username, why=str(error))
+            if _has_no_attempt_left(attachment):
+                _end_attempts(attachment)
+                return
         need = LoginNeeded(_explain(session, error), _retry_seconds(error))
     else:
         if attachment.session is session and session.state is SessionState.AUTHENTICATING:
