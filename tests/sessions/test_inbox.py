@@ -84,6 +84,32 @@ def test_a_text_of_too_many_lines_is_refused_and_its_number_used_up() -> None:
     assert taken(inbox) == [(1, Text("a\nb\n")), (3, Text("a\nb"))]
 
 
+def test_what_is_typed_hidden_is_never_stored() -> None:
+    inbox = box()
+    inbox.accept(Text("name"))
+    inbox.accept(Text("password"))
+    inbox.hide(numbered=False)
+    inbox.accept(Text("look"))
+    assert [queued.item for queued in inbox.since(0)] == [Text("name"), Text("look")]
+    assert inbox.kept == (0, 3), "its number is used up"
+    assert [cseq for cseq, _ in taken(inbox)] == [1, 2, 3]
+
+
+def test_a_client_that_numbers_keeps_a_hidden_command_until_it_is_applied() -> None:
+    inbox = box()
+    for c, text in enumerate(("name", "password", "look"), 1):
+        inbox.accept_numbered(c, Text(text))
+        if text == "password":
+            inbox.hide(numbered=True)
+    assert [queued.item for queued in inbox.since(0)] == [Text("name")]
+    assert inbox.kept == (1, 0)
+    inbox.apply(1)
+    assert inbox.kept == (1, 0)
+    inbox.apply(2)
+    assert inbox.kept == (3, 0)
+    assert [queued.item for queued in inbox.since(1)] == [Text("look")]
+
+
 def test_another_backend_is_given_what_was_not_applied() -> None:
     inbox = box()
     for _ in range(3):

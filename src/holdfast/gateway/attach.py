@@ -269,7 +269,7 @@ class Attachment:
         self.connection.established()
         self.context.pool.register(session.sid, self)
         if self.adapter.numbered:
-            self._acks = AckPacer(session.inbox.cin)
+            self._acks = AckPacer(session.inbox.kept[0])
         else:
             self._evidence = Evidence(
                 self.context.limits.session, session.out, exact=self.adapter.wants_token

@@ -205,7 +205,7 @@ def _enter_new(attachment: Attachment, attempt: int, *, replaced: bool = False) 
 def _enter_claimed(attachment: Attachment, claim: Claim, event: Enter) -> Work:
     session, position = claim.session, event.position
     session.attach(attachment, numbered=attachment.adapter.numbered)
-    cin = session.inbox.cin
+    cin, _ = session.inbox.kept
     if session.skip_commands(event.acked):
         _log.warning(
             "a client has acknowledgements that the store does not know",

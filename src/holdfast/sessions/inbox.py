@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from enum import Enum, auto
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -33,6 +34,17 @@ class Queued(Struct, array_like=True, gc=False):
     """What it counts for in the queue, in bytes."""
 
 
+class _Hidden(NamedTuple):
+    """A command that is never stored."""
+
+    cseq: int
+    cin: int
+    """The client's newest command before it, if `numbered`."""
+    offset: int
+    numbered: bool
+    """Whether the client sends it again."""
+
+
 class Verdict(Enum):
     """What became of a command."""
 
@@ -51,6 +63,7 @@ class Inbox:
     """The queue of one session: `applied` ≤ `forwarded` ≤ `top`."""
 
     __slots__ = (
+        "_hidden",
         "_limit",
         "_limits",
         "_next",
@@ -68,6 +81,7 @@ class Inbox:
         self._share = Share(room or Room(math.inf))
         self._limit = 0
         """What the queue may hold before more room is to be taken, in bytes."""
+        self._hidden: list[_Hidden] = []
         self._next = 0
         """Where in `entries` the first one stands that was not forwarded."""
         self.entries: list[Queued] = []
@@ -122,6 +136,23 @@ class Inbox:
         self._queue(item)
         return Verdict.ACCEPTED
 
+    def hide(self, *, numbered: bool) -> None:
+        """The newest command was typed while input is hidden: it is never stored.
+
+        A client that numbers it gets no acknowledgement before it is applied, and sends it
+        again to a gateway that has lost it. Of another one it is lost with the gateway.
+        """
+        if self.entries and self.entries[-1].cseq == self.top:
+            self._hidden.append(_Hidden(self.top, self.cin - 1, self.offset, numbered))
+
+    @property
+    def kept(self) -> tuple[int, int]:
+        """`cin` and `offset` as they may be stored: before what the client is to send again."""
+        for hidden in self._hidden:
+            if hidden.numbered:
+                return hidden.cin, hidden.offset
+        return self.cin, self.offset
+
     def skip(self, c: int) -> bool:
         """The client has acknowledgements up to `c`; whether we had forgotten any of them.
 
@@ -164,6 +195,8 @@ class Inbox:
         if cseq <= self.applied:
             return 0
         self.applied = cseq
+        if self._hidden:
+            self._hidden = [hidden for hidden in self._hidden if hidden.cseq > cseq]
         entries, forwarded = self.entries, self.forwarded_bytes
         if not entries or entries[-1].cseq <= cseq:
             entries.clear()
@@ -186,8 +219,12 @@ class Inbox:
         self._next = self.forwarded_bytes = 0
 
     def since(self, cseq: int) -> Sequence[Queued]:
-        """The commands after `cseq` that are not applied."""
-        return [entry for entry in self.entries if entry.cseq > cseq]
+        """The commands after `cseq` that are not applied and may be stored."""
+        if not self._hidden:
+            return [entry for entry in self.entries if entry.cseq > cseq]
+        hidden = {it.cseq for it in self._hidden}
+        upto = sum(self.kept)
+        return [it for it in self.entries if cseq < it.cseq <= upto and it.cseq not in hidden]
 
     def restore(self, entry: Queued) -> None:
         """Put back a command that was stored, after those before it."""

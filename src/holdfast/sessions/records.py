@@ -35,6 +35,10 @@ class Capabilities(Struct, frozen=True, omit_defaults=True):
     binary: bool = False
 
 
+HIDDEN = "secret"
+"""The input mode in which nothing that is typed is shown or stored."""
+
+
 class EpochEnd(Struct, frozen=True, array_like=True):
     """Where an older output log ended: whoever saw no more of it has lost nothing."""
 

@@ -21,7 +21,7 @@ from holdfast.core.limits import SessionLimits
 from holdfast.core.states import Machine
 from holdfast.sessions.inbox import Inbox, Queued, Verdict
 from holdfast.sessions.outbox import Entry, Outbox, SharedEntry
-from holdfast.sessions.records import EpochEnd, Record, Row
+from holdfast.sessions.records import HIDDEN, EpochEnd, Record, Row
 from holdfast.sessions.room import Room
 from holdfast.sessions.states import TABLE, Durability, SessionInput, SessionState
 
@@ -290,6 +290,8 @@ class Session:
         """The client says `item`, unnumbered."""
         verdict = self.inbox.accept(item)
         if verdict is Verdict.ACCEPTED:
+            if self.row.input_mode == HIDDEN:
+                self.inbox.hide(numbered=False)
             self.touch()
             self.backend.commanded(self)
         return verdict
@@ -302,6 +304,8 @@ class Session:
             if self.unkept:
                 self._acknowledge(c)
         if verdict is Verdict.ACCEPTED:
+            if self.row.input_mode == HIDDEN:
+                self.inbox.hide(numbered=True)
             self.touch()
             self.backend.commanded(self)
             if self.unkept:
@@ -460,10 +464,11 @@ class Session:
 
     def snapshot(self) -> Record:
         """All of both logs, up to the newest record."""
-        return self._record(list(self.out.entries), list(self.inbox.entries))
+        return self._record(list(self.out.entries), self.inbox.since(0))
 
     def _record(self, outs: Sequence[Entry], ins: Sequence[Queued]) -> Record:
         out, inbox = self.out, self.inbox
+        cin, offset = inbox.kept
         return Record(
             n=self._n,
             outs=outs,
@@ -473,8 +478,8 @@ class Session:
             seen=out.seen,
             top=out.top,
             applied=inbox.applied,
-            cin=inbox.cin,
-            offset=inbox.offset,
+            cin=cin,
+            offset=offset,
             assumed=out.assumed,
         )
 
