@@ -8,12 +8,14 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 from tests.gateway.clients import person, plain, v1
-from tests.gateway.running import configured, eventually, linked, serving, staged
+from tests.gateway.running import Stage, configured, eventually, linked, serving, staged
 from tests.gateway.test_login import guarded
 
 from holdfast.core.ids import new_sid
 from holdfast.core.limits import Limits
+from holdfast.link import messages as m
 
 UNKNOWN = "it is not known, or its session has ended"
 
@@ -391,6 +393,39 @@ async def test_an_offer_that_is_taken_leaves_no_older_right(tmp_path: Path) -> N
             for wrong in ({"token": token}, {"code": code}):
                 async with v1(gateway, **wrong) as again:
                     assert (await again.hear())["reason"] == UNKNOWN
+
+
+async def test_an_application_has_no_part_in_the_sessions_of_another(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    names = ("chat", "mud")
+    listeners = [
+        structs.replace(listener, app=name)
+        for listener, name in zip(config.listener[:2], names, strict=True)
+    ]
+    async with (
+        serving(structs.replace(config, listener=tuple(listeners))) as gateway,
+        linked(gateway, Stage("chat")) as chat,
+        linked(gateway, Stage("mud")) as mud,
+        v1(gateway) as client,
+    ):
+        welcome = await client.expect("welcome")
+        await chat.noted("open")
+        sid = welcome["sid"]
+        assert await mud.app.request(m.LIST, m.Filter(), list[m.SessionInfo]) == []
+        assert await mud.app.request(m.CLOSE, m.Close(sid), bool) is False
+        await mud.app.call_gateway(m.UPDATE, lambda bseq: m.Update(sid, bseq, user="ann"))
+        await mud.app.call_gateway(m.JOIN, lambda bseq: m.Membership("all", bseq, [sid]))
+        await mud.app.broadcast("all", "forged")
+        await mud.accepted()
+        session = gateway.manager.sessions[sid]
+        assert (session.row.user, session.row.groups) == ("", [])
+        await chat.count(1, 1)
+        assert (await client.expect("text"))["d"] == "1"
+        # Nor is its token good at another application's listener.
+        async with person(gateway, "telnet") as someone:
+            code = await someone.shown_code()
+        async with v1(gateway, code=code) as other:
+            assert "not one of those" in (await other.expect("refused"))["reason"]
 
 
 # --- how often one may be wrong

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from holdfast.core.text import TEXT_CHARS_MAX, shorten
+from holdfast.core.text import TEXT_CHARS_MAX, presentable
 from holdfast.net.log import (
     LINES_BURST_MAX,
     TRACEBACK_CHARS_MAX,
@@ -71,9 +71,29 @@ def test_failures_that_clients_cause_are_few_and_their_tracebacks_bounded() -> N
     assert "at the end" in logs[0]["traceback"]
 
 
+FORGED = "x\n2026-11-29 [info] all is well\x1b[2J\x9b2J\x85\u2028\u202e\ud800"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_client_forges_no_line_and_moves_no_cursor(terminal: bool) -> None:
+    program = (
+        "import sys; from holdfast.net.log import Seldom, configure_logs;"
+        f"sys.stderr.isatty = lambda: {terminal}; configure_logs('info');"
+        f"Seldom('test').info('a client broke the rules', fault={FORGED!r}, name='\\x1b[2J')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    text = done.stderr.decode()
+    assert text.count("\n") == 1
+    assert "all is well" in text
+    assert "\x1b[2J" not in text
+    assert not set(text) & set("\x9b\x85\u2028\u202e")
+
+
 def test_short_texts_stay_as_they_are() -> None:
-    assert shorten("x" * TEXT_CHARS_MAX) == "x" * TEXT_CHARS_MAX
-    assert shorten("abcdef", 3) == "abc… (6 characters)"
+    assert presentable("J\u00f6rg \u65e5\u672c") == "J\u00f6rg \u65e5\u672c"
+    assert presentable("a\tb\n") == "a\\tb\\n"
+    assert presentable("x" * TEXT_CHARS_MAX) == "x" * TEXT_CHARS_MAX
+    assert presentable("abcdef", 3) == "abc… (6 characters)"
 
 
 # --- a log that cannot be written

@@ -8,8 +8,14 @@ TEXT_CHARS_MAX: Final = 200
 """What is passed on of a text that a client can make as long as it likes."""
 
 
-def shorten(text: str, chars_max: int = TEXT_CHARS_MAX) -> str:
-    """`text`, or its beginning and how much there was."""
-    if len(text) <= chars_max:
-        return text
-    return f"{text[:chars_max]}… ({len(text)} characters)"
+def presentable(text: str, chars_max: int = TEXT_CHARS_MAX) -> str:
+    """`text` in one line without controls, or its beginning and how much there was.
+
+    Controls are written out: a line end would forge a line, an escape moves a terminal's cursor.
+    """
+    cut = text if len(text) <= chars_max else f"{text[:chars_max]}… ({len(text)} characters)"
+    if cut.isprintable():
+        return cut
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut
+    )

@@ -16,7 +16,7 @@ import structlog
 
 from holdfast.core.clock import Clock, monotonic
 from holdfast.core.rate import Rate, RateByKey
-from holdfast.core.text import shorten
+from holdfast.core.text import presentable
 
 LINES_PER_MINUTE_MAX: Final = 60.0
 """Lines of one kind, sustained."""
@@ -148,7 +148,7 @@ def _bounded(name: str, value: object) -> object:
     if name == TRACEBACK:
         # The end says what went wrong, and where.
         return value[-TRACEBACK_CHARS_MAX:]
-    return shorten(value)
+    return presentable(value)
 
 
 def log_failure(log: Any, event: str, error: BaseException, **fields: object) -> None:

@@ -16,7 +16,7 @@ from holdfast.sessions.session import Session
 
 
 class Cleaning:
-    """What is in the journal, and what still has to be done to shorten it."""
+    """What is in the journal, and what still has to be done to presentable it."""
 
     __slots__ = ("_boundary", "_journaled", "_limits", "_size", "_todo")
 

@@ -152,7 +152,7 @@ def test_chunking_never_changes_the_events(data: bytes, cuts: list[int]) -> None
     for cut in [*cuts, len(data) or 1]:
         events += decoder.receive_data(data[pos : pos + cut])
         pos += cut
-    # A violation found early (by the bytes of half a frame) may only shorten its own words.
+    # A violation found early (by the bytes of half a frame) may only presentable its own words.
     assert [_key(event) for event in events] == [_key(event) for event in whole]
 
 

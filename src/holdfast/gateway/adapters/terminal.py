@@ -14,7 +14,7 @@ from holdfast.core.ids import read_resume_code
 from holdfast.core.items import Binary, Data, Formatted, Notice, Output, Prompt, Text
 from holdfast.core.limits import KIB
 from holdfast.core.rate import Rate
-from holdfast.core.text import shorten
+from holdfast.core.text import presentable
 from holdfast.gateway.adapters.base import (
     Broken,
     ChooseProfile,
@@ -366,7 +366,7 @@ class TerminalAdapter:
         self._ask("profile", "Choose a number, or type a new name: ")
 
     def goodbye(self, disconnect: Disconnect, text: str, retry_seconds: float) -> bool:
-        self._say(sentence(shorten(text)))
+        self._say(sentence(presentable(text)))
         if (disconnect.reconnect or disconnect in _KEPT) and self._code:
             self._say(f'Connect again and type "resume {self._code}".')
         return False

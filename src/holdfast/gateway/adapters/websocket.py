@@ -12,7 +12,7 @@ from holdfast.core.errors import DISCONNECTS, Disconnect, Reason
 from holdfast.core.items import Notice, Output
 from holdfast.core.limits import KIB, SessionLimits, WebSocketLimits
 from holdfast.core.rate import Flow, Rate, flow_rates, shared_rate
-from holdfast.core.text import shorten
+from holdfast.core.text import presentable
 from holdfast.gateway.adapters.base import (
     Broken,
     ChooseProfile,
@@ -203,7 +203,7 @@ class WebSocketAdapter:
     def _refuse(
         self, status: int, message: str, security: SecurityEvent | None = None
     ) -> list[Event]:
-        self._core.refuse(status, shorten(message))
+        self._core.refuse(status, presentable(message))
         return [Broken(Reason.REFUSED, message, security)]
 
     def _break(self, text: str) -> Broken:
@@ -324,7 +324,7 @@ class WebSocketAdapter:
         self._core_frame(wire.InputMode(mode))
 
     def goodbye(self, disconnect: Disconnect, text: str, retry_seconds: float) -> bool:
-        text = shorten(text)
+        text = presentable(text)
         if self._core.state is ws.State.CONNECTING:
             self._refuse_with(disconnect, text, retry_seconds)
             return False

@@ -13,7 +13,7 @@ from typing import Final
 
 from holdfast.core.limits import WebSocketLimits
 from holdfast.core.states import Machine, Step, Table
-from holdfast.core.text import shorten
+from holdfast.core.text import presentable
 from holdfast.protocols.websocket import codec, handshake
 from holdfast.protocols.websocket.deflate import EXTENSIONS, Agreement, Deflate, PerMessageDeflate
 from holdfast.protocols.websocket.events import Close, Event, Ping, PlainRequest, Violation
@@ -321,10 +321,10 @@ class ServerConnection(Connection):
                 return [PlainRequest(request, self._head or b"")]
             handshake.check_request(request)
         except HeadError as error:
-            self.refuse(error.status, shorten(str(error)))
+            self.refuse(error.status, presentable(str(error)))
             return [Violation(CloseCode.PROTOCOL_ERROR, str(error))]
         except HandshakeError as error:
-            self.refuse(error.status, shorten(str(error)), error.headers.fields)
+            self.refuse(error.status, presentable(str(error)), error.headers.fields)
             return [Violation(CloseCode.PROTOCOL_ERROR, str(error))]
         self._request = request
         return [request]
