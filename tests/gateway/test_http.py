@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from importlib import resources
 from pathlib import Path
 
 import pytest
 import structlog
 from msgspec import structs
+from tests.gateway.clients import V1
 from tests.gateway.running import SECONDS, WS, configured, eventually, port, serving, staged
 from tests.gateway.test_bad_input import raw
 from tests.gateway.test_store_failures import IMPATIENT, fails
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from holdfast.gateway.config import Config
 from holdfast.gateway.gateway import Gateway
@@ -287,3 +291,38 @@ async def test_pages_beside_a_websocket_with_a_path(tmp_path: Path, site: Path) 
         assert (await ask(gateway, "/")).status == 200
         assert (await ask(gateway, "/chat")).status == 404
         assert port(gateway, "ws")
+
+
+async def read_status(sock: socket.socket) -> int:
+    """Of one answer, which is read to its end."""
+    data = b""
+    while True:
+        data += await asyncio.get_running_loop().sock_recv(sock, 65536)
+        head, found, body = data.partition(b"\r\n\r\n")
+        if found:
+            answer = Answer(head, body)
+            if len(body) == int(answer.headers["Content-Length"]):
+                return answer.status
+
+
+@pytest.mark.parametrize("host", ["", "other.example"], ids=["same-host", "another-host"])
+async def test_an_upgrade_may_follow_pages_on_one_connection(
+    tmp_path: Path, site: Path, host: str
+) -> None:
+    """A proxy sends many clients' requests on one connection (RFC 9112 section 9.3)."""
+    async with serving(paged(tmp_path, site)) as gateway:
+        where = port(gateway, "ws")
+        loop = asyncio.get_running_loop()
+        sock = socket.socket()
+        sock.setblocking(False)
+        await loop.sock_connect(sock, ("127.0.0.1", where))
+        for target, status in (("/", 200), ("/nothing.html", 404), ("/healthz", 200)):
+            request = f"GET {target} HTTP/1.1\r\nHost: {host or f'127.0.0.1:{where}'}\r\n\r\n"
+            await loop.sock_sendall(sock, request.encode())
+            async with asyncio.timeout(SECONDS):
+                assert await read_status(sock) == status
+        url = f"ws://127.0.0.1:{where}/"
+        async with connect(url, sock=sock, subprotocols=[Subprotocol("holdfast.v1")]) as ws:
+            client = V1(ws)
+            await client.say("hello")
+            await client.expect("welcome")

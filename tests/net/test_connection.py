@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -531,104 +530,22 @@ def test_an_idle_connection_is_told_so_once() -> None:
 # --- a foreign protocol
 
 
-class Foreign(asyncio.Protocol):
-    """Writes down what it hears, as a handler does."""
-
-    def __init__(self) -> None:
-        self.heard: list[object] = []
-        self.transport: asyncio.BaseTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-        self.heard.append("made")
-
-    def data_received(self, data: bytes) -> None:
-        self.heard.append(data)
-
-    def eof_received(self) -> bool:
-        self.heard.append("eof")
-        return True
-
-    def pause_writing(self) -> None:
-        self.heard.append("pause")
-
-    def resume_writing(self) -> None:
-        self.heard.append("resume")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.heard.append(("lost", exc))
-
-
-def handed_over() -> tuple[Bench, Foreign, asyncio.Protocol]:
-    it, foreign = connected(), Foreign()
-    it.connection.hand_over(foreign, b"GET /")
-    relay = it.transport.protocol
-    assert isinstance(relay, asyncio.Protocol)
-    assert relay is not it.connection
-    return it, foreign, relay
-
-
-def test_a_foreign_protocol_hears_everything_from_the_start() -> None:
-    it, foreign, relay = handed_over()
-    assert foreign.transport is it.transport
-    relay.data_received(b" HTTP/1.1")
-    relay.pause_writing()
-    relay.resume_writing()
-    assert relay.eof_received() is True
-    assert foreign.heard == ["made", b"GET /", b" HTTP/1.1", "pause", "resume", "eof"]
+def test_another_protocol_may_begin_with_a_handshake_s_time_of_its_own() -> None:
+    it = established()
+    it.loop.advance(60)
+    it.connection.begin_again()
+    assert it.connection.phase is Phase.HANDSHAKE
+    it.loop.advance(9)
     assert it.calls == []
+    it.loop.advance(1 + A_SLOT)
+    assert it.calls == [("overdue", Reason.TIMEOUT)]
 
 
-def test_a_lodger_s_end_is_counted_and_told_to_the_handler_before_it() -> None:
-    it, foreign, relay = handed_over()
-    cause = OSError()
-    relay.connection_lost(cause)
-    assert foreign.heard[-1] == ("lost", cause)
-    assert it.calls == [("lost", cause)]
-    assert it.owner.closes == 1
-
-
-def test_a_lodger_s_end_is_counted_even_if_it_fails() -> None:
-    it, foreign, relay = handed_over()
-
-    def fail(exc: Exception | None) -> None:
-        raise ValueError("a defect of the lodger")
-
-    foreign.connection_lost = fail  # type: ignore[method-assign]
-    with structlog.testing.capture_logs() as logs:
-        relay.connection_lost(None)
-    assert "a defect of the lodger" in logs[0]["traceback"]
-    assert it.owner.closes == 1
-
-
-def test_a_lodger_is_drained_by_closing() -> None:
-    it, _, _ = handed_over()
-    it.connection.drain()
-    assert it.transport.closed
-    assert not it.transport.aborted
+def test_nothing_begins_again_on_a_connection_that_closes() -> None:
+    it = established()
+    it.connection.close()
+    it.connection.begin_again()
     assert it.connection.phase is Phase.CLOSING
-    it.loop.advance(5 + A_SLOT)
-    assert it.transport.aborted
-
-
-def test_a_lodger_keeps_its_own_time() -> None:
-    it, _, _ = handed_over()
-    it.loop.advance(10_000)
-    assert it.calls == []
-    assert not it.transport.closed
-
-
-def test_what_was_written_before_the_lodger_came_goes_first() -> None:
-    it = connected()
-
-    class Greeting(Foreign):
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            it.transport.write(b"from the lodger")
-
-    it.connection.write(b"from us")
-    it.connection.hand_over(Greeting(), b"")
-    it.loop.tick()
-    assert it.transport.written == [b"from us", b"from the lodger"]
 
 
 # --- names

@@ -10,13 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 from tests.net.certificates import write_pems
 from tests.net.helpers import Caller, Stand, call, has_ipv6, patience, serving, unix
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
-from holdfast.net.connection import Connection
 from holdfast.net.tls import client_context, server_context
 from holdfast.net.tls_transport import TruncatedError
 
@@ -327,130 +325,6 @@ async def test_a_kernel_that_says_less_leaves_the_bytes_acked_unknown(
 
 
 # --- HTTP by aiohttp on an accepted connection
-
-
-class Pages:
-    """An aiohttp application that takes over what is not for us."""
-
-    def __init__(self) -> None:
-        app = web.Application()
-        app.router.add_get("/", self._page)
-        app.router.add_get("/slow", self._slow)
-        app.router.add_get("/file", self._file)
-        self.file = Path()
-        self.runner = web.AppRunner(app, handle_signals=False, access_log=None)
-        self.waiting = asyncio.Event()
-        self.go_on = asyncio.Event()
-
-    async def _page(self, request: web.Request) -> web.Response:
-        return web.Response(text="a page")
-
-    async def _slow(self, request: web.Request) -> web.Response:
-        self.waiting.set()
-        await self.go_on.wait()
-        return web.Response(text="a slow page")
-
-    async def _file(self, request: web.Request) -> web.FileResponse:
-        return web.FileResponse(self.file)
-
-    def hand_over(self, connection: Connection, data: bytes) -> None:
-        server = self.runner.server
-        assert server is not None
-        connection.hand_over(server(), data)
-
-
-REQUEST = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
-
-
-def serving_pages(pages: Pages) -> type[Stand]:
-    class Switch(Stand):
-        def received(self, data: bytes) -> None:
-            super().received(data)
-            pages.hand_over(self.connection, data)
-
-    return Switch
-
-
-async def read_page(caller: Caller) -> bytes:
-    async with patience():
-        head = await caller.reader.readuntil(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200 OK")
-    length = next(
-        int(line.split(b":")[1]) for line in head.splitlines() if line.startswith(b"Content-Length")
-    )
-    return await caller.read(length)
-
-
-async def test_a_connection_handed_to_aiohttp_is_served_and_counted(tmp_path: Path) -> None:
-    pages = Pages()
-    await pages.runner.setup()
-    async with serving(make=serving_pages(pages)) as server:
-        for number, url in enumerate(("tcp://127.0.0.1:0", unix(tmp_path))):
-            async with call(await server.listen(url)) as caller:
-                stand = await server.stand(number)
-                for _ in range(3):  # on one connection, as HTTP/1.1 keeps it
-                    await caller.write(REQUEST % b"/")
-                    assert await read_page(caller) == b"a page"
-                assert len(server.server.connections) == 1
-            await stand.until_lost()
-            assert stand.calls == ["connected", "received", "lost"]
-            assert server.server.connections == set()
-    await pages.runner.cleanup()
-
-
-@pytest.mark.parametrize("scheme", ["tcp", "tls", "unix"])
-async def test_aiohttp_serves_files_on_our_transports(tmp_path: Path, scheme: str) -> None:
-    """An event loop's `sendfile` knows its own transports only."""
-    pages = Pages()
-    pages.file = tmp_path / "file"
-    pages.file.write_bytes(bytes(range(256)) * 8_000)
-    await pages.runner.setup()
-    async with serving(make=serving_pages(pages)) as server:
-        tls: dict[str, ssl.SSLContext] = {}
-        if scheme == "tls":
-            pems = write_pems(tmp_path)
-            tls = {"ssl": client_context(pems.authority)}
-            address = await server.listen("tls://localhost:0", server_context(pems.certificate))
-        else:
-            url = "tcp://127.0.0.1:0" if scheme == "tcp" else unix(tmp_path)
-            address = await server.listen(url)
-        async with call(address, **tls) as caller:
-            for _ in range(2):
-                await caller.write(REQUEST % b"/file")
-                assert await read_page(caller) == pages.file.read_bytes()
-    await pages.runner.cleanup()
-
-
-async def test_what_aiohttp_serves_is_drained_with_the_server() -> None:
-    pages = Pages()
-    await pages.runner.setup()
-    async with serving(make=serving_pages(pages)) as server:
-        address = await server.listen("tcp://127.0.0.1:0")
-        async with call(address) as caller:
-            stand = await server.stand()
-            await caller.write(REQUEST % b"/")
-            assert await read_page(caller) == b"a page"
-            async with patience():
-                await server.server.drain(60)
-            assert stand.calls == ["connected", "received", "lost"]
-            await caller.dropped()
-    await pages.runner.cleanup()
-
-
-async def test_a_client_that_leaves_while_aiohttp_works_is_counted_out() -> None:
-    pages = Pages()
-    await pages.runner.setup()
-    async with serving(make=serving_pages(pages)) as server:
-        async with call(await server.listen("tcp://127.0.0.1:0")) as caller:
-            stand = await server.stand()
-            await caller.write(REQUEST % b"/slow")
-            async with patience():
-                await pages.waiting.wait()
-            caller.reset()
-            await stand.until_lost()
-            assert server.server.connections == set()
-        pages.go_on.set()
-    await pages.runner.cleanup()
 
 
 async def test_who_has_ended_already_is_not_waited_for() -> None:

@@ -12,12 +12,14 @@ from aiohttp import web
 from tests.net.certificates import write_pems
 from tests.protocols.websocket.wire import frame
 from tests.websocket.helpers import (
+    BOUNDARY,
     REQUEST,
     close_frame,
     echo,
     opened,
     patience,
     raw,
+    until,
     url,
     with_headers,
 )
@@ -292,6 +294,31 @@ async def test_other_requests_are_served_by_an_aiohttp_application() -> None:
         async with connect(url(server)) as ws:
             await ws.send("both")
             assert await ws.recv() == "both"
+
+
+async def test_an_upgrade_may_follow_a_page_on_one_connection() -> None:
+    """RFC 9110 section 7.8; a proxy sends many clients' requests on one connection."""
+
+    async def page(request: web.Request) -> web.Response:
+        return web.Response(text="a page")
+
+    app = web.Application()
+    app.router.add_get("/", page)
+    request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with serve(echo, http=app) as server:
+        for between in (b"", None):
+            async with raw(server, request=request) as caller, patience():
+                head = await caller.reader.readuntil(BOUNDARY)
+                assert head.startswith(b"HTTP/1.1 200 OK")
+                assert await caller.read(6) == b"a page"
+                await caller.write(REQUEST + (frame(1, b"hello") if between is None else b""))
+                head = await caller.reader.readuntil(BOUNDARY)
+                assert head.startswith(b"HTTP/1.1 101 ")
+                if between is not None:
+                    await caller.write(frame(1, b"hello"))
+                assert await caller.read(7) == frame(1, b"hello", key=None)
+                assert len(server.connections) == 1
+            await until(lambda: not server.connections)
 
 
 async def test_a_slow_handshake_is_answered_408() -> None:

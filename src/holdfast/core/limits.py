@@ -104,6 +104,20 @@ class WebSocketLimits(_Group, frozen=True, forbid_unknown_fields=True):
     bytes_burst_max: int = 256 * MIB
 
 
+class PageLimits(_Group, frozen=True, forbid_unknown_fields=True):
+    """Connections that are served pages, beside the limits of every connection."""
+
+    head_bytes_max: int = 16 * KIB
+    """The head of one request."""
+    header_count_max: int = 100
+    head_seconds_max: float = 10.0
+    """From the first byte of a request to the end of its head."""
+    body_seconds_max: float = 60.0
+    """From the end of a request's head to the end of its body."""
+    idle_seconds_max: float = 75.0
+    """From one answer to the next request."""
+
+
 class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """What a Telnet client may make us keep or answer."""
 
@@ -321,6 +335,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
 
     connection: ConnectionLimits = field(default_factory=ConnectionLimits)
     websocket: WebSocketLimits = field(default_factory=WebSocketLimits)
+    pages: PageLimits = field(default_factory=PageLimits)
     telnet: TelnetLimits = field(default_factory=TelnetLimits)
     line: LineLimits = field(default_factory=LineLimits)
     session: SessionLimits = field(default_factory=SessionLimits)

@@ -457,12 +457,16 @@ class Attachment:
         self._intake.hold([event])
 
     def serve_http(self, data: bytes) -> None:
-        """The client sent a request that is no WebSocket's: it is the pages' from here on."""
+        """The client sent a request that is no WebSocket's: it is served pages, until it sends
+        one that is."""
         if self.door.serve_http is None:
             self.leave(Reason.REFUSED, "there is no page here, only a WebSocket")
         else:
             self._machine.apply(Move.LEAVE)
-            self.door.serve_http(self.connection, data)
+            context, door = self.context, self.door
+            self.door.serve_http(
+                self.connection, data, self, lambda again: Attachment(again, context, door)
+            )
 
     def part(self, reason: Reason) -> None:
         """Close without a further goodbye."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct, field
 
@@ -16,6 +16,8 @@ from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection
+from holdfast.net.handler import Handler
+from holdfast.net.pages import NewHandler
 from holdfast.net.security import SecurityLog
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
@@ -42,11 +44,20 @@ class Context(Struct, frozen=True):
     """What happened how often, by a name from a closed set."""
 
 
+class ServeHttp(Protocol):
+    """What `HttpHost.take_over` does."""
+
+    def __call__(
+        self, connection: Connection, data: bytes, before: Handler, anew: NewHandler, /
+    ) -> None:
+        """Serve pages, until a request is one for what `anew` makes."""
+
+
 class Door(Struct, frozen=True):
     """What the connections of one listener share."""
 
     backend: Backend
     durability: Durability
     new_adapter: Callable[[], Adapter]
-    serve_http: Callable[[Connection, bytes], None] | None = None
+    serve_http: ServeHttp | None = None
     """Hands a connection over that asked for a page."""

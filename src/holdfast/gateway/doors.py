@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from holdfast.core.errors import ConfigurationError
-from holdfast.core.limits import Limits, WebSocketLimits
+from holdfast.core.limits import Limits, PageLimits, WebSocketLimits
 from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.adapters.lines import LineAdapter
 from holdfast.gateway.adapters.telnet import TelnetAdapter
@@ -59,7 +59,9 @@ def _websocket_limits(limits: Limits) -> WebSocketLimits:
     )
 
 
-def http_pages(listener: ListenerConfig, healthy: Callable[[], bool]) -> HttpPages | None:
+def http_pages(
+    listener: ListenerConfig, healthy: Callable[[], bool], limits: PageLimits
+) -> HttpPages | None:
     """What serves the pages of a WebSocket listener, where aiohttp is installed."""
     if listener.address.scheme not in ("ws", "wss"):
         return None
@@ -72,7 +74,7 @@ def http_pages(listener: ListenerConfig, healthy: Callable[[], bool]) -> HttpPag
             ) from None
         return None
     folder = Path(listener.pages) if listener.pages else None
-    return HttpPages(folder, healthy, listener.page_headers)
+    return HttpPages(folder, healthy, listener.page_headers, limits)
 
 
 def admin_listener(

@@ -244,7 +244,7 @@ class Gateway:
         return lambda connection: Attachment(connection, self.context, door)
 
     async def _door(self, listener: ListenerConfig) -> Door:
-        pages = http_pages(listener, lambda: self.journal.broken is None)
+        pages = http_pages(listener, lambda: self.journal.broken is None, self.config.limits.pages)
         if pages is not None:
             await pages.start()
             self._pages.append(pages)

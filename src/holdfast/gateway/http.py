@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from holdfast.core.limits import PageLimits
 from holdfast.net.http import HttpHost, error_page
 
 CLIENT_PATH = "/holdfast.js"
@@ -42,7 +43,8 @@ class HttpPages(HttpHost):
         self,
         pages: Path | None,
         healthy: Callable[[], bool],
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str],
+        limits: PageLimits,
     ) -> None:
         self._pages = pages.resolve() if pages is not None else None
         self._healthy = healthy
@@ -51,8 +53,8 @@ class HttpPages(HttpHost):
         app.router.add_get(CLIENT_PATH, self._client)
         if self._pages is not None:
             app.router.add_get("/{name:.*}", self._page)
-        told = HEADERS | dict(headers or {})
-        super().__init__(app, {name: value for name, value in told.items() if value})
+        told = HEADERS | dict(headers)
+        super().__init__(app, {name: value for name, value in told.items() if value}, limits)
 
     @web.middleware
     async def _around(self, request: web.Request, handler: _Handler) -> web.StreamResponse:

@@ -20,7 +20,7 @@ from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address, peer_name
 from holdfast.net.admission import METER_BYTES, Meter
 from holdfast.net.clockwork import Clockwork, Timed
-from holdfast.net.guests import Leaver, Lodger, Relay
+from holdfast.net.guests import Leaver
 from holdfast.net.handler import Handler, Owner, Phase
 from holdfast.net.log import Seldom, log_failure
 from holdfast.net.tcp_info import Delivery, output_held, tcp_info, through_tls
@@ -294,20 +294,13 @@ class Connection(asyncio.Protocol, Timed):
         self._wake_due = when
         self._reschedule()
 
-    def hand_over(self, protocol: asyncio.Protocol, data: bytes) -> None:
-        """Give the transport to another protocol, with the bytes that it has missed.
-
-        The connection is still counted, drained and ended with `lost`, but its
-        handler hears nothing before that.
-        """
-        assert self._transport is not None
-        self.established()
-        self.flush()
-        self._wheel.cancel(self)
-        self._handler = Lodger(self, self._get_handler())
-        self._transport.set_protocol(Relay(self, protocol))
-        protocol.connection_made(self._transport)
-        protocol.data_received(data)
+    def begin_again(self) -> None:
+        """Another protocol begins here, with a handshake that has the time of a first one."""
+        if self.phase is Phase.ESTABLISHED:
+            self.phase = Phase.HANDSHAKE
+            self._close_due = self._wheel.time() + self._limits.handshake_seconds_max
+            self._wake_due = _FOREVER
+            self._reschedule()
 
     # --- what the handler asks
 

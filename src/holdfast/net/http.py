@@ -15,20 +15,30 @@ from typing import Final
 
 from aiohttp import web
 
+from holdfast.core.limits import PageLimits
 from holdfast.net.connection import Connection
+from holdfast.net.handler import Handler
 from holdfast.net.log import Seldom, log_failure
+from holdfast.net.pages import NewHandler, PageConnection, PageTransport
 
 _log: Final = Seldom("holdfast.http")
 _SERVER: Final = {"Server": "holdfast"}
+_DEFAULT: Final = PageLimits()
 
 
 class HttpHost:
     """An aiohttp application that takes over accepted connections. `headers` are those that every
     answer has, unless it says another."""
 
-    def __init__(self, app: web.Application, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        app: web.Application,
+        headers: Mapping[str, str] | None = None,
+        limits: PageLimits = _DEFAULT,
+    ) -> None:
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None)
         self._headers = _SERVER | dict(headers or {})
+        self._page_limits = limits
 
     async def start(self) -> None:
         """Make ready to serve."""
@@ -38,11 +48,23 @@ class HttpHost:
         """Close what is open."""
         await self._runner.cleanup()
 
-    def take_over(self, connection: Connection, data: bytes) -> None:
-        """Serve `connection` from here on; `data` has come already."""
+    def take_over(
+        self,
+        connection: Connection,
+        data: bytes,
+        before: Handler,
+        anew: NewHandler | None = None,
+    ) -> None:
+        """Serve `connection`, on which `before` stands, from here on; `data` has come already.
+
+        A later request for an upgrade is given to what `anew` makes.
+        """
         server = self._runner.server
         assert server is not None, "the application is not started"
-        connection.hand_over(_Requests(server, connection, self._headers), data)
+        requests = _Requests(server, connection, self._headers, self._page_limits)
+        headers = tuple(self._headers.items())
+        page = PageConnection(connection, requests, self._page_limits, before, anew, headers)
+        page.begin(data)
 
 
 class _Log(logging.Logger):
@@ -65,7 +87,11 @@ class _Requests(web.RequestHandler):
     __slots__ = ("_headers", "_peer")
 
     def __init__(
-        self, server: web.Server, connection: Connection, headers: Mapping[str, str]
+        self,
+        server: web.Server,
+        connection: Connection,
+        headers: Mapping[str, str],
+        limits: PageLimits,
     ) -> None:
         self._headers = headers
         self._peer = connection.peer
@@ -74,6 +100,8 @@ class _Requests(web.RequestHandler):
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type] # none is kept
             logger=_aiohttp,
+            # The time between two requests is `PageConnection`'s: this is never the first to end.
+            keepalive_timeout=2 * limits.idle_seconds_max,
         )
 
     async def finish_response(
@@ -82,7 +110,11 @@ class _Requests(web.RequestHandler):
         if not getattr(resp, "prepared", True):  # a defective handler may return anything
             for name, value in self._headers.items():
                 resp.headers.setdefault(name, value)
-        return await super().finish_response(request, resp, start_time)
+        finished = await super().finish_response(request, resp, start_time)
+        transport = self.transport
+        if isinstance(transport, PageTransport) and transport.page is not None:
+            transport.page.answered(bool(finished[0].keep_alive))
+        return finished
 
     def handle_error(
         self,

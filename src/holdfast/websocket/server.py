@@ -83,8 +83,7 @@ class ServerWebSocket(WebSocket):
                 self.request = event
                 self._judge(event)
             case ws.PlainRequest(_, data):
-                self._server.serve_http(self._connection, self._core, data)
-                self._send_queued()
+                self._server.serve_http(self, data)
             case ws.Violation() if self._sent is None and self.request is None:
                 self._server.failed_handshakes += 1
                 self._send_queued()
@@ -280,14 +279,14 @@ class Server:
         assert socket.request is not None
         return ws.choose_subprotocol(socket.request, self._subprotocols)
 
-    def serve_http(self, connection: Connection, core: ws.ServerConnection, data: bytes) -> None:
-        """A request that is no upgrade."""
+    def serve_http(self, socket: ServerWebSocket, data: bytes) -> None:
+        """A request that is no upgrade. One that comes behind it may be."""
         if self._http is None:
-            core.refuse(426, "this is a WebSocket", [("Upgrade", "websocket")])
-            connection.write(core.data_to_send())
-            connection.close_on()
+            socket._core.refuse(426, "this is a WebSocket", [("Upgrade", "websocket")])
+            socket._send_queued()
+            socket._connection.close_on()
         else:
-            self._http.take_over(connection, data)
+            self._http.take_over(socket._connection, data, socket, self._make)
 
     def _make(self, connection: Connection) -> ServerWebSocket:
         return ServerWebSocket(connection, self)
@@ -354,7 +353,7 @@ class serve:
         if self._http is not None:
             from holdfast.net.http import HttpHost  # aiohttp is optional
 
-            http = HttpHost(self._http)
+            http = HttpHost(self._http, limits=self._settings.limits.pages)
         self._server = Server(
             self._handler,
             self._settings,

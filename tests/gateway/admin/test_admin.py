@@ -290,7 +290,7 @@ async def test_what_is_refused_and_why(tmp_path: Path) -> None:
 MALFORMED: dict[str, tuple[bytes, bytes]] = {
     "no-http": (b"hello\r\n\r\n", b"400 "),
     "bytes": (bytes(range(256)) + b"\r\n\r\n", b"400 "),
-    "no-host-but-http-2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"40"),
+    "no-host-but-http-2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"505 "),
     "length-that-is-none": (
         b"POST /api/drain HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
         b"400 ",

@@ -14,6 +14,7 @@ from holdfast.core.errors import Reason
 from holdfast.core.limits import AdminLimits
 from holdfast.net.clockwork import Clockwork, Timed
 from holdfast.net.connection import Connection
+from holdfast.net.handler import Handler
 
 _END: Final = b"\r\n\r\n"
 
@@ -26,7 +27,7 @@ class Entry(Timed):
         connection: Connection,
         clockwork: Clockwork,
         limits: AdminLimits,
-        serve: Callable[[Connection, bytes], None],
+        serve: Callable[[Connection, bytes, Handler], None],
     ) -> None:
         super().__init__()
         self._connection = connection
@@ -43,7 +44,7 @@ class Entry(Timed):
         self._head += data
         if _END in self._head:
             head, self._head = self._head, b""
-            self._serve(self._connection, head)
+            self._serve(self._connection, head, self)
         elif len(self._head) > self._limits.head_bytes_max:
             self._refuse("431 Request Header Fields Too Large")
 
