@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
-from tests.gateway.running import SECONDS, WS, configured, serving
+from tests.gateway.running import SECONDS, WS, configured, eventually, serving
 from tests.gateway.test_config import listener
 
 from holdfast import client
 from holdfast.core.errors import ConfigurationError
+from holdfast.core.items import Text
+from holdfast.gateway.adapters.base import Numbered
+from holdfast.gateway.attach import Attachment
 from holdfast.gateway.config import Config, parse
 from holdfast.protocols.holdfast import SUBPROTOCOL
 from holdfast.protocols.websocket import CLIENT_DEFAULTS, DeflateSettings
@@ -46,6 +49,32 @@ async def test_a_session_over_compressed_messages(
             assert heard == LINES
         async with connect(url, subprotocols=[SUBPROTOCOL]) as ws:
             assert (ws._core.deflate is None) is (deflate is None)
+
+
+async def test_what_becomes_large_is_taken_little_by_little(tmp_path: Path) -> None:
+    """A thousand to one: what waits for its turn is bounded as it is inflated, not as it came."""
+    message = f'{{"t":"cmd","c":%d,"d":"{"x" * 60_000}"}}'
+    async with (
+        serving(with_deflate(tmp_path, DeflateSettings())) as gateway,
+        connect(
+            f"ws://127.0.0.1:{gateway.addresses[0].port}/",
+            subprotocols=[SUBPROTOCOL],
+            compression=DeflateSettings(),
+        ) as bomb,
+        asyncio.timeout(SECONDS),
+    ):
+        await bomb.send('{"t":"hello"}')
+        await bomb.recv()
+        for c in range(1, 500):  # 30 MB
+            await bomb.send(message % c)
+        (session,) = gateway.manager.sessions.values()
+        assert isinstance(session.consumer, Attachment)
+        intake = session.consumer._intake
+        await eventually(lambda: intake.blocked)
+        held = [event.item for event in intake.events if isinstance(event, Numbered)]
+        waiting = sum(len(item.text) for item in held if isinstance(item, Text))
+        assert 0 < waiting <= 2_000_000
+        assert len(intake.unread) < 256 * 1024
 
 
 def test_the_parameters_are_read_from_the_file() -> None:

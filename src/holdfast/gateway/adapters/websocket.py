@@ -63,6 +63,11 @@ def input_rate(limits: SessionLimits) -> Rate:
     return shared_rate(limits.input_bytes_per_second_max, limits.input_burst_bytes_max)
 
 
+_SLICE_BYTES: Final = 64 * KIB
+_PACKED_SLICE_BYTES: Final = 1 * KIB
+"""Compressed, this may be a thousand times as much, all of which is taken before the next."""
+
+
 class WebSocketSettings(Struct, frozen=True):
     """What the WebSocket connections of one listener share."""
 
@@ -97,7 +102,6 @@ class WebSocketAdapter:
     wants_token = True
     wants_code = False
     pings = True
-    slice_bytes = 64 * KIB
 
     def __init__(self, settings: WebSocketSettings) -> None:
         self._settings = settings
@@ -108,6 +112,13 @@ class WebSocketAdapter:
         self._doubted = 0
         self.numbered = False
         self.tokens = 0
+
+    @property
+    def slice_bytes(self) -> int:
+        settings = self._settings
+        if settings.deflate is None or (self._accepted and self._core.deflate is None):
+            return _SLICE_BYTES
+        return _PACKED_SLICE_BYTES
 
     @property
     def takes_tokens(self) -> bool:
