@@ -299,7 +299,8 @@ async def test_what_is_not_kept_is_not_acknowledged(tmp_path: Path, durability: 
         await client.say("cmd", c=1, d="look")
         await stage.heard("look")  # forwarding need not wait
         await stage.session.text("A room.")
-        await eventually(lambda: gateway.journal.broken is not None)
+        session = next(iter(gateway.manager.sessions.values()))
+        await eventually(lambda: gateway.journal.broken is not None and session.out.top == 1)
         await client.say("ping")
         await client.expect("pong")
         came = [message["t"] for message in client.got]
