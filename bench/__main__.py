@@ -7,7 +7,18 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NAMES = ("tcp", "proxy", "websocket", "gateway", "memory", "chaos", "fuzz", "siege", "vtc", "restart")
+NAMES = (
+    "tcp",
+    "proxy",
+    "websocket",
+    "gateway",
+    "memory",
+    "chaos",
+    "fuzz",
+    "siege",
+    "vtc",
+    "restart",
+)
 
 
 def main() -> int:

@@ -89,7 +89,7 @@ async def watch(port: int, seconds: float) -> float:
     while time.monotonic() < end:
         sent = time.monotonic()
         writer.write(ping)
-        while not (await reader.readexactly(2)) == pong:
+        while await reader.readexactly(2) != pong:
             pass
         worst = max(worst, time.monotonic() - sent)
         await asyncio.sleep(0.001)
@@ -122,7 +122,7 @@ async def restarted(folder: Path, count: int, *, clean: bool) -> Row:
     try:
         async with asyncio.timeout(120):
             await ready(echo)
-            took = time.monotonic() - began
+            took, used = time.monotonic() - began, harness.cpu_seconds(process.pid)
             worst = await watch(echo, WATCHED_SECONDS)
         held = harness.rss_bytes(process.pid)
     finally:
@@ -132,6 +132,7 @@ async def restarted(folder: Path, count: int, *, clean: bool) -> Row:
         "sessions": count,
         "stop": "clean" if clean else "unclean",
         "ready s": round(took, 2),
+        "CPU s until then": round(used, 2),
         "MB": round(held / 1e6),
         "longest pause ms": round(worst * 1e3, 1),
     }

@@ -389,3 +389,46 @@ async def test_who_waits_for_a_durable_answer_is_told_once(setting: Setting) -> 
         setting.journal.failed(setting.journal.collect(), StoreFullError("full"))
     assert durable.shown == [UNANSWERED]
     assert fast.shown == []
+
+
+# --- after an unclean stop
+
+
+async def test_new_epochs_are_stored_a_few_at_a_time_and_nobody_waits_for_them() -> None:
+    setting = Setting()
+    sessions = [setting.session() for _ in range(2_500)]
+    for session in sessions:
+        session.row.state = "detached_active"
+    await setting.commit()
+    await setting.store.close(clean=False)
+    stored = await setting.store.open()
+    assert not stored.clean
+    journal = Journal(StoreLimits(), lambda marks: None)
+    manager = SessionManager(SessionLimits(), journal, lambda action: None)
+    manager.restore(stored, lambda row: setting.backend, 100.0)
+    hasty = manager.sessions[sessions[0].sid]
+    assert hasty.row.epoch != sessions[0].row.epoch
+    hasty.touch_row()
+    sizes, first = [], set[str]()
+    while not journal.idle:
+        commit = journal.collect()
+        sizes.append(len(commit.batch.rows))
+        first = first or {row.sid for row in commit.batch.rows}
+        journal.committed(commit, await setting.store.commit(commit.batch))
+    assert hasty.sid in first
+    assert max(sizes) <= 201
+    assert sum(sizes) == 2_500
+    await setting.store.close(clean=True)
+    again = await setting.store.open()
+    epochs = {kept.row.sid: kept.row.epoch for kept in again.sessions}
+    assert epochs == {sid: session.row.epoch for sid, session in manager.sessions.items()}
+
+
+async def test_a_stop_waits_for_what_is_in_no_hurry(setting: Setting) -> None:
+    sessions = [setting.session() for _ in range(10)]
+    setting.journal.postpone()
+    async with setting.running():
+        pass
+    assert setting.journal.idle
+    rows = [row.sid for batch in setting.store.batches for row in batch.rows]
+    assert sorted(rows) == sorted(session.sid for session in sessions)

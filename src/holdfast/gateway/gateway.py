@@ -32,7 +32,7 @@ from holdfast.net.addresses import Address, parse_address
 from holdfast.net.certificates import ServerTls
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.log import Seldom, log_failure
-from holdfast.net.loop import unwrapped
+from holdfast.net.loop import quiet_collector, unwrapped
 from holdfast.net.security import SecurityLog
 from holdfast.net.server import HandlerFactory, ListenOptions
 from holdfast.net.systemd import Inherited
@@ -127,17 +127,20 @@ class Gateway:
 
     async def run(self, started: Callable[[], None] = lambda: None) -> None:
         """Serve until `stop`. `started` is called when clients are accepted."""
-        stored = await self._store.open()
+        with quiet_collector():
+            stored = await self._store.open()
         self._clean = stored.clean
         try:
             with unwrapped():
-                await self._serve(stored, started)
+                with quiet_collector():
+                    await self._restore(stored)
+                del stored
+                await self._serve(started)
         finally:
             await self._close()
 
-    async def _serve(self, stored: Stored, started: Callable[[], None]) -> None:
+    async def _serve(self, started: Callable[[], None]) -> None:
         async with self._tasks:
-            self._restore(stored)
             upstreams = await self._start_upstreams()
             await self._listen()
             self._clean = False
@@ -193,9 +196,10 @@ class Gateway:
 
     # --- start
 
-    def _restore(self, stored: Stored) -> None:
+    async def _restore(self, stored: Stored) -> None:
         self._time.resume(stored)
-        self.manager.restore(stored, self._backend_of, self.clock())
+        for _ in self.manager.restoring(stored, self._backend_of, self.clock()):
+            await asyncio.sleep(0)
         for listener in self.config.listener:
             self._backend(listener)
         for name, link in self._links.items():

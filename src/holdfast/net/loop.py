@@ -90,6 +90,21 @@ def calm_collector() -> None:
     _keep_freed_memory()
 
 
+@contextmanager
+def quiet_collector() -> Iterator[None]:
+    """Keep the garbage collector from looking at what is made meanwhile, again and again.
+
+    For reading very many objects that stay: it would take more time than the reading.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def _keep_freed_memory() -> None:
     """Let the C library reuse the memory of large messages.
 

@@ -33,6 +33,8 @@ _log = structlog.get_logger("holdfast.store")
 
 
 _PROMISES: Final = "promises"
+_POSTPONED_MAX: Final = 200
+"""Sessions whose news is in no hurry, in one commit."""
 
 
 class StoreUnavailableError(HoldfastError):
@@ -78,6 +80,8 @@ class Journal:
         self._on_accepted = on_accepted
         self._promises = promises
         self._changed: list[Session] = []
+        self._backlog: list[Session] = []
+        """Sessions with news that are in no hurry: a few of them go with each commit."""
         self._batch = Batch()
         self._waiting: list[asyncio.Future[None]] = []
         self._closed: list[Callable[[], None]] = []
@@ -175,13 +179,24 @@ class Journal:
         for session in journaled:
             self._cleaning.journaled(session)
 
+    def postpone(self) -> None:
+        """What has changed so far is in no hurry: nobody has heard of it yet."""
+        self._backlog, self._changed = self._changed, []
+        for session in self._backlog:
+            session.postpone()
+
     def collect(self) -> Commit:
         """Everything said so far, as one commit. Only after the one before has ended."""
+        for session in self._backlog[-_POSTPONED_MAX:]:
+            session.touch()
+        del self._backlog[-_POSTPONED_MAX:]
         batch, self._batch = self._batch, Batch()
         changed, self._changed = self._changed, []
         waiting, self._waiting = self._waiting, []
         self._wake.clear()
         self._hurry.clear()
+        if self._backlog:
+            self._wake.set()
         self._number += 1
         batch.number = self._number
         closed, self._closed = self._closed, []
@@ -318,6 +333,7 @@ class Journal:
         batch = self._batch
         return not (
             self._changed
+            or self._backlog
             or self._waiting
             or batch.deleted
             or batch.accepted

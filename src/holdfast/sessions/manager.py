@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Final
 
@@ -31,6 +31,8 @@ _EXPIRED_MAX: Final = 200
 """Sessions that are closed in one go."""
 _ROOMY: Final = 7 / 8
 """How much of the room may be taken once there was too little."""
+_RESTORED_MAX: Final = 200
+"""Sessions that are taken up in one go."""
 _AGED_MAX: Final = 1_000
 """Windows that are looked at in one go, for output grown too old."""
 _NO_CODE: Final = b""
@@ -144,11 +146,20 @@ class SessionManager:
 
     def restore(self, stored: Stored, backend_of: Callable[[Row], Backend], now: float) -> None:
         """Take up what the store has kept. Every session is detached then."""
+        for _ in self.restoring(stored, backend_of, now):
+            pass
+
+    def restoring(
+        self, stored: Stored, backend_of: Callable[[Row], Backend], now: float
+    ) -> Iterator[None]:
+        """As `restore`, in parts of some milliseconds. `stored` gives its sessions away."""
         journaled = []
         promised = self._journal.promised(stored.settings)
         for unreadable in stored.set_aside:
             self._set_aside(unreadable)
-        for kept in stored.sessions:
+        stored.sessions.reverse()
+        while stored.sessions:
+            kept = stored.sessions.pop()
             try:
                 session = Session.restore(
                     kept.row,
@@ -166,7 +177,10 @@ class SessionManager:
             if kept.journaled:
                 journaled.append(session)
             self._take_up(session, now)
+            if not len(self.sessions) % _RESTORED_MAX:
+                yield
         self._journal.resume(stored.number, journaled)
+        self._journal.postpone()
         self._population.begun = now
         for session in sorted(self.sessions.values(), key=lambda session: session.row.detached):
             self._population.wait(session)

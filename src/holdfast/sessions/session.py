@@ -447,6 +447,10 @@ class Session:
             self._changed = True
             self._owner.changed(self)
 
+    def postpone(self) -> None:
+        """What has changed goes into a later commit, that of the next `touch`."""
+        self._changed = False
+
     def touch_row(self) -> None:
         """Something in the row changed: it belongs into the next group commit."""
         self._row_saved = False

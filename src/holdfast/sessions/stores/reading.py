@@ -7,12 +7,13 @@ reason, and the rest is taken up.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from sys import intern
 from typing import Final, TypeVar
 
 import msgspec
 
 from holdfast.sessions.outbox import Entry, SharedEntry
-from holdfast.sessions.records import Record, Row, SetAside, StoredSession
+from holdfast.sessions.records import Capabilities, Record, Row, SetAside, StoredSession
 
 T = TypeVar("T")
 
@@ -35,6 +36,7 @@ class Reader:
     def __init__(self) -> None:
         self.sessions: dict[str, StoredSession] = {}
         self.set_aside: list[SetAside] = []
+        self._capabilities: dict[Capabilities, Capabilities] = {}
         self.complete = True
         """Whether every entry of the journal could be read."""
 
@@ -47,6 +49,7 @@ class Reader:
         except UnreadableError as error:
             self._spoil(sid, f"its row cannot be read: {error}", body)
         else:
+            self._intern(row)
             self.sessions[sid] = StoredSession(row, [], journaled=False)
 
     def snapshot(self, sid: str, body: bytes) -> None:
@@ -69,6 +72,14 @@ class Reader:
                 self._add(sid, record, common)
         except UnreadableError:
             self._entry_in_pieces(number, body, common)
+
+    def _intern(self, row: Row) -> None:
+        """What many rows have alike is in memory once."""
+        row.durability, row.state = intern(row.durability), intern(row.state)
+        row.app, row.protocol = intern(row.app), intern(row.protocol)
+        row.input_mode = intern(row.input_mode)
+        known = self._capabilities.setdefault(row.capabilities, row.capabilities)
+        row.capabilities = known
 
     def _entry_in_pieces(self, number: int, body: bytes, common: list[SharedEntry]) -> None:
         try:
