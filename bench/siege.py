@@ -3,8 +3,9 @@
 Each attack goes on for `--seconds` from one address, as fast as it can. Beside it
 somebody from another address talks with an application, and others arrive. `p50`,
 `p99` and `max` are milliseconds from a command to its answer (the bar: p99 of 50);
-`cut` counts lost connections, `refused` arrivals that came to nothing. Then what
-the gateway grew by: memory at most and at the end, the log and the store.
+`cut` counts lost connections, `refused` arrivals that came to nothing. `cpu %` is
+the gateway's share of its core. Then what it grew by: memory at most and at the
+end, the log and the store. Compare with `nobody`, beside whom nothing is tried.
 """
 
 from __future__ import annotations
@@ -218,7 +219,7 @@ def besiege(name: str, seconds: float) -> Row:
         honest = processes.Process(target=_be_honest, args=(target, seconds + 2, tell_noticed))
         honest.start()
         time.sleep(_SETTLE_SECONDS)
-        before = besieged.grown()
+        before, spent = besieged.grown(), harness.cpu_seconds(besieged.pid)
         attackers = []
         if name != _NOBODY:
             arguments = (ATTACKS[name], target, seconds, tell_tried)
@@ -229,6 +230,7 @@ def besiege(name: str, seconds: float) -> Row:
         while time.monotonic() < end:
             time.sleep(0.25)
             peak = max(peak, harness.rss_bytes(besieged.pid))
+        spent = harness.cpu_seconds(besieged.pid) - spent
         row = noticed.recv() if noticed.poll(30) else {"p99": float("inf")}
         count = tried.recv() if attackers and tried.poll(30) else 0
         for process in (honest, *attackers):
@@ -240,6 +242,7 @@ def besiege(name: str, seconds: float) -> Row:
         "attack": name,
         "tries/s": round(count / seconds),
         **row,
+        "cpu %": round(100 * spent / (seconds + 2)),
         "RSS MiB": before[0] / 2**20,
         "at most": peak / 2**20,
         "after": after[0] / 2**20,

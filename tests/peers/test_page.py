@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, WebSocketRoute
 from tests.gateway.clients import Person, person_at
 from tests.peers.chromium import ChatPage, chat_page
 from tests.peers.cutter import cutter
@@ -238,6 +240,82 @@ async def test_a_reload(tmp_path: Path, browser: Browser) -> None:
         await page.types("Again.")
         await page.sees("<Someone> Again.")
         assert (await own.all_inner_texts())[-1] == "<Someone> Again."
+
+
+HOSTILE: Final = (
+    "<script>window.evil = 1</script>",
+    "<img src=x onerror=window.evil=1>",
+    "<svg/onload=window.evil=1>",
+    "<iframe srcdoc='<script>parent.evil=1</script>'></iframe>",
+    "</li></ul><script>window.evil=1</script>",
+    '"><body onload=window.evil=1>',
+    "' autofocus onfocus='window.evil=1",
+    "javascript:window.evil=1",
+    "<a href='javascript:window.evil=1'>me</a>",
+    "<details open ontoggle=window.evil=1>",
+    "<style>@import 'http://evil.example/';</style>",
+    "<meta http-equiv=refresh content='0;url=http://evil.example/'>",
+    "<base href=http://evil.example/>",
+    "{{constructor.constructor('window.evil=1')()}}${window.evil=1}",
+    "&lt;script&gt;window.evil=1&lt;/script&gt;&#60;b&#62;",
+    "\u202eevil\u2066<b></b>\\u003cscript\\u003e",
+)
+"""Names as an attacker chooses them, where an application takes any."""
+
+
+async def test_hostile_names_are_text(browser: Browser, tmp_path: Path) -> None:
+    """Whatever an application passes on, the page shows it and runs nothing of it."""
+    async with demo(tmp_path) as house, await browser.new_context() as context:
+        page = ChatPage(await context.new_page())
+        dialogs: list[str] = []
+        page.page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+        asked: list[str] = []
+        page.page.on("request", lambda request: asked.append(request.url))
+
+        def gateway(socket: WebSocketRoute) -> None:
+            def hear(message: str | bytes) -> None:
+                if json.loads(message)["t"] == "hello":
+                    for output in _hostile_outputs():
+                        socket.send(output)
+
+            socket.on_message(hear)
+
+        await page.page.route_web_socket(re.compile("."), gateway)
+        await page.page.goto(house.page)
+        await page.sees(HOSTILE[-1])
+        for selector in ("#log li", "#people li"):
+            found = await page.page.locator(selector).all_text_contents()
+            assert set(HOSTILE) <= set(found)
+        assert await page.page.locator("#room").text_content() == f"· {HOSTILE[0]}"
+        assert await page.page.locator("#prompt").text_content() == HOSTILE[1]
+        assert HOSTILE[2] in str(await page.page.locator("#code").text_content())
+        strangers = "#log *:not(li), #people *:not(li), #room *, #prompt *, #code *, iframe, base"
+        assert await page.page.locator(strangers).count() == 0
+        assert await page.page.evaluate("window.evil") is None
+        assert (dialogs, page.faults) == ([], [])
+        assert [url for url in asked if not url.startswith(house.page)] == []
+        assert await page.page.title() == "Holdfast chat"
+
+
+def _hostile_outputs() -> list[str]:
+    """What a gateway says to a page, with what is hostile wherever text may be."""
+    room = {"room": HOSTILE[0], "people": HOSTILE, "you": HOSTILE[3]}
+    messages: list[dict[str, Any]] = [
+        {"t": "data", "p": "Chat.Room", "d": room},
+        {"t": "prompt", "d": HOSTILE[1]},
+        {"t": "code", "d": HOSTILE[2]},
+        *({"t": kind, "d": each} for each in HOSTILE for kind in ("notice", "text")),
+    ]
+    numbered = {"data", "prompt", "notice", "text"}
+    n = itertools.count(1)
+    head = {"t": "welcome", "sid": "S", "token": "t", "epoch": "E", "seq": 0, "heartbeat": 30}
+    return [
+        json.dumps(head),
+        *(
+            json.dumps({**message, **({"n": next(n)} if message["t"] in numbered else {})})
+            for message in messages
+        ),
+    ]
 
 
 async def test_markup_is_text(tmp_path: Path, browser: Browser) -> None:
