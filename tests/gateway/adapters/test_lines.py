@@ -464,10 +464,13 @@ def test_what_is_typed_ahead_answers_what_is_asked_next() -> None:
     assert typed(adapter, "north") == [Text("look"), Text("north")]
 
 
-def test_what_is_typed_ahead_is_bounded() -> None:
+@pytest.mark.parametrize(
+    ("line", "fits"), [("x" * 96, 1024), ("😀" * 24, 1024), ("", 4096)], ids=["x", "emoji", "empty"]
+)
+def test_what_is_typed_ahead_is_bounded_in_bytes(line: str, fits: int) -> None:
     adapter = entered()
-    events = [event for _ in range(1000) for event in typed(adapter, "x" * 99)]
-    assert events[:1] == [Broken(Reason.FLOOD, "too much was typed ahead")]
+    assert [event for _ in range(fits) for event in typed(adapter, line)] == []
+    assert typed(adapter, line) == [Broken(Reason.FLOOD, "too much was typed ahead")]
     assert adapter.data_to_send().startswith(b"*** Too much, too fast.\n")
 
 

@@ -11,7 +11,17 @@ from typing import Final
 
 from holdfast.core.errors import DISCONNECTS, Disconnect, Reason, sentence
 from holdfast.core.ids import read_resume_code
-from holdfast.core.items import Binary, Data, Formatted, Notice, Output, Prompt, Text
+from holdfast.core.items import (
+    OVERHEAD_BYTES,
+    Binary,
+    Data,
+    Formatted,
+    Notice,
+    Output,
+    Prompt,
+    Text,
+    utf8_bytes,
+)
 from holdfast.core.limits import KIB
 from holdfast.core.rate import Rate
 from holdfast.core.text import presentable
@@ -31,7 +41,7 @@ from holdfast.gateway.adapters.base import (
 )
 from holdfast.gateway.adapters.styles import paint
 
-_AHEAD_CHARS_MAX: Final = 64 * KIB
+_AHEAD_BYTES_MAX: Final = 128 * KIB
 """What may be typed ahead of the questions of the house."""
 _WAIT: Final = "wait"
 _PERHAPS_SEEN: Final = "You may have seen this:"
@@ -50,7 +60,7 @@ class TerminalAdapter:
 
     __slots__ = (
         "_ahead",
-        "_ahead_chars",
+        "_ahead_bytes",
         "_asking",
         "_code",
         "_doubt",
@@ -90,7 +100,7 @@ class TerminalAdapter:
         """Lines that came before the client was ready for a session; `None` once it was."""
         self._ahead: list[str] = []
         """Lines that came before it is known whether the house or the application reads them."""
-        self._ahead_chars = 0
+        self._ahead_bytes = 0
         self._code = ""
         self._first = True
         """Whether the next line is the connection's first: only that one may resume."""
@@ -193,13 +203,13 @@ class TerminalAdapter:
         """What was typed before it was known what it answers."""
         if not self._ahead or self._asking == _WAIT:
             return []
-        lines, self._ahead, self._ahead_chars = self._ahead, [], 0
+        lines, self._ahead, self._ahead_bytes = self._ahead, [], 0
         return [event for line in lines for event in self._read(line)]
 
     def _keep(self, line: str) -> list[Event]:
         self._ahead.append(line)
-        self._ahead_chars += len(line) + 1
-        if self._ahead_chars <= _AHEAD_CHARS_MAX:
+        self._ahead_bytes += utf8_bytes(line) + OVERHEAD_BYTES
+        if self._ahead_bytes <= _AHEAD_BYTES_MAX:
             return []
         disconnect = DISCONNECTS[Reason.FLOOD]
         self.goodbye(disconnect, disconnect.text, 0)
