@@ -1,0 +1,46 @@
+"""The page on limits holds what it says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from msgspec import structs
+from tests.docs.limits import BEGIN, PAGE, page
+from tests.gateway.admin.asking import administered
+from tests.gateway.counted.table import Meter
+from tests.gateway.running import TCP, WS, configured, serving
+from tests.gateway.test_upstreams import bridged
+
+from holdfast.core.limits import Limits
+
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split(" | ")]
+    for line in PAGE.read_text().partition(BEGIN)[0].splitlines()
+    if line.startswith("| `")
+]
+
+
+def test_all_limits_stand_there_as_the_source_has_them() -> None:
+    text = PAGE.read_text()
+    assert page(text) == text, "run `python -m tests.docs.limits`, or `./dev fix`"
+
+
+def test_every_row_names_limits_that_there_are() -> None:
+    assert len(ROWS) > 25
+    limits = Limits()
+    for row in ROWS:
+        assert len(row) == 4, row
+        for name in re.findall(r"`([a-z_.]+)`", row[0]):
+            group, _, field = name.partition(".")
+            assert getattr(getattr(limits, group), field) > 0
+
+
+async def test_every_row_names_metrics_that_there_are(tmp_path: Path) -> None:
+    behind = bridged(tmp_path, "tcp://127.0.0.1:9", urls=(TCP,))
+    linked = configured(tmp_path, [WS])
+    config = structs.replace(behind, listener=behind.listener + linked.listener, link=linked.link)
+    async with serving(administered(config)) as gateway:
+        exposed = set(await Meter(gateway).read())
+    named = {name for row in ROWS for name in re.findall(r"`([^`]+)`", row[3])}
+    assert named <= exposed
