@@ -53,7 +53,8 @@ function link() {
   const socket = connect(endpoint(address));
   let waiting = Buffer.alloc(0);
   socket.on("connect", () => {
-    const hello = { protocol: 1, app: "parrot", instance, window: 1 << 20 };
+    const oldest = unaccepted.length ? unaccepted[0][1] : number + 1;
+    const hello = { protocol: 1, app: "parrot", instance, window: 1 << 20, oldest, sent: number };
     send(socket, [0, 1, "hello", hello]);
   });
   socket.on("data", (data) => {

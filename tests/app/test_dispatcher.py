@@ -42,7 +42,7 @@ class Stage:
         self.open_gates = False
         self.app.dispatcher.spawn = tasks.create_task
         self.app.on_text(self._text)
-        for name in ("open", "adopt", "detach", "resume", "resync", "close"):
+        for name in ("open", "adopt", "detach", "resume", "resync", "close", "move"):
             getattr(self.app, f"on_{name}")(self._hear(name))
 
     async def _text(self, session: Session, text: str) -> None:
@@ -253,18 +253,7 @@ async def test_a_session_ends_with_its_last_event() -> None:
         assert it.app.dispatcher.idle
 
 
-# --- what the application remembers
-
-
-async def test_what_was_remembered_is_not_handled_again() -> None:
-    async with stage() as it:
-        it.open_gates = True
-        assert it.app.dispatcher.applied({"a": 2, "b": 1}) == {"a": 2, "b": 1}
-        it.receive(m.SessionEvent("a", 0, m.Adopted(info("a"))))
-        it.receive(*(said("a", n) for n in (1, 2, 3)))
-        await it.idle()
-        assert it.heard == [("adopt", "a"), "a3"]
-        assert it.app.dispatcher.applied({"a": 2, "b": 1}) == {"a": 3, "b": 1}
+# --- what was applied before
 
 
 async def test_what_the_gateway_knows_to_be_applied_is_not_handled_again() -> None:
@@ -291,7 +280,7 @@ async def test_a_broken_link_takes_the_commands_that_nobody_has_begun() -> None:
         await it.until_begun("a1")
         it.app.dispatcher.unlink()
         # A new link sends again what was not applied when it said hello.
-        assert it.app.dispatcher.applied({}) == {"a": 0}
+        assert it.app.dispatcher.applied() == {"a": 0}
         it.receive(said("a", 1), said("a", 2), said("a", 3), said("a", 4))
         await it.idle()
         assert it.heard == [
@@ -306,7 +295,7 @@ async def test_a_broken_link_takes_the_commands_that_nobody_has_begun() -> None:
 
 async def test_a_welcome_tells_the_handlers_what_has_changed_meanwhile() -> None:
     async with stage() as it:
-        for sid in ("same", "left", "back", "lost", "unseen", "gone"):
+        for sid in ("same", "left", "back", "lost", "unseen", "gone", "elsewhere"):
             it.receive(opened(sid))
         for sid in ("back", "lost"):
             it.receive(m.SessionEvent(sid, 0, m.Detached("timeout")))
@@ -324,6 +313,10 @@ async def test_a_welcome_tells_the_handlers_what_has_changed_meanwhile() -> None
                 info("new-and-left", "detached_selecting", resync="epoch"),
             ]
         )
+        it.receive(
+            m.SessionEvent("gone", 0, m.Closed("timeout")),
+            m.SessionEvent("elsewhere", 0, m.Moved()),
+        )
         await it.idle()
         assert sorted(it.heard) == [
             ("adopt", "new"),
@@ -331,6 +324,7 @@ async def test_a_welcome_tells_the_handlers_what_has_changed_meanwhile() -> None
             ("adopt", "new-and-lost"),
             ("close", "gone", "timeout"),
             ("detach", "left", "network_error"),
+            ("move", "elsewhere"),
             ("resume", "back"),
             ("resync", "lost", "epoch"),
             ("resync", "new-and-lost", "trimmed"),
@@ -358,6 +352,7 @@ async def test_a_session_may_be_closed_and_opened_again_before_either_is_handled
         await it.until_begun("a1")
         it.app.dispatcher.unlink()
         it.app.dispatcher.welcome([])
+        it.receive(m.SessionEvent("a", 0, m.Closed("timeout")))
         it.receive(opened("a"), said("a", 1), said("a", 2))
         await it.idle()
         it.receive(said("a", 3))
@@ -429,7 +424,7 @@ class Sender:
             self.hear_reports()
         dispatcher = self._stage.app.dispatcher
         dispatcher.unlink()
-        self.applied.update(dispatcher.applied({}))
+        self.applied.update(dispatcher.applied())
         dispatcher.welcome([info("a"), info("b")])
         for sid, top in self.typed.items():
             self._stage.receive(*(said(sid, n) for n in range(self.applied[sid] + 1, top + 1)))

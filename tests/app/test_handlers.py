@@ -24,6 +24,7 @@ EVENTS: list[tuple[m.Event, str, tuple[object, ...]]] = [
     (m.Resumed("telnet", "192.0.2.1:6"), "resume", ()),
     (m.Resync("epoch"), "resync", ("epoch",)),
     (m.Closed("kicked"), "close", ("kicked",)),
+    (m.Moved(), "move", ()),
 ]
 each_event = pytest.mark.parametrize(
     ("event", "name", "args"), EVENTS, ids=[name for _, name, _ in EVENTS]

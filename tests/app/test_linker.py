@@ -47,7 +47,6 @@ def echo(limits: LinkLimits = QUICK) -> App:
 
 async def test_hello_says_who_the_application_is(tmp_path: Path) -> None:
     app = App("chat", limits=LinkLimits(window_bytes_max=12_345))
-    app.on_remember(lambda: {"s1": 7})
     async with fake_gateway(tmp_path) as gateway, running(app, gateway.address, "s3cret"):
         await gateway.until_linked()
     assert gateway.hellos == [
@@ -57,7 +56,7 @@ async def test_hello_says_who_the_application_is(tmp_path: Path) -> None:
             instance=app.instance,
             window=12_345,
             secret="s3cret",
-            applied={"s1": 7},
+            oldest=1,
         )
     ]
 

@@ -133,7 +133,13 @@ class Node:
     def backend(self, name: str = "chat") -> LinkBackend:
         if name not in self.backends:
             self.backends[name] = LinkBackend(
-                name, self.manager, self.journal, self.host, self.clockwork.tick.add, self.clock
+                name,
+                self.manager,
+                self.journal,
+                self.host,
+                self.clockwork,
+                self.clock,
+                self.limits.link,
             )
         return self.backends[name]
 
@@ -196,6 +202,10 @@ class AppEnd:
         self.reason: str | None = None
         self.frames = 0
         self.answers: dict[str, Callable[[Any], Any]] = {}
+        self.remembered: dict[str, int] = {}
+        """What it says to have applied, when it is asked for sessions."""
+        self.asked: list[list[str]] = []
+        """For which sessions it was asked that."""
         self._node = node
         self._changed = asyncio.Event()
         self._tasks: asyncio.TaskGroup
@@ -274,6 +284,7 @@ class AppEnd:
                 m.PROFILES_LIST: (m.ProfileQuery, self._answer(m.PROFILES_LIST)),
                 m.PROFILES_CREATE: (m.ProfileCreation, self._answer(m.PROFILES_CREATE)),
                 m.PROFILES_SELECT: (m.ProfileChoice, self._answer(m.PROFILES_SELECT)),
+                m.REMEMBER: (m.Remember, self._remember),
             }
         )
 
@@ -289,6 +300,11 @@ class AppEnd:
             return self.answers[method](params)
 
         return answer
+
+    def _remember(self, params: m.Remember) -> Any:
+        self._note(self.asked, params.sids)
+        answer = self.answers.get(m.REMEMBER)
+        return answer(params) if answer is not None else self.remembered
 
     def _events(self, events: list[m.SessionEvent]) -> None:
         self.events += events
@@ -307,7 +323,7 @@ def told(event: m.SessionEvent) -> Any:
             return (text, event.cseq)
         case Interrupt():
             return ("^C", event.cseq)
-        case m.Opened() | m.Adopted() | m.CapabilitiesChanged():
+        case m.Opened() | m.Adopted() | m.Moved() | m.CapabilitiesChanged():
             return type(event.event).__name__.lower()
         case m.Detached(reason) | m.Resync(reason) | m.Closed(reason):
             return (type(event.event).__name__.lower(), reason)

@@ -9,7 +9,7 @@ import structlog
 from tests.backends.node import SECRET, apps, node
 
 from holdfast.backends import hub
-from holdfast.backends.hub import ANY_APP
+from holdfast.backends.link import ANY_APP
 from holdfast.core.limits import Limits
 from holdfast.link import messages as m
 from holdfast.link.peer import RequestError
@@ -151,7 +151,7 @@ async def test_what_is_durable_is_told_to_its_instance_alone(tmp_path: Path) -> 
         first, second = await one_more(), await one_more()
         await first.hello("i1")
         await second.hello("i2")
-        it.hub.accepted({"i1": 5, "gone": 9})
+        it.hub.accepted({"chat/i1": 5, "chat/gone": 9, "game/i2": 7})
         await first.until(lambda end: end.accepted)
         assert first.accepted == [5]
         await second.synchronise()

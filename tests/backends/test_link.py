@@ -16,7 +16,7 @@ from holdfast.core.items import Resized, Text
 from holdfast.core.limits import Limits
 from holdfast.link import messages as m
 from holdfast.link.peer import LinkClosedError, RequestError
-from holdfast.sessions.records import Capabilities
+from holdfast.sessions.records import Capabilities, Stored
 from holdfast.sessions.session import ResetReason, Session
 from holdfast.sessions.states import SessionInput
 
@@ -197,7 +197,7 @@ async def test_an_application_hears_of_missed_output_however_often_its_link_brea
         end.cut()
         it.backend().resync(session, ResetReason.EPOCH)  # to a link that nobody hears any more
         it.backend().resumed(session)  # it returns again, with nothing lost since
-        for instance, resync in (("i1", "epoch"), ("i2", "")):
+        for instance, resync in (("i1", "epoch"), ("i1", "")):
             end = await one_more()
             (info,) = (await end.hello(instance)).sessions
             assert info.resync == resync
@@ -253,7 +253,7 @@ async def test_commands_wait_for_the_application_and_come_after_its_welcome(
         assert await end.take(3) == ["opened", ("one", 1), ("two", 2)]
 
 
-async def test_a_session_that_was_opened_before_is_in_the_welcome(tmp_path: Path) -> None:
+async def test_a_session_that_was_opened_before_is_adopted(tmp_path: Path) -> None:
     async with node(tmp_path) as it, apps(it) as one_more:
         first = await one_more()
         await first.hello("i1")
@@ -267,10 +267,13 @@ async def test_a_session_that_was_opened_before_is_in_the_welcome(tmp_path: Path
         session.lost(client, Reason.NETWORK_ERROR, it.time)
         it.say(session, "four")
         second = await one_more()
-        welcome = await second.hello("i2")
-        (info,) = welcome.sessions
+        assert (await second.hello("i2")).sessions == []
+        await second.until(lambda end: len(end.events) >= 4)
+        adopted = second.events[0].event
+        assert isinstance(adopted, m.Adopted)
+        info = adopted.info
         assert (info.sid, info.state, info.applied) == (session.sid, "detached_active", 1)
-        assert await second.take(3) == [("two", 2), ("three", 3), ("four", 4)]
+        assert await second.take(4) == ["adopted", ("two", 2), ("three", 3), ("four", 4)]
 
 
 async def test_a_session_that_is_not_active_is_not_told(tmp_path: Path) -> None:
@@ -295,9 +298,11 @@ async def test_what_the_application_remembers_to_have_applied_does_not_come_agai
         first.cut()
         await first.until_unlinked()
         second = await one_more()
-        welcome = await second.hello("i2", applied={session.sid: 2, "gone": 9})
-        assert [info.applied for info in welcome.sessions] == [2]
-        assert await second.take_all() == [("three", 3)]
+        second.remembered = {session.sid: 2, "gone": 9}
+        await second.hello("i2")
+        assert await second.take(2) == ["adopted", ("three", 3)]
+        assert second.asked == [[session.sid]]
+        assert session.inbox.applied == 2
 
 
 async def test_another_application_s_session_is_not_applied_by_a_hello(tmp_path: Path) -> None:
@@ -395,10 +400,9 @@ async def test_the_policy_is_learnt_from_the_first_hello_and_kept(tmp_path: Path
 
 async def test_a_policy_of_the_run_before_is_known_at_once(tmp_path: Path) -> None:
     async with node(tmp_path) as it:
-        it.backend().remember({}, Policy(profiles=True))
+        kept = {policy_key("chat"): msgspec.msgpack.encode(Policy(profiles=True))}
+        it.backend().restore(Stored(clean=True, settings=kept))
         assert it.backend().policy == Policy(profiles=True)
-        it.backend().remember({}, None)
-        assert it.backend().policy is None
 
 
 # --- several instances
@@ -517,7 +521,9 @@ async def test_a_link_takes_the_place_of_one_whose_end_was_not_noticed(tmp_path:
         welcome = await second.hello("i1")
         assert welcome.accepted == 2
         assert [info.sid for info in welcome.sessions] == [session.sid]
-        assert await first.until_unlinked() == "another link has taken this instance's name"
+        reason = "another process has linked under the instance's name, i1"
+        assert await first.until_unlinked() == reason
+        assert first.peer.goodbye_code == "superseded"
         second.emit(say_to(session, 3, "three"))
         await second.until(lambda end: end.accepted and end.accepted[-1] == 3)
         assert client.texts == ["one", "two", "three"]
@@ -563,9 +569,11 @@ async def test_what_the_store_remembers_of_an_instance_counts_after_a_restart(
     tmp_path: Path,
 ) -> None:
     async with node(tmp_path) as it, apps(it) as one_more:
-        it.backend().remember({"i1": 7}, None)
-        end = await one_more()
-        assert (await end.hello("i1")).accepted == 7
+        stored = Stored(clean=True, accepted={"chat/i1": 7, "i2": 8, "game/i3": 9})
+        it.backend().restore(stored)
+        assert (await (await one_more()).hello("i1")).accepted == 7
+        assert (await (await one_more()).hello("i2")).accepted == 8, "as older versions kept it"
+        assert (await (await one_more()).hello("i3")).accepted == 0, "another application's"
 
 
 async def test_what_becomes_durable_after_the_link_has_ended_counts_too(tmp_path: Path) -> None:
@@ -599,11 +607,11 @@ async def test_an_instance_that_is_long_gone_is_forgotten(tmp_path: Path) -> Non
         await old.until_unlinked()
         for _ in range(2):  # by then the gateway has noticed
             await linked.synchronise()
-        assert (await it.store.open()).accepted == {"linked": 1, "old": 1}
+        assert (await it.store.open()).accepted == {"chat/linked": 1, "chat/old": 1}
         it.time += 3_601
         await (await one_more()).hello("new")
         await it.journal.settled()
-        assert (await it.store.open()).accepted == {"linked": 1}
+        assert (await it.store.open()).accepted == {"chat/linked": 1}
         assert (await (await one_more()).hello("old")).accepted == 0
 
 

@@ -24,6 +24,8 @@ def values(kind: Any, *, json: bool = False) -> st.SearchStrategy[Any]:
 
 def _strategy(info: inspect.Type, json: bool) -> st.SearchStrategy[Any]:  # noqa: C901 - a case a type
     match info:
+        case inspect.IntType(ge=int(least), le=int(most)):
+            return st.integers(least, most)
         case inspect.IntType():
             return _INTS if not json else st.integers(-(2**53), 2**53)
         case inspect.FloatType():

@@ -31,12 +31,10 @@ FRAMES: list[tuple[str, bytes, bytes, type[Any], Any]] = [
     ),
     (
         "welcome",
-        b"\x00\x00\x00\xe5\x94\x01\x01\xc0\x87\xa7gateway\xa8holdfast\xa4node\xa6node-1"
+        b"\x00\x00\x00\x97\x94\x01\x01\xc0\x86\xa7gateway\xa8holdfast\xa4node\xa6node-1"
         b"\xabheartbeat_s\xcb@.\x00\x00\x00\x00\x00\x00\xa6window\xce\x00@\x00\x00\xa8accepted\x00"
         b"\xa8sessions\x91\x85\xa3sid\xa6018f-1\xa5state\xa6active\xa4user\xa3ann"
-        b"\xaccapabilities\x80\xa8protocol\xa6telnet"
-        b"\xa6bounds\x84\xb0output_bytes_max\xce\x00\x08\x00\x00\xaename_bytes_max\xcd\x01\x00"
-        b"\xaedata_bytes_max\xcd \x00\xaagroups_max@",
+        b"\xaccapabilities\x80\xa8protocol\xa6telnet",
         encode_response(1, None, m.Welcome("holdfast", "node-1", 15.0, 1 << 22, 0, [INFO])),
         m.Welcome,
         m.Welcome("holdfast", "node-1", 15.0, 1 << 22, 0, [INFO]),
@@ -228,6 +226,7 @@ STRUCTS = [
     m.ProfileCreation,
     m.ProfileChoice,
     m.ProfileQuery,
+    m.Remember,
     m.Emit,
     m.Broadcast,
     m.Applied,
@@ -239,6 +238,7 @@ STRUCTS = [
     m.Close,
     m.Filter,
     m.Heartbeat,
+    m.Leaving,
     m.Goodbye,
 ]
 EVENTS = {
@@ -249,6 +249,7 @@ EVENTS = {
     m.Resumed,
     m.Resync,
     m.Closed,
+    m.Moved,
 }
 
 
@@ -286,4 +287,4 @@ def test_what_a_newer_version_adds_is_ignored(data: st.DataObject, kind: Any) ->
 
 def test_the_methods_have_names_of_their_own() -> None:
     names = [value for name, value in vars(m).items() if name.isupper() and isinstance(value, str)]
-    assert len(set(names)) == len(names) == 19
+    assert len(set(names)) == len(names) == 22

@@ -65,13 +65,21 @@ class App(Handlers):
     def __init__(self, name: str, *, limits: LinkLimits | None = None) -> None:
         super().__init__()
         self.name = name
-        self.instance = new_instance()
+        self.instance = ""
+        """The name of this run, from its start."""
         self.limits = limits or LinkLimits()
         self.outgoing = Outgoing(self.limits.window_bytes_max)
         self.dispatcher = Dispatcher(self)
         self._linker: Linker | None = None
         self._moved = asyncio.Event()
         self._stop = asyncio.Event()
+        self._answering = 0
+        """Requests of the gateway that are being answered."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no handler is running."""
+        return self.dispatcher.idle and not self._answering
 
     @property
     def sessions(self) -> dict[str, Session]:
@@ -101,6 +109,7 @@ class App(Handlers):
     async def serve(self, address: str, *, secret: str | None = None) -> None:
         """Serve inside a running event loop, until `stop`. Raises as `run` does."""
         parsed = parse_address(address, SCHEMES)
+        self.instance = new_instance()  # not before: a process that forks must not share it
         if secret is None:
             secret = os.environ.get(SECRET_VARIABLE, "")
         await self.call("start")
@@ -231,16 +240,24 @@ class App(Handlers):
         """What the handler returns, if it can be sent as a `kind`. Raises `TypeError` if not."""
         if not self.has(name):
             raise RequestError("unknown_method", f"{self.name} has no handler on_{name}")
+        self._answering += 1
         try:
             result = await self.call(name, *args)
         except Refusal as refusal:
             raise RequestError(refusal.code, str(refusal), refusal.retry_s) from refusal
+        finally:
+            self._answering -= 1
+            self.move()
         if kind is m.AuthResult and isinstance(result, str):
             result = m.AuthResult(user=result)
         try:
             return msgspec.msgpack.decode(msgspec.msgpack.encode(result), type=kind)
         except UNWRITABLE as error:
             raise TypeError(f"on_{name}: expected {_shown(kind)}: {error}") from error
+
+    async def remember(self, asked: m.Remember) -> dict[str, int]:
+        """Answer the request `remember`."""
+        return await self.remembered(asked.sids)
 
 
 def _shown(kind: Any) -> str:

@@ -32,7 +32,11 @@ class Dispatcher:
         """Runs a coroutine in a task; set when the application runs."""
         self._app = app
         self._unreported: dict[str, int] = {}
-        self._remembered: dict[str, int] = {}
+        self.leaving = False
+        """Whether no further command is begun."""
+        self._releasing = False
+        """Whether every session is given back that has no handler running."""
+        self._released: list[str] = []
         self._busy = 0
 
     @property
@@ -55,7 +59,11 @@ class Dispatcher:
                 if cseq <= session.received:
                     self._report(session, min(cseq, session.applied))
                     continue
+                if self.leaving:
+                    continue  # the instance that gets the session will do it
                 session.received = cseq
+            elif not self._is_news(session, event.event):
+                continue
             mailbox = session.mailbox
             if mailbox is None:
                 session.mailbox = deque((event,))
@@ -70,19 +78,34 @@ class Dispatcher:
         if not isinstance(event.event, m.Opened | m.Adopted):
             return None  # of a session that has ended here
         session = Session(self._app, event.event.info)
-        session.applied = max(session.applied, self._remembered.get(session.sid, 0))
         session.received = session.applied
         self.sessions[session.sid] = session
         return session
 
+    def _is_news(self, session: Session, event: m.Event) -> bool:
+        """Whether an event of a session that is known is to be handled."""
+        match event:
+            case m.Closed() | m.Moved():
+                was_ended, session.ended = session.ended, True
+                return not was_ended
+            case m.Opened(info) | m.Adopted(info) if session.ended:
+                session.ended = False
+                session.learn(info)
+                session.received = max(session.received, session.applied)
+            case m.Adopted(info):  # behind a welcome that had no room for it
+                self._tell_changes(info)
+                return False
+            case _:
+                pass
+        return True
+
     def welcome(self, infos: list[m.SessionInfo]) -> None:
         """A link begins, with these sessions: those that changed meanwhile are told."""
-        ours = {info.sid for info in infos}
-        gone = [sid for sid in self.sessions if sid not in ours]
-        events = [m.SessionEvent(sid, 0, m.Closed("timeout")) for sid in gone]
         for info in infos:
-            events += (m.SessionEvent(info.sid, 0, event) for event in self._changes(info))
-        self.receive(events)
+            self._tell_changes(info)
+
+    def _tell_changes(self, info: m.SessionInfo) -> None:
+        self.receive([m.SessionEvent(info.sid, 0, event) for event in self._changes(info)])
 
     def _changes(self, info: m.SessionInfo) -> Iterator[m.Event]:
         """What has become of a session since we knew it last."""
@@ -101,20 +124,41 @@ class Dispatcher:
     def unlink(self) -> None:
         """The link is broken: commands that no handler has begun will come again."""
         for session in self.sessions.values():
-            mailbox = session.mailbox
-            if mailbox:
-                kept = [event for event in mailbox if not event.cseq]
-                mailbox.clear()
-                mailbox.extend(kept)
+            self._drop_commands(session)
             session.received = max(session.applied, session.cseq)
+
+    def _drop_commands(self, session: Session) -> None:
+        """Forget the commands that no handler has begun."""
+        mailbox = session.mailbox
+        if mailbox:
+            kept = [event for event in mailbox if not event.cseq]
+            mailbox.clear()
+            mailbox.extend(kept)
+
+    # --- leaving
+
+    def leave(self) -> None:
+        """Begin no further command: those that no handler has begun are another instance's."""
+        self.leaving = True
+        for session in self.sessions.values():
+            self._drop_commands(session)
+
+    def release(self) -> None:
+        """Give back every session, as soon as none of its handlers is running."""
+        self._releasing = True
+        self._released += [sid for sid, one in self.sessions.items() if one.mailbox is None]
+        self._app.flush_later()
+
+    def take_released(self) -> list[str]:
+        """The sessions that were given back since the last call."""
+        released, self._released = self._released, []
+        return released
 
     # --- what the gateway is told
 
-    def applied(self, remembered: dict[str, int]) -> dict[str, int]:
-        """By session: what need not come again. `remembered` is from the application's store."""
-        self._remembered = remembered
-        known = {sid: session.applied for sid, session in self.sessions.items()}
-        return {**known, **{s: max(n, known.get(s, 0)) for s, n in remembered.items()}}
+    def applied(self) -> dict[str, int]:
+        """By session that is known here: what need not come again."""
+        return {sid: one.applied for sid, one in self.sessions.items() if not one.ended}
 
     def take_applied(self) -> list[m.Applied]:
         """What was applied since the last call."""
@@ -146,6 +190,9 @@ class Dispatcher:
         finally:
             session.mailbox = None
             self._busy -= 1
+            if self._releasing:
+                self._released.append(session.sid)
+                self._app.flush_later()
             self._app.move()
 
     async def _handle(self, session: Session, event: m.Event) -> None:
@@ -159,5 +206,5 @@ class Dispatcher:
                 raise
             kind = type(event).__name__
             log_failure(_log, "a handler failed", error, session=session.sid, kind=kind)
-        if isinstance(event, m.Closed):
+        if isinstance(event, m.Closed | m.Moved):
             self.sessions.pop(session.sid, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from inspect import isawaitable
+from inspect import isawaitable, signature
 from typing import Any, TypeVar
 
 import msgspec
@@ -25,6 +25,8 @@ class Handlers:
 
     def __init__(self) -> None:
         self._by_name: dict[str, Callable[..., Any]] = {}
+        self._takes_sids = False
+        """Whether `on_remember` wants to know of which sessions it is asked."""
 
     def on_open(self, handler: F) -> F:
         """`(session)`: a new session."""
@@ -75,6 +77,11 @@ class Handlers:
         """`(session, reason)`: the session has ended."""
         return self._set("close", handler)
 
+    def on_move(self, handler: F) -> F:
+        """`(session)`: the session has moved to another instance, which speaks for it now. What
+        this one still says for it is refused; if it comes back, `on_adopt` is called."""
+        return self._set("move", handler)
+
     def on_start(self, handler: F) -> F:
         """`()`: the application is about to link for the first time."""
         return self._set("start", handler)
@@ -103,16 +110,26 @@ class Handlers:
         return self._set("select_profile", handler)
 
     def on_remember(self, handler: F) -> F:
-        """`() -> dict[str, int]`: by `sid`, the newest `session.cseq` whose effect was kept.
+        """`(sids) -> dict[str, int]`: by `sid`, the newest `session.cseq` whose effect was kept.
 
-        An application that keeps the number with the effect, in one transaction,
-        and reports it here, applies each command once, however it dies.
+        It is asked before sessions are given to this instance that another run held, and
+        `sids` are those; it may say more. A handler without a parameter says all that it knows.
+        An application that keeps the number with the effect, in one transaction, and reports
+        it here, applies each command once, however it dies. While the handler raises, no such
+        session is given to this instance.
         """
+        self._takes_sids = bool(signature(handler).parameters)
         return self._set("remember", handler)
 
     def has(self, name: str) -> bool:
         """Whether there is a handler `on_NAME`."""
         return name in self._by_name
+
+    async def remembered(self, sids: list[str]) -> dict[str, int]:
+        """What `on_remember` says of these sessions."""
+        args = [sids] if self._takes_sids else []
+        found = await self.call("remember", *args) or {}
+        return {sid: found[sid] for sid in sids if sid in found}
 
     async def call(self, name: str, *args: Any) -> Any:
         """Call the handler `on_NAME`, if there is one."""
@@ -160,3 +177,5 @@ class Handlers:
                 await self.call("resync", session, reason)
             case m.Closed(reason):
                 await self.call("close", session, reason)
+            case m.Moved():
+                await self.call("move", session)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
-from holdfast.core.errors import ConfigurationError
+from holdfast.core.errors import ConfigurationError, Reason
 from holdfast.link import messages as m
 from holdfast.link.peer import Dispatch, LinkClosedError, Peer, RequestError, connection_limits
 from holdfast.net.addresses import Address
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection
 from holdfast.net.dial import DialError, dial
+from holdfast.net.log import log_failure
 
 if TYPE_CHECKING:
     from holdfast.app.app import App
@@ -43,6 +44,7 @@ class Linker:
         """The peer, once the gateway has welcomed us."""
         self._early: list[m.SessionEvent] = []
         """Events that came before the welcome was handled: most often in one piece with it."""
+        self._linked_at = 0.0
         self._ended = asyncio.Event()
         self._flushing = False
         self._fatal: RequestError | None = None
@@ -56,7 +58,7 @@ class Linker:
         try:
             pause = _FIRST_PAUSE_SECONDS
             while True:
-                if await self._link():
+                if await self._link() >= self._app.limits.reconnect_seconds_max:
                     pause = _FIRST_PAUSE_SECONDS
                 if self._app.orphaned():
                     self._app.stop()
@@ -65,8 +67,8 @@ class Linker:
         finally:
             self._clockwork.wheel.stop()
 
-    async def _link(self) -> bool:
-        """One link, from dialling to its end. Whether it was ever established."""
+    async def _link(self) -> float:
+        """One link, from dialling to its end. For how many seconds it was established."""
         self._ended.clear()
         limits = connection_limits(self._app.limits)
         try:
@@ -75,16 +77,16 @@ class Linker:
             )
         except DialError as error:
             _log.debug("the gateway cannot be reached", error=str(error))
-            return False
+            return 0.0
         try:
             await self._ended.wait()
         finally:
             connection.abort()
-        established = self._peer is not None
+        lasted = connection.time() - self._linked_at if self._peer is not None else 0.0
         self._peer = None
         if self._fatal is not None:
             raise ConfigurationError(f"{self._address}: {self._fatal}") from self._fatal
-        return established
+        return lasted
 
     def _handler(self, connection: Connection) -> Peer:
         return Peer(connection, self, self._app.limits)
@@ -92,22 +94,6 @@ class Linker:
     # --- Owner of the peer
 
     def linked(self, peer: Peer) -> None:
-        self.spawn(self._hello(peer))
-
-    def unlinked(self, peer: Peer, reason: str) -> None:
-        if self._peer is peer:
-            _log.warning("the link is broken", reason=reason)
-            self._app.dispatcher.unlink()
-        self._ended.set()
-        self._app.move()
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            self._tasks.create_task(work)
-        except RuntimeError:
-            work.close()  # the application is ending
-
-    async def _hello(self, peer: Peer) -> None:
         app = self._app
         hello = m.Hello(
             protocol=m.PROTOCOL,
@@ -115,8 +101,9 @@ class Linker:
             instance=app.instance,
             window=app.limits.window_bytes_max,
             secret=self._secret,
+            oldest=app.outgoing.oldest,
             sent=app.outgoing.sent,
-            applied=app.dispatcher.applied(await app.call("remember") or {}),
+            applied=app.dispatcher.applied(),
             login=app.has("authenticate"),
             profiles=app.has("profiles"),
         )
@@ -130,14 +117,37 @@ class Linker:
             lambda error: self._refused(peer, error),
         )
 
+    def unlinked(self, peer: Peer, reason: str) -> None:
+        if self._peer is peer:
+            _log.warning("the link is broken", reason=reason)
+            self._app.dispatcher.unlink()
+        if peer.goodbye_code == Reason.SUPERSEDED.value:  # it would be taken back in turn
+            self._fatal = RequestError(peer.goodbye_code, reason)
+        self._ended.set()
+        self._app.move()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            self._tasks.create_task(_guarded(work))
+        except RuntimeError:
+            work.close()  # the application is ending
+
     def _welcomed(self, peer: Peer, welcome: m.Welcome) -> None:
         app = self._app
         peer.established()
         self._peer = peer
+        self._linked_at = self._clockwork.wheel.time()
+        if welcome.forgotten:
+            _log.warning(
+                "the gateway has forgotten outputs that it had accepted",
+                outputs=welcome.forgotten,
+            )
         app.outgoing.relink(welcome.accepted, welcome.window)
         app.outgoing.bounds = welcome.bounds
         app.dispatcher.welcome(welcome.sessions)
         self._receive(self._early)
+        if app.dispatcher.leaving:
+            self.spawn(self._leave())  # the link before this one broke meanwhile
         _log.info("linked", gateway=welcome.node, sessions=len(welcome.sessions))
         self.flush_later()
 
@@ -159,6 +169,7 @@ class Linker:
                 m.PROFILES_LIST: (m.ProfileQuery, app.list_profiles),
                 m.PROFILES_CREATE: (m.ProfileCreation, app.create_profile),
                 m.PROFILES_SELECT: (m.ProfileChoice, app.select_profile),
+                m.REMEMBER: (m.Remember, app.remember),
             }
         )
 
@@ -189,23 +200,49 @@ class Linker:
         peer = self._peer
         if peer is None:
             return
-        for method, params in self._app.outgoing.take():
-            peer.notify(method, params)
+        app = self._app
+        for method, params in app.outgoing.take():
+            if method == m.EMIT:
+                peer.notify_batch(method, params)
+            else:
+                peer.notify(method, params)
         # After the outputs: a command counts as applied when what it caused has been said.
-        marks = self._app.dispatcher.take_applied()
+        marks = app.dispatcher.take_applied()
         if marks:
-            peer.notify(m.APPLIED, marks)
+            peer.notify_batch(m.APPLIED, marks)
+        released = app.dispatcher.take_released()
+        if released:
+            peer.notify_batch(m.RELEASE, released)
 
     async def finish(self) -> None:
-        """Let the handlers end and their outputs be accepted, within a limit of time."""
+        """Begin nothing more; let what runs end, and its outputs be accepted, in limited time."""
         app = self._app
+        app.dispatcher.leave()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(app.limits.finish_seconds_max):
-                await app.moved_until(lambda: app.dispatcher.idle)
+                await self._leave()
+                await app.moved_until(lambda: app.idle)
                 await app.moved_until(lambda: app.outgoing.idle or self._peer is None)
         if self._peer is not None:
+            self._flush()
             self._peer.close("the application is stopping")
             await self._ended.wait()
+
+    async def _leave(self) -> None:
+        """Tell the gateway, so that the sessions move to another instance as soon as they can."""
+        try:
+            await self.request(m.LEAVING, m.Leaving(), m.Leaving)
+        except (LinkClosedError, RequestError):
+            return  # there is no link, or it is an older gateway's: the sessions stay until the end
+        self._app.dispatcher.release()
+
+
+async def _guarded(work: Coroutine[Any, Any, None]) -> None:
+    """A defect in one task ends nothing else."""
+    try:
+        await work
+    except Exception as error:
+        log_failure(_log, "a task of the link failed", error)
 
 
 def _log_refused(refused: m.Refused) -> None:

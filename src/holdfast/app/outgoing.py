@@ -38,6 +38,11 @@ class Outgoing:
         """The newest output that was sent, on this link or an earlier one."""
 
     @property
+    def oldest(self) -> int:
+        """The oldest output that can still be sent."""
+        return self._kept[0][0] if self._kept else self._number + 1
+
+    @property
     def full(self) -> bool:
         """Whether the window is used up: then the application waits."""
         return self._size >= self.window

@@ -57,6 +57,7 @@ class Session:
         "attached",
         "capabilities",
         "cseq",
+        "ended",
         "groups",
         "mailbox",
         "profile",
@@ -82,6 +83,8 @@ class Session:
         """The newest command that came in on this link."""
         self.applied = 0
         """The newest command that was handled."""
+        self.ended = False
+        """Whether it has ended or moved away, as far as was received."""
         self.mailbox: deque[m.SessionEvent] | None = None
         """Events that wait for their handler; `None` while no handler runs."""
         self.learn(info)

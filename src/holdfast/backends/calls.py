@@ -77,6 +77,8 @@ class Calls:
                 m.JOIN: (m.Membership, self._numbered(self._join)),
                 m.LEAVE: (m.Membership, self._numbered(self._leave)),
                 m.CLOSE: (m.Close, self._close),
+                m.LEAVING: (m.Leaving, self._leaving),
+                m.RELEASE: (list[str], self._release),
                 m.LIST: (m.Filter, self._list),
             },
             unreadable={
@@ -85,6 +87,7 @@ class Calls:
             },
         )
         self._instance = instance
+        self._key = backend.runs.key(instance.name)
         self._backend = backend
         self._manager = backend.manager
         self._limits = backend.manager.limits
@@ -94,6 +97,7 @@ class Calls:
 
     def _emit(self, outputs: list[m.Emit]) -> None:
         now = self._clock()
+        instance = self._instance
         sessions = self._manager.sessions
         for output in outputs:
             if not self._take(output.bseq):
@@ -107,11 +111,15 @@ class Calls:
                 self._refuse(output.bseq, str(error))
                 continue
             session = sessions.get(output.sid)
-            if session is not None and session.backend is self._backend:
-                session.emit(output.item, delivery, now)
-                if output.bseq <= self._instance.doubtful:
-                    session.out.seen = session.out.top
-        self._journal.accept(self._instance.name, self._instance.accepted)
+            if session is None or session.backend is not self._backend:
+                continue
+            if session.route is not instance and not instance.may_speak_for(session):
+                self._refuse(output.bseq, str(_moved(output.sid)))
+                continue
+            session.emit(output.item, delivery, now)
+            if output.bseq <= instance.doubtful:
+                session.out.seen = session.out.top
+        self._journal.accept(self._key, instance.accepted)
 
     def _broadcast(self, cast: m.Broadcast) -> None:
         check_output(cast.item, self._limits.output_bytes_max)
@@ -189,9 +197,22 @@ class Calls:
             and wanted.state in ("", session.state.value)
         ]
 
+    def _leaving(self, _: m.Leaving) -> m.Leaving:
+        self._backend.leaving(self._instance)
+        return m.Leaving()
+
+    def _release(self, sids: list[str]) -> None:
+        self._backend.released(self._instance, sids)
+
     def _own(self, sid: str) -> Session | None:
+        """The session, if it is there. Raises `RequestError` if this instance held it in a time
+        that is over."""
         session = self._manager.sessions.get(sid)
-        return session if session is not None and session.backend is self._backend else None
+        if session is None or session.backend is not self._backend:
+            return None
+        if not self._instance.may_speak_for(session):
+            raise _moved(sid)
+        return session
 
     # --- numbering
 
@@ -214,9 +235,9 @@ class Calls:
                 return
             try:
                 handler(params)
-            except (UnsendableError, LimitExceededError) as error:
+            except (RequestError, UnsendableError, LimitExceededError) as error:
                 self._refuse(bseq, str(error))
-            self._journal.accept(self._instance.name, bseq)
+            self._journal.accept(self._key, bseq)
 
         return handle
 
@@ -242,10 +263,14 @@ class Calls:
             raise LinkProtocolError(f"a call without its number: {error}") from error
         if self._take(bseq):
             self._refuse(bseq, str(error))
-            self._journal.accept(self._instance.name, bseq)
+            self._journal.accept(self._key, bseq)
 
     def _refuse(self, bseq: int, fault: str) -> None:
         self._instance.peer.notify(m.REFUSED, m.Refused(bseq, fault))
+
+
+def _moved(sid: str) -> RequestError:
+    return RequestError("moved", f"session {sid} has moved to another instance")
 
 
 def info_of(session: Session) -> m.SessionInfo:

@@ -6,7 +6,8 @@ import hmac
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
-from holdfast.backends.link import LinkBackend
+from holdfast.backends.link import ANY_APP, LinkBackend
+from holdfast.backends.runs import is_instance_name, split_key
 from holdfast.core.limits import LinkLimits
 from holdfast.link.messages import HELLO, PROTOCOL, Bounds, Hello, Welcome
 from holdfast.link.peer import Dispatch, Peer, RequestError
@@ -15,9 +16,6 @@ from holdfast.net.log import Seldom
 from holdfast.net.security import SecurityEvent, SecurityLog
 
 _log: Final = Seldom("holdfast.link")
-
-ANY_APP: Final = "*"
-"""The name of a backend that takes an application of any name."""
 
 
 class LinkHub:
@@ -54,9 +52,11 @@ class LinkHub:
             backend.gone(peer)
 
     def accepted(self, marks: dict[str, int]) -> None:
-        """By instance: outputs up to this number are durable."""
-        for instance, bseq in marks.items():
-            for backend in self._backends.values():
+        """By key of an instance (`runs`): outputs up to this number are durable."""
+        for key, bseq in marks.items():
+            app, instance = split_key(key)
+            backend = self._backends.get(app)
+            if backend is not None:
                 backend.accepted(instance, bseq)
 
     def _hello(self, peer: Peer, hello: Hello) -> Welcome:
@@ -79,18 +79,35 @@ class LinkHub:
             raise RequestError(
                 "unknown_app", f"found application {hello.app!r}, expected one of: {known}"
             )
+        if not is_instance_name(hello.instance):
+            raise RequestError(
+                "bad_params",
+                "hello: instance: expected 1 to 128 printable characters without '/', found"
+                f" {hello.instance[:128]!r}",
+            )
+        try:
+            backend.bind(hello.app)
+        except RequestError as error:
+            _log.error("an application is refused", peer=peer.name, error=str(error))
+            raise
         peer.established()
         self._linked[peer] = backend
-        accepted, sessions = backend.welcome(peer, hello)
+        welcomed = backend.welcome(peer, hello)
         bounds = backend.manager.limits
-        _log.info("an application has come", app=hello.app, sessions=len(sessions))
+        _log.info(
+            "an application has come",
+            app=hello.app,
+            instance=hello.instance,
+            sessions=len(welcomed.sessions),
+        )
         return Welcome(
             gateway="holdfast",
             node=self._node,
             heartbeat_s=self._limits.heartbeat_seconds_max,
             window=self._limits.window_bytes_max,
-            accepted=accepted,
-            sessions=sessions,
+            accepted=welcomed.heard.durable,
+            sessions=welcomed.sessions,
+            forgotten=welcomed.heard.forgotten,
             bounds=Bounds(
                 output_bytes_max=bounds.output_bytes_max,
                 name_bytes_max=bounds.name_bytes_max,

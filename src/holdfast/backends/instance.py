@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from holdfast.backends.runs import Heard
 from holdfast.link.messages import EVENTS, HEARTBEAT, Event, Heartbeat, Hello, SessionEvent
 from holdfast.link.peer import Peer
 from holdfast.sessions.inbox import Queued
 from holdfast.sessions.session import Session
+
+
+class Reservation:
+    """The route of a session that an instance will hold, once it has said what it remembers.
+
+    Until then nothing is sent to the instance for the session, and what the instance says for
+    it is of an earlier time in which it held the session.
+    """
+
+    __slots__ = ("instance",)
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
 
 
 class Instance:
@@ -21,21 +35,33 @@ class Instance:
         "accepted",
         "doubtful",
         "durable",
+        "leaving",
+        "lost",
         "name",
         "peer",
+        "reservation",
+        "reserved",
         "sessions",
     )
 
-    def __init__(self, hello: Hello, peer: Peer, accepted: int, durable: int) -> None:
+    def __init__(self, hello: Hello, peer: Peer, heard: Heard) -> None:
         self.name = hello.instance
         self.peer = peer
-        self.accepted = accepted
+        self.accepted = heard.accepted
         """The newest of its outputs that was taken in."""
-        self.durable = durable
+        self.durable = heard.durable
         """The newest of them that is stored."""
         self.doubtful = hello.sent
         """Up to this one, a gateway before us may have shown them."""
+        self.leaving = False
+        """Whether it is sent no further command and given no further session."""
+        self.lost: set[str] = set()
+        """Sessions that it takes for its own and another has held since: it speaks for a time
+        that is over."""
         self.sessions: dict[Session, None] = {}
+        self.reserved: dict[Session, None] = {}
+        """Sessions that it will hold once it has said what it remembers of them."""
+        self.reservation = Reservation(self)
         self._window = hello.window
         self._unapplied = 0
         """Bytes of commands that it has not reported as applied."""
@@ -43,16 +69,45 @@ class Instance:
         self._resynced: list[Session] = []
         """Sessions of which it is told in this tick that their client may have missed output."""
 
+    @property
+    def load(self) -> int:
+        """How many sessions are its own, or will be."""
+        return len(self.sessions) + len(self.reserved)
+
+    def reserve(self, session: Session) -> None:
+        """The session will be this instance's."""
+        session.route = self.reservation
+        self.reserved[session] = None
+
+    def enter(self, session: Session) -> None:
+        """Write down that this instance was the last to hold the session."""
+        if session.row.instance != self.name:
+            session.row.instance = self.name
+            session.touch_row()
+
     def hold(self, session: Session) -> None:
         """The session is this instance's from now on."""
+        self.reserved.pop(session, None)
+        self.lost.discard(session.sid)
         session.route = self
         self.sessions[session] = None
+        self.enter(session)
 
     def release(self, session: Session) -> None:
         """The session is this instance's no longer; what it has not applied, it never will."""
-        self._unapplied = max(0, self._unapplied - session.inbox.forwarded_bytes)
+        self.reserved.pop(session, None)
+        if session in self.sessions:
+            self._unapplied = max(0, self._unapplied - session.inbox.forwarded_bytes)
+            del self.sessions[session]
+            session.inbox.rewind()
         session.route = None
-        self.sessions.pop(session, None)
+
+    def may_speak_for(self, session: Session) -> bool:
+        """Whether what it says for a session is not of an earlier time in which it held it.
+
+        The sessions are the application's: one instance may speak to those of another.
+        """
+        return session.route is not self.reservation and session.sid not in self.lost
 
     def forward(self, session: Session) -> None:
         """Send the session's new commands, as far as the windows go. Hot path.
@@ -60,37 +115,40 @@ class Instance:
         The rest follows when the session's own are applied. One that has nothing under way
         gets its first through, whatever others have: who hangs holds nobody else.
         """
+        if self.leaving:
+            return  # the commands wait for the instance that gets the session
         inbox = session.inbox
         left = inbox.forwarded_bytes + self._window - self._unapplied
         self._send(session, inbox.take_within(max(left, 1)))
 
     def forward_one(self, session: Session) -> None:
         """Send the session's oldest command, if it has none under way."""
-        self._send(session, session.inbox.take_within(1))
+        if not self.leaving:
+            self._send(session, session.inbox.take_within(1))
 
     def tell(self, session: Session, event: Event) -> None:
         """Send an event after the session's commands, which may exceed the windows for it.
 
         Commands of a `suspect` wait nevertheless.
         """
-        if not session.row.suspect:
+        if not (session.row.suspect or self.leaving):
             self._send(session, session.inbox.take())
         self._events.append(SessionEvent(session.sid, 0, event))
 
-    def introduce(self, session: Session, event: Event) -> None:
+    def introduce(self, sid: str, event: Event) -> None:
         """Send the event that makes a session known, before any of its commands."""
-        self._events.append(SessionEvent(session.sid, 0, event))
+        self._events.append(SessionEvent(sid, 0, event))
 
     def resynced(self, session: Session) -> None:
         """It is told of the row's `resync`, which is kept until it is known to have heard that."""
         self._resynced.append(session)
 
     def flush(self) -> None:
-        """Everything of this tick leaves in one frame."""
+        """Everything of this tick leaves together."""
         events = self._events
         if events:
             self._events = []
-            self.peer.notify(EVENTS, events)
+            self.peer.notify_batch(EVENTS, events)
         if self._resynced:
             told, self._resynced = self._resynced, []
             # Who answers this has heard what came before it.

@@ -2,14 +2,14 @@
 
 One `LinkBackend` serves one application, of which several instances may be
 linked. A session sticks to one instance; when that goes, it moves to another or
-waits, its commands queued, for the next.
+waits, its commands queued, for the next. Whoever gets a session that another
+held is asked first which of its commands it remembers.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
@@ -17,16 +17,21 @@ import structlog
 
 from holdfast.backends.base import Policy
 from holdfast.backends.calls import Calls, Host, info_of
-from holdfast.backends.instance import Instance
+from holdfast.backends.instance import Instance, Reservation
+from holdfast.backends.runs import Heard, Runs
 from holdfast.backends.suspects import Suspects
 from holdfast.core.clock import Clock
 from holdfast.core.errors import Reason
 from holdfast.core.items import MUST, Notice, Resized
+from holdfast.core.limits import LinkLimits
 from holdfast.core.validation import UnsendableError, check_data, check_text
 from holdfast.link import messages as m
+from holdfast.link.codec import UNREADABLE, fitting
 from holdfast.link.peer import LinkClosedError, Peer, RequestError
-from holdfast.sessions.journal import Journal
+from holdfast.net.clockwork import Clockwork
+from holdfast.sessions.journal import Journal, StoreUnavailableError
 from holdfast.sessions.manager import SessionManager
+from holdfast.sessions.records import Stored
 from holdfast.sessions.session import ResetReason, Session
 from holdfast.sessions.states import SessionState
 
@@ -34,32 +39,31 @@ T = TypeVar("T")
 
 _log = structlog.get_logger("holdfast.link")
 
+ANY_APP: Final = "*"
+"""The name of a backend that takes an application of any name: the first one that links."""
+
 AWAY = Notice("The application is away. What you type is kept, and runs when it is back.")
 SET_ASIDE = Notice(
     "The application ended each time that it was given a command of yours. That one was set aside."
 )
 NOT_YET = Notice("The application is not here yet. Hold on.")
 
-_INSTANCE_SECONDS_MAX = 3_600.0
+_ASKED_MAX: Final = 10_000
+"""Sessions in one `remember`."""
+_ACTIVE: Final = frozenset({SessionState.ACTIVE, SessionState.DETACHED_ACTIVE})
 
 
-class _Gone(NamedTuple):
-    """What is remembered of an instance that is not linked."""
+class Welcomed(NamedTuple):
+    """What an instance that has linked is told."""
 
-    accepted: int
-    """The newest of its outputs that was taken in: an older one is a repeat."""
-    durable: int
-    """The newest one that is stored: a newer one is to be sent again."""
-    since: float
-
-
-_NEW: Final = _Gone(0, 0, 0.0)
+    heard: Heard
+    sessions: list[m.SessionInfo]
 
 
 class LinkBackend:
     """Sessions of the application `name`. All times are the gateway's (`SteadyClock`).
 
-    `accepted` and `policy` are what the store remembers of the runs before.
+    `policy` is what the store remembers of the runs before.
     """
 
     def __init__(
@@ -68,30 +72,46 @@ class LinkBackend:
         manager: SessionManager,
         journal: Journal,
         host: Host,
-        at_end_of_tick: Callable[[Callable[[], None]], None],
+        clockwork: Clockwork,
         clock: Clock,
+        limits: LinkLimits,
     ) -> None:
         self.name = name
         self.policy: Policy | None = None
         self.manager = manager
         self.journal = journal
         self.host = host
-        self._at_end_of_tick = at_end_of_tick
+        self._clockwork = clockwork
+        self._at_end_of_tick = clockwork.tick.add
         self.clock = clock
+        self._limits = limits
+        self.runs = Runs(name, journal, limits, clock)
         self._linked: dict[str, Instance] = {}
-        self._gone: dict[str, _Gone] = {}
-        """Every instance that was linked before, and not long ago."""
         self._suspects = Suspects(manager.limits.command_runs_max)
         self._timing = False
         """Whether suspects are given time."""
+        self._bound = ""
+        """Of `ANY_APP`: the name of the application that it serves."""
+        self._awaited: set[str] = set()
+        """Instances of before the gateway's start that are given time to come back …"""
+        self._await_until = 0.0
+        """… until then."""
         self._commanded: dict[Session, None] = {}
         self._flushing = False
 
-    def remember(self, accepted: dict[str, int], policy: Policy | None) -> None:
-        """What the store kept of the run before."""
-        now = self.clock()
-        self._gone = {name: _Gone(bseq, bseq, now) for name, bseq in accepted.items()}
-        self.policy = policy
+    def restore(self, stored: Stored) -> None:
+        """What the store kept of the gateway before. The sessions are restored already."""
+        self.runs.restore(stored.accepted)
+        policy = stored.settings.get(policy_key(self.name))
+        if policy is not None:
+            try:
+                self.policy = msgspec.msgpack.decode(policy, type=Policy)
+            except (*UNREADABLE, TypeError) as error:  # an application says it when it links
+                fault = str(error)
+                _log.error("an application's policy cannot be read", app=self.name, fault=fault)
+        self._bound = stored.settings.get(_bound_key(self.name), b"").decode(errors="replace")
+        self._awaited = {session.row.instance for session in self._own_sessions()} - {""}
+        self._await_until = self._clockwork.loop.time() + self._limits.return_seconds_max
 
     @property
     def instances(self) -> int:
@@ -105,11 +125,17 @@ class LinkBackend:
         self._flush_later()
 
     def opened(self, session: Session) -> None:
-        if not self._linked:
-            session.show(AWAY)
-            return
         holder = session.route  # of a session whose user has chosen again
-        self._open(holder if isinstance(holder, Instance) else self._least_busy(), session)
+        if isinstance(holder, Instance) and holder.leaving:
+            holder.release(session)
+        elif isinstance(holder, Instance):
+            self._open(holder, session)
+            return
+        heir = self._least_busy()
+        if heir is not None:
+            self._open(heir, session)
+        else:
+            session.show(AWAY)
 
     def detached(self, session: Session, reason: Reason) -> None:
         self._tell(session, m.Detached(reason.value))
@@ -144,10 +170,12 @@ class LinkBackend:
         self._commanded.pop(session, None)
         self._suspects.forget(session)
         self._try_next()
-        instance = session.route
-        if isinstance(instance, Instance):
+        holder = session.route
+        if isinstance(holder, Instance):
             self._tell(session, m.Closed(reason.value))
-            instance.release(session)
+            holder.release(session)
+        elif isinstance(holder, Reservation):
+            holder.instance.release(session)
 
     def relieved(self, session: Session) -> None:
         pass  # the link has a window of its own
@@ -182,49 +210,64 @@ class LinkBackend:
         return chosen
 
     async def _ask(self, method: str, params: object, result: type[T]) -> T:
-        if not self._linked:
+        instance = self._least_busy()
+        if instance is None:
             raise LinkClosedError("the application is away")
-        return await self._least_busy().peer.request(method, params, result)
+        return await instance.peer.request(method, params, result)
 
     # --- instances
 
-    def welcome(self, peer: Peer, hello: m.Hello) -> tuple[int, list[m.SessionInfo]]:
-        """An instance says hello: it gets the sessions that nobody holds.
+    def bind(self, app: str) -> None:
+        """An application of this name is about to link. Raises `RequestError` if this backend
+        serves another one."""
+        if self.name != ANY_APP or app == self._bound:
+            return
+        if self._bound:
+            kept = sum(session.row.known for session in self._own_sessions())
+            if kept or self._linked:
+                raise RequestError(
+                    "unknown_app",
+                    f"found application {app!r}, expected {self._bound!r}: this gateway's listeners"
+                    f" serve that one, and {kept} of its sessions are kept. Name the application"
+                    ' in the configuration (listener.app = "...") to serve several',
+                )
+        self._bound = app
+        self.journal.keep(_bound_key(self.name), app.encode())
 
-        Returns the newest of its outputs that is durable, and those sessions.
-        """
-        self._forget_old_instances()
+    def welcome(self, peer: Peer, hello: m.Hello) -> Welcomed:
+        """An instance says hello: it gets back what it held, and its share of what nobody holds."""
         self._suspects.run_returned(hello.instance)
         before = self._linked.pop(hello.instance, None)
         if before is not None:
-            self._unlinked(before)
             self._suspects.run_ended(before.name, before.sessions, died=False)
-            for held in list(before.sessions):  # they are given to the new link below
-                before.release(held)
-                held.inbox.rewind()
-            before.peer.close("another link has taken this instance's name")
-        gone = self._gone.get(hello.instance, _NEW)
-        instance = Instance(hello, peer, gone.accepted, gone.durable)
+            self._unlinked(before)
+            taken = f"another process has linked under the instance's name, {hello.instance}"
+            before.peer.close(taken, Reason.SUPERSEDED.value)
+        heard = self.runs.begin(hello)
+        instance = Instance(hello, peer, heard)
         self._linked[hello.instance] = instance
+        self._awaited.discard(hello.instance)
         self._set_policy(Policy(login=hello.login, profiles=hello.profiles))
         peer.dispatch = Calls(instance, self).dispatch
-        for sid, cseq in hello.applied.items():
-            session = self.manager.sessions.get(sid)
-            if session is not None and session.backend is self:
-                self._applied(session, cseq)
-        return instance.durable, self._adopt(instance)
+        self._compare(instance, hello)
+        infos = self._take_back(instance)
+        count = fitting(infos, self._limits.batch_bytes_max)
+        for info in infos[count:]:
+            instance.introduce(info.sid, m.Adopted(info))
+        self._share_out()
+        self._flush_later()
+        return Welcomed(heard, infos[:count])
 
     def gone(self, peer: Peer) -> None:
         """A link has ended: its sessions move, or wait and are told."""
         for instance in list(self._linked.values()):
             if instance.peer is peer:
                 del self._linked[instance.name]
-                for session in self._suspects.run_ended(
-                    instance.name, instance.sessions, died=not peer.orderly
-                ):
+                held = list(instance.sessions)
+                for session in self._suspects.run_ended(instance.name, held, died=not peer.orderly):
                     self._set_aside(session)
-                self._unlinked(instance)
-                self._release_all(instance)
+                self._give(self._unlinked(instance))
+                self._show_away(held)
 
     def accepted(self, instance: str, bseq: int) -> None:
         """Outputs of `instance` up to `bseq` are durable."""
@@ -232,57 +275,176 @@ class LinkBackend:
         if linked is not None:
             linked.durable = bseq
             linked.peer.notify(m.ACCEPTED, m.Accepted(bseq))
-        elif instance in self._gone:
-            self._gone[instance] = self._gone[instance]._replace(durable=bseq)
-
-    def _applied(self, session: Session, cseq: int) -> None:
-        holder = session.route
-        if isinstance(holder, Instance):
-            holder.applied(session, cseq)
-            self.commanded(session)
         else:
-            session.applied(cseq)
+            self.runs.stored(instance, bseq)
+
+    def leaving(self, instance: Instance) -> None:
+        """An instance begins no further command: it is sent none, and given no session."""
+        instance.leaving = True
+        reserved = list(instance.reserved)
+        for session in reserved:
+            instance.release(session)
+        self._give(reserved)
+
+    def released(self, instance: Instance, sids: Iterable[str]) -> None:
+        """An instance that is leaving gives sessions back."""
+        freed = []
+        for sid in sids:
+            session = self.manager.sessions.get(sid)
+            if session is not None and session.route is instance:
+                self._suspects.forget(session)
+                instance.release(session)
+                session.row.instance = ""  # it does not come back for it
+                session.touch_row()
+                freed.append(session)
+        self._try_next()
+        self._give(freed)
+        self._show_away(freed)
+
+    def _learn(self, session: Session, applied: int) -> None:
+        """Of a session that nobody holds: which of its commands were applied."""
+        session.applied(applied)
         self.progressed(session)
 
-    def _unlinked(self, instance: Instance) -> None:
-        self._gone[instance.name] = _Gone(instance.accepted, instance.durable, self.clock())
+    def _unlinked(self, instance: Instance) -> list[Session]:
+        """Take every session from an instance. Returns them."""
+        self.runs.end(instance.name, Heard(instance.accepted, instance.durable))
+        freed = [*instance.sessions, *instance.reserved]
+        for session in freed:
+            instance.release(session)
+        return freed
 
-    def _adopt(self, instance: Instance) -> list[m.SessionInfo]:
-        infos = []
-        for session in self.manager.sessions.values():
-            if session.backend is not self or session.route is not None:
+    def _compare(self, instance: Instance, hello: m.Hello) -> None:
+        """Tell an instance what has become of the sessions that it knows and holds no longer."""
+        tells = hello.oldest > 0  # older applications know nothing of sessions that move
+        for sid, cseq in hello.applied.items():
+            session = self.manager.sessions.get(sid)
+            if session is None or session.backend is not self:
+                instance.introduce(sid, m.Closed(Reason.TIMEOUT.value))
                 continue
-            if session.row.known:
+            if session.route is None:
+                self._learn(session, cseq)
+                if not session.row.instance:
+                    session.row.known = True
+                    instance.enter(session)
+            if session.route is not None or session.row.instance != instance.name:
+                instance.lost.add(sid)
+                if tells:
+                    instance.introduce(sid, m.Moved())
+
+    def _take_back(self, instance: Instance) -> list[m.SessionInfo]:
+        """Give an instance the sessions that it was the last to hold."""
+        infos = []
+        for session in self._own_sessions():
+            if session.route is None and session.row.instance == instance.name:
                 instance.hold(session)
                 infos.append(info_of(session))
-                if session.row.resync and not session.state.detached:
-                    instance.resynced(session)
-                self.commanded(session)
-            elif session.state in (SessionState.ACTIVE, SessionState.DETACHED_ACTIVE):
-                self._open(instance, session)
+                self._begin(instance, session)
         return infos
 
-    def _release_all(self, instance: Instance) -> None:
-        for session in list(instance.sessions):
-            instance.release(session)
-            session.inbox.rewind()
-            if self._linked:
-                heir = self._least_busy()
-                heir.hold(session)
-                heir.introduce(session, m.Adopted(info_of(session)))
-                self.commanded(session)
-            else:
-                session.show(AWAY)
-        self._flush_later()
+    def _share_out(self) -> None:
+        """Give the linked instances what nobody holds, and nobody is waited for to hold."""
+        self._await_no_longer_than_meant()
+        known = []
+        for session in self._own_sessions():
+            if session.route is not None or session.row.instance in self._awaited:
+                continue
+            if session.row.known:
+                known.append(session)
+            elif session.state in _ACTIVE:
+                self.opened(session)
+        self._give(known)
 
-    def _least_busy(self) -> Instance:
-        return min(self._linked.values(), key=lambda instance: len(instance.sessions))
+    def _await_no_longer_than_meant(self) -> None:
+        if not self._awaited:
+            return
+        left = self._await_until - self._clockwork.loop.time()
+        if left <= 0:
+            self._awaited.clear()
+        else:
+            self._clockwork.loop.call_later(left, self._share_out)
+
+    def _give(self, sessions: list[Session]) -> None:
+        """Share sessions of which an application knows out by load. They wait if there is none."""
+        shares: dict[Instance, list[Session]] = {}
+        for session in sessions:
+            heir = self._least_busy()
+            if heir is None:
+                return
+            heir.reserve(session)
+            shares.setdefault(heir, []).append(session)
+        for heir, share in shares.items():
+            for start in range(0, len(share), _ASKED_MAX):
+                heir.peer.spawn(self._hand_over(heir, share[start : start + _ASKED_MAX]))
+
+    async def _hand_over(self, heir: Instance, sessions: list[Session]) -> None:
+        """Ask an instance what it remembers of sessions, and let it have them.
+
+        The answer comes behind what the instance said for them in an earlier time. That it has
+        them is stored before it is told: after a restart, nobody else may be taken for their
+        holder.
+        """
+        try:
+            remembered = await heir.peer.request(
+                m.REMEMBER,
+                m.Remember([session.sid for session in sessions]),
+                dict[str, m.Number],
+                seconds_max=self._limits.remember_seconds_max,
+            )
+        except LinkClosedError:
+            return  # the sessions were given to another, or wait
+        except (RequestError, TimeoutError) as error:
+            if not isinstance(error, RequestError) or error.code != "unknown_method":
+                self._give_up(heir, error)
+                return
+            remembered = {}
+        for session in sessions:
+            if session.route is heir.reservation:
+                self._learn(session, remembered.get(session.sid, 0))
+                heir.enter(session)
+        with contextlib.suppress(StoreUnavailableError):
+            await self.journal.settled()
+        for session in sessions:
+            if session.route is heir.reservation:
+                heir.hold(session)
+                heir.introduce(session.sid, m.Adopted(info_of(session)))
+                self._begin(heir, session)
+
+    def _give_up(self, heir: Instance, error: RequestError | TimeoutError) -> None:
+        """Without knowing what was done, an instance would do it again: it gets nothing."""
+        fault = str(error) or f"no answer in {self._limits.remember_seconds_max:g} seconds"
+        _log.warning(
+            "an instance cannot say what it remembers of sessions",
+            app=self.name,
+            instance=heir.name,
+            error=fault,
+        )
+        heir.leaving = True
+        heir.peer.close(f"expected an answer to {m.REMEMBER}, found: {fault}")
+
+    def _begin(self, instance: Instance, session: Session) -> None:
+        """An instance has been told of a session: what waits for it follows."""
+        if session.row.resync and not session.state.detached:
+            instance.resynced(session)
+        self.commanded(session)
+
+    def _show_away(self, sessions: Iterable[Session]) -> None:
+        for session in sessions:
+            if session.route is None:
+                session.show(AWAY)
+
+    def _least_busy(self) -> Instance | None:
+        ready = [one for one in self._linked.values() if not one.leaving]
+        return min(ready, key=lambda instance: instance.load) if ready else None
+
+    def _own_sessions(self) -> Iterable[Session]:
+        return (one for one in self.manager.sessions.values() if one.backend is self)
 
     def _open(self, instance: Instance, session: Session) -> None:
         instance.hold(session)
         session.row.known = True
         session.touch_row()
-        instance.introduce(session, m.Opened(info_of(session)))
+        instance.introduce(session.sid, m.Opened(info_of(session)))
         self.commanded(session)
 
     def _set_policy(self, policy: Policy) -> None:
@@ -292,13 +454,6 @@ class LinkBackend:
         self.policy = policy
         if not was_known:
             self.host.policy_known()
-
-    def _forget_old_instances(self) -> None:
-        limit = self.clock() - _INSTANCE_SECONDS_MAX
-        for name, gone in list(self._gone.items()):
-            if gone.since < limit and name not in self._linked:
-                del self._gone[name]
-                self.journal.forget(name)
 
     # --- commands that may end the application
 
@@ -334,7 +489,7 @@ class LinkBackend:
         if tried and not self._timing:
             self._timing = True
             seconds = self.manager.limits.suspect_seconds_max
-            asyncio.get_running_loop().call_later(seconds, self._time_over, tried)
+            self._clockwork.loop.call_later(seconds, self._time_over, tried)
 
     def _time_over(self, sessions: list[Session]) -> None:
         self._timing = False
@@ -376,6 +531,11 @@ class LinkBackend:
 def policy_key(app: str) -> str:
     """Under which name the store keeps an application's policy."""
     return f"policy:{app}"
+
+
+def _bound_key(app: str) -> str:
+    """Under which name the store keeps which application a backend serves."""
+    return f"bound:{app}"
 
 
 @contextlib.contextmanager

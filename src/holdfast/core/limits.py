@@ -238,6 +238,8 @@ class LinkLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """The link between gateway and application."""
 
     frame_bytes_max: int = 16 * MIB
+    batch_bytes_max: int = 1 * MIB
+    """What leaves together is cut into frames of this size."""
     window_bytes_max: int = 4 * MIB
     """What may be sent and not yet accepted (outputs) or applied (commands)."""
     handshake_seconds_max: float = 10.0
@@ -247,6 +249,15 @@ class LinkLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """From a request to its answer."""
     reconnect_seconds_max: float = 5.0
     """The longest pause between two attempts to dial."""
+    remember_seconds_max: float = 10.0
+    """How long an application may take to say which commands of sessions it remembers."""
+    return_seconds_max: float = 3.0
+    """From the start of a gateway: so long a session waits for the instance that held it."""
+    runs_max: int = 1_000
+    """Instances that are not linked, of each application, of which it is kept how far they were
+    heard."""
+    run_seconds_max: float = 3_600.0
+    """From an instance's last link until it is forgotten how far it was heard."""
     links_max: int = 64
     """Applications linked at one time."""
     finish_seconds_max: float = 5.0

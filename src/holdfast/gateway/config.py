@@ -61,7 +61,7 @@ import msgspec
 from msgspec import Struct, field, inspect
 
 from holdfast.backends.echo import EchoBackend
-from holdfast.backends.hub import ANY_APP
+from holdfast.backends.link import ANY_APP
 from holdfast.backends.tcp import PREFIX
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits

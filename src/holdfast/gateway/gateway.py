@@ -7,12 +7,10 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from holdfast.backends.base import Backend, Policy
+from holdfast.backends.base import Backend
 from holdfast.backends.echo import EchoBackend
 from holdfast.backends.hub import LinkHub
-from holdfast.backends.link import LinkBackend, policy_key
+from holdfast.backends.link import LinkBackend
 from holdfast.backends.tcp import PREFIX
 from holdfast.core.clock import SteadyClock
 from holdfast.core.rate import Rate
@@ -202,8 +200,8 @@ class Gateway:
             await asyncio.sleep(0)
         for listener in self.config.listener:
             self._backend(listener)
-        for name, link in self._links.items():
-            link.remember(stored.accepted, _policy(stored.settings.get(policy_key(name)), name))
+        for link in self._links.values():
+            link.restore(stored)
         if self.manager.sessions:
             _log.info("sessions taken up", sessions=len(self.manager.sessions), clean=stored.clean)
 
@@ -278,7 +276,13 @@ class Gateway:
     def _link(self, name: str) -> LinkBackend:
         if name not in self._links:
             self._links[name] = LinkBackend(
-                name, self.manager, self.journal, self, self.clockwork.tick.add, self.clock
+                name,
+                self.manager,
+                self.journal,
+                self,
+                self.clockwork,
+                self.clock,
+                self.config.limits.link,
             )
         return self._links[name]
 
@@ -330,14 +334,3 @@ class Gateway:
         async with asyncio.TaskGroup() as tasks:  # no application may dial in meanwhile
             tasks.create_task(self._server.close())
             tasks.create_task(self._link_server.close())
-
-
-def _policy(kept: bytes | None, app: str) -> Policy | None:
-    """An application's policy as the store has it; it says it again when it links."""
-    if kept is None:
-        return None
-    try:
-        return msgspec.msgpack.decode(kept, type=Policy)
-    except (msgspec.MsgspecError, TypeError) as error:
-        _log.error("an application's policy cannot be read", app=app, fault=str(error))
-        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -85,3 +86,27 @@ def encode_response(number: int, error: LinkFault | None, result: Any) -> bytes:
 
 def encode_notification(method: str, params: Any) -> bytes:
     return _frame(_encode((2, method, params)))
+
+
+def encode_batch(method: str, entries: list[Any], bytes_max: int) -> bytes:
+    """The notification `method` with all `entries`: one frame, or several in their order.
+
+    No frame has more than `bytes_max`, but for one whose single entry is larger than that.
+    """
+    frame = encode_notification(method, entries)
+    if len(frame) <= bytes_max or len(entries) == 1:
+        return frame
+    middle = len(entries) // 2
+    return encode_batch(method, entries[:middle], bytes_max) + encode_batch(
+        method, entries[middle:], bytes_max
+    )
+
+
+def fitting(values: Sequence[Any], bytes_max: int) -> int:
+    """How many of the first `values` have together at most `bytes_max` when they are encoded."""
+    left = bytes_max
+    for count, value in enumerate(values):
+        left -= len(_encode(value))
+        if left < 0:
+            return count
+    return len(values)

@@ -8,15 +8,18 @@ with an error.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Raw, Struct, field
+from msgspec import Meta, Raw, Struct, field
 
 from holdfast.core.items import Binary, Data, Interrupt, Output, Resized, Text
 from holdfast.core.limits import SessionLimits
 from holdfast.sessions.records import Capabilities
 
 PROTOCOL: Final = 1
+
+Number = Annotated[int, Meta(ge=0, le=(1 << 53) - 1)]
+"""What counts commands or outputs: numbers that every language holds exactly."""
 
 
 # --- the envelope
@@ -82,9 +85,11 @@ class Hello(Struct, frozen=True, omit_defaults=True):
     window: int
     """How many bytes of commands may be forwarded and not yet applied."""
     secret: str = ""
-    applied: dict[str, int] = field(default_factory=dict)
-    """By session: the newest command whose effect the application has kept."""
-    sent: int = 0
+    applied: dict[str, Number] = field(default_factory=dict)
+    """By session that this run knows: the newest command whose effect is kept."""
+    oldest: Number = 0
+    """The oldest output that can still be sent: the one after the newest that was accepted."""
+    sent: Number = 0
     """The newest output that was sent on an earlier link. A gateway that does not know of it has
     forgotten it, and its clients may have seen it nevertheless."""
     login: bool = False
@@ -105,7 +110,7 @@ class Bounds(Struct, frozen=True):
     groups_max: int = _LIMITS.groups_max
 
 
-class Welcome(Struct, frozen=True):
+class Welcome(Struct, frozen=True, omit_defaults=True):
     """The answer to `Hello`."""
 
     gateway: str
@@ -114,10 +119,13 @@ class Welcome(Struct, frozen=True):
     window: int
     """How many bytes of outputs may be sent and not yet accepted."""
     accepted: int
-    """The newest output of this instance that was accepted."""
+    """The newest output of this instance that was accepted: the ones after it are sent again."""
     sessions: list[SessionInfo]
-    """The sessions that are this instance's from now on."""
+    """The sessions that this instance held before and still holds, as far as a frame has room.
+    All others that it gets follow as the event `adopted`."""
     bounds: Bounds = Bounds()
+    forgotten: int = 0
+    """How many outputs of this instance were accepted, and are not known any more."""
 
 
 # --- gateway → application
@@ -164,6 +172,10 @@ class Closed(Struct, frozen=True, array_like=True, tag="closed", gc=False):
     reason: str
 
 
+class Moved(Struct, frozen=True, array_like=True, tag="moved", gc=False):
+    """Another instance has held the session since this one was linked last."""
+
+
 Event = (
     Text
     | Binary
@@ -177,6 +189,7 @@ Event = (
     | Resumed
     | Resync
     | Closed
+    | Moved
 )
 
 
@@ -234,6 +247,13 @@ class ProfileQuery(Struct, frozen=True):
     sid: str
 
 
+class Remember(Struct, frozen=True):
+    """Params of the request `remember`, before sessions are given to an instance. The result is,
+    by session, the newest command whose effect is kept (sessions without any may be absent)."""
+
+    sids: list[str]
+
+
 # --- application → gateway. What changes a session carries `bseq`, which numbers an
 # instance's whole output 1, 2, 3 …: a repeat after a broken link is known by it.
 
@@ -262,7 +282,7 @@ class Applied(Struct, frozen=True, array_like=True, gc=False):
     """An entry of the notification `applied`. Not numbered: the newest one says all."""
 
     sid: str
-    cseq: int
+    cseq: Number
 
 
 class Update(Struct, frozen=True, array_like=True):
@@ -324,10 +344,19 @@ class Heartbeat(Struct, frozen=True):
     """Params and result of the request `heartbeat`."""
 
 
-class Goodbye(Struct, frozen=True):
+class Leaving(Struct, frozen=True):
+    """Params and result of the request `leaving`: this instance begins no further command.
+
+    Behind the answer, no command comes to it. It gives each session back with `release`.
+    """
+
+
+class Goodbye(Struct, frozen=True, omit_defaults=True):
     """Params of the notification `goodbye`: why this side closes the link."""
 
     reason: str
+    code: str = ""
+    """`superseded`: another process has linked under this instance's name; stay away."""
 
 
 INPUT_MODES: Final = ("line", "key", "secret")
@@ -346,6 +375,7 @@ AUTHENTICATE: Final = "authenticate"
 PROFILES_LIST: Final = "profiles.list"
 PROFILES_CREATE: Final = "profiles.create"
 PROFILES_SELECT: Final = "profiles.select"
+REMEMBER: Final = "remember"
 EMIT: Final = "emit"
 BROADCAST: Final = "broadcast"
 APPLIED: Final = "applied"
@@ -355,3 +385,5 @@ LIST: Final = "sessions.list"
 INPUT_MODE: Final = "input_mode"
 JOIN: Final = "group.join"
 LEAVE: Final = "group.leave"
+LEAVING: Final = "leaving"
+RELEASE: Final = "release"

@@ -20,6 +20,7 @@ from holdfast.link.codec import (
     UNWRITABLE,
     FrameDecoder,
     LinkProtocolError,
+    encode_batch,
     encode_notification,
     encode_request,
     encode_response,
@@ -151,6 +152,8 @@ class Peer:
         self.round_trip_s = 0.0
         self.orderly = False
         """Whether the link ends because one of both programs is about to."""
+        self.goodbye_code = ""
+        """What the other end's goodbye said to our program, if it did."""
         self._connection = connection
         self._owner = owner
         self._limits = limits
@@ -176,6 +179,10 @@ class Peer:
     def notify(self, method: str, params: Any) -> None:
         """Tell the other end. Leaves with everything else of this tick."""
         self._connection.write(encode_notification(method, params))
+
+    def notify_batch(self, method: str, entries: list[Any]) -> None:
+        """Tell the other end `entries`, in as many frames as their size asks for."""
+        self._connection.write(encode_batch(method, entries, self._limits.batch_bytes_max))
 
     def ask(
         self,
@@ -205,12 +212,14 @@ class Peer:
         self._connection.write(request)
         return number
 
-    async def request(self, method: str, params: Any, result: type[T]) -> T:
+    async def request(
+        self, method: str, params: Any, result: type[T], *, seconds_max: float | None = None
+    ) -> T:
         """Ask the other end, and wait for the answer.
 
         Raises `RequestError` for an error as answer or an answer that is no
         `result`, `LinkClosedError` when the link ends first or has ended, and
-        `TimeoutError` after the limit of time.
+        `TimeoutError` after `seconds_max` (the limit of a request if not given).
         """
         if self._ended:
             raise LinkClosedError(self._reason)
@@ -226,15 +235,19 @@ class Peer:
 
         number = self.ask(method, params, result, answered, failed)
         try:
-            async with asyncio.timeout(self._limits.request_seconds_max):
+            async with asyncio.timeout(seconds_max or self._limits.request_seconds_max):
                 return await answer
         finally:
             self._asked.pop(number, None)
 
-    def close(self, reason: str) -> None:
-        """Say why, and close."""
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` in the task group of this peer's owner."""
+        self._owner.spawn(work)
+
+    def close(self, reason: str, code: str = "") -> None:
+        """Say why, and close. `code` is for the other end's program (`Goodbye`)."""
         self._reason = reason
-        self.notify(GOODBYE, Goodbye(reason))
+        self.notify(GOODBYE, Goodbye(reason, code))
         self._connection.close()
 
     # --- Handler
@@ -291,10 +304,11 @@ class Peer:
     def _handle_notification(self, method: str, params: msgspec.Raw) -> None:
         if method == GOODBYE:
             try:
-                self._reason = msgspec.msgpack.decode(params, type=Goodbye).reason
+                goodbye = msgspec.msgpack.decode(params, type=Goodbye)
             except UNREADABLE as error:
                 raise LinkProtocolError(f"{GOODBYE}: {error}") from error
             self.orderly = True
+            self._reason, self.goodbye_code = goodbye.reason, goodbye.code
             return
         try:
             self.dispatch.call(method, params)

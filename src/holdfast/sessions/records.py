@@ -69,6 +69,8 @@ class Row(Struct):
     app: str = ""
     known: bool = False
     """Whether an application has been told of it."""
+    instance: str = ""
+    """The instance of the application that held it last."""
     resync: str = ""
     """Why its client may have missed output, until the application is known to have heard it."""
     suspect: int = 0

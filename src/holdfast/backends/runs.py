@@ -1,0 +1,124 @@
+"""How far each run of an application was heard: what both ends of a link count, and agree on.
+
+An application numbers its outputs over one run (an *instance*), and lets go of
+them once they are durable here. Either side may have lost what it knew: a
+gateway without a store was killed, a store was deleted or is an older copy, an
+instance was away for so long that it was forgotten. `hello` says which outputs
+the application still has, and the numbering goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import structlog
+
+from holdfast.core.clock import Clock
+from holdfast.core.limits import LinkLimits
+from holdfast.link.messages import Hello
+from holdfast.sessions.journal import Journal
+
+_log = structlog.get_logger("holdfast.link")
+
+_SEPARATOR: Final = "/"
+"""Between application and instance in the store's keys; no instance may have it in its name."""
+
+
+class Heard(NamedTuple):
+    """Of one instance."""
+
+    accepted: int
+    """The newest of its outputs that was taken in: an older one is a repeat."""
+    durable: int
+    """The newest one that is stored: a newer one is to be sent again."""
+    forgotten: int = 0
+    """How many older ones are not known any more."""
+
+
+_NEW: Final = Heard(0, 0)
+
+
+class _Gone(NamedTuple):
+    heard: Heard
+    since: float
+
+
+class Runs:
+    """The instances of the application `app` that are not linked. All times are wall clock."""
+
+    def __init__(self, app: str, journal: Journal, limits: LinkLimits, clock: Clock) -> None:
+        self._app = app
+        self._journal = journal
+        self._limits = limits
+        self._clock = clock
+        self._gone: dict[str, _Gone] = {}
+        """In the order in which they were linked last."""
+
+    def key(self, instance: str) -> str:
+        """Under which name the store keeps an instance."""
+        return f"{self._app}{_SEPARATOR}{instance}"
+
+    def restore(self, accepted: Mapping[str, int]) -> None:
+        """What the store kept of the gateway before, by key."""
+        now = self._clock()
+        for key, bseq in accepted.items():
+            app, instance = split_key(key)
+            if not app:  # as older versions kept it
+                self._journal.accept(self.key(instance), bseq)
+                self._journal.forget(key)
+            elif app != self._app:
+                continue
+            self._gone[instance] = _Gone(Heard(bseq, bseq), now)
+
+    def begin(self, hello: Hello) -> Heard:
+        """An instance links: from where its outputs go on."""
+        gone = self._gone.pop(hello.instance, None)
+        self._forget_old()
+        heard = gone.heard if gone is not None else _NEW
+        before = hello.oldest - 1
+        if hello.oldest < 1 or before <= heard.accepted <= hello.sent:
+            return heard._replace(durable=max(heard.durable, before), forgotten=0)
+        forgotten = max(0, before - heard.accepted)
+        _log.warning(
+            "the outputs of an instance go on elsewhere than this gateway knows",
+            app=hello.app,
+            instance=hello.instance,
+            known=heard.accepted,
+            sent=hello.sent,
+            next=hello.oldest,
+            forgotten=forgotten,
+        )
+        self._journal.accept(self.key(hello.instance), before)
+        return Heard(before, before, forgotten)
+
+    def end(self, instance: str, heard: Heard) -> None:
+        """An instance is not linked any more."""
+        self._gone[instance] = _Gone(heard, self._clock())
+
+    def stored(self, instance: str, bseq: int) -> None:
+        """Outputs up to `bseq` of an instance that is not linked are durable."""
+        gone = self._gone.get(instance)
+        if gone is not None:
+            self._gone[instance] = gone._replace(heard=gone.heard._replace(durable=bseq))
+
+    def _forget_old(self) -> None:
+        limit = self._clock() - self._limits.run_seconds_max
+        excess = len(self._gone) - self._limits.runs_max
+        for name, gone in list(self._gone.items()):
+            if gone.since >= limit and excess <= 0:
+                break
+            excess -= 1
+            del self._gone[name]
+            self._journal.forget(self.key(name))
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """The application and the instance in a key of the store."""
+    app, _, instance = key.rpartition(_SEPARATOR)
+    return app, instance
+
+
+def is_instance_name(name: str) -> bool:
+    """Whether an instance may be called that."""
+    return 0 < len(name) <= 128 and _SEPARATOR not in name and name.isprintable()
