@@ -136,6 +136,11 @@ WRONG: dict[str, tuple[str, str]] = {
         upstream('servers = ["tcp://a:1"]\nready = -1'),
         "upstream[0].ready: expected 0 to 1000, found -1",
     ),
+    "ready-by-hash": (
+        upstream('servers = ["tcp://a:1"]\nready = 2\nbalance = "hash"'),
+        "upstream[0].ready: expected 0, because balance = 'hash' chooses a server by the client;"
+        " found 2",
+    ),
     "ready-for-whom": (
         upstream('servers = ["tcp://a:1"]\nready = 2\nsend_proxy = 1'),
         "upstream[0].ready: expected 0, because send_proxy says at once who the client is; found 2",

@@ -94,6 +94,11 @@ def check_upstream(key: str, upstream: UpstreamConfig, before: Sequence[Upstream
             f"{key}.ready: expected 0, because send_proxy says at once who the client is; found"
             f" {upstream.ready}"
         )
+    if upstream.ready and upstream.balance == "hash":
+        raise ConfigurationError(
+            f"{key}.ready: expected 0, because balance = 'hash' chooses a server by the client;"
+            f" found {upstream.ready}"
+        )
     if upstream.content == "bytes" and upstream.telnet:
         raise ConfigurationError(f"{key}.content: expected 'lines' for telnet, found 'bytes'")
 

@@ -206,7 +206,7 @@ class Arrival(asyncio.Protocol, Timed):
         connection = self._connect(self)
         transport.set_protocol(connection)
         connection.connection_made(transport)
-        if data:
+        if data and not transport.is_closing():  # else it was refused, or has failed
             connection.data_received(data)
 
     def _fail(self, reason: str) -> None:

@@ -149,8 +149,6 @@ def _has_no_such_loopback(error: OSError, entry: tuple[Any, ...]) -> bool:
 
 def _prepare(sock: socket.socket, options: BindOptions) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Telnet's SYNCH sends its command as urgent data (RFC 854): keep it in its place.
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
     if options.reuse_port:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     if sock.family == socket.AF_INET6:

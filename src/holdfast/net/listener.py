@@ -23,6 +23,7 @@ from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address
 from holdfast.net.bind import DEFAULT, BindOptions, bind, is_file
 from holdfast.net.log import Seldom
+from holdfast.net.sockets import keep_urgent_data_in_place
 from holdfast.net.systemd import Inherited
 
 ACCEPTS_PER_PASS: Final = 64
@@ -61,6 +62,7 @@ class Listener:
         self._inode = _inode(address) if owns_file else None
         for sock in self._sockets:
             sock.setblocking(False)
+            keep_urgent_data_in_place(sock)  # accepted sockets inherit it
             sock.listen(limits.backlog_max)
         self._watch()
 

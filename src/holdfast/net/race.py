@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from itertools import chain, zip_longest
 from typing import Any, Final
 
+from holdfast.net.sockets import keep_urgent_data_in_place
+
 HEAD_START_SECONDS: Final = 0.25
 """The "Connection Attempt Delay" of RFC 8305 section 5."""
 
@@ -89,6 +91,7 @@ async def connect(loop: asyncio.AbstractEventLoop, address: Found) -> socket.soc
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setblocking(False)
+        keep_urgent_data_in_place(sock)
         await loop.sock_connect(sock, where)
     except BaseException:
         sock.close()

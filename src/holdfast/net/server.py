@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import ssl
 from collections import Counter
@@ -184,7 +183,7 @@ class Server:
         told = list(self.connections)
         for connection in told:
             connection.drain()
-        if not await done_within(self._empty.wait(), seconds):
+        if self.connections and not await done_within(self._empty.wait(), seconds):
             dropped = len(self.connections)
             _log.warning(
                 "the time to drain is over",
@@ -267,10 +266,14 @@ class Server:
         """Account for one accepted socket; false when accepting should pause."""
         return self._admission.may_accept(self.clockwork.loop.time())
 
-    def refusal(self, peer: str) -> Refusal | None:
-        """Account for a client that wants to come in from `peer`, and say why it may not."""
+    def refusal(self, peer: str, *, arrived: bool = False) -> Refusal | None:
+        """Account for a client that wants to come in from `peer`, and say why it may not.
+
+        One that has `arrived` is counted among the arrivals already.
+        """
         network = network_of(peer)
-        return self._too_many(network) or self._admission.check(network, self.clockwork.loop.time())
+        refusal = self._too_many(network, int(arrived))
+        return refusal or self._admission.check(network, self.clockwork.loop.time())
 
     def make(self, door: _Door, arrival: Arrival | None, peer: str) -> Connection:
         """A connection with its handler; without one, where that cannot be made."""
@@ -294,10 +297,11 @@ class Server:
                 self._observer.failed(peer, error)
         return connection
 
-    def _too_many(self, network: str) -> Refusal | None:
+    def _too_many(self, network: str, arrived: int = 0) -> Refusal | None:
         if self.state is not ServerState.RUNNING:
             return Refusal.NOT_RUNNING
-        if len(self.connections) + len(self.arrivals) >= self.limits.connections_max:
+        others = len(self.connections) + len(self.arrivals) - arrived
+        if others >= self.limits.connections_max:
             return Refusal.TOO_MANY
         return Refusal.TOO_MANY_FROM_ADDRESS if self._admission.full(network) else None
 
@@ -355,8 +359,10 @@ class _Door:
             protocol = server.make(self, None, peer)
         else:
             protocol = Arrival(self, peer, self._connect, proxies=proxies, context=context)
-        with contextlib.suppress(OSError):  # it was gone before we came to it
+        try:
             self.clockwork.sockets.adopt(protocol, sock)
+        except OSError as error:
+            self.failed(peer, HandshakeError(f"the socket cannot be used: {error.strerror}"))
         return server.may_accept()
 
     def _refusal(self, peer: str) -> Refusal | None:
@@ -376,7 +382,7 @@ class _Door:
         self._server.departed(arrival)
 
     def admits(self, peer: str) -> bool:
-        refusal = self._server.refusal(peer)
+        refusal = self._server.refusal(peer, arrived=True)
         if refusal is not None:
             self._server.refuse(self.tally, refusal, peer)
         return refusal is None

@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 
 from holdfast.core.compiled import is_wanted
 
-__all__ = ["COMPILED", "Sockets"]
+__all__ = ["COMPILED", "Sockets", "keep_urgent_data_in_place"]
 
 COMPILED = False
 """Whether sockets are our own."""
@@ -58,6 +58,12 @@ class Sockets:
             sock.close()
             raise
         transport.start()
+
+
+def keep_urgent_data_in_place(sock: socket.socket) -> None:
+    """Telnet's SYNCH sends its command as urgent data (RFC 854): it is read in its place."""
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
 
 
 def _poller_of(loop: asyncio.AbstractEventLoop) -> Poller:

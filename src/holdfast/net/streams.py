@@ -265,7 +265,9 @@ async def serve(
                 try:
                     await _listen(server, urls, starter, tls, options)
                     yield server
-                    await server.drain(drain_seconds or DrainLimits().drain_seconds_max)
+                    await server.drain(
+                        DrainLimits().drain_seconds_max if drain_seconds is None else drain_seconds
+                    )
                 finally:
                     await server.close()
                     starter.cancel()

@@ -171,7 +171,8 @@ class _Workers:
             self._stopping = True
             notify("STOPPING=1")
         for pid in list(self._born):
-            os.kill(pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it was reaped just now
+                os.kill(pid, number)
 
     def _bury(self, pid: int, status: int) -> None:
         born = self._born.pop(pid, None)

@@ -47,9 +47,9 @@ def fail(pool: UpstreamPool, number: int, now: float) -> None:
     """Let attempts at one server fail until it is left alone."""
     target = next(one for one in pool.targets if one.address.port == number)
     while target.breaker.state is not BreakerState.OPEN:
-        target.breaker.tried()
+        probe = target.breaker.tried()
         target.active += 1
-        pool.failed(target, now)
+        pool.failed(target, now, probe)
 
 
 def test_servers_take_turns() -> None:
@@ -147,10 +147,11 @@ def test_places_are_never_lost_nor_exceeded(balance: Balance, steps: list[tuple[
                 target = pool.choose(key, now)
             except NoUpstreamError:
                 continue
+            probe = target.breaker.probe
             if what == "fail":
-                pool.failed(target, now)
+                pool.failed(target, now, probe)
             elif what == "abandon":
-                pool.abandoned(target)
+                pool.abandoned(target, probe)
             else:
                 connection = ended()
                 pool.connected(target, connection)

@@ -1,7 +1,9 @@
 """The circuit breaker of one server: after failures in a row it is left alone for a while.
 
-Then one attempt is let through. If that succeeds, all are let through again; if
-it fails, the server is left alone for longer. Times are the loop's.
+Then one attempt is let through, the probe. If that succeeds, all are let through
+again; if it fails, the server is left alone for longer. The pauses grow until
+the breaker has been closed for a while: a server that accepts and hangs up is
+not back. Times are the loop's.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from holdfast.core.backoff import Backoff
 from holdfast.core.states import Machine, Step, Table
 
 _FIRST_PAUSE_SECONDS: Final = 1.0
+_FOREVER: Final = float("inf")
 
 
 class BreakerState(Enum):
@@ -36,8 +39,9 @@ class BreakerInput(Enum):
     """One failure; not as many in a row as the limit."""
     TRIPPED = auto()
     """A failure that reaches the limit."""
-    ABANDONED = auto()
-    """An attempt ended without telling anything: it was cancelled."""
+    PROBE_FAILED = auto()
+    PROBE_ABANDONED = auto()
+    """The probe ended without telling anything: it was cancelled."""
 
 
 class Effect(Enum):
@@ -48,6 +52,8 @@ class Effect(Enum):
     """One more failure in a row."""
     FORGET = auto()
     """The failures are history."""
+    CLOSE = auto()
+    """Likewise, and from now on it is seen whether the server lasts."""
     PAUSE = auto()
     """Leave the server alone, each time for longer."""
 
@@ -70,22 +76,26 @@ TABLE: Final[Table[BreakerState, BreakerInput, Effect]] = Table(
             _I.SUCCEEDED: _go(_S.CLOSED, Effect.FORGET),
             _I.FAILED: _go(_S.CLOSED, Effect.COUNT),
             _I.TRIPPED: _go(_S.OPEN, Effect.PAUSE),
-            _I.ABANDONED: _go(_S.CLOSED, Effect.NOTHING),
+            _I.PROBE_FAILED: None,
+            _I.PROBE_ABANDONED: None,
         },
         _S.OPEN: {
             _I.TRIED: _go(_S.HALF_OPEN, Effect.NOTHING),
             # Attempts that began before it opened, and checks, still tell something.
-            _I.SUCCEEDED: _go(_S.CLOSED, Effect.FORGET),
+            _I.SUCCEEDED: _go(_S.CLOSED, Effect.CLOSE),
             _I.FAILED: _go(_S.OPEN, Effect.NOTHING),
             _I.TRIPPED: _go(_S.OPEN, Effect.NOTHING),
-            _I.ABANDONED: _go(_S.OPEN, Effect.NOTHING),
+            _I.PROBE_FAILED: None,
+            _I.PROBE_ABANDONED: None,
         },
         _S.HALF_OPEN: {
             _I.TRIED: None,
-            _I.SUCCEEDED: _go(_S.CLOSED, Effect.FORGET),
-            _I.FAILED: _go(_S.OPEN, Effect.PAUSE),
-            _I.TRIPPED: _go(_S.OPEN, Effect.PAUSE),
-            _I.ABANDONED: _go(_S.OPEN, Effect.NOTHING),
+            _I.SUCCEEDED: _go(_S.CLOSED, Effect.CLOSE),
+            # Of attempts that began before it opened: only the probe tells more.
+            _I.FAILED: _go(_S.HALF_OPEN, Effect.NOTHING),
+            _I.TRIPPED: _go(_S.HALF_OPEN, Effect.NOTHING),
+            _I.PROBE_FAILED: _go(_S.OPEN, Effect.PAUSE),
+            _I.PROBE_ABANDONED: _go(_S.OPEN, Effect.NOTHING),
         },
     },
 )
@@ -94,13 +104,23 @@ TABLE: Final[Table[BreakerState, BreakerInput, Effect]] = Table(
 class Breaker:
     """The breaker of one server."""
 
-    __slots__ = ("_backoff", "_failures", "_failures_max", "_machine", "until")
+    __slots__ = (
+        "_backoff",
+        "_closed_at",
+        "_failures",
+        "_failures_max",
+        "_machine",
+        "_probes",
+        "until",
+    )
 
     def __init__(self, failures_max: int, pause_seconds_max: float) -> None:
         self._machine = Machine(TABLE, BreakerState.CLOSED)
         self._failures = 0
         self._failures_max = failures_max
         self._backoff = Backoff(_FIRST_PAUSE_SECONDS, pause_seconds_max)
+        self._closed_at = -_FOREVER
+        self._probes = 0
         self.until = 0.0
         """While it is open: when an attempt is let through."""
 
@@ -118,25 +138,40 @@ class Breaker:
             case BreakerState.HALF_OPEN:
                 return False
 
-    def tried(self) -> None:
-        """An attempt begins. Raises `UndefinedTransitionError` while another one is to tell."""
+    @property
+    def probe(self) -> int:
+        """The number of the probe that is under way; 0 if there is none."""
+        return self._probes if self.state is BreakerState.HALF_OPEN else 0
+
+    def tried(self) -> int:
+        """An attempt begins. Returns its number if it is the probe, else 0.
+
+        Raises `UndefinedTransitionError` while another probe is to tell.
+        """
         self._apply(BreakerInput.TRIED, 0.0, 0.0)
+        if self.state is BreakerState.HALF_OPEN:
+            self._probes += 1
+        return self.probe
 
-    def succeeded(self) -> None:
+    def succeeded(self, now: float) -> None:
         """The server was reached."""
-        self._apply(BreakerInput.SUCCEEDED, 0.0, 0.0)
+        self._apply(BreakerInput.SUCCEEDED, now, 0.0)
 
-    def failed(self, now: float, entropy: float, in_a_row: int = 1) -> None:
+    def failed(self, now: float, entropy: float, in_a_row: int = 1, probe: int = 0) -> None:
         """The server was not reached, or failed in another way, `in_a_row` times by then.
 
-        `entropy` is a random number from 0 to 1.
+        `entropy` is a random number from 0 to 1. `probe` is what `tried` returned.
         """
+        if probe and probe == self.probe:
+            self._apply(BreakerInput.PROBE_FAILED, now, entropy)
+            return
         tripped = max(self._failures + 1, in_a_row) >= self._failures_max
         self._apply(BreakerInput.TRIPPED if tripped else BreakerInput.FAILED, now, entropy)
 
-    def abandoned(self) -> None:
-        """An attempt ended without telling anything."""
-        self._apply(BreakerInput.ABANDONED, 0.0, 0.0)
+    def abandoned(self, probe: int = 0) -> None:
+        """An attempt ended without telling anything. `probe` is what `tried` returned."""
+        if probe and probe == self.probe:
+            self._apply(BreakerInput.PROBE_ABANDONED, 0.0, 0.0)
 
     def _apply(self, given: BreakerInput, now: float, entropy: float) -> None:
         match self._machine.apply(given):
@@ -146,7 +181,10 @@ class Breaker:
                 self._failures += 1
             case Effect.FORGET:
                 self._failures = 0
-                self._backoff.reset()
+            case Effect.CLOSE:
+                self._failures = 0
+                self._closed_at = now
             case Effect.PAUSE:
                 self._failures = 0
-                self.until = now + self._backoff.pause(entropy)
+                lasted = 0.0 if given is BreakerInput.PROBE_FAILED else now - self._closed_at
+                self.until = now + self._backoff.pause(entropy, lasted)

@@ -33,15 +33,18 @@ UpstreamFactory = Callable[[Connection, Target], Handler]
 class Lease:
     """The owner of a connection to a server: it gives the place back when that ends.
 
+    Made as soon as the server is chosen.
+
     An event loop may open a connection just after the wait for it was given up:
     what the attempt came to is decided once.
     """
 
-    __slots__ = ("_decided", "_pool", "_target")
+    __slots__ = ("_decided", "_pool", "_probe", "_target")
 
     def __init__(self, pool: UpstreamPool, target: Target) -> None:
         self._pool = pool
         self._target = target
+        self._probe = target.breaker.probe
         self._decided = False
 
     def opened(self, connection: Connection) -> bool:
@@ -58,13 +61,13 @@ class Lease:
         """There will be no connection."""
         if not self._decided:
             self._decided = True
-            self._pool.failed(self._target, now)
+            self._pool.failed(self._target, now, self._probe)
 
     def abandoned(self) -> None:
         """Nobody wants it any more."""
         if not self._decided:
             self._decided = True
-            self._pool.abandoned(self._target)
+            self._pool.abandoned(self._target, self._probe)
 
 
 class Dialler:
@@ -173,7 +176,7 @@ class Dialler:
             passed = await self._answers(target)
             if target.health.checked(passed):
                 if passed:
-                    target.breaker.succeeded()
+                    target.breaker.succeeded(self.now)
                 _log.warning(
                     "a server is up again" if passed else "a server is down",
                     upstream=self.pool.name,

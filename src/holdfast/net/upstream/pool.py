@@ -109,8 +109,9 @@ class UpstreamPool:
         """Reserve a server for the client `key`: one that is not in `tried`, if there is one.
 
         The caller tells what became of it: `connected` or `failed` or
-        `abandoned`, and after `connected` one `released`. Raises
-        `NoUpstreamError`.
+        `abandoned`, and after `connected` one `released`. Where the attempt is to
+        show whether the server is back, `target.breaker.probe` is its number, to be
+        told with its end. Raises `NoUpstreamError`.
         """
         usable = [target for target in self.targets if self._trouble(target, now) is None]
         usable = [target for target in usable if target not in tried] or usable
@@ -129,18 +130,18 @@ class UpstreamPool:
         """The attempt came to a connection."""
         target.open.add(connection)
         target.connected += 1
-        target.breaker.succeeded()
+        target.breaker.succeeded(connection.now)
 
-    def failed(self, target: Target, now: float) -> None:
+    def failed(self, target: Target, now: float, probe: int = 0) -> None:
         """The attempt came to nothing."""
         target.active -= 1
         target.failed += 1
-        target.breaker.failed(now, self.entropy())
+        target.breaker.failed(now, self.entropy(), probe=probe)
 
-    def abandoned(self, target: Target) -> None:
+    def abandoned(self, target: Target, probe: int = 0) -> None:
         """The attempt was given up before it told anything."""
         target.active -= 1
-        target.breaker.abandoned()
+        target.breaker.abandoned(probe)
 
     def released(self, target: Target, connection: Connection) -> None:
         """The connection has ended."""

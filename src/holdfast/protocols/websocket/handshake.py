@@ -178,7 +178,7 @@ def check_response(
     if not headers.has_token("connection", "upgrade"):
         raise HandshakeError(101, "the answer's Connection header lacks 'Upgrade'")
     expected = accept_value(base64.b64encode(nonce).decode())
-    if headers.get("sec-websocket-accept") != expected:
+    if headers.get_all("sec-websocket-accept") != [expected]:
         raise HandshakeError(101, "the answer's Sec-WebSocket-Accept is wrong")
     agreement = _check_extensions(headers, offer)
     if len(headers.get_all("sec-websocket-protocol")) > 1:  # section 11.3.4
