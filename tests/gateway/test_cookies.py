@@ -12,20 +12,31 @@ from holdfast.net.addresses import parse_address
 
 LIMITS = Limits().but(connection={"life_seconds_max": 1000}, session={"detached_seconds_max": 60})
 
-WRITTEN: dict[str, tuple[str, CookieOptions, str]] = {
-    "any-path": ("ws://a:80/", CookieOptions(), "holdfast=tok; Path=/;"),
-    "one-path": ("ws://a:80/a/b", CookieOptions(), "holdfast=tok; Path=/a/b;"),
-    "another-name": ("ws://a:80/", CookieOptions("chat"), "chat=tok; Path=/;"),
-    "tls": ("wss://a/", CookieOptions(), "__Host-holdfast=tok; Path=/;"),
-    "tls-and-one-path": ("wss://a/a/b", CookieOptions(), "__Host-holdfast.a.b=tok; Path=/;"),
-    "tls-at-a-proxy": ("ws://a/", CookieOptions(secure=True), "__Host-holdfast=tok; Path=/;"),
+WRITTEN: dict[str, tuple[str, CookieOptions, str, str]] = {
+    "any-path": ("ws://a:80/", CookieOptions(), "", "holdfast=tok; Path=/;"),
+    "one-path": ("ws://a:80/a/b", CookieOptions(), "", "holdfast=tok; Path=/a/b;"),
+    "another-name": ("ws://a:80/", CookieOptions("chat"), "", "chat=tok; Path=/;"),
+    "tls": ("wss://a/", CookieOptions(), "", "__Host-holdfast=tok; Path=/;"),
+    "tls-and-one-path": ("wss://a/a/b", CookieOptions(), "", "__Host-holdfast.a.b=tok; Path=/;"),
+    "an-application": ("ws://a/", CookieOptions(), "mud", "holdfast.mud=tok; Path=/;"),
+    "an-application-with-a-name-of-any-kind": (
+        "ws://a/",
+        CookieOptions(),
+        "a b;c/d",
+        "holdfast.a%20b%3Bc.d=tok; Path=/;",
+    ),
+    "tls-and-all": ("wss://a/x", CookieOptions(), "mud", "__Host-holdfast.mud.x=tok; Path=/;"),
+    "a-name-is-enough": ("ws://a/", CookieOptions("chat"), "mud", "chat=tok; Path=/;"),
+    "tls-at-a-proxy": ("ws://a/", CookieOptions(secure=True), "", "__Host-holdfast=tok; Path=/;"),
 }
 
 
-@pytest.mark.parametrize(("url", "options", "begin"), WRITTEN.values(), ids=WRITTEN)
-def test_a_listener_s_cookie_is_its_own(url: str, options: CookieOptions, begin: str) -> None:
+@pytest.mark.parametrize(("url", "options", "behind", "begin"), WRITTEN.values(), ids=WRITTEN)
+def test_a_listener_s_cookie_is_its_own(
+    url: str, options: CookieOptions, behind: str, begin: str
+) -> None:
     """RFC 6265 sections 4.1.2.4 and 8.6; RFC 6265bis section 4.1.3.2."""
-    name, value = session_cookie(options, parse_address(url), LIMITS).write("tok")
+    name, value = session_cookie(options, parse_address(url), LIMITS, behind).write("tok")
     assert name == "Set-Cookie"
     assert value.startswith(begin)
     assert value.endswith("; Secure") is ("__Host-" in begin)

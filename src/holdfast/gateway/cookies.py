@@ -17,12 +17,13 @@ from holdfast.protocols.websocket import Headers
 class CookieOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """The session's cookie on a WebSocket listener.
 
-    All ports of a host share their cookies (RFC 6265 section 8.5): gateways that share a host
-    and a path need names of their own.
+    All ports of a host share their cookies (RFC 6265 section 8.5): gateways that share a host,
+    a path and the name of what is behind them need names of their own.
     """
 
-    name: str = "holdfast"
-    """On TLS, the prefix `__Host-` comes before it, and the listener's path behind it."""
+    name: str = ""
+    """Empty: `holdfast`, and the name of the listener's application or upstream. On TLS, the
+    prefix `__Host-` comes before it, and the listener's path behind it."""
     secure: bool = False
     """Clients of a `ws` listener come through a proxy that ends TLS."""
 
@@ -53,19 +54,29 @@ class SessionCookie(Struct, frozen=True):
         )
 
 
-def session_cookie(options: CookieOptions, address: Address, limits: Limits) -> SessionCookie:
-    """The cookie of the listener at `address`."""
+def session_cookie(
+    options: CookieOptions, address: Address, limits: Limits, behind: str = ""
+) -> SessionCookie:
+    """The cookie of the listener at `address`. `behind` names the application or the upstream to
+    which it leads, if it leads to one by name."""
     seconds = limits.connection.life_seconds_max + limits.session.detached_seconds_max
+    name = options.name or _joined(_NAME, behind)
     if not (address.secure or options.secure):
-        return SessionCookie(options.name, address.path, seconds, secure=False)
+        return SessionCookie(name, address.path, seconds, secure=False)
     # The prefix demands `Path=/`, so it is the name that keeps listeners apart.
-    below = quote(address.path.strip("/"), safe="").replace("%2F", ".")
-    name = HOST_PREFIX + options.name + (f".{below}" if below else "")
+    name = HOST_PREFIX + _joined(name, address.path.strip("/"))
     return SessionCookie(name, "/", seconds, secure=True)
+
+
+def _joined(name: str, part: str) -> str:
+    """A cookie's name with one more part, in which no sign is but a token's."""
+    return f"{name}.{quote(part, safe='').replace('%2F', '.')}" if part else name
 
 
 def check_cookie(options: CookieOptions) -> None:
     """Raises `ConfigurationError` for a name that no browser takes."""
+    if not options.name:
+        return
     if not is_cookie_name(options.name) or options.name.lower().startswith(_PREFIXES):
         raise ConfigurationError(
             f"name: expected letters, digits, '.', '_' or '-' without the prefix of a cookie,"
@@ -73,4 +84,5 @@ def check_cookie(options: CookieOptions) -> None:
         )
 
 
+_NAME: Final = "holdfast"
 _PREFIXES: Final = ("__host-", "__secure-")

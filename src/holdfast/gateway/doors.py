@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from holdfast.backends.hub import ANY_APP
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits, PageLimits, WebSocketLimits
 from holdfast.gateway.adapters.base import Adapter
@@ -37,7 +38,7 @@ def adapter_factory(listener: ListenerConfig, limits: Limits) -> Callable[[], Ad
                 limits=_websocket_limits(limits),
                 path="" if address.path == "/" else normal_path(address.path),
                 origins=listener.origins,
-                cookie=session_cookie(listener.cookie, address, limits),
+                cookie=session_cookie(listener.cookie, address, limits, _behind(listener)),
                 deflate=Deflate(listener.deflate) if listener.deflate is not None else None,
                 hosts=served_hosts(listener.hosts, address),
                 input_rate=input_rate(limits.session),
@@ -47,6 +48,13 @@ def adapter_factory(listener: ListenerConfig, limits: Limits) -> Callable[[], Ad
             return lambda: TelnetAdapter(limits.telnet)
         case scheme:
             return lambda: LineAdapter(scheme, limits.line)
+
+
+def _behind(listener: ListenerConfig) -> str:
+    """What the sessions of a listener are of, if it has a name: they are of no use elsewhere."""
+    if listener.backend == "link":
+        return "" if listener.app == ANY_APP else listener.app
+    return listener.upstream
 
 
 def _websocket_limits(limits: Limits) -> WebSocketLimits:
