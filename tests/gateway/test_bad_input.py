@@ -111,6 +111,7 @@ async def welcomed(
     async with raw(gateway, "ws") as (reader, writer):
         writer.write(HELLO)
         await reader.readuntil(b'"heartbeat":30.0')
+        await reader.readuntil(b"}")
         yield reader, writer
 
 

@@ -216,7 +216,8 @@ async def test_a_drop_while_choosing_goes_back_to_the_choice(tmp_path: Path) -> 
             await client.say("login", username="ann", password="right")
             await client.expect("profiles")
         async with v1(gateway, token=welcome["token"], epoch=welcome["epoch"]) as client:
-            assert [(await client.hear())["t"] for _ in range(2)] == ["resumed", "profiles"]
+            told = [(await client.hear())["t"] for _ in range(3)]
+            assert told == ["resumed", "mode", "profiles"]
             await client.say("profile", id="p1")
             await stage.noted("open")
             assert stage.session.user == "ann"
@@ -262,6 +263,26 @@ async def test_the_same_user_is_offered_the_session_left_behind(tmp_path: Path) 
             await stage.noted("resume")
             attached = [s for s in stage.app.sessions.values() if s.attached]
             assert [s.sid for s in attached] == [sid]
+
+
+async def test_a_session_whose_connection_is_not_known_to_be_gone_is_offered(
+    tmp_path: Path,
+) -> None:
+    """The network is gone, and nobody has noticed it yet."""
+    async with guarded(tmp_path) as (gateway, stage), person(gateway, "telnet") as lost:
+        await lost.sees("Name: ")
+        lost.types("ann", "right")
+        await stage.noted("open")
+        sid = stage.session.sid
+        async with person(gateway, "tcp") as someone:
+            someone.types("ann", "right")
+            await someone.sees("*** You have another session, still connected elsewhere.")
+            await stage.noted("open")
+            someone.types("resume")
+            await someone.sees("Welcome back.")
+            attached = [s for s in stage.app.sessions.values() if s.attached]
+            assert [s.sid for s in attached] == [sid]
+            await lost.sees("*** Your session was taken over by a newer connection.")
 
 
 async def test_a_v1_client_takes_the_offer(tmp_path: Path) -> None:

@@ -113,7 +113,9 @@ class TcpBackend:
             bridge.resize(size)
 
     def capabilities_changed(self, session: Session) -> None:
-        pass
+        known = session.row.capabilities
+        if known.width and known.height:
+            self.resized(session, Resized(known.width, known.height))
 
     def ended(self, session: Session, reason: Reason) -> None:
         self._commanded.pop(session, None)

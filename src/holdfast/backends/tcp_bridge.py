@@ -73,7 +73,9 @@ class Bridge:
             return
         for queued in self._session.inbox.take():
             wire.say(queued.item)
-        self._send(connection, wire)
+        data = wire.data_to_send()
+        if data:
+            connection.send(data)  # at once: what makes room for more must be known to fit
         self._said_at = connection.now
         self._session.applied(self._session.inbox.top)
 

@@ -274,8 +274,6 @@ class Attachment:
             self._evidence = Evidence(
                 self.context.limits.session, session.out, exact=self.adapter.wants_token
             )
-        if session.row.input_mode != "line":
-            self.adapter.set_input_mode(session.row.input_mode)
 
     def go_on(self) -> None:
         """What waits is handled now, as far as it may be."""

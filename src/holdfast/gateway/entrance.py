@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.core.errors import BusyError, Reason
-from holdfast.core.items import Notice
+from holdfast.core.items import LATEST_PROMPT, Notice, Prompt
 from holdfast.gateway import login
 from holdfast.gateway.adapters.base import (
     Enter,
@@ -214,6 +214,7 @@ def _enter_claimed(attachment: Attachment, claim: Claim, event: Enter) -> Work:
             last=event.acked,
         )
     attachment.context.manager.attached(session, network_of(attachment.connection.peer))
+    able = session.row.capabilities
     _introduce(attachment, session)
     token, code = _issue(attachment, claim)
 
@@ -221,13 +222,20 @@ def _enter_claimed(attachment: Attachment, claim: Claim, event: Enter) -> Work:
         if not await _settle(attachment, session):
             return
         attachment.admit(session)
+        if session.row.capabilities != able:
+            attachment.door.backend.capabilities_changed(session)
         reset = session.judge(position) if position is not None else None
         if position is None and attachment.adapter.numbered and claim.secret is not None:
             reset = ResetReason.FRESH
         if reset is not None:
-            _restart(attachment, session, token, reset, cin)
+            _restart(attachment, session, token, reset, position, cin)
         else:
             _resume(attachment, session, (token, code), position, cin)
+        attachment.change_input_mode()
+        out = session.out
+        prompt = out.open_prompt(out.top if reset is not None else out.base)
+        if prompt and position is None:  # the client may be another one, which does not show it
+            session.emit(Prompt(prompt), LATEST_PROMPT, attachment.context.wall())
         if session.state is SessionState.SELECTING:
             login.choose_profile(attachment, session)
         else:
@@ -284,10 +292,15 @@ def _resume(
 
 
 def _restart(
-    attachment: Attachment, session: Session, token: str, reason: ResetReason, cin: int
+    attachment: Attachment,
+    session: Session,
+    token: str,
+    reason: ResetReason,
+    position: Position | None,
+    cin: int,
 ) -> None:
-    """The client may have missed output that is gone: it begins afresh."""
-    top = session.deliverable
+    """The client may have missed output that is gone: it begins afresh, with what is kept."""
+    top = session.kept_after(position, reason)
     session.out.rewind(top)
     attachment.context.counts[f"resets_{reason.value}"] += 1
     attachment.adapter.restart(
@@ -302,6 +315,7 @@ def _restart(
         )
     )
     attachment.send()
+    attachment.deliver()
     attachment.door.backend.resync(session, reason)
 
 

@@ -80,13 +80,17 @@ def choose(attachment: Attachment, session: Session, wanted: ProfileWanted) -> N
 
 
 def offer_own(attachment: Attachment, session: Session) -> None:
-    """The user is known: a detached session of the same user is offered."""
+    """The user is known: another session of the same user is offered."""
     claim = attachment.context.manager.claim_own(session)
     if claim is None:
         return
-    minutes = (attachment.context.wall() - claim.session.row.detached) / 60
-    when = "a moment ago" if minutes < 1 else f"{minutes:.0f} min ago"
-    attachment.adapter.offer(f"You have another session, cut off {when}.")
+    detached = claim.session.row.detached
+    minutes = (attachment.context.wall() - detached) / 60
+    if not detached:  # its connection may be dead, without anybody knowing it
+        stands = "still connected elsewhere"
+    else:
+        stands = "cut off a moment ago" if minutes < 1 else f"cut off {minutes:.0f} min ago"
+    attachment.adapter.offer(f"You have another session, {stands}.")
     attachment.send()
 
 

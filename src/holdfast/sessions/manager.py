@@ -306,12 +306,16 @@ class SessionManager:
         return self._wrong.wait(address, now)
 
     def claim_own(self, session: Session) -> Claim | None:
-        """The newest other session of the same, authenticated user that waits for its client."""
+        """The newest other session of the same, authenticated user: one that waits for its client,
+        before one whose connection is not known to be gone."""
         others = self._population.of_user(session.backend, session.row.user)
-        waiting = [other for other in others if other.state.detached and other is not session]
-        if not waiting:
+        able = [
+            other for other in others if other is not session and other.allows(SessionInput.RESUMED)
+        ]
+        if not able:
             return None
-        return Claim(max(waiting, key=lambda other: other.row.detached), None)
+        newest = max(able, key=lambda other: (other.row.detached, other.row.created))
+        return Claim(newest, None)
 
     def issue_token(self, claim: Claim) -> str:
         """A new token for the claimed session."""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from holdfast.core.errors import ProtocolError
-from holdfast.core.items import LATEST, MUST, VOLATILE, Output, size_of
+from holdfast.core.items import LATEST, MUST, VOLATILE, Output, Prompt, size_of
 from holdfast.core.limits import SessionLimits
 from holdfast.sessions.room import Room, Share
 
@@ -49,7 +49,8 @@ class Outbox:
     newest entry; `sent` what the present connection was given; `acked` what the
     client has proven to have; `seen` what it may have beyond that, by the
     evidence left behind by a connection that is gone; `assumed` up to where
-    nothing but age proves that it was delivered, and nobody has been told.
+    nothing but age proves that it was delivered, and nobody has been told;
+    `prompt` the text of the newest prompt that no command has answered.
     """
 
     __slots__ = (
@@ -63,6 +64,7 @@ class Outbox:
         "assumed",
         "base",
         "entries",
+        "prompt",
         "seen",
         "sent",
         "shared",
@@ -83,6 +85,7 @@ class Outbox:
         self.sent = 0
         self.acked = 0
         self.assumed = 0
+        self.prompt = ""
         self.seen = 0
         self.size = 0
         self._latest: dict[str, int] | None = None
@@ -110,6 +113,8 @@ class Outbox:
             if self._latest is None:
                 self._latest = {}
             self._latest[key] = self.base + len(entries) + 1
+            if type(item) is Prompt:
+                self.prompt = item.text
         size = size_of(item)
         entries.append(Entry(item, now, key, size))
         self.size += size
@@ -122,6 +127,8 @@ class Outbox:
             if self._latest is None:
                 self._latest = {}
             self._latest[entry.key] = self.top
+            if type(entry.item) is Prompt:
+                self.prompt = entry.item.text
         if type(entry) is SharedEntry:
             self.shared = self.top
             if not entry.holders:
@@ -129,6 +136,13 @@ class Outbox:
             entry.holders += 1
             self._shared_bytes += entry.size
             self._set_limit()
+
+    def open_prompt(self, last: int) -> str:
+        """The prompt that stands, if it is not among the outputs after `last`; or nothing."""
+        for entry in reversed(self.since(last)):
+            if type(entry.item) is Prompt:
+                return ""
+        return self.prompt
 
     @property
     def over(self) -> bool:

@@ -120,6 +120,7 @@ class Record(Struct, array_like=True, gc=False):
     cin: int
     offset: int
     assumed: int = 0
+    prompt: str = ""
 
 
 class SetAside(Struct):

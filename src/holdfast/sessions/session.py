@@ -292,8 +292,11 @@ class Session:
         if verdict is Verdict.ACCEPTED:
             if self.row.input_mode == HIDDEN:
                 self.inbox.hide(numbered=False)
+            self.out.prompt = ""
             self.touch()
             self.backend.commanded(self)
+        elif verdict is Verdict.FULL:
+            self._owner.starved(self)
         return verdict
 
     def receive_numbered(self, c: int, item: Command) -> Verdict:
@@ -306,6 +309,7 @@ class Session:
         if verdict is Verdict.ACCEPTED:
             if self.row.input_mode == HIDDEN:
                 self.inbox.hide(numbered=True)
+            self.out.prompt = ""
             self.touch()
             self.backend.commanded(self)
             if self.unkept:
@@ -414,6 +418,19 @@ class Session:
             return ResetReason.AHEAD
         return ResetReason.TRIMMED if position.last < self.out.base else None
 
+    def kept_after(self, position: Position | None, reason: ResetReason) -> int:
+        """After which number the output goes on for a client at `position` that must be reset.
+
+        What is kept follows, unless the client begins with an empty screen of its own will.
+        """
+        if position is None or reason is ResetReason.FRESH:
+            return self.deliverable
+        known = 0
+        if reason is ResetReason.EPOCH:
+            ends = {end.epoch: end.top for end in self.row.ends}
+            known = ends.get(position.epoch, 0)  # up to there it has everything
+        return min(max(self.out.base, known), self.deliverable)
+
     def _wait(self, reason: Reason, now: float) -> None:
         self.row.detached = now
         self.fit()
@@ -485,6 +502,7 @@ class Session:
             cin=cin,
             offset=offset,
             assumed=out.assumed,
+            prompt=out.prompt,
         )
 
     def committed(self, record: Record) -> None:
@@ -558,6 +576,7 @@ class Session:
                 out.add(entry)
         out.skip_to(record.base)
         out.acked, out.seen, out.assumed = record.acked, record.seen, record.assumed
+        out.prompt = record.prompt
         for command in record.ins:
             inbox.restore(command)
         inbox.cin, inbox.offset = record.cin, record.offset

@@ -273,6 +273,8 @@ class TerminalAdapter:
                 return self._fresh() + self._line(text)
             case Formatted(text, spans):
                 return self._fresh() + self._line(paint(text, spans, self._colors))
+            case Prompt(text) if text == self._prompted:
+                return b""  # it stands there
             case Prompt(text):
                 fresh, self._prompted = self._fresh(), text
                 return fresh + self._prompt(text)
