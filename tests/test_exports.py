@@ -99,6 +99,7 @@ EXPORTS: Final = {
         "State",
         "Violation",
         "choose_subprotocol",
+        "close_payload",
         "origin_is_allowed",
     ],
     "holdfast.tcp": [

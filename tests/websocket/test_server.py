@@ -269,6 +269,33 @@ async def test_origins(origins: Any, origin: str | None, status: int) -> None:
             assert b"pages of https://evil.example may not" in await caller.read_all()
 
 
+@pytest.mark.parametrize(
+    ("options", "host", "status"),
+    [
+        ({"origins": ()}, "localhost:PORT", 101),
+        ({"origins": ()}, "evil.example:PORT", 421),
+        ({"origins": ()}, "chat.example", 101),  # as a proxy on this machine passes on
+        ({"origins": ("*",), "hosts": ("chat.example",)}, "chat.example:PORT", 101),
+        ({"hosts": ("chat.example",)}, "evil.example", 421),
+        ({}, "evil.example:PORT", 101),  # no browser is meant to come
+    ],
+)
+async def test_hosts(options: Any, host: str, status: int) -> None:
+    """A page whose own name was made to point here is turned away."""
+    async with serve(echo, **options) as server:
+        name = host.replace("PORT", str(server.port))
+        origin = b"Origin: http://" + name.encode()
+        request = with_headers(origin).replace(b"Host: a", b"Host: " + name.encode(), 1)
+        assert name.encode() in request.partition(b"Origin")[0]
+        async with raw(server, request=request) as caller:
+            assert await caller.read(12) == b"HTTP/1.1 %d" % status
+
+
+def test_a_host_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="a host name without a port"):
+        serve(echo, hosts=["a.example:80"])
+
+
 async def test_a_request_that_is_no_upgrade_is_told_so() -> None:
     request = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
     async with serve(echo) as server, raw(server, request=request) as caller:

@@ -67,13 +67,13 @@ from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
 from holdfast.gateway.admin.guard import AdminConfig, token_hash
 from holdfast.gateway.cookies import CookieOptions, check_cookie
-from holdfast.gateway.hosts import check_host
 from holdfast.gateway.upstream_config import PLAIN, UpstreamConfig, address_at, check_upstream
 from holdfast.link.peer import SCHEMES as LINK_SCHEMES
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.arrival import ProxyOptions, TrustedProxies
 from holdfast.net.bind import BindOptions
 from holdfast.net.bind import check as check_bind
+from holdfast.net.hosts import check_host
 from holdfast.net.tls import Certificate, TlsOptions
 from holdfast.net.tls import check as check_tls
 from holdfast.protocols.uris import parse_origin

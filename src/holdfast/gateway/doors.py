@@ -17,9 +17,9 @@ from holdfast.gateway.adapters.telnet import TelnetAdapter
 from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings, input_rate
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.cookies import session_cookie
-from holdfast.gateway.hosts import served_hosts
 from holdfast.gateway.inside import Inside
 from holdfast.net.clockwork import Clockwork
+from holdfast.net.hosts import served_hosts
 from holdfast.net.systemd import Inherited
 from holdfast.protocols.uris import normal_path
 from holdfast.protocols.websocket import Deflate

@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 from msgspec import Struct
 
 from holdfast.core.errors import ConfigurationError, Reason
+from holdfast.core.text import presentable
 from holdfast.net.addresses import Address
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection
+from holdfast.net.hosts import check_host, served_hosts
 from holdfast.net.log import Seldom, log_failure
 from holdfast.net.server import Server as NetServer
 from holdfast.net.tasks import consists_of, contained
@@ -94,9 +96,12 @@ class ServerWebSocket(WebSocket):
     def _judge(self, request: Request) -> None:
         server = self._server
         origins, secure = server.origins, self._connection.tls is not None
+        if not self._is_served(request.host):
+            self._answer(Refusal(421, presentable(f"the host {request.host} is not served here")))
+            return
         if origins is not None and not ws.origin_is_allowed(request, origins, secure=secure):
-            origin = request.headers.get("origin")
-            self._answer(Refusal(403, f"pages of {origin} may not connect here"))
+            text = f"pages of {request.headers.get('origin')} may not connect here"
+            self._answer(Refusal(403, presentable(text)))
             return
         judgement = None
         if server.process_request is not None:
@@ -108,6 +113,12 @@ class ServerWebSocket(WebSocket):
             server.spawn(self._judge_later(judgement), self._connection)
         else:
             self._answer(judgement)
+
+    def _is_served(self, host: str | None) -> bool:
+        server, listener = self._server, self._connection.listener
+        if listener is None or (server.origins is None and not server.hosts):
+            return True
+        return served_hosts(server.hosts, listener).allows(host)
 
     async def _judge_later(self, judgement: Awaitable[Refusal | None]) -> None:
         try:
@@ -180,6 +191,7 @@ class Server:
         *,
         deflate: ws.Deflate | None,
         origins: Sequence[str] | None,
+        hosts: Sequence[str],
         subprotocols: Sequence[str],
         select_subprotocol: SelectSubprotocol | None,
         process_request: ProcessRequest | None,
@@ -188,6 +200,7 @@ class Server:
         self.settings = made
         self.deflate = deflate
         self.origins = origins
+        self.hosts = hosts
         self.process_request = process_request
         self.loop = asyncio.get_running_loop()
         self.connections: set[ServerWebSocket] = set()
@@ -307,7 +320,10 @@ class serve:
 
     `host` may be `None` with `unix`, a path (or `@name` for the abstract
     namespace). `origins` lists the web pages' origins that may connect: `self`
-    for those of the host itself, `*` for any; `None` checks nothing.
+    for those of the host itself, `*` for any; `None` checks nothing. `hosts` lists
+    the host names that requests may be for, without ports; without it, where
+    origins are checked, a request that dialled a loopback address must be for a
+    loopback name: a page may let its own name point there (DNS rebinding).
     `process_request` sees each request, may add to `ws.response_headers`, and
     refuses by returning `ws.respond(status, text)`. `http` is an aiohttp
     application for all requests that are no upgrades.
@@ -322,6 +338,7 @@ class serve:
         unix: str | None = None,
         ssl: ssl_module.SSLContext | None = None,
         origins: Sequence[str] | None = None,
+        hosts: Sequence[str] = (),
         subprotocols: Sequence[str] = (),
         select_subprotocol: SelectSubprotocol | None = None,
         process_request: ProcessRequest | None = None,
@@ -335,12 +352,15 @@ class serve:
             self._addresses.append(Address("unix", "", 0, unix))
         if not self._addresses:
             raise ConfigurationError("serve: expected a host or a Unix socket, found neither")
+        for name in hosts:
+            check_host(name)
         self._tls = ssl
         self._http = http
         self._settings = settings(options)
         self._compression = compression
         self._arguments: dict[str, Any] = {
             "origins": origins,
+            "hosts": hosts,
             "subprotocols": subprotocols,
             "select_subprotocol": select_subprotocol,
             "process_request": process_request,

@@ -6,8 +6,8 @@ import pytest
 
 from holdfast.core.errors import ConfigurationError
 from holdfast.gateway.config import parse
-from holdfast.gateway.hosts import check_host, is_loopback_name, served_hosts
 from holdfast.net.addresses import parse_address
+from holdfast.net.hosts import check_host, is_loopback_name, served_hosts
 
 LOOPBACK = "ws://127.0.0.1:8080/"
 EVERYWHERE = "ws://0.0.0.0:8080/"

@@ -8,6 +8,7 @@ gateway for that page's host. What gives it away is the name in `Host`.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -42,12 +43,12 @@ class ServedHosts(Struct, frozen=True):
         return is_loopback_name(split[0])
 
 
-def served_hosts(hosts: tuple[str, ...], address: Address) -> ServedHosts:
+def served_hosts(hosts: Sequence[str], address: Address) -> ServedHosts:
     """What the listener at `address` serves."""
     return ServedHosts(
         names=tuple(ANY if host == ANY else _name(host) for host in hosts),
         loopback_port=address.port if is_loopback_name(address.host) else 0,
-        default_port=DEFAULT_PORTS[address.scheme],
+        default_port=DEFAULT_PORTS.get(address.scheme, 0),
     )
 
 
