@@ -114,7 +114,8 @@ class Inbox:
 
     def accept(self, item: Command) -> Verdict:
         """Take a command that we number."""
-        if self._asks and self._crowded():
+        most = self._limits.queue_messages_max
+        if (self.size >= self._limit or len(self.entries) >= most) and self._crowded():
             return Verdict.FULL
         if type(item) is Text and self._refuses(item.text):
             return Verdict.REFUSED
@@ -128,7 +129,8 @@ class Inbox:
             return Verdict.REPEATED
         if c != self.cin + 1:
             return Verdict.GAP
-        if self._asks and self._crowded():
+        most = self._limits.queue_messages_max
+        if (self.size >= self._limit or len(self.entries) >= most) and self._crowded():
             return Verdict.FULL
         self.cin = c
         if type(item) is Text and self._refuses(item.text):
@@ -240,11 +242,6 @@ class Inbox:
         if "\n" not in text and "\r" not in text:
             return False
         return len(lines_of(text)) > self._limits.command_lines_max
-
-    @property
-    def _asks(self) -> bool:
-        """Whether more room is to be taken before another command is."""
-        return self.size >= self._limit or len(self.entries) >= self._limits.queue_messages_max
 
     def _crowded(self) -> bool:
         """Whether the queue may not take another command, once it has taken what room it may."""

@@ -104,8 +104,11 @@ class Outbox:
         """Entries that left the window, which the client may have seen and not proven to have."""
         return max(0, min(self.base, self.seen) - self.acked)
 
-    def append(self, item: Output, delivery: str, now: float) -> None:
-        """Number an output. `now` is the gateway's time; `delivery` is `must` or `latest:KEY`."""
+    def append(self, item: Output, delivery: str, now: float) -> bool:
+        """Number an output. `now` is the gateway's time; `delivery` is `must` or `latest:KEY`.
+
+        Returns whether the window is `over`.
+        """
         key = ""
         entries = self.entries
         if delivery != MUST:
@@ -118,6 +121,7 @@ class Outbox:
         size = size_of(item)
         entries.append(Entry(item, now, key, size))
         self.size += size
+        return self.size > self._limit or len(entries) > self._limits.window_messages_max
 
     def add(self, entry: Entry) -> None:
         """Number an output that is in other windows, too, or was stored before."""

@@ -207,9 +207,9 @@ class Session:
             self.show(item)
             return
         out = self.out
-        out.append(item, delivery, now)
+        over = out.append(item, delivery, now)
         self.touch()
-        if out.over and out.crowded():
+        if over and out.crowded():
             self._make_room(now)
         elif consumer is not None:
             self._tell_ready()
