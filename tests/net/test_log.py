@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
 
+import holdfast
 from holdfast.core.text import TEXT_CHARS_MAX, presentable
 from holdfast.net.log import (
     LINES_BURST_MAX,
@@ -174,3 +177,26 @@ def test_a_process_goes_on_whatever_its_stderr_is(stderr: str) -> None:
     os.close(file)
     assert done.stdout == b"5\n"
     assert done.returncode == 0
+
+
+OPERATORS_ONLY = {
+    "net/log.py",  # the limited logger itself
+    "net/security.py",  # has limits of its own
+    "net/workers.py",
+    "net/certificates.py",
+    "gateway/timekeeping.py",
+    "gateway/upstreams.py",
+    "sessions/stores/private.py",
+}
+"""Modules whose lines no client can cause."""
+
+
+def test_whatever_clients_can_cause_is_logged_within_limits() -> None:
+    source = Path(holdfast.__file__).parent
+    found = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        if re.search(r"structlog\.get_logger|logging\.getLogger", path.read_text())
+    }
+    programs = ("cli/", "vtc/", "demo/")
+    assert {name for name in found if not name.startswith(programs)} == OPERATORS_ONLY

@@ -8,8 +8,6 @@ import random
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import structlog
-
 from holdfast.core.errors import ConfigurationError, Reason
 from holdfast.link import messages as m
 from holdfast.link.peer import Dispatch, LinkClosedError, Peer, RequestError, connection_limits
@@ -17,14 +15,14 @@ from holdfast.net.addresses import Address
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection
 from holdfast.net.dial import DialError, dial
-from holdfast.net.log import log_failure
+from holdfast.net.log import Seldom, log_failure
 
 if TYPE_CHECKING:
     from holdfast.app.app import App
 
 T = TypeVar("T")
 
-_log = structlog.get_logger("holdfast.app")
+_log: Final = Seldom("holdfast.app")
 
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _FATAL: Final = frozenset({"protocol", "secret", "unknown_app"})

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
-import structlog
 
 from holdfast.backends.base import Policy
 from holdfast.backends.calls import Calls, Host, info_of
@@ -29,6 +28,7 @@ from holdfast.link import messages as m
 from holdfast.link.codec import UNREADABLE, fitting
 from holdfast.link.peer import LinkClosedError, Peer, RequestError
 from holdfast.net.clockwork import Clockwork
+from holdfast.net.log import Seldom
 from holdfast.sessions.journal import Journal, StoreUnavailableError
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.records import Stored
@@ -37,7 +37,7 @@ from holdfast.sessions.states import SessionState
 
 T = TypeVar("T")
 
-_log = structlog.get_logger("holdfast.link")
+_log: Final = Seldom("holdfast.link")
 
 ANY_APP: Final = "*"
 """The name of a backend that takes an application of any name: the first one that links."""

@@ -12,14 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-import structlog
-
 from holdfast.core.clock import Clock
 from holdfast.core.limits import LinkLimits
 from holdfast.link.messages import Hello
+from holdfast.net.log import Seldom
 from holdfast.sessions.journal import Journal
 
-_log = structlog.get_logger("holdfast.link")
+_log: Final = Seldom("holdfast.link")
 
 _SEPARATOR: Final = "/"
 """Between application and instance in the store's keys; no instance may have it in its name."""

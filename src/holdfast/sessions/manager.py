@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Final
 
-import structlog
 from msgspec import Struct, field
 
 from holdfast.core.errors import LimitExceededError, Reason
@@ -16,6 +15,7 @@ from holdfast.core.items import Notice
 from holdfast.core.limits import SessionLimits
 from holdfast.core.rate import Rate, RateByKey
 from holdfast.net.admission import network_of
+from holdfast.net.log import Seldom
 from holdfast.net.security import SecurityEvent, SecurityLog
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.population import Population
@@ -26,7 +26,7 @@ from holdfast.sessions.states import Durability, SessionInput, SessionState
 from holdfast.sessions.stores.reading import set_aside
 from holdfast.sessions.tokens import STRANGER, Standing, hash_code, split_token
 
-_log = structlog.get_logger("holdfast.sessions")
+_log: Final = Seldom("holdfast.sessions")
 _EXPIRED_MAX: Final = 200
 """Sessions that are closed in one go."""
 _ROOMY: Final = 7 / 8
