@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from holdfast.net.observer import Observer
 from holdfast.net.server import Server
 from holdfast.net.states import ServerState
 from holdfast.net.streams import Stream, StreamClosedError, serve
-from holdfast.net.tasks import consists_of, contained, restarted
+from holdfast.net.tasks import consists_of, restarted, spawn
 
 HOOKS = ["state_changed", "opened", "read", "wrote", "closed", "failed"]
 ANYWHERE = "tcp://127.0.0.1:0"
@@ -134,9 +135,26 @@ async def test_a_contained_task_cancels_no_other() -> None:
     failed: list[Exception] = []
     async with asyncio.TaskGroup() as tasks:
         other = tasks.create_task(asyncio.sleep(0.01, "done"))
-        tasks.create_task(contained(fail(), failed.append))
+        spawn(tasks, fail(), failed.append)
     assert other.result() == "done"
     assert [str(error) for error in failed] == ["a defect"]
+
+
+async def test_work_that_never_begins_is_closed() -> None:
+    """Else Python warns of a coroutine that nobody awaited."""
+    begun: list[str] = []
+    failed: list[Exception] = []
+
+    async def work(name: str) -> None:
+        begun.append(name)
+
+    async with asyncio.TaskGroup() as tasks:
+        task = spawn(tasks, work("cancelled"), failed.append)
+        assert task is not None
+        task.cancel()
+    assert spawn(tasks, work("late"), failed.append) is None
+    gc.collect()
+    assert (begun, failed) == ([], [])
 
 
 async def test_a_loop_that_fails_is_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from holdfast.core.errors import ConfigurationError, Reason
@@ -16,6 +17,7 @@ from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection
 from holdfast.net.dial import DialError, dial
 from holdfast.net.log import Seldom, log_failure
+from holdfast.net.tasks import spawn
 
 if TYPE_CHECKING:
     from holdfast.app.app import App
@@ -125,10 +127,7 @@ class Linker:
         self._app.move()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            self._tasks.create_task(_guarded(work))
-        except RuntimeError:
-            work.close()  # the application is ending
+        spawn(self._tasks, work, partial(log_failure, _log, "a task of the link failed"))
 
     def _welcomed(self, peer: Peer, welcome: m.Welcome) -> None:
         app = self._app
@@ -233,14 +232,6 @@ class Linker:
         except (LinkClosedError, RequestError):
             return  # there is no link, or it is an older gateway's: the sessions stay until the end
         self._app.dispatcher.release()
-
-
-async def _guarded(work: Coroutine[Any, Any, None]) -> None:
-    """A defect in one task ends nothing else."""
-    try:
-        await work
-    except Exception as error:
-        log_failure(_log, "a task of the link failed", error)
 
 
 def _log_refused(refused: m.Refused) -> None:

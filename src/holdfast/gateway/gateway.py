@@ -34,7 +34,7 @@ from holdfast.net.loop import quiet_collector, unwrapped
 from holdfast.net.security import SecurityLog
 from holdfast.net.server import HandlerFactory, ListenOptions
 from holdfast.net.systemd import Inherited
-from holdfast.net.tasks import contained
+from holdfast.net.tasks import spawn
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.records import Row, Stored
@@ -309,7 +309,7 @@ class Gateway:
     # --- run and stop
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.create_task(contained(work, partial(log_failure, _log, "a task failed")))
+        spawn(self._tasks, work, partial(log_failure, _log, "a task failed"))
 
     async def _sweep(self) -> None:
         more = False

@@ -15,7 +15,7 @@ from holdfast.core.limits import Limits
 from holdfast.gateway.upstream_config import UpstreamConfig
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.log import log_failure
-from holdfast.net.tasks import contained, restarted
+from holdfast.net.tasks import restarted, spawn
 from holdfast.net.tls import client_context
 from holdfast.net.upstream.balance import Balance
 from holdfast.net.upstream.dialler import Dialler
@@ -75,7 +75,7 @@ class Upstream:
                 )
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.create_task(contained(work, self._failed))
+        spawn(self._tasks, work, self._failed)
 
     def _failed(self, error: Exception) -> None:
         log_failure(_log, "a task of an upstream failed", error, upstream=self.pool.name)

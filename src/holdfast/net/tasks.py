@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from holdfast.net.log import log_failure
 
 _PAUSE_SECONDS: Final = 1.0
+
+
+def spawn(
+    tasks: asyncio.TaskGroup,
+    work: Coroutine[Any, Any, None],
+    failed: Callable[[Exception], None],
+) -> asyncio.Task[None] | None:
+    """Run `work` in a task of its own: what it raises is given to `failed`, and goes no further.
+
+    `None` if the group is ending: then `work` is not run. A task that is cancelled before its
+    first step runs none of its body; `work` is closed then, too.
+    """
+    body = contained(work, failed)
+    try:
+        task = tasks.create_task(body)
+    except RuntimeError:
+        body.close()
+        work.close()
+        return None
+    task.add_done_callback(lambda _: work.close())
+    return task
 
 
 async def contained(work: Awaitable[object], failed: Callable[[Exception], None]) -> None:

@@ -28,7 +28,7 @@ from holdfast.net.connection import Connection
 from holdfast.net.hosts import check_host, served_hosts
 from holdfast.net.log import Seldom, log_failure
 from holdfast.net.server import Server as NetServer
-from holdfast.net.tasks import consists_of, contained
+from holdfast.net.tasks import consists_of, spawn
 from holdfast.protocols import websocket as ws
 from holdfast.protocols.websocket import CloseCode, Request, State
 from holdfast.websocket.closed import ConnectionClosed
@@ -276,9 +276,10 @@ class Server:
 
     def spawn(self, work: Coroutine[Any, Any, None], connection: Connection) -> None:
         """Run a task of one connection: what it raises ends that one."""
-        task = self._tasks.create_task(contained(work, connection.fail))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task = spawn(self._tasks, work, connection.fail)
+        if task is not None:
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
 
     def opened(self, socket: ServerWebSocket) -> None:
         """Start the handler of a new WebSocket."""
