@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.backends.node import AppEnd, Node, apps, node
 from tests.sessions.test_manager import Setting
 
-from holdfast.backends.link import SET_ASIDE
 from holdfast.backends.suspects import Suspects
+from holdfast.backends.trials import SET_ASIDE
 from holdfast.core.errors import Reason
 from holdfast.core.items import Text
 from holdfast.core.limits import Limits, SessionLimits
@@ -200,7 +200,7 @@ async def test_a_session_that_ends_is_no_suspect(tmp_path: Path) -> None:
         assert await end.take(2) == ["adopted", ("boom", 1)]
         it.manager.close(session, Reason.KICKED)
         await dies(it, end)
-        assert it.backend()._suspects.tried == []
+        assert it.backend()._trials.suspects.tried == []
 
 
 async def test_how_often_is_kept_with_the_session(tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ from holdfast.backends.base import Policy
 from holdfast.backends.calls import Calls, Host, info_of
 from holdfast.backends.instance import Instance, Reservation
 from holdfast.backends.runs import Heard, Runs
-from holdfast.backends.suspects import Suspects
+from holdfast.backends.trials import Trials
 from holdfast.core.clock import Clock
 from holdfast.core.errors import Reason
-from holdfast.core.items import MUST, Notice, Resized
+from holdfast.core.items import Notice, Resized
 from holdfast.core.limits import LinkLimits
 from holdfast.core.validation import UnsendableError, check_data, check_text
 from holdfast.link import messages as m
@@ -43,9 +43,6 @@ ANY_APP: Final = "*"
 """The name of a backend that takes an application of any name: the first one that links."""
 
 AWAY = Notice("The application is away. What you type is kept, and runs when it is back.")
-SET_ASIDE = Notice(
-    "The application ended each time that it was given a command of yours. That one was set aside."
-)
 NOT_YET = Notice("The application is not here yet. Hold on.")
 
 _ASKED_MAX: Final = 10_000
@@ -87,9 +84,7 @@ class LinkBackend:
         self._limits = limits
         self.runs = Runs(name, journal, limits, clock)
         self._linked: dict[str, Instance] = {}
-        self._suspects = Suspects(manager.limits.command_runs_max)
-        self._timing = False
-        """Whether suspects are given time."""
+        self._trials = Trials(name, manager.limits, clockwork, clock, self.commanded)
         self._bound = ""
         """Of `ANY_APP`: the name of the application that it serves."""
         self._awaited: set[str] = set()
@@ -168,8 +163,7 @@ class LinkBackend:
 
     def ended(self, session: Session, reason: Reason) -> None:
         self._commanded.pop(session, None)
-        self._suspects.forget(session)
-        self._try_next()
+        self._trials.forget([session])
         holder = session.route
         if isinstance(holder, Instance):
             self._tell(session, m.Closed(reason.value))
@@ -236,10 +230,10 @@ class LinkBackend:
 
     def welcome(self, peer: Peer, hello: m.Hello) -> Welcomed:
         """An instance says hello: it gets back what it held, and its share of what nobody holds."""
-        self._suspects.run_returned(hello.instance)
+        self._trials.suspects.run_returned(hello.instance)
         before = self._linked.pop(hello.instance, None)
         if before is not None:
-            self._suspects.run_ended(before.name, before.sessions, died=False)
+            self._trials.run_ended(before, died=False)
             self._unlinked(before)
             taken = f"another process has linked under the instance's name, {hello.instance}"
             before.peer.close(taken, Reason.SUPERSEDED.value)
@@ -264,8 +258,7 @@ class LinkBackend:
             if instance.peer is peer:
                 del self._linked[instance.name]
                 held = list(instance.sessions)
-                for session in self._suspects.run_ended(instance.name, held, died=not peer.orderly):
-                    self._set_aside(session)
+                self._trials.run_ended(instance, died=not peer.orderly)
                 self._give(self._unlinked(instance))
                 self._show_away(held)
 
@@ -286,18 +279,24 @@ class LinkBackend:
             instance.release(session)
         self._give(reserved)
 
+    def progressed(self, session: Session) -> None:
+        """The application has applied commands of the session. Hot path."""
+        if session.row.suspect:
+            self._trials.progressed(session)
+        if session.inbox.waiting:
+            self.commanded(session)
+
     def released(self, instance: Instance, sids: Iterable[str]) -> None:
         """An instance that is leaving gives sessions back."""
         freed = []
         for sid in sids:
             session = self.manager.sessions.get(sid)
             if session is not None and session.route is instance:
-                self._suspects.forget(session)
                 instance.release(session)
                 session.row.instance = ""  # it does not come back for it
                 session.touch_row()
                 freed.append(session)
-        self._try_next()
+        self._trials.forget(freed)
         self._give(freed)
         self._show_away(freed)
 
@@ -455,49 +454,6 @@ class LinkBackend:
         if not was_known:
             self.host.policy_known()
 
-    # --- commands that may end the application
-
-    def progressed(self, session: Session) -> None:
-        """The application has applied commands of the session. Hot path."""
-        row = session.row
-        if row.suspect and session.inbox.applied >= row.suspect:
-            self._suspects.clear(session)
-            self._try_next()
-        if session.inbox.waiting:
-            self.commanded(session)
-
-    def _set_aside(self, session: Session) -> None:
-        row = session.row
-        _log.error(
-            "a command is set aside: the application has died with it too often",
-            app=self.name,
-            session=row.sid,
-            command=row.suspect,
-            runs=row.suspect_runs,
-        )
-        cseq = row.suspect
-        self._suspects.clear(session)
-        session.applied(cseq)
-        session.emit(SET_ASIDE, MUST, self.clock())
-
-    def _try_next(self) -> None:
-        for session in self._suspects.next():
-            self.commanded(session)
-
-    def _time_suspects(self) -> None:
-        tried = self._suspects.tried
-        if tried and not self._timing:
-            self._timing = True
-            seconds = self.manager.limits.suspect_seconds_max
-            self._clockwork.loop.call_later(seconds, self._time_over, tried)
-
-    def _time_over(self, sessions: list[Session]) -> None:
-        self._timing = False
-        for session in self._suspects.time_over(sessions):
-            self.commanded(session)
-        self._try_next()
-        self._time_suspects()
-
     # --- gateway → application
 
     def _tell(self, session: Session, event: m.Event) -> None:
@@ -518,10 +474,8 @@ class LinkBackend:
             instance = session.route
             if not isinstance(instance, Instance):
                 continue
-            if session.row.suspect and self._suspects.holds(session):
-                if self._suspects.admit(session):
-                    instance.forward_one(session)
-                    self._time_suspects()
+            if session.row.suspect:
+                self._trials.forward(instance, session)
             else:
                 instance.forward(session)
         for instance in self._linked.values():

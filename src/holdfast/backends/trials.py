@@ -1,0 +1,97 @@
+"""Trying the commands that may end the application: `Suspects`, with their time and their log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from holdfast.backends.instance import Instance
+from holdfast.backends.suspects import Suspects
+from holdfast.core.clock import Clock
+from holdfast.core.items import MUST, Notice
+from holdfast.core.limits import SessionLimits
+from holdfast.net.clockwork import Clockwork
+from holdfast.sessions.session import Session
+
+_log = structlog.get_logger("holdfast.link")
+
+SET_ASIDE = Notice(
+    "The application ended each time that it was given a command of yours. That one was set aside."
+)
+
+
+class Trials:
+    """The suspects of the application `app`. `commanded` has a session's commands sent later."""
+
+    def __init__(
+        self,
+        app: str,
+        limits: SessionLimits,
+        clockwork: Clockwork,
+        clock: Clock,
+        commanded: Callable[[Session], None],
+    ) -> None:
+        self.suspects = Suspects(limits.command_runs_max)
+        self._app = app
+        self._seconds = limits.suspect_seconds_max
+        self._clockwork = clockwork
+        self._clock = clock
+        self._commanded = commanded
+        self._timing = False
+        """Whether the time of some of them is running."""
+
+    def run_ended(self, instance: Instance, *, died: bool) -> None:
+        """A run has ended; its sessions are still its own."""
+        for session in self.suspects.run_ended(instance.name, list(instance.sessions), died=died):
+            self._set_aside(session)
+
+    def forward(self, instance: Instance, session: Session) -> None:
+        """Send what a suspect's session may be sent now."""
+        if not self.suspects.holds(session):
+            instance.forward(session)
+        elif self.suspects.admit(session):
+            instance.forward_one(session)
+            self._give_time()
+
+    def progressed(self, session: Session) -> None:
+        """Commands of a suspect's session were applied."""
+        if session.inbox.applied >= session.row.suspect:
+            self.suspects.clear(session)
+            self._send(self.suspects.next())
+
+    def forget(self, sessions: Iterable[Session]) -> None:
+        """These have ended, or were given back."""
+        for session in sessions:
+            self.suspects.forget(session)
+        self._send(self.suspects.next())
+
+    def _set_aside(self, session: Session) -> None:
+        row = session.row
+        _log.error(
+            "a command is set aside: the application has died with it too often",
+            app=self._app,
+            session=row.sid,
+            command=row.suspect,
+            runs=row.suspect_runs,
+        )
+        cseq = row.suspect
+        self.suspects.clear(session)
+        session.applied(cseq)
+        session.emit(SET_ASIDE, MUST, self._clock())
+
+    def _give_time(self) -> None:
+        tried = self.suspects.tried
+        if tried and not self._timing:
+            self._timing = True
+            self._clockwork.loop.call_later(self._seconds, self._time_over, tried)
+
+    def _time_over(self, sessions: list[Session]) -> None:
+        self._timing = False
+        self._send(self.suspects.time_over(sessions))
+        self._send(self.suspects.next())
+        self._give_time()
+
+    def _send(self, sessions: Iterable[Session]) -> None:
+        for session in sessions:
+            self._commanded(session)
