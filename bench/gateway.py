@@ -41,6 +41,8 @@ def gateway(mode: str, folder: Path) -> Iterator[tuple[int, Popen[bytes]]]:
         [limits.session]
         commands_per_second_max = 1e9
         command_burst_max = 1000000000
+        input_bytes_per_second_max = 1e12
+        input_burst_bytes_max = 1000000000000
     """)
     serve = [*HOLDFAST, "serve", str(config), "--log-level", "error"]
     with harness.running(serve, port=port) as process:

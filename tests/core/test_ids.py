@@ -26,15 +26,19 @@ def test_sids_sort_by_birth_to_a_quarter_of_a_microsecond(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("typed", "code"),
     [
-        ("ABCD2345", "ABCD2345"),
-        ("abcd2345", "ABCD2345"),
-        ("abcd-2345", "ABCD2345"),
-        (" ab cd 23 45 ", "ABCD2345"),
-        ("oil12345", "01112345"),
-        ("ABCD234", None),
-        ("ABCD23456", None),
-        ("ABCDU345", None),
-        ("ABCD234é", None),
+        ("ABCD2345EFGH", "ABCD2345EFGH"),
+        ("abcd2345efgh", "ABCD2345EFGH"),
+        ("abcd-2345-efgh", "ABCD2345EFGH"),
+        (" ab cd 23 45 ef gh ", "ABCD2345EFGH"),
+        ("oil1-2345-oil1", "011123450111"),
+        ("abcd-2345", "ABCD2345"),  # of an earlier version
+        ("training", None),
+        ("ABCD2345", None),
+        ("ABCD-234", None),
+        ("ABCD2345EFG", None),
+        ("ABCD2345EFGHJ", None),
+        ("ABCDU345EFGH", None),
+        ("ABCD2345EFGé", None),
         ("", None),
     ],
 )
@@ -46,3 +50,5 @@ def test_every_new_code_reads_back_as_itself() -> None:
     for _ in range(200):
         code = ids.new_resume_code()
         assert ids.read_resume_code(code.lower()) == code
+        assert ids.read_resume_code(ids.show_resume_code(code)) == code
+        assert len(code) * 5 >= 60  # bits

@@ -431,7 +431,7 @@ async def test_an_application_has_no_part_in_the_sessions_of_another(tmp_path: P
 # --- how often one may be wrong
 
 
-async def test_guessing_is_limited_by_address(tmp_path: Path) -> None:
+async def test_guessing_is_limited_by_network(tmp_path: Path) -> None:
     few = Limits().but(
         session={"attach_failure_burst_max": 3, "attach_failures_per_minute_max": 0.01}
     )
@@ -441,11 +441,11 @@ async def test_guessing_is_limited_by_address(tmp_path: Path) -> None:
     ):
         code = await owner.shown_code()
         await stage.noted("open")
-        async with person(gateway, "tcp") as guesser:
-            await guesser.shown_code()
-            for guess in ("AAAA-AAAA", "AAAA-AAAB", "no code"):
+        for guess in ("AAAA-AAAA-AAAA", "AAAA-AAAA-AAAB", "AAAA-AAAA-AAAC"):
+            async with person(gateway, "tcp") as guesser:
                 guesser.types(f"resume {guess}")
                 await guesser.sees(f"That does not resume a session: {UNKNOWN}.")
+        async with person(gateway, "tcp") as guesser:
             # From now on, not even the right one would do.
             guesser.types(f"resume {code}")
             await guesser.sees("too many wrong attempts; try again later.")
@@ -454,6 +454,30 @@ async def test_guessing_is_limited_by_address(tmp_path: Path) -> None:
         # The owner is not disturbed.
         owner.types("north")
         await stage.noted("text", "north")
+
+
+async def test_a_connection_may_try_one_code(tmp_path: Path) -> None:
+    async with (
+        staged(configured(tmp_path)) as (gateway, _),
+        person(gateway, "tcp") as owner,
+        person(gateway, "telnet") as guesser,
+    ):
+        code = await owner.shown_code()
+        await guesser.shown_code()
+        guesser.types("resume AAAA-AAAA-AAAA")
+        await guesser.sees(f"That does not resume a session: {UNKNOWN}.")
+        guesser.types(f"resume {code}")
+        assert "After a wrong code a connection takes no other" in await guesser.rest()
+
+
+async def test_a_code_that_was_asked_for_is_good_for_minutes(tmp_path: Path) -> None:
+    short = Limits().but(session={"asked_code_seconds_max": 0.2})
+    async with staged(configured(tmp_path, limits=short)) as (gateway, _), v1(gateway) as owner:
+        await owner.say("code")
+        code = (await owner.expect("code"))["d"]
+        await asyncio.sleep(0.5)
+        async with v1(gateway, code=code) as client:
+            assert (await client.hear())["reason"] == UNKNOWN
 
 
 async def test_wrong_tokens_of_others_lock_nobody_out(tmp_path: Path) -> None:
@@ -484,7 +508,7 @@ async def test_who_is_refused_for_the_rate_is_told_when_to_come_back(tmp_path: P
     async with staged(configured(tmp_path, limits=few)) as (gateway, _), v1(gateway) as owner:
         await owner.say("code")
         code = (await owner.expect("code"))["d"]
-        async with v1(gateway, code="AAAA-AAAA") as client:
+        async with v1(gateway, code="AAAA-AAAA-AAAA") as client:
             assert await client.hear() == {"t": "refused", "reason": UNKNOWN}
         async with v1(gateway, code=code) as client:
             refused = await client.hear()

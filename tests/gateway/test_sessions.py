@@ -65,7 +65,7 @@ async def test_a_terminal_gets_a_session_a_code_and_talks(tmp_path: Path, scheme
         staged(configured(tmp_path)) as (gateway, stage),
         person(gateway, scheme) as someone,
     ):
-        assert len(await someone.shown_code()) == 9
+        assert len(await someone.shown_code()) == 14
         await stage.noted("open")
         assert stage.session.protocol == scheme
         someone.types("look", "say grüezi")

@@ -132,6 +132,28 @@ def test_wrong_codes_of_one_address_are_limited_and_a_right_token_passes(setting
     assert isinstance(setting.manager.claim_by_token(token), Claim)
 
 
+def test_where_many_guess_from_everywhere_each_network_has_one_wrong_code_at_a_time(
+    setting: Setting,
+) -> None:
+    session, _ = setting.active()
+    code = setting.manager.issue_code(Claim(session, None))
+    claim_by_code = setting.manager.claim_by_code
+    for number in range(LIMITS.node_attach_failure_burst_max):
+        assert claim_by_code("A" * 12, f"10.0.{number}.1", 0.0, but=None) is Refusal.UNKNOWN
+    assert claim_by_code("A" * 12, "one", 0.0, but=None) is Refusal.UNKNOWN
+    assert claim_by_code("A" * 12, "one", 0.0, but=None) is Refusal.RATE
+    assert claim_by_code(code, "one", 0.0, but=None) is Refusal.RATE
+    # Who has not been wrong is not disturbed.
+    assert isinstance(claim_by_code(code, "another", 0.0, but=None), Claim)
+
+
+def test_a_code_may_expire_before_its_session(setting: Setting) -> None:
+    session, _ = setting.active()
+    code = setting.manager.issue_code(Claim(session, None), 100.0)
+    assert isinstance(setting.manager.claim_by_code(code, ADDRESS, 99.0, but=None), Claim)
+    assert setting.manager.claim_by_code(code, ADDRESS, 101.0, but=None) is Refusal.UNKNOWN
+
+
 def test_a_retired_token_in_a_cookie_is_refused_and_ends_nothing(setting: Setting) -> None:
     session, consumer = setting.active()
     old = setting.token(session)
@@ -161,7 +183,7 @@ def test_a_retired_token_closes_the_session(setting: Setting) -> None:
 def test_a_code_works_once_however_it_is_typed(setting: Setting) -> None:
     session, _ = setting.active()
     code = setting.manager.issue_code(Claim(session, None))
-    typed = f" {code[:4].lower()}-{code[4:]} "
+    typed = f" {code[:4].lower()}-{code[4:8]} {code[8:]} "
     claim = setting.manager.claim_by_code(typed, ADDRESS, 0.0, but=None)
     assert isinstance(claim, Claim)
     assert claim.secret is None

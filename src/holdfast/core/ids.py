@@ -8,7 +8,9 @@ import time
 _NS_PER_MS = 1_000_000
 # Crockford's base32 has no I, L, O or U: nothing to misread on a screen or a phone.
 _CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_CODE_CHARS = 8
+_CODE_CHARS = 12
+_OLD_CODE_CHARS = 8
+_GROUP_CHARS = 4
 _MISREAD = str.maketrans("ILO", "110")
 
 
@@ -37,16 +39,24 @@ def new_instance() -> str:
 
 
 def new_resume_code() -> str:
-    """A short code that a person can type, to take a session up: 40 random bits in base32."""
+    """A code that a person can type, to take a session up: 60 random bits in base32."""
     return "".join(secrets.choice(_CODE_ALPHABET) for _ in range(_CODE_CHARS))
+
+
+def show_resume_code(code: str) -> str:
+    """A code as a person is shown it: in groups of four characters."""
+    starts = range(0, len(code), _GROUP_CHARS)
+    return "-".join(code[start : start + _GROUP_CHARS] for start in starts)
 
 
 def read_resume_code(typed: str) -> str | None:
     """What a person typed, as `new_resume_code` would have written it, or `None` if it is no code.
 
-    Case, spaces and hyphens do not matter; I and L are read as 1, O as 0.
+    Case, spaces and hyphens do not matter; I and L are read as 1, O as 0. A code of 40 bits, as
+    earlier versions gave, is one if it has its hyphen.
     """
     code = typed.upper().replace("-", "").replace(" ", "").translate(_MISREAD)
-    if len(code) != _CODE_CHARS or any(char not in _CODE_ALPHABET for char in code):
+    old = len(code) == _OLD_CODE_CHARS and "-" in typed
+    if not (old or len(code) == _CODE_CHARS) or any(char not in _CODE_ALPHABET for char in code):
         return None
     return code

@@ -213,6 +213,12 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     attach_failures_per_minute_max: float = 10.0
     """Wrong tokens and codes from one address, sustained."""
     attach_failure_burst_max: int = 20
+    node_attach_failures_per_second_max: float = 5.0
+    """Wrong codes from everywhere, sustained. Beyond that somebody guesses: the log says so, and a
+    network has one wrong code at a time."""
+    node_attach_failure_burst_max: int = 200
+    asked_code_seconds_max: float = 600.0
+    """How long a resume code is good that a client has asked for, to go on elsewhere."""
     login_attempts_max: int = 5
     """Wrong passwords on one connection."""
     output_bytes_max: int = 512 * KIB

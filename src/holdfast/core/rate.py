@@ -94,6 +94,10 @@ class RateByKey:
         """Whether the next event of `key` would come too soon."""
         return self._rate.next(self._due.get(key, 0.0), now) is None
 
+    def quiet(self, key: str, now: float) -> bool:
+        """Whether nothing is left to account for of what `key` did."""
+        return self._due.get(key, 0.0) <= now
+
     def wait(self, key: str, now: float) -> float:
         """Seconds until the next event of `key` does not come too soon."""
         return max(0.0, self._rate.when(self._due.get(key, 0.0)) - now)

@@ -70,6 +70,7 @@ class Attachment:
         "door",
         "login_attempts",
         "session",
+        "wrong_code",
     )
 
     def __init__(self, connection: Connection, context: Context, door: Door) -> None:
@@ -81,6 +82,8 @@ class Attachment:
         self.capabilities = Capabilities()
         self.session: Session | None = None
         self.login_attempts = 0
+        self.wrong_code = False
+        """Whether a resume code was wrong: no other is looked at here."""
         self._machine = Machine(TABLE, Phase.WAITING)
         self._intake = Intake(context.command_rate, self.adapter.input_rate)
         """What came while entering, too quickly, or when there was no room for it."""
@@ -295,6 +298,8 @@ class Attachment:
         self._schedule()
 
     def _stop_reading(self) -> None:
+        if self._intake.news():
+            self.tell(SecurityEvent.LIMITED, why="too much at once; it is read later")
         self.connection.pause_reading()
         self._schedule()
 

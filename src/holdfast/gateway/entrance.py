@@ -12,6 +12,7 @@ from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.core.errors import BusyError, Reason
+from holdfast.core.ids import show_resume_code
 from holdfast.core.items import LATEST_PROMPT, Notice, Prompt
 from holdfast.gateway import login
 from holdfast.gateway.adapters.base import (
@@ -47,6 +48,7 @@ _TOLD: Final = {
     Refusal.RATE: SecurityEvent.CODE_LIMITED,
 }
 """What the security log says of a refusal, with the sessions that the tokens name."""
+_ONE_CODE: Final = "after a wrong code a connection takes no other; connect again"
 _GONE: Final = Notice("That session is not there any more.")
 _REPLACED: Final = Notice(
     "This browser's cookie is an older one: its session goes on where the newer one is."
@@ -59,6 +61,9 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
 
     `None` if there is no session for it: then the client has been told.
     """
+    if type(event) is Enter and event.code and attachment.wrong_code:
+        attachment.leave(Reason.REFUSED, _ONE_CODE)
+        return None
     before = attachment.session
     claimed = _claim(attachment, event)
     claim = claimed if isinstance(claimed, Claim) else None
@@ -95,6 +100,7 @@ def _tell_refusal(attachment: Attachment, event: Enter | ResumeOwn, refusal: Ref
     if type(event) is Enter and refusal in _TOLD:
         told = _TOLD[refusal]
         if event.code and refusal is Refusal.UNKNOWN:
+            attachment.wrong_code = True
             told = SecurityEvent.CODE_REFUSED
         tokens = [split_token(token) for token in (event.token, *event.cookies)]
         attachment.tell(told, of=[token[0] for token in tokens if token is not None])
@@ -111,11 +117,11 @@ def _retry_seconds(attachment: Attachment, refusal: Refusal) -> float | None:
     if refusal is not Refusal.RATE:
         return None
     now = attachment.context.wall()
-    return attachment.context.manager.code_wait(_address(attachment), now)
+    return attachment.context.manager.code_wait(_network(attachment), now)
 
 
-def _address(attachment: Attachment) -> str:
-    return attachment.connection.peer.rpartition(":")[0]
+def _network(attachment: Attachment) -> str:
+    return network_of(attachment.connection.peer)
 
 
 def _is_overtaken(event: Enter | ResumeOwn, session: Session) -> bool:
@@ -131,7 +137,7 @@ def _is_overtaken(event: Enter | ResumeOwn, session: Session) -> bool:
 def _claim(attachment: Attachment, event: Enter | ResumeOwn) -> Claim | Refusal | None:
     """The session that the client may take up, or `None` for a new one."""
     manager, now = attachment.context.manager, attachment.context.wall()
-    address, own = _address(attachment), attachment.session
+    address, own = _network(attachment), attachment.session
     if isinstance(event, ResumeOwn):
         claim = manager.claim_own(own) if own is not None else None
         return claim or Refusal.UNKNOWN
@@ -169,7 +175,7 @@ def _enter_new(attachment: Attachment, attempt: int, *, replaced: bool = False) 
     if context.memory_on_failure and context.journal.broken is not None:
         durability = Durability.MEMORY
     try:
-        network = network_of(attachment.connection.peer)
+        network = _network(attachment)
         session = context.manager.create(door.backend, durability, context.wall(), network)
     except BusyError as error:
         attachment.tell(SecurityEvent.LIMITED, why=f"no room for a session: {error}")
@@ -213,7 +219,7 @@ def _enter_claimed(attachment: Attachment, claim: Claim, event: Enter) -> Work:
             first=cin + 1,
             last=event.acked,
         )
-    attachment.context.manager.attached(session, network_of(attachment.connection.peer))
+    attachment.context.manager.attached(session, _network(attachment))
     able = session.row.capabilities
     _introduce(attachment, session)
     token, code = _issue(attachment, claim)
@@ -366,9 +372,11 @@ async def _settle(attachment: Attachment, session: Session) -> bool:
 
 async def give_code(attachment: Attachment, session: Session) -> None:
     """Give the client a code with which another can take the session up."""
-    code = attachment.context.manager.issue_code(Claim(session, None))
+    context = attachment.context
+    until = context.wall() + context.limits.session.asked_code_seconds_max
+    code = context.manager.issue_code(Claim(session, None), until)
     if await _settle(attachment, session):
-        attachment.adapter.tell_code(f"{code[:4]}-{code[4:]}")
+        attachment.adapter.tell_code(show_resume_code(code))
         attachment.send()
 
 

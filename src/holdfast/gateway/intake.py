@@ -27,6 +27,7 @@ class Intake:
         "_bytes_rate",
         "_commands_due",
         "_commands_rate",
+        "_told",
         "blocked",
         "eof",
         "events",
@@ -52,6 +53,7 @@ class Intake:
         self._commands_rate = commands_rate
         self._bytes_rate = bytes_rate
         self._commands_due = self._bytes_due = 0.0
+        self._told = False
 
     @property
     def due(self) -> float:
@@ -83,6 +85,12 @@ class Intake:
         """There is no room for the first of the events."""
         self.full = True
         self.tell_at = now + _ROOM_SECONDS
+
+    def news(self) -> bool:
+        """Whether the client has to wait for the first time because it sends too much."""
+        first = not self._told and self.turn != _NEVER
+        self._told = self._told or first
+        return first
 
     def go_on(self) -> list[Event]:
         """The events that wait, which are handled now."""

@@ -36,6 +36,8 @@ _RESTORED_MAX: Final = 200
 _AGED_MAX: Final = 1_000
 """Windows that are looked at in one go, for output grown too old."""
 _NO_CODE: Final = b""
+_ANYWHERE: Final = ""
+"""The key of what all networks do together."""
 UNANSWERED: Final = Notice(
     "Nothing can be stored now. What you type is kept; it cannot be answered until there is room"
     " again."
@@ -114,6 +116,12 @@ class SessionManager:
         """The ids of those whose windows are still to be looked at in this round."""
         self._wrong = RateByKey(
             Rate(limits.attach_failures_per_minute_max / 60, limits.attach_failure_burst_max)
+        )
+        self._wrong_anywhere = RateByKey(
+            Rate(
+                limits.node_attach_failures_per_second_max,
+                limits.node_attach_failure_burst_max,
+            )
         )
 
     # --- birth and death
@@ -283,27 +291,32 @@ class SessionManager:
         return Refusal.REVOKED
 
     def claim_by_code(
-        self, typed: str, address: str, now: float, *, but: Session | None
+        self, typed: str, network: str, now: float, *, but: Session | None
     ) -> Claim | Refusal:
         """Who knows this code may have its session. `but` is the one it has already.
 
-        It is good until `confirm` follows: its holder may be cut off before the answer.
+        It is good until `confirm` follows: its holder may be cut off before the answer. Wrong ones
+        are held to a rate by `network`, and to one by all together.
         """
-        if self._wrong.exhausted(address, now):
+        if self._wrong.exhausted(network, now):
+            return Refusal.RATE
+        if self._wrong_anywhere.exhausted(_ANYWHERE, now) and not self._wrong.quiet(network, now):
             return Refusal.RATE
         code = read_resume_code(typed)
         presented = hash_code(code) if code is not None else _NO_CODE
         session = self._codes.get(presented)
-        if session is None:
-            self._wrong.spend(address, now)
+        if session is None or _is_expired(session.row, presented, now):
+            self._wrong.spend(network, now)
+            if not self._wrong_anywhere.spend(_ANYWHERE, now):
+                _log.warning("resume codes are being guessed", from_network=network)
             return Refusal.UNKNOWN
         if session is but:
             return Refusal.OWN
         return self._claim(session, None, presented)
 
-    def code_wait(self, address: str, now: float) -> float:
-        """Seconds after which a code from this address is looked at again."""
-        return self._wrong.wait(address, now)
+    def code_wait(self, network: str, now: float) -> float:
+        """Seconds after which a code from this network is looked at again."""
+        return self._wrong.wait(network, now)
 
     def claim_own(self, session: Session) -> Claim | None:
         """The newest other session of the same, authenticated user: one that waits for its client,
@@ -323,14 +336,15 @@ class SessionManager:
         session.touch_row()
         return session.row.tokens.issue(session.sid, claim.secret)
 
-    def issue_code(self, claim: Claim) -> str:
-        """A new code for the claimed session.
+    def issue_code(self, claim: Claim, expires: float = 0.0) -> str:
+        """A new code for the claimed session, good until `expires`, or as long as that.
 
         The one that proved the claim stays valid beside it until `confirm`, as its
         holder may never see the new one. Any other is void.
         """
         code = new_resume_code()
         self._set_codes(claim.session, hash_code(code), claim.code)
+        claim.session.row.code_expires = expires
         return code
 
     def use_up_code(self, claim: Claim) -> None:
@@ -507,3 +521,7 @@ class SessionManager:
         ready, self._ready = self._ready, []
         for session in ready:
             session.deliver()
+
+
+def _is_expired(row: Row, code: bytes, now: float) -> bool:
+    return code == row.code and 0.0 < row.code_expires <= now

@@ -82,6 +82,8 @@ class Row(Struct):
     tokens: Tokens = field(default_factory=Tokens)
     code: bytes = b""
     """The hash of the resume code."""
+    code_expires: float = 0.0
+    """When it is good no more; 0: as long as the session."""
     code_before: bytes = b""
     """The hash of the one that its client came with: good until it is known to have the new one."""
     numbered: bool = False

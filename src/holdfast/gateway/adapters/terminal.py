@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from holdfast.core.errors import DISCONNECTS, Disconnect, Reason, sentence
-from holdfast.core.ids import read_resume_code
+from holdfast.core.ids import read_resume_code, show_resume_code
 from holdfast.core.items import (
     OVERHEAD_BYTES,
     Binary,
@@ -398,7 +398,7 @@ class TerminalAdapter:
         self._hide(False)
 
     def _say_code(self, code: str) -> None:
-        self._code = f"{code[:4]}-{code[4:]}"
+        self._code = show_resume_code(code)
         self._say(f'If you are cut off, connect again and type "resume {self._code}".')
 
 

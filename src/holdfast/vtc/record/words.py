@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-CODE = re.compile(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}\b")
+CODE = re.compile(r"\b[0-9A-Z]{4}(?:-[0-9A-Z]{4}){1,2}\b")
 """A resume code: it is another one each time."""
-CODE_PATTERN = "[0-9A-Z]{4}-[0-9A-Z]{4}"
+CODE_PATTERN = "[0-9A-Z]{4}(-[0-9A-Z]{4})+"
 
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _ESCAPES |= {chr(code): f"\\x{code:02x}" for code in (*range(9), 11, 12, *range(14, 32), 127)}
