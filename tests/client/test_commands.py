@@ -67,6 +67,12 @@ WRONG: Final[dict[str, tuple[str, tuple[Any, ...], type[Exception], str]]] = {
         ValueError,
         "data: expected at most 100 levels, found more",
     ),
+    "digits": (
+        "data",
+        ("p", 10**4000 * 10**4000),
+        ValueError,
+        "data: expected a value that",
+    ),
     "package": ("data", (None, 1), TypeError, "package: expected str, found NoneType None"),
     "float-size": ("resize", (120.5, 40), TypeError, "width: expected int, found float 120.5"),
     "bool-size": ("resize", (True, 40), TypeError, "width: expected int, found bool True"),

@@ -84,7 +84,11 @@ def json(what: str, value: object) -> msgspec.Raw:
         raise ValueError(f"{what}: expected at most {DEPTH_MAX} levels, found more") from None
     except (TypeError, ValueError, OverflowError) as error:
         raise type(error)(f"{what}: expected a value that JSON has: {error}") from error
-    if not _is_shallow(encoded):
+    try:
+        depth = _depth(msgspec.json.decode(encoded))
+    except (msgspec.DecodeError, RecursionError) as error:  # a number of thousands of digits
+        raise ValueError(f"{what}: expected a value that can be read again: {error}") from error
+    if depth > DEPTH_MAX:
         raise ValueError(f"{what}: expected at most {DEPTH_MAX} levels, found more")
     return msgspec.Raw(encoded)
 
@@ -128,13 +132,6 @@ def largest(commands: Sequence[Said]) -> int:
 
 def _named(value: object) -> str:
     return f"{type(value).__name__} {value!r:.40}"
-
-
-def _is_shallow(encoded: bytes) -> bool:
-    """Whether JSON has no more levels than may be sent, which is told without recursion."""
-    if encoded.count(b"[") + encoded.count(b"{") <= DEPTH_MAX:
-        return True
-    return _depth(msgspec.json.decode(encoded)) <= DEPTH_MAX
 
 
 def _depth(value: Any) -> int:
