@@ -18,6 +18,7 @@ NAMES = (
     "siege",
     "vtc",
     "restart",
+    "broadcast",
 )
 
 

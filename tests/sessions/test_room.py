@@ -122,6 +122,7 @@ def test_a_window_holds_no_more_because_it_is_shared(setting: Setting) -> None:
         assert said is not None
         session.emit_shared(said)
         assert session.out.size <= LIMITS.window_bytes_max
+        assert setting.manager.windows.used == session.out.size
 
 
 def test_a_broadcast_is_in_its_commit_once(setting: Setting) -> None:

@@ -53,11 +53,12 @@ class Share:
 
     def grow(self, wanted: int, most: int) -> bool:
         """Take room for `wanted` bytes and some more, up to `most`; false if there is none."""
+        if wanted <= self.taken:
+            return True
         target = min(max(wanted, 2 * self.taken, STEP_BYTES), most)
-        if target > self.taken:
-            if not self._room.take(target - self.taken):
-                return False
-            self.taken = target
+        if not self._room.take(target - self.taken):
+            return False
+        self.taken = target
         return True
 
     def fit(self, size: int) -> None:
