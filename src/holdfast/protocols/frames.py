@@ -37,22 +37,39 @@ class Framing(Protocol):
 
 
 class _Buffered:
-    """What has come of a frame whose end has not."""
+    """What has come of a frame whose end has not. Time is linear in what comes, in any pieces."""
 
     def __init__(self, frame_bytes_max: int) -> None:
         self._bytes_max = frame_bytes_max
-        self._data = b""
+        self._data = bytearray()
 
     def receive_data(self, data: bytes) -> list[bytes]:
         """The frames that `data` completes. Raises `FrameError`; not to be called after that."""
-        self._data = data = self._data + data if self._data else data
+        kept = self._data
+        if not kept:
+            frames, at = self._split(data)
+            kept += data[at:] if at else data
+            return frames
+        kept += data
+        frames, at = self._split(kept)
+        if at:
+            del kept[:at]
+        return frames
+
+    def _split(self, data: bytes | bytearray) -> tuple[list[bytes], int]:
+        """The whole frames, and where the rest begins."""
         frames: list[bytes] = []
         at = 0
-        while (found := self._find(data, at)) is not None:
-            start, end, at = found
-            frames.append(data[start:end])
-        self._data = data[at:]
-        return frames
+        if isinstance(data, bytes):
+            while (found := self._find(data, at)) is not None:
+                start, end, at = found
+                frames.append(data[start:end])
+            return frames, at
+        with memoryview(data) as view:
+            while (found := self._find(data, at)) is not None:
+                start, end, at = found
+                frames.append(bytes(view[start:end]))
+        return frames, at
 
     def receive_eof(self) -> None:
         """Raises `FrameError` when the stream ends within a frame."""
@@ -63,7 +80,7 @@ class _Buffered:
         """A frame as it goes out. Raises `FrameError` for one that the other side would refuse."""
         raise NotImplementedError
 
-    def _find(self, data: bytes, at: int) -> tuple[int, int, int] | None:
+    def _find(self, data: bytes | bytearray, at: int) -> tuple[int, int, int] | None:
         """Where the next frame begins and ends, and where the one after it begins."""
         raise NotImplementedError
 
@@ -96,7 +113,7 @@ class LengthPrefixed(_Buffered):
                 f"expected a length of {self._size} bytes, found a frame of {len(frame)}"
             ) from None
 
-    def _find(self, data: bytes, at: int) -> tuple[int, int, int] | None:
+    def _find(self, data: bytes | bytearray, at: int) -> tuple[int, int, int] | None:
         start = at + self._size
         if len(data) < start:
             return None
@@ -118,7 +135,7 @@ class VarintPrefixed(_Buffered):
         prefix.append(left)
         return bytes(prefix) + frame
 
-    def _find(self, data: bytes, at: int) -> tuple[int, int, int] | None:
+    def _find(self, data: bytes | bytearray, at: int) -> tuple[int, int, int] | None:
         size = 0
         for number, byte in enumerate(data[at : at + _VARINT_BYTES_MAX]):
             size |= (byte & 0x7F) << 7 * number
@@ -140,6 +157,8 @@ class Delimited(_Buffered):
         if not delimiter:
             raise ValueError("delimiter: expected at least one byte")
         self._delimiter = delimiter
+        self._searched = 0
+        """How far the present frame has none."""
 
     def encode(self, frame: bytes) -> bytes:
         self._check(len(frame))
@@ -147,12 +166,16 @@ class Delimited(_Buffered):
             raise FrameError(f"expected no {self._delimiter!r} in a frame, found one")
         return frame + self._delimiter
 
-    def _find(self, data: bytes, at: int) -> tuple[int, int, int] | None:
-        end = data.find(self._delimiter, at, at + self._bytes_max + len(self._delimiter))
+    def _find(self, data: bytes | bytearray, at: int) -> tuple[int, int, int] | None:
+        size = len(self._delimiter)
+        end = data.find(self._delimiter, at + self._searched, at + self._bytes_max + size)
+        self._searched = 0
         if end >= 0:
-            return at, end, end + len(self._delimiter)
+            return at, end, end + size
         # What may be the beginning of the delimiter does not count.
-        self._check(len(data) - at - len(self._delimiter) + 1)
+        without = len(data) - at - size + 1
+        self._check(without)
+        self._searched = max(0, without)
         return None
 
 
@@ -164,7 +187,7 @@ class Fixed(_Buffered):
             raise FrameError(f"expected a frame of {self._bytes_max} bytes, found {len(frame)}")
         return frame
 
-    def _find(self, data: bytes, at: int) -> tuple[int, int, int] | None:
+    def _find(self, data: bytes | bytearray, at: int) -> tuple[int, int, int] | None:
         end = at + self._bytes_max
         return (at, end, end) if len(data) >= end else None
 
@@ -176,10 +199,10 @@ class Netstring(_Buffered):
         self._check(len(frame))
         return b"%d:%b," % (len(frame), frame)
 
-    def _find(self, data: bytes, at: int) -> tuple[int, int, int] | None:
+    def _find(self, data: bytes | bytearray, at: int) -> tuple[int, int, int] | None:
         digits_max = len(str(self._bytes_max))
         colon = data.find(b":", at, at + digits_max + 1)
-        digits = data[at : colon if colon >= 0 else at + digits_max + 1]
+        digits = bytes(data[at : colon if colon >= 0 else at + digits_max + 1])
         if (digits and not digits.isdigit()) or digits[:1] == b"0" != digits:
             raise FrameError(f"expected a length and a colon, found {digits!r}")
         if colon < 0:
@@ -193,5 +216,6 @@ class Netstring(_Buffered):
         if len(data) <= end:
             return None
         if data[end : end + 1] != b",":
-            raise FrameError(f"expected a comma after the frame, found {data[end : end + 1]!r}")
+            found = bytes(data[end : end + 1])
+            raise FrameError(f"expected a comma after the frame, found {found!r}")
         return colon + 1, end, end + 1
