@@ -27,6 +27,7 @@ QUICK = LinkLimits(reconnect_seconds_max=0.05)
 """The limits of an application that is not to keep its test waiting."""
 
 _CALLS = (m.BROADCAST, m.UPDATE, m.INPUT_MODE, m.JOIN, m.LEAVE)
+_UNNUMBERED = (m.APPLIED, m.RELEASE)
 _PARAMS = {
     m.BROADCAST: m.Broadcast,
     m.UPDATE: m.Update,
@@ -51,12 +52,14 @@ class FakeGateway:
         self.notes: list[tuple[str, Any]] = []
         """Notifications in their order."""
         self.peers: list[Peer] = []
+        self.requests: list[str] = []
+        """The requests that were answered, but for hellos."""
         self.ends: list[str] = []
         """Why links ended."""
         self.on_hello: Callable[[m.Hello], Any] = lambda hello: self.welcome()
         self.at_welcome: Callable[[Peer], None] = lambda peer: None
         """Says more in the same tick as the welcome."""
-        self.answers: dict[str, Any] = {m.CLOSE: True, m.LIST: []}
+        self.answers: dict[str, Any] = {m.CLOSE: True, m.LIST: [], m.LEAVING: m.Leaving()}
         self.clockwork = Clockwork(asyncio.get_running_loop())
         self._limits = limits
         self._changed = asyncio.Event()
@@ -98,7 +101,7 @@ class FakeGateway:
         for method, params in self.notes:
             if method == m.EMIT:
                 found += params
-            elif method != m.APPLIED:
+            elif method not in _UNNUMBERED:
                 found.append(params)
         return found
 
@@ -128,6 +131,8 @@ class FakeGateway:
                 m.APPLIED: (list[m.Applied], self._note(m.APPLIED)),
                 m.CLOSE: (m.Close, lambda _: self._answer(m.CLOSE)),
                 m.LIST: (m.Filter, lambda _: self._answer(m.LIST)),
+                m.LEAVING: (m.Leaving, lambda _: self._answer(m.LEAVING)),
+                m.RELEASE: (list[str], self._note(m.RELEASE)),
                 **calls,
             }
         )
@@ -138,6 +143,8 @@ class FakeGateway:
 
     def _answer(self, method: str) -> Any:
         answer = self.answers[method]
+        self.requests.append(method)
+        self._changed.set()
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -146,7 +153,7 @@ class FakeGateway:
         def note(params: Any) -> None:
             self.notes.append((method, params))
             self._changed.set()
-            if self.accepting and method != m.APPLIED:
+            if self.accepting and method not in _UNNUMBERED:
                 self.accept(self.numbers[-1])
 
         return note

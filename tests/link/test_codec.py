@@ -12,9 +12,11 @@ from holdfast.core.errors import ProtocolError, Source
 from holdfast.link.codec import (
     FrameDecoder,
     LinkProtocolError,
+    encode_batch,
     encode_notification,
     encode_request,
     encode_response,
+    fitting,
 )
 from holdfast.link.messages import LinkFault, Message, Notification, Request, Response
 
@@ -162,3 +164,33 @@ def test_a_large_frame_is_joined_once() -> None:
     (message,) = decoder.receive_data(frame[-1:])
     assert isinstance(message, Notification)
     assert held(decoder) == 0
+
+
+# --- cutting
+
+
+@given(entries=st.lists(st.binary(max_size=400), max_size=40), bytes_max=st.integers(1, 2_000))
+def test_a_batch_is_cut_into_frames_of_the_size_that_is_allowed(
+    entries: list[bytes], bytes_max: int
+) -> None:
+    data = encode_batch("events", entries, bytes_max)
+    found: list[bytes] = []
+    for message in FrameDecoder(1 << 20).receive_data(data):
+        assert isinstance(message, Notification)
+        part = msgspec.msgpack.decode(message.params, type=list[bytes])
+        assert len(part) < 2 or len(encode_notification("events", part)) <= bytes_max
+        found += part
+    assert found == entries
+
+
+def test_what_fits_leaves_in_one_frame() -> None:
+    entries = [b"x" * 10] * 100
+    assert encode_batch("events", entries, 1 << 20) == encode_notification("events", entries)
+
+
+@given(values=st.lists(st.binary(max_size=50), max_size=20), bytes_max=st.integers(0, 300))
+def test_how_many_fit_is_counted_as_they_are_encoded(values: list[bytes], bytes_max: int) -> None:
+    count = fitting(values, bytes_max)
+    sizes = [len(msgspec.msgpack.encode(value)) for value in values]
+    assert sum(sizes[:count]) <= bytes_max
+    assert count == len(values) or sum(sizes[: count + 1]) > bytes_max

@@ -94,7 +94,7 @@ def encode_batch(method: str, entries: list[Any], bytes_max: int) -> bytes:
     No frame has more than `bytes_max`, but for one whose single entry is larger than that.
     """
     frame = encode_notification(method, entries)
-    if len(frame) <= bytes_max or len(entries) == 1:
+    if len(frame) <= bytes_max or len(entries) < 2:
         return frame
     middle = len(entries) // 2
     return encode_batch(method, entries[:middle], bytes_max) + encode_batch(
