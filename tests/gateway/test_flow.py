@@ -78,6 +78,21 @@ async def test_a_text_of_many_lines_counts_as_so_many(tmp_path: Path) -> None:
         assert session.inbox.cin == 1, "the second came with the first, and waits for its turn"
 
 
+async def test_who_comes_back_begins_no_new_burst(tmp_path: Path) -> None:
+    async with staged(configured(tmp_path, limits=CALM)) as (gateway, stage):
+        async with v1(gateway) as client:
+            welcome = await client.expect("welcome")
+            client.say_at_once({"t": "cmd", "c": c, "d": f"{c}"} for c in range(1, 9))
+            await stage.has_heard(8)
+        await stage.until(lambda: any(note[0] == "detach" for note in stage.notes))
+        async with v1(gateway, token=welcome["token"], epoch=welcome["epoch"]) as client:
+            await client.expect("resumed")
+            client.say_at_once({"t": "cmd", "c": c, "d": f"{c}"} for c in range(9, 17))
+            await stage.has_heard(10)
+            (session,) = gateway.manager.sessions.values()
+            assert session.inbox.cin == 10
+
+
 async def test_a_text_of_too_many_lines_is_refused_and_the_session_goes_on(tmp_path: Path) -> None:
     many = "x\n" * 101
     async with staged(configured(tmp_path)) as (gateway, stage):

@@ -245,10 +245,7 @@ class Attachment:
             self.send()
 
     def dismiss(self, reason: Reason) -> None:
-        session, self.session = self.session, None
-        if session is not None:
-            self.context.pool.unregister(session.sid, self)
-            self._close_evidence(session)
+        self._part_with_session()
         self._say_goodbye(reason)
 
     def fail(self, error: Exception) -> None:
@@ -271,6 +268,7 @@ class Attachment:
         self._told_at = -1
         self.connection.established()
         self.context.pool.register(session.sid, self)
+        self._intake.commands_due = max(self._intake.commands_due, session.paced)
         if self.adapter.numbered:
             self._acks = AckPacer(session.inbox.kept[0])
         else:
@@ -482,11 +480,18 @@ class Attachment:
             self.connection.close_on()
 
     def _let_go(self, reason: Reason) -> None:
+        session = self._part_with_session()
+        if session is not None:
+            session.lost(self, reason, self.context.wall())
+
+    def _part_with_session(self) -> Session | None:
+        """The session, if there was one: it knows now what this connection knows of its client."""
         session, self.session = self.session, None
         if session is not None:
             self.context.pool.unregister(session.sid, self)
             self._close_evidence(session)
-            session.lost(self, reason, self.context.wall())
+            session.paced = self._intake.commands_due
+        return session
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a task of this connection's: a defect in it ends this connection alone."""

@@ -25,10 +25,10 @@ class Intake:
     __slots__ = (
         "_bytes_due",
         "_bytes_rate",
-        "_commands_due",
         "_commands_rate",
         "_told",
         "blocked",
+        "commands_due",
         "eof",
         "events",
         "full",
@@ -52,7 +52,9 @@ class Intake:
         """When the person is to be told that there is no room."""
         self._commands_rate = commands_rate
         self._bytes_rate = bytes_rate
-        self._commands_due = self._bytes_due = 0.0
+        self._bytes_due = 0.0
+        self.commands_due = 0.0
+        """Its client's place in the rate of commands (`core.rate`)."""
         self._told = False
 
     @property
@@ -62,11 +64,11 @@ class Intake:
 
     def admit(self, now: float, count: int) -> bool:
         """Account for what counts as so many commands; false if it comes too soon. Hot path."""
-        due = self._commands_rate.next(self._commands_due, now, count)
+        due = self._commands_rate.next(self.commands_due, now, count)
         if due is None:
-            self._wait_until(self._commands_rate.when(self._commands_due, count))
+            self._wait_until(self._commands_rate.when(self.commands_due, count))
             return False
-        self._commands_due = due
+        self.commands_due = due
         return True
 
     def charge(self, cost: int, now: float) -> None:

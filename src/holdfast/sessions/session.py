@@ -136,6 +136,7 @@ class Session:
         "lagging",
         "network",
         "out",
+        "paced",
         "persistent",
         "route",
         "row",
@@ -153,6 +154,8 @@ class Session:
         self._unsent_bytes_max = limits.unsent_bytes_max
         self.inbox = Inbox(limits, owner.queues)
         self.consumer: Consumer | None = None
+        self.paced = 0.0
+        """Its client's place in the rate of commands, as its last connection left it."""
         self.lagging = False
         """Whether the backend holds output back until what was said has gone out."""
         self.persistent = row.durability != Durability.MEMORY.value
