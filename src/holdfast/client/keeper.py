@@ -20,7 +20,7 @@ from holdfast.core.backoff import Backoff
 from holdfast.core.errors import ClosedError, Reason
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address
-from holdfast.net.clockwork import Clockwork
+from holdfast.net.clockwork import client_clockwork
 from holdfast.net.connection import Connection
 from holdfast.net.dial import DialError, dial
 from holdfast.net.handler import Handler
@@ -113,7 +113,7 @@ class Keeper(Generic[E, W]):
         self._make = make
         self._limits = limits
         self._tls = tls or (client_context() if address.secure else None)
-        self._clockwork = Clockwork(asyncio.get_running_loop())
+        self._clockwork = client_clockwork(asyncio.get_running_loop())
         self._events: deque[E | Offline | Ended] = deque()
         self._arrived = asyncio.Event()
         self._moved = asyncio.Event()
@@ -185,7 +185,7 @@ class Keeper(Generic[E, W]):
 
     async def run(self) -> None:
         """Keep connected until the session ends."""
-        self._clockwork.wheel.start()
+        self._clockwork.hold()
         backoff = Backoff(_FIRST_PAUSE_SECONDS, _PAUSE_SECONDS_MAX)
         try:
             while True:
@@ -205,7 +205,7 @@ class Keeper(Generic[E, W]):
             self._over = True
             self._arrived.set()
             self._moved.set()
-            self._clockwork.wheel.stop()
+            self._clockwork.release()
 
     async def _one_connection(self) -> tuple[str, float | None, float]:
         """From dialling to the end: why it ended, the pause asked for, how long it stood."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
+from weakref import WeakValueDictionary
 
 from holdfast.net.log import Seldom, log_failure
 from holdfast.net.sockets import Sockets
@@ -172,3 +173,36 @@ class Clockwork:
         self.tick = Tick(loop)
         self.wheel = Wheel(loop)
         self.sockets = Sockets(loop)
+
+
+class ClientClockwork(Clockwork):
+    """One for all clients of an event loop: its wheel turns while one of them is connected."""
+
+    __slots__ = ("__weakref__", "_holders")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._holders = 0
+
+    def hold(self) -> None:
+        """Let the wheel turn, until as many `release`."""
+        self._holders += 1
+        if self._holders == 1:
+            self.wheel.start()
+
+    def release(self) -> None:
+        """Called once for each `hold`."""
+        self._holders -= 1
+        if not self._holders:
+            self.wheel.stop()
+
+
+_CLIENTS: WeakValueDictionary[int, ClientClockwork] = WeakValueDictionary()
+
+
+def client_clockwork(loop: asyncio.AbstractEventLoop) -> ClientClockwork:
+    """The one of this event loop. It keeps its loop alive, so that the loop's id stays its own."""
+    found = _CLIENTS.get(id(loop))
+    if found is None:
+        found = _CLIENTS[id(loop)] = ClientClockwork(loop)
+    return found

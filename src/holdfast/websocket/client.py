@@ -24,7 +24,7 @@ from typing import Any, Final, Unpack
 from holdfast.core.backoff import Backoff
 from holdfast.core.errors import Reason
 from holdfast.net.addresses import parse_address
-from holdfast.net.clockwork import Clockwork
+from holdfast.net.clockwork import ClientClockwork, client_clockwork
 from holdfast.net.connection import Connection
 from holdfast.net.dial import DialError, dial
 from holdfast.protocols import websocket as ws
@@ -47,11 +47,11 @@ class ClientWebSocket(WebSocket):
     __slots__ = ("_answered", "_clockwork", "_held", "response")
 
     def __init__(
-        self, connection: Connection, offer: ws.Offer, made: Settings, clockwork: Clockwork
+        self, connection: Connection, offer: ws.Offer, made: Settings, clockwork: ClientClockwork
     ) -> None:
         core = ws.ClientConnection(made.limits.websocket, offer, os.urandom)
         super().__init__(connection, core, made, clockwork.loop)
-        self._clockwork = clockwork
+        self._clockwork: ClientClockwork | None = clockwork
         self._answered: asyncio.Future[None] = clockwork.loop.create_future()
         self._held: Sequence[ws.Event] = ()
         self.response: Response | None = None
@@ -89,7 +89,7 @@ class ClientWebSocket(WebSocket):
 
     def lost(self, cause: Exception | None) -> None:
         super().lost(cause)
-        self._clockwork.wheel.stop()
+        self._let_go()
         if not self._answered.done():
             self._answered.set_exception(
                 ConnectionClosedError(None, None) if cause is None else cause
@@ -99,6 +99,12 @@ class ClientWebSocket(WebSocket):
         """Close without a word; nobody waits for the handshake any more."""
         self._connection.abort()
         self._answered.cancel()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        clockwork, self._clockwork = self._clockwork, None
+        if clockwork is not None:
+            clockwork.release()
 
     def _fail(self, error: Exception) -> None:
         if not self._answered.done():
@@ -192,8 +198,8 @@ class connect:
             await asyncio.sleep(backoff.pause(random.random(), lasted))
 
     async def _open(self) -> ClientWebSocket:
-        clockwork = Clockwork(asyncio.get_running_loop())
-        clockwork.wheel.start()
+        clockwork = client_clockwork(asyncio.get_running_loop())
+        clockwork.hold()
         made: list[ClientWebSocket] = []
 
         def make(connection: Connection) -> ClientWebSocket:
@@ -212,6 +218,7 @@ class connect:
         except BaseException:
             for socket in made:
                 socket.drop()
-            clockwork.wheel.stop()
+            if not made:
+                clockwork.release()
             raise
         return made[0]
