@@ -115,12 +115,18 @@ class Session:
     async def text(self, text: str, *, latest: str = "") -> None:
         """Whole lines of text, without the last one's end.
 
-        With `latest`, a newer text of the same key replaces an unseen older one.
+        With `latest`, a newer text of the same key replaces an unseen older one. On terminals
+        controls in it are shown, not sent, and before a line that begins as the gateway's own do
+        (`***`) stands a space.
         """
         await self._say(Text(text), f"{LATEST}{latest}" if latest else MUST)
 
     async def formatted(self, text: str, spans: Sequence[Span]) -> None:
-        """Text with styled spans (`Span(start, length, "bold red")`)."""
+        """Text with styled spans (`Span(start, length, "bold red")`).
+
+        In a span of the style `raw` controls are sent to terminals as they are: never put what
+        others wrote there.
+        """
         await self._say(Formatted(text, tuple(spans)), MUST)
 
     async def data(

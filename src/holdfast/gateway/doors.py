@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 def adapter_factory(listener: ListenerConfig, limits: Limits) -> Callable[[], Adapter]:
     """What makes the adapter of each connection of a listener."""
     address = listener.address
+    raw = listener.backend == "tcp"
     match address.scheme:
         case "ws" | "wss":
             settings = WebSocketSettings(
@@ -45,9 +46,9 @@ def adapter_factory(listener: ListenerConfig, limits: Limits) -> Callable[[], Ad
             )
             return lambda: WebSocketAdapter(settings)
         case "telnet" | "telnets":
-            return lambda: TelnetAdapter(limits.telnet)
+            return lambda: TelnetAdapter(limits.telnet, raw=raw)
         case scheme:
-            return lambda: LineAdapter(scheme, limits.line)
+            return lambda: LineAdapter(scheme, limits.line, raw=raw)
 
 
 def _behind(listener: ListenerConfig) -> str:

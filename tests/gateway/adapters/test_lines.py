@@ -94,8 +94,8 @@ def test_who_speaks_at_once_gets_it_at_once() -> None:
 
 RESUMING: dict[str, tuple[str, str]] = {
     "plain": ("resume ABCD-2345", "ABCD-2345"),
-    "shouted": ("RESUME abcd2345", "abcd2345"),
-    "with-spaces": ("  resume   ab cd 23 45  ", "ab cd 23 45"),
+    "shouted": ("RESUME abcd2345efgh", "abcd2345efgh"),
+    "with-spaces": ("  resume   ab cd 23 45 ef gh  ", "ab cd 23 45 ef gh"),
     "with-a-tab": ("resume\tABCD-2345", "ABCD-2345"),
 }
 
@@ -474,7 +474,7 @@ def test_what_is_typed_ahead_is_bounded_in_bytes(line: str, fits: int) -> None:
     assert adapter.data_to_send().startswith(b"*** Too much, too fast.\n")
 
 
-@pytest.mark.parametrize("line", ["resume ABCD-2345", "RESUME abcd 2345"])
+@pytest.mark.parametrize("line", ["resume ABCD-2345", "RESUME abcd 2345 efgh"])
 def test_a_session_may_be_resumed_instead_of_a_login(line: str) -> None:
     adapter = entered()
     adapter.ask_login(LoginNeeded())

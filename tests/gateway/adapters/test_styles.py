@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.core.items import Span
+from holdfast.gateway.adapters.shown import visible
 from holdfast.gateway.adapters.styles import paint
 
 OFF = "\x1b[0m"
@@ -64,6 +65,7 @@ def test_a_terminal_without_colours_gets_the_text() -> None:
     ),
 )
 def test_no_text_is_ever_lost_and_no_colour_runs_on(text: str, spans: list[Span]) -> None:
+    text = visible(text)  # no controls, which would be shown
     painted = paint(text, spans, 8)
     assert re.sub(r"\x1b\[[0-9;]*m", "", painted) == text
     assert painted.count(OFF) * 2 == painted.count("\x1b")

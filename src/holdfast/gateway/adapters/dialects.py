@@ -22,6 +22,7 @@ from holdfast.gateway.adapters.base import (
     ProfileWanted,
     ResumeOwn,
 )
+from holdfast.gateway.adapters.shown import notice, unforged
 from holdfast.protocols import holdfast as wire
 from holdfast.protocols.websocket import ServerConnection
 from holdfast.sessions.records import Capabilities
@@ -86,7 +87,7 @@ class PlainDialect:
         encode = core.encode_text
         return b"".join(
             [
-                encode(output.text.encode())
+                encode(unforged(output.text).encode())
                 if type(output) is items.Text
                 else self._other(core, output)
                 for output in outputs
@@ -103,9 +104,9 @@ class PlainDialect:
     def _other(self, core: ServerConnection, output: Output) -> bytes:
         match output:
             case items.Text(text) | items.Formatted(text, _) | items.Prompt(text):
-                return core.encode_text(text.encode())
+                return core.encode_text(unforged(text).encode())
             case items.Notice(text):
-                return core.encode_text(f"*** {text}".encode())
+                return core.encode_text(notice(text).encode())
             case items.Binary(data):
                 return core.encode_binary(data)
             case items.Data():

@@ -22,8 +22,9 @@ class LineAdapter(TerminalAdapter):
 
     __slots__ = ("_decoder", "_enter_at", "_first_bytes", "_newcomer", "_out")
 
-    def __init__(self, protocol: str, limits: LineLimits) -> None:
-        super().__init__(protocol, shared_rate(limits.bytes_per_second_max, limits.bytes_burst_max))
+    def __init__(self, protocol: str, limits: LineLimits, *, raw: bool = False) -> None:
+        rate = shared_rate(limits.bytes_per_second_max, limits.bytes_burst_max)
+        super().__init__(protocol, rate, raw=raw)
         self._decoder = LineDecoder(limits.line_bytes_max)
         self._newcomer = True
         """Whether no line has come: the first shows who is at the wrong port."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from holdfast.core.items import Span
+from holdfast.gateway.adapters.shown import visible
 
 _RESET: Final = "\x1b[0m"
 _COLORS: Final = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
@@ -20,23 +21,27 @@ _CODES: Final = {
     **{f"on-{name}": str(40 + number) for number, name in enumerate(_COLORS)},
 }
 """What a span's style may name, each word one: `"bold red on-white"`. Others are ignored."""
+RAW: Final = "raw"
+"""The style of what the application has made for terminals itself: its controls are sent."""
 
 
 def paint(text: str, spans: Sequence[Span], colors: int) -> str:
-    """`text` with its spans as SGR sequences; plain for a terminal without colours."""
-    if not colors or not spans:
-        return text
+    """`text` with its spans as SGR sequences; plain for a terminal without colours.
+
+    Controls in it are shown, but in spans of the style `raw`.
+    """
+    if not spans:
+        return visible(text)
     parts = []
     pos = 0
     for span in sorted(spans, key=lambda span: span.start):
         start = max(pos, min(span.start, len(text)))
         end = max(start, min(span.start + span.length, len(text)))
-        codes = ";".join(_CODES[word] for word in span.style.split() if word in _CODES)
-        parts.append(text[pos:start])
-        if codes and end > start:
-            parts.append(f"\x1b[{codes}m{text[start:end]}{_RESET}")
-        else:
-            parts.append(text[start:end])
+        words = span.style.split()
+        piece = text[start:end] if RAW in words else visible(text[start:end])
+        codes = ";".join(_CODES[word] for word in words if word in _CODES) if colors else ""
+        parts.append(visible(text[pos:start]))
+        parts.append(f"\x1b[{codes}m{piece}{_RESET}" if codes and piece else piece)
         pos = end
-    parts.append(text[pos:])
+    parts.append(visible(text[pos:]))
     return "".join(parts)

@@ -82,8 +82,9 @@ class TelnetAdapter(TerminalAdapter):
         "_token",
     )
 
-    def __init__(self, limits: TelnetLimits) -> None:
-        super().__init__("telnet", shared_rate(limits.bytes_per_second_max, limits.bytes_burst_max))
+    def __init__(self, limits: TelnetLimits, *, raw: bool = False) -> None:
+        rate = shared_rate(limits.bytes_per_second_max, limits.bytes_burst_max)
+        super().__init__("telnet", rate, raw=raw)
         self._limits = limits
         self._core: telnet.TelnetServer
         self._out: list[bytes] = []

@@ -39,6 +39,7 @@ from holdfast.gateway.adapters.base import (
     Welcomed,
     gone,
 )
+from holdfast.gateway.adapters.shown import notice, unforged, visible
 from holdfast.gateway.adapters.styles import paint
 
 _AHEAD_BYTES_MAX: Final = 128 * KIB
@@ -73,6 +74,7 @@ class TerminalAdapter:
         "_offered",
         "_profiles",
         "_prompted",
+        "_raw",
         "_secret",
         "_username",
         "input_rate",
@@ -93,8 +95,10 @@ class TerminalAdapter:
     def takes_tokens(self) -> bool:
         return self.wants_token
 
-    def __init__(self, protocol: str, input_rate: Rate) -> None:
+    def __init__(self, protocol: str, input_rate: Rate, *, raw: bool) -> None:
         self.protocol = protocol
+        self._raw = raw
+        """Whether text comes from a server that speaks to terminals: its controls are sent."""
         self.input_rate = input_rate
         self._early: list[str] | None = []
         """Lines that came before the client was ready for a session; `None` once it was."""
@@ -245,7 +249,7 @@ class TerminalAdapter:
             if item is not None and (number <= self._headed or self._heading):
                 parts.append(self._head(number, item))
             if type(item) is Text and not self._prompted:
-                parts.append(self._line(item.text))
+                parts.append(self._line(self._shown(item.text)))
             elif item is not None:
                 parts.append(self._encode_other(item))
         self._encoded = first + len(items) - 1
@@ -270,20 +274,25 @@ class TerminalAdapter:
     def _encode_other(self, item: Output) -> bytes:
         match item:
             case Text(text):
-                return self._fresh() + self._line(text)
+                return self._fresh() + self._line(self._shown(text))
             case Formatted(text, spans):
-                return self._fresh() + self._line(paint(text, spans, self._colors))
+                painted = unforged(paint(text, spans, self._colors))
+                return self._fresh() + self._line(painted)
             case Prompt(text) if text == self._prompted:
                 return b""  # it stands there
             case Prompt(text):
                 fresh, self._prompted = self._fresh(), text
-                return fresh + self._prompt(text)
+                return fresh + self._prompt(self._shown(text))
             case Notice(text):
                 return self._notice(text)
             case Data(package, json):
                 return self._data(package, json)
             case Binary(data):
                 return self._bytes(data)
+
+    def _shown(self, text: str) -> str:
+        """Text of others. What a server behind us says is made for terminals."""
+        return text if self._raw else unforged(visible(text))
 
     def _fresh(self) -> bytes:
         """Leave the line of a prompt that nobody has answered."""
@@ -293,7 +302,7 @@ class TerminalAdapter:
         return self._line("")
 
     def _notice(self, text: str) -> bytes:
-        return self._fresh() + self._line(f"*** {text}")
+        return self._fresh() + self._line(notice(text))
 
     def _say(self, text: str) -> None:
         self._queue(self._notice(text))
@@ -374,7 +383,7 @@ class TerminalAdapter:
         self._profiles = [profile.id for profile in choice.profiles]
         for number, profile in enumerate(choice.profiles, 1):
             summary = f" - {profile.summary}" if profile.summary else ""
-            self._queue(self._line(f"{number:3}  {profile.name}{summary}"))
+            self._queue(self._line(visible(f"{number:3}  {profile.name}{summary}")))
         self._ask("profile", "Choose a number, or type a new name: ")
 
     def goodbye(self, disconnect: Disconnect, text: str, retry_seconds: float) -> bool:

@@ -30,6 +30,7 @@ from holdfast.core import items
 from holdfast.core.items import Output
 from holdfast.gateway.adapters.base import Capable, Enter, Left, LoginGiven
 from holdfast.gateway.adapters.dialects import DialectError, Read, Reply
+from holdfast.gateway.adapters.shown import notice, unforged
 from holdfast.protocols import holdfast as wire
 from holdfast.protocols import webs
 from holdfast.protocols.webs import ErrorCode, Fault, Message, Opcode
@@ -156,9 +157,9 @@ def _payload(output: Output) -> bytes:
     """What a display shows of an output; data beside the text cannot be told from it."""
     match output:
         case items.Text(text) | items.Formatted(text, _) | items.Prompt(text):
-            return text.encode()
+            return unforged(text).encode()
         case items.Notice(text):
-            return f"*** {text}".encode()
+            return notice(text).encode()
         case items.Binary(data):
             return data
         case items.Data():

@@ -34,6 +34,7 @@ from holdfast.protocols.telnet.negotiation import Side
 from holdfast.protocols.telnet.negotiator import Negotiator
 from holdfast.protocols.telnet.options.base import Options
 from holdfast.protocols.telnet.options.gmcp import encode as encode_gmcp
+from holdfast.protocols.telnet.options.gmcp import is_package
 from holdfast.protocols.telnet.parser import (
     Command,
     Malformed,
@@ -279,8 +280,10 @@ class TelnetCore:
         self._out.append(encode(text, charset, binary=binary))
 
     def send_gmcp(self, package: str, json: str) -> bool:
-        """Queue a GMCP message; `False` if the peer does not speak GMCP."""
-        return self.send_subnegotiation(codes.GMCP, encode_gmcp(package, json))
+        """Queue a GMCP message; `False` if the peer does not speak GMCP, or the name is none."""
+        return is_package(package) and self.send_subnegotiation(
+            codes.GMCP, encode_gmcp(package, json)
+        )
 
     # Time.
 

@@ -20,6 +20,7 @@ from holdfast.protocols.telnet.options.base import Host, Option
 from holdfast.protocols.telnet.terminal import Terminal
 
 _MESSAGE: Final = re.compile(r"([A-Za-z0-9_.-]+) ?(.*)", re.DOTALL)
+_PACKAGE: Final = re.compile(r"[A-Za-z0-9_.-]+")
 
 # In valid JSON every string ends, so this never looks at a character twice.
 _BRACKET_OR_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
@@ -59,6 +60,11 @@ class GmcpIntroduced(GmcpSupported):
         hello = {"client": self._terminal.name, "version": self._terminal.version}
         introduction = encode("Core.Hello", msgspec.json.encode(hello).decode("utf-8"))
         host.send_subnegotiation(codes.GMCP, introduction)
+
+
+def is_package(name: str) -> bool:
+    """Whether a package may have this name: another one would forge what stands behind it."""
+    return _PACKAGE.fullmatch(name) is not None
 
 
 def encode(package: str, json: str) -> bytes:
