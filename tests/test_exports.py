@@ -25,6 +25,7 @@ EXPORTS: Final = {
         "Refusal",
         "Session",
         "Span",
+        "UnsendableError",
     ],
     "holdfast.client": [
         "Began",

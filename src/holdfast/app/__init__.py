@@ -18,6 +18,7 @@ from __future__ import annotations
 from holdfast.app.app import App, Refusal
 from holdfast.app.session import Session
 from holdfast.core.items import Span
+from holdfast.core.validation import UnsendableError
 from holdfast.link.messages import Authenticate, AuthResult, ProfileSummary
 from holdfast.sessions.records import Capabilities
 
@@ -30,4 +31,5 @@ __all__ = [
     "Refusal",
     "Session",
     "Span",
+    "UnsendableError",
 ]

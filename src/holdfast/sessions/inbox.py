@@ -81,7 +81,7 @@ class Inbox:
         self._share = Share(room or Room(math.inf))
         self._limit = 0
         """What the queue may hold before more room is to be taken, in bytes."""
-        self._hidden: list[_Hidden] = []
+        self._hidden: tuple[_Hidden, ...] = ()
         self._next = 0
         """Where in `entries` the first one stands that was not forwarded."""
         self.entries: list[Queued] = []
@@ -145,7 +145,8 @@ class Inbox:
         again to a gateway that has lost it. Of another one it is lost with the gateway.
         """
         if self.entries and self.entries[-1].cseq == self.top:
-            self._hidden.append(_Hidden(self.top, self.cin - 1, self.offset, numbered))
+            hidden = _Hidden(self.top, self.cin - 1, self.offset, numbered)
+            self._hidden = (*self._hidden, hidden)
 
     @property
     def kept(self) -> tuple[int, int]:
@@ -198,7 +199,7 @@ class Inbox:
             return 0
         self.applied = cseq
         if self._hidden:
-            self._hidden = [hidden for hidden in self._hidden if hidden.cseq > cseq]
+            self._hidden = tuple(hidden for hidden in self._hidden if hidden.cseq > cseq)
         entries, forwarded = self.entries, self.forwarded_bytes
         if not entries or entries[-1].cseq <= cseq:
             entries.clear()
