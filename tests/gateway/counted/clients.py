@@ -193,12 +193,10 @@ async def breaks_the_rules(scene: Scene) -> AsyncIterator[Found | None]:
     {
         **CAME_AND_WENT,
         "sessions{detached_active}": 1,
-        "session_commands_total": 50,
-        "session_outputs_total": 50,
         "connections_closed_total{flood}": 1,
         "security_events_total{limited}": 1,
     },
-    echoing(session={"command_burst_max": 50, "commands_per_second_max": 0.001}),
+    echoing(websocket={"message_burst_max": 50, "messages_per_second_max": 0.001}),
 )
 async def floods(scene: Scene) -> AsyncIterator[Found | None]:
     async with v1(scene.gateway) as client:
