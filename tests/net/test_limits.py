@@ -19,7 +19,7 @@ from holdfast.core.errors import Reason
 from holdfast.core.limits import KIB, ConnectionLimits
 from holdfast.net.admission import METER_BYTES, Admission, Refusal
 from holdfast.net.log import Seldom
-from holdfast.net.tls import server_context
+from holdfast.net.tls import client_context, server_context
 
 
 class Echoing(Stand):
@@ -105,14 +105,37 @@ async def test_what_comes_too_fast_for_the_server_waits_and_is_served() -> None:
 async def test_handshakes_that_are_not_over_count_too(tmp_path: Path) -> None:
     """Otherwise whoever never ends a handshake would not be limited."""
     pems = write_pems(tmp_path)
+    elsewhere = {"local_addr": ("127.0.0.2", 0)}
     async with serving(ConnectionLimits(connections_max=2)) as server:
         address = await server.listen("tls://127.0.0.1:0", server_context(pems.certificate))
-        async with call(address), call(address):
+        async with call(address), call(address, **elsewhere):
             await until(lambda: len(server.server.arrivals) == 2)
-            async with call(address) as third:
+            async with call(address, local_addr=("127.0.0.3", 0)) as third:
                 await third.dropped()
             assert server.server.refusals == {Refusal.TOO_MANY: 1}
         await until(lambda: not server.server.arrivals)
+
+
+@pytest.mark.parametrize("limits", [{"connections_max": 8}, {"handshakes_per_address_max": 4}])
+async def test_silent_sockets_of_one_address_leave_room_for_others(
+    tmp_path: Path, limits: dict[str, int]
+) -> None:
+    pems = write_pems(tmp_path)
+    async with serving(ConnectionLimits(**limits)) as server, contextlib.AsyncExitStack() as stack:
+        address = await server.listen("tls://127.0.0.1:0", server_context(pems.certificate))
+        for _ in range(4):
+            await stack.enter_async_context(call(address))
+        await until(lambda: len(server.server.arrivals) == 4)
+        for _ in range(4):
+            async with call(address) as fifth:
+                await fifth.dropped()
+        assert server.server.refusals == {Refusal.TOO_MANY_FROM_ADDRESS: 4}
+        tls = {"ssl": client_context(pems.authority), "server_hostname": "localhost"}
+        async with call(address, local_addr=("127.0.0.2", 0), **tls):
+            await server.stand()
+        server.server.arrivals.copy().pop().abort()
+        async with call(address, **tls):  # its place is free again
+            await server.stand(1)
 
 
 # --- no more files

@@ -329,6 +329,34 @@ async def test_an_address_in_use_leaves_nothing_behind() -> None:
                 pass
 
 
+# --- writing within one tick
+
+
+async def test_who_writes_without_a_pause_is_held_back() -> None:
+    unsent: list[int] = []
+
+    async def pour(stream: Stream) -> None:
+        if await stream.read(10) == b"hello":
+            await stream.write(b"hello")
+            return
+        while True:
+            await stream.write(bytes(10_000))
+            unsent.append(stream.connection.unsent)
+
+    async with serve(pour, ANYWHERE) as server:
+        (address,) = server.addresses
+        async with call(address, limit=1024) as pouring:
+            pouring.writer.write(b"pour")
+            await until(lambda: unsent)
+            async with call(address) as other:  # it is others' turn, too
+                await other.write(b"hello")
+                assert await other.read(5) == b"hello"
+            assert max(unsent) < 4 << 20
+            pouring.writer.transport.abort()
+        limits = ConnectionLimits()
+        assert max(unsent) < limits.write_buffer_bytes_max + 4 * 64 * 1024
+
+
 # --- tracking and callbacks
 
 

@@ -53,6 +53,9 @@ class ConnectionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """A PROXY header, where a listener expects one."""
     handshake_seconds_max: float = 10.0
     """From the accepted socket to an established protocol: TLS, upgrade, `hello`."""
+    handshakes_per_address_max: int = 500
+    """Sockets of one IP address (IPv6: of one /64 network) whose TLS handshake is not over; in any
+    case at most half of `connections_max`. A trusted proxy's are not counted."""
     idle_seconds_max: float = 900.0
     """Without a byte from the client."""
     life_seconds_max: float = 31_536_000.0

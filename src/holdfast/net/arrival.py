@@ -18,6 +18,7 @@ from msgspec import Struct
 from holdfast.core.errors import ConfigurationError, HoldfastError, Source
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import peer_name
+from holdfast.net.admission import network_of
 from holdfast.net.clockwork import Clockwork, Timed
 from holdfast.net.connection import Connection
 from holdfast.net.tls import explain
@@ -103,6 +104,7 @@ class Arrival(asyncio.Protocol, Timed):
         "_over",
         "_raw",
         "header",
+        "network",
         "peer",
         "since",
     )
@@ -118,6 +120,8 @@ class Arrival(asyncio.Protocol, Timed):
     ) -> None:
         super().__init__()
         self.peer = peer
+        self.network = ""
+        """What counts as its address; empty for a trusted proxy, which speaks for many."""
         self.header: ProxyHeader | None = None
         self._host = host
         self._connect = connect
@@ -130,6 +134,8 @@ class Arrival(asyncio.Protocol, Timed):
             self._decoder = ProxyDecoder(
                 host.limits.proxy_header_bytes_max, required=proxies.options.required
             )
+        else:
+            self.network = network_of(peer)
 
     # --- what the transport says
 

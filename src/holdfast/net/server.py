@@ -101,6 +101,8 @@ class Server:
         self._machine = Machine(TABLE, ServerState.CREATED)
         self._listeners: list[Listener] = []
         self._admission = Admission(limits)
+        self._handshakes: Counter[str] = Counter()
+        """Arrivals by network."""
         self._certificates = CertificateWatch(clockwork, limits.certificate_check_seconds_max)
         self._quiet = Seldom("holdfast.net", _LINES_PER_MINUTE, _LINES_BURST)
         self._ids = count(1)
@@ -242,10 +244,14 @@ class Server:
     def arrived(self, arrival: Arrival) -> None:
         """Count a socket that is no connection yet."""
         self.arrivals.add(arrival)
+        self._handshakes[arrival.network] += 1
 
     def departed(self, arrival: Arrival) -> None:
         """Count it out."""
         self.arrivals.discard(arrival)
+        self._handshakes[arrival.network] -= 1
+        if not self._handshakes[arrival.network]:
+            del self._handshakes[arrival.network]
 
     # ---
 
@@ -266,12 +272,15 @@ class Server:
         """Account for one accepted socket; false when accepting should pause."""
         return self._admission.may_accept(self.clockwork.loop.time())
 
-    def refusal(self, peer: str, *, arrived: bool = False) -> Refusal | None:
+    def refusal(self, peer: str, *, arrives: bool = False, arrived: bool = False) -> Refusal | None:
         """Account for a client that wants to come in from `peer`, and say why it may not.
 
-        One that has `arrived` is counted among the arrivals already.
+        One that `arrives` has a handshake before it; one that has `arrived` is counted
+        among the arrivals already.
         """
         network = network_of(peer)
+        if arrives and self._handshakes[network] >= self._handshakes_max:
+            return Refusal.TOO_MANY_FROM_ADDRESS
         refusal = self._too_many(network, int(arrived))
         return refusal or self._admission.check(network, self.clockwork.loop.time())
 
@@ -296,6 +305,11 @@ class Server:
             if self._observer is not None:
                 self._observer.failed(peer, error)
         return connection
+
+    @property
+    def _handshakes_max(self) -> int:
+        """Silent sockets of one address leave half of the room to others."""
+        return min(self.limits.handshakes_per_address_max, (self.limits.connections_max + 1) // 2)
 
     def _too_many(self, network: str, arrived: int = 0) -> Refusal | None:
         if self.state is not ServerState.RUNNING:
@@ -368,7 +382,7 @@ class _Door:
     def _refusal(self, peer: str) -> Refusal | None:
         if self._proxies is not None and self._proxies.options.others == "refuse":
             return Refusal.UNTRUSTED
-        return self._server.refusal(peer)
+        return self._server.refusal(peer, arrives=self._tls is not None)
 
     def _connect(self, arrival: Arrival) -> Connection:
         return self._server.make(self, arrival, arrival.peer)

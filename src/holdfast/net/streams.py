@@ -29,6 +29,9 @@ from holdfast.protocols.frames import Framing
 
 _log: Final = Seldom("holdfast.net")
 
+_BURST_BYTES: Final = 64 * 1024
+"""Written before the transport gets it, within one tick."""
+
 
 class InvalidHandlerError(ConfigurationError):
     """What was given to serve clients cannot be called."""
@@ -65,6 +68,7 @@ class Stream:
         self._overdue: Reason | None = None
         self._cause: Exception | None = None
         self._changed = asyncio.Event()
+        self._burst = 0
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -173,8 +177,15 @@ class Stream:
     async def write(self, data: bytes) -> None:
         """Write `data`; waits while the client is behind. Raises `StreamClosedError`."""
         self._check_open()
-        self.connection.write(data)
-        if self.connection.full:
+        connection = self.connection
+        connection.write(data)
+        self._burst += len(data)
+        if self._burst >= _BURST_BYTES:
+            self._burst = 0
+            connection.flush()  # the transport says when it is full only once it has the bytes
+            if not connection.full:
+                await asyncio.sleep(0)  # who only writes must not keep all others waiting
+        if connection.full:
             self._writable.clear()
             await self._writable.wait()
             self._check_open()
