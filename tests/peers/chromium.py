@@ -110,7 +110,7 @@ class ChatPage:
         """Ask for a code to go on elsewhere."""
         await self.page.click("#elsewhere")
         await self.page.wait_for_selector("#code:not([hidden])")
-        return (await self.text_of("#code")).partition("resume ")[2][:9]
+        return (await self.text_of("#code")).partition("resume ")[2].partition("”")[0]
 
 
 @asynccontextmanager
