@@ -48,7 +48,7 @@ class ApplicationNode:
     def __init__(self, world: World, name: str) -> None:
         self.world = world
         self.name = name
-        self.process = Process(world.time)
+        self.process = Process(world.time, world.faults)
         self.app = App("sim")
         self._said = 0
         app, database = self.app, world.database

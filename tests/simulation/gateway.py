@@ -24,7 +24,7 @@ class GatewayNode:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.process = Process(world.time)
+        self.process = Process(world.time, world.faults)
         self.gateway: Gateway
         self.store: SimStore | None = SimStore(world.disk) if world.setup.stored else None
         """`None` where nothing is kept."""

@@ -77,6 +77,10 @@ class Resume(RuleBasedStateMachine):
     def start_gateway(self) -> None:
         self.world.start_gateway()
 
+    @rule(full=st.booleans())
+    def fill_disk(self, full: bool) -> None:
+        self.world.fill_disk(full=full)
+
     @rule(instance=indexes)
     def kill_application(self, instance: int) -> None:
         self.world.kill_application(instance)

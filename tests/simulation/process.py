@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class Process:
     """What runs, and the ends of the connections that it holds."""
 
-    def __init__(self, time: Time) -> None:
+    def __init__(self, time: Time, faults: list[Any]) -> None:
         self.loop = SimLoop(time)
+        self.loop.set_exception_handler(lambda loop, context: faults.append(context))
         self.alive = True
         self.frozen = False
         """Stopped as by SIGSTOP: its connections stay open, and its time goes on."""

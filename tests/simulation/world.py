@@ -39,6 +39,8 @@ class Setup(Struct, frozen=True):
     on_disk: bool = False
     """Whether the store is a SQLite file."""
     clients: tuple[type[ClientNode], ...] = (CountingClient,)
+    on_failure: str = "refuse"
+    """What the gateway does while the store refuses to be written to."""
     instances: int = 1
     """How many instances of the application run at most."""
 
@@ -59,14 +61,15 @@ class World:
         self.setup = setup
         self._cleanup = ExitStack()
         self.time = Time()
+        self.faults: list[MutableMapping[str, Any]] = []
+        """Defects: what the code that ships has logged with a traceback, what a callback of any
+        loop has raised, and broken rules that a client has noticed."""
         self.network = Network()
-        self.people = Process(self.time)
+        self.people = Process(self.time, self.faults)
         """Where the clients run, who do not die."""
         self.config = _configure(setup)
         self.disk = Disk(self._path())
         self.database = Database()
-        self.faults: list[MutableMapping[str, Any]] = []
-        """Defects: what the code that ships has logged with a traceback."""
         self.cells: dict[tuple[str, int], str] = {}
         self._log()
         self._cleanup.enter_context(mock.patch("holdfast.app.linker.dial", self._dial))
@@ -172,6 +175,10 @@ class World:
         self.spin()
         return finished
 
+    def fill_disk(self, *, full: bool) -> None:
+        """From here on the store refuses every commit, or none."""
+        self.disk.full = full
+
     # --- what can happen to the application
 
     def start_application(self) -> None:
@@ -249,6 +256,7 @@ class World:
     def settle(self) -> None:
         """Everyone comes back, and everything arrives."""
         self.wake_applications()
+        self.fill_disk(full=False)
         self.start_gateway()
         pause = 0.1
         for _ in range(_ROUNDS_MAX):
@@ -260,6 +268,7 @@ class World:
             moved = self.deliver_all()
             if self.finish_commit() or moved:
                 pause = 0.1
+                self.advance(0.05)  # whoever is refused tries again after a while
                 continue
             if pause > 6.0 and self.quiet:
                 return
@@ -297,9 +306,9 @@ class World:
 
 def _configure(setup: Setup) -> Config:
     """The gateway's configuration: a file's, with limits that are soon reached."""
-    store = '[store]\npath = "nowhere.db"' if setup.stored else ""
+    store = f'[store]\npath = "nowhere.db"\non_failure = "{setup.on_failure}"'
     config = parse(f"""
-        {store}
+        {store if setup.stored else ""}
         [link]
         listen = "{LINK}"
         [[listener]]
@@ -315,6 +324,7 @@ def _configure(setup: Setup) -> Config:
             "window_messages_max": 20,
             "queue_messages_max": 8,
             "attach_failure_burst_max": 1_000_000,
+            "probe_interval_seconds_max": 1.0,
         },
     )
     return structs.replace(config, limits=limits)

@@ -23,6 +23,11 @@ class Ghost:
         pass
 
 
+def session_of(pipe: Pipe) -> Any:
+    """Which session the gateway has put on a connection, if any."""
+    return getattr(getattr(pipe.far.protocol, "_handler", None), "session", None)
+
+
 class ClientNode:
     """One person's client; it lives as long as the world. A protocol on its ends of pipes."""
 
@@ -75,11 +80,17 @@ class ClientNode:
         """Forget the connection without closing it, as a phone does that falls asleep."""
         if self.pipe is not None:
             self.pipe.near.protocol = Ghost()
-            self.slept_on.append(self.pipe)
+            if self.has_right:  # another might still get the session after the next connection
+                self.slept_on.append(self.pipe)
             self.pipe = None
             self.offline()
 
     # --- what a kind of client does
+
+    @property
+    def has_right(self) -> bool:
+        """Whether no session of this connection's can be begun after the next connection's."""
+        raise NotImplementedError
 
     @property
     def settled(self) -> bool:
@@ -92,8 +103,9 @@ class ClientNode:
     def attached(self) -> None:
         """The session is this connection's: from here on nothing may go out on an older one."""
         for pipe in self.slept_on:
-            pipe.far.seal = bytearray()
-            self.sealed.append(pipe.far.seal)
+            if self.pipe is not None and session_of(pipe) in (None, session_of(self.pipe)):
+                pipe.far.seal = bytearray()
+                self.sealed.append(pipe.far.seal)
         self.slept_on.clear()
 
     # --- the protocol

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.client.core import Began, ClientCore, Event, Online
+from holdfast.client.core import Began, ClientCore, Dropped, Event, Online, Uncertain
 from holdfast.protocols import holdfast as wire
 from holdfast.protocols import websocket as ws
 from tests.simulation.clients.web import WebSocketNode
@@ -22,10 +22,16 @@ class CountingClient(WebSocketNode):
         self.shown: list[str] = []
         """Outputs since the last time that it had to begin afresh."""
         self.resets: list[str] = []
+        self.told_upto = 0
+        """How many of the commands typed are said to be lost, or perhaps lost."""
 
     def command(self, text: str) -> None:
         self.core.command(text)
         self.send()
+
+    @property
+    def has_right(self) -> bool:
+        return bool(self.core.state.token)
 
     @property
     def settled(self) -> bool:
@@ -60,5 +66,9 @@ class CountingClient(WebSocketNode):
             case Began(reason):
                 self.resets.append(reason)
                 self.shown.clear()
+                if reason == "expired":
+                    self.told_upto = len(self.typed)
+            case Dropped() | Uncertain():
+                self.told_upto = len(self.typed)
             case _:
                 pass

@@ -34,12 +34,6 @@ class LineClient(Person):
     def command(self, text: str) -> None:
         self.transport.write(f"{text}\n".encode())
 
-    def doze(self) -> None:
-        entered = self.entered
-        super().doze()
-        if not entered:
-            self.slept_on.clear()  # it may still get the session, after a connection to come
-
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._buffer, self._newest = b"", ""
@@ -56,7 +50,6 @@ class LineClient(Person):
         super().notice(text)
         if "does not resume" in text:
             self._asked = False
-            self.slept_on.clear()  # they are of the session that is gone
         elif text.startswith("Welcome back."):
             self._asked, self._newest = False, ""
             self.attached()

@@ -53,6 +53,10 @@ class Person(ClientNode):
         raise NotImplementedError
 
     @property
+    def has_right(self) -> bool:
+        return self.entered
+
+    @property
     def settled(self) -> bool:
         return self.entered
 
