@@ -25,7 +25,8 @@ class Effect(NamedTuple):
 class Database:
     """What survives the application: its effects, each with its command's number."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, compares: bool) -> None:
+        self._compares = compares
         self.applied: dict[str, int] = {}
         self.effects: dict[str, list[Effect]] = {}
         """By client, in the order in which they happened. A command begins with its client."""
@@ -35,11 +36,24 @@ class Database:
         """When that was."""
         self.unaccepted: set[str] = set()
         """Said by instances that died before it was accepted: it may have died with them."""
+        self.refused: set[tuple[str, int]] = set()
+        """Instances and numbers of outputs that the gateway refused, and told them so: another
+        instance had held the session meanwhile."""
+        self.numbers: dict[str, tuple[str, int]] = {}
+        """By what was said, who said it and its number."""
 
-    def apply(self, sid: str, cseq: int, text: str) -> None:
-        """One transaction: the effect and its number."""
+    def due(self, sid: str) -> set[str]:
+        """What a session must have been shown, or its client told of."""
+        said = set(self.said.get(sid, ())) - self.unaccepted
+        return {text for text in said if self.numbers[text] not in self.refused}
+
+    def apply(self, sid: str, cseq: int, text: str) -> bool:
+        """One transaction: the effect and its number. False if another instance has done it."""
+        if self._compares and cseq <= self.applied.get(sid, 0):
+            return False
         self.effects.setdefault(text.partition("-")[0], []).append(Effect(sid, text))
         self.applied[sid] = cseq
+        return True
 
 
 class ApplicationNode:
@@ -63,8 +77,8 @@ class ApplicationNode:
 
         @app.on_text
         async def said(session: Session, text: str) -> None:
-            database.apply(session.sid, session.cseq, text)
-            await self._say(session, f"did {text}")
+            if database.apply(session.sid, session.cseq, text):
+                await self._say(session, f"did {text}")
 
         self.task = self.process.start(app.serve(LINK))
 
@@ -79,6 +93,8 @@ class ApplicationNode:
     async def _say(self, session: Session, text: str) -> None:
         whole = f"{session.sid} {self.name} {text}"
         self.world.database.said.setdefault(session.sid, []).append(whole)
+        number = self.app.outgoing._number + 1  # it is taken before anything is waited for
+        self.world.database.numbers[whole] = (self.app.instance, number)
         self.world.database.said_at[whole] = self.world.time.now
         await session.text(whole)
 

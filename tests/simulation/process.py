@@ -17,6 +17,7 @@ class Process:
 
     def __init__(self, time: Time, faults: list[Any]) -> None:
         self.loop = SimLoop(time)
+        self._faults = faults
         self.loop.set_exception_handler(lambda loop, context: faults.append(context))
         self.alive = True
         self.frozen = False
@@ -38,4 +39,6 @@ class Process:
             self.alive = False
             for end in self.ends:
                 end.die()
+            before = len(self._faults)
             self.loop.bury()
+            del self._faults[before:]  # of tasks that were torn down: that is not how it dies

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from holdfast.app import App
 from holdfast.gateway.evidence import Evidence
+from holdfast.link.messages import Remember
 from holdfast.net.tcp_info import Delivery
 from holdfast.sessions.inbox import Inbox, Verdict
 from holdfast.sessions.journal import Journal
@@ -26,7 +28,7 @@ from tests.simulation.machine import Resume
 from tests.simulation.world import Setup, World
 
 RUNS = 600
-HONEST_RUNS = 60
+HONEST_RUNS = 40
 STEPS = 60
 WEIGHTS: dict[str, int] = {
     "type": 6, "say": 3, "deliver": 10, "deliver_all": 5, "finish_commit": 6, "pass_time": 4,
@@ -116,8 +118,8 @@ def application_does_not_remember(patch: pytest.MonkeyPatch) -> None:
 
     honest = Database.__init__
 
-    def init(self: Database) -> None:
-        honest(self)
+    def init(self: Database, *, compares: bool) -> None:
+        honest(self, compares=False)
         self.applied = Forgetful()
 
     patch.setattr(Database, "__init__", init)
@@ -179,6 +181,13 @@ def what_the_kernel_has_was_seen(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Evidence, "close", close)
 
 
+def an_heir_is_not_asked(patch: pytest.MonkeyPatch) -> None:
+    async def remember(self: App, asked: Remember) -> dict[str, int]:
+        return {}
+
+    patch.setattr(App, "remember", remember)
+
+
 CRASHES = {"type": 4, "say": 8, "deliver": 4, "deliver_all": 5, "finish_commit": 2,
            "pass_time": 2, "come_back": 5, "kill_gateway": 3, "start_gateway": 5}  # fmt: skip
 ANSWERS = {"say": 10, "deliver": 20, "pass_time": 6, "hang_up": 3, "come_back": 5}
@@ -186,6 +195,11 @@ COUNTING = (CountingClient,)
 LINES = (LineClient,)
 PLAIN = (PlainClient,)
 EVERYBODY = (CountingClient, LineClient, PlainClient)
+HANDOVERS = {
+    "type": 8, "deliver": 10, "deliver_all": 5, "finish_commit": 5, "pass_time": 3, "notice": 2,
+    "kill_application": 2, "start_application": 4, "stop_application": 1, "cut_link": 2,
+}  # fmt: skip
+FREEZES = {**HANDOVERS, "cut_link": 4, "freeze_application": 4, "wake_applications": 3}
 FAST = Setup(Durability.FAST)
 DURABLE = Setup(Durability.DURABLE)
 MUTANTS = [
@@ -199,10 +213,16 @@ MUTANTS = [
     (age_counts_from_the_beginning, Setup(clients=LINES), WEIGHTS),
     (any_answer_proves_everything, Setup(clients=PLAIN), ANSWERS),
     (what_the_kernel_has_was_seen, Setup(clients=LINES), WEIGHTS),
+    (an_heir_is_not_asked, Setup(instances=2, compares=False), HANDOVERS),
 ]
 HONEST = [
-    Setup(Durability.FAST, clients=EVERYBODY),
-    Setup(Durability.DURABLE, clients=EVERYBODY),
+    (Setup(Durability.FAST, clients=EVERYBODY), ALL_WEIGHTS),
+    (Setup(Durability.DURABLE, clients=EVERYBODY, instances=2), ALL_WEIGHTS),
+    (Setup(Durability.MEMORY, clients=EVERYBODY, instances=2), ALL_WEIGHTS),
+    (Setup(Durability.FAST, clients=EVERYBODY, on_failure="memory"), ALL_WEIGHTS),
+    (Setup(Durability.DURABLE, clients=EVERYBODY, on_failure="memory"), ALL_WEIGHTS),
+    (Setup(Durability.FAST, instances=2, compares=False), HANDOVERS),
+    (Setup(Durability.FAST, instances=2), FREEZES),
 ]
 
 
@@ -224,7 +244,7 @@ def test_a_broken_rule_is_found(
     pytest.fail(f"{RUNS} runs have not noticed")
 
 
-@pytest.mark.parametrize("setup", HONEST, ids=str)
-def test_the_code_as_it_is_passes_such_runs(setup: Setup) -> None:
+@pytest.mark.parametrize(("setup", "weights"), HONEST, ids=str)
+def test_the_code_as_it_is_passes_such_runs(setup: Setup, weights: dict[str, int]) -> None:
     for seed in range(HONEST_RUNS):
-        run(seed, setup)
+        run(seed, setup, weights)

@@ -13,6 +13,7 @@ from unittest import TestCase
 from hypothesis import HealthCheck, settings
 
 from holdfast.sessions.states import Durability
+from tests.simulation.clients.counting import CountingClient
 from tests.simulation.clients.lines import LineClient
 from tests.simulation.clients.plain import PlainClient
 from tests.simulation.machine import Resume
@@ -37,5 +38,9 @@ PEOPLE = (LineClient, PlainClient)
 TestFast = machine("TestFast", Setup(Durability.FAST), 80)
 TestDurable = machine("TestDurable", Setup(Durability.DURABLE), 80)
 TestDurableOnDisk = machine("TestDurableOnDisk", Setup(Durability.DURABLE, on_disk=True), 20)
+TestTwoInstances = machine("TestTwoInstances", Setup(Durability.FAST, instances=2), 40)
+TestNoStore = machine(
+    "TestNoStore", Setup(Durability.MEMORY, clients=(CountingClient, LineClient)), 30
+)
 TestPeopleFast = machine("TestPeopleFast", Setup(Durability.FAST, clients=PEOPLE), 40)
 TestPeopleDurable = machine("TestPeopleDurable", Setup(Durability.DURABLE, clients=PEOPLE), 40)

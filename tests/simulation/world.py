@@ -13,6 +13,7 @@ from unittest import mock
 import structlog
 from msgspec import Struct, structs
 
+from holdfast.backends.calls import Calls
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, parse
 from holdfast.sessions.states import Durability
@@ -41,12 +42,15 @@ class Setup(Struct, frozen=True):
     clients: tuple[type[ClientNode], ...] = (CountingClient,)
     on_failure: str = "refuse"
     """What the gateway does while the store refuses to be written to."""
+    compares: bool = True
+    """Whether the application's transaction looks whether another instance has done the command."""
     instances: int = 1
     """How many instances of the application run at most."""
 
     def __str__(self) -> str:
         kinds = "-".join(kind.__name__ for kind in self.clients)
-        return f"{self.durability.value}-{kinds}"
+        words = [self.durability.value, self.on_failure, kinds, f"{self.instances}"]
+        return "-".join(words if self.compares else [*words, "naive"])
 
     @property
     def stored(self) -> bool:
@@ -69,10 +73,14 @@ class World:
         """Where the clients run, who do not die."""
         self.config = _configure(setup)
         self.disk = Disk(self._path())
-        self.database = Database()
+        self.database = Database(compares=setup.compares)
+        self.unpromised = False
+        """Whether a gateway was killed while it went on without its store, as it was told to do:
+        what was said then is gone, and nobody is left who knows."""
         self.cells: dict[tuple[str, int], str] = {}
         self._log()
         self._cleanup.enter_context(mock.patch("holdfast.app.linker.dial", self._dial))
+        self._cleanup.enter_context(mock.patch.object(Calls, "_refuse", self._refuse))
         self.gateway: GatewayNode | None = GatewayNode(self)
         self._begun = 0
         self.applications: list[ApplicationNode] = []
@@ -106,6 +114,17 @@ class World:
     async def _dial(self, *args: Any, **options: Any) -> Any:
         processes = (node.process for node in self.applications)
         return await self.network.dial_for(*args, **options, processes=processes)
+
+    @property
+    def _refuse(self) -> Any:
+        """`Calls._refuse`, with a note of what is refused."""
+        honest, refused = Calls._refuse, self.database.refused
+
+        def refuse(calls: Calls, bseq: int, fault: str) -> None:
+            refused.add((calls._instance.name, bseq))
+            honest(calls, bseq, fault)
+
+        return refuse
 
     def wall(self) -> float:
         return WALL + self.time.now
@@ -160,6 +179,7 @@ class World:
 
     def kill_gateway(self, *, stored: bool) -> None:
         if self.gateway is not None:
+            self.unpromised = self.unpromised or self.gateway.gateway.journal.adrift
             self.gateway.die(stored=stored)
             self.gateway = None
             self.spin()

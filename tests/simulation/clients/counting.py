@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.client.core import Began, ClientCore, Dropped, Event, Online, Uncertain
+from holdfast.client.commands import Dropped, Uncertain
+from holdfast.client.core import Began, ClientCore, Event, Online
 from holdfast.protocols import holdfast as wire
 from holdfast.protocols import websocket as ws
 from tests.simulation.clients.web import WebSocketNode
