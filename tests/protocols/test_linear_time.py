@@ -9,6 +9,7 @@ from collections.abc import Callable
 from time import process_time
 
 import pytest
+from tests.linear import LARGE, check_linear
 
 from holdfast.core.limits import WebSocketLimits
 from holdfast.protocols.frames import (
@@ -27,10 +28,6 @@ from holdfast.protocols.websocket.handshake import is_upgrade
 from holdfast.protocols.websocket.head import Request, parse_request
 
 PIECE = 512
-SMALL, LARGE = 512 * 1024, 4096 * 1024
-RATIO_MAX = 3.0
-"""Of the times per byte: in quadratic time it is 8."""
-TRIES = 5
 
 
 def frames(make: Callable[[int], Framing]) -> Callable[[int], float]:
@@ -174,14 +171,7 @@ WORK: dict[str, Callable[[int], float]] = {
 
 @pytest.mark.parametrize("work", WORK.values(), ids=WORK)
 def test_work_is_linear(work: Callable[[int], float]) -> None:
-    """Of several tries the quickest counts: others' work only makes them slower."""
-    work(SMALL)
-    ratios: list[float] = []
-    while not ratios or (ratios[-1] > RATIO_MAX and len(ratios) < TRIES):
-        small = min(work(SMALL) for _ in range(3)) / SMALL
-        large = min(work(LARGE) for _ in range(2)) / LARGE
-        ratios.append(large / max(small, 1e-12))
-    assert min(ratios) <= RATIO_MAX
+    check_linear(work)
 
 
 def test_a_proxy_header_that_drips_is_bounded() -> None:
