@@ -15,6 +15,7 @@ from tests.net.helpers import patience
 
 from holdfast.backends.hub import LinkHub
 from holdfast.backends.link import LinkBackend
+from holdfast.backends.strangers import Secrets
 from holdfast.core.errors import Reason
 from holdfast.core.items import Interrupt, Notice, Output, Text
 from holdfast.core.limits import Limits
@@ -121,7 +122,7 @@ class Node:
         self.limits = limits
         self.clockwork = Clockwork(asyncio.get_running_loop())
         self.backends: dict[str, LinkBackend] = {}
-        self.hub = LinkHub("node-1", SECRET, self.backends, limits.link, spawn)
+        self.hub = LinkHub("node-1", Secrets(SECRET), self.backends, limits.link, spawn)
         self.journal = Journal(limits.store, self.hub.accepted)
         self.manager = SessionManager(limits.session, self.journal, self.clockwork.tick.add)
         self.store = HeldStore()

@@ -8,7 +8,7 @@ import pytest
 import structlog
 from tests.backends.node import SECRET, apps, node
 
-from holdfast.backends import hub
+from holdfast.backends import strangers
 from holdfast.backends.link import ANY_APP
 from holdfast.core.limits import Limits
 from holdfast.link import messages as m
@@ -48,7 +48,10 @@ async def test_a_hello_is_refused_with_what_was_expected(
             await end.hello(**fields)
         assert caught.value.code == code
         assert SECRET not in str(caught.value)
-        await end.hello()  # it may try again on the same link
+        if code == "secret":
+            assert await end.until_unlinked() == "the link's secret is wrong"
+        else:
+            await end.hello()  # it may try again on the same link
 
 
 async def test_the_secret_is_compared_in_constant_time(
@@ -62,7 +65,7 @@ async def test_the_secret_is_compared_in_constant_time(
             compared.append((given, known))
             return hmac.compare_digest(given, known)
 
-    monkeypatch.setattr(hub, "hmac", Spy)
+    monkeypatch.setattr(strangers, "hmac", Spy)
     async with node(tmp_path) as it, apps(it) as one_more:
         await (await one_more()).hello()
     assert compared == [(SECRET.encode(), SECRET.encode())]

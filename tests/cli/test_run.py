@@ -187,7 +187,8 @@ async def test_killed_with_9_it_leaves_no_orphan(tmp_path: Path) -> None:
 async def test_a_configuration_with_a_secret(tmp_path: Path) -> None:
     write(tmp_path, "one")
     (tmp_path / "holdfast.toml").write_text(
-        '[store]\npath = "sessions.db"\n[link]\nlisten = "tcp://127.0.0.1:0"\nsecret = "s3cret"\n'
+        '[store]\npath = "sessions.db"\n[link]\nlisten = "tcp://127.0.0.1:0"\n'
+        'secret = "correct horse battery"\n'
         '[[listener]]\nurl = "ws://127.0.0.1:0/"\n'
     )
     async with program("run", "application.py", "--config", "holdfast.toml", folder=tmp_path) as it:
@@ -196,7 +197,7 @@ async def test_a_configuration_with_a_secret(tmp_path: Path) -> None:
             assert (await page.expect("text"))["d"] == "one says hello"
         it.send(signal.SIGTERM)
         assert await it.ends() == 0
-        assert "s3cret" not in it.err + it.out
+        assert "correct horse" not in it.err + it.out
 
 
 async def test_the_applications_own_output_is_seen(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
 
         [link]
         listen = "tcp://127.0.0.1:4500"
-        secret = "s3cret"
+        secret = "correct horse battery"
 
         [limits.session]
         queue_messages_max = 8
@@ -65,7 +65,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
     assert parse(text) == Config(
         node="a",
         store=StoreConfig(path="data/sessions.db", on_failure="memory"),
-        link=LinkConfig(listen="tcp://127.0.0.1:4500", secret="s3cret"),
+        link=LinkConfig(listen="tcp://127.0.0.1:4500", secret="correct horse battery"),
         limits=Limits().but(session={"queue_messages_max": 8, "detached_seconds_max": 60.0}),
         listener=(
             ListenerConfig(
@@ -190,7 +190,7 @@ WRONG: dict[str, tuple[str, str]] = {
         "link.secret: expected a string, found an integer",
     ),
     "a-secret-in-the-wrong-place": (
-        f'store = [{{ secret = "s3cret" }}]\n{LISTENER}',
+        f'store = [{{ secret = "correct horse battery" }}]\n{LISTENER}',
         "store: expected a table, found an array",
     ),
     "half-a-certificate": (
@@ -241,15 +241,28 @@ WRONG: dict[str, tuple[str, str]] = {
     ),
     "link-at-no-address": (
         f'[link]\nlisten = "here"\n{LISTENER}',
-        "link.listen: 'here': expected one of unix, tcp before the first colon",
+        "link.listen: 'here': expected one of unix, tcp, tls before the first colon",
     ),
     "link-on-a-websocket": (
         f'[link]\nlisten = "ws://127.0.0.1:1"\n{LISTENER}',
-        "link.listen: 'ws://127.0.0.1:1': expected one of unix, tcp before the first colon",
+        "link.listen: 'ws://127.0.0.1:1': expected one of unix, tcp, tls before the first colon",
     ),
     "link-on-tcp-without-a-secret": (
         f'[link]\nlisten = "tcp://127.0.0.1:1"\n{LISTENER}',
         "link.secret: expected a secret, because link.listen is on TCP; found none",
+    ),
+    "link-on-tcp-with-a-short-secret": (
+        f'[link]\nlisten = "tcp://127.0.0.1:1"\nsecret = "swordfish"\n{LISTENER}',
+        "link.secret: expected at least 16 characters, because link.listen is on TCP; found 9",
+    ),
+    "link-on-tcp-with-a-short-secret-for-one": (
+        f'[link]\nlisten = "tcp://127.0.0.1:1"\nsecrets = {{ chat = "" }}\n{LISTENER}',
+        "link.secrets.chat: expected at least 16 characters, because link.listen is on TCP;"
+        " found 0",
+    ),
+    "link-on-tls-without-a-certificate": (
+        f'[link]\nlisten = "tls://127.0.0.1:1"\nsecret = "{"x" * 16}"\n{LISTENER}',
+        "link.certificate: expected a certificate for tls, found none",
     ),
     "an-application-named-like-a-backend": (
         '[link]\nlisten = "unix:/l"\n[[listener]]\nurl = "tcp://127.0.0.1:1"\napp = "echo"\n'

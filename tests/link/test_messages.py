@@ -216,6 +216,7 @@ STRUCTS = [
     m.Notification,
     m.LinkFault,
     m.SessionInfo,
+    m.Authorize,
     m.Hello,
     m.Bounds,
     m.Welcome,
@@ -287,4 +288,4 @@ def test_what_a_newer_version_adds_is_ignored(data: st.DataObject, kind: Any) ->
 
 def test_the_methods_have_names_of_their_own() -> None:
     names = [value for name, value in vars(m).items() if name.isupper() and isinstance(value, str)]
-    assert len(set(names)) == len(names) == 22
+    assert len(set(names)) == len(names) == 23

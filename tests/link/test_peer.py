@@ -393,12 +393,13 @@ def test_a_link_s_limits_are_those_of_its_connection() -> None:
     limits = connection_limits(
         LinkLimits(
             links_max=3,
+            strangers_max=4,
             handshake_seconds_max=4,
             heartbeat_seconds_max=5,
             frame_bytes_max=6,
         )
     )
-    assert limits.connections_max == limits.connections_per_address_max == 3
+    assert limits.connections_max == limits.connections_per_address_max == 7
     assert limits.handshake_seconds_max == 4
     assert limits.idle_seconds_max == 15
     assert limits.write_buffer_bytes_max == 6

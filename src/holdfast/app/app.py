@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 import signal
+import ssl
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -28,12 +29,15 @@ from holdfast.link.peer import SCHEMES, LinkClosedError, RequestError
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.log import configure_logs
 from holdfast.net.loop import calm_collector, run, unwrapped
+from holdfast.net.tls import client_context
 
 T = TypeVar("T")
 
 LINK_VARIABLE: Final = "HOLDFAST_LINK"
 """The environment variable with which `holdfast run` tells an application its gateway."""
 SECRET_VARIABLE: Final = "HOLDFAST_LINK_SECRET"
+CA_VARIABLE: Final = "HOLDFAST_LINK_CA"
+"""A file with the authorities that the gateway's certificate is checked against."""
 LOG_LEVEL_VARIABLE: Final = "HOLDFAST_LOG_LEVEL"
 """How much `App.run` logs: `debug`, `info`, `warning` or `error`."""
 PARENT_VARIABLE: Final = "HOLDFAST_PARENT"
@@ -88,11 +92,19 @@ class App(Handlers):
 
     # --- running
 
-    def run(self, address: str | None = None, *, secret: str | None = None) -> None:
+    def run(
+        self,
+        address: str | None = None,
+        *,
+        secret: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         """Serve until SIGINT or SIGTERM.
 
-        `address` is where the gateway's link listens (`unix:…` or `tcp://…`);
-        without one, `HOLDFAST_LINK` in the environment says it. Logs go to
+        `address` is where the gateway's link listens (`unix:…`, `tcp://…` or `tls://…`);
+        without one, `HOLDFAST_LINK` in the environment says it. `tls` is for `tls://`, with
+        a client certificate, say; without it, the gateway's certificate is checked against
+        the file that `HOLDFAST_LINK_CA` names, or the system's authorities. Logs go to
         stderr, unless the application has configured structlog itself. Raises
         `ConfigurationError` when neither does, or the gateway refuses us for good.
         """
@@ -104,27 +116,31 @@ class App(Handlers):
             )
         if not structlog.is_configured():
             configure_logs(os.environ.get(LOG_LEVEL_VARIABLE, "info"))
-        run(self._run(address, secret))
+        run(self._run(address, secret, tls))
 
-    async def serve(self, address: str, *, secret: str | None = None) -> None:
+    async def serve(
+        self, address: str, *, secret: str | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
         """Serve inside a running event loop, until `stop`. Raises as `run` does."""
         parsed = parse_address(address, SCHEMES)
         self.instance = new_instance()  # not before: a process that forks must not share it
         if secret is None:
             secret = os.environ.get(SECRET_VARIABLE, "")
+        if tls is None and parsed.secure:
+            tls = client_context(os.environ.get(CA_VARIABLE))
         await self.call("start")
         try:
             with unwrapped():
-                await self._serve(parsed, secret)
+                await self._serve(parsed, secret, tls)
         finally:
             self._linker = None
             await self.call("stop")
 
-    async def _serve(self, address: Address, secret: str) -> None:
+    async def _serve(self, address: Address, secret: str, tls: ssl.SSLContext | None) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self.dispatcher.spawn = tasks.create_task
-                self._linker = Linker(self, address, secret, tasks)
+                self._linker = Linker(self, address, secret, tls, tasks)
                 tasks.create_task(self._linker.run())
                 await self._stop.wait()
                 await self._linker.finish()
@@ -141,12 +157,12 @@ class App(Handlers):
         """Finish what is being handled, and end."""
         self._stop.set()
 
-    async def _run(self, address: str, secret: str | None) -> None:
+    async def _run(self, address: str, secret: str | None, tls: ssl.SSLContext | None) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
         calm_collector()
-        await self.serve(address, secret=secret)
+        await self.serve(address, secret=secret, tls=tls)
 
     # --- saying something
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import ssl
 from collections.abc import Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -27,6 +28,8 @@ T = TypeVar("T")
 _log: Final = Seldom("holdfast.app")
 
 _FIRST_PAUSE_SECONDS: Final = 0.05
+_SESSIONS_OF_STRANGERS_MAX: Final = 1_000
+"""In a `hello` that is small enough for who has not shown the secret yet."""
 _FATAL: Final = frozenset({"protocol", "secret", "unknown_app"})
 """Answers to `hello` that trying again does not change."""
 
@@ -34,10 +37,18 @@ _FATAL: Final = frozenset({"protocol", "secret", "unknown_app"})
 class Linker:
     """Keeps one application linked: the `Owner` of its peer."""
 
-    def __init__(self, app: App, address: Address, secret: str, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self,
+        app: App,
+        address: Address,
+        secret: str,
+        tls: ssl.SSLContext | None,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
         self._app = app
         self._address = address
         self._secret = secret
+        self._tls = tls
         self._tasks = tasks
         self._clockwork = Clockwork(asyncio.get_running_loop())
         self._peer: Peer | None = None
@@ -73,7 +84,11 @@ class Linker:
         limits = connection_limits(self._app.limits)
         try:
             connection = await dial(
-                self._address, self._handler, clockwork=self._clockwork, limits=limits
+                self._address,
+                self._handler,
+                clockwork=self._clockwork,
+                limits=limits,
+                tls=self._tls,
             )
         except DialError as error:
             _log.debug("the gateway cannot be reached", error=str(error))
@@ -108,6 +123,19 @@ class Linker:
             profiles=app.has("profiles"),
         )
         peer.dispatch = self._dispatch
+        if self._secret and len(hello.applied) > _SESSIONS_OF_STRANGERS_MAX:
+            # A stranger may not say so much at once.
+            peer.ask(
+                m.AUTHORIZE,
+                m.Authorize(app.name, self._secret),
+                bool,
+                lambda _: self._hello(peer, hello),
+                lambda error: self._refused(peer, error),
+            )
+        else:
+            self._hello(peer, hello)
+
+    def _hello(self, peer: Peer, hello: m.Hello) -> None:
         # Not awaited: what follows the welcome is of sessions that the welcome tells of.
         peer.ask(
             m.HELLO,

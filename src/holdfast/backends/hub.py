@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from holdfast.backends.link import ANY_APP, LinkBackend
 from holdfast.backends.runs import is_instance_name, split_key
+from holdfast.backends.strangers import Secrets, Strangers
 from holdfast.core.limits import LinkLimits
-from holdfast.link.messages import HELLO, PROTOCOL, Bounds, Hello, Welcome
+from holdfast.link.messages import (
+    AUTHORIZE,
+    HELLO,
+    PROTOCOL,
+    Authorize,
+    Bounds,
+    Hello,
+    Welcome,
+)
 from holdfast.link.peer import Dispatch, Peer, RequestError
 from holdfast.net.connection import Connection
 from holdfast.net.log import Seldom
@@ -24,7 +32,7 @@ class LinkHub:
     def __init__(
         self,
         node: str,
-        secret: str,
+        secrets: Secrets,
         backends: Mapping[str, LinkBackend],
         limits: LinkLimits,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
@@ -33,19 +41,27 @@ class LinkHub:
         self._security = security or SecurityLog()
         self.spawn = spawn
         self._node = node
-        self._secret = secret
+        self._secrets = secrets
+        self._strangers = Strangers(limits)
         self._backends = backends
         self._limits = limits
         self._linked: dict[Peer, LinkBackend] = {}
 
     def handler(self, connection: Connection) -> Peer:
         """What stands on a new link."""
-        return Peer(connection, self, self._limits)
+        return Peer(connection, self, self._limits, trusted=not self._secrets.asked)
 
     def linked(self, peer: Peer) -> None:
-        peer.dispatch = Dispatch({HELLO: (Hello, lambda hello: self._hello(peer, hello))})
+        self._strangers.add(peer)
+        peer.dispatch = Dispatch(
+            {
+                HELLO: (Hello, lambda hello: self._hello(peer, hello)),
+                AUTHORIZE: (Authorize, lambda asked: self._authorize(peer, asked)),
+            }
+        )
 
     def unlinked(self, peer: Peer, reason: str) -> None:
+        self._strangers.remove(peer)
         backend = self._linked.pop(peer, None)
         if backend is not None:
             _log.info("an application has gone", app=backend.name, reason=reason)
@@ -59,20 +75,29 @@ class LinkHub:
             if backend is not None:
                 backend.accepted(instance, bseq)
 
+    def _authorize(self, peer: Peer, asked: Authorize) -> bool:
+        self._check_secret(peer, asked.app, asked.secret)
+        peer.trust()
+        return True
+
+    def _check_secret(self, peer: Peer, app: str, secret: str) -> None:
+        if self._secrets.match(app, secret):
+            return
+        self._security.tell(
+            SecurityEvent.LINK_REFUSED,
+            peer=peer.name,
+            listener="link",
+            app=app,
+            why="the secret is wrong",
+        )
+        raise RequestError("secret", "the link's secret is wrong", closes=True)
+
     def _hello(self, peer: Peer, hello: Hello) -> Welcome:
         if hello.protocol != PROTOCOL:
             raise RequestError(
                 "protocol", f"found link protocol {hello.protocol}, expected {PROTOCOL}"
             )
-        if not hmac.compare_digest(hello.secret.encode(), self._secret.encode()):
-            self._security.tell(
-                SecurityEvent.LINK_REFUSED,
-                peer=peer.name,
-                listener="link",
-                app=hello.app,
-                why="the secret is wrong",
-            )
-            raise RequestError("secret", "the link's secret is wrong")
+        self._check_secret(peer, hello.app, hello.secret)
         backend = self._backends.get(hello.app) or self._backends.get(ANY_APP)
         if backend is None:
             known = ", ".join(sorted(self._backends)) or "none"
@@ -90,6 +115,9 @@ class LinkHub:
         except RequestError as error:
             _log.error("an application is refused", peer=peer.name, error=str(error))
             raise
+        if len(self._linked) >= self._limits.links_max:
+            raise RequestError("busy", f"{len(self._linked)} applications are linked already")
+        self._strangers.remove(peer)
         peer.established()
         self._linked[peer] = backend
         welcomed = backend.welcome(peer, hello)

@@ -269,6 +269,12 @@ class LinkLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """From an instance's last link until it is forgotten how far it was heard."""
     links_max: int = 64
     """Applications linked at one time."""
+    strangers_max: int = 128
+    """Links that have not said hello. For one more, the oldest is closed."""
+    strangers_per_address_max: int = 16
+    """The same, of one IP address (IPv6: of one /64 network)."""
+    hello_bytes_max: int = 64 * KIB
+    """A frame of a link that must show a secret, and has not."""
     finish_seconds_max: float = 5.0
     """How long an application that stops waits for its handlers and for their outputs."""
 

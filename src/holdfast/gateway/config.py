@@ -62,6 +62,7 @@ from msgspec import Struct, field, inspect
 
 from holdfast.backends.echo import EchoBackend
 from holdfast.backends.link import ANY_APP
+from holdfast.backends.strangers import Secrets
 from holdfast.backends.tcp import PREFIX
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
@@ -96,8 +97,22 @@ class LinkConfig(Struct, frozen=True, forbid_unknown_fields=True):
     listen: str = ""
     secret: str = ""
     """What an application must know. Empty for a Unix socket, whose file protects it."""
+    secrets: dict[str, str] = field(default_factory=dict)
+    """By application, in its place."""
+    certificate: Certificate | None = None
+    tls: TlsOptions | None = None
+    """Instead of `certificate`, for `tls://`: client certificates among others."""
     bind: BindOptions = field(default_factory=BindOptions)
     """`mode` and `group` of a Unix socket, among others."""
+
+    @property
+    def all_secrets(self) -> Secrets:
+        return Secrets(self.secret, self.secrets)
+
+    @property
+    def tls_options(self) -> TlsOptions | None:
+        """What to do about TLS, whichever way it was written."""
+        return _tls_options(self)
 
 
 class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -143,9 +158,13 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def tls_options(self) -> TlsOptions | None:
         """What to do about TLS, whichever way it was written."""
-        if self.certificate is not None:
-            return TlsOptions(certificates=(self.certificate,))
-        return self.tls
+        return _tls_options(self)
+
+
+def _tls_options(config: LinkConfig | ListenerConfig) -> TlsOptions | None:
+    if config.certificate is not None:
+        return TlsOptions(certificates=(config.certificate,))
+    return config.tls
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -200,18 +219,36 @@ def check(config: Config) -> None:
     elif config.admin != AdminConfig():
         raise ConfigurationError("admin.listen: expected an address, found none")
     if config.link.listen:
-        link = address_at("link.listen", config.link.listen, LINK_SCHEMES)
-        with _inside("link.bind"):
-            check_bind(link, config.link.bind)
-        if link.scheme == "tcp" and not config.link.secret:
-            raise ConfigurationError(
-                "link.secret: expected a secret, because link.listen is on TCP; found none"
-            )
+        _check_link(config.link)
     elif any(listener.backend == "link" for listener in config.listener):
         raise ConfigurationError(
             "link.listen: expected an address, because a listener has the backend 'link';"
             " found none"
         )
+
+
+_SECRET_CHARS_MIN: Final = 16
+"""Of a secret that anybody on a network may try to guess."""
+
+
+def _check_link(link: LinkConfig) -> None:
+    address = address_at("link.listen", link.listen, LINK_SCHEMES)
+    with _inside("link.bind"):
+        check_bind(address, link.bind)
+    _check_tls("link", link, address)
+    if address.scheme == "unix":
+        return
+    if not link.all_secrets.asked:
+        raise ConfigurationError(
+            "link.secret: expected a secret, because link.listen is on TCP; found none"
+        )
+    named = {f"secrets.{app}": secret for app, secret in link.secrets.items()}
+    for key, secret in {"secret": link.secret, **named}.items():
+        if len(secret) < _SECRET_CHARS_MIN and (secret or key != "secret"):
+            raise ConfigurationError(
+                f"link.{key}: expected at least {_SECRET_CHARS_MIN} characters, because"
+                f" link.listen is on TCP; found {len(secret)}"
+            )
 
 
 def _check_admin(admin: AdminConfig) -> None:
@@ -314,7 +351,7 @@ def _check_backend(key: str, listener: ListenerConfig, address: Address, config:
         )
 
 
-def _check_tls(key: str, listener: ListenerConfig, address: Address) -> None:
+def _check_tls(key: str, listener: LinkConfig | ListenerConfig, address: Address) -> None:
     if address.secure and listener.tls_options is None:
         raise ConfigurationError(
             f"{key}.certificate: expected a certificate for {address.scheme}, found none"

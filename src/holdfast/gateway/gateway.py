@@ -77,7 +77,7 @@ class Gateway:
         self._links: dict[str, LinkBackend] = {}
         security = SecurityLog()
         self._hub = LinkHub(
-            config.node, config.link.secret, self._links, limits.link, self._spawn, security
+            config.node, config.link.all_secrets, self._links, limits.link, self._spawn, security
         )
         self.journal = Journal(
             limits.store, self._hub.accepted, promises=config.store.on_failure == "refuse"
@@ -211,8 +211,12 @@ class Gateway:
         if self.config.link.listen:
             address = parse_address(self.config.link.listen)
             options = ListenOptions(self.config.link.bind)
+            link_tls = self.config.link.tls_options
             self.link_address = await self._link_server.listen(
-                address, self._hub.handler, None, options
+                address,
+                self._hub.handler,
+                ServerTls(link_tls) if link_tls is not None else None,
+                options,
             )
         for listener in self.config.listener:
             door = await self._door(listener)

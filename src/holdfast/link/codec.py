@@ -28,10 +28,10 @@ class LinkProtocolError(ProtocolError):
 class FrameDecoder:
     """Cuts a byte stream into messages."""
 
-    __slots__ = ("_bytes_max", "_have", "_parts", "_want")
+    __slots__ = ("_have", "_parts", "_want", "bytes_max")
 
     def __init__(self, bytes_max: int) -> None:
-        self._bytes_max = bytes_max
+        self.bytes_max = bytes_max
         self._parts: list[bytes] = []
         self._have = 0
         self._want = _HEAD_BYTES
@@ -51,9 +51,9 @@ class FrameDecoder:
         pos, end = 0, len(data)
         while end - pos >= _HEAD_BYTES:
             size = int.from_bytes(view[pos : pos + _HEAD_BYTES], "big")
-            if size > self._bytes_max:
+            if size > self.bytes_max:
                 raise LinkProtocolError(
-                    f"a frame of {size} bytes; at most {self._bytes_max} are accepted"
+                    f"a frame of {size} bytes; at most {self.bytes_max} are accepted"
                 )
             start = pos + _HEAD_BYTES
             if end - start < size:

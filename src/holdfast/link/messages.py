@@ -101,6 +101,13 @@ class Hello(Struct, frozen=True, omit_defaults=True):
 _LIMITS: Final = SessionLimits()
 
 
+class Authorize(Struct, frozen=True):
+    """Params of the request `authorize`, before a `hello` that is too large for a stranger."""
+
+    app: str
+    secret: str
+
+
 class Bounds(Struct, frozen=True):
     """What the gateway refuses beyond, so that an application can refuse it at the call."""
 
@@ -366,6 +373,7 @@ INPUT_MODES: Final = ("line", "key", "secret")
 # --- the methods
 
 HELLO: Final = "hello"
+AUTHORIZE: Final = "authorize"
 HEARTBEAT: Final = "heartbeat"
 GOODBYE: Final = "goodbye"
 EVENTS: Final = "events"

@@ -46,7 +46,7 @@ _log: Final = Seldom("holdfast.link")
 
 _Receive = Callable[[LinkFault | None, msgspec.Raw], None]
 
-SCHEMES: Final = ("unix", "tcp")
+SCHEMES: Final = ("unix", "tcp", "tls")
 """What the address of a link may begin with."""
 
 _MISSED_HEARTBEATS_MAX: Final = 3
@@ -66,10 +66,14 @@ class RequestError(HoldfastError):
 
     source = Source.REMOTE
 
-    def __init__(self, code: str, message: str, retry_s: float = 0.0) -> None:
+    def __init__(
+        self, code: str, message: str, retry_s: float = 0.0, *, closes: bool = False
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.retry_s = retry_s
+        self.closes = closes
+        """Whether whoever is answered so gets no further answer on this link."""
 
     @property
     def defect(self) -> bool:
@@ -135,8 +139,8 @@ class Owner(Protocol):
 def connection_limits(limits: LinkLimits) -> ConnectionLimits:
     """The limits of a link's transport: a silent one is given up after three heartbeats."""
     return ConnectionLimits(
-        connections_max=limits.links_max,
-        connections_per_address_max=limits.links_max,
+        connections_max=limits.links_max + limits.strangers_max,
+        connections_per_address_max=limits.links_max + limits.strangers_max,
         handshake_seconds_max=limits.handshake_seconds_max,
         idle_seconds_max=limits.heartbeat_seconds_max * _MISSED_HEARTBEATS_MAX,
         write_buffer_bytes_max=limits.frame_bytes_max,
@@ -146,7 +150,9 @@ def connection_limits(limits: LinkLimits) -> ConnectionLimits:
 class Peer:
     """One end of one link: a `Handler` on a connection."""
 
-    def __init__(self, connection: Connection, owner: Owner, limits: LinkLimits) -> None:
+    def __init__(
+        self, connection: Connection, owner: Owner, limits: LinkLimits, *, trusted: bool = True
+    ) -> None:
         self.dispatch = Dispatch({})
         """What the owner lets the other end call; replaced when the handshake is over."""
         self.round_trip_s = 0.0
@@ -157,7 +163,7 @@ class Peer:
         self._connection = connection
         self._owner = owner
         self._limits = limits
-        self._decoder = FrameDecoder(limits.frame_bytes_max)
+        self._decoder = FrameDecoder(limits.frame_bytes_max if trusted else limits.hello_bytes_max)
         self._number = 0
         self._asked: dict[int, tuple[_Receive, Callable[[Exception], None]]] = {}
         """By number: what to do with the answer, or when none can come any more."""
@@ -173,8 +179,13 @@ class Peer:
 
     def established(self) -> None:
         """The handshake is over: heartbeats begin."""
+        self.trust()
         self._connection.established()
         self._connection.wake_at(self._connection.time() + self._limits.heartbeat_seconds_max)
+
+    def trust(self) -> None:
+        """The other end has shown who it is: its frames may be as large as any."""
+        self._decoder.bytes_max = self._limits.frame_bytes_max
 
     def notify(self, method: str, params: Any) -> None:
         """Tell the other end. Leaves with everything else of this tick."""
@@ -250,6 +261,10 @@ class Peer:
         self.notify(GOODBYE, Goodbye(reason, code))
         self._connection.close()
 
+    def abort(self) -> None:
+        """Let go of the transport at once, without a word."""
+        self._connection.abort()
+
     # --- Handler
 
     def connected(self) -> None:
@@ -323,6 +338,8 @@ class Peer:
             result = self.dispatch.call(method, params)
         except RequestError as error:
             self._respond(number, error.fault, None)
+            if error.closes:
+                self.close(str(error))
             return
         if isawaitable(result):
             self._owner.spawn(self._respond_later(number, result))

@@ -1,0 +1,65 @@
+"""Who may link: the secrets, and how many may be there that have not shown one."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+
+from msgspec import Struct, field
+
+from holdfast.core.limits import LinkLimits
+from holdfast.link.peer import Peer
+from holdfast.net.admission import network_of
+
+
+class Secrets(Struct, frozen=True):
+    """What applications must know."""
+
+    common: str = ""
+    """For those that have none of their own."""
+    by_app: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> bool:
+        """Whether anybody must know any."""
+        return bool(self.common or self.by_app)
+
+    def match(self, app: str, given: str) -> bool:
+        """Whether an application that gives this may link. Takes the same time for any."""
+        expected = self.by_app.get(app, self.common)
+        same = hmac.compare_digest(given.encode(), expected.encode())
+        return same and bool(expected or not self.by_app)
+
+
+class Strangers:
+    """Links that have not said hello. Whoever comes gets a place; the oldest loses it."""
+
+    def __init__(self, limits: LinkLimits) -> None:
+        self._limits = limits
+        self._by_network: dict[str, dict[Peer, None]] = {}
+        self._all: dict[Peer, None] = {}
+
+    def add(self, peer: Peer) -> None:
+        """Somebody has come, and another may have to go."""
+        same = self._by_network.setdefault(network_of(peer.name), {})
+        if len(same) >= self._limits.strangers_per_address_max:
+            self._turn_away(next(iter(same)))
+        elif len(self._all) >= self._limits.strangers_max:
+            self._turn_away(next(iter(self._all)))
+        self._by_network.setdefault(network_of(peer.name), {})[peer] = None
+        self._all[peer] = None
+
+    def remove(self, peer: Peer) -> None:
+        """It is known now, or gone."""
+        if peer not in self._all:
+            return
+        del self._all[peer]
+        network = network_of(peer.name)
+        same = self._by_network[network]
+        del same[peer]
+        if not same:
+            del self._by_network[network]
+
+    def _turn_away(self, peer: Peer) -> None:
+        self.remove(peer)
+        peer.abort()  # a goodbye would leave its socket open for a while
