@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.net.helpers import READ_BYTES_MAX, Pusher, pusher
 from tests.protocols.websocket.wire import frame
-from tests.websocket.helpers import REQUEST, echo, opened, patience, until, url
+from tests.websocket.helpers import REQUEST, close_frame, echo, opened, patience, until, url
 
 from holdfast.core.errors import BusyError
 from holdfast.core.limits import ConnectionLimits, Limits
@@ -353,6 +353,34 @@ async def test_keep_alive_spares_one_that_is_not_read_itself() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.6):
                 await socket.wait_closed()
+
+
+async def test_a_message_that_drips_is_cut_off_and_a_busy_peer_is_not() -> None:
+    limits = Limits().but(websocket={"message_seconds_max": 0.3})
+    whole = frame(2, bytes(50_000))
+
+    async def read(ws: ServerWebSocket) -> None:
+        async for _ in ws:
+            pass
+
+    async with (
+        serve(
+            read, ping_interval=0.1, ping_timeout=0.1, close_timeout=0.2, limits=limits
+        ) as server,
+        opened(server) as dripping,
+        opened(server) as busy,
+        patience(),
+    ):
+        async with asyncio.TaskGroup() as tasks:
+            ended = tasks.create_task(dripping.reader.read())
+            await busy.write(whole[:10])
+            await dripping.write(whole[:10])
+            while not ended.done():
+                dripping.writer.write(b"x")
+                await busy.write(whole[10:] + whole[:10])
+                await asyncio.sleep(0.02)
+        assert close_frame(1008, b"a message took too long") in ended.result()
+        assert len(server.connections) == 1
 
 
 async def test_without_an_interval_nothing_is_pinged() -> None:

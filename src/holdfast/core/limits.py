@@ -87,6 +87,8 @@ class WebSocketLimits(_Group, frozen=True, forbid_unknown_fields=True):
     frame_bytes_max: int = 1 * MIB
     message_bytes_max: int = 1 * MIB
     """A peer may have so much of a message kept for it without ever finishing it."""
+    message_seconds_max: float = 120.0
+    """From the beginning of a message to its end. `holdfast.websocket` looks at each ping."""
     fragments_max: int = 16_384
     """Frames of one message."""
     inflated_bytes_max: int = 32 * MIB

@@ -50,6 +50,8 @@ class Lifecycle:
         "_core",
         "_gone",
         "_loop",
+        "_message",
+        "_message_since",
         "_paused",
         "_pings",
         "_received",
@@ -75,6 +77,9 @@ class Lifecycle:
         self._pings: Pings | None = None
         self._paused = False
         self._asked = 0.0
+        self._message = 0
+        """The message that was seen to be unfinished, and since when."""
+        self._message_since = 0.0
         self._received: ws.Close | None = None
         self._sent: ws.Close | None = None
         self.state = State.CONNECTING
@@ -162,6 +167,8 @@ class Lifecycle:
         interval, patience = settings.ping_interval, settings.ping_timeout
         if self.state is not State.OPEN or interval is None:
             self._connection.abort()  # the peer has not answered our Close frame, or not hung up
+        elif self._drips(now):
+            self._begin_close(CloseCode.POLICY_VIOLATION, "a message took too long")
         elif not self._asked:
             self._core.rest()
             self._core.ping(self._get_pings().own())
@@ -176,6 +183,14 @@ class Lifecycle:
         else:
             self._begin_close(CloseCode.INTERNAL_ERROR, "keep-alive: no answer to a ping")
             self._connection.abort()
+
+    def _drips(self, now: float) -> bool:
+        """Whether the peer takes too long for one message; while it is not read it may."""
+        unfinished = 0 if self._paused or self._connection.held else self._core.unfinished
+        if unfinished != self._message:
+            self._message, self._message_since = unfinished, now
+        limit = self._settings.limits.websocket.message_seconds_max
+        return bool(unfinished) and now - self._message_since >= limit
 
     def overdue(self, reason: Reason) -> None:
         if reason is Reason.SLOW_CONSUMER:

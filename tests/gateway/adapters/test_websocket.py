@@ -504,3 +504,43 @@ def test_a_client_in_pieces_says_the_same(parts: list[bytes], cuts: list[int]) -
         if events and isinstance(events[-1], Broken):
             break  # the connection ends here
     assert events == whole.receive_data(data, 1.0)
+
+
+# --- messages that drip
+
+
+@pytest.mark.parametrize("fragments", [False, True], ids=["frame", "fragments"])
+def test_a_message_that_drips_has_a_limit_of_time(fragments: bool) -> None:
+    made = structs.replace(
+        settings(), limits=WebSocketLimits(message_bytes_max=1000, message_seconds_max=60.0)
+    )
+    adapter = WebSocketAdapter(made)
+    adapter.receive_data(request(*V1), 100.0)
+    adapter.data_to_send()
+    whole = frame(1, b"x" * 200)
+    pieces = [whole[at : at + 10] for at in range(0, len(whole), 10)]
+    if fragments:
+        pieces = [frame(1, b"a", fin=False), *[frame(0, b"b", fin=False)] * 20]
+    for number, piece in enumerate(pieces[:-1]):
+        now = 110.0 + number
+        assert adapter.receive_data(piece, now) == []
+        assert adapter.next_deadline() == 170.0
+    assert adapter.handle_timer(169.0) == []
+    (broken,) = adapter.handle_timer(170.0)
+    assert broken == Broken(Reason.TIMEOUT, "a message took too long")
+    assert adapter.data_to_send().endswith(b"a message took too long")
+    assert adapter.next_deadline() is None
+
+
+def test_each_message_has_its_own_time() -> None:
+    adapter = WebSocketAdapter(settings())
+    adapter.receive_data(request(*V1), 100.0)
+    limit = WebSocketLimits().message_seconds_max
+    whole = frame(1, b"x" * 200)
+    for now in (100.0, 200.0, 300.0):
+        adapter.receive_data(whole[:20], now)
+        assert adapter.next_deadline() == now + limit
+        adapter.receive_data(whole[20:] + whole[:20], now + 1)
+        assert adapter.next_deadline() == now + 1 + limit
+        adapter.receive_data(whole[20:], now + 2)
+        assert adapter.next_deadline() is None

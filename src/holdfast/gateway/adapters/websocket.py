@@ -93,6 +93,8 @@ class WebSocketAdapter:
         "_dialect",
         "_doubted",
         "_flow",
+        "_message",
+        "_message_due",
         "_settings",
         "numbered",
         "tokens",
@@ -110,6 +112,9 @@ class WebSocketAdapter:
         self._dialect: Dialect = _PLAIN
         self._accepted = False
         self._doubted = 0
+        self._message = 0
+        """The message whose end has not come."""
+        self._message_due: float | None = None
         self.numbered = False
         self.tokens = 0
 
@@ -135,6 +140,8 @@ class WebSocketAdapter:
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         received = self._core.receive_data(data)
+        if self._core.eventful:
+            self._time_message(now)
         self.tokens += len(received)
         if not self._flow.admit(len(received), len(data), now):
             text = "too many messages or bytes a second"
@@ -227,10 +234,23 @@ class WebSocketAdapter:
         return self._core.data_to_send()
 
     def next_deadline(self) -> float | None:
-        return None
+        return self._message_due
 
     def handle_timer(self, now: float) -> list[Event]:
-        return []
+        if self._message_due is None or now < self._message_due:
+            return []
+        self._message_due = None
+        text = "a message took too long"
+        self.goodbye(DISCONNECTS[Reason.TIMEOUT], text, 0)
+        return [Broken(Reason.TIMEOUT, text)]
+
+    def _time_message(self, now: float) -> None:
+        """A message that drips has a limit from its beginning."""
+        unfinished = self._core.unfinished
+        if unfinished != self._message:
+            self._message = unfinished
+            limit = self._settings.limits.message_seconds_max
+            self._message_due = now + limit if unfinished else None
 
     def encode(self, first: int, items: Sequence[Output | None]) -> bytes:
         # What is queued was encoded before: a compressed message refers to those before it.

@@ -115,6 +115,7 @@ class Decoder:
     """
 
     __slots__ = (
+        "_begun",
         "_done",
         "_inflated",
         "_inflater",
@@ -139,11 +140,18 @@ class Decoder:
         self._payload: _Payload | None = None
         self._message: _Message | None = None
         self._done = False
+        self._begun = 0
+        """Messages that did not come in one piece."""
         self._inflated = 0
         self._plain = True
         """Whether the next byte begins a frame that the codec may try."""
         self.eventful = False
         """Whether the newest events may be other than messages."""
+
+    @property
+    def unfinished(self) -> int:
+        """A number of the message whose end has not come; 0 if there is none."""
+        return self._begun if self._message is not None else 0
 
     def push(self, data: bytes) -> None:
         """Bytes that stand before those of the next `receive_data`."""
@@ -251,6 +259,7 @@ class Decoder:
             )
         message = self._message
         if message is None:
+            self._begun += 1
             text = first & 0x0F == Opcode.TEXT
             message = self._message = _Message(text=text, compressed=bool(first & _RSV1))
         else:
