@@ -155,6 +155,37 @@ const CASES = {
     }
   },
 
+  async "the page holds no session that has ended"() {
+    const heard = new Map();
+    const channels = [];
+    globalThis.addEventListener = (type, listener) => heard.set(type, listener);
+    globalThis.removeEventListener = (type, listener) => {
+      assert.equal(heard.get(type), listener);
+      heard.delete(type);
+    };
+    globalThis.document = globalThis;
+    globalThis.sessionStorage = new Storage();
+    globalThis.BroadcastChannel = class {
+      constructor() {
+        channels.push(this);
+      }
+      postMessage() {
+        assert.ok(!this.closed, "a channel that is closed is told nothing");
+      }
+      close() {
+        this.closed = true;
+      }
+    };
+    const kept = { sid: "S", token: "t", epoch: "E", last: 1, sent: 0, attempts: 1, pending: [] };
+    sessionStorage.setItem(KEY, JSON.stringify(kept));
+    const { session } = await begin({ storage: undefined });
+    assert.deepEqual([...heard.keys()], ["online", "visibilitychange", "pageshow"]);
+    session.close();
+    assert.equal(heard.size, 0);
+    assert.deepEqual(channels.map(({ closed }) => closed), [true]);
+    await null;
+  },
+
   async "back from the page cache"() {
     const listeners = {};
     globalThis.addEventListener = (name, listener) => (listeners[name] = listener);

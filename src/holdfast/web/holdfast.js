@@ -129,17 +129,24 @@ export class Session {
     this._unanswered = 0; // beats since anything was heard
     this._goodbye = /** @type {ByeMessage | null} */ (null);
     this._timers = { retry: 0, ack: 0, beat: 0, open: 0, wake: 0, lasted: 0 };
-    this._onWake = () => this._wake();
-    globalThis.addEventListener?.("online", this._onWake);
-    globalThis.document?.addEventListener("visibilitychange", this._onWake);
+    const wake = () => this._wake();
     // A page that the browser keeps for Back has lost its connection without being told.
-    globalThis.addEventListener?.("pageshow", (event) => {
+    const shown = (/** @type {any} */ event) => {
       if (event.persisted) this._return();
-    });
+    };
+    /** @type {[any, string, (event: any) => void][]} */
+    this._hears = [
+      [globalThis, "online", wake],
+      [globalThis.document, "visibilitychange", wake],
+      [globalThis, "pageshow", shown],
+    ];
+    for (const [target, type, heard] of this._hears) target?.addEventListener?.(type, heard);
+    this._tabs = /** @type {Tabs | null} */ (null);
     this._settled = true; // whether it is known whose session it is that was kept
     if (options.storage === undefined && globalThis.document && globalThis.BroadcastChannel) {
       this._settled = false;
-      this._settle(new Tabs(this._key, () => (this._live ? this._kept.sid : "")));
+      this._tabs = new Tabs(this._key, () => (this._live ? this._kept.sid : ""));
+      this._settle(this._tabs);
     } else {
       queueMicrotask(() => this._connect());
     }
@@ -438,6 +445,10 @@ export class Session {
   /** @param {string} reason */
   _end(reason) {
     clearTimeout(this._timers.retry);
+    // The page goes on without this session: nothing of the page may hold it.
+    for (const [target, type, heard] of this._hears) target?.removeEventListener?.(type, heard);
+    this._hears = [];
+    this._tabs?.close();
     this._setState("ended", reason, 0);
   }
 
@@ -812,6 +823,7 @@ class Tabs {
    */
   constructor(name, own) {
     this._channel = new BroadcastChannel(name);
+    this._open = true;
     this._held = ""; // the newest session that another tab has called its own
     this._channel.onmessage = ({ data: { asked, held } }) => {
       if (held) this._held = held;
@@ -830,11 +842,18 @@ class Tabs {
     return this._ask(sid);
   }
 
+  /** Ask and answer no more. */
+  close() {
+    this._open = false;
+    this._channel.close();
+  }
+
   /**
    * @param {string} sid
    * @returns {Promise<boolean>}
    */
-  _ask(sid) {
+  async _ask(sid) {
+    if (!this._open) return false;
     this._held = "";
     this._channel.postMessage({ asked: sid });
     return new Promise((done) => later(ANSWER_MS_MAX, () => done(this._held === sid)));
