@@ -56,5 +56,5 @@ class SessionClient(Client):
         if kind in ENTERED:
             for macro in _MACROS:
                 self.case.define(self.log, f"{self.name}_{macro}", to_script(fields[macro]))
-        elif kind == "code":
-            self.case.define(self.log, f"{self.name}_code", to_script(fields["d"]))
+        elif kind in ("code", "token"):
+            self.case.define(self.log, f"{self.name}_{kind}", to_script(fields["d"]))

@@ -28,7 +28,7 @@ class SessionTalk(WebSocket):
     connection.
     """
 
-    aside: ClassVar[frozenset[str]] = ASIDE | {VOLATILE, "ack", "resend", "mode"}
+    aside: ClassVar[frozenset[str]] = ASIDE | {VOLATILE, "ack", "resend", "mode", "token"}
     passed: ClassVar[frozenset[str]] = frozenset({"skip"})
 
     def __init__(

@@ -111,6 +111,7 @@ COMMANDS = commands(
         "pong": "The answer to a ping.",
         "ping": "The WebSocket's; it is answered by itself.",
         "mode": "How typing is to be taken.",
+        "token": "A newer token of the same session, which has become a user's.",
     },
     values={"ws.code": "the code of the Close frame"},
     example=EXAMPLE,
