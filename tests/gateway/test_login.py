@@ -19,14 +19,14 @@ from holdfast.gateway.gateway import Gateway
 from holdfast.link.peer import RequestError
 
 
-def doorman(stage: Stage) -> Stage:
+def doorman(stage: Stage, retry_s: float = 0.0) -> Stage:
     """Let the application know Ann, whose password is `right`, and Bo."""
     known = {"ann": "right", "bo": "right too"}
 
     @stage.app.on_authenticate
     async def authenticate(claim: Authenticate) -> AuthResult:
         if known.get(claim.username) != claim.password:
-            raise Refusal("Wrong name or password.", retry_s=0.5)
+            raise Refusal("Wrong name or password.", retry_s=retry_s)
         return AuthResult(claim.username, {"level": "5"})
 
     return stage
@@ -79,12 +79,68 @@ async def test_a_v1_client_logs_in(tmp_path: Path) -> None:
         assert await client.hear() == {
             "t": "login",
             "error": "Wrong name or password.",
-            "retry_ms": 500,
         }
         assert stage.notes == []
         await client.say("login", username="ann", password="right")
         await stage.noted("open")
         assert (stage.session.user, stage.session.properties) == ("ann", {"level": "5"})
+
+
+async def test_a_wait_that_the_application_wants_is_kept(tmp_path: Path) -> None:
+    """Whoever does not wait is not looked at, on this connection or another."""
+    stage = doorman(Stage(), retry_s=3_600)
+    asked: list[str] = []
+    authenticate = stage.app._by_name["authenticate"]
+
+    async def note(claim: Authenticate) -> AuthResult:
+        asked.append(claim.password)
+        result: AuthResult = await authenticate(claim)
+        return result
+
+    stage.app._by_name["authenticate"] = note
+    async with serving(configured(tmp_path)) as gateway, linked(gateway, stage):
+        for password, error in (("wrong", "Wrong name or password."), ("right", "try again in")):
+            async with v1(gateway) as client:
+                await client.expect("login")
+                await client.say("login", username="ann", password=password)
+                answer = await client.hear()
+                assert error in answer["error"]
+                assert 3_590_000 < answer["retry_ms"] <= 3_600_000
+        assert asked == ["wrong"]
+        async with v1(gateway) as client:
+            await client.expect("login")
+            await client.say("login", username="bo", password="right too")
+            await stage.noted("open")
+
+
+@pytest.mark.parametrize(
+    ("limit", "names"),
+    [
+        ("login_failure_burst_max", ("ann", "bo", "cy", "ann")),
+        ("login_failure_burst_per_user_max", ("ann", "ann", "ann", "ann")),
+    ],
+    ids=["of-one-address", "of-one-user"],
+)
+async def test_how_often_a_login_may_be_wrong_is_bounded(
+    limit: str, names: tuple[str, ...], tmp_path: Path
+) -> None:
+    limits = Limits().but(session={limit: 3})
+    async with guarded(tmp_path, limits=limits) as (gateway, _):
+        for number, name in enumerate(names):
+            async with v1(gateway) as client:
+                await client.expect("login")
+                await client.say("login", username=name, password="wrong")
+                error = (await client.hear())["error"]
+                assert ("try again in" in error) is (number == 3), (number, error)
+
+
+async def test_who_does_not_log_in_is_sent_away(tmp_path: Path) -> None:
+    limits = Limits().but(session={"login_seconds_max": 0.2})
+    async with guarded(tmp_path, limits=limits) as (gateway, _):
+        async with v1(gateway) as client:
+            await client.expect("login")
+            assert (await client.closed())[0] == 4502
+        assert gateway.manager.sessions == {}
 
 
 async def test_a_terminal_logs_in(tmp_path: Path) -> None:

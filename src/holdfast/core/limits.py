@@ -224,6 +224,15 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     node_attach_failure_burst_max: int = 200
     asked_code_seconds_max: float = 600.0
     """How long a resume code is good that a client has asked for, to go on elsewhere."""
+    login_seconds_max: float = 300.0
+    """From the question who a client is to its login."""
+    login_failures_per_minute_max: float = 20.0
+    """Wrong logins from one IP address (IPv6: from one /64 network), sustained."""
+    login_failure_burst_max: int = 40
+    """The same at once, and attempts that are being judged at one time."""
+    login_failures_per_user_per_minute_max: float = 10.0
+    """Wrong logins with one user's name, from anywhere, sustained."""
+    login_failure_burst_per_user_max: int = 30
     login_attempts_max: int = 5
     """Wrong passwords on one connection."""
     output_bytes_max: int = 512 * KIB

@@ -10,9 +10,10 @@ from msgspec import Struct, field
 
 from holdfast.backends.base import Backend
 from holdfast.core.clock import Clock
-from holdfast.core.limits import Limits
+from holdfast.core.limits import Limits, SessionLimits
 from holdfast.core.rate import Rate
 from holdfast.gateway.adapters.base import Adapter
+from holdfast.gateway.attempts import LoginAttempts
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.net.clockwork import Clockwork
 from holdfast.net.connection import Connection
@@ -40,6 +41,7 @@ class Context(Struct, frozen=True):
     memory_on_failure: bool = False
     """Whether to go on without promises while the store refuses to be written to."""
     security: SecurityLog = field(default_factory=SecurityLog)
+    attempts: LoginAttempts = field(default_factory=lambda: LoginAttempts(SessionLimits()))
     counts: Counter[str] = field(default_factory=Counter)
     """What happened how often, by a name from a closed set."""
 

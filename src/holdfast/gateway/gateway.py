@@ -16,6 +16,7 @@ from holdfast.core.clock import SteadyClock
 from holdfast.core.rate import Rate
 from holdfast.gateway import login
 from holdfast.gateway.attach import Attachment
+from holdfast.gateway.attempts import LoginAttempts
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.context import Context, Door
 from holdfast.gateway.doors import adapter_factory, admin_listener, http_pages
@@ -85,6 +86,7 @@ class Gateway:
         self.manager = SessionManager(limits.session, self.journal, at_end_of_tick, security)
         self.pool = ConnectionPool()
         self.context = Context(
+            attempts=LoginAttempts(limits.session),
             limits=limits,
             command_rate=Rate(
                 limits.session.commands_per_second_max, limits.session.command_burst_max

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from holdfast.core.errors import LimitExceededError, Reason
@@ -9,8 +10,10 @@ from holdfast.core.items import Notice
 from holdfast.gateway.adapters.base import ChooseProfile, LoginGiven, LoginNeeded, ProfileWanted
 from holdfast.link.messages import Authenticate
 from holdfast.link.peer import LinkClosedError, RequestError
+from holdfast.net.admission import network_of
 from holdfast.net.log import Seldom
 from holdfast.net.security import SecurityEvent
+from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import SessionInput, SessionState
 
@@ -39,6 +42,10 @@ def begin(attachment: Attachment, session: Session) -> None:
     if policy.login:
         attachment.adapter.ask_login(LoginNeeded())
         attachment.send()
+        limit = attachment.context.limits.session.login_seconds_max
+        attachment.context.clockwork.loop.call_later(
+            limit, _end_late, attachment.context.manager, session.sid
+        )
     else:
         _authenticated(attachment, session)
 
@@ -61,7 +68,34 @@ def log_in(attachment: Attachment, session: Session, given: LoginGiven) -> None:
         _end_attempts(attachment)
         return
     attachment.login_attempts += 1
-    attachment.run(_login(attachment, session, given))
+    context, now = attachment.context, attachment.connection.time()
+    network = network_of(attachment.connection.peer)
+    wait = context.attempts.wait(network, given.username, now)
+    if wait > 0:
+        attachment.tell(SecurityEvent.LOGIN_LIMITED, user=given.username, why=_TOO_MANY)
+        seconds = math.ceil(wait)
+        error = f"{_TOO_MANY}; try again in {seconds} s"
+        attachment.adapter.ask_login(LoginNeeded(error, seconds))
+        attachment.send()
+        return
+    context.attempts.begin(network)
+    attachment.run(_attempt(attachment, session, given, network))
+
+
+def _end_late(manager: SessionManager, sid: str) -> None:
+    """Who has not logged in by now is sent away."""
+    session = manager.sessions.get(sid)
+    if session is not None and session.state is SessionState.AUTHENTICATING:
+        manager.close(session, Reason.TIMEOUT)
+
+
+async def _attempt(
+    attachment: Attachment, session: Session, given: LoginGiven, network: str
+) -> None:
+    try:
+        await _login(attachment, session, given, network)
+    finally:
+        attachment.context.attempts.end(network)
 
 
 def _has_no_attempt_left(attachment: Attachment) -> bool:
@@ -94,7 +128,7 @@ def offer_own(attachment: Attachment, session: Session) -> None:
     attachment.send()
 
 
-async def _login(attachment: Attachment, session: Session, given: LoginGiven) -> None:
+async def _login(attachment: Attachment, session: Session, given: LoginGiven, network: str) -> None:
     claim = Authenticate(session.sid, given.username, given.password, given.token)
     try:
         result = await attachment.door.backend.authenticate(session, claim)
@@ -103,6 +137,9 @@ async def _login(attachment: Attachment, session: Session, given: LoginGiven) ->
             attachment.login_attempts -= 1  # nobody has judged it
         else:
             attachment.tell(SecurityEvent.LOGIN_FAILED, user=given.username, why=str(error))
+            attachment.context.attempts.failed(
+                network, given.username, _retry_seconds(error), attachment.connection.time()
+            )
             if _has_no_attempt_left(attachment):
                 _end_attempts(attachment)
                 return
