@@ -26,7 +26,7 @@ from holdfast.gateway.adapters.base import (
 from holdfast.gateway.context import Context, Door
 from holdfast.gateway.cost import cost_of
 from holdfast.gateway.evidence import Evidence
-from holdfast.gateway.intake import TOKEN_BYTES, Intake
+from holdfast.gateway.intake import OWED_BYTES_MAX, TOKEN_BYTES, Intake
 from holdfast.gateway.pacing import AckPacer
 from holdfast.gateway.phases import TABLE, Move, Phase
 from holdfast.gateway.reactions import FREE, react, react_early
@@ -131,7 +131,9 @@ class Attachment:
             start += size
             tokens = adapter.tokens
             self._handle(adapter.receive_data(piece, now))
-            intake.charge(len(piece) + TOKEN_BYTES * (adapter.tokens - tokens), now)
+            intake.owed += len(piece) + TOKEN_BYTES * (adapter.tokens - tokens)
+            if intake.owed >= OWED_BYTES_MAX:
+                intake.charge(now)
             if start >= len(data):
                 break
             if intake.blocked or self.phase is Phase.ENTERING:

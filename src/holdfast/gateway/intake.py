@@ -15,6 +15,8 @@ from holdfast.gateway.adapters.base import Event
 _NEVER: Final = float("inf")
 TOKEN_BYTES: Final = 64
 """What a unit of a protocol costs beside its bytes, be it as small as a Telnet command."""
+OWED_BYTES_MAX: Final = 1024
+"""Input that is accounted for at once, instead of with every read."""
 _ROOM_SECONDS: Final = 1.0
 """Without room for its commands, after which a person is told."""
 
@@ -32,6 +34,7 @@ class Intake:
         "eof",
         "events",
         "full",
+        "owed",
         "tell_at",
         "turn",
         "unread",
@@ -56,6 +59,8 @@ class Intake:
         self.commands_due = 0.0
         """Its client's place in the rate of commands (`core.rate`)."""
         self._told = False
+        self.owed = 0
+        """What input cost that is not accounted for yet, in bytes."""
 
     @property
     def due(self) -> float:
@@ -71,10 +76,11 @@ class Intake:
         self.commands_due = due
         return True
 
-    def charge(self, cost: int, now: float) -> None:
-        """Account for bytes that were taken; what comes next may have to wait. Hot path."""
+    def charge(self, now: float) -> None:
+        """Account for the input that is owed; what comes next may have to wait."""
         rate = self._bytes_rate
-        self._bytes_due = due = rate.spend(self._bytes_due, now, cost)
+        self._bytes_due = due = rate.spend(self._bytes_due, now, self.owed)
+        self.owed = 0
         if due > now + rate.tolerance:
             self._wait_until(rate.when(due))
 

@@ -292,7 +292,9 @@ class TerminalAdapter:
 
     def _shown(self, text: str) -> str:
         """Text of others. What a server behind us says is made for terminals."""
-        return text if self._raw else unforged(visible(text))
+        if self._raw or (text.isprintable() and "*" not in text):
+            return text
+        return unforged(visible(text))
 
     def _fresh(self) -> bytes:
         """Leave the line of a prompt that nobody has answered."""
