@@ -129,6 +129,16 @@ def test_a_command_that_a_backend_applied_in_our_absence_is_not_given_again() ->
     assert taken(inbox) == [(3, Text("c"))]
 
 
+def test_what_nobody_sends_again_is_given_though_the_backend_is_ahead() -> None:
+    """A store that went back in time: the numbers up to the backend's are used up."""
+    inbox = box()
+    inbox.accept_numbered(1, Text("a"))
+    inbox.apply(900)
+    assert inbox.accept(Text("b")) is Verdict.ACCEPTED
+    assert inbox.accept(Text("c")) is Verdict.ACCEPTED
+    assert taken(inbox) == [(901, Text("b")), (902, Text("c"))]
+
+
 def test_after_an_unclean_stop_our_own_numbers_are_new() -> None:
     inbox = box()
     inbox.accept(Text("a"))

@@ -9,21 +9,21 @@ held is asked first which of its commands it remembers.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple, TypeVar
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 import msgspec
 
 from holdfast.backends.base import Policy
 from holdfast.backends.calls import Calls, Host, info_of
 from holdfast.backends.instance import Instance, Reservation
+from holdfast.backends.questions import Questions
 from holdfast.backends.runs import Heard, Runs
 from holdfast.backends.trials import Trials
 from holdfast.core.clock import Clock
 from holdfast.core.errors import Reason
 from holdfast.core.items import Notice, Resized
 from holdfast.core.limits import LinkLimits
-from holdfast.core.validation import UnsendableError, check_data, check_text
 from holdfast.link import messages as m
 from holdfast.link.codec import UNREADABLE, fitting
 from holdfast.link.peer import LinkClosedError, Peer, RequestError
@@ -34,8 +34,6 @@ from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.records import Stored
 from holdfast.sessions.session import ResetReason, Session
 from holdfast.sessions.states import SessionState
-
-T = TypeVar("T")
 
 _log: Final = Seldom("holdfast.link")
 
@@ -57,7 +55,7 @@ class Welcomed(NamedTuple):
     sessions: list[m.SessionInfo]
 
 
-class LinkBackend:
+class LinkBackend(Questions):
     """Sessions of the application `name`. All times are the gateway's (`SteadyClock`).
 
     `policy` is what the store remembers of the runs before.
@@ -176,38 +174,6 @@ class LinkBackend:
 
     def keeps(self, session: Session) -> bool:
         return False  # what an application keeps is in the session
-
-    # --- requests
-
-    async def authenticate(self, session: Session, claim: m.Authenticate) -> m.AuthResult:
-        result = await self._ask(m.AUTHENTICATE, claim, m.AuthResult)
-        limits = self.manager.limits
-        with _usable(m.AUTHENTICATE):
-            check_text("user", result.user, limits.name_bytes_max)
-            properties = msgspec.msgpack.encode(result.properties)
-            check_data("properties", properties, limits.application_data_bytes_max)
-        return result
-
-    async def profiles(self, session: Session) -> list[m.ProfileSummary]:
-        query = m.ProfileQuery(session.sid)
-        return await self._ask(m.PROFILES_LIST, query, list[m.ProfileSummary])
-
-    async def create_profile(self, session: Session, name: str) -> m.ProfileSummary:
-        creation = m.ProfileCreation(session.sid, name)
-        return await self._ask(m.PROFILES_CREATE, creation, m.ProfileSummary)
-
-    async def select_profile(self, session: Session, profile: str) -> m.ProfileSummary:
-        choice = m.ProfileChoice(session.sid, profile)
-        chosen = await self._ask(m.PROFILES_SELECT, choice, m.ProfileSummary)
-        with _usable(m.PROFILES_SELECT):
-            check_text("profile", chosen.id, self.manager.limits.name_bytes_max)
-        return chosen
-
-    async def _ask(self, method: str, params: object, result: type[T]) -> T:
-        instance = self._least_busy()
-        if instance is None:
-            raise LinkClosedError("the application is away")
-        return await instance.peer.request(method, params, result)
 
     # --- instances
 
@@ -490,12 +456,3 @@ def policy_key(app: str) -> str:
 def _bound_key(app: str) -> str:
     """Under which name the store keeps which application a backend serves."""
     return f"bound:{app}"
-
-
-@contextlib.contextmanager
-def _usable(method: str) -> Iterator[None]:
-    """What does not fit in an answer of the application counts as no answer."""
-    try:
-        yield
-    except UnsendableError as error:
-        raise RequestError("bad_result", f"the answer to {method}: {error}") from error

@@ -120,6 +120,10 @@ class Inbox:
         if type(item) is Text and self._refuses(item.text):
             return Verdict.REFUSED
         self.offset += 1
+        if self.cin + self.offset <= self.applied:
+            # A store that went back in time knows less than the backend: this one is new for all
+            # that, as nobody sends an unnumbered command again.
+            self.offset = self.applied + 1 - self.cin
         self._queue(item)
         return Verdict.ACCEPTED
 
