@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-
-import structlog
+from typing import Final
 
 from holdfast.backends.instance import Instance
 from holdfast.backends.suspects import Suspects
@@ -12,9 +11,10 @@ from holdfast.core.clock import Clock
 from holdfast.core.items import MUST, Notice
 from holdfast.core.limits import SessionLimits
 from holdfast.net.clockwork import Clockwork
+from holdfast.net.log import Seldom
 from holdfast.sessions.session import Session
 
-_log = structlog.get_logger("holdfast.link")
+_log: Final = Seldom("holdfast.link")
 
 SET_ASIDE = Notice(
     "The application ended each time that it was given a command of yours. That one was set aside."
