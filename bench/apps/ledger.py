@@ -55,18 +55,24 @@ async def opened(session: Session) -> None:
 
 @app.on_text
 async def said(session: Session, text: str) -> None:
+    if text == "poison":
+        os._exit(1)
     with transaction():
+        # Another instance may have done it, while this one stood still.
+        done = database.execute("SELECT cseq FROM applied WHERE sid = ?", (session.sid,)).fetchone()
+        if done is not None and done[0] >= session.cseq:
+            return
         database.execute("INSERT INTO effect VALUES (?, ?, ?)", (session.sid, session.cseq, text))
         database.execute("REPLACE INTO applied VALUES (?, ?)", (session.sid, session.cseq))
     await session.text(f"did {text}")
 
 
 async def tick() -> None:
-    (number,) = database.execute("SELECT coalesce(max(number), 0) FROM tick").fetchone()
     while True:
         await asyncio.sleep(TICK_SECONDS)
-        number += 1
         with transaction():
+            (last,) = database.execute("SELECT coalesce(max(number), 0) FROM tick").fetchone()
+            number = last + 1
             database.execute("DELETE FROM tick")
             database.execute("INSERT INTO tick VALUES (?)", (number,))
         await app.broadcast(EVERYBODY, f"tick {number}")

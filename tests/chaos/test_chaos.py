@@ -1,4 +1,4 @@
-"""The chaos run of `bench/chaos.py`, short: real processes, kill -9, real sockets and files."""
+"""The chaos run of `bench/chaos`, short: real processes, signals, real sockets and files."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import pytest
 from bench.chaos import Plan, broken, torment
 
 PLANS = {
-    "application": Plan("application", "fast", kills=6, clients=20, listeners=5),
-    "gateway-durable": Plan("gateway", "durable", kills=6, clients=20, listeners=5),
-    "gateway-fast": Plan("gateway", "fast", kills=6, clients=20, listeners=5),
+    "application": Plan("application", "fast", kills=4, clients=10, listeners=5),
+    "gateway-durable": Plan("gateway", "durable", kills=4, clients=10, listeners=5),
+    "gateway-fast": Plan("gateway", "fast", kills=3, clients=10, listeners=5),
+    "gateway-memory": Plan("gateway", "memory", kills=2, clients=10, listeners=5),
+    "deploy": Plan("deploy", "fast", kills=2, clients=10, listeners=5),
+    "freeze": Plan("freeze", "fast", kills=1, clients=10, listeners=5, frozen_seconds=4.0),
+    "replay": Plan("replay", "durable", kills=4, clients=5, listeners=9),
+    "poison": Plan("poison", "fast", kills=1, clients=10, listeners=2),
 }
 
 
+@pytest.mark.timeout(400)  # programs that are started anew take their time on a busy machine
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 async def test_nothing_is_lost_and_nothing_done_twice(plan: Plan) -> None:
     row = await torment(plan)

@@ -115,7 +115,9 @@ class Handlers:
         It is asked before sessions are given to this instance that another run held, and
         `sids` are those; it may say more. A handler without a parameter says all that it knows.
         An application that keeps the number with the effect, in one transaction, and reports
-        it here, applies each command once, however it dies. While the handler raises, no such
+        it here, applies each command once, however it dies. Where there are several instances,
+        that transaction does nothing if a number as high is kept already: another instance may
+        have done the command while this one stood still. While the handler raises, no such
         session is given to this instance.
         """
         self._takes_sids = bool(signature(handler).parameters)

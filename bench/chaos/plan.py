@@ -1,0 +1,34 @@
+"""What is done to whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Target = Literal["application", "gateway", "deploy", "freeze", "replay", "poison"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run."""
+
+    target: Target
+    """`application`, `gateway`: it is killed. `deploy`: instances are replaced, each by one that is
+    started before it is stopped. `freeze`: an instance is stopped for a while, and woken.
+    `replay`: people at lines are cut in the middle of what they are shown again. `poison`: a
+    command ends whichever instance begins it."""
+    durability: str = "durable"
+    """`memory`: there is no store."""
+    kills: int = 100
+    """How often it is done."""
+    clients: int = 200
+    listeners: int = 20
+    commands_per_second: float = 20.0
+    pause_seconds: float = 0.5
+    """Between two of them, on average."""
+    frozen_seconds: float = 10.0
+
+    @property
+    def instances(self) -> int:
+        """How many instances of the application there are."""
+        return 2 if self.target in ("deploy", "freeze") else 1

@@ -1,0 +1,199 @@
+"""One run: the programs, the people, what is done to them, and the counts."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+import ssl
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+
+from bench.chaos import programs
+from bench.chaos.blows import Stage
+from bench.chaos.people import Listener, Typist, Way
+from bench.chaos.plan import Plan
+from bench.chaos.programs import Ports
+from bench.harness import Row
+from holdfast.backends.trials import SET_ASIDE
+from holdfast.client import Notice, connect
+
+_IDLE_SECONDS = 5.0
+POISON = "poison"
+"""The command that ends whoever begins it."""
+
+
+async def torment(plan: Plan) -> Row:
+    """Do what the plan says, and count."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-chaos-") as name:
+        folder, ports = Path(name), programs.free_ports()
+        typists = [Typist(f"c{number}") for number in range(plan.clients)]
+        finished, stopped = asyncio.Event(), asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            stage = Stage(folder, plan, ports, tasks)
+            try:
+                await stage.open()
+                ways = await _ways(plan, ports, tasks, stopped)
+                listeners = [Listener(ways[number % len(ways)]) for number in range(plan.listeners)]
+                url = f"ws://127.0.0.1:{ports.web}/"
+                working = [
+                    tasks.create_task(typist.work(url, plan.commands_per_second, finished))
+                    for typist in typists
+                ]
+                for listener in listeners:
+                    tasks.create_task(listener.work(stopped))
+                for _ in range(plan.kills):
+                    await asyncio.sleep(random.uniform(0.5, 1.5) * plan.pause_seconds)
+                    await stage.strike()
+                    if plan.target == "poison":
+                        await _take_poison(url)
+                await asyncio.sleep(1.0)
+                finished.set()
+                await asyncio.wait(working)
+                await _done(folder / "ledger.db", sum(len(typist.typed) for typist in typists))
+            finally:
+                finished.set()
+                stopped.set()
+                with suppress(ProcessLookupError):
+                    await stage.close()
+        return _count(plan, folder / "ledger.db", typists, listeners)
+
+
+async def _ways(
+    plan: Plan, ports: Ports, tasks: asyncio.TaskGroup, stopped: asyncio.Event
+) -> list[Way]:
+    """How people at lines get to the gateway: straight, or through TLS and through a relay."""
+    if plan.target != "replay":
+        return [Way(ports.lines)]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    relay = await asyncio.start_server(
+        lambda reader, writer: _relay(reader, writer, ports.lines), "127.0.0.1", 0
+    )
+
+    async def close_relay() -> None:
+        await stopped.wait()
+        relay.close()
+
+    tasks.create_task(close_relay())
+    port = relay.sockets[0].getsockname()[1]
+    return [Way(ports.tls, context, cuts=True), Way(port, cuts=True), Way(ports.lines, cuts=True)]
+
+
+async def _relay(near: asyncio.StreamReader, back: asyncio.StreamWriter, port: int) -> None:
+    """Pass bytes on, both ways, until either side ends."""
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(4096):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    try:
+        far, there = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        back.close()
+        return
+    async with asyncio.TaskGroup() as both:
+        both.create_task(pass_on(near, there))
+        both.create_task(pass_on(far, back))
+
+
+async def _take_poison(url: str) -> None:
+    """Somebody's command ends the application, again and again until it is set aside."""
+    async with connect(url) as client:
+        client.command(POISON)
+        async for event in client:
+            if isinstance(event, Notice) and event.d == SET_ASIDE.text:
+                return
+
+
+async def _done(ledger: Path, commands: int) -> None:
+    """Wait until the application has done as much, or does nothing more."""
+    before = -1
+    with closing(sqlite3.connect(ledger)) as database:
+        while True:
+            (done,) = database.execute("SELECT count(*) FROM effect").fetchone()
+            if done >= commands or done == before:
+                return
+            before = done
+            await asyncio.sleep(_IDLE_SECONDS)
+
+
+# --- the counts
+
+
+def _count(
+    plan: Plan, ledger: Path, typists: Sequence[Typist], listeners: Sequence[Listener]
+) -> Row:
+    effects: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+    with closing(sqlite3.connect(ledger)) as database:
+        for sid, what in database.execute("SELECT sid, what FROM effect ORDER BY rowid"):
+            name, _, number = what.rpartition("-")
+            effects[name].append((sid, int(number)))
+    lost = told = twice = disorder = shown_twice = missing = 0
+    for typist in typists:
+        done = effects[typist.name]
+        undone = set(range(1, len(typist.typed) + 1)) - {number for _, number in done}
+        untold = {number for number in undone if number > typist.told_upto}
+        if untold:
+            print(f"{typist.name}: not done: {sorted(untold)}", file=sys.stderr)
+        lost += len(untold)
+        told += len(undone) - len(untold)
+        twice += len(done) - len({number for _, number in done})
+        disorder += any(_out_of_order(done, sid) for sid in {sid for sid, _ in done})
+        answers = [text for text in typist.shown if text.startswith("did ")]
+        shown_twice += len(answers) - len(set(answers))
+        if not typist.resets and plan.target != "application":
+            missing += len({f"did {what}" for what in typist.typed} - set(answers))
+    return {
+        "struck": plan.target,
+        "durability": plan.durability,
+        "kills": plan.kills,
+        "clients": plan.clients,
+        "commands": sum(len(typist.typed) for typist in typists),
+        "lost": lost,
+        "lost and told": told,
+        "twice": twice,
+        "out of order": disorder,
+        "resets told": _told(sum((typist.resets for typist in typists), Counter())),
+        "answers missing": missing,
+        "answers twice": shown_twice,
+        "notices a client": round(sum(t.notices for t in typists) / max(1, len(typists)), 2),
+        "listeners cut": sum(listener.cuts for listener in listeners),
+        "codes refused": sum(listener.refused for listener in listeners),
+        "ticks heard": sum(listener.ticks for listener in listeners),
+        "ticks missed": sum(listener.missed for listener in listeners),
+        "ticks repeated": sum(listener.repeated for listener in listeners),
+    }
+
+
+def _out_of_order(done: Sequence[tuple[str, int]], sid: str) -> bool:
+    numbers = [number for at, number in done if at == sid]
+    return numbers != sorted(numbers)
+
+
+def _told(resets: Counter[str]) -> str | int:
+    return ", ".join(f"{count} {reason}" for reason, count in resets.items()) or 0
+
+
+def broken(row: Row) -> list[str]:
+    """Which promises the counts of a run break.
+
+    (Where an instance of the application dies or is overtaken, a tick may be missed and an answer
+    is not given: those that it had counted and was about to say.)
+    """
+    must_be_none = ["lost", "twice", "out of order", "answers twice"]
+    if row["struck"] in ("gateway", "deploy", "replay"):
+        must_be_none += ["answers missing"]
+    if row["durability"] != "memory":
+        must_be_none += ["lost and told"]
+    if row["durability"] == "durable" and row["struck"] in ("gateway", "replay"):
+        must_be_none += ["resets told", "codes refused", "ticks missed", "ticks repeated"]
+    return [name for name in must_be_none if row[name]]
