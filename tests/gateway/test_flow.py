@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
 from tests.gateway.clients import person, plain, v1
 from tests.gateway.running import configured, linked, serving, staged
 
@@ -36,6 +37,21 @@ async def test_who_sends_a_thousand_lines_in_one_go_is_held_back_and_loses_nothi
         for who in "vtlw":
             said = [text for text in map(str, stage.texts) if text.startswith(who)]
             assert said == [f"{who}{number}" for number in range(1, 1001)]
+
+
+@pytest.mark.parametrize("scheme", ["telnet", "tcp"])
+async def test_whose_lines_wait_when_the_gateway_stops_is_told_that_they_were_not_taken(
+    tmp_path: Path, scheme: str
+) -> None:
+    async with (
+        staged(configured(tmp_path, limits=CALM)) as (gateway, stage),
+        person(gateway, scheme) as someone,
+    ):
+        await someone.shown_code()
+        someone.types(*map(str, range(1, 31)))
+        await stage.has_heard(10)
+        gateway.stop()
+        assert "*** What you typed last was not taken.\n" in await someone.rest()
 
 
 async def test_what_came_before_the_end_is_done_before_it(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ _log: Final = Seldom("holdfast.gateway")
 _NEVER: Final = float("inf")
 _LIVE: Final = Phase.LIVE
 """Looked up once: before Python 3.12 an enum's members are dear to reach."""
+_NOT_TAKEN: Final = Notice("What you typed last was not taken.")
 _FULL: Final = Notice(
     "Too much is waiting already. What you have typed since is taken when there is room."
 )
@@ -322,6 +323,8 @@ class Attachment:
         """Tell the client why, and close."""
         if self.phase is Phase.LEAVING:
             return
+        if self._greeted and not self.adapter.numbered and self._intake.holds:
+            self.connection.write(self.adapter.encode_volatile(_NOT_TAKEN))
         self._machine.apply(Move.LEAVE)
         self.context.counts[f"closed_{reason.value}"] += 1
         disconnect = DISCONNECTS[reason]

@@ -63,6 +63,11 @@ class Intake:
         """What input cost that is not accounted for yet, in bytes."""
 
     @property
+    def holds(self) -> bool:
+        """Whether anything that has come waits."""
+        return bool(self.events or self.unread)
+
+    @property
     def due(self) -> float:
         """When something must be done about it, if ever."""
         return min(self.turn, self.tell_at)
