@@ -209,6 +209,7 @@ class Network:
         clockwork: Clockwork,
         limits: ConnectionLimits,
         processes: Iterator[Process],
+        tls: ssl.SSLContext | None = None,
     ) -> Connection:
         """As `net.dial`, for the one of `processes` whose loop it is."""
         process = next(one for one in processes if one.loop is clockwork.loop)
