@@ -208,6 +208,7 @@ class Network:
         *,
         clockwork: Clockwork,
         limits: ConnectionLimits,
+        tls: ssl.SSLContext | None = None,
         processes: Iterator[Process],
         tls: ssl.SSLContext | None = None,
     ) -> Connection:
