@@ -210,7 +210,6 @@ class Network:
         limits: ConnectionLimits,
         tls: ssl.SSLContext | None = None,
         processes: Iterator[Process],
-        tls: ssl.SSLContext | None = None,
     ) -> Connection:
         """As `net.dial`, for the one of `processes` whose loop it is."""
         process = next(one for one in processes if one.loop is clockwork.loop)
