@@ -225,7 +225,7 @@ async def test_a_drain_tells_everybody_and_the_next_gateway_takes_them_up(
                 f'*** {SHUTDOWN.capitalize()}.\n*** Connect again and type "resume {code}".\n'
             )
     async with staged(config) as (gateway, stage):
-        assert stage.notes.count(("adopt",)) == 4
+        await stage.until(lambda: stage.notes.count(("adopt",)) == 4)
         for session in stage.app.sessions.values():
             await session.text("again")
         hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 1}
