@@ -20,6 +20,7 @@ from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.session import Session
 
 RUNS = 3
+BRIEF = Limits().but(session={"suspect_seconds_max": 0.05})
 
 
 class World:
@@ -103,7 +104,7 @@ async def dies(it: Node, end: AppEnd) -> None:
 async def test_a_command_that_ended_three_runs_is_set_aside(
     other_is_there: bool, tmp_path: Path
 ) -> None:
-    async with node(tmp_path) as it, apps(it) as one_more:
+    async with node(tmp_path, BRIEF) as it, apps(it) as one_more:
         end = await one_more()
         await end.hello("i1")
         session, client = it.open()
@@ -131,6 +132,25 @@ async def test_a_command_that_ended_three_runs_is_set_aside(
         end = await one_more()
         await end.hello("i4")
         assert await end.take(2) == ["adopted", ("after", 2)]
+
+
+async def test_a_program_that_is_killed_again_and_again_loses_no_command(tmp_path: Path) -> None:
+    """Each run dies before it has lasted: after two of them the command is not sent any more."""
+    async with node(tmp_path) as it, apps(it) as one_more:
+        session, client = it.open()
+        for number in range(1, 8):
+            end = await one_more()
+            await end.hello(f"i{number}")
+            if number == 1:
+                it.say(session, "innocent")
+            if number <= 2:
+                while ("innocent", 1) not in await end.take_all():
+                    pass
+            else:
+                assert await end.take(1) == ["adopted"]
+            await dies(it, end)
+        assert (session.row.suspect, session.row.suspect_runs) == (1, 2)
+        assert SET_ASIDE not in client.outputs
 
 
 async def test_a_run_that_says_goodbye_has_not_died(tmp_path: Path) -> None:
@@ -164,8 +184,7 @@ async def test_a_run_that_comes_back_has_only_lost_its_link(tmp_path: Path) -> N
 
 
 async def test_a_suspect_holds_others_for_a_while_and_no_longer(tmp_path: Path) -> None:
-    limits = Limits().but(session={"suspect_seconds_max": 0.05})
-    async with node(tmp_path, limits) as it, apps(it) as one_more:
+    async with node(tmp_path, BRIEF) as it, apps(it) as one_more:
         sessions = [it.open()[0] for _ in range(3)]
         for number in (1, 2):  # two runs die: now each is tried alone
             end = await one_more()

@@ -35,6 +35,7 @@ class Instance:
         "accepted",
         "doubtful",
         "durable",
+        "lasted",
         "leaving",
         "lost",
         "name",
@@ -53,6 +54,8 @@ class Instance:
         """The newest of them that is stored."""
         self.doubtful = hello.sent
         """Up to this one, a gateway before us may have shown them."""
+        self.lasted = False
+        """Whether it has lived long enough to be sent a command that several runs died with."""
         self.leaving = False
         """Whether it is sent no further command and given no further session."""
         self.lost: set[str] = set()

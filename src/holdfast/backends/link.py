@@ -206,6 +206,7 @@ class LinkBackend(Questions):
         heard = self.runs.begin(hello)
         instance = Instance(hello, peer, heard)
         self._linked[hello.instance] = instance
+        self._trials.run_began(instance)
         self._awaited.discard(hello.instance)
         self._set_policy(Policy(login=hello.login, profiles=hello.profiles))
         peer.dispatch = Calls(instance, self).dispatch

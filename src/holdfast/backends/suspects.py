@@ -4,8 +4,10 @@ A process that dies takes every command with it that it had under way, and
 nobody can see which of them it was. So each is counted, in its session's row,
 and is a suspect for the next run: it is sent without the commands behind it,
 those that were under way once in small groups, those that were so more often
-one by one. A suspect that is applied is one no more. One that was under way
-when as many runs died as the limit allows is set aside.
+one by one, and only by a run that has lasted a while without them: a program
+that is killed again and again, or ends by itself whatever it is given, must not
+cost anybody a command. A suspect that is applied is one no more. One that was
+under way when as many runs died as the limit allows is set aside.
 
 A run that says goodbye has not died, and one that comes back under its name
 has only lost its link. A gateway that dies with its application counts nothing:

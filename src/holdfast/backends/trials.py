@@ -41,6 +41,10 @@ class Trials:
         self._timing = False
         """Whether the time of some of them is running."""
 
+    def run_began(self, instance: Instance) -> None:
+        """An instance has linked."""
+        self._clockwork.loop.call_later(self._seconds, self._lasted, instance)
+
     def run_ended(self, instance: Instance, *, died: bool) -> None:
         """A run has ended; its sessions are still its own."""
         for session in self.suspects.run_ended(instance.name, list(instance.sessions), died=died):
@@ -50,6 +54,8 @@ class Trials:
         """Send what a suspect's session may be sent now."""
         if not self.suspects.holds(session):
             instance.forward(session)
+        elif session.row.suspect_runs > 1 and not instance.lasted:
+            pass  # whatever ends this run now, it is not this command; it follows by `_lasted`
         elif self.suspects.admit(session):
             instance.forward_one(session)
             self._give_time()
@@ -79,6 +85,10 @@ class Trials:
         self.suspects.clear(session)
         session.applied(cseq)
         session.emit(SET_ASIDE, MUST, self._clock())
+
+    def _lasted(self, instance: Instance) -> None:
+        instance.lasted = True
+        self._send([session for session in instance.sessions if session.row.suspect_runs > 1])
 
     def _give_time(self) -> None:
         tried = self.suspects.tried

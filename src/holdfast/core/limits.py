@@ -197,7 +197,8 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     command_runs_max: int = 3
     """Runs of an application that may die with one command under way; then it is set aside."""
     suspect_seconds_max: float = 2.0
-    """So long is a command tried apart from others that was under way when a run died."""
+    """So long is a command tried apart from others that was under way when a run died. After
+    several runs have died with it, the next must first last as long without it."""
     command_lines_max: int = 100
     """Lines in one text of a client. One with more is refused."""
     bytes_per_command_max: int = 640
