@@ -319,14 +319,14 @@ def test_an_application_without_an_address_says_where_it_looked(
     [
         "data/link.sock",
         "ws://localhost/",
-        "tls://localhost:1",
+        "wss://localhost:1",
     ],
 )
 async def test_an_address_that_is_no_link_s_is_refused_before_anything_is_said(
     address: str,
 ) -> None:
     app = App("chat", limits=QUICK)
-    with pytest.raises(InvalidAddressError, match="expected one of unix, tcp before"):
+    with pytest.raises(InvalidAddressError, match="expected one of unix, tcp, tls before"):
         async with patience():
             await app.serve(address, secret="s3cret")
 
@@ -398,6 +398,7 @@ def test_the_sdk_exports_what_an_author_needs() -> None:
         "Refusal",
         "Session",
         "Span",
+        "UnsendableError",
     ]
     for name in holdfast.app.__all__:
         assert hasattr(holdfast.app, name)
