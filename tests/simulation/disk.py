@@ -61,12 +61,10 @@ class Disk:
         """Make a copy of what is there, to go back to."""
         self._copy = copy.deepcopy(self._memory)
 
-    def go_back(self) -> bool:
-        """Restore the copy, as from a backup. False if there is none."""
-        if self._copy is None:
-            return False
-        self._memory, self._copy = self._copy, None
-        return True
+    def go_back(self) -> None:
+        """Restore the copy, as from a backup, if there is one."""
+        if self._copy is not None:
+            self._memory, self._copy = self._copy, None
 
 
 class SimStore:

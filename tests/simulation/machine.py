@@ -77,6 +77,14 @@ class Resume(RuleBasedStateMachine):
     def start_gateway(self) -> None:
         self.world.start_gateway()
 
+    @rule()
+    def copy_store(self) -> None:
+        self.world.copy_store()
+
+    @rule()
+    def go_back(self) -> None:
+        self.world.go_back()
+
     @rule(full=st.booleans())
     def fill_disk(self, full: bool) -> None:
         self.world.fill_disk(full=full)

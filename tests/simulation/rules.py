@@ -107,7 +107,7 @@ def _check_counting(world: World, client: CountingClient) -> None:
 
 def _can_forget(setup: Setup) -> bool:
     """Whether there are sessions that end with the gateway."""
-    return not setup.stored or setup.on_failure == "memory"
+    return not setup.stored or setup.on_failure == "memory" or setup.goes_back
 
 
 def _resets(setup: Setup) -> set[str]:

@@ -199,6 +199,9 @@ HANDOVERS = {
     "type": 8, "deliver": 10, "deliver_all": 5, "finish_commit": 5, "pass_time": 3, "notice": 2,
     "kill_application": 2, "start_application": 4, "stop_application": 1, "cut_link": 2,
 }  # fmt: skip
+BACK = {
+    **CRASHES, "type": 8, "pass_time": 4, "finish_commit": 6, "copy_store": 3, "go_back": 3,
+}  # fmt: skip
 FREEZES = {**HANDOVERS, "cut_link": 4, "freeze_application": 4, "wake_applications": 3}
 FAST = Setup(Durability.FAST)
 DURABLE = Setup(Durability.DURABLE)
@@ -223,6 +226,8 @@ HONEST = [
     (Setup(Durability.DURABLE, clients=EVERYBODY, on_failure="memory"), ALL_WEIGHTS),
     (Setup(Durability.FAST, instances=2, compares=False), HANDOVERS),
     (Setup(Durability.FAST, instances=2), FREEZES),
+    (Setup(Durability.FAST, clients=(CountingClient, LineClient), goes_back=True), BACK),
+    (Setup(Durability.DURABLE, goes_back=True), BACK),
 ]
 
 

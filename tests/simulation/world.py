@@ -42,6 +42,8 @@ class Setup(Struct, frozen=True):
     clients: tuple[type[ClientNode], ...] = (CountingClient,)
     on_failure: str = "refuse"
     """What the gateway does while the store refuses to be written to."""
+    goes_back: bool = False
+    """Whether the store may be replaced by an older copy of it."""
     compares: bool = True
     """Whether the application's transaction looks whether another instance has done the command."""
     instances: int = 1
@@ -49,7 +51,8 @@ class Setup(Struct, frozen=True):
 
     def __str__(self) -> str:
         kinds = "-".join(kind.__name__ for kind in self.clients)
-        words = [self.durability.value, self.on_failure, kinds, f"{self.instances}"]
+        goes = ["back"] if self.goes_back else []
+        words = [*goes, self.durability.value, self.on_failure, kinds, f"{self.instances}"]
         return "-".join(words if self.compares else [*words, "naive"])
 
     @property
@@ -194,6 +197,16 @@ class World:
         finished = self.gateway is not None and self.gateway.finish_commit()
         self.spin()
         return finished
+
+    def copy_store(self) -> None:
+        """A backup is made, while no gateway runs."""
+        if self.setup.goes_back and self.gateway is None:
+            self.disk.copy()
+
+    def go_back(self) -> None:
+        """The backup is restored, while no gateway runs."""
+        if self.setup.goes_back and self.gateway is None:
+            self.disk.go_back()
 
     def fill_disk(self, *, full: bool) -> None:
         """From here on the store refuses every commit, or none."""
