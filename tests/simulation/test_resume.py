@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from unittest import TestCase
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from holdfast.sessions.states import Durability
+from tests.simulation import rules
 from tests.simulation.clients.counting import CountingClient
 from tests.simulation.clients.lines import LineClient
 from tests.simulation.clients.plain import PlainClient
@@ -44,3 +46,25 @@ TestNoStore = machine(
 )
 TestPeopleFast = machine("TestPeopleFast", Setup(Durability.FAST, clients=PEOPLE), 40)
 TestPeopleDurable = machine("TestPeopleDurable", Setup(Durability.DURABLE, clients=PEOPLE), 40)
+
+
+@pytest.mark.parametrize("durability", [Durability.FAST, Durability.DURABLE])
+def test_a_client_whose_store_went_back_is_told_and_goes_on(durability: Durability) -> None:
+    world = World(Setup(durability, goes_back=True))
+    try:
+        world.settle()
+        world.kill_gateway(stored=True)
+        world.copy_store()
+        world.settle()
+        client = world.client(0)
+        for _ in range(3):
+            client.type()
+        world.settle()
+        world.kill_gateway(stored=True)
+        world.go_back()
+        world.settle()
+        assert isinstance(client, CountingClient)
+        assert client.told_upto == 3  # these are perhaps lost
+        rules.check_end(world)  # a later one is done
+    finally:
+        world.close()
