@@ -47,31 +47,45 @@ from holdfast.link.messages import HELLO, PROTOCOL, Hello
     applied(),
 )
 async def an_application_comes(scene: Scene) -> AsyncIterator[Found | None]:
-    hello = encode_request(1, HELLO, Hello(PROTOCOL, "stage", "run1", 1024))
     async with _dialled(scene) as (reader, writer):
-        writer.write(hello)
-        size = await reader.readexactly(4)
-        answer = await reader.readexactly(int.from_bytes(size, "big"))
+        received, sent = await _link(reader, writer)
         yield {
-            "link_received_bytes_total{listener}": len(hello),
-            "link_sent_bytes_total{listener}": len(size + answer),
+            "link_received_bytes_total{listener}": received,
+            "link_sent_bytes_total{listener}": sent,
         }
+
+
+async def _link(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[int, int]:
+    """Say hello. Returns how many bytes the gateway has received and sent."""
+    hello = encode_request(1, HELLO, Hello(PROTOCOL, "stage", "run1", 1024))
+    writer.write(hello)
+    size = await reader.readexactly(4)
+    answer = await reader.readexactly(int.from_bytes(size, "big"))
+    return len(hello), len(size + answer)
 
 
 @exchange(
     {
-        "link_connections{listener}": 1,
-        "link_accepted_total{listener}": 1,
+        "link_connections{listener}": 2,
+        "link_accepted_total{listener}": 2,
         "link_refused_total{listener}": 1,
+        "link_applications{app}": 1,
+        "link_received_bytes_total{listener}": SOME,
+        "link_sent_bytes_total{listener}": SOME,
     },
-    applied(link={"links_max": 1}),
+    applied(link={"links_max": 1, "strangers_max": 1}),
 )
 async def an_application_is_one_too_many(scene: Scene) -> AsyncIterator[Found | None]:
-    async with _dialled(scene):
-        await eventually(lambda: scene.gateway._link_server.accepted == 1)
-        async with _dialled(scene) as (reader, _):
-            assert await reader.read() == b""
-            yield None
+    async with _dialled(scene) as (reader, writer):
+        received, sent = await _link(reader, writer)
+        async with _dialled(scene):
+            await eventually(lambda: scene.gateway._link_server.accepted == 2)
+            async with _dialled(scene) as (third, _):
+                assert await third.read() == b""
+                yield {
+                    "link_received_bytes_total{listener}": received,
+                    "link_sent_bytes_total{listener}": sent,
+                }
 
 
 @asynccontextmanager
@@ -80,8 +94,10 @@ async def _dialled(
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     assert scene.gateway.link_address is not None
     reader, writer = await asyncio.open_unix_connection(scene.gateway.link_address.path)
-    yield reader, writer
-    writer.transport.abort()
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
 
 
 @exchange(came("websocket", "connecting"), applied())
@@ -132,7 +148,6 @@ exchange(
         "link_applications{app}": -1,
         "link_connections{listener}": -1,
         "session_commands_total": 2,
-        "session_commands_refused_total": 1,
         "session_queue_bytes": 2 * 33,
     },
     applied(TCP, session={"queue_messages_max": 2}),
@@ -144,7 +159,20 @@ async def says_more_than_is_kept(scene: Scene) -> AsyncIterator[Found | None]:
         scene.stage.app.stop()  # nobody applies commands any more
         await eventually(lambda: not scene.gateway._link_server.connections)
         someone.types("1", "2", "3")
-        await someone.sees("This was not taken")
+        await someone.sees("Too much is waiting already")
+        yield None
+
+
+@exchange(
+    {**came("websocket"), "session_commands_total": 1, "session_commands_refused_total": 1},
+    applied(session={"command_lines_max": 2}),
+    Stage,
+)
+async def says_too_many_lines_at_once(scene: Scene) -> AsyncIterator[Found | None]:
+    async with v1(scene.gateway) as client:
+        await client.expect("welcome")
+        await client.say("cmd", c=1, d="1\n2\n3")
+        await client.expect("notice")
         yield None
 
 
