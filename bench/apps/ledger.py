@@ -1,11 +1,16 @@
 """The application of the chaos run: keeps every effect with its command's number, on disk.
 
-It says `did X` for each command X, and ticks to everybody: `tick 1`, `tick 2` …
+It says `did X` for each command X, and ticks to everybody: `tick RUN 1`, `tick RUN 2` …, where RUN
+is the instance.
+
+It has no `on_remember`: a command comes again until the gateway has been told that it is applied,
+which is behind its answer. If its effect is kept already, only the answer is said again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -23,7 +28,6 @@ database.executescript("""
     PRAGMA synchronous = NORMAL;
     CREATE TABLE IF NOT EXISTS effect (sid TEXT, cseq INTEGER, what TEXT);
     CREATE TABLE IF NOT EXISTS applied (sid TEXT PRIMARY KEY, cseq INTEGER);
-    CREATE TABLE IF NOT EXISTS tick (number INTEGER);
 """)
 
 
@@ -36,11 +40,6 @@ def transaction() -> Iterator[None]:
         database.execute("ROLLBACK")
         raise
     database.execute("COMMIT")
-
-
-@app.on_remember
-def remembered() -> dict[str, int]:
-    return dict(database.execute("SELECT sid, cseq FROM applied"))
 
 
 @app.on_start
@@ -58,24 +57,19 @@ async def said(session: Session, text: str) -> None:
     if text == "poison":
         os._exit(1)
     with transaction():
-        # Another instance may have done it, while this one stood still.
+        # Another instance may have done it and died before it could say so, or stands still.
         done = database.execute("SELECT cseq FROM applied WHERE sid = ?", (session.sid,)).fetchone()
-        if done is not None and done[0] >= session.cseq:
-            return
-        database.execute("INSERT INTO effect VALUES (?, ?, ?)", (session.sid, session.cseq, text))
-        database.execute("REPLACE INTO applied VALUES (?, ?)", (session.sid, session.cseq))
+        if done is None or done[0] < session.cseq:
+            effect = (session.sid, session.cseq, text)
+            database.execute("INSERT INTO effect VALUES (?, ?, ?)", effect)
+            database.execute("REPLACE INTO applied VALUES (?, ?)", effect[:2])
     await session.text(f"did {text}")
 
 
 async def tick() -> None:
-    while True:
+    for number in itertools.count(1):
         await asyncio.sleep(TICK_SECONDS)
-        with transaction():
-            (last,) = database.execute("SELECT coalesce(max(number), 0) FROM tick").fetchone()
-            number = last + 1
-            database.execute("DELETE FROM tick")
-            database.execute("INSERT INTO tick VALUES (?)", (number,))
-        await app.broadcast(EVERYBODY, f"tick {number}")
+        await app.broadcast(EVERYBODY, f"tick {app.instance} {number}")
 
 
 background: list[asyncio.Task[None]] = []

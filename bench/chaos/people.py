@@ -8,7 +8,8 @@ import re
 import socket
 import ssl
 import struct
-from collections import Counter
+import sys
+from collections import Counter, defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -23,10 +24,6 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """struct linger: on, for no time."""
 
 
-class UnsettledError(Exception):
-    """A client still waits for something, long after the last kill."""
-
-
 @dataclass
 class Typist:
     """A resuming client that types numbered commands, and what it was shown."""
@@ -37,6 +34,12 @@ class Typist:
     """Since it last began afresh."""
     resets: Counter[str] = field(default_factory=Counter)
     """How often it was told to begin afresh, by reason."""
+    reset_upto: int = 0
+    """How many commands were typed when it was told so last: it may have missed their answers."""
+    answered: set[str] = field(default_factory=set)
+    """All answers that it was ever shown."""
+    stuck: bool = False
+    """Whether it still waited for something, long after the last blow."""
     notices: int = 0
     told_upto: int = 0
     """How many of the commands typed were said to be lost, or perhaps lost."""
@@ -47,22 +50,29 @@ class Typist:
             watching = tasks.create_task(self._watch(client))
             await typing
             await self._settle(client)
+            self._say(client)  # whatever has happened, the next command is answered
+            await self._settle(client)
             watching.cancel()
 
     async def _type(self, client: Client, per_second: float, finished: asyncio.Event) -> None:
         while not finished.is_set():
             await asyncio.sleep(random.uniform(0.5, 1.5) / per_second)
             if len(client.state.pending) < 500:  # a person, too, waits at some point
-                self.typed.append(f"{self.name}-{len(self.typed) + 1}")
-                client.command(self.typed[-1])
+                self._say(client)
+
+    def _say(self, client: Client) -> None:
+        self.typed.append(f"{self.name}-{len(self.typed) + 1}")
+        client.command(self.typed[-1])
 
     async def _watch(self, client: Client) -> None:
         async for event in client:
             match event:
                 case Text(d=text):
                     self.shown.append(text)
+                    self.answered.add(text)
                 case Began(reason):
                     self.resets[reason] += 1
+                    self.reset_upto = len(self.typed)
                     self.shown.clear()
                     if reason == "expired":
                         self.told_upto = len(self.typed)
@@ -75,19 +85,28 @@ class Typist:
 
     async def _settle(self, client: Client) -> None:
         """Wait until everything was taken, and the last answer seen."""
+        if self.stuck:
+            return
         try:
             async with asyncio.timeout(_SETTLE_SECONDS_MAX):
                 while not self._settled(client):  # noqa: ASYNC110 - there is no event for it
                     await asyncio.sleep(0.05)
-        except TimeoutError as error:
-            raise UnsettledError(
-                f"{self.name}: typed {self.typed[-1:]}, shown {self.shown[-1:]}, {client.state}"
-            ) from error
+        except TimeoutError:
+            self.stuck = True
+            print(
+                f"{self.name}: typed {self.typed[-1:]}, shown {self.shown[-1:]}, {client.state}",
+                file=sys.stderr,
+            )
 
     def _settled(self, client: Client) -> bool:
-        if client.state.pending:
-            return False
-        return bool(self.resets) or not self.typed or f"did {self.typed[-1]}" in self.shown
+        """Who leaves earlier ends a session in which commands may still wait."""
+        return not client.state.pending and not self.unanswered[-1:]
+
+    @property
+    def unanswered(self) -> list[str]:
+        """The commands whose answer it neither was shown nor told that it may have missed."""
+        told = max(self.reset_upto, self.told_upto)
+        return [text for text in self.typed[told:] if f"did {text}" not in self.answered]
 
 
 @dataclass
@@ -105,14 +124,15 @@ class Listener:
     """Somebody at lines who types the resume code after every cut."""
 
     way: Way
-    heard: set[int] = field(default_factory=set)
-    """Ticks of the session, those too that it was told that it may have seen already."""
+    heard: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Ticks of the session by the run that said them, those too that it was told that it may have
+    seen already."""
     told: int = 0
     """How many lines of the session were said to be gone."""
     vague: bool = False
     """Whether it was told of the session that older lines may be gone."""
     missed: int = 0
-    """Neither heard nor told."""
+    """Neither heard nor told: those between two that it heard of one run."""
     repeated: int = 0
     ticks: int = 0
     code: str = ""
@@ -120,7 +140,7 @@ class Listener:
     cuts: int = 0
     refused: int = 0
     """How often its code was not taken: then it has a new session, and was told so."""
-    _new: set[int] = field(default_factory=set)
+    _new: set[str] = field(default_factory=set)
 
     async def work(self, finished: asyncio.Event) -> None:
         while not finished.is_set():
@@ -132,9 +152,9 @@ class Listener:
 
     def _count(self) -> None:
         """The session is over: what of it is missing?"""
-        if self.heard:
-            missing = max(self.heard) - min(self.heard) + 1 - len(self.heard)
-            self.missed += 0 if self.vague else max(0, missing - self.told)
+        if not self.vague:
+            missing = sum(max(run) - min(run) + 1 - len(run) for run in self.heard.values())
+            self.missed += max(0, missing - self.told)
         self.heard.clear()
         self._new.clear()
         self.told, self.vague = 0, False
@@ -161,13 +181,14 @@ class Listener:
                 writer.transport.abort()
             writer.close()
 
-    def tick(self, number: int, *, doubtful: bool) -> None:
+    def tick(self, line: str, *, doubtful: bool) -> None:
         """A tick is on the screen."""
         self.ticks += 1
-        self.heard.add(number)
+        _, run, number = line.split()
+        self.heard[run].add(int(number))
         if not doubtful:
-            self.repeated += number in self._new
-            self._new.add(number)
+            self.repeated += line in self._new
+            self._new.add(line)
 
     def leave(self) -> None:
         """The code is refused: what comes is of another session."""
@@ -191,7 +212,7 @@ class _Screen:
         if line.startswith("*** "):
             self._notice(line)
         elif line.startswith("tick ") and not self.asked:
-            listener.tick(int(line[5:]), doubtful=self._doubtful)
+            listener.tick(line, doubtful=self._doubtful)
 
     def _notice(self, line: str) -> None:
         listener = self._listener

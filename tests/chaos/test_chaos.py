@@ -6,10 +6,10 @@ import pytest
 from bench.chaos import Plan, broken, torment
 
 PLANS = {
-    "application": Plan("application", "fast", kills=4, clients=10, listeners=5),
-    "gateway-durable": Plan("gateway", "durable", kills=4, clients=10, listeners=5),
-    "gateway-fast": Plan("gateway", "fast", kills=3, clients=10, listeners=5),
-    "gateway-memory": Plan("gateway", "memory", kills=2, clients=10, listeners=5),
+    "application": Plan("application", "fast", kills=3, clients=10, listeners=5),
+    "gateway-durable": Plan("gateway", "durable", kills=2, clients=10, listeners=5),
+    "gateway-fast": Plan("gateway", "fast", kills=2, clients=10, listeners=5),
+    "gateway-memory": Plan("gateway", "memory", kills=1, clients=10, listeners=5),
     "deploy": Plan("deploy", "fast", kills=2, clients=10, listeners=5),
     "freeze": Plan("freeze", "fast", kills=1, clients=10, listeners=5, frozen_seconds=4.0),
     "replay": Plan("replay", "durable", kills=4, clients=5, listeners=9),
@@ -21,7 +21,7 @@ PLANS = {
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 async def test_nothing_is_lost_and_nothing_done_twice(plan: Plan) -> None:
     row = await torment(plan)
-    assert row["commands"] > plan.clients  # they did type
+    assert row["commands"] - row["lost and told"] > plan.clients  # before and after
     assert row["ticks heard"] > 0
     assert broken(row) == [], row
     if plan.target == "application":

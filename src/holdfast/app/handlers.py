@@ -119,6 +119,11 @@ class Handlers:
         that transaction does nothing if a number as high is kept already: another instance may
         have done the command while this one stood still. While the handler raises, no such
         session is given to this instance.
+
+        A command that is reported here does not come again, also if the run that did it died
+        before it could answer. An application that must answer every command has no
+        `on_remember`: it keeps the answer with the effect, and when the command comes again,
+        says the kept answer and changes nothing.
         """
         self._takes_sids = bool(signature(handler).parameters)
         return self._set("remember", handler)
