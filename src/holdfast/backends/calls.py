@@ -99,12 +99,13 @@ class Calls:
         now = self._clock()
         instance = self._instance
         sessions = self._manager.sessions
+        bytes_max = self._limits.output_bytes_max
         for output in outputs:
             if not self._take(output.bseq):
                 continue
             delivery = output.delivery
             try:
-                check_output(output.item, self._limits.output_bytes_max)
+                check_output(output.item, bytes_max)
                 if delivery != MUST:
                     check_delivery(delivery, self._limits.name_bytes_max)
             except UnsendableError as error:
@@ -141,7 +142,8 @@ class Calls:
             session = sessions.get(mark.sid)
             if session is not None and session.route is instance:
                 instance.applied(session, mark.cseq)
-                self._backend.progressed(session)
+                if session.inbox.entries or session.row.suspect:  # seldom: most apply what they get
+                    self._backend.progressed(session)
 
     def _update(self, update: m.Update) -> None:
         session = self._own(update.sid)

@@ -122,7 +122,7 @@ class Instance:
             return  # the commands wait for the instance that gets the session
         inbox = session.inbox
         left = inbox.forwarded_bytes + self._window - self._unapplied
-        self._send(session, inbox.take_within(max(left, 1)))
+        self._send(session, inbox.take_within(left if left > 1 else 1))
 
     def forward_one(self, session: Session) -> None:
         """Send the session's oldest command, if it has none under way."""
@@ -161,7 +161,8 @@ class Instance:
 
     def applied(self, session: Session, cseq: int) -> None:
         """It has applied the session's commands up to `cseq`."""
-        self._unapplied = max(0, self._unapplied - session.applied(cseq))
+        left = self._unapplied - session.applied(cseq)
+        self._unapplied = left if left > 0 else 0
 
     def _heard(self, told: list[Session]) -> None:
         for session in told:
@@ -170,7 +171,7 @@ class Instance:
                 session.touch_row()
 
     def _send(self, session: Session, commands: Sequence[Queued]) -> None:
-        sid = session.sid
+        sid = session.row.sid  # without the call of a property
         events = self._events
         for queued in commands:
             events.append(SessionEvent(sid, queued.cseq, queued.item))

@@ -115,7 +115,8 @@ class LinkBackend(Questions):
 
     def commanded(self, session: Session) -> None:
         self._commanded[session] = None
-        self._flush_later()
+        if not self._flushing:
+            self._flush_later()
 
     def opened(self, session: Session) -> None:
         holder = session.route  # of a session whose user has chosen again

@@ -33,7 +33,7 @@ from holdfast.gateway.reactions import FREE, react, react_early
 from holdfast.net.connection import Connection
 from holdfast.net.log import Seldom, log_failure
 from holdfast.net.security import SecurityEvent
-from holdfast.sessions.inbox import Verdict
+from holdfast.sessions.inbox import ACCEPTED, FULL, REFUSED, Verdict
 from holdfast.sessions.outbox import AckError
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Session
@@ -125,17 +125,18 @@ class Attachment:
             intake.unread += data  # of a read that was under way when reading was stopped
             return
         adapter, now = self.adapter, self.context.clockwork.wheel.now
-        size = adapter.slice_bytes
+        size, end = adapter.slice_bytes, len(data)
         start = 0
         while True:
-            piece = data if len(data) <= size else data[start : start + size]
+            piece = data if end <= size else data[start : start + size]
             start += size
             tokens = adapter.tokens
             self._handle(adapter.receive_data(piece, now))
-            intake.owed += len(piece) + TOKEN_BYTES * (adapter.tokens - tokens)
-            if intake.owed >= OWED_BYTES_MAX:
+            owed = intake.owed + len(piece) + TOKEN_BYTES * (adapter.tokens - tokens)
+            intake.owed = owed
+            if owed >= OWED_BYTES_MAX:
                 intake.charge(now)
-            if start >= len(data):
+            if start >= end:
                 break
             if intake.blocked or self.phase is Phase.ENTERING:
                 intake.blocked = True
@@ -213,7 +214,7 @@ class Attachment:
         evidence = self._evidence
         if evidence is not None:
             evidence.wrote(limit, connection.bytes_out, self.context.clockwork.wheel.now)
-            if evidence.due < self._wake:
+            if evidence.next < self._wake and evidence.due < self._wake:
                 self._schedule()
 
     def show(self, item: Output) -> None:
@@ -349,8 +350,9 @@ class Attachment:
         if intake.events and self.phase is _LIVE:
             intake.hold(events)
             return
-        admit, now = intake.admit, self.context.clockwork.wheel.now
-        limits = self.context.limits.session
+        context = self.context
+        now, limits = context.clockwork.wheel.now, context.limits.session
+        next_due = context.command_rate.next
         for index, event in enumerate(events):
             session = self.session
             if session is None or self._machine.state is not _LIVE:
@@ -360,17 +362,24 @@ class Attachment:
             if kind is Ack:
                 self._ack(session, event)  # type: ignore[arg-type]
                 continue
-            if kind not in FREE and not admit(now, cost_of(event, limits)):
-                intake.hold(events[index:])
-                self._stop_reading()
-                break
-            if kind is Text:
-                if not self.command(session, event):  # type: ignore[arg-type]
-                    self._wait_for_room(events[index:])
+            if kind not in FREE:
+                cost = cost_of(event, limits)
+                due = next_due(intake.commands_due, now, cost)
+                if due is None:
+                    intake.wait_for_turn(cost)
+                    intake.hold(events[index:])
+                    self._stop_reading()
                     break
-            elif kind is Numbered:
+                intake.commands_due = due
+            if kind is Numbered:
                 self._numbered(session, event)  # type: ignore[arg-type]
-            elif not react(self, session, event):
+                continue
+            taken = (
+                self.command(session, event)  # type: ignore[arg-type]
+                if kind is Text
+                else react(self, session, event)
+            )
+            if not taken:
                 self._wait_for_room(events[index:])
                 break
         self.send()
@@ -386,23 +395,23 @@ class Attachment:
         if not self._confirmed and self._greeted and self._told_at < 0:
             self._confirm(session)
         verdict = session.receive(item)
-        if verdict is Verdict.REFUSED:
+        if verdict is REFUSED:
             self._refuse_lines()
-        return verdict is not Verdict.FULL
+        return verdict is not FULL
 
     def _numbered(self, session: Session, event: Numbered) -> None:
         verdict = session.receive_numbered(event.c, event.item)
-        if verdict is Verdict.ACCEPTED:
+        if verdict is ACCEPTED:
             return
         if verdict is Verdict.REPEATED and self._acks is not None:
             self._acks.repeat(event.c)
             session.touch()
         elif verdict is Verdict.GAP:
             self._ask_resend(session.inbox.cin + 1)
-        elif verdict is Verdict.FULL:
+        elif verdict is FULL:
             self._refused = True
             self.context.counts["commands_refused"] += 1
-        elif verdict is Verdict.REFUSED:
+        elif verdict is REFUSED:
             self._refuse_lines()
 
     def _refuse_lines(self) -> None:

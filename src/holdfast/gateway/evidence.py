@@ -29,12 +29,12 @@ class Evidence:
         "_limits",
         "_misses",
         "_mute",
-        "_next",
         "_numbers",
         "_offsets",
         "_out",
         "_pending",
         "_times",
+        "next",
     )
 
     def __init__(self, limits: SessionLimits, out: Outbox, *, exact: bool = False) -> None:
@@ -48,7 +48,8 @@ class Evidence:
         """Up to which output the newest probe asks."""
         self._pending = 0
         """The same, while that probe is not answered."""
-        self._next = 0.0
+        self.next = 0.0
+        """Before then nothing is `due`."""
         self._misses = 0
         self._mute = False
         """Whether the protocol or the client has no probes."""
@@ -71,12 +72,12 @@ class Evidence:
         if self._out.sent <= self._out.acked:
             return _NEVER
         if self._mute or self._misses >= self._limits.probe_misses_max:
-            return self._next if self.ages else _NEVER
-        return self._next
+            return self.next if self.ages else _NEVER
+        return self.next
 
     def probing(self, now: float) -> int:
         """The probe that is due: the output that it asks for, or 0. An unanswered one is missed."""
-        self._next = now + self._limits.probe_interval_seconds_max
+        self.next = now + self._limits.probe_interval_seconds_max
         out = self._out
         if self._pending:
             self._misses += 1

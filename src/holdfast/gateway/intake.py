@@ -72,14 +72,9 @@ class Intake:
         """When something must be done about it, if ever."""
         return min(self.turn, self.tell_at)
 
-    def admit(self, now: float, count: int) -> bool:
-        """Account for what counts as so many commands; false if it comes too soon. Hot path."""
-        due = self._commands_rate.next(self.commands_due, now, count)
-        if due is None:
-            self._wait_until(self._commands_rate.when(self.commands_due, count))
-            return False
-        self.commands_due = due
-        return True
+    def wait_for_turn(self, count: int) -> None:
+        """What counts as so many commands comes too soon."""
+        self._wait_until(self._commands_rate.when(self.commands_due, count))
 
     def charge(self, now: float) -> None:
         """Account for the input that is owed; what comes next may have to wait."""

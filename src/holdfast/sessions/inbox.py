@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -57,6 +57,12 @@ class Verdict(Enum):
     """The queue is full; it was not taken."""
     REFUSED = auto()
     """It has too many lines: it is never taken. A client's number for it is used up."""
+
+
+ACCEPTED: Final = Verdict.ACCEPTED
+FULL: Final = Verdict.FULL
+REFUSED: Final = Verdict.REFUSED
+"""Looked up once: before Python 3.12 an enum's members are dear to reach."""
 
 
 class Inbox:
@@ -116,16 +122,16 @@ class Inbox:
         """Take a command that we number."""
         most = self._limits.queue_messages_max
         if (self.size >= self._limit or len(self.entries) >= most) and self._crowded():
-            return Verdict.FULL
-        if type(item) is Text and self._refuses(item.text):
-            return Verdict.REFUSED
+            return FULL
+        if type(item) is Text and ("\n" in item.text or "\r" in item.text) and self._refuses(item):
+            return REFUSED
         self.offset += 1
         if self.cin + self.offset <= self.applied:
             # A store that went back in time knows less than the backend: this one is new for all
             # that, as nobody sends an unnumbered command again.
             self.offset = self.applied + 1 - self.cin
         self._queue(item)
-        return Verdict.ACCEPTED
+        return ACCEPTED
 
     def accept_numbered(self, c: int, item: Command) -> Verdict:
         """Take a command that the client has numbered `c`."""
@@ -135,12 +141,12 @@ class Inbox:
             return Verdict.GAP
         most = self._limits.queue_messages_max
         if (self.size >= self._limit or len(self.entries) >= most) and self._crowded():
-            return Verdict.FULL
+            return FULL
         self.cin = c
-        if type(item) is Text and self._refuses(item.text):
-            return Verdict.REFUSED
+        if type(item) is Text and ("\n" in item.text or "\r" in item.text) and self._refuses(item):
+            return REFUSED
         self._queue(item)
-        return Verdict.ACCEPTED
+        return ACCEPTED
 
     def hide(self, *, numbered: bool) -> None:
         """The newest command was typed while input is hidden: it is never stored.
@@ -173,23 +179,25 @@ class Inbox:
 
     def take(self) -> Sequence[Queued]:
         """The commands not yet forwarded; they count as forwarded then."""
-        return self._take(self.size)
+        entries = self.entries
+        taken = entries[self._next :] if self._next else entries.copy()
+        self._next = len(entries)
+        self.forwarded_bytes = self.size
+        return taken
 
     def take_within(self, bytes_max: int) -> Sequence[Queued]:
         """As `take`, but only while less than `bytes_max` and less than the session's own limit
         are under way. The command that goes beyond it is still taken."""
-        return self._take(min(bytes_max, self._limits.forwarded_bytes_max))
-
-    def _take(self, bytes_max: int) -> Sequence[Queued]:
+        own = self._limits.forwarded_bytes_max
+        bytes_max = bytes_max if bytes_max < own else own
+        if self.size <= bytes_max:
+            return self.take()
         entries = self.entries
         start = end = self._next
-        if self.size <= bytes_max:
-            end, under_way = len(entries), self.size
-        else:
-            under_way = self.forwarded_bytes
-            while end < len(entries) and under_way < bytes_max:
-                under_way += entries[end].size
-                end += 1
+        under_way = self.forwarded_bytes
+        while end < len(entries) and under_way < bytes_max:
+            under_way += entries[end].size
+            end += 1
         self._next = end
         self.forwarded_bytes = under_way
         return entries[start:end]
@@ -242,11 +250,9 @@ class Inbox:
         """Leave every number unused that an unclean stop may have forgotten."""
         self.offset += UNCLEAN_JUMP
 
-    def _refuses(self, text: str) -> bool:
+    def _refuses(self, item: Text) -> bool:
         """Whether a text has so many lines that it would get past the rate of commands."""
-        if "\n" not in text and "\r" not in text:
-            return False
-        return len(lines_of(text)) > self._limits.command_lines_max
+        return len(lines_of(item.text)) > self._limits.command_lines_max
 
     def _crowded(self) -> bool:
         """Whether the queue may not take another command, once it has taken what room it may."""

@@ -19,7 +19,7 @@ from holdfast.core.ids import new_epoch
 from holdfast.core.items import VOLATILE, Command, Output, Resized
 from holdfast.core.limits import SessionLimits
 from holdfast.core.states import Machine
-from holdfast.sessions.inbox import Inbox, Queued, Verdict
+from holdfast.sessions.inbox import ACCEPTED, FULL, REFUSED, Inbox, Queued, Verdict
 from holdfast.sessions.outbox import Entry, Outbox, SharedEntry
 from holdfast.sessions.records import HIDDEN, EpochEnd, Record, Row
 from holdfast.sessions.room import Room
@@ -214,7 +214,7 @@ class Session:
         self.touch()
         if over and out.crowded():
             self._make_room(now)
-        elif consumer is not None:
+        elif consumer is not None and not self._ready:
             self._tell_ready()
 
     def emit_shared(self, entry: SharedEntry) -> None:
@@ -231,7 +231,10 @@ class Session:
         """Show the client a volatile item now, if there is one."""
         consumer = self.consumer
         if consumer is not None:
-            self.guard(consumer, consumer.show, item)
+            try:  # as in `guard`
+                consumer.show(item)
+            except Exception as error:
+                consumer.fail(error)
 
     def _tell_ready(self) -> None:
         if not self._ready and not self.durable:
@@ -262,7 +265,10 @@ class Session:
         self._ready = False
         consumer = self.consumer
         if consumer is not None:
-            self.guard(consumer, consumer.deliver)
+            try:  # as in `guard`
+                consumer.deliver()
+            except Exception as error:
+                consumer.fail(error)
 
     def fit(self) -> None:
         """Give back the room that neither log needs now."""
@@ -292,24 +298,20 @@ class Session:
     def receive(self, item: Command) -> Verdict:
         """The client says `item`, unnumbered."""
         verdict = self.inbox.accept(item)
-        if verdict is Verdict.ACCEPTED:
+        if verdict is ACCEPTED:
             if self.row.input_mode == HIDDEN:
                 self.inbox.hide(numbered=False)
             self.out.prompt = ""
             self.touch()
             self.backend.commanded(self)
-        elif verdict is Verdict.FULL:
+        elif verdict is FULL:
             self._owner.starved(self)
         return verdict
 
     def receive_numbered(self, c: int, item: Command) -> Verdict:
         """The client says `item` as its command number `c`."""
         verdict = self.inbox.accept_numbered(c, item)
-        if verdict is Verdict.REFUSED:
-            self.touch()  # its number is used up, which is acknowledged
-            if self.unkept:
-                self._acknowledge(c)
-        if verdict is Verdict.ACCEPTED:
+        if verdict is ACCEPTED:
             if self.row.input_mode == HIDDEN:
                 self.inbox.hide(numbered=True)
             self.out.prompt = ""
@@ -317,8 +319,12 @@ class Session:
             self.backend.commanded(self)
             if self.unkept:
                 self._acknowledge(c)
-        elif verdict is Verdict.FULL:
+        elif verdict is FULL:
             self._owner.starved(self)
+        elif verdict is REFUSED:
+            self.touch()  # its number is used up, which is acknowledged
+            if self.unkept:
+                self._acknowledge(c)
         return verdict
 
     def skip_commands(self, c: int) -> bool:
@@ -450,10 +456,16 @@ class Session:
     def _acknowledge(self, cin: int) -> None:
         consumer = self.consumer
         if consumer is not None:
-            self.guard(consumer, consumer.acknowledge, cin)
+            try:  # as in `guard`
+                consumer.acknowledge(cin)
+            except Exception as error:
+                consumer.fail(error)
 
     def guard(self, consumer: Consumer, call: Callable[..., None], *args: object) -> None:
-        """Call the session's connection, or something for it: what that raises ends it alone."""
+        """Call the session's connection, or something for it: what that raises ends it alone.
+
+        What is called for every message does the same in place, which costs no call of its own.
+        """
         try:
             call(*args)
         except Exception as error:

@@ -97,6 +97,7 @@ class WebSocketAdapter:
         "_message_due",
         "_settings",
         "numbered",
+        "slice_bytes",
         "tokens",
     )
 
@@ -117,13 +118,7 @@ class WebSocketAdapter:
         self._message_due: float | None = None
         self.numbered = False
         self.tokens = 0
-
-    @property
-    def slice_bytes(self) -> int:
-        settings = self._settings
-        if settings.deflate is None or (self._accepted and self._core.deflate is None):
-            return _SLICE_BYTES
-        return _PACKED_SLICE_BYTES
+        self.slice_bytes = _SLICE_BYTES if settings.deflate is None else _PACKED_SLICE_BYTES
 
     @property
     def takes_tokens(self) -> bool:
@@ -139,11 +134,13 @@ class WebSocketAdapter:
         return self._settings.input_rate
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
-        received = self._core.receive_data(data)
-        if self._core.eventful:
+        core = self._core
+        received = core.receive_data(data)
+        if core.eventful:
             self._time_message(now)
-        self.tokens += len(received)
-        if not self._flow.admit(len(received), len(data), now):
+        count = len(received)
+        self.tokens += count
+        if not self._flow.admit(count, len(data), now):
             text = "too many messages or bytes a second"
             self.goodbye(DISCONNECTS[Reason.FLOOD], text, 0)
             return [Broken(Reason.FLOOD, text)]
@@ -210,8 +207,7 @@ class WebSocketAdapter:
             return [Enter(cookies=cookies, or_new=True)]
         self._dialect = _DIALECTS[subprotocol](settings.limits)
         self.numbered = self._dialect.numbered
-        self._accepted = True
-        self._core.accept(subprotocol)
+        self._accept(subprotocol)
         return self._translate(self._core.receive_data(b""))
 
     def _misdirected(self, request: ws.Request) -> list[Event]:
@@ -378,8 +374,13 @@ class WebSocketAdapter:
     def _accept_plain(self, token: str) -> None:
         if self._accepted:
             return
+        self._accept(None, [self._settings.cookie.write(token)])
+
+    def _accept(self, subprotocol: str | None, headers: Sequence[tuple[str, str]] = ()) -> None:
         self._accepted = True
-        self._core.accept(None, [self._settings.cookie.write(token)])
+        self._core.accept(subprotocol, headers)
+        if self._core.deflate is None:
+            self.slice_bytes = _SLICE_BYTES
 
     def _say(self, text: str) -> None:
         self._core.queue(self._dialect.volatile(self._core, Notice(text)))
