@@ -10,6 +10,7 @@ import ssl
 import struct
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -50,8 +51,9 @@ class Typist:
             watching = tasks.create_task(self._watch(client))
             await typing
             await self._settle(client)
-            self._say(client)  # whatever has happened, the next command is answered
-            await self._settle(client)
+            if not self.stuck:  # whatever has happened, the next command is answered
+                self._say(client)
+                await self._settle(client)
             watching.cancel()
 
     async def _type(self, client: Client, per_second: float, finished: asyncio.Event) -> None:
@@ -85,8 +87,6 @@ class Typist:
 
     async def _settle(self, client: Client) -> None:
         """Wait until everything was taken, and the last answer seen."""
-        if self.stuck:
-            return
         try:
             async with asyncio.timeout(_SETTLE_SECONDS_MAX):
                 while not self._settled(client):  # noqa: ASYNC110 - there is no event for it
@@ -100,13 +100,18 @@ class Typist:
 
     def _settled(self, client: Client) -> bool:
         """Who leaves earlier ends a session in which commands may still wait."""
-        return not client.state.pending and not self.unanswered[-1:]
+        return not client.state.pending and not self._unanswered(self.typed[-1:])
 
     @property
     def unanswered(self) -> list[str]:
         """The commands whose answer it neither was shown nor told that it may have missed."""
+        return self._unanswered(self.typed)
+
+    def _unanswered(self, newest: Sequence[str]) -> list[str]:
+        """Those of the `newest` that were typed."""
         told = max(self.reset_upto, self.told_upto)
-        return [text for text in self.typed[told:] if f"did {text}" not in self.answered]
+        left = newest[max(0, told + len(newest) - len(self.typed)) :]
+        return [text for text in left if f"did {text}" not in self.answered]
 
 
 @dataclass
