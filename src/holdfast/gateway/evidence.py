@@ -61,8 +61,9 @@ class Evidence:
         self._numbers.append(number)
         self._offsets.append(offset)
         self._times.append(now)
-        if len(self._numbers) > self._limits.window_messages_max:
-            self._forget(1)
+        window = self._limits.window_messages_max
+        if len(self._numbers) > window + window // 8:  # not one by one, with every output
+            self._forget(len(self._numbers) - window)
 
     # --- probes
 

@@ -201,7 +201,10 @@ class Session:
     @property
     def deliverable(self) -> int:
         """Up to which number outputs may be written to the client."""
-        return self._saved_top if self.durable else self.out.top
+        if self.durable:
+            return self._saved_top
+        out = self.out
+        return out.base + len(out.entries)  # `top`, without a call for every message
 
     def emit(self, item: Output, delivery: str, now: float) -> None:
         """The backend says `item`. `now` is the gateway's time."""
@@ -317,8 +320,12 @@ class Session:
             self.out.prompt = ""
             self.touch()
             self.backend.commanded(self)
-            if self.unkept:
-                self._acknowledge(c)
+            consumer = self.consumer
+            if self.unkept and consumer is not None:
+                try:  # as in `guard`
+                    consumer.acknowledge(c)
+                except Exception as error:
+                    consumer.fail(error)
         elif verdict is FULL:
             self._owner.starved(self)
         elif verdict is REFUSED:

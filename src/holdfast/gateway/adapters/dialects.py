@@ -87,7 +87,7 @@ class PlainDialect:
         encode = core.encode_text
         return b"".join(
             [
-                encode(unforged(output.text).encode())
+                encode((unforged(text) if "*" in (text := output.text) else text).encode())
                 if type(output) is items.Text
                 else self._other(core, output)
                 for output in outputs
