@@ -10,6 +10,8 @@ from bench.chaos import programs
 from bench.chaos.plan import Plan
 from bench.chaos.programs import Ports, Program
 
+_GONE_SECONDS_MAX = 60.0
+
 
 class Stage:
     """The programs of a run."""
@@ -53,14 +55,21 @@ class Stage:
                 await self.add()
                 await self.applications.pop(0).stop()
             case "freeze":
-                victim = random.choice(self.applications)
-                victim.freeze()
-                try:
-                    await asyncio.sleep(self.plan.frozen_seconds)
-                finally:
-                    victim.wake()
+                await self._freeze(random.choice(self.applications))
             case "replay" | "poison":
                 pass  # the clients do it
+
+    async def _freeze(self, victim: Program) -> None:
+        """Let it stand still until the gateway has given its sessions to another."""
+        gone = self.gateway.instance_gone
+        gone.clear()
+        victim.freeze()
+        try:
+            async with asyncio.timeout(self.plan.frozen_seconds + _GONE_SECONDS_MAX):
+                await asyncio.sleep(self.plan.frozen_seconds)
+                await gone.wait()
+        finally:
+            victim.wake()
 
     async def _kill(self, victim: Program) -> None:
         await victim.kill()

@@ -27,6 +27,7 @@ class Plan:
     pause_seconds: float = 0.5
     """Between two of them, on average."""
     frozen_seconds: float = 10.0
+    """How long an instance stands still at least; it is woken when its sessions have moved."""
 
     @property
     def instances(self) -> int:

@@ -29,6 +29,8 @@ class Program:
         self._environment = {**os.environ, **variables}
         self._process: asyncio.subprocess.Process | None = None
         self._log = bytearray()
+        self.instance_gone = asyncio.Event()
+        """Set when its log says that an instance of the application is gone."""
 
     async def start(self) -> None:
         """Start it, and wait until its log says that it is ready."""
@@ -50,8 +52,9 @@ class Program:
         """Read the log, so that the program is never held up by it."""
         assert self._process is not None
         assert self._process.stderr is not None
-        while await self._process.stderr.read(65536):
-            pass
+        while line := await self._process.stderr.readline():
+            if b"an application has gone" in line:
+                self.instance_gone.set()
 
     async def stop(self) -> None:
         """Ask it to stop in an orderly way, and wait until it has."""

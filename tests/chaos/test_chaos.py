@@ -11,7 +11,7 @@ PLANS = {
     "gateway-fast": Plan("gateway", "fast", kills=2, clients=10, listeners=5),
     "gateway-memory": Plan("gateway", "memory", kills=1, clients=10, listeners=5),
     "deploy": Plan("deploy", "fast", kills=2, clients=10, listeners=5),
-    "freeze": Plan("freeze", "fast", kills=1, clients=10, listeners=5, frozen_seconds=4.0),
+    "freeze": Plan("freeze", "fast", kills=1, clients=10, listeners=5, frozen_seconds=1.0),
     "replay": Plan("replay", "durable", kills=4, clients=5, listeners=9),
     "poison": Plan("poison", "fast", kills=1, clients=10, listeners=2),
 }
