@@ -43,7 +43,7 @@ RUNS = [
     passes("with a worker that tells that it is ready", started("-Ws") + _ASKS),
     passes(
         "with more arguments",
-        started('-arg "-n 50"') + cli('send "show info"', 'expect ~ "Maxconn: 50"'),
+        started('-arg "-n 400"') + cli('send "show info"', 'expect ~ "Maxconn: 400"'),
     ),
     passes(
         "two of them", started() + _ASKS + started().replace("h1", "h2") + _ASKS.replace("h1", "h2")
