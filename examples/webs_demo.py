@@ -10,7 +10,7 @@ from collections.abc import Callable
 from holdfast.core.items import Text
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.gateway import Gateway
-from holdfast.net.loop import run
+from holdfast.net.runtime.loop import run
 from holdfast.protocols import webs
 from holdfast.protocols.webs import Message, Opcode
 from holdfast.websocket import ClientWebSocket, HandshakeError, connect

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 import holdfast
-from holdfast.net.handler import Handler
+from holdfast.net.connection.handler import Handler
 
 EXPORTS: Final = {
     "holdfast": ["__version__"],

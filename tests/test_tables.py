@@ -15,16 +15,18 @@ import holdfast
 from holdfast.backends import bridge
 from holdfast.core.states import Table
 from holdfast.gateway import phases
-from holdfast.net import states as server_states
-from holdfast.net.upstream import breaker, stream
+from holdfast.net.server import states as server_states
+from holdfast.net.upstream import circuit_breaker as breaker
+from holdfast.net.upstream import tunnel as stream
 from holdfast.protocols.telnet import negotiation, parser
 from holdfast.protocols.telnet.options import ttype
 from holdfast.protocols.websocket import connection
 from holdfast.sessions import states
 from tests.backends import test_bridge
 from tests.gateway import test_phases
-from tests.net import test_server
-from tests.net.upstream import test_breaker, test_stream
+from tests.net.server import test_server
+from tests.net.upstream import test_circuit_breaker as test_breaker
+from tests.net.upstream import test_tunnel as test_stream
 from tests.protocols.telnet import test_negotiation, test_parser
 from tests.protocols.telnet.options import test_ttype
 from tests.protocols.websocket import test_states as test_websocket_states

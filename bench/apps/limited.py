@@ -11,9 +11,9 @@ import signal
 import sys
 
 from holdfast.core.limits import ConnectionLimits
+from holdfast.net.connection.stream import Stream, serve
 from holdfast.net.log import configure_logs
-from holdfast.net.loop import run
-from holdfast.net.streams import Stream, serve
+from holdfast.net.runtime.loop import run
 
 LIMITS = ConnectionLimits(accepts_per_address_per_second_max=100, accept_burst_per_address_max=200)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from holdfast.core.limits import Limits
-from holdfast.net.loop import calm_collector, run
+from holdfast.net.runtime.loop import calm_collector, run
 from holdfast.websocket import ServerWebSocket, serve
 
 

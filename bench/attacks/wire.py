@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from holdfast.net.loop import unwrapped
+from holdfast.net.runtime.loop import unwrapped
 
 SOURCE: Final = "127.0.0.66"
 """The attacker's address: on Linux, all of 127.0.0.0/8 is this machine."""

@@ -15,7 +15,7 @@ from typing import Any
 from bench import harness
 from bench.chaos.plan import Plan
 from bench.chaos.run import broken, torment
-from holdfast.net.loop import run as run_loop
+from holdfast.net.runtime.loop import run as run_loop
 
 __all__ = ["Plan", "broken", "main", "torment"]
 

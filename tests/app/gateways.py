@@ -17,9 +17,9 @@ from holdfast.gateway.gateway import Gateway
 from holdfast.link import messages as m
 from holdfast.link.peer import Dispatch, Peer, connection_limits
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection
-from holdfast.net.server import Server
+from holdfast.net.connection.connection import Connection
+from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.server.server import Server
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from holdfast.net.loop import new_event_loop
+from holdfast.net.runtime.loop import new_event_loop
 
 
 def pytest_asyncio_loop_factories(

@@ -22,9 +22,9 @@ from holdfast.core.limits import Limits
 from holdfast.link import messages as m
 from holdfast.link.peer import Dispatch, Peer, connection_limits
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.clockwork import Clockwork
-from holdfast.net.dial import dial
-from holdfast.net.server import Server
+from holdfast.net.dial.dial import dial
+from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.server.server import Server
 from holdfast.sessions.inbox import Verdict
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from holdfast import __version__
 from holdfast.cli.main import app
-from holdfast.net import sockets
+from holdfast.net.transport import transports as sockets
 from holdfast.protocols.websocket import codec
 
 COMMANDS = (

@@ -17,7 +17,7 @@ from holdfast.core.backoff import Backoff
 from holdfast.core.errors import ClosedError
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.connection import Connection
+from holdfast.net.connection.connection import Connection
 
 Shown = str | Offline | Ended
 

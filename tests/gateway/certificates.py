@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.net.certificates import AUTHORITY, CHAIN, KEY, write_pair
 
-from holdfast.net.tls import Certificate
+from holdfast.net.tls.options import Certificate
 
 
 def certificate(folder: Path) -> Certificate:

@@ -15,7 +15,7 @@ from holdfast.gateway.config import Config, LinkConfig, ListenerConfig, StoreCon
 from holdfast.gateway.gateway import Gateway
 from holdfast.link.messages import LIST, Filter, SessionInfo
 from holdfast.link.peer import LinkClosedError
-from holdfast.net.loop import unwrapped
+from holdfast.net.runtime.loop import unwrapped
 
 SECONDS: Final = 15.0
 """Whatever a test waits for must have come by then."""

@@ -9,9 +9,9 @@ import pytest
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, LinkConfig, ListenerConfig, StoreConfig, load, parse
-from holdfast.net.arrival import ProxyOptions
-from holdfast.net.bind import BindOptions
-from holdfast.net.tls import Certificate, TlsOptions
+from holdfast.net.server.bind import BindOptions
+from holdfast.net.server.handshake import ProxyOptions
+from holdfast.net.tls.options import Certificate, TlsOptions
 
 ECHO = 'backend = "echo"\ndurability = "memory"\n'
 LISTENER = f'[[listener]]\nurl = "tcp://127.0.0.1:4001"\n{ECHO}'

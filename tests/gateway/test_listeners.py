@@ -16,7 +16,7 @@ from tests.net.certificates import AUTHORITY, issue
 
 from holdfast.gateway.config import load
 from holdfast.gateway.gateway import Gateway
-from holdfast.net.loop import unwrapped
+from holdfast.net.runtime.loop import unwrapped
 
 LISTENERS = """
 [[listener]]

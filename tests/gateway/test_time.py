@@ -18,7 +18,7 @@ from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config
 from holdfast.gateway.environment import Environment
 from holdfast.gateway.gateway import Gateway
-from holdfast.net.loop import unwrapped
+from holdfast.net.runtime.loop import unwrapped
 from holdfast.sessions.manager import SessionManager
 
 HOUR = 3_600.0

@@ -18,8 +18,8 @@ from holdfast.core.limits import KIB, Limits
 from holdfast.gateway.config import Config, ListenerConfig, StoreConfig
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.upstream_config import UpstreamConfig
-from holdfast.net import tasks
-from holdfast.net.upstream.health import Health
+from holdfast.net.runtime import tasks
+from holdfast.net.upstream.health_check import Health
 
 LIMITS = Limits().but(
     upstream={"prompt_seconds_max": 0.05, "backoff_seconds_max": 0.01, "attempts_max": 2}

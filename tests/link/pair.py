@@ -16,10 +16,10 @@ from holdfast.link.codec import FrameDecoder
 from holdfast.link.messages import GOODBYE, Goodbye, Message, Notification
 from holdfast.link.peer import Dispatch, Peer, connection_limits
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection
-from holdfast.net.dial import dial
-from holdfast.net.server import Server
+from holdfast.net.connection.connection import Connection
+from holdfast.net.dial.dial import dial
+from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.server.server import Server
 
 Methods = dict[str, tuple[Any, Callable[[Any], Any]]]
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import trustme
 
-from holdfast.net.tls import Certificate
+from holdfast.net.tls.options import Certificate
 
 _CA: Final = trustme.CA()
 _OTHER_CA: Final = trustme.CA()

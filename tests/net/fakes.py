@@ -10,8 +10,8 @@ from typing import Any, cast
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
-from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection
+from holdfast.net.connection.connection import Connection
+from holdfast.net.runtime.clockwork import Clockwork
 
 
 class _Handle:

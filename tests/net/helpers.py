@@ -12,10 +12,10 @@ from typing import Any
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection
-from holdfast.net.server import Server
-from holdfast.net.tcp_info import Delivery
+from holdfast.net.connection.connection import Connection
+from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.server.server import Server
+from holdfast.net.transport.tcp_info import Delivery
 
 PATIENCE_SECONDS = 10.0
 """How long a test waits for what must come; far more than it takes."""

@@ -14,15 +14,14 @@ from structlog.testing import capture_logs
 from tests.net.helpers import Serving, Stand, call, serving, until
 
 from holdfast.core.limits import ConnectionLimits
-from holdfast.net import workers
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.admission import Refusal
-from holdfast.net.arrival import ProxyOptions
-from holdfast.net.connection import Connection
-from holdfast.net.dial import dial
-from holdfast.net.listener import Listener
-from holdfast.net.server import ListenOptions, Server
-from holdfast.net.streams import Stream, serve
+from holdfast.net.connection.connection import Connection
+from holdfast.net.connection.stream import Stream, serve
+from holdfast.net.dial.dial import dial
+from holdfast.net.server.admission import Refusal
+from holdfast.net.server.handshake import ProxyOptions
+from holdfast.net.server.listener import Listener
+from holdfast.net.server.server import ListenOptions, Server, workers
 from holdfast.protocols.proxy import Endpoint, Family, ProxyHeader, encode_v1
 
 TRUSTING = ListenOptions(proxy=ProxyOptions(trust=("127.0.0.0/8",)))

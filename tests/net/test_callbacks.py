@@ -14,12 +14,12 @@ from tests.net.helpers import PATIENCE_SECONDS, Stand, call, patience, until
 
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import parse_address
-from holdfast.net.clockwork import Clockwork
-from holdfast.net.observer import Observer
-from holdfast.net.server import Server
-from holdfast.net.states import ServerState
-from holdfast.net.streams import Stream, StreamClosedError, serve
-from holdfast.net.tasks import consists_of, restarted, spawn
+from holdfast.net.connection.observer import Observer
+from holdfast.net.connection.stream import Stream, StreamClosedError, serve
+from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.tasks import consists_of, restarted, spawn
+from holdfast.net.server.server import Server
+from holdfast.net.server.states import ServerState
 
 HOOKS = ["state_changed", "opened", "read", "wrote", "closed", "failed"]
 ANYWHERE = "tcp://127.0.0.1:0"
@@ -158,7 +158,7 @@ async def test_work_that_never_begins_is_closed() -> None:
 
 
 async def test_a_loop_that_fails_is_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    from holdfast.net import tasks
+    from holdfast.net.runtime import tasks
 
     monkeypatch.setattr(tasks, "_PAUSE_SECONDS", 0.001)
     runs: list[Callable[[], object]] = []

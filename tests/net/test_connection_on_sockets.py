@@ -15,8 +15,8 @@ from tests.net.helpers import Caller, Stand, call, has_ipv6, patience, serving, 
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
-from holdfast.net.tls import client_context, server_context
-from holdfast.net.tls_transport import TruncatedError
+from holdfast.net.tls.options import client_context, server_context
+from holdfast.net.transport.tls import TruncatedError
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")

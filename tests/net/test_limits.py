@@ -17,9 +17,9 @@ from tests.net.helpers import Stand, call, patience, serving, until
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import KIB, ConnectionLimits
-from holdfast.net.admission import METER_BYTES, Admission, Refusal
 from holdfast.net.log import Seldom
-from holdfast.net.tls import client_context, server_context
+from holdfast.net.server.admission import METER_BYTES, Admission, Refusal
+from holdfast.net.tls.options import client_context, server_context
 
 
 class Echoing(Stand):

@@ -34,7 +34,7 @@ from tests.net.transports import (
     until_lost,
 )
 
-from holdfast.net.sockets import Sockets
+from holdfast.net.transport.transports import Sockets
 
 pytestmark = needs_ours
 on_every_loop = pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS)

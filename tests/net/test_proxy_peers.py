@@ -15,12 +15,12 @@ from tests.net.peers.haproxy import free_port, haproxy
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.arrival import ProxyOptions, TrustedProxies
-from holdfast.net.certificates import ServerTls
-from holdfast.net.connection import Connection
-from holdfast.net.dial import dial
-from holdfast.net.server import ListenOptions
-from holdfast.net.tls import TlsOptions, client_context
+from holdfast.net.connection.connection import Connection
+from holdfast.net.dial.dial import dial
+from holdfast.net.server.handshake import ProxyOptions, TrustedProxies
+from holdfast.net.server.server import ListenOptions
+from holdfast.net.tls.certificates import ServerTls
+from holdfast.net.tls.options import TlsOptions, client_context
 from holdfast.protocols.proxy import (
     Endpoint,
     Family,

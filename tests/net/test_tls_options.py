@@ -13,8 +13,8 @@ from tests.net.certificates import CHAIN, KEY, PASSPHRASE, issue, locked, write_
 from tests.net.fakes import FakeLoop, clockwork
 
 from holdfast.core.errors import ConfigurationError
-from holdfast.net.certificates import CertificateWatch, ServerTls
-from holdfast.net.tls import Certificate, TlsOptions, server_contexts
+from holdfast.net.tls.certificates import CertificateWatch, ServerTls
+from holdfast.net.tls.options import Certificate, TlsOptions, server_contexts
 
 
 def options(folder: Path, **more: Any) -> TlsOptions:

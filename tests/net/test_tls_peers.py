@@ -17,8 +17,8 @@ from tests.net.peers import Done, built, run
 from tests.programs import need
 
 from holdfast.net.addresses import Address
-from holdfast.net.certificates import ServerTls
-from holdfast.net.tls import Certificate, TlsOptions, Version
+from holdfast.net.tls.certificates import ServerTls
+from holdfast.net.tls.options import Certificate, TlsOptions, Version
 
 REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 Setting = Literal["none", "optional", "required"]

@@ -15,9 +15,9 @@ from tests.net.certificates import contexts
 from tests.net.helpers import patience, until
 from tests.net.tls_peer import TlsPeer
 
-from holdfast.net import sockets
-from holdfast.net.sockets import COMPILED, Sockets
-from holdfast.net.tls_transport import TlsTransport
+from holdfast.net.transport import transports as sockets
+from holdfast.net.transport.tls import TlsTransport
+from holdfast.net.transport.transports import COMPILED, Sockets
 
 Adopt = Callable[[asyncio.Protocol, socket.socket], None]
 Peer = socket.socket | TlsPeer

@@ -8,9 +8,9 @@ from holdfast.core.limits import ConnectionLimits
 from holdfast.gateway.config import Config
 from holdfast.gateway.environment import Environment, make_store
 from holdfast.gateway.gateway import Gateway
-from holdfast.net.clockwork import Clockwork
-from holdfast.net.server import Server
-from holdfast.net.systemd import Inherited
+from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.server.inherited import Inherited
+from holdfast.net.server.server import Server
 from holdfast.sessions.stores.base import Store
 from tests.simulation.disk import SimStore
 from tests.simulation.process import Process

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address
-from holdfast.net.certificates import ServerTls
-from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection
-from holdfast.net.dial import DialError
-from holdfast.net.server import DEFAULT, HandlerFactory, ListenOptions, Server
+from holdfast.net.connection.connection import Connection
+from holdfast.net.dial.dial import DialError
+from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.server.server import DEFAULT, HandlerFactory, ListenOptions, Server
+from holdfast.net.tls.certificates import ServerTls
 from tests.simulation.process import Process
 
 

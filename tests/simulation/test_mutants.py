@@ -15,7 +15,7 @@ import pytest
 from holdfast.app import App
 from holdfast.gateway.evidence import Evidence
 from holdfast.link.messages import Remember
-from holdfast.net.tcp_info import Delivery
+from holdfast.net.transport.tcp_info import Delivery
 from holdfast.sessions.inbox import Inbox, Verdict
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.session import Session

@@ -19,7 +19,7 @@ from websockets.asyncio.client import connect
 
 from holdfast.app import App, Session
 from holdfast.net.addresses import parse_address
-from holdfast.net.tls import client_context, server_context
+from holdfast.net.tls.options import client_context, server_context
 from holdfast.vtc.address import resolve
 from holdfast.vtc.check import check
 from holdfast.vtc.lexer import tokenise

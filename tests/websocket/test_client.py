@@ -10,7 +10,7 @@ from tests.websocket.helpers import echo, until, url
 
 from holdfast.core.backoff import Backoff
 from holdfast.core.errors import ConfigurationError
-from holdfast.net.clockwork import Wheel
+from holdfast.net.runtime.clockwork import Wheel
 from holdfast.websocket import (
     ConnectionClosedError,
     DeflateSettings,

@@ -28,8 +28,8 @@ from holdfast.link.codec import UNWRITABLE
 from holdfast.link.peer import SCHEMES, LinkClosedError, RequestError
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.log import configure_logs
-from holdfast.net.loop import calm_collector, run, unwrapped
-from holdfast.net.tls import client_context
+from holdfast.net.runtime.loop import calm_collector, run, unwrapped
+from holdfast.net.tls.options import client_context
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from holdfast.app.mailbox import put
 from holdfast.app.session import Session
 from holdfast.link import messages as m
 from holdfast.net.log import Seldom, log_failure
-from holdfast.net.loop import is_cancelled
+from holdfast.net.runtime.loop import is_cancelled
 
 if TYPE_CHECKING:
     from holdfast.app.app import App

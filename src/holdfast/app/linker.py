@@ -14,11 +14,11 @@ from holdfast.core.errors import ConfigurationError, Reason
 from holdfast.link import messages as m
 from holdfast.link.peer import Dispatch, LinkClosedError, Peer, RequestError, connection_limits
 from holdfast.net.addresses import Address
-from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection
-from holdfast.net.dial import DialError, dial
+from holdfast.net.connection.connection import Connection
+from holdfast.net.dial.dial import DialError, dial
 from holdfast.net.log import Seldom, log_failure
-from holdfast.net.tasks import spawn
+from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.tasks import spawn
 
 if TYPE_CHECKING:
     from holdfast.app.app import App

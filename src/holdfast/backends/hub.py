@@ -19,7 +19,7 @@ from holdfast.link.messages import (
     Welcome,
 )
 from holdfast.link.peer import Dispatch, Peer, RequestError
-from holdfast.net.connection import Connection
+from holdfast.net.connection.connection import Connection
 from holdfast.net.log import Seldom
 from holdfast.net.security import SecurityEvent, SecurityLog
 

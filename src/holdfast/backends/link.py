@@ -27,8 +27,8 @@ from holdfast.core.limits import LinkLimits
 from holdfast.link import messages as m
 from holdfast.link.codec import UNREADABLE, fitting
 from holdfast.link.peer import LinkClosedError, Peer, RequestError
-from holdfast.net.clockwork import Clockwork
 from holdfast.net.log import Seldom
+from holdfast.net.runtime.clockwork import Clockwork
 from holdfast.sessions.journal import Journal, StoreUnavailableError
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.records import Stored

@@ -11,11 +11,11 @@ from holdfast.core.errors import HoldfastError, Reason
 from holdfast.core.items import LATEST_PROMPT, MUST, Notice, Prompt, Resized, size_of
 from holdfast.core.limits import KIB
 from holdfast.core.states import Machine
-from holdfast.net.connection import Connection
+from holdfast.net.connection.connection import Connection
 from holdfast.net.log import Seldom, log_failure
 from holdfast.net.upstream.dialler import Silent
-from holdfast.net.upstream.introduction import Client
 from holdfast.net.upstream.pool import Target
+from holdfast.net.upstream.proxy_header import Client
 from holdfast.sessions.session import Session
 
 if TYPE_CHECKING:

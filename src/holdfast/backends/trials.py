@@ -10,8 +10,8 @@ from holdfast.backends.suspects import Suspects
 from holdfast.core.clock import Clock
 from holdfast.core.items import MUST, Notice
 from holdfast.core.limits import SessionLimits
-from holdfast.net.clockwork import Clockwork
 from holdfast.net.log import Seldom
+from holdfast.net.runtime.clockwork import Clockwork
 from holdfast.sessions.session import Session
 
 _log: Final = Seldom("holdfast.link")

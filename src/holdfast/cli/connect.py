@@ -27,8 +27,8 @@ from holdfast.core.errors import BusyError, ClosedError
 from holdfast.core.ids import read_resume_code
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import parse_address
-from holdfast.net.loop import run
-from holdfast.net.tls import client_context
+from holdfast.net.runtime.loop import run
+from holdfast.net.tls.options import client_context
 from holdfast.protocols import holdfast as wire
 from holdfast.protocols.telnet import Terminal
 

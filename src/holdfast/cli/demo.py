@@ -15,7 +15,7 @@ from holdfast.cli.run import DEFAULT_DATA, DEFAULT_URLS, Data, make_config, run_
 from holdfast.cli.supervise import Application
 from holdfast.gateway.gateway import Gateway
 from holdfast.net.log import configure_logs
-from holdfast.net.loop import run
+from holdfast.net.runtime.loop import run
 
 _TELNET, _TCP, _WEB = DEFAULT_URLS
 

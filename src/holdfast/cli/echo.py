@@ -13,18 +13,18 @@ from holdfast.cli.output import reported
 from holdfast.core.errors import ConfigurationError, Reason
 from holdfast.core.limits import MIB, Limits
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.arrival import ProxyOptions
-from holdfast.net.bind import BindOptions
-from holdfast.net.certificates import ServerTls
-from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection
+from holdfast.net.connection.connection import Connection
 from holdfast.net.log import configure_logs
-from holdfast.net.loop import calm_collector, run
-from holdfast.net.server import ListenOptions, Server
-from holdfast.net.service import serve_until_stopped
-from holdfast.net.systemd import Inherited
-from holdfast.net.tls import Certificate, TlsOptions
-from holdfast.net.workers import run_workers
+from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.loop import calm_collector, run
+from holdfast.net.server.bind import BindOptions
+from holdfast.net.server.handshake import ProxyOptions
+from holdfast.net.server.inherited import Inherited
+from holdfast.net.server.server import ListenOptions, Server
+from holdfast.net.server.service import serve_until_stopped
+from holdfast.net.server.workers import run_workers
+from holdfast.net.tls.certificates import ServerTls
+from holdfast.net.tls.options import Certificate, TlsOptions
 from holdfast.protocols import telnet
 from holdfast.protocols import websocket as ws
 

@@ -19,8 +19,8 @@ from holdfast.cli.record import record
 from holdfast.cli.run import run
 from holdfast.cli.serve import serve
 from holdfast.cli.vtc import vtc
-from holdfast.net import sockets
-from holdfast.net.loop import new_event_loop
+from holdfast.net.runtime.loop import new_event_loop
+from holdfast.net.transport import transports as sockets
 from holdfast.protocols.websocket import codec
 
 app = typer.Typer(

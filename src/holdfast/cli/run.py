@@ -20,8 +20,8 @@ from holdfast.core.errors import ConfigurationError
 from holdfast.gateway.config import Config, LinkConfig, ListenerConfig, StoreConfig, check, load
 from holdfast.gateway.gateway import Gateway
 from holdfast.net.log import configure_logs
-from holdfast.net.loop import run as run_loop
-from holdfast.net.loop import unwrapped
+from holdfast.net.runtime.loop import run as run_loop
+from holdfast.net.runtime.loop import unwrapped
 
 DEFAULT_DATA = Path("holdfast-data")
 DEFAULT_URLS = (

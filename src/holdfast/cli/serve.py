@@ -14,7 +14,7 @@ from holdfast.cli.serving import serve_gateway
 from holdfast.gateway.config import load
 from holdfast.gateway.gateway import Gateway
 from holdfast.net.log import configure_logs
-from holdfast.net.loop import run
+from holdfast.net.runtime.loop import run
 
 DEFAULT_CONFIG = Path("holdfast.toml")
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from holdfast.gateway.config import Config
 from holdfast.gateway.gateway import Gateway
-from holdfast.net.loop import calm_collector
-from holdfast.net.service import signals
-from holdfast.net.systemd import Inherited, notify
+from holdfast.net.runtime.loop import calm_collector
+from holdfast.net.server.inherited import Inherited, notify
+from holdfast.net.server.service import signals
 
 
 async def serve_gateway(config: Config, started: Callable[[Gateway], None]) -> None:

@@ -21,7 +21,7 @@ from holdfast.app.app import (
     SECRET_VARIABLE,
 )
 from holdfast.gateway.config import LinkConfig
-from holdfast.net.loop import done_within
+from holdfast.net.runtime.loop import done_within
 
 _log = structlog.get_logger("holdfast.run")
 

@@ -32,8 +32,8 @@ from holdfast.client.core import (
 from holdfast.client.keeper import Ended, Keeper, Offline, Wire
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.connection import Connection
-from holdfast.net.loop import unwrapped
+from holdfast.net.connection.connection import Connection
+from holdfast.net.runtime.loop import unwrapped
 from holdfast.protocols import holdfast as wire
 from holdfast.protocols import websocket as ws
 

@@ -20,11 +20,11 @@ from holdfast.core.backoff import Backoff
 from holdfast.core.errors import ClosedError, Reason
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address
-from holdfast.net.clockwork import client_clockwork
-from holdfast.net.connection import Connection
-from holdfast.net.dial import DialError, dial
-from holdfast.net.handler import Handler
-from holdfast.net.tls import client_context
+from holdfast.net.connection.connection import Connection
+from holdfast.net.connection.handler import Handler
+from holdfast.net.dial.dial import DialError, dial
+from holdfast.net.runtime.clockwork import client_clockwork
+from holdfast.net.tls.options import client_context
 
 E = TypeVar("E")
 W = TypeVar("W", bound="Wire")

@@ -26,7 +26,7 @@ from holdfast.client.keeper import LOST, Ended, Keeper, Offline, Wire
 from holdfast.core.errors import DISCONNECTS, BusyError, sentence
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address
-from holdfast.net.connection import Connection
+from holdfast.net.connection.connection import Connection
 from holdfast.protocols import telnet
 from holdfast.protocols.framing import LineDecoder, LineTooLong
 

@@ -30,7 +30,7 @@ from holdfast.gateway.intake import OWED_BYTES_MAX, TOKEN_BYTES, Intake
 from holdfast.gateway.pacing import AckPacer
 from holdfast.gateway.phases import TABLE, Move, Phase
 from holdfast.gateway.reactions import FREE, react, react_early
-from holdfast.net.connection import Connection
+from holdfast.net.connection.connection import Connection
 from holdfast.net.log import Seldom, log_failure
 from holdfast.net.security import SecurityEvent
 from holdfast.sessions.inbox import ACCEPTED, FULL, REFUSED, Verdict

@@ -71,12 +71,12 @@ from holdfast.gateway.cookies import CookieOptions, check_cookie
 from holdfast.gateway.upstream_config import PLAIN, UpstreamConfig, address_at, check_upstream
 from holdfast.link.peer import SCHEMES as LINK_SCHEMES
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.arrival import ProxyOptions, TrustedProxies
-from holdfast.net.bind import BindOptions
-from holdfast.net.bind import check as check_bind
-from holdfast.net.hosts import check_host
-from holdfast.net.tls import Certificate, TlsOptions
-from holdfast.net.tls import check as check_tls
+from holdfast.net.http.hosts import check_host
+from holdfast.net.server.bind import BindOptions
+from holdfast.net.server.bind import check as check_bind
+from holdfast.net.server.handshake import ProxyOptions, TrustedProxies
+from holdfast.net.tls.options import Certificate, TlsOptions
+from holdfast.net.tls.options import check as check_tls
 from holdfast.protocols.uris import parse_origin
 from holdfast.protocols.websocket import DeflateSettings
 from holdfast.protocols.websocket.handshake import SELF

@@ -15,10 +15,10 @@ from holdfast.core.rate import Rate
 from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.attempts import LoginAttempts
 from holdfast.gateway.pool import ConnectionPool
-from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection
-from holdfast.net.handler import Handler
-from holdfast.net.pages import NewHandler
+from holdfast.net.connection.connection import Connection
+from holdfast.net.connection.handler import Handler
+from holdfast.net.http.pages import NewHandler
+from holdfast.net.runtime.clockwork import Clockwork
 from holdfast.net.security import SecurityLog
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager

@@ -18,9 +18,9 @@ from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSetti
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.cookies import session_cookie
 from holdfast.gateway.inside import Inside
-from holdfast.net.clockwork import Clockwork
-from holdfast.net.hosts import served_hosts
-from holdfast.net.systemd import Inherited
+from holdfast.net.http.hosts import served_hosts
+from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.server.inherited import Inherited
 from holdfast.protocols.uris import normal_path
 from holdfast.protocols.websocket import Deflate
 

@@ -22,9 +22,9 @@ from holdfast.gateway.adapters.base import (
     Resumption,
     Welcomed,
 )
-from holdfast.net.admission import network_of
 from holdfast.net.log import Seldom
 from holdfast.net.security import SecurityEvent
+from holdfast.net.server.admission import network_of
 from holdfast.sessions.journal import StoreUnavailableError
 from holdfast.sessions.manager import Claim, Refusal
 from holdfast.sessions.session import Position, ResetReason, Session

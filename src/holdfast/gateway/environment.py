@@ -14,9 +14,9 @@ from msgspec import Struct
 from holdfast.core.clock import Clock, wall
 from holdfast.core.limits import ConnectionLimits
 from holdfast.gateway.config import Config
-from holdfast.net.clockwork import Clockwork
-from holdfast.net.server import Server
-from holdfast.net.systemd import Inherited
+from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.server.inherited import Inherited
+from holdfast.net.server.server import Server
 from holdfast.sessions.stores.base import Store
 from holdfast.sessions.stores.memory import MemoryStore
 from holdfast.sessions.stores.sqlite import SQLiteStore

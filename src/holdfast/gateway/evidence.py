@@ -14,7 +14,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 
 from holdfast.core.limits import SessionLimits
-from holdfast.net.tcp_info import Delivery
+from holdfast.net.transport.tcp_info import Delivery
 from holdfast.sessions.outbox import Outbox
 
 _NEVER = float("inf")

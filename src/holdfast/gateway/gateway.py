@@ -28,14 +28,14 @@ from holdfast.gateway.timekeeping import Timekeeper
 from holdfast.gateway.upstreams import Upstream
 from holdfast.link.peer import connection_limits
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.certificates import ServerTls
-from holdfast.net.clockwork import Clockwork
 from holdfast.net.log import Seldom, log_failure
-from holdfast.net.loop import quiet_collector, unwrapped
+from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.loop import quiet_collector, unwrapped
+from holdfast.net.runtime.tasks import spawn
 from holdfast.net.security import SecurityLog
-from holdfast.net.server import HandlerFactory, ListenOptions
-from holdfast.net.systemd import Inherited
-from holdfast.net.tasks import spawn
+from holdfast.net.server.inherited import Inherited
+from holdfast.net.server.server import HandlerFactory, ListenOptions
+from holdfast.net.tls.certificates import ServerTls
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.records import Row, Stored

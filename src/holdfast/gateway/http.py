@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from holdfast.core.limits import PageLimits
-from holdfast.net.http import HttpHost, error_page
+from holdfast.net.http.handover import HttpHost, error_page
 
 CLIENT_PATH = "/holdfast.js"
 HEADERS: Final = {

@@ -11,7 +11,7 @@ from holdfast.backends.link import LinkBackend
 from holdfast.core.clock import SteadyClock
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.net.security import SecurityLog
-from holdfast.net.server import Server
+from holdfast.net.server.server import Server
 from holdfast.net.upstream.pool import UpstreamPool
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager

@@ -10,9 +10,9 @@ from holdfast.core.items import Notice
 from holdfast.gateway.adapters.base import ChooseProfile, LoginGiven, LoginNeeded, ProfileWanted
 from holdfast.link.messages import Authenticate
 from holdfast.link.peer import LinkClosedError, RequestError
-from holdfast.net.admission import network_of
 from holdfast.net.log import Seldom
 from holdfast.net.security import SecurityEvent
+from holdfast.net.server.admission import network_of
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import SessionInput, SessionState

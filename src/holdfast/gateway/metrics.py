@@ -19,10 +19,10 @@ from prometheus_client.registry import Collector
 from holdfast import __version__
 from holdfast.core.errors import Reason
 from holdfast.gateway.inside import Inside
-from holdfast.net.admission import Refusal
 from holdfast.net.log import LostLines
 from holdfast.net.security import SecurityEvent
-from holdfast.net.server import Server
+from holdfast.net.server.admission import Refusal
+from holdfast.net.server.server import Server
 from holdfast.sessions.session import ResetReason
 from holdfast.sessions.states import SessionState
 

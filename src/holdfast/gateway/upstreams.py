@@ -13,15 +13,15 @@ from holdfast.backends.tcp import TcpBackend
 from holdfast.core.clock import Clock
 from holdfast.core.limits import Limits
 from holdfast.gateway.upstream_config import UpstreamConfig
-from holdfast.net.clockwork import Clockwork
 from holdfast.net.log import log_failure
-from holdfast.net.tasks import restarted, spawn
-from holdfast.net.tls import client_context
+from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.tasks import restarted, spawn
+from holdfast.net.tls.options import client_context
 from holdfast.net.upstream.balance import Balance
 from holdfast.net.upstream.dialler import Dialler
+from holdfast.net.upstream.idle_pool import Reserve
 from holdfast.net.upstream.pool import Server, UpstreamPool
-from holdfast.net.upstream.reserve import Reserve
-from holdfast.net.upstream.stream import StreamProxy
+from holdfast.net.upstream.tunnel import StreamProxy
 from holdfast.sessions.manager import SessionManager
 
 _log = structlog.get_logger("holdfast.upstream")

@@ -36,9 +36,9 @@ from holdfast.link.messages import (
     Request,
     Response,
 )
-from holdfast.net.connection import Connection
+from holdfast.net.connection.connection import Connection
 from holdfast.net.log import Seldom, log_failure
-from holdfast.net.loop import is_cancelled
+from holdfast.net.runtime.loop import is_cancelled
 
 T = TypeVar("T")
 

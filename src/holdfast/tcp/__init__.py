@@ -17,19 +17,10 @@ from __future__ import annotations
 from holdfast.core.errors import ConfigurationError, HoldfastError, LimitExceededError
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address, InvalidAddressError, parse_address
-from holdfast.net.arrival import HandshakeError, ProxyOptions
-from holdfast.net.bind import AddressInUseError, BindOptions
-from holdfast.net.certificates import ServerTls
-from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection
-from holdfast.net.dial import DialError, dial
-from holdfast.net.handler import Handler, Phase
-from holdfast.net.loop import run
-from holdfast.net.observer import Observer
-from holdfast.net.server import ListenOptions, Server, ServerClosedError
-from holdfast.net.service import serve_until_stopped
-from holdfast.net.states import ServerState
-from holdfast.net.streams import (
+from holdfast.net.connection.connection import Connection
+from holdfast.net.connection.handler import Handler, Phase
+from holdfast.net.connection.observer import Observer
+from holdfast.net.connection.stream import (
     IdleTimeoutError,
     InvalidHandlerError,
     Stream,
@@ -37,8 +28,17 @@ from holdfast.net.streams import (
     serve,
     serve_forever,
 )
-from holdfast.net.tls import Certificate, TlsInfo, TlsOptions
-from holdfast.net.workers import run_workers
+from holdfast.net.dial.dial import DialError, dial
+from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.loop import run
+from holdfast.net.server.bind import AddressInUseError, BindOptions
+from holdfast.net.server.handshake import HandshakeError, ProxyOptions
+from holdfast.net.server.server import ListenOptions, Server, ServerClosedError
+from holdfast.net.server.service import serve_until_stopped
+from holdfast.net.server.states import ServerState
+from holdfast.net.server.workers import run_workers
+from holdfast.net.tls.certificates import ServerTls
+from holdfast.net.tls.options import Certificate, TlsInfo, TlsOptions
 from holdfast.protocols.frames import (
     Delimited,
     Fixed,

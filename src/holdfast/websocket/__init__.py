@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.net.dial import DialError
+from holdfast.net.dial.dial import DialError
 from holdfast.protocols.websocket import (
     Close,
     CloseCode,

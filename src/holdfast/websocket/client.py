@@ -24,9 +24,9 @@ from typing import Any, Final, Unpack
 from holdfast.core.backoff import Backoff
 from holdfast.core.errors import Reason
 from holdfast.net.addresses import parse_address
-from holdfast.net.clockwork import ClientClockwork, client_clockwork
-from holdfast.net.connection import Connection
-from holdfast.net.dial import DialError, dial
+from holdfast.net.connection.connection import Connection
+from holdfast.net.dial.dial import DialError, dial
+from holdfast.net.runtime.clockwork import ClientClockwork, client_clockwork
 from holdfast.protocols import websocket as ws
 from holdfast.protocols.websocket import HandshakeError, Response
 from holdfast.websocket.closed import ConnectionClosedError

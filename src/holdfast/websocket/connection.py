@@ -17,7 +17,7 @@ from typing import Final
 from holdfast.core.errors import BusyError
 from holdfast.core.items import utf8_bytes
 from holdfast.core.rate import Flow
-from holdfast.net.connection import Connection
+from holdfast.net.connection.connection import Connection
 from holdfast.protocols import websocket as ws
 from holdfast.protocols.websocket import CloseCode, State
 from holdfast.websocket.closed import ConnectionClosed, ConnectionClosedOK

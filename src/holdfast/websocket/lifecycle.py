@@ -15,8 +15,8 @@ from msgspec import Struct
 from holdfast.core.errors import Reason
 from holdfast.core.limits import Limits
 from holdfast.core.rate import FlowRates
-from holdfast.net.connection import Connection
-from holdfast.net.handler import Phase
+from holdfast.net.connection.connection import Connection
+from holdfast.net.connection.handler import Phase
 from holdfast.protocols import websocket as ws
 from holdfast.protocols.websocket import CloseCode, State
 from holdfast.websocket.closed import ConnectionClosed, how_it_ended

@@ -23,12 +23,12 @@ from msgspec import Struct
 from holdfast.core.errors import ConfigurationError, Reason
 from holdfast.core.text import presentable
 from holdfast.net.addresses import Address
-from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection
-from holdfast.net.hosts import check_host, served_hosts
+from holdfast.net.connection.connection import Connection
+from holdfast.net.http.hosts import check_host, served_hosts
 from holdfast.net.log import Seldom, log_failure
-from holdfast.net.server import Server as NetServer
-from holdfast.net.tasks import consists_of, spawn
+from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.tasks import consists_of, spawn
+from holdfast.net.server.server import Server as NetServer
 from holdfast.protocols import websocket as ws
 from holdfast.protocols.websocket import CloseCode, Request, State
 from holdfast.websocket.closed import ConnectionClosed
@@ -39,7 +39,7 @@ from holdfast.websocket.options import Compression, Options, settings
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from holdfast.net.http import HttpHost
+    from holdfast.net.http.handover import HttpHost
 
 _log: Final = Seldom("holdfast.websocket")
 
@@ -372,7 +372,7 @@ class serve:
     async def __aenter__(self) -> Server:
         http: HttpHost | None = None
         if self._http is not None:
-            from holdfast.net.http import HttpHost  # aiohttp is optional
+            from holdfast.net.http.handover import HttpHost  # aiohttp is optional
 
             http = HttpHost(self._http, limits=self._settings.limits.pages)
         self._server = Server(

@@ -6,7 +6,7 @@ import contextlib
 import sys
 
 from holdfast.core.limits import MIB, Limits
-from holdfast.net.loop import run
+from holdfast.net.runtime.loop import run
 from holdfast.protocols.websocket import DeflateSettings
 from holdfast.websocket import ConnectionClosed, connect
 

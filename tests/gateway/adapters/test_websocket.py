@@ -34,7 +34,7 @@ from holdfast.gateway.adapters.base import (
 from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings
 from holdfast.gateway.cookies import SessionCookie
 from holdfast.link.messages import ProfileSummary
-from holdfast.net.hosts import ServedHosts
+from holdfast.net.http.hosts import ServedHosts
 from holdfast.net.security import SecurityEvent
 from holdfast.sessions.session import ResetReason
 

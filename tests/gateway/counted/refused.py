@@ -30,8 +30,8 @@ from tests.gateway.running import (
 import holdfast.gateway.gateway as gateway_module
 from holdfast.gateway.attach import Attachment
 from holdfast.gateway.config import Config
-from holdfast.net import sockets
-from holdfast.net.arrival import ProxyOptions
+from holdfast.net.server.handshake import ProxyOptions
+from holdfast.net.transport import transports as sockets
 
 
 def _refused(reason: str, admitted: int = 0) -> Found:

@@ -14,13 +14,13 @@ from tests.net.helpers import Serving, Stand, patience, serving
 
 from holdfast.core.limits import ConnectionLimits, UpstreamLimits
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.clockwork import Clockwork
-from holdfast.net.dial import DialError
+from holdfast.net.dial.dial import DialError
+from holdfast.net.runtime.clockwork import Clockwork
 from holdfast.net.upstream.balance import Balance
-from holdfast.net.upstream.breaker import BreakerState
+from holdfast.net.upstream.circuit_breaker import BreakerState
 from holdfast.net.upstream.dialler import Dialler
-from holdfast.net.upstream.introduction import Client
 from holdfast.net.upstream.pool import NoUpstreamError, Server, UpstreamPool
+from holdfast.net.upstream.proxy_header import Client
 
 SOMEBODY = Client("192.0.2.7:4711")
 QUICK = UpstreamLimits(

@@ -11,9 +11,9 @@ from tests.net.fakes import Bench
 from holdfast.core.errors import Source
 from holdfast.core.limits import UpstreamLimits
 from holdfast.net.addresses import parse_address
-from holdfast.net.connection import Connection
+from holdfast.net.connection.connection import Connection
 from holdfast.net.upstream.balance import Balance
-from holdfast.net.upstream.breaker import BreakerState
+from holdfast.net.upstream.circuit_breaker import BreakerState
 from holdfast.net.upstream.pool import NoUpstreamError, Server, Target, UpstreamPool
 
 LIMITS = UpstreamLimits(failures_max=2, connections_max=3)

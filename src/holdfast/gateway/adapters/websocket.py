@@ -37,7 +37,7 @@ from holdfast.gateway.adapters.dialects import (
 )
 from holdfast.gateway.adapters.webs import WebsDialect
 from holdfast.gateway.cookies import SessionCookie
-from holdfast.net.hosts import ServedHosts
+from holdfast.net.http.hosts import ServedHosts
 from holdfast.net.security import SecurityEvent
 from holdfast.protocols import holdfast as wire
 from holdfast.protocols import webs

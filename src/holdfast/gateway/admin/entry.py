@@ -12,9 +12,9 @@ from typing import Final
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import AdminLimits
-from holdfast.net.clockwork import Clockwork, Timed
-from holdfast.net.connection import Connection
-from holdfast.net.handler import Handler
+from holdfast.net.connection.connection import Connection
+from holdfast.net.connection.handler import Handler
+from holdfast.net.runtime.clockwork import Clockwork, Timed
 
 _END: Final = b"\r\n\r\n"
 

@@ -12,10 +12,10 @@ from holdfast.gateway.admin.guard import AdminConfig, Guard, token_hash
 from holdfast.gateway.admin.pages import AdminPages
 from holdfast.gateway.inside import Inside
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.clockwork import Clockwork
-from holdfast.net.server import ListenOptions, Server
-from holdfast.net.systemd import Inherited
-from holdfast.net.tls import server_context
+from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.server.inherited import Inherited
+from holdfast.net.server.server import ListenOptions, Server
+from holdfast.net.tls.options import server_context
 
 
 class AdminListener:

@@ -32,7 +32,7 @@ from holdfast.gateway.admin.views import (
 from holdfast.gateway.inside import Inside
 from holdfast.gateway.metrics import Metrics
 from holdfast.net.addresses import peer_name
-from holdfast.net.http import HttpHost
+from holdfast.net.http.handover import HttpHost
 from holdfast.net.log import Seldom, log_failure
 from holdfast.net.security import SecurityEvent
 

@@ -12,7 +12,7 @@ from holdfast.core.errors import HoldfastError
 from holdfast.core.limits import AdminLimits
 from holdfast.gateway.attach import Attachment
 from holdfast.gateway.inside import Inside
-from holdfast.net.connection import Connection
+from holdfast.net.connection.connection import Connection
 from holdfast.sessions.session import Session
 
 T = TypeVar("T")

@@ -13,14 +13,14 @@ from msgspec import structs
 from holdfast.core.backoff import Backoff
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
-from holdfast.net.clockwork import Clockwork
-from holdfast.net.connection import Connection
-from holdfast.net.dial import DialError, dial
-from holdfast.net.handler import Handler
+from holdfast.net.connection.connection import Connection
+from holdfast.net.connection.handler import Handler
+from holdfast.net.dial.dial import DialError, dial
 from holdfast.net.log import Seldom
-from holdfast.net.tasks import restarted
-from holdfast.net.upstream.introduction import Client, introduce
+from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.tasks import restarted
 from holdfast.net.upstream.pool import NoUpstreamError, Target, UpstreamPool
+from holdfast.net.upstream.proxy_header import Client, introduce
 
 _log: Final = Seldom("holdfast.upstream")
 

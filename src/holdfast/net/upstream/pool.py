@@ -13,10 +13,10 @@ from msgspec import Struct
 from holdfast.core.errors import HoldfastError, Source
 from holdfast.core.limits import UpstreamLimits
 from holdfast.net.addresses import Address
-from holdfast.net.connection import Connection
+from holdfast.net.connection.connection import Connection
 from holdfast.net.upstream.balance import Balance, make_balancer
-from holdfast.net.upstream.breaker import Breaker, BreakerState
-from holdfast.net.upstream.health import Health
+from holdfast.net.upstream.circuit_breaker import Breaker, BreakerState
+from holdfast.net.upstream.health_check import Health
 
 
 class NoUpstreamError(HoldfastError):

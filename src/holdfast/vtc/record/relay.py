@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from holdfast.net.tls import client_context
+from holdfast.net.tls.options import client_context
 from holdfast.vtc import address
 from holdfast.vtc.record.book import Book
 from holdfast.vtc.tls import TlsWire

@@ -1,0 +1,1 @@
+"""Connections: accepted and dialled transports, their handlers, limits and back-pressure."""

@@ -1,0 +1,141 @@
+"""A peer that sends and does not read is not read either.
+
+The kernel takes megabytes for a peer that reads nothing, and only then do our own
+buffers fill, in the midst of an input that has been answered in part: hundreds
+of kilobytes for each such peer. So where input is answered, the kernel is asked
+now and then, while much comes in, how much output it holds. If that is much and
+the peer's window is closed, reading is held until the peer has read most of it.
+A peer behind a slow network has its window open, and is not held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.transport.tcp_info import Socket, input_held, output_held, tcp_info
+
+_TRUSTED_BYTES_MIN: Final = 1024 * 1024
+"""Who has sent less is looked at each time that a meter is read."""
+_LOOK_BYTES_MAX: Final = 4 * 1024 * 1024
+"""So much may come between two looks at a peer that has been found reading."""
+_MUCH_BYTES: Final = 64 * 1024
+_MORE_BYTES: Final = 128 * 1024
+_PAUSE_SECONDS_MIN: Final = 0.001
+_PAUSE_SECONDS_MAX: Final = 1.0
+
+
+class Behind(NamedTuple):
+    """How a peer that does not read stands, in bytes."""
+
+    unread: int
+    taken: int
+
+
+def behind(sock: Socket | None) -> Behind | None:
+    """How `sock`'s peer stands if it does not read, as far as the kernel tells; else `None`."""
+    unread = output_held(sock)
+    if unread < _MUCH_BYTES:
+        return None
+    info = tcp_info(sock)
+    if info is None or info.window != 0 or not info.established:
+        return None
+    return Behind(unread, info.acked)
+
+
+def sends_on(sock: Socket) -> bool:
+    """Whether its peer has sent much more already."""
+    return input_held(sock) >= _MORE_BYTES
+
+
+class Watch:
+    """Whether one peer, that is answered, reads the answers; what it sends waits while it does not.
+
+    Bytes are counted from the beginning of its connection.
+    """
+
+    __slots__ = ("_clockwork", "_hold", "_look_at", "_taken")
+
+    def __init__(self, clockwork: Clockwork) -> None:
+        self._clockwork = clockwork
+        self._hold: Hold | None = None
+        self._taken = -1
+        self._look_at = 0
+
+    @property
+    def progress_at(self) -> float | None:
+        """When the peer that is held was last seen to have taken something, in the wheel's time.
+
+        `None`: it is not held.
+        """
+        return self._hold.progress_at if self._hold is not None else None
+
+    def due(self, came: int) -> bool:
+        """Whether to look, now that `came` bytes have come from the peer."""
+        return self._hold is None and came >= self._look_at
+
+    def holds(self, sock: Socket | None, came: int, over: Callable[[], None]) -> bool:
+        """Look at the peer: whether it does not read. `over` is called once it has read enough."""
+        found = behind(sock)
+        if found is None and came >= _TRUSTED_BYTES_MIN:
+            # Who has been found reading is looked at more and more seldom.
+            self._look_at = came + min(came, _LOOK_BYTES_MAX)
+        before, self._taken = self._taken, found.taken if found is not None else -1
+        # What was written just now it cannot have read yet: unless it goes on sending.
+        if sock is None or found is None or not (found.taken == before or sends_on(sock)):
+            return False
+        self._hold = Hold(self._clockwork, sock, found, over)
+        return True
+
+    def let_go(self) -> None:
+        """Hold the peer no more."""
+        if self._hold is not None:
+            self._hold.end()
+            self._hold = None
+
+
+class Hold:
+    """Looks now and then whether a peer reads again, as often as that is worth it."""
+
+    __slots__ = ("_behind", "_clockwork", "_handle", "_over", "_pause", "_socket", "progress_at")
+
+    def __init__(
+        self,
+        clockwork: Clockwork,
+        sock: Socket,
+        found: Behind,
+        over: Callable[[], None],
+    ) -> None:
+        self._clockwork = clockwork
+        self._socket = sock
+        self._behind = found
+        self._over = over
+        self._pause = _PAUSE_SECONDS_MIN
+        self.progress_at = clockwork.wheel.time()
+        """When the peer was last seen to have taken something."""
+        self._handle = clockwork.loop.call_later(self._pause, self._look)
+
+    def end(self) -> None:
+        """Look no more."""
+        self._handle.cancel()
+
+    def _look(self) -> None:
+        found = behind(self._socket)
+        if found is None:
+            self._over()
+            return
+        self._pause = self._next_pause(found)
+        self._behind = found
+        self._handle = self._clockwork.loop.call_later(self._pause, self._look)
+
+    def _next_pause(self, found: Behind) -> float:
+        """Until it will have read enough, at the speed that it has; longer and longer for none."""
+        taken = found.taken - self._behind.taken
+        if not taken:
+            return min(2 * self._pause, _PAUSE_SECONDS_MAX)
+        now = self._clockwork.wheel.time()
+        seconds = now - self.progress_at
+        self.progress_at = now
+        wanted = (found.unread - _MUCH_BYTES) * seconds / taken
+        return min(max(wanted, _PAUSE_SECONDS_MIN), _PAUSE_SECONDS_MAX)

@@ -1,0 +1,60 @@
+"""What stands on a connection, who made it, and where in its life it is."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Protocol
+
+from holdfast.core.errors import Reason
+
+if TYPE_CHECKING:
+    from holdfast.net.connection.connection import Connection
+
+
+class Handler(Protocol):
+    """What stands on a connection."""
+
+    def connected(self) -> None:
+        """The transport is there; writing may begin."""
+
+    def received(self, data: bytes) -> None:
+        """Bytes came. Hot path."""
+
+    def ended(self) -> None:
+        """The peer sends nothing more; it may still read."""
+
+    def writable(self) -> None:
+        """The write buffer has drained after `Connection.full` was true."""
+
+    def expired(self, now: float) -> None:
+        """The time asked for with `wake_at` has come."""
+
+    def overdue(self, reason: Reason) -> None:
+        """A limit of time was reached; the handler says goodbye and closes."""
+
+    def drain(self) -> None:
+        """The server is stopping; the handler says goodbye and closes."""
+
+    def lost(self, cause: Exception | None) -> None:
+        """The connection is gone. The last call; exactly one follows each `connected`."""
+
+
+class Phase(Enum):
+    """Where in its life a connection is."""
+
+    HANDSHAKE = auto()
+    """Accepted; the protocol is not established, and the handshake's limit runs."""
+    ESTABLISHED = auto()
+    CLOSING = auto()
+    """Closed by us: what is buffered goes out, nothing comes in."""
+    LOST = auto()
+
+
+class Owner(Protocol):
+    """Who made the connection, and counts it."""
+
+    def opened(self, connection: Connection) -> bool:
+        """Take it into account; false refuses it."""
+
+    def closed(self, connection: Connection) -> None:
+        """It is gone."""

@@ -1,0 +1,1 @@
+"""HTTP on a connection of the gateway: pages, and the hosts that requests may be for."""

@@ -1,0 +1,1 @@
+"""Servers: listening sockets, admission, handshakes, and the orderly end."""

@@ -1,0 +1,228 @@
+"""An accepted socket that is no connection yet: a PROXY header, TLS, or both come first.
+
+What comes here is under the server's limit for handshakes and counts among its
+connections. When it is over, a `Connection` stands where this stood; what goes
+wrong before is told to the server with the peer's name and the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import ssl
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from holdfast.core.errors import ConfigurationError, HoldfastError, Source
+from holdfast.core.limits import ConnectionLimits
+from holdfast.net.addresses import peer_name
+from holdfast.net.connection.connection import Connection
+from holdfast.net.runtime.clockwork import Clockwork, Timed
+from holdfast.net.server.admission import network_of
+from holdfast.net.tls.options import explain
+from holdfast.net.transport.tls import TlsTransport
+from holdfast.protocols.proxy import Family, ProxyDecoder, ProxyError, ProxyHeader
+
+
+class HandshakeError(HoldfastError):
+    """A peer did not get as far as a connection. Says why."""
+
+    source = Source.REMOTE
+
+
+class ProxyOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which proxies a listener believes when they say whom they speak for."""
+
+    trust: tuple[str, ...]
+    """Networks as in "10.0.0.0/8", and "unix" for a Unix socket's peers."""
+    required: bool = True
+    """A trusted peer must send a header. If not, it may be a client itself that speaks first."""
+    others: Literal["refuse", "direct"] = "refuse"
+    """Whoever is not trusted: refused, or a client itself, whose header would be mere data."""
+
+
+class TrustedProxies:
+    """`ProxyOptions`, ready for use. Raises `ConfigurationError`."""
+
+    def __init__(self, options: ProxyOptions) -> None:
+        self.options = options
+        self._unix = "unix" in options.trust
+        self._networks = [_network(text) for text in options.trust if text != "unix"]
+
+    def trusts(self, peer: str) -> bool:
+        """Whether a peer, named as connections name theirs, may speak for others."""
+        host = peer.rpartition(":")[0]
+        if not host:
+            return self._unix
+        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
+        return any(address in network for network in self._networks)
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        network = ipaddress.ip_network(text)
+        if network.version == 6 and network.network_address.ipv4_mapped and network.prefixlen >= 96:
+            # Peers are named without the prefix (`plain_host`).
+            inner = network.network_address.ipv4_mapped, network.prefixlen - 96
+            return ipaddress.IPv4Network(inner)
+        return network
+    except ValueError as error:
+        raise ConfigurationError(
+            f"trust: expected networks as in '10.0.0.0/8', or 'unix', found {text!r}: {error}"
+        ) from None
+
+
+class Host(Protocol):
+    """Who accepted the socket."""
+
+    clockwork: Clockwork
+    limits: ConnectionLimits
+
+    def arrived(self, arrival: Arrival) -> None:
+        """Count it."""
+
+    def departed(self, arrival: Arrival) -> None:
+        """It is over, one way or the other."""
+
+    def admits(self, peer: str) -> bool:
+        """Count and tell whether the client that a proxy speaks for may come in."""
+
+    def failed(self, peer: str, error: HandshakeError) -> None:
+        """It never became a connection."""
+
+
+class Arrival(asyncio.Protocol, Timed):
+    """One accepted socket on its way to a connection."""
+
+    __slots__ = (
+        "_connect",
+        "_context",
+        "_decoder",
+        "_host",
+        "_over",
+        "_raw",
+        "header",
+        "network",
+        "peer",
+        "since",
+    )
+
+    def __init__(
+        self,
+        host: Host,
+        peer: str,
+        connect: Callable[[Arrival], Connection],
+        *,
+        proxies: TrustedProxies | None,
+        context: ssl.SSLContext | None,
+    ) -> None:
+        super().__init__()
+        self.peer = peer
+        self.network = ""
+        """What counts as its address; empty for a trusted proxy, which speaks for many."""
+        self.header: ProxyHeader | None = None
+        self._host = host
+        self._connect = connect
+        self._context = context
+        self._raw: asyncio.Transport | None = None
+        self._over = False
+        self.since = host.clockwork.wheel.time()
+        self._decoder: ProxyDecoder | None = None
+        if proxies is not None and proxies.trusts(peer):
+            self._decoder = ProxyDecoder(
+                host.limits.proxy_header_bytes_max, required=proxies.options.required
+            )
+        else:
+            self.network = network_of(peer)
+
+    # --- what the transport says
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._raw = transport
+        self._host.arrived(self)
+        wheel = self._host.clockwork.wheel
+        wheel.schedule(self, self.since + self._host.limits.handshake_seconds_max)
+        if self._decoder is None:
+            self._begin(b"")
+
+    def data_received(self, data: bytes) -> None:
+        assert self._decoder is not None, "bytes for an arrival that TLS has taken over"
+        try:
+            found = self._decoder.receive_data(data)
+        except ProxyError as error:
+            self._fail(f"PROXY: {error}")
+            return
+        if not found:
+            return
+        if not self._take(found[0]):
+            self.abort()
+            return
+        self._begin(self._decoder.rest)
+
+    def eof_received(self) -> None:
+        self._fail("the peer hung up before its first byte")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._over:
+            self._fail(explain(exc) if exc is not None else "the peer hung up")
+
+    def expire(self, now: float) -> None:
+        self._fail(f"not over within {self._host.limits.handshake_seconds_max:g} s")
+
+    def abort(self) -> None:
+        """Drop it at once."""
+        self._finish()
+        if self._raw is not None:
+            self._raw.abort()
+
+    # --- its two steps
+
+    def _take(self, header: ProxyHeader) -> bool:
+        """From here on the peer is whom the proxy speaks for, if that one may come in."""
+        self.header = header
+        if header.source is None:
+            return True
+        self.peer = "unix" if header.family is Family.UNIX else peer_name(header.source)
+        return self._host.admits(self.peer)
+
+    def _begin(self, data: bytes) -> None:
+        raw = self._raw
+        assert raw is not None
+        if self._context is None:
+            self._arrive(raw, data)
+            return
+        tls = TlsTransport(raw, self._context, self._secured, server_side=True)
+        tls.start()
+        if data:
+            tls.data_received(data)
+
+    def _secured(self, tls: TlsTransport, error: Exception | None) -> None:
+        if self._over:
+            return
+        if error is None:
+            self._arrive(tls, b"")
+        else:
+            self._finish()
+            self._host.failed(self.peer, HandshakeError(f"TLS: {explain(error)}"))
+
+    def _arrive(self, transport: asyncio.Transport, data: bytes) -> None:
+        self._finish()
+        connection = self._connect(self)
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+        if data and not transport.is_closing():  # else it was refused, or has failed
+            connection.data_received(data)
+
+    def _fail(self, reason: str) -> None:
+        if self._over:
+            return
+        self.abort()
+        self._host.failed(self.peer, HandshakeError(reason))
+
+    def _finish(self) -> None:
+        if not self._over:
+            self._over = True
+            self._host.clockwork.wheel.cancel(self)
+            self._host.departed(self)

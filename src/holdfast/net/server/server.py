@@ -1,0 +1,405 @@
+"""The server: listeners, what it admits, and its orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from typing import Any, Final
+
+from msgspec import Struct
+
+from holdfast.core.errors import ClosedError
+from holdfast.core.limits import ConnectionLimits
+from holdfast.core.states import Machine
+from holdfast.net.addresses import Address, peer_name
+from holdfast.net.connection.connection import Connection
+from holdfast.net.connection.handler import Handler
+from holdfast.net.connection.observer import GuardedObserver, ObservedConnection, Observer
+from holdfast.net.log import Seldom, log_failure
+from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.loop import done_within
+from holdfast.net.server.admission import Admission, Refusal, network_of
+from holdfast.net.server.bind import BindOptions
+from holdfast.net.server.handshake import Arrival, HandshakeError, ProxyOptions, TrustedProxies
+from holdfast.net.server.inherited import Inherited
+from holdfast.net.server.listener import Listener, open_listener, refuse
+from holdfast.net.server.states import TABLE, ServerInput, ServerState
+from holdfast.net.tls.certificates import CertificateWatch, ServerTls
+
+_log: Final = Seldom("holdfast.net")
+
+HandlerFactory = Callable[[Connection], Handler]
+"""Makes what stands on a new connection. Called before its bytes are read."""
+
+
+_LINES_PER_MINUTE: Final = 30.0
+_LINES_BURST: Final = 30
+"""Of one kind that clients can cause."""
+
+
+class ServerClosedError(ClosedError):
+    """The server has been drained or closed."""
+
+
+class ListenOptions(Struct, frozen=True):
+    """How a listener takes its clients in, beside its TLS."""
+
+    bind: BindOptions = BindOptions()
+    proxy: ProxyOptions | None = None
+
+
+DEFAULT: Final = ListenOptions()
+
+
+class Tally(Struct):
+    """What has come in at one listener, over its whole life."""
+
+    at: str = ""
+    """The listener's address, ready to be logged: a flood writes many lines that nobody reads."""
+    accepted: int = 0
+    refused: int = 0
+    failed: int = 0
+    """Handshakes of TLS and PROXY headers that came to nothing."""
+    open: int = 0
+    bytes_in: int = 0
+    """Of connections that have ended. So is `bytes_out`."""
+    bytes_out: int = 0
+
+
+class Server:
+    """Listeners that share their limits, their registry and their end.
+
+    Use it inside one event loop: `start()`, `listen(...)` once or more, then
+    `drain(seconds)`; `close()` at once. `reload()` reads certificates again.
+    """
+
+    def __init__(
+        self,
+        limits: ConnectionLimits,
+        clockwork: Clockwork,
+        *,
+        observer: Observer | None = None,
+        inherited: Inherited | None = None,
+    ) -> None:
+        self.clockwork = clockwork
+        self.limits = limits
+        self.connections: set[Connection] = set()
+        self.arrivals: set[Arrival] = set()
+        """Accepted sockets whose PROXY header or TLS handshake is not over yet."""
+        self.accepted = 0
+        self.refusals: Counter[Refusal] = Counter()
+        self.tallies: dict[Address, Tally] = {}
+        self._other = Tally()
+        """Of connections that came by no listener of ours."""
+        self._observer = GuardedObserver(observer) if observer is not None else None
+        self._inherited = inherited
+        self._machine = Machine(TABLE, ServerState.CREATED)
+        self._listeners: list[Listener] = []
+        self._admission = Admission(limits)
+        self._handshakes: Counter[str] = Counter()
+        """Arrivals by network."""
+        self._certificates = CertificateWatch(clockwork, limits.certificate_check_seconds_max)
+        self._quiet = Seldom("holdfast.net", _LINES_PER_MINUTE, _LINES_BURST)
+        self._ids = count(1)
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @property
+    def state(self) -> ServerState:
+        """Where in its life it is."""
+        return self._machine.state
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where it listens, with the ports that were taken."""
+        return [listener.address for listener in self._listeners]
+
+    @property
+    def refused(self) -> int:
+        """Connections that were turned away."""
+        return self.refusals.total()
+
+    def start(self) -> None:
+        """Admit connections. Raises `UndefinedTransitionError` for a server that has ended."""
+        self._apply(ServerInput.START)
+
+    async def listen(
+        self,
+        address: Address,
+        factory: HandlerFactory,
+        tls: ssl.SSLContext | ServerTls | None = None,
+        options: ListenOptions = DEFAULT,
+    ) -> Address:
+        """Listen at `address`; returns it with the port that was taken.
+
+        Raises `AddressInUseError`, `ConfigurationError` for an address or an
+        option that this machine does not have, or `ServerClosedError`.
+        """
+        if self.state in (ServerState.DRAINING, ServerState.STOPPED):
+            raise ServerClosedError(f"{address}: this server listens no more")
+        door = _Door(self, factory, tls, options)
+        listener = open_listener(
+            self.clockwork.loop,
+            address,
+            self.limits,
+            door.accepted,
+            options=options.bind,
+            inherited=self._inherited,
+            refused=partial(self.refuse, door.tally, Refusal.OUT_OF_FILES),
+        )
+        door.address = listener.address
+        door.tally.at = str(listener.address)
+        self.tallies[listener.address] = door.tally
+        self._listeners.append(listener)
+        if isinstance(tls, ServerTls):
+            self._certificates.add(tls)
+        return listener.address
+
+    def reload(self) -> None:
+        """Read the certificates again, for the connections to come. What is wrong is logged."""
+        self._certificates.reload()
+
+    def find(self, number: int) -> Connection | None:
+        """The open connection of that id."""
+        return next((each for each in self.connections if each.id == number), None)
+
+    def kick(self, number: int) -> bool:
+        """Close one connection as a drain would; false if there is none of that id."""
+        connection = self.find(number)
+        if connection is not None:
+            connection.drain()
+        return connection is not None
+
+    async def drain(self, seconds: float) -> None:
+        """Stop accepting, tell every client, wait until they are gone or `seconds` have passed.
+
+        Who is still there then is dropped, and counted in the log.
+        """
+        self._apply(ServerInput.DRAIN)
+        self._stop_listening()
+        told = list(self.connections)
+        for connection in told:
+            connection.drain()
+        if self.connections and not await done_within(self._empty.wait(), seconds):
+            dropped = len(self.connections)
+            _log.warning(
+                "the time to drain is over",
+                dropped=dropped,
+                left=len(told) - dropped,
+                seconds=seconds,
+                at=", ".join(map(str, self.tallies)),
+            )
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop accepting and drop every connection now."""
+        self._apply(ServerInput.STOP)
+        self._stop_listening()
+        for connection in list(self.connections):
+            connection.abort()
+        if self.connections:
+            await done_within(self._empty.wait(), self.limits.close_seconds_max)
+
+    # --- Owner of its connections
+
+    def opened(self, connection: Connection) -> bool:
+        """Count a connection; false refuses it."""
+        network = network_of(connection.peer)
+        refusal = self._too_many(network)
+        if refusal is not None:  # they came together, and are more than may come
+            self.refuse(self._tally(connection), refusal, connection.peer)
+            return False
+        self.accepted += 1
+        connection.id = next(self._ids)
+        connection.meter = self._admission.opened(network)
+        self.connections.add(connection)
+        tally = self._tally(connection)
+        tally.accepted += 1
+        tally.open += 1
+        self._empty.clear()
+        if self._observer is not None:
+            self._observer.opened(connection)
+        return True
+
+    def closed(self, connection: Connection) -> None:
+        """Count it out."""
+        self.connections.discard(connection)
+        self._admission.closed(network_of(connection.peer))
+        tally = self._tally(connection)
+        tally.open -= 1
+        tally.bytes_in += connection.bytes_in
+        tally.bytes_out += connection.bytes_out
+        if not self.connections:
+            self._empty.set()
+        if self._observer is not None:
+            self._observer.closed(connection)
+
+    # --- Host of its arrivals
+
+    def arrived(self, arrival: Arrival) -> None:
+        """Count a socket that is no connection yet."""
+        self.arrivals.add(arrival)
+        self._handshakes[arrival.network] += 1
+
+    def departed(self, arrival: Arrival) -> None:
+        """Count it out."""
+        self.arrivals.discard(arrival)
+        self._handshakes[arrival.network] -= 1
+        if not self._handshakes[arrival.network]:
+            del self._handshakes[arrival.network]
+
+    # ---
+
+    def refuse(self, tally: Tally, refusal: Refusal, peer: str = "") -> None:
+        """Count one that was turned away at a listener."""
+        self.refusals[refusal] += 1
+        tally.refused += 1
+        self._quiet.info("refused", why=refusal.value, peer=peer, at=tally.at)
+
+    def fail(self, door: _Door, peer: str, error: HandshakeError) -> None:
+        """Count one whose handshake came to nothing."""
+        door.tally.failed += 1
+        self._quiet.info("handshake failed", why=str(error), peer=peer, at=door.tally.at)
+        if self._observer is not None:
+            self._observer.failed(peer, error)
+
+    def may_accept(self) -> bool:
+        """Account for one accepted socket; false when accepting should pause."""
+        return self._admission.may_accept(self.clockwork.loop.time())
+
+    def refusal(self, peer: str, *, arrives: bool = False, arrived: bool = False) -> Refusal | None:
+        """Account for a client that wants to come in from `peer`, and say why it may not.
+
+        One that `arrives` has a handshake before it; one that has `arrived` is counted
+        among the arrivals already.
+        """
+        network = network_of(peer)
+        if arrives and self._handshakes[network] >= self._handshakes_max:
+            return Refusal.TOO_MANY_FROM_ADDRESS
+        refusal = self._too_many(network, int(arrived))
+        return refusal or self._admission.check(network, self.clockwork.loop.time())
+
+    def make(self, door: _Door, arrival: Arrival | None, peer: str) -> Connection:
+        """A connection with its handler; without one, where that cannot be made."""
+        made = Connection if self._observer is None else ObservedConnection
+        connection = made(
+            self.clockwork,
+            self.limits,
+            self,
+            opened_at=arrival.since if arrival is not None else None,
+            peer=peer,
+        )
+        connection.listener = door.address
+        connection.proxy = arrival.header if arrival is not None else None
+        if isinstance(connection, ObservedConnection):
+            connection.observer = self._observer
+        try:
+            connection.attach(door.factory(connection))
+        except Exception as error:
+            log_failure(_log, "a connection failed", error)  # without a handler, it is dropped
+            if self._observer is not None:
+                self._observer.failed(peer, error)
+        return connection
+
+    @property
+    def _handshakes_max(self) -> int:
+        """Silent sockets of one address leave half of the room to others."""
+        return min(self.limits.handshakes_per_address_max, (self.limits.connections_max + 1) // 2)
+
+    def _too_many(self, network: str, arrived: int = 0) -> Refusal | None:
+        if self.state is not ServerState.RUNNING:
+            return Refusal.NOT_RUNNING
+        others = len(self.connections) + len(self.arrivals) - arrived
+        if others >= self.limits.connections_max:
+            return Refusal.TOO_MANY
+        return Refusal.TOO_MANY_FROM_ADDRESS if self._admission.full(network) else None
+
+    def _tally(self, connection: Connection) -> Tally:
+        at = connection.listener
+        return self._other if at is None else self.tallies[at]
+
+    def _apply(self, given: ServerInput) -> None:
+        before = self.state
+        self._machine.apply(given)
+        if self._observer is not None and self.state is not before:
+            self._observer.state_changed(self.state)
+
+    def _stop_listening(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+        self._certificates.stop()
+        for arrival in list(self.arrivals):
+            arrival.abort()
+
+
+class _Door:
+    """What stands behind one listener: it takes each accepted socket to its connection."""
+
+    def __init__(
+        self,
+        server: Server,
+        factory: HandlerFactory,
+        tls: ssl.SSLContext | ServerTls | None,
+        options: ListenOptions,
+    ) -> None:
+        self.address: Address | None = None
+        self.factory = factory
+        self.tally = Tally()
+        self._server = server
+        self._tls = tls
+        self._proxies = TrustedProxies(options.proxy) if options.proxy is not None else None
+        self.clockwork = server.clockwork
+        self.limits = server.limits
+
+    def accepted(self, sock: socket.socket, where: Any) -> bool:
+        """Take an accepted socket, or refuse it. False when accepting should pause."""
+        server, proxies = self._server, self._proxies
+        peer = peer_name(where)
+        trusted = proxies is not None and proxies.trusts(peer)
+        refusal = None if trusted else self._refusal(peer)
+        if refusal is not None:
+            refuse(sock, reset=refusal is Refusal.TOO_FAST_FROM_ADDRESS)
+            server.refuse(self.tally, refusal, peer)
+            return True
+        context = self._tls.context if isinstance(self._tls, ServerTls) else self._tls
+        protocol: asyncio.Protocol
+        if context is None and not trusted:
+            protocol = server.make(self, None, peer)
+        else:
+            protocol = Arrival(self, peer, self._connect, proxies=proxies, context=context)
+        try:
+            self.clockwork.sockets.adopt(protocol, sock)
+        except OSError as error:
+            self.failed(peer, HandshakeError(f"the socket cannot be used: {error.strerror}"))
+        return server.may_accept()
+
+    def _refusal(self, peer: str) -> Refusal | None:
+        if self._proxies is not None and self._proxies.options.others == "refuse":
+            return Refusal.UNTRUSTED
+        return self._server.refusal(peer, arrives=self._tls is not None)
+
+    def _connect(self, arrival: Arrival) -> Connection:
+        return self._server.make(self, arrival, arrival.peer)
+
+    # --- Host of its arrivals
+
+    def arrived(self, arrival: Arrival) -> None:
+        self._server.arrived(arrival)
+
+    def departed(self, arrival: Arrival) -> None:
+        self._server.departed(arrival)
+
+    def admits(self, peer: str) -> bool:
+        refusal = self._server.refusal(peer, arrived=True)
+        if refusal is not None:
+            self._server.refuse(self.tally, refusal, peer)
+        return refusal is None
+
+    def failed(self, peer: str, error: HandshakeError) -> None:
+        self._server.fail(self, peer, error)

@@ -1,0 +1,1 @@
+"""TLS: options, contexts and certificates."""

@@ -1,0 +1,119 @@
+"""A listener's certificates, and their replacement while it runs.
+
+New connections take the new ones; those in being keep what they have. What
+cannot be used is reported and changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+
+import structlog
+
+from holdfast.core.errors import ConfigurationError
+from holdfast.net.runtime.clockwork import Clockwork, Timed
+from holdfast.net.tls.options import CertificateFacts, TlsOptions, server_contexts
+
+_log = structlog.get_logger("holdfast.net")
+
+_Fingerprint = tuple[tuple[int, ...], ...]
+
+
+class ServerTls:
+    """TLS of one listener. Raises `ConfigurationError` for what cannot be used."""
+
+    def __init__(self, options: TlsOptions) -> None:
+        self.options = options
+        self._fingerprint = _fingerprint(options)
+        self._contexts = server_contexts(options)
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """For the next connection."""
+        return self._contexts.context
+
+    @property
+    def facts(self) -> tuple[CertificateFacts, ...]:
+        """What the certificates in use say of themselves."""
+        return self._contexts.facts
+
+    @property
+    def changed(self) -> bool:
+        """Whether a file is not the one that was read."""
+        return _fingerprint(self.options) != self._fingerprint
+
+    def reload(self) -> None:
+        """Read the files again. Raises `ConfigurationError`, and goes on with what there was."""
+        fingerprint = _fingerprint(self.options)  # before reading: a later change is seen again
+        self._contexts = server_contexts(self.options)
+        self._fingerprint = fingerprint
+
+
+class CertificateWatch(Timed):
+    """Looks at the files of a server's certificates now and then."""
+
+    __slots__ = ("_clockwork", "_complaint", "_every_seconds", "_watched")
+
+    def __init__(self, clockwork: Clockwork, every_seconds: float) -> None:
+        super().__init__()
+        self._clockwork = clockwork
+        self._every_seconds = every_seconds
+        self._watched: list[ServerTls] = []
+        self._complaint = ""
+
+    def add(self, tls: ServerTls) -> None:
+        """Watch one more."""
+        self._watched.append(tls)
+        self._schedule(self._clockwork.wheel.time())
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._watched.clear()
+        self._clockwork.wheel.cancel(self)
+
+    def expire(self, now: float) -> None:
+        try:
+            self.reload(only_changed=True)
+        finally:
+            self._schedule(now)
+
+    def reload(self, *, only_changed: bool = False) -> None:
+        """Read the files again; what is wrong with them is logged, once."""
+        complaint = ""
+        for tls in self._watched:
+            if only_changed and not tls.changed:
+                continue
+            try:
+                tls.reload()
+            except ConfigurationError as error:
+                complaint = str(error)
+            except Exception as error:  # the other certificates are others' listeners'
+                complaint = f"{tls.options.certificates[0].cert}: {error}"
+            else:
+                _log.info("certificates read", cert=tls.options.certificates[0].cert)
+        if complaint and (complaint != self._complaint or not only_changed):
+            _log.error("certificates not replaced", fault=complaint)
+        self._complaint = complaint
+
+    def _schedule(self, now: float) -> None:
+        if self._watched:
+            self._clockwork.wheel.schedule(self, now + self._every_seconds)
+
+
+def _fingerprint(options: TlsOptions) -> _Fingerprint:
+    """What tells that a file was written or replaced; links are followed."""
+    files = [options.client_ca] if options.client_ca else []
+    for certificate in options.certificates:
+        files += [certificate.cert, certificate.key]
+        if certificate.passphrase_file:
+            files.append(certificate.passphrase_file)
+    return tuple(_stat(file) for file in files)
+
+
+def _stat(file: str) -> tuple[int, ...]:
+    try:
+        found = os.stat(file)
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

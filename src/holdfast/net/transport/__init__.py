@@ -1,0 +1,1 @@
+"""Transports: our own sockets, TLS on top, and what the kernel knows of a socket."""

@@ -1,0 +1,76 @@
+"""Telling a server for whom we come: a PROXY header before the first byte.
+
+No I/O.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import NamedTuple
+
+from holdfast.net.tls.options import TlsInfo
+from holdfast.protocols.proxy import (
+    Endpoint,
+    Family,
+    ProxyHeader,
+    Ssl,
+    Tlv,
+    TlvType,
+    encode_ssl,
+    encode_v1,
+    encode_v2,
+)
+
+_ANY = {Family.INET: Endpoint("0.0.0.0", 0), Family.INET6: Endpoint("::", 0)}
+
+
+class Client(NamedTuple):
+    """Somebody for whom we come."""
+
+    peer: str
+    """`HOST:PORT`, `[HOST]:PORT` or `unix`."""
+    local: str = ""
+    """Where it came in, likewise; empty where that is not known."""
+    tls: TlsInfo | None = None
+
+    @property
+    def host(self) -> str:
+        return self.peer.rpartition(":")[0]
+
+
+def introduce(version: int, client: Client | None) -> bytes:
+    """The header for a client, or for ourselves. Only version 2 can tell of TLS."""
+    if client is None:
+        header = ProxyHeader(version, local=True)
+        return encode_v1(header) if version == 1 else encode_v2(header)
+    source, tls = _endpoint(client.peer), client.tls
+    tlvs = (encode_ssl(_ssl(tls)),) if tls is not None and version == 2 else ()
+    if source is None:
+        header = ProxyHeader(version, tlvs=tlvs)
+    else:
+        family = _family(source)
+        destination = _endpoint(client.local)
+        if destination is None or _family(destination) is not family:
+            destination = _ANY[family]
+        header = ProxyHeader(version, family, source, destination, tlvs)
+    return encode_v1(header) if version == 1 else encode_v2(header, checksum=True)
+
+
+def _endpoint(text: str) -> Endpoint | None:
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]").partition("%")[0]
+    return Endpoint(host, int(port)) if host else None
+
+
+def _family(endpoint: Endpoint) -> Family:
+    return Family.INET6 if ipaddress.ip_address(endpoint.host).version == 6 else Family.INET
+
+
+def _ssl(tls: TlsInfo) -> Ssl:
+    told = {
+        TlvType.SSL_VERSION: tls.version,
+        TlvType.SSL_CIPHER: tls.cipher,
+        TlvType.SSL_CN: tls.common_name,
+    }
+    tlvs = tuple(Tlv(kind, text.encode()) for kind, text in told.items() if text)
+    return Ssl(used=True, certificate_shown=tls.shown, verified=True, tlvs=tlvs)

@@ -1,0 +1,279 @@
+"""A byte stream passed on to an upstream as it is, both ways. Hot path.
+
+What one side sends is given to the other at once; while that one's buffer is
+full, the first is not read. An end is passed on as an end: the other direction
+goes on (RFC 9293 section 3.6). Nothing is kept but what is on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from enum import Enum, auto
+from typing import Any, Final
+
+from holdfast.core.errors import HoldfastError, Reason
+from holdfast.core.states import Machine, Step, Table
+from holdfast.net.addresses import peer_name
+from holdfast.net.connection.connection import Connection
+from holdfast.net.log import Seldom
+from holdfast.net.upstream.dialler import Dialler
+from holdfast.net.upstream.idle_pool import Reserve
+from holdfast.net.upstream.pool import Target
+from holdfast.net.upstream.proxy_header import Client
+
+_log: Final = Seldom("holdfast.upstream")
+
+
+class StreamState(Enum):
+    """Where a stream is."""
+
+    CONNECTING = auto()
+    CONNECTING_ENDED = auto()
+    """The client has said everything already."""
+    OPEN = auto()
+    CLIENT_ENDED = auto()
+    UPSTREAM_ENDED = auto()
+    CLOSED = auto()
+
+
+class StreamInput(Enum):
+    """What moves a stream."""
+
+    CONNECTED = auto()
+    CLIENT_ENDED = auto()
+    UPSTREAM_ENDED = auto()
+    LOST = auto()
+    """One of both is gone, or the upstream cannot be reached."""
+
+
+class Effect(Enum):
+    """What is to be done with a step."""
+
+    NOTHING = auto()
+    PASS_ON = auto()
+    """What the client has said so far goes out."""
+    PASS_ON_AND_END = auto()
+    END_UPSTREAM = auto()
+    END_CLIENT = auto()
+    CLOSE = auto()
+    """Both, after what is on its way."""
+
+
+_S = StreamState
+_I = StreamInput
+_E = Effect
+
+TABLE: Final[Table[StreamState, StreamInput, Effect]] = Table(
+    "stream",
+    StreamState,
+    StreamInput,
+    {
+        _S.CONNECTING: {
+            _I.CONNECTED: Step(_S.OPEN, _E.PASS_ON),
+            _I.CLIENT_ENDED: Step(_S.CONNECTING_ENDED, _E.NOTHING),
+            _I.UPSTREAM_ENDED: None,
+            _I.LOST: Step(_S.CLOSED, _E.CLOSE),
+        },
+        _S.CONNECTING_ENDED: {
+            _I.CONNECTED: Step(_S.CLIENT_ENDED, _E.PASS_ON_AND_END),
+            _I.CLIENT_ENDED: None,
+            _I.UPSTREAM_ENDED: None,
+            _I.LOST: Step(_S.CLOSED, _E.CLOSE),
+        },
+        _S.OPEN: {
+            _I.CONNECTED: None,
+            _I.CLIENT_ENDED: Step(_S.CLIENT_ENDED, _E.END_UPSTREAM),
+            _I.UPSTREAM_ENDED: Step(_S.UPSTREAM_ENDED, _E.END_CLIENT),
+            _I.LOST: Step(_S.CLOSED, _E.CLOSE),
+        },
+        _S.CLIENT_ENDED: {
+            _I.CONNECTED: None,
+            _I.CLIENT_ENDED: None,
+            _I.UPSTREAM_ENDED: Step(_S.CLOSED, _E.CLOSE),
+            _I.LOST: Step(_S.CLOSED, _E.CLOSE),
+        },
+        _S.UPSTREAM_ENDED: {
+            _I.CONNECTED: None,
+            _I.CLIENT_ENDED: Step(_S.CLOSED, _E.CLOSE),
+            _I.UPSTREAM_ENDED: None,
+            _I.LOST: Step(_S.CLOSED, _E.CLOSE),
+        },
+        _S.CLOSED: {
+            _I.CONNECTED: Step(_S.CLOSED, _E.CLOSE),  # too late: the client has left
+            _I.CLIENT_ENDED: Step(_S.CLOSED, _E.NOTHING),
+            _I.UPSTREAM_ENDED: Step(_S.CLOSED, _E.NOTHING),
+            _I.LOST: Step(_S.CLOSED, _E.NOTHING),
+        },
+    },
+)
+
+
+def client_of(connection: Connection) -> Client:
+    """Who is at the other end, as a server may be told."""
+    local = connection.extra("sockname")
+    where = peer_name(local) if isinstance(local, tuple) else ""
+    return Client(connection.peer, where, connection.tls)
+
+
+class StreamProxy:
+    """Passes the connections of a listener on to an upstream.
+
+    With a `reserve`, connections that are ready are used first.
+    """
+
+    def __init__(
+        self,
+        dialler: Dialler,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        reserve: Reserve | None = None,
+    ) -> None:
+        self.dialler = dialler
+        self.connect = reserve.connect if reserve is not None else dialler.connect
+        self.spawn = spawn
+
+    def handler(self, connection: Connection) -> _Side:
+        """What stands on a new client's connection."""
+        return _Stream(self, connection).client
+
+
+class _Side:
+    """The handler of one of the two connections."""
+
+    __slots__ = ("connection", "stream", "target", "to")
+
+    def __init__(self, stream: _Stream, connection: Connection, target: Target | None) -> None:
+        self.stream = stream
+        self.connection = connection
+        self.target = target
+        """The server, if this is the upstream's side."""
+        self.to: Connection | None = None
+        """The other side's connection, once there is one."""
+
+    def connected(self) -> None:
+        self.stream.connected(self)
+
+    def received(self, data: bytes) -> None:
+        to = self.to
+        if to is None:
+            self.stream.hold(data)
+            return
+        to.send(data)
+        if to.full:
+            self.connection.pause_reading()
+
+    def ended(self) -> None:
+        self.stream.ended(self)
+
+    def writable(self) -> None:
+        if self.to is not None:
+            self.to.resume_reading()
+
+    def expired(self, now: float) -> None:
+        self.overdue(Reason.TIMEOUT)
+
+    def overdue(self, reason: Reason) -> None:
+        self.stream.overdue(self, reason)
+
+    def drain(self) -> None:
+        """What is under way may finish, as long as the drain lasts."""
+
+    def lost(self, cause: Exception | None) -> None:
+        self.stream.lost(self, cause)
+
+
+class _Stream:
+    """One client and its upstream."""
+
+    __slots__ = ("_held", "_machine", "_proxy", "client", "upstream")
+
+    def __init__(self, proxy: StreamProxy, connection: Connection) -> None:
+        self._proxy = proxy
+        self._machine = Machine(TABLE, StreamState.CONNECTING)
+        self._held: list[bytes] = []
+        """What the client has said before there is an upstream: one read, or little more."""
+        self.client = _Side(self, connection, None)
+        self.upstream: _Side | None = None
+
+    def connected(self, side: _Side) -> None:
+        side.connection.established()
+        if side is self.client:
+            self._proxy.spawn(self._connect())
+        else:
+            self.upstream = side
+            self.apply(StreamInput.CONNECTED)
+
+    def hold(self, data: bytes) -> None:
+        self._held.append(data)
+        self.client.connection.pause_reading()
+
+    def overdue(self, side: _Side, reason: Reason) -> None:
+        """A stream is idle when nothing came from either side."""
+        idle = self._proxy.dialler.pool.limits.idle_seconds_max
+        connections = [self.client.connection]
+        if self.upstream is not None:
+            connections.append(self.upstream.connection)
+        due = max(connection.heard for connection in connections) + idle
+        if reason is Reason.TIMEOUT and side.connection.now < due:
+            side.connection.wake_at(due)
+            return
+        _log.info("a stream is cut off", peer=self.client.connection.peer, reason=reason.value)
+        self.apply(StreamInput.LOST)
+        for connection in connections:
+            connection.abort()  # whoever is stalled takes nothing more
+
+    def ended(self, side: _Side) -> None:
+        self._blame(side, None)
+        self.apply(StreamInput.CLIENT_ENDED if side is self.client else StreamInput.UPSTREAM_ENDED)
+
+    def lost(self, side: _Side, cause: Exception | None) -> None:
+        self._blame(side, cause)
+        self.apply(StreamInput.LOST)
+
+    def _blame(self, side: _Side, cause: Exception | None) -> None:
+        """A server that is the first to end may be at fault."""
+        if side.target is not None and self._machine.state is StreamState.OPEN:
+            self._proxy.dialler.pool.ended(side.target, side.connection, cause)
+
+    def apply(self, given: StreamInput) -> None:
+        """Take a step: the one place where something is done to either connection."""
+        client, upstream = self.client, self.upstream
+        match self._machine.apply(given):
+            case Effect.NOTHING:
+                pass
+            case Effect.PASS_ON:
+                self._pass_on()
+            case Effect.PASS_ON_AND_END:
+                self._pass_on().end()
+            case Effect.END_UPSTREAM:
+                assert upstream is not None
+                upstream.connection.end()
+            case Effect.END_CLIENT:
+                client.connection.end()
+            case Effect.CLOSE:
+                client.connection.close()
+                if upstream is not None:
+                    upstream.connection.close()
+
+    def _pass_on(self) -> Connection:
+        client, upstream = self.client, self.upstream
+        assert upstream is not None
+        client.to, upstream.to = upstream.connection, client.connection
+        held, self._held = self._held, []
+        for data in held:
+            client.received(data)
+        if not upstream.connection.full:
+            client.connection.resume_reading()
+        return upstream.connection
+
+    async def _connect(self) -> None:
+        client = self.client.connection
+        try:
+            await self._proxy.connect(
+                lambda connection, target: _Side(self, connection, target),
+                client_of(client),
+            )
+        except HoldfastError as error:
+            _log.warning("a client finds no server", peer=client.peer, error=str(error))
+            self.apply(StreamInput.LOST)
+        except Exception as error:  # the other clients are others'
+            client.fail(error)

@@ -1,0 +1,310 @@
+"""Time is a fake loop's: nothing here waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from tests.net.fakes import FakeLoop, clockwork
+
+from holdfast.net.runtime.clockwork import SLOT_SECONDS, TURN_SECONDS_MAX, Tick, Timed, Wheel
+
+# --- the tick
+
+
+def tick_on(loop: FakeLoop) -> Tick:
+    return Tick(cast("asyncio.AbstractEventLoop", loop))
+
+
+def test_what_is_added_runs_at_the_end_of_the_tick_once_and_in_order() -> None:
+    loop, ran = FakeLoop(), list[str]()
+    tick = tick_on(loop)
+    for name in "abc":
+        tick.add(lambda name=name: ran.append(name))  # type: ignore[misc]
+    assert ran == []
+    loop.tick()
+    assert ran == ["a", "b", "c"]
+    loop.tick()
+    assert ran == ["a", "b", "c"]
+
+
+def test_what_an_action_adds_still_belongs_to_this_tick() -> None:
+    loop, ran = FakeLoop(), list[str]()
+    tick = tick_on(loop)
+
+    def flush() -> None:
+        ran.append("flush")
+
+    def frame() -> None:
+        ran.append("frame")
+        tick.add(flush)
+
+    tick.add(frame)
+    tick.add(lambda: ran.append("other"))
+    loop.tick()
+    assert ran == ["frame", "other", "flush"]
+
+
+def test_every_tick_is_the_first_of_its_kind() -> None:
+    loop, ran = FakeLoop(), list[int]()
+    tick = tick_on(loop)
+    for number in range(3):
+        tick.add(lambda number=number: ran.append(number))  # type: ignore[misc]
+        loop.tick()
+        assert ran == list(range(number + 1))
+
+
+def test_an_action_that_raises_ends_neither_this_tick_nor_the_next() -> None:
+    loop, ran = FakeLoop(), list[str]()
+    tick = tick_on(loop)
+
+    def defect() -> None:
+        raise ValueError("a defect")
+
+    tick.add(defect)
+    tick.add(lambda: ran.append("same tick"))
+    with structlog.testing.capture_logs() as logs:
+        loop.tick()
+    assert ran == ["same tick"]
+    assert "a defect" in logs[0]["traceback"]
+    tick.add(lambda: ran.append("next tick"))
+    loop.tick()
+    assert ran == ["same tick", "next tick"]
+
+
+# --- the wheel
+
+
+class Alarm(Timed):
+    """Writes down when it rang."""
+
+    def __init__(self, loop: FakeLoop, rang: list[Alarm] | None = None) -> None:
+        super().__init__()
+        self._loop = loop
+        self._all = rang if rang is not None else []
+        self.times: list[float] = []
+        self.then: Callable[[], object] = lambda: None
+
+    def expire(self, now: float) -> None:
+        assert now <= self._loop.time()
+        self.times.append(now)
+        self._all.append(self)
+        self.then()
+
+
+def wheel_on(loop: FakeLoop) -> Wheel:
+    return clockwork(loop).wheel
+
+
+@given(
+    start=st.floats(0, 1e7),
+    after=st.floats(0, 100),
+)
+def test_a_deadline_is_kept_once_not_before_it_and_soon_after(start: float, after: float) -> None:
+    loop = FakeLoop(start)
+    wheel, alarm = wheel_on(loop), Alarm(loop)
+    wheel.schedule(alarm, start + after)
+    loop.advance(after + 1)
+    (rang,) = alarm.times
+    assert start + after <= rang <= start + after + 2 * SLOT_SECONDS + 1e-6
+
+
+def test_deadlines_are_kept_in_their_order_to_the_slot() -> None:
+    loop, rang = FakeLoop(), list[Alarm]()
+    wheel = wheel_on(loop)
+    alarms = [Alarm(loop, rang) for _ in range(50)]
+    delays = [(7 * number % 50 + 0.5) * SLOT_SECONDS for number in range(50)]
+    for alarm, delay in zip(alarms, delays, strict=True):
+        wheel.schedule(alarm, loop.time() + delay)
+    loop.advance(6)
+    assert rang == sorted(alarms, key=lambda alarm: delays[alarms.index(alarm)])
+
+
+def test_a_deadline_in_the_past_is_kept_at_the_next_slot() -> None:
+    loop = FakeLoop()
+    wheel, alarm = wheel_on(loop), Alarm(loop)
+    wheel.schedule(alarm, 0.0)
+    assert alarm.times == []
+    loop.advance(2 * SLOT_SECONDS)
+    assert len(alarm.times) == 1
+
+
+@pytest.mark.parametrize("later", [0.0, 0.05, 1.0, 3.0], ids=str)
+def test_a_new_wish_takes_the_place_of_the_old_one(later: float) -> None:
+    loop = FakeLoop()
+    wheel, alarm = wheel_on(loop), Alarm(loop)
+    wheel.schedule(alarm, loop.time() + 2)
+    wheel.schedule(alarm, loop.time() + later)
+    loop.advance(5)
+    assert len(alarm.times) == 1
+    assert alarm.times[0] == pytest.approx(1000 + later, abs=2 * SLOT_SECONDS)
+
+
+def test_a_wish_that_is_moved_often_leaves_nothing_behind() -> None:
+    loop = FakeLoop()
+    wheel, alarm = wheel_on(loop), Alarm(loop)
+    for number in range(100):
+        wheel.schedule(alarm, loop.time() + number)
+    assert sum(map(len, wheel._slots.values())) == 1
+
+
+def test_a_cancelled_deadline_is_not_kept_and_can_be_set_again() -> None:
+    loop = FakeLoop()
+    wheel, alarm = wheel_on(loop), Alarm(loop)
+    wheel.cancel(alarm)
+    wheel.schedule(alarm, loop.time() + 1)
+    wheel.cancel(alarm)
+    wheel.cancel(alarm)
+    loop.advance(2)
+    assert alarm.times == []
+    wheel.schedule(alarm, loop.time() + 1)
+    loop.advance(2)
+    assert len(alarm.times) == 1
+
+
+def test_one_that_expires_may_cancel_or_move_another_of_the_same_slot() -> None:
+    loop = FakeLoop()
+    wheel = wheel_on(loop)
+    first, cancelled, moved = (Alarm(loop) for _ in range(3))
+    for alarm in (first, cancelled, moved):
+        wheel.schedule(alarm, loop.time() + 1)
+
+    def interfere() -> None:
+        wheel.cancel(cancelled)
+        wheel.schedule(moved, loop.time() + 1)
+
+    first.then = interfere
+    loop.advance(1.5)
+    assert (len(first.times), cancelled.times, moved.times) == (1, [], [])
+    loop.advance(1)
+    assert (len(first.times), cancelled.times, len(moved.times)) == (1, [], 1)
+
+
+def test_one_that_expires_may_schedule_itself_again_and_is_not_called_at_once() -> None:
+    loop = FakeLoop()
+    wheel, alarm = wheel_on(loop), Alarm(loop)
+    alarm.then = lambda: wheel.schedule(alarm, loop.time() - 5)
+    wheel.schedule(alarm, loop.time())
+    loop.advance(1)
+    assert 5 <= len(alarm.times) <= 10
+    assert len(set(alarm.times)) == len(alarm.times)
+
+
+@pytest.mark.parametrize("seconds", [1.5, 3_600, 3_600_000])
+def test_who_was_stopped_gives_all_others_their_time_again(seconds: float) -> None:
+    loop = FakeLoop()
+    wheel, alarm = wheel_on(loop), Alarm(loop)
+    begun = wheel.time()
+    wheel.schedule(alarm, begun + 10)
+    loop.sleep(seconds)
+    assert wheel.time() == begun + TURN_SECONDS_MAX  # asked before the wheel has turned
+    loop.suspend(0.0)
+    assert wheel.time() == wheel.now == begun + TURN_SECONDS_MAX
+    assert alarm.times == []
+    loop.advance(10 - TURN_SECONDS_MAX)
+    assert alarm.times == []
+    loop.advance(2 * SLOT_SECONDS)
+    assert len(alarm.times) == 1
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.5, 0.99])
+def test_a_busy_moment_counts(seconds: float) -> None:
+    loop, rang = FakeLoop(), list[Alarm]()
+    wheel = wheel_on(loop)
+    alarms = [Alarm(loop, rang) for _ in range(5)]
+    for number, alarm in enumerate(alarms):
+        wheel.schedule(alarm, loop.time() + number * (seconds - 0.15) / 4)
+    loop.suspend(seconds)
+    assert wheel.now == wheel.time() == loop.time()
+    assert rang == alarms
+
+
+def test_one_that_raises_does_not_keep_the_others_from_their_deadlines() -> None:
+    loop = FakeLoop()
+    wheel = wheel_on(loop)
+    broken, same_slot, later = (Alarm(loop) for _ in range(3))
+
+    def defect() -> None:
+        raise ValueError("a defect")
+
+    broken.then = defect
+    wheel.schedule(broken, loop.time() + 1)
+    wheel.schedule(same_slot, loop.time() + 1)
+    wheel.schedule(later, loop.time() + 2)
+    with structlog.testing.capture_logs() as logs:
+        loop.advance(3)
+    assert [len(alarm.times) for alarm in (broken, same_slot, later)] == [1, 1, 1]
+    assert "a defect" in logs[0]["traceback"]
+
+
+def test_a_stopped_wheel_turns_no_more_and_has_forgotten_its_deadlines() -> None:
+    loop = FakeLoop()
+    wheel, alarm = wheel_on(loop), Alarm(loop)
+    wheel.schedule(alarm, loop.time() + 1)
+    wheel.stop()
+    assert loop.waiting == 0
+    wheel.start()
+    loop.advance(2)
+    assert alarm.times == []
+
+
+def test_a_wheel_may_be_stopped_by_one_that_expires() -> None:
+    loop = FakeLoop()
+    wheel, alarm, other = wheel_on(loop), Alarm(loop), Alarm(loop)
+    alarm.then = wheel.stop
+    wheel.schedule(alarm, loop.time() + 1)
+    wheel.schedule(other, loop.time() + 2)
+    loop.advance(3)
+    assert len(alarm.times) == 1
+    assert other.times == []
+    assert loop.waiting == 0
+
+
+class WheelMachine(RuleBasedStateMachine):
+    """Any history of wishes: each is kept once, not early, and not more than a slot late."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = FakeLoop(100.0)
+        self.wheel = wheel_on(self.loop)
+        self.alarms = [Alarm(self.loop) for _ in range(4)]
+        self.due: dict[int, float] = {}
+
+    @rule(which=st.integers(0, 3), after=st.integers(-10, 100))
+    def schedule(self, which: int, after: int) -> None:
+        now = self.wheel.time()
+        self.wheel.schedule(self.alarms[which], now + after / 16)
+        self.due[which] = now + max(after, 0) / 16
+
+    @rule(which=st.integers(0, 3))
+    def cancel(self, which: int) -> None:
+        self.wheel.cancel(self.alarms[which])
+        self.due.pop(which, None)
+
+    @rule(sixteenths=st.integers(0, 60))
+    def advance(self, sixteenths: int) -> None:
+        self.loop.advance(sixteenths / 16)
+
+    @rule(seconds=st.integers(1, 100))
+    def suspend(self, seconds: int) -> None:
+        self.loop.suspend(seconds)
+
+    @invariant()
+    def each_is_kept_in_time(self) -> None:
+        now = self.wheel.time()
+        for which, alarm in enumerate(self.alarms):
+            times, alarm.times = alarm.times, []
+            assert len(times) <= 1
+            if times:
+                assert times[0] >= self.due.pop(which)
+            elif which in self.due:
+                assert now <= self.due[which] + 3 * SLOT_SECONDS
+
+
+TestWheel = WheelMachine.TestCase
