@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from holdfast.cli.main import app
-from holdfast.vtc.manual import manual
+from holdfast.vtc.language.manual import manual
 
 SCRIPTS = {
     "a/passes.vtc": 'vtest "it passes"\nshell {true}\n',

@@ -18,10 +18,11 @@ from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.stream import Stream, serve
 from holdfast.net.dial.dial import dial
+from holdfast.net.server import workers
 from holdfast.net.server.admission import Refusal
 from holdfast.net.server.handshake import ProxyOptions
 from holdfast.net.server.listener import Listener
-from holdfast.net.server.server import ListenOptions, Server, workers
+from holdfast.net.server.server import ListenOptions, Server
 from holdfast.protocols.proxy import Endpoint, Family, ProxyHeader, encode_v1
 
 TRUSTING = ListenOptions(proxy=ProxyOptions(trust=("127.0.0.0/8",)))

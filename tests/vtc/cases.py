@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from holdfast.vtc.results import Outcome
+from holdfast.vtc.run.results import Outcome
 
 
 class Case(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.vtc.cases import conversation, fails, passes
 
-from holdfast.vtc.talk.conversation import to_script
+from holdfast.vtc.dialogue.conversation import to_script
 
 UMLAUTS = to_script("Grüße")
 

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 from textwrap import dedent
 
-from holdfast.vtc.results import Result, Settings
-from holdfast.vtc.runner import Runner, common_macros
-from holdfast.vtc.script import parse_script
+from holdfast.vtc.language.script import parse_script
+from holdfast.vtc.run.results import Result, Settings
+from holdfast.vtc.run.runner import Runner, common_macros
 
 SECONDS_MAX = 10.0
 NAME = "test.vtc"

@@ -13,7 +13,7 @@ from tests.vtc import (
 from tests.vtc.cases import Case
 from tests.vtc.running import run_script
 
-from holdfast.vtc.results import Outcome
+from holdfast.vtc.run.results import Outcome
 
 GROUPS = {
     "top": cases_top.TOP,

@@ -12,7 +12,7 @@ from tests.vtc import cases_haproxy, cases_http, cases_others, cases_top
 from tests.vtc.cases import Case
 from tests.vtc.running import run_script
 
-from holdfast.vtc.results import Outcome
+from holdfast.vtc.run.results import Outcome
 
 
 @pytest.mark.parametrize(

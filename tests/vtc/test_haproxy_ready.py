@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.vtc.errors import Failure
 from holdfast.vtc.haproxy.ready import ReadySocket, wait_for_pid_file
+from holdfast.vtc.language.errors import Failure
 
 
 def tell(path: str, *messages: bytes) -> None:

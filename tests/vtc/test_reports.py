@@ -17,7 +17,7 @@ from holdfast.vtc.report.explain import explain
 from holdfast.vtc.report.files import as_json, junit, tap
 from holdfast.vtc.report.terminal import flakes
 from holdfast.vtc.report.timeline import Kind, as_html, as_text, events
-from holdfast.vtc.results import Result
+from holdfast.vtc.run.results import Result
 
 PASSES = """
 server s1 {

@@ -14,7 +14,7 @@ import typer
 from holdfast.cli.output import EXIT_FAILED, reported, stop
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.runtime.loop import run
-from holdfast.vtc.address import AddressError, resolve
+from holdfast.vtc.io.address import AddressError, resolve
 from holdfast.vtc.record.book import Book
 from holdfast.vtc.record.relay import Relay
 

@@ -14,19 +14,19 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from holdfast.vtc.check import check as check_script
-from holdfast.vtc.execute import Interruption, execute
-from holdfast.vtc.macros import MacroError, parse_definition
-from holdfast.vtc.manual import manual as make_manual
+from holdfast.vtc.haproxy.requires import installed_why_not
+from holdfast.vtc.language.check import check as check_script
+from holdfast.vtc.language.macros import MacroError, parse_definition
+from holdfast.vtc.language.manual import manual as make_manual
+from holdfast.vtc.language.script import Script, ScriptError, read_script
+from holdfast.vtc.language.source import ENCODING
 from holdfast.vtc.report.files import as_json, junit, tap
 from holdfast.vtc.report.terminal import TerminalReport
 from holdfast.vtc.report.timeline import as_html, as_text
-from holdfast.vtc.requires import installed_why_not
-from holdfast.vtc.results import Keep, Outcome, Result, Settings
-from holdfast.vtc.runner import common_macros
-from holdfast.vtc.script import Script, ScriptError, read_script
-from holdfast.vtc.signals import die_of
-from holdfast.vtc.source import ENCODING
+from holdfast.vtc.run.execute import Interruption, execute
+from holdfast.vtc.run.results import Keep, Outcome, Result, Settings
+from holdfast.vtc.run.runner import common_macros
+from holdfast.vtc.run.signals import die_of
 
 STATUS_FAILED = 1
 STATUS_BAD_INPUT = 2

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from holdfast.vtc.macros import MacroError, parse_definition
-from holdfast.vtc.numbers import unsigned
+from holdfast.vtc.language.macros import MacroError, parse_definition
+from holdfast.vtc.language.numbers import unsigned
 
 SECONDS_MAX = 60
 
@@ -172,6 +172,6 @@ def main() -> int:
         sys.stderr.write(str(end))
         return end.status
     # What follows costs time, and `-h` does not need it.
-    from holdfast.vtc.reference_run import ReferenceRun
+    from holdfast.vtc.run.reference_run import ReferenceRun
 
     return ReferenceRun(options).run()

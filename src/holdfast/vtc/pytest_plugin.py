@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from holdfast.vtc.results import Result
-    from holdfast.vtc.script import Script
+    from holdfast.vtc.language.script import Script
+    from holdfast.vtc.run.results import Result
 
 DEFAULT_SECONDS = 60.0
 
@@ -58,7 +58,7 @@ class ScriptFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """Its one test."""
-        from holdfast.vtc.script import ScriptError, read_script
+        from holdfast.vtc.language.script import ScriptError, read_script
 
         try:
             script = read_script(os.path.relpath(self.path))
@@ -76,7 +76,7 @@ class ScriptItem(pytest.Item):
 
     def runtest(self) -> None:
         """Run the script. Raises `ScriptFailed`."""
-        from holdfast.vtc.results import Outcome
+        from holdfast.vtc.run.results import Outcome
 
         result = _run(self.script, self.config)
         if result.outcome is Outcome.SKIPPED:
@@ -101,7 +101,7 @@ class ScriptItem(pytest.Item):
 
 
 def _defined(config: pytest.Config) -> dict[str, str]:
-    from holdfast.vtc.macros import MacroError, parse_definition
+    from holdfast.vtc.language.macros import MacroError, parse_definition
 
     try:
         return dict(map(parse_definition, config.getoption("--vtc-define")))
@@ -110,11 +110,11 @@ def _defined(config: pytest.Config) -> dict[str, str]:
 
 
 def _run(script: Script, config: pytest.Config) -> Result:
-    from holdfast.vtc.execute import execute
-    from holdfast.vtc.requires import installed_why_not
-    from holdfast.vtc.results import Settings
-    from holdfast.vtc.runner import common_macros
-    from holdfast.vtc.source import ENCODING
+    from holdfast.vtc.haproxy.requires import installed_why_not
+    from holdfast.vtc.language.source import ENCODING
+    from holdfast.vtc.run.execute import execute
+    from holdfast.vtc.run.results import Settings
+    from holdfast.vtc.run.runner import common_macros
 
     pwd = os.fsencode(os.getcwd()).decode(ENCODING)
     results: list[Result] = []

@@ -18,13 +18,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from holdfast.vtc.execute import execute
 from holdfast.vtc.haproxy.process import haproxy_program
-from holdfast.vtc.requires import installed_why_not
-from holdfast.vtc.results import Outcome, Result, Settings
-from holdfast.vtc.runner import common_macros
-from holdfast.vtc.script import Script, parse_script, read_script
-from holdfast.vtc.source import ENCODING
+from holdfast.vtc.haproxy.requires import installed_why_not
+from holdfast.vtc.language.script import Script, parse_script, read_script
+from holdfast.vtc.language.source import ENCODING
+from holdfast.vtc.run.execute import execute
+from holdfast.vtc.run.results import Outcome, Result, Settings
+from holdfast.vtc.run.runner import common_macros
 from tests.conformance.vtc import verdicts
 from tests.conformance.vtc.busy import compare_beside_busy_processes
 from tests.conformance.vtc.falsify import falsified

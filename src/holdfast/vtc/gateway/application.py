@@ -8,13 +8,13 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.app.app import LINK_VARIABLE, SECRET_VARIABLE
-from holdfast.vtc.errors import Failure
+from holdfast.vtc.actors.service import Program
 from holdfast.vtc.gateway.daemon import Daemon, program
-from holdfast.vtc.service import Program
-from holdfast.vtc.source import ENCODING, Token
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.source import ENCODING, Token
 
 if TYPE_CHECKING:
-    from holdfast.vtc.case import Case
+    from holdfast.vtc.run.case import Case
 
 
 class Application(Daemon):

@@ -11,17 +11,17 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from holdfast.vtc.actor import Actor
-from holdfast.vtc.command import Given, option
-from holdfast.vtc.errors import Failure
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.numbers import unsigned
-from holdfast.vtc.process import signal_number
-from holdfast.vtc.service import Program, Service
-from holdfast.vtc.source import ENCODING, Position
+from holdfast.vtc.actors.actor import Actor
+from holdfast.vtc.actors.process import signal_number
+from holdfast.vtc.actors.service import Program, Service
+from holdfast.vtc.language.command import Given, option
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.numbers import unsigned
+from holdfast.vtc.language.source import ENCODING, Position
 
 if TYPE_CHECKING:
-    from holdfast.vtc.case import Case
+    from holdfast.vtc.run.case import Case
 
 STOP_SECONDS = 15.0
 """For an orderly end, which takes leave of every client."""

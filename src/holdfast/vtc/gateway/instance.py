@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from holdfast.net.addresses import Address as Url
 from holdfast.net.addresses import InvalidAddressError, parse_address
-from holdfast.vtc.address import Address, is_unix, parse_unix
-from holdfast.vtc.errors import Failure, Note
+from holdfast.vtc.actors.service import Program
 from holdfast.vtc.gateway.daemon import Daemon, program
-from holdfast.vtc.service import Program
-from holdfast.vtc.source import ENCODING, Token
-from holdfast.vtc.tls import self_signed
+from holdfast.vtc.io.address import Address, is_unix, parse_unix
+from holdfast.vtc.io.tls import self_signed
+from holdfast.vtc.language.errors import Failure, Note
+from holdfast.vtc.language.source import ENCODING, Token
 
 if TYPE_CHECKING:
-    from holdfast.vtc.case import Case
+    from holdfast.vtc.run.case import Case
 
 CONFIGURATION = "holdfast.toml"
 EXIT_MISCONFIGURED = 2

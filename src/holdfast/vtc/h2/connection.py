@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from holdfast.vtc.actor import Runner
-from holdfast.vtc.errors import Failure, Note
+from holdfast.vtc.actors.actor import Runner
 from holdfast.vtc.h2.frames import (
     FRAME_BYTES_MAX,
     HEADER_BYTES,
@@ -29,12 +28,13 @@ from holdfast.vtc.h2.frames import (
 from holdfast.vtc.h2.headers import FIELDS_MAX, BlockError, DecodingTable, EncodingTable
 from holdfast.vtc.h2.stream import Fields, Stream
 from holdfast.vtc.http.session import Session
-from holdfast.vtc.log import Logger
-from holdfast.vtc.source import ENCODING, Position
-from holdfast.vtc.wire import Wire
+from holdfast.vtc.io.wire import Wire
+from holdfast.vtc.language.errors import Failure, Note
+from holdfast.vtc.language.source import ENCODING, Position
+from holdfast.vtc.run.log import Logger
 
 if TYPE_CHECKING:
-    from holdfast.vtc.case import Case
+    from holdfast.vtc.run.case import Case
 
 WINDOW_INITIAL = 0xFFFF
 _SHOWN_FLAGS = (

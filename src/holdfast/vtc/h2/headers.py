@@ -14,7 +14,7 @@ from hpack import Decoder, Encoder, HPACKError
 from hpack.hpack import encode_integer
 from hpack.table import HeaderTable, table_entry_size
 
-from holdfast.vtc.source import ENCODING
+from holdfast.vtc.language.source import ENCODING
 
 FIELDS_MAX = 64
 LIST_BYTES_MAX = 2048 * 1024

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.command import Given
-from holdfast.vtc.errors import Failure
 from holdfast.vtc.h2.frames import ERRORS
-from holdfast.vtc.numbers import whole
+from holdfast.vtc.language.command import Given
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.numbers import whole
 
 
 def number(given: Given, bits: int = 32) -> int:

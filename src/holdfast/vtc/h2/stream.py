@@ -6,12 +6,12 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from holdfast.vtc.actor import Runner
-from holdfast.vtc.command import Context
-from holdfast.vtc.errors import Failure, Note
+from holdfast.vtc.actors.actor import Runner
 from holdfast.vtc.h2.frames import Frame, Priority
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.source import ENCODING, Position, Token
+from holdfast.vtc.language.command import Context
+from holdfast.vtc.language.errors import Failure, Note
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.source import ENCODING, Position, Token
 
 if TYPE_CHECKING:
     from holdfast.vtc.h2.connection import Connection

@@ -6,12 +6,12 @@ import base64
 import binascii
 import struct
 
-from holdfast.vtc.command import Args
 from holdfast.vtc.h2.connection import Connection
 from holdfast.vtc.h2.frames import Setting, setting_name
 from holdfast.vtc.http.session import Session
-from holdfast.vtc.interpreter import Scope, interpret
-from holdfast.vtc.source import Token, TokenBuilder
+from holdfast.vtc.language.command import Args
+from holdfast.vtc.language.interpreter import Scope, interpret
+from holdfast.vtc.language.source import Token, TokenBuilder
 
 _SETTINGS = """stream 0 {
     txsettings

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from holdfast.vtc.errors import Failure
 from holdfast.vtc.h2.frames import ERRORS, Flag, Frame, Setting, Type
 from holdfast.vtc.h2.headers import table_value
 from holdfast.vtc.h2.stream import Fields, Stream
 from holdfast.vtc.http.body import c_string
-from holdfast.vtc.source import ENCODING
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.source import ENCODING
 
 Value = str | None
 

@@ -6,16 +6,16 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING
 
-from holdfast.vtc.address import AddressError, resolve, why
-from holdfast.vtc.command import Context
-from holdfast.vtc.errors import Failure
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.log import Logger
-from holdfast.vtc.source import ENCODING, Position, Token
-from holdfast.vtc.wire import Wire, connect
+from holdfast.vtc.io.address import AddressError, resolve, why
+from holdfast.vtc.io.wire import Wire, connect
+from holdfast.vtc.language.command import Context
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.source import ENCODING, Position, Token
+from holdfast.vtc.run.log import Logger
 
 if TYPE_CHECKING:
-    from holdfast.vtc.case import Case
+    from holdfast.vtc.run.case import Case
 
 ANSWER_BYTES_MAX = 2048 * 1024
 RECEIVE_BYTES_MAX = 1 << 14

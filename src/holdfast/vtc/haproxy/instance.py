@@ -6,20 +6,20 @@ import os
 import signal
 from typing import TYPE_CHECKING, ClassVar
 
-from holdfast.vtc.actor import Actor
-from holdfast.vtc.errors import Failure
+from holdfast.vtc.actors.actor import Actor
+from holdfast.vtc.actors.server import Server
+from holdfast.vtc.actors.service import Service
 from holdfast.vtc.haproxy.cli import HaproxyCli
 from holdfast.vtc.haproxy.config import Backend, backends, head, wanted_sockets
 from holdfast.vtc.haproxy.process import HAPROXY, Daemon, haproxy_program
 from holdfast.vtc.haproxy.ready import ReadySocket, wait_for_pid_file
 from holdfast.vtc.haproxy.sockets import HandedSockets
-from holdfast.vtc.lexer import cut
-from holdfast.vtc.server import Server
-from holdfast.vtc.service import Service
-from holdfast.vtc.source import ENCODING, Position
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.lexer import cut
+from holdfast.vtc.language.source import ENCODING, Position
 
 if TYPE_CHECKING:
-    from holdfast.vtc.case import Case
+    from holdfast.vtc.run.case import Case
 
 _MASTER_EXIT = 128 + signal.SIGINT
 """How a master process ends that was stopped with SIGINT."""

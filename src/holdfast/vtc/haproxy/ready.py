@@ -7,8 +7,8 @@ import os
 import socket
 from collections.abc import Callable
 
-from holdfast.vtc.errors import Failure
-from holdfast.vtc.wire import readable
+from holdfast.vtc.io.wire import readable
+from holdfast.vtc.language.errors import Failure
 
 PID_SECONDS_MAX = 3.0
 MESSAGE_BYTES_MAX = 8192

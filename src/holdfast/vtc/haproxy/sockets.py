@@ -10,15 +10,15 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from holdfast.vtc.address import Address, own_address
-from holdfast.vtc.errors import Failure
 from holdfast.vtc.haproxy.config import Wanted
-from holdfast.vtc.log import Logger
-from holdfast.vtc.source import ENCODING
-from holdfast.vtc.wire import listen
+from holdfast.vtc.io.address import Address, own_address
+from holdfast.vtc.io.wire import listen
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.source import ENCODING
+from holdfast.vtc.run.log import Logger
 
 if TYPE_CHECKING:
-    from holdfast.vtc.case import Case
+    from holdfast.vtc.run.case import Case
 
 BACKLOG = 100
 _LOCAL = Address(socket.AF_INET, ("127.0.0.1", 0))

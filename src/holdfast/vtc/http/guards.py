@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.command import Args
-from holdfast.vtc.errors import Failure
 from holdfast.vtc.http.session import Session
-from holdfast.vtc.interpreter import Scope
+from holdfast.vtc.language.command import Args
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.interpreter import Scope
 
 
 def only_client(scope: Scope[Session], args: Args) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from holdfast.vtc.source import ENCODING
+from holdfast.vtc.language.source import ENCODING
 
 FIELDS_MAX = 64
 """Entries of a head, the three of its first line included."""

@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.vtc.command import Args, Given, Option, option
-from holdfast.vtc.errors import Failure
-from holdfast.vtc.files import read_file
 from holdfast.vtc.http.body import gzip, pattern_body, random_body
 from holdfast.vtc.http.session import Session
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.numbers import integer, unsigned
-from holdfast.vtc.source import ENCODING, Token
+from holdfast.vtc.io.files import read_file
+from holdfast.vtc.language.command import Args, Given, Option, option
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.numbers import integer, unsigned
+from holdfast.vtc.language.source import ENCODING, Token
 
 CRLF = "\r\n"
 _WITH_NUL = re.compile(r"\\0(.?)", re.DOTALL)

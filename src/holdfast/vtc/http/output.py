@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from holdfast.vtc.http.session import Session
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.registry import find
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.registry import find
 
 TROUBLE = "Write failed"
 

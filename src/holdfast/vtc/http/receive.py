@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from holdfast.vtc.expect import UNDEFINED
 from holdfast.vtc.http.head import Head, HeadError, count_fields, find_end, find_field, split_head
 from holdfast.vtc.http.session import MESSAGE_BYTES_MAX, Ended, Session
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.numbers import integer
-from holdfast.vtc.source import ENCODING
+from holdfast.vtc.language.expect import UNDEFINED
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.numbers import integer
+from holdfast.vtc.language.source import ENCODING
 
 RECEIVE_BYTES_MAX = 256 * 1024
 """Of one system call."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.vtc.errors import Note
 from holdfast.vtc.http.head import Head
-from holdfast.vtc.source import ENCODING
-from holdfast.vtc.wire import Listener, Wire
+from holdfast.vtc.io.wire import Listener, Wire
+from holdfast.vtc.language.errors import Note
+from holdfast.vtc.language.source import ENCODING
 
 if TYPE_CHECKING:
     from holdfast.vtc.h2.connection import Connection
-    from holdfast.vtc.interpreter import Scope
+    from holdfast.vtc.language.interpreter import Scope
 
 MESSAGE_BYTES_MAX = 2048 * 1024
 """A whole message, head and body. The reference's receive buffer."""

@@ -9,10 +9,10 @@ from holdfast.protocols import websocket as ws
 from holdfast.protocols.holdfast import SUBPROTOCOL
 from holdfast.protocols.websocket.frames import Decoder
 from holdfast.protocols.websocket.head import END, HeadError, parse_request, parse_response
+from holdfast.vtc.dialogue.conversation import json_in
+from holdfast.vtc.dialogue.websocket import LIMITS
 from holdfast.vtc.record.scribe import Scribe
 from holdfast.vtc.record.words import quoted
-from holdfast.vtc.talk.conversation import json_in
-from holdfast.vtc.talk.websocket import LIMITS
 
 _KEPT_FIELDS = ("origin", "cookie")
 """Of the client's request, beside what every request has."""

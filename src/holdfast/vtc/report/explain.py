@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from holdfast.vtc.log import Entry
-from holdfast.vtc.results import Outcome, Result
+from holdfast.vtc.run.log import Entry
+from holdfast.vtc.run.results import Outcome, Result
 
 LAST_LINES_MAX = 10
 _OUTPUT = ("debug", "output", "stdout", "stderr")

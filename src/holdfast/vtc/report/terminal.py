@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from holdfast.vtc.execute import Run
 from holdfast.vtc.report.explain import explain
-from holdfast.vtc.results import Outcome, Result
+from holdfast.vtc.run.execute import Run
+from holdfast.vtc.run.results import Outcome, Result
 
 _STYLES = {
     Outcome.PASSED: ("✓", "green"),

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from holdfast.vtc.log import Entry
-from holdfast.vtc.results import Result
-from holdfast.vtc.source import ENCODING
+from holdfast.vtc.language.source import ENCODING
+from holdfast.vtc.run.log import Entry
+from holdfast.vtc.run.results import Result
 
 _SENT = {"txreq", "txresp", "txpri", "send", "send_n", "send_urgent", "sendhex", "chunked", "tx"}
 _RECEIVED = {"rxhdr", "c-l", "eof", "chunk", "recv", "syslog", "rx"}

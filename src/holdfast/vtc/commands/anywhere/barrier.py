@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.vtc.barrier import Barrier
-from holdfast.vtc.command import Args, Command, Context, option
-from holdfast.vtc.errors import Failure
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.numbers import unsigned
+from holdfast.vtc.actors.barrier import Barrier
+from holdfast.vtc.language.command import Args, Command, Context, option
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.numbers import unsigned
 
 _EXAMPLE = """\
 vtest "all together"

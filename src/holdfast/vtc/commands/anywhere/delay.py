@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from holdfast.vtc.command import Args, Command
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.numbers import decimal
+from holdfast.vtc.language.command import Args, Command
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.numbers import decimal
 
 
 async def _delay(scope: Scope[Any], args: Args) -> None:

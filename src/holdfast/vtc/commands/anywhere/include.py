@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.vtc.command import Args, Command
-from holdfast.vtc.files import read_file
-from holdfast.vtc.interpreter import Scope, interpret
-from holdfast.vtc.source import ENCODING, Source
+from holdfast.vtc.io.files import read_file
+from holdfast.vtc.language.command import Args, Command
+from holdfast.vtc.language.interpreter import Scope, interpret
+from holdfast.vtc.language.source import ENCODING, Source
 
 _EXAMPLE = """\
 vtest "a part that is kept in a file"

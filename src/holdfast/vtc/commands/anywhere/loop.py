@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from holdfast.vtc.command import Args, Command, Context
-from holdfast.vtc.interpreter import Scope, interpret
-from holdfast.vtc.numbers import unsigned
+from holdfast.vtc.language.command import Args, Command, Context
+from holdfast.vtc.language.interpreter import Scope, interpret
+from holdfast.vtc.language.numbers import unsigned
 
 _EXAMPLE = """\
 vtest "the same again"

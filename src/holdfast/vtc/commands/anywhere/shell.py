@@ -6,13 +6,13 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.vtc.command import Args, Command, option
-from holdfast.vtc.errors import Failure, Note
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.numbers import integer
-from holdfast.vtc.patterns import PatternError, compile_pattern
-from holdfast.vtc.shell import run_shell
-from holdfast.vtc.source import ENCODING, Token
+from holdfast.vtc.language.command import Args, Command, option
+from holdfast.vtc.language.errors import Failure, Note
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.numbers import integer
+from holdfast.vtc.language.patterns import PatternError, compile_pattern
+from holdfast.vtc.language.source import ENCODING, Token
+from holdfast.vtc.run.shell import run_shell
 
 _EXAMPLE = """\
 vtest "shell commands"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.command import Args, Command
 from holdfast.vtc.commands.top.haproxy import EXAMPLE
-from holdfast.vtc.expectation import check_expect, expect_match
 from holdfast.vtc.haproxy.cli import HaproxyCli
-from holdfast.vtc.interpreter import Scope
+from holdfast.vtc.language.command import Args, Command
+from holdfast.vtc.language.expectation import check_expect, expect_match
+from holdfast.vtc.language.interpreter import Scope
 
 
 async def _send(scope: Scope[HaproxyCli], args: Args) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import zlib
 
-from holdfast.vtc.command import Args, Command
-from holdfast.vtc.files import write_file
 from holdfast.vtc.http.body import c_string, first_off_pattern, gunzip
 from holdfast.vtc.http.receive import HttpScope
+from holdfast.vtc.io.files import write_file
+from holdfast.vtc.language.command import Args, Command
 
 _EXAMPLE = """\
 vtest "bodies"

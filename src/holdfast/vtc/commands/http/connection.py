@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import socket
 
-from holdfast.vtc.command import Args, Command, option
 from holdfast.vtc.http.guards import only_server
 from holdfast.vtc.http.receive import HttpScope
+from holdfast.vtc.language.command import Args, Command, option
 
 _SHUT = {
     "": (socket.SHUT_RDWR, "RDWR"),

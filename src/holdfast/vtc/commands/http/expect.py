@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from holdfast.vtc.command import Args, Command
-from holdfast.vtc.expect import OPERATORS
-from holdfast.vtc.expectation import check_expect, expect
 from holdfast.vtc.http.receive import HttpScope
 from holdfast.vtc.http.values import NAMES, resolve
+from holdfast.vtc.language.command import Args, Command
+from holdfast.vtc.language.expect import OPERATORS
+from holdfast.vtc.language.expectation import check_expect, expect
 
 _EXAMPLE = """\
 vtest "expectations"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-from holdfast.vtc.command import Args, Command, Context, option
-from holdfast.vtc.errors import Failure
 from holdfast.vtc.h2.frames import PREFACE
 from holdfast.vtc.h2.upgrade import accept_upgrade, exchange_settings, start
 from holdfast.vtc.http.guards import only_client, only_server
 from holdfast.vtc.http.head import find_field
 from holdfast.vtc.http.output import write_silently
 from holdfast.vtc.http.receive import HttpScope, read_exactly
-from holdfast.vtc.numbers import whole
+from holdfast.vtc.language.command import Args, Command, Context, option
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.numbers import whole
 
 _FIRST_PART = 18
 _DRIBBLE_SECONDS = 0.01

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.command import Args, Command, Context
+from holdfast.vtc.dialogue.lines import BareLines
 from holdfast.vtc.http.receive import HttpScope
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.talk.lines import BareLines
+from holdfast.vtc.language.command import Args, Command, Context
+from holdfast.vtc.language.interpreter import Scope
 
 EXAMPLE = """\
 vtest "lines of text"

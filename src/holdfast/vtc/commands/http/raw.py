@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.command import Args, Command
 from holdfast.vtc.http.body import digits
 from holdfast.vtc.http.message import GENERATED_BYTES_MAX
 from holdfast.vtc.http.output import is_continued, write, write_silently
 from holdfast.vtc.http.receive import RECEIVE_BYTES_MAX, HttpScope
-from holdfast.vtc.numbers import decimal, integer, unhex, unsigned
-from holdfast.vtc.source import ENCODING
+from holdfast.vtc.language.command import Args, Command
+from holdfast.vtc.language.numbers import decimal, integer, unhex, unsigned
+from holdfast.vtc.language.source import ENCODING
 
 SEND_TIMES_MAX = 1_000_000
 

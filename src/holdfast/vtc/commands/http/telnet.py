@@ -6,13 +6,13 @@ import re
 
 from holdfast.core.limits import Limits
 from holdfast.protocols.telnet import TelnetClient, Terminal, codes
-from holdfast.vtc.command import Args, Command, Context, option
-from holdfast.vtc.errors import Failure
+from holdfast.vtc.dialogue.lines import Telnet
 from holdfast.vtc.http.guards import only_client
 from holdfast.vtc.http.receive import HttpScope
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.source import Token
-from holdfast.vtc.talk.lines import Telnet
+from holdfast.vtc.language.command import Args, Command, Context, option
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.source import Token
 
 OPTIONS = {
     "binary": codes.BINARY,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-from holdfast.vtc.command import Args, Command, Given, option
 from holdfast.vtc.http.guards import only_client, only_server
 from holdfast.vtc.http.message import (
     BODY_OPTIONS,
@@ -16,6 +15,7 @@ from holdfast.vtc.http.message import (
 )
 from holdfast.vtc.http.output import write
 from holdfast.vtc.http.receive import HttpScope
+from holdfast.vtc.language.command import Args, Command, Given, option
 
 _EXAMPLE = """\
 vtest "a request and a response"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from holdfast.protocols.websocket import Offer
-from holdfast.vtc.command import Args, Command, Context, option
-from holdfast.vtc.errors import Failure
+from holdfast.vtc.dialogue.websocket import WebSocket, client_core, server_core
 from holdfast.vtc.http.receive import HttpScope
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.source import Token
-from holdfast.vtc.talk.websocket import WebSocket, client_core, server_core
+from holdfast.vtc.language.command import Args, Command, Context, option
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.source import Token
 
 EXAMPLE = """\
 vtest "a WebSocket"

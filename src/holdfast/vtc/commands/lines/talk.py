@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from holdfast.vtc.commands.http.lines import EXAMPLE
-from holdfast.vtc.errors import Failure
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.numbers import whole
-from holdfast.vtc.source import Token
-from holdfast.vtc.talk.commands import Sent, commands
-from holdfast.vtc.talk.conversation import text_of
-from holdfast.vtc.talk.lines import Lines, Telnet
+from holdfast.vtc.dialogue.commands import Sent, commands
+from holdfast.vtc.dialogue.conversation import text_of
+from holdfast.vtc.dialogue.lines import Lines, Telnet
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.numbers import whole
+from holdfast.vtc.language.source import Token
 
 LinesScope = Scope[Lines]
 

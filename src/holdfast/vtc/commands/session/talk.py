@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from holdfast.vtc.commands.top.session import EXAMPLE
 from holdfast.vtc.commands.ws.talk import close
-from holdfast.vtc.errors import Failure
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.numbers import whole
-from holdfast.vtc.source import Token
-from holdfast.vtc.talk.commands import Sent, commands
-from holdfast.vtc.talk.conversation import json_in, text_of
-from holdfast.vtc.talk.session import SessionTalk
+from holdfast.vtc.dialogue.commands import Sent, commands
+from holdfast.vtc.dialogue.conversation import json_in, text_of
+from holdfast.vtc.dialogue.session import SessionTalk
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.numbers import whole
+from holdfast.vtc.language.source import Token
 
 SessionScope = Scope[SessionTalk]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import zlib
 from functools import partial
 
-from holdfast.vtc.command import Args, Command
 from holdfast.vtc.commands.stream.samples import REQUEST, ZIPPED
 from holdfast.vtc.commands.stream.transmit import StreamScope
-from holdfast.vtc.expectation import check_expect, expect
-from holdfast.vtc.files import write_file
 from holdfast.vtc.h2.values import NAMES, resolve
 from holdfast.vtc.http.body import gunzip
+from holdfast.vtc.io.files import write_file
+from holdfast.vtc.language.command import Args, Command
+from holdfast.vtc.language.expectation import check_expect, expect
 
 
 async def _expect(scope: StreamScope, args: Args) -> None:

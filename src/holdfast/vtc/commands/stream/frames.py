@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import struct
 
-from holdfast.vtc.command import Args, Command, Given, option
 from holdfast.vtc.commands.stream.samples import FRAMES, UPDATED
 from holdfast.vtc.commands.stream.transmit import StreamScope, encode_priority
-from holdfast.vtc.errors import Failure
 from holdfast.vtc.h2.frames import STREAM_MASK, Flag, Frame, Priority, Setting, Type
 from holdfast.vtc.h2.numbers import error_code, number
-from holdfast.vtc.numbers import unhex
-from holdfast.vtc.source import ENCODING
+from holdfast.vtc.language.command import Args, Command, Given, option
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.numbers import unhex
+from holdfast.vtc.language.source import ENCODING
 
 _PING_BYTES = 8
 _TRUTH = {"true": 1, "false": 0}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.command import Args, Command, option
 from holdfast.vtc.commands.stream.samples import CONTINUED, FRAMES, PUSHED, REQUEST, UPDATED
-from holdfast.vtc.errors import Failure
 from holdfast.vtc.h2.frames import Flag, Frame, Setting, Type, type_name
 from holdfast.vtc.h2.stream import Stream
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.numbers import whole
+from holdfast.vtc.language.command import Args, Command, option
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.numbers import whole
 
 StreamScope = Scope[Stream]
 

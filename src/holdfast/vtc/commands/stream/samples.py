@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.command import Command
 from holdfast.vtc.commands.http.http2 import EXAMPLE as REQUEST
+from holdfast.vtc.language.command import Command
 
 CONTINUED = """\
 vtest "fields and data in several frames"

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holdfast.vtc.command import Args, Command, Given, Option, option
 from holdfast.vtc.commands.stream.samples import CONTINUED, INDEXED, PUSHED, REQUEST
-from holdfast.vtc.errors import Failure
 from holdfast.vtc.h2.frames import PADDING_BYTES_MAX, Flag, Frame, Priority, Type
 from holdfast.vtc.h2.headers import INDEXING, BlockError, EncodingTable, Word
 from holdfast.vtc.h2.numbers import number
 from holdfast.vtc.h2.stream import DEFAULT_WEIGHT, Stream
 from holdfast.vtc.http.body import pattern_body
 from holdfast.vtc.http.message import BODY_OPTIONS, generated_length, make_body
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.source import ENCODING, Token
+from holdfast.vtc.language.command import Args, Command, Given, Option, option
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.source import ENCODING, Token
 
 StreamScope = Scope[Stream]
 

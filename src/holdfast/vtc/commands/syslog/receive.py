@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.command import Args, Command
+from holdfast.vtc.actors.syslog import Syslog, level_number
 from holdfast.vtc.commands.top.syslog import EXAMPLE
-from holdfast.vtc.expectation import check_expect, expect_match
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.syslog import Syslog, level_number
+from holdfast.vtc.language.command import Args, Command
+from holdfast.vtc.language.expectation import check_expect, expect_match
+from holdfast.vtc.language.interpreter import Scope
 
 
 async def _recv(scope: Scope[Syslog], args: Args) -> None:

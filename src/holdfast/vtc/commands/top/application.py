@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.case import Case
-from holdfast.vtc.command import Args, Command, option
 from holdfast.vtc.commands.top.gateway import EXAMPLE
 from holdfast.vtc.gateway.application import Application
 from holdfast.vtc.gateway.daemon import DAEMON_OPTIONS, run_daemon
-from holdfast.vtc.interpreter import Scope
+from holdfast.vtc.language.command import Args, Command, option
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.run.case import Case
 
 
 async def _application(scope: Scope[Case], args: Args) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.case import Case
-from holdfast.vtc.client import Client
-from holdfast.vtc.command import Args, Command, Context, Given, option
-from holdfast.vtc.endpoint import SESSION_OPTIONS
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.tls import TLS_TEXT, client_tls
+from holdfast.vtc.actors.client import Client
+from holdfast.vtc.actors.endpoint import SESSION_OPTIONS
+from holdfast.vtc.io.tls import TLS_TEXT, client_tls
+from holdfast.vtc.language.command import Args, Command, Context, Given, option
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.run.case import Case
 
 _EXAMPLE = """\
 vtest "clients"

@@ -9,14 +9,14 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 
-from holdfast.vtc.address import Address, parse_unix
-from holdfast.vtc.case import Case
-from holdfast.vtc.command import Args, Command, Context
-from holdfast.vtc.errors import Skip
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.registry import find
-from holdfast.vtc.shell import run_shell
-from holdfast.vtc.source import ENCODING, Token
+from holdfast.vtc.io.address import Address, parse_unix
+from holdfast.vtc.language.command import Args, Command, Context
+from holdfast.vtc.language.errors import Skip
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.registry import find
+from holdfast.vtc.language.source import ENCODING, Token
+from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.shell import run_shell
 
 _EXAMPLE = """\
 vtest "what a test needs"

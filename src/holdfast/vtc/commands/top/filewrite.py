@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.case import Case
-from holdfast.vtc.command import Args, Command, option
-from holdfast.vtc.files import write_file
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.source import ENCODING
+from holdfast.vtc.io.files import write_file
+from holdfast.vtc.language.command import Args, Command, option
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.source import ENCODING
+from holdfast.vtc.run.case import Case
 
 _EXAMPLE = r"""
 vtest "files"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.case import Case
-from holdfast.vtc.command import Args, Command, Given, option
 from holdfast.vtc.gateway.daemon import DAEMON_OPTIONS, run_daemon
 from holdfast.vtc.gateway.instance import Gateway
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.source import Token
+from holdfast.vtc.language.command import Args, Command, Given, option
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.source import Token
+from holdfast.vtc.run.case import Case
 
 EXAMPLE = """\
 vtest "a gateway that is killed, and the session that survives it"

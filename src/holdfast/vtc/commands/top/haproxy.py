@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.case import Case
-from holdfast.vtc.command import Args, Command, Context, Given, option
-from holdfast.vtc.errors import Failure
 from holdfast.vtc.haproxy.instance import Haproxy
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.numbers import unsigned
+from holdfast.vtc.language.command import Args, Command, Context, Given, option
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.numbers import unsigned
+from holdfast.vtc.run.case import Case
 
 EXAMPLE = """\
 vtest "a proxy in the middle"

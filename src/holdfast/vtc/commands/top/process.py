@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import signal
 
-from holdfast.vtc.case import Case
-from holdfast.vtc.command import Args, Command, Given, option
-from holdfast.vtc.errors import Failure
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.numbers import integer, unhex, unsigned
-from holdfast.vtc.process import LogOutput, Process, signal_number
-from holdfast.vtc.screen_checks import (
+from holdfast.vtc.actors.process import LogOutput, Process, signal_number
+from holdfast.vtc.language.command import Args, Command, Given, option
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.numbers import integer, unhex, unsigned
+from holdfast.vtc.language.source import ENCODING
+from holdfast.vtc.run.case import Case
+from holdfast.vtc.terminal.screen_checks import (
     dump_screen,
     expect_cursor,
     expect_text,
     match_text,
     need_bytes,
 )
-from holdfast.vtc.source import ENCODING
 
 KEYS = {
     "NPAGE": b"\x1b[6~",

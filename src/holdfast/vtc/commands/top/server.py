@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.case import Case
-from holdfast.vtc.command import Args, Command, Context, Given, option
-from holdfast.vtc.endpoint import SESSION_OPTIONS
-from holdfast.vtc.errors import Failure
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.server import Server
-from holdfast.vtc.tls import TLS_TEXT, server_tls
+from holdfast.vtc.actors.endpoint import SESSION_OPTIONS
+from holdfast.vtc.actors.server import Server
+from holdfast.vtc.io.tls import TLS_TEXT, server_tls
+from holdfast.vtc.language.command import Args, Command, Context, Given, option
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.run.case import Case
 
 _EXAMPLE = """\
 vtest "servers"

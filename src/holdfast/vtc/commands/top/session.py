@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.case import Case
-from holdfast.vtc.command import Args, Command, Context, Given, option
+from holdfast.vtc.actors.session import SessionClient
 from holdfast.vtc.commands.top.client import CLIENT_OPTIONS, run_client
-from holdfast.vtc.errors import Failure
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.session import SessionClient
+from holdfast.vtc.language.command import Args, Command, Context, Given, option
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.run.case import Case
 
 EXAMPLE = """\
 vtest "a session over two connections"

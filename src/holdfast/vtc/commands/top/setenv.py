@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.case import Case
-from holdfast.vtc.command import Args, Command, option
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.source import ENCODING
+from holdfast.vtc.language.command import Args, Command, option
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.source import ENCODING
+from holdfast.vtc.run.case import Case
 
 _EXAMPLE = """\
 vtest "the environment of this test's processes"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.case import Case
-from holdfast.vtc.command import Args, Command, Context, Given, option
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.numbers import integer
-from holdfast.vtc.syslog import LEVELS, Syslog, level_number
+from holdfast.vtc.actors.syslog import LEVELS, Syslog, level_number
+from holdfast.vtc.language.command import Args, Command, Context, Given, option
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.numbers import integer
+from holdfast.vtc.run.case import Case
 
 EXAMPLE = """\
 vtest "a log server"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.case import Case
-from holdfast.vtc.command import Args, Command, Context, Given, option
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.tunnel import Tunnel
+from holdfast.vtc.actors.tunnel import Tunnel
+from holdfast.vtc.language.command import Args, Command, Context, Given, option
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.run.case import Case
 
 EXAMPLE = """\
 vtest "a line that stalls"

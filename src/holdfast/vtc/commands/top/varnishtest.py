@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.command import Command
 from holdfast.vtc.commands.top.vtest import run
+from holdfast.vtc.language.command import Command
 
 COMMANDS = (
     Command(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.case import Case
-from holdfast.vtc.command import Args, Command
-from holdfast.vtc.interpreter import Scope
+from holdfast.vtc.language.command import Args, Command
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.run.case import Case
 
 
 async def run(scope: Scope[Case], args: Args) -> None:

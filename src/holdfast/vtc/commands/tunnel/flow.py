@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.command import Args, Command
+from holdfast.vtc.actors.tunnel import Tunnel
 from holdfast.vtc.commands.top.tunnel import EXAMPLE
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.numbers import integer
-from holdfast.vtc.tunnel import Tunnel
+from holdfast.vtc.language.command import Args, Command
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.numbers import integer
 
 
 async def _pause(scope: Scope[Tunnel], args: Args) -> None:

@@ -6,13 +6,13 @@ from typing import TypeVar
 
 from holdfast.protocols.websocket import CloseCode
 from holdfast.vtc.commands.http.ws import EXAMPLE
-from holdfast.vtc.errors import Failure
-from holdfast.vtc.interpreter import Scope
-from holdfast.vtc.numbers import unhex, whole
-from holdfast.vtc.source import ENCODING, Token
-from holdfast.vtc.talk.commands import Sent, commands
-from holdfast.vtc.talk.conversation import text_of
-from holdfast.vtc.talk.websocket import WebSocket
+from holdfast.vtc.dialogue.commands import Sent, commands
+from holdfast.vtc.dialogue.conversation import text_of
+from holdfast.vtc.dialogue.websocket import WebSocket
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.numbers import unhex, whole
+from holdfast.vtc.language.source import ENCODING, Token
 
 W = TypeVar("W", bound=WebSocket)
 WsScope = Scope[WebSocket]

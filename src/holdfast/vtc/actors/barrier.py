@@ -1,0 +1,146 @@
+"""Barriers: points that several specifications, or processes, pass together."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from holdfast.vtc.actors.actor import Actor, Runner
+from holdfast.vtc.io.address import resolve
+from holdfast.vtc.io.wire import Listener, Wire, connect, listen
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.source import Position
+
+if TYPE_CHECKING:
+    from holdfast.vtc.run.case import Case
+
+
+class Barrier(Actor):
+    """A barrier by name. It is nothing until `expect_cond` or `expect_sock` has been called."""
+
+    kind: ClassVar[str] = "barrier"
+
+    def __init__(self, case: Case, name: str) -> None:
+        super().__init__(case, name)
+        self._expected = 0
+        self._waiting = 0
+        self._cyclic = False
+        self._opened = asyncio.Event()
+        self._listener: Listener | None = None
+        self._runner = Runner(case, self.log)
+
+    def _use_error(self, text: str) -> Failure:
+        return Failure(f"Barrier({self.name}) use error: {text}")
+
+    def expect_cond(self, number: int) -> None:
+        """Let `number` specifications pass together. Raises `Failure`."""
+        if self._expected:
+            raise self._use_error("already initialized")
+        if number < 2:
+            raise self._use_error(f"wrong expectation ({number})")
+        self._expected = number
+
+    async def expect_sock(self, number: int, position: Position | None) -> None:
+        """Let `number` connections to a socket of ours pass together. Raises `Failure`."""
+        self.expect_cond(number)
+        listen_on = self.case.macros.expand_text("${listen_addr}")
+        addresses = await resolve(listen_on, None, socket.SOCK_STREAM)
+        try:
+            self._listener = Listener(listen(addresses[0], number))
+        except OSError as error:
+            raise Failure(f"Barrier({self.name}) listen fails: {error.strerror}") from None
+        self.case.define_address(self.log, self.name, self._listener.address)
+        self._runner.start(partial(self._serve, self._listener), position)
+
+    def make_cyclic(self) -> None:
+        """Close again behind those who passed. Raises `Failure`."""
+        if not self._expected:
+            raise self._use_error("not initialized")
+        if self._waiting:
+            raise self._use_error("already in use")
+        self._cyclic = True
+
+    async def sync(self, scope: Scope[Any]) -> None:
+        """Wait for the others. Raises `Failure`."""
+        if not self._expected:
+            raise self._use_error("not initialized")
+        if self._listener:
+            await self._sync_by_socket(scope)
+        else:
+            await self._sync(scope)
+
+    def _arrive(self) -> bool:
+        """One more is here. Says whether all are."""
+        if self._waiting == self._expected:
+            raise self._use_error(f"more waiters than the {self._expected} expected")
+        self._waiting += 1
+        return self._waiting == self._expected
+
+    async def _sync(self, scope: Scope[Any]) -> None:
+        if self._arrive():
+            scope.log.line(4, f"Barrier({self.name}) wake {self._expected}")
+            self._opened.set()
+            if self._cyclic:
+                self._waiting = 0
+                self._opened = asyncio.Event()
+            return
+        scope.log.line(4, f"Barrier({self.name}) wait {self._waiting} of {self._expected}")
+        await self._opened.wait()
+
+    async def _sync_by_socket(self, scope: Scope[Any]) -> None:
+        scope.log.line(4, f"Barrier({self.name}) sync with socket")
+        assert self._listener is not None
+        try:
+            wire = await connect([self._listener.address])
+        except OSError as error:
+            raise Failure(f"Barrier({self.name}) connection failed: {error.strerror}") from None
+        try:
+            data = await wire.recv(32, None)
+        except OSError as error:
+            raise Failure(f"Barrier({self.name}) read failed: {error.strerror}") from None
+        finally:
+            wire.close()
+        if data:
+            raise Failure(f"Barrier({self.name}) unexpected data ({len(data)}B)")
+
+    async def _serve(self, listener: Listener) -> None:
+        here: list[Wire] = []
+        try:
+            while True:
+                here.append(await listener.accept())
+                if not self._arrive():
+                    text = f"Barrier({self.name}) wait {self._waiting} of {self._expected}"
+                    self.log.line(4, text)
+                    continue
+                self.log.line(4, f"Barrier({self.name}) wake {self._expected}")
+                _close_all(here)
+                if not self._cyclic:
+                    break
+                self._waiting = 0
+        finally:
+            _close_all(here)
+            self.release()
+
+    async def reset(self) -> None:
+        """Nobody waits any longer. Raises `Failure` if somebody did at a socket."""
+        self._opened.set()
+        await self._runner.stop()
+        self.release()
+        self.case.undefine_address(self.log, self.name)
+        if self._listener and self._waiting % self._expected:
+            self._listener = None
+            reason = f"Barrier({self.name}) has {self._waiting} outstanding waiters"
+            raise Failure(reason)
+
+    def release(self) -> None:
+        if self._listener:
+            self._listener.close()
+
+
+def _close_all(wires: list[Wire]) -> None:
+    for wire in wires:
+        wire.close()
+    wires.clear()

@@ -1,0 +1,115 @@
+"""What clients and servers share: a specification, run once for each connection."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from holdfast.vtc.actors.actor import Actor, Runner
+from holdfast.vtc.http.session import Session
+from holdfast.vtc.io.wire import Listener, Wire
+from holdfast.vtc.language.command import Context, Given, option
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.numbers import integer
+from holdfast.vtc.language.source import Token
+
+if TYPE_CHECKING:
+    from holdfast.vtc.run.case import Case
+
+SESSION_OPTIONS = (
+    option("-repeat NUMBER", "Run the specification so many times."),
+    option("-keepalive", "Repeat on one connection."),
+    option("-rcvbuf NUMBER", "The size of the socket's receive buffer."),
+)
+
+
+class Endpoint(Actor):
+    """A client or a server."""
+
+    is_client: ClassVar[bool]
+
+    def __init__(self, case: Case, name: str) -> None:
+        super().__init__(case, name)
+        self.spec: Token | None = None
+        self.listener: Listener | None = None
+        self.runner = Runner(case, self.log)
+        self._repeat = 1
+        self._keep_alive = False
+        self._receive_buffer = 0
+
+    def set_option(self, given: Given) -> bool:
+        """Apply one of `SESSION_OPTIONS`. Says whether it was one. Raises `Failure`."""
+        match given.flag:
+            case "-repeat":
+                self._repeat = integer(given.values[0])
+                if self._repeat < 1:
+                    raise Failure("-repeat: 1 or more", given.values[0].position())
+            case "-keepalive":
+                self._keep_alive = True
+            case "-rcvbuf":
+                self._receive_buffer = integer(given.values[0])
+            case _:
+                return False
+        return True
+
+    @abstractmethod
+    async def open(self) -> Wire:
+        """The next connection. Raises `Failure`."""
+
+    @abstractmethod
+    def end(self, wire: Wire | None) -> None:
+        """Close a connection whose specification is done. Raises `Failure`."""
+
+    async def serve(self, address: str) -> None:
+        """Run the specification on connections to `address`. Raises `Failure`."""
+        keeping = " using keepalive" if self._keep_alive else ""
+        self.log.line(2, f"Started on {address} ({self._repeat} iterations{keeping})")
+        wire: Wire | None = None
+        try:
+            for _ in range(self._repeat):
+                wire = wire or await self.open()
+                wire = await self.converse(wire)
+                if not self._keep_alive:
+                    self.end(wire)
+                    wire = None
+            if self._keep_alive:
+                self.end(wire)
+        finally:
+            if wire:
+                wire.close()
+        self.log.line(2, "Ending")
+
+    async def converse(self, wire: Wire) -> Wire | None:
+        """Run the specification once on `wire`. Gives the connection that is open then."""
+        if self.spec is None:
+            raise Failure(f"{self.kind} {self.name} has no specification")
+        if self._receive_buffer:
+            self._set_receive_buffer(wire)
+        session = Session(
+            self.name,
+            wire,
+            self.case.settings.io_seconds_max,
+            is_client=self.is_client,
+            listener=self.listener,
+        )
+        try:
+            await self.play(session, self.spec)
+            if session.h2:
+                await session.h2.stop()
+        except BaseException:
+            if session.h2:
+                session.h2.release()
+            if session.wire:
+                session.wire.close()
+            raise
+        return session.wire
+
+    async def play(self, session: Session, spec: Token) -> None:
+        """Run the specification on a connection. Raises `Failure`."""
+        await self.case.play(Scope(self.case, Context.HTTP, session, self.log), spec)
+
+    def _set_receive_buffer(self, wire: Wire) -> None:
+        before, after = wire.set_receive_buffer(self._receive_buffer)
+        sizes = f"old={before} new={self._receive_buffer} actual={after}"
+        self.log.line(3, f"-rcvbuf fd={wire.fd} {sizes}")

@@ -1,0 +1,60 @@
+"""A session by name: a client of a gateway that comes back."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from holdfast.client import ClientCore
+from holdfast.protocols import holdfast as wire
+from holdfast.protocols.websocket import Offer
+from holdfast.vtc.actors.client import Client
+from holdfast.vtc.dialogue.conversation import to_script
+from holdfast.vtc.dialogue.session import ENTERED, SessionTalk
+from holdfast.vtc.dialogue.websocket import client_core
+from holdfast.vtc.http.session import Session
+from holdfast.vtc.language.command import Context
+from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.source import Token
+
+if TYPE_CHECKING:
+    from holdfast.vtc.run.case import Case
+
+_MACROS = ("sid", "token", "epoch")
+
+
+class SessionClient(Client):
+    """A session by name. Each run is one more connection of it."""
+
+    kind: ClassVar[str] = "session"
+
+    def __init__(self, case: Case, name: str) -> None:
+        super().__init__(case, name)
+        self.target = "/"
+        self.core = ClientCore(client="vtc")
+
+    def be(self, other: SessionClient) -> None:
+        """Go on from where another client of the same session is."""
+        self.core = deepcopy(other.core)
+
+    def take_code(self, code: str) -> None:
+        """At the next connection, take up the session of this code."""
+        self.core.resume(code)
+
+    async def play(self, session: Session, spec: Token) -> None:
+        host = session.peer.joined if session.peer.path is None else "localhost"
+        offer = Offer(host, self.target, (wire.SUBPROTOCOL,))
+        talk = SessionTalk(session, client_core(offer), self.core, self._note)
+        scope: Scope[SessionTalk] = Scope(self.case, Context.SESSION, talk, self.log)
+        await talk.open(scope)
+        self.core.connected()
+        await talk.flush(scope)
+        await self.case.play(scope, spec)
+
+    def _note(self, kind: str, fields: dict[str, Any]) -> None:
+        """Keep what others may want to know."""
+        if kind in ENTERED:
+            for macro in _MACROS:
+                self.case.define(self.log, f"{self.name}_{macro}", to_script(fields[macro]))
+        elif kind in ("code", "token"):
+            self.case.define(self.log, f"{self.name}_{kind}", to_script(fields["d"]))

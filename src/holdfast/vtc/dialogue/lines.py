@@ -1,0 +1,141 @@
+"""Conversations in lines of text: bare ones, and Telnet."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+from holdfast.core.limits import Limits
+from holdfast.protocols import telnet
+from holdfast.protocols.framing import LineDecoder, LineTooLong
+from holdfast.vtc.dialogue.conversation import Conversation, Message, json_in, now, to_script
+from holdfast.vtc.http.session import Session
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.interpreter import Scope
+
+PROMPT = "prompt"
+
+
+class Lines(Conversation):
+    """Lines of UTF-8, as a person at a terminal of lines sees and types them.
+
+    A prompt is what stands behind the last line. Who answers it goes on in the
+    next line, as the terminal shows what is typed.
+    """
+
+    aside: ClassVar[frozenset[str]] = frozenset({"gmcp"})
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._answered = ""
+        """What of the unfinished line was there when something was typed behind it."""
+
+    @abstractmethod
+    def _unfinished(self) -> str:
+        """What has come of a line that has no end yet."""
+
+    @abstractmethod
+    def _type(self, line: str) -> None:
+        """Have a line sent."""
+
+    def type_line(self, line: str) -> None:
+        """Type a line and its end."""
+        self._answered = self._unfinished()
+        self._type(line)
+
+    def _line(self, line: str) -> Message:
+        answered, self._answered = self._answered, ""
+        return Message("line", to_script(line.removeprefix(answered)))
+
+    def _prompt(self) -> str:
+        return to_script(self._unfinished().removeprefix(self._answered))
+
+    def _find(self, kind: str, accepts: Callable[[str], bool] | None) -> Message | None:
+        if kind == PROMPT and not self._main:
+            prompt = self._prompt()
+            if prompt and (accepts is None or accepts(prompt)):
+                self._taken(Message(PROMPT, prompt))
+                return self.last
+        return super()._find(kind, accepts)
+
+    async def receive_whole(self, scope: Scope[Any], kind: str, text: str) -> Message:
+        """A prompt has no end: it is waited for until it is as long as it should be."""
+        while kind == PROMPT and not self._main and len(self._prompt()) < len(text):
+            if not await self.read(scope, f"rx {kind}"):
+                break
+        return await self.receive(scope, kind)
+
+
+class BareLines(Lines):
+    """Lines on a connection that carries nothing else."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._decoder = LineDecoder(Limits().line.line_bytes_max)
+        self._out = bytearray()
+
+    def _take_in(self, data: bytes) -> Iterable[Message]:
+        for line in self._decoder.receive_data(data):
+            if isinstance(line, LineTooLong):
+                raise Failure(f"a line of more than {line.bytes_max} bytes", None, self.notes())
+            yield self._line(line)
+
+    def _unfinished(self) -> str:
+        return self._decoder.unfinished
+
+    def _type(self, line: str) -> None:
+        self._out += line.encode("utf-8", "surrogateescape") + b"\r\n"
+
+    def _to_send(self) -> bytes:
+        out, self._out = bytes(self._out), bytearray()
+        return out
+
+
+class Telnet(Lines):
+    """The client's end of a Telnet connection."""
+
+    def __init__(self, session: Session, core: telnet.TelnetClient) -> None:
+        super().__init__(session)
+        self.core = core
+        self._hidden = False
+
+    def _take_in(self, data: bytes) -> Iterable[Message]:
+        for event in self.core.receive_data(data, now()):
+            match event:
+                case str():
+                    yield self._line(event)
+                case telnet.Prompt(text):
+                    self._answered = ""
+                    yield Message(PROMPT, to_script(text))
+                case telnet.Gmcp(package, json):
+                    yield Message("gmcp", package, json_in(json))
+                case telnet.InputHidden(hidden):
+                    self._hidden = hidden
+                case telnet.LineTooLong():
+                    raise Failure("telnet: the line is too long", None, self.notes())
+                case telnet.Violation(fault):
+                    text = f"telnet: the peer broke the protocol: {fault.value}"
+                    raise Failure(text, None, self.notes())
+                case _:
+                    pass
+
+    def _unfinished(self) -> str:
+        return self.core.unfinished_line
+
+    def _type(self, line: str) -> None:
+        self.core.send_text(line + "\n")
+
+    def _to_send(self) -> bytes:
+        return self.core.data_to_send()
+
+    def value(self, word: str) -> str | None:
+        if word == "telnet.hidden":
+            return "true" if self._hidden else "false"
+        return word
+
+    async def send_gmcp(self, scope: Scope[Any], package: str, json: str) -> None:
+        """Send a GMCP message, as soon as GMCP is agreed on. Raises `Failure`."""
+        while not self.core.send_gmcp(package, json):
+            if not await self.read(scope, "tx gmcp"):
+                raise scope.failure("tx gmcp: the peer does not speak GMCP", None, *self.notes())

@@ -1,0 +1,91 @@
+"""A session at a gateway: `holdfast.v1` on a WebSocket, over any number of connections."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+from holdfast.client import ClientCore, ServerFaultError
+from holdfast.protocols import websocket as ws
+from holdfast.vtc.dialogue.conversation import Message, json_in, to_script
+from holdfast.vtc.dialogue.websocket import ASIDE, WebSocket
+from holdfast.vtc.http.session import Session
+from holdfast.vtc.language.errors import Failure
+
+VOLATILE = "remark"
+"""What a script calls a notice without a number."""
+ENTERED = frozenset({"welcome", "resumed", "reset"})
+
+
+class SessionTalk(WebSocket):
+    """One connection of a session.
+
+    The client's core watches that no output is missing, repeated or out of
+    order, and sends again what the gateway has not got. It has seen what the
+    specification has received, and no more: what only came is lost with the
+    connection.
+    """
+
+    aside: ClassVar[frozenset[str]] = ASIDE | {VOLATILE, "ack", "resend", "mode", "token"}
+    passed: ClassVar[frozenset[str]] = frozenset({"skip"})
+
+    def __init__(
+        self,
+        session: Session,
+        core: ws.ClientConnection,
+        client: ClientCore,
+        on_message: Callable[[str, Any], None],
+    ) -> None:
+        super().__init__(session, core)
+        self.client = client
+        self._on_message = on_message
+        self._untold: deque[Message] = deque()
+        """What the client's core does not know yet, in the order in which it came."""
+
+    def _text(self, text: str) -> Iterable[Message]:
+        fields = json_in(text)
+        if not isinstance(fields, dict) or not isinstance(fields.get("t"), str):
+            raise Failure(f"session: this is no message: {text}", None, self.notes())
+        kind = fields["t"] if fields["t"] != "notice" or "n" in fields else VOLATILE
+        message = Message(kind, to_script(_words_of(fields)), fields)
+        self._untold.append(message)
+        yield message
+
+    def _find(self, kind: str, accepts: Callable[[str], bool] | None) -> Message | None:
+        if not self._main:
+            self._tell_up_to(None)
+        return super()._find(kind, accepts)
+
+    def _taken(self, message: Message) -> None:
+        super()._taken(message)
+        if message.fields is not None and message.kind not in self.aside:
+            self._tell_up_to(message)
+
+    def _tell_up_to(self, message: Message | None) -> None:
+        """Let the core know this message and those before it; without one, all."""
+        told: Message | None = None
+        while self._untold and (message is None or told is not message):
+            told = self._untold.popleft()
+            self._tell(told)
+
+    def _tell(self, message: Message) -> None:
+        try:
+            self.client.receive(json.dumps(message.fields))
+        except ServerFaultError as error:
+            text = f"session: the gateway broke the protocol: {error}"
+            raise Failure(text, None, self.notes()) from None
+        self._on_message(message.kind, message.fields)
+
+    def _to_send(self) -> bytes:
+        if self.core.state is ws.State.OPEN:
+            for message in self.client.take():
+                self.core.queue(self.core.encode_text(message))
+        return super()._to_send()
+
+
+def _words_of(fields: dict[str, Any]) -> str:
+    """What a message says to people."""
+    said = fields.get("d", fields.get("reason", fields.get("error", "")))
+    return said if isinstance(said, str) else ""

@@ -1,0 +1,1 @@
+"""How a test reaches the outside: addresses, connections, TLS, files."""

@@ -1,0 +1,1 @@
+"""The language: syntax, commands, macros, expressions, and what checks and explains them."""

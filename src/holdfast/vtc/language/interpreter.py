@@ -1,0 +1,105 @@
+"""Runs a specification, command by command.
+
+What the commands need is prepared before the first one runs (`prepare`): between two
+commands nothing is imported, compiled or read from a file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from holdfast.vtc.language.command import Args, Context
+from holdfast.vtc.language.errors import Failure, Note
+from holdfast.vtc.language.lexer import BAD_ESCAPE, PlacedCommand, cut
+from holdfast.vtc.language.prepare import prepare_arguments
+from holdfast.vtc.language.registry import find
+from holdfast.vtc.language.source import Position, Token
+from holdfast.vtc.run.log import Logger
+
+if TYPE_CHECKING:
+    from holdfast.vtc.run.case import Case
+
+S = TypeVar("S")
+
+_SHOWN_CHARS_MAX = 60
+
+
+class Scope(Generic[S]):
+    """What a command can reach: its test, its log and the subject of its context.
+
+    The subject is the HTTP session, the stream, the tunnel …; at top level it is the case.
+    """
+
+    def __init__(self, case: Case, context: Context, subject: S, log: Logger) -> None:
+        self.case = case
+        self.context = context
+        self.subject = subject
+        self.log = log
+        self.position: Position | None = None
+        """Of the command that is being run."""
+        self.doing = ""
+        """The first line of that command."""
+        self.began = case.processor.now()
+        """When it began."""
+        self.include_depth = 0
+        self.next_name = ""
+        """The name of the command that follows in the same specification; empty at its end."""
+
+    def failure(self, reason: str, token: Token | None = None, *notes: Note) -> Failure:
+        """A failure of this actor, logged now, to be raised."""
+        return self.case.failure(
+            self.log, reason, token.position() if token else self.position, notes
+        )
+
+    def checked(self) -> None:
+        """Count the command that is being run as an expectation that held."""
+        if self.position:
+            self.case.checks.append(self.position)
+
+
+async def interpret(scope: Scope[S], spec: Token) -> None:
+    """Run the commands of `spec` in order. Stops early when the test has ended.
+
+    Raises `Failure` with its position, and `Skip`.
+    """
+    outer = scope.position, scope.doing, scope.next_name
+    commands = cut(spec).commands
+    for number, command in enumerate(commands, 1):
+        if scope.case.stopping:
+            scope.log.line(1, "Aborting execution, test ended")
+            break
+        scope.position, scope.doing = command.position, command.line
+        scope.began = scope.case.processor.now()
+        scope.next_name = _name_of(commands[number]) if number < len(commands) else ""
+        _announce(scope.log, scope.doing)
+        try:
+            await _run(scope, command)
+        except Failure as failure:
+            scope.case.record(scope.log, failure, scope.position)
+            raise
+    scope.position, scope.doing, scope.next_name = outer
+
+
+def _name_of(command: PlacedCommand) -> str:
+    return command.words[0] if command.words else ""
+
+
+def _announce(log: Logger, line: str) -> None:
+    more = "..." if len(line) > _SHOWN_CHARS_MAX else ""
+    log.line(2, f"=== {line[:_SHOWN_CHARS_MAX]}{more}")
+
+
+async def _run(scope: Scope[S], command: PlacedCommand) -> None:
+    if command.failure is not None:
+        raise command.failure
+    for position in command.cut_at:
+        scope.log.line(1, f"{position}: {BAD_ESCAPE}")
+    if not command.words:
+        return
+    words = [scope.case.macros.expand(word) for word in command.words]
+    found = find(scope.context, words[0])
+    if found is None:
+        raise Failure(f'Unknown command: "{words[0]}"', words[0].position())
+    args = Args(found, words[0], words[1:])
+    prepare_arguments(args, scope.context)
+    await found.run(scope, args)

@@ -1,0 +1,151 @@
+"""Where text comes from.
+
+A command's words are cut out of a file, escapes are replaced, macros are
+filled in, and a word may itself be a specification whose commands are cut out
+in their turn. A `Token` is such a word: a string that still knows, for each of
+its characters, the place in the file that it came from. So an error that is
+found three levels deep is shown where its author wrote it.
+
+All text is Latin-1, one character for each byte: a script may contain any
+bytes, and they must reach the wire as they are.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from holdfast.vtc.language.lexer import Specification
+
+ENCODING = "latin-1"
+
+
+class Position(NamedTuple):
+    """A place in a file. Lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int
+    text: str
+    """The whole line, to be shown above a caret."""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+    def excerpt(self) -> tuple[str, str]:
+        """The line, and a line with a caret below the column. Tabs keep their width."""
+        lead = "".join("\t" if char == "\t" else " " for char in self.text[: self.column - 1])
+        return self.text, lead + "^"
+
+
+class Source:
+    """A file's name and text."""
+
+    __slots__ = ("_starts", "name", "text")
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.text = text
+        self._starts: list[int] | None = None
+
+    def position(self, offset: int) -> Position:
+        """The place of the character at `offset`."""
+        if self._starts is None:
+            self._starts = [0]
+            self._starts += [i + 1 for i, char in enumerate(self.text) if char == "\n"]
+        row = bisect_right(self._starts, offset) - 1
+        start = self._starts[row]
+        end = self.text.find("\n", start)
+        line = self.text[start:] if end < 0 else self.text[start:end]
+        return Position(self.name, row + 1, offset - start + 1, line)
+
+    def whole(self) -> Token:
+        """The whole text as a token."""
+        return Token(self.text, self, (Piece(0, 0, True),))
+
+
+class Piece(NamedTuple):
+    """A run of a token's characters and where it came from."""
+
+    start: int
+    """Its first character, counted in the token."""
+    offset: int
+    """Where that is in the source."""
+    literal: bool
+    """Whether the run is the source's own text; else all of it came from the one offset."""
+
+
+class Token(str):
+    """A word of a command: a string that knows where each of its characters came from."""
+
+    __slots__ = ("pieces", "source", "specification")
+
+    source: Source
+    pieces: tuple[Piece, ...]
+    specification: Specification | None
+    """Its commands, once it was cut into them (`lexer.cut`)."""
+
+    def __new__(cls, text: str, source: Source, pieces: tuple[Piece, ...]) -> Token:
+        self = super().__new__(cls, text)
+        self.source = source
+        self.pieces = pieces
+        self.specification = None
+        return self
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """Another process gets the text alone."""
+        return str, (str(self),)
+
+    def offset(self, index: int = 0) -> int:
+        """The place in the source of the character at `index`."""
+        found = self.pieces[0]
+        for piece in self.pieces:
+            if piece.start > index:
+                break
+            found = piece
+        return found.offset + (index - found.start if found.literal else 0)
+
+    def position(self, index: int = 0) -> Position:
+        """The position of the character at `index`."""
+        return self.source.position(self.offset(index))
+
+
+class TokenBuilder:
+    """Puts a token together from literal runs and replaced ones."""
+
+    __slots__ = ("_length", "_parts", "_pieces", "_source")
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._parts: list[str] = []
+        self._pieces: list[Piece] = []
+        self._length = 0
+
+    def literal(self, text: str, offset: int) -> None:
+        """Append text as it stands at `offset` of the source."""
+        self._add(text, offset, True)
+
+    def copy(self, token: Token, start: int, end: int) -> None:
+        """Append a part of another token of the same source."""
+        for number, piece in enumerate(token.pieces):
+            following = token.pieces[number + 1 :][:1]
+            first = max(start, piece.start)
+            last = min(end, following[0].start if following else end)
+            if first < last:
+                offset = piece.offset + (first - piece.start if piece.literal else 0)
+                self._add(token[first:last], offset, piece.literal)
+
+    def replaced(self, text: str, offset: int) -> None:
+        """Append text that stands for something else at `offset` of the source."""
+        self._add(text, offset, False)
+
+    def _add(self, text: str, offset: int, literal: bool) -> None:
+        self._pieces.append(Piece(self._length, offset, literal))
+        self._parts.append(text)
+        self._length += len(text)
+
+    def build(self, offset: int) -> Token:
+        """The token. An empty one stands at `offset`."""
+        pieces = tuple(self._pieces) or (Piece(0, offset, True),)
+        return Token("".join(self._parts), self._source, pieces)

@@ -1,0 +1,77 @@
+"""What a run of tests is given, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.script import Script
+from holdfast.vtc.language.source import Position
+from holdfast.vtc.run.log import Log, render_diag
+
+
+class Keep(Enum):
+    """Which directories stay when their test is over."""
+
+    NONE = "none"
+    FAILED = "failed"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is the same for all tests of a run."""
+
+    macros: dict[str, str] = field(default_factory=dict)
+    """Macros that every test has."""
+    seconds_max: float = 60.0
+    """How long a test may take."""
+    keep: Keep = Keep.NONE
+    vtest1: bool = False
+    """Behave as the first VTest does."""
+    in_source_tree: bool = False
+    """Option `-i` of VTest2: the feature `topbuild`."""
+    directory: str = "/tmp"
+    """Where the tests' directories are made."""
+    pwd: str = "/"
+    why_not: Callable[[str], str] = lambda _: ""
+    """Why a script, given its text, cannot run here; empty if it can."""
+
+    @property
+    def io_seconds_max(self) -> float:
+        """How long a client or a server waits for its peer."""
+        return self.seconds_max / 2
+
+
+class Outcome(Enum):
+    """How a test ended. The value is the word in the result line."""
+
+    PASSED = "passed"
+    SKIPPED = "skipped"
+    FAILED = "FAILED"
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of one run of one script."""
+
+    script: Script
+    outcome: Outcome
+    seconds: float
+    log: Log
+    diag: str
+    """What commands wrote past the log."""
+    failure: Failure | None
+    reason: str
+    """Why it was skipped, or why it failed, in one line."""
+    timed_out: bool
+    checks: list[Position]
+    """Where the expectations stand that held."""
+    directory: str | None
+    """The test's directory, if it was kept."""
+
+    def text(self) -> str:
+        """The whole log and what was written past it."""
+        return self.log.render() + render_diag(self.diag)

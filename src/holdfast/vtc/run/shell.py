@@ -1,0 +1,42 @@
+"""Shell commands: what they wrote and how they ended."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+from holdfast.vtc.run.child import Child, Drain, Tail
+
+if TYPE_CHECKING:
+    from holdfast.vtc.run.case import Case
+
+
+async def run_shell(case: Case, command: bytes) -> tuple[int, Tail]:
+    """Run `command` with `/bin/sh` in the test's directory: its wait status and its output.
+
+    What it leaves in the background is killed at the end of the test. Raises `OSError`.
+    """
+    reading, writing = os.pipe()
+    output = Tail()
+    drain = Drain(reading, output.add)
+    try:
+        child = case.adopt(
+            Child(
+                ("/bin/sh", "-c", command),
+                cwd=case.directory,
+                env=case.env,
+                streams=(subprocess.DEVNULL, writing, writing),
+            )
+        )
+    except BaseException:
+        drain.release()
+        raise
+    finally:
+        os.close(writing)
+    try:
+        status = await child.wait()
+        await drain.ended.wait()
+    finally:
+        drain.release()
+    return status, output

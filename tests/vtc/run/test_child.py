@@ -1,0 +1,63 @@
+"""What a test's processes write is bounded, and its end is kept."""
+
+from __future__ import annotations
+
+import pytest
+from tests.vtc.running import run_script
+
+from holdfast.vtc.run import child
+from holdfast.vtc.run.child import Tail
+
+
+def test_the_end_of_the_output_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "OUTPUT_BYTES_MAX", 10)
+    tail = Tail()
+    for number in range(20):
+        tail.add(bytes([65 + number]))
+    assert (bytes(tail), tail.lost) == (b"ABCDEFGHIJKLMNOPQRST", 0)
+    tail.add(b"U")
+    assert (bytes(tail), tail.lost) == (b"LMNOPQRSTU", 11)
+
+
+def test_a_shell_that_writes_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "OUTPUT_BYTES_MAX", 1000)
+    result = run_script('shell -expect "the end" {yes | head -c 100000; echo the end}\n')
+    assert result.failure is None
+    assert "bytes are left out" in result.text()
+
+
+def test_a_process_that_writes_one_line_without_end() -> None:
+    result = run_script("process p1 -log {printf %0100000d 0; echo} -run\n")
+    assert result.failure is None
+    longest = max(len(entry.data) for entry in result.log.entries)
+    assert longest <= 2 * 8192
+
+
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [
+        ("# -expectexit is only spoken of\n", "haproxy died"),
+        ("", "haproxy died"),
+    ],
+)
+def test_only_a_command_that_names_the_exit_status_waits_for_a_death(
+    before: str, reason: str
+) -> None:
+    result = run_script(
+        before
+        + """
+        feature ignore_unknown_macro
+        haproxy h1 -conf {
+            defaults
+                mode http
+                timeout client 5s
+                timeout server 5s
+                timeout connect 5s
+            frontend f
+                bind "fd@${front}"
+        } -start
+        shell {kill -KILL ${h1_pid}}
+        delay 8
+        """
+    )
+    assert reason in result.reason
