@@ -182,8 +182,8 @@ def test_a_process_goes_on_whatever_its_stderr_is(stderr: str) -> None:
 OPERATORS_ONLY = {
     "net/log.py",  # the limited logger itself
     "net/security.py",  # has limits of its own
-    "net/workers.py",
-    "net/certificates.py",
+    "net/server/workers.py",
+    "net/tls/certificates.py",
     "gateway/timekeeping.py",
     "gateway/upstreams.py",
     "sessions/stores/private.py",

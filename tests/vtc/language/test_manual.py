@@ -62,6 +62,6 @@ def test_a_name_that_is_no_command_is_not_found() -> None:
 
 
 def test_the_readme_shows_a_script_that_is_run() -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     shown = (root / "examples" / "parrot.vtc").read_text()
     assert f"```\n{shown}```\n" in (root / "README.md").read_text()
