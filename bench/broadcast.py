@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench import harness
 from bench.harness import PYTHON, Row
-from holdfast.backends.echo import EchoBackend
+from holdfast.backends.echo.backend import EchoBackend
 from holdfast.core.items import MUST, Text
 from holdfast.core.limits import Limits
 from holdfast.sessions.journal import Journal

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 import holdfast
-from holdfast.backends import bridge
+from holdfast.backends.tcp import states as bridge
 from holdfast.core.states import Table
 from holdfast.gateway import phases
 from holdfast.net.server import states as server_states
@@ -22,7 +22,7 @@ from holdfast.protocols.telnet import negotiation, parser
 from holdfast.protocols.telnet.options import ttype
 from holdfast.protocols.websocket import connection
 from holdfast.sessions import states
-from tests.backends import test_bridge
+from tests.backends.tcp import test_states as test_bridge
 from tests.gateway import test_phases
 from tests.net.server import test_server
 from tests.net.upstream import test_circuit_breaker as test_breaker

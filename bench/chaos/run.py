@@ -19,7 +19,7 @@ from bench.chaos.people import Listener, Typist, Way
 from bench.chaos.plan import Plan
 from bench.chaos.programs import Ports
 from bench.harness import Row
-from holdfast.backends.trials import SET_ASIDE
+from holdfast.backends.link.trials import SET_ASIDE
 from holdfast.client import Notice, connect
 
 _BEGIN_SECONDS_MAX = 60.0

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 from tests.net.helpers import patience
 
-from holdfast.backends.hub import LinkHub
-from holdfast.backends.link import LinkBackend
-from holdfast.backends.strangers import Secrets
+from holdfast.backends.link.backend import LinkBackend
+from holdfast.backends.link.secrets import Secrets
+from holdfast.backends.link.server import LinkHub
 from holdfast.core.errors import Reason
 from holdfast.core.items import Interrupt, Notice, Output, Text
 from holdfast.core.limits import Limits

@@ -10,7 +10,7 @@ import pytest
 from tests.backends.node import AppEnd, Client, Node, apps, node
 from tests.net.helpers import patience
 
-from holdfast.backends.link import AWAY
+from holdfast.backends.link.backend import AWAY
 from holdfast.core.errors import Reason
 from holdfast.core.items import Resized, Text
 from holdfast.core.limits import Limits

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from holdfast.app import App, Session
-from holdfast.backends.link import ANY_APP
+from holdfast.backends.link.backend import ANY_APP
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, LinkConfig, ListenerConfig, StoreConfig
 from holdfast.gateway.gateway import Gateway

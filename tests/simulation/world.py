@@ -13,7 +13,7 @@ from unittest import mock
 import structlog
 from msgspec import Struct, structs
 
-from holdfast.backends.calls import Calls
+from holdfast.backends.link.calls import Calls
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, parse
 from holdfast.sessions.states import Durability

@@ -60,10 +60,10 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct, field, inspect
 
-from holdfast.backends.echo import EchoBackend
-from holdfast.backends.link import ANY_APP
-from holdfast.backends.strangers import Secrets
-from holdfast.backends.tcp import PREFIX
+from holdfast.backends.echo.backend import EchoBackend
+from holdfast.backends.link.backend import ANY_APP
+from holdfast.backends.link.secrets import Secrets
+from holdfast.backends.tcp.backend import PREFIX
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
 from holdfast.gateway.admin.guard import AdminConfig, token_hash

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from holdfast.backends.link import ANY_APP
+from holdfast.backends.link.backend import ANY_APP
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits, PageLimits, WebSocketLimits
 from holdfast.gateway.adapters.base import Adapter

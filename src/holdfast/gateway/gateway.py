@@ -8,10 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from holdfast.backends.base import Backend
-from holdfast.backends.echo import EchoBackend
-from holdfast.backends.hub import LinkHub
-from holdfast.backends.link import LinkBackend
-from holdfast.backends.tcp import PREFIX
+from holdfast.backends.echo.backend import EchoBackend
+from holdfast.backends.link.backend import LinkBackend
+from holdfast.backends.link.server import LinkHub
+from holdfast.backends.tcp.backend import PREFIX
 from holdfast.core.clock import SteadyClock
 from holdfast.core.rate import Rate
 from holdfast.gateway import login

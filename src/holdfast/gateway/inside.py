@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from holdfast.backends.link import LinkBackend
+from holdfast.backends.link.backend import LinkBackend
 from holdfast.core.clock import SteadyClock
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.net.security import SecurityLog

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from holdfast.backends.tcp import TcpBackend
+from holdfast.backends.tcp.backend import TcpBackend
 from holdfast.core.clock import Clock
 from holdfast.core.limits import Limits
 from holdfast.gateway.upstream_config import UpstreamConfig

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from holdfast.backends.instance import Instance
+from holdfast.backends.link.instance import Instance
 from holdfast.core.validation import UnsendableError, check_data, check_text
 from holdfast.link import messages as m
 from holdfast.link.peer import LinkClosedError, RequestError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from holdfast.backends.instance import Instance
-from holdfast.backends.suspects import Suspects
+from holdfast.backends.link.instance import Instance
+from holdfast.backends.link.suspects import Suspects
 from holdfast.core.clock import Clock
 from holdfast.core.items import MUST, Notice
 from holdfast.core.limits import SessionLimits

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from holdfast.backends.bridge import TABLE, BridgeInput, BridgeState
+from holdfast.backends.tcp.states import TABLE, BridgeInput, BridgeState
 
 S, I = BridgeState, BridgeInput  # noqa: E741
 

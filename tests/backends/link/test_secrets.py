@@ -14,7 +14,7 @@ from tests.net.certificates import AUTHORITY
 from tests.net.helpers import patience
 
 from holdfast.app import App
-from holdfast.backends.strangers import Secrets
+from holdfast.backends.link.secrets import Secrets
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, LinkConfig, ListenerConfig, check
 from holdfast.gateway.gateway import Gateway

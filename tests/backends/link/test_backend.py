@@ -10,7 +10,7 @@ from tests.backends.node import AppEnd, Client, apps, node
 from tests.net.helpers import patience
 
 from holdfast.backends.base import Policy
-from holdfast.backends.link import AWAY, policy_key
+from holdfast.backends.link.backend import AWAY, policy_key
 from holdfast.core.errors import Reason
 from holdfast.core.items import Resized, Text
 from holdfast.core.limits import Limits

@@ -6,7 +6,7 @@ import pytest
 from tests.backends.node import Client, Node, node
 
 from holdfast.backends.base import Policy
-from holdfast.backends.echo import EchoBackend
+from holdfast.backends.echo.backend import EchoBackend
 from holdfast.core.errors import Reason
 from holdfast.core.items import Binary, Command, Data, Interrupt, Resized, Text
 from holdfast.link.messages import Authenticate

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from holdfast.backends.base import Policy
-from holdfast.backends.tcp_bridge import Bridge
+from holdfast.backends.tcp.bridge import Bridge
 from holdfast.core.clock import Clock
 from holdfast.core.errors import Reason
 from holdfast.core.items import MUST, Notice, Resized

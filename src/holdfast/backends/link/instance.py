@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from holdfast.backends.runs import Heard
+from holdfast.backends.link.runs import Heard
 from holdfast.link.messages import EVENTS, HEARTBEAT, Event, Heartbeat, Hello, SessionEvent
 from holdfast.link.peer import Peer
 from holdfast.sessions.inbox import Queued

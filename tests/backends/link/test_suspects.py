@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.backends.node import AppEnd, Node, apps, node
 from tests.sessions.test_manager import Setting
 
-from holdfast.backends.suspects import Suspects
-from holdfast.backends.trials import SET_ASIDE
+from holdfast.backends.link.suspects import Suspects
+from holdfast.backends.link.trials import SET_ASIDE
 from holdfast.core.errors import Reason
 from holdfast.core.items import Text
 from holdfast.core.limits import Limits, SessionLimits

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.backends.wires import (
+from holdfast.backends.tcp.wires import (
     ByteWire,
     InputMode,
     LineWire,

@@ -15,11 +15,11 @@ from typing import Final, NamedTuple
 import msgspec
 
 from holdfast.backends.base import Policy
-from holdfast.backends.calls import Calls, Host, info_of
-from holdfast.backends.instance import Instance, Reservation
-from holdfast.backends.questions import Questions
-from holdfast.backends.runs import Heard, Runs
-from holdfast.backends.trials import Trials
+from holdfast.backends.link.calls import Calls, Host, info_of
+from holdfast.backends.link.instance import Instance, Reservation
+from holdfast.backends.link.questions import Questions
+from holdfast.backends.link.runs import Heard, Runs
+from holdfast.backends.link.trials import Trials
 from holdfast.core.clock import Clock
 from holdfast.core.errors import Reason
 from holdfast.core.items import Notice, Resized

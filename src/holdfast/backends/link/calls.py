@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import msgspec
 
-from holdfast.backends.instance import Instance
+from holdfast.backends.link.instance import Instance
 from holdfast.core.errors import REASONS, LimitExceededError, Reason
 from holdfast.core.items import MUST
 from holdfast.core.validation import (
@@ -30,7 +30,7 @@ from holdfast.sessions.session import Session
 from holdfast.sessions.states import SessionInput
 
 if TYPE_CHECKING:
-    from holdfast.backends.link import LinkBackend
+    from holdfast.backends.link.backend import LinkBackend
 
 T = TypeVar("T")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
-from holdfast.backends.link import ANY_APP, LinkBackend
-from holdfast.backends.runs import is_instance_name, split_key
-from holdfast.backends.strangers import Secrets, Strangers
+from holdfast.backends.link.backend import ANY_APP, LinkBackend
+from holdfast.backends.link.runs import is_instance_name, split_key
+from holdfast.backends.link.secrets import Secrets, Strangers
 from holdfast.core.limits import LinkLimits
 from holdfast.link.messages import (
     AUTHORIZE,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from holdfast.backends.bridge import TABLE, BridgeInput, BridgeState
-from holdfast.backends.wires import InputMode, Said, UpstreamProtocolError, Wire, make_wire
+from holdfast.backends.tcp.states import TABLE, BridgeInput, BridgeState
+from holdfast.backends.tcp.wires import InputMode, Said, UpstreamProtocolError, Wire, make_wire
 from holdfast.core.errors import HoldfastError, Reason
 from holdfast.core.items import LATEST_PROMPT, MUST, Notice, Prompt, Resized, size_of
 from holdfast.core.limits import KIB
@@ -19,7 +19,7 @@ from holdfast.net.upstream.proxy_header import Client
 from holdfast.sessions.session import Session
 
 if TYPE_CHECKING:
-    from holdfast.backends.tcp import TcpBackend
+    from holdfast.backends.tcp.backend import TcpBackend
 
 _log: Final = Seldom("holdfast.upstream")
 

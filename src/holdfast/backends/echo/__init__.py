@@ -1,0 +1,1 @@
+"""The backend `echo`: it sends back what it is told."""

@@ -1,0 +1,1 @@
+"""The backend `link`: applications that dial in and speak the link."""
