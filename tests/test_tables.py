@@ -14,7 +14,7 @@ import pytest
 import holdfast
 from holdfast.backends.tcp import states as bridge
 from holdfast.core.states import Table
-from holdfast.gateway import phases
+from holdfast.gateway.conversation import phases
 from holdfast.net.server import states as server_states
 from holdfast.net.upstream import circuit_breaker as breaker
 from holdfast.net.upstream import tunnel as stream
@@ -23,7 +23,7 @@ from holdfast.protocols.telnet.options import ttype
 from holdfast.protocols.websocket import connection
 from holdfast.sessions import states
 from tests.backends.tcp import test_states as test_bridge
-from tests.gateway import test_phases
+from tests.gateway.conversation import test_phases
 from tests.net.server import test_server
 from tests.net.upstream import test_circuit_breaker as test_breaker
 from tests.net.upstream import test_tunnel as test_stream

@@ -14,8 +14,8 @@ from holdfast import client
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.items import Text
 from holdfast.gateway.adapters.base import Numbered
-from holdfast.gateway.attach import Attachment
 from holdfast.gateway.config import Config, parse
+from holdfast.gateway.conversation.driver import Attachment
 from holdfast.protocols.holdfast import SUBPROTOCOL
 from holdfast.protocols.websocket import CLIENT_DEFAULTS, DeflateSettings
 from holdfast.websocket import connect

@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 from msgspec import structs
 from tests.gateway.clients import person, plain, v1
+from tests.gateway.conversation.test_login import guarded
 from tests.gateway.running import Stage, configured, eventually, linked, serving, staged
-from tests.gateway.test_login import guarded
 
 from holdfast.core.ids import new_sid
 from holdfast.core.limits import Limits

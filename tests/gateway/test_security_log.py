@@ -13,8 +13,8 @@ import structlog
 from msgspec import structs
 from tests.gateway.admin.asking import administered, ask
 from tests.gateway.clients import person, plain, v1
+from tests.gateway.conversation.test_login import doorman
 from tests.gateway.running import Stage, configured, eventually, linked, port, serving, staged
-from tests.gateway.test_login import doorman
 from tests.gateway.test_rights import of_nobody
 
 from holdfast.app import App

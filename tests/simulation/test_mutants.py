@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from holdfast.app import App
-from holdfast.gateway.evidence import Evidence
+from holdfast.gateway.conversation.evidence import Evidence
 from holdfast.link.messages import Remember
 from holdfast.net.transport.tcp_info import Delivery
 from holdfast.sessions.inbox import Inbox, Verdict

@@ -14,15 +14,15 @@ from holdfast.backends.link.server import LinkHub
 from holdfast.backends.tcp.backend import PREFIX
 from holdfast.core.clock import SteadyClock
 from holdfast.core.rate import Rate
-from holdfast.gateway import login
-from holdfast.gateway.attach import Attachment
 from holdfast.gateway.attempts import LoginAttempts
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.context import Context, Door
+from holdfast.gateway.conversation import login
+from holdfast.gateway.conversation.driver import Attachment
+from holdfast.gateway.conversation.phases import Phase
 from holdfast.gateway.doors import adapter_factory, admin_listener, http_pages
 from holdfast.gateway.environment import DEFAULT, Environment
 from holdfast.gateway.inside import Inside
-from holdfast.gateway.phases import Phase
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.gateway.timekeeping import Timekeeper
 from holdfast.gateway.upstreams import Upstream

@@ -9,6 +9,7 @@ from typing import Final
 
 from tests.gateway.admin.asking import TOKEN, ask
 from tests.gateway.clients import person, v1
+from tests.gateway.conversation.test_login import doorman, with_profiles
 from tests.gateway.counted.table import (
     CAME_AND_WENT,
     SOME,
@@ -25,7 +26,6 @@ from tests.gateway.running import (
     eventually,
 )
 from tests.gateway.servers import free_port, mud
-from tests.gateway.test_login import doorman, with_profiles
 from tests.gateway.test_store_failures import execute, fails
 from tests.gateway.test_upstreams import bridged
 

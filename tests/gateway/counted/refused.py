@@ -28,8 +28,8 @@ from tests.gateway.running import (
 )
 
 import holdfast.gateway.gateway as gateway_module
-from holdfast.gateway.attach import Attachment
 from holdfast.gateway.config import Config
+from holdfast.gateway.conversation.driver import Attachment
 from holdfast.net.server.handshake import ProxyOptions
 from holdfast.net.transport import transports as sockets
 

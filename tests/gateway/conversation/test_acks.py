@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.gateway.pacing import AckPacer
+from holdfast.gateway.conversation.acks import AckPacer
 
 NEVER = float("inf")
 

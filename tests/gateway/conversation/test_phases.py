@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from holdfast.gateway.phases import TABLE, Move, Phase
+from holdfast.gateway.conversation.phases import TABLE, Move, Phase
 
 WRITTEN = {
     (Phase.WAITING, Move.ENTER): Phase.ENTERING,

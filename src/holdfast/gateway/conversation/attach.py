@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 from holdfast.core.errors import BusyError, Reason
 from holdfast.core.ids import show_resume_code
 from holdfast.core.items import LATEST_PROMPT, Notice, Prompt
-from holdfast.gateway import login
 from holdfast.gateway.adapters.base import (
     Enter,
     Restart,
@@ -22,6 +21,7 @@ from holdfast.gateway.adapters.base import (
     Resumption,
     Welcomed,
 )
+from holdfast.gateway.conversation import login
 from holdfast.net.log import Seldom
 from holdfast.net.security import SecurityEvent
 from holdfast.net.server.admission import network_of
@@ -32,7 +32,7 @@ from holdfast.sessions.states import Durability, SessionState
 from holdfast.sessions.tokens import split_token
 
 if TYPE_CHECKING:
-    from holdfast.gateway.attach import Attachment
+    from holdfast.gateway.conversation.driver import Attachment
 
 _log: Final = Seldom("holdfast.gateway")
 

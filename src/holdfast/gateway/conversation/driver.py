@@ -2,7 +2,7 @@
 
 An `Attachment` stands on a connection (it is its `Handler`) and is what a
 session writes to (its `Consumer`). It drives an adapter in between. How a
-connection gets its session is told in `entrance`.
+connection gets its session is told in `attach`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any, Final
 from holdfast.core.errors import DISCONNECTS, Reason
 from holdfast.core.items import Command, Notice, Output, Text
 from holdfast.core.states import Machine
-from holdfast.gateway import entrance
 from holdfast.gateway.adapters.base import (
     Ack,
     Adapter,
@@ -24,12 +23,13 @@ from holdfast.gateway.adapters.base import (
     ResumeOwn,
 )
 from holdfast.gateway.context import Context, Door
-from holdfast.gateway.cost import cost_of
-from holdfast.gateway.evidence import Evidence
-from holdfast.gateway.intake import OWED_BYTES_MAX, TOKEN_BYTES, Intake
-from holdfast.gateway.pacing import AckPacer
-from holdfast.gateway.phases import TABLE, Move, Phase
-from holdfast.gateway.reactions import FREE, react, react_early
+from holdfast.gateway.conversation import attach
+from holdfast.gateway.conversation.acks import AckPacer
+from holdfast.gateway.conversation.cost import cost_of
+from holdfast.gateway.conversation.events import FREE, react, react_early
+from holdfast.gateway.conversation.evidence import Evidence
+from holdfast.gateway.conversation.intake import OWED_BYTES_MAX, TOKEN_BYTES, Intake
+from holdfast.gateway.conversation.phases import TABLE, Move, Phase
 from holdfast.net.connection.connection import Connection
 from holdfast.net.log import Seldom, log_failure
 from holdfast.net.security import SecurityEvent
@@ -455,7 +455,7 @@ class Attachment:
 
     def enter(self, event: Enter | ResumeOwn) -> None:
         """The client wants a session; what else it sends waits until it has one."""
-        work = entrance.enter(self, event)
+        work = attach.enter(self, event)
         if work is not None:
             self._machine.apply(Move.ENTER)
             self._acks = None  # of the session that it leaves; the other's begin behind its resume
@@ -465,7 +465,7 @@ class Attachment:
     def renew_rights(self, session: Session) -> None:
         """The session has become a user's: whoever had a right to it before has none any more."""
         self.tell(SecurityEvent.USER_CHANGED, user=session.row.user)
-        self.run(entrance.renew(self, session))
+        self.run(attach.renew(self, session))
 
     def hold(self, event: Event) -> None:
         """Handle this event when the session is entered."""

@@ -18,7 +18,7 @@ from holdfast.sessions.session import Session
 from holdfast.sessions.states import SessionInput, SessionState
 
 if TYPE_CHECKING:
-    from holdfast.gateway.attach import Attachment
+    from holdfast.gateway.conversation.driver import Attachment
 
 _log: Final = Seldom("holdfast.gateway")
 

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from holdfast.core.items import MUST, Text
 from holdfast.core.limits import Limits
-from holdfast.gateway.evidence import Evidence
+from holdfast.gateway.conversation.evidence import Evidence
 from holdfast.net.transport.tcp_info import Delivery, TcpInfo, through_tls
 from holdfast.sessions.outbox import Outbox
 

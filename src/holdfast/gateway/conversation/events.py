@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from holdfast.core.errors import Reason
 from holdfast.core.items import Binary, Data, Interrupt, Resized
-from holdfast.gateway import entrance, login
 from holdfast.gateway.adapters.base import (
     AbortOutput,
     Ack,
@@ -23,13 +22,14 @@ from holdfast.gateway.adapters.base import (
     ResumeOwn,
     TokenWanted,
 )
-from holdfast.gateway.phases import Phase
+from holdfast.gateway.conversation import attach, login
+from holdfast.gateway.conversation.phases import Phase
 from holdfast.net.log import Seldom
 from holdfast.net.security import SecurityEvent
 from holdfast.sessions.session import Session
 
 if TYPE_CHECKING:
-    from holdfast.gateway.attach import Attachment
+    from holdfast.gateway.conversation.driver import Attachment
 
 _log: Final = Seldom("holdfast.gateway")
 
@@ -94,9 +94,9 @@ def _serve(attachment: Attachment, session: Session, event: Event) -> None:
         case ProfileWanted():
             login.choose(attachment, session, event)
         case CodeWanted():
-            attachment.run(entrance.give_code(attachment, session))
+            attachment.run(attach.give_code(attachment, session))
         case TokenWanted():
-            attachment.run(entrance.give_token(attachment, session))
+            attachment.run(attach.give_token(attachment, session))
         case _:
             raise AssertionError(f"an event that cannot come here: {event!r}")
 

@@ -1,0 +1,1 @@
+"""A connection and its session: what the client sends goes to the session, and back."""
