@@ -247,7 +247,7 @@ async def test_a_gateway_whose_store_went_back_in_time(tmp_path: Path) -> None:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pause to speak of before the next attempt."""
-    monkeypatch.setattr("holdfast.client.keeper._PAUSE_SECONDS_MAX", 0.001)
+    monkeypatch.setattr("holdfast.client.reconnector._PAUSE_SECONDS_MAX", 0.001)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -335,7 +335,7 @@ async def test_outputs_are_acknowledged_soon(tmp_path: Path) -> None:
 async def test_who_does_not_read_for_long_is_not_cut_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("holdfast.client.keeper._EVENTS_MAX", 5)
+    monkeypatch.setattr("holdfast.client.reconnector._EVENTS_MAX", 5)
     limits = Limits().but(websocket={"heartbeat_seconds_max": 0.6})
     async with played(tmp_path, limits) as (_, stage, relay), connect(at(relay.port)) as client:
         await stage.noted("open")

@@ -82,7 +82,7 @@ class World:
         what was said then is gone, and nobody is left who knows."""
         self.cells: dict[tuple[str, int], str] = {}
         self._log()
-        self._cleanup.enter_context(mock.patch("holdfast.app.linker.dial", self._dial))
+        self._cleanup.enter_context(mock.patch("holdfast.app.link_client.dial", self._dial))
         self._cleanup.enter_context(mock.patch.object(Calls, "_refuse", self._refuse))
         self.gateway: GatewayNode | None = GatewayNode(self)
         self._begun = 0

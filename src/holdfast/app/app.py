@@ -15,7 +15,7 @@ import structlog
 
 from holdfast.app.dispatcher import Dispatcher
 from holdfast.app.handlers import Handlers
-from holdfast.app.linker import Linker
+from holdfast.app.link_client import Linker
 from holdfast.app.outgoing import Outgoing
 from holdfast.app.session import Session
 from holdfast.core.errors import ConfigurationError, HoldfastError

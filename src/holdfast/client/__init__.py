@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.client.client import Client, ClientEvent, connect
 from holdfast.client.commands import Dropped, Uncertain
 from holdfast.client.core import Began, ClientCore, Online, ServerFaultError, State
-from holdfast.client.keeper import Ended, Offline
+from holdfast.client.reconnector import Ended, Offline
 from holdfast.protocols.holdfast import (
     Binary,
     Bye,

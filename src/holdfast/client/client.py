@@ -29,7 +29,7 @@ from holdfast.client.core import (
     State,
     may_return,
 )
-from holdfast.client.keeper import Ended, Keeper, Offline, Wire
+from holdfast.client.reconnector import Ended, Keeper, Offline, Wire
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection.connection import Connection

@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from holdfast.client import commands
 from holdfast.client.core import Online
-from holdfast.client.keeper import LOST, Ended, Keeper, Offline, Wire
+from holdfast.client.reconnector import LOST, Ended, Keeper, Offline, Wire
 from holdfast.core.errors import DISCONNECTS, BusyError, sentence
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address

@@ -20,9 +20,9 @@ from holdfast.gateway.context import Context, Door
 from holdfast.gateway.conversation import login
 from holdfast.gateway.conversation.driver import Attachment
 from holdfast.gateway.conversation.phases import Phase
-from holdfast.gateway.doors import adapter_factory, admin_listener, http_pages
+from holdfast.gateway.listeners import adapter_factory, admin_listener, http_pages
 from holdfast.gateway.environment import DEFAULT, Environment
-from holdfast.gateway.inside import Inside
+from holdfast.gateway.view import Inside
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.gateway.timekeeping import Timekeeper
 from holdfast.gateway.upstreams import Upstream

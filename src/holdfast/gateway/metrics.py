@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from holdfast import __version__
 from holdfast.core.errors import Reason
-from holdfast.gateway.inside import Inside
+from holdfast.gateway.view import Inside
 from holdfast.net.log import LostLines
 from holdfast.net.security import SecurityEvent
 from holdfast.net.server.admission import Refusal

@@ -10,7 +10,7 @@ from holdfast.core.limits import Limits
 from holdfast.gateway.admin.entry import Entry
 from holdfast.gateway.admin.guard import AdminConfig, Guard, token_hash
 from holdfast.gateway.admin.pages import AdminPages
-from holdfast.gateway.inside import Inside
+from holdfast.gateway.view import Inside
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.runtime.clockwork import Clockwork
 from holdfast.net.server.inherited import Inherited

@@ -29,7 +29,7 @@ from holdfast.gateway.admin.views import (
     list_sessions,
     session_view,
 )
-from holdfast.gateway.inside import Inside
+from holdfast.gateway.view import Inside
 from holdfast.gateway.metrics import Metrics
 from holdfast.net.addresses import peer_name
 from holdfast.net.http.handover import HttpHost

@@ -11,7 +11,7 @@ from msgspec import Struct
 from holdfast.core.errors import HoldfastError
 from holdfast.core.limits import AdminLimits
 from holdfast.gateway.conversation.driver import Attachment
-from holdfast.gateway.inside import Inside
+from holdfast.gateway.view import Inside
 from holdfast.net.connection.connection import Connection
 from holdfast.sessions.session import Session
 

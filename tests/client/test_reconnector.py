@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tests.net.helpers import Serving, patience, serving, unix
 
-from holdfast.client import keeper as module
-from holdfast.client.keeper import Ended, Keeper, Offline
+from holdfast.client import reconnector as module
+from holdfast.client.reconnector import Ended, Keeper, Offline
 from holdfast.core.backoff import Backoff
 from holdfast.core.errors import ClosedError
 from holdfast.core.limits import Limits

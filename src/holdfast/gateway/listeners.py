@@ -17,7 +17,7 @@ from holdfast.gateway.adapters.telnet import TelnetAdapter
 from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings, input_rate
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.cookies import session_cookie
-from holdfast.gateway.inside import Inside
+from holdfast.gateway.view import Inside
 from holdfast.net.http.hosts import served_hosts
 from holdfast.net.runtime.clockwork import Clockwork
 from holdfast.net.server.inherited import Inherited
