@@ -15,7 +15,7 @@ from tests.net.helpers import patience
 
 from holdfast.backends.link.backend import LinkBackend
 from holdfast.backends.link.secrets import Secrets
-from holdfast.backends.link.server import LinkHub
+from holdfast.backends.link.server import LinkServer
 from holdfast.core.errors import Reason
 from holdfast.core.items import Interrupt, Notice, Output, Text
 from holdfast.core.limits import Limits
@@ -122,7 +122,7 @@ class Node:
         self.limits = limits
         self.clockwork = Clockwork(asyncio.get_running_loop())
         self.backends: dict[str, LinkBackend] = {}
-        self.hub = LinkHub("node-1", Secrets(SECRET), self.backends, limits.link, spawn)
+        self.hub = LinkServer("node-1", Secrets(SECRET), self.backends, limits.link, spawn)
         self.journal = Journal(limits.store, self.hub.accepted)
         self.manager = SessionManager(limits.session, self.journal, self.clockwork.tick.add)
         self.store = HeldStore()

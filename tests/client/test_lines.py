@@ -18,8 +18,8 @@ from tests.gateway.running import SECONDS, Stage, configured, linked, port, serv
 
 from holdfast.app import Authenticate, Refusal
 from holdfast.client.core import Online
-from holdfast.client.reconnector import Ended, Offline
 from holdfast.client.lines import Hidden, Line, LineClient, LineEvent, NotSaid, Unfinished
+from holdfast.client.reconnector import Ended, Offline
 from holdfast.core.errors import BusyError, Reason
 from holdfast.core.limits import Limits
 from holdfast.gateway.gateway import Gateway

@@ -13,8 +13,8 @@ from tests.client.listening import listening
 from tests.gateway.clients import DO, GMCP, IAC, SB, SE, WILL, break_off
 
 from holdfast.client.core import Online
-from holdfast.client.reconnector import Offline
 from holdfast.client.lines import Line, LineClient, LineEvent
+from holdfast.client.reconnector import Offline
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import parse_address
 from holdfast.protocols.telnet import Terminal

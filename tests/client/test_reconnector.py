@@ -12,7 +12,7 @@ import pytest
 from tests.net.helpers import Serving, patience, serving, unix
 
 from holdfast.client import reconnector as module
-from holdfast.client.reconnector import Ended, Keeper, Offline
+from holdfast.client.reconnector import Ended, Offline, Reconnector
 from holdfast.core.backoff import Backoff
 from holdfast.core.errors import ClosedError
 from holdfast.core.limits import Limits
@@ -25,11 +25,11 @@ Shown = str | Offline | Ended
 class Wire(module.Wire):
     """Reads text, a word an event; how it ends is what the test says."""
 
-    def __init__(self, connection: Connection, keeper: Keeper[str, Wire]) -> None:
+    def __init__(self, connection: Connection, reconnector: Reconnector[str, Wire]) -> None:
         super().__init__(connection)
         self.reason = "cut off"
         self.data = b""
-        self._keeper = keeper
+        self._reconnector = reconnector
 
     def connected(self) -> None:
         pass
@@ -45,22 +45,22 @@ class Wire(module.Wire):
                 case ("retry", _, seconds):
                     self.retry_seconds = float(seconds)
                 case _:
-                    self._keeper.put(word)
+                    self._reconnector.put(word)
 
     def lost(self, cause: Exception | None) -> None:
-        self._keeper.lost()
+        self._reconnector.lost()
 
 
 class Kept:
-    """A running keeper and what came of it."""
+    """A running reconnector and what came of it."""
 
-    def __init__(self, keeper: Keeper[str, Wire], running: asyncio.Task[None]) -> None:
-        self.keeper = keeper
+    def __init__(self, reconnector: Reconnector[str, Wire], running: asyncio.Task[None]) -> None:
+        self.reconnector = reconnector
         self.running = running
 
     async def next(self) -> Shown:
         async with patience():
-            return await self.keeper.receive()
+            return await self.reconnector.receive()
 
     async def offline(self) -> Offline:
         event = await self.next()
@@ -74,13 +74,13 @@ async def kept(address: str | Address, limits: Limits | None = None) -> AsyncIte
     parsed = parse_address(address) if isinstance(address, str) else address
 
     def make(connection: Connection) -> Wire:
-        return Wire(connection, keeper)
+        return Wire(connection, reconnector)
 
-    keeper: Keeper[str, Wire] = Keeper(parsed, make, limits or Limits(), None)
+    reconnector: Reconnector[str, Wire] = Reconnector(parsed, make, limits or Limits(), None)
     async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(keeper.run())
+        running = tasks.create_task(reconnector.run())
         try:
-            yield Kept(keeper, running)
+            yield Kept(reconnector, running)
         finally:
             running.cancel()
 
@@ -167,7 +167,7 @@ async def test_who_shall_not_come_back_stays_away(tmp_path: Path) -> None:
             await it.running
         with pytest.raises(ClosedError, match="the session has ended"):
             await it.next()
-        assert [event async for event in it.keeper.events()] == []
+        assert [event async for event in it.reconnector.events()] == []
         assert len(server.stands) == 1
 
 
@@ -175,7 +175,11 @@ async def test_events_end_with_the_session(tmp_path: Path) -> None:
     async with serving() as server, kept(await server.listen(unix(tmp_path))) as it:
         await ended(server, 0, "a b retry=")
         async with patience():
-            assert [event async for event in it.keeper.events()] == ["a", "b", Ended("cut off")]
+            assert [event async for event in it.reconnector.events()] == [
+                "a",
+                "b",
+                Ended("cut off"),
+            ]
 
 
 @pytest.mark.parametrize("steps", range(8))
@@ -201,7 +205,7 @@ async def test_a_pause_can_be_cut_short(tmp_path: Path) -> None:
     async with serving() as server, kept(await server.listen(unix(tmp_path))) as it:
         await ended(server, 0, "retry=3600")
         assert (await it.offline()).retry_seconds == 3600
-        it.keeper.reconnect()
+        it.reconnector.reconnect()
         await ended(server, 1, "retry=3600")
         await it.offline()
         await asyncio.sleep(0.02)
@@ -213,9 +217,9 @@ async def test_a_connection_can_be_changed_for_a_new_one_at_once(tmp_path: Path)
         stand = await server.stand()
         stand.connection.write(b"a")
         assert await it.next() == "a"
-        assert it.keeper.wire is not None
-        it.keeper.wire.retry_seconds = 3600
-        it.keeper.reconnect()
+        assert it.reconnector.wire is not None
+        it.reconnector.wire.retry_seconds = 3600
+        it.reconnector.reconnect()
         await stand.until_lost()
         await it.offline()
         await server.stand(1)
@@ -241,11 +245,11 @@ async def test_who_does_not_read_gets_no_more(tmp_path: Path, few: int) -> None:
     async with serving() as server, kept(await server.listen(unix(tmp_path))) as it:
         stand = await server.stand()
         stand.connection.write(b"x " * few)
-        await until(lambda: it.keeper.full)
+        await until(lambda: it.reconnector.full)
         stand.connection.write(b"y")
         await asyncio.sleep(0.02)
-        assert it.keeper.wire is not None
-        assert b"y" not in it.keeper.wire.data
+        assert it.reconnector.wire is not None
+        assert b"y" not in it.reconnector.wire.data
         assert [await it.next() for _ in range(few + 1)] == ["x"] * few + ["y"]
 
 
@@ -255,9 +259,9 @@ async def test_and_is_not_connected_again_before_there_is_room(
     async with serving() as server, kept(await server.listen(unix(tmp_path))) as it:
         stand = await server.stand()
         stand.connection.write(b"x " * 3 * few)
-        await until(lambda: it.keeper.full)
-        assert it.keeper.wire is not None
-        it.keeper.wire.connection.abort()  # what is not read from does not tell of its end
+        await until(lambda: it.reconnector.full)
+        assert it.reconnector.wire is not None
+        it.reconnector.wire.connection.abort()  # what is not read from does not tell of its end
         await until(lambda: pauses)
         await asyncio.sleep(0.02)
         assert len(server.stands) == 1

@@ -19,7 +19,7 @@ from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.stream import Stream, serve
 from holdfast.net.dial.dial import dial
 from holdfast.net.server import workers
-from holdfast.net.server.admission import Refusal
+from holdfast.net.server.admission import AdmissionRefusal
 from holdfast.net.server.handshake import ProxyOptions
 from holdfast.net.server.listener import Listener
 from holdfast.net.server.server import ListenOptions, Server
@@ -53,7 +53,7 @@ async def test_a_proxy_s_clients_are_as_many_as_may_come() -> None:
             third = await stack.enter_async_context(call(address))
             await third.write(header(3))
             await third.dropped()
-            assert server.server.refusals == {Refusal.TOO_MANY: 1}
+            assert server.server.refusals == {AdmissionRefusal.TOO_MANY: 1}
 
 
 async def test_a_client_that_is_refused_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from tests.net.helpers import Stand, call, patience, serving, until
 from holdfast.core.errors import Reason
 from holdfast.core.limits import KIB, ConnectionLimits
 from holdfast.net.log import Seldom
-from holdfast.net.server.admission import METER_BYTES, Admission, Refusal
+from holdfast.net.server.admission import METER_BYTES, Admission, AdmissionRefusal
 from holdfast.net.tls.options import client_context, server_context
 
 
@@ -38,10 +38,10 @@ def test_an_address_may_come_so_fast() -> None:
     limits = ConnectionLimits(accepts_per_address_per_second_max=10, accept_burst_per_address_max=3)
     admission = Admission(limits)
     come = [admission.check("192.0.2.1", 100.0) for _ in range(5)]
-    assert come == [None, None, None, *[Refusal.TOO_FAST_FROM_ADDRESS] * 2]
+    assert come == [None, None, None, *[AdmissionRefusal.TOO_FAST_FROM_ADDRESS] * 2]
     assert admission.check("192.0.2.2", 100.0) is None
     assert admission.check("192.0.2.1", 100.1) is None
-    assert admission.check("192.0.2.1", 100.1) is Refusal.TOO_FAST_FROM_ADDRESS
+    assert admission.check("192.0.2.1", 100.1) is AdmissionRefusal.TOO_FAST_FROM_ADDRESS
 
 
 def test_all_together_may_come_so_fast() -> None:
@@ -83,7 +83,7 @@ async def test_a_flood_from_one_address_leaves_the_others_served_and_the_log_sho
             assert sum(task.result() for task in floods) > 100
             assert server.server.accepted == 21
             refusals = server.server.refusals
-            assert refusals == {Refusal.TOO_FAST_FROM_ADDRESS: server.server.refused}
+            assert refusals == {AdmissionRefusal.TOO_FAST_FROM_ADDRESS: server.server.refused}
     assert len([log for log in logs if log["event"] == "refused"]) == 30
 
 
@@ -112,7 +112,7 @@ async def test_handshakes_that_are_not_over_count_too(tmp_path: Path) -> None:
             await until(lambda: len(server.server.arrivals) == 2)
             async with call(address, local_addr=("127.0.0.3", 0)) as third:
                 await third.dropped()
-            assert server.server.refusals == {Refusal.TOO_MANY: 1}
+            assert server.server.refusals == {AdmissionRefusal.TOO_MANY: 1}
         await until(lambda: not server.server.arrivals)
 
 
@@ -129,7 +129,7 @@ async def test_silent_sockets_of_one_address_leave_room_for_others(
         for _ in range(4):
             async with call(address) as fifth:
                 await fifth.dropped()
-        assert server.server.refusals == {Refusal.TOO_MANY_FROM_ADDRESS: 4}
+        assert server.server.refusals == {AdmissionRefusal.TOO_MANY_FROM_ADDRESS: 4}
         tls = {"ssl": client_context(pems.authority), "server_hostname": "localhost"}
         async with call(address, local_addr=("127.0.0.2", 0), **tls):
             await server.stand()
@@ -184,7 +184,9 @@ async def test_without_free_files_accepting_pauses_and_goes_on(
                     async with call(address) as third:
                         await third.write(b"x")
                         assert await third.read(1) == b"x"
-            assert server.server.refusals[Refusal.OUT_OF_FILES] == (1 if reserve_helps else 0)
+            assert server.server.refusals[AdmissionRefusal.OUT_OF_FILES] == (
+                1 if reserve_helps else 0
+            )
     line = next(log for log in logs if log["event"] == "cannot accept")
     assert line["fault"] == "Too many open files"
     assert line["at"] == str(address)

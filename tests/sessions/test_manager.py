@@ -10,7 +10,7 @@ from holdfast.core.ids import new_sid
 from holdfast.core.items import MUST, Output, Text
 from holdfast.core.limits import SessionLimits, StoreLimits
 from holdfast.sessions.journal import Journal
-from holdfast.sessions.manager import Claim, Refusal, SessionManager
+from holdfast.sessions.manager import Claim, ClaimRefusal, SessionManager
 from holdfast.sessions.records import Row, SetAside, Stored, StoredSession
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionInput, SessionState
@@ -120,15 +120,17 @@ def test_a_token_gives_its_session_with_the_secret_that_proved_it(setting: Setti
 @pytest.mark.parametrize("forged", ["", "junk", Tokens().issue(new_sid())])
 def test_a_forged_token_gives_nothing(setting: Setting, forged: str) -> None:
     setting.active()
-    assert setting.manager.claim_by_token(forged) is Refusal.UNKNOWN
+    assert setting.manager.claim_by_token(forged) is ClaimRefusal.UNKNOWN
 
 
 def test_wrong_codes_of_one_address_are_limited_and_a_right_token_passes(setting: Setting) -> None:
     session, _ = setting.active()
     token = setting.token(session)
-    assert {setting.manager.claim_by_token("junk") for _ in range(100)} == {Refusal.UNKNOWN}
-    answers = [setting.manager.claim_by_code("ABCD2345", ADDRESS, 0.0, but=None) for _ in range(4)]
-    assert answers == [Refusal.UNKNOWN] * 3 + [Refusal.RATE]
+    assert {setting.manager.claim_by_token("junk") for _ in range(100)} == {ClaimRefusal.UNKNOWN}
+    answers = [
+        setting.manager.claim_by_code("ABCD2345", ADDRESS, 0.0, exclude=None) for _ in range(4)
+    ]
+    assert answers == [ClaimRefusal.UNKNOWN] * 3 + [ClaimRefusal.RATE]
     assert isinstance(setting.manager.claim_by_token(token), Claim)
 
 
@@ -139,19 +141,21 @@ def test_where_many_guess_from_everywhere_each_network_has_one_wrong_code_at_a_t
     code = setting.manager.issue_code(Claim(session, None))
     claim_by_code = setting.manager.claim_by_code
     for number in range(LIMITS.node_attach_failure_burst_max):
-        assert claim_by_code("A" * 12, f"10.0.{number}.1", 0.0, but=None) is Refusal.UNKNOWN
-    assert claim_by_code("A" * 12, "one", 0.0, but=None) is Refusal.UNKNOWN
-    assert claim_by_code("A" * 12, "one", 0.0, but=None) is Refusal.RATE
-    assert claim_by_code(code, "one", 0.0, but=None) is Refusal.RATE
+        assert (
+            claim_by_code("A" * 12, f"10.0.{number}.1", 0.0, exclude=None) is ClaimRefusal.UNKNOWN
+        )
+    assert claim_by_code("A" * 12, "one", 0.0, exclude=None) is ClaimRefusal.UNKNOWN
+    assert claim_by_code("A" * 12, "one", 0.0, exclude=None) is ClaimRefusal.RATE
+    assert claim_by_code(code, "one", 0.0, exclude=None) is ClaimRefusal.RATE
     # Who has not been wrong is not disturbed.
-    assert isinstance(claim_by_code(code, "another", 0.0, but=None), Claim)
+    assert isinstance(claim_by_code(code, "another", 0.0, exclude=None), Claim)
 
 
 def test_a_code_may_expire_before_its_session(setting: Setting) -> None:
     session, _ = setting.active()
     code = setting.manager.issue_code(Claim(session, None), 100.0)
-    assert isinstance(setting.manager.claim_by_code(code, ADDRESS, 99.0, but=None), Claim)
-    assert setting.manager.claim_by_code(code, ADDRESS, 101.0, but=None) is Refusal.UNKNOWN
+    assert isinstance(setting.manager.claim_by_code(code, ADDRESS, 99.0, exclude=None), Claim)
+    assert setting.manager.claim_by_code(code, ADDRESS, 101.0, exclude=None) is ClaimRefusal.UNKNOWN
 
 
 def test_a_retired_token_in_a_cookie_is_refused_and_ends_nothing(setting: Setting) -> None:
@@ -161,7 +165,7 @@ def test_a_retired_token_in_a_cookie_is_refused_and_ends_nothing(setting: Settin
     assert isinstance(claim, Claim)
     newest = setting.manager.issue_token(claim)
     session.row.tokens.confirm()
-    assert setting.manager.claim_by_token(old, revoke=False) is Refusal.REPLACED
+    assert setting.manager.claim_by_token(old, revoke=False) is ClaimRefusal.REPLACED
     assert consumer.dismissed == []
     assert isinstance(setting.manager.claim_by_token(newest, revoke=False), Claim)
 
@@ -173,7 +177,7 @@ def test_a_retired_token_closes_the_session(setting: Setting) -> None:
     assert isinstance(claim, Claim)
     setting.manager.issue_token(claim)
     session.row.tokens.confirm()
-    assert setting.manager.claim_by_token(stolen) is Refusal.REVOKED
+    assert setting.manager.claim_by_token(stolen) is ClaimRefusal.REVOKED
     assert session.state is SessionState.CLOSED
     assert consumer.dismissed == [Reason.KICKED]
     assert setting.backend.told[-1] == ("ended", session, Reason.KICKED)
@@ -184,15 +188,15 @@ def test_a_code_works_once_however_it_is_typed(setting: Setting) -> None:
     session, _ = setting.active()
     code = setting.manager.issue_code(Claim(session, None))
     typed = f" {code[:4].lower()}-{code[4:8]} {code[8:]} "
-    claim = setting.manager.claim_by_code(typed, ADDRESS, 0.0, but=None)
+    claim = setting.manager.claim_by_code(typed, ADDRESS, 0.0, exclude=None)
     assert isinstance(claim, Claim)
     assert claim.secret is None
     newer = setting.manager.issue_code(claim)
     # Nobody knows yet whether the newer one has arrived.
-    assert setting.manager.claim_by_code(code, ADDRESS, 0.0, but=None) == claim
+    assert setting.manager.claim_by_code(code, ADDRESS, 0.0, exclude=None) == claim
     setting.manager.confirm(session)
-    assert setting.manager.claim_by_code(code, ADDRESS, 0.0, but=None) is Refusal.UNKNOWN
-    assert isinstance(setting.manager.claim_by_code(newer, ADDRESS, 0.0, but=None), Claim)
+    assert setting.manager.claim_by_code(code, ADDRESS, 0.0, exclude=None) is ClaimRefusal.UNKNOWN
+    assert isinstance(setting.manager.claim_by_code(newer, ADDRESS, 0.0, exclude=None), Claim)
 
 
 def test_a_code_whose_successor_never_arrived_brings_another(setting: Setting) -> None:
@@ -200,37 +204,37 @@ def test_a_code_whose_successor_never_arrived_brings_another(setting: Setting) -
     code = setting.manager.issue_code(Claim(session, None))
     lost = ""
     for _ in range(3):
-        claim = setting.manager.claim_by_code(code, ADDRESS, 0.0, but=None)
+        claim = setting.manager.claim_by_code(code, ADDRESS, 0.0, exclude=None)
         assert isinstance(claim, Claim)
         lost = setting.manager.issue_code(claim)
-    claim = setting.manager.claim_by_code(code, ADDRESS, 0.0, but=None)
+    claim = setting.manager.claim_by_code(code, ADDRESS, 0.0, exclude=None)
     assert isinstance(claim, Claim)
     setting.manager.use_up_code(claim)
-    assert setting.manager.claim_by_code(lost, ADDRESS, 0.0, but=None) is Refusal.UNKNOWN
+    assert setting.manager.claim_by_code(lost, ADDRESS, 0.0, exclude=None) is ClaimRefusal.UNKNOWN
     setting.manager.confirm(session)
-    assert setting.manager.claim_by_code(code, ADDRESS, 0.0, but=None) is Refusal.UNKNOWN
+    assert setting.manager.claim_by_code(code, ADDRESS, 0.0, exclude=None) is ClaimRefusal.UNKNOWN
 
 
 def test_a_newer_code_voids_the_older(setting: Setting) -> None:
     session, _ = setting.active()
     older = setting.manager.issue_code(Claim(session, None))
     newer = setting.manager.issue_code(Claim(session, None))
-    assert setting.manager.claim_by_code(older, ADDRESS, 0.0, but=None) is Refusal.UNKNOWN
-    assert isinstance(setting.manager.claim_by_code(newer, ADDRESS, 0.0, but=None), Claim)
+    assert setting.manager.claim_by_code(older, ADDRESS, 0.0, exclude=None) is ClaimRefusal.UNKNOWN
+    assert isinstance(setting.manager.claim_by_code(newer, ADDRESS, 0.0, exclude=None), Claim)
 
 
 def test_one_s_own_code_is_not_used_up(setting: Setting) -> None:
     session, _ = setting.active()
     code = setting.manager.issue_code(Claim(session, None))
-    assert setting.manager.claim_by_code(code, ADDRESS, 0.0, but=session) is Refusal.OWN
-    assert isinstance(setting.manager.claim_by_code(code, ADDRESS, 0.0, but=None), Claim)
+    assert setting.manager.claim_by_code(code, ADDRESS, 0.0, exclude=session) is ClaimRefusal.OWN
+    assert isinstance(setting.manager.claim_by_code(code, ADDRESS, 0.0, exclude=None), Claim)
 
 
 def test_a_session_that_is_not_ready_cannot_be_taken(setting: Setting) -> None:
     session = setting.manager.create(setting.backend, Durability.FAST, 0.0)
     session.open(RecordingConsumer(), numbered=False)
     claim = setting.manager.claim_by_token(setting.token(session))
-    assert claim is Refusal.TOO_EARLY
+    assert claim is ClaimRefusal.TOO_EARLY
 
 
 def test_the_newest_waiting_session_of_the_same_user_is_offered(setting: Setting) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.core.ids import new_sid
-from holdfast.sessions.tokens import STRANGER, Standing, Tokens, hash_code, split_token
+from holdfast.sessions.tokens import UNKNOWN_SESSION, Tokens, TokenStatus, hash_code, split_token
 
 
 def secret_of(token: str) -> bytes:
@@ -37,19 +37,19 @@ def test_the_presented_token_stays_valid_until_the_new_one_is_confirmed() -> Non
     tokens, sid = Tokens(), new_sid()
     first = secret_of(tokens.issue(sid))
     second = secret_of(tokens.issue(sid, first))
-    assert tokens.judge(first) is tokens.judge(second) is Standing.VALID
+    assert tokens.judge(first) is tokens.judge(second) is TokenStatus.VALID
     tokens.confirm()
-    assert tokens.judge(second) is Standing.VALID
-    assert tokens.judge(first) is Standing.RETIRED
+    assert tokens.judge(second) is TokenStatus.VALID
+    assert tokens.judge(first) is TokenStatus.RETIRED
 
 
 def test_a_client_whose_answers_are_lost_may_try_with_the_same_token_again_and_again() -> None:
     tokens, sid = Tokens(), new_sid()
     first = secret_of(tokens.issue(sid))
     lost = [secret_of(tokens.issue(sid, first)) for _ in range(5)]
-    assert tokens.judge(first) is Standing.VALID
-    assert tokens.judge(lost[-1]) is Standing.VALID
-    assert {tokens.judge(secret) for secret in lost[:-1]} == {Standing.RETIRED}
+    assert tokens.judge(first) is TokenStatus.VALID
+    assert tokens.judge(lost[-1]) is TokenStatus.VALID
+    assert {tokens.judge(secret) for secret in lost[:-1]} == {TokenStatus.RETIRED}
 
 
 def test_taken_up_by_other_means_all_tokens_are_void_but_none_is_stolen() -> None:
@@ -59,8 +59,8 @@ def test_taken_up_by_other_means_all_tokens_are_void_but_none_is_stolen() -> Non
     tokens.confirm()
     tokens.forget()
     new = secret_of(tokens.issue(sid))
-    assert {tokens.judge(secret) for secret in old} == {Standing.UNKNOWN}
-    assert tokens.judge(new) is Standing.VALID
+    assert {tokens.judge(secret) for secret in old} == {TokenStatus.UNKNOWN}
+    assert tokens.judge(new) is TokenStatus.VALID
 
 
 def test_renewing_keeps_the_present_token_beside_the_new_one_and_no_other() -> None:
@@ -68,11 +68,11 @@ def test_renewing_keeps_the_present_token_beside_the_new_one_and_no_other() -> N
     planted = secret_of(tokens.issue(sid))
     present = secret_of(tokens.issue(sid, planted))
     new = secret_of(tokens.renew(sid))
-    assert tokens.judge(planted) is Standing.UNKNOWN  # it cannot even end the session
-    assert tokens.judge(present) is tokens.judge(new) is Standing.VALID
+    assert tokens.judge(planted) is TokenStatus.UNKNOWN  # it cannot even end the session
+    assert tokens.judge(present) is tokens.judge(new) is TokenStatus.VALID
     tokens.confirm()
-    assert tokens.judge(present) is Standing.RETIRED
-    assert tokens.judge(new) is Standing.VALID
+    assert tokens.judge(present) is TokenStatus.RETIRED
+    assert tokens.judge(new) is TokenStatus.VALID
 
 
 def test_where_no_new_token_can_be_told_the_present_one_alone_is_kept() -> None:
@@ -80,16 +80,16 @@ def test_where_no_new_token_can_be_told_the_present_one_alone_is_kept() -> None:
     planted = secret_of(tokens.issue(sid))
     present = secret_of(tokens.issue(sid, planted))
     tokens.keep_newest()
-    assert tokens.judge(planted) is Standing.UNKNOWN
-    assert tokens.judge(present) is Standing.VALID
+    assert tokens.judge(planted) is TokenStatus.UNKNOWN
+    assert tokens.judge(present) is TokenStatus.VALID
 
 
 def test_a_wrong_secret_and_the_empty_one_are_unknown() -> None:
     tokens = Tokens()
     tokens.issue(new_sid())
-    assert tokens.judge(bytes(32)) is Standing.UNKNOWN
-    assert tokens.judge(b"") is Standing.UNKNOWN
-    assert STRANGER.judge(bytes(32)) is Standing.UNKNOWN
+    assert tokens.judge(bytes(32)) is TokenStatus.UNKNOWN
+    assert tokens.judge(b"") is TokenStatus.UNKNOWN
+    assert UNKNOWN_SESSION.judge(bytes(32)) is TokenStatus.UNKNOWN
 
 
 def test_how_many_retired_tokens_are_remembered_is_bounded() -> None:

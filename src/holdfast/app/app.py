@@ -15,7 +15,7 @@ import structlog
 
 from holdfast.app.dispatcher import Dispatcher
 from holdfast.app.handlers import Handlers
-from holdfast.app.link_client import Linker
+from holdfast.app.link_client import LinkClient
 from holdfast.app.outgoing import Outgoing
 from holdfast.app.session import Session
 from holdfast.core.errors import ConfigurationError, HoldfastError
@@ -74,7 +74,7 @@ class App(Handlers):
         self.limits = limits or LinkLimits()
         self.outgoing = Outgoing(self.limits.window_bytes_max)
         self.dispatcher = Dispatcher(self)
-        self._linker: Linker | None = None
+        self._link_client: LinkClient | None = None
         self._moved = asyncio.Event()
         self._stop = asyncio.Event()
         self._answering = 0
@@ -133,17 +133,17 @@ class App(Handlers):
             with unwrapped():
                 await self._serve(parsed, secret, tls)
         finally:
-            self._linker = None
+            self._link_client = None
             await self.call("stop")
 
     async def _serve(self, address: Address, secret: str, tls: ssl.SSLContext | None) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self.dispatcher.spawn = tasks.create_task
-                self._linker = Linker(self, address, secret, tls, tasks)
-                tasks.create_task(self._linker.run())
+                self._link_client = LinkClient(self, address, secret, tls, tasks)
+                tasks.create_task(self._link_client.run())
                 await self._stop.wait()
-                await self._linker.finish()
+                await self._link_client.finish()
                 raise _FinishedError
         except* _FinishedError:
             pass
@@ -208,14 +208,14 @@ class App(Handlers):
 
     async def request(self, method: str, params: Any, result: type[T]) -> T:
         """Ask the gateway. Raises `RequestError`, `LinkClosedError`, `TimeoutError`."""
-        if self._linker is None:
+        if self._link_client is None:
             raise LinkClosedError("the application is not running")
-        return await self._linker.request(method, params, result)
+        return await self._link_client.request(method, params, result)
 
     def flush_later(self) -> None:
         """Send what was said, at the end of this tick."""
-        if self._linker is not None:
-            self._linker.flush_later()
+        if self._link_client is not None:
+            self._link_client.flush_later()
 
     # --- waiting
 

@@ -34,7 +34,7 @@ _FATAL: Final = frozenset({"protocol", "secret", "unknown_app"})
 """Answers to `hello` that trying again does not change."""
 
 
-class Linker:
+class LinkClient:
     """Keeps one application linked: the `Owner` of its peer."""
 
     def __init__(

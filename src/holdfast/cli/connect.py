@@ -21,8 +21,8 @@ from holdfast.cli.output import reported
 from holdfast.client import client as websocket_client
 from holdfast.client.commands import Dropped, Uncertain
 from holdfast.client.core import Began, ClientCore, Online
-from holdfast.client.reconnector import Ended, Offline
 from holdfast.client.lines import Hidden, Line, LineClient, NotSaid, Unfinished
+from holdfast.client.reconnector import Ended, Offline
 from holdfast.core.errors import BusyError, ClosedError
 from holdfast.core.ids import read_resume_code
 from holdfast.core.limits import Limits

@@ -29,7 +29,7 @@ from holdfast.client.core import (
     State,
     may_return,
 )
-from holdfast.client.reconnector import Ended, Keeper, Offline, Wire
+from holdfast.client.reconnector import Ended, Offline, Reconnector, Wire
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection.connection import Connection
@@ -85,7 +85,9 @@ class Client:
         self._deflate = deflate
         self._core = core
         self._limits = limits
-        self._keeper: Keeper[Event, _SessionWire] = Keeper(address, self._make, limits, tls)
+        self._reconnector: Reconnector[Event, _SessionWire] = Reconnector(
+            address, self._make, limits, tls
+        )
 
     @property
     def state(self) -> State:
@@ -158,7 +160,7 @@ class Client:
         have come back in `Dropped`.
         """
         self._core.resume(code)
-        self._keeper.reconnect()
+        self._reconnector.reconnect()
 
     @property
     def quitting(self) -> bool:
@@ -176,32 +178,32 @@ class Client:
 
     def reconnect(self) -> None:
         """Try now, instead of after the pause; a connection that is open is dropped."""
-        self._keeper.reconnect()
+        self._reconnector.reconnect()
 
     # --- what comes
 
     def __aiter__(self) -> AsyncIterator[ClientEvent]:
-        return self._keeper.events()
+        return self._reconnector.events()
 
     async def receive(self) -> ClientEvent:
         """The next event. Raises `ClosedError` after `Ended`."""
-        return await self._keeper.receive()
+        return await self._reconnector.receive()
 
     async def room(self) -> None:
         """Wait until another command may be said. Raises `ClosedError` if the session ends."""
-        await self._keeper.wait_while(lambda: len(self._core.state.pending) >= PENDING_MAX)
+        await self._reconnector.wait_while(lambda: len(self._core.state.pending) >= PENDING_MAX)
 
     async def drain(self) -> None:
         """Wait until the gateway has every command. Raises `ClosedError` if the session ends."""
-        await self._keeper.wait_while(lambda: bool(self._core.state.pending))
+        await self._reconnector.wait_while(lambda: bool(self._core.state.pending))
 
     async def run(self) -> None:
         """Keep the session connected until it ends."""
-        await self._keeper.run()
+        await self._reconnector.run()
 
     def _send(self) -> None:
-        if self._keeper.wire is not None:
-            self._keeper.wire.send()
+        if self._reconnector.wire is not None:
+            self._reconnector.wire.send()
 
     def _make(self, connection: Connection) -> _SessionWire:
         offer = ws.Offer(
@@ -211,7 +213,7 @@ class Client:
             deflate=self._deflate,
         )
         socket = ws.ClientConnection(self._limits.websocket, offer, os.urandom)
-        return _SessionWire(connection, self._keeper, self._core, socket)
+        return _SessionWire(connection, self._reconnector, self._core, socket)
 
 
 class _SessionWire(Wire):
@@ -220,12 +222,12 @@ class _SessionWire(Wire):
     def __init__(
         self,
         connection: Connection,
-        keeper: Keeper[Event, _SessionWire],
+        reconnector: Reconnector[Event, _SessionWire],
         core: ClientCore,
         socket: ws.ClientConnection,
     ) -> None:
         super().__init__(connection)
-        self._keeper = keeper
+        self._reconnector = reconnector
         self._core = core
         self._ws = socket
         self._connected = False
@@ -260,7 +262,7 @@ class _SessionWire(Wire):
             self.connection.abort()
             return
         self.send()
-        self._keeper.moved()
+        self._reconnector.moved()
         if self._core.unacknowledged and self._ack_due == _NEVER:
             self._ack_due = self.connection.time() + ACK_SECONDS
             self._schedule()
@@ -275,7 +277,7 @@ class _SessionWire(Wire):
         if now >= self._beat_due:
             heartbeat = self._core.heartbeat_seconds
             # Where nothing is taken from, nothing can be heard.
-            if not self._keeper.full and now - self.connection.heard >= 2 * heartbeat:
+            if not self._reconnector.full and now - self.connection.heard >= 2 * heartbeat:
                 self.reason = "nothing was heard from the gateway for too long"
                 self.connection.abort()
                 return
@@ -287,7 +289,7 @@ class _SessionWire(Wire):
 
     def lost(self, cause: Exception | None) -> None:
         self._core.online = False
-        self._keeper.lost()
+        self._reconnector.lost()
 
     # --- events
 
@@ -329,7 +331,7 @@ class _SessionWire(Wire):
                     self._await_beat()
                 case _:
                     pass
-            self._keeper.put(found)
+            self._reconnector.put(found)
         if self._core.over:
             self._leave("your session had ended already", None)
 
@@ -342,7 +344,7 @@ class _SessionWire(Wire):
     def _put(self, events: list[Event]) -> bool:
         """Show these events; whether there are any."""
         for event in events:
-            self._keeper.put(event)
+            self._reconnector.put(event)
         return bool(events)
 
     def _await_beat(self) -> None:

@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from holdfast.client import commands
 from holdfast.client.core import Online
-from holdfast.client.reconnector import LOST, Ended, Keeper, Offline, Wire
+from holdfast.client.reconnector import LOST, Ended, Offline, Reconnector, Wire
 from holdfast.core.errors import DISCONNECTS, BusyError, sentence
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address
@@ -98,7 +98,9 @@ class LineClient:
         self._place = _Place()
         self._unsaid: deque[str] = deque()
         self._telnet = address.scheme in ("telnet", "telnets")
-        self._keeper: Keeper[LineEvent, _LineWire] = Keeper(address, self._make, limits, tls)
+        self._reconnector: Reconnector[LineEvent, _LineWire] = Reconnector(
+            address, self._make, limits, tls
+        )
 
     def command(self, text: str) -> None:
         """Say a line; while there is no connection, it waits for the next one.
@@ -110,8 +112,8 @@ class LineClient:
         if len(self._unsaid) >= _SAID_MAX:
             raise BusyError(f"{_SAID_MAX} lines wait for the gateway; no more are taken")
         self._unsaid.append(text)
-        if self._keeper.wire is not None:
-            self._keeper.wire.say()
+        if self._reconnector.wire is not None:
+            self._reconnector.wire.say()
 
     def _check(self, text: str) -> None:
         commands.text("command", text)
@@ -126,14 +128,14 @@ class LineClient:
 
     def interrupt(self) -> None:
         """Ask for what is running to stop, where the protocol can."""
-        if isinstance(self._keeper.wire, _TelnetWire):
-            self._keeper.wire.interrupt()
+        if isinstance(self._reconnector.wire, _TelnetWire):
+            self._reconnector.wire.interrupt()
 
     def resize(self, width: int, height: int) -> None:
         """Tell the size of the screen, in characters, where the protocol can."""
         self._terminal = msgspec.structs.replace(self._terminal, width=width, height=height)
-        if isinstance(self._keeper.wire, _TelnetWire):
-            self._keeper.wire.resize(width, height)
+        if isinstance(self._reconnector.wire, _TelnetWire):
+            self._reconnector.wire.resize(width, height)
 
     @property
     def unsaid(self) -> int:
@@ -141,30 +143,30 @@ class LineClient:
         return len(self._unsaid)
 
     def __aiter__(self) -> AsyncIterator[LineEvent]:
-        return self._keeper.events()
+        return self._reconnector.events()
 
     async def room(self) -> None:
         """Wait until another line may be said. Raises `ClosedError` if the session ends."""
-        await self._keeper.wait_while(lambda: len(self._unsaid) >= _SAID_MAX)
+        await self._reconnector.wait_while(lambda: len(self._unsaid) >= _SAID_MAX)
 
     async def drain(self) -> None:
         """Wait until everything was sent. Raises `ClosedError` if the session ends."""
-        await self._keeper.wait_while(lambda: bool(self._unsaid))
+        await self._reconnector.wait_while(lambda: bool(self._unsaid))
 
     def reconnect(self) -> None:
         """Try now, instead of after the pause; a connection that is open is dropped."""
-        self._keeper.reconnect()
+        self._reconnector.reconnect()
 
     async def run(self) -> None:
         """Keep the session connected until cancelled."""
-        await self._keeper.run()
+        await self._reconnector.run()
 
     def _make(self, connection: Connection) -> _LineWire:
         if self._telnet:
             core = telnet.TelnetClient(self._limits.telnet, self._terminal)
-            return _TelnetWire(connection, self._keeper, self._place, self._unsaid, core)
+            return _TelnetWire(connection, self._reconnector, self._place, self._unsaid, core)
         decoder = LineDecoder(self._limits.line.line_bytes_max)
-        return _LineWire(connection, self._keeper, self._place, self._unsaid, decoder)
+        return _LineWire(connection, self._reconnector, self._place, self._unsaid, decoder)
 
 
 class _LineWire(Wire):
@@ -173,13 +175,13 @@ class _LineWire(Wire):
     def __init__(
         self,
         connection: Connection,
-        keeper: Keeper[LineEvent, _LineWire],
+        reconnector: Reconnector[LineEvent, _LineWire],
         place: _Place,
         unsaid: deque[str],
         decoder: LineDecoder | None,
     ) -> None:
         super().__init__(connection)
-        self._keeper = keeper
+        self._reconnector = reconnector
         self._place = place
         self._unsaid = unsaid
         self._decoder = decoder
@@ -204,7 +206,7 @@ class _LineWire(Wire):
             self._write(self._unsaid.popleft())
             self._unfinished = ""
             self._answer()
-        self._keeper.moved()
+        self._reconnector.moved()
 
     def _answer(self) -> None:
         assert self._decoder is not None
@@ -245,7 +247,7 @@ class _LineWire(Wire):
             self.retry_seconds = 0.0 if goodbye.reconnect else None
         elif self._over and self._last_words and self.reason == LOST:
             self.reason = self._last_words.removesuffix(".")
-        self._keeper.lost()
+        self._reconnector.lost()
 
     # --- events
 
@@ -256,9 +258,9 @@ class _LineWire(Wire):
         if fresh and self._claims and self._unsaid:
             lines = tuple(self._unsaid)
             self._unsaid.clear()
-            self._keeper.put(NotSaid(lines))
+            self._reconnector.put(NotSaid(lines))
         self._claims = False
-        self._keeper.put(Online("", fresh=fresh))
+        self._reconnector.put(Online("", fresh=fresh))
         self.say()
 
     def _hear_answer(self, line: str) -> None:
@@ -293,7 +295,7 @@ class _LineWire(Wire):
             self._put(Unfinished(text))
 
     def _put(self, event: LineEvent) -> None:
-        self._keeper.put(event)
+        self._reconnector.put(event)
 
 
 class _TelnetWire(_LineWire):
@@ -302,12 +304,12 @@ class _TelnetWire(_LineWire):
     def __init__(
         self,
         connection: Connection,
-        keeper: Keeper[LineEvent, _LineWire],
+        reconnector: Reconnector[LineEvent, _LineWire],
         place: _Place,
         unsaid: deque[str],
         core: telnet.TelnetClient,
     ) -> None:
-        super().__init__(connection, keeper, place, unsaid, None)
+        super().__init__(connection, reconnector, place, unsaid, None)
         self._core = core
         self._introduced = False
         self._prompted = False

@@ -97,7 +97,7 @@ class Wire(Handler):
         self.connection.close()
 
 
-class Keeper(Generic[E, W]):
+class Reconnector(Generic[E, W]):
     """One client's connections, one after the other, and the events of all of them."""
 
     def __init__(

@@ -55,7 +55,7 @@ class ServeHttp(Protocol):
         """Serve pages, until a request is one for what `anew` makes."""
 
 
-class Door(Struct, frozen=True):
+class ListenerContext(Struct, frozen=True):
     """What the connections of one listener share."""
 
     backend: Backend

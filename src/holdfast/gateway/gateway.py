@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any, Final
 from holdfast.backends.base import Backend
 from holdfast.backends.echo.backend import EchoBackend
 from holdfast.backends.link.backend import LinkBackend
-from holdfast.backends.link.server import LinkHub
+from holdfast.backends.link.server import LinkServer
 from holdfast.backends.tcp.backend import PREFIX
 from holdfast.core.clock import SteadyClock
 from holdfast.core.rate import Rate
 from holdfast.gateway.attempts import LoginAttempts
 from holdfast.gateway.config import Config, ListenerConfig
-from holdfast.gateway.context import Context, Door
+from holdfast.gateway.context import Context, ListenerContext
 from holdfast.gateway.conversation import login
 from holdfast.gateway.conversation.driver import Attachment
 from holdfast.gateway.conversation.phases import Phase
-from holdfast.gateway.listeners import adapter_factory, admin_listener, http_pages
 from holdfast.gateway.environment import DEFAULT, Environment
-from holdfast.gateway.view import Inside
+from holdfast.gateway.listeners import adapter_factory, admin_listener, http_pages
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.gateway.timekeeping import Timekeeper
 from holdfast.gateway.upstreams import Upstream
+from holdfast.gateway.view import GatewayView
 from holdfast.link.peer import connection_limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.log import Seldom, log_failure
@@ -56,7 +56,7 @@ _SLICE_SECONDS: Final = 0.02
 class Gateway:
     """Holds the clients of one configuration.
 
-    Made inside an event loop. `run` serves until `stop`; it raises what is
+    Made view an event loop. `run` serves until `stop`; it raises what is
     wrong with the configuration, an address or the store before any client is
     accepted.
     """
@@ -77,7 +77,7 @@ class Gateway:
         at_end_of_tick = self.clockwork.tick.add
         self._links: dict[str, LinkBackend] = {}
         security = SecurityLog()
-        self._hub = LinkHub(
+        self._hub = LinkServer(
             config.node, config.link.all_secrets, self._links, limits.link, self._spawn, security
         )
         self.journal = Journal(
@@ -123,7 +123,7 @@ class Gateway:
         self._clean = False
         """Whether the store has everything: if not, the next run begins new epochs."""
         if config.admin.listen:
-            self._admin = admin_listener(config, self.clockwork, self._inside(), inherited)
+            self._admin = admin_listener(config, self.clockwork, self._view(), inherited)
 
     async def run(self, started: Callable[[], None] = lambda: None) -> None:
         """Serve until `stop`. `started` is called when clients are accepted."""
@@ -174,8 +174,8 @@ class Gateway:
             self._abort.set()
         self._stop.set()
 
-    def _inside(self) -> Inside:
-        return Inside(
+    def _view(self) -> GatewayView:
+        return GatewayView(
             server=self._server,
             link_server=self._link_server,
             manager=self.manager,
@@ -245,18 +245,18 @@ class Gateway:
             await ready.wait()
         return tasks
 
-    def _factory(self, listener: ListenerConfig, door: Door) -> HandlerFactory:
+    def _factory(self, listener: ListenerConfig, door: ListenerContext) -> HandlerFactory:
         """What makes the handlers of a listener's connections."""
         if listener.backend == "stream":
             return self.upstreams[listener.upstream].proxy.handler
         return lambda connection: Attachment(connection, self.context, door)
 
-    async def _door(self, listener: ListenerConfig) -> Door:
+    async def _door(self, listener: ListenerConfig) -> ListenerContext:
         pages = http_pages(listener, lambda: self.journal.broken is None, self.config.limits.pages)
         if pages is not None:
             await pages.start()
             self._pages.append(pages)
-        return Door(
+        return ListenerContext(
             backend=self._backend(listener),
             durability=Durability(listener.durability),
             new_adapter=adapter_factory(listener, self.config.limits),

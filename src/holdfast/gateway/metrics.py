@@ -18,10 +18,10 @@ from prometheus_client.registry import Collector
 
 from holdfast import __version__
 from holdfast.core.errors import Reason
-from holdfast.gateway.view import Inside
+from holdfast.gateway.view import GatewayView
 from holdfast.net.log import LostLines
 from holdfast.net.security import SecurityEvent
-from holdfast.net.server.admission import Refusal
+from holdfast.net.server.admission import AdmissionRefusal
 from holdfast.net.server.server import Server
 from holdfast.sessions.session import ResetReason
 from holdfast.sessions.states import SessionState
@@ -34,12 +34,12 @@ _ENDED: Final = SessionState.CLOSED
 class Metrics:
     """The registry of one gateway."""
 
-    def __init__(self, inside: Inside) -> None:
+    def __init__(self, view: GatewayView) -> None:
         self.admin_requests: Counter[str] = Counter()
         """Answers of the admin listener, by the class of their status: `2xx` …"""
         self.wrong_tokens = 0
         self.registry = CollectorRegistry()
-        self.registry.register(_GatewayCollector(inside, self))
+        self.registry.register(_GatewayCollector(view, self))
         ProcessCollector(registry=self.registry)
 
     def expose(self, accept: str) -> tuple[bytes, str]:
@@ -49,8 +49,8 @@ class Metrics:
 
 
 class _GatewayCollector(Collector):
-    def __init__(self, inside: Inside, metrics: Metrics) -> None:
-        self._inside = inside
+    def __init__(self, view: GatewayView, metrics: Metrics) -> None:
+        self._view = view
         self._metrics = metrics
 
     def describe(self) -> Iterable[Metric]:
@@ -58,21 +58,21 @@ class _GatewayCollector(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        inside = self._inside
+        view = self._view
         yield InfoMetricFamily(
             "holdfast_build", "The version that runs.", value={"version": __version__}
         )
-        yield _gauge("draining", "Whether the gateway is stopping.", float(inside.draining()))
-        yield from _listeners("listener", "clients", inside.server)
-        yield from _listeners("link", "applications", inside.link_server)
-        yield from _connections(inside)
-        yield from _sessions(inside)
-        yield from _store(inside)
-        yield from _upstreams(inside)
+        yield _gauge("draining", "Whether the gateway is stopping.", float(view.draining()))
+        yield from _listeners("listener", "clients", view.server)
+        yield from _listeners("link", "applications", view.link_server)
+        yield from _connections(view)
+        yield from _sessions(view)
+        yield from _store(view)
+        yield from _upstreams(view)
         yield _counter(
             "security_events",
             "What the security log tells, logged or left out.",
-            (((event.value,), inside.security.counts[event]) for event in SecurityEvent),
+            (((event.value,), view.security.counts[event]) for event in SecurityEvent),
             "event",
         )
         yield _counter(
@@ -123,41 +123,41 @@ def _listeners(kind: str, who: str, server: Server) -> Iterator[Metric]:
         yield _counter(f"{kind}_{name}", help_, each(value), "listener")
 
 
-def _connections(inside: Inside) -> Iterator[Metric]:
+def _connections(view: GatewayView) -> Iterator[Metric]:
     yield _counter(
         "listener_handshake_failures",
         "TLS handshakes and PROXY headers that came to nothing.",
-        (((str(at),), tally.failed) for at, tally in inside.server.tallies.items()),
+        (((str(at),), tally.failed) for at, tally in view.server.tallies.items()),
         "listener",
     )
     yield _counter(
         "connections_refused",
         "Clients turned away, by why.",
-        (((why.value,), inside.server.refusals[why]) for why in Refusal),
+        (((why.value,), view.server.refusals[why]) for why in AdmissionRefusal),
         "reason",
     )
     yield _gauge_of(
         "connections",
         "Connections that have a session, by protocol.",
-        (((protocol,), count) for protocol, count in inside.pool.by_protocol().items()),
+        (((protocol,), count) for protocol, count in view.pool.by_protocol().items()),
         "protocol",
     )
     yield _counter(
         "connections_closed",
         "Connections that the gateway ended, by why.",
-        (((why.value,), inside.counts[f"closed_{why.value}"]) for why in Reason),
+        (((why.value,), view.counts[f"closed_{why.value}"]) for why in Reason),
         "reason",
     )
     yield _gauge_of(
         "link_applications",
         "Instances of applications that are linked, by application.",
-        (((name,), link.instances) for name, link in inside.links.items()),
+        (((name,), link.instances) for name, link in view.links.items()),
         "app",
     )
 
 
-def _sessions(inside: Inside) -> Iterator[Metric]:
-    manager, counts = inside.manager, inside.manager.counts
+def _sessions(view: GatewayView) -> Iterator[Metric]:
+    manager, counts = view.manager, view.manager.counts
     states: Counter[SessionState] = Counter()
     outputs, commands = counts.outputs, counts.commands
     window = queue = 0
@@ -184,7 +184,7 @@ def _sessions(inside: Inside) -> Iterator[Metric]:
     yield _counter(
         "session_resets",
         "Clients that came back and had to begin afresh, by why.",
-        (((why.value,), inside.counts[f"resets_{why.value}"]) for why in ResetReason),
+        (((why.value,), view.counts[f"resets_{why.value}"]) for why in ResetReason),
         "reason",
     )
     for name, help_, value in (
@@ -200,19 +200,19 @@ def _sessions(inside: Inside) -> Iterator[Metric]:
         (
             "session_commands_refused",
             "Commands that found their session's queue full.",
-            inside.counts["commands_refused"],
+            view.counts["commands_refused"],
         ),
         (
             "session_claims_refused",
             "Tokens and codes that gave no session.",
-            inside.counts["claims_refused"],
+            view.counts["claims_refused"],
         ),
     ):
         yield _counter(name, help_, [((), value)])
 
 
-def _store(inside: Inside) -> Iterator[Metric]:
-    journal = inside.journal
+def _store(view: GatewayView) -> Iterator[Metric]:
+    journal = view.journal
     yield _gauge(
         "store_writable", "Whether the store takes what it is given.", float(journal.broken is None)
     )
@@ -223,19 +223,19 @@ def _store(inside: Inside) -> Iterator[Metric]:
         (
             "store_set_aside",
             "Parts of the store that could not be read at the start.",
-            inside.manager.counts.set_aside,
+            view.manager.counts.set_aside,
         ),
     ):
         yield _counter(name, help_, [((), value)])
 
 
-def _upstreams(inside: Inside) -> Iterator[Metric]:
-    now = inside.server.clockwork.wheel.now
+def _upstreams(view: GatewayView) -> Iterator[Metric]:
+    now = view.server.clockwork.wheel.now
 
     def each(value: Callable[[Any, Any], float]) -> Samples:
         return (
             ((pool.name, target.name), value(pool, target))
-            for pool in inside.upstreams
+            for pool in view.upstreams
             for target in pool.targets
         )
 
@@ -266,7 +266,7 @@ def _upstreams(inside: Inside) -> Iterator[Metric]:
     yield _counter(
         "upstream_refused",
         "Clients for whom no server could be used.",
-        (((pool.name,), pool.refused) for pool in inside.upstreams),
+        (((pool.name,), pool.refused) for pool in view.upstreams),
         "upstream",
     )
 

@@ -17,7 +17,7 @@ from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 
 
-class Inside(Struct, frozen=True):
+class GatewayView(Struct, frozen=True):
     """The parts of one running gateway."""
 
     server: Server

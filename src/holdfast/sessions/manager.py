@@ -24,7 +24,7 @@ from holdfast.sessions.room import Room
 from holdfast.sessions.session import Backend, Session
 from holdfast.sessions.states import Durability, SessionInput, SessionState
 from holdfast.sessions.stores.reading import set_aside
-from holdfast.sessions.tokens import STRANGER, Standing, hash_code, split_token
+from holdfast.sessions.tokens import UNKNOWN_SESSION, TokenStatus, hash_code, split_token
 
 _log: Final = Seldom("holdfast.sessions")
 _EXPIRED_MAX: Final = 200
@@ -44,7 +44,7 @@ UNANSWERED: Final = Notice(
 )
 
 
-class Refusal(Enum):
+class ClaimRefusal(Enum):
     """Why a token or a code gives no session. The value is for the client's person."""
 
     UNKNOWN = "it is not known, or its session has ended"
@@ -261,9 +261,9 @@ class SessionManager:
     # --- taking up again
 
     def claim_by_token(
-        self, token: str, *, but: Session | None = None, revoke: bool = True
-    ) -> Claim | Refusal:
-        """Who holds this token may have its session. `but` is the one it has already.
+        self, token: str, *, exclude: Session | None = None, revoke: bool = True
+    ) -> Claim | ClaimRefusal:
+        """Who holds this token may have its session. `exclude` is the one it has already.
 
         Tokens cannot be guessed, so wrong ones cost their senders and others nothing: a good
         one is taken however many wrong ones came from the same address.
@@ -276,32 +276,34 @@ class SessionManager:
         """
         parts = split_token(token)
         session = self.sessions.get(parts[0]) if parts is not None else None
-        tokens = session.row.tokens if session is not None else STRANGER
+        tokens = session.row.tokens if session is not None else UNKNOWN_SESSION
         secret = parts[1] if parts is not None else b""
-        standing = tokens.judge(secret)
-        if session is None or standing is Standing.UNKNOWN:
-            return Refusal.UNKNOWN
-        if session is but:
-            return Refusal.OWN  # with any token that it ever had: it is nobody else who says so
-        if standing is Standing.VALID:
+        status = tokens.judge(secret)
+        if session is None or status is TokenStatus.UNKNOWN:
+            return ClaimRefusal.UNKNOWN
+        if session is exclude:
+            return (
+                ClaimRefusal.OWN
+            )  # with any token that it ever had: it is nobody else who says so
+        if status is TokenStatus.VALID:
             return self._claim(session, secret)
         if not revoke:
-            return Refusal.REPLACED
+            return ClaimRefusal.REPLACED
         self.close(session, Reason.KICKED)
-        return Refusal.REVOKED
+        return ClaimRefusal.REVOKED
 
     def claim_by_code(
-        self, typed: str, network: str, now: float, *, but: Session | None
-    ) -> Claim | Refusal:
-        """Who knows this code may have its session. `but` is the one it has already.
+        self, typed: str, network: str, now: float, *, exclude: Session | None
+    ) -> Claim | ClaimRefusal:
+        """Who knows this code may have its session. `exclude` is the one it has already.
 
         It is good until `confirm` follows: its holder may be cut off before the answer. Wrong ones
         are held to a rate by `network`, and to one by all together.
         """
         if self._wrong.exhausted(network, now):
-            return Refusal.RATE
+            return ClaimRefusal.RATE
         if self._wrong_anywhere.exhausted(_ANYWHERE, now) and not self._wrong.quiet(network, now):
-            return Refusal.RATE
+            return ClaimRefusal.RATE
         code = read_resume_code(typed)
         presented = hash_code(code) if code is not None else _NO_CODE
         session = self._codes.get(presented)
@@ -309,9 +311,9 @@ class SessionManager:
             self._wrong.spend(network, now)
             if not self._wrong_anywhere.spend(_ANYWHERE, now):
                 _log.warning("resume codes are being guessed", from_network=network)
-            return Refusal.UNKNOWN
-        if session is but:
-            return Refusal.OWN
+            return ClaimRefusal.UNKNOWN
+        if session is exclude:
+            return ClaimRefusal.OWN
         return self._claim(session, None, presented)
 
     def code_wait(self, network: str, now: float) -> float:
@@ -394,9 +396,9 @@ class SessionManager:
 
     def _claim(
         self, session: Session, secret: bytes | None, code: bytes = _NO_CODE
-    ) -> Claim | Refusal:
+    ) -> Claim | ClaimRefusal:
         if not session.allows(SessionInput.RESUMED):
-            return Refusal.TOO_EARLY
+            return ClaimRefusal.TOO_EARLY
         return Claim(session, secret, code)
 
     def _set_codes(self, session: Session, code: bytes, before: bytes) -> None:

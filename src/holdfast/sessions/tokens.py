@@ -26,7 +26,7 @@ _RETIRED_MAX: Final = 8
 _NOTHING: Final = bytes(32)
 
 
-class Standing(Enum):
+class TokenStatus(Enum):
     """What a presented secret is worth."""
 
     VALID = auto()
@@ -82,7 +82,7 @@ class Tokens(Struct):
         self.current = self.previous = _NOTHING
         self.retired = []
 
-    def judge(self, secret: bytes) -> Standing:
+    def judge(self, secret: bytes) -> TokenStatus:
         """What `secret` is worth; takes as long for a wrong one as for a right one."""
         digest = hash_secret(secret)
         valid = _equal(digest, self.current) | _equal(digest, self.previous)
@@ -90,14 +90,14 @@ class Tokens(Struct):
         for old in self.retired:
             retired |= _equal(digest, old)
         if valid:
-            return Standing.VALID
-        return Standing.RETIRED if retired else Standing.UNKNOWN
+            return TokenStatus.VALID
+        return TokenStatus.RETIRED if retired else TokenStatus.UNKNOWN
 
     def _retire(self, old: bytes) -> None:
         self.retired = [*self.retired, old][-_RETIRED_MAX:]
 
 
-STRANGER: Final = Tokens()
+UNKNOWN_SESSION: Final = Tokens()
 """Judges the tokens of sessions that do not exist, in the time that a real one takes."""
 
 

@@ -9,52 +9,52 @@ import pytest
 
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import AdminLimits
-from holdfast.gateway.admin.guard import AdminConfig, Guard, Verdict, token_hash
+from holdfast.gateway.admin.guard import Access, AdminConfig, Guard, token_hash
 
 TOKEN = "correct-horse-battery-staple"
 HASH = hashlib.sha256(TOKEN.encode()).digest()
 LIMITS = AdminLimits(wrong_token_burst_max=3, wrong_tokens_per_minute_max=6)
 
-WITH_TOKEN: dict[str, tuple[dict[str, str], Verdict]] = {
-    "right": ({"Authorization": f"Bearer {TOKEN}"}, Verdict.ALLOWED),
-    "scheme-in-lower-case": ({"Authorization": f"bearer {TOKEN}"}, Verdict.ALLOWED),
-    "more-spaces": ({"Authorization": f"Bearer   {TOKEN} "}, Verdict.ALLOWED),
-    "any-host": ({"Authorization": f"Bearer {TOKEN}", "Host": "example.org"}, Verdict.ALLOWED),
-    "wrong": ({"Authorization": "Bearer nonsense"}, Verdict.WRONG),
-    "half": ({"Authorization": f"Bearer {TOKEN[:-1]}"}, Verdict.WRONG),
-    "the-hash-itself": ({"Authorization": f"Bearer {HASH.hex()}"}, Verdict.WRONG),
-    "empty": ({"Authorization": "Bearer "}, Verdict.WRONG),
-    "not-ascii": ({"Authorization": "Bearer \udcff\udcfe"}, Verdict.WRONG),
-    "none": ({}, Verdict.MISSING),
-    "another-scheme": ({"Authorization": f"Basic {TOKEN}"}, Verdict.MISSING),
+WITH_TOKEN: dict[str, tuple[dict[str, str], Access]] = {
+    "right": ({"Authorization": f"Bearer {TOKEN}"}, Access.ALLOWED),
+    "scheme-in-lower-case": ({"Authorization": f"bearer {TOKEN}"}, Access.ALLOWED),
+    "more-spaces": ({"Authorization": f"Bearer   {TOKEN} "}, Access.ALLOWED),
+    "any-host": ({"Authorization": f"Bearer {TOKEN}", "Host": "example.org"}, Access.ALLOWED),
+    "wrong": ({"Authorization": "Bearer nonsense"}, Access.WRONG),
+    "half": ({"Authorization": f"Bearer {TOKEN[:-1]}"}, Access.WRONG),
+    "the-hash-itself": ({"Authorization": f"Bearer {HASH.hex()}"}, Access.WRONG),
+    "empty": ({"Authorization": "Bearer "}, Access.WRONG),
+    "not-ascii": ({"Authorization": "Bearer \udcff\udcfe"}, Access.WRONG),
+    "none": ({}, Access.MISSING),
+    "another-scheme": ({"Authorization": f"Basic {TOKEN}"}, Access.MISSING),
     "from-a-page": (
         {"Authorization": f"Bearer {TOKEN}", "Origin": "https://example.org"},
-        Verdict.FOREIGN,
+        Access.FOREIGN,
     ),
 }
 
 
 @pytest.mark.parametrize(("headers", "verdict"), WITH_TOKEN.values(), ids=WITH_TOKEN)
-def test_with_a_token(headers: dict[str, str], verdict: Verdict) -> None:
+def test_with_a_token(headers: dict[str, str], verdict: Access) -> None:
     assert Guard(HASH, LIMITS).judge(headers, "192.0.2.1", 1.0) is verdict
 
 
-WITHOUT_TOKEN: dict[str, tuple[dict[str, str], Verdict]] = {
-    "by-address": ({"Host": "127.0.0.1:9180"}, Verdict.ALLOWED),
-    "by-name": ({"Host": "localhost:9180"}, Verdict.ALLOWED),
-    "by-ipv6": ({"Host": "[::1]:9180"}, Verdict.ALLOWED),
-    "without-port": ({"Host": "localhost"}, Verdict.ALLOWED),
-    "ipv6-without-port": ({"Host": "[::1]"}, Verdict.ALLOWED),
-    "http-1.0": ({}, Verdict.ALLOWED),
-    "by-a-name-that-was-made-to-point-here": ({"Host": "evil.example:9180"}, Verdict.FOREIGN),
-    "a-name-that-begins-alike": ({"Host": "localhost.evil.example"}, Verdict.FOREIGN),
-    "from-a-page": ({"Host": "localhost", "Origin": "http://localhost"}, Verdict.FOREIGN),
-    "from-a-file": ({"Host": "localhost", "Origin": "null"}, Verdict.FOREIGN),
+WITHOUT_TOKEN: dict[str, tuple[dict[str, str], Access]] = {
+    "by-address": ({"Host": "127.0.0.1:9180"}, Access.ALLOWED),
+    "by-name": ({"Host": "localhost:9180"}, Access.ALLOWED),
+    "by-ipv6": ({"Host": "[::1]:9180"}, Access.ALLOWED),
+    "without-port": ({"Host": "localhost"}, Access.ALLOWED),
+    "ipv6-without-port": ({"Host": "[::1]"}, Access.ALLOWED),
+    "http-1.0": ({}, Access.ALLOWED),
+    "by-a-name-that-was-made-to-point-here": ({"Host": "evil.example:9180"}, Access.FOREIGN),
+    "a-name-that-begins-alike": ({"Host": "localhost.evil.example"}, Access.FOREIGN),
+    "from-a-page": ({"Host": "localhost", "Origin": "http://localhost"}, Access.FOREIGN),
+    "from-a-file": ({"Host": "localhost", "Origin": "null"}, Access.FOREIGN),
 }
 
 
 @pytest.mark.parametrize(("headers", "verdict"), WITHOUT_TOKEN.values(), ids=WITHOUT_TOKEN)
-def test_without_a_token(headers: dict[str, str], verdict: Verdict) -> None:
+def test_without_a_token(headers: dict[str, str], verdict: Access) -> None:
     assert Guard(None, LIMITS).judge(headers, "127.0.0.1", 1.0) is verdict
 
 
@@ -64,10 +64,10 @@ def test_wrong_tokens_are_few_and_the_right_one_always_passes() -> None:
     wrong = {"Authorization": "Bearer nonsense"}
     right = {"Authorization": f"Bearer {TOKEN}"}
     verdicts = [guard.judge(wrong, "192.0.2.1", 1.0) for _ in range(5)]
-    assert verdicts == [Verdict.WRONG] * 3 + [Verdict.TOO_MANY] * 2
-    assert guard.judge(right, "192.0.2.1", 1.0) is Verdict.ALLOWED
-    assert guard.judge(wrong, "192.0.2.2", 1.0) is Verdict.WRONG  # another address
-    assert guard.judge(wrong, "192.0.2.1", 12.0) is Verdict.WRONG  # one in ten seconds
+    assert verdicts == [Access.WRONG] * 3 + [Access.TOO_MANY] * 2
+    assert guard.judge(right, "192.0.2.1", 1.0) is Access.ALLOWED
+    assert guard.judge(wrong, "192.0.2.2", 1.0) is Access.WRONG  # another address
+    assert guard.judge(wrong, "192.0.2.1", 12.0) is Access.WRONG  # one in ten seconds
     assert guard.wrong == 7
 
 
@@ -75,13 +75,13 @@ def test_wrong_tokens_are_counted_by_network() -> None:
     guard = Guard(HASH, LIMITS)
     wrong = {"Authorization": "Bearer nonsense"}
     verdicts = [guard.judge(wrong, f"2001:db8::{n}", 1.0) for n in range(4)]
-    assert verdicts == [Verdict.WRONG] * 3 + [Verdict.TOO_MANY]
+    assert verdicts == [Access.WRONG] * 3 + [Access.TOO_MANY]
 
 
 def test_right_tokens_and_none_at_all_cost_nothing() -> None:
     guard = Guard(HASH, LIMITS)
     for headers in ({"Authorization": f"Bearer {TOKEN}"}, {}) * 50:
-        assert guard.judge(headers, "192.0.2.1", 1.0) is not Verdict.TOO_MANY
+        assert guard.judge(headers, "192.0.2.1", 1.0) is not Access.TOO_MANY
 
 
 LISTENS: dict[str, tuple[str, bool]] = {

@@ -31,7 +31,7 @@ class Secrets(Struct, frozen=True):
         return same and bool(expected or not self.by_app)
 
 
-class Strangers:
+class UnprovenLinks:
     """Links that have not said hello. Whoever comes gets a place; the oldest loses it."""
 
     def __init__(self, limits: LinkLimits) -> None:

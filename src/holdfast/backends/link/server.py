@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from holdfast.backends.link.backend import ANY_APP, LinkBackend
 from holdfast.backends.link.runs import is_instance_name, split_key
-from holdfast.backends.link.secrets import Secrets, Strangers
+from holdfast.backends.link.secrets import Secrets, UnprovenLinks
 from holdfast.core.limits import LinkLimits
 from holdfast.link.messages import (
     AUTHORIZE,
@@ -26,7 +26,7 @@ from holdfast.net.security import SecurityEvent, SecurityLog
 _log: Final = Seldom("holdfast.link")
 
 
-class LinkHub:
+class LinkServer:
     """The gateway's end of every link: the `Owner` of its peers."""
 
     def __init__(
@@ -42,7 +42,7 @@ class LinkHub:
         self.spawn = spawn
         self._node = node
         self._secrets = secrets
-        self._strangers = Strangers(limits)
+        self._unproven = UnprovenLinks(limits)
         self._backends = backends
         self._limits = limits
         self._linked: dict[Peer, LinkBackend] = {}
@@ -52,7 +52,7 @@ class LinkHub:
         return Peer(connection, self, self._limits, trusted=not self._secrets.asked)
 
     def linked(self, peer: Peer) -> None:
-        self._strangers.add(peer)
+        self._unproven.add(peer)
         peer.dispatch = Dispatch(
             {
                 HELLO: (Hello, lambda hello: self._hello(peer, hello)),
@@ -61,7 +61,7 @@ class LinkHub:
         )
 
     def unlinked(self, peer: Peer, reason: str) -> None:
-        self._strangers.remove(peer)
+        self._unproven.remove(peer)
         backend = self._linked.pop(peer, None)
         if backend is not None:
             _log.info("an application has gone", app=backend.name, reason=reason)
@@ -117,7 +117,7 @@ class LinkHub:
             raise
         if len(self._linked) >= self._limits.links_max:
             raise RequestError("busy", f"{len(self._linked)} applications are linked already")
-        self._strangers.remove(peer)
+        self._unproven.remove(peer)
         peer.established()
         self._linked[peer] = backend
         welcomed = backend.welcome(peer, hello)

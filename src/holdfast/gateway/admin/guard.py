@@ -41,7 +41,7 @@ class AdminConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """`mode` and `group` of a Unix socket, among others."""
 
 
-class Verdict(Enum):
+class Access(Enum):
     """What becomes of a request: the status of its answer, and why."""
 
     ALLOWED = (200, "")
@@ -113,25 +113,25 @@ class Guard:
             Rate(limits.wrong_tokens_per_minute_max / 60, limits.wrong_token_burst_max)
         )
 
-    def judge(self, headers: Mapping[str, str], address: str, now: float) -> Verdict:
+    def judge(self, headers: Mapping[str, str], address: str, now: float) -> Access:
         """Whether a request with these headers, from `address`, is answered.
 
         The right token always is, however many wrong ones come from its address.
         """
         if "Origin" in headers:
-            return Verdict.FOREIGN  # a browser says so for a page that wants to use us
+            return Access.FOREIGN  # a browser says so for a page that wants to use us
         if self._hash is None:
             # A page whose host name was made to point here has that name in `Host`.
             host = headers.get("Host", "")
             split = split_authority(host)
             local = not host or (split is not None and is_loopback_name(split[0]))
-            return Verdict.ALLOWED if local else Verdict.FOREIGN
+            return Access.ALLOWED if local else Access.FOREIGN
         scheme, _, token = headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
-            return Verdict.MISSING
+            return Access.MISSING
         given = hashlib.sha256(token.strip().encode(errors="surrogateescape")).digest()
         if hmac.compare_digest(given, self._hash):
-            return Verdict.ALLOWED
+            return Access.ALLOWED
         self.wrong += 1
         network = network_of(peer_name((address, 0)))
-        return Verdict.WRONG if self._rate.spend(network, now) else Verdict.TOO_MANY
+        return Access.WRONG if self._rate.spend(network, now) else Access.TOO_MANY

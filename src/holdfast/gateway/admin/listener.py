@@ -10,7 +10,7 @@ from holdfast.core.limits import Limits
 from holdfast.gateway.admin.entry import Entry
 from holdfast.gateway.admin.guard import AdminConfig, Guard, token_hash
 from holdfast.gateway.admin.pages import AdminPages
-from holdfast.gateway.view import Inside
+from holdfast.gateway.view import GatewayView
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.runtime.clockwork import Clockwork
 from holdfast.net.server.inherited import Inherited
@@ -26,14 +26,14 @@ class AdminListener:
         config: AdminConfig,
         limits: Limits,
         clockwork: Clockwork,
-        inside: Inside,
+        view: GatewayView,
         inherited: Inherited | None,
     ) -> None:
         self._config = config
         self._limits = limits.admin
         self._clockwork = clockwork
         guard = Guard(token_hash(config, os.environ), limits.admin)
-        self.pages = AdminPages(inside, guard, limits.admin, clockwork.loop.time)
+        self.pages = AdminPages(view, guard, limits.admin, clockwork.loop.time)
         seconds = limits.admin.request_seconds_max
         self._server = Server(
             structs.replace(

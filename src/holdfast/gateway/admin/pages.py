@@ -22,15 +22,15 @@ from msgspec import Struct
 from holdfast.core.clock import Clock
 from holdfast.core.errors import Reason
 from holdfast.core.limits import AdminLimits
-from holdfast.gateway.admin.guard import Guard, Verdict
+from holdfast.gateway.admin.guard import Access, Guard
 from holdfast.gateway.admin.views import (
     BadQueryError,
     list_connections,
     list_sessions,
     session_view,
 )
-from holdfast.gateway.view import Inside
 from holdfast.gateway.metrics import Metrics
+from holdfast.gateway.view import GatewayView
 from holdfast.net.addresses import peer_name
 from holdfast.net.http.handover import HttpHost
 from holdfast.net.log import Seldom, log_failure
@@ -52,12 +52,12 @@ class DrainRequest(Struct, frozen=True, forbid_unknown_fields=True):
 class AdminPages(HttpHost):
     """An operator's view of one gateway. `now` is the loop's time."""
 
-    def __init__(self, inside: Inside, guard: Guard, limits: AdminLimits, now: Clock) -> None:
-        self._inside = inside
+    def __init__(self, view: GatewayView, guard: Guard, limits: AdminLimits, now: Clock) -> None:
+        self._view = view
         self._guard = guard
         self._limits = limits
         self._now = now
-        self.metrics = Metrics(inside)
+        self.metrics = Metrics(view)
         app = web.Application(middlewares=[self._around], client_max_size=limits.body_bytes_max)
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/readyz", self._ready)
@@ -87,7 +87,7 @@ class AdminPages(HttpHost):
             who = request.remote or "unix"
             verdict = self._guard.judge(request.headers, who, self._now())
             self.metrics.wrong_tokens = self._guard.wrong
-            if verdict is not Verdict.ALLOWED:
+            if verdict is not Access.ALLOWED:
                 self._tell(SecurityEvent.ADMIN_REFUSED, request, why=verdict.value[1])
                 return _refusal(*verdict.value)
         try:
@@ -104,17 +104,17 @@ class AdminPages(HttpHost):
         self, event: SecurityEvent, request: web.Request, sid: str = "", **fields: Any
     ) -> None:
         peer = peer_name((request.remote, 0)).removesuffix(":0") if request.remote else "unix"
-        self._inside.security.tell(event, peer=peer, sid=sid, listener="admin", **fields)
+        self._view.security.tell(event, peer=peer, sid=sid, listener="admin", **fields)
 
     # --- paths
 
     async def _health(self, request: web.Request) -> web.Response:
-        broken = self._inside.journal.broken is not None
+        broken = self._view.journal.broken is not None
         status = "the store cannot be written to" if broken else "ok"
         return _json({"status": status}, 503 if broken else 200)
 
     async def _ready(self, request: web.Request) -> web.Response:
-        trouble = self._inside.trouble
+        trouble = self._view.trouble
         return _json({"status": trouble or "ready"}, 503 if trouble else 200)
 
     async def _metrics(self, request: web.Request) -> web.Response:
@@ -122,16 +122,16 @@ class AdminPages(HttpHost):
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _sessions(self, request: web.Request) -> web.Response:
-        return _json(list_sessions(self._inside, request.query, self._limits))
+        return _json(list_sessions(self._view, request.query, self._limits))
 
     async def _session(self, request: web.Request) -> web.Response:
-        session = self._inside.manager.sessions.get(request.match_info["sid"])
+        session = self._view.manager.sessions.get(request.match_info["sid"])
         if session is None:
             return _refusal(404, "there is no such session")
-        return _json(session_view(session, round(self._inside.clock.behind)))
+        return _json(session_view(session, round(self._view.clock.behind)))
 
     async def _kick_session(self, request: web.Request) -> web.Response:
-        manager = self._inside.manager
+        manager = self._view.manager
         session = manager.sessions.get(request.match_info["sid"])
         if session is None:
             return _refusal(404, "there is no such session")
@@ -140,11 +140,11 @@ class AdminPages(HttpHost):
         return _json({"kicked": session.sid})
 
     async def _connections(self, request: web.Request) -> web.Response:
-        return _json(list_connections(self._inside, request.query, self._limits))
+        return _json(list_connections(self._view, request.query, self._limits))
 
     async def _kick_connection(self, request: web.Request) -> web.Response:
         number = request.match_info["id"]
-        found = self._inside.server.find(int(number)) if _is_id(number) else None
+        found = self._view.server.find(int(number)) if _is_id(number) else None
         if found is None:
             return _refusal(404, "there is no such connection")
         found.drain()  # says goodbye, where there is a word for it
@@ -165,9 +165,9 @@ class AdminPages(HttpHost):
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return _refusal(400, f'expected nothing or {{"now": true}}: {error}')
         self._tell(SecurityEvent.OPERATOR_ACTED, request, what="drain", now=wanted.now)
-        self._inside.stop()
+        self._view.stop()
         if wanted.now:
-            self._inside.stop()
+            self._view.stop()
         return _json({"status": "draining"}, 202)
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from holdfast.core.errors import HoldfastError
 from holdfast.core.limits import AdminLimits
 from holdfast.gateway.conversation.driver import Attachment
-from holdfast.gateway.view import Inside
+from holdfast.gateway.view import GatewayView
 from holdfast.net.connection.connection import Connection
 from holdfast.sessions.session import Session
 
@@ -130,27 +130,27 @@ _CONNECTION_KEYS: Mapping[str, Callable[[Connection], str]] = {
 }
 
 
-def list_sessions(inside: Inside, query: Mapping[str, str], limits: AdminLimits) -> Page:
+def list_sessions(view: GatewayView, query: Mapping[str, str], limits: AdminLimits) -> Page:
     """Sessions that fit, in the order of their birth. Raises `BadQueryError`."""
-    sessions = inside.manager.sessions
+    sessions = view.manager.sessions
     wanted, count, after = _read(query, _SESSION_KEYS, limits)
     found = _page(_matching(sessions.values(), _SESSION_KEYS, wanted), _sid, after, count)
     page, more = found[:count], len(found) > count
-    behind = round(inside.clock.behind)
+    behind = round(view.clock.behind)
     views = [session_view(one, behind) for one in page]
     return Page(views, page[-1].sid if more else None, len(sessions))
 
 
-def list_connections(inside: Inside, query: Mapping[str, str], limits: AdminLimits) -> Page:
+def list_connections(view: GatewayView, query: Mapping[str, str], limits: AdminLimits) -> Page:
     """Connections that fit, oldest first. Raises `BadQueryError`."""
     wanted, count, after = _read(query, _CONNECTION_KEYS, limits)
     if after and not after.isdecimal():
         raise BadQueryError(f"after: expected the id of a connection, found {after!r}")
-    connections = inside.server.connections
+    connections = view.server.connections
     matching = _matching(connections, _CONNECTION_KEYS, wanted)
     found = _page(matching, _id, int(after or 0), count)
     page, more = found[:count], len(found) > count
-    sids = _sids(inside)
+    sids = _sids(view)
     views = [connection_view(one, sids) for one in page]
     return Page(views, page[-1].id if more else None, len(connections))
 
@@ -163,11 +163,11 @@ def _id(connection: Connection) -> int:
     return connection.id
 
 
-def _sids(inside: Inside) -> dict[Connection, str]:
+def _sids(view: GatewayView) -> dict[Connection, str]:
     """The sessions of connections."""
     return {
         session.consumer.connection: session.sid
-        for session in inside.manager.sessions.values()
+        for session in view.manager.sessions.values()
         if isinstance(session.consumer, Attachment)
     }
 

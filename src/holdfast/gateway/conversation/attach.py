@@ -26,7 +26,7 @@ from holdfast.net.log import Seldom
 from holdfast.net.security import SecurityEvent
 from holdfast.net.server.admission import network_of
 from holdfast.sessions.journal import StoreUnavailableError
-from holdfast.sessions.manager import Claim, Refusal
+from holdfast.sessions.manager import Claim, ClaimRefusal
 from holdfast.sessions.session import Position, ResetReason, Session
 from holdfast.sessions.states import Durability, SessionState
 from holdfast.sessions.tokens import split_token
@@ -42,10 +42,10 @@ _CANNOT: Final = "sessions cannot be kept now; try later"
 _UNTOLD: Final = float("inf")
 """No acknowledgement comes behind a token that is not told yet."""
 _TOLD: Final = {
-    Refusal.UNKNOWN: SecurityEvent.TOKEN_REFUSED,
-    Refusal.REPLACED: SecurityEvent.TOKEN_REPLACED,
-    Refusal.REVOKED: SecurityEvent.TOKEN_REVOKED,
-    Refusal.RATE: SecurityEvent.CODE_LIMITED,
+    ClaimRefusal.UNKNOWN: SecurityEvent.TOKEN_REFUSED,
+    ClaimRefusal.REPLACED: SecurityEvent.TOKEN_REPLACED,
+    ClaimRefusal.REVOKED: SecurityEvent.TOKEN_REVOKED,
+    ClaimRefusal.RATE: SecurityEvent.CODE_LIMITED,
 }
 """What the security log says of a refusal, with the sessions that the tokens name."""
 _ONE_CODE: Final = "after a wrong code a connection takes no other; connect again"
@@ -67,7 +67,7 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
     before = attachment.session
     claimed = _claim(attachment, event)
     claim = claimed if isinstance(claimed, Claim) else None
-    if isinstance(claimed, Refusal):
+    if isinstance(claimed, ClaimRefusal):
         _tell_refusal(attachment, event, claimed)
         if before is not None or isinstance(event, ResumeOwn) or not event.or_new:
             return None
@@ -87,7 +87,7 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
         attachment.tell(SecurityEvent.TAKEN_OVER, how=how, of=claim.session.sid)
     if claim is None:
         attempt = event.attempt if type(event) is Enter else 0
-        return _enter_new(attachment, attempt, replaced=claimed is Refusal.REPLACED)
+        return _enter_new(attachment, attempt, replaced=claimed is ClaimRefusal.REPLACED)
     if type(event) is Enter:
         claim.session.row.attempt = event.attempt
         return _enter_claimed(attachment, claim, event)
@@ -95,11 +95,11 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
     return _enter_claimed(attachment, claim, Enter())
 
 
-def _tell_refusal(attachment: Attachment, event: Enter | ResumeOwn, refusal: Refusal) -> None:
+def _tell_refusal(attachment: Attachment, event: Enter | ResumeOwn, refusal: ClaimRefusal) -> None:
     attachment.context.counts["claims_refused"] += 1
     if type(event) is Enter and refusal in _TOLD:
         told = _TOLD[refusal]
-        if event.code and refusal is Refusal.UNKNOWN:
+        if event.code and refusal is ClaimRefusal.UNKNOWN:
             attachment.wrong_code = True
             told = SecurityEvent.CODE_REFUSED
         tokens = [split_token(token) for token in (event.token, *event.cookies)]
@@ -112,9 +112,9 @@ def _tell_refusal(attachment: Attachment, event: Enter | ResumeOwn, refusal: Ref
         login.ask_again(attachment, attachment.session)
 
 
-def _retry_seconds(attachment: Attachment, refusal: Refusal) -> float | None:
+def _retry_seconds(attachment: Attachment, refusal: ClaimRefusal) -> float | None:
     """When to come back with the same code; `None` where it was judged."""
-    if refusal is not Refusal.RATE:
+    if refusal is not ClaimRefusal.RATE:
         return None
     now = attachment.context.wall()
     return attachment.context.manager.code_wait(_network(attachment), now)
@@ -134,37 +134,41 @@ def _is_overtaken(event: Enter | ResumeOwn, session: Session) -> bool:
     return 0 < event.attempt <= session.row.attempt
 
 
-def _claim(attachment: Attachment, event: Enter | ResumeOwn) -> Claim | Refusal | None:
+def _claim(attachment: Attachment, event: Enter | ResumeOwn) -> Claim | ClaimRefusal | None:
     """The session that the client may take up, or `None` for a new one."""
     manager, now = attachment.context.manager, attachment.context.wall()
     address, own = _network(attachment), attachment.session
     if isinstance(event, ResumeOwn):
         claim = manager.claim_own(own) if own is not None else None
-        return claim or Refusal.UNKNOWN
+        return claim or ClaimRefusal.UNKNOWN
     if event.code:
-        return _served_here(attachment, manager.claim_by_code(event.code, address, now, but=own))
+        return _served_here(
+            attachment, manager.claim_by_code(event.code, address, now, exclude=own)
+        )
     if event.token:
-        return _served_here(attachment, manager.claim_by_token(event.token, but=own))
+        return _served_here(attachment, manager.claim_by_token(event.token, exclude=own))
     if own is not None:
-        return Refusal.ENTERED
+        return ClaimRefusal.ENTERED
     return _claim_by_cookies(attachment, event.cookies)
 
 
-def _served_here(attachment: Attachment, claimed: Claim | Refusal) -> Claim | Refusal:
+def _served_here(attachment: Attachment, claimed: Claim | ClaimRefusal) -> Claim | ClaimRefusal:
     if isinstance(claimed, Claim) and claimed.session.backend is not attachment.door.backend:
-        return Refusal.ELSEWHERE  # what is behind this listener knows nothing of it
+        return ClaimRefusal.ELSEWHERE  # what is behind this listener knows nothing of it
     return claimed
 
 
-def _claim_by_cookies(attachment: Attachment, cookies: Sequence[str]) -> Claim | Refusal | None:
-    """The first good token counts; `Refusal.REPLACED` before any other reason."""
+def _claim_by_cookies(
+    attachment: Attachment, cookies: Sequence[str]
+) -> Claim | ClaimRefusal | None:
+    """The first good token counts; `ClaimRefusal.REPLACED` before any other reason."""
     manager = attachment.context.manager
-    refusal: Refusal | None = None
+    refusal: ClaimRefusal | None = None
     for token in cookies:
         claimed = _served_here(attachment, manager.claim_by_token(token, revoke=False))
         if isinstance(claimed, Claim):
             return claimed
-        if refusal is not Refusal.REPLACED:
+        if refusal is not ClaimRefusal.REPLACED:
             refusal = claimed
     return refusal
 

@@ -22,7 +22,7 @@ from holdfast.gateway.adapters.base import (
     Numbered,
     ResumeOwn,
 )
-from holdfast.gateway.context import Context, Door
+from holdfast.gateway.context import Context, ListenerContext
 from holdfast.gateway.conversation import attach
 from holdfast.gateway.conversation.acks import AckPacer
 from holdfast.gateway.conversation.cost import cost_of
@@ -74,7 +74,7 @@ class Attachment:
         "wrong_code",
     )
 
-    def __init__(self, connection: Connection, context: Context, door: Door) -> None:
+    def __init__(self, connection: Connection, context: Context, door: ListenerContext) -> None:
         connection.answers = True
         self.connection = connection
         self.context = context

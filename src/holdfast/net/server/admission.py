@@ -20,7 +20,7 @@ _SLACK_SECONDS: Final = 0.2
 """What may come at once, in time: a hold is over at a slot of the wheel, which is not finer."""
 
 
-class Refusal(Enum):
+class AdmissionRefusal(Enum):
     """Why a connection was refused. The value is its name in metrics."""
 
     NOT_RUNNING = "not_running"
@@ -52,12 +52,12 @@ class Admission:
         self._accepts_due = due
         return True
 
-    def check(self, network: str, now: float) -> Refusal | None:
+    def check(self, network: str, now: float) -> AdmissionRefusal | None:
         """Account for one client that comes from `network`, and say why it may not."""
         if not self._by_address.spend(network, now):
-            return Refusal.TOO_FAST_FROM_ADDRESS
+            return AdmissionRefusal.TOO_FAST_FROM_ADDRESS
         if self._by_network[network] >= self._limits.connections_per_address_max:
-            return Refusal.TOO_MANY_FROM_ADDRESS
+            return AdmissionRefusal.TOO_MANY_FROM_ADDRESS
         return None
 
     def full(self, network: str) -> bool:

@@ -23,7 +23,7 @@ from holdfast.net.connection.observer import GuardedObserver, ObservedConnection
 from holdfast.net.log import Seldom, log_failure
 from holdfast.net.runtime.clockwork import Clockwork
 from holdfast.net.runtime.loop import done_within
-from holdfast.net.server.admission import Admission, Refusal, network_of
+from holdfast.net.server.admission import Admission, AdmissionRefusal, network_of
 from holdfast.net.server.bind import BindOptions
 from holdfast.net.server.handshake import Arrival, HandshakeError, ProxyOptions, TrustedProxies
 from holdfast.net.server.inherited import Inherited
@@ -92,7 +92,7 @@ class Server:
         self.arrivals: set[Arrival] = set()
         """Accepted sockets whose PROXY header or TLS handshake is not over yet."""
         self.accepted = 0
-        self.refusals: Counter[Refusal] = Counter()
+        self.refusals: Counter[AdmissionRefusal] = Counter()
         self.tallies: dict[Address, Tally] = {}
         self._other = Tally()
         """Of connections that came by no listener of ours."""
@@ -150,7 +150,7 @@ class Server:
             door.accepted,
             options=options.bind,
             inherited=self._inherited,
-            refused=partial(self.refuse, door.tally, Refusal.OUT_OF_FILES),
+            refused=partial(self.refuse, door.tally, AdmissionRefusal.OUT_OF_FILES),
         )
         door.address = listener.address
         door.tally.at = str(listener.address)
@@ -255,7 +255,7 @@ class Server:
 
     # ---
 
-    def refuse(self, tally: Tally, refusal: Refusal, peer: str = "") -> None:
+    def refuse(self, tally: Tally, refusal: AdmissionRefusal, peer: str = "") -> None:
         """Count one that was turned away at a listener."""
         self.refusals[refusal] += 1
         tally.refused += 1
@@ -272,7 +272,9 @@ class Server:
         """Account for one accepted socket; false when accepting should pause."""
         return self._admission.may_accept(self.clockwork.loop.time())
 
-    def refusal(self, peer: str, *, arrives: bool = False, arrived: bool = False) -> Refusal | None:
+    def refusal(
+        self, peer: str, *, arrives: bool = False, arrived: bool = False
+    ) -> AdmissionRefusal | None:
         """Account for a client that wants to come in from `peer`, and say why it may not.
 
         One that `arrives` has a handshake before it; one that has `arrived` is counted
@@ -280,7 +282,7 @@ class Server:
         """
         network = network_of(peer)
         if arrives and self._handshakes[network] >= self._handshakes_max:
-            return Refusal.TOO_MANY_FROM_ADDRESS
+            return AdmissionRefusal.TOO_MANY_FROM_ADDRESS
         refusal = self._too_many(network, int(arrived))
         return refusal or self._admission.check(network, self.clockwork.loop.time())
 
@@ -311,13 +313,13 @@ class Server:
         """Silent sockets of one address leave half of the room to others."""
         return min(self.limits.handshakes_per_address_max, (self.limits.connections_max + 1) // 2)
 
-    def _too_many(self, network: str, arrived: int = 0) -> Refusal | None:
+    def _too_many(self, network: str, arrived: int = 0) -> AdmissionRefusal | None:
         if self.state is not ServerState.RUNNING:
-            return Refusal.NOT_RUNNING
+            return AdmissionRefusal.NOT_RUNNING
         others = len(self.connections) + len(self.arrivals) - arrived
         if others >= self.limits.connections_max:
-            return Refusal.TOO_MANY
-        return Refusal.TOO_MANY_FROM_ADDRESS if self._admission.full(network) else None
+            return AdmissionRefusal.TOO_MANY
+        return AdmissionRefusal.TOO_MANY_FROM_ADDRESS if self._admission.full(network) else None
 
     def _tally(self, connection: Connection) -> Tally:
         at = connection.listener
@@ -364,7 +366,7 @@ class _Door:
         trusted = proxies is not None and proxies.trusts(peer)
         refusal = None if trusted else self._refusal(peer)
         if refusal is not None:
-            refuse(sock, reset=refusal is Refusal.TOO_FAST_FROM_ADDRESS)
+            refuse(sock, reset=refusal is AdmissionRefusal.TOO_FAST_FROM_ADDRESS)
             server.refuse(self.tally, refusal, peer)
             return True
         context = self._tls.context if isinstance(self._tls, ServerTls) else self._tls
@@ -379,9 +381,9 @@ class _Door:
             self.failed(peer, HandshakeError(f"the socket cannot be used: {error.strerror}"))
         return server.may_accept()
 
-    def _refusal(self, peer: str) -> Refusal | None:
+    def _refusal(self, peer: str) -> AdmissionRefusal | None:
         if self._proxies is not None and self._proxies.options.others == "refuse":
-            return Refusal.UNTRUSTED
+            return AdmissionRefusal.UNTRUSTED
         return self._server.refusal(peer, arrives=self._tls is not None)
 
     def _connect(self, arrival: Arrival) -> Connection:
