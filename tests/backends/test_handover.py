@@ -157,7 +157,7 @@ async def test_who_was_away_does_not_speak_for_what_has_moved(tmp_path: Path) ->
         with pytest.raises(RequestError, match="has moved to another instance"):
             await again.request(m.CLOSE, m.Close(session.sid), bool)
         assert [refused.bseq for refused in again.refused] == [1, 2, 3, 4]
-        assert (client.texts, session.row.user, session.row.groups) == ([], "", [])
+        assert (client.texts, session.row.user, session.row.groups) == ([], "", ())
         assert session.inbox.applied == 0, "the other one has it to do"
         second.emit(say_to(session, 1, "said"))
         await second.until(lambda end: end.accepted)

@@ -418,7 +418,7 @@ async def test_an_application_has_no_part_in_the_sessions_of_another(tmp_path: P
         await mud.app.broadcast("all", "forged")
         await mud.accepted()
         session = gateway.manager.sessions[sid]
-        assert (session.row.user, session.row.groups) == ("", [])
+        assert (session.row.user, session.row.groups) == ("", ())
         await chat.count(1, 1)
         assert (await client.expect("text"))["d"] == "1"
         # Nor is its token good at another application's listener.

@@ -321,7 +321,7 @@ async def test_a_row_is_stored_as_it_was_when_it_was_collected(setting: Setting)
     session.row.tokens.issue(session.sid)
     session.row.user = "ann"
     ((row),) = commit.batch.rows
-    assert (row.groups, row.user) == (["lobby"], "")
+    assert (row.groups, row.user) == (("lobby",), "")
     assert row.tokens.current == bytes(32)
 
 

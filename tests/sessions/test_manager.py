@@ -347,7 +347,7 @@ def test_one_session_that_cannot_be_taken_up_keeps_no_other_out(setting: Setting
 
 
 def test_a_session_that_never_became_active_ends_with_its_groups(setting: Setting) -> None:
-    early = stored(state="connecting", groups=["lobby"])
+    early = stored(state="connecting", groups=("lobby",))
     found = Stored(clean=True, sessions=[early])
     setting.manager.restore(found, lambda row: setting.backend, 1.0)
     assert not setting.manager.sessions

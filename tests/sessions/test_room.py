@@ -15,7 +15,7 @@ from holdfast.sessions.inbox import Verdict
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.outbox import SharedEntry, shared
-from holdfast.sessions.room import STEP_BYTES, Room, Share
+from holdfast.sessions.room import STEP_BYTES, Room
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionInput
 
@@ -168,16 +168,15 @@ def test_commands_that_find_no_room_are_refused_and_asked_for_later(setting: Set
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5_000))))
 def test_an_account_is_the_sum_of_its_parts(steps: list[tuple[int, int]]) -> None:
     room = Room(10_000)
-    shares = [Share(room) for _ in range(4)]
+    taken = [0] * 4
     for index, size in steps:
-        share = shares[index]
-        if size < share.taken:
-            share.fit(size)
+        if size < taken[index]:
+            taken[index] = room.fit(taken[index], size)
         else:
-            grown = share.grow(size, 4_000)
-            assert grown or room.used + STEP_BYTES > 10_000 - 4_000
-        assert room.used == sum(each.taken for each in shares) <= 10_000
-        assert all(0 <= each.taken <= 4_000 for each in shares)
+            taken[index] = room.grow(taken[index], size, 4_000)
+            assert taken[index] >= min(size, 4_000) or room.used + STEP_BYTES > 10_000 - 4_000
+        assert room.used == sum(taken) <= 10_000
+        assert all(0 <= each <= 4_000 for each in taken)
 
 
 def test_a_shared_entry_is_stored_as_any_other() -> None:

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from holdfast.core.items import Command, Text, lines_of, size_of
 from holdfast.core.limits import SessionLimits
-from holdfast.sessions.room import Room, Share
+from holdfast.sessions.room import Room
 
 UNCLEAN_JUMP = 1 << 20
 """After an unclean stop, our own numbering skips every number that may have been used."""
@@ -73,7 +73,7 @@ class Inbox:
         "_limit",
         "_limits",
         "_next",
-        "_share",
+        "_room",
         "applied",
         "cin",
         "entries",
@@ -84,9 +84,9 @@ class Inbox:
 
     def __init__(self, limits: SessionLimits, room: Room | None = None) -> None:
         self._limits = limits
-        self._share = Share(room or Room(math.inf))
+        self._room = room or Room(math.inf)
         self._limit = 0
-        """What the queue may hold before more room is to be taken, in bytes."""
+        """The room that is taken for the queue, in bytes."""
         self._hidden: tuple[_Hidden, ...] = ()
         self._next = 0
         """Where in `entries` the first one stands that was not forwarded."""
@@ -259,14 +259,12 @@ class Inbox:
         if self.full:
             return True
         most = self._limits.queue_bytes_max
-        grown = self._share.grow(self.size + 1, most)
-        self._limit = min(self._share.taken, most)
-        return not grown
+        self._limit = self._room.grow(self._limit, self.size + 1, most)
+        return self.size >= self._limit
 
     def fit(self) -> None:
         """Give back the room that is not needed now."""
-        self._share.fit(self.size)
-        self._limit = self._share.taken
+        self._limit = self._room.fit(self._limit, self.size)
 
     def _queue(self, item: Command) -> None:
         cseq = self.cin + self.offset

@@ -225,7 +225,7 @@ class SessionManager:
         self._starved.pop(session, None)
         self._forget_codes(session)
         self._population.remove(session)
-        for group in list(session.row.groups):
+        for group in session.row.groups:
             self.leave(session, group)
         session.close()
 
@@ -454,7 +454,7 @@ class SessionManager:
             raise LimitExceededError(
                 f"the session is in {len(groups)} groups; it cannot join {group!r}"
             )
-        groups.append(group)
+        session.row.groups = (*groups, group)
         self.groups.setdefault(group, {})[session] = None
         session.touch_row()
 
@@ -462,7 +462,7 @@ class SessionManager:
         """Take the session out of a group."""
         if group not in session.row.groups:
             return
-        session.row.groups.remove(group)
+        session.row.groups = tuple(it for it in session.row.groups if it != group)
         session.touch_row()
         members = self.groups[group]
         del members[session]

@@ -16,7 +16,7 @@ from msgspec import Struct
 from holdfast.core.errors import ProtocolError
 from holdfast.core.items import LATEST, MUST, VOLATILE, Output, Prompt, size_of
 from holdfast.core.limits import SessionLimits
-from holdfast.sessions.room import Room, Share
+from holdfast.sessions.room import Room
 
 
 class AckError(ProtocolError):
@@ -58,8 +58,8 @@ class Outbox:
         "_limit",
         "_limits",
         "_room",
-        "_share",
         "_shared_bytes",
+        "_taken",
         "acked",
         "assumed",
         "base",
@@ -74,7 +74,8 @@ class Outbox:
     def __init__(self, limits: SessionLimits, room: Room | None = None) -> None:
         self._limits = limits
         self._room = room or Room(math.inf)
-        self._share = Share(self._room)
+        self._taken = 0
+        """The room that is taken for what this window alone holds, in bytes."""
         self._limit = 0
         """What the window may hold before more room is to be taken, in bytes."""
         self._shared_bytes = 0
@@ -157,17 +158,22 @@ class Outbox:
         """Whether there is more than the window holds, once it has taken what room it may."""
         limits = self._limits
         most = limits.window_bytes_max
-        grown = self._share.grow(min(self.size - self._shared_bytes, most), most)
+        wanted = min(self.size - self._shared_bytes, most)
+        self._taken = self._room.grow(self._taken, wanted, most)
         self._set_limit()
-        return not grown or len(self.entries) > limits.window_messages_max or self.size > most
+        return (
+            wanted > self._taken
+            or len(self.entries) > limits.window_messages_max
+            or self.size > most
+        )
 
     def fit(self) -> None:
         """Give back the room that is not needed now."""
-        self._share.fit(self.size - self._shared_bytes)
+        self._taken = self._room.fit(self._taken, self.size - self._shared_bytes)
         self._set_limit()
 
     def _set_limit(self) -> None:
-        self._limit = min(self._share.taken + self._shared_bytes, self._limits.window_bytes_max)
+        self._limit = min(self._taken + self._shared_bytes, self._limits.window_bytes_max)
 
     def shrink(self, upto: int) -> None:
         """Let go of the oldest until the window holds the rest, but of none above `upto`.

@@ -24,9 +24,10 @@ _Order = OrderedDict[Session, None]  # its first is found at once, whatever has 
 class _Network:
     """The sessions of one network."""
 
-    __slots__ = ("evictable", "total")
+    __slots__ = ("evictable", "name", "total")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.total = 0
         self.evictable: _Order = OrderedDict()
         """Detached and without a user, as far as is known."""
@@ -50,9 +51,8 @@ class Population:
 
     def add(self, session: Session, network: str) -> None:
         """A session whose client is in this network."""
-        session.network = network
         self.total += 1
-        self._networks.setdefault(network, _Network()).total += 1
+        self._count(session, network)
         self._index_user(session)
 
     def remove(self, session: Session) -> None:
@@ -66,8 +66,7 @@ class Population:
         """The session's client is in another network now."""
         if network != session.network:
             self._uncount(session.network)
-            session.network = network
-            self._networks.setdefault(network, _Network()).total += 1
+            self._count(session, network)
 
     def set_user(self, session: Session, user: str) -> None:
         """The session is this user's."""
@@ -157,6 +156,13 @@ class Population:
         if session.row.user:
             return self._known
         return self._anonymous if session.lasting else self._brief
+
+    def _count(self, session: Session, network: str) -> None:
+        here = self._networks.get(network)
+        if here is None:
+            here = self._networks[network] = _Network(network)
+        here.total += 1
+        session.network = here.name  # one string for all of a network
 
     def _uncount(self, network: str) -> None:
         here = self._networks[network]

@@ -62,8 +62,8 @@ class Row(Struct):
     profile: str = ""
     data: bytes = b""
     """The application's own, opaque."""
-    groups: list[str] = field(default_factory=list)
-    capabilities: Capabilities = field(default_factory=Capabilities)
+    groups: tuple[str, ...] = ()
+    capabilities: Capabilities = Capabilities()
     address: str = ""
     protocol: str = ""
     app: str = ""
@@ -92,16 +92,14 @@ class Row(Struct):
     """The client's own count of its connections, as of the newest that attached."""
     detached: float = 0.0
     """Since when, or 0."""
-    ends: list[EpochEnd] = field(default_factory=list)
+    ends: tuple[EpochEnd, ...] = ()
 
     def copy(self) -> Row:
         """The row as it is now, whatever becomes of it."""
         return replace(
             self,
             tokens=replace(self.tokens),
-            groups=self.groups.copy(),
             properties=self.properties.copy(),
-            ends=self.ends.copy(),
         )
 
 

@@ -41,29 +41,22 @@ class Room:
         """Give `size` bytes back."""
         self.used -= size
 
+    def grow(self, taken: int, wanted: int, most: int) -> int:
+        """Take room for `wanted` bytes and some more, up to `most`, for one that has `taken`.
 
-class Share:
-    """One window's or queue's part of a `Room`."""
+        Returns what it has then: `taken`, if there is no room.
+        """
+        if wanted <= taken:
+            return taken
+        target = min(max(wanted, 2 * taken, STEP_BYTES), most)
+        return target if self.take(target - taken) else taken
 
-    __slots__ = ("_room", "taken")
+    def fit(self, taken: int, size: int) -> int:
+        """Give back what one that has `taken` bytes does not need for `size`, if it is much.
 
-    def __init__(self, room: Room) -> None:
-        self._room = room
-        self.taken = 0
-
-    def grow(self, wanted: int, most: int) -> bool:
-        """Take room for `wanted` bytes and some more, up to `most`; false if there is none."""
-        if wanted <= self.taken:
-            return True
-        target = min(max(wanted, 2 * self.taken, STEP_BYTES), most)
-        if not self._room.take(target - self.taken):
-            return False
-        self.taken = target
-        return True
-
-    def fit(self, size: int) -> None:
-        """Give back what is not needed for `size` bytes, if it is much."""
-        if self.taken >= 4 * size:
-            wanted = 2 * size
-            self._room.give(self.taken - wanted)
-            self.taken = wanted
+        Returns what it has then.
+        """
+        if taken < 4 * size:
+            return taken
+        self.give(taken - 2 * size)
+        return 2 * size

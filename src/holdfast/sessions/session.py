@@ -578,7 +578,7 @@ class Session:
         if clean:
             return self
         if not (self.durable and promised):
-            row.ends = [*row.ends, EpochEnd(row.epoch, self.out.top)][-_ENDS_MAX:]
+            row.ends = (*row.ends, EpochEnd(row.epoch, self.out.top))[-_ENDS_MAX:]
             row.epoch = new_epoch()
         if not row.numbered:
             self.inbox.jump()

@@ -40,7 +40,7 @@ class Tokens(Struct):
 
     current: bytes = _NOTHING
     previous: bytes = _NOTHING
-    retired: list[bytes] = []
+    retired: tuple[bytes, ...] = ()
 
     def issue(self, sid: str, presented: bytes | None = None) -> str:
         """A new token, for a new session or for the holder of the secret `presented`.
@@ -62,14 +62,14 @@ class Tokens(Struct):
         Any other is unknown from now on, and none counts as stolen: who had one before must
         neither have the session nor be able to end it.
         """
-        current, self.retired = self.current, []
+        current, self.retired = self.current, ()
         token = self.issue(sid)
-        self.previous, self.retired = current, []
+        self.previous, self.retired = current, ()
         return token
 
     def keep_newest(self) -> None:
         """Only the present token is valid; any other is unknown, and none counts as stolen."""
-        self.previous, self.retired = _NOTHING, []
+        self.previous, self.retired = _NOTHING, ()
 
     def confirm(self) -> None:
         """The client has used the present token: the previous one is retired."""
@@ -80,7 +80,7 @@ class Tokens(Struct):
     def forget(self) -> None:
         """No token given so far is valid, and none counts as stolen: they become unknown."""
         self.current = self.previous = _NOTHING
-        self.retired = []
+        self.retired = ()
 
     def judge(self, secret: bytes) -> TokenStatus:
         """What `secret` is worth; takes as long for a wrong one as for a right one."""
@@ -94,7 +94,7 @@ class Tokens(Struct):
         return TokenStatus.RETIRED if retired else TokenStatus.UNKNOWN
 
     def _retire(self, old: bytes) -> None:
-        self.retired = [*self.retired, old][-_RETIRED_MAX:]
+        self.retired = (*self.retired, old)[-_RETIRED_MAX:]
 
 
 UNKNOWN_SESSION: Final = Tokens()

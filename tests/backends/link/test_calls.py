@@ -182,7 +182,7 @@ async def test_a_call_that_cannot_be_read_is_refused_and_the_link_stays(
         (refused,) = end.refused
         assert refused.bseq == 1
         assert words in refused.message
-        assert (session.row.user, session.row.profile, session.row.groups) == ("ann", "", [])
+        assert (session.row.user, session.row.profile, session.row.groups) == ("ann", "", ())
         assert client.texts == ["two"]
 
 
@@ -248,8 +248,8 @@ async def test_a_repeat_is_not_carried_out_again(name: str, tmp_path: Path) -> N
         assert client.texts == (["1", "2", "3"] if name in ("broadcast", "emit") else [])
         assert row.profile == ("3" if name == "session.update" else "")
         assert len(client.modes) == (3 if name == "input_mode" else 0)
-        joined = ["g1", "g2", "g3"] if name == "group.join" else []
-        assert row.groups == ["lobby", *joined]
+        joined = ("g1", "g2", "g3") if name == "group.join" else ()
+        assert row.groups == ("lobby", *joined)
 
 
 async def test_all_calls_of_an_instance_share_one_numbering(tmp_path: Path) -> None:
@@ -313,7 +313,7 @@ async def test_too_many_groups_are_refused(tmp_path: Path) -> None:
         await end.until(lambda end: end.accepted and end.accepted[-1] == 4)
         fault = "the session is in 2 groups; it cannot join 'g3'"
         assert end.refused == [m.Refused(3, fault), m.Refused(4, fault)]
-        assert session.row.groups == ["g1", "g2"]
+        assert session.row.groups == ("g1", "g2")
 
 
 # --- applied

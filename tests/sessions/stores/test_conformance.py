@@ -71,8 +71,8 @@ async def test_what_was_committed_is_there_after_a_crash(reopen: Reopen) -> None
     full = row(
         "s1",
         user="ann",
-        groups=["lobby"],
-        ends=[EpochEnd("e0", 7)],
+        groups=("lobby",),
+        ends=(EpochEnd("e0", 7),),
         data=b"\x00\xff",
         properties={"rank": "admiral"},
     )

@@ -96,7 +96,7 @@ def session_view(session: Session, behind: float) -> SessionView:
         window_bytes=session.out.size,
         queue_messages=len(session.inbox.entries),
         queue_bytes=session.inbox.size,
-        groups=session.row.groups,
+        groups=list(session.row.groups),
     )
 
 

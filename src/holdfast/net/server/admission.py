@@ -71,7 +71,7 @@ class Admission:
         shared = self._meters.get(network)
         if shared is None:
             shared = self._meters[network] = _Bucket(limits.bytes_per_address_per_second_max)
-        return Meter(_Bucket(limits.bytes_per_second_max), shared)
+        return Meter(limits.bytes_per_second_max, shared)
 
     def closed(self, network: str) -> None:
         """Count it out."""
@@ -102,18 +102,18 @@ class _Bucket:
         return max(0.0, self._due - now - self._slack)
 
 
-class Meter:
+class Meter(_Bucket):
     """What a connection's bytes are counted against: its own rate and its network's."""
 
-    __slots__ = ("_own", "_shared")
+    __slots__ = ("_shared",)
 
-    def __init__(self, own: _Bucket, shared: _Bucket) -> None:
-        self._own = own
+    def __init__(self, bytes_per_second: float, shared: _Bucket) -> None:
+        super().__init__(bytes_per_second)
         self._shared = shared
 
     def spend(self, size: int, now: float) -> float:
         """Seconds for which nothing more should be read."""
-        return max(self._own.spend(size, now), self._shared.spend(size, now))
+        return max(super().spend(size, now), self._shared.spend(size, now))
 
 
 def network_of(peer: str) -> str:

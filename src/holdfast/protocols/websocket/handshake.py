@@ -210,7 +210,7 @@ def choose_subprotocol(request: Request, spoken: Sequence[str]) -> str | None:
     """The first of the client's sub-protocols, in its order, that the server speaks."""
     for offered in request.headers.tokens("sec-websocket-protocol"):
         if offered in spoken:
-            return offered
+            return spoken[spoken.index(offered)]  # one string for all connections
     return None
 
 
