@@ -18,7 +18,7 @@ from holdfast.link import messages as m
 from holdfast.link.peer import Dispatch, Peer, connection_limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection.connection import Connection
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.server import Server
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class FakeGateway:
         self.at_welcome: Callable[[Peer], None] = lambda peer: None
         """Says more in the same tick as the welcome."""
         self.answers: dict[str, Any] = {m.CLOSE: True, m.LIST: [], m.LEAVING: m.Leaving()}
-        self.clockwork = Clockwork(asyncio.get_running_loop())
+        self.runtime = Runtime(asyncio.get_running_loop())
         self._limits = limits
         self._changed = asyncio.Event()
 
@@ -138,7 +138,7 @@ class FakeGateway:
         )
         self.hellos.append(hello)
         self._changed.set()
-        self.clockwork.tick.add(lambda: self.at_welcome(peer))
+        self.runtime.coalescer.add(lambda: self.at_welcome(peer))
         return answer
 
     def _answer(self, method: str) -> Any:
@@ -163,8 +163,8 @@ class FakeGateway:
 async def fake_gateway(tmp_path: Path, limits: LinkLimits = QUICK) -> AsyncIterator[FakeGateway]:
     async with asyncio.TaskGroup() as tasks:
         gateway = FakeGateway(limits, lambda work: void(tasks.create_task(work)))
-        server = Server(connection_limits(limits), gateway.clockwork)
-        gateway.clockwork.wheel.start()
+        server = Server(connection_limits(limits), gateway.runtime)
+        gateway.runtime.timers.start()
         server.start()
         try:
             url = f"unix:{tmp_path / 'fake'}"
@@ -172,7 +172,7 @@ async def fake_gateway(tmp_path: Path, limits: LinkLimits = QUICK) -> AsyncItera
             yield gateway
         finally:
             await server.close()
-            gateway.clockwork.wheel.stop()
+            gateway.runtime.timers.stop()
 
 
 def void(_: object) -> None:

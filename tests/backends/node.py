@@ -23,7 +23,7 @@ from holdfast.link import messages as m
 from holdfast.link.peer import Dispatch, Peer, connection_limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.dial.dial import dial
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.server import Server
 from holdfast.sessions.inbox import Verdict
 from holdfast.sessions.journal import Journal
@@ -120,14 +120,14 @@ class Node:
 
     def __init__(self, limits: Limits, spawn: Callable[[Coroutine[Any, Any, None]], None]) -> None:
         self.limits = limits
-        self.clockwork = Clockwork(asyncio.get_running_loop())
+        self.runtime = Runtime(asyncio.get_running_loop())
         self.backends: dict[str, LinkBackend] = {}
         self.hub = LinkServer("node-1", Secrets(SECRET), self.backends, limits.link, spawn)
         self.journal = Journal(limits.store, self.hub.accepted)
-        self.manager = SessionManager(limits.session, self.journal, self.clockwork.tick.add)
+        self.manager = SessionManager(limits.session, self.journal, self.runtime.coalescer.add)
         self.store = HeldStore()
         self.host = Host()
-        self.server = Server(connection_limits(limits.link), self.clockwork)
+        self.server = Server(connection_limits(limits.link), self.runtime)
         self.address: Address
         self.time = 1_000.0
 
@@ -138,7 +138,7 @@ class Node:
                 self.manager,
                 self.journal,
                 self.host,
-                self.clockwork,
+                self.runtime,
                 self.clock,
                 self.limits.link,
             )
@@ -172,7 +172,7 @@ async def node(tmp_path: Path, limits: Limits | None = None) -> AsyncIterator[No
     async with asyncio.TaskGroup() as tasks:
         it = Node(limits or Limits(), lambda work: void(tasks.create_task(work)))
         it.backend()
-        it.clockwork.wheel.start()
+        it.runtime.timers.start()
         it.server.start()
         await it.store.open()
         committing = tasks.create_task(it.journal.run(it.store))
@@ -182,7 +182,7 @@ async def node(tmp_path: Path, limits: Limits | None = None) -> AsyncIterator[No
             yield it
         finally:
             await it.server.close()
-            it.clockwork.wheel.stop()
+            it.runtime.timers.stop()
             it.store.gate.set()
             it.journal.stop()
             await committing
@@ -220,7 +220,7 @@ class AppEnd:
             await dial(
                 node.address,
                 lambda connection: Peer(connection, self, limits),
-                clockwork=node.clockwork,
+                clockwork=node.runtime,
                 limits=connection_limits(limits),
             )
         return self

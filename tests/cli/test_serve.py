@@ -220,7 +220,7 @@ heartbeat_seconds_max = 0.7
             await stage.noted("text", "Are you there?")
             await page.say("cmd", c=1, d="So am I.")
             await stage.noted("text", "So am I.")
-            await asyncio.sleep(1)  # some turns of the wheel
+            await asyncio.sleep(1)  # some turns of the timer wheel
             assert stage.notes == []
             assert [entry for entry in gateway.logs if entry["level"] != "info"] == []
 

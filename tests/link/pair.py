@@ -18,7 +18,7 @@ from holdfast.link.peer import Dispatch, Peer, connection_limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.dial.dial import dial
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.server import Server
 
 Methods = dict[str, tuple[Any, Callable[[Any], Any]]]
@@ -75,15 +75,15 @@ class Side:
 @contextlib.asynccontextmanager
 async def served(tmp_path: Path, side: Side) -> AsyncIterator[tuple[Server, Address]]:
     """A link's server, whose peers are `side`'s."""
-    clockwork = Clockwork(asyncio.get_running_loop())
-    clockwork.wheel.start()
-    server = Server(connection_limits(side.limits), clockwork)
+    runtime = Runtime(asyncio.get_running_loop())
+    runtime.timers.start()
+    server = Server(connection_limits(side.limits), runtime)
     server.start()
     try:
         yield server, await server.listen(parse_address(f"unix:{tmp_path / 'link'}"), side.handler)
     finally:
         await server.close()
-        clockwork.wheel.stop()
+        runtime.timers.stop()
 
 
 @contextlib.asynccontextmanager
@@ -101,7 +101,7 @@ async def pair(
             await dial(
                 address,
                 our.handler,
-                clockwork=server.clockwork,
+                clockwork=server.runtime,
                 limits=connection_limits(limits),
             )
             await their.until(lambda side: hasattr(side, "peer"))

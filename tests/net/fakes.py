@@ -11,7 +11,7 @@ from typing import Any, cast
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.connection.connection import Connection
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 
 
 class _Handle:
@@ -79,10 +79,10 @@ class FakeLoop:
         self.tick()
 
 
-def clockwork(loop: FakeLoop) -> Clockwork:
-    """A clockwork on a fake loop, turning."""
-    work = Clockwork(cast("asyncio.AbstractEventLoop", loop))
-    work.wheel.start()
+def runtime(loop: FakeLoop) -> Runtime:
+    """A runtime on a fake loop, turning."""
+    work = Runtime(cast("asyncio.AbstractEventLoop", loop))
+    work.timers.start()
     return work
 
 
@@ -204,10 +204,10 @@ class Bench:
         **extra: object,
     ) -> None:
         self.loop = FakeLoop()
-        self.clockwork = clockwork(self.loop)
+        self.runtime = runtime(self.loop)
         self.owner = FakeOwner(admits=admits)
         self.handler = handler or Recorder()
-        self.connection = Connection(self.clockwork, limits or ConnectionLimits(), self.owner)
+        self.connection = Connection(self.runtime, limits or ConnectionLimits(), self.owner)
         self.connection.attach(self.handler)
         self.transport = FakeTransport(self.connection, **extra)
 

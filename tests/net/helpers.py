@@ -13,7 +13,7 @@ from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection.connection import Connection
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.server import Server
 from holdfast.net.transport.tcp_info import Delivery
 
@@ -124,15 +124,15 @@ async def serving(
     limits: ConnectionLimits | None = None, make: Callable[[Connection], Stand] = Stand
 ) -> AsyncIterator[Serving]:
     """A server that admits connections while the block runs."""
-    clockwork = Clockwork(asyncio.get_running_loop())
-    clockwork.wheel.start()
-    server = Server(limits or ConnectionLimits(), clockwork)
+    runtime = Runtime(asyncio.get_running_loop())
+    runtime.timers.start()
+    server = Server(limits or ConnectionLimits(), runtime)
     server.start()
     try:
         yield Serving(server, make)
     finally:
         await server.close()
-        clockwork.wheel.stop()
+        runtime.timers.stop()
 
 
 class Caller:

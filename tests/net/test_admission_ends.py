@@ -96,7 +96,7 @@ async def test_a_socket_that_cannot_be_used_is_counted_and_told(
             sock.close()
             raise OSError(28, "No space left on device")
 
-        sockets = server.server.clockwork.sockets
+        sockets = server.server.runtime.sockets
         monkeypatch.setattr(type(sockets), "adopt", lambda _, *arguments: fail(*arguments))
         with capture_logs() as logs:
             async with call(address) as caller:
@@ -126,14 +126,14 @@ async def test_urgent_data_stays_in_its_place_on_every_socket() -> None:
             stands.append(Stand(connection))
             return stands[-1]
 
-        clockwork, limits = server.server.clockwork, ConnectionLimits()
-        connection = await dial(address, factory, clockwork=clockwork, limits=limits)
+        runtime, limits = server.server.runtime, ConnectionLimits()
+        connection = await dial(address, factory, clockwork=runtime, limits=limits)
         assert in_place(connection.extra("socket"))
         assert in_place((await server.stand()).connection.extra("socket"))
         connection.abort()
         await stands[0].until_lost()
         inherited = socket.create_server(("127.0.0.1", 0))
-        listener = Listener(clockwork.loop, address, [inherited], limits, lambda *_: True)
+        listener = Listener(runtime.loop, address, [inherited], limits, lambda *_: True)
         assert in_place(inherited)
         listener.close()
 

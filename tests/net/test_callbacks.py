@@ -16,7 +16,7 @@ from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import parse_address
 from holdfast.net.connection.observer import Observer
 from holdfast.net.connection.stream import Stream, StreamClosedError, serve
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import consists_of, restarted, spawn
 from holdfast.net.server.server import Server
 from holdfast.net.server.states import ServerState
@@ -37,7 +37,7 @@ class Failing(Observer):
 
 @pytest.mark.parametrize("hook", HOOKS)
 async def test_an_observer_that_raises_ends_a_connection_in_order_and_no_server(hook: str) -> None:
-    clockwork = Clockwork(asyncio.get_running_loop())
+    runtime = Runtime(asyncio.get_running_loop())
     stands: list[Stand] = []
 
     class Answering(Stand):
@@ -54,7 +54,7 @@ async def test_an_observer_that_raises_ends_a_connection_in_order_and_no_server(
     def answered(number: int) -> bool:
         return len(stands) == number and bool({"received", "lost"} & {*stands[-1].calls})
 
-    server = Server(ConnectionLimits(), clockwork, observer=Failing(hook))
+    server = Server(ConnectionLimits(), runtime, observer=Failing(hook))
     with capture_logs() as logs:
         server.start()
         address = await server.listen(parse_address(ANYWHERE), factory)

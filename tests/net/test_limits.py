@@ -275,7 +275,7 @@ async def test_bytes_flow_as_fast_as_allowed_and_none_is_lost() -> None:
 
 
 def test_a_large_read_is_no_reason_to_hold_a_fast_connection() -> None:
-    """A hold lasts as long as a slot of the wheel at least: an eternity at full speed."""
+    """A hold lasts as long as a slot of the timer wheel at least: an eternity at full speed."""
     meter = Admission(ConnectionLimits()).opened("192.0.2.1")
     assert [meter.spend(256 * KIB, 100.0 + n / 1000) for n in range(100)] == [0.0] * 100
 

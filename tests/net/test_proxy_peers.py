@@ -220,7 +220,7 @@ async def test_haproxy_believes_what_we_say(
         connection = await dial(
             Address(address.scheme, "127.0.0.1", port, ""),
             stand_on,
-            clockwork=server.server.clockwork,
+            clockwork=server.server.runtime,
             limits=server.server.limits,
             tls=client_context(pems.authority) if secure else None,
             header=header,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 from tests.net.certificates import CHAIN, KEY, PASSPHRASE, issue, locked, write_pair, write_pems
-from tests.net.fakes import FakeLoop, clockwork
+from tests.net.fakes import FakeLoop, runtime
 
 from holdfast.core.errors import ConfigurationError
 from holdfast.net.tls.certificates import CertificateWatch, ServerTls
@@ -179,7 +179,7 @@ def test_a_watch_waits_for_the_second_file_and_complains_once(tmp_path: Path) ->
     pair = issue(tmp_path, "a.example", name="pair")
     tls = ServerTls(TlsOptions((pair,)))
     loop = FakeLoop()
-    watch = CertificateWatch(clockwork(loop), 1.0)
+    watch = CertificateWatch(runtime(loop), 1.0)
     watch.add(tls)
     (tmp_path / "next").mkdir()
     after = issue(tmp_path / "next", "b.example", name="pair")
@@ -203,7 +203,7 @@ def test_a_watch_that_fails_once_looks_again(
 ) -> None:
     tls = ServerTls(TlsOptions((issue(tmp_path, "a.example", name="pair"),)))
     loop = FakeLoop()
-    watch = CertificateWatch(clockwork(loop), 1.0)
+    watch = CertificateWatch(runtime(loop), 1.0)
     watch.add(tls)
     looks = []
 
@@ -225,7 +225,7 @@ def test_a_certificate_that_fails_in_any_way_keeps_no_other_from_being_replaced(
         for name in ("first", "second")
     )
     loop = FakeLoop()
-    watch = CertificateWatch(clockwork(loop), 1.0)
+    watch = CertificateWatch(runtime(loop), 1.0)
     watch.add(first)
     watch.add(second)
 

@@ -8,7 +8,7 @@ from holdfast.core.limits import ConnectionLimits
 from holdfast.gateway.config import Config
 from holdfast.gateway.environment import Environment, make_store
 from holdfast.gateway.gateway import Gateway
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.inherited import Inherited
 from holdfast.net.server.server import Server
 from holdfast.sessions.stores.base import Store
@@ -39,7 +39,7 @@ class GatewayNode:
         await self.gateway.run()
 
     def _make_server(
-        self, limits: ConnectionLimits, clockwork: Clockwork, *, inherited: Inherited | None
+        self, limits: ConnectionLimits, clockwork: Runtime, *, inherited: Inherited | None
     ) -> Server:
         return self.world.network.server(limits, clockwork, self.process)
 

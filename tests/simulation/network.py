@@ -13,7 +13,7 @@ from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.dial.dial import DialError
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.server import DEFAULT, HandlerFactory, ListenOptions, Server
 from holdfast.net.tls.certificates import ServerTls
 from tests.simulation.process import Process
@@ -206,17 +206,17 @@ class Network:
         address: Address,
         make: HandlerFactory,
         *,
-        clockwork: Clockwork,
+        runtime: Runtime,
         limits: ConnectionLimits,
         tls: ssl.SSLContext | None = None,
         processes: Iterator[Process],
     ) -> Connection:
         """As `net.dial`, for the one of `processes` whose loop it is."""
-        process = next(one for one in processes if one.loop is clockwork.loop)
+        process = next(one for one in processes if one.loop is runtime.loop)
         pipe = self.dial(str(address), process)
         if pipe is None:
             raise DialError(f"{address}: nobody listens")
-        connection = Connection(clockwork, limits, _Anyone(), peer=str(address))
+        connection = Connection(runtime, limits, _Anyone(), peer=str(address))
         connection.attach(make(connection))
         pipe.near.protocol = connection
         connection.connection_made(pipe.near)
@@ -241,9 +241,9 @@ class Network:
                 pipe.near.lose()
                 pipe.far.lose()
 
-    def server(self, limits: ConnectionLimits, clockwork: Clockwork, process: Process) -> SimServer:
+    def server(self, limits: ConnectionLimits, runtime: Runtime, process: Process) -> SimServer:
         """A server of that process."""
-        return SimServer(limits, clockwork, self, process)
+        return SimServer(limits, runtime, self, process)
 
     def open(self, address: str, server: SimServer, factory: HandlerFactory) -> None:
         """`server` listens at `address`."""
@@ -260,9 +260,9 @@ class SimServer(Server):
     """The real server, whose listeners are those of the simulated network."""
 
     def __init__(
-        self, limits: ConnectionLimits, clockwork: Clockwork, network: Network, process: Process
+        self, limits: ConnectionLimits, runtime: Runtime, network: Network, process: Process
     ) -> None:
-        super().__init__(limits, clockwork)
+        super().__init__(limits, runtime)
         self.process = process
         self._network = network
 
@@ -278,7 +278,7 @@ class SimServer(Server):
 
     def take(self, end: End, factory: HandlerFactory, peer: str) -> None:
         """A connection has come."""
-        connection = Connection(self.clockwork, self.limits, self, peer=peer)
+        connection = Connection(self.runtime, self.limits, self, peer=peer)
         connection.attach(factory(connection))
         end.protocol = connection
         connection.connection_made(end)

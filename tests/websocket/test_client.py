@@ -10,7 +10,7 @@ from tests.websocket.helpers import echo, until, url
 
 from holdfast.core.backoff import Backoff
 from holdfast.core.errors import ConfigurationError
-from holdfast.net.runtime.clockwork import Wheel
+from holdfast.net.runtime.timers import Timers
 from holdfast.websocket import (
     ConnectionClosedError,
     DeflateSettings,
@@ -100,26 +100,26 @@ async def test_compression_is_agreed_on(settings: DeflateSettings | None) -> Non
 
 
 async def test_idle_clients_share_what_keeps_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    turns: list[Wheel] = []
-    turn = Wheel._turn
+    turns: list[Timers] = []
+    turn = Timers._turn
 
-    def count(self: Wheel) -> None:
+    def count(self: Timers) -> None:
         turns.append(self)
         turn(self)
 
     async with serve(echo) as server:
-        monkeypatch.setattr(Wheel, "_turn", count)
+        monkeypatch.setattr(Timers, "_turn", count)
         crowd = [await connect(url(server)) for _ in range(20)]
         for _ in range(3):
             with pytest.raises(DialError):
                 await connect("ws://127.0.0.1:1/")
-        (wheel,) = {each for each in turns if each is not server._clockwork.wheel}
+        (timers,) = {each for each in turns if each is not server._runtime.timers}
         for ws in crowd[:-1]:
             await ws.close()
-        before = turns.count(wheel)
-        await until(lambda: turns.count(wheel) > before + 1)  # it turns while one is left
+        before = turns.count(timers)
+        await until(lambda: turns.count(timers) > before + 1)  # it turns while one is left
         await crowd[-1].close()
-        assert wheel._handle is None
+        assert timers._handle is None
 
 
 async def test_reconnecting() -> None:

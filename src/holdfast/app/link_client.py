@@ -17,7 +17,7 @@ from holdfast.net.addresses import Address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.dial.dial import DialError, dial
 from holdfast.net.log import Seldom, log_failure
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import spawn
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class LinkClient:
         self._secret = secret
         self._tls = tls
         self._tasks = tasks
-        self._clockwork = Clockwork(asyncio.get_running_loop())
+        self._runtime = Runtime(asyncio.get_running_loop())
         self._peer: Peer | None = None
         """The peer, once the gateway has welcomed us."""
         self._early: list[m.SessionEvent] = []
@@ -65,7 +65,7 @@ class LinkClient:
 
         Raises `ConfigurationError` when the gateway refuses us for good.
         """
-        self._clockwork.wheel.start()
+        self._runtime.timers.start()
         try:
             pause = _FIRST_PAUSE_SECONDS
             while True:
@@ -76,7 +76,7 @@ class LinkClient:
                 await asyncio.sleep(random.uniform(pause / 2, pause))
                 pause = min(2 * pause, self._app.limits.reconnect_seconds_max)
         finally:
-            self._clockwork.wheel.stop()
+            self._runtime.timers.stop()
 
     async def _link(self) -> float:
         """One link, from dialling to its end. For how many seconds it was established."""
@@ -86,7 +86,7 @@ class LinkClient:
             connection = await dial(
                 self._address,
                 self._handler,
-                clockwork=self._clockwork,
+                clockwork=self._runtime,
                 limits=limits,
                 tls=self._tls,
             )
@@ -161,7 +161,7 @@ class LinkClient:
         app = self._app
         peer.established()
         self._peer = peer
-        self._linked_at = self._clockwork.wheel.time()
+        self._linked_at = self._runtime.timers.time()
         if welcome.forgotten:
             _log.warning(
                 "the gateway has forgotten outputs that it had accepted",
@@ -218,7 +218,7 @@ class LinkClient:
         """Send what was said, at the end of this tick. Hot path."""
         if not self._flushing:
             self._flushing = True
-            self._clockwork.tick.add(self._flush)
+            self._runtime.coalescer.add(self._flush)
 
     def _flush(self) -> None:
         self._flushing = False

@@ -15,8 +15,8 @@ from holdfast.core.limits import MIB, Limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.log import configure_logs
-from holdfast.net.runtime.clockwork import Clockwork
 from holdfast.net.runtime.loop import calm_collector, run
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.bind import BindOptions
 from holdfast.net.server.handshake import ProxyOptions
 from holdfast.net.server.inherited import Inherited
@@ -111,11 +111,11 @@ async def _serve(
     )
     compression = ws.Deflate() if deflate else None
     inherited = Inherited()
-    clockwork = Clockwork(asyncio.get_running_loop())
-    server = Server(limits.connection, clockwork, inherited=inherited)
+    runtime = Runtime(asyncio.get_running_loop())
+    server = Server(limits.connection, runtime, inherited=inherited)
     contexts = ServerTls(tls) if tls is not None else None
     server.start()
-    clockwork.wheel.start()
+    runtime.timers.start()
     bound = [
         await server.listen(
             address,

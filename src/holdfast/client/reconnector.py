@@ -23,7 +23,7 @@ from holdfast.net.addresses import Address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
 from holdfast.net.dial.dial import DialError, dial
-from holdfast.net.runtime.clockwork import client_clockwork
+from holdfast.net.runtime.runtime import client_runtime
 from holdfast.net.tls.options import client_context
 
 E = TypeVar("E")
@@ -113,7 +113,7 @@ class Reconnector(Generic[E, W]):
         self._make = make
         self._limits = limits
         self._tls = tls or (client_context() if address.secure else None)
-        self._clockwork = client_clockwork(asyncio.get_running_loop())
+        self._runtime = client_runtime(asyncio.get_running_loop())
         self._events: deque[E | Offline | Ended] = deque()
         self._arrived = asyncio.Event()
         self._moved = asyncio.Event()
@@ -185,7 +185,7 @@ class Reconnector(Generic[E, W]):
 
     async def run(self) -> None:
         """Keep connected until the session ends."""
-        self._clockwork.hold()
+        self._runtime.hold()
         backoff = Backoff(_FIRST_PAUSE_SECONDS, _PAUSE_SECONDS_MAX)
         try:
             while True:
@@ -205,7 +205,7 @@ class Reconnector(Generic[E, W]):
             self._over = True
             self._arrived.set()
             self._moved.set()
-            self._clockwork.release()
+            self._runtime.release()
 
     async def _one_connection(self) -> tuple[str, float | None, float]:
         """From dialling to the end: why it ended, the pause asked for, how long it stood."""
@@ -219,7 +219,7 @@ class Reconnector(Generic[E, W]):
             connection = await dial(
                 self._address,
                 make,
-                clockwork=self._clockwork,
+                clockwork=self._runtime,
                 limits=self._limits.connection,
                 tls=self._tls,
             )

@@ -18,7 +18,7 @@ from holdfast.gateway.pool import ConnectionPool
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
 from holdfast.net.http.pages import NewHandler
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.security import SecurityLog
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
@@ -30,7 +30,7 @@ class Context(Struct, frozen=True):
 
     limits: Limits
     command_rate: Rate
-    clockwork: Clockwork
+    runtime: Runtime
     wall: Clock
     """The gateway's time, for what outlives the process: wall clock time that is never set."""
     journal: Journal

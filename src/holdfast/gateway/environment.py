@@ -14,7 +14,7 @@ from msgspec import Struct
 from holdfast.core.clock import Clock, wall
 from holdfast.core.limits import ConnectionLimits
 from holdfast.gateway.config import Config
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.inherited import Inherited
 from holdfast.net.server.server import Server
 from holdfast.sessions.stores.base import Store
@@ -26,7 +26,7 @@ class MakeServer(Protocol):
     """Makes what accepts connections within the given limits."""
 
     def __call__(
-        self, limits: ConnectionLimits, clockwork: Clockwork, *, inherited: Inherited | None
+        self, limits: ConnectionLimits, clockwork: Runtime, *, inherited: Inherited | None
     ) -> Server: ...
 
 

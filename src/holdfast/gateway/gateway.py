@@ -29,8 +29,8 @@ from holdfast.gateway.view import GatewayView
 from holdfast.link.peer import connection_limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.log import Seldom, log_failure
-from holdfast.net.runtime.clockwork import Clockwork
 from holdfast.net.runtime.loop import quiet_collector, unwrapped
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import spawn
 from holdfast.net.security import SecurityLog
 from holdfast.net.server.inherited import Inherited
@@ -72,9 +72,9 @@ class Gateway:
         self.addresses: list[Address] = []
         """Where clients are accepted, in the configuration's order, with the ports taken."""
         self.link_address: Address | None = None
-        self.clockwork = Clockwork(asyncio.get_running_loop())
-        self.clock = wall = SteadyClock(environment.wall, self.clockwork.wheel.time)
-        at_end_of_tick = self.clockwork.tick.add
+        self.runtime = Runtime(asyncio.get_running_loop())
+        self.clock = wall = SteadyClock(environment.wall, self.runtime.timers.time)
+        at_end_of_tick = self.runtime.coalescer.add
         self._links: dict[str, LinkBackend] = {}
         security = SecurityLog()
         self._hub = LinkServer(
@@ -91,7 +91,7 @@ class Gateway:
             command_rate=Rate(
                 limits.session.commands_per_second_max, limits.session.command_burst_max
             ),
-            clockwork=self.clockwork,
+            runtime=self.runtime,
             wall=wall,
             journal=self.journal,
             manager=self.manager,
@@ -102,15 +102,13 @@ class Gateway:
         )
         self._inherited = inherited
         self._time = Timekeeper(wall, self.journal)
-        self._server = environment.make_server(
-            limits.connection, self.clockwork, inherited=inherited
-        )
+        self._server = environment.make_server(limits.connection, self.runtime, inherited=inherited)
         self._link_server = environment.make_server(
-            connection_limits(limits.link), self.clockwork, inherited=inherited
+            connection_limits(limits.link), self.runtime, inherited=inherited
         )
         self._echo = EchoBackend(at_end_of_tick, wall)
         self.upstreams = {
-            upstream.name: Upstream(upstream, limits, self.clockwork, self.manager, wall)
+            upstream.name: Upstream(upstream, limits, self.runtime, self.manager, wall)
             for upstream in config.upstream
         }
         self._store = environment.make_store(config)
@@ -123,7 +121,7 @@ class Gateway:
         self._clean = False
         """Whether the store has everything: if not, the next run begins new epochs."""
         if config.admin.listen:
-            self._admin = admin_listener(config, self.clockwork, self._view(), inherited)
+            self._admin = admin_listener(config, self.runtime, self._view(), inherited)
 
     async def run(self, started: Callable[[], None] = lambda: None) -> None:
         """Serve until `stop`. `started` is called when clients are accepted."""
@@ -144,7 +142,7 @@ class Gateway:
             upstreams = await self._start_upstreams()
             await self._listen()
             self._clean = False
-            self.clockwork.wheel.start()
+            self.runtime.timers.start()
             committing = self._tasks.create_task(self.journal.run(self._store))
             sweeping = self._tasks.create_task(self._sweep())
             started()
@@ -165,7 +163,7 @@ class Gateway:
             await self._admin.close()
         for pages in self._pages:
             await pages.stop()
-        self.clockwork.wheel.stop()
+        self.runtime.timers.stop()
         await self._store.close(clean=self._clean)
 
     def stop(self) -> None:
@@ -286,7 +284,7 @@ class Gateway:
                 self.manager,
                 self.journal,
                 self,
-                self.clockwork,
+                self.runtime,
                 self.clock,
                 self.config.limits.link,
             )

@@ -19,7 +19,7 @@ from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.cookies import session_cookie
 from holdfast.gateway.view import GatewayView
 from holdfast.net.http.hosts import served_hosts
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.inherited import Inherited
 from holdfast.protocols.uris import normal_path
 from holdfast.protocols.websocket import Deflate
@@ -87,7 +87,7 @@ def http_pages(
 
 
 def admin_listener(
-    config: Config, clockwork: Clockwork, view: GatewayView, inherited: Inherited | None
+    config: Config, runtime: Runtime, view: GatewayView, inherited: Inherited | None
 ) -> AdminListener:
     """The admin listener. Raises `ConfigurationError` where what it is made of is missing."""
     try:
@@ -96,4 +96,4 @@ def admin_listener(
         raise ConfigurationError(
             f"admin.listen: expected {error.name} to be installed (holdfast[admin]); found none"
         ) from None
-    return AdminListener(config.admin, config.limits, clockwork, view, inherited)
+    return AdminListener(config.admin, config.limits, runtime, view, inherited)

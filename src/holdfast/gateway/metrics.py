@@ -230,7 +230,7 @@ def _store(view: GatewayView) -> Iterator[Metric]:
 
 
 def _upstreams(view: GatewayView) -> Iterator[Metric]:
-    now = view.server.clockwork.wheel.now
+    now = view.server.runtime.timers.now
 
     def each(value: Callable[[Any, Any], float]) -> Samples:
         return (

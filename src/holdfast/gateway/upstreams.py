@@ -14,7 +14,7 @@ from holdfast.core.clock import Clock
 from holdfast.core.limits import Limits
 from holdfast.gateway.upstream_config import UpstreamConfig
 from holdfast.net.log import log_failure
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import restarted, spawn
 from holdfast.net.tls.options import client_context
 from holdfast.net.upstream.balance import Balance
@@ -34,7 +34,7 @@ class Upstream:
         self,
         config: UpstreamConfig,
         limits: Limits,
-        clockwork: Clockwork,
+        runtime: Runtime,
         manager: SessionManager,
         wall: Clock,
     ) -> None:
@@ -47,12 +47,12 @@ class Upstream:
             entropy=random.random,
         )
         tls = client_context(config.ca or None) if config.secure else None
-        dialler = Dialler(self.pool, clockwork, limits.connection, tls, config.send_proxy)
+        dialler = Dialler(self.pool, runtime, limits.connection, tls, config.send_proxy)
         self.backend = TcpBackend(
             dialler,
             manager,
             limits,
-            clockwork.tick.add,
+            runtime.coalescer.add,
             wall,
             content=config.content,
             pauses=config.away == "pause",

@@ -29,8 +29,8 @@ from holdfast.net.connection.stream import (
     serve_forever,
 )
 from holdfast.net.dial.dial import DialError, dial
-from holdfast.net.runtime.clockwork import Clockwork
 from holdfast.net.runtime.loop import run
+from holdfast.net.runtime.runtime import Runtime as Clockwork
 from holdfast.net.server.bind import AddressInUseError, BindOptions
 from holdfast.net.server.handshake import HandshakeError, ProxyOptions
 from holdfast.net.server.server import ListenOptions, Server, ServerClosedError

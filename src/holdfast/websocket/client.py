@@ -26,7 +26,7 @@ from holdfast.core.errors import Reason
 from holdfast.net.addresses import parse_address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.dial.dial import DialError, dial
-from holdfast.net.runtime.clockwork import ClientClockwork, client_clockwork
+from holdfast.net.runtime.runtime import ClientRuntime, client_runtime
 from holdfast.protocols import websocket as ws
 from holdfast.protocols.websocket import HandshakeError, Response
 from holdfast.websocket.closed import ConnectionClosedError
@@ -44,15 +44,15 @@ _TEMPORARY: Final = frozenset({0, 408, 429, 500, 502, 503, 504})
 class ClientWebSocket(WebSocket):
     """The client's side of a WebSocket."""
 
-    __slots__ = ("_answered", "_clockwork", "_held", "response")
+    __slots__ = ("_answered", "_held", "_runtime", "response")
 
     def __init__(
-        self, connection: Connection, offer: ws.Offer, made: Settings, clockwork: ClientClockwork
+        self, connection: Connection, offer: ws.Offer, made: Settings, runtime: ClientRuntime
     ) -> None:
         core = ws.ClientConnection(made.limits.websocket, offer, os.urandom)
-        super().__init__(connection, core, made, clockwork.loop)
-        self._clockwork: ClientClockwork | None = clockwork
-        self._answered: asyncio.Future[None] = clockwork.loop.create_future()
+        super().__init__(connection, core, made, runtime.loop)
+        self._runtime: ClientRuntime | None = runtime
+        self._answered: asyncio.Future[None] = runtime.loop.create_future()
         self._held: Sequence[ws.Event] = ()
         self.response: Response | None = None
         """The server's answer."""
@@ -102,9 +102,9 @@ class ClientWebSocket(WebSocket):
         self._let_go()
 
     def _let_go(self) -> None:
-        clockwork, self._clockwork = self._clockwork, None
-        if clockwork is not None:
-            clockwork.release()
+        runtime, self._runtime = self._runtime, None
+        if runtime is not None:
+            runtime.release()
 
     def _fail(self, error: Exception) -> None:
         if not self._answered.done():
@@ -198,19 +198,19 @@ class connect:
             await asyncio.sleep(backoff.pause(random.random(), lasted))
 
     async def _open(self) -> ClientWebSocket:
-        clockwork = client_clockwork(asyncio.get_running_loop())
-        clockwork.hold()
+        runtime = client_runtime(asyncio.get_running_loop())
+        runtime.hold()
         made: list[ClientWebSocket] = []
 
         def make(connection: Connection) -> ClientWebSocket:
-            made.append(ClientWebSocket(connection, self._offer, self._settings, clockwork))
+            made.append(ClientWebSocket(connection, self._offer, self._settings, runtime))
             return made[0]
 
         try:
             await dial(
                 self._address,
                 make,
-                clockwork=clockwork,
+                clockwork=runtime,
                 limits=self._settings.limits.connection,
                 tls=self._tls,
             )
@@ -219,6 +219,6 @@ class connect:
             for socket in made:
                 socket.drop()
             if not made:
-                clockwork.release()
+                runtime.release()
             raise
         return made[0]

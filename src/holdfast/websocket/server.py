@@ -26,7 +26,7 @@ from holdfast.net.addresses import Address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.http.hosts import check_host, served_hosts
 from holdfast.net.log import Seldom, log_failure
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import consists_of, spawn
 from holdfast.net.server.server import Server as NetServer
 from holdfast.protocols import websocket as ws
@@ -213,8 +213,8 @@ class Server:
         self._subprotocols = subprotocols
         self._select = select_subprotocol
         self._http = http
-        self._clockwork = Clockwork(self.loop)
-        self._net = NetServer(made.limits.connection, self._clockwork)
+        self._runtime = Runtime(self.loop)
+        self._net = NetServer(made.limits.connection, self._runtime)
         self._tasks = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
         self._stopped = asyncio.Event()
@@ -245,7 +245,7 @@ class Server:
     async def start(self, addresses: Sequence[Address], tls: ssl_module.SSLContext | None) -> None:
         """Listen. Raises what `net.Server.listen` raises."""
         await self._tasks.__aenter__()
-        self._clockwork.wheel.start()
+        self._runtime.timers.start()
         self._net.start()
         try:
             if self._http is not None:
@@ -268,7 +268,7 @@ class Server:
             for task in self._running:
                 task.cancel()
             await self._tasks.__aexit__(None, None, None)
-            self._clockwork.wheel.stop()
+            self._runtime.timers.stop()
             if self._http is not None:
                 await self._http.stop()
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.net.fakes import FakeLoop, clockwork
+from tests.net.fakes import FakeLoop, runtime
 from tests.net.helpers import READ_BYTES_MAX, Pusher, Stand, pusher, serving, unix, until
 
 from holdfast.core.errors import Reason
@@ -164,7 +164,7 @@ def looks(monkeypatch: pytest.MonkeyPatch, found: list[Behind]) -> tuple[list[fl
 
     monkeypatch.setattr(unread, "behind", look)
     with socket.socket() as sock:
-        hold = Hold(clockwork(loop), sock, Behind(MUCH, 0), lambda: over.append(loop.time()))
+        hold = Hold(runtime(loop), sock, Behind(MUCH, 0), lambda: over.append(loop.time()))
         loop.advance(60)
     assert over == times[-1:]
     return [later - earlier for earlier, later in pairwise(times)], hold.progress_at

@@ -23,7 +23,7 @@ LIMITS = ConnectionLimits(
     write_buffer_bytes_max=1_000,
 )
 A_SLOT = 0.3
-"""By so much at most, the wheel is late."""
+"""By so much at most, the timers are late."""
 
 
 def bench(handler: Recorder | None = None, **options: object) -> Bench:

@@ -19,7 +19,7 @@ from holdfast.net.addresses import parse_address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Phase
 from holdfast.net.dial.dial import DialError, dial
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.tls.options import client_context, server_context
 
 LIMITS = ConnectionLimits()
@@ -30,8 +30,8 @@ async def dialled(
     url: str, tls: ssl.SSLContext | None = None, limits: ConnectionLimits = LIMITS
 ) -> AsyncIterator[Stand]:
     """The handler of a connection that we dialled, open while the block runs."""
-    clockwork = Clockwork(asyncio.get_running_loop())
-    clockwork.wheel.start()
+    runtime = Runtime(asyncio.get_running_loop())
+    runtime.timers.start()
     stands: list[Stand] = []
 
     def stand(connection: Connection) -> Stand:
@@ -41,14 +41,14 @@ async def dialled(
     try:
         async with patience():
             connection = await dial(
-                parse_address(url), stand, clockwork=clockwork, limits=limits, tls=tls
+                parse_address(url), stand, clockwork=runtime, limits=limits, tls=tls
             )
         assert connection is stands[-1].connection
         yield stands[-1]
         connection.abort()
         await stands[-1].until_lost()
     finally:
-        clockwork.wheel.stop()
+        runtime.timers.stop()
 
 
 async def check_conversation(ours: Stand, theirs: Stand) -> None:
@@ -208,7 +208,7 @@ async def test_the_addresses_of_a_name_are_tried_one_after_the_other(
 
 async def test_cancelling_leaves_nothing_behind(tmp_path: Path) -> None:
     """At whatever step the dialling is cancelled: an open socket would be a ResourceWarning."""
-    clockwork = Clockwork(asyncio.get_running_loop())
+    runtime = Runtime(asyncio.get_running_loop())
     async with serving() as server:
         addresses = [
             await server.listen(url)
@@ -218,7 +218,7 @@ async def test_cancelling_leaves_nothing_behind(tmp_path: Path) -> None:
             for step in range(8):
                 async with asyncio.TaskGroup() as tasks:
                     dialling = tasks.create_task(
-                        dial(address, Stand, clockwork=clockwork, limits=LIMITS)
+                        dial(address, Stand, clockwork=runtime, limits=LIMITS)
                     )
                     for _ in range(step):
                         await asyncio.sleep(0)

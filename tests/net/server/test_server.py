@@ -15,7 +15,7 @@ from holdfast.core.limits import ConnectionLimits
 from holdfast.core.states import UndefinedTransitionError
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Phase
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.bind import AddressInUseError
 from holdfast.net.server.server import Server
 from holdfast.net.server.states import TABLE, ServerInput, ServerState
@@ -54,7 +54,7 @@ def test_a_server_s_life_is_a_total_table(state: ServerState, given: ServerInput
 
 
 async def test_a_server_goes_through_its_life_once() -> None:
-    server = Server(ConnectionLimits(), Clockwork(asyncio.get_running_loop()))
+    server = Server(ConnectionLimits(), Runtime(asyncio.get_running_loop()))
     assert server.state.name == "CREATED"
     server.start()
     assert server.state.name == "RUNNING"
@@ -74,11 +74,11 @@ class Gate:
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.bench = Bench()
-        self.server = Server(limits, self.bench.clockwork)
+        self.server = Server(limits, self.bench.runtime)
         self.server.start()
 
     def come(self, peer: object) -> Connection:
-        connection = Connection(self.bench.clockwork, self.server.limits, self.server)
+        connection = Connection(self.bench.runtime, self.server.limits, self.server)
         connection.attach(Recorder())
         connection.connection_made(FakeTransport(connection, peername=peer))
         return connection

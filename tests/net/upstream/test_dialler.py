@@ -15,7 +15,7 @@ from tests.net.helpers import Serving, Stand, patience, serving
 from holdfast.core.limits import ConnectionLimits, UpstreamLimits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.dial.dial import DialError
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.upstream.balance import Balance
 from holdfast.net.upstream.circuit_breaker import BreakerState
 from holdfast.net.upstream.dialler import Dialler
@@ -39,17 +39,17 @@ async def dialling(
     proxy_version: int = 0,
 ) -> AsyncIterator[Dialler]:
     """What connects to these, in turn; whatever it opened is closed."""
-    clockwork = Clockwork(asyncio.get_running_loop())
-    clockwork.wheel.start()
+    runtime = Runtime(asyncio.get_running_loop())
+    runtime.timers.start()
     random = Random(1)
     servers = [Server(parse_address(str(address))) for address in addresses]
     pool = UpstreamPool(
         "mud", servers, Balance.ROUND_ROBIN, limits, draw=random.randrange, entropy=random.random
     )
     try:
-        yield Dialler(pool, clockwork, ConnectionLimits(), tls, proxy_version)
+        yield Dialler(pool, runtime, ConnectionLimits(), tls, proxy_version)
     finally:
-        clockwork.wheel.stop()
+        runtime.timers.stop()
 
 
 async def connect(dialler: Dialler) -> Stand:

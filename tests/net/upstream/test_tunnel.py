@@ -23,7 +23,7 @@ from holdfast.core.limits import KIB, MIB, ConnectionLimits, UpstreamLimits
 from holdfast.core.states import UndefinedTransitionError
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection.connection import Connection
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.server import Server
 from holdfast.net.tls.options import client_context, server_context
 from holdfast.net.upstream.dialler import Dialler
@@ -124,8 +124,8 @@ async def passing(
     proxy_version: int = 0,
 ) -> AsyncIterator[Passing]:
     """A proxy in front of these, while the block runs."""
-    clockwork = Clockwork(asyncio.get_running_loop())
-    clockwork.wheel.start()
+    runtime = Runtime(asyncio.get_running_loop())
+    runtime.timers.start()
     async with (
         dialling(
             *upstreams, limits=limits or UpstreamLimits(), tls=tls, proxy_version=proxy_version
@@ -137,14 +137,14 @@ async def passing(
             tasks.create_task(work)
 
         proxy = StreamProxy(dialler, spawn)
-        server = Server(client_limits or ConnectionLimits(), clockwork)
+        server = Server(client_limits or ConnectionLimits(), runtime)
         server.start()
         address = await server.listen(parse_address("tcp://127.0.0.1:0"), proxy.handler)
         try:
             yield Passing(address, server, dialler)
         finally:
             await server.close()
-            clockwork.wheel.stop()
+            runtime.timers.stop()
 
 
 class Half(Stand):

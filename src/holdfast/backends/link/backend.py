@@ -28,7 +28,7 @@ from holdfast.link import messages as m
 from holdfast.link.codec import UNREADABLE, fitting
 from holdfast.link.peer import LinkClosedError, Peer, RequestError
 from holdfast.net.log import Seldom
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.sessions.journal import Journal, StoreUnavailableError
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.records import Stored
@@ -67,7 +67,7 @@ class LinkBackend(Questions):
         manager: SessionManager,
         journal: Journal,
         host: Host,
-        clockwork: Clockwork,
+        runtime: Runtime,
         clock: Clock,
         limits: LinkLimits,
     ) -> None:
@@ -76,13 +76,13 @@ class LinkBackend(Questions):
         self.manager = manager
         self.journal = journal
         self.host = host
-        self._clockwork = clockwork
-        self._at_end_of_tick = clockwork.tick.add
+        self._runtime = runtime
+        self._at_end_of_tick = runtime.coalescer.add
         self.clock = clock
         self._limits = limits
         self.runs = Runs(name, journal, limits, clock)
         self._linked: dict[str, Instance] = {}
-        self._trials = Trials(name, manager.limits, clockwork, clock, self.commanded)
+        self._trials = Trials(name, manager.limits, runtime, clock, self.commanded)
         self._bound = ""
         """Of `ANY_APP`: the name of the application that it serves."""
         self._awaited: set[str] = set()
@@ -104,7 +104,7 @@ class LinkBackend(Questions):
                 _log.error("an application's policy cannot be read", app=self.name, fault=fault)
         self._bound = stored.settings.get(_bound_key(self.name), b"").decode(errors="replace")
         self._awaited = {session.row.instance for session in self._own_sessions()} - {""}
-        self._await_until = self._clockwork.loop.time() + self._limits.return_seconds_max
+        self._await_until = self._runtime.loop.time() + self._limits.return_seconds_max
 
     @property
     def instances(self) -> int:
@@ -325,11 +325,11 @@ class LinkBackend(Questions):
     def _await_no_longer_than_meant(self) -> None:
         if not self._awaited:
             return
-        left = self._await_until - self._clockwork.loop.time()
+        left = self._await_until - self._runtime.loop.time()
         if left <= 0:
             self._awaited.clear()
         else:
-            self._clockwork.loop.call_later(left, self._share_out)
+            self._runtime.loop.call_later(left, self._share_out)
 
     def _give(self, sessions: list[Session]) -> None:
         """Share sessions of which an application knows out by load. They wait if there is none."""

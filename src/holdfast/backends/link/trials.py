@@ -11,7 +11,7 @@ from holdfast.core.clock import Clock
 from holdfast.core.items import MUST, Notice
 from holdfast.core.limits import SessionLimits
 from holdfast.net.log import Seldom
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.sessions.session import Session
 
 _log: Final = Seldom("holdfast.link")
@@ -28,14 +28,14 @@ class Trials:
         self,
         app: str,
         limits: SessionLimits,
-        clockwork: Clockwork,
+        runtime: Runtime,
         clock: Clock,
         commanded: Callable[[Session], None],
     ) -> None:
         self.suspects = Suspects(limits.command_runs_max)
         self._app = app
         self._seconds = limits.suspect_seconds_max
-        self._clockwork = clockwork
+        self._runtime = runtime
         self._clock = clock
         self._commanded = commanded
         self._timing = False
@@ -43,7 +43,7 @@ class Trials:
 
     def run_began(self, instance: Instance) -> None:
         """An instance has linked."""
-        self._clockwork.loop.call_later(self._seconds, self._lasted, instance)
+        self._runtime.loop.call_later(self._seconds, self._lasted, instance)
 
     def run_ended(self, instance: Instance, *, died: bool) -> None:
         """A run has ended; its sessions are still its own."""
@@ -94,7 +94,7 @@ class Trials:
         tried = self.suspects.tried
         if tried and not self._timing:
             self._timing = True
-            self._clockwork.loop.call_later(self._seconds, self._time_over, tried)
+            self._runtime.loop.call_later(self._seconds, self._time_over, tried)
 
     def _time_over(self, sessions: list[Session]) -> None:
         self._timing = False

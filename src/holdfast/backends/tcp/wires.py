@@ -43,7 +43,7 @@ class UpstreamProtocolError(ProtocolError):
 
 
 class Wire(Protocol):
-    """The translation on one connection. `now` is the wheel's time."""
+    """The translation on one connection. `now` is the runtime's time."""
 
     def receive_data(self, data: bytes, now: float) -> list[Said]:
         """What `data` says. Raises `UpstreamProtocolError`."""

@@ -229,7 +229,7 @@ class ChooseProfile(Struct, frozen=True):
 
 class Adapter(Protocol):
     """One connection's translation. Methods that queue bytes return nothing; the bytes are
-    fetched with `data_to_send`. `now` is the wheel's time."""
+    fetched with `data_to_send`. `now` is the runtime's time."""
 
     @property
     def protocol(self) -> str:

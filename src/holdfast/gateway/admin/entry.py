@@ -14,31 +14,32 @@ from holdfast.core.errors import Reason
 from holdfast.core.limits import AdminLimits
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
-from holdfast.net.runtime.clockwork import Clockwork, Timed
+from holdfast.net.runtime.runtime import Runtime
+from holdfast.net.runtime.timers import Timer
 
 _END: Final = b"\r\n\r\n"
 
 
-class Entry(Timed):
+class Entry(Timer):
     """The handler of one connection. `serve` takes it over, with what has come."""
 
     def __init__(
         self,
         connection: Connection,
-        clockwork: Clockwork,
+        runtime: Runtime,
         limits: AdminLimits,
         serve: Callable[[Connection, bytes, Handler], None],
     ) -> None:
         super().__init__()
         self._connection = connection
-        self._clockwork = clockwork
+        self._runtime = runtime
         self._limits = limits
         self._serve = serve
         self._head = b""
 
     def connected(self) -> None:
-        due = self._clockwork.wheel.time() + self._limits.request_seconds_max
-        self._clockwork.wheel.schedule(self, due)
+        due = self._runtime.timers.time() + self._limits.request_seconds_max
+        self._runtime.timers.schedule(self, due)
 
     def received(self, data: bytes) -> None:
         self._head += data
@@ -62,7 +63,7 @@ class Entry(Timed):
         self._connection.close()
 
     def lost(self, cause: Exception | None) -> None:
-        self._clockwork.wheel.cancel(self)
+        self._runtime.timers.cancel(self)
 
     def expire(self, now: float) -> None:
         """The time for the whole exchange is over, whoever is slow."""

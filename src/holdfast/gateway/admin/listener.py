@@ -12,7 +12,7 @@ from holdfast.gateway.admin.guard import AdminConfig, Guard, token_hash
 from holdfast.gateway.admin.pages import AdminPages
 from holdfast.gateway.view import GatewayView
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.inherited import Inherited
 from holdfast.net.server.server import ListenOptions, Server
 from holdfast.net.tls.options import server_context
@@ -25,15 +25,15 @@ class AdminListener:
         self,
         config: AdminConfig,
         limits: Limits,
-        clockwork: Clockwork,
+        runtime: Runtime,
         view: GatewayView,
         inherited: Inherited | None,
     ) -> None:
         self._config = config
         self._limits = limits.admin
-        self._clockwork = clockwork
+        self._runtime = runtime
         guard = Guard(token_hash(config, os.environ), limits.admin)
-        self.pages = AdminPages(view, guard, limits.admin, clockwork.loop.time)
+        self.pages = AdminPages(view, guard, limits.admin, runtime.loop.time)
         seconds = limits.admin.request_seconds_max
         self._server = Server(
             structs.replace(
@@ -42,7 +42,7 @@ class AdminListener:
                 connections_per_address_max=limits.admin.connections_max,
                 handshake_seconds_max=min(limits.connection.handshake_seconds_max, seconds),
             ),
-            clockwork,
+            runtime,
             inherited=inherited,
         )
 
@@ -53,9 +53,7 @@ class AdminListener:
         self._server.start()
         return await self._server.listen(
             parse_address(self._config.listen),
-            lambda connection: Entry(
-                connection, self._clockwork, self._limits, self.pages.take_over
-            ),
+            lambda connection: Entry(connection, self._runtime, self._limits, self.pages.take_over),
             server_context(certificate) if certificate is not None else None,
             ListenOptions(self._config.bind),
         )

@@ -116,7 +116,7 @@ class Attachment:
     # --- Handler: what the connection says
 
     def connected(self) -> None:
-        self._handle(self.adapter.begin(self.context.clockwork.wheel.now))
+        self._handle(self.adapter.begin(self.context.runtime.timers.now))
         self._schedule()
 
     def received(self, data: bytes) -> None:
@@ -124,7 +124,7 @@ class Attachment:
         if intake.blocked and self._machine.state is not Phase.LEAVING:
             intake.unread += data  # of a read that was under way when reading was stopped
             return
-        adapter, now = self.adapter, self.context.clockwork.wheel.now
+        adapter, now = self.adapter, self.context.runtime.timers.now
         size, end = adapter.slice_bytes, len(data)
         start = 0
         while True:
@@ -213,7 +213,7 @@ class Attachment:
         connection.write(self.adapter.encode(first, items))
         evidence = self._evidence
         if evidence is not None:
-            evidence.wrote(limit, connection.bytes_out, self.context.clockwork.wheel.now)
+            evidence.wrote(limit, connection.bytes_out, self.context.runtime.timers.now)
             if evidence.next < self._wake and evidence.due < self._wake:
                 self._schedule()
 
@@ -229,7 +229,7 @@ class Attachment:
         acks = self._acks
         if acks is None:
             return
-        if acks.note(cin, self.context.clockwork.wheel.now):
+        if acks.note(cin, self.context.runtime.timers.now):
             self._tell_acks(acks)
         elif acks.due < self._wake:
             self._schedule()
@@ -351,7 +351,7 @@ class Attachment:
             intake.hold(events)
             return
         context = self.context
-        now, limits = context.clockwork.wheel.now, context.limits.session
+        now, limits = context.runtime.timers.now, context.limits.session
         next_due = context.command_rate.next
         for index, event in enumerate(events):
             session = self.session
@@ -387,7 +387,7 @@ class Attachment:
     def _wait_for_room(self, events: list[Event]) -> None:
         """The session's queue is full: the client is not read until there is room."""
         self._intake.hold(events)
-        self._intake.wait_for_room(self.context.clockwork.wheel.now)
+        self._intake.wait_for_room(self.context.runtime.timers.now)
         self._stop_reading()
 
     def command(self, session: Session, item: Command) -> bool:
@@ -539,7 +539,7 @@ class Attachment:
     # --- time
 
     def _tell_acks(self, acks: AckPacer) -> None:
-        self.adapter.acknowledge(acks.tell(self.context.clockwork.wheel.now))
+        self.adapter.acknowledge(acks.tell(self.context.runtime.timers.now))
         self.send()
 
     def _probe(self, evidence: Evidence, now: float) -> None:
@@ -559,7 +559,7 @@ class Attachment:
     def _close_evidence(self, session: Session) -> None:
         evidence, self._evidence = self._evidence, None
         if evidence is not None:
-            evidence.close(self.connection.delivery(), self.context.clockwork.wheel.now)
+            evidence.close(self.connection.delivery(), self.context.runtime.timers.now)
             session.touch()
         elif session.out.seen < session.out.sent:
             # What a client that counts had not acknowledged yet, it may have shown.
@@ -591,7 +591,7 @@ class Attachment:
             wake = min(wake, self._evidence.due)
         if self.adapter.pings and self.phase is _LIVE:
             patience = self.context.limits.websocket.heartbeat_seconds_max
-            wake = min(wake, self.context.clockwork.wheel.now + patience)
+            wake = min(wake, self.context.runtime.timers.now + patience)
         if wake < self._wake:
             self._wake = wake
             self.connection.wake_at(wake)

@@ -21,7 +21,7 @@ _NEVER = float("inf")
 
 
 class Evidence:
-    """The evidence on one connection. Times are the wheel's."""
+    """The evidence on one connection. Times are the runtime's."""
 
     __slots__ = (
         "_asked",

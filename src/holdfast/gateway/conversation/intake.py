@@ -22,7 +22,7 @@ _ROOM_SECONDS: Final = 1.0
 
 
 class Intake:
-    """One connection's. Times are the wheel's."""
+    """One connection's. Times are the runtime's."""
 
     __slots__ = (
         "_bytes_due",

@@ -43,7 +43,7 @@ def begin(attachment: Attachment, session: Session) -> None:
         attachment.adapter.ask_login(LoginNeeded())
         attachment.send()
         limit = attachment.context.limits.session.login_seconds_max
-        attachment.context.clockwork.loop.call_later(
+        attachment.context.runtime.loop.call_later(
             limit, _end_late, attachment.context.manager, session.sid
         )
     else:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.transport.tcp_info import Socket, input_held, output_held, tcp_info
 
 _TRUSTED_BYTES_MIN: Final = 1024 * 1024
@@ -55,17 +55,17 @@ class Watch:
     Bytes are counted from the beginning of its connection.
     """
 
-    __slots__ = ("_clockwork", "_hold", "_look_at", "_taken")
+    __slots__ = ("_hold", "_look_at", "_runtime", "_taken")
 
-    def __init__(self, clockwork: Clockwork) -> None:
-        self._clockwork = clockwork
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._hold: Hold | None = None
         self._taken = -1
         self._look_at = 0
 
     @property
     def progress_at(self) -> float | None:
-        """When the peer that is held was last seen to have taken something, in the wheel's time.
+        """When the peer that is held was last seen to have taken something, in the runtime's time.
 
         `None`: it is not held.
         """
@@ -85,7 +85,7 @@ class Watch:
         # What was written just now it cannot have read yet: unless it goes on sending.
         if sock is None or found is None or not (found.taken == before or sends_on(sock)):
             return False
-        self._hold = Hold(self._clockwork, sock, found, over)
+        self._hold = Hold(self._runtime, sock, found, over)
         return True
 
     def let_go(self) -> None:
@@ -98,23 +98,23 @@ class Watch:
 class Hold:
     """Looks now and then whether a peer reads again, as often as that is worth it."""
 
-    __slots__ = ("_behind", "_clockwork", "_handle", "_over", "_pause", "_socket", "progress_at")
+    __slots__ = ("_behind", "_handle", "_over", "_pause", "_runtime", "_socket", "progress_at")
 
     def __init__(
         self,
-        clockwork: Clockwork,
+        runtime: Runtime,
         sock: Socket,
         found: Behind,
         over: Callable[[], None],
     ) -> None:
-        self._clockwork = clockwork
+        self._runtime = runtime
         self._socket = sock
         self._behind = found
         self._over = over
         self._pause = _PAUSE_SECONDS_MIN
-        self.progress_at = clockwork.wheel.time()
+        self.progress_at = runtime.timers.time()
         """When the peer was last seen to have taken something."""
-        self._handle = clockwork.loop.call_later(self._pause, self._look)
+        self._handle = runtime.loop.call_later(self._pause, self._look)
 
     def end(self) -> None:
         """Look no more."""
@@ -127,14 +127,14 @@ class Hold:
             return
         self._pause = self._next_pause(found)
         self._behind = found
-        self._handle = self._clockwork.loop.call_later(self._pause, self._look)
+        self._handle = self._runtime.loop.call_later(self._pause, self._look)
 
     def _next_pause(self, found: Behind) -> float:
         """Until it will have read enough, at the speed that it has; longer and longer for none."""
         taken = found.taken - self._behind.taken
         if not taken:
             return min(2 * self._pause, _PAUSE_SECONDS_MAX)
-        now = self._clockwork.wheel.time()
+        now = self._runtime.timers.time()
         seconds = now - self.progress_at
         self.progress_at = now
         wanted = (found.unread - _MUCH_BYTES) * seconds / taken

@@ -22,7 +22,8 @@ from holdfast.net.connection.backpressure import Watch
 from holdfast.net.connection.handler import Handler, Owner, Phase
 from holdfast.net.connection.lingering import Leaver
 from holdfast.net.log import Seldom, log_failure
-from holdfast.net.runtime.clockwork import Clockwork, Timed
+from holdfast.net.runtime.runtime import Runtime
+from holdfast.net.runtime.timers import Timer
 from holdfast.net.server.admission import METER_BYTES, Meter
 from holdfast.net.tls.options import TlsInfo, describe
 from holdfast.net.transport.tcp_info import Delivery, output_held, tcp_info, through_tls
@@ -40,12 +41,11 @@ def _discard(data: bytes) -> None:
     """Write where nobody reads."""
 
 
-class Connection(asyncio.Protocol, Timed):
+class Connection(asyncio.Protocol, Timer):
     """A transport, its coalesced writes and its limits of time."""
 
     __slots__ = (
         "_buffered",
-        "_clockwork",
         "_close_due",
         "_deliver",
         "_eof",
@@ -58,13 +58,14 @@ class Connection(asyncio.Protocol, Timed):
         "_out",
         "_owner",
         "_paused",
+        "_runtime",
         "_stall_due",
         "_taken",
+        "_timers",
         "_transport",
         "_until_meter",
         "_wake_due",
         "_watch",
-        "_wheel",
         "answers",
         "cause",
         "full",
@@ -81,7 +82,7 @@ class Connection(asyncio.Protocol, Timed):
     id: int
     """Of this connection among its server's; 0 for one that no server counts."""
     opened_at: float
-    """When its socket was accepted, in the wheel's time."""
+    """When its socket was accepted, in the runtime's time."""
     listener: Address | None
     """Where it came in."""
     proxy: ProxyHeader | None
@@ -95,7 +96,7 @@ class Connection(asyncio.Protocol, Timed):
 
     def __init__(
         self,
-        clockwork: Clockwork,
+        runtime: Runtime,
         limits: ConnectionLimits,
         owner: Owner,
         *,
@@ -103,8 +104,8 @@ class Connection(asyncio.Protocol, Timed):
         peer: str = "",
     ) -> None:
         super().__init__()
-        self._clockwork = clockwork
-        self._wheel = clockwork.wheel
+        self._runtime = runtime
+        self._timers = runtime.timers
         self._limits = limits
         self._owner = owner
         self._handler: Handler | None = None
@@ -117,11 +118,11 @@ class Connection(asyncio.Protocol, Timed):
         self._buffered = 0
         self._wake_due = self._stall_due = self._held_until = _FOREVER
         self._paused = self._eof = False
-        self.opened_at = clockwork.wheel.now if opened_at is None else opened_at
+        self.opened_at = runtime.timers.now if opened_at is None else opened_at
         self._close_due = self.opened_at + limits.handshake_seconds_max
         self.phase = Phase.HANDSHAKE
         self.full = False
-        self.heard = clockwork.wheel.now
+        self.heard = runtime.timers.now
         self._idle_told = -_FOREVER
         self._flushed = self._taken = 0
         self._metered = self._until_meter = METER_BYTES
@@ -152,7 +153,7 @@ class Connection(asyncio.Protocol, Timed):
         out = self._out
         if out is None:
             self._out = data
-            self._clockwork.tick.flush_later(self)
+            self._runtime.coalescer.flush_later(self)
         elif isinstance(out, list):
             out.append(data)
         else:
@@ -253,7 +254,7 @@ class Connection(asyncio.Protocol, Timed):
         self.flush()
         self.phase = Phase.CLOSING
         self._deliver = _discard
-        self._close_due = self._wheel.time() + self._limits.close_seconds_max
+        self._close_due = self._timers.time() + self._limits.close_seconds_max
         self._wake_due = self._stall_due = _FOREVER
         self._end_hold()
         self._reschedule()
@@ -298,7 +299,7 @@ class Connection(asyncio.Protocol, Timed):
         """Another protocol begins here, with a handshake that has the time of a first one."""
         if self.phase is Phase.ESTABLISHED:
             self.phase = Phase.HANDSHAKE
-            self._close_due = self._wheel.time() + self._limits.handshake_seconds_max
+            self._close_due = self._timers.time() + self._limits.handshake_seconds_max
             self._wake_due = _FOREVER
             self._reschedule()
 
@@ -321,12 +322,12 @@ class Connection(asyncio.Protocol, Timed):
 
     @property
     def now(self) -> float:
-        """The wheel's time as of its last slot, in seconds."""
-        return self._wheel.now
+        """The runtime's time as of the last slot, in seconds."""
+        return self._timers.now
 
     def time(self) -> float:
-        """The wheel's time to the moment, in seconds: what deadlines are reckoned in."""
-        return self._wheel.time()
+        """The runtime's time to the moment, in seconds: what deadlines are reckoned in."""
+        return self._timers.time()
 
     @property
     def held(self) -> bool:
@@ -383,7 +384,7 @@ class Connection(asyncio.Protocol, Timed):
             return
         if taken > self._taken:
             self._taken = taken
-            self.heard = self._wheel.now
+            self.heard = self._timers.now
 
     # --- what the transport says
 
@@ -402,7 +403,7 @@ class Connection(asyncio.Protocol, Timed):
 
     def data_received(self, data: bytes) -> None:
         self._until_meter -= len(data)
-        self.heard = self._wheel.now
+        self.heard = self._timers.now
         try:
             self._handler.received(data)  # type: ignore[union-attr]
         except Exception as error:
@@ -418,7 +419,7 @@ class Connection(asyncio.Protocol, Timed):
     def pause_writing(self) -> None:
         self.full = True
         self._buffered = self.unsent
-        self._stall_due = self._wheel.time() + self._limits.stalled_seconds_max
+        self._stall_due = self._timers.time() + self._limits.stalled_seconds_max
         self._reschedule()
 
     def resume_writing(self) -> None:
@@ -428,7 +429,7 @@ class Connection(asyncio.Protocol, Timed):
             self._guard(self._get_handler().writable)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._wheel.cancel(self)
+        self._timers.cancel(self)
         self._end_hold()
         if self.phase is Phase.LOST:
             return
@@ -453,7 +454,7 @@ class Connection(asyncio.Protocol, Timed):
         transport = self._transport
         if self.meter is None or transport is None or self.phase is Phase.CLOSING:
             return
-        now = self._wheel.time()
+        now = self._timers.time()
         seconds = self.meter.spend(size, now)
         if transport.is_closing():
             return
@@ -466,7 +467,7 @@ class Connection(asyncio.Protocol, Timed):
         """If the peer does not read what it is answered, read no more until it does."""
         watch = self._watch
         if watch is None:
-            watch = self._watch = Watch(self._clockwork)
+            watch = self._watch = Watch(self._runtime)
         if watch.due(self._metered):
             self.flush()
             if watch.holds(self.extra("socket"), self._metered, self._let_go):
@@ -550,7 +551,7 @@ class Connection(asyncio.Protocol, Timed):
         if self.phase is Phase.ESTABLISHED:
             due = min(due, self._idle_due)
         if due != _FOREVER:
-            self._wheel.schedule(self, due)
+            self._timers.schedule(self, due)
 
     # --- failure
 

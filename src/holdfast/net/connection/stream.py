@@ -17,8 +17,8 @@ from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Phase
 from holdfast.net.connection.observer import Observer
 from holdfast.net.log import Seldom, log_failure
-from holdfast.net.runtime.clockwork import Clockwork
 from holdfast.net.runtime.loop import unwrapped
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import consists_of
 from holdfast.net.server.inherited import Inherited
 from holdfast.net.server.server import DEFAULT, ListenOptions, Server
@@ -266,9 +266,9 @@ async def serve(
     if not callable(handler):
         raise InvalidHandlerError(f"handler: expected a coroutine function, found {handler!r}")
     limits = limits or ConnectionLimits()
-    clockwork = Clockwork(asyncio.get_running_loop())
-    server = Server(limits, clockwork, observer=observer, inherited=inherited)
-    clockwork.wheel.start()
+    runtime = Runtime(asyncio.get_running_loop())
+    server = Server(limits, runtime, observer=observer, inherited=inherited)
+    runtime.timers.start()
     try:
         with unwrapped():
             async with asyncio.TaskGroup() as tasks:
@@ -283,7 +283,7 @@ async def serve(
                     await server.close()
                     starter.cancel()
     finally:
-        clockwork.wheel.stop()
+        runtime.timers.stop()
 
 
 async def serve_forever(

@@ -14,7 +14,7 @@ from holdfast.net.addresses import Address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Owner
 from holdfast.net.dial.happy_eyeballs import connect, connect_first
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.server import HandlerFactory
 from holdfast.net.tls.options import client_context
 from holdfast.net.transport.tls import TlsTransport
@@ -41,7 +41,7 @@ async def dial(
     address: Address,
     factory: HandlerFactory,
     *,
-    clockwork: Clockwork,
+    clockwork: Runtime,
     limits: ConnectionLimits,
     tls: ssl.SSLContext | None = None,
     owner: Owner | None = None,

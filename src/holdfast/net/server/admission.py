@@ -17,7 +17,7 @@ from holdfast.core.rate import Rate, RateByKey
 METER_BYTES: Final = 64 * 1024
 """A meter is read after so many bytes: seldom enough to cost nothing."""
 _SLACK_SECONDS: Final = 0.2
-"""What may come at once, in time: a hold is over at a slot of the wheel, which is not finer."""
+"""What may come at once, in time: a pause of reading ends at a slot of the timers, no finer."""
 
 
 class AdmissionRefusal(Enum):

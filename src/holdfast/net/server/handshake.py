@@ -19,7 +19,8 @@ from holdfast.core.errors import ConfigurationError, HoldfastError, Source
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import peer_name
 from holdfast.net.connection.connection import Connection
-from holdfast.net.runtime.clockwork import Clockwork, Timed
+from holdfast.net.runtime.runtime import Runtime
+from holdfast.net.runtime.timers import Timer
 from holdfast.net.server.admission import network_of
 from holdfast.net.tls.options import explain
 from holdfast.net.transport.tls import TlsTransport
@@ -77,7 +78,7 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 class Host(Protocol):
     """Who accepted the socket."""
 
-    clockwork: Clockwork
+    runtime: Runtime
     limits: ConnectionLimits
 
     def arrived(self, arrival: Arrival) -> None:
@@ -93,7 +94,7 @@ class Host(Protocol):
         """It never became a connection."""
 
 
-class Arrival(asyncio.Protocol, Timed):
+class Arrival(asyncio.Protocol, Timer):
     """One accepted socket on its way to a connection."""
 
     __slots__ = (
@@ -128,7 +129,7 @@ class Arrival(asyncio.Protocol, Timed):
         self._context = context
         self._raw: asyncio.Transport | None = None
         self._over = False
-        self.since = host.clockwork.wheel.time()
+        self.since = host.runtime.timers.time()
         self._decoder: ProxyDecoder | None = None
         if proxies is not None and proxies.trusts(peer):
             self._decoder = ProxyDecoder(
@@ -142,8 +143,8 @@ class Arrival(asyncio.Protocol, Timed):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._raw = transport
         self._host.arrived(self)
-        wheel = self._host.clockwork.wheel
-        wheel.schedule(self, self.since + self._host.limits.handshake_seconds_max)
+        timers = self._host.runtime.timers
+        timers.schedule(self, self.since + self._host.limits.handshake_seconds_max)
         if self._decoder is None:
             self._begin(b"")
 
@@ -224,5 +225,5 @@ class Arrival(asyncio.Protocol, Timed):
     def _finish(self) -> None:
         if not self._over:
             self._over = True
-            self._host.clockwork.wheel.cancel(self)
+            self._host.runtime.timers.cancel(self)
             self._host.departed(self)

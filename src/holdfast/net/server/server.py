@@ -21,8 +21,8 @@ from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
 from holdfast.net.connection.observer import GuardedObserver, ObservedConnection, Observer
 from holdfast.net.log import Seldom, log_failure
-from holdfast.net.runtime.clockwork import Clockwork
 from holdfast.net.runtime.loop import done_within
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.admission import Admission, AdmissionRefusal, network_of
 from holdfast.net.server.bind import BindOptions
 from holdfast.net.server.handshake import Arrival, HandshakeError, ProxyOptions, TrustedProxies
@@ -81,12 +81,12 @@ class Server:
     def __init__(
         self,
         limits: ConnectionLimits,
-        clockwork: Clockwork,
+        clockwork: Runtime,
         *,
         observer: Observer | None = None,
         inherited: Inherited | None = None,
     ) -> None:
-        self.clockwork = clockwork
+        self.runtime = clockwork
         self.limits = limits
         self.connections: set[Connection] = set()
         self.arrivals: set[Arrival] = set()
@@ -108,6 +108,11 @@ class Server:
         self._ids = count(1)
         self._empty = asyncio.Event()
         self._empty.set()
+
+    @property
+    def clockwork(self) -> Runtime:
+        """The name of `runtime` in the public API."""
+        return self.runtime
 
     @property
     def state(self) -> ServerState:
@@ -144,7 +149,7 @@ class Server:
             raise ServerClosedError(f"{address}: this server listens no more")
         door = _Door(self, factory, tls, options)
         listener = open_listener(
-            self.clockwork.loop,
+            self.runtime.loop,
             address,
             self.limits,
             door.accepted,
@@ -270,7 +275,7 @@ class Server:
 
     def may_accept(self) -> bool:
         """Account for one accepted socket; false when accepting should pause."""
-        return self._admission.may_accept(self.clockwork.loop.time())
+        return self._admission.may_accept(self.runtime.loop.time())
 
     def refusal(
         self, peer: str, *, arrives: bool = False, arrived: bool = False
@@ -284,13 +289,13 @@ class Server:
         if arrives and self._handshakes[network] >= self._handshakes_max:
             return AdmissionRefusal.TOO_MANY_FROM_ADDRESS
         refusal = self._too_many(network, int(arrived))
-        return refusal or self._admission.check(network, self.clockwork.loop.time())
+        return refusal or self._admission.check(network, self.runtime.loop.time())
 
     def make(self, door: _Door, arrival: Arrival | None, peer: str) -> Connection:
         """A connection with its handler; without one, where that cannot be made."""
         made = Connection if self._observer is None else ObservedConnection
         connection = made(
-            self.clockwork,
+            self.runtime,
             self.limits,
             self,
             opened_at=arrival.since if arrival is not None else None,
@@ -356,7 +361,7 @@ class _Door:
         self._server = server
         self._tls = tls
         self._proxies = TrustedProxies(options.proxy) if options.proxy is not None else None
-        self.clockwork = server.clockwork
+        self.runtime = server.runtime
         self.limits = server.limits
 
     def accepted(self, sock: socket.socket, where: Any) -> bool:
@@ -376,7 +381,7 @@ class _Door:
         else:
             protocol = Arrival(self, peer, self._connect, proxies=proxies, context=context)
         try:
-            self.clockwork.sockets.adopt(protocol, sock)
+            self.runtime.sockets.adopt(protocol, sock)
         except OSError as error:
             self.failed(peer, HandshakeError(f"the socket cannot be used: {error.strerror}"))
         return server.may_accept()

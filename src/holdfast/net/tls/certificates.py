@@ -12,7 +12,8 @@ import ssl
 import structlog
 
 from holdfast.core.errors import ConfigurationError
-from holdfast.net.runtime.clockwork import Clockwork, Timed
+from holdfast.net.runtime.runtime import Runtime
+from holdfast.net.runtime.timers import Timer
 from holdfast.net.tls.options import CertificateFacts, TlsOptions, server_contexts
 
 _log = structlog.get_logger("holdfast.net")
@@ -50,14 +51,14 @@ class ServerTls:
         self._fingerprint = fingerprint
 
 
-class CertificateWatch(Timed):
+class CertificateWatch(Timer):
     """Looks at the files of a server's certificates now and then."""
 
-    __slots__ = ("_clockwork", "_complaint", "_every_seconds", "_watched")
+    __slots__ = ("_complaint", "_every_seconds", "_runtime", "_watched")
 
-    def __init__(self, clockwork: Clockwork, every_seconds: float) -> None:
+    def __init__(self, runtime: Runtime, every_seconds: float) -> None:
         super().__init__()
-        self._clockwork = clockwork
+        self._runtime = runtime
         self._every_seconds = every_seconds
         self._watched: list[ServerTls] = []
         self._complaint = ""
@@ -65,12 +66,12 @@ class CertificateWatch(Timed):
     def add(self, tls: ServerTls) -> None:
         """Watch one more."""
         self._watched.append(tls)
-        self._schedule(self._clockwork.wheel.time())
+        self._schedule(self._runtime.timers.time())
 
     def stop(self) -> None:
         """Look no more."""
         self._watched.clear()
-        self._clockwork.wheel.cancel(self)
+        self._runtime.timers.cancel(self)
 
     def expire(self, now: float) -> None:
         try:
@@ -98,7 +99,7 @@ class CertificateWatch(Timed):
 
     def _schedule(self, now: float) -> None:
         if self._watched:
-            self._clockwork.wheel.schedule(self, now + self._every_seconds)
+            self._runtime.timers.schedule(self, now + self._every_seconds)
 
 
 def _fingerprint(options: TlsOptions) -> _Fingerprint:

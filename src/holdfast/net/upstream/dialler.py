@@ -17,7 +17,7 @@ from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
 from holdfast.net.dial.dial import DialError, dial
 from holdfast.net.log import Seldom
-from holdfast.net.runtime.clockwork import Clockwork
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import restarted
 from holdfast.net.upstream.pool import NoUpstreamError, Target, UpstreamPool
 from holdfast.net.upstream.proxy_header import Client, introduce
@@ -79,14 +79,14 @@ class Dialler:
     def __init__(
         self,
         pool: UpstreamPool,
-        clockwork: Clockwork,
+        runtime: Runtime,
         limits: ConnectionLimits,
         tls: ssl.SSLContext | None = None,
         proxy_version: int = 0,
     ) -> None:
         self.pool = pool
         self._proxy_version = proxy_version
-        self._clockwork = clockwork
+        self._runtime = runtime
         self._tls = tls
         upstream = pool.limits
         self._limits = structs.replace(
@@ -101,8 +101,8 @@ class Dialler:
 
     @property
     def now(self) -> float:
-        """The wheel's time, in seconds."""
-        return self._clockwork.wheel.time()
+        """The runtime's time, in seconds."""
+        return self._runtime.timers.time()
 
     async def connect(self, factory: UpstreamFactory, client: Client) -> Connection:
         """A connection for a client, on which `factory` puts a handler.
@@ -153,7 +153,7 @@ class Dialler:
             return await dial(
                 target.address,
                 lambda connection: factory(connection, target),
-                clockwork=self._clockwork,
+                clockwork=self._runtime,
                 limits=self._limits,
                 tls=self._tls,
                 owner=lease,
@@ -191,7 +191,7 @@ class Dialler:
             connection = await dial(
                 target.address,
                 lambda connection: Silent(),
-                clockwork=self._clockwork,
+                clockwork=self._runtime,
                 limits=self._check_limits,
                 tls=self._tls,
                 header=self._header(None),

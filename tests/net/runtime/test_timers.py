@@ -2,86 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from typing import cast
 
 import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from tests.net.fakes import FakeLoop, clockwork
+from tests.net.fakes import FakeLoop, runtime
 
-from holdfast.net.runtime.clockwork import SLOT_SECONDS, TURN_SECONDS_MAX, Tick, Timed, Wheel
-
-# --- the tick
+from holdfast.net.runtime.timers import SLOT_SECONDS, TURN_SECONDS_MAX, Timer, Timers
 
 
-def tick_on(loop: FakeLoop) -> Tick:
-    return Tick(cast("asyncio.AbstractEventLoop", loop))
-
-
-def test_what_is_added_runs_at_the_end_of_the_tick_once_and_in_order() -> None:
-    loop, ran = FakeLoop(), list[str]()
-    tick = tick_on(loop)
-    for name in "abc":
-        tick.add(lambda name=name: ran.append(name))  # type: ignore[misc]
-    assert ran == []
-    loop.tick()
-    assert ran == ["a", "b", "c"]
-    loop.tick()
-    assert ran == ["a", "b", "c"]
-
-
-def test_what_an_action_adds_still_belongs_to_this_tick() -> None:
-    loop, ran = FakeLoop(), list[str]()
-    tick = tick_on(loop)
-
-    def flush() -> None:
-        ran.append("flush")
-
-    def frame() -> None:
-        ran.append("frame")
-        tick.add(flush)
-
-    tick.add(frame)
-    tick.add(lambda: ran.append("other"))
-    loop.tick()
-    assert ran == ["frame", "other", "flush"]
-
-
-def test_every_tick_is_the_first_of_its_kind() -> None:
-    loop, ran = FakeLoop(), list[int]()
-    tick = tick_on(loop)
-    for number in range(3):
-        tick.add(lambda number=number: ran.append(number))  # type: ignore[misc]
-        loop.tick()
-        assert ran == list(range(number + 1))
-
-
-def test_an_action_that_raises_ends_neither_this_tick_nor_the_next() -> None:
-    loop, ran = FakeLoop(), list[str]()
-    tick = tick_on(loop)
-
-    def defect() -> None:
-        raise ValueError("a defect")
-
-    tick.add(defect)
-    tick.add(lambda: ran.append("same tick"))
-    with structlog.testing.capture_logs() as logs:
-        loop.tick()
-    assert ran == ["same tick"]
-    assert "a defect" in logs[0]["traceback"]
-    tick.add(lambda: ran.append("next tick"))
-    loop.tick()
-    assert ran == ["same tick", "next tick"]
-
-
-# --- the wheel
-
-
-class Alarm(Timed):
+class Alarm(Timer):
     """Writes down when it rang."""
 
     def __init__(self, loop: FakeLoop, rang: list[Alarm] | None = None) -> None:
@@ -98,8 +31,8 @@ class Alarm(Timed):
         self.then()
 
 
-def wheel_on(loop: FakeLoop) -> Wheel:
-    return clockwork(loop).wheel
+def timers_on(loop: FakeLoop) -> Timers:
+    return runtime(loop).timers
 
 
 @given(
@@ -108,8 +41,8 @@ def wheel_on(loop: FakeLoop) -> Wheel:
 )
 def test_a_deadline_is_kept_once_not_before_it_and_soon_after(start: float, after: float) -> None:
     loop = FakeLoop(start)
-    wheel, alarm = wheel_on(loop), Alarm(loop)
-    wheel.schedule(alarm, start + after)
+    timers, alarm = timers_on(loop), Alarm(loop)
+    timers.schedule(alarm, start + after)
     loop.advance(after + 1)
     (rang,) = alarm.times
     assert start + after <= rang <= start + after + 2 * SLOT_SECONDS + 1e-6
@@ -117,19 +50,19 @@ def test_a_deadline_is_kept_once_not_before_it_and_soon_after(start: float, afte
 
 def test_deadlines_are_kept_in_their_order_to_the_slot() -> None:
     loop, rang = FakeLoop(), list[Alarm]()
-    wheel = wheel_on(loop)
+    timers = timers_on(loop)
     alarms = [Alarm(loop, rang) for _ in range(50)]
     delays = [(7 * number % 50 + 0.5) * SLOT_SECONDS for number in range(50)]
     for alarm, delay in zip(alarms, delays, strict=True):
-        wheel.schedule(alarm, loop.time() + delay)
+        timers.schedule(alarm, loop.time() + delay)
     loop.advance(6)
     assert rang == sorted(alarms, key=lambda alarm: delays[alarms.index(alarm)])
 
 
 def test_a_deadline_in_the_past_is_kept_at_the_next_slot() -> None:
     loop = FakeLoop()
-    wheel, alarm = wheel_on(loop), Alarm(loop)
-    wheel.schedule(alarm, 0.0)
+    timers, alarm = timers_on(loop), Alarm(loop)
+    timers.schedule(alarm, 0.0)
     assert alarm.times == []
     loop.advance(2 * SLOT_SECONDS)
     assert len(alarm.times) == 1
@@ -138,9 +71,9 @@ def test_a_deadline_in_the_past_is_kept_at_the_next_slot() -> None:
 @pytest.mark.parametrize("later", [0.0, 0.05, 1.0, 3.0], ids=str)
 def test_a_new_wish_takes_the_place_of_the_old_one(later: float) -> None:
     loop = FakeLoop()
-    wheel, alarm = wheel_on(loop), Alarm(loop)
-    wheel.schedule(alarm, loop.time() + 2)
-    wheel.schedule(alarm, loop.time() + later)
+    timers, alarm = timers_on(loop), Alarm(loop)
+    timers.schedule(alarm, loop.time() + 2)
+    timers.schedule(alarm, loop.time() + later)
     loop.advance(5)
     assert len(alarm.times) == 1
     assert alarm.times[0] == pytest.approx(1000 + later, abs=2 * SLOT_SECONDS)
@@ -148,36 +81,36 @@ def test_a_new_wish_takes_the_place_of_the_old_one(later: float) -> None:
 
 def test_a_wish_that_is_moved_often_leaves_nothing_behind() -> None:
     loop = FakeLoop()
-    wheel, alarm = wheel_on(loop), Alarm(loop)
+    timers, alarm = timers_on(loop), Alarm(loop)
     for number in range(100):
-        wheel.schedule(alarm, loop.time() + number)
-    assert sum(map(len, wheel._slots.values())) == 1
+        timers.schedule(alarm, loop.time() + number)
+    assert sum(map(len, timers._slots.values())) == 1
 
 
 def test_a_cancelled_deadline_is_not_kept_and_can_be_set_again() -> None:
     loop = FakeLoop()
-    wheel, alarm = wheel_on(loop), Alarm(loop)
-    wheel.cancel(alarm)
-    wheel.schedule(alarm, loop.time() + 1)
-    wheel.cancel(alarm)
-    wheel.cancel(alarm)
+    timers, alarm = timers_on(loop), Alarm(loop)
+    timers.cancel(alarm)
+    timers.schedule(alarm, loop.time() + 1)
+    timers.cancel(alarm)
+    timers.cancel(alarm)
     loop.advance(2)
     assert alarm.times == []
-    wheel.schedule(alarm, loop.time() + 1)
+    timers.schedule(alarm, loop.time() + 1)
     loop.advance(2)
     assert len(alarm.times) == 1
 
 
 def test_one_that_expires_may_cancel_or_move_another_of_the_same_slot() -> None:
     loop = FakeLoop()
-    wheel = wheel_on(loop)
+    timers = timers_on(loop)
     first, cancelled, moved = (Alarm(loop) for _ in range(3))
     for alarm in (first, cancelled, moved):
-        wheel.schedule(alarm, loop.time() + 1)
+        timers.schedule(alarm, loop.time() + 1)
 
     def interfere() -> None:
-        wheel.cancel(cancelled)
-        wheel.schedule(moved, loop.time() + 1)
+        timers.cancel(cancelled)
+        timers.schedule(moved, loop.time() + 1)
 
     first.then = interfere
     loop.advance(1.5)
@@ -188,9 +121,9 @@ def test_one_that_expires_may_cancel_or_move_another_of_the_same_slot() -> None:
 
 def test_one_that_expires_may_schedule_itself_again_and_is_not_called_at_once() -> None:
     loop = FakeLoop()
-    wheel, alarm = wheel_on(loop), Alarm(loop)
-    alarm.then = lambda: wheel.schedule(alarm, loop.time() - 5)
-    wheel.schedule(alarm, loop.time())
+    timers, alarm = timers_on(loop), Alarm(loop)
+    alarm.then = lambda: timers.schedule(alarm, loop.time() - 5)
+    timers.schedule(alarm, loop.time())
     loop.advance(1)
     assert 5 <= len(alarm.times) <= 10
     assert len(set(alarm.times)) == len(alarm.times)
@@ -199,13 +132,13 @@ def test_one_that_expires_may_schedule_itself_again_and_is_not_called_at_once() 
 @pytest.mark.parametrize("seconds", [1.5, 3_600, 3_600_000])
 def test_who_was_stopped_gives_all_others_their_time_again(seconds: float) -> None:
     loop = FakeLoop()
-    wheel, alarm = wheel_on(loop), Alarm(loop)
-    begun = wheel.time()
-    wheel.schedule(alarm, begun + 10)
+    timers, alarm = timers_on(loop), Alarm(loop)
+    begun = timers.time()
+    timers.schedule(alarm, begun + 10)
     loop.sleep(seconds)
-    assert wheel.time() == begun + TURN_SECONDS_MAX  # asked before the wheel has turned
+    assert timers.time() == begun + TURN_SECONDS_MAX  # asked before the wheel has turned
     loop.suspend(0.0)
-    assert wheel.time() == wheel.now == begun + TURN_SECONDS_MAX
+    assert timers.time() == timers.now == begun + TURN_SECONDS_MAX
     assert alarm.times == []
     loop.advance(10 - TURN_SECONDS_MAX)
     assert alarm.times == []
@@ -216,27 +149,27 @@ def test_who_was_stopped_gives_all_others_their_time_again(seconds: float) -> No
 @pytest.mark.parametrize("seconds", [0.2, 0.5, 0.99])
 def test_a_busy_moment_counts(seconds: float) -> None:
     loop, rang = FakeLoop(), list[Alarm]()
-    wheel = wheel_on(loop)
+    timers = timers_on(loop)
     alarms = [Alarm(loop, rang) for _ in range(5)]
     for number, alarm in enumerate(alarms):
-        wheel.schedule(alarm, loop.time() + number * (seconds - 0.15) / 4)
+        timers.schedule(alarm, loop.time() + number * (seconds - 0.15) / 4)
     loop.suspend(seconds)
-    assert wheel.now == wheel.time() == loop.time()
+    assert timers.now == timers.time() == loop.time()
     assert rang == alarms
 
 
 def test_one_that_raises_does_not_keep_the_others_from_their_deadlines() -> None:
     loop = FakeLoop()
-    wheel = wheel_on(loop)
+    timers = timers_on(loop)
     broken, same_slot, later = (Alarm(loop) for _ in range(3))
 
     def defect() -> None:
         raise ValueError("a defect")
 
     broken.then = defect
-    wheel.schedule(broken, loop.time() + 1)
-    wheel.schedule(same_slot, loop.time() + 1)
-    wheel.schedule(later, loop.time() + 2)
+    timers.schedule(broken, loop.time() + 1)
+    timers.schedule(same_slot, loop.time() + 1)
+    timers.schedule(later, loop.time() + 2)
     with structlog.testing.capture_logs() as logs:
         loop.advance(3)
     assert [len(alarm.times) for alarm in (broken, same_slot, later)] == [1, 1, 1]
@@ -245,21 +178,21 @@ def test_one_that_raises_does_not_keep_the_others_from_their_deadlines() -> None
 
 def test_a_stopped_wheel_turns_no_more_and_has_forgotten_its_deadlines() -> None:
     loop = FakeLoop()
-    wheel, alarm = wheel_on(loop), Alarm(loop)
-    wheel.schedule(alarm, loop.time() + 1)
-    wheel.stop()
+    timers, alarm = timers_on(loop), Alarm(loop)
+    timers.schedule(alarm, loop.time() + 1)
+    timers.stop()
     assert loop.waiting == 0
-    wheel.start()
+    timers.start()
     loop.advance(2)
     assert alarm.times == []
 
 
 def test_a_wheel_may_be_stopped_by_one_that_expires() -> None:
     loop = FakeLoop()
-    wheel, alarm, other = wheel_on(loop), Alarm(loop), Alarm(loop)
-    alarm.then = wheel.stop
-    wheel.schedule(alarm, loop.time() + 1)
-    wheel.schedule(other, loop.time() + 2)
+    timers, alarm, other = timers_on(loop), Alarm(loop), Alarm(loop)
+    alarm.then = timers.stop
+    timers.schedule(alarm, loop.time() + 1)
+    timers.schedule(other, loop.time() + 2)
     loop.advance(3)
     assert len(alarm.times) == 1
     assert other.times == []
@@ -272,19 +205,19 @@ class WheelMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = FakeLoop(100.0)
-        self.wheel = wheel_on(self.loop)
+        self.timers = timers_on(self.loop)
         self.alarms = [Alarm(self.loop) for _ in range(4)]
         self.due: dict[int, float] = {}
 
     @rule(which=st.integers(0, 3), after=st.integers(-10, 100))
     def schedule(self, which: int, after: int) -> None:
-        now = self.wheel.time()
-        self.wheel.schedule(self.alarms[which], now + after / 16)
+        now = self.timers.time()
+        self.timers.schedule(self.alarms[which], now + after / 16)
         self.due[which] = now + max(after, 0) / 16
 
     @rule(which=st.integers(0, 3))
     def cancel(self, which: int) -> None:
-        self.wheel.cancel(self.alarms[which])
+        self.timers.cancel(self.alarms[which])
         self.due.pop(which, None)
 
     @rule(sixteenths=st.integers(0, 60))
@@ -297,7 +230,7 @@ class WheelMachine(RuleBasedStateMachine):
 
     @invariant()
     def each_is_kept_in_time(self) -> None:
-        now = self.wheel.time()
+        now = self.timers.time()
         for which, alarm in enumerate(self.alarms):
             times, alarm.times = alarm.times, []
             assert len(times) <= 1

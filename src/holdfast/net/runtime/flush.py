@@ -1,0 +1,64 @@
+"""Coalesced writes: what became ready in one pass of the event loop is written once, at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from holdfast.net.log import Seldom, log_failure
+
+_log: Final = Seldom("holdfast.net")
+
+
+class Flushable(Protocol):
+    """What collects during a tick and gives it away at its end."""
+
+    def flush(self) -> None:
+        """The tick is over."""
+
+
+class WriteCoalescer:
+    """Runs what was added during one pass of the event loop, once, at its end. Hot path."""
+
+    __slots__ = ("_due", "_flushing", "_loop", "_scheduled")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._due: list[Callable[[], None]] = []
+        self._flushing: list[Flushable] = []
+        self._scheduled = False
+
+    def add(self, action: Callable[[], None]) -> None:
+        """Run `action` at the end of this tick. The caller adds it once a tick."""
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._run)
+        self._due.append(action)
+
+    def flush_later(self, connection: Flushable) -> None:
+        """Flush `connection` after all actions of this tick. The caller asks once a tick."""
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._run)
+        self._flushing.append(connection)
+
+    def _run(self) -> None:
+        # What an action adds (a frame, then its flush) still belongs to this tick.
+        while self._due or self._flushing:
+            due, self._due = self._due, []
+            for action in due:
+                try:
+                    action()
+                except Exception as error:
+                    # The other actions are other connections', and so are the ticks to come.
+                    log_failure(_log, "the end of a tick failed", error)
+            if self._due:
+                continue
+            flushing, self._flushing = self._flushing, []
+            for connection in flushing:
+                try:
+                    connection.flush()
+                except Exception as error:
+                    log_failure(_log, "the end of a tick failed", error)
+        self._scheduled = False

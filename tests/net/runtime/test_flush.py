@@ -1,0 +1,71 @@
+"""Time is a fake loop's: nothing here waits."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import structlog
+from tests.net.fakes import FakeLoop
+
+from holdfast.net.runtime.flush import WriteCoalescer
+
+
+def coalescer_on(loop: FakeLoop) -> WriteCoalescer:
+    return WriteCoalescer(cast("asyncio.AbstractEventLoop", loop))
+
+
+def test_what_is_added_runs_at_the_end_of_the_tick_once_and_in_order() -> None:
+    loop, ran = FakeLoop(), list[str]()
+    coalescer = coalescer_on(loop)
+    for name in "abc":
+        coalescer.add(lambda name=name: ran.append(name))  # type: ignore[misc]
+    assert ran == []
+    loop.tick()
+    assert ran == ["a", "b", "c"]
+    loop.tick()
+    assert ran == ["a", "b", "c"]
+
+
+def test_what_an_action_adds_still_belongs_to_this_tick() -> None:
+    loop, ran = FakeLoop(), list[str]()
+    coalescer = coalescer_on(loop)
+
+    def flush() -> None:
+        ran.append("flush")
+
+    def frame() -> None:
+        ran.append("frame")
+        coalescer.add(flush)
+
+    coalescer.add(frame)
+    coalescer.add(lambda: ran.append("other"))
+    loop.tick()
+    assert ran == ["frame", "other", "flush"]
+
+
+def test_every_tick_is_the_first_of_its_kind() -> None:
+    loop, ran = FakeLoop(), list[int]()
+    coalescer = coalescer_on(loop)
+    for number in range(3):
+        coalescer.add(lambda number=number: ran.append(number))  # type: ignore[misc]
+        loop.tick()
+        assert ran == list(range(number + 1))
+
+
+def test_an_action_that_raises_ends_neither_this_tick_nor_the_next() -> None:
+    loop, ran = FakeLoop(), list[str]()
+    coalescer = coalescer_on(loop)
+
+    def defect() -> None:
+        raise ValueError("a defect")
+
+    coalescer.add(defect)
+    coalescer.add(lambda: ran.append("same tick"))
+    with structlog.testing.capture_logs() as logs:
+        loop.tick()
+    assert ran == ["same tick"]
+    assert "a defect" in logs[0]["traceback"]
+    coalescer.add(lambda: ran.append("next tick"))
+    loop.tick()
+    assert ran == ["same tick", "next tick"]
