@@ -18,8 +18,8 @@ from __future__ import annotations
 from holdfast.app.app import App, Refusal
 from holdfast.app.session import Session
 from holdfast.core.items import Span
+from holdfast.core.login import Authenticate, AuthResult, ProfileSummary
 from holdfast.core.validation import UnsendableError
-from holdfast.link.messages import Authenticate, AuthResult, ProfileSummary
 from holdfast.sessions.records import Capabilities
 
 __all__ = [

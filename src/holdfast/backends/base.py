@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from msgspec import Struct
-
 from holdfast.core.items import Resized
-from holdfast.link.messages import Authenticate, AuthResult, ProfileSummary
+from holdfast.core.login import Authenticate, AuthResult, Policy, ProfileSummary
 from holdfast.sessions.session import Backend as SessionBackend
 from holdfast.sessions.session import ResetReason, Session
-
-
-class Policy(Struct, frozen=True):
-    """What stands between a new connection and its active session."""
-
-    login: bool = False
-    profiles: bool = False
 
 
 class Backend(SessionBackend, Protocol):
@@ -45,7 +36,7 @@ class Backend(SessionBackend, Protocol):
         """The client can show other things than before."""
 
     async def authenticate(self, session: Session, claim: Authenticate) -> AuthResult:
-        """Who a person is. Raises `RequestError` for a wrong claim, `LinkClosedError`."""
+        """Who a person is. Raises `LoginError`."""
 
     async def profiles(self, session: Session) -> list[ProfileSummary]:
         """The profiles that the session's user may choose. Raises as `authenticate` does."""

@@ -14,6 +14,9 @@ from msgspec import Meta, Raw, Struct, field
 
 from holdfast.core.items import Binary, Data, Interrupt, Output, Resized, Text
 from holdfast.core.limits import SessionLimits
+from holdfast.core.login import Authenticate as Authenticate
+from holdfast.core.login import AuthResult as AuthResult
+from holdfast.core.login import ProfileSummary as ProfileSummary
 from holdfast.sessions.records import Capabilities
 
 PROTOCOL: Final = 1
@@ -206,31 +209,6 @@ class SessionEvent(Struct, frozen=True, array_like=True, gc=False):
     sid: str
     cseq: int
     event: Event
-
-
-class Authenticate(Struct, frozen=True, omit_defaults=True):
-    """Params of the request `authenticate`: who says to be whom."""
-
-    sid: str
-    username: str = ""
-    password: str = ""
-    token: str = ""
-    certificate: str = ""
-
-
-class AuthResult(Struct, frozen=True, omit_defaults=True):
-    """The person is `user`. `properties` are the application's own."""
-
-    user: str
-    properties: dict[str, str] = field(default_factory=dict)
-
-
-class ProfileSummary(Struct, frozen=True, omit_defaults=True):
-    """One profile that a user may choose."""
-
-    id: str
-    name: str
-    summary: str = ""
 
 
 class ProfileCreation(Struct, frozen=True, omit_defaults=True):

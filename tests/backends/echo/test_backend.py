@@ -5,12 +5,11 @@ from pathlib import Path
 import pytest
 from tests.backends.node import Client, Node, node
 
-from holdfast.backends.base import Policy
 from holdfast.backends.echo.backend import EchoBackend
 from holdfast.core.errors import Reason
 from holdfast.core.items import Binary, Command, Data, Interrupt, Resized, Text
+from holdfast.core.login import LoginRefusedError, Policy
 from holdfast.link.messages import Authenticate
-from holdfast.link.peer import RequestError
 from holdfast.sessions.session import ResetReason, Session
 from holdfast.sessions.states import Durability, SessionInput
 
@@ -52,7 +51,7 @@ async def test_an_echo_wants_neither_login_nor_profile(tmp_path: Path) -> None:
             backend.create_profile(session, "x"),
             backend.select_profile(session, "x"),
         ):
-            with pytest.raises(RequestError):
+            with pytest.raises(LoginRefusedError):
                 await asking
 
 

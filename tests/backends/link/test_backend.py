@@ -9,13 +9,13 @@ import pytest
 from tests.backends.node import AppEnd, Client, apps, node
 from tests.net.helpers import patience
 
-from holdfast.backends.base import Policy
 from holdfast.backends.link.backend import AWAY, policy_key
 from holdfast.core.errors import Reason
 from holdfast.core.items import Resized, Text
 from holdfast.core.limits import Limits
+from holdfast.core.login import LoginRefusedError, LoginUnavailableError, Policy
 from holdfast.link import messages as m
-from holdfast.link.peer import LinkClosedError, RequestError
+from holdfast.link.peer import RequestError
 from holdfast.sessions.records import Capabilities, Stored
 from holdfast.sessions.session import ResetReason, Session
 from holdfast.sessions.states import SessionInput
@@ -324,7 +324,7 @@ async def test_requests_without_an_application_say_that_it_is_away(tmp_path: Pat
             backend.create_profile(session, "x"),
             backend.select_profile(session, "x"),
         ):
-            with pytest.raises(LinkClosedError, match="the application is away"):
+            with pytest.raises(LoginUnavailableError, match="the application is away"):
                 await asking
 
 
@@ -368,9 +368,9 @@ async def test_requests_are_the_application_s_to_answer(tmp_path: Path) -> None:
             )
             assert [p.id for p in await backend.profiles(session)] == ["p1", "p2"]
             assert await backend.create_profile(session, "Cid") == m.ProfileSummary("p3", "Cid")
-            with pytest.raises(RequestError, match="somebody plays") as caught:
+            with pytest.raises(LoginRefusedError, match="somebody plays") as caught:
                 await backend.select_profile(session, "p1")
-        assert (caught.value.code, caught.value.retry_s) == ("taken", 5.0)
+        assert caught.value.retry_s == 5.0
         assert asked == [
             claim,
             m.ProfileQuery(sid),

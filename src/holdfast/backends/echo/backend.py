@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from holdfast.backends.base import Policy
 from holdfast.core.clock import Clock
 from holdfast.core.errors import Reason
 from holdfast.core.items import MUST, Interrupt, Resized
-from holdfast.link.messages import Authenticate, AuthResult, ProfileSummary
-from holdfast.link.peer import RequestError
+from holdfast.core.login import (
+    Authenticate,
+    AuthResult,
+    LoginRefusedError,
+    Policy,
+    ProfileSummary,
+)
 from holdfast.sessions.session import ResetReason, Session
 
 
@@ -57,16 +61,16 @@ class EchoBackend:
         return False
 
     async def authenticate(self, session: Session, claim: Authenticate) -> AuthResult:
-        raise RequestError("no_login", "an echo knows nobody")
+        raise LoginRefusedError("an echo knows nobody")
 
     async def profiles(self, session: Session) -> list[ProfileSummary]:
         return []
 
     async def create_profile(self, session: Session, name: str) -> ProfileSummary:
-        raise RequestError("no_profiles", "an echo has no profiles")
+        raise LoginRefusedError("an echo has no profiles")
 
     async def select_profile(self, session: Session, profile: str) -> ProfileSummary:
-        raise RequestError("no_profiles", "an echo has no profiles")
+        raise LoginRefusedError("an echo has no profiles")
 
     def _answer(self) -> None:
         commanded, self._commanded = self._commanded, {}

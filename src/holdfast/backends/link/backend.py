@@ -14,7 +14,6 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from holdfast.backends.base import Policy
 from holdfast.backends.link.calls import Calls, Host, info_of
 from holdfast.backends.link.instance import Instance, Reservation
 from holdfast.backends.link.questions import Questions
@@ -24,6 +23,7 @@ from holdfast.core.clock import Clock
 from holdfast.core.errors import Reason
 from holdfast.core.items import Notice, Resized
 from holdfast.core.limits import LinkLimits
+from holdfast.core.login import Policy
 from holdfast.link import messages as m
 from holdfast.link.codec import UNREADABLE, fitting
 from holdfast.link.peer import LinkClosedError, Peer, RequestError

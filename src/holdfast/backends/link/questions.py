@@ -9,6 +9,14 @@ from typing import TypeVar
 import msgspec
 
 from holdfast.backends.link.instance import Instance
+from holdfast.core.login import (
+    Authenticate,
+    AuthResult,
+    LoginFaultError,
+    LoginRefusedError,
+    LoginUnavailableError,
+    ProfileSummary,
+)
 from holdfast.core.validation import UnsendableError, check_data, check_text
 from holdfast.link import messages as m
 from holdfast.link.peer import LinkClosedError, RequestError
@@ -19,15 +27,12 @@ T = TypeVar("T")
 
 
 class Questions:
-    """The part of a `LinkBackend` that waits for answers.
-
-    All of them raise `RequestError`, `LinkClosedError` and `TimeoutError`.
-    """
+    """The part of a `LinkBackend` that waits for answers. All of them raise `LoginError`."""
 
     manager: SessionManager
 
-    async def authenticate(self, session: Session, claim: m.Authenticate) -> m.AuthResult:
-        result = await self._ask(m.AUTHENTICATE, claim, m.AuthResult)
+    async def authenticate(self, session: Session, claim: Authenticate) -> AuthResult:
+        result = await self._ask(m.AUTHENTICATE, claim, AuthResult)
         limits = self.manager.limits
         with _usable(m.AUTHENTICATE):
             check_text("user", result.user, limits.name_bytes_max)
@@ -35,26 +40,36 @@ class Questions:
             check_data("properties", properties, limits.application_data_bytes_max)
         return result
 
-    async def profiles(self, session: Session) -> list[m.ProfileSummary]:
+    async def profiles(self, session: Session) -> list[ProfileSummary]:
         query = m.ProfileQuery(session.sid)
-        return await self._ask(m.PROFILES_LIST, query, list[m.ProfileSummary])
+        return await self._ask(m.PROFILES_LIST, query, list[ProfileSummary])
 
-    async def create_profile(self, session: Session, name: str) -> m.ProfileSummary:
+    async def create_profile(self, session: Session, name: str) -> ProfileSummary:
         creation = m.ProfileCreation(session.sid, name)
-        return await self._ask(m.PROFILES_CREATE, creation, m.ProfileSummary)
+        return await self._ask(m.PROFILES_CREATE, creation, ProfileSummary)
 
-    async def select_profile(self, session: Session, profile: str) -> m.ProfileSummary:
+    async def select_profile(self, session: Session, profile: str) -> ProfileSummary:
         choice = m.ProfileChoice(session.sid, profile)
-        chosen = await self._ask(m.PROFILES_SELECT, choice, m.ProfileSummary)
+        chosen = await self._ask(m.PROFILES_SELECT, choice, ProfileSummary)
         with _usable(m.PROFILES_SELECT):
             check_text("profile", chosen.id, self.manager.limits.name_bytes_max)
         return chosen
 
     async def _ask(self, method: str, params: object, result: type[T]) -> T:
+        """The answer of an instance. Raises `LoginError`, whatever the link raises."""
         instance = self._least_busy()
         if instance is None:
-            raise LinkClosedError("the application is away")
-        return await instance.peer.request(method, params, result)
+            raise LoginUnavailableError("the application is away")
+        try:
+            return await instance.peer.request(method, params, result)
+        except RequestError as error:
+            if error.defect:
+                raise LoginFaultError(str(error), error.retry_s, code=error.code) from error
+            raise LoginRefusedError(str(error), error.retry_s) from error
+        except LinkClosedError as error:
+            raise LoginUnavailableError(f"the application has gone: {error}") from error
+        except TimeoutError as error:
+            raise LoginUnavailableError(f"no answer to {method} in time") from error
 
     def _least_busy(self) -> Instance | None:
         """Who is asked."""
@@ -67,4 +82,5 @@ def _usable(method: str) -> Iterator[None]:
     try:
         yield
     except UnsendableError as error:
-        raise RequestError("bad_result", f"the answer to {method}: {error}") from error
+        fault = f"the answer to {method}: {error}"
+        raise LoginFaultError(fault, code="bad_result") from error

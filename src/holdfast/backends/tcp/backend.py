@@ -13,14 +13,18 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from holdfast.backends.base import Policy
 from holdfast.backends.tcp.bridge import Bridge
 from holdfast.core.clock import Clock
 from holdfast.core.errors import Reason
 from holdfast.core.items import MUST, Notice, Resized
 from holdfast.core.limits import Limits
-from holdfast.link.messages import Authenticate, AuthResult, ProfileSummary
-from holdfast.link.peer import RequestError
+from holdfast.core.login import (
+    Authenticate,
+    AuthResult,
+    LoginRefusedError,
+    Policy,
+    ProfileSummary,
+)
 from holdfast.net.upstream.dialler import Dialler
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.session import ResetReason, Session
@@ -130,16 +134,16 @@ class TcpBackend:
     # --- requests
 
     async def authenticate(self, session: Session, claim: Authenticate) -> AuthResult:
-        raise RequestError("no_login", "the server asks for itself who you are")
+        raise LoginRefusedError("the server asks for itself who you are")
 
     async def profiles(self, session: Session) -> list[ProfileSummary]:
         return []
 
     async def create_profile(self, session: Session, name: str) -> ProfileSummary:
-        raise RequestError("no_profiles", "a TCP server has no profiles")
+        raise LoginRefusedError("a TCP server has no profiles")
 
     async def select_profile(self, session: Session, profile: str) -> ProfileSummary:
-        raise RequestError("no_profiles", "a TCP server has no profiles")
+        raise LoginRefusedError("a TCP server has no profiles")
 
     def _bridge(self, session: Session) -> None:
         bridge = self._bridges[session] = Bridge(self, session)

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from holdfast.core.errors import LimitExceededError, Reason
 from holdfast.core.items import Notice
+from holdfast.core.login import (
+    Authenticate,
+    LoginError,
+    LoginFaultError,
+    LoginRefusedError,
+)
 from holdfast.gateway.adapters.base import ChooseProfile, LoginGiven, LoginNeeded, ProfileWanted
-from holdfast.link.messages import Authenticate
-from holdfast.link.peer import LinkClosedError, RequestError
 from holdfast.net.log import Seldom
 from holdfast.net.security import SecurityEvent
 from holdfast.net.server.admission import network_of
@@ -132,8 +136,8 @@ async def _login(attachment: Attachment, session: Session, given: LoginGiven, ne
     claim = Authenticate(session.sid, given.username, given.password, given.token)
     try:
         result = await attachment.door.backend.authenticate(session, claim)
-    except (RequestError, LinkClosedError, TimeoutError) as error:
-        if not isinstance(error, RequestError) or error.defect:
+    except LoginError as error:
+        if not isinstance(error, LoginRefusedError):
             attachment.login_attempts -= 1  # nobody has judged it
         else:
             attachment.tell(SecurityEvent.LOGIN_FAILED, user=given.username, why=str(error))
@@ -186,7 +190,7 @@ def choose_profile(attachment: Attachment, session: Session, error: str = "") ->
 async def _offer_profiles(attachment: Attachment, session: Session, error: str) -> None:
     try:
         profiles = await attachment.door.backend.profiles(session)
-    except (RequestError, LinkClosedError, TimeoutError) as fault:
+    except LoginError as fault:
         profiles, error = [], error or _explain(session, fault)
     if attachment.session is session and session.state is SessionState.SELECTING:
         attachment.adapter.ask_profile(ChooseProfile(profiles, error))
@@ -199,7 +203,7 @@ async def _choose(attachment: Attachment, session: Session, wanted: ProfileWante
     try:
         chosen = wanted.id or (await backend.create_profile(session, wanted.name)).id
         profile = await backend.select_profile(session, chosen)
-    except (RequestError, LinkClosedError, TimeoutError) as error:
+    except LoginError as error:
         choose_profile(attachment, session, _explain(session, error))
     else:
         if attachment.session is session and session.state is SessionState.SELECTING:
@@ -208,19 +212,18 @@ async def _choose(attachment: Attachment, session: Session, wanted: ProfileWante
             attachment.read_ahead()
 
 
-def _explain(session: Session, error: Exception) -> str:
-    """What the user is told of a question to the application that failed."""
-    if not isinstance(error, RequestError):
-        return _AWAY
-    if not error.defect:
+def _explain(session: Session, error: LoginError) -> str:
+    """What the user is told of a question to the backend that failed."""
+    if isinstance(error, LoginRefusedError):
         return str(error)
+    if not isinstance(error, LoginFaultError):
+        return _AWAY
     _log.error(
         "the application could not answer", session=session.sid, code=error.code, fault=str(error)
     )
     return _WRONG
 
 
-def _retry_seconds(error: Exception) -> float:
-    """How long the user is to wait, as the application says, if that makes sense."""
-    seconds = error.retry_s if isinstance(error, RequestError) else 0.0
-    return seconds if 0 <= seconds <= _RETRY_SECONDS_MAX else 0.0
+def _retry_seconds(error: LoginError) -> float:
+    """How long the user is to wait, as the backend says, if that makes sense."""
+    return error.retry_s if 0 <= error.retry_s <= _RETRY_SECONDS_MAX else 0.0
