@@ -45,7 +45,7 @@ class Client:
         self.session = session
         self.outputs: list[Output | None] = []
         self.shown: list[Output] = []
-        self.dismissed: list[Reason] = []
+        self.closed: list[Reason] = []
         self.modes: list[str] = []
         self._showed = asyncio.Event()
 
@@ -79,8 +79,8 @@ class Client:
     def change_input_mode(self) -> None:
         self.modes.append(self.session.row.input_mode)
 
-    def dismiss(self, reason: Reason) -> None:
-        self.dismissed.append(reason)
+    def close(self, reason: Reason) -> None:
+        self.closed.append(reason)
 
     def fail(self, error: Exception) -> None:
         raise AssertionError("a client that failed") from error

@@ -126,7 +126,7 @@ async def test_a_session_that_fails_in_a_commit_leaves_the_others_theirs(tmp_pat
         bad.backend = _FailingBackend()  # type: ignore[assignment]
         bad.lagging = True
         with structlog.testing.capture_logs() as logs:
-            bad.touch()
+            bad.mark_dirty()
             await stage.app.sessions[good.sid].text("said")
             assert (await sound.expect("text"))["d"] == "said"
             await eventually(lambda: bool(logs))

@@ -67,7 +67,7 @@ class Setting:
 
     def session(self, durability: Durability = Durability.FAST) -> Session:
         session = self.manager.create(self.backend, durability, 0.0)
-        session.touch_row()
+        session.mark_row_dirty()
         return session
 
     async def commit(self) -> Batch:
@@ -259,10 +259,10 @@ async def test_the_end_of_a_durable_session_is_told_once_it_is_stored(setting: S
     await setting.commit()
     setting.manager.close(session, Reason.KICKED)
     assert session.sid not in setting.manager.sessions
-    assert consumer.dismissed == []
+    assert consumer.closed == []
     batch = await setting.commit()
     assert (batch.deleted, batch.sync) == ([session.sid], True)
-    assert consumer.dismissed == [Reason.KICKED]
+    assert consumer.closed == [Reason.KICKED]
     assert setting.backend.told[-1] == ("ended", session, Reason.KICKED)
 
 
@@ -272,7 +272,7 @@ async def test_the_end_of_a_fast_session_is_told_at_once_and_stored_at_once(
     session, consumer = connected(setting, Durability.FAST)
     await setting.commit()
     setting.manager.close(session, Reason.KICKED)
-    assert consumer.dismissed == [Reason.KICKED]
+    assert consumer.closed == [Reason.KICKED]
     assert setting.journal._hurry.is_set()
     assert (await setting.commit()).deleted == [session.sid]
 
@@ -281,10 +281,10 @@ async def test_nobody_waits_for_an_end_that_cannot_be_stored(setting: Setting) -
     session, consumer = connected(setting, Durability.DURABLE)
     setting.manager.close(session, Reason.KICKED)
     setting.journal.failed(setting.journal.collect(), StoreFullError("full"))
-    assert consumer.dismissed == [Reason.KICKED]
+    assert consumer.closed == [Reason.KICKED]
     later, another = connected(setting, Durability.DURABLE)
     setting.manager.close(later, Reason.KICKED)
-    assert another.dismissed == [Reason.KICKED]
+    assert another.closed == [Reason.KICKED]
     assert (await setting.commit()).deleted == [session.sid, later.sid]
 
 
@@ -408,7 +408,7 @@ async def test_new_epochs_are_stored_a_few_at_a_time_and_nobody_waits_for_them()
     manager.restore(stored, lambda row: setting.backend, 100.0)
     hasty = manager.sessions[sessions[0].sid]
     assert hasty.row.epoch != sessions[0].row.epoch
-    hasty.touch_row()
+    hasty.mark_row_dirty()
     sizes, first = [], set[str]()
     while not journal.idle:
         commit = journal.collect()

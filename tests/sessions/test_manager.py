@@ -48,7 +48,7 @@ class RecordingBackend:
 
 class RecordingConsumer:
     def __init__(self) -> None:
-        self.dismissed: list[Reason] = []
+        self.closed: list[Reason] = []
         self.delivered = 0
         self.shown: list[Output] = []
         self.acknowledged: list[int] = []
@@ -68,8 +68,8 @@ class RecordingConsumer:
 
     def change_input_mode(self) -> None: ...
 
-    def dismiss(self, reason: Reason) -> None:
-        self.dismissed.append(reason)
+    def close(self, reason: Reason) -> None:
+        self.closed.append(reason)
 
     def fail(self, error: Exception) -> None:
         raise AssertionError("a consumer that failed") from error
@@ -166,7 +166,7 @@ def test_a_retired_token_in_a_cookie_is_refused_and_ends_nothing(setting: Settin
     newest = setting.manager.issue_token(claim)
     session.row.tokens.confirm()
     assert setting.manager.claim_by_token(old, revoke=False) is ClaimRefusal.REPLACED
-    assert consumer.dismissed == []
+    assert consumer.closed == []
     assert isinstance(setting.manager.claim_by_token(newest, revoke=False), Claim)
 
 
@@ -179,7 +179,7 @@ def test_a_retired_token_closes_the_session(setting: Setting) -> None:
     session.row.tokens.confirm()
     assert setting.manager.claim_by_token(stolen) is ClaimRefusal.REVOKED
     assert session.state is SessionState.CLOSED
-    assert consumer.dismissed == [Reason.KICKED]
+    assert consumer.closed == [Reason.KICKED]
     assert setting.backend.told[-1] == ("ended", session, Reason.KICKED)
     assert session.sid not in setting.manager.sessions
 
@@ -269,13 +269,13 @@ def test_who_does_not_come_back_is_let_go_in_the_order_of_leaving(setting: Setti
     assert ("ended", sessions[0], Reason.TIMEOUT) in setting.backend.told
 
 
-def test_a_takeover_dismisses_the_older_and_only_it(setting: Setting) -> None:
+def test_a_takeover_closes_the_older_and_only_it(setting: Setting) -> None:
     session, older = setting.active()
     newer = RecordingConsumer()
     before = session.row.gen
     session.attach(newer, numbered=True)
-    assert older.dismissed == [Reason.SUPERSEDED]
-    assert newer.dismissed == []
+    assert older.closed == [Reason.SUPERSEDED]
+    assert newer.closed == []
     assert session.row.gen == before + 1
     session.lost(older, Reason.NETWORK_ERROR, 1.0)
     assert session.consumer is newer
@@ -321,7 +321,7 @@ def test_a_closed_session_is_closed_once(setting: Setting) -> None:
     session, consumer = setting.active()
     setting.manager.close(session, Reason.KICKED)
     setting.manager.close(session, Reason.TIMEOUT)
-    assert consumer.dismissed == [Reason.KICKED]
+    assert consumer.closed == [Reason.KICKED]
     assert [told for told, _, _ in setting.backend.told] == ["ended"]
     assert isinstance(session.row, Row)
 

@@ -113,7 +113,7 @@ def test_age_trims_the_oldest() -> None:
 def test_what_left_the_window_is_lost_or_may_have_been_seen() -> None:
     out = box(10, sent=8)
     out.prove(2)
-    out.seen = 5
+    out.maybe_delivered = 5
     out.skip_to(8)
     assert (out.unsure, out.lost) == (3, 3)
     out.prove(8)

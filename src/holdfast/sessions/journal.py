@@ -187,7 +187,7 @@ class Journal:
     def collect(self) -> Commit:
         """Everything said so far, as one commit. Only after the one before has ended."""
         for session in self._backlog[-_POSTPONED_MAX:]:
-            session.touch()
+            session.mark_dirty()
         del self._backlog[-_POSTPONED_MAX:]
         batch, self._batch = self._batch, Batch()
         changed, self._changed = self._changed, []

@@ -230,7 +230,7 @@ class SessionManager:
         session.close()
 
         def closed() -> None:
-            session.leave(reason)
+            session.finish(reason)
             session.backend.ended(session, reason)
             session.free()
 
@@ -335,7 +335,7 @@ class SessionManager:
     def issue_token(self, claim: Claim) -> str:
         """A new token for the claimed session."""
         session = claim.session
-        session.touch_row()
+        session.mark_row_dirty()
         return session.row.tokens.issue(session.sid, claim.secret)
 
     def issue_code(self, claim: Claim, expires: float = 0.0) -> str:
@@ -356,7 +356,7 @@ class SessionManager:
     def void_tokens(self, session: Session) -> None:
         """No token given so far is good any more: the session has another holder."""
         session.row.tokens.forget()
-        session.touch_row()
+        session.mark_row_dirty()
 
     def renew(self, session: Session, *, new_token: bool) -> str:
         """The session has become a user's: only what its present client was given is good.
@@ -373,7 +373,7 @@ class SessionManager:
             row.tokens.keep_newest()
         self._codes.pop(row.code_before, None)
         row.code_before = _NO_CODE
-        session.touch_row()
+        session.mark_row_dirty()
         return token
 
     def void_codes(self, session: Session) -> None:
@@ -386,11 +386,11 @@ class SessionManager:
         row.tokens.confirm()
         self._codes.pop(row.code_before, None)
         row.code_before = _NO_CODE
-        session.touch_row()
+        session.mark_row_dirty()
 
     def attached(self, session: Session, network: str = "") -> None:
         """The session has a client again, in `network`."""
-        self._population.leave(session)
+        self._population.stop_waiting(session)
         self._population.move(session, network)
         self.counts.resumed += 1
 
@@ -405,7 +405,7 @@ class SessionManager:
         self._forget_codes(session)
         session.row.code, session.row.code_before = code, before
         self._index_codes(session)
-        session.touch_row()
+        session.mark_row_dirty()
 
     def _index_codes(self, session: Session) -> None:
         for code in (session.row.code, session.row.code_before):
@@ -433,7 +433,7 @@ class SessionManager:
             first = min(waiting, key=lambda other: other.row.detached)
             self._evict(first, "its user has no room")
         self._population.set_user(session, user)
-        session.touch_row()
+        session.mark_row_dirty()
 
     def set_data(self, session: Session, data: bytes) -> None:
         """Keep the application's own data. Raises `LimitExceededError`."""
@@ -443,7 +443,7 @@ class SessionManager:
                 f" {self.limits.application_data_bytes_max} are kept in a session"
             )
         session.row.data = data
-        session.touch_row()
+        session.mark_row_dirty()
 
     def join(self, session: Session, group: str) -> None:
         """Put the session into a group. Raises `LimitExceededError`."""
@@ -456,14 +456,14 @@ class SessionManager:
             )
         session.row.groups = (*groups, group)
         self.groups.setdefault(group, {})[session] = None
-        session.touch_row()
+        session.mark_row_dirty()
 
     def leave(self, session: Session, group: str) -> None:
         """Take the session out of a group."""
         if group not in session.row.groups:
             return
         session.row.groups = tuple(it for it in session.row.groups if it != group)
-        session.touch_row()
+        session.mark_row_dirty()
         members = self.groups[group]
         del members[session]
         if not members:

@@ -47,7 +47,7 @@ class Outbox:
 
     `base` is the number of the newest entry no longer kept, `top` that of the
     newest entry; `sent` what the present connection was given; `acked` what the
-    client has proven to have; `seen` what it may have beyond that, by the
+    client has proven to have; `maybe_delivered` what it may have beyond that, by the
     evidence left behind by a connection that is gone; `assumed` up to where
     nothing but age proves that it was delivered, and nobody has been told;
     `prompt` the text of the newest prompt that no command has answered.
@@ -64,8 +64,8 @@ class Outbox:
         "assumed",
         "base",
         "entries",
+        "maybe_delivered",
         "prompt",
-        "seen",
         "sent",
         "shared",
         "size",
@@ -87,7 +87,7 @@ class Outbox:
         self.acked = 0
         self.assumed = 0
         self.prompt = ""
-        self.seen = 0
+        self.maybe_delivered = 0
         self.size = 0
         self._latest: dict[str, int] | None = None
 
@@ -98,12 +98,12 @@ class Outbox:
     @property
     def lost(self) -> int:
         """Entries that left the window before the client can have seen them."""
-        return max(0, self.base - max(self.acked, self.seen))
+        return max(0, self.base - max(self.acked, self.maybe_delivered))
 
     @property
     def unsure(self) -> int:
         """Entries that left the window, which the client may have seen and not proven to have."""
-        return max(0, min(self.base, self.seen) - self.acked)
+        return max(0, min(self.base, self.maybe_delivered) - self.acked)
 
     def append(self, item: Output, delivery: str, now: float) -> bool:
         """Number an output. `now` is the gateway's time; `delivery` is `must` or `latest:KEY`.

@@ -57,7 +57,7 @@ class Population:
 
     def remove(self, session: Session) -> None:
         """The session is closed."""
-        self.leave(session)
+        self.stop_waiting(session)
         self.total -= 1
         self._uncount(session.network)
         self._forget_user(session)
@@ -86,7 +86,7 @@ class Population:
         if not session.row.user:
             self._networks[session.network].evictable[session] = None
 
-    def leave(self, session: Session) -> None:
+    def stop_waiting(self, session: Session) -> None:
         """The session waits no more."""
         for order in (self._brief, self._anonymous, self._known):
             order.pop(session, None)

@@ -114,7 +114,7 @@ class Record(Struct, array_like=True, gc=False):
     ins: Sequence[Queued]
     base: int
     acked: int
-    seen: int
+    maybe_delivered: int
     top: int
     applied: int
     cin: int

@@ -46,7 +46,7 @@ class Consumer(Protocol):
     def change_input_mode(self) -> None:
         """The row's `input_mode` is another one."""
 
-    def dismiss(self, reason: Reason) -> None:
+    def close(self, reason: Reason) -> None:
         """Say goodbye and close. The session has let go of it already."""
 
     def fail(self, error: Exception) -> None:
@@ -190,7 +190,7 @@ class Session:
         """Take a step of the session's life. Raises `UndefinedTransitionError`."""
         self._machine.apply(given)
         self.row.state = self._machine.state.value
-        self.touch_row()
+        self.mark_row_dirty()
 
     def allows(self, given: SessionInput) -> bool:
         """Whether the session's state allows `given`."""
@@ -214,7 +214,7 @@ class Session:
             return
         out = self.out
         over = out.append(item, delivery, now)
-        self.touch()
+        self.mark_dirty()
         if over and out.crowded():
             self._make_room(now)
         elif consumer is not None and not self._ready:
@@ -224,7 +224,7 @@ class Session:
         """The backend says to many sessions at once what is in `entry`."""
         out = self.out
         out.add(entry)
-        self.touch()
+        self.mark_dirty()
         if out.over and out.crowded():
             self._make_room(entry.time)
         elif self.consumer is not None:
@@ -282,7 +282,7 @@ class Session:
         """Let go of all output that is kept: the client is told so when it is back."""
         self.out.skip_to(self.out.top)
         self.out.fit()
-        self.touch()
+        self.mark_dirty()
 
     def free(self) -> None:
         """The session has ended, and nobody needs anything of it any more."""
@@ -305,7 +305,7 @@ class Session:
             if self.row.input_mode == HIDDEN:
                 self.inbox.hide(numbered=False)
             self.out.prompt = ""
-            self.touch()
+            self.mark_dirty()
             self.backend.commanded(self)
         elif verdict is FULL:
             self._owner.starved(self)
@@ -318,7 +318,7 @@ class Session:
             if self.row.input_mode == HIDDEN:
                 self.inbox.hide(numbered=True)
             self.out.prompt = ""
-            self.touch()
+            self.mark_dirty()
             self.backend.commanded(self)
             consumer = self.consumer
             if self.unkept and consumer is not None:
@@ -329,7 +329,7 @@ class Session:
         elif verdict is FULL:
             self._owner.starved(self)
         elif verdict is REFUSED:
-            self.touch()  # its number is used up, which is acknowledged
+            self.mark_dirty()  # its number is used up, which is acknowledged
             if self.unkept:
                 self._acknowledge(c)
         return verdict
@@ -339,7 +339,7 @@ class Session:
         news (`Inbox.skip`)."""
         if not self.inbox.skip(c):
             return False
-        self.touch()
+        self.mark_dirty()
         return True
 
     def applied(self, cseq: int) -> int:
@@ -347,7 +347,7 @@ class Session:
         inbox = self.inbox
         was_full = inbox.full
         freed = inbox.apply(cseq)
-        self.touch()
+        self.mark_dirty()
         if was_full:
             self.offer_room()
         return freed
@@ -362,12 +362,12 @@ class Session:
         """The client's screen has another size."""
         row = self.row
         row.capabilities = replace(row.capabilities, width=size.width, height=size.height)
-        self.touch_row()
+        self.mark_row_dirty()
 
     def set_input_mode(self, mode: str) -> None:
         """How typing is to be taken: `line`, `key` or `secret`."""
         self.row.input_mode = mode
-        self.touch_row()
+        self.mark_row_dirty()
         consumer = self.consumer
         if consumer is not None:
             self.guard(consumer, consumer.change_input_mode)
@@ -380,26 +380,26 @@ class Session:
         self.row.numbered = numbered
         self.row.detached = 0.0
         self.consumer = consumer
-        self.touch_row()
+        self.mark_row_dirty()
 
     def attach(self, consumer: Consumer, *, numbered: bool) -> None:
         """Let `consumer` take the session over: it and no other is written to from now on.
 
-        The older one is dismissed before anything can go out on the new one.
+        The older one is closed before anything can go out on the new one.
         Raises `UndefinedTransitionError` for a session that cannot be resumed.
         """
         self.apply(SessionInput.RESUMED)
-        self._dismiss(Reason.SUPERSEDED)
+        self._close_consumer(Reason.SUPERSEDED)
         self.open(consumer, numbered=numbered)
 
     def detach(self, reason: Reason, now: float) -> None:
         """Let go of the consumer, which says goodbye and closes. `now` is the gateway's time."""
         if self.consumer is not None:
-            self._dismiss(reason)
+            self._close_consumer(reason)
             self._wait(reason, now)
 
     def lost(self, consumer: Consumer, reason: Reason, now: float) -> None:
-        """The connection of `consumer` is gone; nothing happens if it was dismissed before."""
+        """The connection of `consumer` is gone; nothing happens if it was closed before."""
         if consumer is self.consumer:
             self.consumer = None
             self._wait(reason, now)
@@ -410,14 +410,14 @@ class Session:
             self.consumer = None
 
     def close(self) -> None:
-        """End the session for good: nobody can take it up any more. `leave` follows."""
+        """End the session for good: nobody can take it up any more. `finish` follows."""
         self.apply(SessionInput.CLOSED)
 
-    def leave(self, reason: Reason) -> None:
+    def finish(self, reason: Reason) -> None:
         """The end is as durable as promised; the consumer shows what was said, and says goodbye."""
         self.durable = False  # nothing of it will be stored: there is nothing to wait for
         self.deliver()
-        self._dismiss(reason)
+        self._close_consumer(reason)
 
     def fail(self) -> None:
         """Something of the session cannot be stored: it ends."""
@@ -453,10 +453,10 @@ class Session:
         self.apply(SessionInput.DROPPED)
         self._owner.detached(self, reason)
 
-    def _dismiss(self, reason: Reason) -> None:
+    def _close_consumer(self, reason: Reason) -> None:
         consumer, self.consumer = self.consumer, None
         if consumer is not None:
-            self.guard(consumer, consumer.dismiss, reason)
+            self.guard(consumer, consumer.close, reason)
 
     # --- the border to the connection
 
@@ -480,20 +480,20 @@ class Session:
 
     # --- persistence
 
-    def touch(self) -> None:
+    def mark_dirty(self) -> None:
         """Something in the logs changed: it belongs into the next group commit."""
         if self.persistent and not self._changed:
             self._changed = True
             self._owner.changed(self)
 
     def postpone(self) -> None:
-        """What has changed goes into a later commit, that of the next `touch`."""
+        """What has changed goes into a later commit, that of the next `mark_dirty`."""
         self._changed = False
 
-    def touch_row(self) -> None:
+    def mark_row_dirty(self) -> None:
         """Something in the row changed: it belongs into the next group commit."""
         self._row_saved = False
-        self.touch()
+        self.mark_dirty()
 
     def record(self) -> tuple[Row | None, Record]:
         """What is not stored yet: the row if it changed, and the news of both logs."""
@@ -518,7 +518,7 @@ class Session:
             ins=ins,
             base=out.base,
             acked=out.acked,
-            seen=out.seen,
+            maybe_delivered=out.maybe_delivered,
             top=out.top,
             applied=inbox.applied,
             cin=cin,
@@ -548,7 +548,7 @@ class Session:
         """The commit of a record failed: all of it is still to be stored."""
         if row is not None:
             self._row_saved = False
-        self.touch()
+        self.mark_dirty()
 
     @classmethod
     def restore(
@@ -584,8 +584,8 @@ class Session:
             self.inbox.jump()
         if not self.state.detached:
             # Nobody was there to see how far the lost connection got.
-            self.out.seen = self.out.top
-        self.touch_row()
+            self.out.maybe_delivered = self.out.top
+        self.mark_row_dirty()
         return self
 
     def _restore(self, record: Record) -> None:
@@ -597,7 +597,11 @@ class Session:
             if isinstance(entry, Entry):
                 out.add(entry)
         out.skip_to(record.base)
-        out.acked, out.seen, out.assumed = record.acked, record.seen, record.assumed
+        out.acked, out.maybe_delivered, out.assumed = (
+            record.acked,
+            record.maybe_delivered,
+            record.assumed,
+        )
         out.prompt = record.prompt
         for command in record.ins:
             inbox.restore(command)

@@ -230,7 +230,7 @@ async def test_a_gap_in_the_numbers_ends_the_link_with_a_reason(name: str, tmp_p
         assert (await again.hello()).accepted in (0, 1)
         again.peer.notify(method, make(session.sid, 2))
         await again.until(lambda end: end.accepted and end.accepted[-1] == 2)
-        assert client.dismissed == []
+        assert client.closed == []
 
 
 @each_call
@@ -440,7 +440,7 @@ async def test_a_session_is_closed_with_any_reason(reason: Reason, tmp_path: Pat
         await end.hello()
         session, client = it.open()
         assert await end.request(m.CLOSE, m.Close(session.sid, reason.value), bool) is True
-        assert client.dismissed == [reason]
+        assert client.closed == [reason]
         assert await end.take(2) == ["opened", ("closed", reason.value)]
         assert session.sid not in it.manager.sessions
         assert await end.request(m.CLOSE, m.Close(session.sid), bool) is False
@@ -456,7 +456,7 @@ async def test_a_session_is_not_closed_for_a_reason_that_does_not_exist(tmp_path
         assert caught.value.code == "bad_params"
         known = ", ".join(reason.value for reason in Reason)
         assert str(caught.value) == (f"session.close: expected one of {known}; found 'boredom'")
-        assert client.dismissed == []
+        assert client.closed == []
         foreign, _ = it.open("game")
         assert await end.request(m.CLOSE, m.Close(foreign.sid), bool) is False
         assert foreign.sid in it.manager.sessions

@@ -273,7 +273,7 @@ def missed(count: int, *, seen: int = 0, lost: int = 0, after: int = 0) -> Resum
         heartbeat_seconds=30.0,
         first=after + 1,
         last=after + count,
-        seen=seen,
+        maybe_delivered=seen,
         lost=lost,
         cin=0,
     )
@@ -329,7 +329,7 @@ def test_what_was_missed_is_shown_under_its_header(
     adapter = begun()
     adapter.handle_timer(0.3)
     adapter.resume(resumption)
-    adapter.doubt(resumption.seen)
+    adapter.mark_maybe_delivered(resumption.maybe_delivered)
     screen = adapter.data_to_send()
     outputs = [Text(str(n)) for n in range(resumption.first, resumption.last + 1)]
     screen += adapter.encode(resumption.first, outputs)
@@ -382,7 +382,7 @@ def test_nothing_is_announced_but_lines(
     adapter.handle_timer(0.3)
     resumption = missed(len(outputs), seen=seen)
     adapter.resume(resumption)
-    adapter.doubt(seen)
+    adapter.mark_maybe_delivered(seen)
     screen = adapter.data_to_send() + adapter.encode(1, outputs)
     adapter.caught_up(resumption)
     assert (screen + adapter.data_to_send()).decode().splitlines() == shown
@@ -402,7 +402,7 @@ def test_what_waits_for_a_slow_connection_is_announced_when_it_comes() -> None:
 def test_what_may_have_been_seen_is_announced_to_who_is_there_too() -> None:
     """A gateway that died had shown it, perhaps; the application says it again."""
     adapter = active()
-    adapter.doubt(3)
+    adapter.mark_maybe_delivered(3)
     outputs: list[Output | None] = [
         Data("A", "{}"),
         Text("one"),
@@ -417,7 +417,7 @@ def test_what_may_have_been_seen_is_announced_to_who_is_there_too() -> None:
 
 def test_another_session_s_doubts_are_not_this_one_s() -> None:
     adapter = active()
-    adapter.doubt(50)
+    adapter.mark_maybe_delivered(50)
     adapter.encode(1, [Text("another's")])
     adapter.data_to_send()
     resumption = missed(1)

@@ -441,7 +441,7 @@ def test_a_resume_is_told_before_what_follows() -> None:
 def test_who_counts_is_not_told_what_it_may_have_seen() -> None:
     adapter = counting()
     adapter.resume(Resumption("sid", "e1", "tok2", "WXYZ6789", 30.0, 5, 5, 0, 0, 0))
-    adapter.doubt(5)
+    adapter.mark_maybe_delivered(5)
     assert b"may have seen" not in adapter.data_to_send() + adapter.encode(5, [Text("a")])
 
 

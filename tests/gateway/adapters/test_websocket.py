@@ -382,7 +382,7 @@ PLAIN_RESUMES: dict[str, tuple[int, int, list[bytes]]] = {
 def test_a_plain_client_is_resumed(lost: int, seen: int, shown: list[bytes]) -> None:
     adapter, _ = asked("Cookie: holdfast=tok")
     adapter.resume(Resumption("sid", "e1", "tok2", "", 30.0, 5, 9, seen, lost, 0))
-    adapter.doubt(seen)
+    adapter.mark_maybe_delivered(seen)
     answer, _, rest = adapter.data_to_send().partition(b"\r\n\r\n")
     assert b"holdfast=tok2;" in answer
     assert [payload for _, payload in frames(rest)] == shown

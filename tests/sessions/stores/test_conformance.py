@@ -49,7 +49,16 @@ def row(sid: str, **fields: object) -> Row:
 def record(n: int, *texts: str, top: int, base: int = 0, ins: tuple[Queued, ...] = ()) -> Record:
     outs = [Entry(Text(text), 1.0, "", 40) for text in texts]
     return Record(
-        n=n, outs=outs, ins=ins, base=base, acked=base, seen=0, top=top, applied=0, cin=0, offset=0
+        n=n,
+        outs=outs,
+        ins=ins,
+        base=base,
+        acked=base,
+        maybe_delivered=0,
+        top=top,
+        applied=0,
+        cin=0,
+        offset=0,
     )
 
 
@@ -103,7 +112,16 @@ async def test_every_kind_of_item_comes_back_as_it_was(reopen: Reopen) -> None:
     commands: list[Command] = [Text("x"), Binary(b"\0"), Data("P", "1"), Interrupt()]
     ins = [Queued(number, item, 5) for number, item in enumerate(commands, 1)]
     sent = Record(
-        n=1, outs=outs, ins=ins, base=0, acked=0, seen=3, top=5, applied=0, cin=3, offset=1
+        n=1,
+        outs=outs,
+        ins=ins,
+        base=0,
+        acked=0,
+        maybe_delivered=3,
+        top=5,
+        applied=0,
+        cin=3,
+        offset=1,
     )
     await store.commit(Batch(1, rows=[row("s1")], records=[("s1", sent)]))
     _, stored = await again(reopen, store)

@@ -22,7 +22,16 @@ def row(sid: str) -> bytes:
 def record(n: int, text: str = "x") -> Record:
     outs = [Entry(Text(text), 1.0, "", 33)]
     return Record(
-        n=n, outs=outs, ins=[], base=0, acked=0, seen=0, top=n, applied=0, cin=0, offset=0
+        n=n,
+        outs=outs,
+        ins=[],
+        base=0,
+        acked=0,
+        maybe_delivered=0,
+        top=n,
+        applied=0,
+        cin=0,
+        offset=0,
     )
 
 

@@ -146,7 +146,7 @@ class LinkBackend(Questions):
     def resync(self, session: Session, reason: ResetReason) -> None:
         if session.row.known:
             session.row.resync = reason.value
-            session.touch_row()
+            session.mark_row_dirty()
             self._tell_resync(session)
 
     def _tell_resync(self, session: Session) -> None:
@@ -262,7 +262,7 @@ class LinkBackend(Questions):
             if session is not None and session.route is instance:
                 instance.release(session)
                 session.row.instance = ""  # it does not come back for it
-                session.touch_row()
+                session.mark_row_dirty()
                 freed.append(session)
         self._trials.forget(freed)
         self._give(freed)
@@ -410,7 +410,7 @@ class LinkBackend(Questions):
     def _open(self, instance: Instance, session: Session) -> None:
         instance.hold(session)
         session.row.known = True
-        session.touch_row()
+        session.mark_row_dirty()
         instance.introduce(session.sid, m.Opened(info_of(session)))
         self.commanded(session)
 

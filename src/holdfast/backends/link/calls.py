@@ -122,7 +122,7 @@ class Calls:
                 continue
             session.emit(output.item, delivery, now)
             if bseq <= instance.doubtful:
-                session.out.seen = session.out.top
+                session.out.maybe_delivered = session.out.top
         self._journal.accept(self._key, instance.accepted)
 
     def _broadcast(self, cast: m.Broadcast) -> None:
@@ -136,7 +136,7 @@ class Calls:
                     continue
                 session.emit_shared(said)
                 if cast.bseq <= self._instance.doubtful:
-                    session.out.seen = session.out.top
+                    session.out.maybe_delivered = session.out.top
 
     def _applied(self, marks: list[m.Applied]) -> None:
         instance = self._instance
@@ -162,7 +162,7 @@ class Calls:
         if update.user is not None and update.user != row.user:
             self._manager.set_user(session, update.user)
             self._host.user_changed(session)
-        session.touch_row()
+        session.mark_row_dirty()
         if update.selected is False and session.allows(SessionInput.DESELECTED):
             session.apply(SessionInput.DESELECTED)
             self._host.deselected(session)

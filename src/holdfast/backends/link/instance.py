@@ -86,7 +86,7 @@ class Instance:
         """Write down that this instance was the last to hold the session."""
         if session.row.instance != self.name:
             session.row.instance = self.name
-            session.touch_row()
+            session.mark_row_dirty()
 
     def hold(self, session: Session) -> None:
         """The session is this instance's from now on."""
@@ -168,7 +168,7 @@ class Instance:
         for session in told:
             if session.route is self and session.row.resync:
                 session.row.resync = ""
-                session.touch_row()
+                session.mark_row_dirty()
 
     def _send(self, session: Session, commands: Sequence[Queued]) -> None:
         sid = session.row.sid  # without the call of a property

@@ -169,7 +169,7 @@ class Resumption(Struct, frozen=True):
     """The number of the first output that follows."""
     last: int
     """The number of the last one there is."""
-    seen: int
+    maybe_delivered: int
     """Up to this number, the client may have seen what follows (if it does not count)."""
     lost: int
     """How many outputs before `first`, which the client has not seen, could not be kept."""
@@ -300,7 +300,7 @@ class Adapter(Protocol):
     def resume(self, resumption: Resumption) -> None:
         """The session goes on. The outputs come through `encode`, then `caught_up`."""
 
-    def doubt(self, upto: int) -> None:
+    def mark_maybe_delivered(self, upto: int) -> None:
         """Outputs up to this number the client, which does not count, may have seen before."""
 
     def caught_up(self, resumption: Resumption) -> None:

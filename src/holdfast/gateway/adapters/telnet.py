@@ -269,9 +269,9 @@ class TelnetAdapter(TerminalAdapter):
         )
         self._say("Welcome back. Some of what was said meanwhile could not be kept.")
 
-    def doubt(self, upto: int) -> None:
+    def mark_maybe_delivered(self, upto: int) -> None:
         if not self._counts:  # who counts has told what it has seen
-            super().doubt(upto)
+            super().mark_maybe_delivered(upto)
 
     def probe(self, number: int) -> bool:
         if not self._core.probe(self._now):

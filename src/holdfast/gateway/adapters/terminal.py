@@ -64,12 +64,12 @@ class TerminalAdapter:
         "_ahead_bytes",
         "_asking",
         "_code",
-        "_doubt",
         "_early",
         "_encoded",
         "_first",
         "_headed",
         "_heading",
+        "_maybe_delivered",
         "_missed",
         "_offered",
         "_profiles",
@@ -112,7 +112,7 @@ class TerminalAdapter:
         self._prompted = ""
         """The prompt that nobody has answered, if the cursor stands behind one."""
         self._secret = False
-        self._doubt = 0
+        self._maybe_delivered = 0
         """Outputs up to this number may have been seen before."""
         self._missed = 0
         """Outputs up to this number were missed."""
@@ -258,7 +258,7 @@ class TerminalAdapter:
     def _head(self, number: int, item: Output) -> bytes:
         """The heading that `item` stands under, if that is another one."""
         heading = ""
-        if number <= self._doubt:
+        if number <= self._maybe_delivered:
             heading = _PERHAPS_SEEN
         elif number <= self._missed:
             heading = _MISSED
@@ -321,13 +321,13 @@ class TerminalAdapter:
         self._first = False
         self._missed = self._headed = resumption.last
         self._encoded = resumption.first - 1
-        self._doubt, self._heading = 0, ""  # of another session
+        self._maybe_delivered, self._heading = 0, ""  # of another session
         self._say("Welcome back. Your session goes on.")
         for line in gone(resumption, "line"):
             self._say(line)
 
-    def doubt(self, upto: int) -> None:
-        self._doubt = upto
+    def mark_maybe_delivered(self, upto: int) -> None:
+        self._maybe_delivered = upto
         self._headed = max(upto, self._missed)
 
     def caught_up(self, resumption: Resumption) -> None:

@@ -289,7 +289,7 @@ class WebSocketAdapter:
         for line in gone(resumption, "message"):
             self._say(line)
 
-    def doubt(self, upto: int) -> None:
+    def mark_maybe_delivered(self, upto: int) -> None:
         if upto > self._doubted:
             self._doubted = upto
             self._say("The next messages you may have seen.")

@@ -62,7 +62,7 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
     `None` if there is no session for it: then the client has been told.
     """
     if type(event) is Enter and event.code and attachment.wrong_code:
-        attachment.leave(Reason.REFUSED, _ONE_CODE)
+        attachment.goodbye(Reason.REFUSED, _ONE_CODE)
         return None
     before = attachment.session
     claimed = _claim(attachment, event)
@@ -72,10 +72,10 @@ def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
         if before is not None or isinstance(event, ResumeOwn) or not event.or_new:
             return None
     if claim is not None and _is_overtaken(event, claim.session):
-        attachment.leave(Reason.SUPERSEDED)
+        attachment.goodbye(Reason.SUPERSEDED)
         return None
     if claim is not None and _cannot_keep(attachment, claim.session):
-        attachment.leave(Reason.INTERNAL_ERROR, _CANNOT)
+        attachment.goodbye(Reason.INTERNAL_ERROR, _CANNOT)
         return None
     if before is not None:
         # A person typed `resume` in a fresh session, which is of no more use.
@@ -183,7 +183,7 @@ def _enter_new(attachment: Attachment, attempt: int, *, replaced: bool = False) 
         session = context.manager.create(door.backend, durability, context.wall(), network)
     except BusyError as error:
         attachment.tell(SecurityEvent.LIMITED, why=f"no room for a session: {error}")
-        attachment.leave(Reason.CROWDED)
+        attachment.goodbye(Reason.CROWDED)
         return None
     session.open(attachment, numbered=attachment.adapter.numbered)
     session.row.attempt = attempt
@@ -272,7 +272,7 @@ def _resume(
             assumed_seconds = attachment.context.limits.session.unproven_seconds_max
     else:
         last = position.last
-        out.seen = last  # what it says is more than evidence
+        out.maybe_delivered = last  # what it says is more than evidence
     out.rewind(last)
     out.prove(out.base)  # what is lost is told once
     out.assumed = 0
@@ -284,7 +284,7 @@ def _resume(
         heartbeat_seconds=attachment.context.limits.websocket.heartbeat_seconds_max,
         first=last + 1,
         last=session.deliverable,
-        seen=out.seen,
+        maybe_delivered=out.maybe_delivered,
         lost=lost,
         unsure=unsure,
         assumed_seconds=assumed_seconds,
@@ -336,7 +336,7 @@ def _introduce(attachment: Attachment, session: Session) -> None:
     row.protocol = attachment.protocol
     row.app = attachment.door.backend.name
     row.capabilities = attachment.capabilities
-    session.touch_row()
+    session.mark_row_dirty()
 
 
 def _issue(attachment: Attachment, claim: Claim) -> tuple[str, str]:
@@ -369,7 +369,7 @@ async def _settle(attachment: Attachment, session: Session) -> bool:
             await attachment.context.journal.settled()
         except StoreUnavailableError:
             if not attachment.context.memory_on_failure:
-                attachment.leave(Reason.INTERNAL_ERROR, _CANNOT)
+                attachment.goodbye(Reason.INTERNAL_ERROR, _CANNOT)
     # Meanwhile the connection may have been lost, or superseded by a newer one.
     return attachment.session is session and session.consumer is attachment
 

@@ -155,7 +155,7 @@ class Attachment:
             self._intake.eof = True
             return
         self._handle(self.adapter.receive_eof())
-        self.part(Reason.CLIENT_LEFT)
+        self.end(Reason.CLIENT_LEFT)
 
     def writable(self) -> None:
         self._resume_reading()
@@ -186,10 +186,10 @@ class Attachment:
         self._schedule()
 
     def overdue(self, reason: Reason) -> None:
-        self.leave(reason)
+        self.goodbye(reason)
 
     def drain(self) -> None:
-        self.leave(Reason.SHUTDOWN)
+        self.goodbye(Reason.SHUTDOWN)
 
     def lost(self, cause: Exception | None) -> None:
         self._machine.apply(Move.LEAVE)
@@ -207,8 +207,8 @@ class Attachment:
         if limit <= out.sent or connection.full:
             return
         first, items = out.take(limit)
-        if out.seen >= first and not self.adapter.numbered:
-            self.adapter.doubt(out.seen)
+        if out.maybe_delivered >= first and not self.adapter.numbered:
+            self.adapter.mark_maybe_delivered(out.maybe_delivered)
             self.send()
         connection.write(self.adapter.encode(first, items))
         evidence = self._evidence
@@ -248,7 +248,7 @@ class Attachment:
             self.adapter.set_input_mode(self.session.row.input_mode)
             self.send()
 
-    def dismiss(self, reason: Reason) -> None:
+    def close(self, reason: Reason) -> None:
         self._part_with_session()
         self._say_goodbye(reason)
 
@@ -260,7 +260,9 @@ class Attachment:
         self.connection.abort()
         if session is not None:
             self.context.pool.unregister(sid, self)
-            session.out.seen = max(session.out.seen, session.out.sent)  # it may have come so far
+            session.out.maybe_delivered = max(
+                session.out.maybe_delivered, session.out.sent
+            )  # it may have come so far
             session.lost(self, Reason.INTERNAL_ERROR, self.context.wall())
 
     # --- entering and leaving
@@ -315,7 +317,7 @@ class Attachment:
         if self.phase is _LIVE:
             self.received(b"")
 
-    def leave(self, reason: Reason, text: str = "") -> None:
+    def goodbye(self, reason: Reason, text: str = "") -> None:
         """End the connection; its session, if it has one, waits for its client."""
         self._let_go(reason)
         self._say_goodbye(reason, text)
@@ -405,7 +407,7 @@ class Attachment:
             return
         if verdict is Verdict.REPEATED and self._acks is not None:
             self._acks.repeat(event.c)
-            session.touch()
+            session.mark_dirty()
         elif verdict is Verdict.GAP:
             self._ask_resend(session.inbox.cin + 1)
         elif verdict is FULL:
@@ -429,9 +431,9 @@ class Attachment:
         try:
             session.out.ack(ack.n)
         except AckError as error:
-            self.leave(Reason.PROTOCOL_ERROR, str(error))
+            self.goodbye(Reason.PROTOCOL_ERROR, str(error))
             return
-        session.touch()
+        session.mark_dirty()
         if self._evidence is not None:
             self._evidence.acknowledges()
         if not self._confirmed and ack.n > self._told_at:
@@ -449,7 +451,7 @@ class Attachment:
     def proven(self, session: Session, number: int) -> None:
         """The client has answered the probe that asked for outputs up to `number`."""
         if self._evidence is not None and self._evidence.proven(number):
-            session.touch()
+            session.mark_dirty()
             if not self._confirmed and number > self._told_at:
                 self._confirm(session)
 
@@ -475,7 +477,7 @@ class Attachment:
         """The client sent a request that is no WebSocket's: it is served pages, until it sends
         one that is."""
         if self.door.serve_http is None:
-            self.leave(Reason.REFUSED, "there is no page here, only a WebSocket")
+            self.goodbye(Reason.REFUSED, "there is no page here, only a WebSocket")
         else:
             self._machine.apply(Move.LEAVE)
             context, door = self.context, self.door
@@ -483,7 +485,7 @@ class Attachment:
                 self.connection, data, self, lambda again: Attachment(again, context, door)
             )
 
-    def part(self, reason: Reason) -> None:
+    def end(self, reason: Reason) -> None:
         """Close without a further goodbye."""
         self._machine.apply(Move.LEAVE)
         self._let_go(reason)
@@ -554,17 +556,17 @@ class Attachment:
         if evidence.ages and evidence.age(self.connection.delivery(), now):
             session = self.session
             if session is not None:
-                session.touch()
+                session.mark_dirty()
 
     def _close_evidence(self, session: Session) -> None:
         evidence, self._evidence = self._evidence, None
         if evidence is not None:
             evidence.close(self.connection.delivery(), self.context.runtime.timers.now)
-            session.touch()
-        elif session.out.seen < session.out.sent:
+            session.mark_dirty()
+        elif session.out.maybe_delivered < session.out.sent:
             # What a client that counts had not acknowledged yet, it may have shown.
-            session.out.seen = session.out.sent
-            session.touch()
+            session.out.maybe_delivered = session.out.sent
+            session.mark_dirty()
 
     def _look_for_life(self, now: float) -> None:
         """Ping a silent client; give up one that does not answer."""
@@ -574,7 +576,7 @@ class Attachment:
             self._pinged = 0.0  # it may not have been listened to; the limit of progress decides
         elif heard < self._pinged:
             if now >= self._pinged + patience:
-                self.leave(Reason.TIMEOUT)
+                self.goodbye(Reason.TIMEOUT)
         elif now >= heard + patience:
             self._pinged = now
             self.adapter.heartbeat()

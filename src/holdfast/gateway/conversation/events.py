@@ -55,7 +55,7 @@ def react_early(attachment: Attachment, event: Event) -> None:
         case _ if attachment.phase is Phase.ENTERING:
             attachment.hold(event)
         case _:
-            attachment.leave(Reason.PROTOCOL_ERROR, "expected hello first")
+            attachment.goodbye(Reason.PROTOCOL_ERROR, "expected hello first")
 
 
 def react(attachment: Attachment, session: Session, event: Event) -> bool:
@@ -85,7 +85,7 @@ def _serve(attachment: Attachment, session: Session, event: Event) -> None:
             backend.resized(session, event)
         case Capable(capabilities):
             session.row.capabilities = capabilities
-            session.touch_row()
+            session.mark_row_dirty()
             backend.capabilities_changed(session)
         case Enter() | ResumeOwn():
             attachment.enter(event)
@@ -112,4 +112,4 @@ def _end(attachment: Attachment, event: Left | Broken) -> None:
         if security is not None:
             attachment.tell(security, why=event.text)
         attachment.context.counts[f"closed_{reason.value}"] += 1
-    attachment.part(reason)
+    attachment.end(reason)

@@ -149,7 +149,9 @@ class Evidence:
             late = self._limits.acknowledging_seconds_max
             if self._written_before(now - late) <= seen:
                 seen = self._upto(delivery.sent)
-        out.seen = max(out.seen, out.acked, seen)  # what an earlier connection left is still true
+        out.maybe_delivered = max(
+            out.maybe_delivered, out.acked, seen
+        )  # what an earlier connection left is still true
 
     # --- inside
 

@@ -108,7 +108,7 @@ def _has_no_attempt_left(attachment: Attachment) -> bool:
 
 def _end_attempts(attachment: Attachment) -> None:
     attachment.tell(SecurityEvent.LOGIN_LIMITED, why=_TOO_MANY)
-    attachment.leave(Reason.REFUSED, _TOO_MANY)
+    attachment.goodbye(Reason.REFUSED, _TOO_MANY)
 
 
 def choose(attachment: Attachment, session: Session, wanted: ProfileWanted) -> None:
@@ -153,7 +153,7 @@ async def _login(attachment: Attachment, session: Session, given: LoginGiven, ne
             try:
                 attachment.context.manager.set_user(session, result.user)
             except LimitExceededError:
-                attachment.leave(Reason.CROWDED, _TOO_MANY_SESSIONS)
+                attachment.goodbye(Reason.CROWDED, _TOO_MANY_SESSIONS)
                 return
             session.row.properties = result.properties
             attachment.renew_rights(session)
