@@ -13,4 +13,5 @@ def __getattr__(name: str) -> str:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib.metadata import version
 
-    return version("holdfast")
+    found = globals()[name] = version("holdfast")
+    return found

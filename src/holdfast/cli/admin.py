@@ -11,8 +11,6 @@ from urllib.parse import quote
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from holdfast.cli.admin_client import ADMIN_VARIABLE, Where, ask, find
 from holdfast.cli.output import reported
@@ -171,6 +169,9 @@ def _show(rows: Sequence[dict[str, Any]], columns: _Columns, as_json: bool) -> N
         for row in rows:
             typer.echo(msgspec.json.encode(row).decode())
         return
+    from rich.console import Console  # a quarter of a start, and only for a person
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
     for name in columns:
         table.add_column(name, no_wrap=True)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Protocol
 
 import typer
 
-from holdfast import __version__
+import holdfast
 from holdfast.cli.keyboard import LINE_BYTES_MAX, typed_lines
 from holdfast.cli.output import reported
 from holdfast.client import client as websocket_client
@@ -82,12 +82,12 @@ async def _talk(url: str, tls: ssl.SSLContext | None) -> None:
     address, limits = parse_address(url), Limits()
     session: Session
     if address.scheme in ("ws", "wss"):
-        core = ClientCore(client=f"holdfast-connect {__version__}")
+        core = ClientCore(client=f"holdfast-connect {holdfast.__version__}")
         session = websocket_client.Client(address, core, limits, tls)
     else:
         width, height = shutil.get_terminal_size()
         kind = os.environ.get("TERM", "dumb")
-        screen = Terminal("holdfast-connect", __version__, kind, width, height)
+        screen = Terminal("holdfast-connect", holdfast.__version__, kind, width, height)
         session = LineClient(address, limits, tls, screen)
     screen_ = _Screen(session)
     async with asyncio.TaskGroup() as tasks:

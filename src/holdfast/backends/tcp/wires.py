@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct, structs
 
-from holdfast import __version__
+import holdfast
 from holdfast.core.errors import ProtocolError
 from holdfast.core.items import (
     Binary,
@@ -267,7 +267,7 @@ def make_wire(scheme: str, content: str, limits: Limits, capabilities: Capabilit
     if scheme in ("telnet", "telnets"):
         terminal = telnet.Terminal(
             name="Holdfast",
-            version=__version__,
+            version=holdfast.__version__,
             type=capabilities.terminal or "xterm",
             width=capabilities.width,
             height=capabilities.height,

@@ -6,20 +6,15 @@
 from __future__ import annotations
 
 from holdfast.core.compiled import is_wanted
-from holdfast.protocols.websocket import _codec_pure as pure
 
 __all__ = ["COMPILED", "Payload", "encode", "encode_all", "head", "mask", "scan"]
 
 COMPILED = False
 """Whether the compiled codec is in use."""
 
-encode, encode_all, head = pure.encode, pure.encode_all, pure.head
-mask, scan = pure.mask, pure.scan
-Payload = pure.Payload
-
 if is_wanted("codec"):
     try:
-        from holdfast.protocols.websocket._codec import (  # type: ignore[assignment]
+        from holdfast.protocols.websocket._codec import (
             Payload,
             encode,
             encode_all,
@@ -31,3 +26,12 @@ if is_wanted("codec"):
         COMPILED = True
     except ImportError:
         pass
+if not COMPILED:  # each start would pay for the tables of the twin
+    from holdfast.protocols.websocket._codec_pure import (  # type: ignore[assignment]
+        Payload,
+        encode,
+        encode_all,
+        head,
+        mask,
+        scan,
+    )

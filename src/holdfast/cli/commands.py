@@ -1,0 +1,103 @@
+"""The commands by name: the module of one is imported once that command is run.
+
+Each start of the program pays for what it imports; help and the short commands need nothing of a
+gateway.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Final, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+
+class Listed(NamedTuple):
+    """A command as the help of the whole program lists it."""
+
+    module: str
+    """Where the function of the command's name is, below `holdfast.cli`."""
+    summary: str
+    """The first line of that function's docstring."""
+
+
+LISTED: Final = {
+    "serve": Listed(
+        "serve", "Run a gateway until SIGTERM, which tells every client and keeps every session."
+    ),
+    "run": Listed(
+        "run",
+        "Run a gateway and an application together; the application is restarted when it ends.",
+    ),
+    "demo": Listed(
+        "demo", "Run the demo: a chat of several rooms, for Telnet, plain TCP and the browser."
+    ),
+    "connect": Listed(
+        "connect", "Connect a terminal to a gateway; it reconnects and resumes by itself."
+    ),
+    "echo": Listed(
+        "echo", "Say back what is said: for benchmarks, conformance suites and trying out."
+    ),
+    "check": Listed(
+        "check", "Check a configuration without serving it. Exits with 2 if it is wrong."
+    ),
+    "vtc": Listed(
+        "vtc", "Run network test scripts (.vtc), compatible with VTest2 and varnishtest."
+    ),
+    "record": Listed(
+        "record", "Stand between clients and a server, and write what they say as a test script."
+    ),
+    "sessions": Listed("admin", "List the sessions of a running gateway, oldest first."),
+    "connections": Listed("admin", "List the open connections of a running gateway, oldest first."),
+    "kick": Listed(
+        "admin",
+        "Close sessions for good, or end connections whose sessions then wait for their clients.",
+    ),
+    "drain": Listed(
+        "admin",
+        "Stop a running gateway: clients are told, and their sessions kept for the next start.",
+    ),
+}
+
+
+def make_typer() -> typer.Typer:
+    """A Typer application with the settings that every command shares."""
+    return typer.Typer(
+        name="holdfast",
+        cls=Commands,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help="Holds your users' connections and sessions while your application comes and goes.",
+    )
+
+
+class Commands(TyperGroup):
+    """The group of all commands: it lists summaries, and imports the one that is run."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that `args` name. Raises what `TyperGroup` raises for an unknown one."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, listed if name is None else load(name), rest
+
+
+def load(name: str) -> Any:
+    """The command `name` with its options. Raises `KeyError` where there is none."""
+    module = import_module(f"holdfast.cli.{LISTED[name].module}")
+    alone = make_typer()
+    alone.command(name)(getattr(module, name))
+    return get_command(alone)
+
+
+def list_commands(app: typer.Typer) -> None:
+    """Add a name and a summary for each command to `app`."""
+    for name, listed in LISTED.items():
+        app.command(name, help=listed.summary)(_only_listed)
+
+
+def _only_listed() -> None:
+    raise AssertionError("a command of the list is replaced by the real one before it is run")
