@@ -17,7 +17,7 @@ from tests.net.helpers import Stand, call, patience, serving, until
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import KIB, ConnectionLimits
-from holdfast.net.log import Seldom
+from holdfast.net.log import RateLimitedLogger
 from holdfast.net.server.admission import METER_BYTES, Admission, AdmissionRefusal
 from holdfast.net.tls.options import client_context, server_context
 
@@ -286,12 +286,12 @@ def test_a_large_read_is_no_reason_to_hold_a_fast_connection() -> None:
 def test_lines_that_clients_cause_are_few_and_the_rest_is_counted() -> None:
     with structlog.testing.capture_logs() as logs:
         now = 100.0
-        seldom = Seldom("test", per_minute=60.0, burst=2, clock=lambda: now)
+        logger = RateLimitedLogger("test", per_minute=60.0, burst=2, clock=lambda: now)
         for _ in range(10):
-            seldom.info("a", peer="x")
-        seldom.info("b")
+            logger.info("a", peer="x")
+        logger.info("b")
         now = 101.0
-        seldom.info("a", peer="y")
+        logger.info("a", peer="y")
     assert [(log["event"], log.get("left_out")) for log in logs] == [
         ("a", None),
         ("a", None),

@@ -17,7 +17,7 @@ from holdfast.net.log import (
     LINES_BURST_MAX,
     TRACEBACK_CHARS_MAX,
     LostLines,
-    Seldom,
+    RateLimitedLogger,
     configure_logs,
     log_failure,
 )
@@ -59,13 +59,15 @@ def test_the_cause_of_a_failure_is_logged_with_it() -> None:
 
 def test_what_a_client_says_is_cut() -> None:
     with structlog.testing.capture_logs() as logs:
-        Seldom("test").warning("a client broke the rules", fault="x" * 100_000, count=10**9)
+        RateLimitedLogger("test").warning(
+            "a client broke the rules", fault="x" * 100_000, count=10**9
+        )
     assert logs[0]["fault"] == "x" * TEXT_CHARS_MAX + "… (100000 characters)"
     assert logs[0]["count"] == 10**9
 
 
 def test_failures_that_clients_cause_are_few_and_their_tracebacks_bounded() -> None:
-    log = Seldom("test", clock=lambda: 100.0)
+    log = RateLimitedLogger("test", clock=lambda: 100.0)
     with structlog.testing.capture_logs() as logs:
         for _ in range(2 * LINES_BURST_MAX):
             log_failure(log, "a thing failed", ValueError("x" * 100_000 + " at the end"))
@@ -80,9 +82,9 @@ FORGED = "x\n2026-11-29 [info] all is well\x1b[2J\x9b2J\x85\u2028\u202e\ud800"
 @pytest.mark.parametrize("terminal", [False, True])
 def test_a_client_forges_no_line_and_moves_no_cursor(terminal: bool) -> None:
     program = (
-        "import sys; from holdfast.net.log import Seldom, configure_logs;"
+        "import sys; from holdfast.net.log import RateLimitedLogger, configure_logs;"
         f"sys.stderr.isatty = lambda: {terminal}; configure_logs('info');"
-        f"Seldom('test').info('a client broke the rules', fault={FORGED!r}, name='\\x1b[2J')"
+        f"RateLimitedLogger('test').info('a client broke the rules', fault={FORGED!r}, name='\\x1b[2J')"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     text = done.stderr.decode()

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 from holdfast.app.mailbox import put
 from holdfast.app.session import Session
 from holdfast.link import messages as m
-from holdfast.net.log import Seldom, log_failure
+from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.loop import is_cancelled
 
 if TYPE_CHECKING:
     from holdfast.app.app import App
 
-_log: Final = Seldom("holdfast.app")
+_log: Final = RateLimitedLogger("holdfast.app")
 
 
 class Dispatcher:

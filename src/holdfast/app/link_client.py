@@ -16,7 +16,7 @@ from holdfast.link.peer import Dispatch, LinkClosedError, Peer, RequestError, co
 from holdfast.net.addresses import Address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.dial.dial import DialError, dial
-from holdfast.net.log import Seldom, log_failure
+from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import spawn
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_log: Final = Seldom("holdfast.app")
+_log: Final = RateLimitedLogger("holdfast.app")
 
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _SESSIONS_OF_STRANGERS_MAX: Final = 1_000

@@ -32,13 +32,13 @@ from holdfast.core.validation import (
 )
 from holdfast.link import messages as m
 from holdfast.link.codec import UNREADABLE
-from holdfast.net.log import Seldom
+from holdfast.net.log import RateLimitedLogger
 from holdfast.sessions.records import Capabilities
 
 if TYPE_CHECKING:
     from holdfast.app.app import App
 
-_log: Final = Seldom("holdfast.app")
+_log: Final = RateLimitedLogger("holdfast.app")
 
 
 class Session:

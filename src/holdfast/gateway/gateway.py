@@ -28,7 +28,7 @@ from holdfast.gateway.upstreams import Upstream
 from holdfast.gateway.view import GatewayView
 from holdfast.link.peer import connection_limits
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.log import Seldom, log_failure
+from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.loop import quiet_collector, unwrapped
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import spawn
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from holdfast.gateway.admin.listener import AdminListener
     from holdfast.gateway.http import HttpPages
 
-_log: Final = Seldom("holdfast.gateway")
+_log: Final = RateLimitedLogger("holdfast.gateway")
 
 _SWEEP_SECONDS: Final = 5.0
 _SLICE_SECONDS: Final = 0.02

@@ -37,12 +37,12 @@ from holdfast.link.messages import (
     Response,
 )
 from holdfast.net.connection.connection import Connection
-from holdfast.net.log import Seldom, log_failure
+from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.loop import is_cancelled
 
 T = TypeVar("T")
 
-_log: Final = Seldom("holdfast.link")
+_log: Final = RateLimitedLogger("holdfast.link")
 
 _Receive = Callable[[LinkFault | None, msgspec.Raw], None]
 

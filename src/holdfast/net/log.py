@@ -93,7 +93,7 @@ class _Lines:
     fatal = failure = err = error = critical = exception = msg
 
 
-class Seldom:
+class RateLimitedLogger:
     """A logger for lines that clients can cause: so many a minute, each cut to a bound size.
 
     A flood must not fill the disk. Each kind of line (`event`) has its own count. What is left
@@ -155,6 +155,6 @@ def log_failure(log: Any, event: str, error: BaseException, **fields: object) ->
     """Log an exception at the root of a failure domain.
 
     The traceback is passed as text: a renderer that shows local variables would
-    show secrets. Give it a `Seldom` where clients can cause the failure.
+    show secrets. Give it a `RateLimitedLogger` where clients can cause the failure.
     """
     log.error(event, **{TRACEBACK: "".join(traceback.format_exception(error))}, **fields)

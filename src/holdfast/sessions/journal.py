@@ -21,14 +21,14 @@ from msgspec import Struct
 
 from holdfast.core.errors import HoldfastError
 from holdfast.core.limits import StoreLimits
-from holdfast.net.log import Seldom, log_failure
+from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.sessions.cleaning import Cleaning
 from holdfast.sessions.outbox import Entry, SharedEntry
 from holdfast.sessions.records import Batch, Record, Row, SetAside
 from holdfast.sessions.session import Session
 from holdfast.sessions.stores.base import Store, StoreError
 
-_log: Final = Seldom("holdfast.store")
+_log: Final = RateLimitedLogger("holdfast.store")
 
 
 _PROMISES: Final = "promises"

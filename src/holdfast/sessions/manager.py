@@ -14,7 +14,7 @@ from holdfast.core.ids import new_epoch, new_resume_code, new_sid, read_resume_c
 from holdfast.core.items import Notice
 from holdfast.core.limits import SessionLimits
 from holdfast.core.rate import Rate, RateByKey
-from holdfast.net.log import Seldom
+from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security import SecurityEvent, SecurityLog
 from holdfast.net.server.admission import network_of
 from holdfast.sessions.journal import Journal
@@ -26,7 +26,7 @@ from holdfast.sessions.states import Durability, SessionInput, SessionState
 from holdfast.sessions.stores.reading import set_aside
 from holdfast.sessions.tokens import UNKNOWN_SESSION, TokenStatus, hash_code, split_token
 
-_log: Final = Seldom("holdfast.sessions")
+_log: Final = RateLimitedLogger("holdfast.sessions")
 _EXPIRED_MAX: Final = 200
 """Sessions that are closed in one go."""
 _ROOMY: Final = 7 / 8

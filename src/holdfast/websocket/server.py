@@ -25,7 +25,7 @@ from holdfast.core.text import presentable
 from holdfast.net.addresses import Address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.http.hosts import check_host, served_hosts
-from holdfast.net.log import Seldom, log_failure
+from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import consists_of, spawn
 from holdfast.net.server.server import Server as NetServer
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from holdfast.net.http.handover import HttpHost
 
-_log: Final = Seldom("holdfast.websocket")
+_log: Final = RateLimitedLogger("holdfast.websocket")
 
 
 class Refusal(Struct, frozen=True):

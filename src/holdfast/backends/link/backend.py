@@ -27,7 +27,7 @@ from holdfast.core.login import Policy
 from holdfast.link import messages as m
 from holdfast.link.codec import UNREADABLE, fitting
 from holdfast.link.peer import LinkClosedError, Peer, RequestError
-from holdfast.net.log import Seldom
+from holdfast.net.log import RateLimitedLogger
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.sessions.journal import Journal, StoreUnavailableError
 from holdfast.sessions.manager import SessionManager
@@ -35,7 +35,7 @@ from holdfast.sessions.records import Stored
 from holdfast.sessions.session import ResetReason, Session
 from holdfast.sessions.states import SessionState
 
-_log: Final = Seldom("holdfast.link")
+_log: Final = RateLimitedLogger("holdfast.link")
 
 ANY_APP: Final = "*"
 """The name of a backend that takes an application of any name: the first one that links."""

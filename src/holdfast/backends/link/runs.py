@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 from holdfast.core.clock import Clock
 from holdfast.core.limits import LinkLimits
 from holdfast.link.messages import Hello
-from holdfast.net.log import Seldom
+from holdfast.net.log import RateLimitedLogger
 from holdfast.sessions.journal import Journal
 
-_log: Final = Seldom("holdfast.link")
+_log: Final = RateLimitedLogger("holdfast.link")
 
 _SEPARATOR: Final = "/"
 """Between application and instance in the store's keys; no instance may have it in its name."""

@@ -20,10 +20,10 @@ from holdfast.link.messages import (
 )
 from holdfast.link.peer import Dispatch, Peer, RequestError
 from holdfast.net.connection.connection import Connection
-from holdfast.net.log import Seldom
+from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security import SecurityEvent, SecurityLog
 
-_log: Final = Seldom("holdfast.link")
+_log: Final = RateLimitedLogger("holdfast.link")
 
 
 class LinkServer:

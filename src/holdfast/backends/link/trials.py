@@ -10,11 +10,11 @@ from holdfast.backends.link.suspects import Suspects
 from holdfast.core.clock import Clock
 from holdfast.core.items import MUST, Notice
 from holdfast.core.limits import SessionLimits
-from holdfast.net.log import Seldom
+from holdfast.net.log import RateLimitedLogger
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.sessions.session import Session
 
-_log: Final = Seldom("holdfast.link")
+_log: Final = RateLimitedLogger("holdfast.link")
 
 SET_ASIDE = Notice(
     "The application ended each time that it was given a command of yours. That one was set aside."

@@ -12,7 +12,7 @@ from holdfast.core.items import LATEST_PROMPT, MUST, Notice, Prompt, Resized, si
 from holdfast.core.limits import KIB
 from holdfast.core.states import Machine
 from holdfast.net.connection.connection import Connection
-from holdfast.net.log import Seldom, log_failure
+from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.upstream.dialler import Silent
 from holdfast.net.upstream.pool import Target
 from holdfast.net.upstream.proxy_header import Client
@@ -21,7 +21,7 @@ from holdfast.sessions.session import Session
 if TYPE_CHECKING:
     from holdfast.backends.tcp.backend import TcpBackend
 
-_log: Final = Seldom("holdfast.upstream")
+_log: Final = RateLimitedLogger("holdfast.upstream")
 
 _UNLOOKED_ITEMS_MAX: Final = 64
 _UNLOOKED_BYTES_MAX: Final = 16 * KIB

@@ -33,10 +33,10 @@ from holdfast.gateway.metrics import Metrics
 from holdfast.gateway.view import GatewayView
 from holdfast.net.addresses import peer_name
 from holdfast.net.http.handover import HttpHost
-from holdfast.net.log import Seldom, log_failure
+from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.security import SecurityEvent
 
-_log: Final = Seldom("holdfast.admin")
+_log: Final = RateLimitedLogger("holdfast.admin")
 
 _OPEN: Final = frozenset({"/healthz", "/readyz"})
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -22,7 +22,7 @@ from holdfast.gateway.adapters.base import (
     Welcomed,
 )
 from holdfast.gateway.conversation import login
-from holdfast.net.log import Seldom
+from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security import SecurityEvent
 from holdfast.net.server.admission import network_of
 from holdfast.sessions.journal import StoreUnavailableError
@@ -34,7 +34,7 @@ from holdfast.sessions.tokens import split_token
 if TYPE_CHECKING:
     from holdfast.gateway.conversation.driver import Attachment
 
-_log: Final = Seldom("holdfast.gateway")
+_log: Final = RateLimitedLogger("holdfast.gateway")
 
 Work = Coroutine[Any, Any, None]
 

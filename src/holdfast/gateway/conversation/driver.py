@@ -31,14 +31,14 @@ from holdfast.gateway.conversation.evidence import Evidence
 from holdfast.gateway.conversation.intake import OWED_BYTES_MAX, TOKEN_BYTES, Intake
 from holdfast.gateway.conversation.phases import TABLE, Move, Phase
 from holdfast.net.connection.connection import Connection
-from holdfast.net.log import Seldom, log_failure
+from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.security import SecurityEvent
 from holdfast.sessions.inbox import ACCEPTED, FULL, REFUSED, Verdict
 from holdfast.sessions.outbox import AckError
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Session
 
-_log: Final = Seldom("holdfast.gateway")
+_log: Final = RateLimitedLogger("holdfast.gateway")
 
 _NEVER: Final = float("inf")
 _LIVE: Final = Phase.LIVE

@@ -24,14 +24,14 @@ from holdfast.gateway.adapters.base import (
 )
 from holdfast.gateway.conversation import attach, login
 from holdfast.gateway.conversation.phases import Phase
-from holdfast.net.log import Seldom
+from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security import SecurityEvent
 from holdfast.sessions.session import Session
 
 if TYPE_CHECKING:
     from holdfast.gateway.conversation.driver import Attachment
 
-_log: Final = Seldom("holdfast.gateway")
+_log: Final = RateLimitedLogger("holdfast.gateway")
 
 FREE: Final = frozenset({Ack, Proven, AbortOutput, Left, Broken})
 """Events that do not count towards the rate of commands."""

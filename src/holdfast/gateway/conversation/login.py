@@ -14,7 +14,7 @@ from holdfast.core.login import (
     LoginRefusedError,
 )
 from holdfast.gateway.adapters.base import ChooseProfile, LoginGiven, LoginNeeded, ProfileWanted
-from holdfast.net.log import Seldom
+from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security import SecurityEvent
 from holdfast.net.server.admission import network_of
 from holdfast.sessions.manager import SessionManager
@@ -24,7 +24,7 @@ from holdfast.sessions.states import SessionInput, SessionState
 if TYPE_CHECKING:
     from holdfast.gateway.conversation.driver import Attachment
 
-_log: Final = Seldom("holdfast.gateway")
+_log: Final = RateLimitedLogger("holdfast.gateway")
 
 _TOO_MANY: Final = "too many wrong attempts"
 _TOO_MANY_SESSIONS: Final = "you have too many sessions open"

@@ -21,7 +21,7 @@ from holdfast.net.addresses import Address, peer_name
 from holdfast.net.connection.backpressure import Watch
 from holdfast.net.connection.handler import Handler, Owner, Phase
 from holdfast.net.connection.lingering import Leaver
-from holdfast.net.log import Seldom, log_failure
+from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.timers import Timer
 from holdfast.net.server.admission import METER_BYTES, Meter
@@ -29,7 +29,7 @@ from holdfast.net.tls.options import TlsInfo, describe
 from holdfast.net.transport.tcp_info import Delivery, output_held, tcp_info, through_tls
 from holdfast.protocols.proxy import ProxyHeader
 
-_log: Final = Seldom("holdfast.net")
+_log: Final = RateLimitedLogger("holdfast.net")
 
 _FOREVER: Final = float("inf")
 _LARGE_BYTES: Final = 64 * 1024

@@ -7,9 +7,9 @@ from enum import Enum
 from typing import Any, Final
 
 from holdfast.net.connection.connection import Connection
-from holdfast.net.log import Seldom, log_failure
+from holdfast.net.log import RateLimitedLogger, log_failure
 
-_log: Final = Seldom("holdfast.net")
+_log: Final = RateLimitedLogger("holdfast.net")
 
 
 class Observer:

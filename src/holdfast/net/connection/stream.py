@@ -16,7 +16,7 @@ from holdfast.net.addresses import Address, InvalidAddressError, parse_address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Phase
 from holdfast.net.connection.observer import Observer
-from holdfast.net.log import Seldom, log_failure
+from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.loop import unwrapped
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import consists_of
@@ -27,7 +27,7 @@ from holdfast.net.tls.certificates import ServerTls
 from holdfast.net.tls.options import TlsInfo, TlsOptions
 from holdfast.protocols.frames import Framing
 
-_log: Final = Seldom("holdfast.net")
+_log: Final = RateLimitedLogger("holdfast.net")
 
 _BURST_BYTES: Final = 64 * 1024
 """Written before the transport gets it, within one tick."""

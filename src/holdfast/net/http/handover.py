@@ -19,9 +19,9 @@ from holdfast.core.limits import PageLimits
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
 from holdfast.net.http.pages import NewHandler, PageConnection, PageTransport
-from holdfast.net.log import Seldom, log_failure
+from holdfast.net.log import RateLimitedLogger, log_failure
 
-_log: Final = Seldom("holdfast.http")
+_log: Final = RateLimitedLogger("holdfast.http")
 _SERVER: Final = {"Server": "holdfast"}
 _DEFAULT: Final = PageLimits()
 

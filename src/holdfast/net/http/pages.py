@@ -18,12 +18,12 @@ from holdfast.core.errors import Reason
 from holdfast.core.limits import PageLimits
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
-from holdfast.net.log import Seldom, log_failure
+from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.protocols.http_requests import RequestReader
 from holdfast.protocols.websocket.handshake import is_upgrade, write_refusal
 from holdfast.protocols.websocket.head import HeadError, Request
 
-_log: Final = Seldom("holdfast.http")
+_log: Final = RateLimitedLogger("holdfast.http")
 
 _FOREVER: Final = float("inf")
 

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from holdfast.net.log import Seldom, log_failure
+from holdfast.net.log import RateLimitedLogger, log_failure
 
-_log: Final = Seldom("holdfast.net")
+_log: Final = RateLimitedLogger("holdfast.net")
 
 
 class Flushable(Protocol):

@@ -7,9 +7,9 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from holdfast.net.log import Seldom, log_failure
+from holdfast.net.log import RateLimitedLogger, log_failure
 
-_log: Final = Seldom("holdfast.net")
+_log: Final = RateLimitedLogger("holdfast.net")
 
 SLOT_SECONDS: Final = 0.1
 TURN_SECONDS_MAX: Final = 1.0

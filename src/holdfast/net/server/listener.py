@@ -21,7 +21,7 @@ from msgspec import structs
 
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address
-from holdfast.net.log import Seldom
+from holdfast.net.log import RateLimitedLogger
 from holdfast.net.server.bind import DEFAULT, BindOptions, bind, is_file
 from holdfast.net.server.inherited import Inherited
 from holdfast.net.transport.transports import keep_urgent_data_in_place
@@ -58,7 +58,7 @@ class Listener:
         self._refused = refused
         self._pause: asyncio.TimerHandle | None = None
         self._reserve = _open_reserve()
-        self._quiet = Seldom("holdfast.net", per_minute=1.0, burst=3)
+        self._quiet = RateLimitedLogger("holdfast.net", per_minute=1.0, burst=3)
         self._inode = _inode(address) if owns_file else None
         for sock in self._sockets:
             sock.setblocking(False)

@@ -20,7 +20,7 @@ from holdfast.net.addresses import Address, peer_name
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
 from holdfast.net.connection.observer import GuardedObserver, ObservedConnection, Observer
-from holdfast.net.log import Seldom, log_failure
+from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.loop import done_within
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.admission import Admission, AdmissionRefusal, network_of
@@ -31,7 +31,7 @@ from holdfast.net.server.listener import Listener, open_listener, refuse
 from holdfast.net.server.states import TABLE, ServerInput, ServerState
 from holdfast.net.tls.certificates import CertificateWatch, ServerTls
 
-_log: Final = Seldom("holdfast.net")
+_log: Final = RateLimitedLogger("holdfast.net")
 
 HandlerFactory = Callable[[Connection], Handler]
 """Makes what stands on a new connection. Called before its bytes are read."""
@@ -104,7 +104,7 @@ class Server:
         self._handshakes: Counter[str] = Counter()
         """Arrivals by network."""
         self._certificates = CertificateWatch(clockwork, limits.certificate_check_seconds_max)
-        self._quiet = Seldom("holdfast.net", _LINES_PER_MINUTE, _LINES_BURST)
+        self._quiet = RateLimitedLogger("holdfast.net", _LINES_PER_MINUTE, _LINES_BURST)
         self._ids = count(1)
         self._empty = asyncio.Event()
         self._empty.set()

@@ -16,13 +16,13 @@ from holdfast.core.limits import ConnectionLimits
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
 from holdfast.net.dial.dial import DialError, dial
-from holdfast.net.log import Seldom
+from holdfast.net.log import RateLimitedLogger
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import restarted
 from holdfast.net.upstream.pool import NoUpstreamError, Target, UpstreamPool
 from holdfast.net.upstream.proxy_header import Client, introduce
 
-_log: Final = Seldom("holdfast.upstream")
+_log: Final = RateLimitedLogger("holdfast.upstream")
 
 _FIRST_PAUSE_SECONDS: Final = 0.1
 

@@ -15,13 +15,13 @@ from holdfast.core.errors import HoldfastError, Reason
 from holdfast.core.states import Machine, Step, Table
 from holdfast.net.addresses import peer_name
 from holdfast.net.connection.connection import Connection
-from holdfast.net.log import Seldom
+from holdfast.net.log import RateLimitedLogger
 from holdfast.net.upstream.dialler import Dialler
 from holdfast.net.upstream.idle_pool import Reserve
 from holdfast.net.upstream.pool import Target
 from holdfast.net.upstream.proxy_header import Client
 
-_log: Final = Seldom("holdfast.upstream")
+_log: Final = RateLimitedLogger("holdfast.upstream")
 
 
 class StreamState(Enum):
