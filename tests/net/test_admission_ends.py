@@ -101,8 +101,8 @@ async def test_a_socket_that_cannot_be_used_is_counted_and_told(
         with capture_logs() as logs:
             async with call(address) as caller:
                 await caller.dropped()
-        (tally,) = server.server.tallies.values()
-        assert tally.failed == 1
+        (counters,) = server.server.tallies.values()
+        assert counters.failed == 1
         assert logs[0]["why"] == "the socket cannot be used: No space left on device"
         monkeypatch.undo()
         async with call(address):

@@ -109,11 +109,11 @@ async def test_handshakes_that_are_not_over_count_too(tmp_path: Path) -> None:
     async with serving(ConnectionLimits(connections_max=2)) as server:
         address = await server.listen("tls://127.0.0.1:0", server_context(pems.certificate))
         async with call(address), call(address, **elsewhere):
-            await until(lambda: len(server.server.arrivals) == 2)
+            await until(lambda: len(server.server.pending) == 2)
             async with call(address, local_addr=("127.0.0.3", 0)) as third:
                 await third.dropped()
             assert server.server.refusals == {AdmissionRefusal.TOO_MANY: 1}
-        await until(lambda: not server.server.arrivals)
+        await until(lambda: not server.server.pending)
 
 
 @pytest.mark.parametrize("limits", [{"connections_max": 8}, {"handshakes_per_address_max": 4}])
@@ -125,7 +125,7 @@ async def test_silent_sockets_of_one_address_leave_room_for_others(
         address = await server.listen("tls://127.0.0.1:0", server_context(pems.certificate))
         for _ in range(4):
             await stack.enter_async_context(call(address))
-        await until(lambda: len(server.server.arrivals) == 4)
+        await until(lambda: len(server.server.pending) == 4)
         for _ in range(4):
             async with call(address) as fifth:
                 await fifth.dropped()
@@ -133,7 +133,7 @@ async def test_silent_sockets_of_one_address_leave_room_for_others(
         tls = {"ssl": client_context(pems.authority), "server_hostname": "localhost"}
         async with call(address, local_addr=("127.0.0.2", 0), **tls):
             await server.stand()
-        server.server.arrivals.copy().pop().abort()
+        server.server.pending.copy().pop().abort()
         async with call(address, **tls):  # its place is free again
             await server.stand(1)
 

@@ -84,7 +84,8 @@ def test_a_client_forges_no_line_and_moves_no_cursor(terminal: bool) -> None:
     program = (
         "import sys; from holdfast.net.log import RateLimitedLogger, configure_logs;"
         f"sys.stderr.isatty = lambda: {terminal}; configure_logs('info');"
-        f"RateLimitedLogger('test').info('a client broke the rules', fault={FORGED!r}, name='\\x1b[2J')"
+        f"RateLimitedLogger('test').info('a client broke the rules', fault={FORGED!r},"
+        "name='\\x1b[2J')"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     text = done.stderr.decode()

@@ -45,7 +45,7 @@ async def listen(
 
 
 def departed(server: Serving) -> Any:
-    return until(lambda: not (server.server.arrivals or server.server.connections))
+    return until(lambda: not (server.server.pending or server.server.connections))
 
 
 async def told(server: Serving, data: bytes) -> Stand:

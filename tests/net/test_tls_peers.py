@@ -205,7 +205,7 @@ async def test_a_client_without_a_good_certificate_is_refused(
 
 
 async def until_departed(server: Serving) -> None:
-    await until(lambda: not (server.server.arrivals or server.server.connections))
+    await until(lambda: not (server.server.pending or server.server.connections))
 
 
 @clients

@@ -102,23 +102,27 @@ def _listeners(kind: str, who: str, server: Server) -> Iterator[Metric]:
         sent[connection.listener] += connection.bytes_out
 
     def each(value: Callable[[Any, Any], float]) -> Samples:
-        return (((str(at),), value(at, tally)) for at, tally in tallies.items())
+        return (((str(at),), value(at, counters)) for at, counters in tallies.items())
 
     yield _gauge_of(
         f"{kind}_connections",
         f"Open connections of {who}.",
-        each(lambda at, tally: tally.open),
+        each(lambda at, counters: counters.open),
         "listener",
     )
     for name, help_, value in (
-        ("accepted", f"Connections of {who} that were let in.", lambda at, tally: tally.accepted),
-        ("refused", f"Connections of {who} turned away.", lambda at, tally: tally.refused),
+        (
+            "accepted",
+            f"Connections of {who} that were let in.",
+            lambda at, counters: counters.accepted,
+        ),
+        ("refused", f"Connections of {who} turned away.", lambda at, counters: counters.refused),
         (
             "received_bytes",
             f"Bytes from {who}.",
-            lambda at, tally: tally.bytes_in + received[at],
+            lambda at, counters: counters.bytes_in + received[at],
         ),
-        ("sent_bytes", f"Bytes to {who}.", lambda at, tally: tally.bytes_out + sent[at]),
+        ("sent_bytes", f"Bytes to {who}.", lambda at, counters: counters.bytes_out + sent[at]),
     ):
         yield _counter(f"{kind}_{name}", help_, each(value), "listener")
 
@@ -127,7 +131,7 @@ def _connections(view: GatewayView) -> Iterator[Metric]:
     yield _counter(
         "listener_handshake_failures",
         "TLS handshakes and PROXY headers that came to nothing.",
-        (((str(at),), tally.failed) for at, tally in view.server.tallies.items()),
+        (((str(at),), counters.failed) for at, counters in view.server.tallies.items()),
         "listener",
     )
     yield _counter(

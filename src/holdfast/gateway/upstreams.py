@@ -19,7 +19,7 @@ from holdfast.net.runtime.tasks import restarted, spawn
 from holdfast.net.tls.options import client_context
 from holdfast.net.upstream.balance import Balance
 from holdfast.net.upstream.dialler import Dialler
-from holdfast.net.upstream.idle_pool import Reserve
+from holdfast.net.upstream.idle_pool import IdlePool
 from holdfast.net.upstream.pool import Server, UpstreamPool
 from holdfast.net.upstream.tunnel import StreamProxy
 from holdfast.sessions.manager import SessionManager
@@ -57,10 +57,10 @@ class Upstream:
             content=config.content,
             pauses=config.away == "pause",
         )
-        reserve = Reserve(dialler, config.ready) if config.ready else None
-        self.proxy = StreamProxy(dialler, self._spawn, reserve)
+        idle_pool = IdlePool(dialler, config.ready) if config.ready else None
+        self.proxy = StreamProxy(dialler, self._spawn, idle_pool)
         self._checks = dialler.check if config.check else None
-        self._fill = reserve.run if reserve is not None else None
+        self._fill = idle_pool.run if idle_pool is not None else None
         self._tasks = asyncio.TaskGroup()
 
     async def run(self, started: Callable[[], None]) -> None:
@@ -71,7 +71,7 @@ class Upstream:
                 self._tasks.create_task(self._checks())
             if self._fill is not None:
                 self._tasks.create_task(
-                    restarted(self._fill, _log, "the reserve failed", upstream=self.pool.name)
+                    restarted(self._fill, _log, "the idle pool failed", upstream=self.pool.name)
                 )
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

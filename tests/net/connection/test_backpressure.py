@@ -18,8 +18,8 @@ from tests.net.helpers import READ_BYTES_MAX, Pusher, Stand, pusher, serving, un
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
-from holdfast.net.connection import backpressure as unread
-from holdfast.net.connection.backpressure import Behind, Hold
+from holdfast.net.connection import backpressure
+from holdfast.net.connection.backpressure import ReadPause, UnreadOutput
 from holdfast.net.connection.connection import Connection
 from holdfast.net.transport.tcp_info import input_held, output_held, tcp_info
 
@@ -148,40 +148,42 @@ async def test_a_server_that_closes_does_not_wait_for_who_does_not_read() -> Non
 
 # --- how often it is looked at
 
-MUCH = unread._MUCH_BYTES
+MUCH = backpressure._MUCH_BYTES
 
 
-def looks(monkeypatch: pytest.MonkeyPatch, found: list[Behind]) -> tuple[list[float], float]:
+def looks(monkeypatch: pytest.MonkeyPatch, found: list[UnreadOutput]) -> tuple[list[float], float]:
     """The pauses between the looks of a hold that finds this, and when it last saw progress."""
     loop = FakeLoop(start=0.0)
     times: list[float] = []
     over: list[float] = []
     answers = iter(found)
 
-    def look(_: object) -> Behind | None:
+    def look(_: object) -> UnreadOutput | None:
         times.append(loop.time())
         return next(answers, None)
 
-    monkeypatch.setattr(unread, "behind", look)
+    monkeypatch.setattr(backpressure, "unread_output", look)
     with socket.socket() as sock:
-        hold = Hold(runtime(loop), sock, Behind(MUCH, 0), lambda: over.append(loop.time()))
+        pause = ReadPause(
+            runtime(loop), sock, UnreadOutput(MUCH, 0), lambda: over.append(loop.time())
+        )
         loop.advance(60)
     assert over == times[-1:]
-    return [later - earlier for earlier, later in pairwise(times)], hold.progress_at
+    return [later - earlier for earlier, later in pairwise(times)], pause.progress_at
 
 
 def test_the_looks_become_rare_while_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses, progress_at = looks(monkeypatch, [Behind(MUCH, 0)] * 14)
+    pauses, progress_at = looks(monkeypatch, [UnreadOutput(MUCH, 0)] * 14)
     assert pauses == pytest.approx([*(2**n / 1000 for n in range(1, 10)), *[1.0] * 5])
     assert progress_at == 0.0
 
 
 def test_a_reader_is_looked_at_when_it_should_be_done(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [
-        Behind(MUCH + 1_000_000, 0),
-        Behind(MUCH + 100_000, 1_000),  # in 3 ms: 300 ms for the rest
-        Behind(MUCH + 90_000, 11_000),  # in 300 ms: 2.7 s, which is too long to wait
-        Behind(MUCH, 101_000),
+        UnreadOutput(MUCH + 1_000_000, 0),
+        UnreadOutput(MUCH + 100_000, 1_000),  # in 3 ms: 300 ms for the rest
+        UnreadOutput(MUCH + 90_000, 11_000),  # in 300 ms: 2.7 s, which is too long to wait
+        UnreadOutput(MUCH, 101_000),
     ]
     pauses, progress_at = looks(monkeypatch, found)
     assert pauses == pytest.approx([0.002, 0.3, 1.0, 0.001])

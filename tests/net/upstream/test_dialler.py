@@ -20,9 +20,9 @@ from holdfast.net.upstream.balance import Balance
 from holdfast.net.upstream.circuit_breaker import BreakerState
 from holdfast.net.upstream.dialler import Dialler
 from holdfast.net.upstream.pool import NoUpstreamError, Server, UpstreamPool
-from holdfast.net.upstream.proxy_header import Client
+from holdfast.net.upstream.proxy_header import ProxiedClient
 
-SOMEBODY = Client("192.0.2.7:4711")
+SOMEBODY = ProxiedClient("192.0.2.7:4711")
 QUICK = UpstreamLimits(
     backoff_seconds_max=0.01,
     check_interval_seconds_max=0.01,

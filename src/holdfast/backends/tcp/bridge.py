@@ -15,7 +15,7 @@ from holdfast.net.connection.connection import Connection
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.upstream.dialler import Silent
 from holdfast.net.upstream.pool import Target
-from holdfast.net.upstream.proxy_header import Client
+from holdfast.net.upstream.proxy_header import ProxiedClient
 from holdfast.sessions.session import Session
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class Bridge:
     async def _dial(self) -> None:
         session = self._session
         try:
-            await self._backend.dialler.connect(self._take_up, Client(session.row.address))
+            await self._backend.dialler.connect(self._take_up, ProxiedClient(session.row.address))
         except HoldfastError as error:
             _log.warning("a session finds no server", sid=session.sid, error=str(error))
         except Exception as error:  # the other sessions are others'

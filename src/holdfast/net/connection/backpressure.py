@@ -26,14 +26,14 @@ _PAUSE_SECONDS_MIN: Final = 0.001
 _PAUSE_SECONDS_MAX: Final = 1.0
 
 
-class Behind(NamedTuple):
+class UnreadOutput(NamedTuple):
     """How a peer that does not read stands, in bytes."""
 
     unread: int
     taken: int
 
 
-def behind(sock: Socket | None) -> Behind | None:
+def unread_output(sock: Socket | None) -> UnreadOutput | None:
     """How `sock`'s peer stands if it does not read, as far as the kernel tells; else `None`."""
     unread = output_held(sock)
     if unread < _MUCH_BYTES:
@@ -41,25 +41,25 @@ def behind(sock: Socket | None) -> Behind | None:
     info = tcp_info(sock)
     if info is None or info.window != 0 or not info.established:
         return None
-    return Behind(unread, info.acked)
+    return UnreadOutput(unread, info.acked)
 
 
-def sends_on(sock: Socket) -> bool:
+def keeps_sending(sock: Socket) -> bool:
     """Whether its peer has sent much more already."""
     return input_held(sock) >= _MORE_BYTES
 
 
-class Watch:
+class BackPressure:
     """Whether one peer, that is answered, reads the answers; what it sends waits while it does not.
 
     Bytes are counted from the beginning of its connection.
     """
 
-    __slots__ = ("_hold", "_look_at", "_runtime", "_taken")
+    __slots__ = ("_look_at", "_pause", "_runtime", "_taken")
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._hold: Hold | None = None
+        self._pause: ReadPause | None = None
         self._taken = -1
         self._look_at = 0
 
@@ -69,47 +69,47 @@ class Watch:
 
         `None`: it is not held.
         """
-        return self._hold.progress_at if self._hold is not None else None
+        return self._pause.progress_at if self._pause is not None else None
 
     def due(self, came: int) -> bool:
         """Whether to look, now that `came` bytes have come from the peer."""
-        return self._hold is None and came >= self._look_at
+        return self._pause is None and came >= self._look_at
 
     def holds(self, sock: Socket | None, came: int, over: Callable[[], None]) -> bool:
         """Look at the peer: whether it does not read. `over` is called once it has read enough."""
-        found = behind(sock)
+        found = unread_output(sock)
         if found is None and came >= _TRUSTED_BYTES_MIN:
             # Who has been found reading is looked at more and more seldom.
             self._look_at = came + min(came, _LOOK_BYTES_MAX)
         before, self._taken = self._taken, found.taken if found is not None else -1
         # What was written just now it cannot have read yet: unless it goes on sending.
-        if sock is None or found is None or not (found.taken == before or sends_on(sock)):
+        if sock is None or found is None or not (found.taken == before or keeps_sending(sock)):
             return False
-        self._hold = Hold(self._runtime, sock, found, over)
+        self._pause = ReadPause(self._runtime, sock, found, over)
         return True
 
-    def let_go(self) -> None:
-        """Hold the peer no more."""
-        if self._hold is not None:
-            self._hold.end()
-            self._hold = None
+    def end_pause(self) -> None:
+        """Look at the peer no more."""
+        if self._pause is not None:
+            self._pause.end()
+            self._pause = None
 
 
-class Hold:
+class ReadPause:
     """Looks now and then whether a peer reads again, as often as that is worth it."""
 
-    __slots__ = ("_behind", "_handle", "_over", "_pause", "_runtime", "_socket", "progress_at")
+    __slots__ = ("_handle", "_over", "_pause", "_runtime", "_socket", "_unread", "progress_at")
 
     def __init__(
         self,
         runtime: Runtime,
         sock: Socket,
-        found: Behind,
+        found: UnreadOutput,
         over: Callable[[], None],
     ) -> None:
         self._runtime = runtime
         self._socket = sock
-        self._behind = found
+        self._unread = found
         self._over = over
         self._pause = _PAUSE_SECONDS_MIN
         self.progress_at = runtime.timers.time()
@@ -121,17 +121,17 @@ class Hold:
         self._handle.cancel()
 
     def _look(self) -> None:
-        found = behind(self._socket)
+        found = unread_output(self._socket)
         if found is None:
             self._over()
             return
         self._pause = self._next_pause(found)
-        self._behind = found
+        self._unread = found
         self._handle = self._runtime.loop.call_later(self._pause, self._look)
 
-    def _next_pause(self, found: Behind) -> float:
+    def _next_pause(self, found: UnreadOutput) -> float:
         """Until it will have read enough, at the speed that it has; longer and longer for none."""
-        taken = found.taken - self._behind.taken
+        taken = found.taken - self._unread.taken
         if not taken:
             return min(2 * self._pause, _PAUSE_SECONDS_MAX)
         now = self._runtime.timers.time()

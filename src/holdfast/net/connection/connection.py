@@ -18,9 +18,9 @@ from typing import Any, Final
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address, peer_name
-from holdfast.net.connection.backpressure import Watch
+from holdfast.net.connection.backpressure import BackPressure
 from holdfast.net.connection.handler import Handler, Owner, Phase
-from holdfast.net.connection.lingering import Leaver
+from holdfast.net.connection.lingering import LingeringClose
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.timers import Timer
@@ -45,6 +45,7 @@ class Connection(asyncio.Protocol, Timer):
     """A transport, its coalesced writes and its limits of time."""
 
     __slots__ = (
+        "_back_pressure",
         "_buffered",
         "_close_due",
         "_deliver",
@@ -65,7 +66,6 @@ class Connection(asyncio.Protocol, Timer):
         "_transport",
         "_until_meter",
         "_wake_due",
-        "_watch",
         "answers",
         "cause",
         "full",
@@ -132,7 +132,7 @@ class Connection(asyncio.Protocol, Timer):
         self.proxy = None
         self.meter = None
         self.answers = False
-        self._watch: Watch | None = None
+        self._back_pressure: BackPressure | None = None
         self.cause = None
 
     # --- what the handler does
@@ -244,7 +244,7 @@ class Connection(asyncio.Protocol, Timer):
             return
         self._begin_closing()
         linger_seconds = self._limits.linger_seconds_max
-        self._handler = Leaver(self, transport, self._get_handler(), linger_seconds)
+        self._handler = LingeringClose(self, transport, self._get_handler(), linger_seconds)
         if transport.can_write_eof():
             transport.write_eof()
         self.resume_reading()
@@ -465,12 +465,12 @@ class Connection(asyncio.Protocol, Timer):
 
     def _look_for_reader(self, now: float) -> None:
         """If the peer does not read what it is answered, read no more until it does."""
-        watch = self._watch
-        if watch is None:
-            watch = self._watch = Watch(self._runtime)
-        if watch.due(self._metered):
+        back_pressure = self._back_pressure
+        if back_pressure is None:
+            back_pressure = self._back_pressure = BackPressure(self._runtime)
+        if back_pressure.due(self._metered):
             self.flush()
-            if watch.holds(self.extra("socket"), self._metered, self._let_go):
+            if back_pressure.holds(self.extra("socket"), self._metered, self._let_go):
                 self._hold_reading(now + self._limits.stalled_seconds_max)
         elif self._pending >= _BURST_BYTES:
             self.flush()  # many reads may come in one tick
@@ -483,8 +483,8 @@ class Connection(asyncio.Protocol, Timer):
 
     def _end_hold(self) -> None:
         self._held_until = _FOREVER
-        if self._watch is not None:
-            self._watch.let_go()
+        if self._back_pressure is not None:
+            self._back_pressure.end_pause()
 
     def _let_go(self) -> None:
         self._end_hold()
@@ -496,7 +496,7 @@ class Connection(asyncio.Protocol, Timer):
 
         If it has taken nothing at all meanwhile, it is a slow consumer.
         """
-        progress_at = self._watch.progress_at if self._watch is not None else None
+        progress_at = self._back_pressure.progress_at if self._back_pressure is not None else None
         if progress_at is not None:
             self._held_until = progress_at + self._limits.stalled_seconds_max
             if now < self._held_until:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from holdfast.net.connection.handler import Handler
 
 
-class Leaver:
+class LingeringClose:
     """The handler of a connection that is closed but still read.
 
     It waits for the peer's end, or until nothing has come for a while: who

@@ -27,7 +27,7 @@ class DialError(HoldfastError):
     retryable = True
 
 
-class _Nobody:
+class _NoOwner:
     """The owner of a dialled connection that nobody counts: it refuses nothing."""
 
     def opened(self, connection: Connection) -> bool:
@@ -58,17 +58,17 @@ async def dial(
         tls = client_context()
 
     def open_() -> Connection:
-        connection = Connection(clockwork, limits, owner or _Nobody())
+        connection = Connection(clockwork, limits, owner or _NoOwner())
         connection.attach(factory(connection))
         return connection
 
-    call = _Call(loop, open_, tls if address.secure else None, address.tls_name)
+    attempt = _DialAttempt(loop, open_, tls if address.secure else None, address.tls_name)
     try:
         async with asyncio.timeout(limits.handshake_seconds_max):
-            clockwork.sockets.adopt(call, await _socket(loop, address, header))
-            return await call.answered
+            clockwork.sockets.adopt(attempt, await _socket(loop, address, header))
+            return await attempt.answered
     except BaseException as error:
-        call.hang_up()
+        attempt.cancel()
         if isinstance(error, TimeoutError):
             limit = f"{limits.handshake_seconds_max:g} s"
             raise DialError(f"{address}: no answer within {limit}") from None
@@ -77,7 +77,7 @@ async def dial(
         raise
 
 
-class _Call(asyncio.Protocol):
+class _DialAttempt(asyncio.Protocol):
     """A dialled socket on its way to a connection, through TLS where there is a `context`."""
 
     def __init__(
@@ -112,7 +112,7 @@ class _Call(asyncio.Protocol):
         if not self.answered.done():
             self.answered.set_exception(exc or ConnectionError("the peer hung up"))
 
-    def hang_up(self) -> None:
+    def cancel(self) -> None:
         """Nobody waits any more: drop what has come of it."""
         if not self.answered.cancel() and not self.answered.cancelled():
             self.answered.exception()  # it may have come too late for whom it was

@@ -28,7 +28,7 @@ async def connect_first(loop: asyncio.AbstractEventLoop, host: str, port: int) -
     addresses = in_turns(found)
     if len(addresses) == 1:
         return await connect(loop, addresses[0])
-    return await _Race(loop).run(addresses)
+    return await _Attempts(loop).run(addresses)
 
 
 def in_turns(found: Sequence[Found]) -> list[Found]:
@@ -40,7 +40,7 @@ def in_turns(found: Sequence[Found]) -> list[Found]:
     return [one for one in turns if one is not None]
 
 
-class _Race:
+class _Attempts:
     """One race. It ends with the first that is connected, or with the last failure."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -75,16 +75,16 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         ) from None
 
 
-class Host(Protocol):
+class HandshakeOwner(Protocol):
     """Who accepted the socket."""
 
     runtime: Runtime
     limits: ConnectionLimits
 
-    def arrived(self, arrival: Arrival) -> None:
+    def handshake_began(self, pending: PendingConnection) -> None:
         """Count it."""
 
-    def departed(self, arrival: Arrival) -> None:
+    def handshake_ended(self, pending: PendingConnection) -> None:
         """It is over, one way or the other."""
 
     def admits(self, peer: str) -> bool:
@@ -94,15 +94,15 @@ class Host(Protocol):
         """It never became a connection."""
 
 
-class Arrival(asyncio.Protocol, Timer):
+class PendingConnection(asyncio.Protocol, Timer):
     """One accepted socket on its way to a connection."""
 
     __slots__ = (
         "_connect",
         "_context",
         "_decoder",
-        "_host",
         "_over",
+        "_owner",
         "_raw",
         "header",
         "network",
@@ -112,9 +112,9 @@ class Arrival(asyncio.Protocol, Timer):
 
     def __init__(
         self,
-        host: Host,
+        owner: HandshakeOwner,
         peer: str,
-        connect: Callable[[Arrival], Connection],
+        connect: Callable[[PendingConnection], Connection],
         *,
         proxies: TrustedProxies | None,
         context: ssl.SSLContext | None,
@@ -124,16 +124,16 @@ class Arrival(asyncio.Protocol, Timer):
         self.network = ""
         """What counts as its address; empty for a trusted proxy, which speaks for many."""
         self.header: ProxyHeader | None = None
-        self._host = host
+        self._owner = owner
         self._connect = connect
         self._context = context
         self._raw: asyncio.Transport | None = None
         self._over = False
-        self.since = host.runtime.timers.time()
+        self.since = owner.runtime.timers.time()
         self._decoder: ProxyDecoder | None = None
         if proxies is not None and proxies.trusts(peer):
             self._decoder = ProxyDecoder(
-                host.limits.proxy_header_bytes_max, required=proxies.options.required
+                owner.limits.proxy_header_bytes_max, required=proxies.options.required
             )
         else:
             self.network = network_of(peer)
@@ -142,14 +142,14 @@ class Arrival(asyncio.Protocol, Timer):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._raw = transport
-        self._host.arrived(self)
-        timers = self._host.runtime.timers
-        timers.schedule(self, self.since + self._host.limits.handshake_seconds_max)
+        self._owner.handshake_began(self)
+        timers = self._owner.runtime.timers
+        timers.schedule(self, self.since + self._owner.limits.handshake_seconds_max)
         if self._decoder is None:
             self._begin(b"")
 
     def data_received(self, data: bytes) -> None:
-        assert self._decoder is not None, "bytes for an arrival that TLS has taken over"
+        assert self._decoder is not None, "bytes for a handshake that TLS has taken over"
         try:
             found = self._decoder.receive_data(data)
         except ProxyError as error:
@@ -170,7 +170,7 @@ class Arrival(asyncio.Protocol, Timer):
             self._fail(explain(exc) if exc is not None else "the peer hung up")
 
     def expire(self, now: float) -> None:
-        self._fail(f"not over within {self._host.limits.handshake_seconds_max:g} s")
+        self._fail(f"not over within {self._owner.limits.handshake_seconds_max:g} s")
 
     def abort(self) -> None:
         """Drop it at once."""
@@ -186,13 +186,13 @@ class Arrival(asyncio.Protocol, Timer):
         if header.source is None:
             return True
         self.peer = "unix" if header.family is Family.UNIX else peer_name(header.source)
-        return self._host.admits(self.peer)
+        return self._owner.admits(self.peer)
 
     def _begin(self, data: bytes) -> None:
         raw = self._raw
         assert raw is not None
         if self._context is None:
-            self._arrive(raw, data)
+            self._become_connection(raw, data)
             return
         tls = TlsTransport(raw, self._context, self._secured, server_side=True)
         tls.start()
@@ -203,12 +203,12 @@ class Arrival(asyncio.Protocol, Timer):
         if self._over:
             return
         if error is None:
-            self._arrive(tls, b"")
+            self._become_connection(tls, b"")
         else:
             self._finish()
-            self._host.failed(self.peer, HandshakeError(f"TLS: {explain(error)}"))
+            self._owner.failed(self.peer, HandshakeError(f"TLS: {explain(error)}"))
 
-    def _arrive(self, transport: asyncio.Transport, data: bytes) -> None:
+    def _become_connection(self, transport: asyncio.Transport, data: bytes) -> None:
         self._finish()
         connection = self._connect(self)
         transport.set_protocol(connection)
@@ -220,10 +220,10 @@ class Arrival(asyncio.Protocol, Timer):
         if self._over:
             return
         self.abort()
-        self._host.failed(self.peer, HandshakeError(reason))
+        self._owner.failed(self.peer, HandshakeError(reason))
 
     def _finish(self) -> None:
         if not self._over:
             self._over = True
-            self._host.runtime.timers.cancel(self)
-            self._host.departed(self)
+            self._owner.runtime.timers.cancel(self)
+            self._owner.handshake_ended(self)

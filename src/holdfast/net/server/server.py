@@ -25,7 +25,12 @@ from holdfast.net.runtime.loop import done_within
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.admission import Admission, AdmissionRefusal, network_of
 from holdfast.net.server.bind import BindOptions
-from holdfast.net.server.handshake import Arrival, HandshakeError, ProxyOptions, TrustedProxies
+from holdfast.net.server.handshake import (
+    HandshakeError,
+    PendingConnection,
+    ProxyOptions,
+    TrustedProxies,
+)
 from holdfast.net.server.inherited import Inherited
 from holdfast.net.server.listener import Listener, open_listener, refuse
 from holdfast.net.server.states import TABLE, ServerInput, ServerState
@@ -56,7 +61,7 @@ class ListenOptions(Struct, frozen=True):
 DEFAULT: Final = ListenOptions()
 
 
-class Tally(Struct):
+class ListenerCounters(Struct):
     """What has come in at one listener, over its whole life."""
 
     at: str = ""
@@ -89,12 +94,12 @@ class Server:
         self.runtime = clockwork
         self.limits = limits
         self.connections: set[Connection] = set()
-        self.arrivals: set[Arrival] = set()
+        self.pending: set[PendingConnection] = set()
         """Accepted sockets whose PROXY header or TLS handshake is not over yet."""
         self.accepted = 0
         self.refusals: Counter[AdmissionRefusal] = Counter()
-        self.tallies: dict[Address, Tally] = {}
-        self._other = Tally()
+        self.tallies: dict[Address, ListenerCounters] = {}
+        self._other = ListenerCounters()
         """Of connections that came by no listener of ours."""
         self._observer = GuardedObserver(observer) if observer is not None else None
         self._inherited = inherited
@@ -102,7 +107,7 @@ class Server:
         self._listeners: list[Listener] = []
         self._admission = Admission(limits)
         self._handshakes: Counter[str] = Counter()
-        """Arrivals by network."""
+        """Pending connections by network."""
         self._certificates = CertificateWatch(clockwork, limits.certificate_check_seconds_max)
         self._quiet = RateLimitedLogger("holdfast.net", _LINES_PER_MINUTE, _LINES_BURST)
         self._ids = count(1)
@@ -147,19 +152,19 @@ class Server:
         """
         if self.state in (ServerState.DRAINING, ServerState.STOPPED):
             raise ServerClosedError(f"{address}: this server listens no more")
-        door = _Door(self, factory, tls, options)
+        acceptor = _Acceptor(self, factory, tls, options)
         listener = open_listener(
             self.runtime.loop,
             address,
             self.limits,
-            door.accepted,
+            acceptor.accepted,
             options=options.bind,
             inherited=self._inherited,
-            refused=partial(self.refuse, door.tally, AdmissionRefusal.OUT_OF_FILES),
+            refused=partial(self.refuse, acceptor.counters, AdmissionRefusal.OUT_OF_FILES),
         )
-        door.address = listener.address
-        door.tally.at = str(listener.address)
-        self.tallies[listener.address] = door.tally
+        acceptor.address = listener.address
+        acceptor.counters.at = str(listener.address)
+        self.tallies[listener.address] = acceptor.counters
         self._listeners.append(listener)
         if isinstance(tls, ServerTls):
             self._certificates.add(tls)
@@ -217,15 +222,15 @@ class Server:
         network = network_of(connection.peer)
         refusal = self._too_many(network)
         if refusal is not None:  # they came together, and are more than may come
-            self.refuse(self._tally(connection), refusal, connection.peer)
+            self.refuse(self._counters_of(connection), refusal, connection.peer)
             return False
         self.accepted += 1
         connection.id = next(self._ids)
         connection.meter = self._admission.opened(network)
         self.connections.add(connection)
-        tally = self._tally(connection)
-        tally.accepted += 1
-        tally.open += 1
+        counters = self._counters_of(connection)
+        counters.accepted += 1
+        counters.open += 1
         self._empty.clear()
         if self._observer is not None:
             self._observer.opened(connection)
@@ -235,41 +240,41 @@ class Server:
         """Count it out."""
         self.connections.discard(connection)
         self._admission.closed(network_of(connection.peer))
-        tally = self._tally(connection)
-        tally.open -= 1
-        tally.bytes_in += connection.bytes_in
-        tally.bytes_out += connection.bytes_out
+        counters = self._counters_of(connection)
+        counters.open -= 1
+        counters.bytes_in += connection.bytes_in
+        counters.bytes_out += connection.bytes_out
         if not self.connections:
             self._empty.set()
         if self._observer is not None:
             self._observer.closed(connection)
 
-    # --- Host of its arrivals
+    # --- handshakes
 
-    def arrived(self, arrival: Arrival) -> None:
+    def handshake_began(self, pending: PendingConnection) -> None:
         """Count a socket that is no connection yet."""
-        self.arrivals.add(arrival)
-        self._handshakes[arrival.network] += 1
+        self.pending.add(pending)
+        self._handshakes[pending.network] += 1
 
-    def departed(self, arrival: Arrival) -> None:
+    def handshake_ended(self, pending: PendingConnection) -> None:
         """Count it out."""
-        self.arrivals.discard(arrival)
-        self._handshakes[arrival.network] -= 1
-        if not self._handshakes[arrival.network]:
-            del self._handshakes[arrival.network]
+        self.pending.discard(pending)
+        self._handshakes[pending.network] -= 1
+        if not self._handshakes[pending.network]:
+            del self._handshakes[pending.network]
 
     # ---
 
-    def refuse(self, tally: Tally, refusal: AdmissionRefusal, peer: str = "") -> None:
+    def refuse(self, counters: ListenerCounters, refusal: AdmissionRefusal, peer: str = "") -> None:
         """Count one that was turned away at a listener."""
         self.refusals[refusal] += 1
-        tally.refused += 1
-        self._quiet.info("refused", why=refusal.value, peer=peer, at=tally.at)
+        counters.refused += 1
+        self._quiet.info("refused", why=refusal.value, peer=peer, at=counters.at)
 
-    def fail(self, door: _Door, peer: str, error: HandshakeError) -> None:
+    def fail(self, acceptor: _Acceptor, peer: str, error: HandshakeError) -> None:
         """Count one whose handshake came to nothing."""
-        door.tally.failed += 1
-        self._quiet.info("handshake failed", why=str(error), peer=peer, at=door.tally.at)
+        acceptor.counters.failed += 1
+        self._quiet.info("handshake failed", why=str(error), peer=peer, at=acceptor.counters.at)
         if self._observer is not None:
             self._observer.failed(peer, error)
 
@@ -278,35 +283,34 @@ class Server:
         return self._admission.may_accept(self.runtime.loop.time())
 
     def refusal(
-        self, peer: str, *, arrives: bool = False, arrived: bool = False
+        self, peer: str, *, handshake: bool = False, counted: bool = False
     ) -> AdmissionRefusal | None:
         """Account for a client that wants to come in from `peer`, and say why it may not.
 
-        One that `arrives` has a handshake before it; one that has `arrived` is counted
-        among the arrivals already.
+        With `handshake`, one is before it; with `counted`, it is among the pending already.
         """
         network = network_of(peer)
-        if arrives and self._handshakes[network] >= self._handshakes_max:
+        if handshake and self._handshakes[network] >= self._handshakes_max:
             return AdmissionRefusal.TOO_MANY_FROM_ADDRESS
-        refusal = self._too_many(network, int(arrived))
+        refusal = self._too_many(network, int(counted))
         return refusal or self._admission.check(network, self.runtime.loop.time())
 
-    def make(self, door: _Door, arrival: Arrival | None, peer: str) -> Connection:
+    def make(self, acceptor: _Acceptor, pending: PendingConnection | None, peer: str) -> Connection:
         """A connection with its handler; without one, where that cannot be made."""
         made = Connection if self._observer is None else ObservedConnection
         connection = made(
             self.runtime,
             self.limits,
             self,
-            opened_at=arrival.since if arrival is not None else None,
+            opened_at=pending.since if pending is not None else None,
             peer=peer,
         )
-        connection.listener = door.address
-        connection.proxy = arrival.header if arrival is not None else None
+        connection.listener = acceptor.address
+        connection.proxy = pending.header if pending is not None else None
         if isinstance(connection, ObservedConnection):
             connection.observer = self._observer
         try:
-            connection.attach(door.factory(connection))
+            connection.attach(acceptor.factory(connection))
         except Exception as error:
             log_failure(_log, "a connection failed", error)  # without a handler, it is dropped
             if self._observer is not None:
@@ -318,15 +322,15 @@ class Server:
         """Silent sockets of one address leave half of the room to others."""
         return min(self.limits.handshakes_per_address_max, (self.limits.connections_max + 1) // 2)
 
-    def _too_many(self, network: str, arrived: int = 0) -> AdmissionRefusal | None:
+    def _too_many(self, network: str, counted: int = 0) -> AdmissionRefusal | None:
         if self.state is not ServerState.RUNNING:
             return AdmissionRefusal.NOT_RUNNING
-        others = len(self.connections) + len(self.arrivals) - arrived
+        others = len(self.connections) + len(self.pending) - counted
         if others >= self.limits.connections_max:
             return AdmissionRefusal.TOO_MANY
         return AdmissionRefusal.TOO_MANY_FROM_ADDRESS if self._admission.full(network) else None
 
-    def _tally(self, connection: Connection) -> Tally:
+    def _counters_of(self, connection: Connection) -> ListenerCounters:
         at = connection.listener
         return self._other if at is None else self.tallies[at]
 
@@ -341,11 +345,11 @@ class Server:
             listener.close()
         self._listeners.clear()
         self._certificates.stop()
-        for arrival in list(self.arrivals):
-            arrival.abort()
+        for pending in list(self.pending):
+            pending.abort()
 
 
-class _Door:
+class _Acceptor:
     """What stands behind one listener: it takes each accepted socket to its connection."""
 
     def __init__(
@@ -357,7 +361,7 @@ class _Door:
     ) -> None:
         self.address: Address | None = None
         self.factory = factory
-        self.tally = Tally()
+        self.counters = ListenerCounters()
         self._server = server
         self._tls = tls
         self._proxies = TrustedProxies(options.proxy) if options.proxy is not None else None
@@ -372,14 +376,16 @@ class _Door:
         refusal = None if trusted else self._refusal(peer)
         if refusal is not None:
             refuse(sock, reset=refusal is AdmissionRefusal.TOO_FAST_FROM_ADDRESS)
-            server.refuse(self.tally, refusal, peer)
+            server.refuse(self.counters, refusal, peer)
             return True
         context = self._tls.context if isinstance(self._tls, ServerTls) else self._tls
         protocol: asyncio.Protocol
         if context is None and not trusted:
             protocol = server.make(self, None, peer)
         else:
-            protocol = Arrival(self, peer, self._connect, proxies=proxies, context=context)
+            protocol = PendingConnection(
+                self, peer, self._connect, proxies=proxies, context=context
+            )
         try:
             self.runtime.sockets.adopt(protocol, sock)
         except OSError as error:
@@ -389,23 +395,23 @@ class _Door:
     def _refusal(self, peer: str) -> AdmissionRefusal | None:
         if self._proxies is not None and self._proxies.options.others == "refuse":
             return AdmissionRefusal.UNTRUSTED
-        return self._server.refusal(peer, arrives=self._tls is not None)
+        return self._server.refusal(peer, handshake=self._tls is not None)
 
-    def _connect(self, arrival: Arrival) -> Connection:
-        return self._server.make(self, arrival, arrival.peer)
+    def _connect(self, pending: PendingConnection) -> Connection:
+        return self._server.make(self, pending, pending.peer)
 
-    # --- Host of its arrivals
+    # --- handshakes
 
-    def arrived(self, arrival: Arrival) -> None:
-        self._server.arrived(arrival)
+    def handshake_began(self, pending: PendingConnection) -> None:
+        self._server.handshake_began(pending)
 
-    def departed(self, arrival: Arrival) -> None:
-        self._server.departed(arrival)
+    def handshake_ended(self, pending: PendingConnection) -> None:
+        self._server.handshake_ended(pending)
 
     def admits(self, peer: str) -> bool:
-        refusal = self._server.refusal(peer, arrived=True)
+        refusal = self._server.refusal(peer, counted=True)
         if refusal is not None:
-            self._server.refuse(self.tally, refusal, peer)
+            self._server.refuse(self.counters, refusal, peer)
         return refusal is None
 
     def failed(self, peer: str, error: HandshakeError) -> None:

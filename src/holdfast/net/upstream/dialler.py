@@ -20,7 +20,7 @@ from holdfast.net.log import RateLimitedLogger
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import restarted
 from holdfast.net.upstream.pool import NoUpstreamError, Target, UpstreamPool
-from holdfast.net.upstream.proxy_header import Client, introduce
+from holdfast.net.upstream.proxy_header import ProxiedClient, encode_proxy_header
 
 _log: Final = RateLimitedLogger("holdfast.upstream")
 
@@ -104,7 +104,7 @@ class Dialler:
         """The runtime's time, in seconds."""
         return self._runtime.timers.time()
 
-    async def connect(self, factory: UpstreamFactory, client: Client) -> Connection:
+    async def connect(self, factory: UpstreamFactory, client: ProxiedClient) -> Connection:
         """A connection for a client, on which `factory` puts a handler.
 
         Servers are tried one after the other; when each was tried, after a
@@ -167,8 +167,8 @@ class Dialler:
             lease.abandoned()
             raise
 
-    def _header(self, client: Client | None) -> bytes:
-        return introduce(self._proxy_version, client) if self._proxy_version else b""
+    def _header(self, client: ProxiedClient | None) -> bytes:
+        return encode_proxy_header(self._proxy_version, client) if self._proxy_version else b""
 
     async def _check(self, target: Target) -> None:
         limits = self.pool.limits
@@ -190,7 +190,7 @@ class Dialler:
         try:
             connection = await dial(
                 target.address,
-                lambda connection: Silent(),
+                lambda connection: NullHandler(),
                 clockwork=self._runtime,
                 limits=self._check_limits,
                 tls=self._tls,
@@ -202,7 +202,7 @@ class Dialler:
         return True
 
 
-class Silent:
+class NullHandler:
     """A handler that does nothing. A check's: it wants nothing but to be let in."""
 
     def connected(self) -> None: ...

@@ -1,6 +1,6 @@
 """Connections kept ready: a client that comes need not wait for a server to accept.
 
-`Shelf` decides, `Reserve` does. A connection on the shelf is used once; what the
+`IdleList` decides, `IdlePool` does. An idle connection is used once; what the
 server says meanwhile (a greeting) is kept for whoever gets it.
 """
 
@@ -14,19 +14,19 @@ from typing import Final, Generic, TypeVar
 from holdfast.core.errors import HoldfastError, Reason
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
-from holdfast.net.upstream.dialler import Dialler, Silent, UpstreamFactory
+from holdfast.net.upstream.dialler import Dialler, NullHandler, UpstreamFactory
 from holdfast.net.upstream.pool import Target
-from holdfast.net.upstream.proxy_header import Client
+from holdfast.net.upstream.proxy_header import ProxiedClient
 
-_NOBODY: Final = Client("unix")
+_NOBODY: Final = ProxiedClient("unix")
 _PAUSE_SECONDS: Final = 1.0
-"""Between two looks at the shelf, when nothing is taken."""
+"""Between two looks for connections that are too old, when none is taken."""
 
 
 T = TypeVar("T")
 
 
-class Shelf(Generic[T]):
+class IdleList(Generic[T]):
     """What is ready, oldest first: at most `count`, each for at most `seconds`."""
 
     __slots__ = ("_count", "_ready", "_seconds")
@@ -52,7 +52,7 @@ class Shelf(Generic[T]):
         return True
 
     def take(self, now: float) -> T | None:
-        """The freshest, if it is not too old; it is the shelf's no more."""
+        """The freshest, if it is not too old; it is in the list no more."""
         if self._ready and self._ready[-1][1] + self._seconds > now:
             return self._ready.pop()[0]
         return None
@@ -68,26 +68,28 @@ class Shelf(Generic[T]):
         return old
 
 
-class Reserve:
+class IdlePool:
     """Keeps `count` connections to the servers of one upstream ready, while `run` runs."""
 
     def __init__(self, dialler: Dialler, count: int) -> None:
         self._dialler = dialler
-        self._shelf: Shelf[_Waiting] = Shelf(count, dialler.pool.limits.ready_seconds_max)
+        self._idle: IdleList[_IdleConnection] = IdleList(
+            count, dialler.pool.limits.ready_seconds_max
+        )
         self._taken = asyncio.Event()
 
     @property
     def ready(self) -> int:
         """How many connections are ready."""
-        return sum(1 for _ in self._shelf)
+        return sum(1 for _ in self._idle)
 
     @property
     def greeted(self) -> bool:
         """Whether each of them has had a word from its server."""
-        return all(waiting.said for waiting in self._shelf)
+        return all(waiting.said for waiting in self._idle)
 
     async def run(self) -> None:
-        """Fill the shelf again and again, until cancelled."""
+        """Keep the pool filled, until cancelled."""
         try:
             while True:
                 await self._fill()
@@ -95,15 +97,15 @@ class Reserve:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_PAUSE_SECONDS):
                         await self._taken.wait()
-                for old in self._shelf.expire(self._dialler.now):
+                for old in self._idle.expire(self._dialler.now):
                     old.connection.close()
         finally:
-            for waiting in self._shelf.expire(float("inf")):
+            for waiting in self._idle.expire(float("inf")):
                 waiting.connection.abort()
 
-    async def connect(self, factory: UpstreamFactory, client: Client) -> Connection:
+    async def connect(self, factory: UpstreamFactory, client: ProxiedClient) -> Connection:
         """A connection that is ready, or else a new one. Raises as `Dialler.connect`."""
-        waiting = self._shelf.take(self._dialler.now)
+        waiting = self._idle.take(self._dialler.now)
         if waiting is None:
             return await self._dialler.connect(factory, client)
         self._taken.set()
@@ -111,29 +113,31 @@ class Reserve:
         return waiting.connection
 
     async def _fill(self) -> None:
-        for _ in range(self._shelf.missing):
+        for _ in range(self._idle.missing):
             try:
                 await self._dialler.connect(self._put, _NOBODY)
             except HoldfastError:
                 return  # it was logged; who comes now is told
 
     def _put(self, connection: Connection, target: Target) -> Handler:
-        return _Waiting(self._shelf, connection, target)
+        return _IdleConnection(self._idle, connection, target)
 
 
-class _Waiting(Silent):
-    """The handler of a connection on the shelf."""
+class _IdleConnection(NullHandler):
+    """The handler of a connection in the pool."""
 
-    def __init__(self, shelf: Shelf[_Waiting], connection: Connection, target: Target) -> None:
+    def __init__(
+        self, idle: IdleList[_IdleConnection], connection: Connection, target: Target
+    ) -> None:
         self.connection = connection
         self.said: list[bytes] = []
         """What the server has said: one read, or little more."""
-        self._shelf = shelf
+        self._idle = idle
         self._target = target
 
     def connected(self) -> None:
         self.connection.established()
-        if not self._shelf.put(self, self.connection.now):
+        if not self._idle.put(self, self.connection.now):
             self.connection.close()
 
     def received(self, data: bytes) -> None:
@@ -141,14 +145,14 @@ class _Waiting(Silent):
         self.connection.pause_reading()
 
     def ended(self) -> None:
-        self._shelf.forget(self)
+        self._idle.forget(self)
         self.connection.close()
 
     def overdue(self, reason: Reason) -> None:
         self.ended()
 
     def lost(self, cause: Exception | None) -> None:
-        self._shelf.forget(self)
+        self._idle.forget(self)
 
     def hand_over(self, factory: UpstreamFactory) -> None:
         """From here on it is another's, who hears what was said so far."""

@@ -24,7 +24,7 @@ from holdfast.protocols.proxy import (
 _ANY = {Family.INET: Endpoint("0.0.0.0", 0), Family.INET6: Endpoint("::", 0)}
 
 
-class Client(NamedTuple):
+class ProxiedClient(NamedTuple):
     """Somebody for whom we come."""
 
     peer: str
@@ -38,7 +38,7 @@ class Client(NamedTuple):
         return self.peer.rpartition(":")[0]
 
 
-def introduce(version: int, client: Client | None) -> bytes:
+def encode_proxy_header(version: int, client: ProxiedClient | None) -> bytes:
     """The header for a client, or for ourselves. Only version 2 can tell of TLS."""
     if client is None:
         header = ProxyHeader(version, local=True)

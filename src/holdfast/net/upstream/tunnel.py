@@ -17,9 +17,9 @@ from holdfast.net.addresses import peer_name
 from holdfast.net.connection.connection import Connection
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.upstream.dialler import Dialler
-from holdfast.net.upstream.idle_pool import Reserve
+from holdfast.net.upstream.idle_pool import IdlePool
 from holdfast.net.upstream.pool import Target
-from holdfast.net.upstream.proxy_header import Client
+from holdfast.net.upstream.proxy_header import ProxiedClient
 
 _log: Final = RateLimitedLogger("holdfast.upstream")
 
@@ -108,27 +108,27 @@ TABLE: Final[Table[StreamState, StreamInput, Effect]] = Table(
 )
 
 
-def client_of(connection: Connection) -> Client:
+def client_of(connection: Connection) -> ProxiedClient:
     """Who is at the other end, as a server may be told."""
     local = connection.extra("sockname")
     where = peer_name(local) if isinstance(local, tuple) else ""
-    return Client(connection.peer, where, connection.tls)
+    return ProxiedClient(connection.peer, where, connection.tls)
 
 
 class StreamProxy:
     """Passes the connections of a listener on to an upstream.
 
-    With a `reserve`, connections that are ready are used first.
+    With an `idle_pool`, its connections are used first.
     """
 
     def __init__(
         self,
         dialler: Dialler,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
-        reserve: Reserve | None = None,
+        idle_pool: IdlePool | None = None,
     ) -> None:
         self.dialler = dialler
-        self.connect = reserve.connect if reserve is not None else dialler.connect
+        self.connect = idle_pool.connect if idle_pool is not None else dialler.connect
         self.spawn = spawn
 
     def handler(self, connection: Connection) -> _Side:
