@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-from holdfast.net.security import _WARNINGS, SecurityEvent
+from holdfast.net.security_log import _WARNINGS, SecurityEvent
 
 DOCS = Path(__file__).parents[2] / "docs"
 

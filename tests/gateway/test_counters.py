@@ -49,7 +49,7 @@ from holdfast.core.items import MUST, Text
 from holdfast.core.limits import Limits
 from holdfast.gateway.admin.guard import AdminConfig
 from holdfast.net.log import configure_logs
-from holdfast.net.security import SecurityEvent
+from holdfast.net.security_log import SecurityEvent
 
 
 @pytest.mark.parametrize("it", EXCHANGES.values(), ids=EXCHANGES)

@@ -22,7 +22,7 @@ from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config
 from holdfast.gateway.gateway import Gateway
-from holdfast.net.security import SecurityEvent
+from holdfast.net.security_log import SecurityEvent
 
 E = SecurityEvent
 Deed = Callable[[Gateway, Stage], Awaitable[dict[str, Any]]]

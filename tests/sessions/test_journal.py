@@ -188,7 +188,7 @@ async def test_the_journal_is_kept_short_and_nothing_in_it_is_lost(setting: Sett
         sessions[number % 7].emit(Text(f"output {number}"), MUST, 1.0)
         await setting.commit()
         longest = max(longest, sum(map(len, setting.store._journal.values())))
-    # Cleaning begins at 2,000 bytes and takes a few commits, which add to it.
+    # Compaction begins at 2,000 bytes and takes a few commits, which add to it.
     assert longest < 8_000
     expected = {session.sid: [e.item for e in session.out.entries] for session in sessions}
     stored = await setting.store.open()
@@ -305,12 +305,12 @@ async def test_a_closed_session_is_not_kept_in_memory(setting: Setting) -> None:
         await setting.commit()
         setting.manager.close(session, Reason.KICKED)
     await setting.commit()
-    assert not setting.journal._cleaning._journaled
+    assert not setting.journal._compaction._journaled
     session = setting.session()
     commit = setting.journal.collect()
     setting.manager.close(session, Reason.KICKED)  # while its commit is under way
     setting.journal.committed(commit, await setting.store.commit(commit.batch))
-    assert not setting.journal._cleaning._journaled
+    assert not setting.journal._compaction._journaled
 
 
 async def test_a_row_is_stored_as_it_was_when_it_was_collected(setting: Setting) -> None:

@@ -299,7 +299,7 @@ class StoreLimits(_Group, frozen=True, forbid_unknown_fields=True):
     commit_sessions_max: int = 1_000
     """Sessions with news at which a commit begins at once."""
     journal_bytes_max: int = 16 * MIB
-    """Size of the journal at which cleaning it begins."""
+    """Size of the journal at which its compaction begins."""
     snapshot_bytes_max: int = 256 * KIB
     """Of snapshots in one commit, while the journal is being cleaned."""
     retry_seconds_max: float = 1.0

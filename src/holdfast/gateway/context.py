@@ -19,7 +19,7 @@ from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
 from holdfast.net.http.pages import NewHandler
 from holdfast.net.runtime.runtime import Runtime
-from holdfast.net.security import SecurityLog
+from holdfast.net.security_log import SecurityLog
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.states import Durability

@@ -32,7 +32,7 @@ from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.loop import quiet_collector, unwrapped
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import spawn
-from holdfast.net.security import SecurityLog
+from holdfast.net.security_log import SecurityLog
 from holdfast.net.server.inherited import Inherited
 from holdfast.net.server.server import HandlerFactory, ListenOptions
 from holdfast.net.tls.certificates import ServerTls

@@ -20,7 +20,7 @@ from holdfast import __version__
 from holdfast.core.errors import Reason
 from holdfast.gateway.view import GatewayView
 from holdfast.net.log import LostLines
-from holdfast.net.security import SecurityEvent
+from holdfast.net.security_log import SecurityEvent
 from holdfast.net.server.admission import AdmissionRefusal
 from holdfast.net.server.server import Server
 from holdfast.sessions.session import ResetReason

@@ -10,7 +10,7 @@ from msgspec import Struct
 from holdfast.backends.link.backend import LinkBackend
 from holdfast.core.clock import SteadyClock
 from holdfast.gateway.pool import ConnectionPool
-from holdfast.net.security import SecurityLog
+from holdfast.net.security_log import SecurityLog
 from holdfast.net.server.server import Server
 from holdfast.net.upstream.pool import UpstreamPool
 from holdfast.sessions.journal import Journal

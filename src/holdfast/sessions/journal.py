@@ -22,7 +22,7 @@ from msgspec import Struct
 from holdfast.core.errors import HoldfastError
 from holdfast.core.limits import StoreLimits
 from holdfast.net.log import RateLimitedLogger, log_failure
-from holdfast.sessions.cleaning import Cleaning
+from holdfast.sessions.compaction import Compaction
 from holdfast.sessions.outbox import Entry, SharedEntry
 from holdfast.sessions.records import Batch, Record, Row, SetAside
 from holdfast.sessions.session import Session
@@ -88,7 +88,7 @@ class Journal:
         self._hurry = asyncio.Event()
         self._stopping = False
         self._number = 0
-        self._cleaning = Cleaning(limits)
+        self._compaction = Compaction(limits)
 
     # --- what belongs into the next commit
 
@@ -114,7 +114,7 @@ class Journal:
         waits = session.durable and session.persistent and self.broken is None
         if session.persistent:
             session.persistent = False
-            self._cleaning.forget(session)
+            self._compaction.forget(session)
             self._batch.deleted.append(session.sid)
             self._wake.set()
             self._hurry.set()
@@ -176,7 +176,7 @@ class Journal:
         """Go on after commit `number` of the run before, whose journal holds news of these."""
         self._number = number
         for session in journaled:
-            self._cleaning.journaled(session)
+            self._compaction.journaled(session)
 
     def postpone(self) -> None:
         """What has changed so far is in no hurry: nobody has heard of it yet."""
@@ -213,7 +213,7 @@ class Journal:
             batch.records.append((session.sid, record))
             batch.sync = batch.sync or session.durable
         batch.sync = batch.sync or bool(closed)
-        snapshotted = self._cleaning.contribute(batch)
+        snapshotted = self._compaction.contribute(batch)
         return Commit(batch, work, waiting, snapshotted, closed)
 
     def committed(self, commit: Commit, size: int) -> None:
@@ -227,8 +227,8 @@ class Journal:
             except Exception as error:  # one session is one failure domain
                 log_failure(_log, "a session failed", error, session=session.sid)
             if session.persistent:
-                self._cleaning.journaled(session)
-        self._cleaning.committed(commit.batch, size)
+                self._compaction.journaled(session)
+        self._compaction.committed(commit.batch, size)
         if commit.batch.accepted:
             self._on_accepted(commit.batch.accepted)
         for future in commit.waiting:
@@ -257,7 +257,7 @@ class Journal:
         """All of a commit is still to be stored."""
         for session, row, _ in commit.work:
             session.failed(row)
-        self._cleaning.failed(commit.snapshotted)
+        self._compaction.failed(commit.snapshotted)
         earlier, later = commit.batch, self._batch
         self._batch = Batch(
             deleted=earlier.deleted + later.deleted,

@@ -15,7 +15,7 @@ from holdfast.core.items import Notice
 from holdfast.core.limits import SessionLimits
 from holdfast.core.rate import Rate, RateByKey
 from holdfast.net.log import RateLimitedLogger
-from holdfast.net.security import SecurityEvent, SecurityLog
+from holdfast.net.security_log import SecurityEvent, SecurityLog
 from holdfast.net.server.admission import network_of
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.population import Population

@@ -35,7 +35,7 @@ from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSetti
 from holdfast.gateway.cookies import SessionCookie
 from holdfast.link.messages import ProfileSummary
 from holdfast.net.http.hosts import ServedHosts
-from holdfast.net.security import SecurityEvent
+from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.session import ResetReason
 
 COOKIE = SessionCookie("holdfast", "/", 3600.0, secure=False)

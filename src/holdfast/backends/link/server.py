@@ -21,7 +21,7 @@ from holdfast.link.messages import (
 from holdfast.link.peer import Dispatch, Peer, RequestError
 from holdfast.net.connection.connection import Connection
 from holdfast.net.log import RateLimitedLogger
-from holdfast.net.security import SecurityEvent, SecurityLog
+from holdfast.net.security_log import SecurityEvent, SecurityLog
 
 _log: Final = RateLimitedLogger("holdfast.link")
 

@@ -13,7 +13,7 @@ from holdfast.core.limits import KIB
 from holdfast.core.states import Machine
 from holdfast.net.connection.connection import Connection
 from holdfast.net.log import RateLimitedLogger, log_failure
-from holdfast.net.upstream.dialler import Silent
+from holdfast.net.upstream.dialler import NullHandler
 from holdfast.net.upstream.pool import Target
 from holdfast.net.upstream.proxy_header import ProxiedClient
 from holdfast.sessions.session import Session
@@ -277,7 +277,7 @@ class Bridge:
             self._backend.close_later(session, reason)
 
 
-class _Plug(Silent):
+class _Plug(NullHandler):
     """The handler of a connection until it is a bridge's."""
 
     def __init__(self, bridge: Bridge, connection: Connection, target: Target) -> None:

@@ -16,7 +16,7 @@ from holdfast.core.errors import Disconnect, Reason
 from holdfast.core.items import Binary, Data, Interrupt, Output, Resized, Text
 from holdfast.core.login import ProfileSummary
 from holdfast.core.rate import Rate
-from holdfast.net.security import SecurityEvent
+from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Position, ResetReason
 

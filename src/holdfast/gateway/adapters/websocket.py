@@ -38,7 +38,7 @@ from holdfast.gateway.adapters.dialects import (
 from holdfast.gateway.adapters.webs import WebsDialect
 from holdfast.gateway.cookies import SessionCookie
 from holdfast.net.http.hosts import ServedHosts
-from holdfast.net.security import SecurityEvent
+from holdfast.net.security_log import SecurityEvent
 from holdfast.protocols import holdfast as wire
 from holdfast.protocols import webs
 from holdfast.protocols import websocket as ws

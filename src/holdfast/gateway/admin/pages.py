@@ -34,7 +34,7 @@ from holdfast.gateway.view import GatewayView
 from holdfast.net.addresses import peer_name
 from holdfast.net.http.handover import HttpHost
 from holdfast.net.log import RateLimitedLogger, log_failure
-from holdfast.net.security import SecurityEvent
+from holdfast.net.security_log import SecurityEvent
 
 _log: Final = RateLimitedLogger("holdfast.admin")
 

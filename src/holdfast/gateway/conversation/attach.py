@@ -23,7 +23,7 @@ from holdfast.gateway.adapters.base import (
 )
 from holdfast.gateway.conversation import login
 from holdfast.net.log import RateLimitedLogger
-from holdfast.net.security import SecurityEvent
+from holdfast.net.security_log import SecurityEvent
 from holdfast.net.server.admission import network_of
 from holdfast.sessions.journal import StoreUnavailableError
 from holdfast.sessions.manager import Claim, ClaimRefusal

@@ -32,7 +32,7 @@ from holdfast.gateway.conversation.intake import OWED_BYTES_MAX, TOKEN_BYTES, In
 from holdfast.gateway.conversation.phases import TABLE, Move, Phase
 from holdfast.net.connection.connection import Connection
 from holdfast.net.log import RateLimitedLogger, log_failure
-from holdfast.net.security import SecurityEvent
+from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.inbox import ACCEPTED, FULL, REFUSED, Verdict
 from holdfast.sessions.outbox import AckError
 from holdfast.sessions.records import Capabilities

@@ -25,7 +25,7 @@ from holdfast.gateway.adapters.base import (
 from holdfast.gateway.conversation import attach, login
 from holdfast.gateway.conversation.phases import Phase
 from holdfast.net.log import RateLimitedLogger
-from holdfast.net.security import SecurityEvent
+from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.session import Session
 
 if TYPE_CHECKING:

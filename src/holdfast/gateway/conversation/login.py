@@ -15,7 +15,7 @@ from holdfast.core.login import (
 )
 from holdfast.gateway.adapters.base import ChooseProfile, LoginGiven, LoginNeeded, ProfileWanted
 from holdfast.net.log import RateLimitedLogger
-from holdfast.net.security import SecurityEvent
+from holdfast.net.security_log import SecurityEvent
 from holdfast.net.server.admission import network_of
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.session import Session

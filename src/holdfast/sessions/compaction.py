@@ -1,4 +1,4 @@
-"""Keeping the store's journal short.
+"""The compaction of the store's journal.
 
 When the journal has grown, everything before its present end is to go. Each
 session with news in that part gets a snapshot, a few in each of the commits
@@ -15,8 +15,8 @@ from holdfast.sessions.records import Batch
 from holdfast.sessions.session import Session
 
 
-class Cleaning:
-    """What is in the journal, and what still has to be done to presentable it."""
+class Compaction:
+    """What is in the journal, and what is left to do for its compaction."""
 
     __slots__ = ("_boundary", "_journaled", "_limits", "_size", "_todo")
 

@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from holdfast.core.text import TEXT_CHARS_MAX
-from holdfast.net.security import (
+from holdfast.net.security_log import (
     LINES_BURST_MAX,
     NETWORK_LINES_BURST_MAX,
     SecurityEvent,
