@@ -21,16 +21,16 @@ from holdfast.app import App, Session
 from holdfast.net.addresses import parse_address
 from holdfast.net.tls.options import client_context, server_context
 from holdfast.vtc.dialogue.conversation import from_script, to_script
-from holdfast.vtc.io.address import resolve
+from holdfast.vtc.io.socket_address import resolve
 from holdfast.vtc.language.check import check
 from holdfast.vtc.language.lexer import tokenise
 from holdfast.vtc.language.patterns import matches
 from holdfast.vtc.language.script import parse_script
 from holdfast.vtc.language.source import Source
-from holdfast.vtc.record.book import Book
+from holdfast.vtc.record.recording import Book
 from holdfast.vtc.record.lines import LineScribe, TelnetScribe
-from holdfast.vtc.record.relay import Relay
-from holdfast.vtc.record.words import pattern, quoted
+from holdfast.vtc.record.proxy import Relay
+from holdfast.vtc.record.quoting import pattern, quoted
 from holdfast.vtc.run.results import Outcome, Result, Settings
 from holdfast.vtc.run.runner import Runner, common_macros
 

@@ -14,9 +14,9 @@ import typer
 from holdfast.cli.output import EXIT_FAILED, reported, stop
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.runtime.loop import run
-from holdfast.vtc.io.address import AddressError, resolve
-from holdfast.vtc.record.book import Book
-from holdfast.vtc.record.relay import Relay
+from holdfast.vtc.io.socket_address import AddressError, resolve
+from holdfast.vtc.record.recording import Book
+from holdfast.vtc.record.proxy import Relay
 
 LISTEN = "127.0.0.1:0"
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from holdfast.vtc.haproxy.process import haproxy_program
+from holdfast.vtc.haproxy.processes import haproxy_program
 from holdfast.vtc.haproxy.requires import installed_why_not
 from holdfast.vtc.language.script import Script, parse_script, read_script
 from holdfast.vtc.language.source import ENCODING

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from holdfast.vtc.haproxy.process import haproxy_program
+from holdfast.vtc.haproxy.processes import haproxy_program
 from tests.conformance.vtc.verdicts import PASS
 
 _VERDICT = re.compile(r"^#    top  TEST (\S+) (passed|skipped|FAILED) \(", re.MULTILINE)

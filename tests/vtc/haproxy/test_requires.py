@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.vtc.haproxy import process
-from holdfast.vtc.haproxy.process import haproxy_program
+from holdfast.vtc.haproxy import processes as process
+from holdfast.vtc.haproxy.processes import haproxy_program
 from holdfast.vtc.haproxy.requires import (
     HaproxyFacts,
     parse_facts,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.protocols.proxy import ProxyError
-from holdfast.vtc.io.address import Address
+from holdfast.vtc.io.socket_address import Address
 from holdfast.vtc.io.proxy import TLV_TYPES, proxy_header, tlv
 
 PORT = st.integers(0, 65535)

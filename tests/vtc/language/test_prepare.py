@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from tests.vtc.running import SECONDS_MAX, run_script
 
-from holdfast.vtc.io.address import peer_address
-from holdfast.vtc.io.wire import Wire
+from holdfast.vtc.io.socket_address import peer_address
+from holdfast.vtc.io.stream_socket import Wire
 from holdfast.vtc.language.command import Context
 from holdfast.vtc.language.prepare import prepare
 from holdfast.vtc.language.source import Source

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from holdfast.vtc.actors.actor import Actor, Runner
-from holdfast.vtc.io.address import resolve
-from holdfast.vtc.io.wire import Listener, Wire, connect, listen
+from holdfast.vtc.io.socket_address import resolve
+from holdfast.vtc.io.stream_socket import Listener, Wire, connect, listen
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.source import Position

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.protocols.proxy import ProxyError
 from holdfast.vtc.actors.endpoint import Endpoint
-from holdfast.vtc.io.address import AddressError, resolve, why
+from holdfast.vtc.io.socket_address import AddressError, resolve, why
 from holdfast.vtc.io.proxy import proxy_header
-from holdfast.vtc.io.wire import Wire, connect
+from holdfast.vtc.io.stream_socket import Wire, connect
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.source import Position
 

@@ -6,8 +6,8 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.vtc.actors.actor import Actor, Runner
-from holdfast.vtc.http.session import Session
-from holdfast.vtc.io.wire import Listener, Wire
+from holdfast.vtc.http.connection import Session
+from holdfast.vtc.io.stream_socket import Listener, Wire
 from holdfast.vtc.language.command import Context, Given, option
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope

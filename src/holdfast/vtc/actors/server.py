@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.vtc.actors.endpoint import Endpoint
-from holdfast.vtc.io.address import Address, AddressError, is_unix, resolve, why
-from holdfast.vtc.io.wire import Listener, Wire, listen
+from holdfast.vtc.io.socket_address import Address, AddressError, is_unix, resolve, why
+from holdfast.vtc.io.stream_socket import Listener, Wire, listen
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.source import Position
 

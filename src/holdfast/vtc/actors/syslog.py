@@ -7,8 +7,8 @@ import socket
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.vtc.actors.actor import Actor, Runner
-from holdfast.vtc.io.address import Address, AddressError, own_address, resolve, why
-from holdfast.vtc.io.wire import readable
+from holdfast.vtc.io.socket_address import Address, AddressError, own_address, resolve, why
+from holdfast.vtc.io.stream_socket import readable
 from holdfast.vtc.language.command import Context
 from holdfast.vtc.language.errors import Failure, Note
 from holdfast.vtc.language.interpreter import Scope

@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.vtc.actors.actor import Actor, Runner
-from holdfast.vtc.io.address import AddressError, resolve, why
-from holdfast.vtc.io.wire import Listener, Wire, connect, listen
+from holdfast.vtc.io.socket_address import AddressError, resolve, why
+from holdfast.vtc.io.stream_socket import Listener, Wire, connect, listen
 from holdfast.vtc.language.command import Context
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope

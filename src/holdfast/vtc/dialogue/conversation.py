@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NamedTuple
 
-from holdfast.vtc.http.session import Session
+from holdfast.vtc.http.connection import Session
 from holdfast.vtc.language.errors import Failure, Note
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import whole

@@ -10,7 +10,7 @@ from holdfast.core.limits import Limits
 from holdfast.protocols import telnet
 from holdfast.protocols.framing import LineDecoder, LineTooLong
 from holdfast.vtc.dialogue.conversation import Conversation, Message, json_in, now, to_script
-from holdfast.vtc.http.session import Session
+from holdfast.vtc.http.connection import Session
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope
 

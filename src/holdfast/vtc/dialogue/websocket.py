@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from holdfast.core.limits import MIB, Limits
 from holdfast.protocols import websocket as ws
 from holdfast.vtc.dialogue.conversation import Conversation, Message, json_in, to_script
-from holdfast.vtc.http.session import Session
+from holdfast.vtc.http.connection import Session
 from holdfast.vtc.language.errors import Failure, Note
 from holdfast.vtc.language.interpreter import Scope
 

@@ -27,8 +27,8 @@ from holdfast.vtc.h2.frames import (
 )
 from holdfast.vtc.h2.headers import FIELDS_MAX, BlockError, DecodingTable, EncodingTable
 from holdfast.vtc.h2.stream import Fields, Stream
-from holdfast.vtc.http.session import Session
-from holdfast.vtc.io.wire import Wire
+from holdfast.vtc.http.connection import Session
+from holdfast.vtc.io.stream_socket import Wire
 from holdfast.vtc.language.errors import Failure, Note
 from holdfast.vtc.language.source import ENCODING, Position
 from holdfast.vtc.run.log import Logger

@@ -8,7 +8,7 @@ import struct
 
 from holdfast.vtc.h2.connection import Connection
 from holdfast.vtc.h2.frames import Setting, setting_name
-from holdfast.vtc.http.session import Session
+from holdfast.vtc.http.connection import Session
 from holdfast.vtc.language.command import Args
 from holdfast.vtc.language.interpreter import Scope, interpret
 from holdfast.vtc.language.source import Token, TokenBuilder

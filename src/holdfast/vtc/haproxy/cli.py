@@ -6,8 +6,8 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING
 
-from holdfast.vtc.io.address import AddressError, resolve, why
-from holdfast.vtc.io.wire import Wire, connect
+from holdfast.vtc.io.socket_address import AddressError, resolve, why
+from holdfast.vtc.io.stream_socket import Wire, connect
 from holdfast.vtc.language.command import Context
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.vtc.actors.actor import Actor
 from holdfast.vtc.actors.server import Server
-from holdfast.vtc.actors.service import Service
+from holdfast.vtc.actors.program_run import Service
 from holdfast.vtc.haproxy.cli import HaproxyCli
 from holdfast.vtc.haproxy.config import Backend, backends, head, wanted_sockets
-from holdfast.vtc.haproxy.process import HAPROXY, Daemon, haproxy_program
+from holdfast.vtc.haproxy.processes import HAPROXY, Daemon, haproxy_program
 from holdfast.vtc.haproxy.ready import ReadySocket, wait_for_pid_file
 from holdfast.vtc.haproxy.sockets import HandedSockets
 from holdfast.vtc.language.errors import Failure

@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Callable
 
-from holdfast.vtc.io.wire import readable
+from holdfast.vtc.io.stream_socket import readable
 from holdfast.vtc.language.errors import Failure
 
 PID_SECONDS_MAX = 3.0

@@ -12,7 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
 
-from holdfast.vtc.haproxy.process import haproxy_program
+from holdfast.vtc.haproxy.processes import haproxy_program
 
 _COMMENT = re.compile(r"^#([0-9A-Z_]+)=(.*)$", re.MULTILINE)
 _SINGULARS = {

@@ -11,8 +11,8 @@ import socket
 from typing import TYPE_CHECKING
 
 from holdfast.vtc.haproxy.config import Wanted
-from holdfast.vtc.io.address import Address, own_address
-from holdfast.vtc.io.wire import listen
+from holdfast.vtc.io.socket_address import Address, own_address
+from holdfast.vtc.io.stream_socket import listen
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.source import ENCODING
 from holdfast.vtc.run.log import Logger

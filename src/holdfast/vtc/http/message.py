@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.vtc.http.body import gzip, pattern_body, random_body
-from holdfast.vtc.http.session import Session
+from holdfast.vtc.http.connection import Session
 from holdfast.vtc.io.files import read_file
 from holdfast.vtc.language.command import Args, Given, Option, option
 from holdfast.vtc.language.errors import Failure

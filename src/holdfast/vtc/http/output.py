@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.http.session import Session
+from holdfast.vtc.http.connection import Session
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.registry import find
 

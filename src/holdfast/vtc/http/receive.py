@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from holdfast.vtc.http.head import Head, HeadError, count_fields, find_end, find_field, split_head
-from holdfast.vtc.http.session import MESSAGE_BYTES_MAX, Ended, Session
+from holdfast.vtc.http.connection import MESSAGE_BYTES_MAX, Ended, Session
 from holdfast.vtc.language.expect import UNDEFINED
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import integer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.vtc.http.body import c_string
 from holdfast.vtc.http.head import Head, find_field
-from holdfast.vtc.http.session import Session
+from holdfast.vtc.http.connection import Session
 from holdfast.vtc.language.source import ENCODING
 
 _REQUEST_LINE = {"method": 0, "url": 1, "proto": 2}

@@ -17,7 +17,7 @@ from holdfast.protocols.proxy import (
     encode_v1,
     encode_v2,
 )
-from holdfast.vtc.io.address import Address, AddressError, resolve
+from holdfast.vtc.io.socket_address import Address, AddressError, resolve
 from holdfast.vtc.language.numbers import unhex
 from holdfast.vtc.language.source import ENCODING
 

@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from holdfast.vtc.io.address import Address
-from holdfast.vtc.io.wire import CONNECT_SECONDS_MAX, PEEK_BYTES_MAX, Wire
+from holdfast.vtc.io.socket_address import Address
+from holdfast.vtc.io.stream_socket import CONNECT_SECONDS_MAX, PEEK_BYTES_MAX, Wire
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.source import ENCODING, Token
 from holdfast.vtc.run.log import Logger

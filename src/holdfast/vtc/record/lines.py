@@ -7,8 +7,8 @@ from holdfast.protocols.framing import LineDecoder, LineTooLong
 from holdfast.protocols.telnet import codes
 from holdfast.protocols.telnet.parser import Command, Negotiation, Parser, Subnegotiation
 from holdfast.vtc.commands.http.telnet import OPTIONS
-from holdfast.vtc.record.scribe import Scribe
-from holdfast.vtc.record.words import quoted
+from holdfast.vtc.record.recorder import Scribe
+from holdfast.vtc.record.quoting import quoted
 
 _LIMITS = Limits()
 

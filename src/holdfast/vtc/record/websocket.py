@@ -11,8 +11,8 @@ from holdfast.protocols.websocket.frames import Decoder
 from holdfast.protocols.websocket.head import END, HeadError, parse_request, parse_response
 from holdfast.vtc.dialogue.conversation import json_in
 from holdfast.vtc.dialogue.websocket import LIMITS
-from holdfast.vtc.record.scribe import Scribe
-from holdfast.vtc.record.words import quoted
+from holdfast.vtc.record.recorder import Scribe
+from holdfast.vtc.record.quoting import quoted
 
 _KEPT_FIELDS = ("origin", "cookie")
 """Of the client's request, beside what every request has."""

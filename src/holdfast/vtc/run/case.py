@@ -17,7 +17,7 @@ import traceback
 from typing import Any, TypeVar
 
 from holdfast.vtc.actors.actor import Actor, Work
-from holdfast.vtc.io.address import Address
+from holdfast.vtc.io.socket_address import Address
 from holdfast.vtc.language.command import Context
 from holdfast.vtc.language.errors import Failure, Note, Skip
 from holdfast.vtc.language.interpreter import Scope, interpret

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.vtc.http.guards import only_client, only_server
 from holdfast.vtc.http.receive import HttpScope, receive_body, receive_chunk, receive_head
-from holdfast.vtc.http.session import Ended
+from holdfast.vtc.http.connection import Ended
 from holdfast.vtc.language.command import Args, Command, option
 from holdfast.vtc.language.numbers import integer
 

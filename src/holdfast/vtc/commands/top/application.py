@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from holdfast.vtc.commands.top.gateway import EXAMPLE
-from holdfast.vtc.gateway.application import Application
-from holdfast.vtc.gateway.daemon import DAEMON_OPTIONS, run_daemon
+from holdfast.vtc.gateway.application_instance import Application
+from holdfast.vtc.gateway.program_instance import DAEMON_OPTIONS, run_daemon
 from holdfast.vtc.language.command import Args, Command, option
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.run.case import Case

@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 
-from holdfast.vtc.io.address import Address, parse_unix
+from holdfast.vtc.io.socket_address import Address, parse_unix
 from holdfast.vtc.language.command import Args, Command, Context
 from holdfast.vtc.language.errors import Skip
 from holdfast.vtc.language.interpreter import Scope

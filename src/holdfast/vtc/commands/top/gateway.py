@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.gateway.daemon import DAEMON_OPTIONS, run_daemon
-from holdfast.vtc.gateway.instance import Gateway
+from holdfast.vtc.gateway.program_instance import DAEMON_OPTIONS, run_daemon
+from holdfast.vtc.gateway.gateway_instance import Gateway
 from holdfast.vtc.language.command import Args, Command, Given, option
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.source import Token

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.actors.session import SessionClient
+from holdfast.vtc.actors.session_client import SessionClient
 from holdfast.vtc.commands.top.client import CLIENT_OPTIONS, run_client
 from holdfast.vtc.language.command import Args, Command, Context, Given, option
 from holdfast.vtc.language.errors import Failure

@@ -10,7 +10,7 @@ import shutil
 import signal
 from collections.abc import Mapping
 
-from holdfast.vtc.actors.service import Program
+from holdfast.vtc.actors.program_run import Program
 
 STOP_SECONDS = 2.0
 """Between a signal and the next stronger one."""

@@ -10,9 +10,9 @@ from holdfast.protocols import holdfast as wire
 from holdfast.protocols.websocket import Offer
 from holdfast.vtc.actors.client import Client
 from holdfast.vtc.dialogue.conversation import to_script
-from holdfast.vtc.dialogue.session import ENTERED, SessionTalk
+from holdfast.vtc.dialogue.session_connection import ENTERED, SessionTalk
 from holdfast.vtc.dialogue.websocket import client_core
-from holdfast.vtc.http.session import Session
+from holdfast.vtc.http.connection import Session
 from holdfast.vtc.language.command import Context
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.source import Token

@@ -11,7 +11,7 @@ from holdfast.client import ClientCore, ServerFaultError
 from holdfast.protocols import websocket as ws
 from holdfast.vtc.dialogue.conversation import Message, json_in, to_script
 from holdfast.vtc.dialogue.websocket import ASIDE, WebSocket
-from holdfast.vtc.http.session import Session
+from holdfast.vtc.http.connection import Session
 from holdfast.vtc.language.errors import Failure
 
 VOLATILE = "remark"

@@ -10,10 +10,10 @@ import ssl
 from collections.abc import Callable
 
 from holdfast.net.tls.options import client_context
-from holdfast.vtc.io import address
+from holdfast.vtc.io import socket_address as address
 from holdfast.vtc.io.tls import TlsWire
-from holdfast.vtc.io.wire import Listener, Wire, connect, listen
-from holdfast.vtc.record.book import Book
+from holdfast.vtc.io.stream_socket import Listener, Wire, connect, listen
+from holdfast.vtc.record.recording import Book
 
 BACKLOG = 10
 RECEIVE_BYTES_MAX = 65536

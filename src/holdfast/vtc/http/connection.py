@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.vtc.http.head import Head
-from holdfast.vtc.io.wire import Listener, Wire
+from holdfast.vtc.io.stream_socket import Listener, Wire
 from holdfast.vtc.language.errors import Note
 from holdfast.vtc.language.source import ENCODING
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.vtc.actors.actor import Actor
 from holdfast.vtc.actors.process import signal_number
-from holdfast.vtc.actors.service import Program, Service
+from holdfast.vtc.actors.program_run import Program, Service
 from holdfast.vtc.language.command import Given, option
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope

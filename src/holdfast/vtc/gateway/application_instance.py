@@ -8,8 +8,8 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.app.app import LINK_VARIABLE, SECRET_VARIABLE
-from holdfast.vtc.actors.service import Program
-from holdfast.vtc.gateway.daemon import Daemon, program
+from holdfast.vtc.actors.program_run import Program
+from holdfast.vtc.gateway.program_instance import Daemon, program
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.source import ENCODING, Token
 

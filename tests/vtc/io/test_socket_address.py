@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from holdfast.vtc.io.address import Address, AddressError, resolve, split
+from holdfast.vtc.io.socket_address import Address, AddressError, resolve, split
 
 STREAM = socket.SOCK_STREAM
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from holdfast.net.addresses import Address as Url
 from holdfast.net.addresses import InvalidAddressError, parse_address
-from holdfast.vtc.actors.service import Program
-from holdfast.vtc.gateway.daemon import Daemon, program
-from holdfast.vtc.io.address import Address, is_unix, parse_unix
+from holdfast.vtc.actors.program_run import Program
+from holdfast.vtc.gateway.program_instance import Daemon, program
+from holdfast.vtc.io.socket_address import Address, is_unix, parse_unix
 from holdfast.vtc.io.tls import self_signed
 from holdfast.vtc.language.errors import Failure, Note
 from holdfast.vtc.language.source import ENCODING, Token

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from holdfast.net.addresses import Address
 from holdfast.vtc.record.lines import LineScribe, TelnetScribe
-from holdfast.vtc.record.scribe import Scribe
+from holdfast.vtc.record.recorder import Scribe
 from holdfast.vtc.record.websocket import WebSocketScribe
-from holdfast.vtc.record.words import quoted
+from holdfast.vtc.record.quoting import quoted
 
 _SCRIBES: dict[str, type[LineScribe | TelnetScribe | WebSocketScribe]] = {
     "tcp": LineScribe,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from holdfast.vtc.record.words import CODE, CODE_PATTERN, pattern, quoted
+from holdfast.vtc.record.quoting import CODE, CODE_PATTERN, pattern, quoted
 
 COMMANDS_MAX = 100_000
 """Of one connection."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from holdfast.vtc.commands.top.session import EXAMPLE
-from holdfast.vtc.commands.ws.talk import close
+from holdfast.vtc.commands.ws.messages import close
 from holdfast.vtc.dialogue.commands import Sent, commands
 from holdfast.vtc.dialogue.conversation import json_in, text_of
-from holdfast.vtc.dialogue.session import SessionTalk
+from holdfast.vtc.dialogue.session_connection import SessionTalk
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import whole

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from holdfast.vtc.io.address import Address, own_address, peer_address
+from holdfast.vtc.io.socket_address import Address, own_address, peer_address
 
 PEEK_BYTES_MAX = 65536
 CONNECT_SECONDS_MAX = 10.0
