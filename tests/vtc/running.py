@@ -12,8 +12,8 @@ from pathlib import Path
 from textwrap import dedent
 
 from holdfast.vtc.language.script import parse_script
-from holdfast.vtc.run.results import Result, Settings
-from holdfast.vtc.run.runner import Runner, common_macros
+from holdfast.vtc.run.results import Result, RunSettings
+from holdfast.vtc.run.runner import ScriptRunner, common_macros
 
 SECONDS_MAX = 10.0
 NAME = "test.vtc"
@@ -28,8 +28,8 @@ def run_script(text: str, **settings: object) -> Result:
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="v.") as directory, common_macros({}, "/") as macros:
         merged = {"macros": macros, "directory": directory, "pwd": "/", "seconds_max": 10.0}
-        chosen = Settings(**{**merged, **settings})  # type: ignore[arg-type]
-        runner = Runner([parse_script(NAME, whole)], chosen, results.append)
+        chosen = RunSettings(**{**merged, **settings})  # type: ignore[arg-type]
+        runner = ScriptRunner([parse_script(NAME, whole)], chosen, results.append)
         asyncio.run(runner.run())
         assert os.listdir(directory) == [], "the test's directory is left behind"
         assert_no_processes(Path(directory))

@@ -6,9 +6,9 @@ from holdfast.vtc.h2.frames import (
     HEADER_BYTES,
     Flag,
     Frame,
-    FrameError,
+    FrameType,
+    Http2FrameError,
     Priority,
-    Type,
     error_name,
     parse_header,
     parse_payload,
@@ -32,66 +32,66 @@ def test_a_frame_that_is_written_is_read_again(
     assert data[HEADER_BYTES:] == payload
 
 
-@given(st.sampled_from(Type), st.integers(0, 255), st.binary(max_size=40))
-def test_any_payload_is_taken_apart_or_refused(kind: Type, flags: int, payload: bytes) -> None:
+@given(st.sampled_from(FrameType), st.integers(0, 255), st.binary(max_size=40))
+def test_any_payload_is_taken_apart_or_refused(kind: FrameType, flags: int, payload: bytes) -> None:
     frame = Frame(kind, flags, 0, payload)
     try:
         parse_payload(frame)
-    except FrameError:
+    except Http2FrameError:
         return
     assert len(frame.content) <= len(payload)
 
 
 def test_padding_is_taken_off() -> None:
-    frame = parsed(Type.DATA, b"\x02abcXX", Flag.PADDED)
+    frame = parsed(FrameType.DATA, b"\x02abcXX", Flag.PADDED)
     assert (frame.content, frame.padding) == (b"abc", 2)
 
 
 def test_a_priority_stands_before_the_fields() -> None:
     payload = b"\x01" + bytes.fromhex("80000003 10") + b"fields" + b"X"
-    frame = parsed(Type.HEADERS, payload, Flag.PADDED | Flag.PRIORITY)
+    frame = parsed(FrameType.HEADERS, payload, Flag.PADDED | Flag.PRIORITY)
     assert frame.priority == Priority(3, True, 16)
     assert frame.content == b"fields"
 
 
 def test_a_promise_names_a_stream() -> None:
-    frame = parsed(Type.PUSH_PROMISE, bytes.fromhex("00000002") + b"fields")
+    frame = parsed(FrameType.PUSH_PROMISE, bytes.fromhex("00000002") + b"fields")
     assert (frame.promised, frame.content) == (2, b"fields")
 
 
 def test_settings_are_pairs() -> None:
-    frame = parsed(Type.SETTINGS, bytes.fromhex("0001 00001000 0004 0000ffff"), stream=0)
+    frame = parsed(FrameType.SETTINGS, bytes.fromhex("0001 00001000 0004 0000ffff"), stream=0)
     assert frame.settings == {1: 4096, 4: 65535}
 
 
 def test_a_goodbye_has_a_reason() -> None:
-    frame = parsed(Type.GOAWAY, bytes.fromhex("00000005 00000002") + b"why")
+    frame = parsed(FrameType.GOAWAY, bytes.fromhex("00000005 00000002") + b"why")
     assert (frame.last_stream, frame.code, frame.debug) == (5, 2, b"why")
-    assert parsed(Type.GOAWAY, bytes(8)).debug is None
+    assert parsed(FrameType.GOAWAY, bytes(8)).debug is None
 
 
 @pytest.mark.parametrize(
     ("kind", "payload", "flags", "stream", "reason"),
     [
-        (Type.DATA, b"\x05abc", Flag.PADDED, 1, "invalid padding"),
-        (Type.DATA, b"", Flag.PADDED, 1, "invalid padding"),
-        (Type.HEADERS, b"abc", Flag.PRIORITY, 1, "too short"),
-        (Type.PUSH_PROMISE, b"abc", 0, 1, "too short"),
-        (Type.PRIORITY, b"abc", 0, 1, "Size should be 5"),
-        (Type.RST_STREAM, b"abc", 0, 1, "Size should be 4"),
-        (Type.SETTINGS, b"abc", 0, 0, "multiple of 6"),
-        (Type.SETTINGS, b"", 0, 1, "only be on stream 0"),
-        (Type.PING, b"abc", 0, 0, "Size should be 8"),
-        (Type.GOAWAY, b"abc", 0, 0, "at least 8"),
-        (Type.GOAWAY, b"\x80" + bytes(7), 0, 0, "reserved"),
-        (Type.WINDOW_UPDATE, b"abc", 0, 0, "Size should be 4"),
+        (FrameType.DATA, b"\x05abc", Flag.PADDED, 1, "invalid padding"),
+        (FrameType.DATA, b"", Flag.PADDED, 1, "invalid padding"),
+        (FrameType.HEADERS, b"abc", Flag.PRIORITY, 1, "too short"),
+        (FrameType.PUSH_PROMISE, b"abc", 0, 1, "too short"),
+        (FrameType.PRIORITY, b"abc", 0, 1, "Size should be 5"),
+        (FrameType.RST_STREAM, b"abc", 0, 1, "Size should be 4"),
+        (FrameType.SETTINGS, b"abc", 0, 0, "multiple of 6"),
+        (FrameType.SETTINGS, b"", 0, 1, "only be on stream 0"),
+        (FrameType.PING, b"abc", 0, 0, "Size should be 8"),
+        (FrameType.GOAWAY, b"abc", 0, 0, "at least 8"),
+        (FrameType.GOAWAY, b"\x80" + bytes(7), 0, 0, "reserved"),
+        (FrameType.WINDOW_UPDATE, b"abc", 0, 0, "Size should be 4"),
         (77, b"", 0, 0, "unknown frame type 77"),
     ],
 )
 def test_a_frame_that_breaks_the_rules_is_refused(
     kind: int, payload: bytes, flags: int, stream: int, reason: str
 ) -> None:
-    with pytest.raises(FrameError, match=reason):
+    with pytest.raises(Http2FrameError, match=reason):
         parsed(kind, payload, flags, stream)
 
 

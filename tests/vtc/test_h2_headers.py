@@ -6,13 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.vtc.h2.headers import BlockError, DecodingTable, EncodingTable, Word, table_value
+from holdfast.vtc.h2.headers import (
+    BlockError,
+    DecodingTable,
+    EncodingTable,
+    FieldString,
+    table_value,
+)
 
 
 def test_a_literal_with_indexing() -> None:
     """C.2.1"""
     table = EncodingTable()
-    block = table.literal("inc", Word(b"custom-key"), Word(b"custom-header"))
+    block = table.literal("inc", FieldString(b"custom-key"), FieldString(b"custom-header"))
     assert block == bytes.fromhex(
         "400a 6375 7374 6f6d 2d6b 6579 0d63 7573 746f 6d2d 6865 6164 6572"
     )
@@ -23,14 +29,14 @@ def test_a_literal_with_indexing() -> None:
 def test_a_literal_without_indexing() -> None:
     """C.2.2"""
     table = EncodingTable()
-    block = table.literal("not", 4, Word(b"/sample/path"))
+    block = table.literal("not", 4, FieldString(b"/sample/path"))
     assert block == bytes.fromhex("040c 2f73 616d 706c 652f 7061 7468")
     assert table_value(table.table, ".length") == "0"
 
 
 def test_a_literal_that_is_never_indexed() -> None:
     """C.2.3"""
-    block = EncodingTable().literal("never", Word(b"password"), Word(b"secret"))
+    block = EncodingTable().literal("never", FieldString(b"password"), FieldString(b"secret"))
     assert block == bytes.fromhex("1008 7061 7373 776f 7264 0673 6563 7265 74")
 
 
@@ -45,7 +51,7 @@ def test_requests_with_huffman_coding() -> None:
     first = b"".join(
         (
             *(table.indexed(index) for index in (2, 6, 4)),
-            table.literal("inc", 1, Word(b"www.example.com", huffman=True)),
+            table.literal("inc", 1, FieldString(b"www.example.com", huffman=True)),
         )
     )
     assert first == bytes.fromhex("8286 8441 8cf1 e3c2 e5f2 3a6b a0ab 90f4 ff")
@@ -57,7 +63,7 @@ def test_requests_with_huffman_coding() -> None:
         (":authority", "www.example.com"),
     ]
     assert table_value(decoding.table, ".size") == "57"
-    second = table.indexed(62) + table.literal("inc", 24, Word(b"no-cache", huffman=True))
+    second = table.indexed(62) + table.literal("inc", 24, FieldString(b"no-cache", huffman=True))
     assert second == bytes.fromhex("be58 86a8 eb10 649c bf")
     assert decoding.decode(second)[1] == ("cache-control", "no-cache")
     assert table_value(decoding.table, "[1].value") == "no-cache"
@@ -66,7 +72,7 @@ def test_requests_with_huffman_coding() -> None:
 
 def test_a_table_shrinks() -> None:
     table = EncodingTable()
-    table.literal("inc", Word(b"a"), Word(b"b"))
+    table.literal("inc", FieldString(b"a"), FieldString(b"b"))
     table.resize(0)
     assert table_value(table.table, ".size") == "0"
     assert table_value(table.table, ".maxsize") == "0"
@@ -87,7 +93,7 @@ def test_a_bad_block_is_refused(block: str) -> None:
 
 def test_the_name_of_an_index_that_is_not_there_is_refused() -> None:
     with pytest.raises(BlockError):
-        EncodingTable().literal("inc", 100, Word(b"x"))
+        EncodingTable().literal("inc", 100, FieldString(b"x"))
 
 
 @given(
@@ -107,7 +113,7 @@ def test_fields_that_are_written_are_read_again(
 ) -> None:
     encoding, decoding = EncodingTable(), DecodingTable()
     block = b"".join(
-        encoding.literal(indexing, Word(name, huffman), Word(value, squeezed))
+        encoding.literal(indexing, FieldString(name, huffman), FieldString(value, squeezed))
         for indexing, name, huffman, value, squeezed in fields
     )
     expected = [

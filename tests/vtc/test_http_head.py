@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from holdfast.vtc.http.head import (
     FIELDS_MAX,
-    HeadError,
+    HttpHeadError,
     count_fields,
     find_end,
     find_field,
@@ -51,14 +51,14 @@ def test_a_head_is_taken_apart(data: bytes, expected: list[str | None]) -> None:
 
 @pytest.mark.parametrize("data", [b"\r\n\r\n", b"GET\r\n\r\n", b"GET \r\n\r\n"])
 def test_a_first_line_has_two_words(data: bytes) -> None:
-    with pytest.raises(HeadError):
+    with pytest.raises(HttpHeadError):
         split_head(data)
 
 
 def test_a_head_has_a_limit() -> None:
     fields = b"A: 1\r\n" * (FIELDS_MAX - 3)
     assert len(split_head(b"GET / x\r\n" + fields + b"\r\n")) == FIELDS_MAX
-    with pytest.raises(HeadError, match=f"more than {FIELDS_MAX} lines"):
+    with pytest.raises(HttpHeadError, match=f"more than {FIELDS_MAX} lines"):
         split_head(b"GET / x\r\n" + fields + b"A: 1\r\n\r\n")
 
 
@@ -91,7 +91,7 @@ def test_a_head_that_is_written_is_read_again(
 def test_any_bytes_give_a_head_or_an_error(data: bytes) -> None:
     try:
         head = split_head(data)
-    except HeadError:
+    except HttpHeadError:
         return
     assert len(head) in (0, *range(3, FIELDS_MAX + 1))
 

@@ -27,12 +27,12 @@ from holdfast.vtc.language.lexer import tokenise
 from holdfast.vtc.language.patterns import matches
 from holdfast.vtc.language.script import parse_script
 from holdfast.vtc.language.source import Source
-from holdfast.vtc.record.recording import Book
-from holdfast.vtc.record.lines import LineScribe, TelnetScribe
-from holdfast.vtc.record.proxy import Relay
+from holdfast.vtc.record.lines import LineRecorder, TelnetRecorder
+from holdfast.vtc.record.proxy import RecordingProxy
 from holdfast.vtc.record.quoting import pattern, quoted
-from holdfast.vtc.run.results import Outcome, Result, Settings
-from holdfast.vtc.run.runner import Runner, common_macros
+from holdfast.vtc.record.recording import Recording
+from holdfast.vtc.run.results import Outcome, Result, RunSettings
+from holdfast.vtc.run.runner import ScriptRunner, common_macros
 
 ANYTHING = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
@@ -64,16 +64,16 @@ def test_a_pattern_finds_other_codes() -> None:
 # --- what is heard
 
 
-def heard(scribe: LineScribe, *pieces: tuple[str, bytes]) -> list[str]:
+def heard(recorder: LineRecorder, *pieces: tuple[str, bytes]) -> list[str]:
     for who, data in pieces:
-        (scribe.client_says if who == "client" else scribe.server_says)(data)
-    scribe.ended()
-    return scribe.commands
+        (recorder.client_says if who == "client" else recorder.server_says)(data)
+    recorder.ended()
+    return recorder.commands
 
 
 def test_lines() -> None:
     assert heard(
-        LineScribe(set()),
+        LineRecorder(set()),
         ("server", b"Hello.\r\nNa"),
         ("server", b"me: "),
         ("client", b"Ada\n"),
@@ -89,19 +89,19 @@ def test_lines() -> None:
 
 def test_a_code_that_was_shown_is_a_macro_when_it_is_typed() -> None:
     codes: set[str] = set()
-    assert heard(LineScribe(codes), ("server", b"resume ABCD-1234\n")) == [
+    assert heard(LineRecorder(codes), ("server", b"resume ABCD-1234\n")) == [
         "rx line",
         'expect rx.text ~ "^resume [0-9A-Z]{4}(-[0-9A-Z]{4})+$"',
         'save code rx.text "[0-9A-Z]{4}(-[0-9A-Z]{4})+"',
     ]
-    said = heard(LineScribe(codes), ("client", b"resume ABCD-1234\nresume ZZZZ-ZZZZ\n"))
+    said = heard(LineRecorder(codes), ("client", b"resume ABCD-1234\nresume ZZZZ-ZZZZ\n"))
     assert said == ['tx line "resume ${code}"', 'tx line "resume ZZZZ-ZZZZ"']
 
 
 def test_telnet() -> None:
-    scribe = TelnetScribe(set())
+    recorder = TelnetRecorder(set())
     assert heard(
-        scribe,
+        recorder,
         ("server", b"\xff\xfd\x18\xff\xfd\x1f\xff\xfb\xc9\xff\xfb\x01"),
         ("client", b"\xff\xfb\x18\xff\xfb\x1f\xff\xfd\xc9\xff\xfe\x01"),
         ("client", b"\xff\xfa\x18\0XTERM\xff\xf0\xff\xfa\x1f\0\x64\0\x28\xff\xf0"),
@@ -120,17 +120,19 @@ def test_telnet() -> None:
         "tx gmcp Core.Ping",
         'tx gmcp Ext "{}"',
     ]
-    assert scribe.opening == 'telnet -type "XTERM" -size 100x40 -refuse binary,charset,echo,eor,sga'
+    assert (
+        recorder.opening == 'telnet -type "XTERM" -size 100x40 -refuse binary,charset,echo,eor,sga'
+    )
 
 
 # --- live
 
 
 @asynccontextmanager
-async def relayed(book: Book, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def relayed(recording: Recording, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """A relay to the book's server, and the port where clients connect to it."""
     (at, *_) = await resolve("127.0.0.1:0", None, socket.SOCK_STREAM)
-    relay = Relay(at, book, lambda: None, tls)
+    relay = RecordingProxy(at, recording, lambda: None, tls)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(relay.run())
         try:
@@ -146,17 +148,17 @@ async def play(text: str) -> Result:
 
     def run() -> None:
         with common_macros({}, "/") as macros:
-            settings = Settings(macros=macros, seconds_max=SECONDS)
+            settings = RunSettings(macros=macros, seconds_max=SECONDS)
             script = parse_script("recorded.vtc", text)
-            asyncio.run(Runner([script], settings, results.append).run())
+            asyncio.run(ScriptRunner([script], settings, results.append).run())
 
     await asyncio.to_thread(run)
     return results[0]
 
 
-async def assert_says_it_again(book: Book, *, but: str) -> None:
+async def assert_says_it_again(recording: Recording, *, but: str) -> None:
     """The script passes; with another text instead of `but`, which was said, it fails."""
-    script, said = to_script(book.script()), to_script(f'"{but}"')
+    script, said = to_script(recording.script()), to_script(f'"{but}"')
     result = await play(script)
     assert result.outcome is Outcome.PASSED, script + result.text()
     assert said in script
@@ -181,20 +183,20 @@ class Parrot(Stage):
 
 
 @asynccontextmanager
-async def conversing(folder: Path, scheme: str) -> AsyncIterator[tuple[int, Book]]:
+async def conversing(folder: Path, scheme: str) -> AsyncIterator[tuple[int, Recording]]:
     """A gateway with a parrot, a relay before it, and where clients connect to that."""
     async with (
         serving(configured(folder)) as gateway,
         linked(gateway, Parrot()),
     ):
-        book = Book(next(at for at in gateway.addresses if at.scheme == scheme))
-        async with relayed(book) as where:
-            yield where, book
+        recording = Recording(next(at for at in gateway.addresses if at.scheme == scheme))
+        async with relayed(recording) as where:
+            yield where, recording
 
 
 @pytest.mark.parametrize("scheme", ["telnet", "tcp"])
 async def test_a_person_s_session_says_itself_again(tmp_path: Path, scheme: str) -> None:
-    async with conversing(tmp_path, scheme) as (where, book):
+    async with conversing(tmp_path, scheme) as (where, recording):
         telnet = scheme == "telnet"
         async with person_at(where, telnet=telnet, options=(TTYPE, GMCP)) as someone:
             await someone.sees("> ")
@@ -202,22 +204,22 @@ async def test_a_person_s_session_says_itself_again(tmp_path: Path, scheme: str)
             await someone.sees('"it"\n')
         async with person_at(where, telnet=telnet) as other:
             await other.sees("> ")
-        await book_closed(book)
-        await assert_says_it_again(book, but="Hello.")
+        await book_closed(recording)
+        await assert_says_it_again(recording, but="Hello.")
 
 
 async def test_a_plain_websocket_says_itself_again(tmp_path: Path) -> None:
-    async with conversing(tmp_path, "ws") as (where, book):
+    async with conversing(tmp_path, "ws") as (where, recording):
         async with connect(f"ws://127.0.0.1:{where}/", proxy=None) as ws:
             assert [await ws.recv(), await ws.recv()] == ["Hello.", "> "]
             await ws.send("Grüezi")
             assert await ws.recv() == "You said: Grüezi"
-        await book_closed(book)
-        await assert_says_it_again(book, but="You said: Grüezi")
+        await book_closed(recording)
+        await assert_says_it_again(recording, but="You said: Grüezi")
 
 
 async def test_a_session_over_two_connections_says_itself_again(tmp_path: Path) -> None:
-    async with conversing(tmp_path, "ws") as (where, book):
+    async with conversing(tmp_path, "ws") as (where, recording):
         async with v1_at(where) as client:
             welcome = await client.expect("welcome")
             await client.say("cmd", c=1, d="look")
@@ -230,19 +232,19 @@ async def test_a_session_over_two_connections_says_itself_again(tmp_path: Path) 
             await client.texts("You said: again")
             await client.say("quit")
             await client.closed()
-        await book_closed(book)
-        assert book.script().count("session u1 ") == 2
-        await assert_says_it_again(book, but="You said: again")
+        await book_closed(recording)
+        assert recording.script().count("session u1 ") == 2
+        await assert_says_it_again(recording, but="You said: again")
 
 
 async def test_connections_at_one_time_are_clients_at_one_time(tmp_path: Path) -> None:
-    async with conversing(tmp_path, "tcp") as (where, book):
+    async with conversing(tmp_path, "tcp") as (where, recording):
         async with person_at(where, telnet=False) as one, person_at(where, telnet=False) as two:
             await one.sees("> ")
             await two.sees("> ")
-        await book_closed(book)
-        assert book.script().endswith("} -run\n\nclient c1 -wait\n")
-        await assert_says_it_again(book, but="Hello.")
+        await book_closed(recording)
+        assert recording.script().endswith("} -run\n\nclient c1 -wait\n")
+        await assert_says_it_again(recording, but="Hello.")
 
 
 async def test_a_server_with_tls_says_itself_again(tmp_path: Path) -> None:
@@ -255,25 +257,27 @@ async def test_a_server_with_tls_says_itself_again(tmp_path: Path) -> None:
     async with await asyncio.start_server(
         greet, "127.0.0.1", 0, ssl=server_context(cert)
     ) as server:
-        book = Book(parse_address(f"tls://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
-        async with relayed(book, client_context(cert.cert)) as where:
+        recording = Recording(
+            parse_address(f"tls://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        )
+        async with relayed(recording, client_context(cert.cert)) as where:
             async with person_at(where, telnet=False) as someone:
                 await someone.sees("Hello.\n")
                 someone.types("bye")
                 await someone.rest()
-            await book_closed(book)
-        await assert_says_it_again(book, but="Hello.")
+            await book_closed(recording)
+        await assert_says_it_again(recording, but="Hello.")
 
 
 async def test_a_server_that_is_not_there_ends_that_connection_only(tmp_path: Path) -> None:
-    book = Book(parse_address(f"unix:{tmp_path / 'nobody'}"))
-    async with relayed(book) as where:
+    recording = Recording(parse_address(f"unix:{tmp_path / 'nobody'}"))
+    async with relayed(recording) as where:
         for _ in range(2):
             async with person_at(where, telnet=False) as someone:
                 assert await someone.rest() == ""
-    assert book.script() == f'vtest "recorded at {book.server}"\n\n'
+    assert recording.script() == f'vtest "recorded at {recording.server}"\n\n'
 
 
-async def book_closed(book: Book) -> None:
+async def book_closed(recording: Recording) -> None:
     """Wait until the relay has noticed the end of every connection."""
-    await eventually(lambda: all(scribe.over for scribe in book.scribes))
+    await eventually(lambda: all(recorder.over for recorder in recording.recorders))

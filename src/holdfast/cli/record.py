@@ -15,8 +15,8 @@ from holdfast.cli.output import EXIT_FAILED, reported, stop
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.runtime.loop import run
 from holdfast.vtc.io.socket_address import AddressError, resolve
-from holdfast.vtc.record.recording import Book
-from holdfast.vtc.record.proxy import Relay
+from holdfast.vtc.record.proxy import RecordingProxy
+from holdfast.vtc.record.recording import Recording
 
 LISTEN = "127.0.0.1:0"
 
@@ -50,13 +50,13 @@ def record(
 
 
 async def _record(server: Address, script: Path, listen: str) -> None:
-    book = Book(server)
+    book = Recording(server)
 
     def write() -> None:
         script.write_text(book.script(), encoding="utf-8")
 
     (at, *_) = await resolve(listen, None, socket.SOCK_STREAM)
-    relay = Relay(at, book, write)
+    relay = RecordingProxy(at, book, write)
     write()
     typer.echo(f"clients come in at {relay.at.joined} and go on to {server}")
     loop = asyncio.get_running_loop()

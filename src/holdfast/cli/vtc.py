@@ -24,7 +24,7 @@ from holdfast.vtc.report.files import as_json, junit, tap
 from holdfast.vtc.report.terminal import TerminalReport
 from holdfast.vtc.report.timeline import as_html, as_text
 from holdfast.vtc.run.execute import Interruption, execute
-from holdfast.vtc.run.results import Keep, Outcome, Result, Settings
+from holdfast.vtc.run.results import KeepDirectories, Outcome, Result, RunSettings
 from holdfast.vtc.run.runner import common_macros
 from holdfast.vtc.run.signals import die_of
 
@@ -73,7 +73,7 @@ class _Run:
     interruption: Interruption | None = None
 
     def perform(
-        self, console: Console, scripts: list[Script], settings: Settings, jobs: int
+        self, console: Console, scripts: list[Script], settings: RunSettings, jobs: int
     ) -> None:
         started = time.monotonic()
         with TerminalReport(console, len(scripts)) as report:
@@ -114,8 +114,9 @@ def vtc(
         list[str] | None, typer.Option("-D", "--define", help="Define a macro, NAME=VALUE.")
     ] = None,
     keep: Annotated[
-        Keep, typer.Option(help="Keep the directories of these tests.", case_sensitive=False)
-    ] = Keep.NONE,
+        KeepDirectories,
+        typer.Option(help="Keep the directories of these tests.", case_sensitive=False),
+    ] = KeepDirectories.NONE,
     vtest1: Annotated[
         bool, typer.Option("--vtest1", help="Behave as the first VTest did.")
     ] = False,
@@ -169,12 +170,12 @@ def vtc(
 
 @contextmanager
 def _settings(
-    macros: dict[str, str], seconds_max: float, keep: Keep, *, vtest1: bool
-) -> Iterator[Settings]:
+    macros: dict[str, str], seconds_max: float, keep: KeepDirectories, *, vtest1: bool
+) -> Iterator[RunSettings]:
     """What the tests of a run share, while the block runs."""
     pwd = os.fsencode(os.getcwd()).decode(ENCODING)
     with common_macros(macros, pwd) as common:
-        yield Settings(
+        yield RunSettings(
             macros=common,
             seconds_max=seconds_max,
             keep=keep,

@@ -113,13 +113,13 @@ def _run(script: Script, config: pytest.Config) -> Result:
     from holdfast.vtc.haproxy.requires import installed_why_not
     from holdfast.vtc.language.source import ENCODING
     from holdfast.vtc.run.execute import execute
-    from holdfast.vtc.run.results import Settings
+    from holdfast.vtc.run.results import RunSettings
     from holdfast.vtc.run.runner import common_macros
 
     pwd = os.fsencode(os.getcwd()).decode(ENCODING)
     results: list[Result] = []
     with common_macros(_defined(config), pwd) as macros:
-        settings = Settings(
+        settings = RunSettings(
             macros=macros,
             seconds_max=config.getoption("--vtc-timeout"),
             directory=os.environ.get("TMPDIR", "/tmp"),

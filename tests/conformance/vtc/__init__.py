@@ -23,7 +23,7 @@ from holdfast.vtc.haproxy.requires import installed_why_not
 from holdfast.vtc.language.script import Script, parse_script, read_script
 from holdfast.vtc.language.source import ENCODING
 from holdfast.vtc.run.execute import execute
-from holdfast.vtc.run.results import Outcome, Result, Settings
+from holdfast.vtc.run.results import Outcome, Result, RunSettings
 from holdfast.vtc.run.runner import common_macros
 from tests.conformance.vtc import verdicts
 from tests.conformance.vtc.busy import compare_beside_busy_processes
@@ -209,7 +209,7 @@ def _names(suite: Suite) -> list[str]:
 
 
 @contextmanager
-def _surroundings(suite: Suite) -> Iterator[Settings]:
+def _surroundings(suite: Suite) -> Iterator[RunSettings]:
     """The suite's directory and environment, for runs in this process."""
     before, environment = os.getcwd(), dict(os.environ)
     os.chdir(suite.directory)
@@ -222,7 +222,7 @@ def _surroundings(suite: Suite) -> Iterator[Settings]:
             common_macros({}, os.fsencode(os.getcwd()).decode(ENCODING)) as macros,
         ):
             os.environ["PATH"] = f"{programs}:{environment['PATH']}"
-            yield Settings(
+            yield RunSettings(
                 macros=macros,
                 seconds_max=FALSIFIED_SECONDS_MAX,
                 directory=str(directory),
@@ -235,7 +235,7 @@ def _surroundings(suite: Suite) -> Iterator[Settings]:
         os.environ.update(environment)
 
 
-def _play(scripts: list[Script], settings: Settings, jobs: int) -> list[Result]:
+def _play(scripts: list[Script], settings: RunSettings, jobs: int) -> list[Result]:
     results: list[Result] = []
     execute(scripts, settings, results.append, jobs=jobs)
     return results

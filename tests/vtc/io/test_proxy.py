@@ -7,18 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.protocols.proxy import ProxyError
-from holdfast.vtc.io.socket_address import Address
 from holdfast.vtc.io.proxy import TLV_TYPES, proxy_header, tlv
+from holdfast.vtc.io.socket_address import SocketAddress
 
 PORT = st.integers(0, 65535)
 V4 = st.ip_addresses(v=4)
 V6 = st.ip_addresses(v=6)
 
 
-def address(ip: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> Address:
+def address(ip: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> SocketAddress:
     if ip.version == 4:
-        return Address(socket.AF_INET, (str(ip), port))
-    return Address(socket.AF_INET6, (str(ip), port, 0, 0))
+        return SocketAddress(socket.AF_INET, (str(ip), port))
+    return SocketAddress(socket.AF_INET6, (str(ip), port, 0, 0))
 
 
 ADDRESSES = st.one_of(
@@ -27,7 +27,7 @@ ADDRESSES = st.one_of(
 )
 
 
-def read_version_2(data: bytes) -> tuple[Address, Address, bytes]:
+def read_version_2(data: bytes) -> tuple[SocketAddress, SocketAddress, bytes]:
     """What a receiver makes of a header (proxy-protocol.txt section 2.2)."""
     assert data[:12] == b"\x0d\x0a\x0d\x0a\x00\x0d\x0a\x51\x55\x49\x54\x0a"
     kind, family, length = struct.unpack("!BBH", data[12:16])
@@ -44,14 +44,16 @@ def read_version_2(data: bytes) -> tuple[Address, Address, bytes]:
 
 
 @given(ADDRESSES, st.binary(min_size=1, max_size=40))
-async def test_a_binary_header_is_read_again(ends: tuple[Address, Address], value: bytes) -> None:
+async def test_a_binary_header_is_read_again(
+    ends: tuple[SocketAddress, SocketAddress], value: bytes
+) -> None:
     spec = f"{ends[0].joined} {ends[1].joined} 0xe0=0x{value.hex()}"
     tlvs = b"\xe0" + struct.pack("!H", len(value)) + value
     assert read_version_2(await proxy_header(2, spec)) == (*ends, tlvs)
 
 
 @given(ADDRESSES)
-async def test_a_line_is_read_again(ends: tuple[Address, Address]) -> None:
+async def test_a_line_is_read_again(ends: tuple[SocketAddress, SocketAddress]) -> None:
     line = await proxy_header(1, f"{ends[0].joined} {ends[1].joined}")
     words = line.decode().removesuffix("\r\n").split(" ")
     assert words[0] == "PROXY"

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from holdfast.vtc.io.socket_address import Address, AddressError, resolve, split
+from holdfast.vtc.io.socket_address import AddressError, SocketAddress, resolve, split
 
 STREAM = socket.SOCK_STREAM
 
@@ -33,7 +33,7 @@ async def test_what_is_no_address_is_refused(text: str) -> None:
 
 async def test_numbers_are_not_looked_up() -> None:
     assert await resolve("127.0.0.1:80", None, STREAM) == [
-        Address(socket.AF_INET, ("127.0.0.1", 80))
+        SocketAddress(socket.AF_INET, ("127.0.0.1", 80))
     ]
     (found,) = await resolve("[::1]", "81", STREAM)
     assert found.joined == "[::1]:81"

@@ -15,7 +15,7 @@ import pytest
 from tests.vtc.running import SECONDS_MAX, run_script
 
 from holdfast.vtc.io.socket_address import peer_address
-from holdfast.vtc.io.stream_socket import Wire
+from holdfast.vtc.io.stream_socket import StreamSocket
 from holdfast.vtc.language.command import Context
 from holdfast.vtc.language.prepare import prepare
 from holdfast.vtc.language.source import Source
@@ -133,7 +133,7 @@ async def test_an_empty_send_lets_go_of_what_was_held_back() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         ours = socket.create_connection(server.getsockname())
         theirs, _ = server.accept()
-    wire = Wire(ours, peer_address(ours))
+    wire = StreamSocket(ours, peer_address(ours))
     with theirs:
         await wire.send(b"held", more=True)
         assert _unsent(wire) == 4
@@ -142,7 +142,7 @@ async def test_an_empty_send_lets_go_of_what_was_held_back() -> None:
     wire.close()
 
 
-def _unsent(wire: Wire) -> int:
+def _unsent(wire: StreamSocket) -> int:
     """How many bytes the kernel holds back."""
     (count,) = struct.unpack("i", fcntl.ioctl(wire.fd, _SIOCOUTQNSD, bytes(4)))
     return int(count)

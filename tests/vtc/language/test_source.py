@@ -1,4 +1,4 @@
-from holdfast.vtc.language.source import Piece, Source, Token, TokenBuilder
+from holdfast.vtc.language.source import Source, TextRun, Token, TokenBuilder
 
 
 def test_a_position_names_file_line_and_column() -> None:
@@ -32,7 +32,9 @@ def test_a_token_knows_where_its_characters_came_from() -> None:
 
 def test_a_part_of_a_token_keeps_its_places() -> None:
     source = Source("f", "0123456789")
-    token = Token("012XY789", source, (Piece(0, 0, True), Piece(3, 3, False), Piece(5, 7, True)))
+    token = Token(
+        "012XY789", source, (TextRun(0, 0, True), TextRun(3, 3, False), TextRun(5, 7, True))
+    )
     builder = TokenBuilder(source)
     builder.copy(token, 2, 7)
     part = builder.build(2)

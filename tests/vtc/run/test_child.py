@@ -6,12 +6,12 @@ import pytest
 from tests.vtc.running import run_script
 
 from holdfast.vtc.run import child
-from holdfast.vtc.run.child import Tail
+from holdfast.vtc.run.child import OutputTail
 
 
 def test_the_end_of_the_output_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child, "OUTPUT_BYTES_MAX", 10)
-    tail = Tail()
+    tail = OutputTail()
     for number in range(20):
         tail.add(bytes([65 + number]))
     assert (bytes(tail), tail.lost) == (b"ABCDEFGHIJKLMNOPQRST", 0)

@@ -1,7 +1,7 @@
 import pytest
 
 from holdfast.vtc.run import log as log_module
-from holdfast.vtc.run.log import DUMP_BYTES_MAX, Entry, Log, Logger, render_diag
+from holdfast.vtc.run.log import DUMP_BYTES_MAX, Log, LogEntry, Logger, render_diag
 
 
 def lines(level: int, prefix: str, data: str | bytes) -> list[str]:
@@ -11,22 +11,22 @@ def lines(level: int, prefix: str, data: str | bytes) -> list[str]:
 
 
 def test_a_line_has_a_lead_and_an_actor() -> None:
-    assert [next(Entry(0.0, level, "c1", "", "text").lines()) for level in range(5)] == [
+    assert [next(LogEntry(0.0, level, "c1", "", "text").lines()) for level in range(5)] == [
         "---- c1    text",
         "*    c1    text",
         "**   c1    text",
         "***  c1    text",
         "**** c1    text",
     ]
-    assert next(Entry(0.0, 4, "longer", "", "text").lines()) == "**** longer text"
+    assert next(LogEntry(0.0, 4, "longer", "", "text").lines()) == "**** longer text"
 
 
 def test_the_clock_is_written_when_it_has_moved_by_a_millisecond() -> None:
     log = Log()
     log.entries += [
-        Entry(0.0001, 1, "top", "", "a"),
-        Entry(0.0002, 1, "top", "", "b"),
-        Entry(1.2346, 1, "top", "", "c"),
+        LogEntry(0.0001, 1, "top", "", "a"),
+        LogEntry(0.0002, 1, "top", "", "b"),
+        LogEntry(1.2346, 1, "top", "", "c"),
     ]
     assert log.render().splitlines() == [
         "**** dT    0.000",

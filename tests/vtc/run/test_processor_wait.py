@@ -8,7 +8,7 @@ import pytest
 from tests.vtc.running import run_script
 
 from holdfast.vtc.run import processor_wait
-from holdfast.vtc.run.processor_wait import Moment, ProcessorWait
+from holdfast.vtc.run.processor_wait import ProcessorWait, TimeSample
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def test_the_kernel_s_count_is_read(wait: ProcessorWait) -> None:
 def test_a_wait_is_told_from_a_millisecond_on(
     wait: ProcessorWait, monkeypatch: pytest.MonkeyPatch, waited: float, text: str
 ) -> None:
-    monkeypatch.setattr(wait, "now", lambda: Moment(10.25, 5 + waited))
-    assert wait.since(Moment(10.0, 5.0)) == text
+    monkeypatch.setattr(wait, "now", lambda: TimeSample(10.25, 5 + waited))
+    assert wait.since(TimeSample(10.0, 5.0)) == text
 
 
 def test_a_kernel_without_the_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ class Actor:
         """Let go of sockets and processes at once, whatever the state. May be called again."""
 
 
-class Runner:
+class BackgroundTask:
     """The task of an actor that runs a specification in the background."""
 
     def __init__(self, case: Case, log: Logger) -> None:

@@ -7,9 +7,9 @@ import socket
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from holdfast.vtc.actors.actor import Actor, Runner
+from holdfast.vtc.actors.actor import Actor, BackgroundTask
 from holdfast.vtc.io.socket_address import resolve
-from holdfast.vtc.io.stream_socket import Listener, Wire, connect, listen
+from holdfast.vtc.io.stream_socket import Listener, StreamSocket, connect, listen
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.source import Position
@@ -30,7 +30,7 @@ class Barrier(Actor):
         self._cyclic = False
         self._opened = asyncio.Event()
         self._listener: Listener | None = None
-        self._runner = Runner(case, self.log)
+        self._runner = BackgroundTask(case, self.log)
 
     def _use_error(self, text: str) -> Failure:
         return Failure(f"Barrier({self.name}) use error: {text}")
@@ -94,20 +94,20 @@ class Barrier(Actor):
         scope.log.line(4, f"Barrier({self.name}) sync with socket")
         assert self._listener is not None
         try:
-            wire = await connect([self._listener.address])
+            sock = await connect([self._listener.address])
         except OSError as error:
             raise Failure(f"Barrier({self.name}) connection failed: {error.strerror}") from None
         try:
-            data = await wire.recv(32, None)
+            data = await sock.recv(32, None)
         except OSError as error:
             raise Failure(f"Barrier({self.name}) read failed: {error.strerror}") from None
         finally:
-            wire.close()
+            sock.close()
         if data:
             raise Failure(f"Barrier({self.name}) unexpected data ({len(data)}B)")
 
     async def _serve(self, listener: Listener) -> None:
-        here: list[Wire] = []
+        here: list[StreamSocket] = []
         try:
             while True:
                 here.append(await listener.accept())
@@ -140,7 +140,7 @@ class Barrier(Actor):
             self._listener.close()
 
 
-def _close_all(wires: list[Wire]) -> None:
-    for wire in wires:
-        wire.close()
+def _close_all(wires: list[StreamSocket]) -> None:
+    for sock in wires:
+        sock.close()
     wires.clear()

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.protocols.proxy import ProxyError
 from holdfast.vtc.actors.endpoint import Endpoint
-from holdfast.vtc.io.socket_address import AddressError, resolve, why
 from holdfast.vtc.io.proxy import proxy_header
-from holdfast.vtc.io.stream_socket import Wire, connect
+from holdfast.vtc.io.socket_address import AddressError, resolve, why
+from holdfast.vtc.io.stream_socket import StreamSocket, connect
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.source import Position
 
 if TYPE_CHECKING:
-    from holdfast.vtc.io.tls import ClientTls
+    from holdfast.vtc.io.tls import ClientTlsOptions
     from holdfast.vtc.run.case import Case
 
 
@@ -41,46 +41,46 @@ class Client(Endpoint):
         self.connect_to = "${v1_sock}"
         self.proxy: tuple[int, str] | None = None
         """The version of the PROXY header, and its addresses."""
-        self.tls: ClientTls | None = None
+        self.tls: ClientTlsOptions | None = None
         self._address = ""
 
     def start(self, position: Position | None) -> None:
         """Begin in the background. Raises `Failure` if the address has an unknown macro."""
         self.log.line(2, "Starting client")
         self._address = self.case.macros.expand_text(self.connect_to)
-        self.runner.start(partial(self.serve, self._address), position)
+        self.task.start(partial(self.serve, self._address), position)
 
     async def wait(self) -> None:
         """Wait until the specification is done."""
         self.log.line(2, "Waiting for client")
-        await self.runner.wait()
+        await self.task.wait()
 
     async def reset(self) -> None:
-        if self.runner.running:
+        if self.task.running:
             await self.wait()
 
-    async def open(self) -> Wire:
+    async def open(self) -> StreamSocket:
         await asyncio.sleep(BREATH_SECONDS)
         address = self._address
         # Before the connection: a peer may give the header a millisecond.
         header = await self._proxy_header()
         self.log.line(3, f"Connect to {address}")
         try:
-            wire = await connect(await resolve(address, None, socket.SOCK_STREAM))
+            sock = await connect(await resolve(address, None, socket.SOCK_STREAM))
         except (AddressError, OSError) as error:
             raise Failure(f"Failed to open {address}: {why(error)}") from None
         try:
-            self._log_connection(wire)
-            await self._introduce(wire, header)
-            return await self.tls.handshake(wire, self.log) if self.tls else wire
+            self._log_connection(sock)
+            await self._introduce(sock, header)
+            return await self.tls.handshake(sock, self.log) if self.tls else sock
         except BaseException:
-            wire.close()
+            sock.close()
             raise
 
-    def _log_connection(self, wire: Wire) -> None:
-        own = wire.own
+    def _log_connection(self, sock: StreamSocket) -> None:
+        own = sock.own
         origin = f"from {own.host} {own.port} " if own.path is None else ""
-        self.log.line(3, f"connected fd {wire.fd} {origin}to {self._address}")
+        self.log.line(3, f"connected fd {sock.fd} {origin}to {self._address}")
 
     async def _proxy_header(self) -> bytes:
         if self.proxy is None:
@@ -91,13 +91,13 @@ class Client(Endpoint):
         except ProxyError as error:
             raise Failure(str(error)) from None
 
-    async def _introduce(self, wire: Wire, header: bytes) -> None:
+    async def _introduce(self, sock: StreamSocket, header: bytes) -> None:
         try:
-            await wire.send(header)
+            await sock.send(header)
         except OSError as error:
             raise Failure(str(error)) from None
 
-    def end(self, wire: Wire | None) -> None:
-        self.log.line(3, f"closing fd {wire.fd if wire else -1}")
-        if wire:
-            wire.close()
+    def end(self, sock: StreamSocket | None) -> None:
+        self.log.line(3, f"closing fd {sock.fd if sock else -1}")
+        if sock:
+            sock.close()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from holdfast.vtc.actors.actor import Actor, Runner
-from holdfast.vtc.http.connection import Session
-from holdfast.vtc.io.stream_socket import Listener, Wire
-from holdfast.vtc.language.command import Context, Given, option
+from holdfast.vtc.actors.actor import Actor, BackgroundTask
+from holdfast.vtc.http.connection import HttpConnection
+from holdfast.vtc.io.stream_socket import Listener, StreamSocket
+from holdfast.vtc.language.command import Context, ParsedOption, option
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import integer
@@ -33,12 +33,12 @@ class Endpoint(Actor):
         super().__init__(case, name)
         self.spec: Token | None = None
         self.listener: Listener | None = None
-        self.runner = Runner(case, self.log)
+        self.task = BackgroundTask(case, self.log)
         self._repeat = 1
         self._keep_alive = False
         self._receive_buffer = 0
 
-    def set_option(self, given: Given) -> bool:
+    def set_option(self, given: ParsedOption) -> bool:
         """Apply one of `SESSION_OPTIONS`. Says whether it was one. Raises `Failure`."""
         match given.flag:
             case "-repeat":
@@ -54,62 +54,62 @@ class Endpoint(Actor):
         return True
 
     @abstractmethod
-    async def open(self) -> Wire:
+    async def open(self) -> StreamSocket:
         """The next connection. Raises `Failure`."""
 
     @abstractmethod
-    def end(self, wire: Wire | None) -> None:
+    def end(self, sock: StreamSocket | None) -> None:
         """Close a connection whose specification is done. Raises `Failure`."""
 
     async def serve(self, address: str) -> None:
         """Run the specification on connections to `address`. Raises `Failure`."""
         keeping = " using keepalive" if self._keep_alive else ""
         self.log.line(2, f"Started on {address} ({self._repeat} iterations{keeping})")
-        wire: Wire | None = None
+        sock: StreamSocket | None = None
         try:
             for _ in range(self._repeat):
-                wire = wire or await self.open()
-                wire = await self.converse(wire)
+                sock = sock or await self.open()
+                sock = await self.converse(sock)
                 if not self._keep_alive:
-                    self.end(wire)
-                    wire = None
+                    self.end(sock)
+                    sock = None
             if self._keep_alive:
-                self.end(wire)
+                self.end(sock)
         finally:
-            if wire:
-                wire.close()
+            if sock:
+                sock.close()
         self.log.line(2, "Ending")
 
-    async def converse(self, wire: Wire) -> Wire | None:
+    async def converse(self, sock: StreamSocket) -> StreamSocket | None:
         """Run the specification once on `wire`. Gives the connection that is open then."""
         if self.spec is None:
             raise Failure(f"{self.kind} {self.name} has no specification")
         if self._receive_buffer:
-            self._set_receive_buffer(wire)
-        session = Session(
+            self._set_receive_buffer(sock)
+        connection = HttpConnection(
             self.name,
-            wire,
+            sock,
             self.case.settings.io_seconds_max,
             is_client=self.is_client,
             listener=self.listener,
         )
         try:
-            await self.play(session, self.spec)
-            if session.h2:
-                await session.h2.stop()
+            await self.play(connection, self.spec)
+            if connection.h2:
+                await connection.h2.stop()
         except BaseException:
-            if session.h2:
-                session.h2.release()
-            if session.wire:
-                session.wire.close()
+            if connection.h2:
+                connection.h2.release()
+            if connection.sock:
+                connection.sock.close()
             raise
-        return session.wire
+        return connection.sock
 
-    async def play(self, session: Session, spec: Token) -> None:
+    async def play(self, connection: HttpConnection, spec: Token) -> None:
         """Run the specification on a connection. Raises `Failure`."""
-        await self.case.play(Scope(self.case, Context.HTTP, session, self.log), spec)
+        await self.case.play(Scope(self.case, Context.HTTP, connection, self.log), spec)
 
-    def _set_receive_buffer(self, wire: Wire) -> None:
-        before, after = wire.set_receive_buffer(self._receive_buffer)
+    def _set_receive_buffer(self, sock: StreamSocket) -> None:
+        before, after = sock.set_receive_buffer(self._receive_buffer)
         sizes = f"old={before} new={self._receive_buffer} actual={after}"
-        self.log.line(3, f"-rcvbuf fd={wire.fd} {sizes}")
+        self.log.line(3, f"-rcvbuf fd={sock.fd} {sizes}")

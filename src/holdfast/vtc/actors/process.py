@@ -9,10 +9,10 @@ import signal
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
-from holdfast.vtc.actors.actor import Actor, Runner
+from holdfast.vtc.actors.actor import Actor, BackgroundTask
 from holdfast.vtc.language.errors import Failure, Note
 from holdfast.vtc.language.source import ENCODING, Position, Token
-from holdfast.vtc.run.child import Child, Drain, describe, write_all
+from holdfast.vtc.run.child import Child, OutputReader, describe, write_all
 from holdfast.vtc.run.log import DUMP_BYTES_MAX
 from holdfast.vtc.terminal.emulator import Emulator
 from holdfast.vtc.terminal.pty import open_pty, set_size
@@ -69,12 +69,12 @@ class Process(Actor):
         self.answers = False
         """Whether the terminal answers what it is asked."""
         self.terminal = Emulator(ROWS, COLUMNS, self._answer)
-        self.runner = Runner(case, self.log)
+        self.task = BackgroundTask(case, self.log)
         self.received = 0
         """Bytes that came on the terminal."""
         self._child: Child | None = None
         self._fd = -1
-        self._drains: list[Drain] = []
+        self._drains: list[OutputReader] = []
         self._changed = asyncio.Event()
         self._errors = 0
         self._line = bytearray()
@@ -93,7 +93,7 @@ class Process(Actor):
 
     async def start(self, position: Position | None) -> None:
         """Start the process. Raises `Failure`."""
-        if self.runner.running:
+        if self.task.running:
             raise Failure("Already running, -wait first")
         if self.spec is None:
             raise Failure(f"process {self.name} has no command")
@@ -111,13 +111,13 @@ class Process(Actor):
         finally:
             os.close(theirs)
             os.close(writing)
-        self._drains = [Drain(self._fd, self._hear), Drain(errors, self._hear_error)]
+        self._drains = [OutputReader(self._fd, self._hear), OutputReader(errors, self._hear_error)]
         self.log.line(3, f"PID: {self._child.pid}")
         self.case.define(self.log, f"{self.name}_pid", str(self._child.pid))
         for macro, path in self._files.items():
             value = os.fsencode(path).decode(ENCODING)
             self.case.define(self.log, f"{self.name}_{macro}", value)
-        self.runner.start(self._watch, position)
+        self.task.start(self._watch, position)
 
     def _launch(self, command: bytes, terminal: int, errors: int) -> Child:
         env = {**self.case.env, b"TERM": b"xterm"}
@@ -161,7 +161,7 @@ class Process(Actor):
 
     async def wait(self) -> None:
         """Wait for its end."""
-        await self.runner.wait()
+        await self.task.wait()
         text = f"stdout {self.received} bytes, stderr {self._errors} bytes"
         self.log.line(4, text)
 
@@ -194,9 +194,9 @@ class Process(Actor):
             await child.wait()
             self._stop_listening()
         if self.case.failing:
-            await self.runner.stop()
+            await self.task.stop()
         else:
-            await self.runner.wait()
+            await self.task.wait()
         self.release()
         self.case.undefine(self.log, *(f"{self.name}_{macro}" for macro in self._files))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from holdfast.vtc.language.errors import Failure, Note
 from holdfast.vtc.language.source import ENCODING
-from holdfast.vtc.run.child import Argument, Child, Drain, Tail, describe
+from holdfast.vtc.run.child import Argument, Child, OutputReader, OutputTail, describe
 from holdfast.vtc.run.log import Logger
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _OUTPUT_SECONDS_MAX = 2.0
 """From the end of the process to that of its output, which a child of it may hold open."""
 
 
-class Program(NamedTuple):
+class ProgramKind(NamedTuple):
     """What kind of program it is."""
 
     name: str
@@ -33,14 +33,14 @@ class Program(NamedTuple):
     """What a line of its output looks like that says why it ends."""
 
 
-class Service:
+class ProgramRun:
     """A program that runs, or that died and was not let go."""
 
     def __init__(
         self,
         case: Case,
         log: Logger,
-        program: Program,
+        program: ProgramKind,
         argv: Sequence[Argument],
         *,
         directory: str,
@@ -50,14 +50,14 @@ class Service:
         """Start it. Raises `Failure`."""
         self._log = log
         self._program = program
-        self._output = Tail()
+        self._output = OutputTail()
         self.on_death: Callable[[int], None] | None = None
         """Called if it dies before `stop`."""
         self.on_output: Callable[[], None] | None = None
         """Called whenever it has said something more."""
         reading, writing = os.pipe()
         stdin, self._stdin = os.pipe()
-        self._drain = Drain(reading, self._hear)
+        self._drain = OutputReader(reading, self._hear)
         try:
             self.child = Child(
                 argv,

@@ -9,13 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.vtc.actors.endpoint import Endpoint
-from holdfast.vtc.io.socket_address import Address, AddressError, is_unix, resolve, why
-from holdfast.vtc.io.stream_socket import Listener, Wire, listen
+from holdfast.vtc.io.socket_address import AddressError, SocketAddress, is_unix, resolve, why
+from holdfast.vtc.io.stream_socket import Listener, StreamSocket, listen
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.source import Position
 
 if TYPE_CHECKING:
-    from holdfast.vtc.io.tls import ServerTls
+    from holdfast.vtc.io.tls import ServerTlsOptions
     from holdfast.vtc.run.case import Case
 
 BACKLOG = 10
@@ -30,7 +30,7 @@ class Server(Endpoint):
     def __init__(self, case: Case, name: str) -> None:
         super().__init__(case, name)
         self.listen_on = case.macros.expand_text("${listen_addr}")
-        self.tls: ServerTls | None = None
+        self.tls: ServerTlsOptions | None = None
         self._dispatched = False
 
     async def start(self, position: Position | None) -> None:
@@ -38,32 +38,32 @@ class Server(Endpoint):
         self.log.line(2, "Starting server")
         await self._listen()
         self.log.line(1, f"Listen on {self.listen_on}")
-        self.runner.start(partial(self.serve, self.listen_on), position)
+        self.task.start(partial(self.serve, self.listen_on), position)
 
     async def dispatch(self, position: Position | None) -> None:
         """Listen, and give each connection a server of its own. Raises `Failure`."""
         await self._listen()
         self.log.line(2, "Starting dispatch server")
-        self.runner.start(partial(self._dispatch, position), position)
+        self.task.start(partial(self._dispatch, position), position)
 
     async def wait(self) -> None:
         """Wait until the specification is done. Raises `Failure` if it was not started."""
-        if not self.runner.running:
+        if not self.task.running:
             raise Failure("Server not -started")
         self.log.line(2, f"Waiting for server ({self._fd}/-1)")
-        await self.runner.wait()
+        await self.task.wait()
 
     async def stop(self) -> None:
         """Stop in mid-specification and stop listening."""
         self.log.line(2, "Breaking for server")
-        await self.runner.stop()
+        await self.task.stop()
         self.release()
 
     async def reset(self) -> None:
         """A server that nobody came to is no failure: it is stopped wherever it is."""
-        if self.runner.running:
+        if self.task.running:
             self.log.line(2, f"Waiting for server ({self._fd}/-1)")
-            await self.runner.stop()
+            await self.task.stop()
         self.release()
         self.case.undefine_address(self.log, self.name)
 
@@ -73,7 +73,7 @@ class Server(Endpoint):
             self.listener = None
 
     @property
-    def address(self) -> Address | None:
+    def address(self) -> SocketAddress | None:
         """Where it listens, if it does."""
         return self.listener.address if self.listener else None
 
@@ -102,30 +102,30 @@ class Server(Endpoint):
             with suppress(FileNotFoundError):
                 os.unlink(self.case.path(self.listen_on))
 
-    async def open(self) -> Wire:
+    async def open(self) -> StreamSocket:
         assert self.listener is not None
         try:
-            wire = await self.listener.accept()
+            sock = await self.listener.accept()
         except OSError as error:
             raise Failure(f"Accept failed: {error.strerror or error}") from None
-        self.log.line(3, f"accepted fd {wire.fd} {wire.peer.host} {wire.peer.port}")
-        return wire
+        self.log.line(3, f"accepted fd {sock.fd} {sock.peer.host} {sock.peer.port}")
+        return sock
 
-    def end(self, wire: Wire | None) -> None:
-        self.log.line(3, f"shutting fd {wire.fd if wire else -1} (server run)")
-        if wire is None:
+    def end(self, sock: StreamSocket | None) -> None:
+        self.log.line(3, f"shutting fd {sock.fd if sock else -1} (server run)")
+        if sock is None:
             raise Failure("Shutdown(RD) failed: Bad file descriptor (the specification closed it)")
         with suppress(OSError):  # the peer may be gone
-            wire.shutdown(socket.SHUT_WR)
-        wire.close()
+            sock.shutdown(socket.SHUT_WR)
+        sock.close()
 
     async def _dispatch(self, position: Position | None) -> None:
         self.log.line(2, f"Dispatch started on {self.listen_on}")
         while True:
-            wire = await self.open()
+            sock = await self.open()
             server = self._next_dispatched(position)
-            self.log.line(3, f"dispatch fd {wire.fd} -> {server.name}")
-            server.take(wire, position)
+            self.log.line(3, f"dispatch fd {sock.fd} -> {server.name}")
+            server.take(sock, position)
 
     def _next_dispatched(self, position: Position | None) -> Server:
         number = 1 + sum(server._dispatched for server in self.case.actors(Server).values())
@@ -135,14 +135,14 @@ class Server(Endpoint):
         server.listen_on = self.listen_on
         return server
 
-    def take(self, wire: Wire, position: Position | None) -> None:
+    def take(self, sock: StreamSocket, position: Position | None) -> None:
         """Run the specification on one connection that another server accepted."""
         # The task may be cancelled before its first step; then only this closes the socket.
-        self.runner.start(partial(self._serve_one, wire), position, lambda _: wire.close())
+        self.task.start(partial(self._serve_one, sock), position, lambda _: sock.close())
 
-    async def _serve_one(self, wire: Wire) -> None:
-        self.log.line(3, f"start with fd {wire.fd}")
-        left = await self.converse(wire)
+    async def _serve_one(self, sock: StreamSocket) -> None:
+        self.log.line(3, f"start with fd {sock.fd}")
+        left = await self.converse(sock)
         self.log.line(3, f"shutting fd {left.fd if left else -1} (server dispatch)")
         if left is None:
             raise Failure("Shutdown(WR) failed: Bad file descriptor (the specification closed it)")
@@ -152,7 +152,7 @@ class Server(Endpoint):
         self.log.line(2, "Ending")
 
 
-def _listen_widely(address: Address) -> socket.socket:
+def _listen_widely(address: SocketAddress) -> socket.socket:
     """A listening socket; a Unix one is open to all users, as the daemon under test may be any."""
     if address.family != socket.AF_UNIX:
         return listen(address, BACKLOG)

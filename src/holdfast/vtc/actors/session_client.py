@@ -6,13 +6,13 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from holdfast.client import ClientCore
-from holdfast.protocols import holdfast as wire
+from holdfast.protocols import holdfast as v1
 from holdfast.protocols.websocket import Offer
 from holdfast.vtc.actors.client import Client
 from holdfast.vtc.dialogue.conversation import to_script
-from holdfast.vtc.dialogue.session_connection import ENTERED, SessionTalk
+from holdfast.vtc.dialogue.session_connection import ENTERED, SessionConnection
 from holdfast.vtc.dialogue.websocket import client_core
-from holdfast.vtc.http.connection import Session
+from holdfast.vtc.http.connection import HttpConnection
 from holdfast.vtc.language.command import Context
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.source import Token
@@ -41,14 +41,14 @@ class SessionClient(Client):
         """At the next connection, take up the session of this code."""
         self.core.resume(code)
 
-    async def play(self, session: Session, spec: Token) -> None:
-        host = session.peer.joined if session.peer.path is None else "localhost"
-        offer = Offer(host, self.target, (wire.SUBPROTOCOL,))
-        talk = SessionTalk(session, client_core(offer), self.core, self._note)
-        scope: Scope[SessionTalk] = Scope(self.case, Context.SESSION, talk, self.log)
-        await talk.open(scope)
+    async def play(self, connection: HttpConnection, spec: Token) -> None:
+        host = connection.peer.joined if connection.peer.path is None else "localhost"
+        offer = Offer(host, self.target, (v1.SUBPROTOCOL,))
+        conversation = SessionConnection(connection, client_core(offer), self.core, self._note)
+        scope: Scope[SessionConnection] = Scope(self.case, Context.SESSION, conversation, self.log)
+        await conversation.open(scope)
         self.core.connected()
-        await talk.flush(scope)
+        await conversation.flush(scope)
         await self.case.play(scope, spec)
 
     def _note(self, kind: str, fields: dict[str, Any]) -> None:

@@ -6,8 +6,8 @@ import re
 import socket
 from typing import TYPE_CHECKING, ClassVar
 
-from holdfast.vtc.actors.actor import Actor, Runner
-from holdfast.vtc.io.socket_address import Address, AddressError, own_address, resolve, why
+from holdfast.vtc.actors.actor import Actor, BackgroundTask
+from holdfast.vtc.io.socket_address import AddressError, SocketAddress, own_address, resolve, why
 from holdfast.vtc.io.stream_socket import readable
 from holdfast.vtc.language.command import Context
 from holdfast.vtc.language.errors import Failure, Note
@@ -42,7 +42,7 @@ class Syslog(Actor):
         self.level: int | None = None
         """What `recv` waits for if it is not told."""
         self.repeat = 1
-        self.runner = Runner(case, self.log)
+        self.task = BackgroundTask(case, self.log)
         self.last = ""
         """The last datagram."""
         self._bind_to = case.macros.expand_text("${listen_addr}")
@@ -69,22 +69,22 @@ class Syslog(Actor):
         if self._sock is None:
             await self.bind()
         self.log.line(1, f"Bound on {self._bind_to}")
-        self.runner.start(self._serve, position)
+        self.task.start(self._serve, position)
 
     async def wait(self) -> None:
         """Wait until the specification is done. Raises `Failure` if it was not started."""
-        if not self.runner.running:
+        if not self.task.running:
             raise Failure("Syslog server not -started")
         self.log.line(2, f"Waiting for syslog server ({self._sock.fileno() if self._sock else -1})")
-        await self.runner.wait()
+        await self.task.wait()
 
     async def stop(self) -> None:
         """Stop in mid-specification."""
         self.log.line(2, "Stopping for syslog server")
-        await self.runner.stop()
+        await self.task.stop()
 
     async def reset(self) -> None:
-        await self.runner.stop()
+        await self.task.stop()
         self.release()
         self.case.undefine_address(self.log, self.name)
 
@@ -133,7 +133,7 @@ class Syslog(Actor):
         raise Failure(f"syslog PRI, {reason}", None, (Note("datagram", self.last),))
 
 
-def _bound(address: Address) -> socket.socket:
+def _bound(address: SocketAddress) -> socket.socket:
     sock = socket.socket(address.family, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)

@@ -1,6 +1,6 @@
 """A tunnel: carries bytes between two peers, as many and as long as the script lets it.
 
-There is a lane for each direction. A lane reads only what it may pass on at
+There is a direction for each direction. A direction reads only what it may pass on at
 once: anything while the tunnel runs, nothing while it is paused, and in a pause
 as much as `send` or `recv` have asked for. When one side ends, the tunnel stops.
 """
@@ -12,9 +12,9 @@ import socket
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from holdfast.vtc.actors.actor import Actor, Runner
+from holdfast.vtc.actors.actor import Actor, BackgroundTask
 from holdfast.vtc.io.socket_address import AddressError, resolve, why
-from holdfast.vtc.io.stream_socket import Listener, Wire, connect, listen
+from holdfast.vtc.io.stream_socket import Listener, StreamSocket, connect, listen
 from holdfast.vtc.language.command import Context
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 BUFFER_BYTES_MAX = 1024
 
 
-class Lane:
+class TunnelDirection:
     """One direction of a tunnel."""
 
     def __init__(self, action: str, log: Logger) -> None:
@@ -58,10 +58,10 @@ class Lane:
             await self._settled.wait()
 
     def give_up(self) -> None:
-        """The tunnel has stopped: nobody waits for this lane any longer."""
+        """The tunnel has stopped: nobody waits for this direction any longer."""
         self._settled.set()
 
-    async def carry(self, source: Wire, target: Wire) -> None:
+    async def carry(self, source: StreamSocket, target: StreamSocket) -> None:
         """Pass bytes on until the source ends. Raises `Failure`."""
         while True:
             await self._open.wait()
@@ -76,7 +76,7 @@ class Lane:
             except OSError as error:
                 raise Failure(f"{self._action} failed: {error.strerror}") from None
 
-    async def _pass(self, data: bytes, target: Wire) -> None:
+    async def _pass(self, data: bytes, target: StreamSocket) -> None:
         self._settled.clear()
         self._log.line(3, f"{self._action} {len(data)} bytes")
         await target.send(data)
@@ -98,11 +98,14 @@ class Tunnel(Actor):
         self.spec: Token | None = None
         self.connect_to = "${v1_sock}"
         self.listen_on = case.macros.expand_text("${listen_addr}")
-        self.runner = Runner(case, self.log)
-        self._carriers = Runner(case, self.log)
+        self.task = BackgroundTask(case, self.log)
+        self._carriers = BackgroundTask(case, self.log)
         self._listener: Listener | None = None
-        self._wires: list[Wire] = []
-        self._lanes = {"send": Lane("Sending", self.log), "recv": Lane("Receiving", self.log)}
+        self._sockets: list[StreamSocket] = []
+        self._directions = {
+            "send": TunnelDirection("Sending", self.log),
+            "recv": TunnelDirection("Receiving", self.log),
+        }
         self._paused = False
         self._closed = False
 
@@ -112,7 +115,7 @@ class Tunnel(Actor):
         await self._listen()
         self.log.line(1, f"Listen on {self.listen_on}")
         self._paused, self._closed = paused, False
-        self.runner.start(partial(self._run, position), position)
+        self.task.start(partial(self._run, position), position)
 
     async def _listen(self) -> None:
         if self._listener:
@@ -130,7 +133,7 @@ class Tunnel(Actor):
     async def _run(self, position: Position | None) -> None:
         source, target = await self._open()
         if not self._paused:
-            self._resume_lanes()
+            self._resume_directions()
         self._carriers.start(partial(self._carry, source, target), position)
         if self.spec is not None:
             scope = Scope(self.case, Context.TUNNEL, self, self.log)
@@ -139,26 +142,26 @@ class Tunnel(Actor):
             self.resume()
         self.log.line(2, "Ending")
 
-    async def _open(self) -> tuple[Wire, Wire]:
+    async def _open(self) -> tuple[StreamSocket, StreamSocket]:
         assert self._listener is not None
         self.log.line(4, "Accepting")
         source = await self._listener.accept()
-        self._wires.append(source)
+        self._sockets.append(source)
         self.log.line(3, f"Accepted socket fd is {source.fd}")
         address = self.case.macros.expand_text(self.connect_to)
         try:
             target = await connect(await resolve(address, None, socket.SOCK_STREAM))
         except (AddressError, OSError) as error:
             raise Failure(f"Failed to open {address}: {why(error)}") from None
-        self._wires.append(target)
+        self._sockets.append(target)
         self.log.line(3, f"Connected socket fd is {target.fd}")
         return source, target
 
-    async def _carry(self, source: Wire, target: Wire) -> None:
+    async def _carry(self, source: StreamSocket, target: StreamSocket) -> None:
         """Carry both ways until one side ends."""
         ways = (
-            partial(self._lanes["send"].carry, source, target),
-            partial(self._lanes["recv"].carry, target, source),
+            partial(self._directions["send"].carry, source, target),
+            partial(self._directions["recv"].carry, target, source),
         )
         carriers = {self.case.spawn(self.log, way, None) for way in ways}
         try:
@@ -167,8 +170,8 @@ class Tunnel(Actor):
             self._closed = True
             for carrier in carriers:
                 carrier.cancel()
-            for lane in self._lanes.values():
-                lane.give_up()
+            for direction in self._directions.values():
+                direction.give_up()
 
     def _check(self, *, paused: bool, otherwise: str) -> None:
         if self._closed:
@@ -177,49 +180,49 @@ class Tunnel(Actor):
             raise Failure(otherwise)
 
     async def pause(self) -> None:
-        """Stop both lanes. Raises `Failure` if they are stopped."""
+        """Stop both directions. Raises `Failure` if they are stopped."""
         self._check(paused=False, otherwise="Tunnel already paused")
         self._paused = True
-        for lane in self._lanes.values():
-            await lane.pause()
+        for direction in self._directions.values():
+            await direction.pause()
 
     def resume(self) -> None:
-        """Start both lanes again. Raises `Failure` if they run."""
+        """Start both directions again. Raises `Failure` if they run."""
         self._check(paused=True, otherwise="Tunnel already running")
         self._paused = False
-        self._resume_lanes()
+        self._resume_directions()
 
-    def _resume_lanes(self) -> None:
-        for lane in self._lanes.values():
-            lane.resume()
+    def _resume_directions(self) -> None:
+        for direction in self._directions.values():
+            direction.resume()
 
     async def transfer(self, direction: str, count: int) -> None:
         """Let `count` bytes pass in a pause: `send` or `recv`. Raises `Failure`."""
         self._check(paused=True, otherwise="Tunnel still running")
-        await self._lanes[direction].grant(count)
+        await self._directions[direction].grant(count)
 
     async def wait(self) -> None:
         """Wait for the end of the specification and of the connection. Raises `Failure`."""
-        if not self.runner.running:
+        if not self.task.running:
             raise Failure("Tunnel not -started")
         self.log.line(2, "Waiting for tunnel")
-        await self.runner.wait()
+        await self.task.wait()
         await self._carriers.wait()
-        self._close_wires()
+        self._close_sockets()
 
     async def reset(self) -> None:
         """The script is over, so what the tunnel carries no longer matters."""
-        await self.runner.stop()
+        await self.task.stop()
         await self._carriers.stop()
         self.release()
         self.case.undefine_address(self.log, self.name)
 
     def release(self) -> None:
-        self._close_wires()
+        self._close_sockets()
         if self._listener:
             self._listener.close()
 
-    def _close_wires(self) -> None:
-        for wire in self._wires:
-            wire.close()
-        self._wires.clear()
+    def _close_sockets(self) -> None:
+        for sock in self._sockets:
+            sock.close()
+        self._sockets.clear()

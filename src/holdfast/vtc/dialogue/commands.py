@@ -19,7 +19,7 @@ C = TypeVar("C", bound=Conversation)
 _UNTIL = "-until"
 
 
-class Sent(NamedTuple, Generic[C]):
+class SendableMessage(NamedTuple, Generic[C]):
     """A kind of message that can be sent."""
 
     usage: str
@@ -29,7 +29,7 @@ class Sent(NamedTuple, Generic[C]):
 
 
 def commands(
-    sent: Mapping[str, Sent[C]],
+    sent: Mapping[str, SendableMessage[C]],
     received: Mapping[str, str],
     values: Mapping[str, str],
     example: str,
@@ -58,8 +58,8 @@ def commands(
 # --- tx and rx
 
 
-def _tx(sent: Mapping[str, Sent[C]], example: str) -> Command:
-    def look_up(args: Args) -> tuple[Sent[C], list[Token]]:
+def _tx(sent: Mapping[str, SendableMessage[C]], example: str) -> Command:
+    def look_up(args: Args) -> tuple[SendableMessage[C], list[Token]]:
         words = args.plain()
         kind = _known(words[0], sent)
         wanted = kind.usage.split()
@@ -159,27 +159,27 @@ def _compilable(pattern: Token) -> None:
 
 
 async def _receive(scope: Scope[Conversation], wanted: _Wanted) -> None:
-    talk = scope.subject
+    conversation = scope.subject
     if wanted.pattern is not None:
         _compilable(wanted.pattern)
         pattern = str(wanted.pattern)
         try:
-            await talk.receive(scope, wanted.kind, lambda text: matches(pattern, text))
+            await conversation.receive(scope, wanted.kind, lambda text: matches(pattern, text))
         except PatternError as error:
             raise scope.failure(f"REGEXP error: {error}", wanted.pattern) from None
     elif wanted.text is not None:
         await _receive_text(scope, wanted.kind, wanted.text)
     else:
-        await talk.receive(scope, wanted.kind)
+        await conversation.receive(scope, wanted.kind)
 
 
 async def _receive_text(scope: Scope[Conversation], kind: Token, text: Token) -> None:
-    talk = scope.subject
-    found = await talk.receive_whole(scope, kind, text)
+    conversation = scope.subject
+    found = await conversation.receive_whole(scope, kind, text)
     if found.text != text:
         sides = Note("sides", f"left:  {found.text}\nright: {text}")
         reason = f"rx {kind}: received {found.text!r}, expected {str(text)!r}"
-        raise scope.failure(reason, text, sides, *talk.notes())
+        raise scope.failure(reason, text, sides, *conversation.notes())
 
 
 # --- the others

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NamedTuple
 
-from holdfast.vtc.http.connection import Session
+from holdfast.vtc.http.connection import HttpConnection
 from holdfast.vtc.language.errors import Failure, Note
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import whole
@@ -34,7 +34,7 @@ def from_script(word: str) -> str:
     return word.encode(ENCODING).decode("utf-8", "surrogateescape")
 
 
-class Message(NamedTuple):
+class ReceivedMessage(NamedTuple):
     """Something that the peer has said."""
 
     kind: str
@@ -60,19 +60,19 @@ class Conversation(ABC):
     passed: ClassVar[frozenset[str]] = frozenset()
     """Kinds that are passed over in their order, if nobody asks for them."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.last = Message("", "")
+    def __init__(self, connection: HttpConnection) -> None:
+        self.connection = connection
+        self.last = ReceivedMessage("", "")
         """What `expect` looks at."""
-        self._main: deque[Message] = deque()
-        self._aside: deque[Message] = deque()
+        self._main: deque[ReceivedMessage] = deque()
+        self._aside: deque[ReceivedMessage] = deque()
         self._shown: deque[str] = deque(maxlen=_SHOWN_MAX)
         self._ended = False
 
     # What a protocol does.
 
     @abstractmethod
-    def _take_in(self, data: bytes) -> Iterable[Message]:
+    def _take_in(self, data: bytes) -> Iterable[ReceivedMessage]:
         """The messages in `data`. Raises `Failure` if it breaks the protocol."""
 
     @abstractmethod
@@ -93,13 +93,13 @@ class Conversation(ABC):
     async def send(self, scope: Scope[Any], data: bytes) -> None:
         """Send bytes as they are. Raises `Failure`."""
         try:
-            await self.session.open_wire(scope).send(data)
+            await self.connection.open_socket(scope).send(data)
         except OSError as error:
             raise scope.failure(f"cannot send: {error.strerror}", None, *self.notes()) from None
 
     async def receive(
         self, scope: Scope[Any], kind: str, accepts: Callable[[str], bool] | None = None
-    ) -> Message:
+    ) -> ReceivedMessage:
         """The next message, which must be of this kind.
 
         One that `accepts` does not accept is passed over. Raises `Failure`.
@@ -114,14 +114,14 @@ class Conversation(ABC):
                 text = f"rx {kind}: the peer has closed the connection"
                 raise scope.failure(text, None, *self.notes())
 
-    async def receive_whole(self, scope: Scope[Any], kind: str, text: str) -> Message:
+    async def receive_whole(self, scope: Scope[Any], kind: str, text: str) -> ReceivedMessage:
         """The next message, which must be of this kind and will be held against `text`.
 
         Raises `Failure`.
         """
         return await self.receive(scope, kind)
 
-    def _find(self, kind: str, accepts: Callable[[str], bool] | None) -> Message | None:
+    def _find(self, kind: str, accepts: Callable[[str], bool] | None) -> ReceivedMessage | None:
         """A message of this kind, if there is one; takes it away. Raises `Failure`."""
         if kind in self.aside:
             found = next((one for one in self._aside if one.kind == kind), None)
@@ -139,7 +139,7 @@ class Conversation(ABC):
                 raise Failure(text, None, self.notes())
         return None
 
-    def _taken(self, message: Message) -> None:
+    def _taken(self, message: ReceivedMessage) -> None:
         """The specification has received a message, or passed over it. Raises `Failure`."""
         self.last = message
 
@@ -155,9 +155,9 @@ class Conversation(ABC):
         return True
 
     async def _read(self, scope: Scope[Any], what: str) -> bytes:
-        seconds = self.session.seconds_max
+        seconds = self.connection.seconds_max
         try:
-            return await self.session.open_wire(scope).recv(RECEIVE_BYTES_MAX, seconds)
+            return await self.connection.open_socket(scope).recv(RECEIVE_BYTES_MAX, seconds)
         except TimeoutError:
             text = f"{what}: nothing came within {seconds:g} s"
             raise scope.failure(text, None, *self.notes()) from None
@@ -165,7 +165,7 @@ class Conversation(ABC):
             scope.log.line(4, f"the connection broke: {error.strerror}")
             return b""
 
-    def _keep(self, scope: Scope[Any], message: Message) -> None:
+    def _keep(self, scope: Scope[Any], message: ReceivedMessage) -> None:
         (self._aside if message.kind in self.aside else self._main).append(message)
         shown = f"{message.kind} {message.text}".rstrip()
         self._shown.append(shown)
@@ -181,13 +181,13 @@ class Conversation(ABC):
 
     def drop(self, scope: Scope[Any]) -> None:
         """Break the connection off, as when a machine fails. Raises `Failure`."""
-        self.session.open_wire(scope).reset()
-        self.session.wire = None
+        self.connection.open_socket(scope).reset()
+        self.connection.sock = None
 
     def notes(self) -> tuple[Note, ...]:
         """What was received last, for a failure."""
         found = [Note("received", "\n".join(self._shown))] if self._shown else []
-        return (*found, *(note for note in self.session.notes() if not self._shown))
+        return (*found, *(note for note in self.connection.notes() if not self._shown))
 
     def resolve(self, word: str) -> str | None:
         """What a word of `expect` stands for; itself if it has no meaning."""

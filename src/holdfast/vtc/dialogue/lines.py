@@ -9,15 +9,21 @@ from typing import Any, ClassVar
 from holdfast.core.limits import Limits
 from holdfast.protocols import telnet
 from holdfast.protocols.framing import LineDecoder, LineTooLong
-from holdfast.vtc.dialogue.conversation import Conversation, Message, json_in, now, to_script
-from holdfast.vtc.http.connection import Session
+from holdfast.vtc.dialogue.conversation import (
+    Conversation,
+    ReceivedMessage,
+    json_in,
+    now,
+    to_script,
+)
+from holdfast.vtc.http.connection import HttpConnection
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope
 
 PROMPT = "prompt"
 
 
-class Lines(Conversation):
+class LineConversation(Conversation):
     """Lines of UTF-8, as a person at a terminal of lines sees and types them.
 
     A prompt is what stands behind the last line. Who answers it goes on in the
@@ -26,8 +32,8 @@ class Lines(Conversation):
 
     aside: ClassVar[frozenset[str]] = frozenset({"gmcp"})
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
+    def __init__(self, connection: HttpConnection) -> None:
+        super().__init__(connection)
         self._answered = ""
         """What of the unfinished line was there when something was typed behind it."""
 
@@ -44,22 +50,22 @@ class Lines(Conversation):
         self._answered = self._unfinished()
         self._type(line)
 
-    def _line(self, line: str) -> Message:
+    def _line(self, line: str) -> ReceivedMessage:
         answered, self._answered = self._answered, ""
-        return Message("line", to_script(line.removeprefix(answered)))
+        return ReceivedMessage("line", to_script(line.removeprefix(answered)))
 
     def _prompt(self) -> str:
         return to_script(self._unfinished().removeprefix(self._answered))
 
-    def _find(self, kind: str, accepts: Callable[[str], bool] | None) -> Message | None:
+    def _find(self, kind: str, accepts: Callable[[str], bool] | None) -> ReceivedMessage | None:
         if kind == PROMPT and not self._main:
             prompt = self._prompt()
             if prompt and (accepts is None or accepts(prompt)):
-                self._taken(Message(PROMPT, prompt))
+                self._taken(ReceivedMessage(PROMPT, prompt))
                 return self.last
         return super()._find(kind, accepts)
 
-    async def receive_whole(self, scope: Scope[Any], kind: str, text: str) -> Message:
+    async def receive_whole(self, scope: Scope[Any], kind: str, text: str) -> ReceivedMessage:
         """A prompt has no end: it is waited for until it is as long as it should be."""
         while kind == PROMPT and not self._main and len(self._prompt()) < len(text):
             if not await self.read(scope, f"rx {kind}"):
@@ -67,15 +73,15 @@ class Lines(Conversation):
         return await self.receive(scope, kind)
 
 
-class BareLines(Lines):
+class PlainLines(LineConversation):
     """Lines on a connection that carries nothing else."""
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
+    def __init__(self, connection: HttpConnection) -> None:
+        super().__init__(connection)
         self._decoder = LineDecoder(Limits().line.line_bytes_max)
         self._out = bytearray()
 
-    def _take_in(self, data: bytes) -> Iterable[Message]:
+    def _take_in(self, data: bytes) -> Iterable[ReceivedMessage]:
         for line in self._decoder.receive_data(data):
             if isinstance(line, LineTooLong):
                 raise Failure(f"a line of more than {line.bytes_max} bytes", None, self.notes())
@@ -92,24 +98,24 @@ class BareLines(Lines):
         return out
 
 
-class Telnet(Lines):
+class TelnetLines(LineConversation):
     """The client's end of a Telnet connection."""
 
-    def __init__(self, session: Session, core: telnet.TelnetClient) -> None:
-        super().__init__(session)
+    def __init__(self, connection: HttpConnection, core: telnet.TelnetClient) -> None:
+        super().__init__(connection)
         self.core = core
         self._hidden = False
 
-    def _take_in(self, data: bytes) -> Iterable[Message]:
+    def _take_in(self, data: bytes) -> Iterable[ReceivedMessage]:
         for event in self.core.receive_data(data, now()):
             match event:
                 case str():
                     yield self._line(event)
                 case telnet.Prompt(text):
                     self._answered = ""
-                    yield Message(PROMPT, to_script(text))
+                    yield ReceivedMessage(PROMPT, to_script(text))
                 case telnet.Gmcp(package, json):
-                    yield Message("gmcp", package, json_in(json))
+                    yield ReceivedMessage("gmcp", package, json_in(json))
                 case telnet.InputHidden(hidden):
                     self._hidden = hidden
                 case telnet.LineTooLong():

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from holdfast.client import ClientCore, ServerFaultError
 from holdfast.protocols import websocket as ws
-from holdfast.vtc.dialogue.conversation import Message, json_in, to_script
-from holdfast.vtc.dialogue.websocket import ASIDE, WebSocket
-from holdfast.vtc.http.connection import Session
+from holdfast.vtc.dialogue.conversation import ReceivedMessage, json_in, to_script
+from holdfast.vtc.dialogue.websocket import ASIDE, WebSocketConversation
+from holdfast.vtc.http.connection import HttpConnection
 from holdfast.vtc.language.errors import Failure
 
 VOLATILE = "remark"
@@ -19,7 +19,7 @@ VOLATILE = "remark"
 ENTERED = frozenset({"welcome", "resumed", "reset"})
 
 
-class SessionTalk(WebSocket):
+class SessionConnection(WebSocketConversation):
     """One connection of a session.
 
     The client's core watches that no output is missing, repeated or out of
@@ -33,44 +33,44 @@ class SessionTalk(WebSocket):
 
     def __init__(
         self,
-        session: Session,
+        connection: HttpConnection,
         core: ws.ClientConnection,
         client: ClientCore,
         on_message: Callable[[str, Any], None],
     ) -> None:
-        super().__init__(session, core)
+        super().__init__(connection, core)
         self.client = client
         self._on_message = on_message
-        self._untold: deque[Message] = deque()
+        self._untold: deque[ReceivedMessage] = deque()
         """What the client's core does not know yet, in the order in which it came."""
 
-    def _text(self, text: str) -> Iterable[Message]:
+    def _text(self, text: str) -> Iterable[ReceivedMessage]:
         fields = json_in(text)
         if not isinstance(fields, dict) or not isinstance(fields.get("t"), str):
             raise Failure(f"session: this is no message: {text}", None, self.notes())
         kind = fields["t"] if fields["t"] != "notice" or "n" in fields else VOLATILE
-        message = Message(kind, to_script(_words_of(fields)), fields)
+        message = ReceivedMessage(kind, to_script(_words_of(fields)), fields)
         self._untold.append(message)
         yield message
 
-    def _find(self, kind: str, accepts: Callable[[str], bool] | None) -> Message | None:
+    def _find(self, kind: str, accepts: Callable[[str], bool] | None) -> ReceivedMessage | None:
         if not self._main:
             self._tell_up_to(None)
         return super()._find(kind, accepts)
 
-    def _taken(self, message: Message) -> None:
+    def _taken(self, message: ReceivedMessage) -> None:
         super()._taken(message)
         if message.fields is not None and message.kind not in self.aside:
             self._tell_up_to(message)
 
-    def _tell_up_to(self, message: Message | None) -> None:
+    def _tell_up_to(self, message: ReceivedMessage | None) -> None:
         """Let the core know this message and those before it; without one, all."""
-        told: Message | None = None
+        told: ReceivedMessage | None = None
         while self._untold and (message is None or told is not message):
             told = self._untold.popleft()
             self._tell(told)
 
-    def _tell(self, message: Message) -> None:
+    def _tell(self, message: ReceivedMessage) -> None:
         try:
             self.client.receive(json.dumps(message.fields))
         except ServerFaultError as error:

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Final
 
 from holdfast.core.limits import MIB, Limits
 from holdfast.protocols import websocket as ws
-from holdfast.vtc.dialogue.conversation import Conversation, Message, json_in, to_script
-from holdfast.vtc.http.connection import Session
+from holdfast.vtc.dialogue.conversation import Conversation, ReceivedMessage, json_in, to_script
+from holdfast.vtc.http.connection import HttpConnection
 from holdfast.vtc.language.errors import Failure, Note
 from holdfast.vtc.language.interpreter import Scope
 
@@ -19,18 +19,20 @@ LIMITS: Final = Limits().but(websocket=_SIZE).websocket
 """Those of the house, but for the size: a test may want to see what is refused."""
 
 
-class WebSocket(Conversation):
+class WebSocketConversation(Conversation):
     """One WebSocket, in the role of the connection's side."""
 
     aside: ClassVar[frozenset[str]] = ASIDE
 
-    def __init__(self, session: Session, core: ws.ClientConnection | ws.ServerConnection) -> None:
-        super().__init__(session)
+    def __init__(
+        self, connection: HttpConnection, core: ws.ClientConnection | ws.ServerConnection
+    ) -> None:
+        super().__init__(connection)
         self.core = core
         self._head: ws.Request | ws.Response | None = None
         self._close_code: int | None = None
 
-    def _take_in(self, data: bytes) -> Iterable[Message]:
+    def _take_in(self, data: bytes) -> Iterable[ReceivedMessage]:
         try:
             events = self.core.receive_data(data)
         except ws.HandshakeError as error:
@@ -39,19 +41,19 @@ class WebSocket(Conversation):
         for event in events:
             yield from self._translate(event)
 
-    def _translate(self, event: ws.Event) -> Iterable[Message]:
+    def _translate(self, event: ws.Event) -> Iterable[ReceivedMessage]:
         match event:
             case str():
                 yield from self._text(event)
             case bytes():
-                yield Message("binary", event.hex())
+                yield ReceivedMessage("binary", event.hex())
             case ws.Ping(data):
-                yield Message("ping", data.decode("latin-1"))
+                yield ReceivedMessage("ping", data.decode("latin-1"))
             case ws.Pong(data):
-                yield Message("pong", data.decode("latin-1"))
+                yield ReceivedMessage("pong", data.decode("latin-1"))
             case ws.Close(code, reason):
                 self._close_code = code
-                yield Message("close", f"{code} {to_script(reason)}".rstrip())
+                yield ReceivedMessage("close", f"{code} {to_script(reason)}".rstrip())
             case ws.Violation(_, reason):
                 raise Failure(f"ws: the peer broke the protocol: {reason}", None, self.notes())
             case ws.PlainRequest():
@@ -59,8 +61,8 @@ class WebSocket(Conversation):
             case _:
                 self._head = event
 
-    def _text(self, text: str) -> Iterable[Message]:
-        yield Message("text", to_script(text), json_in(text))
+    def _text(self, text: str) -> Iterable[ReceivedMessage]:
+        yield ReceivedMessage("text", to_script(text), json_in(text))
 
     def _to_send(self) -> bytes:
         return self.core.data_to_send()

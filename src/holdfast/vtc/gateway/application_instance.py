@@ -8,8 +8,8 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.app.app import LINK_VARIABLE, SECRET_VARIABLE
-from holdfast.vtc.actors.program_run import Program
-from holdfast.vtc.gateway.program_instance import Daemon, program
+from holdfast.vtc.actors.program_run import ProgramKind
+from holdfast.vtc.gateway.program_instance import ProgramInstance, program
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.source import ENCODING, Token
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from holdfast.vtc.run.case import Case
 
 
-class Application(Daemon):
+class ApplicationInstance(ProgramInstance):
     """An application by name. It is ready when it has its link."""
 
     kind: ClassVar[str] = "application"
-    program: ClassVar[Program] = program("application", r"^\w*Error\b.*$")
+    program: ClassVar[ProgramKind] = program("application", r"^\w*Error\b.*$")
 
     def __init__(self, case: Case, name: str) -> None:
         super().__init__(case, name)

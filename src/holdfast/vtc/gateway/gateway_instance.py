@@ -9,11 +9,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from holdfast.net.addresses import Address as Url
-from holdfast.net.addresses import InvalidAddressError, parse_address
-from holdfast.vtc.actors.program_run import Program
-from holdfast.vtc.gateway.program_instance import Daemon, program
-from holdfast.vtc.io.socket_address import Address, is_unix, parse_unix
+from holdfast.net.addresses import Address, InvalidAddressError, parse_address
+from holdfast.vtc.actors.program_run import ProgramKind
+from holdfast.vtc.gateway.program_instance import ProgramInstance, program
+from holdfast.vtc.io.socket_address import SocketAddress, is_unix, parse_unix
 from holdfast.vtc.io.tls import self_signed
 from holdfast.vtc.language.errors import Failure, Note
 from holdfast.vtc.language.source import ENCODING, Token
@@ -29,11 +28,11 @@ _LISTENER = '\n[[listener]]\nurl = "{url}"\nbackend = "{backend}"\ndurability = 
 _CERTIFICATE = 'certificate = {{ cert = "{path}", key = "{path}" }}\n'
 
 
-class Gateway(Daemon):
+class GatewayInstance(ProgramInstance):
     """A gateway by name. The ports that it was given once it keeps for later starts."""
 
     kind: ClassVar[str] = "gateway"
-    program: ClassVar[Program] = program("holdfast", r"^holdfast: .*$")
+    program: ClassVar[ProgramKind] = program("holdfast", r"^holdfast: .*$")
 
     def __init__(self, case: Case, name: str) -> None:
         super().__init__(case, name)
@@ -42,7 +41,7 @@ class Gateway(Daemon):
         self.durability = "fast"
         self.backend = "link"
         self.config = ""
-        self._addresses: list[Url] = []
+        self._addresses: list[Address] = []
         self._certificate = ""
 
     async def prepare(self) -> None:
@@ -99,11 +98,11 @@ class Gateway(Daemon):
             name = f"{self.name}_{address.scheme}{number if number > 1 else ''}"
             self.case.define_address(self.log, name, self._where(address))
 
-    def _where(self, url: Url) -> Address:
+    def _where(self, url: Address) -> SocketAddress:
         if url.scheme == "unix":
             return parse_unix(url.path if is_unix(url.path) else f"{self.directory}/{url.path}")
         family = socket.AF_INET6 if ":" in url.host else socket.AF_INET
-        return Address(family, (url.host, url.port))
+        return SocketAddress(family, (url.host, url.port))
 
     async def check(self, complaint: Token) -> None:
         """The configuration is refused with these words. Raises `Failure`."""

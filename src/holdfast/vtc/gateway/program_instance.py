@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.vtc.actors.actor import Actor
 from holdfast.vtc.actors.process import signal_number
-from holdfast.vtc.actors.program_run import Program, Service
-from holdfast.vtc.language.command import Given, option
+from holdfast.vtc.actors.program_run import ProgramKind, ProgramRun
+from holdfast.vtc.language.command import ParsedOption, option
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import unsigned
@@ -28,7 +28,7 @@ STOP_SECONDS = 15.0
 KILL_SECONDS = 5.0
 
 
-DAEMON_OPTIONS = (
+INSTANCE_OPTIONS = (
     option("-arg STRING", "A further argument of the next start. May be repeated."),
     option("-start", "Start it, and wait until it is ready."),
     option("-stop", "SIGTERM; it ends in an orderly way, with status 0."),
@@ -39,29 +39,29 @@ DAEMON_OPTIONS = (
 )
 
 
-def program(name: str, complaint: str) -> Program:
+def program(name: str, complaint: str) -> ProgramKind:
     """A program that SIGTERM ends in an orderly way. `complaint` is a pattern."""
     stop = ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, KILL_SECONDS))
-    return Program(name, stop, re.compile(complaint, re.MULTILINE))
+    return ProgramKind(name, stop, re.compile(complaint, re.MULTILINE))
 
 
-class Daemon(Actor):
+class ProgramInstance(Actor):
     """A program of the house by name, in a directory of its own."""
 
-    program: ClassVar[Program]
+    program: ClassVar[ProgramKind]
 
     def __init__(self, case: Case, name: str) -> None:
         super().__init__(case, name)
         self.exit_wanted = 0
         self.directory = f"{case.directory}/{name}"
         self.arguments: list[str] = []
-        self._service: Service | None = None
+        self._run: ProgramRun | None = None
         os.mkdir(self.directory)
 
     @property
     def running(self) -> bool:
         """Whether it was started, and neither stopped nor killed."""
-        return self._service is not None
+        return self._run is not None
 
     @abstractmethod
     def _argv(self) -> Sequence[str]:
@@ -77,25 +77,25 @@ class Daemon(Actor):
 
     async def start(self, position: Position | None) -> None:
         """Start it, and wait until it is ready. Raises `Failure`."""
-        if self._service is not None:
+        if self._run is not None:
             raise Failure(f"{self.kind} {self.name} runs already")
-        service = self._launch(self._argv())
-        self._service = service
-        self.log.line(3, f"PID: {service.child.pid}")
-        self.case.define(self.log, f"{self.name}_pid", str(service.child.pid))
+        run = self._launch(self._argv())
+        self._run = run
+        self.log.line(3, f"PID: {run.child.pid}")
+        self.case.define(self.log, f"{self.name}_pid", str(run.child.pid))
         said = asyncio.Event()
-        service.on_output = said.set
-        service.on_death = lambda _: said.set()
-        await self._until_ready(service, said)
-        service.on_death = lambda status: self._on_death(service, status, position)
-        if service.child.status is not None:  # meanwhile
-            service.on_death(service.child.status)
+        run.on_output = said.set
+        run.on_death = lambda _: said.set()
+        await self._until_ready(run, said)
+        run.on_death = lambda status: self._on_death(run, status, position)
+        if run.child.status is not None:  # meanwhile
+            run.on_death(run.child.status)
 
-    def _launch(self, argv: Sequence[str]) -> Service:
+    def _launch(self, argv: Sequence[str]) -> ProgramRun:
         command = [sys.executable, *argv, *self.arguments]
         self.log.dump(4, "argv", " ".join(command))
         more = {os.fsencode(name): os.fsencode(to) for name, to in self._environment().items()}
-        return Service(
+        return ProgramRun(
             self.case,
             self.log,
             self.program,
@@ -104,55 +104,55 @@ class Daemon(Actor):
             env={**self.case.env, **more},
         )
 
-    async def _until_ready(self, service: Service, said: asyncio.Event) -> None:
+    async def _until_ready(self, run: ProgramRun, said: asyncio.Event) -> None:
         seconds = self.case.settings.io_seconds_max
         try:
             async with asyncio.timeout(seconds):
-                while not self._is_ready(service.output):
-                    if service.child.status is not None:
-                        raise service.death(service.child.status)
+                while not self._is_ready(run.output):
+                    if run.child.status is not None:
+                        raise run.death(run.child.status)
                     said.clear()
                     await said.wait()
         except TimeoutError:
             text = f"{self.kind} {self.name} was not ready within {seconds:g} s"
-            raise Failure(text, None, (service.last_words(),)) from None
+            raise Failure(text, None, (run.last_words(),)) from None
 
-    def _on_death(self, service: Service, status: int, position: Position | None) -> None:
+    def _on_death(self, run: ProgramRun, status: int, position: Position | None) -> None:
         """It died unasked: the test fails now, unless this death was foretold."""
         if os.WIFEXITED(status) and os.WEXITSTATUS(status) == self.exit_wanted:
             return
-        failure = service.death(status)
+        failure = run.death(status)
         failure.position = position
         self.case.fail_now(self.log, failure)
 
     async def stop(self) -> None:
         """Have it end in an orderly way. Raises `Failure`."""
-        service = self._taken()
-        await service.stop()
-        self._end(service, 0)
+        run = self._taken()
+        await run.stop()
+        self._end(run, 0)
 
     async def kill(self) -> None:
         """Kill it: no signal handler, no goodbye. Raises `Failure`."""
-        service = self._taken()
-        await service.kill()
-        self._end(service, signal.SIGKILL)
+        run = self._taken()
+        await run.kill()
+        self._end(run, signal.SIGKILL)
 
     async def wait(self) -> None:
         """Wait until it ends by itself. Raises `Failure`."""
-        service = self._taken()
-        await service.wait()
-        self._end(service, 0)
+        run = self._taken()
+        await run.wait()
+        self._end(run, 0)
 
-    def _taken(self) -> Service:
-        if self._service is None:
+    def _taken(self) -> ProgramRun:
+        if self._run is None:
             raise Failure(f"{self.kind} {self.name} does not run")
-        return self._service
+        return self._run
 
-    def _end(self, service: Service, sent: int) -> None:
-        self._service = None
+    def _end(self, run: ProgramRun, sent: int) -> None:
+        self._run = None
         self.case.undefine(self.log, f"{self.name}_pid")
-        service.release()
-        service.judge(self.exit_wanted, sent)
+        run.release()
+        run.judge(self.exit_wanted, sent)
 
     def signal(self, number: int) -> None:
         """Send it a signal. Raises `Failure`."""
@@ -160,42 +160,44 @@ class Daemon(Actor):
 
     async def run_once(self, argv: Sequence[str], exit_wanted: int) -> str:
         """Run it with other arguments to its end; what it says. Raises `Failure`."""
-        service = self._launch(argv)
+        run = self._launch(argv)
         try:
-            await service.wait()
-            service.judge(exit_wanted, 0)
-            return service.output
+            await run.wait()
+            run.judge(exit_wanted, 0)
+            return run.output
         finally:
-            service.release()
+            run.release()
 
     async def reset(self) -> None:
-        if self._service is not None:
+        if self._run is not None:
             await (self.stop() if not self.case.failing else self.kill())
         self.release()
 
     def release(self) -> None:
-        if self._service is not None:
-            self._service.release()
-            self._service = None
+        if self._run is not None:
+            self._run.release()
+            self._run = None
 
 
-async def run_daemon(scope: Scope[Case], daemon: Daemon, given: Given) -> bool:
-    """Do what one of `DAEMON_OPTIONS` says. Says whether it was one. Raises `Failure`."""
+async def apply_instance_option(
+    scope: Scope[Case], instance: ProgramInstance, given: ParsedOption
+) -> bool:
+    """Do what one of `INSTANCE_OPTIONS` says. Says whether it was one. Raises `Failure`."""
     match given.flag:
         case "-arg":
-            daemon.arguments.append(given.values[0])
+            instance.arguments.append(given.values[0])
         case "-start":
-            await daemon.start(scope.position)
+            await instance.start(scope.position)
         case "-stop":
-            await daemon.stop()
+            await instance.stop()
         case "-kill":
-            await daemon.kill()
+            await instance.kill()
         case "-signal":
-            daemon.signal(signal_number(given.values[0]))
+            instance.signal(signal_number(given.values[0]))
         case "-wait":
-            await daemon.wait()
+            await instance.wait()
         case "-expectexit":
-            daemon.exit_wanted = unsigned(given.values[0])
+            instance.exit_wanted = unsigned(given.values[0])
         case _:
             return False
     return True

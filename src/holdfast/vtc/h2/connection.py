@@ -11,24 +11,24 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from holdfast.vtc.actors.actor import Runner
+from holdfast.vtc.actors.actor import BackgroundTask
 from holdfast.vtc.h2.frames import (
     FRAME_BYTES_MAX,
     HEADER_BYTES,
     Flag,
     Frame,
-    FrameError,
+    FrameType,
+    Http2FrameError,
     Setting,
-    Type,
     error_name,
     parse_header,
     parse_payload,
     setting_name,
 )
 from holdfast.vtc.h2.headers import FIELDS_MAX, BlockError, DecodingTable, EncodingTable
-from holdfast.vtc.h2.stream import Fields, Stream
-from holdfast.vtc.http.connection import Session
-from holdfast.vtc.io.stream_socket import Wire
+from holdfast.vtc.h2.stream import Fields, Http2Stream
+from holdfast.vtc.http.connection import HttpConnection
+from holdfast.vtc.io.stream_socket import StreamSocket
 from holdfast.vtc.language.errors import Failure, Note
 from holdfast.vtc.language.source import ENCODING, Position
 from holdfast.vtc.run.log import Logger
@@ -38,11 +38,15 @@ if TYPE_CHECKING:
 
 WINDOW_INITIAL = 0xFFFF
 _SHOWN_FLAGS = (
-    (Flag.ACK, "ACK", (Type.PING, Type.SETTINGS)),
-    (Flag.END_STREAM, "END_STREAM", (Type.HEADERS, Type.PUSH_PROMISE, Type.DATA)),
-    (Flag.END_HEADERS, "END_HEADERS", (Type.HEADERS, Type.PUSH_PROMISE, Type.CONTINUATION)),
-    (Flag.PRIORITY, "PRIORITY", (Type.HEADERS, Type.PUSH_PROMISE)),
-    (Flag.PADDED, "PADDED", (Type.DATA, Type.HEADERS, Type.PUSH_PROMISE)),
+    (Flag.ACK, "ACK", (FrameType.PING, FrameType.SETTINGS)),
+    (Flag.END_STREAM, "END_STREAM", (FrameType.HEADERS, FrameType.PUSH_PROMISE, FrameType.DATA)),
+    (
+        Flag.END_HEADERS,
+        "END_HEADERS",
+        (FrameType.HEADERS, FrameType.PUSH_PROMISE, FrameType.CONTINUATION),
+    ),
+    (Flag.PRIORITY, "PRIORITY", (FrameType.HEADERS, FrameType.PUSH_PROMISE)),
+    (Flag.PADDED, "PADDED", (FrameType.DATA, FrameType.HEADERS, FrameType.PUSH_PROMISE)),
 )
 
 
@@ -50,14 +54,14 @@ class _Lost(Exception):
     """The connection ended before a whole frame had come."""
 
 
-class Connection:
+class Http2Connection:
     """HTTP/2 on a session's wire."""
 
-    def __init__(self, case: Case, session: Session, wire: Wire, log: Logger) -> None:
+    def __init__(self, case: Case, http: HttpConnection, sock: StreamSocket, log: Logger) -> None:
         self.case = case
-        self.session = session
+        self.http = http
         self.log = log
-        self.streams: dict[str, Stream] = {}
+        self.streams: dict[str, Http2Stream] = {}
         """By the names that the script gave them."""
         self.encoding = EncodingTable()
         self.decoding = DecodingTable()
@@ -67,7 +71,7 @@ class Connection:
         """The peer said so (RFC 9218 section 2.1)."""
         self.waiting = 0
         """How many streams wait for a frame."""
-        self._wire = wire
+        self._sock = sock
         self._last_stream = 0
         self._ended = False
         self._called = asyncio.Event()
@@ -77,7 +81,7 @@ class Connection:
         self._block_stream: int | None = None
         self._pushing = False
         """The block is that of a promise."""
-        self._reader = Runner(case, log)
+        self._reader = BackgroundTask(case, log)
 
     def start(self, position: Position | None) -> None:
         """Begin to read."""
@@ -86,7 +90,7 @@ class Connection:
     async def stop(self) -> None:
         """Wait for the streams, then go back to bare bytes. Raises `Failure`."""
         for stream in self.streams.values():
-            if stream.runner.running:
+            if stream.task.running:
                 await stream.wait()
         self.streams.clear()
         await self._reader.stop()
@@ -97,7 +101,7 @@ class Connection:
 
     # Streams.
 
-    def stream(self, name: str) -> Stream:
+    def stream(self, name: str) -> Http2Stream:
         """The stream of that name, made if it is new. Raises `ValueError` for a bad number."""
         if name == "next":
             name = str(self._last_stream + 2 if self._last_stream > 0 else 1)
@@ -105,12 +109,12 @@ class Connection:
             number = int(name, 0)
             if not 0 <= number < 1 << 31:
                 raise ValueError(name)
-            self.streams[name] = Stream(self, number)
+            self.streams[name] = Http2Stream(self, number)
             self._last_stream = number
             self._named.set()
         return self.streams[name]
 
-    def _find(self, number: int) -> Stream | None:
+    def _find(self, number: int) -> Http2Stream | None:
         return next((one for one in self.streams.values() if one.number == number), None)
 
     def call(self) -> None:
@@ -126,12 +130,12 @@ class Connection:
 
     # Sending.
 
-    async def send(self, stream: Stream, frame: Frame) -> None:
+    async def send(self, stream: Http2Stream, frame: Frame) -> None:
         """Send a frame. Raises `Failure` where errors are fatal."""
         size = len(frame.payload)
         text = f"{frame.describe()}, flags: 0x{frame.flags:02x}, size: {size}"
         stream.log.line(3, f"tx: {text}")
-        if frame.type == Type.DATA:
+        if frame.type == FrameType.DATA:
             stream.peer_window -= size
             self.peer_window -= size
         await self.send_bytes(frame.encode())
@@ -140,9 +144,9 @@ class Connection:
         """Send bytes between two frames. Raises `Failure` where errors are fatal."""
         try:
             async with self._sending:
-                await self._wire.send(data)
+                await self._sock.send(data)
         except OSError as error:
-            if self.session.fatal:
+            if self.http.fatal:
                 raise Failure(f"Write failed: {error.strerror}") from None
 
     # Receiving.
@@ -159,7 +163,7 @@ class Connection:
                 stream.deliver(frame)
         except _Lost as lost:
             self._ended = True
-            if self.session.fatal:
+            if self.http.fatal:
                 raise Failure(str(lost), None, self._notes()) from None
             self._wake_all()
 
@@ -182,20 +186,20 @@ class Connection:
         data = bytearray()
         while len(data) < count:
             try:
-                part = await self._wire.recv(count - len(data), self.session.seconds_max)
+                part = await self._sock.recv(count - len(data), self.http.seconds_max)
             except TimeoutError:
-                waited = f"(fd:{self._wire.fd} {self.session.seconds_max:.3f}s)"
+                waited = f"(fd:{self._sock.fd} {self.http.seconds_max:.3f}s)"
                 self.log.line(3, f"HTTP2 rx timeout {waited}")
                 raise _Lost(f"could not get frame {what}: timeout") from None
             except OSError as error:
                 raise _Lost(f"could not get frame {what}: {error.strerror}") from None
             if not part:
-                self.log.line(3, f"HTTP2 rx EOF (fd:{self._wire.fd} read: Success)")
+                self.log.line(3, f"HTTP2 rx EOF (fd:{self._sock.fd} read: Success)")
                 raise _Lost(f"could not get frame {what}: end of the stream")
             data += part
         return bytes(data)
 
-    async def _stream_of(self, frame: Frame) -> Stream:
+    async def _stream_of(self, frame: Frame) -> Http2Stream:
         while True:
             stream = self._find(frame.stream)
             if stream:
@@ -203,22 +207,22 @@ class Connection:
             self._named.clear()
             await self._named.wait()
 
-    def _take_apart(self, stream: Stream, frame: Frame) -> None:
+    def _take_apart(self, stream: Http2Stream, frame: Frame) -> None:
         if self._block_stream is not None and (
-            frame.type != Type.CONTINUATION or frame.stream != self._block_stream
+            frame.type != FrameType.CONTINUATION or frame.stream != self._block_stream
         ):
             text = f"Expected CONTINUATION frame for stream {self._block_stream}"
             raise Failure(text, None, stream.notes())
         try:
             parse_payload(frame)
-        except FrameError as error:
+        except Http2FrameError as error:
             raise Failure(str(error), None, stream.notes()) from None
         match frame.type:
-            case Type.DATA:
+            case FrameType.DATA:
                 self._take_data(stream, frame)
-            case Type.HEADERS | Type.PUSH_PROMISE | Type.CONTINUATION:
+            case FrameType.HEADERS | FrameType.PUSH_PROMISE | FrameType.CONTINUATION:
                 self._take_block(stream, frame)
-            case Type.SETTINGS:
+            case FrameType.SETTINGS:
                 self._take_settings(stream, frame)
             case _:
                 pass
@@ -228,16 +232,16 @@ class Connection:
             stream.log.line(4, f"stream->weight: {stream.weight}")
         _log_frame(stream.log, frame)
 
-    def _take_data(self, stream: Stream, frame: Frame) -> None:
+    def _take_data(self, stream: Http2Stream, frame: Frame) -> None:
         size = len(frame.content)
         if stream.number:
             stream.window -= size
         self.window -= size
         stream.body += frame.content
 
-    def _take_block(self, stream: Stream, frame: Frame) -> None:
+    def _take_block(self, stream: Http2Stream, frame: Frame) -> None:
         fields = self._fields(stream, frame)
-        if frame.type != Type.CONTINUATION:
+        if frame.type != FrameType.CONTINUATION:
             fields.clear()
             self._block.clear()
         self._block += frame.content
@@ -246,20 +250,20 @@ class Connection:
             self._block_stream = None
             self._decode(stream, fields)
 
-    def _fields(self, stream: Stream, frame: Frame) -> Fields:
+    def _fields(self, stream: Http2Stream, frame: Frame) -> Fields:
         """Where the block belongs that `frame` begins or goes on with."""
-        if frame.type == Type.PUSH_PROMISE:
+        if frame.type == FrameType.PUSH_PROMISE:
             self._pushing = True
-        elif frame.type == Type.HEADERS:
+        elif frame.type == FrameType.HEADERS:
             self._pushing = False
-        to_request = self._pushing or not self.session.is_client
+        to_request = self._pushing or not self.http.is_client
         return stream.request if to_request else stream.response
 
-    def _decode(self, stream: Stream, fields: Fields) -> None:
+    def _decode(self, stream: Http2Stream, fields: Fields) -> None:
         try:
             found = self.decoding.decode(bytes(self._block)) if self._block else []
         except BlockError as error:
-            if self.session.fatal:
+            if self.http.fatal:
                 raise Failure(f"Header decoding failed ({error})", None, stream.notes()) from None
             self.log.line(4, f"Header decoding failed ({error})")
             return
@@ -269,7 +273,7 @@ class Connection:
             raise Failure(f"Max number of headers reached ({FIELDS_MAX})")
         fields += found
 
-    def _take_settings(self, stream: Stream, frame: Frame) -> None:
+    def _take_settings(self, stream: Http2Stream, frame: Frame) -> None:
         for number, value in frame.settings.items():
             stream.log.line(4, f"settings->{setting_name(number)} ({number}): {value}")
         if Setting.HEADER_TABLE_SIZE in frame.settings:
@@ -278,18 +282,18 @@ class Connection:
 
 def _log_frame(log: Logger, frame: Frame) -> None:
     match frame.type:
-        case Type.DATA if frame.has(Flag.PADDED):
+        case FrameType.DATA if frame.has(Flag.PADDED):
             log.line(4, f"padding: {frame.padding:3}")
-        case Type.RST_STREAM:
+        case FrameType.RST_STREAM:
             log.line(4, f"rst->err: {error_name(frame.code)} ({frame.code})")
-        case Type.PING:
+        case FrameType.PING:
             log.line(4, f"ping->data: {frame.payload.decode(ENCODING)}")
-        case Type.GOAWAY:
+        case FrameType.GOAWAY:
             log.line(3, f"goaway->laststream: {frame.last_stream}")
             log.line(3, f"goaway->err: {error_name(frame.code)} ({frame.code})")
             if frame.debug:
                 log.line(3, f"goaway->debug: {frame.debug.decode(ENCODING)}")
-        case Type.WINDOW_UPDATE:
+        case FrameType.WINDOW_UPDATE:
             log.line(3, f"winup->size: {frame.increment}")
         case _:
             pass

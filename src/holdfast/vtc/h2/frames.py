@@ -13,7 +13,7 @@ PADDING_BYTES_MAX = 255
 FRAME_BYTES_MAX = 2048 * 1024
 
 
-class Type(IntEnum):
+class FrameType(IntEnum):
     """RFC 9113 section 6."""
 
     DATA = 0
@@ -69,13 +69,13 @@ ERRORS = (
 """RFC 9113 section 7. The place is the code."""
 
 
-class FrameError(ValueError):
+class Http2FrameError(ValueError):
     """A frame breaks the rules of its type. The text says how."""
 
 
 def type_name(number: int) -> str:
     """A frame type's name, `?` for an unknown one."""
-    return Type(number).name if number in frozenset(Type) else "?"
+    return FrameType(number).name if number in frozenset(FrameType) else "?"
 
 
 def error_name(code: int) -> str:
@@ -142,27 +142,27 @@ def parse_header(data: bytes) -> tuple[int, Frame]:
 
 
 def parse_payload(frame: Frame) -> None:
-    """Take the payload apart. Raises `FrameError`."""
+    """Take the payload apart. Raises `Http2FrameError`."""
     match frame.type:
-        case Type.DATA | Type.HEADERS | Type.PUSH_PROMISE | Type.CONTINUATION:
+        case FrameType.DATA | FrameType.HEADERS | FrameType.PUSH_PROMISE | FrameType.CONTINUATION:
             _parse_content(frame)
-        case Type.PRIORITY:
+        case FrameType.PRIORITY:
             _check_size(frame, 5)
             frame.priority = _priority(frame.payload)
-        case Type.RST_STREAM:
+        case FrameType.RST_STREAM:
             _check_size(frame, 4)
             frame.code = _word(frame.payload)
-        case Type.SETTINGS:
+        case FrameType.SETTINGS:
             _parse_settings(frame)
-        case Type.PING:
+        case FrameType.PING:
             _check_size(frame, 8)
-        case Type.GOAWAY:
+        case FrameType.GOAWAY:
             _parse_goaway(frame)
-        case Type.WINDOW_UPDATE:
+        case FrameType.WINDOW_UPDATE:
             _check_size(frame, 4)
             frame.increment = _word(frame.payload)
         case _:
-            raise FrameError(f"unknown frame type {frame.type}")
+            raise Http2FrameError(f"unknown frame type {frame.type}")
 
 
 def _word(data: bytes) -> int:
@@ -171,7 +171,7 @@ def _word(data: bytes) -> int:
 
 def _check_size(frame: Frame, size: int) -> None:
     if len(frame.payload) != size:
-        raise FrameError(f"Size should be {size}, but isn't ({len(frame.payload)})")
+        raise Http2FrameError(f"Size should be {size}, but isn't ({len(frame.payload)})")
 
 
 def _priority(data: bytes) -> Priority:
@@ -181,20 +181,20 @@ def _priority(data: bytes) -> Priority:
 
 def _parse_content(frame: Frame) -> None:
     data = frame.payload
-    if frame.has(Flag.PADDED) and frame.type != Type.CONTINUATION:
+    if frame.has(Flag.PADDED) and frame.type != FrameType.CONTINUATION:
         frame.padding = data[0] if data else 0
         if frame.padding >= len(data):
             size = len(data)
             frame.padding = 0
-            raise FrameError(f"invalid padding: size is only {size}")
+            raise Http2FrameError(f"invalid padding: size is only {size}")
         data = data[1 : len(data) - frame.padding]
-    if frame.type == Type.HEADERS and frame.has(Flag.PRIORITY):
+    if frame.type == FrameType.HEADERS and frame.has(Flag.PRIORITY):
         if len(data) < 5:
-            raise FrameError("HEADERS frame too short for its priority")
+            raise Http2FrameError("HEADERS frame too short for its priority")
         frame.priority, data = _priority(data), data[5:]
-    elif frame.type == Type.PUSH_PROMISE:
+    elif frame.type == FrameType.PUSH_PROMISE:
         if len(data) < 4:
-            raise FrameError("PUSH_PROMISE frame too short")
+            raise Http2FrameError("PUSH_PROMISE frame too short")
         frame.promised, data = _word(data) & STREAM_MASK, data[4:]
     frame.content = data
 
@@ -202,9 +202,9 @@ def _parse_content(frame: Frame) -> None:
 def _parse_settings(frame: Frame) -> None:
     size = len(frame.payload)
     if size % 6:
-        raise FrameError(f"Size should be a multiple of 6, but isn't ({size})")
+        raise Http2FrameError(f"Size should be a multiple of 6, but isn't ({size})")
     if frame.stream:
-        raise FrameError(
+        raise Http2FrameError(
             f"Setting frames should only be on stream 0, but received on stream: {frame.stream}"
         )
     frame.settings = dict(struct.iter_unpack("!HI", frame.payload))
@@ -212,8 +212,8 @@ def _parse_settings(frame: Frame) -> None:
 
 def _parse_goaway(frame: Frame) -> None:
     if len(frame.payload) < 8:
-        raise FrameError(f"Size should be at least 8, but isn't ({len(frame.payload)})")
+        raise Http2FrameError(f"Size should be at least 8, but isn't ({len(frame.payload)})")
     frame.last_stream, frame.code = struct.unpack("!II", frame.payload[:8])
     if frame.last_stream > STREAM_MASK:
-        raise FrameError("First bit of data is reserved and should be 0")
+        raise Http2FrameError("First bit of data is reserved and should be 0")
     frame.debug = frame.payload[8:] or None

@@ -30,7 +30,7 @@ class BlockError(ValueError):
     """A block cannot be decoded. The text says why."""
 
 
-class Word(NamedTuple):
+class FieldString(NamedTuple):
     """A name or a value, and whether it is to be Huffman coded."""
 
     text: bytes
@@ -54,26 +54,26 @@ class EncodingTable:
         field[0] |= 0x80
         return bytes(field)
 
-    def literal(self, indexing: str, name: Word | int, value: Word) -> bytes:
+    def literal(self, indexing: str, name: FieldString | int, value: FieldString) -> bytes:
         """A field with its value written out; its name too, or an index for it."""
         first = encode_integer(name if isinstance(name, int) else 0, _INDEX_BITS[indexing])
         first[0] |= INDEXING[indexing]
         block = bytes(first)
-        if isinstance(name, Word):
+        if isinstance(name, FieldString):
             block += self._word(name)
         if indexing == "inc":
             self.table.add(self._name(name), value.text)
         return block + self._word(value)
 
-    def _name(self, name: Word | int) -> bytes:
-        if isinstance(name, Word):
+    def _name(self, name: FieldString | int) -> bytes:
+        if isinstance(name, FieldString):
             return name.text
         try:
             return bytes(self.table.get_by_index(name)[0])
         except HPACKError as error:
             raise BlockError(str(error)) from None
 
-    def _word(self, word: Word) -> bytes:
+    def _word(self, word: FieldString) -> bytes:
         text = self._encoder.huffman_coder.encode(word.text) if word.huffman else word.text
         length = encode_integer(len(text), 7)
         length[0] |= 0x80 if word.huffman else 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from holdfast.vtc.h2.frames import ERRORS
-from holdfast.vtc.language.command import Given
+from holdfast.vtc.language.command import ParsedOption
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.numbers import whole
 
 
-def number(given: Given, bits: int = 32) -> int:
+def number(given: ParsedOption, bits: int = 32) -> int:
     """An option's value as an unsigned number. Raises `Failure` if it is none, or too big."""
     word = given.values[0]
     value = whole(word)
@@ -21,7 +21,7 @@ def number(given: Given, bits: int = 32) -> int:
     return value
 
 
-def error_code(given: Given) -> int:
+def error_code(given: ParsedOption) -> int:
     """An option's value as an error code, by number or name. Raises `Failure`."""
     word = given.values[0]
     return ERRORS.index(word) if word in ERRORS else number(given)

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from holdfast.vtc.actors.actor import Runner
+from holdfast.vtc.actors.actor import BackgroundTask
 from holdfast.vtc.h2.frames import Frame, Priority
 from holdfast.vtc.language.command import Context
 from holdfast.vtc.language.errors import Failure, Note
@@ -14,7 +14,7 @@ from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.source import ENCODING, Position, Token
 
 if TYPE_CHECKING:
-    from holdfast.vtc.h2.connection import Connection
+    from holdfast.vtc.h2.connection import Http2Connection
 
 DEFAULT_WEIGHT = 16
 _SHOWN_BYTES_MAX = 2000
@@ -22,15 +22,15 @@ _SHOWN_BYTES_MAX = 2000
 Fields = list[tuple[str, str]]
 
 
-class Stream:
+class Http2Stream:
     """A stream by number."""
 
-    def __init__(self, connection: Connection, number: int) -> None:
+    def __init__(self, connection: Http2Connection, number: int) -> None:
         self.connection = connection
         self.number = number
-        self.log = connection.log.named(f"{connection.session.name}.{number}")
+        self.log = connection.log.named(f"{connection.http.name}.{number}")
         self.spec: Token | None = None
-        self.runner = Runner(connection.case, self.log)
+        self.task = BackgroundTask(connection.case, self.log)
         self.frame: Frame | None = None
         """The last frame that a command has received."""
         self.request: Fields = []
@@ -49,7 +49,7 @@ class Stream:
     def start(self, position: Position | None) -> None:
         """Begin the specification in the background."""
         self.connection.log.line(2, f"Starting stream {self.number}")
-        self.runner.start(self._run, position)
+        self.task.start(self._run, position)
 
     async def _run(self) -> None:
         if self.spec is None:
@@ -61,7 +61,7 @@ class Stream:
     async def wait(self) -> None:
         """Wait until the specification is done. What it has not received is lost."""
         self.connection.log.line(2, f"Waiting for stream {self.number}")
-        await self.runner.wait()
+        await self.task.wait()
         self._queue.clear()
         self.frame = None
 

@@ -6,9 +6,9 @@ import base64
 import binascii
 import struct
 
-from holdfast.vtc.h2.connection import Connection
+from holdfast.vtc.h2.connection import Http2Connection
 from holdfast.vtc.h2.frames import Setting, setting_name
-from holdfast.vtc.http.connection import Session
+from holdfast.vtc.http.connection import HttpConnection
 from holdfast.vtc.language.command import Args
 from holdfast.vtc.language.interpreter import Scope, interpret
 from holdfast.vtc.language.source import Token, TokenBuilder
@@ -22,12 +22,12 @@ _SETTINGS = """stream 0 {
 }"""
 
 
-def start(scope: Scope[Session]) -> None:
+def start(scope: Scope[HttpConnection]) -> None:
     """Speak HTTP/2 from here on."""
-    session = scope.subject
-    wire = session.open_wire(scope)
-    session.h2 = Connection(scope.case, session, wire, scope.log)
-    session.h2.start(scope.position)
+    http = scope.subject
+    sock = http.open_socket(scope)
+    http.h2 = Http2Connection(scope.case, http, sock, scope.log)
+    http.h2.start(scope.position)
 
 
 def _commands(args: Args, text: str) -> Token:
@@ -37,14 +37,14 @@ def _commands(args: Args, text: str) -> Token:
     return builder.build(args.name.offset())
 
 
-async def exchange_settings(scope: Scope[Session], args: Args) -> None:
+async def exchange_settings(scope: Scope[HttpConnection], args: Args) -> None:
     """The preface and the settings that begin a connection. Raises `Failure`."""
     scope.log.line(4, "Not in H/2 mode, do what's needed")
     preface = "txpri" if scope.subject.is_client else "rxpri"
     await interpret(scope, _commands(args, f"{preface}\n{_SETTINGS} -run\n"))
 
 
-async def finish_client_upgrade(scope: Scope[Session], args: Args, settings: str) -> None:
+async def finish_client_upgrade(scope: Scope[HttpConnection], args: Args, settings: str) -> None:
     """What follows a request to upgrade. Raises `Failure`."""
     answer = "rxresp\nexpect resp.status == 101\nexpect resp.http.connection == Upgrade\n"
     await interpret(scope, _commands(args, f"{answer}expect resp.http.upgrade == h2c\ntxpri\n"))
@@ -52,7 +52,7 @@ async def finish_client_upgrade(scope: Scope[Session], args: Args, settings: str
     await interpret(scope, _commands(args, f"{_SETTINGS} -start\n"))
 
 
-async def accept_upgrade(scope: Scope[Session], args: Args, settings: str) -> None:
+async def accept_upgrade(scope: Scope[HttpConnection], args: Args, settings: str) -> None:
     """Answer a request to upgrade. Raises `Failure`."""
     fields = '-hdr "Connection: Upgrade" -hdr "Upgrade: h2c"'
     commands = f"txresp -status 101 {fields}\nrxpri\n{_SETTINGS} -start\n"
@@ -60,10 +60,10 @@ async def accept_upgrade(scope: Scope[Session], args: Args, settings: str) -> No
     _apply_settings(scope, settings)
 
 
-def _apply_settings(scope: Scope[Session], text: str) -> None:
+def _apply_settings(scope: Scope[HttpConnection], text: str) -> None:
     """The settings of the field `HTTP2-Settings` (RFC 7540 section 3.2.1)."""
-    connection = scope.subject.h2
-    assert connection is not None
+    http2 = scope.subject.h2
+    assert http2 is not None
     try:
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         pairs = list(struct.iter_unpack("!HI", data))
@@ -71,9 +71,9 @@ def _apply_settings(scope: Scope[Session], text: str) -> None:
         raise scope.failure('Bad "HTTP2-Settings" header') from None
     for number, value in pairs:
         if number == Setting.NO_RFC7540_PRIORITIES:
-            connection.priorities_ignored = bool(value)
+            http2.priorities_ignored = bool(value)
         elif number == Setting.HEADER_TABLE_SIZE and scope.subject.is_client:
-            connection.decoding.resize(value)
+            http2.decoding.resize(value)
         elif number == Setting.HEADER_TABLE_SIZE:
-            connection.encoding.resize(value)
+            http2.encoding.resize(value)
         scope.log.line(4, f"Upgrade: {setting_name(number)} ({number}): {value}")

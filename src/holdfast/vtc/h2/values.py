@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from holdfast.vtc.h2.frames import ERRORS, Flag, Frame, Setting, Type
+from holdfast.vtc.h2.frames import ERRORS, Flag, Frame, FrameType, Setting
 from holdfast.vtc.h2.headers import table_value
-from holdfast.vtc.h2.stream import Fields, Stream
+from holdfast.vtc.h2.stream import Fields, Http2Stream
 from holdfast.vtc.http.body import c_string
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.source import ENCODING
@@ -45,30 +45,30 @@ def _priority(part: str) -> Callable[[Frame], Value]:
 
 
 def _padding(frame: Frame) -> Value:
-    if frame.type not in (Type.DATA, Type.HEADERS, Type.PUSH_PROMISE):
+    if frame.type not in (FrameType.DATA, FrameType.HEADERS, FrameType.PUSH_PROMISE):
         raise Failure("Last frame was not of type DATA, HEADERS or PUSH")
     return str(frame.padding)
 
 
-_OF_FRAME: dict[str, tuple[Type, Callable[[Frame], Value]]] = {
-    "ping.data": (Type.PING, lambda frame: _text(frame.payload)),
-    "ping.ack": (Type.PING, lambda frame: _truth(frame.has(Flag.ACK))),
-    "winup.size": (Type.WINDOW_UPDATE, lambda frame: str(frame.increment)),
-    "prio.stream": (Type.PRIORITY, _priority("stream")),
-    "prio.exclusive": (Type.PRIORITY, _priority("exclusive")),
-    "prio.weight": (Type.PRIORITY, _priority("weight")),
-    "rst.err": (Type.RST_STREAM, lambda frame: str(frame.code)),
-    "settings.ack": (Type.SETTINGS, lambda frame: _truth(frame.has(Flag.ACK))),
-    "settings.push": (Type.SETTINGS, _push),
-    "settings.hdrtbl": (Type.SETTINGS, _setting(Setting.HEADER_TABLE_SIZE)),
-    "settings.maxstreams": (Type.SETTINGS, _setting(Setting.MAX_CONCURRENT_STREAMS)),
-    "settings.winsize": (Type.SETTINGS, _setting(Setting.INITIAL_WINDOW_SIZE)),
-    "settings.framesize": (Type.SETTINGS, _setting(Setting.MAX_FRAME_SIZE)),
-    "settings.hdrsize": (Type.SETTINGS, _setting(Setting.MAX_HEADER_LIST_SIZE)),
-    "push.id": (Type.PUSH_PROMISE, lambda frame: str(frame.promised)),
-    "goaway.err": (Type.GOAWAY, lambda frame: str(frame.code)),
-    "goaway.laststream": (Type.GOAWAY, lambda frame: str(frame.last_stream)),
-    "goaway.debug": (Type.GOAWAY, lambda frame: _text(frame.debug)),
+_OF_FRAME: dict[str, tuple[FrameType, Callable[[Frame], Value]]] = {
+    "ping.data": (FrameType.PING, lambda frame: _text(frame.payload)),
+    "ping.ack": (FrameType.PING, lambda frame: _truth(frame.has(Flag.ACK))),
+    "winup.size": (FrameType.WINDOW_UPDATE, lambda frame: str(frame.increment)),
+    "prio.stream": (FrameType.PRIORITY, _priority("stream")),
+    "prio.exclusive": (FrameType.PRIORITY, _priority("exclusive")),
+    "prio.weight": (FrameType.PRIORITY, _priority("weight")),
+    "rst.err": (FrameType.RST_STREAM, lambda frame: str(frame.code)),
+    "settings.ack": (FrameType.SETTINGS, lambda frame: _truth(frame.has(Flag.ACK))),
+    "settings.push": (FrameType.SETTINGS, _push),
+    "settings.hdrtbl": (FrameType.SETTINGS, _setting(Setting.HEADER_TABLE_SIZE)),
+    "settings.maxstreams": (FrameType.SETTINGS, _setting(Setting.MAX_CONCURRENT_STREAMS)),
+    "settings.winsize": (FrameType.SETTINGS, _setting(Setting.INITIAL_WINDOW_SIZE)),
+    "settings.framesize": (FrameType.SETTINGS, _setting(Setting.MAX_FRAME_SIZE)),
+    "settings.hdrsize": (FrameType.SETTINGS, _setting(Setting.MAX_HEADER_LIST_SIZE)),
+    "push.id": (FrameType.PUSH_PROMISE, lambda frame: str(frame.promised)),
+    "goaway.err": (FrameType.GOAWAY, lambda frame: str(frame.code)),
+    "goaway.laststream": (FrameType.GOAWAY, lambda frame: str(frame.last_stream)),
+    "goaway.debug": (FrameType.GOAWAY, lambda frame: _text(frame.debug)),
 }
 _OF_ANY_FRAME: dict[str, Callable[[Frame], Value]] = {
     "frame.data": lambda frame: _text(frame.payload),
@@ -77,7 +77,7 @@ _OF_ANY_FRAME: dict[str, Callable[[Frame], Value]] = {
     "frame.stream": lambda frame: str(frame.stream),
     "frame.padding": _padding,
 }
-_OF_STREAM: dict[str, Callable[[Stream], Value]] = {
+_OF_STREAM: dict[str, Callable[[Http2Stream], Value]] = {
     "stream.window": lambda stream: str(
         stream.window if stream.number else stream.connection.window
     ),
@@ -110,7 +110,7 @@ NAMES = (
 )
 
 
-def resolve(stream: Stream, word: str) -> Value:
+def resolve(stream: Http2Stream, word: str) -> Value:
     """What `word` stands for; itself if it has no meaning; `None` if that is undefined.
 
     Raises `Failure` if it asks for what the last frame has not.
@@ -134,7 +134,7 @@ def resolve(stream: Stream, word: str) -> Value:
     return _message_value(stream, word)
 
 
-def _message_value(stream: Stream, word: str) -> Value:
+def _message_value(stream: Http2Stream, word: str) -> Value:
     if word.startswith("req."):
         return _part(stream, stream.request, word.removeprefix("req."))
     if word.startswith("resp."):
@@ -142,7 +142,7 @@ def _message_value(stream: Stream, word: str) -> Value:
     return str(ERRORS.index(word)) if word in ERRORS else word
 
 
-def _part(stream: Stream, fields: Fields, part: str) -> Value:
+def _part(stream: Http2Stream, fields: Fields, part: str) -> Value:
     if part == "body":
         return _text(bytes(stream.body)) if stream.body else None
     if part == "bodylen":

@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from holdfast.vtc.io.socket_address import AddressError, resolve, why
-from holdfast.vtc.io.stream_socket import Wire, connect
+from holdfast.vtc.io.stream_socket import StreamSocket, connect
 from holdfast.vtc.language.command import Context
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope
@@ -28,7 +28,7 @@ class HaproxyCli:
         self._case = case
         self._log = log
         self._macro = macro
-        self._wire: Wire | None = None
+        self._sock: StreamSocket | None = None
         self._asked = False
         self.spec: Token | None = None
         """What is to be run when the process runs."""
@@ -52,44 +52,44 @@ class HaproxyCli:
         finally:
             self._close()
 
-    async def _open(self) -> Wire:
+    async def _open(self) -> StreamSocket:
         address = self._case.macros.expand_text(f"${{{self._macro}}}")
         try:
-            self._wire = await connect(await resolve(address, None, socket.SOCK_STREAM))
+            self._sock = await connect(await resolve(address, None, socket.SOCK_STREAM))
         except (AddressError, OSError) as error:
             raise Failure(f"CLI failed to open {address}: {why(error)}") from None
-        own = self._wire.own
-        text = f"CLI connected fd {self._wire.fd} from {own.host} {own.port} to {address}"
+        own = self._sock.own
+        text = f"CLI connected fd {self._sock.fd} from {own.host} {own.port} to {address}"
         self._log.line(3, text)
-        return self._wire
+        return self._sock
 
     def _close(self) -> None:
         self._asked = False
-        if self._wire:
-            self._wire.close()
-            self._wire = None
+        if self._sock:
+            self._sock.close()
+            self._sock = None
 
     async def send(self, command: str) -> None:
         """Send a command; there will be no other on this connection. Raises `Failure`."""
-        wire = self._wire or await self._open()
+        sock = self._sock or await self._open()
         self._asked = True
         line = command + "\n"
         self._log.dump(4, "CLI send", line)
         try:
-            await wire.send(line.encode(ENCODING))
+            await sock.send(line.encode(ENCODING))
             # HAProxy closes after the answer only if nothing more can come.
-            wire.shutdown(socket.SHUT_WR)
+            sock.shutdown(socket.SHUT_WR)
         except OSError as error:
-            raise Failure(f"CLI fd {wire.fd} send error {error.strerror}") from None
-        self._log.line(3, f"CLI shutting fd {wire.fd}")
+            raise Failure(f"CLI fd {sock.fd} send error {error.strerror}") from None
+        self._log.line(3, f"CLI shutting fd {sock.fd}")
 
     async def receive(self) -> str:
         """The whole answer. Raises `Failure`."""
-        if self._wire is None or not self._asked:
+        if self._sock is None or not self._asked:
             raise Failure("CLI: nothing was sent, so there is no answer")
         data = bytearray()
         while len(data) < ANSWER_BYTES_MAX:
-            part = await self._receive_part(self._wire)
+            part = await self._receive_part(self._sock)
             if not part:
                 if data and not data.endswith(b"\n"):
                     raise Failure("CLI rx: the answer is cut short")
@@ -101,8 +101,8 @@ class HaproxyCli:
         self.answer = data.decode(ENCODING)
         return self.answer
 
-    async def _receive_part(self, wire: Wire) -> bytes:
+    async def _receive_part(self, sock: StreamSocket) -> bytes:
         try:
-            return await wire.recv(RECEIVE_BYTES_MAX, None)
+            return await sock.recv(RECEIVE_BYTES_MAX, None)
         except OSError as error:
-            raise Failure(f"CLI fd {wire.fd} recv() failed ({error.strerror})") from None
+            raise Failure(f"CLI fd {sock.fd} recv() failed ({error.strerror})") from None

@@ -9,14 +9,14 @@ from typing import NamedTuple
 _SOCKET = re.compile(r"(quic\+)?fd@\$\{([^}]*)\}")
 
 
-class Wanted(NamedTuple):
+class WantedSocket(NamedTuple):
     """A socket that a configuration wants to be handed."""
 
     name: str
     datagram: bool
 
 
-class Backend(NamedTuple):
+class BackendServer(NamedTuple):
     """A server of the test, for `-conf+backend`."""
 
     name: str
@@ -32,7 +32,7 @@ def head(stats_socket: str) -> str:
     )
 
 
-def backends(servers: Iterable[Backend]) -> str:
+def backends(servers: Iterable[BackendServer]) -> str:
     """A backend and a frontend for each server; `${feN}` is the frontend's socket."""
     known = [(server.name[1:], server) for server in servers]
     text = "".join(
@@ -45,6 +45,6 @@ def backends(servers: Iterable[Backend]) -> str:
     )
 
 
-def wanted_sockets(text: str) -> list[Wanted]:
+def wanted_sockets(text: str) -> list[WantedSocket]:
     """The sockets that a configuration wants, in order; a name may come again."""
-    return [Wanted(match[2], bool(match[1])) for match in _SOCKET.finditer(text)]
+    return [WantedSocket(match[2], bool(match[1])) for match in _SOCKET.finditer(text)]

@@ -7,11 +7,11 @@ import signal
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.vtc.actors.actor import Actor
+from holdfast.vtc.actors.program_run import ProgramRun
 from holdfast.vtc.actors.server import Server
-from holdfast.vtc.actors.program_run import Service
 from holdfast.vtc.haproxy.cli import HaproxyCli
-from holdfast.vtc.haproxy.config import Backend, backends, head, wanted_sockets
-from holdfast.vtc.haproxy.processes import HAPROXY, Daemon, haproxy_program
+from holdfast.vtc.haproxy.config import BackendServer, backends, head, wanted_sockets
+from holdfast.vtc.haproxy.processes import HAPROXY, DetachedProcess, haproxy_program
 from holdfast.vtc.haproxy.ready import ReadySocket, wait_for_pid_file
 from holdfast.vtc.haproxy.sockets import HandedSockets
 from holdfast.vtc.language.errors import Failure
@@ -42,8 +42,8 @@ class Haproxy(Actor):
         self.mcli = HaproxyCli(case, self.log, f"{name}_mcli_sock")
         self._config: str | None = None
         self._sockets = HandedSockets(case, self.log, name)
-        self._process: Service | None = None
-        self._daemon: Daemon | None = None
+        self._process: ProgramRun | None = None
+        self._daemon: DetachedProcess | None = None
         self._used = False
         self._path = f"{case.directory}/{name}"
         self._directory = os.fsencode(self._path).decode(ENCODING)
@@ -59,9 +59,9 @@ class Haproxy(Actor):
             self._sockets.hand_over(wanted)
         self._config = self.case.macros.expand_text(whole)
 
-    def _servers(self) -> list[Backend]:
+    def _servers(self) -> list[BackendServer]:
         known = [(server.name, server.address) for server in self.case.actors(Server).values()]
-        return [Backend(name, at.host, at.port) for name, at in known if at]
+        return [BackendServer(name, at.host, at.port) for name, at in known if at]
 
     @property
     def running(self) -> bool:
@@ -98,7 +98,7 @@ class Haproxy(Actor):
             if ready:
                 ready.close()
 
-    def _launch(self, mode: str, ready: ReadySocket | None) -> Service:
+    def _launch(self, mode: str, ready: ReadySocket | None) -> ProgramRun:
         self.log.line(2, "haproxy_start")
         self._used = True
         command = self._command(mode)
@@ -107,7 +107,7 @@ class Haproxy(Actor):
         env = {**self._sockets.env, **self.case.env}
         if ready:
             env[b"NOTIFY_SOCKET"] = os.fsencode(ready.path)
-        self._process = process = Service(
+        self._process = process = ProgramRun(
             self.case,
             self.log,
             HAPROXY,
@@ -151,7 +151,7 @@ class Haproxy(Actor):
         with open(f"{self._path}/cfg", "wb") as file:
             file.write(text.encode(ENCODING))
 
-    async def _wait_for_pid(self, process: Service) -> None:
+    async def _wait_for_pid(self, process: ProgramRun) -> None:
         self.log.line(3, "wait-pid-file")
         own = process.child.pid
         try:
@@ -159,13 +159,13 @@ class Haproxy(Actor):
                 f"{self._path}/pid", lambda found: self.daemon or found == own
             )
             if self.daemon:
-                self._daemon = Daemon(pid)
+                self._daemon = DetachedProcess(pid)
         except (Failure, ProcessLookupError) as error:
             text = f"haproxy {self.name} {error}"
             raise Failure(text, None, (process.last_words(),)) from None
         self.log.line(2, f"haproxy PID {pid} successfully started")
 
-    def _on_death(self, process: Service, status: int, position: Position | None) -> None:
+    def _on_death(self, process: ProgramRun, status: int, position: Position | None) -> None:
         """It died unasked: the test fails now, and not when a client gives up."""
         if self._is_judged_later():
             return

@@ -10,12 +10,12 @@ import shutil
 import signal
 from collections.abc import Mapping
 
-from holdfast.vtc.actors.program_run import Program
+from holdfast.vtc.actors.program_run import ProgramKind
 
 STOP_SECONDS = 2.0
 """Between a signal and the next stronger one."""
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
-HAPROXY = Program(
+HAPROXY = ProgramKind(
     "haproxy",
     stop=tuple((number, STOP_SECONDS) for number in _STOP_SIGNALS),
     complaint=re.compile(r"^.*\[ALERT\].*$", re.MULTILINE),
@@ -32,7 +32,7 @@ def haproxy_program(env: Mapping[bytes, bytes]) -> str:
     return named or shutil.which("haproxy", path=":".join((path, *_SBIN))) or "haproxy"
 
 
-class Daemon:
+class DetachedProcess:
     """A process that is not our child: the HAProxy that `-D` leaves behind."""
 
     def __init__(self, pid: int) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from holdfast.vtc.haproxy.config import Wanted
-from holdfast.vtc.io.socket_address import Address, own_address
+from holdfast.vtc.haproxy.config import WantedSocket
+from holdfast.vtc.io.socket_address import SocketAddress, own_address
 from holdfast.vtc.io.stream_socket import listen
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.source import ENCODING
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from holdfast.vtc.run.case import Case
 
 BACKLOG = 100
-_LOCAL = Address(socket.AF_INET, ("127.0.0.1", 0))
+_LOCAL = SocketAddress(socket.AF_INET, ("127.0.0.1", 0))
 
 
 class HandedSockets:
@@ -40,7 +40,7 @@ class HandedSockets:
         """All descriptors."""
         return [sock.fileno() for sock in self._sockets]
 
-    def hand_over(self, wanted: Wanted) -> None:
+    def hand_over(self, wanted: WantedSocket) -> None:
         """Open a socket that a configuration wants. Raises `Failure`."""
         sock = self._open(wanted.datagram)
         self._define(wanted.name, sock)

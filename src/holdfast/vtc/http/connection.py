@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.vtc.http.head import Head
-from holdfast.vtc.io.stream_socket import Listener, Wire
+from holdfast.vtc.io.stream_socket import Listener, StreamSocket
 from holdfast.vtc.language.errors import Note
 from holdfast.vtc.language.source import ENCODING
 
 if TYPE_CHECKING:
-    from holdfast.vtc.h2.connection import Connection
+    from holdfast.vtc.h2.connection import Http2Connection
     from holdfast.vtc.language.interpreter import Scope
 
 MESSAGE_BYTES_MAX = 2048 * 1024
@@ -22,26 +22,26 @@ MESSAGE_BYTES_MAX = 2048 * 1024
 _SHOWN_CHARS_MAX = 2000
 
 
-class Ended(Exception):
+class NonFatalError(Exception):
     """An I/O error that the specification has declared harmless (`non_fatal`)."""
 
 
-class Session:
+class HttpConnection:
     """The state of one connection."""
 
     def __init__(
         self,
         name: str,
-        wire: Wire,
+        sock: StreamSocket,
         seconds_max: float,
         *,
         is_client: bool,
         listener: Listener | None,
     ) -> None:
         self.name = name
-        self.wire: Wire | None = wire
+        self.sock: StreamSocket | None = sock
         """`None` once the specification has closed it."""
-        self.peer = wire.peer
+        self.peer = sock.peer
         """Whom it was opened to."""
         self.is_client = is_client
         self.listener = listener
@@ -61,22 +61,22 @@ class Session:
         self.head_method = False
         """The last request was a HEAD, so its response has no body."""
         self.gzip_level = 0
-        self.h2: Connection | None = None
+        self.h2: Http2Connection | None = None
 
     @property
     def fd(self) -> int:
         """For the log."""
-        return self.wire.fd if self.wire else -1
+        return self.sock.fd if self.sock else -1
 
-    def open_wire(self, scope: Scope[Session]) -> Wire:
+    def open_socket(self, scope: Scope[HttpConnection]) -> StreamSocket:
         """The connection. Raises `Failure` if the specification has closed it."""
-        if self.wire is None:
+        if self.sock is None:
             raise scope.failure("the connection is closed")
-        return self.wire
+        return self.sock
 
-    def trouble(self, scope: Scope[Session], text: str) -> Exception:
-        """What to raise for an I/O error: a failure, or `Ended` if errors are not fatal."""
-        return scope.failure(text, None, *self.notes()) if self.fatal else Ended(text)
+    def trouble(self, scope: Scope[HttpConnection], text: str) -> Exception:
+        """What to raise for an I/O error: a failure, or `NonFatalError` if errors are not fatal."""
+        return scope.failure(text, None, *self.notes()) if self.fatal else NonFatalError(text)
 
     def notes(self) -> tuple[Note, ...]:
         """What was received last, for a failure."""

@@ -18,7 +18,7 @@ Head = list[str | None]
 """The three words of the first line, of which the last may be missing, then the fields."""
 
 
-class HeadError(ValueError):
+class HttpHeadError(ValueError):
     """A head cannot be taken apart. The text says why."""
 
 
@@ -29,7 +29,7 @@ def find_end(data: bytes | bytearray) -> int:
 
 
 def split_head(data: bytes | bytearray) -> Head:
-    """A head, ended or not, taken apart. An empty one has no entries. Raises `HeadError`."""
+    """A head, ended or not, taken apart. An empty one has no entries. Raises `HttpHeadError`."""
     text = data.decode(ENCODING).partition("\0")[0]
     if not text:
         return []
@@ -37,7 +37,7 @@ def split_head(data: bytes | bytearray) -> Head:
     first, place = _word(text, place)
     second, place = _word(text, _skip_blanks(text, place))
     if not second:
-        raise HeadError(f"the first line has less than two words: {first!r}")
+        raise HttpHeadError(f"the first line has less than two words: {first!r}")
     third: str | None = None
     if not _BREAK.match(text, place):
         third, place = _line(text, _skip_blanks(text, place))
@@ -45,7 +45,7 @@ def split_head(data: bytes | bytearray) -> Head:
     place = _skip_break(text, place)
     while place < len(text) and not _BREAK.match(text, place):
         if len(entries) == FIELDS_MAX:
-            raise HeadError(f"more than {FIELDS_MAX} lines in a head")
+            raise HttpHeadError(f"more than {FIELDS_MAX} lines in a head")
         field, place = _line(text, place)
         entries.append(field)
         place = _skip_break(text, place)

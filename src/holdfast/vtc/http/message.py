@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.vtc.http.body import gzip, pattern_body, random_body
-from holdfast.vtc.http.connection import Session
+from holdfast.vtc.http.connection import HttpConnection
 from holdfast.vtc.io.files import read_file
-from holdfast.vtc.language.command import Args, Given, Option, option
+from holdfast.vtc.language.command import Args, CommandOption, ParsedOption, option
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import integer, unsigned
@@ -23,20 +23,20 @@ _WITH_NUL = re.compile(r"\\0(.?)", re.DOTALL)
 GENERATED_BYTES_MAX = 64 * 1024 * 1024
 """The longest body that is made up."""
 
-FIELD_OPTIONS: tuple[Option, ...] = (
+FIELD_OPTIONS: tuple[CommandOption, ...] = (
     option("-hdr STRING", 'Add a field, `"Name: value"`. May be repeated.', group=1),
     option("-hdrlen NAME NUMBER", "Add a field with a value of NUMBER digits.", group=1),
     option("-nohost", "No `Host` field. Implied by `-hdr` with one.", group=1),
     option("-nolen", "No `Content-Length` field. Implied by `-hdr` with a length.", group=1),
     option("-nodate", "No `Date` field. Implied by `-hdr` with one.", group=1),
 )
-GZIP_OPTIONS: tuple[Option, ...] = (
+GZIP_OPTIONS: tuple[CommandOption, ...] = (
     option("-gziplevel NUMBER", "The level for the gzip options behind it.", group=2),
     option("-gzipresidual NUMBER", "Accepted for compatibility; ignored.", group=2),
     option("-gzipbody STRING", "A body that is compressed.", group=2),
     option("-gziplen NUMBER", "A body of NUMBER random characters, compressed.", group=2),
 )
-BODY_OPTIONS: tuple[Option, ...] = (
+BODY_OPTIONS: tuple[CommandOption, ...] = (
     option("-body STRING", r"The body. `\0` in it becomes a NUL byte.", group=2),
     option("-bodyfrom FILE", "A body read from a file.", group=2),
     option("-bodylen NUMBER", "A body of NUMBER characters in a fixed pattern.", group=2),
@@ -71,7 +71,7 @@ class Draft:
             self.sender = ""
 
 
-def complete(scope: Scope[Session], draft: Draft) -> bytes:
+def complete(scope: Scope[HttpConnection], draft: Draft) -> bytes:
     """The message, with the fields that are added by themselves."""
     macros = scope.case.macros
     if draft.host:
@@ -86,7 +86,9 @@ def complete(scope: Scope[Session], draft: Draft) -> bytes:
     return head.encode(ENCODING) + (draft.body or b"")
 
 
-def apply_options(scope: Scope[Session], args: Args, draft: Draft, given: Iterable[Given]) -> None:
+def apply_options(
+    scope: Scope[HttpConnection], args: Args, draft: Draft, given: Iterable[ParsedOption]
+) -> None:
     """Apply the options that requests and responses share. Raises `Failure`."""
     for item in given:
         if item.flag.startswith("-no"):
@@ -112,7 +114,7 @@ def _countdown(length: int) -> str:
     return "".join(str(number % 10) for number in range(length - 1, -1, -1))
 
 
-def _give_body(scope: Scope[Session], args: Args, draft: Draft, item: Given) -> None:
+def _give_body(scope: Scope[HttpConnection], args: Args, draft: Draft, item: ParsedOption) -> None:
     made = make_body(scope, scope.subject, item)
     if made is None:
         return
@@ -125,7 +127,7 @@ def _give_body(scope: Scope[Session], args: Args, draft: Draft, item: Given) -> 
         draft.lines.append("Content-Encoding: gzip")
 
 
-def make_body(scope: Scope[Any], session: Session, item: Given) -> bytes | None:
+def make_body(scope: Scope[Any], connection: HttpConnection, item: ParsedOption) -> bytes | None:
     """The body that an option of `BODY_OPTIONS` asks for; `None` if it only sets something."""
     match item.flag:
         case "-body":
@@ -135,12 +137,12 @@ def make_body(scope: Scope[Any], session: Session, item: Given) -> bytes | None:
         case "-bodylen":
             return pattern_body(generated_length(item.values[0]))
         case "-gziplevel":
-            session.gzip_level = unsigned(item.values[0])
+            connection.gzip_level = unsigned(item.values[0])
         case "-gzipbody":
-            return _zip(scope, session, item.values[0].encode(ENCODING), fragments=False)
+            return _zip(scope, connection, item.values[0].encode(ENCODING), fragments=False)
         case "-gziplen":
             plain = random_body(generated_length(item.values[0]))
-            return _zip(scope, session, plain, fragments=True)
+            return _zip(scope, connection, plain, fragments=True)
         case _:
             pass
     return None
@@ -154,12 +156,12 @@ def generated_length(word: Token) -> int:
     return length
 
 
-def _zip(scope: Scope[Any], session: Session, plain: bytes, *, fragments: bool) -> bytes:
+def _zip(scope: Scope[Any], connection: HttpConnection, plain: bytes, *, fragments: bool) -> bytes:
     try:
-        packed = gzip(plain, session.gzip_level, fragments=fragments)
+        packed = gzip(plain, connection.gzip_level, fragments=fragments)
     except (zlib.error, ValueError) as error:
         raise scope.failure(f"Gzip error: {error}") from None
-    session.body_length = str(len(packed))
+    connection.body_length = str(len(packed))
     scope.log.line(3, f"new bodylen {len(packed)}")
     scope.log.dump(4, "body", packed)
     return packed

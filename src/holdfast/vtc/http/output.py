@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.http.connection import Session
+from holdfast.vtc.http.connection import HttpConnection
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.registry import find
 
 TROUBLE = "Write failed"
 
 
-def is_continued(scope: Scope[Session]) -> bool:
+def is_continued(scope: Scope[HttpConnection]) -> bool:
     """Whether the next command only writes, too: then nothing is gained by a segment for each."""
     following = find(scope.context, scope.next_name) if scope.next_name else None
     return following is not None and following.writes
 
 
 async def write(
-    scope: Scope[Session],
+    scope: Scope[HttpConnection],
     prefix: str,
     data: bytes,
     trouble: str = TROUBLE,
@@ -33,7 +33,7 @@ async def write(
 
 
 async def write_silently(
-    scope: Scope[Session],
+    scope: Scope[HttpConnection],
     data: bytes,
     trouble: str = TROUBLE,
     *,
@@ -41,9 +41,9 @@ async def write_silently(
     more: bool = False,
 ) -> None:
     """Send `data` as `Wire.send` does. Raises `Failure` where errors are fatal."""
-    session = scope.subject
+    connection = scope.subject
     try:
-        await session.open_wire(scope).send(data, urgent=urgent, more=more)
+        await connection.open_socket(scope).send(data, urgent=urgent, more=more)
     except OSError as error:
-        if session.fatal:
-            raise session.trouble(scope, f"{trouble}: {error.strerror}") from None
+        if connection.fatal:
+            raise connection.trouble(scope, f"{trouble}: {error.strerror}") from None

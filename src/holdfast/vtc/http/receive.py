@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import re
 
-from holdfast.vtc.http.head import Head, HeadError, count_fields, find_end, find_field, split_head
-from holdfast.vtc.http.connection import MESSAGE_BYTES_MAX, Ended, Session
+from holdfast.vtc.http.connection import MESSAGE_BYTES_MAX, HttpConnection, NonFatalError
+from holdfast.vtc.http.head import (
+    Head,
+    HttpHeadError,
+    count_fields,
+    find_end,
+    find_field,
+    split_head,
+)
 from holdfast.vtc.language.expect import UNDEFINED
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import integer
@@ -17,63 +24,65 @@ CHUNK_LINE_BYTES_MAX = 4096
 
 _CHUNK_LENGTH = re.compile(rb"[ \t\r\n]*\+?(?:0[xX])?([0-9a-fA-F]{1,8})[ \t\r\n]")
 
-HttpScope = Scope[Session]
+HttpScope = Scope[HttpConnection]
 
 
 async def _more(scope: HttpScope, *, look: bool, count: int = 0) -> bytes:
     """The next bytes, read or only looked at; `b""` at the end of the stream."""
-    session = scope.subject
-    wire = session.open_wire(scope)
+    connection = scope.subject
+    sock = connection.open_socket(scope)
     while True:
         try:
             if look:
-                return await wire.peek(session.seconds_max)
-            return await wire.recv(count, session.seconds_max)
+                return await sock.peek(connection.seconds_max)
+            return await sock.recv(count, connection.seconds_max)
         except TimeoutError:
-            if session.fatal:
-                waited = f"(fd:{wire.fd} {session.seconds_max:.3f}s)"
-                raise session.trouble(scope, f"HTTP rx timeout {waited}") from None
+            if connection.fatal:
+                waited = f"(fd:{sock.fd} {connection.seconds_max:.3f}s)"
+                raise connection.trouble(scope, f"HTTP rx timeout {waited}") from None
         except OSError as error:
-            text = f"HTTP rx failed (fd:{wire.fd} read: {error.strerror})"
-            raise session.trouble(scope, text) from None
+            text = f"HTTP rx failed (fd:{sock.fd} read: {error.strerror})"
+            raise connection.trouble(scope, text) from None
 
 
 async def read_exactly(scope: HttpScope, count: int) -> bytes:
-    """`count` bytes. Raises `Failure`, or `Ended` where errors are not fatal."""
-    session = scope.subject
+    """`count` bytes. Raises `Failure`, or `NonFatalError` where errors are not fatal."""
+    connection = scope.subject
     data = bytearray()
     while len(data) < count:
         part = await _more(scope, look=False, count=min(count - len(data), RECEIVE_BYTES_MAX))
         if not part:
             missing = count - len(data)
-            raise session.trouble(scope, f"HTTP rx EOF (fd:{session.fd} read: Success) {missing}")
+            raise connection.trouble(
+                scope, f"HTTP rx EOF (fd:{connection.fd} read: Success) {missing}"
+            )
         data += part
     return bytes(data)
 
 
 async def receive_head(scope: HttpScope) -> Head:
     """The next head, taken apart; incomplete where errors are not fatal. Raises `Failure`."""
-    session = scope.subject
-    session.body = None
-    session.body_length = UNDEFINED
-    session.raw = data = bytearray()
+    connection = scope.subject
+    connection.body = None
+    connection.body_length = UNDEFINED
+    connection.raw = data = bytearray()
     complete = False
     try:
         complete = await _read_head(scope, data)
-    except Ended:
+    except NonFatalError:
         pass
     finally:
         scope.log.dump(4, "rxhdr", bytes(data))
         scope.log.line(4, f"rxhdrlen = {len(data)}")
-    if not complete and session.fatal:
-        raise session.trouble(scope, "HTTP header is incomplete")
-    session.body = bytearray()
+    if not complete and connection.fatal:
+        raise connection.trouble(scope, "HTTP header is incomplete")
+    connection.body = bytearray()
     return _split(scope, data)
 
 
 async def _read_head(scope: HttpScope, data: bytearray) -> bool:
     """Read into `data` up to the empty line, and nothing behind it. Says whether it came."""
-    session = scope.subject
+    connection = scope.subject
     while True:
         seen = await _more(scope, look=True)
         if not seen:
@@ -82,7 +91,7 @@ async def _read_head(scope: HttpScope, data: bytearray) -> bool:
         end = find_end(data[max(0, before - 2) :] + seen)
         length = len(seen) if end < 0 else end - min(2, before)
         _check_size(scope, before + length)
-        data += session.open_wire(scope).take(length)
+        data += connection.open_socket(scope).take(length)
         if end >= 0:
             return True
 
@@ -95,7 +104,7 @@ def _check_size(scope: HttpScope, size: int) -> None:
 def _split(scope: HttpScope, data: bytearray) -> Head:
     try:
         head = split_head(data)
-    except HeadError as error:
+    except HttpHeadError as error:
         raise scope.failure(str(error), None, *scope.subject.notes()) from None
     if not head:
         scope.log.line(4, "No headers")
@@ -116,21 +125,21 @@ async def receive_body(scope: HttpScope, head: Head, *, to_end: bool, bytes_max:
     `to_end`: without a length it goes to the end of the stream; else there is none.
     `bytes_max` bounds this part, 0 does not. Raises `Failure`.
     """
-    session = scope.subject
-    body = _body(session)
+    connection = scope.subject
+    body = _body(connection)
     before = len(body)
     try:
         how = await _receive_body(scope, head, to_end, bytes_max)
-    except Ended:
+    except NonFatalError:
         return
     scope.log.dump(4, how, bytes(body[before:]))
-    session.body_length = str(len(body))
+    connection.body_length = str(len(body))
 
 
-def _body(session: Session) -> bytearray:
-    if session.body is None:
-        session.body = bytearray()
-    return session.body
+def _body(connection: HttpConnection) -> bytearray:
+    if connection.body is None:
+        connection.body = bytearray()
+    return connection.body
 
 
 async def _receive_body(scope: HttpScope, head: Head, to_end: bool, bytes_max: int) -> str:
@@ -180,36 +189,36 @@ async def _receive_rest(scope: HttpScope, bytes_max: int) -> None:
 
 
 async def receive_chunk(scope: HttpScope) -> int:
-    """One chunk, appended to the body; its length. Raises `Failure` or `Ended`."""
-    session = scope.subject
+    """One chunk, appended to the body; its length. Raises `Failure` or `NonFatalError`."""
+    connection = scope.subject
     line = await _read_line(scope)
     scope.log.dump(4, "len", line)
     match = _CHUNK_LENGTH.match(line)
     if not match:
-        raise session.trouble(scope, f"Chunklen fail ({line.decode(ENCODING).strip()!r})")
+        raise connection.trouble(scope, f"Chunklen fail ({line.decode(ENCODING).strip()!r})")
     length = int(match[1], 16)
-    session.chunk_length = str(length)
-    body = _body(session)
+    connection.chunk_length = str(length)
+    body = _body(connection)
     if length:
-        _check_size(scope, len(session.raw) + len(body) + length)
+        _check_size(scope, len(connection.raw) + len(body) + length)
         data = await read_exactly(scope, length)
         body += data
         scope.log.dump(4, "chunk", data)
     if not (await read_exactly(scope, 2)).startswith((b"\r\n", b"\n")):
-        raise session.trouble(scope, "Chunklen without CRLF")
+        raise connection.trouble(scope, "Chunklen without CRLF")
     return length
 
 
 async def _read_line(scope: HttpScope) -> bytes:
     """A line with its end, and nothing behind it."""
-    session = scope.subject
+    connection = scope.subject
     line = bytearray()
     while not line.endswith(b"\n"):
         seen = await _more(scope, look=True)
         if not seen:
-            raise session.trouble(scope, f"HTTP rx EOF (fd:{session.fd} read: Success) 1")
+            raise connection.trouble(scope, f"HTTP rx EOF (fd:{connection.fd} read: Success) 1")
         end = seen.find(b"\n") + 1 or len(seen)
         if len(line) + end > CHUNK_LINE_BYTES_MAX:
             raise scope.failure(f"a chunk's length is longer than {CHUNK_LINE_BYTES_MAX} bytes")
-        line += session.open_wire(scope).take(end)
+        line += connection.open_socket(scope).take(end)
     return bytes(line)

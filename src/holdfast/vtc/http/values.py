@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from holdfast.vtc.http.body import c_string
+from holdfast.vtc.http.connection import HttpConnection
 from holdfast.vtc.http.head import Head, find_field
-from holdfast.vtc.http.connection import Session
 from holdfast.vtc.language.source import ENCODING
 
 _REQUEST_LINE = {"method": 0, "url": 1, "proto": 2}
@@ -27,23 +27,23 @@ NAMES = (
 )
 
 
-def resolve(session: Session, word: str) -> str | None:
+def resolve(connection: HttpConnection, word: str) -> str | None:
     """What `word` stands for; itself if it has no meaning; `None` if that is undefined."""
     if word.startswith("req."):
-        return _message_value(session, session.request, _REQUEST_LINE, word)
+        return _message_value(connection, connection.request, _REQUEST_LINE, word)
     if word.startswith("resp."):
         if word == "resp.chunklen":
-            return session.chunk_length
-        return _message_value(session, session.response, _STATUS_LINE, word)
+            return connection.chunk_length
+        return _message_value(connection, connection.response, _STATUS_LINE, word)
     if word in _CONNECTION:
-        return _connection_value(session, word)
+        return _connection_value(connection, word)
     if word in _TLS:
-        return session.wire.tls_value(word) if session.wire else None
+        return connection.sock.tls_value(word) if connection.sock else None
     return word
 
 
 def _message_value(
-    session: Session, head: Head, first_line: dict[str, int], word: str
+    connection: HttpConnection, head: Head, first_line: dict[str, int], word: str
 ) -> str | None:
     name = word.partition(".")[2]
     if name in first_line:
@@ -51,15 +51,15 @@ def _message_value(
     if name.startswith("http."):
         return find_field(head, name.removeprefix("http."))
     if name == "bodylen":
-        return session.body_length
-    if name == "body" and session.body is not None:
-        return c_string(session.body).decode(ENCODING)
+        return connection.body_length
+    if name == "body" and connection.body is not None:
+        return c_string(connection.body).decode(ENCODING)
     return word
 
 
-def _connection_value(session: Session, word: str) -> str | None:
+def _connection_value(connection: HttpConnection, word: str) -> str | None:
     if word == "h2.state":
-        return "true" if session.h2 else "false"
+        return "true" if connection.h2 else "false"
     if word == "remote.path":
-        return session.peer.path
-    return session.peer.host if word == "remote.ip" else str(session.peer.port)
+        return connection.peer.path
+    return connection.peer.host if word == "remote.ip" else str(connection.peer.port)

@@ -17,7 +17,7 @@ from holdfast.protocols.proxy import (
     encode_v1,
     encode_v2,
 )
-from holdfast.vtc.io.socket_address import Address, AddressError, resolve
+from holdfast.vtc.io.socket_address import AddressError, SocketAddress, resolve
 from holdfast.vtc.language.numbers import unhex
 from holdfast.vtc.language.source import ENCODING
 
@@ -54,7 +54,7 @@ async def proxy_header(version: int, spec: str) -> bytes:
     return encode_v2(replace(header, tlvs=tlvs))
 
 
-async def _address(text: str) -> Address:
+async def _address(text: str) -> SocketAddress:
     try:
         found = await resolve(text, None, socket.SOCK_STREAM)
     except AddressError as error:

@@ -28,7 +28,7 @@ def why(error: AddressError | OSError) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-class Address(NamedTuple):
+class SocketAddress(NamedTuple):
     """Where a socket is bound or connected."""
 
     family: socket.AddressFamily
@@ -79,27 +79,29 @@ def split(text: str) -> tuple[str | None, str | None]:
     return host or None, port
 
 
-def parse_unix(text: str) -> Address:
+def parse_unix(text: str) -> SocketAddress:
     """The address of a Unix socket. Raises `AddressError`."""
     if len(text) > PATH_BYTES_MAX:
         raise AddressError("Path too long for a Unix domain socket")
     if text == "@":
         raise AddressError("The empty abstract socket name is not supported")
     name = "\0" + text[1:] if text[0] == "@" else text
-    return Address(socket.AF_UNIX, name.encode(ENCODING))
+    return SocketAddress(socket.AF_UNIX, name.encode(ENCODING))
 
 
-def _numeric(host: str, port: int) -> Address | None:
+def _numeric(host: str, port: int) -> SocketAddress | None:
     try:
         version = ipaddress.ip_address(host).version
     except ValueError:
         return None
     if version == 4:
-        return Address(socket.AF_INET, (host, port))
-    return Address(socket.AF_INET6, (host, port, 0, 0))
+        return SocketAddress(socket.AF_INET, (host, port))
+    return SocketAddress(socket.AF_INET6, (host, port, 0, 0))
 
 
-async def resolve(text: str, default_port: str | None, kind: socket.SocketKind) -> list[Address]:
+async def resolve(
+    text: str, default_port: str | None, kind: socket.SocketKind
+) -> list[SocketAddress]:
     """All addresses that `text` stands for, best first. Raises `AddressError`."""
     if is_unix(text):
         return [parse_unix(text)]
@@ -113,19 +115,19 @@ async def resolve(text: str, default_port: str | None, kind: socket.SocketKind) 
         )
     except socket.gaierror as error:
         raise AddressError(error.strerror) from None
-    return [Address(info[0], info[4]) for info in infos]  # type: ignore[arg-type]
+    return [SocketAddress(info[0], info[4]) for info in infos]  # type: ignore[arg-type]
 
 
-def own_address(sock: socket.socket) -> Address:
+def own_address(sock: socket.socket) -> SocketAddress:
     """Where a socket is bound."""
     return _from_socket(sock, sock.getsockname())
 
 
-def peer_address(sock: socket.socket) -> Address:
+def peer_address(sock: socket.socket) -> SocketAddress:
     """Where a socket is connected."""
     return _from_socket(sock, sock.getpeername())
 
 
-def _from_socket(sock: socket.socket, name: SockAddr | str) -> Address:
+def _from_socket(sock: socket.socket, name: SockAddr | str) -> SocketAddress:
     plain = os.fsencode(name) if isinstance(name, str) else name
-    return Address(socket.AddressFamily(sock.family), plain)
+    return SocketAddress(socket.AddressFamily(sock.family), plain)

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from holdfast.vtc.io.socket_address import Address, own_address, peer_address
+from holdfast.vtc.io.socket_address import SocketAddress, own_address, peer_address
 
 PEEK_BYTES_MAX = 65536
 CONNECT_SECONDS_MAX = 10.0
@@ -27,14 +27,14 @@ CONNECT_SECONDS_MAX = 10.0
 _AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER: what is unsent is dropped, and the peer gets a reset."""
 _Switch = Callable[..., Any]
-Prepare = Callable[["Wire"], Awaitable["Wire"]]
+Prepare = Callable[["StreamSocket"], Awaitable["StreamSocket"]]
 """What is done to an accepted connection before it is used: a TLS handshake."""
 
 
-class Wire:
+class StreamSocket:
     """A connected stream socket."""
 
-    def __init__(self, sock: socket.socket, peer: Address) -> None:
+    def __init__(self, sock: socket.socket, peer: SocketAddress) -> None:
         """Owns `sock` from here on."""
         sock.setblocking(False)
         if sock.family != socket.AF_UNIX:
@@ -51,7 +51,7 @@ class Wire:
         return self._sock.fileno()
 
     @property
-    def own(self) -> Address:
+    def own(self) -> SocketAddress:
         """Our end of the connection."""
         return own_address(self._sock)
 
@@ -169,7 +169,7 @@ def _writable_now(sock: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-def listen(address: Address, backlog: int) -> socket.socket:
+def listen(address: SocketAddress, backlog: int) -> socket.socket:
     """A listening socket that does not block. Raises `OSError`."""
     sock = socket.socket(address.family, socket.SOCK_STREAM)
     try:
@@ -200,39 +200,39 @@ class Listener:
         """For the log, -1 when closed."""
         return self._sock.fileno()
 
-    async def accept(self) -> Wire:
+    async def accept(self) -> StreamSocket:
         """The next connection, ready to use. Raises `OSError`."""
-        wire = await self._accept()
+        sock = await self._accept()
         if self.prepare is None:
-            return wire
+            return sock
         try:
-            return await self.prepare(wire)
+            return await self.prepare(sock)
         except BaseException:
-            wire.close()
+            sock.close()
             raise
 
-    async def _accept(self) -> Wire:
+    async def _accept(self) -> StreamSocket:
         while True:
             try:
                 return self._accepted(self._sock.accept()[0])
             except (BlockingIOError, InterruptedError):
                 await readable(self._sock)
 
-    def _accepted(self, sock: socket.socket) -> Wire:
+    def _accepted(self, sock: socket.socket) -> StreamSocket:
         if self.address.path is not None:  # who connects to a path has no name of its own
-            return Wire(sock, self.address)
+            return StreamSocket(sock, self.address)
         try:
             peer = peer_address(sock)
         except OSError:  # it was reset while it waited
-            peer = Address(self.address.family, ("0.0.0.0", 0))
-        return Wire(sock, peer)
+            peer = SocketAddress(self.address.family, ("0.0.0.0", 0))
+        return StreamSocket(sock, peer)
 
     def close(self) -> None:
         """Stop listening. May be called again."""
         self._sock.close()
 
 
-async def connect(addresses: list[Address]) -> Wire:
+async def connect(addresses: list[SocketAddress]) -> StreamSocket:
     """A connection to the first address that answers. Raises `OSError`."""
     error: OSError = OSError("no address")
     for address in addresses:
@@ -245,7 +245,7 @@ async def connect(addresses: list[Address]) -> Wire:
     raise error
 
 
-async def _connect(address: Address) -> Wire:
+async def _connect(address: SocketAddress) -> StreamSocket:
     sock = socket.socket(address.family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
@@ -259,4 +259,4 @@ async def _connect(address: Address) -> Wire:
     except BaseException:
         sock.close()
         raise
-    return Wire(sock, address)
+    return StreamSocket(sock, address)

@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from holdfast.vtc.io.socket_address import Address
-from holdfast.vtc.io.stream_socket import CONNECT_SECONDS_MAX, PEEK_BYTES_MAX, Wire
+from holdfast.vtc.io.socket_address import SocketAddress
+from holdfast.vtc.io.stream_socket import CONNECT_SECONDS_MAX, PEEK_BYTES_MAX, StreamSocket
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.source import ENCODING, Token
 from holdfast.vtc.run.log import Logger
@@ -82,26 +82,26 @@ def _context(side: ssl._SSLMethod, words: dict[str, str]) -> ssl.SSLContext:
 
 
 @dataclass(frozen=True, slots=True)
-class ClientTls:
+class ClientTlsOptions:
     """How a client speaks TLS."""
 
     context: ssl.SSLContext
     name: str | None
 
-    async def handshake(self, wire: Wire, log: Logger) -> Wire:
+    async def handshake(self, sock: StreamSocket, log: Logger) -> StreamSocket:
         """`wire` with TLS on it. Raises `Failure`."""
-        return await _handshake(TlsWire(wire, self.context, server=False, name=self.name), log)
+        return await _handshake(TlsSocket(sock, self.context, server=False, name=self.name), log)
 
 
 @dataclass(frozen=True, slots=True)
-class ServerTls:
+class ServerTlsOptions:
     """How a server speaks TLS."""
 
     words: dict[str, str]
 
     async def prepare(
         self, case: Case, name: str, log: Logger
-    ) -> Callable[[Wire], Awaitable[Wire]]:
+    ) -> Callable[[StreamSocket], Awaitable[StreamSocket]]:
         """What a server called `name` does to each connection. Raises `Failure`."""
         words = dict(self.words)
         if "cert" not in words:
@@ -109,21 +109,21 @@ class ServerTls:
         case.define(log, f"{name}_cert", os.fsencode(words["cert"]).decode(ENCODING))
         context = _context(ssl.PROTOCOL_TLS_SERVER, words)
 
-        async def prepare(wire: Wire) -> Wire:
-            return await _handshake(TlsWire(wire, context, server=True, name=None), log)
+        async def prepare(sock: StreamSocket) -> StreamSocket:
+            return await _handshake(TlsSocket(sock, context, server=True, name=None), log)
 
         return prepare
 
 
-def client_tls(case: Case, spec: Token) -> ClientTls:
+def client_tls(case: Case, spec: Token) -> ClientTlsOptions:
     """What `client -tls` says. Raises `Failure`."""
     words = _parse(case, spec)
-    return ClientTls(_context(ssl.PROTOCOL_TLS_CLIENT, words), words.get("sni"))
+    return ClientTlsOptions(_context(ssl.PROTOCOL_TLS_CLIENT, words), words.get("sni"))
 
 
-def server_tls(case: Case, spec: Token) -> ServerTls:
+def server_tls(case: Case, spec: Token) -> ServerTlsOptions:
     """What `server -tls` says. Raises `Failure`."""
-    return ServerTls(_parse(case, spec))
+    return ServerTlsOptions(_parse(case, spec))
 
 
 async def self_signed(case: Case, name: str) -> str:
@@ -135,24 +135,24 @@ async def self_signed(case: Case, name: str) -> str:
     return path
 
 
-async def _handshake(wire: TlsWire, log: Logger) -> TlsWire:
+async def _handshake(sock: TlsSocket, log: Logger) -> TlsSocket:
     try:
         async with asyncio.timeout(CONNECT_SECONDS_MAX):
-            await wire.handshake()
+            await sock.handshake()
     except TimeoutError:
         raise Failure("TLS handshake failed: no answer") from None
     except OSError as error:
         raise Failure(f"TLS handshake failed: {error.strerror or error}") from None
-    values = (wire.tls_value(f"tls.{word}") for word in ("version", "cipher", "alpn"))
+    values = (sock.tls_value(f"tls.{word}") for word in ("version", "cipher", "alpn"))
     log.line(3, "TLS " + " ".join(value or "-" for value in values))
-    return wire
+    return sock
 
 
-class TlsWire(Wire):
+class TlsSocket(StreamSocket):
     """A connection with TLS on it."""
 
     def __init__(
-        self, raw: Wire, context: ssl.SSLContext, *, server: bool, name: str | None
+        self, raw: StreamSocket, context: ssl.SSLContext, *, server: bool, name: str | None
     ) -> None:
         """Owns `raw` from here on."""
         self._raw = raw
@@ -169,7 +169,7 @@ class TlsWire(Wire):
         return self._raw.fd
 
     @property
-    def own(self) -> Address:
+    def own(self) -> SocketAddress:
         return self._raw.own
 
     async def handshake(self) -> None:

@@ -41,7 +41,7 @@ class Context(Enum):
         return outer if self is Context.SAME else self
 
 
-class Option(NamedTuple):
+class CommandOption(NamedTuple):
     """One option of a command."""
 
     flag: str
@@ -55,13 +55,13 @@ class Option(NamedTuple):
     """Where the last value's commands stand, if it is a specification."""
 
 
-def option(usage: str, text: str, *, group: int = 0, spec: Context | None = None) -> Option:
+def option(usage: str, text: str, *, group: int = 0, spec: Context | None = None) -> CommandOption:
     """An option from its usage, `"-hdr STRING"`."""
     flag, *values = usage.split()
-    return Option(flag, tuple(values), text, group, spec)
+    return CommandOption(flag, tuple(values), text, group, spec)
 
 
-class Given(NamedTuple):
+class ParsedOption(NamedTuple):
     """An option with its values as a script gave it, or a word that is no option."""
 
     flag: str
@@ -82,7 +82,7 @@ class Command:
     """What it does, for the manual. Markdown."""
     example: str = ""
     """A whole script that passes, for the manual; it is run as a test."""
-    options: tuple[Option, ...] = ()
+    options: tuple[CommandOption, ...] = ()
     label: str = ""
     """If the first word is an instance's name: what the instance is called in messages."""
     letter: str = ""
@@ -126,7 +126,7 @@ class Args:
             raise Failure(f"{text} (got {self.words[0]})", self.words[0].position())
         return self.words[0]
 
-    def walk(self) -> Iterator[Given]:
+    def walk(self) -> Iterator[ParsedOption]:
         """The options and words in order. Raises `Failure` for what the command does not know."""
         group = 0
         place = 1 if self.command.label else 0
@@ -136,7 +136,7 @@ class Args:
             if found is None:
                 if word.startswith("-") or self.command.words_max == 0:
                     raise self.unknown(word)
-                yield Given("", (word,), word)
+                yield ParsedOption("", (word,), word)
                 if self.command.ignores_rest:
                     return
                 place += 1
@@ -146,7 +146,7 @@ class Args:
             if end > len(self.words):
                 text = f"{self.command.name} {word}: {' '.join(found.values)} is missing"
                 raise Failure(text, word.position())
-            yield Given(found.flag, tuple(self.words[place + 1 : end]), word)
+            yield ParsedOption(found.flag, tuple(self.words[place + 1 : end]), word)
             place = end
 
     def specifications(self, context: Context) -> Iterator[tuple[Token, Context]]:
@@ -167,7 +167,7 @@ class Args:
             if inner:
                 yield given.values[-1], inner.within(context)
 
-    def _option(self, word: str, group: int) -> Option | None:
+    def _option(self, word: str, group: int) -> CommandOption | None:
         for known in self.command.options:
             if known.group >= group and (
                 word == known.flag or (known.flag[-1] == "*" and word.startswith(known.flag[:-1]))

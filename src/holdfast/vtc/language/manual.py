@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from holdfast.vtc.language.command import Command, Context, Option
+from holdfast.vtc.language.command import Command, CommandOption, Context
 from holdfast.vtc.language.registry import commands
 
 _CHAPTERS = (
@@ -59,6 +59,6 @@ def entry(command: Command, *, with_example: bool = True) -> str:
     return "\n".join(parts)
 
 
-def _option(option: Option) -> str:
+def _option(option: CommandOption) -> str:
     usage = " ".join((option.flag.replace("*", "HH"), *option.values))
     return f"- `{usage}`: {option.text}"

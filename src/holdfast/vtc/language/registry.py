@@ -16,7 +16,7 @@ from holdfast.vtc.language.command import Command, Context
 _PACKAGE = "holdfast.vtc.commands"
 
 
-class _Shelf:
+class _ContextCommands:
     """The commands of one context, as far as they are loaded."""
 
     def __init__(self, context: Context) -> None:
@@ -37,28 +37,28 @@ class _Shelf:
             self.load(module)
 
 
-_shelves: dict[Context, _Shelf] = {}
+_loaded: dict[Context, _ContextCommands] = {}
 
 
-def _shelf(context: Context) -> _Shelf:
-    if context not in _shelves:
-        _shelves[context] = _Shelf(context)
-    return _shelves[context]
+def _commands_of(context: Context) -> _ContextCommands:
+    if context not in _loaded:
+        _loaded[context] = _ContextCommands(context)
+    return _loaded[context]
 
 
 def find(context: Context, name: str) -> Command | None:
     """The command called `name` in a context: its own, or one that stands anywhere."""
-    shelves = _shelf(context), _shelf(Context.ANYWHERE)
-    for shelf in shelves:
-        shelf.load(name)
-    if not any(name in shelf.commands for shelf in shelves):
-        for shelf in shelves:
-            shelf.load_all()
-    return next((shelf.commands[name] for shelf in shelves if name in shelf.commands), None)
+    places = _commands_of(context), _commands_of(Context.ANYWHERE)
+    for place in places:
+        place.load(name)
+    if not any(name in place.commands for place in places):
+        for place in places:
+            place.load_all()
+    return next((place.commands[name] for place in places if name in place.commands), None)
 
 
 def commands(context: Context) -> list[Command]:
     """All commands of a context by name, without those that stand anywhere."""
-    shelf = _shelf(context)
-    shelf.load_all()
-    return [shelf.commands[name] for name in sorted(shelf.commands)]
+    found = _commands_of(context)
+    found.load_all()
+    return [found.commands[name] for name in sorted(found.commands)]

@@ -62,10 +62,10 @@ class Source:
 
     def whole(self) -> Token:
         """The whole text as a token."""
-        return Token(self.text, self, (Piece(0, 0, True),))
+        return Token(self.text, self, (TextRun(0, 0, True),))
 
 
-class Piece(NamedTuple):
+class TextRun(NamedTuple):
     """A run of a token's characters and where it came from."""
 
     start: int
@@ -82,11 +82,11 @@ class Token(str):
     __slots__ = ("pieces", "source", "specification")
 
     source: Source
-    pieces: tuple[Piece, ...]
+    pieces: tuple[TextRun, ...]
     specification: Specification | None
     """Its commands, once it was cut into them (`lexer.cut`)."""
 
-    def __new__(cls, text: str, source: Source, pieces: tuple[Piece, ...]) -> Token:
+    def __new__(cls, text: str, source: Source, pieces: tuple[TextRun, ...]) -> Token:
         self = super().__new__(cls, text)
         self.source = source
         self.pieces = pieces
@@ -119,7 +119,7 @@ class TokenBuilder:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._parts: list[str] = []
-        self._pieces: list[Piece] = []
+        self._pieces: list[TextRun] = []
         self._length = 0
 
     def literal(self, text: str, offset: int) -> None:
@@ -141,11 +141,11 @@ class TokenBuilder:
         self._add(text, offset, False)
 
     def _add(self, text: str, offset: int, literal: bool) -> None:
-        self._pieces.append(Piece(self._length, offset, literal))
+        self._pieces.append(TextRun(self._length, offset, literal))
         self._parts.append(text)
         self._length += len(text)
 
     def build(self, offset: int) -> Token:
         """The token. An empty one stands at `offset`."""
-        pieces = tuple(self._pieces) or (Piece(0, offset, True),)
+        pieces = tuple(self._pieces) or (TextRun(0, offset, True),)
         return Token("".join(self._parts), self._source, pieces)

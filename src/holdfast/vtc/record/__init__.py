@@ -1,5 +1,5 @@
-"""Recording: what a client and a server say to each other becomes a test script.
+"""Records a conversation between a client and a server as a test script.
 
-`Relay` stands between the two, a `Scribe` of the protocol translates what it
-hears into commands, and the `Book` holds the script.
+`RecordingProxy` forwards the bytes, a `Recorder` for each protocol translates them into
+commands, and `Recording` holds the script.
 """

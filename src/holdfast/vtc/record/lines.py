@@ -7,13 +7,13 @@ from holdfast.protocols.framing import LineDecoder, LineTooLong
 from holdfast.protocols.telnet import codes
 from holdfast.protocols.telnet.parser import Command, Negotiation, Parser, Subnegotiation
 from holdfast.vtc.commands.http.telnet import OPTIONS
-from holdfast.vtc.record.recorder import Scribe
 from holdfast.vtc.record.quoting import quoted
+from holdfast.vtc.record.recorder import Recorder
 
 _LIMITS = Limits()
 
 
-class LineScribe(Scribe):
+class LineRecorder(Recorder):
     """Bare lines."""
 
     def __init__(self, names: set[str]) -> None:
@@ -55,7 +55,7 @@ class LineScribe(Scribe):
             self._shown = self._server.unfinished
 
 
-class TelnetScribe(LineScribe):
+class TelnetRecorder(LineRecorder):
     """Lines with Telnet's commands between them. Negotiation is the replaying client's own."""
 
     def __init__(self, names: set[str]) -> None:

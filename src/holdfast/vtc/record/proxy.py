@@ -10,22 +10,22 @@ import ssl
 from collections.abc import Callable
 
 from holdfast.net.tls.options import client_context
-from holdfast.vtc.io import socket_address as address
-from holdfast.vtc.io.tls import TlsWire
-from holdfast.vtc.io.stream_socket import Listener, Wire, connect, listen
-from holdfast.vtc.record.recording import Book
+from holdfast.vtc.io.socket_address import AddressError, SocketAddress, resolve
+from holdfast.vtc.io.stream_socket import Listener, StreamSocket, connect, listen
+from holdfast.vtc.io.tls import TlsSocket
+from holdfast.vtc.record.recording import Recording
 
 BACKLOG = 10
 RECEIVE_BYTES_MAX = 65536
 
 
-class Relay:
+class RecordingProxy:
     """A listener whose connections go on to the book's server."""
 
     def __init__(
         self,
-        at: address.Address,
-        book: Book,
+        at: SocketAddress,
+        recording: Recording,
         changed: Callable[[], None],
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -34,13 +34,13 @@ class Relay:
         Raises `OSError`.
         """
         self._listener = Listener(listen(at, BACKLOG))
-        self._book = book
+        self._recording = recording
         self._changed = changed
-        secure = book.server.secure
+        secure = recording.server.secure
         self._tls = (tls or client_context()) if secure else None
 
     @property
-    def at(self) -> address.Address:
+    def at(self) -> SocketAddress:
         """Where clients are to connect."""
         return self._listener.address
 
@@ -49,41 +49,41 @@ class Relay:
         try:
             async with asyncio.TaskGroup() as tasks:
                 while True:
-                    wire = await self._listener.accept()
-                    task = tasks.create_task(self._serve(wire))
-                    task.add_done_callback(lambda _, wire=wire: wire.close())  # type: ignore[misc]
+                    sock = await self._listener.accept()
+                    task = tasks.create_task(self._serve(sock))
+                    task.add_done_callback(lambda _, sock=sock: sock.close())  # type: ignore[misc]
         finally:
             self._listener.close()
 
-    async def _serve(self, client: Wire) -> None:
+    async def _serve(self, client: StreamSocket) -> None:
         """One connection: whatever goes wrong with it, the others go on."""
         try:
             server = await self._dial()
         except OSError:
             return
-        scribe = self._book.begin()
+        recorder = self._recording.begin()
         try:
             async with asyncio.TaskGroup() as ways:
-                ways.create_task(_carry(client, server, scribe.client_says))
-                ways.create_task(_carry(server, client, scribe.server_says))
+                ways.create_task(_carry(client, server, recorder.client_says))
+                ways.create_task(_carry(server, client, recorder.server_says))
         finally:
             server.close()
-            scribe.ended()
+            recorder.ended()
             self._changed()
 
-    async def _dial(self) -> Wire:
-        url = self._book.server
+    async def _dial(self) -> StreamSocket:
+        url = self._recording.server
         if url.scheme == "unix":
             where = os.fsdecode(url.path)
         else:
             where = f"[{url.host}]:{url.port}" if ":" in url.host else f"{url.host}:{url.port}"
         try:
-            wire = await connect(await address.resolve(where, None, socket.SOCK_STREAM))
-        except address.AddressError as error:
+            sock = await connect(await resolve(where, None, socket.SOCK_STREAM))
+        except AddressError as error:
             raise OSError(str(error)) from None
         if self._tls is None:
-            return wire
-        secure = TlsWire(wire, self._tls, server=False, name=url.host)
+            return sock
+        secure = TlsSocket(sock, self._tls, server=False, name=url.host)
         try:
             await secure.handshake()
         except BaseException:
@@ -92,7 +92,7 @@ class Relay:
         return secure
 
 
-async def _carry(source: Wire, target: Wire, hear: Callable[[bytes], None]) -> None:
+async def _carry(source: StreamSocket, target: StreamSocket, hear: Callable[[bytes], None]) -> None:
     """One way, to its end."""
     with contextlib.suppress(OSError):
         while data := await source.recv(RECEIVE_BYTES_MAX, None):

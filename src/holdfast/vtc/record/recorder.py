@@ -10,7 +10,7 @@ COMMANDS_MAX = 100_000
 """Of one connection."""
 
 
-class Scribe(ABC):
+class Recorder(ABC):
     """One connection, as it is heard in the middle."""
 
     def __init__(self, codes: set[str]) -> None:

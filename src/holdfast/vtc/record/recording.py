@@ -5,37 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.net.addresses import Address
-from holdfast.vtc.record.lines import LineScribe, TelnetScribe
-from holdfast.vtc.record.recorder import Scribe
-from holdfast.vtc.record.websocket import WebSocketScribe
+from holdfast.vtc.record.lines import LineRecorder, TelnetRecorder
 from holdfast.vtc.record.quoting import quoted
+from holdfast.vtc.record.recorder import Recorder
+from holdfast.vtc.record.websocket import WebSocketRecorder
 
-_SCRIBES: dict[str, type[LineScribe | TelnetScribe | WebSocketScribe]] = {
-    "tcp": LineScribe,
-    "tls": LineScribe,
-    "unix": LineScribe,
-    "telnet": TelnetScribe,
-    "telnets": TelnetScribe,
-    "ws": WebSocketScribe,
-    "wss": WebSocketScribe,
+_RECORDERS: dict[str, type[LineRecorder | TelnetRecorder | WebSocketRecorder]] = {
+    "tcp": LineRecorder,
+    "tls": LineRecorder,
+    "unix": LineRecorder,
+    "telnet": TelnetRecorder,
+    "telnets": TelnetRecorder,
+    "ws": WebSocketRecorder,
+    "wss": WebSocketRecorder,
 }
 
 
-class Book:
+class Recording:
     """All connections to one server, in the order in which they began."""
 
     def __init__(self, server: Address) -> None:
         self.server = server
-        self.scribes: list[Scribe] = []
+        self.recorders: list[Recorder] = []
         self._codes: set[str] = set()
 
-    def begin(self) -> Scribe:
+    def begin(self) -> Recorder:
         """Another connection has begun; who writes it down."""
-        for other in self.scribes:
+        for other in self.recorders:
             other.overlapped = other.overlapped or not other.over
-        scribe = _SCRIBES[self.server.scheme](self._codes)
-        self.scribes.append(scribe)
-        return scribe
+        recorder = _RECORDERS[self.server.scheme](self._codes)
+        self.recorders.append(recorder)
+        return recorder
 
     def script(self) -> str:
         """The script so far."""
@@ -46,23 +46,23 @@ class Book:
     def _body(self) -> Iterator[str]:
         sessions: dict[str, str] = {}
         started: list[str] = []
-        for number, scribe in enumerate(self.scribes, 1):
+        for number, recorder in enumerate(self.recorders, 1):
             name = f"client c{number}"
-            if isinstance(scribe, WebSocketScribe) and scribe.is_session:
-                sid = scribe.sid or f"nothing {number}"
+            if isinstance(recorder, WebSocketRecorder) and recorder.is_session:
+                sid = recorder.sid or f"nothing {number}"
                 name = sessions.setdefault(sid, f"session u{len(sessions) + 1}")
-            yield self._block(name, scribe)
-            if scribe.overlapped and name not in started:
+            yield self._block(name, recorder)
+            if recorder.overlapped and name not in started:
                 started.append(name)
         yield from (f"{name} -wait\n" for name in started)
 
-    def _block(self, name: str, scribe: Scribe) -> str:
-        opening = scribe.opening
+    def _block(self, name: str, recorder: Recorder) -> str:
+        opening = recorder.opening
         depth = "        " if opening else "    "
-        lines = [f"{depth}{command}" for command in scribe.commands]
+        lines = [f"{depth}{command}" for command in recorder.commands]
         if opening:
             lines = [f"    {opening} {{", *lines, "    }"]
-        how = "-start" if scribe.overlapped else "-run"
+        how = "-start" if recorder.overlapped else "-run"
         return "\n".join([f"{name} {self._where()} {{", *lines, f"}} {how}\n"])
 
     def _where(self) -> str:

@@ -11,20 +11,20 @@ from holdfast.protocols.websocket.frames import Decoder
 from holdfast.protocols.websocket.head import END, HeadError, parse_request, parse_response
 from holdfast.vtc.dialogue.conversation import json_in
 from holdfast.vtc.dialogue.websocket import LIMITS
-from holdfast.vtc.record.recorder import Scribe
 from holdfast.vtc.record.quoting import quoted
+from holdfast.vtc.record.recorder import Recorder
 
 _KEPT_FIELDS = ("origin", "cookie")
 """Of the client's request, beside what every request has."""
 
 
-class WebSocketScribe(Scribe):
+class WebSocketRecorder(Recorder):
     """One WebSocket."""
 
     def __init__(self, names: set[str]) -> None:
         super().__init__(names)
-        self._client = _Half(masked=True)
-        self._server = _Half(masked=False)
+        self._client = _Direction(masked=True)
+        self._server = _Direction(masked=False)
         self._request: ws.Request | None = None
         self._subprotocol: str | None = None
         self._closed = False
@@ -156,7 +156,7 @@ def _client_command(fields: dict[str, Any]) -> str | None:
             return None
 
 
-class _Half:
+class _Direction:
     """One direction: a head, then frames."""
 
     def __init__(self, *, masked: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from holdfast.vtc.run.log import Entry
+from holdfast.vtc.run.log import LogEntry
 from holdfast.vtc.run.results import Outcome, Result
 
 LAST_LINES_MAX = 10
@@ -45,7 +45,7 @@ def _block(title: str, lines: list[str]) -> Iterator[str]:
         yield f"    {line}"
 
 
-def last_words(entries: list[Entry]) -> dict[str, list[str]]:
+def last_words(entries: list[LogEntry]) -> dict[str, list[str]]:
     """The last lines that each process wrote."""
     said: dict[str, list[str]] = {}
     for entry in entries:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from holdfast.vtc.language.source import ENCODING
-from holdfast.vtc.run.log import Entry
+from holdfast.vtc.run.log import LogEntry
 from holdfast.vtc.run.results import Result
 
 _SENT = {"txreq", "txresp", "txpri", "send", "send_n", "send_urgent", "sendhex", "chunked", "tx"}
@@ -46,7 +46,7 @@ class Event:
     text: str
 
 
-def events(entries: Sequence[Entry]) -> list[Event]:
+def events(entries: Sequence[LogEntry]) -> list[Event]:
     """What a log tells."""
     return _Reader().read(entries)
 
@@ -59,7 +59,7 @@ class _Reader:
         """Whom an actor is connected to."""
         self._events: list[Event] = []
 
-    def read(self, entries: Sequence[Entry]) -> list[Event]:
+    def read(self, entries: Sequence[LogEntry]) -> list[Event]:
         for entry in entries:
             if entry.prefix:
                 self._dump(entry)
@@ -67,7 +67,7 @@ class _Reader:
                 self._line(entry, entry.data)
         return self._events
 
-    def _dump(self, entry: Entry) -> None:
+    def _dump(self, entry: LogEntry) -> None:
         kind = _kind(entry.prefix)
         if kind is None or not entry.data:
             return
@@ -78,10 +78,10 @@ class _Reader:
         address = self._peers.get(actor.partition(".")[0], "")
         return self._names.get(address, address)
 
-    def _add(self, entry: Entry, kind: Kind, text: str, peer: str = "") -> None:
+    def _add(self, entry: LogEntry, kind: Kind, text: str, peer: str = "") -> None:
         self._events.append(Event(entry.seconds, entry.actor, peer, kind, text))
 
-    def _line(self, entry: Entry, text: str) -> None:
+    def _line(self, entry: LogEntry, text: str) -> None:
         if match := _SOCK.match(text):
             self._names[match[2]] = match[1]
         elif match := _CONNECT.match(text):
@@ -106,7 +106,7 @@ def _kind(prefix: str) -> Kind | None:
     return Kind.SAID if name in _OUTPUT else None
 
 
-def _summary(entry: Entry) -> str:
+def _summary(entry: LogEntry) -> str:
     data = entry.data.decode(ENCODING) if isinstance(entry.data, bytes) else entry.data
     first = data.strip().partition("\n")[0].strip()
     shown = first if first.isprintable() else repr(first)[1:-1]

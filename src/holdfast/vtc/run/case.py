@@ -17,7 +17,7 @@ import traceback
 from typing import Any, TypeVar
 
 from holdfast.vtc.actors.actor import Actor, Work
-from holdfast.vtc.io.socket_address import Address
+from holdfast.vtc.io.socket_address import SocketAddress
 from holdfast.vtc.language.command import Context
 from holdfast.vtc.language.errors import Failure, Note, Skip
 from holdfast.vtc.language.interpreter import Scope, interpret
@@ -28,7 +28,7 @@ from holdfast.vtc.language.source import ENCODING, Position, Token
 from holdfast.vtc.run.child import Child, sweep
 from holdfast.vtc.run.log import Log, Logger, render_diag
 from holdfast.vtc.run.processor_wait import ProcessorWait
-from holdfast.vtc.run.results import Keep, Outcome, Result, Settings
+from holdfast.vtc.run.results import KeepDirectories, Outcome, Result, RunSettings
 
 A = TypeVar("A", bound=Actor)
 
@@ -39,7 +39,7 @@ ADDRESS_MACROS = ("addr", "port", "sock")
 class Case:
     """One run of one script."""
 
-    def __init__(self, script: Script, settings: Settings) -> None:
+    def __init__(self, script: Script, settings: RunSettings) -> None:
         self.script = script
         self.settings = settings
         self.log = Log()
@@ -73,7 +73,7 @@ class Case:
         self.macros.define(name, value)
         log.line(4, f"macro def {name}={value}")
 
-    def define_address(self, log: Logger, name: str, at: Address, sock: str = "") -> None:
+    def define_address(self, log: Logger, name: str, at: SocketAddress, sock: str = "") -> None:
         """Set the macros that tell where `name` listens; `sock` if it is written otherwise."""
         for macro, value in zip(
             ADDRESS_MACROS, (at.host, str(at.port), sock or at.joined), strict=True
@@ -298,7 +298,9 @@ class Case:
 
     def _kept(self) -> bool:
         keep = self.settings.keep
-        return keep is Keep.ALL or (keep is Keep.FAILED and self._outcome() is Outcome.FAILED)
+        return keep is KeepDirectories.ALL or (
+            keep is KeepDirectories.FAILED and self._outcome() is Outcome.FAILED
+        )
 
     def _outcome(self) -> Outcome:
         if self._skipped:

@@ -109,7 +109,7 @@ class Child:
         os.close(self._pidfd)
 
 
-class Drain:
+class OutputReader:
     """Reads what a child writes, as it comes."""
 
     def __init__(self, fd: int, on_data: Callable[[bytes], None]) -> None:
@@ -150,7 +150,7 @@ class Drain:
             os.close(self._fd)
 
 
-class Tail:
+class OutputTail:
     """The end of what a process has written: between one and two `OUTPUT_BYTES_MAX`."""
 
     def __init__(self) -> None:

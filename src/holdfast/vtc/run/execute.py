@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from holdfast.vtc.language.script import Script
-from holdfast.vtc.run.results import Result, Settings
-from holdfast.vtc.run.runner import Runner
+from holdfast.vtc.run.results import Result, RunSettings
+from holdfast.vtc.run.runner import ScriptRunner
 from holdfast.vtc.run.signals import ending_signals, unblock_child_signals
 from holdfast.vtc.run.workers import WorkerPool
 
@@ -38,7 +38,7 @@ class Run(Protocol):
 
 def execute(
     scripts: Sequence[Script],
-    settings: Settings,
+    settings: RunSettings,
     on_result: Callable[[Result], None],
     *,
     jobs: int = 1,
@@ -53,7 +53,7 @@ def execute(
     heeded = ending_signals()  # asyncio.run changes one
     run: Run
     if jobs == 1 or len(scripts) == 1:
-        run = Runner(scripts, settings, on_result, stop_at_failure=stop_at_failure)
+        run = ScriptRunner(scripts, settings, on_result, stop_at_failure=stop_at_failure)
     else:
         run = WorkerPool(scripts, settings, on_result, jobs=jobs, stop_at_failure=stop_at_failure)
     on_start(run)

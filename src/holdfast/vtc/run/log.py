@@ -29,7 +29,7 @@ _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 256))}
 _ESCAPES |= {ord("\r"): "\\r", ord("\t"): "\\t"}
 
 
-class Entry(NamedTuple):
+class LogEntry(NamedTuple):
     """One thing that was logged."""
 
     seconds: float
@@ -83,11 +83,11 @@ class Log:
 
     def __init__(self) -> None:
         self._start = time.monotonic()
-        self.entries: list[Entry] = []
+        self.entries: list[LogEntry] = []
         self._size = 0
         self._lost = 0
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: LogEntry) -> None:
         """Append an entry. A log that becomes too large loses its older half."""
         self.entries.append(entry)
         self._size += len(entry.data) + _ENTRY_BYTES
@@ -101,7 +101,7 @@ class Log:
             place += 1
         self._lost += place - bool(self._lost)  # the note of the time before is not counted
         note = f"the log is too large: its first {self._lost} entries are left out"
-        self.entries[:place] = [Entry(self.entries[place].seconds, 1, "top", "", note)]
+        self.entries[:place] = [LogEntry(self.entries[place].seconds, 1, "top", "", note)]
         self._size += len(note) + _ENTRY_BYTES
 
     def seconds(self) -> float:
@@ -138,17 +138,19 @@ class Logger:
 
     def line(self, level: int, text: str) -> None:
         """Write a line of text."""
-        self._log.add(Entry(self._log.seconds(), level, self.actor, "", text))
+        self._log.add(LogEntry(self._log.seconds(), level, self.actor, "", text))
 
     def dump(self, level: int, prefix: str, data: str | bytes) -> None:
         """Write data, each of its lines with `prefix`."""
         part = data[:DUMP_BYTES_MAX]
-        self._log.add(Entry(self._log.seconds(), level, self.actor, prefix, part, len(data)))
+        self._log.add(LogEntry(self._log.seconds(), level, self.actor, prefix, part, len(data)))
 
     def hexdump(self, level: int, prefix: str, data: bytes) -> None:
         """Write data in hexadecimal."""
         part = data[: HEXDUMP_BYTES_MAX + 2]
-        self._log.add(Entry(self._log.seconds(), level, self.actor, prefix, part, len(data), True))
+        self._log.add(
+            LogEntry(self._log.seconds(), level, self.actor, prefix, part, len(data), True)
+        )
 
 
 _DIAG_ESCAPES = {code: f"\\{code:03o}" for code in (*range(32), *range(127, 256))}

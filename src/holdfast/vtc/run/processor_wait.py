@@ -18,7 +18,7 @@ _PATH = "/proc/self/schedstat"
 _READ_BYTES_MAX = 128
 
 
-class Moment(NamedTuple):
+class TimeSample(NamedTuple):
     """A point in time. Both are in seconds."""
 
     clock: float
@@ -34,12 +34,12 @@ class ProcessorWait:
         with suppress(OSError):
             self._fd = os.open(_PATH, os.O_RDONLY | os.O_CLOEXEC)
 
-    def now(self) -> Moment:
+    def now(self) -> TimeSample:
         """This moment."""
         words = os.pread(self._fd, _READ_BYTES_MAX, 0).split() if self._fd >= 0 else []
-        return Moment(time.monotonic(), int(words[1]) / 1e9 if len(words) > 1 else 0.0)
+        return TimeSample(time.monotonic(), int(words[1]) / 1e9 if len(words) > 1 else 0.0)
 
-    def since(self, start: Moment) -> str:
+    def since(self, start: TimeSample) -> str:
         """How much of the time since `start` was such a wait; empty if that is nothing much."""
         now = self.now()
         waited = now.waited - start.waited

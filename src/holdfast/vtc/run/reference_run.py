@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from holdfast.vtc.language.script import Script, ScriptError, read_script
 from holdfast.vtc.language.source import ENCODING
 from holdfast.vtc.run.execute import execute
-from holdfast.vtc.run.results import Keep, Outcome, Result, Settings
+from holdfast.vtc.run.results import KeepDirectories, Outcome, Result, RunSettings
 from holdfast.vtc.run.runner import common_macros
 from holdfast.vtc.run.signals import die_of
 from holdfast.vtc.run.source_tree import SourceTreeError, enter_source_tree
@@ -68,12 +68,12 @@ class ReferenceRun:
                 self._counts[Outcome.SKIPPED] += error.foreign
         return scripts
 
-    def _settings(self, macros: dict[str, str], pwd: str) -> Settings:
+    def _settings(self, macros: dict[str, str], pwd: str) -> RunSettings:
         options = self._options
-        return Settings(
+        return RunSettings(
             macros=macros,
             seconds_max=options.seconds or math.inf,
-            keep=Keep(options.keep),
+            keep=KeepDirectories(options.keep),
             vtest1=options.vtest1,
             in_source_tree=options.in_source_tree,
             directory=os.environ.get("TMPDIR", "/tmp"),

@@ -12,7 +12,7 @@ from holdfast.vtc.language.source import Position
 from holdfast.vtc.run.log import Log, render_diag
 
 
-class Keep(Enum):
+class KeepDirectories(Enum):
     """Which directories stay when their test is over."""
 
     NONE = "none"
@@ -21,14 +21,14 @@ class Keep(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class RunSettings:
     """What is the same for all tests of a run."""
 
     macros: dict[str, str] = field(default_factory=dict)
     """Macros that every test has."""
     seconds_max: float = 60.0
     """How long a test may take."""
-    keep: Keep = Keep.NONE
+    keep: KeepDirectories = KeepDirectories.NONE
     vtest1: bool = False
     """Behave as the first VTest does."""
     in_source_tree: bool = False

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from holdfast.vtc.language.script import Script
 from holdfast.vtc.run.case import Case
-from holdfast.vtc.run.results import Outcome, Result, Settings
+from holdfast.vtc.run.results import Outcome, Result, RunSettings
 
 LOCALHOST = "127.0.0.1"
 LISTEN_ADDRESS = f"{LOCALHOST}:0"
@@ -17,13 +17,13 @@ BAD_IP = "192.0.2.255"
 """An address that never answers (RFC 5737: TEST-NET-1)."""
 
 
-class Runner:
+class ScriptRunner:
     """One run of a list of scripts."""
 
     def __init__(
         self,
         scripts: Sequence[Script],
-        settings: Settings,
+        settings: RunSettings,
         on_result: Callable[[Result], None],
         *,
         stop_at_failure: bool = False,

@@ -6,20 +6,20 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from holdfast.vtc.run.child import Child, Drain, Tail
+from holdfast.vtc.run.child import Child, OutputReader, OutputTail
 
 if TYPE_CHECKING:
     from holdfast.vtc.run.case import Case
 
 
-async def run_shell(case: Case, command: bytes) -> tuple[int, Tail]:
+async def run_shell(case: Case, command: bytes) -> tuple[int, OutputTail]:
     """Run `command` with `/bin/sh` in the test's directory: its wait status and its output.
 
     What it leaves in the background is killed at the end of the test. Raises `OSError`.
     """
     reading, writing = os.pipe()
-    output = Tail()
-    drain = Drain(reading, output.add)
+    output = OutputTail()
+    drain = OutputReader(reading, output.add)
     try:
         child = case.adopt(
             Child(

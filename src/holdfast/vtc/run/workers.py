@@ -28,8 +28,8 @@ from holdfast.vtc.language.prepare import prepare
 from holdfast.vtc.language.script import Script
 from holdfast.vtc.run.child import describe
 from holdfast.vtc.run.log import Log
-from holdfast.vtc.run.results import Outcome, Result, Settings
-from holdfast.vtc.run.runner import Runner
+from holdfast.vtc.run.results import Outcome, Result, RunSettings
+from holdfast.vtc.run.runner import ScriptRunner
 from holdfast.vtc.run.signals import ending_signals
 
 _GC_THRESHOLD = 50_000
@@ -42,7 +42,7 @@ class WorkerPool:
     def __init__(
         self,
         scripts: Sequence[Script],
-        settings: Settings,
+        settings: RunSettings,
         on_result: Callable[[Result], None],
         *,
         jobs: int,
@@ -166,7 +166,7 @@ class _Worker:
     """The parent's end of a worker process."""
 
     def __init__(
-        self, scripts: Sequence[Script], settings: Settings, others: Sequence[_Worker]
+        self, scripts: Sequence[Script], settings: RunSettings, others: Sequence[_Worker]
     ) -> None:
         self.connection, theirs = Pipe()
         self.number: int | None = None
@@ -185,7 +185,7 @@ class _Worker:
             self.connection.send(number)
 
 
-def _work(connection: Connection, scripts: Sequence[Script], settings: Settings) -> NoReturn:
+def _work(connection: Connection, scripts: Sequence[Script], settings: RunSettings) -> NoReturn:
     """A worker's whole life."""
     status = 1
     try:
@@ -204,14 +204,14 @@ class _Work:
     """What a worker does."""
 
     def __init__(
-        self, connection: Connection, scripts: Sequence[Script], settings: Settings
+        self, connection: Connection, scripts: Sequence[Script], settings: RunSettings
     ) -> None:
         self._connection = connection
         self._scripts = scripts
         self._settings = settings
         self._orders: asyncio.Queue[int | None] = asyncio.Queue()
         self._ending = ending_signals()  # asyncio.run changes one
-        self._runner: Runner | None = None
+        self._runner: ScriptRunner | None = None
         self._stopping = False
 
     async def run(self) -> None:
@@ -222,7 +222,7 @@ class _Work:
         loop.add_reader(self._connection.fileno(), self._read)
         places: list[str] = []
         while not self._stopping and (order := await self._orders.get()) is not None:
-            self._runner = Runner([self._scripts[order]], self._settings, self._say)
+            self._runner = ScriptRunner([self._scripts[order]], self._settings, self._say)
             places = await self._runner.run()
         self._say(places)
 

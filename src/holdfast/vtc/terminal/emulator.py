@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from holdfast.vtc.terminal.screen import Place, Screen
+from holdfast.vtc.terminal.screen import CursorPosition, Screen
 
 NUMBERS_MAX = 8
 _NUMBER_MAX = 10_000
@@ -47,7 +47,7 @@ class _State(Enum):
 
 @dataclass(slots=True)
 class _Saved:
-    cursor: Place
+    cursor: CursorPosition
     charset: _Charset
 
 
@@ -71,7 +71,7 @@ class Emulator:
         self._charsets = [_Charset.ASCII, _Charset.ASCII]
         self._shift = 0
         self._last = 0
-        self._saved = _Saved(Place(), _Charset.ASCII)
+        self._saved = _Saved(CursorPosition(), _Charset.ASCII)
 
     def resize(self, rows: int, columns: int) -> None:
         """Change the size of the screen."""
@@ -146,7 +146,7 @@ class Emulator:
         elif screen.cursor.column:
             screen.cursor.column -= 1
         elif screen.cursor.row > screen.first_row:
-            screen.cursor = Place(screen.cursor.row - 1, screen.columns - 1)
+            screen.cursor = CursorPosition(screen.cursor.row - 1, screen.columns - 1)
 
     def _step(self, code: int) -> None:
         if code == _ESC:
@@ -223,11 +223,11 @@ class Emulator:
     def _save(self) -> None:
         cursor = self.screen.cursor
         charset = self._charsets[self._shift]
-        self._saved = _Saved(Place(cursor.row, cursor.column), charset)
+        self._saved = _Saved(CursorPosition(cursor.row, cursor.column), charset)
 
     def _restore(self) -> None:
         screen, saved = self.screen, self._saved
-        screen.cursor = Place(saved.cursor.row, saved.cursor.column)
+        screen.cursor = CursorPosition(saved.cursor.row, saved.cursor.column)
         screen.wrapped = False
         self._charsets[self._shift] = saved.charset
         if screen.origin and not screen.top <= saved.cursor.row < screen.bottom:

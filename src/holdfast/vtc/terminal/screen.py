@@ -10,7 +10,7 @@ _UNKNOWN = ord("?")
 
 
 @dataclass(slots=True)
-class Place:
+class CursorPosition:
     """A place on the screen."""
 
     row: int = 0
@@ -23,7 +23,7 @@ class Screen:
     def __init__(self, rows: int, columns: int) -> None:
         self.rows, self.columns = rows, columns
         self.cells = [bytearray(b" " * columns) for _ in range(rows)]
-        self.cursor = Place()
+        self.cursor = CursorPosition()
         self.wrapped = False
         """The last column was written; the next character goes to the next line."""
         self.insert = False
@@ -36,7 +36,7 @@ class Screen:
 
     def reset(self) -> None:
         """The state after power-on; the cells stay."""
-        self.cursor = Place()
+        self.cursor = CursorPosition()
         self.wrapped = self.insert = self.origin = False
         self.auto_wrap = True
         self.top, self.bottom = 0, self.rows

@@ -32,18 +32,20 @@ client c1 -connect ${s1_sock} {
 
 
 async def _gunzip(scope: HttpScope, args: Args) -> None:
-    session = scope.subject
-    body = bytes(session.body or b"")
+    connection = scope.subject
+    body = bytes(connection.body or b"")
     try:
-        session.body = bytearray(gunzip(body))
+        connection.body = bytearray(gunzip(body))
     except zlib.error as error:
-        if session.fatal:
+        if connection.fatal:
             magic = "" if body.startswith(b"\x1f\x8b") else "body lacks gzip magic, "
-            raise scope.failure(f"Gunzip error: {magic}{error}", None, *session.notes()) from None
+            raise scope.failure(
+                f"Gunzip error: {magic}{error}", None, *connection.notes()
+            ) from None
         return
-    session.body_length = str(len(session.body))
-    scope.log.line(3, f"new bodylen {session.body_length}")
-    scope.log.dump(4, "body", bytes(session.body))
+    connection.body_length = str(len(connection.body))
+    scope.log.line(3, f"new bodylen {connection.body_length}")
+    scope.log.dump(4, "body", bytes(connection.body))
 
 
 async def _write_body(scope: HttpScope, args: Args) -> None:

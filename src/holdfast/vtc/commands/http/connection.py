@@ -65,51 +65,51 @@ client c1 -connect ${s1_sock} {
 async def _close(scope: HttpScope, args: Args) -> None:
     only_server(scope, args)
     args.plain()
-    scope.subject.open_wire(scope).close()
-    scope.subject.wire = None
+    scope.subject.open_socket(scope).close()
+    scope.subject.sock = None
     scope.log.line(4, "Closed")
 
 
 async def _accept(scope: HttpScope, args: Args) -> None:
     only_server(scope, args)
     args.plain()
-    session = scope.subject
-    if session.listener is None:
+    connection = scope.subject
+    if connection.listener is None:
         raise scope.failure("a server that another dispatched has one connection only", args.name)
-    if session.wire:
-        session.wire.close()
-        session.wire = None
+    if connection.sock:
+        connection.sock.close()
+        connection.sock = None
     scope.log.line(4, "Accepting")
-    session.wire = await session.listener.accept()
-    scope.log.line(3, f"Accepted socket fd is {session.fd}")
+    connection.sock = await connection.listener.accept()
+    scope.log.line(3, f"Accepted socket fd is {connection.fd}")
 
 
 async def _expect_close(scope: HttpScope, args: Args) -> None:
     args.plain()
-    session = scope.subject
-    wire = session.open_wire(scope)
-    scope.log.line(4, f"Expecting close (fd = {wire.fd})")
-    if session.h2:
-        await session.h2.stop()
-        session.h2 = None
+    connection = scope.subject
+    sock = connection.open_socket(scope)
+    scope.log.line(4, f"Expecting close (fd = {sock.fd})")
+    if connection.h2:
+        await connection.h2.stop()
+        connection.h2 = None
     while data := await _receive(scope):
         rest = data.lstrip(_WHITE)
-        if rest and session.fatal:
+        if rest and connection.fatal:
             text = f"Expecting close: read = 1, c = 0x{rest[0]:02x}"
-            raise scope.failure(text, None, *session.notes())
-    scope.log.line(4, f"fd={wire.fd} EOF, as expected")
+            raise scope.failure(text, None, *connection.notes())
+    scope.log.line(4, f"fd={sock.fd} EOF, as expected")
     scope.checked()
 
 
 async def _receive(scope: HttpScope) -> bytes:
     """What came instead of the end; `b""` is the end, and so is a broken connection."""
-    session = scope.subject
+    connection = scope.subject
     while True:
         try:
-            return await session.open_wire(scope).recv(1, session.seconds_max)
+            return await connection.open_socket(scope).recv(1, connection.seconds_max)
         except TimeoutError:
-            if session.fatal:
-                raise scope.failure("Expected close: timeout", None, *session.notes()) from None
+            if connection.fatal:
+                raise scope.failure("Expected close: timeout", None, *connection.notes()) from None
         except OSError:
             return b""
 
@@ -122,16 +122,16 @@ async def _shutdown(scope: HttpScope, args: Args) -> None:
         else:
             which = given.flag
     how, shown = _SHUT[which]
-    session = scope.subject
-    wire = session.open_wire(scope)
-    scope.log.line(4, f"Shutting down fd ({shown}): {wire.fd}")
+    connection = scope.subject
+    sock = connection.open_socket(scope)
+    scope.log.line(4, f"Shutting down fd ({shown}): {sock.fd}")
     gone = ""
     try:
-        wire.shutdown(how)
+        sock.shutdown(how)
     except OSError as error:
         if error.errno == errno.ENOTCONN and not_connected:
             gone = ", (was already closed)"
-    scope.log.line(3, f"Shutdown({shown}) socket fd {wire.fd}{gone}")
+    scope.log.line(3, f"Shutdown({shown}) socket fd {sock.fd}{gone}")
 
 
 async def _fatal(scope: HttpScope, args: Args) -> None:

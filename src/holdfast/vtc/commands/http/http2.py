@@ -125,7 +125,7 @@ async def _stream(scope: HttpScope, args: Args) -> None:
         text = f"Stream id must be a 31-bits integer (found {name})"
         raise Failure(text, name.position()) from None
     for given in args.walk():
-        if given.flag == "-wait" or stream.runner.running:
+        if given.flag == "-wait" or stream.task.running:
             await stream.wait()
         if given.flag in ("-start", "-run"):
             stream.start(scope.position)

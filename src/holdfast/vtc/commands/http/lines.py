@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.dialogue.lines import BareLines
+from holdfast.vtc.dialogue.lines import PlainLines
 from holdfast.vtc.http.receive import HttpScope
 from holdfast.vtc.language.command import Args, Command, Context
 from holdfast.vtc.language.interpreter import Scope
@@ -38,8 +38,8 @@ client c1 -connect ${s1_sock} {
 
 async def _lines(scope: HttpScope, args: Args) -> None:
     (spec,) = args.plain()
-    talk = BareLines(scope.subject)
-    await scope.case.play(Scope(scope.case, Context.LINES, talk, scope.log), spec)
+    conversation = PlainLines(scope.subject)
+    await scope.case.play(Scope(scope.case, Context.LINES, conversation, scope.log), spec)
 
 
 COMMANDS = (

@@ -92,10 +92,10 @@ async def _sendhex(scope: HttpScope, args: Args) -> None:
 async def _recv(scope: HttpScope, args: Args) -> None:
     (number,) = args.plain()
     missing = unsigned(number)
-    session = scope.subject
+    connection = scope.subject
     while missing > 0:
         try:
-            data = await session.open_wire(scope).recv(min(missing, RECEIVE_BYTES_MAX), None)
+            data = await connection.open_socket(scope).recv(min(missing, RECEIVE_BYTES_MAX), None)
         except OSError as error:
             raise scope.failure(f"recv() got -1 ({error.strerror})", number) from None
         if not data:

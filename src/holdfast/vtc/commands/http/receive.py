@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from holdfast.vtc.http.connection import NonFatalError
 from holdfast.vtc.http.guards import only_client, only_server
 from holdfast.vtc.http.receive import HttpScope, receive_body, receive_chunk, receive_head
-from holdfast.vtc.http.connection import Ended
 from holdfast.vtc.language.command import Args, Command, option
 from holdfast.vtc.language.numbers import integer
 
@@ -68,9 +68,9 @@ async def _rxreqbody(scope: HttpScope, args: Args) -> None:
 async def _rxresp(scope: HttpScope, args: Args) -> None:
     only_client(scope, args)
     head_only = any(given.flag == "-no_obj" for given in args.walk())
-    session = scope.subject
-    session.response = head = await receive_head(scope)
-    if head_only or not head or session.head_method:
+    connection = scope.subject
+    connection.response = head = await receive_head(scope)
+    if head_only or not head or connection.head_method:
         return
     await receive_body(scope, head, to_end=head[1] == "200")
     _bodylen(scope)
@@ -93,13 +93,13 @@ async def _rxrespbody(scope: HttpScope, args: Args) -> None:
 
 async def _rxchunk(scope: HttpScope, args: Args) -> None:
     only_client(scope, args)
-    session = scope.subject
+    connection = scope.subject
     try:
         length = await receive_chunk(scope)
-    except Ended:
+    except NonFatalError:
         return
     if length == 0:
-        session.body_length = str(len(session.body or b""))
+        connection.body_length = str(len(connection.body or b""))
         _bodylen(scope)
 
 

@@ -6,7 +6,7 @@ import re
 
 from holdfast.core.limits import Limits
 from holdfast.protocols.telnet import TelnetClient, Terminal, codes
-from holdfast.vtc.dialogue.lines import Telnet
+from holdfast.vtc.dialogue.lines import TelnetLines
 from holdfast.vtc.http.guards import only_client
 from holdfast.vtc.http.receive import HttpScope
 from holdfast.vtc.language.command import Args, Command, Context, option
@@ -78,8 +78,8 @@ async def _telnet(scope: HttpScope, args: Args) -> None:
         text = "telnet: the specification is missing"
         raise Failure(text, args.name.position(), (args.usage(),))
     terminal = Terminal("vtc", "1", name, width, height)
-    talk = Telnet(scope.subject, TelnetClient(Limits().telnet, terminal, refused))
-    await scope.case.play(Scope(scope.case, Context.LINES, talk, scope.log), spec)
+    conversation = TelnetLines(scope.subject, TelnetClient(Limits().telnet, terminal, refused))
+    await scope.case.play(Scope(scope.case, Context.LINES, conversation, scope.log), spec)
 
 
 COMMANDS = (

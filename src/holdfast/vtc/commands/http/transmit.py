@@ -15,7 +15,7 @@ from holdfast.vtc.http.message import (
 )
 from holdfast.vtc.http.output import write
 from holdfast.vtc.http.receive import HttpScope
-from holdfast.vtc.language.command import Args, Command, Given, option
+from holdfast.vtc.language.command import Args, Command, ParsedOption, option
 
 _EXAMPLE = """\
 vtest "a request and a response"
@@ -40,10 +40,10 @@ client c1 -connect ${s1_sock} {
 """
 
 
-def _split(args: Args) -> tuple[dict[str, str], list[Given]]:
+def _split(args: Args) -> tuple[dict[str, str], list[ParsedOption]]:
     """The options of the first line, the last of each, and all others."""
     first: dict[str, str] = {}
-    others: list[Given] = []
+    others: list[ParsedOption] = []
     for given in args.walk():
         if given.flag in _FIRST_LINE:
             first[given.flag] = given.values[0] if given.values else ""
@@ -59,10 +59,10 @@ _FIRST_LINE = {
 
 async def _txreq(scope: HttpScope, args: Args) -> None:
     only_client(scope, args)
-    session = scope.subject
+    connection = scope.subject
     first, others = _split(args)
     method = first.get("-req", first.get("-method", "GET"))
-    session.head_method = method == "HEAD"
+    connection.head_method = method == "HEAD"
     proto = first.get("-proto", "HTTP/1.1")
     names_itself = "-nouseragent" not in first and not scope.case.settings.vtest1
     draft = Draft(

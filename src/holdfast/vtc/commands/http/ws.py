@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from holdfast.protocols.websocket import Offer
-from holdfast.vtc.dialogue.websocket import WebSocket, client_core, server_core
+from holdfast.vtc.dialogue.websocket import WebSocketConversation, client_core, server_core
 from holdfast.vtc.http.receive import HttpScope
 from holdfast.vtc.language.command import Args, Command, Context, option
 from holdfast.vtc.language.errors import Failure
@@ -74,19 +74,19 @@ def _wanted(args: Args) -> _Wanted:
 async def _ws(scope: HttpScope, args: Args) -> None:
     wanted = _wanted(args)
     assert wanted.spec is not None
-    session = scope.subject
-    if session.is_client:
+    connection = scope.subject
+    if connection.is_client:
         protocols = tuple(wanted.protocols)
-        host = session.peer.joined if session.peer.path is None else "localhost"
+        host = connection.peer.joined if connection.peer.path is None else "localhost"
         offer = Offer(host, wanted.target, protocols, None, tuple(wanted.headers))
-        talk = WebSocket(session, client_core(offer))
-        await talk.open(scope)
+        conversation = WebSocketConversation(connection, client_core(offer))
+        await conversation.open(scope)
     else:
-        talk = WebSocket(session, server_core())
-        await talk.open(scope)
-        await talk.accept(scope, wanted.protocols)
-    scope.log.line(3, f"WebSocket {talk.core.subprotocol or 'without sub-protocol'}")
-    await scope.case.play(Scope(scope.case, Context.WS, talk, scope.log), wanted.spec)
+        conversation = WebSocketConversation(connection, server_core())
+        await conversation.open(scope)
+        await conversation.accept(scope, wanted.protocols)
+    scope.log.line(3, f"WebSocket {conversation.core.subprotocol or 'without sub-protocol'}")
+    await scope.case.play(Scope(scope.case, Context.WS, conversation, scope.log), wanted.spec)
 
 
 COMMANDS = (

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from holdfast.vtc.commands.http.lines import EXAMPLE
-from holdfast.vtc.dialogue.commands import Sent, commands
+from holdfast.vtc.dialogue.commands import SendableMessage, commands
 from holdfast.vtc.dialogue.conversation import text_of
-from holdfast.vtc.dialogue.lines import Lines, Telnet
+from holdfast.vtc.dialogue.lines import LineConversation, TelnetLines
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import whole
 from holdfast.vtc.language.source import Token
 
-LinesScope = Scope[Lines]
+LinesScope = Scope[LineConversation]
 
 
-def _telnet(scope: LinesScope) -> Telnet:
-    if not isinstance(scope.subject, Telnet):
+def _telnet(scope: LinesScope) -> TelnetLines:
+    if not isinstance(scope.subject, TelnetLines):
         raise scope.failure("only Telnet can do this")
     return scope.subject
 
@@ -42,10 +42,10 @@ async def _resize(scope: LinesScope, words: list[Token]) -> None:
 
 COMMANDS = commands(
     sent={
-        "line": Sent("STRING", "A line with its end.", _line),
-        "gmcp": Sent("PACKAGE [JSON]", "A GMCP message, once GMCP is agreed on.", _gmcp),
-        "interrupt": Sent("", "Telnet's IP, as Ctrl-C.", _interrupt),
-        "resize": Sent("WIDTH HEIGHT", "A new size of the window.", _resize),
+        "line": SendableMessage("STRING", "A line with its end.", _line),
+        "gmcp": SendableMessage("PACKAGE [JSON]", "A GMCP message, once GMCP is agreed on.", _gmcp),
+        "interrupt": SendableMessage("", "Telnet's IP, as Ctrl-C.", _interrupt),
+        "resize": SendableMessage("WIDTH HEIGHT", "A new size of the window.", _resize),
     },
     received={
         "line": "A line, without its end.",

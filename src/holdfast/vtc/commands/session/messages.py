@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from holdfast.vtc.commands.top.session import EXAMPLE
 from holdfast.vtc.commands.ws.messages import close
-from holdfast.vtc.dialogue.commands import Sent, commands
+from holdfast.vtc.dialogue.commands import SendableMessage, commands
 from holdfast.vtc.dialogue.conversation import json_in, text_of
-from holdfast.vtc.dialogue.session_connection import SessionTalk
+from holdfast.vtc.dialogue.session_connection import SessionConnection
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import whole
 from holdfast.vtc.language.source import Token
 
-SessionScope = Scope[SessionTalk]
+SessionScope = Scope[SessionConnection]
 
 
 async def _command(scope: SessionScope, words: list[Token]) -> None:
@@ -71,19 +71,21 @@ async def _quit(scope: SessionScope, words: list[Token]) -> None:
 
 COMMANDS = commands(
     sent={
-        "command": Sent("STRING", "A line, numbered and sent again until it is kept.", _command),
-        "data": Sent("PACKAGE JSON", "A structured message, likewise.", _data),
-        "interrupt": Sent("", "Ask for what is running to stop, likewise.", _interrupt),
-        "ack": Sent("", "Acknowledge what was received.", _ack),
-        "ping": Sent("", "Ask for a `pong`.", _ping),
-        "resize": Sent("WIDTH HEIGHT", "The size of the screen.", _resize),
-        "login": Sent("NAME PASSWORD", "Answer `login`.", _login),
-        "profile": Sent("ID", "Choose one of the `profiles`.", _profile),
-        "new-profile": Sent("NAME", "Ask for another one.", _new_profile),
-        "code": Sent("", "Ask for a resume code.", _code),
-        "resume": Sent("", "Take up what was offered.", _resume),
-        "quit": Sent("", "End the session.", _quit),
-        "close": Sent(
+        "command": SendableMessage(
+            "STRING", "A line, numbered and sent again until it is kept.", _command
+        ),
+        "data": SendableMessage("PACKAGE JSON", "A structured message, likewise.", _data),
+        "interrupt": SendableMessage("", "Ask for what is running to stop, likewise.", _interrupt),
+        "ack": SendableMessage("", "Acknowledge what was received.", _ack),
+        "ping": SendableMessage("", "Ask for a `pong`.", _ping),
+        "resize": SendableMessage("WIDTH HEIGHT", "The size of the screen.", _resize),
+        "login": SendableMessage("NAME PASSWORD", "Answer `login`.", _login),
+        "profile": SendableMessage("ID", "Choose one of the `profiles`.", _profile),
+        "new-profile": SendableMessage("NAME", "Ask for another one.", _new_profile),
+        "code": SendableMessage("", "Ask for a resume code.", _code),
+        "resume": SendableMessage("", "Take up what was offered.", _resume),
+        "quit": SendableMessage("", "End the session.", _quit),
+        "close": SendableMessage(
             "[CODE] [REASON]", "Close the connection only, with 1000 if no code is given.", close
         ),
     },

@@ -24,7 +24,7 @@ async def _gunzip(scope: StreamScope, args: Args) -> None:
     try:
         stream.body = bytearray(gunzip(bytes(stream.body)))
     except zlib.error as error:
-        if stream.connection.session.fatal:
+        if stream.connection.http.fatal:
             raise scope.failure(f"Gunzip error: {error}", None, *stream.notes()) from None
         return
     scope.log.line(3, f"new bodylen {len(stream.body)}")

@@ -6,9 +6,9 @@ import struct
 
 from holdfast.vtc.commands.stream.samples import FRAMES, UPDATED
 from holdfast.vtc.commands.stream.transmit import StreamScope, encode_priority
-from holdfast.vtc.h2.frames import STREAM_MASK, Flag, Frame, Priority, Setting, Type
+from holdfast.vtc.h2.frames import STREAM_MASK, Flag, Frame, FrameType, Priority, Setting
 from holdfast.vtc.h2.numbers import error_code, number
-from holdfast.vtc.language.command import Args, Command, Given, option
+from holdfast.vtc.language.command import Args, Command, ParsedOption, option
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.numbers import unhex
 from holdfast.vtc.language.source import ENCODING
@@ -25,7 +25,7 @@ _SETTINGS = {
 }
 
 
-async def _send(scope: StreamScope, kind: Type, payload: bytes, flags: int = 0) -> None:
+async def _send(scope: StreamScope, kind: FrameType, payload: bytes, flags: int = 0) -> None:
     stream = scope.subject
     await stream.connection.send(stream, Frame(kind, flags, stream.number, payload))
 
@@ -34,7 +34,7 @@ async def _txrst(scope: StreamScope, args: Args) -> None:
     code = 0
     for given in args.walk():
         code = error_code(given)
-    await _send(scope, Type.RST_STREAM, code.to_bytes(4))
+    await _send(scope, FrameType.RST_STREAM, code.to_bytes(4))
 
 
 async def _txprio(scope: StreamScope, args: Args) -> None:
@@ -48,7 +48,7 @@ async def _txprio(scope: StreamScope, args: Args) -> None:
             case _:
                 priority.weight = number(given, 8)
     scope.subject.prioritise(priority)
-    await _send(scope, Type.PRIORITY, encode_priority(priority))
+    await _send(scope, FrameType.PRIORITY, encode_priority(priority))
 
 
 async def _txsettings(scope: StreamScope, args: Args) -> None:
@@ -60,10 +60,10 @@ async def _txsettings(scope: StreamScope, args: Args) -> None:
             setting, value = _setting(given)
             _adopt(scope, setting, value)
             payload += struct.pack("!HI", setting, value)
-    await _send(scope, Type.SETTINGS, payload, flags)
+    await _send(scope, FrameType.SETTINGS, payload, flags)
 
 
-def _setting(given: Given) -> tuple[int, int]:
+def _setting(given: ParsedOption) -> tuple[int, int]:
     if given.flag in _SETTINGS:
         return _SETTINGS[given.flag], _setting_value(given)
     digits = given.token.removeprefix("-0x")
@@ -73,7 +73,7 @@ def _setting(given: Given) -> tuple[int, int]:
     return int.from_bytes(code), number(given)
 
 
-def _setting_value(given: Given) -> int:
+def _setting_value(given: ParsedOption) -> int:
     if given.flag != "-push":
         return number(given)
     word = given.values[0]
@@ -104,7 +104,7 @@ async def _txping(scope: StreamScope, args: Args) -> None:
         data = word.encode(ENCODING)
         if len(data) != _PING_BYTES:
             raise Failure(f"data must be a 8-char string, found  ({word})", word.position())
-    await _send(scope, Type.PING, data, flags)
+    await _send(scope, FrameType.PING, data, flags)
 
 
 async def _txgoaway(scope: StreamScope, args: Args) -> None:
@@ -117,7 +117,7 @@ async def _txgoaway(scope: StreamScope, args: Args) -> None:
                 last = number(given, 31)
             case _:
                 debug = given.values[0].encode(ENCODING)
-    await _send(scope, Type.GOAWAY, struct.pack("!II", last & STREAM_MASK, code) + debug)
+    await _send(scope, FrameType.GOAWAY, struct.pack("!II", last & STREAM_MASK, code) + debug)
 
 
 async def _txwinup(scope: StreamScope, args: Args) -> None:
@@ -130,7 +130,7 @@ async def _txwinup(scope: StreamScope, args: Args) -> None:
     if stream.number == 0:
         stream.connection.window += size
     stream.window += size
-    await _send(scope, Type.WINDOW_UPDATE, size.to_bytes(4))
+    await _send(scope, FrameType.WINDOW_UPDATE, size.to_bytes(4))
 
 
 async def _sendhex(scope: StreamScope, args: Args) -> None:

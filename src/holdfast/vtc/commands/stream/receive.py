@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from holdfast.vtc.commands.stream.samples import CONTINUED, FRAMES, PUSHED, REQUEST, UPDATED
-from holdfast.vtc.h2.frames import Flag, Frame, Setting, Type, type_name
-from holdfast.vtc.h2.stream import Stream
+from holdfast.vtc.h2.frames import Flag, Frame, FrameType, Setting, type_name
+from holdfast.vtc.h2.stream import Http2Stream
 from holdfast.vtc.language.command import Args, Command, option
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import whole
 
-StreamScope = Scope[Stream]
+StreamScope = Scope[Http2Stream]
 
 _MANY = (
     option("-all", "Go on until the last one."),
@@ -18,7 +18,7 @@ _MANY = (
 )
 
 
-def _wrong(scope: StreamScope, args: Args, number: int, frame: Frame, wanted: Type) -> Failure:
+def _wrong(scope: StreamScope, args: Args, number: int, frame: Frame, wanted: FrameType) -> Failure:
     found = f"{type_name(frame.type)} ({frame.type})"
     text = (
         f"Frame #{number} for {args.name} was of type {found} instead of {wanted.name} ({wanted})"
@@ -42,7 +42,7 @@ def _many(args: Args) -> tuple[int, bool]:
 
 
 async def _receive_many(
-    scope: StreamScope, args: Args, first: Type, others: Type, end: Flag
+    scope: StreamScope, args: Args, first: FrameType, others: FrameType, end: Flag
 ) -> None:
     stream = scope.subject
     times, everything = _many(args)
@@ -61,19 +61,23 @@ async def _receive_many(
 
 
 async def _rxhdrs(scope: StreamScope, args: Args) -> None:
-    await _receive_many(scope, args, Type.HEADERS, Type.CONTINUATION, Flag.END_HEADERS)
+    await _receive_many(scope, args, FrameType.HEADERS, FrameType.CONTINUATION, Flag.END_HEADERS)
 
 
 async def _rxcont(scope: StreamScope, args: Args) -> None:
-    await _receive_many(scope, args, Type.CONTINUATION, Type.CONTINUATION, Flag.END_HEADERS)
+    await _receive_many(
+        scope, args, FrameType.CONTINUATION, FrameType.CONTINUATION, Flag.END_HEADERS
+    )
 
 
 async def _rxpush(scope: StreamScope, args: Args) -> None:
-    await _receive_many(scope, args, Type.PUSH_PROMISE, Type.CONTINUATION, Flag.END_HEADERS)
+    await _receive_many(
+        scope, args, FrameType.PUSH_PROMISE, FrameType.CONTINUATION, Flag.END_HEADERS
+    )
 
 
 async def _rxdata(scope: StreamScope, args: Args) -> None:
-    await _receive_many(scope, args, Type.DATA, Type.DATA, Flag.END_STREAM)
+    await _receive_many(scope, args, FrameType.DATA, FrameType.DATA, Flag.END_STREAM)
 
 
 async def _rxmessage(scope: StreamScope, args: Args) -> None:
@@ -82,31 +86,31 @@ async def _rxmessage(scope: StreamScope, args: Args) -> None:
     stream = scope.subject
     _check_side(stream, args)
     frame = await stream.receive()
-    while frame and frame.type == Type.WINDOW_UPDATE:
+    while frame and frame.type == FrameType.WINDOW_UPDATE:
         frame = await stream.receive()
     number = 1
-    wanted = Type.HEADERS
+    wanted = FrameType.HEADERS
     over = False
     while frame:
         if frame.type != wanted:
             raise _wrong(scope, args, number, frame, wanted)
         stream.frame = frame
-        over = over or (wanted is not Type.CONTINUATION and frame.has(Flag.END_STREAM))
-        if wanted is not Type.DATA:
-            wanted = Type.DATA if frame.has(Flag.END_HEADERS) else Type.CONTINUATION
-        if over and wanted is Type.DATA:
+        over = over or (wanted is not FrameType.CONTINUATION and frame.has(Flag.END_STREAM))
+        if wanted is not FrameType.DATA:
+            wanted = FrameType.DATA if frame.has(Flag.END_HEADERS) else FrameType.CONTINUATION
+        if over and wanted is FrameType.DATA:
             return
         frame = await stream.receive()
         number += 1
 
 
-def _check_side(stream: Stream, args: Args) -> None:
+def _check_side(stream: Http2Stream, args: Args) -> None:
     wanted = "server" if args.name == "rxreq" else "client"
-    if stream.connection.session.is_client != (wanted == "client"):
+    if stream.connection.http.is_client != (wanted == "client"):
         raise Failure(f'"{args.name}" only possible in {wanted}', args.name.position())
 
 
-async def _receive_one(scope: StreamScope, args: Args, wanted: Type) -> Frame | None:
+async def _receive_one(scope: StreamScope, args: Args, wanted: FrameType) -> Frame | None:
     args.plain()
     stream = scope.subject
     frame = await stream.receive()
@@ -126,7 +130,7 @@ def _needed(scope: StreamScope, frame: Frame | None) -> Frame:
 
 
 async def _rxsettings(scope: StreamScope, args: Args) -> None:
-    frame = _needed(scope, await _receive_one(scope, args, Type.SETTINGS))
+    frame = _needed(scope, await _receive_one(scope, args, FrameType.SETTINGS))
     connection = scope.subject.connection
     initial = frame.settings.get(Setting.INITIAL_WINDOW_SIZE)
     if initial is not None:
@@ -136,7 +140,7 @@ async def _rxsettings(scope: StreamScope, args: Args) -> None:
 
 
 async def _rxwinup(scope: StreamScope, args: Args) -> None:
-    frame = _needed(scope, await _receive_one(scope, args, Type.WINDOW_UPDATE))
+    frame = _needed(scope, await _receive_one(scope, args, FrameType.WINDOW_UPDATE))
     stream = scope.subject
     if stream.number == 0:
         stream.connection.peer_window += frame.increment
@@ -147,19 +151,19 @@ async def _rxprio(scope: StreamScope, args: Args) -> None:
     if scope.subject.connection.priorities_ignored:
         scope.log.line(4, "skipping rxprio: no_rfc7540_priorities is set")
         return
-    await _receive_one(scope, args, Type.PRIORITY)
+    await _receive_one(scope, args, FrameType.PRIORITY)
 
 
 async def _rxrst(scope: StreamScope, args: Args) -> None:
-    await _receive_one(scope, args, Type.RST_STREAM)
+    await _receive_one(scope, args, FrameType.RST_STREAM)
 
 
 async def _rxping(scope: StreamScope, args: Args) -> None:
-    await _receive_one(scope, args, Type.PING)
+    await _receive_one(scope, args, FrameType.PING)
 
 
 async def _rxgoaway(scope: StreamScope, args: Args) -> None:
-    await _receive_one(scope, args, Type.GOAWAY)
+    await _receive_one(scope, args, FrameType.GOAWAY)
 
 
 async def _rxframe(scope: StreamScope, args: Args) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from holdfast.vtc.commands.stream.samples import CONTINUED, INDEXED, PUSHED, REQUEST
-from holdfast.vtc.h2.frames import PADDING_BYTES_MAX, Flag, Frame, Priority, Type
-from holdfast.vtc.h2.headers import INDEXING, BlockError, EncodingTable, Word
+from holdfast.vtc.h2.frames import PADDING_BYTES_MAX, Flag, Frame, FrameType, Priority
+from holdfast.vtc.h2.headers import INDEXING, BlockError, EncodingTable, FieldString
 from holdfast.vtc.h2.numbers import number
-from holdfast.vtc.h2.stream import DEFAULT_WEIGHT, Stream
+from holdfast.vtc.h2.stream import DEFAULT_WEIGHT, Http2Stream
 from holdfast.vtc.http.body import pattern_body
 from holdfast.vtc.http.message import BODY_OPTIONS, generated_length, make_body
-from holdfast.vtc.language.command import Args, Command, Given, Option, option
+from holdfast.vtc.language.command import Args, Command, CommandOption, ParsedOption, option
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.source import ENCODING, Token
 
-StreamScope = Scope[Stream]
+StreamScope = Scope[Http2Stream]
 
 _REQUEST_FIELDS = ((":path", "/"), (":method", "GET"), (":scheme", "http"))
 _DEFAULTS = {
@@ -51,7 +51,7 @@ class _Draft:
 
     def add(self, name: str, value: str) -> None:
         """A literal that is not indexed, nor compressed."""
-        words = Word(name.encode(ENCODING)), Word(value.encode(ENCODING))
+        words = FieldString(name.encode(ENCODING)), FieldString(value.encode(ENCODING))
         self.block += self.table.literal("not", *words)
 
     def depend(self) -> Priority:
@@ -61,7 +61,7 @@ class _Draft:
         return self.priority
 
 
-def _apply(scope: StreamScope, draft: _Draft, given: Given) -> None:
+def _apply(scope: StreamScope, draft: _Draft, given: ParsedOption) -> None:
     flag, values = given.flag, given.values
     if flag in _PSEUDO:
         draft.add(_PSEUDO[flag], values[0])
@@ -78,7 +78,7 @@ def _apply(scope: StreamScope, draft: _Draft, given: Given) -> None:
         _apply_body(scope, draft, given)
 
 
-def _apply_flag(draft: _Draft, given: Given) -> bool:
+def _apply_flag(draft: _Draft, given: ParsedOption) -> bool:
     match given.flag:
         case "-noadd":
             draft.missing.clear()
@@ -93,7 +93,7 @@ def _apply_flag(draft: _Draft, given: Given) -> bool:
     return True
 
 
-def _add_represented(draft: _Draft, given: Given) -> None:
+def _add_represented(draft: _Draft, given: ParsedOption) -> None:
     values = given.values
     if given.flag == "-idxHdr":
         draft.block += draft.table.indexed(number(given))
@@ -103,22 +103,22 @@ def _add_represented(draft: _Draft, given: Given) -> None:
         raise Failure(text, values[0].position())
     try:
         if given.flag == "-litHdr":
-            name: Word | int = _word(values[1], values[2])
+            name: FieldString | int = _word(values[1], values[2])
             draft.block += draft.table.literal(values[0], name, _word(values[3], values[4]))
         else:
-            name = number(Given(given.flag, values[1:], given.token))
+            name = number(ParsedOption(given.flag, values[1:], given.token))
             draft.block += draft.table.literal(values[0], name, _word(values[2], values[3]))
     except BlockError as error:
         raise Failure(str(error), given.token.position()) from None
 
 
-def _word(coding: Token, text: Token) -> Word:
+def _word(coding: Token, text: Token) -> FieldString:
     if coding not in ("huf", "plain"):
         raise Failure(f"the coding can be huf or plain (got: {coding})", coding.position())
-    return Word(text.encode(ENCODING), coding == "huf")
+    return FieldString(text.encode(ENCODING), coding == "huf")
 
 
-def _apply_priority(priority: Priority, given: Given) -> None:
+def _apply_priority(priority: Priority, given: ParsedOption) -> None:
     match given.flag:
         case "-dep":
             priority.stream = number(given)
@@ -128,7 +128,7 @@ def _apply_priority(priority: Priority, given: Given) -> None:
             priority.weight = number(given, 8)
 
 
-def _padding(before: bytes | None, given: Given) -> bytes:
+def _padding(before: bytes | None, given: ParsedOption) -> bytes:
     if before is not None:
         raise Failure("a second padding", given.token.position())
     if given.flag == "-pad":
@@ -141,11 +141,11 @@ def _padding(before: bytes | None, given: Given) -> bytes:
     return padding
 
 
-def _apply_body(scope: StreamScope, draft: _Draft, given: Given) -> None:
+def _apply_body(scope: StreamScope, draft: _Draft, given: ParsedOption) -> None:
     zips = given.flag.startswith("-gzip")
     if draft.body is not None and not zips:
         raise Failure("a second body", given.token.position())
-    body = make_body(scope, scope.subject.connection.session, given)
+    body = make_body(scope, scope.subject.connection.http, given)
     if body is None:
         return
     draft.body = body
@@ -158,7 +158,7 @@ async def _send_fields(scope: StreamScope, args: Args) -> None:
     stream = scope.subject
     kind = args.command.name
     side = _SIDE.get(kind)
-    if side and stream.connection.session.is_client != (side == "client"):
+    if side and stream.connection.http.is_client != (side == "client"):
         raise Failure(f'"{args.name}" only possible in {side}', args.name.position())
     draft = _Draft(stream.connection.encoding, dict(_DEFAULTS[kind]))
     if kind in ("txreq", "txresp"):
@@ -169,12 +169,12 @@ async def _send_fields(scope: StreamScope, args: Args) -> None:
         draft.add(name, value)
     await stream.connection.send(stream, _frame(stream, kind, draft))
     if draft.body is not None:
-        data = Frame(Type.DATA, Flag.END_STREAM, stream.number, draft.body)
+        data = Frame(FrameType.DATA, Flag.END_STREAM, stream.number, draft.body)
         await stream.connection.send(stream, data)
 
 
-def _frame(stream: Stream, kind: str, draft: _Draft) -> Frame:
-    types = {"txpush": Type.PUSH_PROMISE, "txcont": Type.CONTINUATION}
+def _frame(stream: Http2Stream, kind: str, draft: _Draft) -> Frame:
+    types = {"txpush": FrameType.PUSH_PROMISE, "txcont": FrameType.CONTINUATION}
     payload = draft.block
     if kind == "txpush":
         payload = draft.promised.to_bytes(4) + payload
@@ -188,7 +188,7 @@ def _frame(stream: Stream, kind: str, draft: _Draft) -> Frame:
     if draft.padding is not None:
         draft.flags |= Flag.PADDED
         payload = pad(payload, draft.padding)
-    return Frame(types.get(kind, Type.HEADERS), draft.flags, stream.number, payload)
+    return Frame(types.get(kind, FrameType.HEADERS), draft.flags, stream.number, payload)
 
 
 def encode_priority(priority: Priority) -> bytes:
@@ -222,10 +222,10 @@ async def _txdata(scope: StreamScope, args: Args) -> None:
     if padding is not None:
         flags |= Flag.PADDED
         payload = pad(payload, padding)
-    await stream.connection.send(stream, Frame(Type.DATA, flags, stream.number, payload))
+    await stream.connection.send(stream, Frame(FrameType.DATA, flags, stream.number, payload))
 
 
-_FIELDS: tuple[Option, ...] = (
+_FIELDS: tuple[CommandOption, ...] = (
     option("-noadd", "Do not add the pseudo-fields that are missing."),
     option("-hdr NAME VALUE", "Add a field, as a literal that is not indexed."),
     option("-idxHdr NUMBER", "Add the field of this index."),
@@ -238,16 +238,16 @@ _FIELDS: tuple[Option, ...] = (
     option("-nohdrend", "The fields go on in a CONTINUATION frame."),
 )
 _STREAM_END = option("-nostrend", "The stream goes on.")
-_PADDING: tuple[Option, ...] = (
+_PADDING: tuple[CommandOption, ...] = (
     option("-pad STRING", "Padding."),
     option("-padlen NUMBER", "Padding of this length."),
 )
-_PRIORITY: tuple[Option, ...] = (
+_PRIORITY: tuple[CommandOption, ...] = (
     option("-dep NUMBER", "Depend on this stream."),
     option("-ex", "Depend on it exclusively."),
     option("-weight NUMBER", "The weight."),
 )
-_TARGET: tuple[Option, ...] = (
+_TARGET: tuple[CommandOption, ...] = (
     option("-url STRING", "The field `:path`, else `/`."),
     option("-method STRING", "The field `:method`, else `GET`."),
     option("-req STRING", "The same as `-method`."),

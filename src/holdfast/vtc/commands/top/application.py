@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from holdfast.vtc.commands.top.gateway import EXAMPLE
-from holdfast.vtc.gateway.application_instance import Application
-from holdfast.vtc.gateway.program_instance import DAEMON_OPTIONS, run_daemon
+from holdfast.vtc.gateway.application_instance import ApplicationInstance
+from holdfast.vtc.gateway.program_instance import INSTANCE_OPTIONS, apply_instance_option
 from holdfast.vtc.language.command import Args, Command, option
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.run.case import Case
 
 
 async def _application(scope: Scope[Case], args: Args) -> None:
-    application = scope.case.actor(Application, args.instance(), scope.position)
+    application = scope.case.actor(ApplicationInstance, args.instance(), scope.position)
     for given in args.walk():
         match given.flag:
             case "-link":
@@ -21,7 +21,7 @@ async def _application(scope: Scope[Case], args: Args) -> None:
             case "":
                 application.take(given.token)
             case _:
-                await run_daemon(scope, application, given)
+                await apply_instance_option(scope, application, given)
 
 
 COMMANDS = (
@@ -39,7 +39,7 @@ COMMANDS = (
         options=(
             option("-link ADDRESS", "Where it links: `${gNAME_link}`."),
             option("-secret STRING", "What the gateway asks for, if it asks."),
-            *DAEMON_OPTIONS,
+            *INSTANCE_OPTIONS,
         ),
         example=EXAMPLE,
     ),

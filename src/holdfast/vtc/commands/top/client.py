@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.vtc.actors.client import Client
 from holdfast.vtc.actors.endpoint import SESSION_OPTIONS
 from holdfast.vtc.io.tls import TLS_TEXT, client_tls
-from holdfast.vtc.language.command import Args, Command, Context, Given, option
+from holdfast.vtc.language.command import Args, Command, Context, ParsedOption, option
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.run.case import Case
 
@@ -54,17 +54,17 @@ async def _client(scope: Scope[Case], args: Args) -> None:
             client.spec = given.values[0]
 
 
-async def run_client(scope: Scope[Case], client: Client, given: Given) -> bool:
+async def run_client(scope: Scope[Case], client: Client, given: ParsedOption) -> bool:
     """Do what one of `CLIENT_OPTIONS` says. Says whether it was one. Raises `Failure`."""
     if given.flag == "-wait":
         await client.wait()
         return True
-    if client.runner.running:
+    if client.task.running:
         await client.wait()
     return client.set_option(given) or await _apply(scope, client, given)
 
 
-async def _apply(scope: Scope[Case], client: Client, given: Given) -> bool:
+async def _apply(scope: Scope[Case], client: Client, given: ParsedOption) -> bool:
     match given.flag:
         case "-connect":
             client.connect_to = given.values[0]

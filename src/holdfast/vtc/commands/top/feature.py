@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 
-from holdfast.vtc.io.socket_address import Address, parse_unix
+from holdfast.vtc.io.socket_address import SocketAddress, parse_unix
 from holdfast.vtc.language.command import Args, Command, Context
 from holdfast.vtc.language.errors import Skip
 from holdfast.vtc.language.interpreter import Scope
@@ -31,11 +31,11 @@ shell -expect "{HOME}" {echo '${HOME}'}
 
 
 def _can_bind(family: socket.AddressFamily, host: str) -> bool:
-    address = Address(family, (host, 0) if family == socket.AF_INET else (host, 0, 0, 0))
+    address = SocketAddress(family, (host, 0) if family == socket.AF_INET else (host, 0, 0, 0))
     return _bindable(address)
 
 
-def _bindable(address: Address) -> bool:
+def _bindable(address: SocketAddress) -> bool:
     try:
         with socket.socket(address.family) as sock:
             sock.bind(address.sockaddr)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from holdfast.vtc.gateway.program_instance import DAEMON_OPTIONS, run_daemon
-from holdfast.vtc.gateway.gateway_instance import Gateway
-from holdfast.vtc.language.command import Args, Command, Given, option
+from holdfast.vtc.gateway.gateway_instance import GatewayInstance
+from holdfast.vtc.gateway.program_instance import INSTANCE_OPTIONS, apply_instance_option
+from holdfast.vtc.language.command import Args, Command, ParsedOption, option
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.source import Token
 from holdfast.vtc.run.case import Case
@@ -48,15 +48,15 @@ gateway g2 -conf-BAD {'gopher://127.0.0.1:0': expected one of} {
 
 
 async def _gateway(scope: Scope[Case], args: Args) -> None:
-    gateway = scope.case.actor(Gateway, args.instance(), scope.position)
+    gateway = scope.case.actor(GatewayInstance, args.instance(), scope.position)
     for given in args.walk():
         if given.flag == "-start":
             await gateway.prepare()
-        if not await run_daemon(scope, gateway, given):
+        if not await apply_instance_option(scope, gateway, given):
             await _apply(scope, gateway, given)
 
 
-async def _apply(scope: Scope[Case], gateway: Gateway, given: Given) -> None:
+async def _apply(scope: Scope[Case], gateway: GatewayInstance, given: ParsedOption) -> None:
     value: Token = given.values[-1]
     match given.flag:
         case "-listen":
@@ -97,7 +97,7 @@ COMMANDS = (
             option("-backend NAME", "Of these listeners: `link`, or `echo` without application."),
             option("-conf TOML", "The configuration, or the rest of it."),
             option("-conf-BAD TEXT TOML", "This configuration is refused, with TEXT."),
-            *DAEMON_OPTIONS,
+            *INSTANCE_OPTIONS,
         ),
         example=EXAMPLE,
     ),

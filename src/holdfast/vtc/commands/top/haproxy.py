@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.vtc.haproxy.instance import Haproxy
-from holdfast.vtc.language.command import Args, Command, Context, Given, option
+from holdfast.vtc.language.command import Args, Command, Context, ParsedOption, option
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import unsigned
@@ -58,7 +58,7 @@ async def _haproxy(scope: Scope[Case], args: Args) -> None:
             await _do(scope, haproxy, given)
 
 
-def _set(haproxy: Haproxy, given: Given) -> bool:
+def _set(haproxy: Haproxy, given: ParsedOption) -> bool:
     """Apply what only changes the next start. Says whether it was that."""
     match given.flag:
         case "-D":
@@ -80,7 +80,7 @@ def _set(haproxy: Haproxy, given: Given) -> bool:
     return True
 
 
-async def _do(scope: Scope[Case], haproxy: Haproxy, given: Given) -> None:
+async def _do(scope: Scope[Case], haproxy: Haproxy, given: ParsedOption) -> None:
     match given.flag:
         case "-conf-OK":
             haproxy.configure(given.values[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 from holdfast.vtc.actors.process import LogOutput, Process, signal_number
-from holdfast.vtc.language.command import Args, Command, Given, option
+from holdfast.vtc.language.command import Args, Command, ParsedOption, option
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import integer, unhex, unsigned
@@ -62,7 +62,7 @@ async def _process(scope: Scope[Case], args: Args) -> None:
             await _do(scope, process, given)
 
 
-def _set(process: Process, given: Given) -> bool:
+def _set(process: Process, given: ParsedOption) -> bool:
     """Apply what only changes the process's settings. Says whether it was that."""
     match given.flag:
         case "-allow-core":
@@ -74,7 +74,7 @@ def _set(process: Process, given: Given) -> bool:
         case "-expect-signal":
             process.signal_wanted = integer(given.values[0])
         case "-log" | "-dump" | "-hexdump":
-            if process.runner.running:
+            if process.task.running:
                 text = f"Cannot {given.flag[1:]} a running process"
                 raise Failure(text, given.token.position())
             process.log_output = LogOutput(given.flag)
@@ -83,7 +83,7 @@ def _set(process: Process, given: Given) -> bool:
     return True
 
 
-async def _do(scope: Scope[Case], process: Process, given: Given) -> None:
+async def _do(scope: Scope[Case], process: Process, given: ParsedOption) -> None:
     match given.flag:
         case "-start":
             await process.start(scope.position)
@@ -106,7 +106,7 @@ async def _do(scope: Scope[Case], process: Process, given: Given) -> None:
             await _look(scope, process, given)
 
 
-def _side(given: Given, place: int) -> int:
+def _side(given: ParsedOption, place: int) -> int:
     side = integer(given.values[place])
     if not SIDE_MIN <= side <= SIDE_MAX:
         text = f"-winsz: {SIDE_MIN} to {SIDE_MAX} (found {given.values[place]})"
@@ -114,7 +114,7 @@ def _side(given: Given, place: int) -> int:
     return side
 
 
-def _typed(given: Given) -> bytes:
+def _typed(given: ParsedOption) -> bytes:
     word = given.values[0]
     if given.flag == "-key":
         if word not in KEYS:
@@ -128,7 +128,7 @@ def _typed(given: Given) -> bytes:
     return word.encode(ENCODING) + (b"\n" if given.flag == "-writeln" else b"")
 
 
-async def _look(scope: Scope[Case], process: Process, given: Given) -> None:
+async def _look(scope: Scope[Case], process: Process, given: ParsedOption) -> None:
     match given.flag:
         case "-expect-text":
             await expect_text(process, *given.values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.vtc.actors.endpoint import SESSION_OPTIONS
 from holdfast.vtc.actors.server import Server
 from holdfast.vtc.io.tls import TLS_TEXT, server_tls
-from holdfast.vtc.language.command import Args, Command, Context, Given, option
+from holdfast.vtc.language.command import Args, Command, Context, ParsedOption, option
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.run.case import Case
@@ -49,13 +49,13 @@ async def _server(scope: Scope[Case], args: Args) -> None:
         if given.flag == "-break":
             await server.stop()
             continue
-        if server.runner.running:
+        if server.task.running:
             await server.wait()
         if not server.set_option(given):
             await _apply(scope, server, given)
 
 
-async def _apply(scope: Scope[Case], server: Server, given: Given) -> None:
+async def _apply(scope: Scope[Case], server: Server, given: ParsedOption) -> None:
     match given.flag:
         case "-listen":
             server.release()

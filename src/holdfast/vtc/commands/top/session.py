@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.vtc.actors.session_client import SessionClient
 from holdfast.vtc.commands.top.client import CLIENT_OPTIONS, run_client
-from holdfast.vtc.language.command import Args, Command, Context, Given, option
+from holdfast.vtc.language.command import Args, Command, Context, ParsedOption, option
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.run.case import Case
@@ -48,7 +48,7 @@ async def _session(scope: Scope[Case], args: Args) -> None:
             _apply(scope, session, given)
 
 
-def _apply(scope: Scope[Case], session: SessionClient, given: Given) -> None:
+def _apply(scope: Scope[Case], session: SessionClient, given: ParsedOption) -> None:
     match given.flag:
         case "-url":
             session.target = given.values[0]

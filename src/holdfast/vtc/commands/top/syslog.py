@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.vtc.actors.syslog import LEVELS, Syslog, level_number
-from holdfast.vtc.language.command import Args, Command, Context, Given, option
+from holdfast.vtc.language.command import Args, Command, Context, ParsedOption, option
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import integer
 from holdfast.vtc.run.case import Case
@@ -39,12 +39,12 @@ async def _syslog(scope: Scope[Case], args: Args) -> None:
         elif given.flag == "-stop":
             await server.stop()
         else:
-            if server.runner.running:
+            if server.task.running:
                 await server.wait()
             await _apply(scope, server, given)
 
 
-async def _apply(scope: Scope[Case], server: Syslog, given: Given) -> None:
+async def _apply(scope: Scope[Case], server: Syslog, given: ParsedOption) -> None:
     match given.flag:
         case "-repeat":
             server.repeat = integer(given.values[0])

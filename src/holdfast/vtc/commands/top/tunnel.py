@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.vtc.actors.tunnel import Tunnel
-from holdfast.vtc.language.command import Args, Command, Context, Given, option
+from holdfast.vtc.language.command import Args, Command, Context, ParsedOption, option
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.run.case import Case
 
@@ -49,12 +49,12 @@ async def _tunnel(scope: Scope[Case], args: Args) -> None:
         if given.flag == "-wait":
             await tunnel.wait()
             continue
-        if tunnel.runner.running:
+        if tunnel.task.running:
             await tunnel.wait()
         await _apply(scope, tunnel, given)
 
 
-async def _apply(scope: Scope[Case], tunnel: Tunnel, given: Given) -> None:
+async def _apply(scope: Scope[Case], tunnel: Tunnel, given: ParsedOption) -> None:
     match given.flag:
         case "-connect":
             tunnel.connect_to = given.values[0]

@@ -6,16 +6,16 @@ from typing import TypeVar
 
 from holdfast.protocols.websocket import CloseCode
 from holdfast.vtc.commands.http.ws import EXAMPLE
-from holdfast.vtc.dialogue.commands import Sent, commands
+from holdfast.vtc.dialogue.commands import SendableMessage, commands
 from holdfast.vtc.dialogue.conversation import text_of
-from holdfast.vtc.dialogue.websocket import WebSocket
+from holdfast.vtc.dialogue.websocket import WebSocketConversation
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import unhex, whole
 from holdfast.vtc.language.source import ENCODING, Token
 
-W = TypeVar("W", bound=WebSocket)
-WsScope = Scope[WebSocket]
+W = TypeVar("W", bound=WebSocketConversation)
+WsScope = Scope[WebSocketConversation]
 
 
 async def _text(scope: WsScope, words: list[Token]) -> None:
@@ -45,10 +45,10 @@ async def close(scope: Scope[W], words: list[Token]) -> None:
 
 COMMANDS = commands(
     sent={
-        "text": Sent("STRING", "A text message.", _text),
-        "binary": Sent("HEXDIGITS", "A binary message.", _binary),
-        "ping": Sent("[STRING]", "Ask for a pong.", _ping),
-        "close": Sent(
+        "text": SendableMessage("STRING", "A text message.", _text),
+        "binary": SendableMessage("HEXDIGITS", "A binary message.", _binary),
+        "ping": SendableMessage("[STRING]", "Ask for a pong.", _ping),
+        "close": SendableMessage(
             "[CODE] [REASON]", "Begin the closing handshake, with 1000 if no code is given.", close
         ),
     },
