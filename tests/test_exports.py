@@ -57,6 +57,7 @@ EXPORTS: Final = {
     "holdfast.protocols.telnet": [
         "Capabilities",
         "CapabilitiesChanged",
+        "CharsetHeard",
         "Event",
         "Fault",
         "Gmcp",

@@ -71,6 +71,10 @@ RIGHT: dict[str, str] = {
     "telnet-on-ws": TELNET + listener("ws://127.0.0.1:1", "tcp"),
     "stream-on-unix": TCP + listener("unix:x", "stream"),
     "bytes-on-ws": TCP + 'content = "bytes"\n' + listener("ws://127.0.0.1:1", "tcp"),
+    "charset-of-a-server": TELNET + 'charset = "koi8-r"\n' + listener("tcp://a:1", "tcp"),
+    "charset-of-clients": TELNET
+    + listener("telnet://a:1", "tcp")
+    + '\ncharset = "auto"\ncharset_fallback = "cp437"\n',
     "unix-and-tcp": upstream('servers = ["unix:x", "tcp://a:1", "tls://a:1"]'),
 }
 
@@ -148,6 +152,28 @@ WRONG: dict[str, tuple[str, str]] = {
     "telnet-as-bytes": (
         upstream('servers = ["telnet://a"]\ncontent = "bytes"'),
         "upstream[0].content: expected 'lines' for telnet, found 'bytes'",
+    ),
+    "charset-of-lines": (
+        upstream('servers = ["tcp://a:1"]\ncharset = "koi8-r"'),
+        "upstream[0].charset: expected only for telnet and telnets, found for tcp",
+    ),
+    "charset-of-a-page": (
+        TELNET + listener("ws://a:1", "tcp") + '\ncharset_fallback = "koi8-r"',
+        "listener[0].charset_fallback: expected only for telnet and telnets, found for ws",
+    ),
+    "charset-without-ascii": (
+        upstream('servers = ["telnet://a"]\ncharset = "UTF-16"'),
+        "upstream[0].charset: expected 'auto' or a character set that Python knows and that"
+        " contains ASCII, as in 'KOI8-R', found 'UTF-16'",
+    ),
+    "charset-fallback-unknown": (
+        upstream('servers = ["telnet://a"]\ncharset_fallback = "auto"'),
+        "upstream[0].charset_fallback: expected a character set that Python knows and that"
+        " contains ASCII, as in 'KOI8-R', found 'auto'",
+    ),
+    "charset-fixed-with-a-fallback": (
+        upstream('servers = ["telnet://a"]\ncharset = "gbk"\ncharset_fallback = "big5"'),
+        "upstream[0].charset_fallback: expected only with charset = 'auto', found with 'gbk'",
     ),
     "no-upstream": (
         listener("tcp://127.0.0.1:1", "tcp"),

@@ -67,6 +67,7 @@ from holdfast.backends.tcp.backend import PREFIX
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
 from holdfast.gateway.admin.guard import AdminConfig, token_hash
+from holdfast.gateway.charset_config import check_charset
 from holdfast.gateway.cookies import CookieOptions, check_cookie
 from holdfast.gateway.upstream_config import PLAIN, UpstreamConfig, address_at, check_upstream
 from holdfast.link.peer import SCHEMES as LINK_SCHEMES
@@ -77,6 +78,7 @@ from holdfast.net.server.bind import check as check_bind
 from holdfast.net.server.handshake import ProxyOptions, TrustedProxies
 from holdfast.net.tls.options import Certificate, TlsOptions
 from holdfast.net.tls.options import check as check_tls
+from holdfast.protocols.telnet.charsets import AUTO, UTF_8
 from holdfast.protocols.uris import parse_origin
 from holdfast.protocols.websocket import DeflateSettings
 from holdfast.protocols.websocket.handshake import SELF
@@ -148,6 +150,11 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     `{ Strict-Transport-Security = "max-age=31536000" }`."""
     cookie: CookieOptions = field(default_factory=CookieOptions)
     """How a browser that speaks no sub-protocol keeps its session."""
+    charset: str = AUTO
+    """The character set of Telnet clients, by any name that Python knows; `auto`: UTF-8 or what
+    is negotiated, or what a client's first line beyond ASCII is in."""
+    charset_fallback: str = UTF_8
+    """With `auto`, what is spoken to a client of which nothing is known."""
     deflate: DeflateSettings | None = None
     """How messages are compressed with WebSocket clients that offer it. Absent: not at all."""
 
@@ -282,6 +289,8 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
             f"store.path: expected a path, because {key}.durability is"
             f" {listener.durability!r}; found none"
         )
+    telnet = address.scheme in ("telnet", "telnets")
+    check_charset(key, listener, address.scheme, telnet=telnet)
     reserved = listener.app == EchoBackend.name or listener.app.startswith(PREFIX)
     if listener.backend == "link" and reserved:
         raise ConfigurationError(

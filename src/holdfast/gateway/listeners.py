@@ -15,6 +15,7 @@ from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.adapters.lines import LineAdapter
 from holdfast.gateway.adapters.telnet import TelnetAdapter
 from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings, input_rate
+from holdfast.gateway.charset_config import charsets_of
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.cookies import session_cookie
 from holdfast.gateway.view import GatewayView
@@ -46,7 +47,8 @@ def adapter_factory(listener: ListenerConfig, limits: Limits) -> Callable[[], Ad
             )
             return lambda: WebSocketAdapter(settings)
         case "telnet" | "telnets":
-            return lambda: TelnetAdapter(limits.telnet, raw=raw)
+            charsets = charsets_of(listener)
+            return lambda: TelnetAdapter(limits.telnet, charsets, raw=raw)
         case scheme:
             return lambda: LineAdapter(scheme, limits.line, raw=raw)
 

@@ -9,7 +9,9 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from holdfast.core.errors import ConfigurationError
+from holdfast.gateway.charset_config import check_charset
 from holdfast.net.addresses import SCHEMES, Address, InvalidAddressError, parse_address
+from holdfast.protocols.telnet.charsets import AUTO, UTF_8
 
 _TELNET: Final = frozenset({"telnet", "telnets"})
 PLAIN: Final = frozenset({"tcp", "tls", "unix"})
@@ -39,6 +41,9 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     balance: Literal["round_robin", "least_connections", "random_of_two", "hash"] = "round_robin"
     content: Literal["lines", "bytes"] = "lines"
     """What sessions say on `tcp`, `tls` and `unix`: lines of text, or bytes as they are."""
+    charset: str = AUTO
+    """The character set of Telnet servers, as of a listener."""
+    charset_fallback: str = UTF_8
     away: Literal["drain", "pause"] = "drain"
     """When the client is away and the window is full: let go of the oldest, or do not read."""
     check: bool = False
@@ -99,6 +104,8 @@ def check_upstream(key: str, upstream: UpstreamConfig, before: Sequence[Upstream
             f"{key}.ready: expected 0, because balance = 'hash' chooses a server by the client;"
             f" found {upstream.ready}"
         )
+    kind = upstream.all_servers[0].address.scheme
+    check_charset(key, upstream, kind, telnet=upstream.telnet)
     if upstream.content == "bytes" and upstream.telnet:
         raise ConfigurationError(f"{key}.content: expected 'lines' for telnet, found 'bytes'")
 

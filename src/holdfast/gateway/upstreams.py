@@ -12,6 +12,7 @@ import structlog
 from holdfast.backends.tcp.backend import TcpBackend
 from holdfast.core.clock import Clock
 from holdfast.core.limits import Limits
+from holdfast.gateway.charset_config import charsets_of
 from holdfast.gateway.upstream_config import UpstreamConfig
 from holdfast.net.log import log_failure
 from holdfast.net.runtime.runtime import Runtime
@@ -55,6 +56,7 @@ class Upstream:
             runtime.coalescer.add,
             wall,
             content=config.content,
+            charsets=charsets_of(config),
             pauses=config.away == "pause",
         )
         idle_pool = IdlePool(dialler, config.ready) if config.ready else None

@@ -20,6 +20,7 @@ from holdfast.backends.tcp.wires import (
 )
 from holdfast.core.items import Binary, Command, Data, Interrupt, Prompt, Resized, Text
 from holdfast.core.limits import Limits
+from holdfast.protocols.telnet.charsets import Charsets
 from holdfast.sessions.records import Capabilities
 
 LIMITS = Limits().but(line={"line_bytes_max": 40})
@@ -29,7 +30,8 @@ QUIET = None
 
 def wire(kind: str) -> Wire:
     scheme, _, content = kind.partition("/")
-    return make_wire(scheme, content or "lines", LIMITS, Capabilities(width=80, height=24))
+    capabilities = Capabilities(width=80, height=24)
+    return make_wire(scheme, content or "lines", LIMITS, capabilities, Charsets())
 
 
 def hear(it: Wire, *pieces: bytes | None) -> list[Said]:

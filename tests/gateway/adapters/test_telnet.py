@@ -115,7 +115,7 @@ def told(data: bytes) -> list[tuple[str, Any]]:
 def test_a_client_that_answers_gets_its_session_at_once() -> None:
     adapter = begun()
     assert adapter.receive_data(answers(), 0.1) == [
-        Capable(Capabilities(utf8=False)),
+        Capable(Capabilities()),
         Enter(or_new=True),
     ]
 
@@ -123,7 +123,7 @@ def test_a_client_that_answers_gets_its_session_at_once() -> None:
 def test_a_client_that_is_silent_gets_one_after_a_moment() -> None:
     adapter = begun()
     assert adapter.next_deadline() == 2.0
-    assert adapter.handle_timer(2.0) == [Capable(Capabilities(utf8=False)), Enter(or_new=True)]
+    assert adapter.handle_timer(2.0) == [Capable(Capabilities()), Enter(or_new=True)]
     assert adapter.next_deadline() is None
 
 
@@ -160,8 +160,22 @@ COLORS: dict[str, tuple[str, int]] = {
     "mtts-256": ("MTTS 9", 256),
     "mtts-true": ("MTTS 265", 1 << 24),
     "mtts-none": ("MTTS 4", 0),
-    "by-name": ("ANSI", 8),
-    "by-no-name": ("DUMB", 0),
+    "mtts-other": ("MTTS 64", 0),
+    "ansi": ("ANSI", 8),
+    "tf": ("ANSI-ATTR", 8),
+    "dumb": ("DUMB", 0),
+    "vt100": ("VT100", 0),
+    "inetutils-in-tmux": ("TMUX-256COLOR", 256),
+    "xterm": ("XTERM", 8),
+    "xterm-256": ("xterm-256color", 256),
+    "xterm-mono": ("xterm-mono", 0),
+    "xterm-direct": ("xterm-direct", 1 << 24),
+    "kitty": ("xterm-kitty", 1 << 24),
+    "screen": ("screen", 8),
+    "screen-256": ("SCREEN.XTERM-256COLOR", 256),
+    "linux": ("linux", 8),
+    "putty": ("putty", 8),
+    "mudlet-says-its-name": ("MUDLET", 256),
 }
 
 
@@ -318,7 +332,7 @@ SHOWN: dict[str, tuple[tuple[int, ...], list[Output | None], bytes]] = {
     "prompt-with-the-old-mark": ((), [Prompt("> ")], wire("> ", IAC, 249)),
     "data": ((GMCP,), [Data("Room.Info", '{"a":1}')], gmcp('Room.Info {"a":1}')),
     "data-to-who-does-not-speak-it": ((), [Data("Room.Info", "{}")], b""),
-    "no-escape-from-text": ((), [Text("ÿ")], b"y\r\n"),
+    "no-escape-from-text": ((), [Text("ÿ")], "ÿ\r\n".encode()),
 }
 
 

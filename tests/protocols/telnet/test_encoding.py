@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.protocols.telnet.wire import properties
 
-from holdfast.protocols.telnet.capabilities import LATIN_1, US_ASCII, UTF_8
+from holdfast.protocols.telnet.charsets import LATIN_1, US_ASCII, UTF_8
 from holdfast.protocols.telnet.codes import escape
 from holdfast.protocols.telnet.encoding import encode
 

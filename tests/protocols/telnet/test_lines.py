@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from tests.protocols.telnet.wire import LIMITS, cut, cuts, footprint, properties
 
 from holdfast.core.limits import Limits
-from holdfast.protocols.telnet.capabilities import LATIN_1, UTF_8
-from holdfast.protocols.telnet.events import Event, LineTooLong
+from holdfast.protocols.telnet.charsets import AUTOMATIC, LATIN_1, UTF_8, Charsets
+from holdfast.protocols.telnet.events import CharsetHeard, Event, LineTooLong
 from holdfast.protocols.telnet.lines import Lines
 
 SMALL = Limits().but(telnet={"line_chars_max": 6}).telnet
@@ -17,7 +17,8 @@ SMALL = Limits().but(telnet={"line_chars_max": 6}).telnet
 
 def receive(*chunks: bytes, charset: str = "", small: bool = False) -> list[Event]:
     lines = Lines(SMALL if small else LIMITS)
-    return [line for chunk in chunks for line in lines.receive(chunk, charset)]
+    events = [line for chunk in chunks for line in lines.receive(chunk, charset)]
+    return [event for event in events if not isinstance(event, CharsetHeard)]
 
 
 ROWS: dict[str, tuple[bytes, list[Event]]] = {
@@ -79,8 +80,55 @@ def test_bytes_one_by_one_become_the_same_lines(data: bytes, lines: list[Event])
 )
 def test_character_sets(charset: str, data: bytes, line: str, undecodable: int) -> None:
     lines = Lines(LIMITS)
-    assert lines.receive(data, charset) == [line]
+    heard = [CharsetHeard(LATIN_1)] if not charset and undecodable else []
+    assert lines.receive(data, charset) == [line, *heard]
     assert lines.undecodable == undecodable
+
+
+def heard(charsets: Charsets, *chunks: bytes) -> list[Event]:
+    lines = Lines(LIMITS, charsets)
+    return [line for chunk in chunks for line in lines.receive(chunk, "")]
+
+
+def test_what_is_no_utf_8_is_in_the_fall_back() -> None:
+    koi8 = Charsets(fallback="KOI8-R")
+    ascii_only, russian = b"look\r\n", "Привет\r\n"
+    assert heard(koi8, ascii_only, russian.encode("koi8-r")) == ["look", "Привет"]
+    assert heard(koi8, russian.encode(), russian.encode("koi8-r")) == [
+        "Привет",
+        CharsetHeard(UTF_8),
+        "Привет",
+        CharsetHeard("KOI8-R"),
+    ]
+    assert heard(AUTOMATIC, "café\r\n".encode(), ascii_only) == ["café", "look"]
+    assert heard(AUTOMATIC, "café\r\n".encode("latin-1"), ascii_only) == [
+        "café",
+        CharsetHeard(LATIN_1),
+        "look",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("charset", "typed", "kept"),
+    [
+        pytest.param("BIG5", "天地", "天", id="big5"),
+        pytest.param("GBK", "say 天地a", "say 天地", id="gbk-ascii"),
+        pytest.param("GB18030", "天€", "天", id="gb18030"),
+        pytest.param("SHIFT-JIS", "表", "", id="whose-last-byte-is-a-backslash"),
+        pytest.param("BIG5", "天" * 200 + "地", "天" * 200, id="long"),
+        pytest.param("KOI8-R", "Привет", "Приве", id="koi8-r"),
+        pytest.param("US-ASCII", "ab", "a", id="ascii"),
+    ],
+)
+def test_backspace_takes_one_character(charset: str, typed: str, kept: str) -> None:
+    assert receive(typed.encode(charset) + b"\x08\r\n", charset=charset) == [kept]
+
+
+def test_half_a_code_point_is_not_shown() -> None:
+    lines = Lines(LIMITS)
+    lines.receive("Имя: é".encode()[:-1], "")
+    assert lines.unfinished("") == "Имя: "
+    assert lines.receive(b"\xa9\r\n", "") == ["Имя: é"]
 
 
 TOO_LONG = LineTooLong()
@@ -108,11 +156,11 @@ def test_a_line_that_is_too_long_is_discarded(data: bytes, lines: list[Event]) -
 def test_erase_character_and_line() -> None:
     lines = Lines(LIMITS)
     lines.receive("loé".encode(), "")
-    lines.erase_character()
+    lines.erase_character("")
     lines.receive(b"ok", "")
     assert lines.unfinished("") == "look"
     lines.erase_line()
-    lines.erase_character()
+    lines.erase_character("")
     assert lines.receive(b"x\r\n", "") == ["x"]
 
 

@@ -59,8 +59,8 @@ PROMPTS = {
     "tt++": b"caf\xc3\xa9> \xff\xef",
     "tt++-gmcp": b"caf\xc3\xa9> \xff\xef",
     "tf": b"cafe> \xff\xef",
-    "inetutils": b"cafe> \xff\xf9",
-    "inetutils-forward": b"cafe> ",
+    "inetutils": b"caf\xc3\xa9> \xff\xf9",
+    "inetutils-forward": b"caf\xc3\xa9> ",
 }
 
 

@@ -28,7 +28,17 @@ def test_text_behind_the_opening_stays_behind_it() -> None:
 @pytest.mark.parametrize(
     ("received", "text", "data"),
     [
-        pytest.param([], "éÿ", b"ey", id="nothing-known"),
+        pytest.param([], "café Привет", "café Привет".encode(), id="nothing-known"),
+        pytest.param([b"\xe9\r\n"], "éÿ", b"\xe9\xff\xff", id="heard-in-latin-1"),
+        pytest.param(
+            [b"\xe9\r\n", "é\r\n".encode()], "éÿ", "éÿ".encode(), id="heard-in-utf-8-since"
+        ),
+        pytest.param(
+            [b"\xe9\r\n", DO_CHARSET, sb(CHARSET, 2, "UTF-8")],
+            "é",
+            "é".encode(),
+            id="heard-in-latin-1-and-named-utf-8",
+        ),
         pytest.param([DO_CHARSET, sb(CHARSET, 2, "UTF-8")], "éÿ", "éÿ".encode(), id="utf-8"),
         pytest.param([LATIN_1], "éÿ", b"\xe9\xff\xff", id="latin-1"),
         pytest.param([], "50%\r60%\n", b"50%\r\x0060%\r\n", id="cr"),

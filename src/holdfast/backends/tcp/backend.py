@@ -26,6 +26,7 @@ from holdfast.core.login import (
     ProfileSummary,
 )
 from holdfast.net.upstream.dialler import Dialler
+from holdfast.protocols.telnet.charsets import AUTOMATIC, Charsets
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.session import ResetReason, Session
 
@@ -52,6 +53,7 @@ class TcpBackend:
         clock: Clock,
         *,
         content: str = "lines",
+        charsets: Charsets = AUTOMATIC,
         pauses: bool = False,
     ) -> None:
         self.name = PREFIX + dialler.pool.name
@@ -61,6 +63,7 @@ class TcpBackend:
         self.at_end_of_tick = at_end_of_tick
         self.clock = clock
         self.content = content
+        self.charsets = charsets
         self.pauses = pauses
         self.tasks = asyncio.TaskGroup()
         self._commanded: dict[Session, None] = {}

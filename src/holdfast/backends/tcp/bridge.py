@@ -190,7 +190,11 @@ class Bridge:
         self._connection, self._target = connection, target
         self._said_at = connection.now
         self._wire = make_wire(
-            target.address.scheme, backend.content, backend.limits, row.capabilities
+            target.address.scheme,
+            backend.content,
+            backend.limits,
+            row.capabilities,
+            backend.charsets,
         )
         self.forward()
 

@@ -25,6 +25,7 @@ from holdfast.core.items import (
 from holdfast.core.limits import KIB, Limits
 from holdfast.protocols import telnet
 from holdfast.protocols.framing import LineDecoder
+from holdfast.protocols.telnet.charsets import Charsets
 from holdfast.sessions.records import Capabilities
 
 
@@ -259,10 +260,12 @@ class ByteWire:
         return b"".join(out)
 
 
-def make_wire(scheme: str, content: str, limits: Limits, capabilities: Capabilities) -> Wire:
+def make_wire(
+    scheme: str, content: str, limits: Limits, capabilities: Capabilities, charsets: Charsets
+) -> Wire:
     """The wire to a server of this scheme, for a client that can do so much.
 
-    `content` is `lines` or `bytes`; Telnet is always Telnet.
+    `content` is `lines` or `bytes`; Telnet is always Telnet, and has the character sets.
     """
     if scheme in ("telnet", "telnets"):
         terminal = telnet.Terminal(
@@ -274,5 +277,5 @@ def make_wire(scheme: str, content: str, limits: Limits, capabilities: Capabilit
         )
         # No person types so long a line, but a server may say one.
         bounds = structs.replace(limits.telnet, line_chars_max=limits.line.line_bytes_max)
-        return TelnetWire(telnet.TelnetClient(bounds, terminal))
+        return TelnetWire(telnet.TelnetClient(bounds, terminal, charsets=charsets))
     return ByteWire() if content == "bytes" else LineWire(limits.line.line_bytes_max)

@@ -42,7 +42,9 @@ from holdfast.gateway.adapters.base import (
     Welcomed,
 )
 from holdfast.gateway.adapters.terminal import TerminalAdapter
+from holdfast.gateway.adapters.terminal_colors import colors_of
 from holdfast.protocols import telnet
+from holdfast.protocols.telnet.charsets import AUTOMATIC, UTF_8, Charsets
 from holdfast.protocols.telnet.strangers import ANSWERS
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Position
@@ -50,11 +52,6 @@ from holdfast.sessions.session import Position
 _EARLY_LINES_MAX: Final = 16
 """Who types more than this while we negotiate has no answers to give."""
 _PACKAGE: Final = "holdfast."
-_COLORS: Final = (
-    (telnet.Mtts.TRUECOLOUR, 1 << 24),
-    (telnet.Mtts.COLOURS_256, 256),
-    (telnet.Mtts.ANSI, 8),
-)
 
 
 class _Hello(Struct, frozen=True):
@@ -71,6 +68,7 @@ class TelnetAdapter(TerminalAdapter):
     """One Telnet client."""
 
     __slots__ = (
+        "_charsets",
         "_core",
         "_counts",
         "_hello",
@@ -82,10 +80,13 @@ class TelnetAdapter(TerminalAdapter):
         "_token",
     )
 
-    def __init__(self, limits: TelnetLimits, *, raw: bool = False) -> None:
+    def __init__(
+        self, limits: TelnetLimits, charsets: Charsets = AUTOMATIC, *, raw: bool = False
+    ) -> None:
         rate = shared_rate(limits.bytes_per_second_max, limits.bytes_burst_max)
         super().__init__("telnet", rate, raw=raw)
         self._limits = limits
+        self._charsets = charsets
         self._core: telnet.TelnetServer
         self._out: list[bytes] = []
         self._now = 0.0
@@ -110,7 +111,7 @@ class TelnetAdapter(TerminalAdapter):
 
     def begin(self, now: float) -> list[Event]:
         self._now = now
-        self._core = telnet.TelnetServer(self._limits, now)
+        self._core = telnet.TelnetServer(self._limits, now, self._charsets)
         return []
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
@@ -166,7 +167,7 @@ class TelnetAdapter(TerminalAdapter):
         match event:
             case telnet.WindowSize(width, height):
                 return Resized(width, height)
-            case telnet.CapabilitiesChanged():
+            case telnet.CapabilitiesChanged() | telnet.CharsetHeard():
                 return Capable(self._capabilities())
             case telnet.Interrupt():
                 return Interrupt()
@@ -220,7 +221,7 @@ class TelnetAdapter(TerminalAdapter):
             terminal=known.terminal_type,
             width=known.width,
             height=known.height,
-            utf8=known.utf8,
+            utf8=self._core.charset == UTF_8,
             colors=self._colors,
             data=known.gmcp,
         )
@@ -281,11 +282,7 @@ class TelnetAdapter(TerminalAdapter):
 
     @property
     def _colors(self) -> int:
-        mtts = self._core.capabilities.mtts
-        for bit, colors in _COLORS:
-            if mtts & bit:
-                return colors
-        return 8 if "ansi" in self._core.capabilities.terminal_type.lower() else 0
+        return colors_of(self._core.capabilities)
 
     def _line(self, text: str) -> bytes:
         self._core.send_text(text + "\n")

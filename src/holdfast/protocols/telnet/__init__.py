@@ -10,6 +10,7 @@ from holdfast.protocols.telnet.capabilities import Capabilities, Mtts
 from holdfast.protocols.telnet.client import TelnetClient
 from holdfast.protocols.telnet.events import (
     CapabilitiesChanged,
+    CharsetHeard,
     Event,
     Fault,
     Gmcp,
@@ -29,6 +30,7 @@ from holdfast.protocols.telnet.terminal import Terminal
 __all__ = [
     "Capabilities",
     "CapabilitiesChanged",
+    "CharsetHeard",
     "Event",
     "Fault",
     "Gmcp",

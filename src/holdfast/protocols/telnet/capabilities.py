@@ -11,25 +11,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-UTF_8: Final = "UTF-8"
-LATIN_1: Final = "ISO-8859-1"
-US_ASCII: Final = "US-ASCII"
-
-_CHARSETS: Final = {
-    "UTF-8": UTF_8,
-    "UTF8": UTF_8,
-    "ISO-8859-1": LATIN_1,
-    "ISO8859-1": LATIN_1,
-    "LATIN1": LATIN_1,
-    "US-ASCII": US_ASCII,
-    "ASCII": US_ASCII,
-}
-
-
-def known_charset(name: str) -> str | None:
-    """The IANA name of the character set that a peer calls `name`, if it is one that we speak."""
-    return _CHARSETS.get(name.upper())
-
+from holdfast.protocols.telnet.charsets import UTF_8
 
 _MTTS_DIGITS_MAX: Final = 9  # twelve bits are defined
 
@@ -59,7 +41,7 @@ class Capabilities(Struct, frozen=True, gc=False):
     terminal_type: str = ""
     mtts: int = 0
     charset: str = ""
-    """`UTF-8`, `ISO-8859-1`, `US-ASCII`, or empty while nothing is known."""
+    """What the peer has said that it speaks (`charsets`); empty while it has said nothing."""
     width: int = 0
     """Columns, held to what an application can use; 0 is unknown."""
     height: int = 0

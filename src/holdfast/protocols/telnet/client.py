@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from holdfast.core.limits import TelnetLimits
 from holdfast.protocols.telnet import codes
-from holdfast.protocols.telnet.capabilities import UTF_8
+from holdfast.protocols.telnet.charsets import AUTOMATIC, Charsets
 from holdfast.protocols.telnet.connection import Phase, TelnetCore
 from holdfast.protocols.telnet.events import Prompt
 from holdfast.protocols.telnet.options.base import Option, Options, Policy, Row
@@ -48,19 +48,22 @@ class TelnetClient(TelnetCore):
 
     __slots__ = ()
 
-    _charset_assumed: ClassVar[str] = UTF_8
     _cuts_lines: ClassVar[bool] = True
 
     def __init__(
-        self, limits: TelnetLimits, terminal: Terminal, refused: Collection[int] = ()
+        self,
+        limits: TelnetLimits,
+        terminal: Terminal,
+        refused: Collection[int] = (),
+        charsets: Charsets = AUTOMATIC,
     ) -> None:
-        super().__init__(limits, _options(terminal, refused))
+        super().__init__(limits, _options(terminal, refused), charsets)
         self._phase = Phase.PLAIN
 
     @property
     def unfinished_line(self) -> str:
         """What has come behind the last line: a prompt, if the server does not mark its prompts."""
-        return self._lines.unfinished(self.capabilities.charset)
+        return self._lines.unfinished(self._charset_received)
 
     def resize(self, width: int, height: int) -> None:
         """The window has a new size."""

@@ -18,10 +18,12 @@ from typing import ClassVar, Final
 from holdfast.core.limits import TelnetLimits
 from holdfast.protocols.strangers import TLS_HANDSHAKE
 from holdfast.protocols.telnet import codes, strangers
-from holdfast.protocols.telnet.capabilities import US_ASCII, Capabilities
+from holdfast.protocols.telnet.capabilities import Capabilities
+from holdfast.protocols.telnet.charsets import AUTOMATIC, Charsets
 from holdfast.protocols.telnet.encoding import encode
 from holdfast.protocols.telnet.events import (
     CapabilitiesChanged,
+    CharsetHeard,
     Event,
     Fault,
     Interrupt,
@@ -82,19 +84,19 @@ class TelnetCore:
         "_settle_at",
         "_timers",
         "capabilities",
+        "charsets",
         "limits",
         "malformed",
         "overflows",
         "tokens",
     )
 
-    _charset_assumed: ClassVar[str] = US_ASCII
-    """What we send in while the peer's character set is unknown."""
     _cuts_lines: ClassVar[bool] = False
     """Whether a line that is too long comes in pieces, instead of being discarded."""
 
-    def __init__(self, limits: TelnetLimits, table: Options) -> None:
+    def __init__(self, limits: TelnetLimits, table: Options, charsets: Charsets) -> None:
         self.limits = limits
+        self.charsets = charsets
         self.capabilities = _NOTHING_KNOWN
         """What the peer has told of itself."""
         self.malformed = 0
@@ -105,7 +107,7 @@ class TelnetCore:
         """Commands, negotiations and subnegotiations that have come."""
         self._options = Negotiator(table)
         self._parser = Parser(limits, table.data_options)
-        self._lines = Lines(limits, cuts=self._cuts_lines)
+        self._lines = Lines(limits, charsets, cuts=self._cuts_lines)
         self._events: list[Event] = []
         self._out: list[bytes] = []
         self._timers: tuple[tuple[float, int], ...] = ()
@@ -118,6 +120,17 @@ class TelnetCore:
     def undecodable(self) -> int:
         """Lines that were not in the character set that they should have been in."""
         return self._lines.undecodable
+
+    @property
+    def charset(self) -> str:
+        """What text is sent in, as known so far: the configured character set, the one that the
+        peer has named, the one that it has been heard to speak, or the fall-back."""
+        return self._charset_received or self._lines.heard
+
+    @property
+    def _charset_received(self) -> str:
+        """What received text is in; empty while nobody has said so."""
+        return self.charsets.fixed or self.capabilities.charset
 
     # What comes in.
 
@@ -139,9 +152,9 @@ class TelnetCore:
         return []
 
     def _receive_lines(self, data: bytes) -> list[Event]:
-        lines = self._lines.receive(data, self.capabilities.charset)
+        lines = self._lines.receive(data, self.charsets.fixed or self.capabilities.charset)
         if self._echoing:
-            self._out.extend([b"\r\n"] * len(lines))
+            self._out += [b"\r\n" for line in lines if type(line) is not CharsetHeard]
         return lines
 
     def _receive_tokens(self, data: bytes, now: float) -> None:
@@ -228,7 +241,7 @@ class TelnetCore:
             case codes.AYT:
                 self._are_you_there()
             case codes.EC:
-                self._lines.erase_character()
+                self._lines.erase_character(self._charset_received)
             case codes.EL:
                 self._lines.erase_line()
             case codes.GA | codes.EOR:
@@ -275,9 +288,8 @@ class TelnetCore:
 
     def send_text(self, text: str) -> None:
         """Queue text; it carries its own line ends, as LF."""
-        charset = self.capabilities.charset or self._charset_assumed
         binary = "\r" in text and self._options.is_on_at(codes.BINARY, Side.US)
-        self._out.append(encode(text, charset, binary=binary))
+        self._out.append(encode(text, self.charset, binary=binary))
 
     def send_gmcp(self, package: str, json: str) -> bool:
         """Queue a GMCP message; `False` if the peer does not speak GMCP, or the name is none."""
@@ -325,6 +337,11 @@ class TelnetCore:
         if capabilities != self.capabilities:
             self.capabilities = capabilities
             self._events.append(CapabilitiesChanged(capabilities))
+
+    def assume_charset(self, charset: str) -> None:
+        """Speak this to a peer that names and shows no other, unless something is configured."""
+        if self.charsets == AUTOMATIC:
+            self._lines.heard = charset
 
     def say(self, verb: int, code: int) -> None:
         """Queue a negotiation."""

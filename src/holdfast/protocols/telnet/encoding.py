@@ -11,7 +11,7 @@ import unicodedata
 from typing import Final
 
 from holdfast.protocols.telnet import codes
-from holdfast.protocols.telnet.capabilities import LATIN_1, UTF_8
+from holdfast.protocols.telnet.charsets import UTF_8
 
 _TRANSLITERATE: Final = "holdfast.transliterate"
 
@@ -28,8 +28,7 @@ _TRANSLITERATIONS: Final = {
 def encode(text: str, charset: str, *, binary: bool = False) -> bytes:
     """`text` as the peer must be sent it: line ends, character set, IAC doubled, in this order.
 
-    Without a known character set, ASCII: what has no counterpart is
-    transliterated. In BINARY a bare CR needs no NUL (RFC 856).
+    What `charset` has not is transliterated. In BINARY a bare CR needs no NUL (RFC 856).
     """
     if "\r" in text:
         text = text.replace("\r\n", "\n")
@@ -38,7 +37,7 @@ def encode(text: str, charset: str, *, binary: bool = False) -> bytes:
     text = text.replace("\n", "\r\n")
     if charset == UTF_8 or text.isascii():
         return text.encode("utf-8", "replace")  # the byte IAC cannot occur
-    return codes.escape(text.encode("latin-1" if charset == LATIN_1 else "ascii", _TRANSLITERATE))
+    return codes.escape(text.encode(charset, _TRANSLITERATE))
 
 
 def _transliterate(error: UnicodeError) -> tuple[str, int]:

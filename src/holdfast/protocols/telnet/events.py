@@ -42,6 +42,12 @@ class CapabilitiesChanged(Struct, frozen=True, gc=False):
     capabilities: Capabilities
 
 
+class CharsetHeard(Struct, frozen=True, gc=False):
+    """The last line was beyond ASCII and showed what the peer speaks, which has named nothing."""
+
+    charset: str
+
+
 class Gmcp(Struct, frozen=True, gc=False):
     """A GMCP message: a package's name, and one JSON text or nothing."""
 
@@ -91,6 +97,7 @@ Event = (
     | InputHidden
     | WindowSize
     | CapabilitiesChanged
+    | CharsetHeard
     | Gmcp
     | Interrupt
     | OutputAborted

@@ -7,35 +7,56 @@ dropped wherever it stands, so behind a CR it needs no thought.) BS and
 DEL always edit: a client whose terminal edits never sends them, and one on a
 raw terminal may not have said so.
 
-Bytes are decoded by whole lines, so a code point is never split. Written for
-speed where one chunk is some plain lines.
+Bytes are decoded by whole lines, so a code point is never split. While the
+character set is unknown, each line shows what it is: UTF-8 beyond ASCII is
+hardly ever anything else. Written for speed where one chunk is some plain lines.
 """
 
 from __future__ import annotations
 
+import codecs
 from typing import Final
 
 from holdfast.core.limits import TelnetLimits
 from holdfast.protocols.framing import whole_characters
-from holdfast.protocols.telnet.capabilities import LATIN_1, UTF_8
-from holdfast.protocols.telnet.events import Event, LineTooLong
+from holdfast.protocols.telnet.charsets import AUTOMATIC, UTF_8, Charsets
+from holdfast.protocols.telnet.events import CharsetHeard, Event, LineTooLong
 
 _BS: Final = b"\x08"
 _DEL: Final = b"\x7f"
 _KEPT_CONTROLS: Final = b"\x08\t\x1b"  # BS edits; TAB and ESC are text
 _DROPPED: Final = bytes(set(range(32)) - set(_KEPT_CONTROLS))
 
-_UTF_8_BYTES_MAX: Final = 4  # of one character
+_CHARACTER_BYTES_MAX: Final = 4  # in UTF-8 and GB 18030
+_TAIL_BYTES_MAX: Final = 64
+"""Where to look for the last character of a line; in one whose characters have several bytes,
+only the way there tells where it begins."""
+_NEVER_WITHIN: Final = frozenset(range(0x30))
+"""Bytes that are a character of their own in every character set."""
 
 
 class Lines:
     """Makes lines of received data."""
 
-    __slots__ = ("_after_cr", "_chars_max", "_cuts", "_partial", "_too_long", "undecodable")
+    __slots__ = (
+        "_after_cr",
+        "_chars_max",
+        "_cuts",
+        "_legacy",
+        "_partial",
+        "_too_long",
+        "heard",
+        "undecodable",
+    )
 
-    def __init__(self, limits: TelnetLimits, *, cuts: bool = False) -> None:
+    def __init__(
+        self, limits: TelnetLimits, charsets: Charsets = AUTOMATIC, *, cuts: bool = False
+    ) -> None:
         self.undecodable = 0
         """Lines that were not in the character set they should have been in."""
+        self.heard = charsets.fallback
+        """What the last line beyond ASCII was in, of those that came while nothing was known."""
+        self._legacy = charsets.legacy
         self._chars_max = limits.line_chars_max
         self._cuts = cuts
         """Whether a line that is too long comes in pieces, a line each."""
@@ -44,7 +65,7 @@ class Lines:
         self._after_cr = False  # a LF now belongs to the CR before it
 
     def receive(self, data: bytes, charset: str) -> list[Event]:
-        """The lines that `data` completes, in the peer's character set."""
+        """The lines that `data` completes, in the peer's character set; empty: it is unknown."""
         if (
             self._partial is None
             and not self._too_long
@@ -59,13 +80,19 @@ class Lines:
         return self._receive(data, charset)
 
     def unfinished(self, charset: str) -> str:
-        """The line so far."""
-        return self._decode(bytes(self._partial or b""), charset)
+        """The line so far, without the beginning of a code point whose end has not come."""
+        line = bytes(self._partial or b"")
+        if charset in ("", UTF_8):
+            try:
+                return codecs.utf_8_decode(line, "strict", False)[0]
+            except UnicodeDecodeError:
+                pass
+        return line.decode(charset or self._legacy, "replace")
 
-    def erase_character(self) -> None:
+    def erase_character(self, charset: str) -> None:
         """EC, BS, DEL: take back the last character of the line, whole (RFC 854)."""
         if self._partial:
-            del self._partial[_last_character(self._partial) :]
+            del self._partial[self._last_character(self._partial, charset) :]
 
     def erase_line(self) -> None:
         """EL: take back the line so far (RFC 854)."""
@@ -81,11 +108,14 @@ class Lines:
         *pieces, rest = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         lines: list[Event] = []
         for piece in pieces:
-            self._append(piece)
+            self._append(piece, charset)
             if self._cuts:
                 self._cut(lines, charset)
+            heard = self.heard
             lines.append(self._end(charset))
-        self._append(rest)
+            if self.heard != heard:
+                lines.append(CharsetHeard(self.heard))
+        self._append(rest, charset)
         if self._cuts:
             self._cut(lines, charset)
         return lines
@@ -111,11 +141,11 @@ class Lines:
                 return text
         return LineTooLong()
 
-    def _append(self, piece: bytes) -> None:
+    def _append(self, piece: bytes, charset: str) -> None:
         run, *after_erasures = piece.translate(None, _DROPPED).replace(_DEL, _BS).split(_BS)
         self._extend(run)
         for run in after_erasures:
-            self.erase_character()
+            self.erase_character(charset)
             self._extend(run)
 
     def _extend(self, run: bytes) -> None:
@@ -124,27 +154,53 @@ class Lines:
         if self._partial is None:
             self._partial = bytearray()
         self._partial += run
-        if len(self._partial) > self._chars_max * _UTF_8_BYTES_MAX and not self._cuts:
+        if len(self._partial) > self._chars_max * _CHARACTER_BYTES_MAX and not self._cuts:
             self._partial = None
             self._too_long = True
 
     def _decode(self, line: bytes, charset: str) -> str:
-        if charset == LATIN_1:
-            return line.decode("latin-1")
+        if charset:
+            try:
+                return line.decode(charset)
+            except UnicodeDecodeError:
+                self.undecodable += 1
+                return line.decode(charset, "replace")
         try:
-            return line.decode("utf-8")
+            text = line.decode(UTF_8)
         except UnicodeDecodeError:
             self.undecodable += 1
-            return line.decode("utf-8", "replace") if charset == UTF_8 else line.decode("latin-1")
+            self.heard = self._legacy
+            return line.decode(self._legacy, "replace")
+        if not text.isascii():
+            self.heard = UTF_8
+        return text
+
+    def _last_character(self, line: bytearray, charset: str) -> int:
+        """Where the last character begins."""
+        start = _last_code_point(line) if charset in ("", UTF_8) else None
+        if start is not None:
+            return start
+        charset = charset or self._legacy
+        return len(line) - 1 if charset == UTF_8 else _last_of_legacy(line, charset)
 
 
-def _last_character(line: bytearray) -> int:
-    """Where the last character begins: one code point of UTF-8, else one byte."""
+def _last_code_point(line: bytearray) -> int | None:
+    """Where the last character begins, if it is one of UTF-8."""
     start = len(line) - 1
-    while start > len(line) - _UTF_8_BYTES_MAX and start > 0 and line[start] & 0xC0 == 0x80:
+    while start > len(line) - _CHARACTER_BYTES_MAX and start > 0 and line[start] & 0xC0 == 0x80:
         start -= 1
     try:
-        line[start:].decode("utf-8")
+        line[start:].decode(UTF_8)
     except UnicodeDecodeError:
-        return len(line) - 1
+        return None
     return start
+
+
+def _last_of_legacy(line: bytearray, charset: str) -> int:
+    """Where the last character begins in a character set of one or more bytes each."""
+    start = len(line) - 1
+    first = max(0, len(line) - _TAIL_BYTES_MAX)
+    while start > first and line[start - 1] not in _NEVER_WITHIN:
+        start -= 1
+    before = line[start:].decode(charset, "replace")[:-1]
+    return start + len(before.encode(charset, "replace"))

@@ -6,6 +6,7 @@ from typing import Final
 
 from holdfast.core.limits import TelnetLimits
 from holdfast.protocols.telnet import codes
+from holdfast.protocols.telnet.charsets import AUTOMATIC, Charsets
 from holdfast.protocols.telnet.connection import Phase, TelnetCore
 from holdfast.protocols.telnet.negotiation import Given, Q, Side
 from holdfast.protocols.telnet.options.base import Option, Options, Policy, Row, shared
@@ -45,8 +46,8 @@ class TelnetServer(TelnetCore):
 
     __slots__ = ()
 
-    def __init__(self, limits: TelnetLimits, now: float) -> None:
-        super().__init__(limits, OPTIONS)
+    def __init__(self, limits: TelnetLimits, now: float, charsets: Charsets = AUTOMATIC) -> None:
+        super().__init__(limits, OPTIONS, charsets)
         self._settle_at = now + limits.negotiation_seconds_max
         self._options.offer(self)
 

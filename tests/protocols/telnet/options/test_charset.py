@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import pytest
-from tests.protocols.telnet.wire import client, feed, sb, silent_server, telnet_server, wire
+from tests.protocols.telnet.wire import (
+    LIMITS,
+    TERMINAL,
+    client,
+    feed,
+    sb,
+    silent_server,
+    telnet_server,
+    wire,
+)
 
-from holdfast.protocols.telnet import Capabilities, CapabilitiesChanged
+from holdfast.protocols.telnet import (
+    Capabilities,
+    CapabilitiesChanged,
+    CharsetHeard,
+    TelnetClient,
+    TelnetServer,
+)
+from holdfast.protocols.telnet.charsets import Charsets
 from holdfast.protocols.telnet.codes import CHARSET, DO, DONT, IAC, WILL, WONT
 
 DO_CHARSET = wire(IAC, DO, CHARSET)
@@ -44,7 +60,7 @@ def test_the_answer(answer: bytes, utf8: bool) -> None:
 def test_what_is_agreed_holds_behind_the_answer_in_the_same_chunk() -> None:
     server = telnet_server(DO_CHARSET)
     events, _ = feed(server, [b"\xe9\r\n" + sb(CHARSET, 2, "UTF-8") + b"\xe9\r\n"])
-    assert events == ["é", IN_UTF_8, "\ufffd"]
+    assert events == ["é", CharsetHeard("ISO-8859-1"), IN_UTF_8, "\ufffd"]
     server.send_text("é")
     assert server.data_to_send() == "é".encode()
 
@@ -95,8 +111,37 @@ def test_the_client_answers_and_does_not_ask() -> None:
     peer = client()
     assert feed(peer, [WILL_CHARSET])[1] == DO_CHARSET
     assert feed(peer, [REQUEST]) == ([IN_UTF_8], sb(CHARSET, 2, "UTF-8"))
-    assert feed(peer, [sb(CHARSET, 1, ";KOI8-R")]) == ([], REJECTED)
+    assert feed(peer, [sb(CHARSET, 1, ";KOI-7")]) == ([], REJECTED)
     assert feed(peer, [sb(CHARSET, 2, "UTF-8"), wire(IAC, WONT, CHARSET)]) == (
         [],
         wire(IAC, DONT, CHARSET),
     )
+
+
+KOI8_R = Charsets(fixed="KOI8-R")
+
+
+def test_a_fixed_character_set_is_the_one_that_is_offered() -> None:
+    server = TelnetServer(LIMITS, 0.0, KOI8_R)
+    server.data_to_send()
+    _, sent = feed(server, [DO_CHARSET])
+    assert sent == sb(CHARSET, 1, ";KOI8-R")
+    feed(server, [sb(CHARSET, 2, "koi8-r")])
+    assert server.capabilities.charset == "KOI8-R"
+
+
+@pytest.mark.parametrize("answer", [REJECTED, wire(IAC, DONT, CHARSET), b"\xff\xf1"])
+def test_a_fixed_character_set_is_spoken_whatever_is_answered(answer: bytes) -> None:
+    server = TelnetServer(LIMITS, 0.0, KOI8_R)
+    server.data_to_send()
+    events, _ = feed(server, [DO_CHARSET + answer, "Привет\r\n".encode("koi8-r")])
+    assert events[-1] == "Привет"
+    server.send_text("Ответ")
+    assert server.data_to_send() == "Ответ".encode("koi8-r").replace(b"\xff", b"\xff\xff")
+
+
+def test_another_than_the_fixed_one_is_not_accepted() -> None:
+    peer = TelnetClient(LIMITS, TERMINAL, charsets=KOI8_R)
+    feed(peer, [wire(IAC, WILL, CHARSET)])
+    assert feed(peer, [sb(CHARSET, 1, ";UTF-8")])[1] == REJECTED
+    assert feed(peer, [sb(CHARSET, 1, ";UTF-8;KOI8-R")])[1] == sb(CHARSET, 2, "KOI8-R")

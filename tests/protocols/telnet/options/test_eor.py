@@ -29,7 +29,7 @@ DO_SGA = wire(IAC, DO, SGA)
 def test_the_mark_behind_a_prompt(received: list[bytes], mark: bytes) -> None:
     server = telnet_server(*received)
     server.send_prompt("é> ")
-    assert server.data_to_send() == b"e> " + mark
+    assert server.data_to_send() == "é> ".encode() + mark
 
 
 def test_the_capability() -> None:

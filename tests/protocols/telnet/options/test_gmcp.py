@@ -135,10 +135,10 @@ def test_a_line_feed_in_a_message_stays_one_byte() -> None:
 
 
 def test_a_message_is_in_utf_8_whatever_the_text_is_in() -> None:
-    server = telnet_server(DO_GMCP)
+    server = telnet_server(DO_GMCP, b"\xe9\r\n")
     server.send_text("é")
     server.send_gmcp("A", '"é"')
-    assert server.data_to_send() == b"e" + sb(GMCP, 'A "é"')
+    assert server.data_to_send() == b"\xe9" + sb(GMCP, 'A "é"')
 
 
 def test_a_client_that_goes_off_is_sent_no_more() -> None:

@@ -55,7 +55,8 @@ ROWS: dict[str, tuple[bytes, Capabilities]] = {
     ),
     "unknown-variable": (wire(IS, VAR, "LD_PRELOAD", VALUE, "x"), Capabilities()),
     "the-address-is-not-believed": (wire(IS, VAR, "IPADDRESS", VALUE, "::1"), Capabilities()),
-    "unknown-charset": (wire(IS, VAR, "CHARSET", VALUE, "BIG5"), Capabilities()),
+    "unknown-charset": (wire(IS, VAR, "CHARSET", VALUE, "UTF-16"), Capabilities()),
+    "another-charset": (wire(IS, VAR, "CHARSET", VALUE, "Big5"), Capabilities(charset="BIG5")),
     "charset-in-lower-case": (
         wire(IS, VAR, "CHARSET", VALUE, "utf-8"),
         Capabilities(charset="UTF-8"),

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 from holdfast.core.limits import TelnetLimits
 from holdfast.protocols.telnet.capabilities import Capabilities
+from holdfast.protocols.telnet.charsets import Charsets
 from holdfast.protocols.telnet.events import Event
 from holdfast.protocols.telnet.negotiation import Side
 
@@ -22,11 +23,17 @@ class Host(Protocol):
 
     limits: TelnetLimits
 
+    charsets: Charsets
+    """Which character sets may be spoken."""
+
     capabilities: Capabilities
     """What is known of the peer; set it only when nobody need be told."""
 
     def learn(self, capabilities: Capabilities) -> None:
         """Replace what is known of the peer, and tell."""
+
+    def assume_charset(self, charset: str) -> None:
+        """The peer is of a kind that speaks this, unless it names or shows another one."""
 
     def emit(self, event: Event) -> None:
         """Give the caller an event."""

@@ -1,4 +1,4 @@
-"""CHARSET (RFC 2066): agreeing on UTF-8.
+"""CHARSET (RFC 2066): agreeing on UTF-8, or on the one character set that is configured.
 
 The server offers exactly one name: a client that was offered several took
 another one. What is agreed is in force behind the answer's SE.
@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import structs
 
-from holdfast.protocols.telnet.capabilities import UTF_8, known_charset
+from holdfast.protocols.telnet.charsets import UTF_8, known_charset
 from holdfast.protocols.telnet.codes import CHARSET
 from holdfast.protocols.telnet.negotiation import Side
 from holdfast.protocols.telnet.options.base import Host, Option
@@ -30,8 +30,12 @@ class CharsetAnswered(Option):
             self._answer(host, payload[1:])
 
     def _answer(self, host: Host, offered: bytes) -> None:
-        """Accept a name that we know, UTF-8 if there is a choice, as the peer spells it."""
+        """Accept the configured name or, without one, any that we know, UTF-8 if there is a
+        choice; as the peer spells it."""
         names = _offered(offered)
+        fixed = host.charsets.fixed
+        if fixed:
+            names = {fixed: names[fixed]} if fixed in names else {}
         if not names:
             host.send_subnegotiation(CHARSET, _REJECTED)
             return
@@ -41,7 +45,7 @@ class CharsetAnswered(Option):
 
 
 class CharsetRequested(CharsetAnswered):
-    """The server's side: it requests UTF-8 as soon as it may."""
+    """The server's side: it requests UTF-8, or what is configured, as soon as it may."""
 
     __slots__ = ("_requested",)
 
@@ -54,7 +58,8 @@ class CharsetRequested(CharsetAnswered):
 
     def enabled(self, host: Host, side: Side) -> None:
         if side is Side.US:
-            self._requested = host.send_subnegotiation(CHARSET, _REQUEST + b";UTF-8")
+            name = _wanted(host).encode("ascii")
+            self._requested = host.send_subnegotiation(CHARSET, _REQUEST + b";" + name)
 
     def disabled(self, host: Host, side: Side) -> None:
         if side is Side.US:
@@ -69,8 +74,13 @@ class CharsetRequested(CharsetAnswered):
             self._answer(host, payload[1:])
         elif command in (_ACCEPTED, _REJECTED) and self._requested:
             self._requested = False
-            if command == _ACCEPTED and _known([payload[1:]]).keys() == {UTF_8}:
-                host.learn(structs.replace(host.capabilities, charset=UTF_8))
+            wanted = _wanted(host)
+            if command == _ACCEPTED and wanted in _known([payload[1:]]):
+                host.learn(structs.replace(host.capabilities, charset=wanted))
+
+
+def _wanted(host: Host) -> str:
+    return host.charsets.fixed or UTF_8
 
 
 def _offered(offered: bytes) -> dict[str, bytes]:

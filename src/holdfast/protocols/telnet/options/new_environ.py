@@ -12,7 +12,8 @@ from typing import Final
 
 from msgspec import structs
 
-from holdfast.protocols.telnet.capabilities import Capabilities, known_charset
+from holdfast.protocols.telnet.capabilities import Capabilities
+from holdfast.protocols.telnet.charsets import known_charset
 from holdfast.protocols.telnet.codes import NEW_ENVIRON
 from holdfast.protocols.telnet.negotiation import Side
 from holdfast.protocols.telnet.options.base import Host, Option, printable

@@ -15,6 +15,7 @@ from msgspec import structs
 
 from holdfast.core.states import Step, Table
 from holdfast.protocols.telnet.capabilities import Capabilities
+from holdfast.protocols.telnet.charsets import US_ASCII
 from holdfast.protocols.telnet.codes import TTYPE
 from holdfast.protocols.telnet.events import ProbeAnswered
 from holdfast.protocols.telnet.negotiation import Side
@@ -24,6 +25,8 @@ from holdfast.protocols.telnet.terminal import Terminal
 _IS: Final = b"\0"
 _SEND: Final = b"\1"
 _MTTS: Final = "MTTS "
+_IN_ASCII: Final = frozenset({"TINYFUGUE"})
+"""Clients that show no UTF-8 unless they agree to it by CHARSET (tf 5.0 drops the eighth bit)."""
 
 
 class Cycle(Enum):
@@ -139,6 +142,8 @@ class TerminalTypeAsked(Option):
         repeated = bool(self._names) and name.upper() == self._names[-1].upper()
         if not repeated and name.upper() != "UNKNOWN":
             self._names = (*self._names, name)
+            if name.upper() in _IN_ASCII:
+                host.assume_charset(US_ASCII)
             host.learn(_described(host.capabilities, self._names))
             if len(self._names) < host.limits.terminal_types_max:
                 return Given.NEW_NAME
