@@ -48,6 +48,8 @@ def waiting(events: list[m.Event | str]) -> list[m.Event | str]:
         ([GONE, MISSED, GONE, BACK], [GONE, MISSED, GONE, BACK]),
         ([GONE, MISSED, GONE, MISSED], [GONE, MISSED]),
         ([GONE, BACK, GONE, MISSED], [GONE, MISSED]),
+        ([MISSED, BACK, MISSED, BACK, MISSED], [MISSED]),
+        ([MISSED, BACK, GONE, MISSED, GONE], [MISSED, GONE]),
         ([GONE, m.Closed("timeout")], [GONE, m.Closed("timeout")]),
     ],
     ids=str,

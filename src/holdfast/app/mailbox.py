@@ -36,12 +36,14 @@ def _overtaken(mailbox: Mailbox, event: m.SessionEvent) -> list[m.SessionEvent]:
     What the client may have missed stays to be told.
     """
     pending = [kept for kept in mailbox if isinstance(kept.event, _CLIENT)]
+    if isinstance(event.event, m.Resync):
+        gone = pending and isinstance(pending[0].event, m.Detached)
+        return pending[1:] if gone else pending  # it says all that those between did
     back = isinstance(event.event, _BACK)
     for count in (1, 2):
         last = pending[-count:]
         if len(last) == count and isinstance(last[0].event, _BACK) is back:
-            resync = any(isinstance(kept.event, m.Resync) for kept in last)
-            return last if not resync or isinstance(event.event, m.Resync) else []
+            return [] if any(isinstance(kept.event, m.Resync) for kept in last) else last
     return []
 
 
