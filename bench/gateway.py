@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
 
+from tests.ports import free_port
+
 from bench import harness
 from bench.harness import HERE, HOLDFAST, PYTHON, Row
 
@@ -25,7 +27,7 @@ SETTLE_SECONDS = 0.7
 @contextmanager
 def gateway(mode: str, folder: Path) -> Iterator[tuple[int, Popen[bytes]]]:
     """A gateway with an application behind it; gives its port and its process."""
-    port = harness.free_port()
+    port = free_port()
     link = folder / "link.sock"
     config = folder / "gateway.toml"
     config.write_text(f"""
@@ -64,7 +66,7 @@ def measure(mode: str, dialect: str, connections: int, in_flight: int, seconds: 
 
 def bare_echo(connections: int, in_flight: int, seconds: float) -> Row:
     """The engine alone."""
-    port = harness.free_port()
+    port = free_port()
     command = [*HOLDFAST, "echo", f"ws://127.0.0.1:{port}/"]
     shape = ["-m", "ws", "-t", "-c", str(connections), "-p", str(in_flight)]
     with harness.running(command, port=port) as process:

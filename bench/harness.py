@@ -107,14 +107,6 @@ class Server(NamedTuple):
     port: int
 
 
-def free_port() -> int:
-    """A port that nobody listens at now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def pinned(core: int, command: Sequence[str]) -> list[str]:
     """`command` on one core, where that can be asked for."""
     if shutil.which("taskset") and (os.cpu_count() or 1) > 1:

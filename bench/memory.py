@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
+
 from bench import harness
 from bench.gateway import gateway
 from bench.harness import HOLDFAST, Missing, Row
@@ -40,13 +42,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--count", type=int, default=5_000)
     options = parser.parse_args(arguments)
     rows: list[Row] = []
-    port = harness.free_port()
+    port = free_port()
     echo = [*HOLDFAST, "echo", f"ws://127.0.0.1:{port}/"]
     with harness.running(echo, port=port) as process:
         found = grown(port, process.pid, "ws", options.count)
         rows.append({"what": "bare WebSocket", **found})
     try:
-        peer_port = harness.free_port()
+        peer_port = free_port()
         gorilla = [str(harness.build_gorilla()), str(peer_port)]
         with harness.running(gorilla, port=peer_port) as process:
             found = grown(peer_port, process.pid, "ws", options.count)

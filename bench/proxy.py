@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.ports import free_port
+
 from bench import harness
 from bench.harness import HERE, HOLDFAST, PYTHON, Row
 
@@ -26,7 +28,7 @@ ECHO_CONNECTIONS = (100,)
 @contextmanager
 def proxy(name: str, folder: Path, to: int) -> Iterator[tuple[int, int]]:
     """A proxy to a port of this machine; gives its own port and its process id."""
-    port = harness.free_port()
+    port = free_port()
     if name == "holdfast":
         config = folder / "gateway.toml"
         config.write_text(f"""
@@ -65,7 +67,7 @@ listen x
 
 def bulk(name: str, streams: int, seconds: float) -> Row:
     """Bytes in one direction on some streams."""
-    sink = harness.free_port()
+    sink = free_port()
     with (
         tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder,
         proxy(name, Path(folder), sink) as (port, pid),
@@ -89,7 +91,7 @@ def bulk(name: str, streams: int, seconds: float) -> Row:
 
 def echo(name: str, connections: int, seconds: float) -> Row:
     """Small messages, one in flight on each connection."""
-    behind = harness.free_port()
+    behind = free_port()
     server = [*HOLDFAST, "echo", f"tcp://127.0.0.1:{behind}"]
     shape = ["-m", "tcp", "-c", str(connections), "-s", "64", "-d", str(seconds)]
     with (

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from tests.ports import free_port
+
 from bench import harness
 from bench.harness import HOLDFAST, Row
 from holdfast.core.ids import new_epoch, new_sid
@@ -110,7 +112,7 @@ async def ready(port: int) -> None:
 async def restarted(folder: Path, count: int, *, clean: bool) -> Row:
     """One start on a store with `count` sessions."""
     fill(folder / "sessions.db", count, clean=clean)
-    port, echo = harness.free_port(), harness.free_port()
+    port, echo = free_port(), free_port()
     path = folder / "holdfast.toml"
     path.write_text(CONFIG.format(folder=folder, port=port, echo=echo))
     began = time.monotonic()

@@ -24,6 +24,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from tests.ports import free_port
+
 from bench import harness
 from bench.attacks import ATTACKS
 from bench.attacks.wire import Attack, Target, tries
@@ -57,7 +59,7 @@ class Besieged(NamedTuple):
 @contextlib.contextmanager
 def gateway(folder: Path) -> Iterator[Besieged]:
     """A gateway with the limits that there are if nothing is configured, and an application."""
-    target = Target(*(harness.free_port() for _ in Target._fields))
+    target = Target(*(free_port() for _ in Target._fields))
     certificate = _certificate(folder)
     (folder / "token").write_text("a token of the admin that is long enough to be one")
     (folder / "site").mkdir()

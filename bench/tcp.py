@@ -13,6 +13,8 @@ from pathlib import Path
 from statistics import median
 from typing import BinaryIO
 
+from tests.ports import free_port
+
 from bench import harness
 from bench.harness import HERE, HOLDFAST, PYTHON, Missing, Row, Server
 from bench.memory import grown
@@ -67,7 +69,7 @@ def echo(options: harness.Options, connections: int, mode: str) -> tuple[str, li
 def _servers(mode: str, pair: Sequence[str]) -> list[Server]:
     made = []
     for name in ("holdfast", PEER, "uvloop") if mode == "tcp" else ("holdfast", PEER):
-        port = harness.free_port()
+        port = free_port()
         try:
             made.append(Server(name, _command(name, mode, port, pair), port))
         except Missing as missing:
@@ -103,7 +105,7 @@ def memory(count: int) -> tuple[str, list[Row]]:
     """What an idle connection takes."""
     rows: list[Row] = []
     for name in ("holdfast", PEER):
-        port = harness.free_port()
+        port = free_port()
         try:
             with harness.running(_command(name, "tcp", port, []), port=port) as process:
                 rows.append({"server": name, **grown(port, process.pid, "tcp", count)})
@@ -115,7 +117,7 @@ def memory(count: int) -> tuple[str, list[Row]]:
 def many() -> tuple[str, list[Row]]:
     """As many connections as one process may have files, each still served."""
     count = 19_000
-    port = harness.free_port()
+    port = free_port()
     with harness.running(_command("holdfast", "tcp", port, []), port=port) as process:
         row = grown(port, process.pid, "tcp", count)
         found = harness.load(port, process.pid, "-m", "tcp", "-c", "100", "-d", "1")
@@ -130,7 +132,7 @@ def workers(options: harness.Options) -> tuple[str, list[Row]]:
     results: dict[int, list[Row]] = {1: [], 2: []}
     for _ in range(options.rounds):
         for count, rows in results.items():
-            port = harness.free_port()
+            port = free_port()
             command = [*_command("holdfast", "tcp", port, []), "--workers", str(count)]
             with harness.running(command, port=port) as process:
                 time.sleep(1.0)
@@ -175,7 +177,7 @@ def flood(seconds: float) -> tuple[str, list[Row]]:
     `tried_s` stays behind where others want the cores, too: `chrt -f 5` before the command, as
     root, keeps them away for that long.
     """
-    port = harness.free_port()
+    port = free_port()
     with tempfile.TemporaryFile() as log:
         command = harness.pinned(0, [PYTHON, str(HERE / "apps" / "limited.py"), str(port)])
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log) as process:

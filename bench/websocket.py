@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager
 from subprocess import Popen
 from typing import Final, NamedTuple
 
+from tests.ports import free_port
+
 from bench import harness
 from bench.harness import HERE, HOLDFAST, PYTHON, Missing, Row, Server
 
@@ -48,7 +50,7 @@ def taking_part(*, deflate: bool) -> list[Server]:
     for name in (OURS, "holdfast serve", *PURE, *PEERS):
         if deflate and name == "picows":
             continue  # it has no compression
-        port = harness.free_port()
+        port = free_port()
         try:
             made.append(Server(name, _command(name, port, deflate=deflate), port))
         except Missing as missing:

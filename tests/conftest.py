@@ -1,7 +1,42 @@
 """What all tests need of the machine."""
 
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+
 from holdfast.net.runtime.loop import allow_files
+from tests.distribution import make_scheduler, slow_first
 from tests.programs import look_everywhere
+
+_FILES_MAX: Final = 60
+"""Files that a process of the suite has open between two modules, before it collects garbage."""
 
 allow_files()  # a thousand clients stand in one process
 look_everywhere()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return make_scheduler(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        slow_first(items)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_open_files() -> Iterator[None]:
+    """Close what earlier tests have left to the collector: some programs take only low numbers.
+
+    An application that a test ran here has kept the collector away.
+    """
+    yield
+    if len(os.listdir("/proc/self/fd")) > _FILES_MAX:
+        gc.unfreeze()
+        gc.collect()

@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from bench import harness
+from tests.ports import free_port
+
 from bench.chaos.plan import Plan
 from bench.harness import HERE, HOLDFAST, PYTHON
 
@@ -111,7 +112,7 @@ def application(folder: Path) -> Program:
 
 def free_ports() -> Ports:
     """Ports at which nobody listens."""
-    return Ports(*(harness.free_port() for _ in Ports._fields))
+    return Ports(*(free_port() for _ in Ports._fields))
 
 
 def _configure(folder: Path, plan: Plan, ports: Ports) -> Path:

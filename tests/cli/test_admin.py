@@ -13,8 +13,8 @@ import pytest
 from tests.cli.process import SECONDS, Program, program
 from tests.cli.terminal import terminal
 from tests.gateway.clients import Person, person_at
-from tests.gateway.servers import free_port
 from tests.net.certificates import write_pems
+from tests.ports import free_port
 from typer.testing import CliRunner
 
 from holdfast.cli.main import app

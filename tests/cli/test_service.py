@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from tests.cli.process import SECONDS, Program, program
 from tests.net.certificates import AUTHORITY, issue
-from tests.net.peers.haproxy import free_port
+from tests.ports import free_port
 from tests.programs import need
 
 

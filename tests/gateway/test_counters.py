@@ -42,8 +42,8 @@ from tests.gateway.running import (
     linked,
     serving,
 )
-from tests.gateway.servers import free_port
 from tests.gateway.test_upstreams import bridged
+from tests.ports import free_port
 
 from holdfast.core.items import MUST, Text
 from holdfast.core.limits import Limits

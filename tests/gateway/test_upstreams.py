@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from tests.gateway.clients import person, plain, v1
 from tests.gateway.running import SECONDS, TCP, TELNET, WS, eventually, port, serving
-from tests.gateway.servers import Mud, free_port, mud, running
+from tests.gateway.servers import Mud, mud, running
+from tests.ports import free_port
 from tests.programs import need
 
 from holdfast.core.errors import Reason

@@ -10,7 +10,8 @@ import pytest
 import structlog
 from tests.net.certificates import issue, write_pems
 from tests.net.helpers import Serving, Stand, call, serving, until
-from tests.net.peers.haproxy import free_port, haproxy
+from tests.net.peers.haproxy import haproxy
+from tests.ports import free_port
 
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import ConnectionLimits

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 from tests.net.certificates import AUTHORITY, PASSPHRASE, issue, locked
 from tests.net.helpers import Caller, call, patience
-from tests.net.peers.haproxy import free_port
+from tests.ports import free_port
 
 from holdfast.net.addresses import Address
 

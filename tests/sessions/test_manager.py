@@ -117,7 +117,9 @@ def test_a_token_gives_its_session_with_the_secret_that_proved_it(setting: Setti
     assert claim.secret is not None
 
 
-@pytest.mark.parametrize("forged", ["", "junk", Tokens().issue(new_sid())])
+@pytest.mark.parametrize(
+    "forged", ["", "junk", Tokens().issue(new_sid())], ids=["empty", "junk", "of-another"]
+)
 def test_a_forged_token_gives_nothing(setting: Setting, forged: str) -> None:
     setting.active()
     assert setting.manager.claim_by_token(forged) is ClaimRefusal.UNKNOWN

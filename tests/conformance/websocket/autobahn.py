@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.conformance.vtc.sources import cache_directory
+from tests.ports import free_port
 
 REQUIREMENT = "autobahntestsuite==0.8.2"
 AGENT = "holdfast"
@@ -149,14 +150,6 @@ def _order(case: str) -> list[int]:
 
 def _codec(pure: bool) -> dict[str, str]:
     return {"HOLDFAST_PURE": "codec" if pure else ""}
-
-
-def free_port() -> int:
-    """A port that nobody listens at now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

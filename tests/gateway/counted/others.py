@@ -25,9 +25,10 @@ from tests.gateway.running import (
     Stage,
     eventually,
 )
-from tests.gateway.servers import free_port, mud
+from tests.gateway.servers import mud
 from tests.gateway.test_store_failures import execute, fails
 from tests.gateway.test_upstreams import bridged
+from tests.ports import free_port
 
 from holdfast.core.limits import Limits
 from holdfast.link.codec import encode_request

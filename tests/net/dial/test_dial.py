@@ -69,6 +69,7 @@ async def check_conversation(ours: Stand, theirs: Stand) -> None:
         "unix:PATH",
         pytest.param(
             f"unix:@holdfast-dial-{os.getpid()}",
+            id="unix:@abstract",
             marks=pytest.mark.skipif(sys.platform != "linux", reason="Linux only"),
         ),
     ],

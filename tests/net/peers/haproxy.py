@@ -22,13 +22,6 @@ defaults
 """
 
 
-def free_port() -> int:
-    """A port that nobody listens at now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextlib.asynccontextmanager
 async def haproxy(folder: Path, port: int, text: str) -> AsyncIterator[None]:
     """HAProxy with this configuration while the block runs, once `port` is open."""

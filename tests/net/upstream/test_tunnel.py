@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.net.certificates import write_pems
 from tests.net.helpers import Caller, Serving, Stand, call, patience, serving
-from tests.net.peers.haproxy import free_port, haproxy
+from tests.net.peers.haproxy import haproxy
 from tests.net.upstream.test_dialler import dialling, nowhere
+from tests.ports import free_port
 
 from holdfast.core.limits import KIB, MIB, ConnectionLimits, UpstreamLimits
 from holdfast.core.states import UndefinedTransitionError

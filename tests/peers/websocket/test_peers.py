@@ -14,7 +14,6 @@ import websockets.asyncio.client as websockets_client
 import websockets.asyncio.server as websockets_server
 from aiohttp import web
 from playwright.async_api import async_playwright
-from tests.conformance.websocket.autobahn import free_port
 from tests.peers.websocket.programs import (
     HERE,
     LARGE_BYTES,
@@ -24,6 +23,7 @@ from tests.peers.websocket.programs import (
     run,
     running,
 )
+from tests.ports import free_port
 from tests.programs import need
 
 from holdfast.websocket import ClientWebSocket, Server, ServerWebSocket, connect, serve
