@@ -15,7 +15,7 @@ from holdfast.vtc.language.script import parse_script
 from holdfast.vtc.run.results import Result, RunSettings
 from holdfast.vtc.run.runner import ScriptRunner, common_macros
 
-SECONDS_MAX = 10.0
+SECONDS_MAX = 30.0
 NAME = "test.vtc"
 PROGRAM = str(Path(sys.executable).with_name("holdfast-vtest"))
 
@@ -27,7 +27,7 @@ def run_script(text: str, **settings: object) -> Result:
         whole = f'vtest "a test"\n{whole}'
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="v.") as directory, common_macros({}, "/") as macros:
-        merged = {"macros": macros, "directory": directory, "pwd": "/", "seconds_max": 10.0}
+        merged = {"macros": macros, "directory": directory, "pwd": "/", "seconds_max": SECONDS_MAX}
         chosen = RunSettings(**{**merged, **settings})  # type: ignore[arg-type]
         runner = ScriptRunner([parse_script(NAME, whole)], chosen, results.append)
         asyncio.run(runner.run())

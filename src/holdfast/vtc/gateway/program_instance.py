@@ -23,6 +23,9 @@ from holdfast.vtc.language.source import ENCODING, Position
 if TYPE_CHECKING:
     from holdfast.vtc.run.case import Case
 
+START_SECONDS = 30.0
+"""Until it is ready: a start is work, and the machine may have other work. One that ends
+instead fails its test at once."""
 STOP_SECONDS = 15.0
 """For an orderly end, which takes leave of every client."""
 KILL_SECONDS = 5.0
@@ -105,16 +108,15 @@ class ProgramInstance(Actor):
         )
 
     async def _until_ready(self, run: ProgramRun, said: asyncio.Event) -> None:
-        seconds = self.case.settings.io_seconds_max
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(START_SECONDS):
                 while not self._is_ready(run.output):
                     if run.child.status is not None:
                         raise run.death(run.child.status)
                     said.clear()
                     await said.wait()
         except TimeoutError:
-            text = f"{self.kind} {self.name} was not ready within {seconds:g} s"
+            text = f"{self.kind} {self.name} was not ready within {START_SECONDS:g} s"
             raise Failure(text, None, (run.last_words(),)) from None
 
     def _on_death(self, run: ProgramRun, status: int, position: Position | None) -> None:
