@@ -9,12 +9,10 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from holdfast.vtc.language.macros import MacroError, parse_definition
 from holdfast.vtc.language.numbers import unsigned
-
-SECONDS_MAX = 60
+from holdfast.vtc.run.reference_options import ReferenceOptions
 
 _FAILED_TO_START = 2
 _USAGE_STATUS = 1
@@ -38,22 +36,6 @@ _OPTIONS = (
     ("-v", "Verbose mode: always report test log"),
     ("--vtest1", "Behave as the first VTest did"),
 )
-
-
-@dataclass(slots=True)
-class Options:
-    """The command line."""
-
-    files: list[str] = field(default_factory=list)
-    macros: dict[str, str] = field(default_factory=dict)
-    jobs: int = 1
-    iterations: int = 1
-    seconds: float = SECONDS_MAX
-    go_on: bool = False
-    keep: str = "none"
-    in_source_tree: bool = False
-    verbosity: int = 1
-    vtest1: bool = False
 
 
 class _End(Exception):
@@ -104,9 +86,9 @@ def _letters(letters: str, rest: Iterator[str]) -> Iterator[tuple[str, str]]:
         yield letter, ""
 
 
-def parse(arguments: list[str]) -> Options:
+def parse(arguments: list[str]) -> ReferenceOptions:
     """The command line. Raises `_End`."""
-    options = Options()
+    options = ReferenceOptions()
     duration = os.environ.get("VTEST_DURATION", os.environ.get("VARNISHTEST_DURATION"))
     if duration is not None:
         options.seconds = unsigned(duration)
@@ -122,7 +104,7 @@ def parse(arguments: list[str]) -> Options:
     return options
 
 
-def _apply_value(options: Options, option: str, value: str) -> None:
+def _apply_value(options: ReferenceOptions, option: str, value: str) -> None:
     match option:
         case "b" if not _SIZE.fullmatch(value):
             raise _End(_FAILED_TO_START, f"Cannot parse b opt '{value}'\n")
@@ -147,7 +129,7 @@ def _definition(value: str) -> dict[str, str]:
         raise _End(_FAILED_TO_START, f"Cannot parse D opt '{value}'\n") from None
 
 
-def _apply_flag(options: Options, option: str) -> None:
+def _apply_flag(options: ReferenceOptions, option: str) -> None:
     match option:
         case "i":
             options.in_source_tree = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from holdfast.vtc.language.source import Position
+from holdfast.vtc.language.position import Position
 
 _OPPOSITES = {
     "==": "!=",

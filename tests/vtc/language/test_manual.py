@@ -8,7 +8,8 @@ from tests.programs import need
 from tests.vtc.running import run_script
 
 from holdfast.vtc.language.check import check
-from holdfast.vtc.language.command import Command, Context
+from holdfast.vtc.language.command import Command
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.manual import manual
 from holdfast.vtc.language.registry import commands, find
 from holdfast.vtc.language.script import parse_script

@@ -16,7 +16,7 @@ from tests.vtc.running import SECONDS_MAX, run_script
 
 from holdfast.vtc.io.socket_address import peer_address
 from holdfast.vtc.io.stream_socket import StreamSocket
-from holdfast.vtc.language.command import Context
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.prepare import prepare
 from holdfast.vtc.language.source import Source
 

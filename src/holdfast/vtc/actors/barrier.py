@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from holdfast.vtc.actors.actor import Actor, BackgroundTask
+from holdfast.vtc.actors.background_task import BackgroundTask
 from holdfast.vtc.io.socket_address import resolve
 from holdfast.vtc.io.stream_socket import Listener, StreamSocket, connect, listen
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
-from holdfast.vtc.language.source import Position
-
-if TYPE_CHECKING:
-    from holdfast.vtc.run.case import Case
+from holdfast.vtc.language.position import Position
+from holdfast.vtc.run.case import Actor, Case
+from holdfast.vtc.run.scope import Scope
 
 
 class Barrier(Actor):

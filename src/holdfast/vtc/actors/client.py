@@ -13,7 +13,7 @@ from holdfast.vtc.io.proxy import proxy_header
 from holdfast.vtc.io.socket_address import AddressError, resolve, why
 from holdfast.vtc.io.stream_socket import StreamSocket, connect
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.source import Position
+from holdfast.vtc.language.position import Position
 
 if TYPE_CHECKING:
     from holdfast.vtc.io.tls import ClientTlsOptions

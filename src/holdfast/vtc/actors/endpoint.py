@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from holdfast.vtc.actors.actor import Actor, BackgroundTask
+from holdfast.vtc.actors.background_task import BackgroundTask
 from holdfast.vtc.http.connection import HttpConnection
 from holdfast.vtc.io.stream_socket import Listener, StreamSocket
-from holdfast.vtc.language.command import Context, ParsedOption, option
+from holdfast.vtc.language.command import ParsedOption, option
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.interpreter import play
 from holdfast.vtc.language.numbers import integer
 from holdfast.vtc.language.source import Token
-
-if TYPE_CHECKING:
-    from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.case import Actor, Case
+from holdfast.vtc.run.scope import Scope
 
 SESSION_OPTIONS = (
     option("-repeat NUMBER", "Run the specification so many times."),
@@ -107,7 +107,7 @@ class Endpoint(Actor):
 
     async def play(self, connection: HttpConnection, spec: Token) -> None:
         """Run the specification on a connection. Raises `Failure`."""
-        await self.case.play(Scope(self.case, Context.HTTP, connection, self.log), spec)
+        await play(Scope(self.case, Context.HTTP, connection, self.log), spec)
 
     def _set_receive_buffer(self, sock: StreamSocket) -> None:
         before, after = sock.set_receive_buffer(self._receive_buffer)

@@ -7,18 +7,17 @@ import contextlib
 import os
 import signal
 from enum import Enum
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from holdfast.vtc.actors.actor import Actor, BackgroundTask
+from holdfast.vtc.actors.background_task import BackgroundTask
 from holdfast.vtc.language.errors import Failure, Note
-from holdfast.vtc.language.source import ENCODING, Position, Token
+from holdfast.vtc.language.position import Position
+from holdfast.vtc.language.source import ENCODING, Token
+from holdfast.vtc.run.case import Actor, Case
 from holdfast.vtc.run.child import Child, OutputReader, describe, write_all
 from holdfast.vtc.run.log import DUMP_BYTES_MAX
 from holdfast.vtc.terminal.emulator import Emulator
 from holdfast.vtc.terminal.pty import open_pty, set_size
-
-if TYPE_CHECKING:
-    from holdfast.vtc.run.case import Case
 
 ROWS, COLUMNS = 24, 80
 STOP_SECONDS = 1.0

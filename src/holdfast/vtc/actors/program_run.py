@@ -8,15 +8,13 @@ import os
 import re
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from holdfast.vtc.language.errors import Failure, Note
 from holdfast.vtc.language.source import ENCODING
+from holdfast.vtc.run.case import Case
 from holdfast.vtc.run.child import Argument, Child, OutputReader, OutputTail, describe
 from holdfast.vtc.run.log import Logger
-
-if TYPE_CHECKING:
-    from holdfast.vtc.run.case import Case
 
 SHOWN_LINES_MAX = 20
 _OUTPUT_SECONDS_MAX = 2.0

@@ -12,7 +12,7 @@ from holdfast.vtc.actors.endpoint import Endpoint
 from holdfast.vtc.io.socket_address import AddressError, SocketAddress, is_unix, resolve, why
 from holdfast.vtc.io.stream_socket import Listener, StreamSocket, listen
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.source import Position
+from holdfast.vtc.language.position import Position
 
 if TYPE_CHECKING:
     from holdfast.vtc.io.tls import ServerTlsOptions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from holdfast.client import ClientCore
 from holdfast.protocols import holdfast as v1
@@ -13,12 +13,11 @@ from holdfast.vtc.dialogue.conversation import to_script
 from holdfast.vtc.dialogue.session_connection import ENTERED, SessionConnection
 from holdfast.vtc.dialogue.websocket import client_core
 from holdfast.vtc.http.connection import HttpConnection
-from holdfast.vtc.language.command import Context
-from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.context import Context
+from holdfast.vtc.language.interpreter import play
 from holdfast.vtc.language.source import Token
-
-if TYPE_CHECKING:
-    from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.scope import Scope
 
 _MACROS = ("sid", "token", "epoch")
 
@@ -49,7 +48,7 @@ class SessionClient(Client):
         await conversation.open(scope)
         self.core.connected()
         await conversation.flush(scope)
-        await self.case.play(scope, spec)
+        await play(scope, spec)
 
     def _note(self, kind: str, fields: dict[str, Any]) -> None:
         """Keep what others may want to know."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from holdfast.vtc.actors.actor import Actor, BackgroundTask
+from holdfast.vtc.actors.background_task import BackgroundTask
 from holdfast.vtc.io.socket_address import AddressError, SocketAddress, own_address, resolve, why
 from holdfast.vtc.io.stream_socket import readable
-from holdfast.vtc.language.command import Context
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.errors import Failure, Note
-from holdfast.vtc.language.interpreter import Scope
-from holdfast.vtc.language.source import ENCODING, Position, Token
-
-if TYPE_CHECKING:
-    from holdfast.vtc.run.case import Case
+from holdfast.vtc.language.interpreter import play
+from holdfast.vtc.language.position import Position
+from holdfast.vtc.language.source import ENCODING, Token
+from holdfast.vtc.run.case import Actor, Case
+from holdfast.vtc.run.scope import Scope
 
 LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 DATAGRAM_BYTES_MAX = 65536
@@ -101,7 +101,7 @@ class Syslog(Actor):
         for turn in range(self.repeat):
             if self.repeat > 1:
                 self.log.line(3, f"Iteration {turn}")
-            await self.case.play(scope, self.spec)
+            await play(scope, self.spec)
         self.release()
         self.log.line(2, "Ending")
 

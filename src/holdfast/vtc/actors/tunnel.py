@@ -10,19 +10,19 @@ from __future__ import annotations
 import asyncio
 import socket
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from holdfast.vtc.actors.actor import Actor, BackgroundTask
+from holdfast.vtc.actors.background_task import BackgroundTask
 from holdfast.vtc.io.socket_address import AddressError, resolve, why
 from holdfast.vtc.io.stream_socket import Listener, StreamSocket, connect, listen
-from holdfast.vtc.language.command import Context
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
-from holdfast.vtc.language.source import Position, Token
+from holdfast.vtc.language.interpreter import play
+from holdfast.vtc.language.position import Position
+from holdfast.vtc.language.source import Token
+from holdfast.vtc.run.case import Actor, Case
 from holdfast.vtc.run.log import Logger
-
-if TYPE_CHECKING:
-    from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.scope import Scope
 
 BUFFER_BYTES_MAX = 1024
 
@@ -137,7 +137,7 @@ class Tunnel(Actor):
         self._carriers.start(partial(self._carry, source, target), position)
         if self.spec is not None:
             scope = Scope(self.case, Context.TUNNEL, self, self.log)
-            await self.case.play(scope, self.spec)
+            await play(scope, self.spec)
         if self._paused and not self._closed:
             self.resume()
         self.log.line(2, "Ending")

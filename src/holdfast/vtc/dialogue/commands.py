@@ -9,10 +9,10 @@ from holdfast.vtc.dialogue.conversation import Conversation
 from holdfast.vtc.language.command import Args, Command
 from holdfast.vtc.language.errors import Failure, Note
 from holdfast.vtc.language.expectation import check_expect, expect
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import unhex
 from holdfast.vtc.language.patterns import PatternError, compile_pattern, matches
 from holdfast.vtc.language.source import ENCODING, Token
+from holdfast.vtc.run.scope import Scope
 
 C = TypeVar("C", bound=Conversation)
 

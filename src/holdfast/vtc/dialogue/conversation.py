@@ -15,9 +15,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from holdfast.vtc.http.connection import HttpConnection
 from holdfast.vtc.language.errors import Failure, Note
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import whole
 from holdfast.vtc.language.source import ENCODING, Token
+from holdfast.vtc.run.scope import Scope
 
 RECEIVE_BYTES_MAX = 65536
 _SHOWN_MAX = 12

@@ -18,7 +18,7 @@ from holdfast.vtc.dialogue.conversation import (
 )
 from holdfast.vtc.http.connection import HttpConnection
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.run.scope import Scope
 
 PROMPT = "prompt"
 

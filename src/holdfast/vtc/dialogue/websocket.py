@@ -11,7 +11,7 @@ from holdfast.protocols import websocket as ws
 from holdfast.vtc.dialogue.conversation import Conversation, ReceivedMessage, json_in, to_script
 from holdfast.vtc.http.connection import HttpConnection
 from holdfast.vtc.language.errors import Failure, Note
-from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.run.scope import Scope
 
 ASIDE = frozenset({"ping", "pong"})
 _SIZE = {"frame_bytes_max": 16 * MIB, "message_bytes_max": 16 * MIB}

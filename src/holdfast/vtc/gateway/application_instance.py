@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from textwrap import dedent
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from holdfast.app.app import LINK_VARIABLE, SECRET_VARIABLE
 from holdfast.vtc.actors.program_run import ProgramKind
 from holdfast.vtc.gateway.program_instance import ProgramInstance, program
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.source import ENCODING, Token
-
-if TYPE_CHECKING:
-    from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.case import Case
 
 
 class ApplicationInstance(ProgramInstance):

@@ -7,7 +7,7 @@ import re
 import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from holdfast.net.addresses import Address, InvalidAddressError, parse_address
 from holdfast.vtc.actors.program_run import ProgramKind
@@ -16,9 +16,7 @@ from holdfast.vtc.io.socket_address import SocketAddress, is_unix, parse_unix
 from holdfast.vtc.io.tls import self_signed
 from holdfast.vtc.language.errors import Failure, Note
 from holdfast.vtc.language.source import ENCODING, Token
-
-if TYPE_CHECKING:
-    from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.case import Case
 
 CONFIGURATION = "holdfast.toml"
 EXIT_MISCONFIGURED = 2

@@ -9,19 +9,17 @@ import signal
 import sys
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from holdfast.vtc.actors.actor import Actor
 from holdfast.vtc.actors.process import signal_number
 from holdfast.vtc.actors.program_run import ProgramKind, ProgramRun
 from holdfast.vtc.language.command import ParsedOption, option
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import unsigned
-from holdfast.vtc.language.source import ENCODING, Position
-
-if TYPE_CHECKING:
-    from holdfast.vtc.run.case import Case
+from holdfast.vtc.language.position import Position
+from holdfast.vtc.language.source import ENCODING
+from holdfast.vtc.run.case import Actor, Case
+from holdfast.vtc.run.scope import Scope
 
 START_SECONDS = 30.0
 """Until it is ready: a start is work, and the machine may have other work. One that ends

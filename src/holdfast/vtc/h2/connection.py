@@ -9,9 +9,9 @@ header compression needs it; then it waits in its stream's queue.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections import deque
 
-from holdfast.vtc.actors.actor import BackgroundTask
+from holdfast.vtc.actors.background_task import BackgroundTask
 from holdfast.vtc.h2.frames import (
     FRAME_BYTES_MAX,
     HEADER_BYTES,
@@ -19,6 +19,7 @@ from holdfast.vtc.h2.frames import (
     Frame,
     FrameType,
     Http2FrameError,
+    Priority,
     Setting,
     error_name,
     parse_header,
@@ -26,16 +27,21 @@ from holdfast.vtc.h2.frames import (
     setting_name,
 )
 from holdfast.vtc.h2.headers import FIELDS_MAX, BlockError, DecodingTable, EncodingTable
-from holdfast.vtc.h2.stream import Fields, Http2Stream
-from holdfast.vtc.http.connection import HttpConnection
+from holdfast.vtc.http.connection_state import ConnectionState
 from holdfast.vtc.io.stream_socket import StreamSocket
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.errors import Failure, Note
-from holdfast.vtc.language.source import ENCODING, Position
+from holdfast.vtc.language.interpreter import play
+from holdfast.vtc.language.position import Position
+from holdfast.vtc.language.source import ENCODING, Token
+from holdfast.vtc.run.case import Case
 from holdfast.vtc.run.log import Logger
+from holdfast.vtc.run.scope import Scope
 
-if TYPE_CHECKING:
-    from holdfast.vtc.run.case import Case
+DEFAULT_WEIGHT = 16
+_SHOWN_BYTES_MAX = 2000
 
+Fields = list[tuple[str, str]]
 WINDOW_INITIAL = 0xFFFF
 _SHOWN_FLAGS = (
     (Flag.ACK, "ACK", (FrameType.PING, FrameType.SETTINGS)),
@@ -50,14 +56,107 @@ _SHOWN_FLAGS = (
 )
 
 
-class _Lost(Exception):
+class _ConnectionEnded(Exception):
     """The connection ended before a whole frame had come."""
+
+
+class Http2Stream:
+    """A stream by number."""
+
+    def __init__(self, connection: Http2Connection, number: int) -> None:
+        self.connection = connection
+        self.number = number
+        self.log = connection.log.named(f"{connection.http.name}.{number}")
+        self.spec: Token | None = None
+        self.task = BackgroundTask(connection.case, self.log)
+        self.frame: Frame | None = None
+        """The last frame that a command has received."""
+        self.request: Fields = []
+        self.response: Fields = []
+        self.body = bytearray()
+        self.window = connection.window_initial
+        """What the peer may still send."""
+        self.peer_window = connection.peer_window_initial
+        """What we may still send."""
+        self.dependency = 0
+        self.weight = DEFAULT_WEIGHT
+        self._queue: deque[Frame] = deque()
+        self._arrived = asyncio.Event()
+        self._waiting = False
+
+    def start(self, position: Position | None) -> None:
+        """Begin the specification in the background."""
+        self.connection.log.line(2, f"Starting stream {self.number}")
+        self.task.start(self._run, position)
+
+    async def _run(self) -> None:
+        if self.spec is None:
+            raise Failure(f"stream {self.number} has no specification")
+        scope = Scope(self.connection.case, Context.STREAM, self, self.log)
+        await play(scope, self.spec)
+        self.log.line(2, f"Ending stream {self.number}")
+
+    async def wait(self) -> None:
+        """Wait until the specification is done. What it has not received is lost."""
+        self.connection.log.line(2, f"Waiting for stream {self.number}")
+        await self.task.wait()
+        self._queue.clear()
+        self.frame = None
+
+    def deliver(self, frame: Frame) -> None:
+        """A frame has come for this stream."""
+        self._queue.append(frame)
+        self.wake()
+
+    def wake(self) -> None:
+        """A frame has come, or none will come any more."""
+        if self._waiting:
+            self._waiting = False
+            self.connection.waiting -= 1
+            self._arrived.set()
+
+    async def receive(self) -> Frame | None:
+        """The next frame; `None` at the end of a connection whose errors are not fatal."""
+        if not self._queue:
+            self._waiting = True
+            self._arrived.clear()
+            self.connection.call()
+            try:
+                await self._arrived.wait()
+            finally:
+                self.wake()
+        return self._queue.popleft() if self._queue else None
+
+    def prioritise(self, priority: Priority) -> None:
+        """Depend on another stream; exclusively means that its other dependants depend on us."""
+        self.dependency = priority.stream
+        self.weight = priority.weight
+        if priority.exclusive and self.number:
+            for other in self.connection.streams.values():
+                if other is not self and other.dependency == self.dependency:
+                    other.dependency = self.number
+
+    def notes(self) -> tuple[Note, ...]:
+        """What was received, for a failure."""
+        found = []
+        frame = self.frame
+        if frame:
+            size = len(frame.payload)
+            text = f"{frame.describe()}, flags: 0x{frame.flags:02x}, size: {size}"
+            found.append(Note("frame", text))
+        for title, fields in (("request", self.request), ("response", self.response)):
+            if fields:
+                found.append(Note(title, "\n".join(f"{name}: {value}" for name, value in fields)))
+        if self.body:
+            shown = bytes(self.body[:_SHOWN_BYTES_MAX]).decode(ENCODING)
+            found.append(Note("body", shown))
+        return tuple(found)
 
 
 class Http2Connection:
     """HTTP/2 on a session's wire."""
 
-    def __init__(self, case: Case, http: HttpConnection, sock: StreamSocket, log: Logger) -> None:
+    def __init__(self, case: Case, http: ConnectionState, sock: StreamSocket, log: Logger) -> None:
         self.case = case
         self.http = http
         self.log = log
@@ -161,7 +260,7 @@ class Http2Connection:
                 stream = await self._stream_of(frame)
                 self._take_apart(stream, frame)
                 stream.deliver(frame)
-        except _Lost as lost:
+        except _ConnectionEnded as lost:
             self._ended = True
             if self.http.fatal:
                 raise Failure(str(lost), None, self._notes()) from None
@@ -190,12 +289,12 @@ class Http2Connection:
             except TimeoutError:
                 waited = f"(fd:{self._sock.fd} {self.http.seconds_max:.3f}s)"
                 self.log.line(3, f"HTTP2 rx timeout {waited}")
-                raise _Lost(f"could not get frame {what}: timeout") from None
+                raise _ConnectionEnded(f"could not get frame {what}: timeout") from None
             except OSError as error:
-                raise _Lost(f"could not get frame {what}: {error.strerror}") from None
+                raise _ConnectionEnded(f"could not get frame {what}: {error.strerror}") from None
             if not part:
                 self.log.line(3, f"HTTP2 rx EOF (fd:{self._sock.fd} read: Success)")
-                raise _Lost(f"could not get frame {what}: end of the stream")
+                raise _ConnectionEnded(f"could not get frame {what}: end of the stream")
             data += part
         return bytes(data)
 

@@ -10,8 +10,9 @@ from holdfast.vtc.h2.connection import Http2Connection
 from holdfast.vtc.h2.frames import Setting, setting_name
 from holdfast.vtc.http.connection import HttpConnection
 from holdfast.vtc.language.command import Args
-from holdfast.vtc.language.interpreter import Scope, interpret
+from holdfast.vtc.language.interpreter import interpret
 from holdfast.vtc.language.source import Token, TokenBuilder
+from holdfast.vtc.run.scope import Scope
 
 _SETTINGS = """stream 0 {
     txsettings

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from holdfast.vtc.h2.connection import Fields, Http2Stream
 from holdfast.vtc.h2.frames import ERRORS, Flag, Frame, FrameType, Setting
 from holdfast.vtc.h2.headers import table_value
-from holdfast.vtc.h2.stream import Fields, Http2Stream
 from holdfast.vtc.http.body import c_string
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.source import ENCODING

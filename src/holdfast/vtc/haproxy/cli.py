@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING
 
 from holdfast.vtc.io.socket_address import AddressError, resolve, why
 from holdfast.vtc.io.stream_socket import StreamSocket, connect
-from holdfast.vtc.language.command import Context
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
-from holdfast.vtc.language.source import ENCODING, Position, Token
+from holdfast.vtc.language.interpreter import play
+from holdfast.vtc.language.position import Position
+from holdfast.vtc.language.source import ENCODING, Token
+from holdfast.vtc.run.case import Case
 from holdfast.vtc.run.log import Logger
-
-if TYPE_CHECKING:
-    from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.scope import Scope
 
 ANSWER_BYTES_MAX = 2048 * 1024
 RECEIVE_BYTES_MAX = 1 << 14
@@ -47,7 +46,7 @@ class HaproxyCli:
         try:
             await self._open()
             if self.spec is not None:
-                await self._case.play(scope, self.spec)
+                await play(scope, self.spec)
             self._log.line(2, "CLI ending")
         finally:
             self._close()

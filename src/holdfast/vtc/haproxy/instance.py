@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from holdfast.vtc.actors.actor import Actor
 from holdfast.vtc.actors.program_run import ProgramRun
 from holdfast.vtc.actors.server import Server
 from holdfast.vtc.haproxy.cli import HaproxyCli
@@ -16,10 +15,9 @@ from holdfast.vtc.haproxy.ready import ReadySocket, wait_for_pid_file
 from holdfast.vtc.haproxy.sockets import HandedSockets
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.lexer import cut
-from holdfast.vtc.language.source import ENCODING, Position
-
-if TYPE_CHECKING:
-    from holdfast.vtc.run.case import Case
+from holdfast.vtc.language.position import Position
+from holdfast.vtc.language.source import ENCODING
+from holdfast.vtc.run.case import Actor, Case
 
 _MASTER_EXIT = 128 + signal.SIGINT
 """How a master process ends that was stopped with SIGINT."""

@@ -8,17 +8,14 @@ HAProxy finds the number of the descriptor in its environment.
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
 
 from holdfast.vtc.haproxy.config import WantedSocket
 from holdfast.vtc.io.socket_address import SocketAddress, own_address
 from holdfast.vtc.io.stream_socket import listen
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.source import ENCODING
+from holdfast.vtc.run.case import Case
 from holdfast.vtc.run.log import Logger
-
-if TYPE_CHECKING:
-    from holdfast.vtc.run.case import Case
 
 BACKLOG = 100
 _LOCAL = SocketAddress(socket.AF_INET, ("127.0.0.1", 0))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from holdfast.vtc.http.connection_state import ConnectionState
 from holdfast.vtc.http.head import Head
 from holdfast.vtc.io.stream_socket import Listener, StreamSocket
 from holdfast.vtc.language.errors import Note
@@ -15,7 +16,7 @@ from holdfast.vtc.language.source import ENCODING
 
 if TYPE_CHECKING:
     from holdfast.vtc.h2.connection import Http2Connection
-    from holdfast.vtc.language.interpreter import Scope
+    from holdfast.vtc.run.scope import Scope
 
 MESSAGE_BYTES_MAX = 2048 * 1024
 """A whole message, head and body. The reference's receive buffer."""
@@ -26,7 +27,7 @@ class NonFatalError(Exception):
     """An I/O error that the specification has declared harmless (`non_fatal`)."""
 
 
-class HttpConnection:
+class HttpConnection(ConnectionState):
     """The state of one connection."""
 
     def __init__(
@@ -38,29 +39,21 @@ class HttpConnection:
         is_client: bool,
         listener: Listener | None,
     ) -> None:
-        self.name = name
+        super().__init__(name, seconds_max, is_client=is_client)
         self.sock: StreamSocket | None = sock
         """`None` once the specification has closed it."""
         self.peer = sock.peer
         """Whom it was opened to."""
-        self.is_client = is_client
         self.listener = listener
         """Where a server's next connection comes from."""
-        self.seconds_max = seconds_max
-        """How long to wait for the peer."""
-        self.fatal = True
-        """Whether an I/O error ends the test."""
         self.request: Head = []
         self.response: Head = []
         self.raw = bytearray()
         """The last head as it came, as far as it came."""
         self.body: bytearray | None = None
-        self.body_length = ""
-        """As `expect` sees it: `<undef>` while a body is not read to its end."""
         self.chunk_length = ""
         self.head_method = False
         """The last request was a HEAD, so its response has no body."""
-        self.gzip_level = 0
         self.h2: Http2Connection | None = None
 
     @property

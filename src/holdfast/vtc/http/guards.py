@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.vtc.http.connection import HttpConnection
 from holdfast.vtc.language.command import Args
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.run.scope import Scope
 
 
 def only_client(scope: Scope[HttpConnection], args: Args) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 from holdfast.vtc.http.body import gzip, pattern_body, random_body
 from holdfast.vtc.http.connection import HttpConnection
+from holdfast.vtc.http.connection_state import ConnectionState
 from holdfast.vtc.io.files import read_file
 from holdfast.vtc.language.command import Args, CommandOption, ParsedOption, option
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import integer, unsigned
 from holdfast.vtc.language.source import ENCODING, Token
+from holdfast.vtc.run.scope import Scope
 
 CRLF = "\r\n"
 _WITH_NUL = re.compile(r"\\0(.?)", re.DOTALL)
@@ -127,7 +128,7 @@ def _give_body(scope: Scope[HttpConnection], args: Args, draft: Draft, item: Par
         draft.lines.append("Content-Encoding: gzip")
 
 
-def make_body(scope: Scope[Any], connection: HttpConnection, item: ParsedOption) -> bytes | None:
+def make_body(scope: Scope[Any], connection: ConnectionState, item: ParsedOption) -> bytes | None:
     """The body that an option of `BODY_OPTIONS` asks for; `None` if it only sets something."""
     match item.flag:
         case "-body":
@@ -156,7 +157,7 @@ def generated_length(word: Token) -> int:
     return length
 
 
-def _zip(scope: Scope[Any], connection: HttpConnection, plain: bytes, *, fragments: bool) -> bytes:
+def _zip(scope: Scope[Any], connection: ConnectionState, plain: bytes, *, fragments: bool) -> bytes:
     try:
         packed = gzip(plain, connection.gzip_level, fragments=fragments)
     except (zlib.error, ValueError) as error:

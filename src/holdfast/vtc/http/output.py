@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from holdfast.vtc.http.connection import HttpConnection
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.registry import find
+from holdfast.vtc.run.scope import Scope
 
 TROUBLE = "Write failed"
 

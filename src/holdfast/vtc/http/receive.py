@@ -14,9 +14,9 @@ from holdfast.vtc.http.head import (
     split_head,
 )
 from holdfast.vtc.language.expect import UNDEFINED
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import integer
 from holdfast.vtc.language.source import ENCODING
+from holdfast.vtc.run.scope import Scope
 
 RECEIVE_BYTES_MAX = 256 * 1024
 """Of one system call."""

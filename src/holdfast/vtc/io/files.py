@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.source import Token
+from holdfast.vtc.run.scope import Scope
 
 
 def read_file(scope: Scope[Any], name: Token) -> bytes:

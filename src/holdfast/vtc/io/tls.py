@@ -13,17 +13,15 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from holdfast.vtc.io.socket_address import SocketAddress
 from holdfast.vtc.io.stream_socket import CONNECT_SECONDS_MAX, PEEK_BYTES_MAX, StreamSocket
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.source import ENCODING, Token
+from holdfast.vtc.run.case import Case
 from holdfast.vtc.run.log import Logger
 from holdfast.vtc.run.shell import run_shell
-
-if TYPE_CHECKING:
-    from holdfast.vtc.run.case import Case
 
 T = TypeVar("T")
 

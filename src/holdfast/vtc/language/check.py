@@ -12,13 +12,15 @@ from collections.abc import Collection, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from holdfast.vtc.language.command import Args, Command, Context
+from holdfast.vtc.language.command import Args, Command
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.lexer import BAD_ESCAPE, cut
 from holdfast.vtc.language.macros import MacroError, Macros, split_arguments
+from holdfast.vtc.language.position import Position
 from holdfast.vtc.language.registry import find
 from holdfast.vtc.language.script import Script
-from holdfast.vtc.language.source import Position, Token
+from holdfast.vtc.language.source import Token
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _ALWAYS_DEFINED = (

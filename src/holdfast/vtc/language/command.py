@@ -4,41 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.errors import Failure, Note
 from holdfast.vtc.language.source import Token
-
-if TYPE_CHECKING:
-    from holdfast.vtc.language.interpreter import Scope
-
-
-class Context(Enum):
-    """Where a command can stand. The value is the name of its package in `commands`."""
-
-    ANYWHERE = "anywhere"
-    TOP = "top"
-    HTTP = "http"
-    """The specification of a client or a server."""
-    STREAM = "stream"
-    """The specification of an HTTP/2 stream."""
-    TUNNEL = "tunnel"
-    SYSLOG = "syslog"
-    CLI = "cli"
-    """HAProxy's command line, `haproxy -cli` and `-mcli`."""
-    WS = "ws"
-    """The specification of a `ws`: a WebSocket."""
-    LINES = "lines"
-    """The specification of a `telnet` or a `lines`."""
-    SESSION = "session"
-    """The specification of a `session`: a gateway's client."""
-    SAME = ""
-    """For a specification only: it runs where its command stands."""
-
-    def within(self, outer: Context) -> Context:
-        """The context itself; for `SAME` the one around it."""
-        return outer if self is Context.SAME else self
+from holdfast.vtc.run.scope import Scope
 
 
 class CommandOption(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from holdfast.core.errors import HoldfastError
-from holdfast.vtc.language.source import Position
+from holdfast.vtc.language.position import Position
 
 
 class Note(NamedTuple):

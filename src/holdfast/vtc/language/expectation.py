@@ -8,9 +8,9 @@ from typing import Any
 from holdfast.vtc.language.command import Args
 from holdfast.vtc.language.errors import Failure, Note
 from holdfast.vtc.language.expect import OPERATORS, PATTERN_OPERATORS, UNDEFINED, compare
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.patterns import PatternError, compile_pattern, matches
 from holdfast.vtc.language.source import Token
+from holdfast.vtc.run.scope import Scope
 
 EXPECT_WORDS = 3
 _SHOWN_CHARS_MAX = 2000

@@ -6,55 +6,32 @@ commands nothing is imported, compiled or read from a file.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Any, TypeVar
 
-from holdfast.vtc.language.command import Args, Context
-from holdfast.vtc.language.errors import Failure, Note
-from holdfast.vtc.language.lexer import BAD_ESCAPE, PlacedCommand, cut
+from holdfast.vtc.language.command import Args
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.lexer import BAD_ESCAPE, cut
 from holdfast.vtc.language.prepare import prepare_arguments
 from holdfast.vtc.language.registry import find
-from holdfast.vtc.language.source import Position, Token
+from holdfast.vtc.language.source import PlacedCommand, Token
 from holdfast.vtc.run.log import Logger
-
-if TYPE_CHECKING:
-    from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.scope import Scope
 
 S = TypeVar("S")
 
 _SHOWN_CHARS_MAX = 60
 
 
-class Scope(Generic[S]):
-    """What a command can reach: its test, its log and the subject of its context.
-
-    The subject is the HTTP session, the stream, the tunnel …; at top level it is the case.
-    """
-
-    def __init__(self, case: Case, context: Context, subject: S, log: Logger) -> None:
-        self.case = case
-        self.context = context
-        self.subject = subject
-        self.log = log
-        self.position: Position | None = None
-        """Of the command that is being run."""
-        self.doing = ""
-        """The first line of that command."""
-        self.began = case.processor.now()
-        """When it began."""
-        self.include_depth = 0
-        self.next_name = ""
-        """The name of the command that follows in the same specification; empty at its end."""
-
-    def failure(self, reason: str, token: Token | None = None, *notes: Note) -> Failure:
-        """A failure of this actor, logged now, to be raised."""
-        return self.case.failure(
-            self.log, reason, token.position() if token else self.position, notes
-        )
-
-    def checked(self) -> None:
-        """Count the command that is being run as an expectation that held."""
-        if self.position:
-            self.case.checks.append(self.position)
+async def play(scope: Scope[Any], spec: Token) -> None:
+    """Run a specification, and show a time-out where it is. Raises `Failure` and `Skip`."""
+    activities, actor = scope.case.activities, scope.log.actor
+    outer = activities.get(actor)
+    activities[actor] = scope
+    await interpret(scope, spec)
+    if outer:
+        activities[actor] = outer
+    else:
+        del activities[actor]
 
 
 async def interpret(scope: Scope[S], spec: Token) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.source import Position, Token, TokenBuilder
+from holdfast.vtc.language.source import PlacedCommand, Specification, Token, TokenBuilder
 
 WORDS_MAX = 200
 BAD_ESCAPE = "this is no escape: the string ends before it, and another word begins behind it"
@@ -45,25 +45,6 @@ def command_line(spec: str, start: int) -> str:
     """The first line of the command at `start`, as it is written in the log."""
     end = spec.find("\n", start)
     return spec[start:] if end < 0 else spec[start:end]
-
-
-class Specification(NamedTuple):
-    """The commands of a specification, in order."""
-
-    commands: list[PlacedCommand]
-
-
-class PlacedCommand(NamedTuple):
-    """A command of a specification and where it stands."""
-
-    position: Position
-    line: str
-    """Its first line, as it is written in the log."""
-    words: list[Token]
-    cut_at: list[Position]
-    """Where strings were cut short by an escape that is none."""
-    failure: Failure | None
-    """Why it cannot be cut into words. Nothing follows it then."""
 
 
 def cut(spec: Token) -> Specification:

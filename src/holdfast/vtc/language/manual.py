@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from holdfast.vtc.language.command import Command, CommandOption, Context
+from holdfast.vtc.language.command import Command, CommandOption
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.registry import commands
 
 _CHAPTERS = (

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from holdfast.vtc.language.command import Args, Context
+from holdfast.vtc.language.command import Args
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.lexer import cut
 from holdfast.vtc.language.registry import find

@@ -11,7 +11,8 @@ from __future__ import annotations
 from importlib import import_module
 from pkgutil import iter_modules
 
-from holdfast.vtc.language.command import Command, Context
+from holdfast.vtc.language.command import Command
+from holdfast.vtc.language.context import Context
 
 _PACKAGE = "holdfast.vtc.commands"
 

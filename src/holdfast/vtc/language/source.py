@@ -13,30 +13,12 @@ bytes, and they must reach the wire as they are.
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from holdfast.vtc.language.lexer import Specification
+from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.position import Position
 
 ENCODING = "latin-1"
-
-
-class Position(NamedTuple):
-    """A place in a file. Lines and columns count from 1."""
-
-    file: str
-    line: int
-    column: int
-    text: str
-    """The whole line, to be shown above a caret."""
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
-
-    def excerpt(self) -> tuple[str, str]:
-        """The line, and a line with a caret below the column. Tabs keep their width."""
-        lead = "".join("\t" if char == "\t" else " " for char in self.text[: self.column - 1])
-        return self.text, lead + "^"
 
 
 class Source:
@@ -109,6 +91,25 @@ class Token(str):
     def position(self, index: int = 0) -> Position:
         """The position of the character at `index`."""
         return self.source.position(self.offset(index))
+
+
+class Specification(NamedTuple):
+    """The commands of a specification, in order."""
+
+    commands: list[PlacedCommand]
+
+
+class PlacedCommand(NamedTuple):
+    """A command of a specification and where it stands."""
+
+    position: Position
+    line: str
+    """Its first line, as it is written in the log."""
+    words: list[Token]
+    cut_at: list[Position]
+    """Where strings were cut short by an escape that is none."""
+    failure: Failure | None
+    """Why it cannot be cut into words. Nothing follows it then."""
 
 
 class TokenBuilder:

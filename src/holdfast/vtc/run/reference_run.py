@@ -5,18 +5,15 @@ from __future__ import annotations
 import math
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from holdfast.vtc.language.script import Script, ScriptError, read_script
 from holdfast.vtc.language.source import ENCODING
 from holdfast.vtc.run.execute import execute
+from holdfast.vtc.run.reference_options import ReferenceOptions
 from holdfast.vtc.run.results import KeepDirectories, Outcome, Result, RunSettings
 from holdfast.vtc.run.runner import common_macros
 from holdfast.vtc.run.signals import die_of
 from holdfast.vtc.run.source_tree import SourceTreeError, enter_source_tree
-
-if TYPE_CHECKING:
-    from holdfast.vtc.program import Options
 
 STATUS_FAILED_AND_WENT_ON = 1
 STATUS_FAILED = 2
@@ -27,7 +24,7 @@ _SIGKILL = 9
 class ReferenceRun:
     """The counts of a run, and what it writes."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: ReferenceOptions) -> None:
         self._options = options
         self._counts = dict.fromkeys(Outcome, 0)
 

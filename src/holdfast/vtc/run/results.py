@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from holdfast.vtc.language.errors import Failure
+from holdfast.vtc.language.position import Position
 from holdfast.vtc.language.script import Script
-from holdfast.vtc.language.source import Position
 from holdfast.vtc.run.log import Log, render_diag
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from holdfast.vtc.language.script import Script
-from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.case_run import CaseRun
 from holdfast.vtc.run.results import Outcome, Result, RunSettings
 
 LOCALHOST = "127.0.0.1"
@@ -32,7 +32,7 @@ class ScriptRunner:
         self._settings = settings
         self._on_result = on_result
         self._stop_at_failure = stop_at_failure
-        self._case: Case | None = None
+        self._case_run: CaseRun | None = None
         self._task: asyncio.Task[Result] | None = None
         self._stopping = False
         self._places: list[str] = []
@@ -40,7 +40,7 @@ class ScriptRunner:
     @property
     def running(self) -> list[str]:
         """The name of the script that runs now, if one does."""
-        return [self._case.script.name] if self._case else []
+        return [self._case_run.case.script.name] if self._case_run else []
 
     async def run(self) -> list[str]:
         """Run the scripts. Returns where the actors were when `stop` ended their test."""
@@ -57,20 +57,20 @@ class ScriptRunner:
         """The result of one script; `None` if it was stopped, or never began."""
         if self._stopping:
             return None
-        self._case = Case(script, self._settings)
+        self._case_run = CaseRun(script, self._settings)
         try:
             async with asyncio.TaskGroup() as group:
-                self._task = task = group.create_task(self._case.run())
+                self._task = task = group.create_task(self._case_run.run())
         finally:
-            self._task = self._case = None
+            self._task = self._case_run = None
         return None if task.cancelled() else task.result()
 
     def stop(self) -> None:
         """End the test that runs; no other begins."""
         if not self._stopping:
             self._stopping = True
-            if self._task is not None and self._case is not None:
-                self._places = self._case.places()
+            if self._task is not None and self._case_run is not None:
+                self._places = self._case_run.case.places()
                 self._task.cancel()
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING
 
+from holdfast.vtc.run.case import Case
 from holdfast.vtc.run.child import Child, OutputReader, OutputTail
-
-if TYPE_CHECKING:
-    from holdfast.vtc.run.case import Case
 
 
 async def run_shell(case: Case, command: bytes) -> tuple[int, OutputTail]:

@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from signal import Signals
 from typing import Any, NoReturn
 
-from holdfast.vtc.language.command import Context
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.prepare import prepare
 from holdfast.vtc.language.script import Script

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from holdfast.vtc.actors.barrier import Barrier
-from holdfast.vtc.language.command import Args, Command, Context, option
+from holdfast.vtc.language.command import Args, Command, option
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import unsigned
+from holdfast.vtc.run.scope import Scope
 
 _EXAMPLE = """\
 vtest "all together"

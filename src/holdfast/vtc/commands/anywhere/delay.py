@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from holdfast.vtc.language.command import Args, Command
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import decimal
+from holdfast.vtc.run.scope import Scope
 
 
 async def _delay(scope: Scope[Any], args: Args) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 from holdfast.vtc.io.files import read_file
 from holdfast.vtc.language.command import Args, Command
-from holdfast.vtc.language.interpreter import Scope, interpret
+from holdfast.vtc.language.interpreter import interpret
 from holdfast.vtc.language.source import ENCODING, Source
+from holdfast.vtc.run.scope import Scope
 
 _EXAMPLE = """\
 vtest "a part that is kept in a file"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from holdfast.vtc.language.command import Args, Command, Context
-from holdfast.vtc.language.interpreter import Scope, interpret
+from holdfast.vtc.language.command import Args, Command
+from holdfast.vtc.language.context import Context
+from holdfast.vtc.language.interpreter import interpret
 from holdfast.vtc.language.numbers import unsigned
+from holdfast.vtc.run.scope import Scope
 
 _EXAMPLE = """\
 vtest "the same again"

@@ -8,10 +8,10 @@ from typing import Any
 
 from holdfast.vtc.language.command import Args, Command, option
 from holdfast.vtc.language.errors import Failure, Note
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import integer
 from holdfast.vtc.language.patterns import PatternError, compile_pattern
 from holdfast.vtc.language.source import ENCODING, Token
+from holdfast.vtc.run.scope import Scope
 from holdfast.vtc.run.shell import run_shell
 
 _EXAMPLE = """\

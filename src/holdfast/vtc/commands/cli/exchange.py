@@ -6,7 +6,7 @@ from holdfast.vtc.commands.top.haproxy import EXAMPLE
 from holdfast.vtc.haproxy.cli import HaproxyCli
 from holdfast.vtc.language.command import Args, Command
 from holdfast.vtc.language.expectation import check_expect, expect_match
-from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.run.scope import Scope
 
 
 async def _send(scope: Scope[HaproxyCli], args: Args) -> None:

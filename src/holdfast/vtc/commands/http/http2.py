@@ -10,7 +10,8 @@ from holdfast.vtc.http.guards import only_client, only_server
 from holdfast.vtc.http.head import find_field
 from holdfast.vtc.http.output import write_silently
 from holdfast.vtc.http.receive import HttpScope, read_exactly
-from holdfast.vtc.language.command import Args, Command, Context, option
+from holdfast.vtc.language.command import Args, Command, option
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.numbers import whole
 

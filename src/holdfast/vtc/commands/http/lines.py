@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from holdfast.vtc.dialogue.lines import PlainLines
 from holdfast.vtc.http.receive import HttpScope
-from holdfast.vtc.language.command import Args, Command, Context
-from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.command import Args, Command
+from holdfast.vtc.language.context import Context
+from holdfast.vtc.language.interpreter import play
+from holdfast.vtc.run.scope import Scope
 
 EXAMPLE = """\
 vtest "lines of text"
@@ -39,7 +41,7 @@ client c1 -connect ${s1_sock} {
 async def _lines(scope: HttpScope, args: Args) -> None:
     (spec,) = args.plain()
     conversation = PlainLines(scope.subject)
-    await scope.case.play(Scope(scope.case, Context.LINES, conversation, scope.log), spec)
+    await play(Scope(scope.case, Context.LINES, conversation, scope.log), spec)
 
 
 COMMANDS = (

@@ -9,10 +9,12 @@ from holdfast.protocols.telnet import TelnetClient, Terminal, codes
 from holdfast.vtc.dialogue.lines import TelnetLines
 from holdfast.vtc.http.guards import only_client
 from holdfast.vtc.http.receive import HttpScope
-from holdfast.vtc.language.command import Args, Command, Context, option
+from holdfast.vtc.language.command import Args, Command, option
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.interpreter import play
 from holdfast.vtc.language.source import Token
+from holdfast.vtc.run.scope import Scope
 
 OPTIONS = {
     "binary": codes.BINARY,
@@ -79,7 +81,7 @@ async def _telnet(scope: HttpScope, args: Args) -> None:
         raise Failure(text, args.name.position(), (args.usage(),))
     terminal = Terminal("vtc", "1", name, width, height)
     conversation = TelnetLines(scope.subject, TelnetClient(Limits().telnet, terminal, refused))
-    await scope.case.play(Scope(scope.case, Context.LINES, conversation, scope.log), spec)
+    await play(Scope(scope.case, Context.LINES, conversation, scope.log), spec)
 
 
 COMMANDS = (

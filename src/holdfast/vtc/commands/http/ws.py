@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from holdfast.protocols.websocket import Offer
 from holdfast.vtc.dialogue.websocket import WebSocketConversation, client_core, server_core
 from holdfast.vtc.http.receive import HttpScope
-from holdfast.vtc.language.command import Args, Command, Context, option
+from holdfast.vtc.language.command import Args, Command, option
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.interpreter import play
 from holdfast.vtc.language.source import Token
+from holdfast.vtc.run.scope import Scope
 
 EXAMPLE = """\
 vtest "a WebSocket"
@@ -86,7 +88,7 @@ async def _ws(scope: HttpScope, args: Args) -> None:
         await conversation.open(scope)
         await conversation.accept(scope, wanted.protocols)
     scope.log.line(3, f"WebSocket {conversation.core.subprotocol or 'without sub-protocol'}")
-    await scope.case.play(Scope(scope.case, Context.WS, conversation, scope.log), wanted.spec)
+    await play(Scope(scope.case, Context.WS, conversation, scope.log), wanted.spec)
 
 
 COMMANDS = (

@@ -7,9 +7,9 @@ from holdfast.vtc.dialogue.commands import SendableMessage, commands
 from holdfast.vtc.dialogue.conversation import text_of
 from holdfast.vtc.dialogue.lines import LineConversation, TelnetLines
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import whole
 from holdfast.vtc.language.source import Token
+from holdfast.vtc.run.scope import Scope
 
 LinesScope = Scope[LineConversation]
 

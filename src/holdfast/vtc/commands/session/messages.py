@@ -8,9 +8,9 @@ from holdfast.vtc.dialogue.commands import SendableMessage, commands
 from holdfast.vtc.dialogue.conversation import json_in, text_of
 from holdfast.vtc.dialogue.session_connection import SessionConnection
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import whole
 from holdfast.vtc.language.source import Token
+from holdfast.vtc.run.scope import Scope
 
 SessionScope = Scope[SessionConnection]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from holdfast.vtc.commands.stream.samples import CONTINUED, FRAMES, PUSHED, REQUEST, UPDATED
+from holdfast.vtc.h2.connection import Http2Stream
 from holdfast.vtc.h2.frames import Flag, Frame, FrameType, Setting, type_name
-from holdfast.vtc.h2.stream import Http2Stream
 from holdfast.vtc.language.command import Args, Command, option
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import whole
+from holdfast.vtc.run.scope import Scope
 
 StreamScope = Scope[Http2Stream]
 

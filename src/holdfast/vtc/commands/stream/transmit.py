@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from holdfast.vtc.commands.stream.samples import CONTINUED, INDEXED, PUSHED, REQUEST
+from holdfast.vtc.h2.connection import DEFAULT_WEIGHT, Http2Stream
 from holdfast.vtc.h2.frames import PADDING_BYTES_MAX, Flag, Frame, FrameType, Priority
 from holdfast.vtc.h2.headers import INDEXING, BlockError, EncodingTable, FieldString
 from holdfast.vtc.h2.numbers import number
-from holdfast.vtc.h2.stream import DEFAULT_WEIGHT, Http2Stream
 from holdfast.vtc.http.body import pattern_body
 from holdfast.vtc.http.message import BODY_OPTIONS, generated_length, make_body
 from holdfast.vtc.language.command import Args, Command, CommandOption, ParsedOption, option
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.source import ENCODING, Token
+from holdfast.vtc.run.scope import Scope
 
 StreamScope = Scope[Http2Stream]
 

@@ -6,7 +6,7 @@ from holdfast.vtc.actors.syslog import Syslog, level_number
 from holdfast.vtc.commands.top.syslog import EXAMPLE
 from holdfast.vtc.language.command import Args, Command
 from holdfast.vtc.language.expectation import check_expect, expect_match
-from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.run.scope import Scope
 
 
 async def _recv(scope: Scope[Syslog], args: Args) -> None:

@@ -6,8 +6,8 @@ from holdfast.vtc.commands.top.gateway import EXAMPLE
 from holdfast.vtc.gateway.application_instance import ApplicationInstance
 from holdfast.vtc.gateway.program_instance import INSTANCE_OPTIONS, apply_instance_option
 from holdfast.vtc.language.command import Args, Command, option
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.scope import Scope
 
 
 async def _application(scope: Scope[Case], args: Args) -> None:

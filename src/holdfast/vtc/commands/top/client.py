@@ -5,9 +5,10 @@ from __future__ import annotations
 from holdfast.vtc.actors.client import Client
 from holdfast.vtc.actors.endpoint import SESSION_OPTIONS
 from holdfast.vtc.io.tls import TLS_TEXT, client_tls
-from holdfast.vtc.language.command import Args, Command, Context, ParsedOption, option
-from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.command import Args, Command, ParsedOption, option
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.scope import Scope
 
 _EXAMPLE = """\
 vtest "clients"

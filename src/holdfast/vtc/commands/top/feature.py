@@ -10,12 +10,13 @@ import sys
 from collections.abc import Callable, Iterator
 
 from holdfast.vtc.io.socket_address import SocketAddress, parse_unix
-from holdfast.vtc.language.command import Args, Command, Context
+from holdfast.vtc.language.command import Args, Command
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.errors import Skip
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.registry import find
 from holdfast.vtc.language.source import ENCODING, Token
 from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.scope import Scope
 from holdfast.vtc.run.shell import run_shell
 
 _EXAMPLE = """\

@@ -5,9 +5,9 @@ from __future__ import annotations
 from holdfast.vtc.gateway.gateway_instance import GatewayInstance
 from holdfast.vtc.gateway.program_instance import INSTANCE_OPTIONS, apply_instance_option
 from holdfast.vtc.language.command import Args, Command, ParsedOption, option
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.source import Token
 from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.scope import Scope
 
 EXAMPLE = """\
 vtest "a gateway that is killed, and the session that survives it"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from holdfast.vtc.haproxy.instance import Haproxy
-from holdfast.vtc.language.command import Args, Command, Context, ParsedOption, option
+from holdfast.vtc.language.command import Args, Command, ParsedOption, option
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import unsigned
 from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.scope import Scope
 
 EXAMPLE = """\
 vtest "a proxy in the middle"

@@ -7,10 +7,10 @@ import signal
 from holdfast.vtc.actors.process import LogOutput, Process, signal_number
 from holdfast.vtc.language.command import Args, Command, ParsedOption, option
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import integer, unhex, unsigned
 from holdfast.vtc.language.source import ENCODING
 from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.scope import Scope
 from holdfast.vtc.terminal.screen_checks import (
     dump_screen,
     expect_cursor,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from holdfast.vtc.actors.endpoint import SESSION_OPTIONS
 from holdfast.vtc.actors.server import Server
 from holdfast.vtc.io.tls import TLS_TEXT, server_tls
-from holdfast.vtc.language.command import Args, Command, Context, ParsedOption, option
+from holdfast.vtc.language.command import Args, Command, ParsedOption, option
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.scope import Scope
 
 _EXAMPLE = """\
 vtest "servers"

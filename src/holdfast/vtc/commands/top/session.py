@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from holdfast.vtc.actors.session_client import SessionClient
 from holdfast.vtc.commands.top.client import CLIENT_OPTIONS, run_client
-from holdfast.vtc.language.command import Args, Command, Context, ParsedOption, option
+from holdfast.vtc.language.command import Args, Command, ParsedOption, option
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.scope import Scope
 
 EXAMPLE = """\
 vtest "a session over two connections"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from holdfast.vtc.language.command import Args, Command, option
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.source import ENCODING
 from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.scope import Scope
 
 _EXAMPLE = """\
 vtest "the environment of this test's processes"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from holdfast.vtc.actors.syslog import LEVELS, Syslog, level_number
-from holdfast.vtc.language.command import Args, Command, Context, ParsedOption, option
-from holdfast.vtc.language.interpreter import Scope
+from holdfast.vtc.language.command import Args, Command, ParsedOption, option
+from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.numbers import integer
 from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.scope import Scope
 
 EXAMPLE = """\
 vtest "a log server"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from holdfast.vtc.language.command import Args, Command
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.scope import Scope
 
 
 async def run(scope: Scope[Case], args: Args) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from holdfast.vtc.actors.tunnel import Tunnel
 from holdfast.vtc.commands.top.tunnel import EXAMPLE
 from holdfast.vtc.language.command import Args, Command
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import integer
+from holdfast.vtc.run.scope import Scope
 
 
 async def _pause(scope: Scope[Tunnel], args: Args) -> None:

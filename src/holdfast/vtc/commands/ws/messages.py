@@ -10,9 +10,9 @@ from holdfast.vtc.dialogue.commands import SendableMessage, commands
 from holdfast.vtc.dialogue.conversation import text_of
 from holdfast.vtc.dialogue.websocket import WebSocketConversation
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.interpreter import Scope
 from holdfast.vtc.language.numbers import unhex, whole
 from holdfast.vtc.language.source import ENCODING, Token
+from holdfast.vtc.run.scope import Scope
 
 W = TypeVar("W", bound=WebSocketConversation)
 WsScope = Scope[WebSocketConversation]

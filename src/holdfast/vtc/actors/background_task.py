@@ -1,43 +1,13 @@
-"""What a script makes and names: clients, servers, processes, barriers …"""
+"""The background task of an actor."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable
 
-from holdfast.vtc.language.source import Position
+from holdfast.vtc.language.position import Position
+from holdfast.vtc.run.case import Case, Work
 from holdfast.vtc.run.log import Logger
-
-if TYPE_CHECKING:
-    from holdfast.vtc.run.case import Case
-
-Work = Callable[[], Coroutine[Any, Any, None]]
-"""What a task does. It is called when the task begins, which may be never."""
-
-
-class Actor:
-    """One named instance. It lives until the end of its test."""
-
-    kind: ClassVar[str]
-    """The command that makes it. At the end of a test actors go in the order of their kinds."""
-
-    def __init__(self, case: Case, name: str) -> None:
-        self.case = case
-        self.name = name
-        self.log = Logger(case.log, name)
-        self.position: Position | None = None
-        """Where the script names it for the first time."""
-
-    async def reset(self) -> None:
-        """End in an orderly way, at the end of the test, and release.
-
-        May be interrupted and called again. Raises `Failure` if the end is not as it should be.
-        """
-        self.release()
-
-    def release(self) -> None:
-        """Let go of sockets and processes at once, whatever the state. May be called again."""
 
 
 class BackgroundTask:

@@ -1,0 +1,18 @@
+"""What an actor does now, for a failure and for a time-out."""
+
+from __future__ import annotations
+
+from holdfast.vtc.language.position import Position
+from holdfast.vtc.run.processor_wait import TimeSample
+
+
+class Activity:
+    """The command that an actor runs now."""
+
+    def __init__(self, began: TimeSample) -> None:
+        self.position: Position | None = None
+        """The command's place in the script."""
+        self.doing = ""
+        """The first line of the command."""
+        self.began = began
+        """When the command began."""
