@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from holdfast.vtc.terminal.screen import CursorPosition, Screen
+from holdfast.vtc.terminal.grid import CursorPosition
+from holdfast.vtc.terminal.screen import Screen
 
 NUMBERS_MAX = 8
 _NUMBER_MAX = 10_000
@@ -233,26 +234,6 @@ class Emulator:
         if screen.origin and not screen.top <= saved.cursor.row < screen.bottom:
             screen.origin = False
 
-    def _next_line(self) -> None:
-        self.screen.go_to(None, 0)
-        self.screen.line_feed()
-
-    def _lines_down(self, count: int) -> None:
-        self.screen.go_to(None, 0)
-        self.screen.down(count)
-
-    def _lines_up(self, count: int) -> None:
-        self.screen.go_to(None, 0)
-        self.screen.up(count)
-
-    def _clear_tabs(self, mode: int) -> None:
-        if mode in (0, 3):
-            self.screen.clear_tabs(everywhere=mode == 3)
-
-    def _set_mode(self, mode: int, on: bool) -> None:
-        if mode == 4:
-            self.screen.insert = on
-
     def _set_private_mode(self, mode: int, on: bool) -> None:
         match mode:
             case 3:
@@ -290,6 +271,31 @@ class Emulator:
             self._console = mode == 1
 
 
+def _next_line(screen: Screen) -> None:
+    screen.go_to(None, 0)
+    screen.line_feed()
+
+
+def _lines_down(screen: Screen, count: int) -> None:
+    screen.go_to(None, 0)
+    screen.down(count)
+
+
+def _lines_up(screen: Screen, count: int) -> None:
+    screen.go_to(None, 0)
+    screen.up(count)
+
+
+def _clear_tabs(screen: Screen, mode: int) -> None:
+    if mode in (0, 3):
+        screen.clear_tabs(everywhere=mode == 3)
+
+
+def _set_mode(screen: Screen, mode: int, on: bool) -> None:
+    if mode == 4:
+        screen.insert = on
+
+
 class _Numbers:
     """The numbers of a sequence."""
 
@@ -321,7 +327,7 @@ _ESCAPES: dict[str, Callable[[Emulator], None]] = {
     "7": Emulator._save,
     "8": Emulator._restore,
     "D": lambda terminal: terminal.screen.index(),
-    "E": Emulator._next_line,
+    "E": lambda terminal: _next_line(terminal.screen),
     "H": lambda terminal: terminal.screen.set_tab(),
     "M": lambda terminal: terminal.screen.reverse_index(),
     "c": Emulator._reset,
@@ -335,8 +341,8 @@ _SEQUENCES: dict[str, Callable[[Emulator, _Numbers], None]] = {
     "C": lambda terminal, n: terminal.screen.right(n.count()),
     "a": lambda terminal, n: terminal.screen.right(n.count()),
     "D": lambda terminal, n: terminal.screen.left(n.count()),
-    "E": lambda terminal, n: terminal._lines_down(n.count()),
-    "F": lambda terminal, n: terminal._lines_up(n.count()),
+    "E": lambda terminal, n: _lines_down(terminal.screen, n.count()),
+    "F": lambda terminal, n: _lines_up(terminal.screen, n.count()),
     "G": lambda terminal, n: terminal.screen.go_to(None, n.count() - 1),
     "`": lambda terminal, n: terminal.screen.go_to(None, n.count() - 1),
     "d": lambda terminal, n: terminal.screen.go_to(n.count() - 1, None),
@@ -355,9 +361,9 @@ _SEQUENCES: dict[str, Callable[[Emulator, _Numbers], None]] = {
     "b": lambda terminal, n: terminal._repeat(n.count()),
     "c": lambda terminal, n: terminal._identify(n.plain(), "?1;2c"),
     ">c": lambda terminal, n: terminal._identify(n.plain(), ">0;10;0c"),
-    "g": lambda terminal, n: terminal._clear_tabs(n.plain()),
-    "h": lambda terminal, n: terminal._set_mode(n.plain(), True),
-    "l": lambda terminal, n: terminal._set_mode(n.plain(), False),
+    "g": lambda terminal, n: _clear_tabs(terminal.screen, n.plain()),
+    "h": lambda terminal, n: _set_mode(terminal.screen, n.plain(), True),
+    "l": lambda terminal, n: _set_mode(terminal.screen, n.plain(), False),
     "?h": lambda terminal, n: terminal._set_private_mode(n.plain(), True),
     "?l": lambda terminal, n: terminal._set_private_mode(n.plain(), False),
     "n": lambda terminal, n: terminal._report(n.plain(), ""),

@@ -1,137 +1,39 @@
-"""The cells of a screen and the cursor in them. Rows and columns count from 0."""
+"""The operations on a screen: tabs, lines, characters."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from holdfast.vtc.terminal.grid import Grid
 
-TAB = 8
 BLANK = ord(" ")
 _UNKNOWN = ord("?")
 
 
-@dataclass(slots=True)
-class CursorPosition:
-    """A place on the screen."""
-
-    row: int = 0
-    column: int = 0
-
-
-class Screen:
-    """Cells, cursor, margins and tab stops, and how they change."""
-
-    def __init__(self, rows: int, columns: int) -> None:
-        self.rows, self.columns = rows, columns
-        self.cells = [bytearray(b" " * columns) for _ in range(rows)]
-        self.cursor = CursorPosition()
-        self.wrapped = False
-        """The last column was written; the next character goes to the next line."""
-        self.insert = False
-        self.auto_wrap = True
-        self.origin = False
-        self.top, self.bottom = 0, rows
-        """The scrolling region: from `top` to before `bottom`."""
-        self._tabs: set[int] = set()
-        self.reset()
-
-    def reset(self) -> None:
-        """The state after power-on; the cells stay."""
-        self.cursor = CursorPosition()
-        self.wrapped = self.insert = self.origin = False
-        self.auto_wrap = True
-        self.top, self.bottom = 0, self.rows
-        self._tabs = set(range(TAB, self.columns, TAB))
-
-    def resize(self, rows: int, columns: int) -> None:
-        """Change the size. The cells that are in both stay."""
-        cells = [bytearray(b" " * columns) for _ in range(rows)]
-        for new, old in zip(cells, self.cells, strict=False):
-            shared = min(columns, self.columns)
-            new[:shared] = old[:shared]
-        self.cells, self.rows, self.columns = cells, rows, columns
-        self.reset()
-
-    def text(self, row: int) -> str:
-        """A line as text."""
-        return self.cells[row].decode("ascii")
-
-    # The cursor.
-
-    @property
-    def first_row(self) -> int:
-        """Where row numbers count from."""
-        return self.top if self.origin else 0
-
-    @property
-    def _end_row(self) -> int:
-        return self.bottom if self.origin else self.rows
-
-    def go_to(self, row: int | None, column: int | None) -> None:
-        """Move to a place, counted from the origin; `None` stays."""
-        if row is not None:
-            self.cursor.row = min(row + self.first_row, self._end_row - 1)
-        if column is not None:
-            self.cursor.column = min(column, self.columns - 1)
-        self.wrapped = False
-
-    def up(self, count: int) -> None:
-        """Move up, at most to the region's top."""
-        self.cursor.row = max(self.top, self.cursor.row - count)
-        self.wrapped = False
-
-    def down(self, count: int) -> None:
-        """Move down, at most to the region's last row."""
-        self.cursor.row = min(self.bottom - 1, self.cursor.row + count)
-        self.wrapped = False
-
-    def left(self, count: int) -> None:
-        """Move left, at most to the first column."""
-        self.cursor.column = max(0, self.cursor.column - count)
-        self.wrapped = False
-
-    def right(self, count: int) -> None:
-        """Move right, at most to the last column."""
-        self.cursor.column = min(self.columns - 1, self.cursor.column + count)
-        self.wrapped = False
-
-    def set_margins(self, top: int, bottom: int) -> None:
-        """Set the scrolling region, given as line numbers from 1; 0 is the edge."""
-        first, end = max(0, top - 1), bottom
-        if end == 0 or end > self.rows:
-            end = self.rows
-        if first >= end - 1:
-            first, end = 0, self.rows
-        self.top, self.bottom = first, end
-        self.go_to(0, 0)
-
-    def set_origin(self, on: bool) -> None:
-        """Count rows from the region's top, and stay in it, or not."""
-        self.origin = on
-        self.go_to(0, 0)
+class Screen(Grid):
+    """A screen that a terminal emulator writes to."""
 
     # Tabs.
 
     def set_tab(self) -> None:
         """Put a tab stop here."""
-        self._tabs.add(self.cursor.column)
+        self.tabs.add(self.cursor.column)
 
     def clear_tabs(self, *, everywhere: bool) -> None:
         """Remove the tab stop here, or all."""
         if everywhere:
-            self._tabs.clear()
+            self.tabs.clear()
         else:
-            self._tabs.discard(self.cursor.column)
+            self.tabs.discard(self.cursor.column)
 
     def tab(self, count: int) -> None:
         """Move to the next tab stop, or to the last column."""
         for _ in range(count):
-            stops = [stop for stop in self._tabs if stop > self.cursor.column]
+            stops = [stop for stop in self.tabs if stop > self.cursor.column]
             self.cursor.column = min([*stops, self.columns - 1])
 
     def tab_back(self, count: int) -> None:
         """Move to the tab stop before, or to the first column."""
         for _ in range(count):
-            stops = [stop for stop in self._tabs if stop < self.cursor.column]
+            stops = [stop for stop in self.tabs if stop < self.cursor.column]
             self.cursor.column = max([*stops, 0])
 
     # Lines.
@@ -274,7 +176,7 @@ class Screen:
 
     def clear_region(self) -> None:
         """Blank what row numbers count, and go to its first place: a new page."""
-        for row in range(self.first_row, self._end_row):
+        for row in range(self.first_row, self.end_row):
             self._blank(row, 0, self.columns)
         self.go_to(0, 0)
 
