@@ -39,6 +39,8 @@ def problems(body: str) -> list[str]:
         ("haproxy h1 -start\nshell {echo ${h1_any_thing}}", []),
         ("process p1 {x}\nshell {cat ${p1_out} ${p1_nope}}", ["3:22 Macro ${p1_nope} not found"]),
         ("feature ignore_unknown_macro\nshell {echo ${nope}}", []),
+        ("shell {echo ${a${date}}}", []),
+        ("shell {echo ${${nope}}}", ["2:15 Macro ${nope} not found"]),
         ("feature vtest_cmd varnish\nvarnish v1 -start", []),
         ("feature vtest_cmd server\nvarnish v1 -start", ['3:1 Unknown command: "varnish"']),
         (

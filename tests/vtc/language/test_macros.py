@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.macros import MacroError, Macros, http_date, split_arguments
+from holdfast.vtc.language.macros import NESTING_MAX, MacroError, Macros, http_date, split_arguments
 from holdfast.vtc.language.source import Source
 
 
@@ -24,11 +24,37 @@ from holdfast.vtc.language.source import Source
         ("${string repeat 2 x}", "xx"),
         ('${string, repeat, 2, "a b"}', "a ba b"),
         ("${string,repeat,0,x}", ""),
+        ("${${which}}", "1"),
+        ("<${${which}_${which}}>", "<both>"),
+        ("${${${to}}}", "1"),
+        ("${string,repeat,${a},x}", "x"),
+        ("${${nested}}", "1"),
     ],
 )
 def test_references_are_filled_in(text: str, expected: str) -> None:
-    macros = Macros({"a": "1", "b": "two words", "nested": "${a}"})
+    values = {"a": "1", "b": "two words", "nested": "${a}", "which": "a", "to": "which"}
+    macros = Macros(values | {"a_a": "both", "${a}": "1"})
     assert macros.expand_text(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("${${a}}", "${${a}}"), ("${${a}", "${${a}"), ("${${a} ${a}", "${${a} 1"), ("${a}}", "1}")],
+)
+def test_a_reference_ends_at_the_first_brace_where_unknown_ones_stay(
+    text: str, expected: str
+) -> None:
+    macros = Macros({"a": "1"})
+    macros.ignore_unknown = True
+    assert macros.expand_text(text) == expected
+
+
+def test_references_are_nested_only_so_deep() -> None:
+    macros = Macros({"a": "a"})
+    deepest = "${" * NESTING_MAX + "a" + "}" * NESTING_MAX
+    assert macros.expand_text(deepest) == "a"
+    with pytest.raises(Failure, match=r"^more than 8 macros within each other$"):
+        macros.expand_text("${" + deepest + "}")
 
 
 @pytest.mark.parametrize(
@@ -45,6 +71,9 @@ def test_references_are_filled_in(text: str, expected: str) -> None:
             "${string,repeat,-1,x}",
             "Macro ${string,repeat,-1,x} failed: invalid number of repetitions",
         ),
+        ("${${nope}}", "Macro ${nope} not found"),
+        ("${x${a}}", "Macro ${x${a}} not found"),
+        ("${a ${a}", "Macro ${a ${a} failed: macro does not take arguments"),
         ('${a "b}', "Macro ${a \"b} failed: Missing '\"'"),
     ],
 )
@@ -65,6 +94,18 @@ def test_a_failure_in_a_word_is_shown_at_the_reference() -> None:
     with pytest.raises(Failure) as caught:
         Macros().expand(token)
     assert str(caught.value.position) == "f:1:5"
+
+
+def test_a_failure_in_a_text_has_no_position_of_its_own() -> None:
+    with pytest.raises(Failure) as caught:
+        Macros().expand_text("abc ${nope}")
+    assert caught.value.position is None
+
+
+def test_a_failure_in_a_nested_reference_is_shown_there() -> None:
+    with pytest.raises(Failure) as caught:
+        Macros().expand(Source("f", "${a${nope}}").whole())
+    assert str(caught.value.position) == "f:1:4"
 
 
 def test_what_stands_behind_a_value_keeps_its_place() -> None:

@@ -22,7 +22,8 @@ from holdfast.vtc.language.registry import find
 from holdfast.vtc.language.script import Script
 from holdfast.vtc.language.source import Token
 
-_REFERENCE = re.compile(r"\$\{([^}]*)\}")
+_REFERENCE = re.compile(r"\$\{((?:(?!\$\{)[^}])*)\}")
+"""A reference without others in it. The name of one with others is known only when it runs."""
 _ALWAYS_DEFINED = (
     *Macros().names(),
     "pwd",

@@ -1,8 +1,14 @@
 """Macros: `${NAME}` and `${NAME ARGUMENTS}`.
 
-Macros are filled in word by word, after a command was cut into words, so a
-value is never cut again. An inside is a name and arguments, parted by blanks or
-commas; quotes hold an argument together.
+Macros are expanded word by word, after a command is cut into words, so a value
+is never cut again and never expanded again. The text between the braces is a
+name and its arguments, separated by blanks or commas; quotes hold an argument
+together.
+
+A reference may contain others: `${${which}_sock}`. The inner ones are expanded
+first. VTest2 has no such references: there a reference ends at the first `}`.
+Where `feature ignore_unknown_macro` is set, and where a reference is not
+closed, the same holds here: both are text for a program with macros of its own.
 """
 
 from __future__ import annotations
@@ -14,12 +20,15 @@ from collections.abc import Callable, Mapping
 
 from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.numbers import integer
-from holdfast.vtc.language.source import ENCODING, Token, TokenBuilder
+from holdfast.vtc.language.source import ENCODING, Source, Token, TokenBuilder
 
 Function = Callable[[list[str]], str]
 """A macro with arguments. Raises `MacroError`."""
 
-_REFERENCE = re.compile(r"\$\{([^}]*)\}")
+NESTING_MAX = 8
+"""References within each other."""
+
+_MARK = re.compile(r"\$\{|\}")
 _ARGUMENT = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*,?')
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -66,26 +75,52 @@ class Macros:
         return self._values.get(name)
 
     def expand_text(self, text: str) -> str:
-        """`text` with its macros filled in. Raises `Failure`."""
-        return _REFERENCE.sub(lambda match: self._value(match[0], match[1]), text)
+        """Return `text` with its macros expanded. Raises `Failure`."""
+        try:
+            return str(self.expand(Source("", text).whole()))
+        except Failure as failure:
+            failure.position = None  # the text has none; its command has
+            raise
 
     def expand(self, token: Token) -> Token:
-        """`token` with its macros filled in. Raises `Failure` with the place."""
-        if "${" not in token:
+        """Return `token` with its macros expanded. Raises `Failure` with the position."""
+        start = token.find("${")
+        if start < 0:
             return token
         builder = TokenBuilder(token.source)
         place = 0
-        for match in _REFERENCE.finditer(token):
-            builder.copy(token, place, match.start())
-            try:
-                value = self._value(match[0], match[1])
-            except Failure as failure:
-                failure.position = token.position(match.start())
-                raise
-            builder.replaced(value, token.offset(match.start()))
-            place = match.end()
+        while start >= 0 and (end := self._end(token, start)) >= 0:
+            builder.copy(token, place, start)
+            builder.replaced(self._reference(token, start, end), token.offset(start))
+            place, start = end, token.find("${", end)
         builder.copy(token, place, len(token))
         return builder.build(token.offset())
+
+    def _end(self, token: Token, start: int) -> int:
+        """Where the reference at `start` ends, or -1 if it does not."""
+        end = -1 if self.ignore_unknown else balanced_end(token, start)
+        return end if end >= 0 else token.find("}", start) + 1 or -1
+
+    def _reference(self, token: Token, start: int, end: int, depth: int = 1) -> str:
+        """The value of the reference from `start` to before `end`."""
+        try:
+            if depth > NESTING_MAX:
+                raise Failure(f"more than {NESTING_MAX} macros within each other")
+            inside, place = [], start + 2
+            nested = token.find("${", place, end)
+            while nested >= 0 and not self.ignore_unknown:
+                inner_end = balanced_end(token, nested)
+                if not 0 <= inner_end < end:
+                    break
+                inside.append(token[place:nested])
+                inside.append(self._reference(token, nested, inner_end, depth + 1))
+                place = inner_end
+                nested = token.find("${", place, end)
+            inside.append(token[place : end - 1])
+            return self._value(token[start:end], "".join(inside))
+        except Failure as failure:
+            failure.position = failure.position or token.position(start)
+            raise
 
     def _value(self, reference: str, inside: str) -> str:
         try:
@@ -105,6 +140,16 @@ class Macros:
         if not self.ignore_unknown:
             raise Failure(f"Macro {reference} not found")
         return reference
+
+
+def balanced_end(text: str, start: int) -> int:
+    """Where the reference at `start` ends with all those in it, or -1 if one is not closed."""
+    depth = 0
+    for mark in _MARK.finditer(text, start):
+        depth += 1 if mark[0] == "${" else -1
+        if depth == 0:
+            return mark.end()
+    return -1
 
 
 def split_arguments(inside: str) -> list[str]:

@@ -23,13 +23,25 @@ _CHAPTERS = (
 _INTRODUCTION = """\
 # The test language
 
-A script is a file that begins with `vtest "TITLE"`. It plays clients, servers and daemons, each
-of which runs a *specification*: commands in braces. Commands stand on lines of their own; a
-backslash at the end of a line joins it with the next, and `#` at the start of a line makes it a
-comment. A word is bare, in double quotes (with `\\n \\r \\t \\" \\\\ \\OOO \\xHH`) or in
-braces, where all is literal. `${NAME}` is replaced by a macro: `${testdir}`, `${tmpdir}`,
-`${pwd}`, `${localhost}`, `${bad_backend}`, `${bad_ip}`, `${listen_addr}`, `${vtcid}`, `${date}`,
-`${string,repeat,NUMBER,TEXT}`, and what instances define.
+A script is a file that begins with `vtest "TITLE"`. It runs clients, servers and daemons, each
+with a *specification*: commands in braces. Each command stands on a line of its own. A backslash
+at the end of a line joins it with the next line. `#` at the start of a line begins a comment. A
+word is bare, in double quotes (with the escapes `\\n \\r \\t \\" \\\\ \\OOO \\xHH`), or in
+braces. Text in braces is literal.
+
+`${NAME}` is replaced by the value of a macro when the command runs. These macros always exist:
+`${testdir}`, `${tmpdir}`, `${pwd}`, `${localhost}`, `${bad_backend}`, `${bad_ip}`,
+`${listen_addr}`, `${vtcid}`, `${date}`, `${string,repeat,NUMBER,TEXT}`. Instances define others.
+A value is not expanded again. A reference may contain others, at most 8 within each other; the
+inner ones are expanded first, so `${${which}_sock}` uses the address of the server that
+`${which}` names. VTest2 has no nested macros. With `feature ignore_unknown_macro` a reference ends
+at its first `}`, as in VTest2, so `${${x}}` stays as it is.
+
+The macros of an instance that listens (`${s1_addr}`, `${s1_port}`, `${s1_sock}`) exist from its
+start to the end of the test: `-wait` and `-stop` do not remove them, and a later start listens at
+the same address. `${NAME_pid}` of a process, a gateway or an application exists while it runs. The
+macros of a client's session (`${u1_sid}`, `${u1_token}`, `${u1_epoch}`) and those of `save` keep
+their last value.
 
 A test passes when its last command is done and nothing has failed.
 """

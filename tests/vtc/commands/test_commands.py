@@ -1,38 +1,36 @@
 import pytest
 from _pytest.mark import ParameterSet
 from tests.programs import need
-from tests.vtc import (
-    cases_h2,
-    cases_haproxy,
-    cases_http,
-    cases_others,
-    cases_talk,
-    cases_tls,
-    cases_top,
-)
+from tests.vtc.actors import cases as actor_cases
 from tests.vtc.cases import Case
+from tests.vtc.commands import cases as top_cases
+from tests.vtc.dialogue import cases as dialogue_cases
+from tests.vtc.h2 import cases as h2_cases
+from tests.vtc.haproxy import cases as haproxy_cases
+from tests.vtc.http import cases as http_cases
+from tests.vtc.io import cases as tls_cases
 from tests.vtc.running import run_script
 
 from holdfast.vtc.run.results import Outcome
 
 GROUPS = {
-    "top": cases_top.TOP,
-    "shell": cases_top.SHELL,
-    "feature": cases_top.FEATURE,
-    "names": cases_top.NAMES,
-    "barriers": cases_top.BARRIERS,
-    "connections": cases_http.CONNECTIONS,
-    "proxy": cases_http.PROXY,
-    "messages": cases_http.MESSAGES,
-    "streams": cases_h2.STREAMS,
-    "syslog": cases_others.SYSLOG,
-    "processes": cases_others.PROCESSES,
-    "tunnels": cases_others.TUNNELS,
-    "websockets": cases_talk.WEBSOCKETS,
-    "lines": cases_talk.LINES,
-    "telnet": cases_talk.TELNET,
-    "sessions": cases_talk.SESSIONS,
-    "gateways": cases_talk.GATEWAYS,
+    "top": top_cases.TOP,
+    "shell": top_cases.SHELL,
+    "feature": top_cases.FEATURE,
+    "names": top_cases.NAMES,
+    "barriers": top_cases.BARRIERS,
+    "connections": http_cases.CONNECTIONS,
+    "proxy": http_cases.PROXY,
+    "messages": http_cases.MESSAGES,
+    "streams": h2_cases.STREAMS,
+    "syslog": actor_cases.SYSLOG,
+    "processes": actor_cases.PROCESSES,
+    "tunnels": actor_cases.TUNNELS,
+    "websockets": dialogue_cases.WEBSOCKETS,
+    "lines": dialogue_cases.LINES,
+    "telnet": dialogue_cases.TELNET,
+    "sessions": dialogue_cases.SESSIONS,
+    "gateways": dialogue_cases.GATEWAYS,
 }
 
 
@@ -49,13 +47,13 @@ def test_a_script_ends_as_it_should(case: Case) -> None:
     assert_ends_as_it_should(case)
 
 
-@pytest.mark.parametrize("case", parameters(cases_haproxy.GROUPS))
+@pytest.mark.parametrize("case", parameters(haproxy_cases.GROUPS))
 def test_a_script_with_a_haproxy_ends_as_it_should(case: Case) -> None:
     need("haproxy")
     assert_ends_as_it_should(case)
 
 
-@pytest.mark.parametrize("case", parameters({"tls": cases_tls.TLS}))
+@pytest.mark.parametrize("case", parameters({"tls": tls_cases.TLS}))
 def test_a_script_with_tls_ends_as_it_should(case: Case) -> None:
     need("openssl")
     assert_ends_as_it_should(case)

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.vtc.junit_form import deviations
+from tests.vtc.report.junit_form import deviations
 from tests.vtc.running import run_script
 
 from holdfast.vtc.report.explain import explain

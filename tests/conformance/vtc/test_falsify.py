@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 
 import pytest
+
+from holdfast.vtc.run.results import Outcome
 from tests.conformance.vtc.falsify import falsified
 from tests.conformance.vtc.sources import as_source_entries
 from tests.programs import need
-from tests.vtc import cases_haproxy, cases_http, cases_others, cases_top
+from tests.vtc.actors import cases as actor_cases
 from tests.vtc.cases import Case
+from tests.vtc.commands import cases as top_cases
+from tests.vtc.haproxy import cases as haproxy_cases
+from tests.vtc.http import cases as http_cases
 from tests.vtc.running import run_script
-
-from holdfast.vtc.run.results import Outcome
 
 
 @pytest.mark.parametrize(
@@ -64,12 +67,12 @@ def test_the_last_expectation_that_held_is_taken() -> None:
 
 EXPECTS = re.compile(r"expect |-expect-(text|cursor)|-match|-conf-|-err {false}")
 GROUPS = {
-    "shell": cases_top.SHELL,
-    "messages": cases_http.MESSAGES,
-    "processes": cases_others.PROCESSES,
-    "syslog": cases_others.SYSLOG,
-    "command lines": cases_haproxy.COMMAND_LINES,
-    "checks": cases_haproxy.CHECKS,
+    "shell": top_cases.SHELL,
+    "messages": http_cases.MESSAGES,
+    "processes": actor_cases.PROCESSES,
+    "syslog": actor_cases.SYSLOG,
+    "command lines": haproxy_cases.COMMAND_LINES,
+    "checks": haproxy_cases.CHECKS,
 }
 PASSING = [
     pytest.param(case, id=f"{group}: {case.title}")
