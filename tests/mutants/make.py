@@ -1,0 +1,119 @@
+"""The mutants of a module, and samples of the mutants of all modules."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import libcst  # type: ignore[import-not-found, unused-ignore]
+from mutmut.mutation import mutators  # type: ignore[import-not-found, unused-ignore]
+
+SOURCE: Final = Path("src/holdfast")
+_LEFT_OUT: Final = (mutators.operator_string, mutators.operator_dict_arguments)
+"""Texts are checked where somebody reads them, and no behaviour hangs on most."""
+_NOT_RUN: Final = (libcst.Annotation, libcst.Decorator, libcst.ImportFrom, libcst.Import)
+_NOT_CHECKED: Final = re.compile(r"__all__\b|_?log(ger)?\.|if TYPE_CHECKING|[A-Z]\w+ = \w+(\[| \|)")
+"""Lines whose change no test can notice: names for `import *`, log lines, aliases of types."""
+_TRIES_PER_MUTANT: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A change of one line of one module."""
+
+    path: Path
+    line: int
+    before: str
+    after: str
+    text: str
+    """The module with the change."""
+
+
+class Module:
+    """A module, and the changes that may be made to it. A text is made of what is wanted alone."""
+
+    def __init__(self, path: Path, source: str) -> None:
+        self._path = path
+        self._source = source
+        self._tree: Any = libcst.parse_module(source)
+        self._changes = list(_changes(self._tree))
+
+    def __len__(self) -> int:
+        return len(self._changes)
+
+    def mutant(self, number: int) -> Mutant | None:
+        """The mutant of that number, in the order of the text; none where it is no Python."""
+        node, changed = self._changes[number]
+        text: str = self._tree.deep_replace(node, changed).code
+        if text == self._source or not _compiles(text):
+            return None
+        line = _first_difference(self._source, text)
+        before, after = (whole.splitlines()[line - 1].strip() for whole in (self._source, text))
+        if _NOT_CHECKED.match(before):
+            return None
+        return Mutant(self._path, line, before, after, text)
+
+
+def sample(root: Path, number: int, seed: int) -> list[Mutant]:
+    """So many mutants of the modules below `root`, the same for the same seed and sources.
+
+    A module is drawn by its size, then one of its mutants. Fewer where there are no more.
+    """
+    paths = sorted((root / SOURCE).rglob("*.py"))
+    sizes = [path.stat().st_size for path in paths]
+    modules: dict[Path, Module] = {}
+    drawn: dict[tuple[Path, str], Mutant] = {}
+    choice = random.Random(seed)
+    for _ in range(number * _TRIES_PER_MUTANT):
+        if len(drawn) == number:
+            break
+        (path,) = choice.choices(paths, sizes)
+        if path not in modules:
+            modules[path] = Module(path.relative_to(root), path.read_text())
+        module = modules[path]
+        mutant = module.mutant(choice.randrange(len(module))) if len(module) else None
+        if mutant is not None:
+            drawn[mutant.path, mutant.text] = mutant
+    return list(drawn.values())
+
+
+def mirrored(root: Path, module: Path) -> list[list[str]]:
+    """The tests that mirror a module: those of its own name first, then the rest of its folder.
+
+    Where the folder has no tests, those of the folder above stand for it.
+    """
+    folder = Path("tests") / module.relative_to(SOURCE).parent
+    while not list((root / folder).glob("test_*.py")) and folder != Path("tests"):
+        folder = folder.parent
+    every = sorted(str(path.relative_to(root)) for path in (root / folder).glob("test_*.py"))
+    stem = f"{folder}/test_{module.stem.strip('_')}"
+    own = [path for path in every if path == f"{stem}.py" or path.startswith(f"{stem}_")]
+    return [group for group in (own, [path for path in every if path not in own]) if group]
+
+
+def _changes(node: Any) -> Iterator[tuple[Any, Any]]:
+    for kind, mutate in mutators.mutation_operators:
+        if isinstance(node, kind) and mutate not in _LEFT_OUT:
+            for changed in mutate(node):
+                yield node, changed
+    children: Sequence[Any] = node.children
+    for child in children:
+        if not isinstance(child, _NOT_RUN):
+            yield from _changes(child)
+
+
+def _compiles(text: str) -> bool:
+    try:
+        compile(text, "mutant", "exec", dont_inherit=True)
+    except SyntaxError:
+        return False
+    return True
+
+
+def _first_difference(before: str, after: str) -> int:
+    pairs = zip(before.splitlines(), after.splitlines(), strict=False)
+    return next((number for number, (one, other) in enumerate(pairs, 1) if one != other), 1)

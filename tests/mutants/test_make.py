@@ -1,0 +1,61 @@
+"""What is mutated, that a seed draws the same sample again, and which tests meet a mutant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SOURCE = '''"""A module."""
+__all__ = ["fits"]
+
+
+def fits(size: int, most: int) -> bool:
+    """Whether it fits."""
+    _log.debug("seen", size=size)
+    return 0 < size <= most and not size % 2
+'''
+
+
+def test_what_is_mutated() -> None:
+    from tests.mutants.make import Module
+
+    module = Module(Path("it.py"), SOURCE)
+    found = {
+        (mutant.line, mutant.after)
+        for mutant in map(module.mutant, range(len(module)))
+        if mutant is not None
+    }
+    assert {line for line, _ in found} == {8}, "no names for import *, annotations or log lines"
+    assert {after.removeprefix("return ") for _, after in found} == {
+        "0 <= size <= most and not size % 2",
+        "0 < size < most and not size % 2",
+        "0 < size <= most or not size % 2",
+        "0 < size <= most and size % 2",
+        "0 < size <= most and not size / 2",
+        "1 < size <= most and not size % 2",
+        "0 < size <= most and not size % 3",
+    }
+
+
+def test_a_seed_draws_the_same_again(tmp_path: Path) -> None:
+    from tests.mutants.make import SOURCE as FOLDER
+    from tests.mutants.make import sample
+
+    (tmp_path / FOLDER / "part").mkdir(parents=True)
+    (tmp_path / FOLDER / "part" / "it.py").write_text(SOURCE)
+    drawn = sample(tmp_path, 3, seed=1)
+    assert len({mutant.text for mutant in drawn}) == 3
+    assert drawn == sample(tmp_path, 3, seed=1)
+    assert drawn != sample(tmp_path, 3, seed=2)
+    assert len(sample(tmp_path, 100, seed=1)) == 7, "no more than there are"
+
+
+def test_the_tests_of_its_name_meet_it_first_and_then_those_of_its_folder() -> None:
+    from tests.mutants.make import SOURCE as FOLDER
+    from tests.mutants.make import mirrored
+
+    own, rest = mirrored(ROOT, FOLDER / "sessions" / "manager.py")
+    assert "tests/sessions/test_manager.py" in own
+    assert rest
+    assert all(Path(test).parent == Path("tests/sessions") for test in own + rest)
+    assert mirrored(ROOT, FOLDER / "web" / "nowhere" / "it.py")[0][0].startswith("tests/")
