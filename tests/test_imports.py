@@ -14,7 +14,6 @@ KNOWN: Final = (
     ("holdfast.backends.link.backend", "holdfast.backends.link.calls"),
     ("holdfast.backends.tcp.backend", "holdfast.backends.tcp.bridge"),
     ("holdfast.gateway.conversation",),
-    ("holdfast.net.connection",),
     ("holdfast.vtc",),
 )
 """Cycles that are left, by the folders or modules that they are in. None is to be added."""

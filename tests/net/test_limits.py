@@ -17,8 +17,9 @@ from tests.net.helpers import Stand, call, patience, serving, until
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import KIB, ConnectionLimits
+from holdfast.net.connection.metering import METER_BYTES
 from holdfast.net.log import RateLimitedLogger
-from holdfast.net.server.admission import METER_BYTES, Admission, AdmissionRefusal
+from holdfast.net.server.admission import Admission, AdmissionRefusal
 from holdfast.net.tls.options import client_context, server_context
 
 

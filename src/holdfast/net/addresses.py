@@ -156,3 +156,12 @@ def peer_name(where: object) -> str:
         return "unix"
     host, port = plain_host(where[0]), where[1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def network_of(peer: str) -> str:
+    """What counts as one address: an IPv4 address, an IPv6 /64 network, all of a Unix socket."""
+    host = peer.rpartition(":")[0]
+    if not host.startswith("["):
+        return host
+    address = ipaddress.IPv6Address(host[1:-1].partition("%")[0])
+    return str(ipaddress.IPv6Network((address, 64), strict=False))

@@ -15,8 +15,8 @@ import structlog
 
 from holdfast.core.clock import Clock, monotonic
 from holdfast.core.rate import Rate, RateByKey
+from holdfast.net.addresses import network_of
 from holdfast.net.log import bounded
-from holdfast.net.server.admission import network_of
 
 LINES_PER_MINUTE_MAX: Final = 600.0
 """Of one kind, sustained."""

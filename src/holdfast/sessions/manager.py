@@ -14,9 +14,9 @@ from holdfast.core.ids import new_epoch, new_resume_code, new_sid, read_resume_c
 from holdfast.core.items import Notice
 from holdfast.core.limits import SessionLimits
 from holdfast.core.rate import Rate, RateByKey
+from holdfast.net.addresses import network_of
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security_log import SecurityEvent, SecurityLog
-from holdfast.net.server.admission import network_of
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.population import Population
 from holdfast.sessions.records import Row, SetAside, Stored

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.net.fakes import FakeLoop, runtime
 
-from holdfast.net.runtime.timers import SLOT_SECONDS, TURN_SECONDS_MAX, Timer, Timers
+from holdfast.net.runtime.timers import SLOT_SECONDS, TURN_SECONDS_MAX, UNSCHEDULED, Timers
 
 
-class Alarm(Timer):
+class Alarm:
     """Writes down when it rang."""
 
     def __init__(self, loop: FakeLoop, rang: list[Alarm] | None = None) -> None:
-        super().__init__()
+        self.timer_slot = UNSCHEDULED
         self._loop = loop
         self._all = rang if rang is not None else []
         self.times: list[float] = []
@@ -199,7 +199,7 @@ def test_a_wheel_may_be_stopped_by_one_that_expires() -> None:
     assert loop.waiting == 0
 
 
-class WheelMachine(RuleBasedStateMachine):
+class TimersMachine(RuleBasedStateMachine):
     """Any history of wishes: each is kept once, not early, and not more than a slot late."""
 
     def __init__(self) -> None:
@@ -240,4 +240,4 @@ class WheelMachine(RuleBasedStateMachine):
                 assert now <= self.due[which] + 3 * SLOT_SECONDS
 
 
-TestWheel = WheelMachine.TestCase
+TestTimers = TimersMachine.TestCase

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from holdfast.core.limits import LinkLimits
 from holdfast.link.peer import Peer
-from holdfast.net.server.admission import network_of
+from holdfast.net.addresses import network_of
 
 
 class Secrets(Struct, frozen=True):

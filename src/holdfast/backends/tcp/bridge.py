@@ -12,8 +12,8 @@ from holdfast.core.items import LATEST_PROMPT, MUST, Notice, Prompt, Resized, si
 from holdfast.core.limits import KIB
 from holdfast.core.states import Machine
 from holdfast.net.connection.connection import Connection
+from holdfast.net.connection.handler import NullHandler
 from holdfast.net.log import RateLimitedLogger, log_failure
-from holdfast.net.upstream.dialler import NullHandler
 from holdfast.net.upstream.pool import Target
 from holdfast.net.upstream.proxy_header import ProxiedClient
 from holdfast.sessions.session import Session

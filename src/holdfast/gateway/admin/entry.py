@@ -15,12 +15,12 @@ from holdfast.core.limits import AdminLimits
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
 from holdfast.net.runtime.runtime import Runtime
-from holdfast.net.runtime.timers import Timer
+from holdfast.net.runtime.timers import UNSCHEDULED
 
 _END: Final = b"\r\n\r\n"
 
 
-class Entry(Timer):
+class Entry:
     """The handler of one connection. `serve` takes it over, with what has come."""
 
     def __init__(
@@ -30,7 +30,7 @@ class Entry(Timer):
         limits: AdminLimits,
         serve: Callable[[Connection, bytes, Handler], None],
     ) -> None:
-        super().__init__()
+        self.timer_slot = UNSCHEDULED
         self._connection = connection
         self._runtime = runtime
         self._limits = limits

@@ -15,9 +15,8 @@ from msgspec import Struct, field
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import AdminLimits
 from holdfast.core.rate import Rate, RateByKey
-from holdfast.net.addresses import Address, parse_address, peer_name
+from holdfast.net.addresses import Address, network_of, parse_address, peer_name
 from holdfast.net.http.hosts import is_loopback_name
-from holdfast.net.server.admission import network_of
 from holdfast.net.server.bind import BindOptions
 from holdfast.net.tls.options import Certificate
 from holdfast.protocols.uris import split_authority

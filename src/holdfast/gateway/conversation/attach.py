@@ -22,9 +22,9 @@ from holdfast.gateway.adapters.base import (
     Welcomed,
 )
 from holdfast.gateway.conversation import login
+from holdfast.net.addresses import network_of
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security_log import SecurityEvent
-from holdfast.net.server.admission import network_of
 from holdfast.sessions.journal import StoreUnavailableError
 from holdfast.sessions.manager import Claim, ClaimRefusal
 from holdfast.sessions.session import Position, ResetReason, Session

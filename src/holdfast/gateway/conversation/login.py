@@ -14,9 +14,9 @@ from holdfast.core.login import (
     LoginRefusedError,
 )
 from holdfast.gateway.adapters.base import ChooseProfile, LoginGiven, LoginNeeded, ProfileWanted
+from holdfast.net.addresses import network_of
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security_log import SecurityEvent
-from holdfast.net.server.admission import network_of
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import SessionInput, SessionState

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from holdfast.core.errors import Reason
-
-if TYPE_CHECKING:
-    from holdfast.net.connection.connection import Connection
 
 
 class Handler(Protocol):
@@ -39,6 +36,19 @@ class Handler(Protocol):
         """The connection is gone. The last call; exactly one follows each `connected`."""
 
 
+class NullHandler:
+    """A handler that does nothing."""
+
+    def connected(self) -> None: ...
+    def received(self, data: bytes) -> None: ...
+    def ended(self) -> None: ...
+    def writable(self) -> None: ...
+    def expired(self, now: float) -> None: ...
+    def overdue(self, reason: Reason) -> None: ...
+    def drain(self) -> None: ...
+    def lost(self, cause: Exception | None) -> None: ...
+
+
 class Phase(Enum):
     """Where in its life a connection is."""
 
@@ -48,13 +58,3 @@ class Phase(Enum):
     CLOSING = auto()
     """Closed by us: what is buffered goes out, nothing comes in."""
     LOST = auto()
-
-
-class Owner(Protocol):
-    """Who made the connection, and counts it."""
-
-    def opened(self, connection: Connection) -> bool:
-        """Take it into account; false refuses it."""
-
-    def closed(self, connection: Connection) -> None:
-        """It is gone."""

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from holdfast.core.errors import Reason
+from holdfast.net.connection.handler import Handler
 
-if TYPE_CHECKING:
-    from holdfast.net.connection.connection import Connection
-    from holdfast.net.connection.handler import Handler
+
+class Closing(Protocol):
+    """A connection that is closed, as far as this needs it."""
+
+    @property
+    def now(self) -> float: ...
+
+    @property
+    def unsent(self) -> int: ...
+
+    heard: float
+
+    def wake_at(self, when: float) -> None: ...
 
 
 class LingeringClose:
@@ -21,7 +32,7 @@ class LingeringClose:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Closing,
         transport: asyncio.Transport,
         before: Handler,
         linger_seconds: float,

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from holdfast.core.errors import HoldfastError, Source
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address
-from holdfast.net.connection.connection import Connection
-from holdfast.net.connection.handler import Owner
+from holdfast.net.connection.connection import Connection, Owner
 from holdfast.net.dial.happy_eyeballs import connect, connect_first
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.server import HandlerFactory

@@ -18,6 +18,7 @@ from holdfast.core.errors import Reason
 from holdfast.core.limits import PageLimits
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
+from holdfast.net.connection.handover import hand_over
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.protocols.http_requests import RequestReader
 from holdfast.protocols.websocket.handshake import is_upgrade, write_refusal
@@ -194,11 +195,7 @@ class PageConnection:
         connection = self._connection
         self._leave(None)
         connection.begin_again()
-        handler = self._anew(connection)
-        connection.attach(handler)
-        connection.resume_reading()
-        handler.connected()
-        handler.received(data)
+        hand_over(connection, self._anew(connection), (data,))
 
     def _leave(self, cause: Exception | None) -> None:
         if self._over:

@@ -5,7 +5,7 @@ must happen later stands in a slot of one timer wheel (`Timers`).
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Final, Protocol
 
 from holdfast.net.log import RateLimitedLogger, log_failure
 
@@ -14,20 +14,18 @@ _log: Final = RateLimitedLogger("holdfast.net")
 SLOT_SECONDS: Final = 0.1
 TURN_SECONDS_MAX: Final = 1.0
 """From one turn of the timer wheel to the next, in its own time: in more, the loop did not run."""
-_NEVER: Final = -1
+UNSCHEDULED: Final = -1
+"""The slot of a timer without a deadline."""
 
 
-class Timer:
+class Timer(Protocol):
     """Something with a deadline."""
 
-    __slots__ = ("_slot",)
-
-    def __init__(self) -> None:
-        self._slot = _NEVER
+    timer_slot: int
+    """Set to `UNSCHEDULED` when it is made; from then on the timers' own."""
 
     def expire(self, now: float) -> None:
         """Called once when the deadline has passed; schedules the next one itself."""
-        raise NotImplementedError
 
 
 class Timers:
@@ -68,19 +66,19 @@ class Timers:
     def schedule(self, timer: Timer, when: float) -> None:
         """Call `timer.expire` once after `when`, in our `time`, instead of any earlier wish."""
         slot = max(self._index(when), self._turned) + 1
-        if slot == timer._slot:
+        if slot == timer.timer_slot:
             return
         self.cancel(timer)
-        timer._slot = slot
+        timer.timer_slot = slot
         self._slots.setdefault(slot, {})[timer] = None
 
     def cancel(self, timer: Timer) -> None:
         """Forget the deadline of `timer`, if it has one."""
-        if timer._slot != _NEVER:
-            waiting = self._slots.get(timer._slot)
+        if timer.timer_slot != UNSCHEDULED:
+            waiting = self._slots.get(timer.timer_slot)
             if waiting is not None:
                 waiting.pop(timer, None)
-            timer._slot = _NEVER
+            timer.timer_slot = UNSCHEDULED
 
     def _index(self, when: float) -> int:
         return int(when / SLOT_SECONDS)
@@ -96,8 +94,8 @@ class Timers:
         begun, self._turned = self._turned, reached
         for slot in range(begun + 1, reached + 1):
             for timer in self._slots.pop(slot, ()):
-                if timer._slot == slot:  # not cancelled by one before it
-                    timer._slot = _NEVER
+                if timer.timer_slot == slot:  # not cancelled by one before it
+                    timer.timer_slot = UNSCHEDULED
                     try:
                         timer.expire(now)
                     except Exception as error:

@@ -17,11 +17,10 @@ from msgspec import Struct
 
 from holdfast.core.errors import ConfigurationError, HoldfastError, Source
 from holdfast.core.limits import ConnectionLimits
-from holdfast.net.addresses import peer_name
+from holdfast.net.addresses import network_of, peer_name
 from holdfast.net.connection.connection import Connection
 from holdfast.net.runtime.runtime import Runtime
-from holdfast.net.runtime.timers import Timer
-from holdfast.net.server.admission import network_of
+from holdfast.net.runtime.timers import UNSCHEDULED
 from holdfast.net.tls.options import explain
 from holdfast.net.transport.tls import TlsTransport
 from holdfast.protocols.proxy import Family, ProxyDecoder, ProxyError, ProxyHeader
@@ -94,7 +93,7 @@ class HandshakeOwner(Protocol):
         """It never became a connection."""
 
 
-class PendingConnection(asyncio.Protocol, Timer):
+class PendingConnection(asyncio.Protocol):
     """One accepted socket on its way to a connection."""
 
     __slots__ = (
@@ -108,6 +107,7 @@ class PendingConnection(asyncio.Protocol, Timer):
         "network",
         "peer",
         "since",
+        "timer_slot",
     )
 
     def __init__(
@@ -119,7 +119,7 @@ class PendingConnection(asyncio.Protocol, Timer):
         proxies: TrustedProxies | None,
         context: ssl.SSLContext | None,
     ) -> None:
-        super().__init__()
+        self.timer_slot = UNSCHEDULED
         self.peer = peer
         self.network = ""
         """What counts as its address; empty for a trusted proxy, which speaks for many."""

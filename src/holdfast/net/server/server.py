@@ -16,14 +16,14 @@ from msgspec import Struct
 from holdfast.core.errors import ClosedError
 from holdfast.core.limits import ConnectionLimits
 from holdfast.core.states import Machine
-from holdfast.net.addresses import Address, peer_name
+from holdfast.net.addresses import Address, network_of, peer_name
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
 from holdfast.net.connection.observer import GuardedObserver, ObservedConnection, Observer
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.loop import done_within
 from holdfast.net.runtime.runtime import Runtime
-from holdfast.net.server.admission import Admission, AdmissionRefusal, network_of
+from holdfast.net.server.admission import Admission, AdmissionRefusal
 from holdfast.net.server.bind import BindOptions
 from holdfast.net.server.handshake import (
     HandshakeError,

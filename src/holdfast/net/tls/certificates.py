@@ -13,7 +13,7 @@ import structlog
 
 from holdfast.core.errors import ConfigurationError
 from holdfast.net.runtime.runtime import Runtime
-from holdfast.net.runtime.timers import Timer
+from holdfast.net.runtime.timers import UNSCHEDULED
 from holdfast.net.tls.options import CertificateFacts, TlsOptions, server_contexts
 
 _log = structlog.get_logger("holdfast.net")
@@ -51,13 +51,13 @@ class ServerTls:
         self._fingerprint = fingerprint
 
 
-class CertificateWatch(Timer):
+class CertificateWatch:
     """Looks at the files of a server's certificates now and then."""
 
-    __slots__ = ("_complaint", "_every_seconds", "_runtime", "_watched")
+    __slots__ = ("_complaint", "_every_seconds", "_runtime", "_watched", "timer_slot")
 
     def __init__(self, runtime: Runtime, every_seconds: float) -> None:
-        super().__init__()
+        self.timer_slot = UNSCHEDULED
         self._runtime = runtime
         self._every_seconds = every_seconds
         self._watched: list[ServerTls] = []

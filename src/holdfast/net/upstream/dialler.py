@@ -11,10 +11,9 @@ from typing import Final
 from msgspec import structs
 
 from holdfast.core.backoff import Backoff
-from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.connection.connection import Connection
-from holdfast.net.connection.handler import Handler
+from holdfast.net.connection.handler import Handler, NullHandler
 from holdfast.net.dial.dial import DialError, dial
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.runtime.runtime import Runtime
@@ -200,16 +199,3 @@ class Dialler:
             return False
         connection.close()
         return True
-
-
-class NullHandler:
-    """A handler that does nothing. A check's: it wants nothing but to be let in."""
-
-    def connected(self) -> None: ...
-    def received(self, data: bytes) -> None: ...
-    def ended(self) -> None: ...
-    def writable(self) -> None: ...
-    def expired(self, now: float) -> None: ...
-    def overdue(self, reason: Reason) -> None: ...
-    def drain(self) -> None: ...
-    def lost(self, cause: Exception | None) -> None: ...

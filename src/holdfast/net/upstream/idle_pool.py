@@ -13,8 +13,9 @@ from typing import Final, Generic, TypeVar
 
 from holdfast.core.errors import HoldfastError, Reason
 from holdfast.net.connection.connection import Connection
-from holdfast.net.connection.handler import Handler
-from holdfast.net.upstream.dialler import Dialler, NullHandler, UpstreamFactory
+from holdfast.net.connection.handler import Handler, NullHandler
+from holdfast.net.connection.handover import hand_over
+from holdfast.net.upstream.dialler import Dialler, UpstreamFactory
 from holdfast.net.upstream.pool import Target
 from holdfast.net.upstream.proxy_header import ProxiedClient
 
@@ -156,9 +157,4 @@ class _IdleConnection(NullHandler):
 
     def hand_over(self, factory: UpstreamFactory) -> None:
         """From here on it is another's, who hears what was said so far."""
-        handler = factory(self.connection, self._target)
-        self.connection.attach(handler)
-        handler.connected()
-        self.connection.resume_reading()
-        for data in self.said:
-            handler.received(data)
+        hand_over(self.connection, factory(self.connection, self._target), self.said)

@@ -1,0 +1,25 @@
+"""A connection is handed over: another handler stands on it from here on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from holdfast.net.connection.handler import Handler
+
+
+class Attachable(Protocol):
+    """A connection, as far as this needs it."""
+
+    def attach(self, handler: Handler) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+def hand_over(connection: Attachable, handler: Handler, came: Iterable[bytes]) -> None:
+    """Put `handler` on `connection`; it gets what `came` before, and is read for."""
+    connection.attach(handler)
+    handler.connected()
+    connection.resume_reading()
+    for data in came:
+        handler.received(data)

@@ -1,0 +1,167 @@
+"""The output of a connection: writes are coalesced, and counted. Hot path."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+from holdfast.net.runtime.runtime import Runtime
+from holdfast.net.transport.tcp_info import Delivery, output_held, tcp_info, through_tls
+
+_LARGE_BYTES: Final = 64 * 1024
+
+
+def _discard(data: bytes) -> None:
+    """Write where nobody reads."""
+
+
+class Output:
+    """A transport, and what is written to it: the writes of one tick leave in one piece."""
+
+    __slots__ = ("_deliver", "_flushed", "_out", "_runtime", "_taken", "_transport")
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._transport: asyncio.Transport | None = None
+        self._deliver: Callable[[bytes], None] = _discard
+        """The transport's `write`, while it is there to be written to."""
+        # One write a tick is the rule, and takes no list. All counters that a message moves
+        # are as few as can be: with a thousand connections each costs a cache miss.
+        self._out: bytes | list[bytes] | None = None
+        self._flushed = self._taken = 0
+
+    def _begin_output(self, transport: asyncio.Transport) -> None:
+        """The transport is there: what is written goes to it."""
+        self._transport = transport
+        self._deliver = transport.write
+
+    def _discard_output(self) -> None:
+        """What is written from here on goes nowhere; what the transport has is sent."""
+        self._deliver = _discard
+
+    def _end_output(self) -> None:
+        """The transport is gone."""
+        self._transport = None
+        self._deliver = _discard
+
+    def write(self, data: bytes) -> None:
+        """Write `data` at the end of this tick, after what was written before."""
+        out = self._out
+        if out is None:
+            self._out = data
+            self._runtime.coalescer.flush_later(self)
+        elif isinstance(out, list):
+            out.append(data)
+        else:
+            self._out = [out, data]
+
+    def flush(self) -> None:
+        """Give the transport what this tick has written."""
+        out = self._out
+        if out is None:
+            return
+        self._out = None
+        if isinstance(out, list) and max(map(len, out)) >= _LARGE_BYTES:
+            self._flush_large(out)
+            return
+        data = b"".join(out) if isinstance(out, list) else out
+        self._flushed += len(data)
+        # A transport that has lost its peer takes this and throws it away, or says so.
+        deliver = self._deliver  # called at once, it would be sought for as a method first
+        try:  # noqa: SIM105 - costs nothing where nothing is raised
+            deliver(data)
+        except RuntimeError:
+            pass
+
+    def _flush_large(self, out: list[bytes]) -> None:
+        """As `flush`, for pieces that are not worth the copy that joining them is."""
+        self._flushed += sum(map(len, out))
+        transport = self._transport
+        if transport is None or transport.is_closing() or self._deliver is _discard:
+            return
+        with contextlib.suppress(RuntimeError):
+            # asyncio's transports send an empty last piece again and again (Python 3.12).
+            transport.writelines([piece for piece in out if piece])
+
+    def send(self, data: bytes) -> None:
+        """As `write`, but at once, so that `full` is true of it: for whoever passes on a stream."""
+        if self._out is not None:
+            self.write(data)
+            self.flush()
+            return
+        self._flushed += len(data)
+        deliver = self._deliver
+        try:  # noqa: SIM105 - as in `flush`
+            deliver(data)
+        except RuntimeError:
+            pass
+
+    def abort(self) -> None:
+        """Drop the connection at once, with whatever is unsent."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- what is known of it
+
+    @property
+    def broken(self) -> bool:
+        """Whether what is written goes nowhere any more; `lost` follows."""
+        return self._transport is None or self._transport.is_closing()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes written that the kernel has not taken yet."""
+        buffered = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        return buffered + self._pending
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes written, this tick's too."""
+        return self._flushed + self._pending
+
+    @property
+    def _pending(self) -> int:
+        out = self._out
+        if isinstance(out, list):
+            return sum(map(len, out))
+        return len(out) if out is not None else 0
+
+    @property
+    def secure(self) -> bool:
+        """Whether TLS protects this connection."""
+        return self.extra("ssl_object") is not None
+
+    def extra(self, name: str) -> Any:
+        """The transport's `get_extra_info(name)`."""
+        return self._transport.get_extra_info(name) if self._transport is not None else None
+
+    def delivery(self) -> Delivery | None:
+        """How far `bytes_out` has come.
+
+        Exact on accepted TCP sockets, also after a reset, when called from
+        `lost`. Through TLS, of what is still on its way `acked` is the least that it can
+        be. `None` where it cannot be known: not TCP, not Linux.
+        """
+        info = tcp_info(self.extra("socket"))
+        if info is None:
+            return None
+        if not self.secure:
+            return Delivery(info.acked, info.sent)
+        counts = self.extra("tls_bytes")
+        return through_tls(info, *counts) if counts is not None else None
+
+    def _takes_output(self) -> bool:
+        """Whether the peer has taken output since the last call."""
+        sock = self.extra("socket")
+        info = tcp_info(sock)
+        if info is not None:
+            taken = info.acked
+        elif sock is not None and sock.family == socket.AF_UNIX:
+            taken = self.bytes_out - self.unsent - output_held(sock)
+        else:
+            return False
+        before, self._taken = self._taken, max(taken, self._taken)
+        return taken > before
