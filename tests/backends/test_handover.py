@@ -123,8 +123,8 @@ async def test_that_an_heir_has_a_session_is_stored_before_it_is_told(tmp_path: 
         assert await second.take_all() == []
         it.store.gate.set()
         assert await second.take(1) == ["adopted"]
-        (kept,) = (await it.store.open()).sessions
-        assert kept.row.instance == "i2"
+        (kept,) = (await it.store.open()).heads
+        assert kept.instance == "i2"
 
 
 # --- an instance that was away while its sessions moved

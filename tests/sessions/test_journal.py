@@ -12,10 +12,11 @@ from tests.sessions.test_manager import RecordingBackend, RecordingConsumer
 from holdfast.core.errors import Reason
 from holdfast.core.items import MUST, Output, Text
 from holdfast.core.limits import SessionLimits, StoreLimits
+from holdfast.sessions.dormant import DormantSession
 from holdfast.sessions.journal import Journal, StoreUnavailableError
 from holdfast.sessions.manager import UNANSWERED, SessionManager
 from holdfast.sessions.outbox import Entry
-from holdfast.sessions.records import Batch, Record, Stored
+from holdfast.sessions.records import Batch, Record, Recovered
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionInput
 from holdfast.sessions.stores.base import StoreFullError, StoreMissingError
@@ -41,6 +42,8 @@ class FlakyStore(MemoryStore):
         super().__init__()
         self.full = False
         self.missing = False
+        self.unfolded = 0
+        """How many calls of `recover` are refused."""
         self.batches: list[Batch] = []
         self.committed = asyncio.Event()
 
@@ -50,6 +53,16 @@ class FlakyStore(MemoryStore):
         self.batches.append(batch)
         self.committed.set()
         return await super().commit(batch)
+
+    @property
+    def journal_bytes(self) -> int:
+        return sum(len(entry) + len(shared) for entry, shared in self._journal.values())
+
+    async def recover(self, count: int) -> Recovered:
+        if self.unfolded:
+            self.unfolded -= 1
+            raise StoreFullError("store: the disk is full")
+        return await super().recover(count)
 
     async def check(self) -> None:
         if self.missing:
@@ -75,13 +88,19 @@ class Setting:
         self.journal.committed(commit, await self.store.commit(commit.batch))
         return commit.batch
 
-    async def reopened(self) -> tuple[SessionManager, Stored]:
-        """What the next run of a gateway finds."""
-        stored = await self.store.open()
-        journal = Journal(LIMITS, lambda marks: None)
-        manager = SessionManager(SessionLimits(), journal, lambda action: None)
-        manager.restore(stored, lambda row: self.backend, 100.0)
-        return manager, stored
+    async def reopened(self) -> SessionManager:
+        """What the next run of a gateway finds, with all sessions loaded."""
+        manager = await self.restarted()
+        await manager.loader.load_all(self.backend, 100.0)
+        return manager
+
+    async def restarted(self, time: float = 100.0) -> SessionManager:
+        """The next run of a gateway, in which nobody has needed anything yet."""
+        self.journal = Journal(LIMITS, lambda marks: None)
+        self.manager = SessionManager(SessionLimits(), self.journal, lambda action: None)
+        self.manager.loader.store = self.store
+        self.manager.restore(await self.store.open(), lambda head: self.backend, time)
+        return self.manager
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -116,7 +135,7 @@ async def test_a_session_kept_in_memory_is_never_stored(setting: Setting) -> Non
 
 
 async def test_what_was_acknowledged_before_its_commit_is_not_written(setting: Setting) -> None:
-    session = setting.session()
+    session = active(setting)
     for _ in range(5):
         session.emit(Text("x"), MUST, 1.0)
     session.out.take(5)
@@ -124,8 +143,8 @@ async def test_what_was_acknowledged_before_its_commit_is_not_written(setting: S
     batch = await setting.commit()
     ((_, record),) = batch.records
     assert (len(record.outs), record.top, record.base) == (1, 5, 4)
-    manager, _ = await setting.reopened()
-    (restored,) = manager.sessions.values() or [session]
+    manager = await setting.reopened()
+    (restored,) = manager.sessions.values()
     assert restored.out.top == 5
 
 
@@ -182,21 +201,16 @@ async def test_a_closed_session_is_deleted_and_its_news_are_not_written(setting:
 
 
 async def test_the_journal_is_kept_short_and_nothing_in_it_is_lost(setting: Setting) -> None:
-    sessions = [setting.session() for _ in range(8)]
+    sessions = [active(setting) for _ in range(8)]
     longest = 0
     for number in range(300):
         sessions[number % 7].emit(Text(f"output {number}"), MUST, 1.0)
         await setting.commit()
-        longest = max(longest, sum(map(len, setting.store._journal.values())))
-    # Compaction begins at 2,000 bytes and takes a few commits, which add to it.
+        longest = max(longest, setting.store.journal_bytes)
+    # Cleaning begins at 2,000 bytes and takes a few commits, which add to it.
     assert longest < 8_000
     expected = {session.sid: [e.item for e in session.out.entries] for session in sessions}
-    stored = await setting.store.open()
-    journal = Journal(LIMITS, lambda marks: None)
-    for kept in stored.sessions:
-        kept.row.state = "active"
-    manager = SessionManager(SessionLimits(), journal, lambda action: None)
-    manager.restore(stored, lambda row: setting.backend, 100.0)
+    manager = await setting.reopened()
     found = {
         sid: [e.item for e in session.out.entries] for sid, session in manager.sessions.items()
     }
@@ -246,6 +260,18 @@ async def test_a_store_that_refuses_to_the_end_leaves_the_journal_unsettled(
 
 
 # --- the end of a session
+
+
+def active(
+    setting: Setting,
+    durability: Durability = Durability.FAST,
+    manager: SessionManager | None = None,
+) -> Session:
+    """An active session, in the present run."""
+    session = (manager or setting.manager).create(setting.backend, durability, 0.0)
+    for given in (SessionInput.NEGOTIATED, SessionInput.AUTHENTICATED, SessionInput.SELECTED):
+        session.apply(given)
+    return session
 
 
 def connected(setting: Setting, durability: Durability) -> tuple[Session, RecordingConsumer]:
@@ -377,7 +403,7 @@ async def test_numbers_that_were_shown_without_being_stored_are_not_used_twice()
     setting.journal.promised({})
     await setting.commit()
     await setting.store.close(clean=False)
-    manager, _ = await setting.reopened()
+    manager = await setting.reopened()
     (again,) = manager.sessions.values()
     assert again.row.epoch != session.row.epoch
     assert [end.epoch for end in again.row.ends] == [session.row.epoch]
@@ -394,41 +420,128 @@ async def test_who_waits_for_a_durable_answer_is_told_once(setting: Setting) -> 
 # --- after an unclean stop
 
 
-async def test_new_epochs_are_stored_a_few_at_a_time_and_nobody_waits_for_them() -> None:
+async def test_a_session_that_is_loaded_late_begins_the_epoch_of_its_unclean_stop() -> None:
     setting = Setting()
-    sessions = [setting.session() for _ in range(2_500)]
-    for session in sessions:
-        session.row.state = "detached_active"
+    session = active(setting)
+    session.emit(Text("seen"), MUST, 1.0)
+    await setting.commit()
+    before = session.row.epoch
+    await setting.store.close(clean=False)
+    for _ in range(2):  # runs in which nobody needs it
+        manager = await setting.restarted()
+        await setting.commit()
+        await setting.store.close(clean=True)
+    manager = await setting.restarted()
+    assert not manager.sessions
+    await manager.loader.load([session.sid], 100.0)
+    again = manager.sessions[session.sid]
+    assert [(end.epoch, end.top) for end in again.row.ends] == [(before, 1)]
+    assert again.inbox.offset > 0
+    ((row),) = (await setting.commit()).rows
+    assert row.epoch == again.row.epoch
+    await setting.store.close(clean=True)
+    manager = await setting.reopened()
+    assert manager.sessions[session.sid].row.epoch == again.row.epoch
+
+
+async def test_a_session_of_an_orderly_stop_goes_on_as_it_was(setting: Setting) -> None:
+    session = active(setting)
+    session.apply(SessionInput.DROPPED)
+    await setting.commit()
+    await setting.store.close(clean=True)
+    manager = await setting.reopened()
+    again = manager.sessions[session.sid]
+    assert (again.row.epoch, again.row.ends) == (session.row.epoch, ())
+    assert setting.journal.idle
+
+
+async def test_a_durable_session_keeps_its_epoch_if_every_run_kept_its_promises() -> None:
+    for promises in (True, False):
+        setting = Setting(promises=promises)
+        session = active(setting, Durability.DURABLE)
+        setting.journal.promised({})
+        await setting.commit()
+        await setting.store.close(clean=False)
+        await setting.restarted()
+        await setting.commit()
+        await setting.store.close(clean=False)  # the run before this one may have broken them
+        manager = await setting.reopened()
+        again = manager.sessions[session.sid]
+        assert (again.row.epoch == session.row.epoch) is promises
+
+
+async def test_who_was_connected_counts_as_away_since_the_first_start_after_that() -> None:
+    setting = Setting()
+    session = active(setting)
     await setting.commit()
     await setting.store.close(clean=False)
-    stored = await setting.store.open()
-    assert not stored.clean
-    journal = Journal(StoreLimits(), lambda marks: None)
-    manager = SessionManager(SessionLimits(), journal, lambda action: None)
-    manager.restore(stored, lambda row: setting.backend, 100.0)
-    hasty = manager.sessions[sessions[0].sid]
-    assert hasty.row.epoch != sessions[0].row.epoch
-    hasty.mark_row_dirty()
-    sizes, first = [], set[str]()
-    while not journal.idle:
-        commit = journal.collect()
-        sizes.append(len(commit.batch.rows))
-        first = first or {row.sid for row in commit.batch.rows}
-        journal.committed(commit, await setting.store.commit(commit.batch))
-    assert hasty.sid in first
-    assert max(sizes) <= 201
-    assert sum(sizes) == 2_500
+    for time in (100.0, 200.0):
+        await setting.restarted(time)
+        await setting.commit()
+        dormant = setting.manager.find(session.sid)
+        assert isinstance(dormant, DormantSession)
+        assert dormant.detached == 100.0
+        await setting.store.close(clean=time == 100.0)
+    await setting.manager.loader.load([session.sid], 200.0)
+    assert setting.manager.sessions[session.sid].row.detached == 100.0
+
+
+# --- the journal of the run before
+
+
+async def test_the_journal_of_the_run_before_is_folded_once_it_is_long(setting: Setting) -> None:
+    sessions = [active(setting) for _ in range(6)]
+    for number in range(40):
+        for session in sessions:
+            session.emit(Text(f"output {number}"), MUST, 1.0)
+        await setting.commit()
+    expected = [e.item for e in sessions[0].out.entries]
+    journal_bytes = setting.store.journal_bytes
     await setting.store.close(clean=True)
-    again = await setting.store.open()
-    epochs = {kept.row.sid: kept.row.epoch for kept in again.sessions}
-    assert epochs == {sid: session.row.epoch for sid, session in manager.sessions.items()}
+    manager = await setting.restarted()
+    busy = active(setting, manager=manager)
+    async with setting.running(), asyncio.timeout(5):
+        while setting.store.journal_bytes >= journal_bytes / 2:
+            busy.emit(Text("x"), MUST, 1.0)
+            await setting.journal.settled()
+    assert len(manager.loader.dormant) == 6
+    await manager.loader.load([sessions[0].sid], 100.0)
+    assert [e.item for e in manager.sessions[sessions[0].sid].out.entries] == expected
+    await setting.store.close(clean=True)
+    manager = await setting.reopened()
+    assert [e.item for e in manager.sessions[sessions[5].sid].out.entries] == expected
 
 
-async def test_a_stop_waits_for_what_is_in_no_hurry(setting: Setting) -> None:
-    sessions = [setting.session() for _ in range(10)]
-    setting.journal.postpone()
-    async with setting.running():
-        pass
-    assert setting.journal.idle
-    rows = [row.sid for batch in setting.store.batches for row in batch.rows]
-    assert sorted(rows) == sorted(session.sid for session in sessions)
+async def test_what_cannot_be_folded_is_set_aside(setting: Setting) -> None:
+    good, bad = active(setting), active(setting)
+    for session in (good, bad):
+        session.emit(Text("x" * 1_500), MUST, 1.0)
+    await setting.commit()
+    await setting.store.close(clean=True)
+    manager = await setting.restarted()
+    setting.store._snapshots[bad.sid] = b"damaged"
+    busy = active(setting, manager=manager)
+    async with setting.running(), asyncio.timeout(5):
+        while manager.find(bad.sid) is not None:
+            busy.emit(Text("x"), MUST, 1.0)
+            await setting.journal.settled()
+    assert manager.counts.set_aside > 0
+    assert manager.find(good.sid) is not None
+    assert {kept.sid for kept in setting.store._set_aside} == {bad.sid}
+    stored = await setting.store.open()
+    assert bad.sid not in {head.sid for head in stored.heads}
+
+
+async def test_a_store_that_does_not_fold_is_asked_again(setting: Setting) -> None:
+    session = active(setting)
+    session.emit(Text("x" * 3_000), MUST, 1.0)
+    await setting.commit()
+    await setting.store.close(clean=True)
+    await setting.restarted()
+    setting.store.unfolded = 3
+    busy = active(setting)
+    async with setting.running(), asyncio.timeout(5):
+        while setting.store._tail:
+            busy.emit(Text("x"), MUST, 1.0)
+            await setting.journal.settled()
+    assert setting.store.unfolded == 0

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 
 import pytest
 from structlog.testing import capture_logs
+from tests.sessions.kept import keep, row, take_up
 
 from holdfast.core.errors import BusyError, LimitExceededError, Reason
 from holdfast.core.ids import new_sid
@@ -11,10 +13,11 @@ from holdfast.core.items import MUST, Output, Text
 from holdfast.core.limits import SessionLimits, StoreLimits
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import Claim, ClaimRefusal, SessionManager
-from holdfast.sessions.records import Row, SetAside, Stored, StoredSession
+from holdfast.sessions.records import Found, Row
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionInput, SessionState
-from holdfast.sessions.tokens import Tokens
+from holdfast.sessions.stores.memory import MemoryStore
+from holdfast.sessions.tokens import Tokens, hash_code
 
 LIMITS = SessionLimits(
     sessions_max=5,
@@ -29,6 +32,8 @@ ADDRESS = "192.0.2.1"
 class RecordingBackend:
     def __init__(self) -> None:
         self.told: list[tuple[str, Session, Reason | None]] = []
+        self.keeping = False
+        """Whether a session that is known has something behind it."""
 
     def commanded(self, session: Session) -> None:
         self.told.append(("commanded", session, None))
@@ -39,8 +44,8 @@ class RecordingBackend:
     def relieved(self, session: Session) -> None:
         pass
 
-    def keeps(self, session: Session) -> bool:
-        return False
+    def keeps(self, *, known: bool) -> bool:
+        return self.keeping and known
 
     def ended(self, session: Session, reason: Reason) -> None:
         self.told.append(("ended", session, reason))
@@ -73,6 +78,21 @@ class RecordingConsumer:
 
     def fail(self, error: Exception) -> None:
         raise AssertionError("a consumer that failed") from error
+
+
+class HeldStore(MemoryStore):
+    """A store like another, that is not read before `gate` is set."""
+
+    def __init__(self, like: MemoryStore) -> None:
+        super().__init__()
+        self.__dict__.update(like.__dict__)
+        self.asked = asyncio.Event()
+        self.gate = asyncio.Event()
+
+    async def take(self, sids: Sequence[str]) -> Found:
+        self.asked.set()
+        await self.gate.wait()
+        return await super().take(sids)
 
 
 class Setting:
@@ -328,30 +348,127 @@ def test_a_closed_session_is_closed_once(setting: Setting) -> None:
     assert isinstance(session.row, Row)
 
 
-def stored(**fields: object) -> StoredSession:
-    row = Row(sid=new_sid(), epoch="e", durability="fast", created=0.0, **fields)  # type: ignore[arg-type]
-    return StoredSession(row, [], journaled=False)
-
-
-def test_one_session_that_cannot_be_taken_up_keeps_no_other_out(setting: Setting) -> None:
-    good, bad = stored(state="active"), stored(state="asleep")
-    unreadable = SetAside("s3", "its row cannot be read", b"")
-    found = Stored(clean=True, sessions=[bad, good], set_aside=[unreadable])
+async def test_one_session_that_cannot_be_taken_up_keeps_no_other_out(setting: Setting) -> None:
+    good, bad, strange = row(), row(), row(state="asleep")
+    store = await keep([good, bad, strange])
+    store._snapshots[bad.sid] = b"damaged"
     with capture_logs() as logs:
-        setting.manager.restore(found, lambda row: setting.backend, 1.0)
-    assert list(setting.manager.sessions) == [good.row.sid]
-    assert [entry["sid"] for entry in logs] == ["s3", bad.row.sid]
-    assert "'asleep' is not a valid SessionState" in logs[1]["fault"]
+        await take_up(setting.manager, store, setting.backend)
+        assert [entry["sid"] for entry in logs] == [strange.sid]
+        assert "'asleep' is not a valid SessionState" in logs[0]["fault"]
+        await setting.manager.loader.load_all(setting.backend, 0.0)
+    assert list(setting.manager.sessions) == [good.sid]
+    assert setting.manager.total == 1
+    assert logs[1]["sid"] == bad.sid
     batch = setting.journal.collect().batch
-    assert batch.deleted == ["s3", bad.row.sid]
-    assert batch.set_aside[0] is unreadable
-    assert bad.row.sid.encode() in batch.set_aside[1].body
+    assert set(batch.deleted) == {strange.sid, bad.sid}
+    assert {kept.sid for kept in batch.set_aside} == {strange.sid, bad.sid}
+    assert setting.manager.counts.set_aside == len(batch.set_aside)
 
 
-def test_a_session_that_never_became_active_ends_with_its_groups(setting: Setting) -> None:
-    early = stored(state="connecting", groups=("lobby",))
-    found = Stored(clean=True, sessions=[early])
-    setting.manager.restore(found, lambda row: setting.backend, 1.0)
+async def test_a_session_that_cannot_be_restored_is_set_aside_whole(setting: Setting) -> None:
+    bad = row(durability="some", data=b"application data")
+    await take_up(setting.manager, await keep([bad], "said"), setting.backend)
+    bad.tokens = None  # type: ignore[assignment]
+    found = await setting.manager.loader.find([bad.sid])
+    assert found[bad.sid].row.durability == "some"
+    setting.manager.loader._owner = None  # type: ignore[assignment]
+    await setting.manager.loader.load([bad.sid], 0.0)
+    assert setting.manager.find(bad.sid) is None
+    (kept,) = setting.journal.collect().batch.set_aside
+    assert "it cannot be taken up: " in kept.fault
+    assert b"application data" in kept.body
+
+
+async def test_a_session_that_the_store_has_lost_is_not_there_any_more(setting: Setting) -> None:
+    lost = row(user="ann")
+    store = await keep([lost])
+    await take_up(setting.manager, store, setting.backend)
+    del store._rows[lost.sid]
+    with capture_logs() as logs:
+        await setting.manager.loader.load([lost.sid], 0.0)
+    assert setting.manager.total == 0
+    assert [entry["sid"] for entry in logs] == [lost.sid]
+
+
+async def test_a_session_that_never_became_active_ends_with_its_groups(setting: Setting) -> None:
+    early = row(state="connecting", groups=("lobby",))
+    await take_up(setting.manager, await keep([early]), setting.backend)
+    assert setting.manager.total == 0
+    assert setting.journal.collect().batch.deleted == [early.sid]
+    assert setting.manager.counts.closed[Reason.SHUTDOWN.value] == 1
+
+
+# --- loading
+
+
+async def test_a_session_is_loaded_once_whoever_asks_for_it(setting: Setting) -> None:
+    kept = row(user="ann", groups=("lobby",))
+    await take_up(setting.manager, await keep([kept], "a", "b"), setting.backend)
+    manager = setting.manager
+    assert (manager.total, len(manager.sessions)) == (1, 0)
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(3):
+            tasks.create_task(manager.loader.load([kept.sid], 0.0))
+    session = manager.sessions[kept.sid]
+    assert (manager.total, len(manager.sessions), len(manager.loader.dormant)) == (1, 1, 0)
+    assert list(manager.members("lobby")) == [session]
+    await manager.loader.load([kept.sid, "never"], 0.0)
+    assert manager.sessions[kept.sid] is session
+
+
+async def test_a_session_that_ends_while_it_is_loaded_stays_ended(setting: Setting) -> None:
+    kept = row()
+    store = HeldStore(await keep([kept]))
+    await take_up(setting.manager, store, setting.backend)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(setting.manager.loader.load([kept.sid], 0.0))
+        await store.asked.wait()
+        dormant = setting.manager.find(kept.sid)
+        assert dormant is not None
+        setting.manager.end(dormant, Reason.KICKED)
+        store.gate.set()
+    assert setting.manager.total == 0
     assert not setting.manager.sessions
-    assert not setting.manager.groups
-    assert setting.journal.collect().batch.deleted == [early.row.sid]
+    assert setting.journal.collect().batch.deleted == [kept.sid]
+
+
+async def test_the_window_of_a_session_that_is_loaded_late_is_no_older_than_others(
+    setting: Setting,
+) -> None:
+    kept = row()
+    await take_up(setting.manager, await keep([kept], "old"), setting.backend)
+    await setting.manager.loader.load([kept.sid], LIMITS.window_age_seconds_max + 1.0)
+    out = setting.manager.sessions[kept.sid].out
+    assert (out.entries, out.base, out.top) == ([], 1, 1)
+
+
+async def test_the_token_and_the_codes_of_a_dormant_session_say_that_it_is_to_be_loaded(
+    setting: Setting,
+) -> None:
+    kept = row(code=hash_code("AAAA2222"), code_before=hash_code("EEEE3333"))
+    token = kept.tokens.issue(kept.sid)
+    await take_up(setting.manager, await keep([kept]), setting.backend)
+    manager = setting.manager
+    assert manager.dormant_of_token(token) == kept.sid
+    assert manager.dormant_of_token("junk") is None
+    assert manager.dormant_of_code("aaaa-2222") == kept.sid
+    assert manager.dormant_of_code("EEEE-3333") == kept.sid
+    assert manager.dormant_of_code("CCCC-4444") is None
+    await manager.loader.load([kept.sid], 0.0)
+    assert manager.dormant_of_token(token) is None
+    assert manager.dormant_of_code("AAAA-2222") is None
+    assert isinstance(manager.claim_by_token(token), Claim)
+    assert isinstance(manager.claim_by_code("EEEE-3333", ADDRESS, 0.0, exclude=None), Claim)
+
+
+async def test_the_code_of_a_dormant_session_that_ended_is_unknown(setting: Setting) -> None:
+    kept = row(code=hash_code("AAAA2222"))
+    await take_up(setting.manager, await keep([kept]), setting.backend)
+    dormant = setting.manager.find(kept.sid)
+    assert dormant is not None
+    setting.manager.end(dormant, Reason.KICKED)
+    setting.manager.end(dormant, Reason.KICKED)
+    assert setting.manager.counts.closed[Reason.KICKED.value] == 1
+    assert setting.manager.dormant_of_code("AAAA-2222") is None
+    assert not setting.manager._codes

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from structlog.testing import capture_logs
+from tests.sessions.kept import keep, row, take_up
 from tests.sessions.test_manager import RecordingBackend, RecordingConsumer
 
 from holdfast.core.errors import BusyError, LimitExceededError, Reason
-from holdfast.core.ids import new_sid
 from holdfast.core.limits import SessionLimits, StoreLimits
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
-from holdfast.sessions.records import Row, Stored, StoredSession
+from holdfast.sessions.records import Row
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionInput
+from holdfast.sessions.stores.memory import MemoryStore
 
 LIMITS = SessionLimits(
     sessions_max=6,
@@ -45,6 +48,15 @@ class Setting:
         session = self.come(network, user=user, kept=kept)
         session.detach(Reason.NETWORK_ERROR, 0.0)
         return session
+
+    async def take_up(self, *rows: Row, now: float = 0.0) -> MemoryStore:
+        """A run of the gateway begins, with these sessions in its store."""
+        store = await keep(rows)
+        await take_up(self.manager, store, self.backend, now)
+        return store
+
+    def kept(self, *rows: Row) -> list[bool]:
+        return [self.manager.find(row.sid) is not None for row in rows]
 
     def there(self, *sessions: Session) -> list[bool]:
         return [session.sid in self.manager.sessions for session in sessions]
@@ -85,15 +97,12 @@ def test_what_is_kept_while_a_session_waits_makes_it_wait_on(setting: Setting, w
     assert setting.there(session) == [False]
 
 
-def test_nobody_is_late_for_a_gateway_that_was_not_there(setting: Setting) -> None:
-    row = Row(sid=new_sid(), epoch="e", durability="memory", created=0.0, state="detached_active")
-    row.detached = 1.0
-    stored = Stored(clean=True, sessions=[StoredSession(row, [], journaled=False)])
-    setting.manager.restore(stored, lambda row: setting.backend, 500.0)
+async def test_nobody_is_late_for_a_gateway_that_was_not_there(setting: Setting) -> None:
+    await setting.take_up(row(detached=1.0), now=500.0)
     setting.manager.expire(559.0)
-    assert setting.manager.sessions
+    assert setting.manager.total == 1
     setting.manager.expire(561.0)
-    assert not setting.manager.sessions
+    assert setting.manager.total == 0
 
 
 def test_the_first_that_nobody_would_miss_makes_room(setting: Setting) -> None:
@@ -178,3 +187,97 @@ def test_nothing_is_left_of_sessions_that_have_ended(setting: Setting) -> None:
     assert not population._users
     assert not list(population.waiting())
     assert population.total == 0
+
+
+# --- what is not loaded
+
+
+@pytest.mark.parametrize("what", ["data", "groups", "user", "profile", "known", "nothing"])
+async def test_a_dormant_session_is_missed_as_it_would_be_if_it_were_loaded(
+    setting: Setting, what: str
+) -> None:
+    values = {"data": b"x", "groups": ("lobby",), "user": "ann", "profile": "mage", "known": True}
+    fields: dict[str, Any] = {what: values[what]} if what in values else {}
+    for loaded in (False, True):
+        it = Setting()
+        it.backend.keeping = True
+        session = row(detached=0.0, **fields)
+        await it.take_up(session)
+        if loaded:
+            await it.manager.loader.load([session.sid], 0.0)
+        it.manager.expire(61.0)
+        assert it.kept(session) == [what != "nothing"]
+        it.manager.expire(1_001.0)
+        assert it.kept(session) == [False]
+
+
+async def test_a_dormant_session_that_nobody_comes_back_for_is_deleted(setting: Setting) -> None:
+    store = await setting.take_up(early := row(user="ann", detached=1.0), row(detached=900.0))
+    setting.manager.expire(1_000.5)
+    assert setting.manager.total == 1
+    setting.manager.expire(1_001.0)
+    commit = setting.journal.collect()
+    assert early.sid in commit.batch.deleted
+    await store.commit(commit.batch)
+    assert early.sid not in {head.sid for head in (await store.open()).heads}
+    assert setting.manager.counts.closed[Reason.TIMEOUT.value] == 2
+
+
+async def test_the_sessions_of_the_store_wait_in_the_order_in_which_they_were_left(
+    setting: Setting,
+) -> None:
+    rows = [row(user=f"u{n}", detached=float(n)) for n in (30, 10, 20)]
+    await setting.take_up(*rows)
+    await setting.manager.loader.load([rows[2].sid], 0.0)  # it keeps its place
+    setting.manager.expire(1_015.0)
+    assert setting.kept(*rows) == [True, False, True]
+    setting.manager.expire(1_025.0)
+    assert setting.kept(*rows) == [True, False, False]
+
+
+async def test_dormant_sessions_count_for_the_node_their_network_and_their_user(
+    setting: Setting,
+) -> None:
+    anonymous = [row(address=f"192.0.2.{n}:1", detached=float(n)) for n in (1, 2)]
+    crowd = [row(user=f"c{n}", address="192.0.2.9:1") for n in range(3)]
+    await setting.take_up(*anonymous, *crowd)
+    with pytest.raises(BusyError, match=r"3 sessions of 192\.0\.2\.9"):
+        setting.come("192.0.2.9")
+    setting.come("n1")
+    with capture_logs() as logs:
+        setting.come("n2")
+    assert setting.kept(*anonymous) == [False, True]
+    assert [log["event"] for log in logs] == ["evicted"]
+
+
+async def test_a_user_with_too_many_loses_the_one_that_is_away_for_longest(
+    setting: Setting,
+) -> None:
+    old, new = row(user="ann", detached=1.0), row(user="ann", detached=2.0)
+    await setting.take_up(old, new)
+    setting.come(user="ann")
+    assert setting.kept(old, new) == [False, True]
+    await setting.manager.loader.load([new.sid], 0.0)
+    setting.come(user="ann")
+    assert setting.kept(new) == [False]
+    with pytest.raises(LimitExceededError):
+        setting.come(user="ann")
+
+
+async def test_the_newest_other_session_of_a_user_is_found_where_it_is(setting: Setting) -> None:
+    old, new = row(user="ann", detached=1.0), row(user="ann", detached=2.0)
+    await setting.take_up(old, new)
+    (session,) = [await _loaded(setting, old)]
+    newest = setting.manager.own(session)
+    assert newest is not None
+    assert newest.sid == new.sid
+    assert setting.manager.claim_own(session) is None  # it is to be loaded
+    other = await _loaded(setting, new)
+    claim = setting.manager.claim_own(session)
+    assert claim is not None
+    assert claim.session is other
+
+
+async def _loaded(setting: Setting, row: Row) -> Session:
+    await setting.manager.loader.load([row.sid], 0.0)
+    return setting.manager.sessions[row.sid]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
 from holdfast.core.limits import Limits
-from holdfast.sessions.records import Batch, Stored
+from holdfast.sessions.records import Batch, Found, Recovered, Stored
 from holdfast.sessions.stores.base import StoreFullError
 from holdfast.sessions.stores.memory import MemoryStore
+from holdfast.sessions.stores.one_node import OneNode
 from holdfast.sessions.stores.sqlite import SQLiteFile
 
 
@@ -51,6 +52,21 @@ class Disk:
         size: int = finish(self._memory.commit(batch))
         return size
 
+    def find(self, sids: Sequence[str]) -> Found:
+        if self._file is not None:
+            return self._file.find(sids)
+        found: Found = finish(self._memory.find(sids))
+        return found
+
+    def recover(self, count: int) -> Recovered:
+        """Fold a part of the journal. Raises `StoreFullError` while there is no room."""
+        if self.full:
+            raise StoreFullError("the disk is full")
+        if self._file is not None:
+            return self._file.recover(count)
+        recovered: Recovered = finish(self._memory.recover(count))
+        return recovered
+
     def close(self, *, clean: bool) -> None:
         if self._file is None:
             finish(self._memory.close(clean=clean))
@@ -67,8 +83,11 @@ class Disk:
             self._memory, self._copy = self._copy, None
 
 
-class SimStore:
-    """A gateway's store, without its thread. It is written to when `finish` is called."""
+class SimStore(OneNode):
+    """A gateway's store, without its thread. It is written to when `finish` is called.
+
+    What is to be read meanwhile waits for that.
+    """
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
@@ -88,6 +107,26 @@ class SimStore:
         self._batch = batch
         self._done = asyncio.get_running_loop().create_future()
         return await self._done
+
+    async def claim(self, sids: Sequence[str]) -> list[str]:
+        return list(sids)
+
+    async def find(self, sids: Sequence[str]) -> Found:
+        await self._turn()
+        return self._disk.find(sids)
+
+    async def take(self, sids: Sequence[str]) -> Found:
+        return await self.find(sids)
+
+    async def recover(self, count: int) -> Recovered:
+        await self._turn()
+        return self._disk.recover(count)
+
+    async def _turn(self) -> None:
+        """What was asked for before is done."""
+        await asyncio.sleep(0)
+        if self._batch is not None:
+            await asyncio.wait([self._done])
 
     async def check(self) -> None:
         """The disk keeps what it has."""

@@ -16,8 +16,10 @@ from holdfast.app import App
 from holdfast.gateway.conversation.evidence import Evidence
 from holdfast.link.messages import Remember
 from holdfast.net.transport.tcp_info import Delivery
+from holdfast.sessions.eras import Eras
 from holdfast.sessions.inbox import Inbox, Verdict
 from holdfast.sessions.journal import Journal
+from holdfast.sessions.records import Row
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability
 from tests.simulation.application import Database
@@ -128,8 +130,10 @@ def application_does_not_remember(patch: pytest.MonkeyPatch) -> None:
 def same_epoch_after_a_lost_tail(patch: pytest.MonkeyPatch) -> None:
     honest = Session.restore.__func__  # type: ignore[attr-defined]
 
-    def restore(cls: type[Session], *args: Any, clean: bool) -> Session:
-        session: Session = honest(cls, *args, clean=True)
+    def restore(cls: type[Session], row: Row, *args: Any) -> Session:
+        *others, eras = args
+        session: Session = honest(cls, row, *others, Eras(now=row.era))
+        row.era = eras.now
         return session
 
     patch.setattr(Session, "restore", classmethod(restore))

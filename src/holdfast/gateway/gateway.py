@@ -38,7 +38,7 @@ from holdfast.net.server.server import HandlerFactory, ListenOptions
 from holdfast.net.tls.certificates import ServerTls
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
-from holdfast.sessions.records import Row, Stored
+from holdfast.sessions.records import Head, Stored
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability
 
@@ -111,7 +111,7 @@ class Gateway:
             upstream.name: Upstream(upstream, limits, self.runtime, self.manager, wall)
             for upstream in config.upstream
         }
-        self._store = environment.make_store(config)
+        self._store = self.manager.loader.store = environment.make_store(config)
         self._pages: list[HttpPages] = []
         self.admin_address: Address | None = None
         self._admin: AdminListener | None = None
@@ -202,8 +202,8 @@ class Gateway:
             self._backend(listener)
         for link in self._links.values():
             link.restore(stored)
-        if self.manager.sessions:
-            _log.info("sessions taken up", sessions=len(self.manager.sessions), clean=stored.clean)
+        if self.manager.total:
+            _log.info("sessions taken up", sessions=self.manager.total, clean=stored.clean)
 
     async def _listen(self) -> None:
         self._server.start()
@@ -270,7 +270,7 @@ class Gateway:
             case "link":
                 return self._link(listener.app)
 
-    def _backend_of(self, row: Row) -> Backend:
+    def _backend_of(self, row: Head) -> Backend:
         """The backend of a session from the store, also if no listener names it any more."""
         upstream = self.upstreams.get(row.app.removeprefix(PREFIX))
         if upstream is not None and row.app.startswith(PREFIX):

@@ -162,7 +162,7 @@ def _connections(view: GatewayView) -> Iterator[Metric]:
 
 def _sessions(view: GatewayView) -> Iterator[Metric]:
     manager, counts = view.manager, view.manager.counts
-    states: Counter[SessionState] = Counter()
+    states = Counter(manager.loader.dormant.states)
     outputs, commands = counts.outputs, counts.commands
     window = queue = 0
     for session in manager.sessions.values():
@@ -177,8 +177,8 @@ def _sessions(view: GatewayView) -> Iterator[Metric]:
         (((state.value,), states[state]) for state in SessionState if state is not _ENDED),
         "state",
     )
-    yield _gauge("session_window_bytes", "Output kept for clients, in bytes.", window)
-    yield _gauge("session_queue_bytes", "Commands kept for backends, in bytes.", queue)
+    yield _gauge("session_window_bytes", "Output kept in memory for clients, in bytes.", window)
+    yield _gauge("session_queue_bytes", "Commands kept in memory for backends, in bytes.", queue)
     yield _counter(
         "sessions_closed",
         "Sessions that have ended, by why.",

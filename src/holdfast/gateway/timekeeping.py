@@ -43,8 +43,7 @@ class Timekeeper:
         """Go on with the time of the run before."""
         kept = _read(stored.settings.get(KEY))
         self._behind = kept.behind
-        newest = max((max(s.row.created, s.row.detached) for s in stored.sessions), default=0.0)
-        self._clock.resume(kept.behind, max(kept.at, newest))
+        self._clock.resume(kept.behind, max(kept.at, stored.newest))
         self.look()
 
     def look(self) -> None:

@@ -3,7 +3,9 @@
 When the journal has grown, everything before its present end is to go. Each
 session with news in that part gets a snapshot, a few in each of the commits
 that follow; when the last one has its own, the part is dropped. So the work is
-spread out, and no commit is much slower than another.
+spread out, and no commit is much slower than another. What the run before has
+left of its journal, the store folds itself (`Store.recover`), as most of those
+sessions are not loaded.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ from holdfast.sessions.session import Session
 
 
 class Compaction:
-    """What is in the journal, and what is left to do for its compaction."""
+    """What is in the journal, and what still has to be done to shorten it."""
 
-    __slots__ = ("_boundary", "_journaled", "_limits", "_size", "_todo")
+    __slots__ = ("_boundary", "_journaled", "_limits", "_size", "_todo", "_unrecovered")
 
     def __init__(self, limits: StoreLimits) -> None:
         self._limits = limits
@@ -29,6 +31,22 @@ class Compaction:
         self._boundary = 0
         self._size = 0
         """Bytes of the journal from `_boundary` on."""
+        self._unrecovered = False
+        """Whether a part of it is of the run before."""
+
+    def resume(self, size: int) -> None:
+        """The run before has left `size` bytes of journal."""
+        self._size = size
+        self._unrecovered = size > 0
+
+    @property
+    def recovering(self) -> bool:
+        """Whether the store is to fold what the run before has left, before this part can go."""
+        return self._unrecovered and self._boundary > 0
+
+    def recovered(self) -> None:
+        """There is nothing left of the run before."""
+        self._unrecovered = False
 
     def journaled(self, session: Session) -> None:
         """The journal has news of `session`."""
@@ -53,7 +71,7 @@ class Compaction:
             done.append(session)
             batch.snapshots.append((session.sid, session.snapshot()))
             size += session.out.size + session.inbox.size
-        if not self._todo:
+        if not self._todo and not self._unrecovered:
             batch.journal_from = self._boundary
         return done
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -32,8 +32,8 @@ _log: Final = RateLimitedLogger("holdfast.store")
 
 
 _PROMISES: Final = "promises"
-_POSTPONED_MAX: Final = 200
-"""Sessions whose news is in no hurry, in one commit."""
+_RECOVERED_MAX: Final = 100
+"""Sessions of the run before whose journal is folded after one commit."""
 
 
 class StoreUnavailableError(HoldfastError):
@@ -72,6 +72,8 @@ class Journal:
         self.broken: StoreError | None = None
         self.on_turned: Callable[[], None] = lambda: None
         """Called when `broken` has become an error, or `None` again."""
+        self.on_set_aside: Callable[[SetAside], None] = lambda kept: None
+        """Called with what the store has set aside by itself."""
         self.commits = 0
         self.failures = 0
         self.written_bytes = 0
@@ -79,8 +81,6 @@ class Journal:
         self._on_accepted = on_accepted
         self._promises = promises
         self._changed: list[Session] = []
-        self._backlog: list[Session] = []
-        """Sessions with news that are in no hurry: a few of them go with each commit."""
         self._batch = Batch()
         self._waiting: list[asyncio.Future[None]] = []
         self._closed: list[Callable[[], None]] = []
@@ -122,6 +122,12 @@ class Journal:
             self._closed.append(closed)
         else:
             closed()
+
+    def delete_stored(self, sid: str) -> None:
+        """Forget a session that is not loaded."""
+        self._batch.deleted.append(sid)
+        self._wake.set()
+        self._hurry.set()
 
     def set_aside(self, kept: SetAside) -> None:
         """Keep for an operator what cannot be taken up, where the next run does not find it."""
@@ -172,30 +178,18 @@ class Journal:
             self.keep(_PROMISES, now)
         return before == b"1"
 
-    def resume(self, number: int, journaled: Iterable[Session]) -> None:
-        """Go on after commit `number` of the run before, whose journal holds news of these."""
+    def resume(self, number: int, size: int) -> None:
+        """Go on after commit `number` of the run before, whose journal has `size` bytes."""
         self._number = number
-        for session in journaled:
-            self._compaction.journaled(session)
-
-    def postpone(self) -> None:
-        """What has changed so far is in no hurry: nobody has heard of it yet."""
-        self._backlog, self._changed = self._changed, []
-        for session in self._backlog:
-            session.postpone()
+        self._compaction.resume(size)
 
     def collect(self) -> Commit:
         """Everything said so far, as one commit. Only after the one before has ended."""
-        for session in self._backlog[-_POSTPONED_MAX:]:
-            session.mark_dirty()
-        del self._backlog[-_POSTPONED_MAX:]
         batch, self._batch = self._batch, Batch()
         changed, self._changed = self._changed, []
         waiting, self._waiting = self._waiting, []
         self._wake.clear()
         self._hurry.clear()
-        if self._backlog:
-            self._wake.set()
         self._number += 1
         batch.number = self._number
         closed, self._closed = self._closed, []
@@ -303,10 +297,24 @@ class Journal:
                 self.failed(commit, StoreError(f"a commit failed: {error}"))
             else:
                 self.committed(commit, size)
+                if self._compaction.recovering:
+                    await self._recover(store)
                 continue
             if self._stopping:
                 return
             await asyncio.sleep(self._limits.retry_seconds_max)
+
+    async def _recover(self, store: Store) -> None:
+        """Let the store fold a part of what the run before has left."""
+        try:
+            recovered = await store.recover(_RECOVERED_MAX)
+        except StoreError as error:  # it is tried again after the next commit
+            _log.warning("the journal of the run before cannot be folded", error=str(error))
+            return
+        for kept in recovered.set_aside:
+            self.on_set_aside(kept)
+        if not recovered.left:
+            self._compaction.recovered()
 
     def _give_up_unwritable(self, commit: Commit) -> bool:
         """Close the sessions whose news cannot be written. False if there are none."""
@@ -332,7 +340,6 @@ class Journal:
         batch = self._batch
         return not (
             self._changed
-            or self._backlog
             or self._waiting
             or batch.deleted
             or batch.accepted

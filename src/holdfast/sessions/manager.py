@@ -14,16 +14,16 @@ from holdfast.core.ids import new_epoch, new_resume_code, new_sid, read_resume_c
 from holdfast.core.items import Notice
 from holdfast.core.limits import SessionLimits
 from holdfast.core.rate import Rate, RateByKey
-from holdfast.net.addresses import network_of
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security_log import SecurityEvent, SecurityLog
+from holdfast.sessions.dormant import DormantSession
 from holdfast.sessions.journal import Journal
-from holdfast.sessions.population import Population
-from holdfast.sessions.records import Row, SetAside, Stored
+from holdfast.sessions.loading import Loader
+from holdfast.sessions.population import Member, Population
+from holdfast.sessions.records import Head, Row, SetAside, Stored
 from holdfast.sessions.room import Room
 from holdfast.sessions.session import Backend, Session
 from holdfast.sessions.states import Durability, SessionInput, SessionState
-from holdfast.sessions.stores.reading import set_aside
 from holdfast.sessions.tokens import UNKNOWN_SESSION, TokenStatus, hash_code, split_token
 
 _log: Final = RateLimitedLogger("holdfast.sessions")
@@ -31,8 +31,6 @@ _EXPIRED_MAX: Final = 200
 """Sessions that are closed in one go."""
 _ROOMY: Final = 7 / 8
 """How much of the room may be taken once there was too little."""
-_RESTORED_MAX: Final = 200
-"""Sessions that are taken up in one go."""
 _AGED_MAX: Final = 1_000
 """Windows that are looked at in one go, for output grown too old."""
 _NO_CODE: Final = b""
@@ -97,15 +95,19 @@ class SessionManager:
         security: SecurityLog | None = None,
     ) -> None:
         self.sessions: dict[str, Session] = {}
+        """Those that are loaded, by `sid`."""
         self.groups: dict[str, dict[Session, None]] = {}
         self.counts = SessionCounts()
         self.limits = limits
         self._security = security or SecurityLog()
         self._journal = journal
+        self.loader = Loader(self, self, journal, limits)
+        """What is not loaded yet."""
         self._at_end_of_tick = at_end_of_tick
         self._ready: list[Session] = []
         journal.on_turned = self._store_turned
-        self._codes: dict[bytes, Session] = {}
+        journal.on_set_aside = self.loader.lost
+        self._codes: dict[bytes, Member] = {}
         self.windows = Room(limits.node_windows_bytes_max)
         self.windows.make_room = self._forget_windows
         self.queues = Room(limits.node_queues_bytes_max)
@@ -124,7 +126,21 @@ class SessionManager:
             )
         )
 
-    # --- birth and death
+    @property
+    def total(self) -> int:
+        """How many sessions there are, loaded or not."""
+        return self._population.total
+
+    def find(self, sid: str) -> Member | None:
+        """A session, loaded or not."""
+        return self.sessions.get(sid) or self.loader.dormant.get(sid)
+
+    def all(self) -> Iterator[Member]:
+        """All sessions, loaded or not."""
+        yield from self.sessions.values()
+        yield from self.loader.dormant
+
+    # --- birth
 
     def create(
         self, backend: Backend, durability: Durability, now: float, network: str = ""
@@ -136,6 +152,7 @@ class SessionManager:
         """
         self._make_room(network)
         row = Row(sid=new_sid(), epoch=new_epoch(), durability=durability.value, created=now)
+        row.era = self.loader.eras.now
         session = Session(row, backend, self.limits, self)
         self.sessions[session.sid] = session
         self._population.add(session, network)
@@ -147,73 +164,65 @@ class SessionManager:
         if evicted is not None:
             self._evict(evicted, "the node or the network has no room")
 
-    def _evict(self, session: Session, why: str) -> None:
-        peer = session.row.address
+    def _evict(self, session: Member, why: str) -> None:
+        peer = session.row.address if isinstance(session, Session) else session.address
         self._security.tell(SecurityEvent.EVICTED, peer=peer, sid=session.sid, why=why)
-        self.close(session, Reason.CROWDED)
+        self.end(session, Reason.CROWDED)
 
-    def restore(self, stored: Stored, backend_of: Callable[[Row], Backend], now: float) -> None:
-        """Take up what the store has kept. Every session is detached then."""
+    # --- what the store has
+
+    def restoring(
+        self, stored: Stored, backend_of: Callable[[Head], Backend], now: float
+    ) -> Iterator[None]:
+        """Take up what the store has, in parts of some milliseconds. Every session is detached,
+        and is loaded when it is needed."""
+        self._population.begun = now
+        return self.loader.restoring(stored, backend_of, now)
+
+    def restore(self, stored: Stored, backend_of: Callable[[Head], Backend], now: float) -> None:
+        """As `restoring`, in one go."""
         for _ in self.restoring(stored, backend_of, now):
             pass
 
-    def restoring(
-        self, stored: Stored, backend_of: Callable[[Row], Backend], now: float
-    ) -> Iterator[None]:
-        """As `restore`, in parts of some milliseconds. `stored` gives its sessions away."""
-        journaled = []
-        promised = self._journal.promised(stored.settings)
-        for unreadable in stored.set_aside:
-            self._set_aside(unreadable)
-        stored.sessions.reverse()
-        while stored.sessions:
-            kept = stored.sessions.pop()
-            try:
-                session = Session.restore(
-                    kept.row,
-                    kept.records,
-                    backend_of(kept.row),
-                    self.limits,
-                    self,
-                    clean=stored.clean,
-                    promised=promised,
-                )
-            except Exception as error:
-                # Whatever is wrong with one session, the others are taken up.
-                self._set_aside(set_aside(kept, f"it cannot be taken up: {error!r}"))
-                continue
-            if kept.journaled:
-                journaled.append(session)
-            self._take_up(session, now)
-            if not len(self.sessions) % _RESTORED_MAX:
-                yield
-        self._journal.resume(stored.number, journaled)
-        self._journal.postpone()
-        self._population.begun = now
-        for session in sorted(self.sessions.values(), key=lambda session: session.row.detached):
-            self._population.wait(session)
+    def found(self, dormant: DormantSession, network: str) -> None:
+        for code in (dormant.code, dormant.code_before):
+            if code:
+                self._codes[code] = dormant
+        self._population.add(dormant, network)
+        self._population.wait(dormant)
 
-    def _take_up(self, session: Session, now: float) -> None:
-        """A session from the store is there again."""
-        row = session.row
+    def loaded(self, dormant: DormantSession, session: Session) -> None:
         self.sessions[session.sid] = session
-        self._population.add(session, network_of(row.address))
+        self._population.replace(dormant, session)
         self.counts.outputs -= session.out.top
         self.counts.commands -= session.inbox.top
         self._index_codes(session)
-        for group in row.groups:
+        for group in session.row.groups:
             self.groups.setdefault(group, {})[session] = None
-        if not session.allows(SessionInput.RESUMED):
-            self.close(session, Reason.SHUTDOWN)
-        elif not session.state.detached:
-            row.detached = now
-            session.apply(SessionInput.DROPPED)
 
-    def _set_aside(self, kept: SetAside) -> None:
-        """What cannot be taken up is named in the log, and kept apart in the store."""
+    def forget(self, dormant: DormantSession) -> None:
+        for code in (dormant.code, dormant.code_before):
+            self._codes.pop(code, None)
+        self._population.remove(dormant)
+
+    def unresumable(self, sid: str) -> None:
+        self.counts.closed[Reason.SHUTDOWN.value] += 1
+        self._journal.delete_stored(sid)
+
+    def has_set_aside(self, kept: SetAside) -> None:
         _log.error("a part of the store is set aside", sid=kept.sid, fault=kept.fault)
         self.counts.set_aside += 1
-        self._journal.set_aside(kept)
+
+    # --- death
+
+    def end(self, session: Member, reason: Reason) -> None:
+        """End a session for good, loaded or not."""
+        if isinstance(session, Session):
+            self.close(session, reason)
+        elif self.loader.dormant.pop(session.sid) is not None:
+            self.counts.closed[reason.value] += 1
+            self.forget(session)
+            self._journal.delete_stored(session.sid)
 
     def close(self, session: Session, reason: Reason) -> None:
         """End a session for good; its client and its backend are told."""
@@ -243,7 +252,7 @@ class SessionManager:
         """
         expired = self._population.expired(now, _EXPIRED_MAX)
         for session in expired:
-            self.close(session, Reason.TIMEOUT)
+            self.end(session, Reason.TIMEOUT)
         if not self._aging:
             self._aging = list(self.sessions)
         looked_at, self._aging = self._aging[-_AGED_MAX:], self._aging[:-_AGED_MAX]
@@ -307,7 +316,7 @@ class SessionManager:
         code = read_resume_code(typed)
         presented = hash_code(code) if code is not None else _NO_CODE
         session = self._codes.get(presented)
-        if session is None or _is_expired(session.row, presented, now):
+        if not isinstance(session, Session) or _is_expired(session.row, presented, now):
             self._wrong.spend(network, now)
             if not self._wrong_anywhere.spend(_ANYWHERE, now):
                 _log.warning("resume codes are being guessed", from_network=network)
@@ -321,16 +330,32 @@ class SessionManager:
         return self._wrong.wait(network, now)
 
     def claim_own(self, session: Session) -> Claim | None:
+        """The newest other session of the user, as `own` finds it. It is to be loaded."""
+        newest = self.own(session)
+        return Claim(newest, None) if isinstance(newest, Session) else None
+
+    def own(self, session: Session) -> Member | None:
         """The newest other session of the same, authenticated user: one that waits for its client,
         before one whose connection is not known to be gone."""
         others = self._population.of_user(session.backend, session.row.user)
         able = [
-            other for other in others if other is not session and other.allows(SessionInput.RESUMED)
+            other
+            for other in others
+            if other is not session
+            and (not isinstance(other, Session) or other.allows(SessionInput.RESUMED))
         ]
-        if not able:
-            return None
-        newest = max(able, key=lambda other: (other.row.detached, other.row.created))
-        return Claim(newest, None)
+        return max(able, key=lambda other: (other.detached, other.sid), default=None)
+
+    def dormant_of_token(self, token: str) -> str | None:
+        """Which session is to be loaded before this token can be judged, if any."""
+        parts = split_token(token)
+        return parts[0] if parts is not None and parts[0] in self.loader.dormant else None
+
+    def dormant_of_code(self, typed: str) -> str | None:
+        """Which session is to be loaded before this code can be judged, if any."""
+        code = read_resume_code(typed)
+        found = self._codes.get(hash_code(code)) if code is not None else None
+        return found.sid if isinstance(found, DormantSession) else None
 
     def issue_token(self, claim: Claim) -> str:
         """A new token for the claimed session."""
@@ -430,7 +455,7 @@ class SessionManager:
             waiting = [other for other in others if other.state.detached]
             if not waiting:
                 raise LimitExceededError(f"the user has {len(others)} sessions open, and no more")
-            first = min(waiting, key=lambda other: other.row.detached)
+            first = min(waiting, key=lambda other: other.detached)
             self._evict(first, "its user has no room")
         self._population.set_user(session, user)
         session.mark_row_dirty()
@@ -480,7 +505,7 @@ class SessionManager:
         for session in self._population.waiting():
             if self.windows.used <= left:
                 break
-            if session.out.size:
+            if isinstance(session, Session) and session.out.size:
                 session.forget_window()
                 self.counts.windows_forgotten += 1
         _log.warning(

@@ -16,9 +16,11 @@ from collections.abc import Iterable, Iterator
 
 from holdfast.core.errors import BusyError
 from holdfast.core.limits import SessionLimits
+from holdfast.sessions.dormant import DormantSession
 from holdfast.sessions.session import Backend, Session
 
-_Order = OrderedDict[Session, None]  # its first is found at once, whatever has left it before
+Member = Session | DormantSession
+_Order = OrderedDict[str, Member]  # its first is found at once, whatever has left it before
 
 
 class _Network:
@@ -29,8 +31,8 @@ class _Network:
     def __init__(self, name: str) -> None:
         self.name = name
         self.total = 0
-        self.evictable: _Order = OrderedDict()
-        """Detached and without a user, as far as is known."""
+        self.evictable: _Order | None = None
+        """Detached and without a user, as far as is known; `None` if there never were any."""
 
 
 class Population:
@@ -42,20 +44,36 @@ class Population:
         """When the sessions of the run before were taken up: nobody could come back before."""
         self._limits = limits
         self._networks: dict[str, _Network] = {}
-        self._users: dict[tuple[Backend, str], dict[Session, None]] = {}
+        self._users: dict[tuple[Backend, str], Member | dict[str, Member]] = {}
+        """A user with one session has no dictionary: there may be very many of them."""
         self._brief: _Order = OrderedDict()
         self._anonymous: _Order = OrderedDict()
         self._known: _Order = OrderedDict()
 
     # --- who is there
 
-    def add(self, session: Session, network: str) -> None:
+    def add(self, session: Member, network: str) -> None:
         """A session whose client is in this network."""
         self.total += 1
         self._count(session, network)
         self._index_user(session)
 
-    def remove(self, session: Session) -> None:
+    def replace(self, dormant: DormantSession, session: Session) -> None:
+        """A session is loaded: it takes the place of what stood for it."""
+        sid, here = session.sid, self._networks[dormant.network]
+        session.network = here.name
+        for order in (self._brief, self._anonymous, self._known, here.evictable):
+            if order is not None and sid in order:
+                order[sid] = session
+        if session.user:
+            key = (session.backend, session.user)
+            found = self._users[key]
+            if isinstance(found, dict):
+                found[sid] = session
+            else:
+                self._users[key] = session
+
+    def remove(self, session: Member) -> None:
         """The session is closed."""
         self.stop_waiting(session)
         self.total -= 1
@@ -74,33 +92,43 @@ class Population:
         session.row.user = user
         self._index_user(session)
 
-    def of_user(self, backend: Backend, user: str) -> Iterable[Session]:
+    def of_user(self, backend: Backend, user: str) -> Iterable[Member]:
         """The sessions of a user of a backend, none for nobody."""
-        return self._users.get((backend, user), ())
+        found = self._users.get((backend, user))
+        if found is None:
+            return ()
+        return found.values() if isinstance(found, dict) else (found,)
 
     # --- who waits
 
-    def wait(self, session: Session) -> None:
+    def wait(self, session: Member) -> None:
         """The session is detached."""
-        self._order_of(session)[session] = None
-        if not session.row.user:
-            self._networks[session.network].evictable[session] = None
+        sid = session.sid
+        self._order_of(session)[sid] = session
+        if not session.user:
+            here = self._networks[session.network]
+            if here.evictable is None:
+                here.evictable = OrderedDict()
+            here.evictable[sid] = session
 
-    def stop_waiting(self, session: Session) -> None:
+    def stop_waiting(self, session: Member) -> None:
         """The session waits no more."""
+        sid = session.sid
         for order in (self._brief, self._anonymous, self._known):
-            order.pop(session, None)
-        self._networks[session.network].evictable.pop(session, None)
+            order.pop(sid, None)
+        evictable = self._networks[session.network].evictable
+        if evictable is not None:
+            evictable.pop(sid, None)
 
-    def waiting(self) -> Iterator[Session]:
+    def waiting(self) -> Iterator[Member]:
         """The detached sessions, in the order in which they would be missed least."""
         for order in (self._brief, self._anonymous, self._known):
-            yield from order
+            yield from order.values()
 
-    def expired(self, now: float, count: int) -> list[Session]:
+    def expired(self, now: float, count: int) -> list[Member]:
         """Up to `count` sessions that nobody came back for in time."""
         limits = self._limits
-        found: list[Session] = []
+        found: list[Member] = []
         early = now - min(limits.unclaimed_seconds_max, limits.detached_seconds_max)
         if self.begun > early:
             early = -math.inf
@@ -110,26 +138,26 @@ class Population:
             (self._known, now - limits.detached_seconds_max),
         ):
             lasting = []
-            for session in order:
-                if len(found) >= count or session.row.detached > since:
+            for session in order.values():
+                if len(found) >= count or session.detached > since:
                     break
                 if order is self._brief and self._order_of(session) is not order:
                     lasting.append(session)  # something was kept for it meanwhile
                 else:
                     found.append(session)
             for session in lasting:
-                del order[session]
-                self._order_of(session)[session] = None
+                del order[session.sid]
+                self._order_of(session)[session.sid] = session
         return found
 
-    def evicted_for(self, network: str) -> Session | None:
+    def evicted_for(self, network: str) -> Member | None:
         """Which session a new one of this network takes the place of, if any has to go.
 
         Raises `BusyError` if there is none.
         """
         here = self._networks.get(network)
         if here is not None and here.total >= self._limits.sessions_per_network_max:
-            session = self._first(here.evictable)
+            session = self._first(here.evictable) if here.evictable is not None else None
             if session is None:
                 raise BusyError(f"{here.total} sessions of {network or 'one address'}")
             return session
@@ -140,24 +168,24 @@ class Population:
             return session
         return None
 
-    def _first(self, order: _Order) -> Session | None:
+    def _first(self, order: _Order) -> Member | None:
         """The first that has no user, and that nobody would miss more than is known."""
         while order:
-            session = next(iter(order))
+            session = next(iter(order.values()))
             right = self._order_of(session)
             if right is self._known or (order is self._brief and right is not order):
-                del order[session]
-                right[session] = None
+                del order[session.sid]
+                right[session.sid] = session
             else:
                 return session
         return None
 
-    def _order_of(self, session: Session) -> _Order:
-        if session.row.user:
+    def _order_of(self, session: Member) -> _Order:
+        if session.user:
             return self._known
         return self._anonymous if session.lasting else self._brief
 
-    def _count(self, session: Session, network: str) -> None:
+    def _count(self, session: Member, network: str) -> None:
         here = self._networks.get(network)
         if here is None:
             here = self._networks[network] = _Network(network)
@@ -170,13 +198,24 @@ class Population:
         if not here.total:
             del self._networks[network]
 
-    def _index_user(self, session: Session) -> None:
-        if session.row.user:
-            self._users.setdefault((session.backend, session.row.user), {})[session] = None
+    def _index_user(self, session: Member) -> None:
+        if not session.user:
+            return
+        key = (session.backend, session.user)
+        found = self._users.get(key)
+        if found is None:
+            self._users[key] = session
+        elif isinstance(found, dict):
+            found[session.sid] = session
+        else:
+            self._users[key] = {found.sid: found, session.sid: session}
 
-    def _forget_user(self, session: Session) -> None:
-        sessions = self._users.get((session.backend, session.row.user))
-        if sessions is not None:
-            sessions.pop(session, None)
-            if not sessions:
-                del self._users[session.backend, session.row.user]
+    def _forget_user(self, session: Member) -> None:
+        key = (session.backend, session.user)
+        found = self._users.get(key)
+        if isinstance(found, dict):
+            found.pop(session.sid, None)
+            if not found:
+                del self._users[key]
+        elif found is session:
+            del self._users[key]

@@ -68,7 +68,7 @@ class Row(Struct):
     protocol: str = ""
     app: str = ""
     known: bool = False
-    """Whether an application has been told of it."""
+    """Whether an application has been told of it, or a server of what its client said."""
     instance: str = ""
     """The instance of the application that held it last."""
     resync: str = ""
@@ -93,6 +93,8 @@ class Row(Struct):
     detached: float = 0.0
     """Since when, or 0."""
     ends: tuple[EpochEnd, ...] = ()
+    era: int = 0
+    """The era of its logs (`Eras`)."""
 
     def copy(self) -> Row:
         """The row as it is now, whatever becomes of it."""
@@ -161,24 +163,62 @@ class Batch(Struct):
     """Whether it must survive a loss of power, and not only the death of the process."""
 
 
+class Head(Struct, gc=False):
+    """What it takes to find a stored session, to count it and to end it, without loading it."""
+
+    sid: str
+    app: str
+    user: str
+    state: str
+    address: str
+    protocol: str
+    detached: float
+    era: int
+    code: bytes
+    code_before: bytes
+    instance: str
+    known: bool
+    kept: bool
+    """Whether something was kept for it: a user, data, a profile or groups."""
+
+
 class StoredSession(Struct):
     """One session as the store has it."""
 
     row: Row
     records: list[Record]
     """The snapshot, if there is one, and the records after it, in order."""
-    journaled: bool
-    """Whether any of them is in the journal."""
+
+
+class Found(Struct):
+    """Sessions that were asked for. Those that the store does not have are missing."""
+
+    sessions: list[StoredSession] = field(default_factory=list)
+    set_aside: list[SetAside] = field(default_factory=list)
+    """What cannot be read. It stays where it is until a commit sets it aside."""
+
+
+class Recovered(Struct):
+    """One step of `Store.recover`."""
+
+    left: int
+    """How many sessions there are still to do."""
+    set_aside: list[SetAside] = field(default_factory=list)
+    """What could not be read. It is set aside already."""
 
 
 class Stored(Struct):
-    """Everything that a store knows when it is opened."""
+    """What a store knows when it is opened. The sessions themselves are loaded on demand."""
 
     clean: bool
     """Whether the gateway before stopped in an orderly way."""
     number: int = 0
     """Of the newest commit."""
-    sessions: list[StoredSession] = field(default_factory=list)
+    journal_bytes: int = 0
+    """Size of the journal of the run before, which `Store.recover` folds."""
+    newest: float = 0.0
+    """The latest time that any session names."""
+    heads: list[Head] = field(default_factory=list)
     accepted: dict[str, int] = field(default_factory=dict)
     settings: dict[str, bytes] = field(default_factory=dict)
     set_aside: list[SetAside] = field(default_factory=list)

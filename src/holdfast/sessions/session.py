@@ -19,6 +19,8 @@ from holdfast.core.ids import new_epoch
 from holdfast.core.items import VOLATILE, Command, Output, Resized
 from holdfast.core.limits import SessionLimits
 from holdfast.core.states import Machine
+from holdfast.sessions.eras import Eras
+from holdfast.sessions.folding import news, repeated
 from holdfast.sessions.inbox import ACCEPTED, FULL, REFUSED, Inbox, Queued, Verdict
 from holdfast.sessions.outbox import Entry, Outbox, SharedEntry
 from holdfast.sessions.records import HIDDEN, EpochEnd, Record, Row
@@ -68,8 +70,11 @@ class Backend(Protocol):
     def relieved(self, session: Session) -> None:
         """What was said has gone out, to a session that was `lagging`."""
 
-    def keeps(self, session: Session) -> bool:
-        """Whether there is something behind the session that would be lost with it."""
+    def keeps(self, *, known: bool) -> bool:
+        """Whether there is something behind a session that would be lost with it.
+
+        `known` is its row's.
+        """
 
 
 class Owner(Protocol):
@@ -176,6 +181,15 @@ class Session:
         return self.row.sid
 
     @property
+    def user(self) -> str:
+        return self.row.user
+
+    @property
+    def detached(self) -> float:
+        """Since when its client is away, or 0."""
+        return self.row.detached
+
+    @property
     def state(self) -> SessionState:
         return self._machine.state
 
@@ -184,7 +198,7 @@ class Session:
         """Whether anybody would miss it: it has a user, or something was kept for it."""
         row = self.row
         kept = row.user or row.data or row.profile or row.groups
-        return bool(kept) or self.backend.keeps(self)
+        return bool(kept) or self.backend.keeps(known=row.known)
 
     def apply(self, given: SessionInput) -> None:
         """Take a step of the session's life. Raises `UndefinedTransitionError`."""
@@ -486,10 +500,6 @@ class Session:
             self._changed = True
             self._owner.changed(self)
 
-    def postpone(self) -> None:
-        """What has changed goes into a later commit, that of the next `mark_dirty`."""
-        self._changed = False
-
     def mark_row_dirty(self) -> None:
         """Something in the row changed: it belongs into the next group commit."""
         self._row_saved = False
@@ -554,20 +564,19 @@ class Session:
     def restore(
         cls,
         row: Row,
-        records: list[Record],
+        records: Sequence[Record],
         backend: Backend,
         limits: SessionLimits,
         owner: Owner,
-        *,
-        clean: bool,
-        promised: bool = True,
+        eras: Eras,
     ) -> Session:
         """A session from the store.
 
         After an unclean stop its output log may have lost a tail that a client
         saw; then the log goes on under a new epoch, and where the old one ended
         is remembered. Output of a durable session was never written before it
-        was stored, so its epoch stays; if that was `promised` in the run before.
+        was stored, so its epoch stays; unless a run that did not wait for its
+        store ended so.
         """
         self = cls(row, backend, limits, owner)
         for record in records:
@@ -575,9 +584,9 @@ class Session:
         if self.out.over and self.out.crowded():
             self.out.shrink(self.out.top)
         self._row_saved = True
-        if clean:
+        if row.era == eras.now:
             return self
-        if not (self.durable and promised):
+        if not self.durable or row.era < eras.broken:
             row.ends = (*row.ends, EpochEnd(row.epoch, self.out.top))[-_ENDS_MAX:]
             row.epoch = new_epoch()
         if not row.numbered:
@@ -585,6 +594,7 @@ class Session:
         if not self.state.detached:
             # Nobody was there to see how far the lost connection got.
             self.out.maybe_delivered = self.out.top
+        row.era = eras.now
         self.mark_row_dirty()
         return self
 
@@ -593,7 +603,7 @@ class Session:
         before = record.top - len(record.outs)
         if before > out.top:  # entries that were done with before their commit are not stored
             out.skip_to(before)
-        for entry in record.outs:
+        for entry in record.outs[repeated(before, out.top) :]:
             if isinstance(entry, Entry):
                 out.add(entry)
         out.skip_to(record.base)
@@ -603,7 +613,7 @@ class Session:
             record.assumed,
         )
         out.prompt = record.prompt
-        for command in record.ins:
+        for command in news(inbox.entries, record.ins):
             inbox.restore(command)
         inbox.cin, inbox.offset = record.cin, record.offset
         inbox.apply(record.applied)

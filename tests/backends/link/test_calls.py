@@ -360,7 +360,7 @@ async def test_an_update_changes_what_it_names_and_nothing_else(tmp_path: Path) 
         await end.until(lambda end: end.accepted and end.accepted[-1] == 5)
         assert row.user == "bob"
         assert it.host.calls == [("policy_known", None), ("user_changed", session)]
-        stored = {kept.row.sid: kept.row for kept in (await it.store.open()).sessions}
+        stored = {kept.sid: kept for kept in (await it.store.open()).heads}
         assert stored[session.sid].user == "bob"
 
 

@@ -232,5 +232,5 @@ async def test_how_often_is_kept_with_the_session(tmp_path: Path) -> None:
         await end.take(2)
         await dies(it, end)
         await it.journal.settled()
-        (stored,) = (await it.store.open()).sessions
+        (stored,) = (await it.store.find([session.sid])).sessions
         assert (stored.row.suspect, stored.row.suspect_runs) == (1, 1)

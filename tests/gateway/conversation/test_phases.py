@@ -11,6 +11,7 @@ from holdfast.gateway.conversation.phases import TABLE, Move, Phase
 WRITTEN = {
     (Phase.WAITING, Move.ENTER): Phase.ENTERING,
     (Phase.ENTERING, Move.ADMIT): Phase.LIVE,
+    (Phase.ENTERING, Move.WAIT): Phase.WAITING,
     (Phase.LIVE, Move.ENTER): Phase.ENTERING,  # it takes up another session
     # Whoever leaves has left, however often it is said.
     (Phase.WAITING, Move.LEAVE): Phase.LEAVING,

@@ -64,7 +64,7 @@ def opened(path: Path) -> SQLiteFile:
 
 def sids(path: Path) -> list[str]:
     file = SQLiteFile(path, LIMITS)
-    found = [session.row.sid for session in file.open().sessions]
+    found = [head.sid for head in file.open().heads]
     file.close(clean=True)
     return found
 
@@ -190,7 +190,7 @@ def test_a_row_that_cannot_be_read_is_kept_apart(path: Path) -> None:
         other.execute("INSERT INTO snapshot VALUES ('s3', x'90')")
     file = SQLiteFile(path, LIMITS)
     stored = file.open()
-    assert [session.row.sid for session in stored.sessions] == ["s2"]
+    assert [head.sid for head in stored.heads] == ["s2"]
     assert [kept.sid for kept in stored.set_aside] == ["s1", "s3"]
     file.commit(Batch(2, deleted=["s1", "s3"], set_aside=stored.set_aside))
     file.close(clean=True)
@@ -272,7 +272,8 @@ def test_an_older_file_is_brought_to_the_newest_schema(path: Path) -> None:
         entry = msgspec.msgpack.encode([("s1", record)])
         other.execute("INSERT INTO journal VALUES (1, ?)", (entry,))
     file = SQLiteFile(path, LIMITS)
-    assert [session.records for session in file.open().sessions] == [[record]]
+    assert [head.sid for head in file.open().heads] == ["s1"]
+    assert [session.records for session in file.find(["s1"]).sessions] == [[record]]
     file.close(clean=True)
     with other_program(path) as other:
         assert other.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)

@@ -57,7 +57,7 @@ class EchoBackend:
     def relieved(self, session: Session) -> None:
         pass
 
-    def keeps(self, session: Session) -> bool:
+    def keeps(self, *, known: bool) -> bool:
         return False
 
     async def authenticate(self, session: Session, claim: Authenticate) -> AuthResult:

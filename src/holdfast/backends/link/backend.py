@@ -103,7 +103,10 @@ class LinkBackend(Questions):
                 fault = str(error)
                 _log.error("an application's policy cannot be read", app=self.name, fault=fault)
         self._bound = stored.settings.get(_bound_key(self.name), b"").decode(errors="replace")
-        self._awaited = {session.row.instance for session in self._own_sessions()} - {""}
+        dormant = self.manager.loader.dormant.of(self)
+        holders = {session.instance for session in dormant}
+        holders |= {session.row.instance for session in self._own_sessions()}
+        self._awaited = holders - {""}
         self._await_until = self._runtime.loop.time() + self._limits.return_seconds_max
 
     @property
@@ -173,7 +176,7 @@ class LinkBackend(Questions):
     def relieved(self, session: Session) -> None:
         pass  # the link has a window of its own
 
-    def keeps(self, session: Session) -> bool:
+    def keeps(self, *, known: bool) -> bool:
         return False  # what an application keeps is in the session
 
     # --- instances
@@ -185,6 +188,7 @@ class LinkBackend(Questions):
             return
         if self._bound:
             kept = sum(session.row.known for session in self._own_sessions())
+            kept += sum(session.known for session in self.manager.loader.dormant.of(self))
             if kept or self._linked:
                 raise RequestError(
                     "unknown_app",
@@ -195,8 +199,20 @@ class LinkBackend(Questions):
         self._bound = app
         self.journal.keep(_bound_key(self.name), app.encode())
 
+    @property
+    def loaded(self) -> bool:
+        """Whether `load` would find nothing to do."""
+        return not any(True for _ in self.manager.loader.dormant.of(self))
+
+    async def load(self) -> None:
+        """Load what the store has of this backend's sessions. Raises `StoreError`."""
+        await self.manager.loader.load_all(self, self.clock())
+
     def welcome(self, peer: Peer, hello: m.Hello) -> Welcomed:
-        """An instance says hello: it gets back what it held, and its share of what nobody holds."""
+        """An instance says hello: it gets back what it held, and its share of what nobody holds.
+
+        All sessions are to be loaded (`load`).
+        """
         self._trials.suspects.run_returned(hello.instance)
         before = self._linked.pop(hello.instance, None)
         if before is not None:

@@ -22,6 +22,7 @@ from holdfast.link.peer import Dispatch, Peer, RequestError
 from holdfast.net.connection.connection import Connection
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security_log import SecurityEvent, SecurityLog
+from holdfast.sessions.stores.base import StoreError
 
 _log: Final = RateLimitedLogger("holdfast.link")
 
@@ -92,7 +93,7 @@ class LinkServer:
         )
         raise RequestError("secret", "the link's secret is wrong", closes=True)
 
-    def _hello(self, peer: Peer, hello: Hello) -> Welcome:
+    def _hello(self, peer: Peer, hello: Hello) -> Welcome | Coroutine[Any, Any, Welcome]:
         if hello.protocol != PROTOCOL:
             raise RequestError(
                 "protocol", f"found link protocol {hello.protocol}, expected {PROTOCOL}"
@@ -120,6 +121,23 @@ class LinkServer:
         self._unproven.remove(peer)
         peer.established()
         self._linked[peer] = backend
+        if backend.loaded:
+            return self._welcome(peer, hello, backend)
+        peer.dispatch = Dispatch({})  # nothing can be said before the welcome
+        return self._load_and_welcome(peer, hello, backend)
+
+    async def _load_and_welcome(self, peer: Peer, hello: Hello, backend: LinkBackend) -> Welcome:
+        """An application is told of its sessions: what the store has of them is loaded first."""
+        try:
+            await backend.load()
+        except StoreError as error:
+            _log.error("sessions cannot be loaded", app=hello.app, error=str(error))
+            raise RequestError("busy", f"the sessions cannot be loaded: {error}") from error
+        if peer not in self._linked:
+            raise RequestError("gone", "the link has ended")
+        return self._welcome(peer, hello, backend)
+
+    def _welcome(self, peer: Peer, hello: Hello, backend: LinkBackend) -> Welcome:
         welcomed = backend.welcome(peer, hello)
         bounds = backend.manager.limits
         _log.info(

@@ -108,8 +108,8 @@ class TcpBackend:
     def relieved(self, session: Session) -> None:
         self._go_on(session)
 
-    def keeps(self, session: Session) -> bool:
-        return session.inbox.applied > 0  # it has said something to its server
+    def keeps(self, *, known: bool) -> bool:
+        return known  # it has said something to its server
 
     def detached(self, session: Session, reason: Reason) -> None:
         self._go_on(session)

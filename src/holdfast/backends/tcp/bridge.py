@@ -77,7 +77,11 @@ class Bridge:
         if data:
             connection.send(data)  # at once: what makes room for more must be known to fit
         self._said_at = connection.now
-        self._session.applied(self._session.inbox.top)
+        session = self._session
+        session.applied(session.inbox.top)
+        if not session.row.known and session.inbox.applied:
+            session.row.known = True
+            session.mark_row_dirty()
 
     def resize(self, size: Resized) -> None:
         """The client's screen has another size."""

@@ -27,7 +27,7 @@ from holdfast.gateway.admin.views import (
     BadQueryError,
     list_connections,
     list_sessions,
-    session_view,
+    view_sessions,
 )
 from holdfast.gateway.metrics import Metrics
 from holdfast.gateway.view import GatewayView
@@ -35,6 +35,7 @@ from holdfast.net.addresses import peer_name
 from holdfast.net.http.handover import HttpHost
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.security_log import SecurityEvent
+from holdfast.sessions.stores.base import StoreError
 
 _log: Final = RateLimitedLogger("holdfast.admin")
 
@@ -94,6 +95,8 @@ class AdminPages(HttpHost):
             return await handler(request)
         except BadQueryError as error:
             return _refusal(400, str(error))
+        except StoreError as error:
+            return _refusal(503, str(error))
         except web.HTTPException as error:
             return _refusal(error.status, error.reason, error.headers.get("Allow", ""))
         except Exception as error:
@@ -122,20 +125,19 @@ class AdminPages(HttpHost):
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _sessions(self, request: web.Request) -> web.Response:
-        return _json(list_sessions(self._view, request.query, self._limits))
+        return _json(await list_sessions(self._view, request.query, self._limits))
 
     async def _session(self, request: web.Request) -> web.Response:
-        session = self._view.manager.sessions.get(request.match_info["sid"])
-        if session is None:
-            return _refusal(404, "there is no such session")
-        return _json(session_view(session, round(self._view.clock.behind)))
+        session = self._view.manager.find(request.match_info["sid"])
+        views = await view_sessions(self._view, [session]) if session is not None else []
+        return _json(views[0]) if views else _refusal(404, "there is no such session")
 
     async def _kick_session(self, request: web.Request) -> web.Response:
         manager = self._view.manager
-        session = manager.sessions.get(request.match_info["sid"])
+        session = manager.find(request.match_info["sid"])
         if session is None:
             return _refusal(404, "there is no such session")
-        manager.close(session, Reason.KICKED)
+        manager.end(session, Reason.KICKED)
         self._tell(SecurityEvent.OPERATOR_ACTED, request, sid=session.sid, what="close_session")
         return _json({"kicked": session.sid})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -13,6 +13,10 @@ from holdfast.core.limits import AdminLimits
 from holdfast.gateway.conversation.driver import Attachment
 from holdfast.gateway.view import GatewayView
 from holdfast.net.connection.connection import Connection
+from holdfast.sessions.dormant import DormantSession
+from holdfast.sessions.folding import fold
+from holdfast.sessions.population import Member
+from holdfast.sessions.records import Row, StoredSession
 from holdfast.sessions.session import Session
 
 T = TypeVar("T")
@@ -75,29 +79,72 @@ class Page(Struct, frozen=True):
     """How many there are in all, of any kind."""
 
 
-def session_view(session: Session, behind: float) -> SessionView:
+async def view_sessions(view: GatewayView, sessions: Sequence[Member]) -> list[SessionView]:
+    """These sessions, without those that have ended meanwhile. What is not loaded stays so.
+
+    Raises `StoreError`.
+    """
+    behind = round(view.clock.behind)
+    loader = view.manager.loader
+    sids = [one.sid for one in sessions if isinstance(one, DormantSession)]
+    stored = await loader.find(sids)
+    views = []
+    for one in sessions:
+        session = view.manager.find(one.sid)
+        if isinstance(session, Session):
+            views.append(_loaded_view(session, behind))
+        elif session is not None and session.sid in stored:
+            views.append(_dormant_view(session, stored[session.sid], behind))
+    return views
+
+
+def _loaded_view(session: Session, behind: float) -> SessionView:
     """A session; `behind` is by how much the wall clock is ahead of the gateway's time."""
-    row, consumer = session.row, session.consumer
+    row, consumer, out, inbox = session.row, session.consumer, session.out, session.inbox
     return SessionView(
-        sid=row.sid,
+        **_row_view(row, behind),
         state=session.state.value,
-        user=row.user,
-        profile=row.profile,
-        app=row.app,
-        protocol=row.protocol,
-        address=row.address,
-        client=row.capabilities.client,
-        durability=row.durability,
-        created=row.created + behind,
         detached=row.detached + behind if row.detached else 0.0,
         connection=consumer.connection.id if isinstance(consumer, Attachment) else 0,
-        outputs=session.out.top,
-        window_messages=len(session.out.entries),
-        window_bytes=session.out.size,
-        queue_messages=len(session.inbox.entries),
-        queue_bytes=session.inbox.size,
-        groups=list(session.row.groups),
+        outputs=out.top,
+        window_messages=len(out.entries),
+        window_bytes=out.size,
+        queue_messages=len(inbox.entries),
+        queue_bytes=inbox.size,
     )
+
+
+def _dormant_view(dormant: DormantSession, stored: StoredSession, behind: float) -> SessionView:
+    """A session that is not loaded: its logs are as they are stored."""
+    logs = fold(stored.records) if stored.records else None
+    outs: Sequence[Any] = logs.outs if logs is not None else ()
+    ins = logs.ins if logs is not None else ()
+    return SessionView(
+        **_row_view(stored.row, behind),
+        state=dormant.state.value,
+        detached=dormant.detached + behind,
+        connection=0,
+        outputs=logs.top if logs is not None else 0,
+        window_messages=len(outs),
+        window_bytes=sum(entry.size for entry in outs),
+        queue_messages=len(ins),
+        queue_bytes=sum(queued.size for queued in ins),
+    )
+
+
+def _row_view(row: Row, behind: float) -> dict[str, Any]:
+    return {
+        "sid": row.sid,
+        "user": row.user,
+        "profile": row.profile,
+        "app": row.app,
+        "protocol": row.protocol,
+        "address": row.address,
+        "client": row.capabilities.client,
+        "durability": row.durability,
+        "created": row.created + behind,
+        "groups": list(row.groups),
+    }
 
 
 def connection_view(connection: Connection, sids: Mapping[Connection, str]) -> ConnectionView:
@@ -116,12 +163,16 @@ def connection_view(connection: Connection, sids: Mapping[Connection, str]) -> C
     )
 
 
-_SESSION_KEYS: Mapping[str, Callable[[Session], str]] = {
+def _about(session: Member) -> Row | DormantSession:
+    return session.row if isinstance(session, Session) else session
+
+
+_SESSION_KEYS: Mapping[str, Callable[[Member], str]] = {
     "state": lambda session: session.state.value,
-    "user": lambda session: session.row.user,
-    "app": lambda session: session.row.app,
-    "protocol": lambda session: session.row.protocol,
-    "address": lambda session: session.row.address.rpartition(":")[0],
+    "user": lambda session: session.user,
+    "app": lambda session: _about(session).app,
+    "protocol": lambda session: _about(session).protocol,
+    "address": lambda session: _about(session).address.rpartition(":")[0],
 }
 _CONNECTION_KEYS: Mapping[str, Callable[[Connection], str]] = {
     "protocol": lambda one: one.listener.scheme if one.listener is not None else "",
@@ -130,15 +181,15 @@ _CONNECTION_KEYS: Mapping[str, Callable[[Connection], str]] = {
 }
 
 
-def list_sessions(view: GatewayView, query: Mapping[str, str], limits: AdminLimits) -> Page:
-    """Sessions that fit, in the order of their birth. Raises `BadQueryError`."""
-    sessions = view.manager.sessions
+async def list_sessions(view: GatewayView, query: Mapping[str, str], limits: AdminLimits) -> Page:
+    """Sessions that fit, in the order of their birth. Raises `BadQueryError` and `StoreError`."""
+    manager = view.manager
     wanted, count, after = _read(query, _SESSION_KEYS, limits)
-    found = _page(_matching(sessions.values(), _SESSION_KEYS, wanted), _sid, after, count)
+    found = _page(_matching(manager.all(), _SESSION_KEYS, wanted), _sid, after, count)
     page, more = found[:count], len(found) > count
-    behind = round(view.clock.behind)
-    views = [session_view(one, behind) for one in page]
-    return Page(views, page[-1].sid if more else None, len(sessions))
+    total = manager.total
+    views = await view_sessions(view, page)
+    return Page(views, page[-1].sid if more else None, total)
 
 
 def list_connections(view: GatewayView, query: Mapping[str, str], limits: AdminLimits) -> Page:
@@ -155,7 +206,7 @@ def list_connections(view: GatewayView, query: Mapping[str, str], limits: AdminL
     return Page(views, page[-1].id if more else None, len(connections))
 
 
-def _sid(session: Session) -> str:
+def _sid(session: Member) -> str:
     return session.sid
 
 

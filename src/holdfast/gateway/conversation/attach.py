@@ -22,13 +22,16 @@ from holdfast.gateway.adapters.base import (
     Welcomed,
 )
 from holdfast.gateway.conversation import login
+from holdfast.gateway.conversation.phases import Phase
 from holdfast.net.addresses import network_of
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security_log import SecurityEvent
+from holdfast.sessions.dormant import DormantSession
 from holdfast.sessions.journal import StoreUnavailableError
 from holdfast.sessions.manager import Claim, ClaimRefusal
 from holdfast.sessions.session import Position, ResetReason, Session
 from holdfast.sessions.states import Durability, SessionState
+from holdfast.sessions.stores.base import StoreError
 from holdfast.sessions.tokens import split_token
 
 if TYPE_CHECKING:
@@ -54,6 +57,34 @@ _REPLACED: Final = Notice(
     "This browser's cookie is an older one: its session goes on where the newer one is."
     " This is a new session."
 )
+
+
+def dormant(attachment: Attachment, event: Enter | ResumeOwn) -> list[str]:
+    """The sessions that are to be loaded before it can be judged what the client asks for."""
+    manager, own = attachment.context.manager, attachment.session
+    if isinstance(event, ResumeOwn):
+        newest = manager.own(own) if own is not None else None
+        return [newest.sid] if isinstance(newest, DormantSession) else []
+    if event.code:
+        wanted = [manager.dormant_of_code(event.code)]
+    else:
+        wanted = [manager.dormant_of_token(token) for token in (event.token, *event.cookies)]
+    return [sid for sid in wanted if sid is not None]
+
+
+async def load(attachment: Attachment, event: Enter | ResumeOwn, sids: Sequence[str]) -> None:
+    """Load these sessions, and let the client enter.
+
+    The store is read in its own thread: the connection waits for it, and nobody else.
+    """
+    context = attachment.context
+    try:
+        await context.manager.loader.load(sids, context.wall())
+    except StoreError as error:
+        _log.error("a session cannot be loaded", error=str(error))
+        attachment.goodbye(Reason.INTERNAL_ERROR, _CANNOT)
+    if attachment.phase is Phase.ENTERING:
+        attachment.enter_loaded(event)
 
 
 def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:

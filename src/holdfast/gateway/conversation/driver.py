@@ -457,12 +457,26 @@ class Attachment:
 
     def enter(self, event: Enter | ResumeOwn) -> None:
         """The client wants a session; what else it sends waits until it has one."""
+        dormant = attach.dormant(self, event)
+        if dormant:
+            self._machine.apply(Move.ENTER)
+            self.connection.pause_reading()
+            self.run(attach.load(self, event, dormant))
+            return
         work = attach.enter(self, event)
         if work is not None:
             self._machine.apply(Move.ENTER)
             self._acks = None  # of the session that it leaves; the other's begin behind its resume
             self.connection.pause_reading()
             self.run(work)
+
+    def enter_loaded(self, event: Enter | ResumeOwn) -> None:
+        """What the client wants is loaded: it wants it again, where it stood."""
+        self._machine.apply(Move.WAIT if self.session is None else Move.ADMIT)
+        self.enter(event)
+        if self.phase in (Phase.WAITING, Phase.LIVE):
+            self.go_on()  # it was refused
+            self.deliver()
 
     def renew_rights(self, session: Session) -> None:
         """The session has become a user's: whoever had a right to it before has none any more."""

@@ -119,10 +119,10 @@ def choose(attachment: Attachment, session: Session, wanted: ProfileWanted) -> N
 
 def offer_own(attachment: Attachment, session: Session) -> None:
     """The user is known: another session of the same user is offered."""
-    claim = attachment.context.manager.claim_own(session)
-    if claim is None:
+    own = attachment.context.manager.own(session)
+    if own is None:
         return
-    detached = claim.session.row.detached
+    detached = own.detached
     minutes = (attachment.context.wall() - detached) / 60
     if not detached:  # its connection may be dead, without anybody knowing it
         stands = "still connected elsewhere"

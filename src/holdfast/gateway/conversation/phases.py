@@ -14,7 +14,7 @@ class Phase(Enum):
     WAITING = auto()
     """The client has not said which session it wants."""
     ENTERING = auto()
-    """The session is being made durable; the client's further input is held."""
+    """The session is being loaded, or made durable; the client's further input is held."""
     LIVE = auto()
     LEAVING = auto()
     """Goodbye is said; nothing more is read or delivered."""
@@ -25,6 +25,8 @@ class Move(Enum):
 
     ENTER = auto()
     ADMIT = auto()
+    WAIT = auto()
+    """It has no session yet: what it asked for is loaded, and is asked for again."""
     LEAVE = auto()
 
 
@@ -36,21 +38,25 @@ TABLE: Final[Table[Phase, Move, None]] = Table(
         Phase.WAITING: {
             Move.ENTER: to(Phase.ENTERING),
             Move.ADMIT: None,
+            Move.WAIT: None,
             Move.LEAVE: to(Phase.LEAVING),
         },
         Phase.ENTERING: {
             Move.ENTER: None,
             Move.ADMIT: to(Phase.LIVE),
+            Move.WAIT: to(Phase.WAITING),
             Move.LEAVE: to(Phase.LEAVING),
         },
         Phase.LIVE: {
             Move.ENTER: to(Phase.ENTERING),  # a person typed `resume` in a fresh session
             Move.ADMIT: None,
+            Move.WAIT: None,
             Move.LEAVE: to(Phase.LEAVING),
         },
         Phase.LEAVING: {
             Move.ENTER: None,
             Move.ADMIT: None,
+            Move.WAIT: None,
             Move.LEAVE: to(Phase.LEAVING),
         },
     },

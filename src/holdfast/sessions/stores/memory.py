@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from holdfast.sessions.records import Batch, SetAside, Stored
-from holdfast.sessions.stores.reading import Reader
+from holdfast.sessions.records import Batch, Found, Recovered, SetAside, Stored
+from holdfast.sessions.stores.one_node import OneNode
+from holdfast.sessions.stores.reading import Heads, Reader, Tail, snapshots_of
 
 _encode = msgspec.msgpack.encode
 
 
-class MemoryStore:
+class MemoryStore(OneNode):
     """Keeps sessions as long as the object lives. A second `open` finds what was committed."""
 
     def __init__(self) -> None:
@@ -21,26 +24,33 @@ class MemoryStore:
         self._settings: dict[str, bytes] = {}
         self._set_aside: list[SetAside] = []
         self._clean = True
+        self._tail = Tail()
 
     async def open(self) -> Stored:
         clean, self._clean = self._clean, False
-        reader = Reader()
+        heads, tail = Heads(), Tail()
         for sid, row in self._rows.items():
-            reader.row(sid, row)
+            heads.row(sid, row)
         for sid, snapshot in self._snapshots.items():
-            reader.snapshot(sid, snapshot)
+            if sid not in heads.heads:
+                heads.orphan(sid, snapshot)
         for number, (entry, shared) in self._journal.items():
-            reader.entry(number, entry, shared)
+            tail.entry(number, entry, shared, heads.heads)
+        self._tail = tail
         return Stored(
-            clean=clean and reader.complete,
+            clean=clean and tail.complete,
             number=max(self._journal, default=0),
-            sessions=list(reader.sessions.values()),
+            journal_bytes=tail.size,
+            newest=heads.newest,
+            heads=list(heads.heads.values()),
             accepted=dict(self._accepted),
             settings=dict(self._settings),
-            set_aside=reader.set_aside,
+            set_aside=heads.set_aside + tail.set_aside,
         )
 
     async def commit(self, batch: Batch) -> int:
+        if batch.number in self._journal:
+            return 0
         for row in batch.rows:
             self._rows[row.sid] = _encode(row)
         for sid, snapshot in batch.snapshots:
@@ -52,6 +62,7 @@ class MemoryStore:
         for sid in batch.deleted:
             self._rows.pop(sid, None)
             self._snapshots.pop(sid, None)
+        self._tail.forget(batch.deleted)
         self._accepted.update(batch.accepted)
         for instance in batch.forgotten:
             self._accepted.pop(instance, None)
@@ -63,6 +74,32 @@ class MemoryStore:
 
     async def check(self) -> None:
         pass
+
+    async def claim(self, sids: Sequence[str]) -> list[str]:
+        return [sid for sid in sids if sid in self._rows]
+
+    async def find(self, sids: Sequence[str]) -> Found:
+        rows = [(sid, self._rows[sid]) for sid in sids if sid in self._rows]
+        return Reader(self._tail).read(rows, self._snapshots)
+
+    async def take(self, sids: Sequence[str]) -> Found:
+        return await self.find(sids)
+
+    async def recover(self, count: int) -> Recovered:
+        tail = self._tail
+        sids = tail.sids(count)
+        found = await self.find(sids)
+        for sid, snapshot in snapshots_of(found):
+            self._snapshots[sid] = snapshot
+        for kept in found.set_aside:
+            self._set_aside.append(kept)
+            self._rows.pop(kept.sid, None)
+            self._snapshots.pop(kept.sid, None)
+        tail.forget(sids)
+        if not tail:
+            for number in [number for number in self._journal if number <= tail.number]:
+                del self._journal[number]
+        return Recovered(len(tail), found.set_aside)
 
     async def close(self, *, clean: bool) -> None:
         self._clean = clean

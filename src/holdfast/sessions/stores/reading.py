@@ -6,72 +6,238 @@ reason, and the rest is taken up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from sys import intern
 from typing import Final, TypeVar
 
 import msgspec
+from msgspec import Struct
 
+from holdfast.sessions.folding import fold
 from holdfast.sessions.outbox import Entry, SharedEntry
-from holdfast.sessions.records import Capabilities, Record, Row, SetAside, StoredSession
+from holdfast.sessions.records import (
+    Capabilities,
+    Found,
+    Head,
+    Record,
+    Row,
+    SetAside,
+    StoredSession,
+)
+from holdfast.sessions.states import SessionState
 
 T = TypeVar("T")
 
+
+class _HeadRow(Struct):
+    """The part of a `Row` that a `Head` is made of."""
+
+    sid: str
+    epoch: str
+    durability: str
+    created: float
+    state: str = "connecting"
+    user: str = ""
+    profile: str = ""
+    data: bytes = b""
+    groups: tuple[str, ...] = ()
+    address: str = ""
+    protocol: str = ""
+    app: str = ""
+    known: bool = False
+    instance: str = ""
+    code: bytes = b""
+    code_before: bytes = b""
+    detached: float = 0.0
+    era: int = 0
+
+
 _encode: Final = msgspec.msgpack.Encoder().encode
+_head: Final = msgspec.msgpack.Decoder(_HeadRow)
 _row: Final = msgspec.msgpack.Decoder(Row)
 _record: Final = msgspec.msgpack.Decoder(Record)
-_entry: Final = msgspec.msgpack.Decoder(list[tuple[str, Record]])
 _shared: Final = msgspec.msgpack.Decoder(list[SharedEntry])
 _pieces: Final = msgspec.msgpack.Decoder(list[tuple[str, msgspec.Raw]])
+_numbered: Final = msgspec.msgpack.Decoder(list[tuple[int, msgspec.Raw]])
 _NOTHING: Final = _encode([])
+_PAIR: Final = b"\x92"
+"""The head of an array of two."""
+_ARRAY: Final = b"\xdd"
+"""The head of an array of any length, which follows in four bytes."""
+_STATES: Final = frozenset(state.value for state in SessionState)
 
 
 class UnreadableError(Exception):
     """Bytes that are not what they should be."""
 
 
-class Reader:
-    """Is given the rows, then the snapshots, then the journal in order."""
+class Heads:
+    """The heads of all sessions, from their rows."""
 
     def __init__(self) -> None:
-        self.sessions: dict[str, StoredSession] = {}
+        self.heads: dict[str, Head] = {}
         self.set_aside: list[SetAside] = []
-        self._capabilities: dict[Capabilities, Capabilities] = {}
-        self.complete = True
-        """Whether every entry of the journal could be read."""
+        self.newest = 0.0
+        """The latest time in any of them."""
 
     def row(self, sid: str, body: bytes) -> None:
         """The row of one session."""
         try:
-            row = _read(_row, body)
-            if row.sid != sid:
-                raise UnreadableError(f"it is the row of {row.sid}")
+            row = _read(_head, body)
+            _check_sid(row.sid, sid)
+            if row.state not in _STATES:
+                raise UnreadableError(f"{row.state!r} is not a valid SessionState")
         except UnreadableError as error:
-            self._spoil(sid, f"its row cannot be read: {error}", body)
-        else:
-            self._intern(row)
-            self.sessions[sid] = StoredSession(row, [], journaled=False)
-
-    def snapshot(self, sid: str, body: bytes) -> None:
-        """The snapshot of one session."""
-        session = self.sessions.get(sid)
-        if session is None:
-            self._spoil(sid, "a snapshot without a session that can be read", body)
+            self.set_aside.append(SetAside(sid, f"its row cannot be read: {error}", body))
             return
-        try:
-            session.records.append(_read(_record, body))
-        except UnreadableError as error:
-            self._spoil(sid, f"its snapshot cannot be read: {error}", body)
+        self.newest = max(self.newest, row.created, row.detached)
+        self.heads[sid] = Head(
+            sid=sid,
+            app=intern(row.app),
+            user=row.user,
+            state=intern(row.state),
+            address=row.address,
+            protocol=intern(row.protocol),
+            detached=row.detached,
+            era=row.era,
+            code=row.code,
+            code_before=row.code_before,
+            instance=intern(row.instance),
+            known=row.known,
+            kept=bool(row.user or row.data or row.profile or row.groups),
+        )
 
-    def entry(self, number: int, body: bytes, shared: bytes = _NOTHING) -> None:
-        """One entry of the journal, and what its records share."""
-        common: list[SharedEntry] = []
+    def orphan(self, sid: str, body: bytes) -> None:
+        """A snapshot without a row, or with one that cannot be read."""
+        self.set_aside.append(SetAside(sid, "a snapshot without a session that can be read", body))
+
+
+class Tail:
+    """The journal of the run before, split up by session, as it was encoded."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        """Of its newest entry."""
+        self.size = 0
+        """Its bytes."""
+        self.complete = True
+        """Whether every entry could be read."""
+        self.set_aside: list[SetAside] = []
+        self._pieces: dict[str, bytearray] = {}
+        """By session: how many there are, in four bytes, and the pieces, each with its number."""
+        self._shared: dict[int, bytes] = {}
+        """By number: what the entry's records share."""
+        self._common: dict[int, list[SharedEntry]] = {}
+        """The same, once it was asked for: equal items of many sessions are one object."""
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def entry(self, number: int, body: bytes, shared: bytes, known: dict[str, Head]) -> None:
+        """One entry of the journal. Entries come in order; others than `known` were deleted."""
+        self.number = number
+        self.size += len(body) + len(shared)
         try:
-            common = _read(_shared, shared)
-            for sid, record in _read(_entry, body):
-                self._add(sid, record, common)
-        except UnreadableError:
-            self._entry_in_pieces(number, body, common)
+            pieces = _read(_pieces, body)
+        except UnreadableError as error:
+            self.complete = False
+            fault = f"entry {number} of the journal cannot be read: {error}"
+            self.set_aside.append(SetAside("", fault, body, number))
+            return
+        start = _PAIR + _encode(number)
+        for sid, piece in pieces:
+            head = known.get(sid)
+            if head is None:
+                continue
+            kept = self._pieces.get(head.sid)
+            if kept is None:
+                kept = self._pieces[head.sid] = bytearray(4)
+            kept[:4] = (int.from_bytes(kept[:4], "big") + 1).to_bytes(4, "big")
+            kept += start
+            kept += piece
+        if shared != _NOTHING:
+            self._shared[number] = shared
+
+    def sids(self, count: int) -> list[str]:
+        """Some of the sessions that it has news of."""
+        return [sid for sid, _ in zip(self._pieces, range(count), strict=False)]
+
+    def forget(self, sids: Iterable[str]) -> None:
+        """These sessions need nothing of it any more."""
+        for sid in sids:
+            self._pieces.pop(sid, None)
+        if not self._pieces:
+            self._shared.clear()
+            self._common.clear()
+
+    def add_to(self, session: StoredSession) -> None:
+        """Give a session its records. Raises `_PieceError`."""
+        sid, records = session.row.sid, session.records
+        kept = self._pieces.get(sid)
+        for number, piece in _read(_numbered, _ARRAY + kept) if kept is not None else ():
+            try:
+                record = _read(_record, piece)
+                if any(type(entry) is int for entry in record.outs):
+                    record.outs = _resolve(record.outs, self._common_of(number))
+            except UnreadableError as error:
+                fault = f"its record in entry {number} of the journal cannot be read: {error}"
+                raise _PieceError(fault, bytes(piece)) from error
+            if not records or record.n > records[-1].n:  # else the snapshot holds it
+                records.append(record)
+
+    def _common_of(self, number: int) -> list[SharedEntry]:
+        common = self._common.get(number)
+        if common is None:
+            common = self._common[number] = _read(_shared, self._shared.get(number, _NOTHING))
+        return common
+
+
+class _PieceError(Exception):
+    """A part of a session that cannot be read: what is wrong with it, and the part."""
+
+    def __init__(self, fault: str, body: bytes) -> None:
+        super().__init__(fault)
+        self.body = body
+
+
+class Reader:
+    """Makes sessions of their rows, their snapshots and the tail of the journal."""
+
+    def __init__(self, tail: Tail) -> None:
+        self._tail = tail
+        self._capabilities: dict[Capabilities, Capabilities] = {}
+
+    def read(self, rows: Iterable[tuple[str, bytes]], snapshots: dict[str, bytes]) -> Found:
+        """The sessions with these rows. What cannot be read is set aside."""
+        found = Found()
+        for sid, body in rows:
+            try:
+                row = _read(_row, body)
+                _check_sid(row.sid, sid)
+            except UnreadableError as error:
+                fault = f"its row cannot be read: {error}"
+                found.set_aside.append(SetAside(sid, fault, body))
+                if sid in snapshots:
+                    found.set_aside.append(SetAside(sid, fault, snapshots[sid]))
+                continue
+            self._intern(row)
+            session = StoredSession(row, [])
+            try:
+                self._add_records(session, snapshots.get(sid))
+            except _PieceError as error:
+                found.set_aside.append(SetAside(sid, str(error), error.body))
+                found.set_aside.append(set_aside(session, str(error)))
+            else:
+                found.sessions.append(session)
+        return found
+
+    def _add_records(self, session: StoredSession, snapshot: bytes | None) -> None:
+        if snapshot is not None:
+            try:
+                session.records.append(_read(_record, snapshot))
+            except UnreadableError as error:
+                raise _PieceError(f"its snapshot cannot be read: {error}", snapshot) from error
+        self._tail.add_to(session)
 
     def _intern(self, row: Row) -> None:
         """What many rows have alike is in memory once."""
@@ -81,44 +247,24 @@ class Reader:
         known = self._capabilities.setdefault(row.capabilities, row.capabilities)
         row.capabilities = known
 
-    def _entry_in_pieces(self, number: int, body: bytes, common: list[SharedEntry]) -> None:
-        try:
-            pieces = _read(_pieces, body)
-        except UnreadableError as error:
-            self.complete = False
-            fault = f"entry {number} of the journal cannot be read: {error}"
-            self.set_aside.append(SetAside("", fault, body, number))
-            return
-        for sid, piece in pieces:
-            try:
-                self._add(sid, _read(_record, piece), common)
-            except UnreadableError as error:
-                fault = f"its record in entry {number} of the journal cannot be read: {error}"
-                if sid in self.sessions:
-                    self._spoil(sid, fault, bytes(piece))
-
-    def _add(self, sid: str, record: Record, common: list[SharedEntry]) -> None:
-        session = self.sessions.get(sid)
-        if session is None:  # deleted since
-            return
-        if any(type(entry) is int for entry in record.outs):
-            record.outs = _resolve(record.outs, common)
-        records = session.records
-        if not records or record.n > records[-1].n:  # else the snapshot holds it
-            records.append(record)
-            session.journaled = True
-
-    def _spoil(self, sid: str, fault: str, body: bytes) -> None:
-        """Set aside these bytes, and with them what is known of their session."""
-        self.set_aside.append(SetAside(sid, fault, body))
-        session = self.sessions.pop(sid, None)
-        if session is not None:
-            self.set_aside.append(set_aside(session, fault))
-
 
 def set_aside(session: StoredSession, fault: str) -> SetAside:
     """A session as it was read, to be kept for an operator."""
     return SetAside(session.row.sid, fault, _encode(session))
+
+
+def snapshots_of(found: Found) -> list[tuple[str, bytes]]:
+    """A snapshot of each of these sessions, encoded."""
+    return [
+        (session.row.sid, _encode(fold(session.records)))
+        for session in found.sessions
+        if session.records
+    ]
+
+
+def _check_sid(found: str, sid: str) -> None:
+    if found != sid:
+        raise UnreadableError(f"it is the row of {found}")
 
 
 def _resolve(outs: Sequence[Entry | int], common: list[SharedEntry]) -> list[Entry | int]:
@@ -128,7 +274,7 @@ def _resolve(outs: Sequence[Entry | int], common: list[SharedEntry]) -> list[Ent
         raise UnreadableError("it holds an output that is not there") from None
 
 
-def _read(decoder: msgspec.msgpack.Decoder[T], body: bytes | msgspec.Raw) -> T:
+def _read(decoder: msgspec.msgpack.Decoder[T], body: bytes | bytearray | msgspec.Raw) -> T:
     try:
         return decoder.decode(body)
     except (msgspec.MsgspecError, ValueError, TypeError) as error:

@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
 
 from holdfast.core.limits import StoreLimits
-from holdfast.sessions.records import Batch, Stored
+from holdfast.sessions.records import Batch, Found, Recovered, SetAside, Stored
 from holdfast.sessions.stores.base import (
     StoreBrokenError,
     StoreBusyError,
@@ -28,13 +29,16 @@ from holdfast.sessions.stores.base import (
     StoreReadOnlyError,
     StoreVersionError,
 )
+from holdfast.sessions.stores.one_node import OneNode
 from holdfast.sessions.stores.private import make_private
-from holdfast.sessions.stores.reading import Reader
+from holdfast.sessions.stores.reading import Heads, Reader, Tail, snapshots_of
 
 T = TypeVar("T")
 
 APPLICATION_ID: Final = 0x484F4C44  # "HOLD"
 _CHECKPOINT_PAGES: Final = 4_000
+_SIDS_MAX: Final = 500
+"""In one query."""
 
 _MIGRATIONS: Final = (
     # 1: the first schema.
@@ -72,6 +76,7 @@ class SQLiteFile:
         self._limits = limits
         self._db: sqlite3.Connection | None = None
         self._sync = False
+        self._tail = Tail()
         self._files: dict[Path, tuple[int, int]] = {}
         """The files that are open, with device and inode: what has another name, a restart
         would not find."""
@@ -98,24 +103,48 @@ class SQLiteFile:
                 raise StoreMissingError(f"{path}: the file {what}; expected the one that is open")
 
     def commit(self, batch: Batch) -> int:
-        db = self._db
-        assert db is not None, "the store is not open"
+        db = self._opened
         self.check()
         try:
             if batch.sync is not self._sync:
                 db.execute(f"PRAGMA synchronous = {'FULL' if batch.sync else 'NORMAL'}")
                 self._sync = batch.sync
-            db.execute("BEGIN IMMEDIATE")
-            try:
+            with _transaction(db):
                 size = self._write(db, batch)
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
         except sqlite3.Error as error:
             raise _explain(self.path, error) from error
+        self._tail.forget(batch.deleted)
         return size
+
+    def find(self, sids: Sequence[str]) -> Found:
+        try:
+            return self._find(self._opened, sids)
+        except sqlite3.Error as error:
+            raise _explain(self.path, error) from error
+
+    def claim(self, sids: Sequence[str]) -> list[str]:
+        try:
+            query = "SELECT count(*) FROM session WHERE sid = ?"
+            db = self._opened
+            return [sid for sid in sids if db.execute(query, (sid,)).fetchone()[0]]
+        except sqlite3.Error as error:
+            raise _explain(self.path, error) from error
+
+    def recover(self, count: int) -> Recovered:
+        db, sids = self._opened, self._tail.sids(count)
+        self.check()
+        try:
+            with _transaction(db):
+                found = self._recover(db, sids)
+        except sqlite3.Error as error:
+            raise _explain(self.path, error) from error
+        self._tail.forget(sids)
+        return Recovered(len(self._tail), found.set_aside)
+
+    @property
+    def _opened(self) -> sqlite3.Connection:
+        assert self._db is not None, "the store is not open"
+        return self._db
 
     def close(self, *, clean: bool) -> None:
         if self._db is None:
@@ -180,27 +209,31 @@ class SQLiteFile:
             fault = db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if fault != "ok":
                 raise StoreBrokenError(f"{self.path}: damaged: {fault}")
-        reader = Reader()
+        heads, tail = Heads(), Tail()
         for sid, body in db.execute("SELECT sid, body FROM session"):
-            reader.row(sid, body)
-        for sid, body in db.execute("SELECT sid, body FROM snapshot"):
-            reader.snapshot(sid, body)
+            heads.row(sid, body)
+        for (sid,) in db.execute("SELECT sid FROM snapshot").fetchall():
+            if sid not in heads.heads:
+                query = db.execute("SELECT body FROM snapshot WHERE sid = ?", (sid,))
+                heads.orphan(sid, query.fetchone()[0])
         journal = db.execute("SELECT number, body, shared FROM journal ORDER BY number")
         for number, body, shared in journal:
-            reader.entry(number, body, shared)
-        newest = db.execute("SELECT coalesce(max(number), 0) FROM journal").fetchone()
+            tail.entry(number, body, shared, heads.heads)
+        self._tail = tail
         accepted = dict(db.execute("SELECT name, accepted FROM instance"))
         # Only who can read all of it may change it.
         db.execute("DELETE FROM setting WHERE key = 'clean'")
         db.execute("REPLACE INTO setting VALUES ('opened', x'01')")
         db.execute("COMMIT")
         return Stored(
-            clean=clean and reader.complete,
-            number=newest[0],
-            sessions=list(reader.sessions.values()),
+            clean=clean and tail.complete,
+            number=tail.number,
+            journal_bytes=tail.size,
+            newest=heads.newest,
+            heads=list(heads.heads.values()),
             accepted=accepted,
             settings=settings,
-            set_aside=reader.set_aside,
+            set_aside=heads.set_aside + tail.set_aside,
         )
 
     def _write(self, db: sqlite3.Connection, batch: Batch) -> int:
@@ -210,7 +243,11 @@ class SQLiteFile:
         up the interpreter's lock, and has to wait for it again.
         """
         entry, shared = _encode(batch.records), _encode(batch.shared)
-        db.execute("INSERT INTO journal VALUES (?, ?, ?)", (batch.number, entry, shared))
+        added = db.execute(
+            "INSERT OR IGNORE INTO journal VALUES (?, ?, ?)", (batch.number, entry, shared)
+        )
+        if not added.rowcount:  # it is stored already, and all of the batch with it
+            return 0
         if batch.rows:
             db.executemany(
                 "REPLACE INTO session VALUES (?, ?, ?, ?, ?)",
@@ -224,9 +261,7 @@ class SQLiteFile:
         if batch.journal_from:
             db.execute("DELETE FROM journal WHERE number < ?", (batch.journal_from,))
         if batch.deleted:
-            gone = [(sid,) for sid in batch.deleted]
-            db.executemany("DELETE FROM session WHERE sid = ?", gone)
-            db.executemany("DELETE FROM snapshot WHERE sid = ?", gone)
+            self._delete(db, batch.deleted)
         if batch.accepted:
             db.executemany("REPLACE INTO instance VALUES (?, ?)", batch.accepted.items())
         if batch.forgotten:
@@ -234,13 +269,43 @@ class SQLiteFile:
         if batch.settings:
             db.executemany("REPLACE INTO setting VALUES (?, ?)", batch.settings.items())
         if batch.set_aside:
-            db.executemany(
-                "INSERT INTO set_aside (sid, fault, body) VALUES (?, ?, ?)",
-                [(kept.sid, kept.fault, kept.body) for kept in batch.set_aside],
-            )
+            self._write_set_aside(db, batch.set_aside)
             entries = [(kept.entry,) for kept in batch.set_aside if kept.entry]
             db.executemany("DELETE FROM journal WHERE number = ?", entries)
         return len(entry) + len(shared)
+
+    def _delete(self, db: sqlite3.Connection, sids: Sequence[str]) -> None:
+        gone = [(sid,) for sid in sids]
+        db.executemany("DELETE FROM session WHERE sid = ?", gone)
+        db.executemany("DELETE FROM snapshot WHERE sid = ?", gone)
+
+    def _write_set_aside(self, db: sqlite3.Connection, set_aside: Sequence[SetAside]) -> None:
+        db.executemany(
+            "INSERT INTO set_aside (sid, fault, body) VALUES (?, ?, ?)",
+            [(kept.sid, kept.fault, kept.body) for kept in set_aside],
+        )
+
+    def _find(self, db: sqlite3.Connection, sids: Sequence[str]) -> Found:
+        reader, found = Reader(self._tail), Found()
+        for start in range(0, len(sids), _SIDS_MAX):
+            some = sids[start : start + _SIDS_MAX]
+            places = ", ".join("?" * len(some))
+            query = f"SELECT sid, body FROM {{}} WHERE sid IN ({places})"
+            rows = db.execute(query.format("session"), some).fetchall()
+            snapshots = dict(db.execute(query.format("snapshot"), some))
+            part = reader.read(rows, snapshots)
+            found.sessions += part.sessions
+            found.set_aside += part.set_aside
+        return found
+
+    def _recover(self, db: sqlite3.Connection, sids: Sequence[str]) -> Found:
+        found = self._find(db, sids)
+        db.executemany("REPLACE INTO snapshot VALUES (?, ?)", snapshots_of(found))
+        self._write_set_aside(db, found.set_aside)
+        self._delete(db, [kept.sid for kept in found.set_aside])
+        if len(sids) == len(self._tail):
+            db.execute("DELETE FROM journal WHERE number <= ?", (self._tail.number,))
+        return found
 
     def _drop(self) -> None:
         if self._db is not None:
@@ -248,7 +313,7 @@ class SQLiteFile:
             self._db = None
 
 
-class SQLiteStore:
+class SQLiteStore(OneNode):
     """A `Store` in one SQLite file, in a thread of its own."""
 
     def __init__(self, path: Path, limits: StoreLimits) -> None:
@@ -264,6 +329,18 @@ class SQLiteStore:
     async def check(self) -> None:
         await self._run(self._file.check)
 
+    async def claim(self, sids: Sequence[str]) -> list[str]:
+        return await self._run(lambda: self._file.claim(sids))
+
+    async def find(self, sids: Sequence[str]) -> Found:
+        return await self._run(lambda: self._file.find(sids))
+
+    async def take(self, sids: Sequence[str]) -> Found:
+        return await self._run(lambda: self._file.find(sids))
+
+    async def recover(self, count: int) -> Recovered:
+        return await self._run(lambda: self._file.recover(count))
+
     async def close(self, *, clean: bool) -> None:
         try:
             await self._run(lambda: self._file.close(clean=clean))
@@ -272,6 +349,19 @@ class SQLiteStore:
 
     async def _run(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All of the block is written, or nothing."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
 
 
 _NOWHERE: Final = (0, 0)
