@@ -161,6 +161,10 @@ WRONG: dict[str, tuple[str, str]] = {
         TELNET + listener("ws://a:1", "tcp") + '\ncharset_fallback = "koi8-r"',
         "listener[0].charset_fallback: expected only for telnet and telnets, found for ws",
     ),
+    "mccp-of-lines": (
+        TCP + listener("tcp://a:1", "tcp") + "\nmccp = [2]",
+        "listener[0].mccp: expected only for telnet and telnets, found for tcp",
+    ),
     "charset-without-ascii": (
         upstream('servers = ["telnet://a"]\ncharset = "UTF-16"'),
         "upstream[0].charset: expected 'auto' or a character set that Python knows and that"

@@ -145,6 +145,10 @@ class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):
     negotiation_burst_max: int = 256
     negotiation_seconds_max: float = 2.0
     """Silence is taken for refusal after this time; late answers still count."""
+    inflate_bytes_max: int = 4 * KIB
+    """Compressed input (MCCP) becomes at most so much at once, and never more than this and
+    `inflate_ratio_max` times what has come."""
+    inflate_ratio_max: int = 200
     terminal_types_max: int = 4
     """Names that a client is asked for (RFC 1091, MTTS)."""
     name_chars_max: int = 40

@@ -155,6 +155,9 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     is negotiated, or what a client's first line beyond ASCII is in."""
     charset_fallback: str = UTF_8
     """With `auto`, what is spoken to a client of which nothing is known."""
+    mccp: tuple[Literal[2, 3], ...] = ()
+    """Which versions of MCCP Telnet clients are offered: 2 compresses output, 3 input. A client
+    that accepts costs 10 kB more for each. On TLS, compression may give secrets away."""
     deflate: DeflateSettings | None = None
     """How messages are compressed with WebSocket clients that offer it. Absent: not at all."""
 
@@ -291,6 +294,10 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
         )
     telnet = address.scheme in ("telnet", "telnets")
     check_charset(key, listener, address.scheme, telnet=telnet)
+    if listener.mccp and not telnet:
+        raise ConfigurationError(
+            f"{key}.mccp: expected only for telnet and telnets, found for {address.scheme}"
+        )
     reserved = listener.app == EchoBackend.name or listener.app.startswith(PREFIX)
     if listener.backend == "link" and reserved:
         raise ConfigurationError(

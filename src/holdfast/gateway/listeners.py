@@ -22,6 +22,7 @@ from holdfast.gateway.view import GatewayView
 from holdfast.net.http.hosts import served_hosts
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.inherited import Inherited
+from holdfast.protocols.telnet.server import Offers, server_options
 from holdfast.protocols.uris import normal_path
 from holdfast.protocols.websocket import Deflate
 
@@ -48,9 +49,14 @@ def adapter_factory(listener: ListenerConfig, limits: Limits) -> Callable[[], Ad
             return lambda: WebSocketAdapter(settings)
         case "telnet" | "telnets":
             charsets = charsets_of(listener)
-            return lambda: TelnetAdapter(limits.telnet, charsets, raw=raw)
+            options = server_options(_offers(listener))
+            return lambda: TelnetAdapter(limits.telnet, charsets, options, raw=raw)
         case scheme:
             return lambda: LineAdapter(scheme, limits.line, raw=raw)
+
+
+def _offers(listener: ListenerConfig) -> Offers:
+    return Offers(mccp2=2 in listener.mccp, mccp3=3 in listener.mccp)
 
 
 def _behind(listener: ListenerConfig) -> str:

@@ -8,7 +8,7 @@ queues bytes. It does no I/O and knows no session; the `Attachment` drives it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -19,6 +19,10 @@ from holdfast.core.rate import Rate
 from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Position, ResetReason
+
+TOKEN_BYTES: Final = 64
+"""What a unit of a protocol costs beside its bytes, be it as small as a Telnet command."""
+
 
 # --- inbound: what an adapter reports, beside items
 

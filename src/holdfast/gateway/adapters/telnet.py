@@ -28,6 +28,7 @@ from holdfast.core.items import Data, Interrupt, Output, Resized
 from holdfast.core.limits import TelnetLimits
 from holdfast.core.rate import shared_rate
 from holdfast.gateway.adapters.base import (
+    TOKEN_BYTES,
     AbortOutput,
     Ack,
     Broken,
@@ -45,6 +46,8 @@ from holdfast.gateway.adapters.terminal import TerminalAdapter
 from holdfast.gateway.adapters.terminal_colors import colors_of
 from holdfast.protocols import telnet
 from holdfast.protocols.telnet.charsets import AUTOMATIC, UTF_8, Charsets
+from holdfast.protocols.telnet.options.base import Options
+from holdfast.protocols.telnet.server import OPTIONS
 from holdfast.protocols.telnet.strangers import ANSWERS
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Position
@@ -74,21 +77,26 @@ class TelnetAdapter(TerminalAdapter):
         "_hello",
         "_limits",
         "_now",
-        "_out",
+        "_options",
         "_probed",
         "_settled",
         "_token",
     )
 
     def __init__(
-        self, limits: TelnetLimits, charsets: Charsets = AUTOMATIC, *, raw: bool = False
+        self,
+        limits: TelnetLimits,
+        charsets: Charsets = AUTOMATIC,
+        options: Options = OPTIONS,
+        *,
+        raw: bool = False,
     ) -> None:
         rate = shared_rate(limits.bytes_per_second_max, limits.bytes_burst_max)
         super().__init__("telnet", rate, raw=raw)
         self._limits = limits
         self._charsets = charsets
+        self._options = options
         self._core: telnet.TelnetServer
-        self._out: list[bytes] = []
         self._now = 0.0
         self._probed = 0
         """Which output the newest probe asks for: the core has one under way at most."""
@@ -105,13 +113,13 @@ class TelnetAdapter(TerminalAdapter):
 
     @property
     def tokens(self) -> int:  # type: ignore[override]
-        return self._core.tokens
+        return self._core.tokens + self._core.inflated // TOKEN_BYTES
 
     # --- inbound
 
     def begin(self, now: float) -> list[Event]:
         self._now = now
-        self._core = telnet.TelnetServer(self._limits, now, self._charsets)
+        self._core = telnet.TelnetServer(self._limits, now, self._charsets, self._options)
         return []
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
@@ -229,16 +237,20 @@ class TelnetAdapter(TerminalAdapter):
     # --- outbound
 
     def data_to_send(self) -> bytes:
-        out, self._out = self._out, []
-        out.append(self._core.data_to_send())
-        return b"".join(out)
+        return self._core.data_to_send()
 
     def encode(self, first: int, items: Sequence[Output | None]) -> bytes:
-        if not self._counts:
-            return super().encode(first, items)
-        before = self._gmcp("Next", n=first)
-        data = super().encode(first, items)
-        return before + data + self._gmcp("Seq", n=first + len(items) - 1)
+        # The core queues what follows: all of it leaves in one piece, which is compressed once.
+        if self._counts:
+            self._gmcp("Next", n=first)
+        super().encode(first, items)
+        if self._counts:
+            self._gmcp("Seq", n=first + len(items) - 1)
+        return self._core.data_to_send()
+
+    def encode_volatile(self, item: Output) -> bytes:
+        super().encode_volatile(item)
+        return self._core.data_to_send()
 
     def welcome(self, welcomed: Welcomed) -> None:
         super().welcome(welcomed)
@@ -286,25 +298,25 @@ class TelnetAdapter(TerminalAdapter):
 
     def _line(self, text: str) -> bytes:
         self._core.send_text(text + "\n")
-        return self._core.data_to_send()
+        return b""
 
     def _prompt(self, text: str) -> bytes:
         self._core.send_prompt(text)
-        return self._core.data_to_send()
+        return b""
 
     def _data(self, package: str, json: str) -> bytes:
         self._core.send_gmcp(package, json)
-        return self._core.data_to_send()
+        return b""
 
-    def _gmcp(self, message: str, **fields: Any) -> bytes:
-        return self._data(f"Holdfast.{message}", msgspec.json.encode(fields).decode())
+    def _gmcp(self, message: str, **fields: Any) -> None:
+        self._data(f"Holdfast.{message}", msgspec.json.encode(fields).decode())
 
     def _tell(self, message: str, **fields: Any) -> None:
         self._token = fields["token"]
-        self._queue(self._gmcp(message, **fields))
+        self._gmcp(message, **fields)
 
     def _hide(self, hidden: bool) -> None:
         self._core.hide_input(hidden)
 
     def _queue(self, data: bytes) -> None:
-        self._out.append(data)
+        """It is queued already, by the core."""

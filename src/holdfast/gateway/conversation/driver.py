@@ -15,6 +15,7 @@ from holdfast.core.errors import DISCONNECTS, Reason
 from holdfast.core.items import Command, Notice, Output, Text
 from holdfast.core.states import Machine
 from holdfast.gateway.adapters.base import (
+    TOKEN_BYTES,
     Ack,
     Adapter,
     Enter,
@@ -28,7 +29,7 @@ from holdfast.gateway.conversation.acks import AckPacer
 from holdfast.gateway.conversation.cost import cost_of
 from holdfast.gateway.conversation.events import FREE, react, react_early
 from holdfast.gateway.conversation.evidence import Evidence
-from holdfast.gateway.conversation.intake import OWED_BYTES_MAX, TOKEN_BYTES, Intake
+from holdfast.gateway.conversation.intake import OWED_BYTES_MAX, Intake
 from holdfast.gateway.conversation.phases import TABLE, Move, Phase
 from holdfast.net.connection.connection import Connection
 from holdfast.net.log import RateLimitedLogger, log_failure

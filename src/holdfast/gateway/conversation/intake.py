@@ -13,8 +13,6 @@ from holdfast.core.rate import Rate
 from holdfast.gateway.adapters.base import Event
 
 _NEVER: Final = float("inf")
-TOKEN_BYTES: Final = 64
-"""What a unit of a protocol costs beside its bytes, be it as small as a Telnet command."""
 OWED_BYTES_MAX: Final = 1024
 """Input that is accounted for at once, instead of with every read."""
 _ROOM_SECONDS: Final = 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from holdfast.core.limits import TelnetLimits
 from holdfast.protocols.telnet import codes
@@ -16,6 +16,7 @@ from holdfast.protocols.telnet.options.charset import CharsetAnswered
 from holdfast.protocols.telnet.options.echo import EchoObeyed
 from holdfast.protocols.telnet.options.eor import EndOfRecord
 from holdfast.protocols.telnet.options.gmcp import GmcpIntroduced
+from holdfast.protocols.telnet.options.mccp import InputCompressed, OutputCompressedAtOnce
 from holdfast.protocols.telnet.options.naws import WindowSizeTold
 from holdfast.protocols.telnet.options.ttype import TerminalTypeTold
 from holdfast.protocols.telnet.terminal import Terminal
@@ -34,16 +35,21 @@ def _options(terminal: Terminal, refused: Collection[int]) -> Options:
         Row(codes.ECHO,           _REFUSE, _ACCEPT, EchoObeyed),
         Row(codes.SGA,            _ACCEPT, _ACCEPT, Option),
         Row(codes.BINARY,         _ACCEPT, _ACCEPT, Option),
+        Row(codes.MCCP2,          _REFUSE, _ACCEPT, InputCompressed),
+        Row(codes.MCCP3,          _REFUSE, _ACCEPT, OutputCompressedAtOnce),
     )  # fmt: skip
     return Options(
         *(row._replace(us=_REFUSE, him=_REFUSE) if row.code in refused else row for row in rows)
     )
 
 
+_COMPRESSION: Final = (codes.MCCP2, codes.MCCP3)
+
+
 class TelnetClient(TelnetCore):
     """The client's end. It offers nothing: it answers what the server asks.
 
-    It refuses the options in `refused`.
+    It refuses the options in `refused`, and compression (MCCP) unless `compresses`.
     """
 
     __slots__ = ()
@@ -56,7 +62,11 @@ class TelnetClient(TelnetCore):
         terminal: Terminal,
         refused: Collection[int] = (),
         charsets: Charsets = AUTOMATIC,
+        *,
+        compresses: bool = False,
     ) -> None:
+        if not compresses:
+            refused = (*refused, *_COMPRESSION)
         super().__init__(limits, _options(terminal, refused), charsets)
         self._phase = Phase.PLAIN
 

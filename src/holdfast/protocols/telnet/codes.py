@@ -1,8 +1,8 @@
 """The bytes of Telnet by their names in the RFCs.
 
 Commands: RFC 854, and RFC 885 (EOR) and RFC 1184 (EOF, SUSP, ABORT). Option
-codes: the IANA registry "Telnet Options", but for GMCP, which is a convention
-of games.
+codes: the IANA registry "Telnet Options", but for those from MSDP on, which are
+conventions of games.
 """
 
 from __future__ import annotations
@@ -42,6 +42,11 @@ NAWS: Final = 31
 LINEMODE: Final = 34
 NEW_ENVIRON: Final = 39
 CHARSET: Final = 42
+MSDP: Final = 69
+MSSP: Final = 70
+MCCP2: Final = 86
+MCCP3: Final = 87
+MXP: Final = 91
 GMCP: Final = 201
 
 

@@ -37,6 +37,7 @@ from holdfast.protocols.telnet.negotiator import Negotiator
 from holdfast.protocols.telnet.options.base import Options
 from holdfast.protocols.telnet.options.gmcp import encode as encode_gmcp
 from holdfast.protocols.telnet.options.gmcp import is_package
+from holdfast.protocols.telnet.options.mccp import Deflater, InflateError, Inflater
 from holdfast.protocols.telnet.parser import (
     Command,
     Malformed,
@@ -73,18 +74,22 @@ class TelnetCore:
     """One end of a Telnet connection. Use `TelnetServer` or `TelnetClient`."""
 
     __slots__ = (
+        "_deflater",
         "_echoing",
         "_events",
+        "_inflater",
         "_lines",
         "_options",
         "_out",
         "_paid_until",
         "_parser",
         "_phase",
+        "_ready",
         "_settle_at",
         "_timers",
         "capabilities",
         "charsets",
+        "inflated",
         "limits",
         "malformed",
         "overflows",
@@ -105,11 +110,17 @@ class TelnetCore:
         """Subnegotiations that were too long."""
         self.tokens = 0
         """Commands, negotiations and subnegotiations that have come."""
+        self.inflated = 0
+        """Bytes that compressed input has become."""
         self._options = Negotiator(table)
         self._parser = Parser(limits, table.data_options)
         self._lines = Lines(limits, charsets, cuts=self._cuts_lines)
         self._events: list[Event] = []
         self._out: list[bytes] = []
+        self._ready = b""
+        """What was queued before compression began or ended, as it goes out."""
+        self._deflater: Deflater | None = None
+        self._inflater: Inflater | None = None
         self._timers: tuple[tuple[float, int], ...] = ()
         self._settle_at: float | None = None
         self._paid_until = _NEVER
@@ -132,6 +143,10 @@ class TelnetCore:
         """What received text is in; empty while nobody has said so."""
         return self.charsets.fixed or self.capabilities.charset
 
+    def is_on(self, code: int, side: Side) -> bool:
+        """Whether an option is in effect on one side."""
+        return code in self._options.table.index and self._options.is_on_at(code, side)
+
     # What comes in.
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
@@ -140,10 +155,14 @@ class TelnetCore:
             (self._phase is Phase.TELNET or self._phase is Phase.PLAIN)
             and self._parser.state is State.DATA
             and codes.IAC not in data
+            and self._inflater is None
         ):
             return self._receive_lines(data)
-        if data and self._phase is not Phase.OVER:
-            self._receive_tokens(data, now)
+        while data and self._phase is not Phase.OVER:
+            if self._inflater is None:
+                data = self._receive_tokens(data, now)
+            else:
+                data = self._receive_compressed(self._inflater, data, now)
         return self._take_events()
 
     def receive_eof(self) -> list[Event]:
@@ -157,10 +176,31 @@ class TelnetCore:
             self._out += [b"\r\n" for line in lines if type(line) is not CharsetHeard]
         return lines
 
-    def _receive_tokens(self, data: bytes, now: float) -> None:
+    def _receive_compressed(self, inflater: Inflater, data: bytes, now: float) -> bytes:
+        """Take what comes out of the stream; return what is behind its end."""
+        out = None
+        while self._phase is not Phase.OVER and not inflater.ended:
+            if out is not None and len(out) < self.limits.inflate_bytes_max:
+                return b""
+            try:
+                out, data = inflater.inflate(data)
+            except InflateError:
+                self._violate(Fault.NOT_COMPRESSED)
+                break
+            self.inflated += len(out)
+            if inflater.excessive:
+                self._violate(Fault.ZIP_BOMB)
+            elif out:
+                self._receive_tokens(out, now)
+        self._inflater = None
+        return data
+
+    def _receive_tokens(self, data: bytes, now: float) -> bytes:
+        """Take plain bytes; return what stands behind the beginning of a compressed stream."""
         if self._begins_tls(data):
             self._violate(Fault.TLS)
-            return
+            return b""
+        inflater = self._inflater
         for token in self._parser.parse(data, now):
             if not isinstance(token, bytes):
                 self._phase = Phase.TELNET
@@ -169,8 +209,11 @@ class TelnetCore:
             if self._phase is not Phase.OVER:
                 self._handle(token, now)
             if self._phase is Phase.OVER:
-                return
+                return b""
             self._settle_if_done()
+            if self._inflater is not inflater:
+                return data[self._parser.position :]
+        return b""
 
     def _begins_tls(self, data: bytes) -> bool:
         """Whether these are the first bytes, and those of a TLS ClientHello."""
@@ -277,13 +320,18 @@ class TelnetCore:
     def _settle(self) -> None:
         self._settle_at = None
         self._events.append(Settled())
+        self._options.settle(self)
 
     # What goes out.
 
     def data_to_send(self) -> bytes:
-        """Everything queued, once."""
+        """Everything queued, once; where output is compressed, flushed once."""
         data = b"".join(self._out)
         self._out.clear()
+        if self._deflater is not None and data:
+            data = self._deflater.compress(data)
+        if self._ready:
+            data, self._ready = self._ready + data, b""
         return data
 
     def send_text(self, text: str) -> None:
@@ -360,6 +408,30 @@ class TelnetCore:
             return False
         self._out.append(bytes((codes.IAC, codes.SB, code)) + codes.escape(payload) + _CLOSE)
         return True
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the opening negotiation is over."""
+        return self._settle_at is None
+
+    def start_compressing(self, code: int) -> None:
+        """Queue `IAC SB code IAC SE`; what is queued later is compressed."""
+        if self._deflater is None and self.send_subnegotiation(code, b""):
+            self._ready = self.data_to_send()
+            self._deflater = Deflater()
+
+    def stop_compressing(self) -> None:
+        """End the stream: what is queued later is plain."""
+        if self._deflater is not None:
+            self._ready = self.data_to_send() + self._deflater.finish()
+            self._deflater = None
+
+    def start_inflating(self) -> None:
+        """What comes behind this subnegotiation is a zlib stream."""
+        if self._inflater is None:
+            self._inflater = Inflater(self.limits)
+        else:
+            self.malformed += 1
 
     def set_timer(self, code: int, when: float) -> None:
         """Call the option's `timer` at `when`."""

@@ -82,6 +82,8 @@ class Fault(Enum):
     HTTP = "speaks HTTP, not Telnet"
     SSH = "speaks SSH, not Telnet"
     TLS = "speaks TLS on a plain port"
+    NOT_COMPRESSED = "sent as compressed what is not"
+    ZIP_BOMB = "compressed input that becomes far too much"
 
 
 class Violation(Struct, frozen=True, gc=False):

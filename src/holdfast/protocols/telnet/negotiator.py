@@ -30,7 +30,7 @@ class Negotiator:
     def settled(self) -> bool:
         """Whether every offer is answered, and what the options ask in the opening as well."""
         return all(handler.settled for handler in self._handlers) and not any(
-            self.state(code, side) is Q.WANTYES_EMPTY for code, side in self.table.offers
+            self.state(code, side) is Q.WANTYES_EMPTY for code, side in self.table.awaited
         )
 
     def is_on(self, code: int) -> bool:
@@ -63,6 +63,12 @@ class Negotiator:
     def want(self, host: Host, code: int, side: Side, on: bool) -> None:
         """Ask the peer for one side of a known option, or ask it away."""
         self.apply(host, code, side, Given.ASK_ON if on else Given.ASK_OFF)
+
+    def settle(self, host: Host) -> None:
+        """Tell the options in effect that the opening negotiation is over."""
+        for row, handler in zip(self.table.rows, self._handlers, strict=True):
+            if self.is_on(row.code):
+                handler.settle(host)
 
     def hear(self, host: Host, verb: int, code: int) -> None:
         """The peer said WILL, WONT, DO or DONT."""

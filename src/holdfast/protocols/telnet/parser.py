@@ -162,10 +162,22 @@ class Parser:
     `subnegotiation_bytes_max`.
     """
 
-    __slots__ = ("_data_options", "_limits", "_option", "_payload", "_verb", "opened_at", "state")
+    __slots__ = (
+        "_data_options",
+        "_limits",
+        "_option",
+        "_payload",
+        "_verb",
+        "opened_at",
+        "position",
+        "state",
+    )
 
     def __init__(self, limits: TelnetLimits, data_options: frozenset[int]) -> None:
         self.state = State.DATA
+        self.position = 0
+        """How far the data of `parse` was read when it gave the last token. Who stops there may
+        read the rest in another way: behind it, the bytes may mean something else."""
         self.opened_at: float | None = None
         """When the unfinished subnegotiation began."""
         self._limits = limits
@@ -181,9 +193,11 @@ class Parser:
             if self.state is State.DATA or self.state is State.SB_DATA:
                 stop = _run_end(data, position)
                 if stop > position:
+                    self.position = stop
                     yield from self._take(data[position:stop].replace(_ESCAPED, _ESCAPE))
                     position = stop
                     continue
+            self.position = position + 1
             yield from self._step(data[position], now)
             position += 1
 

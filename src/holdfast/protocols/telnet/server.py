@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import Struct
+
 from holdfast.core.limits import TelnetLimits
 from holdfast.protocols.telnet import codes
 from holdfast.protocols.telnet.charsets import AUTOMATIC, Charsets
@@ -15,6 +17,7 @@ from holdfast.protocols.telnet.options.echo import EchoForHiding
 from holdfast.protocols.telnet.options.eor import EndOfRecord
 from holdfast.protocols.telnet.options.gmcp import GmcpSupported
 from holdfast.protocols.telnet.options.linemode import LinemodeAnswered
+from holdfast.protocols.telnet.options.mccp import InputCompressed, OutputCompressed
 from holdfast.protocols.telnet.options.naws import WindowSizeAsked
 from holdfast.protocols.telnet.options.new_environ import EnvironmentAsked
 from holdfast.protocols.telnet.options.ttype import TerminalTypeAsked
@@ -26,7 +29,7 @@ _REFUSE, _ACCEPT, _OFFER = Policy.REFUSE, Policy.ACCEPT, Policy.OFFER
 
 # SGA is not offered: WILL SGA puts inetutils into character mode. Every option
 # that is not here is refused.
-OPTIONS: Final = Options(
+_ROWS: Final = (
     #                         we       the peer
     Row(codes.TTYPE,          _REFUSE, _OFFER,  TerminalTypeAsked),
     Row(codes.NAWS,           _REFUSE, _OFFER,  WindowSizeAsked),
@@ -39,6 +42,31 @@ OPTIONS: Final = Options(
     Row(codes.BINARY,         _ACCEPT, _ACCEPT, shared(Option())),
     Row(codes.LINEMODE,       _REFUSE, _ACCEPT, shared(LinemodeAnswered())),
 )  # fmt: skip
+_MCCP2: Final = Row(codes.MCCP2, _OFFER, _REFUSE, shared(OutputCompressed()))
+_MCCP3: Final = Row(codes.MCCP3, _OFFER, _REFUSE, shared(InputCompressed()))
+
+
+class Offers(Struct, frozen=True):
+    """What a server offers beside the options that every server here speaks."""
+
+    mccp2: bool = False
+    """To compress output."""
+    mccp3: bool = False
+    """To take compressed input."""
+
+
+def server_options(offers: Offers) -> Options:
+    """The table of a server that offers these. Compression comes last: what stands behind it
+    may be compressed."""
+    rows = [*_ROWS]
+    if offers.mccp2:
+        rows.append(_MCCP2)
+    if offers.mccp3:
+        rows.append(_MCCP3)
+    return Options(*rows)
+
+
+OPTIONS: Final = server_options(Offers())
 
 
 class TelnetServer(TelnetCore):
@@ -46,8 +74,14 @@ class TelnetServer(TelnetCore):
 
     __slots__ = ()
 
-    def __init__(self, limits: TelnetLimits, now: float, charsets: Charsets = AUTOMATIC) -> None:
-        super().__init__(limits, OPTIONS, charsets)
+    def __init__(
+        self,
+        limits: TelnetLimits,
+        now: float,
+        charsets: Charsets = AUTOMATIC,
+        options: Options = OPTIONS,
+    ) -> None:
+        super().__init__(limits, options, charsets)
         self._settle_at = now + limits.negotiation_seconds_max
         self._options.offer(self)
 

@@ -50,6 +50,19 @@ class Host(Protocol):
     def set_timer(self, code: int, when: float) -> None:
         """Call the option's `timer` at `when`."""
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether the opening negotiation is over."""
+
+    def start_compressing(self, code: int) -> None:
+        """Queue `IAC SB code IAC SE`; what is queued later is compressed."""
+
+    def stop_compressing(self) -> None:
+        """End the stream: what is queued later is plain."""
+
+    def start_inflating(self) -> None:
+        """What comes behind this subnegotiation is a zlib stream."""
+
     def echo_line_ends(self, echoing: bool) -> None:
         """Answer each received line with CR LF, or no more."""
 
@@ -73,6 +86,9 @@ class Option:
 
     def disabled(self, host: Host, side: Side) -> None:
         """The option is no longer in effect."""
+
+    def settle(self, host: Host) -> None:
+        """The opening negotiation is over, and the option is in effect."""
 
     def subnegotiation(self, host: Host, payload: bytes, now: float) -> None:
         """The peer sent `payload`; never raises."""
@@ -102,6 +118,9 @@ class Row(NamedTuple):
     """Its messages are the application's: longer ones are allowed, and they are not counted
     as negotiation, since a session limits what is sent to an application."""
 
+    awaited: bool = True
+    """Whether the opening waits for the answer: some clients give none."""
+
     def policy(self, side: Side) -> Policy:
         """The policy for one side."""
         return self.us if side is Side.US else self.him
@@ -115,13 +134,16 @@ def shared(option: Option) -> Callable[[], Option]:
 class Options:
     """The table of a role: its rows in the order of the opening offers."""
 
-    __slots__ = ("data_options", "index", "offers", "rows")
+    __slots__ = ("awaited", "data_options", "index", "offers", "rows")
 
     def __init__(self, *rows: Row) -> None:
         self.rows: Final = rows
         self.index: Final = {row.code: number for number, row in enumerate(rows)}
         self.offers: Final = tuple(
             (row.code, side) for row in rows for side in Side if row.policy(side) is Policy.OFFER
+        )
+        self.awaited: Final = tuple(
+            (code, side) for code, side in self.offers if rows[self.index[code]].awaited
         )
         self.data_options: Final = frozenset(row.code for row in rows if row.carries_data)
 

@@ -1,0 +1,125 @@
+"""MCCP, the MUD Client Compression Protocol: one zlib stream (RFC 1950) in one direction.
+
+Version 2 compresses what the server sends, version 3 what the client sends. In both, the side
+that compresses sends `IAC SB option IAC SE`, and what it sends behind that is compressed,
+negotiations as well, until the stream ends.
+
+https://tintin.mudhalla.net/protocols/mccp/
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+from holdfast.core.limits import TelnetLimits
+from holdfast.protocols.telnet.codes import MCCP2, MCCP3
+from holdfast.protocols.telnet.negotiation import Side
+from holdfast.protocols.telnet.options.base import Host, Option
+
+_LEVEL: Final = 6
+_WINDOW_BITS: Final = 12
+_MEMORY_LEVEL: Final = 4
+"""About 10 kB a connection; zlib's defaults take 256 kB for a ratio that is a tenth better."""
+
+
+class Deflater:
+    """What is sent, as one stream."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self) -> None:
+        self._stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL)
+
+    def compress(self, data: bytes) -> bytes:
+        """`data`, so that the peer can read all of it at once."""
+        return self._stream.compress(data) + self._stream.flush(zlib.Z_SYNC_FLUSH)
+
+    def finish(self) -> bytes:
+        """The end of the stream."""
+        return self._stream.flush(zlib.Z_FINISH)
+
+
+class InflateError(Exception):
+    """What came is no zlib stream."""
+
+
+class Inflater:
+    """What is received, out of one stream, a bounded piece at a time."""
+
+    __slots__ = ("_limits", "_read", "_stream", "made")
+
+    def __init__(self, limits: TelnetLimits) -> None:
+        self._limits = limits
+        self._stream = zlib.decompressobj()
+        self._read = 0
+        self.made = 0
+        """How many bytes have come out."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the stream is over."""
+        return self._stream.eof
+
+    @property
+    def excessive(self) -> bool:
+        """Whether far more comes out than goes in (a "zip bomb")."""
+        limits = self._limits
+        return self.made > limits.inflate_bytes_max + limits.inflate_ratio_max * self._read
+
+    def inflate(self, data: bytes) -> tuple[bytes, bytes]:
+        """What comes out of `data`, at most `inflate_bytes_max`, and what of `data` is left:
+        behind the end of the stream, or for another call. Raises `InflateError`.
+
+        As long as the most comes out, there may be more, even of nothing.
+        """
+        stream = self._stream
+        try:
+            out = stream.decompress(data, self._limits.inflate_bytes_max)
+        except zlib.error as error:
+            raise InflateError(str(error)) from error
+        rest = stream.unused_data if stream.eof else stream.unconsumed_tail
+        self._read += len(data) - len(rest)
+        self.made += len(out)
+        return out, rest
+
+
+class OutputCompressed(Option):
+    """MCCP2 at the server: it compresses once the opening is over, since a client may not
+    expect that the answers to its terminal's type come compressed."""
+
+    __slots__ = ()
+
+    def enabled(self, host: Host, side: Side) -> None:
+        if host.is_settled:
+            host.start_compressing(MCCP2)
+
+    def settle(self, host: Host) -> None:
+        host.start_compressing(MCCP2)
+
+    def disabled(self, host: Host, side: Side) -> None:
+        host.stop_compressing()
+
+
+class OutputCompressedAtOnce(Option):
+    """MCCP3 at the client: it compresses as soon as it has agreed."""
+
+    __slots__ = ()
+
+    def enabled(self, host: Host, side: Side) -> None:
+        host.start_compressing(MCCP3)
+
+    def disabled(self, host: Host, side: Side) -> None:
+        host.stop_compressing()
+
+
+class InputCompressed(Option):
+    """MCCP3 at the server and MCCP2 at the client: the peer says when it begins.
+
+    That the option goes changes nothing: a stream ends by its own end.
+    """
+
+    __slots__ = ()
+
+    def subnegotiation(self, host: Host, payload: bytes, now: float) -> None:
+        host.start_inflating()

@@ -1,0 +1,206 @@
+"""MCCP 2 and 3: compression, what begins and ends it, and bombs."""
+
+from __future__ import annotations
+
+import time
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.protocols.telnet.wire import (
+    LIMITS,
+    TERMINAL,
+    converse,
+    cut,
+    cuts,
+    feed,
+    properties,
+    sb,
+    wire,
+)
+
+from holdfast.protocols.telnet import (
+    CapabilitiesChanged,
+    Event,
+    Fault,
+    Gmcp,
+    Settled,
+    TelnetClient,
+    TelnetServer,
+    Violation,
+)
+from holdfast.protocols.telnet.charsets import AUTOMATIC
+from holdfast.protocols.telnet.codes import DO, DONT, GMCP, IAC, MCCP2, MCCP3, WILL, WONT
+from holdfast.protocols.telnet.server import Offers, server_options
+
+OPTIONS = server_options(Offers(mccp2=True, mccp3=True))
+BEGIN2, BEGIN3 = sb(MCCP2), sb(MCCP3)
+REFUSALS = wire(IAC, WONT, 24, IAC, WONT, 31, IAC, WONT, 39, IAC, DONT, 42, IAC, DONT, 25)
+
+
+def compressing_server() -> TelnetServer:
+    server = TelnetServer(LIMITS, 0.0, AUTOMATIC, OPTIONS)
+    assert server.data_to_send().endswith(wire(IAC, WILL, MCCP2, IAC, WILL, MCCP3))
+    return server
+
+
+def settled_server(*received: bytes) -> tuple[TelnetServer, bytes]:
+    """A server whose opening is over, and what it has said since."""
+    server = compressing_server()
+    answers = REFUSALS + wire(IAC, DO, GMCP, IAC, DO, MCCP2, IAC, DO, MCCP3)
+    events, sent = feed(server, [answers, *received])
+    assert Settled() in events
+    return server, sent
+
+
+def test_output_is_compressed_once_the_opening_is_over() -> None:
+    server = compressing_server()
+    assert feed(server, [wire(IAC, DO, MCCP2)]) == ([], b"")
+    server.send_text("plain\n")
+    assert server.data_to_send() == b"plain\r\n"
+    assert server.handle_timer(2.0) == [Settled()]
+    server.send_text("one\n")
+    server.send_text("two\n")
+    sent = server.data_to_send()
+    assert sent.startswith(BEGIN2)
+    stream = zlib.decompressobj()
+    assert stream.decompress(sent[len(BEGIN2) :]) == b"one\r\ntwo\r\n"
+    server.send_gmcp("A", "1")  # not agreed upon
+    assert server.data_to_send() == b""
+    server.receive_data(wire(IAC, DO, GMCP), 3.0)
+    server.send_gmcp("A", "1")
+    assert stream.decompress(server.data_to_send()) == sb(GMCP, "A 1")
+
+
+def test_what_was_queued_before_stays_plain() -> None:
+    server = compressing_server()
+    server.handle_timer(2.0)
+    server.send_text("plain\n")
+    server.receive_data(wire(IAC, DO, MCCP2), 3.0)
+    server.send_text("packed\n")
+    plain, begin, packed = server.data_to_send().partition(BEGIN2)
+    assert (plain, begin) == (b"plain\r\n", BEGIN2)
+    assert zlib.decompressobj().decompress(packed) == b"packed\r\n"
+
+
+def test_a_client_may_end_it_and_begin_again() -> None:
+    server, sent = settled_server()
+    stream = zlib.decompressobj()
+    assert stream.decompress(sent.partition(BEGIN2)[2]) == b""
+    _, sent = feed(server, [wire(IAC, DONT, MCCP2)])
+    assert stream.decompress(sent) == wire(IAC, WONT, MCCP2)
+    assert stream.eof
+    server.send_text("plain\n")
+    assert server.data_to_send() == b"plain\r\n"
+    assert feed(server, [wire(IAC, DO, MCCP2)])[1] == wire(IAC, WILL, MCCP2) + BEGIN2
+
+
+def test_input_is_inflated_from_the_mark_on() -> None:
+    server, _ = settled_server()
+    stream = zlib.compressobj()
+    packed = stream.compress(b"say hi\r\n" + sb(GMCP, "A 1")) + stream.flush(zlib.Z_SYNC_FLUSH)
+    assert feed(server, [b"plain\r\n" + BEGIN3 + packed])[0] == ["plain", "say hi", Gmcp("A", "1")]
+    packed = stream.compress(b"bye\r\n") + stream.flush()
+    assert feed(server, [packed + b"plain again\r\n"])[0] == ["bye", "plain again"]
+    assert feed(server, [BEGIN3 + zlib.compress(b"once more\r\n")])[0] == ["once more"]
+
+
+@properties
+@given(cuts, st.sampled_from([zlib.Z_SYNC_FLUSH, zlib.Z_FINISH]))
+def test_no_cutting_changes_what_comes_out(places: list[int], mode: int) -> None:
+    stream = zlib.compressobj()
+    text = wire("look\r\n", IAC, IAC, "é\r\n", sb(GMCP, "A 1"), IAC, 241, "x" * 500, "\r\n")
+    data = BEGIN3 + stream.compress(text) + stream.flush(mode)
+    if mode == zlib.Z_FINISH:
+        data += b"plain\r\n"
+    whole, _ = settled_server()
+    pieces, _ = settled_server()
+    assert feed(pieces, cut(data, places)) == feed(whole, [data])
+
+
+def violation(events: list[Event]) -> Fault | None:
+    last = events[-1]
+    return last.reason if isinstance(last, Violation) else None
+
+
+def test_what_is_no_stream_ends_the_connection() -> None:
+    server, _ = settled_server()
+    events, _ = feed(server, [BEGIN3 + b"look\r\n", b"more"])
+    assert events == [Violation(Fault.NOT_COMPRESSED)]
+
+
+@pytest.mark.parametrize("inside", [b"\0" * 6_000_000, b"x\r\n" * 2_000_000], ids=["nul", "x"])
+def test_a_bomb_costs_little_and_ends_the_connection(inside: bytes) -> None:
+    server, _ = settled_server()
+    bomb = zlib.compress(inside, 9)
+    assert len(bomb) < 100_000
+    began = time.process_time()
+    events = server.receive_data(BEGIN3 + bomb[:4096], 1.0)
+    spent = time.process_time() - began
+    assert violation(events) is Fault.ZIP_BOMB
+    assert server.inflated <= 4096 * LIMITS.inflate_ratio_max + 2 * LIMITS.inflate_bytes_max
+    assert spent < 0.2  # most of it for lines
+
+
+def test_a_stream_within_a_stream_is_malformed() -> None:
+    server, _ = settled_server()
+    stream = zlib.compressobj()
+    packed = stream.compress(BEGIN3 + b"look\r\n") + stream.flush(zlib.Z_SYNC_FLUSH)
+    assert feed(server, [BEGIN3 + packed])[0] == ["look"]
+    assert server.malformed == 1
+
+
+@pytest.mark.parametrize("mark", [BEGIN2, BEGIN3])
+def test_a_mark_that_was_not_agreed_upon_changes_nothing(mark: bytes) -> None:
+    server = compressing_server()
+    assert feed(server, [mark + b"look\r\n"])[0] == ["look"]
+    assert server.malformed == 1
+
+
+def test_both_ends_compress_both_ways() -> None:
+    server = TelnetServer(LIMITS, 0.0, AUTOMATIC, OPTIONS)
+    client = TelnetClient(LIMITS, TERMINAL, compresses=True)
+    converse(server, client)
+    server.send_text("Hello\n" * 100)
+    client.send_text("look\n" * 100)
+    to_client, to_server = server.data_to_send(), client.data_to_send()
+    assert len(to_client) < 100
+    assert len(to_server) < 100
+    assert client.receive_data(to_client, 1.0) == ["Hello"] * 100
+    assert server.receive_data(to_server, 1.0) == ["look"] * 100
+
+
+def test_a_client_that_does_not_compress_refuses() -> None:
+    server = TelnetServer(LIMITS, 0.0, AUTOMATIC, OPTIONS)
+    client = TelnetClient(LIMITS, TERMINAL)
+    events, _ = converse(server, client)
+    assert Settled() in events
+    assert any(isinstance(event, CapabilitiesChanged) for event in events)
+    server.send_text("Hello\n")
+    assert server.data_to_send() == b"Hello\r\n"
+
+
+def test_the_ratio_of_small_flushes() -> None:
+    server, _ = settled_server()
+    line = "A {0} orc is here, looking {1}. You see exits to the north, the {2} and a {3} chest.\n"
+    words = (
+        "huge",
+        "green",
+        "angry",
+        "at you",
+        "south",
+        "hungry",
+        "old",
+        "wooden",
+        "east",
+        "asleep",
+    )
+    plain = packed = 0
+    for number in range(200):
+        chosen = [words[(number * step) % len(words)] for step in (3, 7, 1, 9)]
+        text = line.format(*chosen) * 2
+        server.send_text(text)
+        plain += len(text)
+        packed += len(server.data_to_send())
+    assert plain / packed > 2.0
