@@ -118,7 +118,7 @@ VISITS: dict[str, Callable[[Running], Awaitable[None]]] = {
     "Reading": reading,
     "Behind a load balancer": behind,
     "Limits": limited,
-    "What goes on": observed,
+    "Observing connections": observed,
     "Without coroutines": an_echo,
     "More cores": shared,
 }
