@@ -82,17 +82,19 @@ def sample(root: Path, number: int, seed: int) -> list[Mutant]:
 
 
 def mirrored(root: Path, module: Path) -> list[list[str]]:
-    """The tests that mirror a module: those of its own name first, then the rest of its folder.
-
-    Where the folder has no tests, those of the folder above stand for it.
-    """
+    """The tests that mirror a module, group by group: those of its own name, the rest of its
+    folder, and those of each folder above it."""
     folder = Path("tests") / module.relative_to(SOURCE).parent
-    while not list((root / folder).glob("test_*.py")) and folder != Path("tests"):
+    name = module.stem.strip("_")
+    groups: list[list[str]] = []
+    while folder.parts[1:] or not groups:
+        every = sorted(str(path.relative_to(root)) for path in (root / folder).glob("test_*.py"))
+        own = [path for path in every if re.search(rf"/test_{name}(_\w+)?\.py$", path)]
+        groups += [own, [path for path in every if path not in own]]
+        if folder == Path("tests"):
+            break
         folder = folder.parent
-    every = sorted(str(path.relative_to(root)) for path in (root / folder).glob("test_*.py"))
-    stem = f"{folder}/test_{module.stem.strip('_')}"
-    own = [path for path in every if path == f"{stem}.py" or path.startswith(f"{stem}_")]
-    return [group for group in (own, [path for path in every if path not in own]) if group]
+    return [group for group in groups if group]
 
 
 def _changes(node: Any) -> Iterator[tuple[Any, Any]]:

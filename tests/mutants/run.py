@@ -22,8 +22,7 @@ from tests.mutants.make import Mutant, mirrored
 
 SECONDS_MAX: Final = 600.0
 """For the tests of one mutant. One that makes them run longer is noticed: a test never ends."""
-_COPIED: Final = ("src", "tests", "bench", "docs", "examples")
-_FILES: Final = ("pyproject.toml", "README.md", "ARCHITECTURE.md", "CHANGELOG.md", "dev")
+_LEFT_OUT: Final = shutil.ignore_patterns(".*", "__pycache__", "build", "*.egg-info")
 _NO_TESTS_STATUS: Final = 5
 _FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (tests/\S+)", re.MULTILINE)
 
@@ -130,9 +129,6 @@ def _copies(root: Path, number: int) -> Iterator[Queue[Path]]:
         copies: Queue[Path] = Queue()
         for index in range(number):
             copy = Path(folder, str(index))
-            for name in _COPIED:
-                shutil.copytree(root / name, copy / name)
-            for name in _FILES:
-                shutil.copy(root / name, copy / name)
+            shutil.copytree(root, copy, ignore=_LEFT_OUT)
             copies.put(copy)
         yield copies

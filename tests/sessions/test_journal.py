@@ -127,6 +127,26 @@ async def test_a_commit_holds_the_news_of_every_session_that_has_any(setting: Se
     assert quiet.sid not in news
 
 
+async def test_a_journal_without_news_commits_nothing(setting: Setting) -> None:
+    """It waits for news, and looks now and then whether the store is still there."""
+    checks = asyncio.Semaphore(0)
+
+    async def check() -> None:
+        checks.release()
+
+    setting.store.check = check  # type: ignore[method-assign]
+    async with setting.running(), asyncio.timeout(20):
+        session = setting.session()
+        await setting.store.committed.wait()
+        session.emit(Text("x"), MUST, 1.0)
+        while len(setting.store.batches) < 2:
+            setting.store.committed.clear()
+            await setting.store.committed.wait()
+        for _ in range(5):  # each after as long as a commit waits for company
+            await checks.acquire()
+        assert len(setting.store.batches) == 2
+
+
 async def test_a_session_kept_in_memory_is_never_stored(setting: Setting) -> None:
     session = setting.session(Durability.MEMORY)
     session.emit(Text("x"), MUST, 1.0)

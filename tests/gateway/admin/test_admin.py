@@ -192,6 +192,21 @@ async def test_pages(crowd: Any, kind: str, count: int, key: str) -> None:
         assert pages == -(-count // limit)
 
 
+async def test_a_page_below_the_default_is_the_longest_and_the_default(tmp_path: Path) -> None:
+    config = echoing(tmp_path, limits=Limits().but(admin={"page_max": 2}))
+    async with serving(config) as gateway, contextlib.AsyncExitStack() as people:
+        for _ in range(3):
+            await people.enter_async_context(person(gateway, "tcp"))
+        await eventually(lambda: len(gateway.manager.sessions) == 3)
+        for query in ("", "?limit=2"):
+            page = await told(gateway, f"/api/sessions{query}")
+            assert len(page["items"]) == 2
+            assert page["next"] == page["items"][-1]["sid"]
+        answer = await ask(gateway, "/api/sessions?limit=3")
+        assert answer.status == HTTPStatus.BAD_REQUEST
+        assert json.loads(answer.body)["error"] == "limit: expected 1 to 2, found '3'"
+
+
 async def test_kicking(crowd: Any) -> None:
     gateway, sids = crowd
     assert await told(gateway, f"/api/sessions/{sids[0]}", method="DELETE") == {"kicked": sids[0]}

@@ -164,6 +164,15 @@ def test_erase_character_and_line() -> None:
     assert lines.receive(b"x\r\n", "") == ["x"]
 
 
+@pytest.mark.parametrize("first", ["é", "☃", "👍"])
+def test_the_first_character_of_a_line_is_erased_whole(first: str) -> None:
+    lines = Lines(LIMITS)
+    lines.receive(first.encode(), "")
+    lines.erase_character("")
+    assert lines.unfinished("") == ""
+    assert lines.receive(b"look\r\n", "") == ["look"]
+
+
 def test_the_rest_of_a_line_that_is_too_long_is_no_line() -> None:
     assert receive(b"1" * 100, b"rest\r\n", b"look\r\n", small=True) == [TOO_LONG, "look"]
 

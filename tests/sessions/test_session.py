@@ -1,0 +1,112 @@
+"""One session: what its window does when it is full, by who listens and what may be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.sessions.test_manager import RecordingBackend, RecordingConsumer
+
+from holdfast.core.errors import Reason
+from holdfast.core.items import MUST, Text
+from holdfast.core.limits import SessionLimits, StoreLimits
+from holdfast.sessions.journal import Journal
+from holdfast.sessions.manager import SessionManager
+from holdfast.sessions.session import Session
+from holdfast.sessions.states import Durability, SessionInput
+
+LIMITS = SessionLimits(window_messages_max=4, unsent_bytes_max=1_000)
+LONG = Text("x" * 60)
+
+
+class Reader(RecordingConsumer):
+    """A consumer that takes what it may be given, as long as it reads."""
+
+    def __init__(self, session: Session, *, reads: bool = True) -> None:
+        super().__init__()
+        self._session = session
+        self.reads = reads
+
+    def deliver(self) -> None:
+        super().deliver()
+        if self.reads:
+            self._session.out.take(self._session.deliverable)
+
+
+class Setting:
+    """A manager and its journal, whose store is driven by hand."""
+
+    def __init__(self) -> None:
+        self.later: list[Callable[[], None]] = []
+        self.journal = Journal(StoreLimits(), lambda marks: None)
+        self.manager = SessionManager(LIMITS, self.journal, self.later.append)
+        self.backend = RecordingBackend()
+
+    def active(self, durability: Durability) -> Session:
+        session = self.manager.create(self.backend, durability, 0.0)
+        for given in (SessionInput.NEGOTIATED, SessionInput.AUTHENTICATED, SessionInput.SELECTED):
+            session.apply(given)
+        return session
+
+    def store(self) -> None:
+        """Everything said so far is durable."""
+        self.journal.committed(self.journal.collect(), 0)
+
+    def detached(self) -> list[Reason | None]:
+        return [reason for what, _, reason in self.backend.told if what == "detached"]
+
+
+@pytest.fixture
+def setting() -> Setting:
+    return Setting()
+
+
+def test_who_waits_for_the_store_alone_is_not_cut_off(setting: Setting) -> None:
+    session = setting.active(Durability.DURABLE)
+    reader = Reader(session)
+    session.open(reader, numbered=True)
+    setting.store()
+    for _ in range(20):
+        session.emit(LONG, MUST, 1.0)
+    assert session.out.size > LIMITS.unsent_bytes_max
+    assert session.out.sent == session.deliverable == 0, "nothing is stored, so nothing is shown"
+    assert session.consumer is reader
+    assert setting.detached() == []
+    setting.store()
+    session.deliver()
+    assert session.out.sent == 20, "and nothing of it is lost"
+
+
+def test_who_takes_nothing_is_cut_off_beyond_the_limit_and_no_earlier(setting: Setting) -> None:
+    session = setting.active(Durability.FAST)
+    session.open(Reader(session, reads=False), numbered=True)
+    session.emit(Text("x"), MUST, 1.0)
+    item_bytes = session.out.size
+    fit = LIMITS.unsent_bytes_max // item_bytes
+    assert fit > LIMITS.window_messages_max
+    for _ in range(fit - 1):
+        session.emit(Text("x"), MUST, 1.0)
+    assert session.out.size == fit * item_bytes <= LIMITS.unsent_bytes_max
+    assert setting.detached() == []
+    session.emit(Text("x"), MUST, 1.0)
+    assert setting.detached() == [Reason.SLOW_CONSUMER]
+    assert session.out.top > 0
+    assert len(session.out.entries) <= LIMITS.window_messages_max, "the window is as it may be"
+
+
+def test_who_reads_is_sent_what_would_leave_the_window(setting: Setting) -> None:
+    session = setting.active(Durability.FAST)
+    session.open(Reader(session), numbered=True)
+    for _ in range(10):
+        session.emit(LONG, MUST, 1.0)
+    assert setting.detached() == []
+    assert session.out.sent >= 10 - LIMITS.window_messages_max
+
+
+def test_the_window_of_a_session_that_is_away_keeps_the_newest(setting: Setting) -> None:
+    session = setting.active(Durability.FAST)
+    for number in range(10):
+        session.emit(Text(str(number)), MUST, 1.0)
+    kept = [entry.item for entry in session.out.entries]
+    assert 0 < len(kept) <= LIMITS.window_messages_max
+    assert kept == [Text(str(number)) for number in range(10)][-len(kept) :]
