@@ -59,5 +59,5 @@ def test_the_tests_of_its_name_meet_it_first_and_then_those_of_its_folder() -> N
     assert rest
     assert all(Path(test).parent == Path("tests/sessions") for test in own + rest)
     *_, above = mirrored(ROOT, FOLDER / "vtc" / "io" / "tls.py")
-    assert "tests/vtc/test_commands.py" in above
+    assert "tests/vtc/test_program.py" in above
     assert mirrored(ROOT, FOLDER / "nowhere" / "it.py")[0][0].startswith("tests/test_")
