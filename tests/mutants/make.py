@@ -85,11 +85,11 @@ def mirrored(root: Path, module: Path) -> list[list[str]]:
     """The tests that mirror a module, group by group: those of its own name, the rest of its
     folder, and those of each folder above it."""
     folder = Path("tests") / module.relative_to(SOURCE).parent
-    name = module.stem.strip("_")
+    named = re.compile(rf"/test_{module.stem.strip('_')}(_\w+)?\.py$")
     groups: list[list[str]] = []
-    while folder.parts[1:] or not groups:
+    while folder.parts[1:] or not any(groups):
         every = sorted(str(path.relative_to(root)) for path in (root / folder).glob("test_*.py"))
-        own = [path for path in every if re.search(rf"/test_{name}(_\w+)?\.py$", path)]
+        own = [path for path in every if named.search(path)]
         groups += [own, [path for path in every if path not in own]]
         if folder == Path("tests"):
             break
