@@ -7,6 +7,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.protocols.telnet.wire import sb
+from tests.protocols.telnet.wire import wire as wire_bytes
 
 from holdfast.backends.tcp.wires import (
     ByteWire,
@@ -17,10 +19,15 @@ from holdfast.backends.tcp.wires import (
     UpstreamProtocolError,
     Wire,
     make_wire,
+    terminal_of,
 )
 from holdfast.core.items import Binary, Command, Data, Interrupt, Prompt, Resized, Text
 from holdfast.core.limits import Limits
-from holdfast.protocols.telnet.charsets import Charsets
+from holdfast.protocols.telnet import Mtts
+from holdfast.protocols.telnet.charsets import AUTOMATIC
+from holdfast.protocols.telnet.codes import DO, GMCP, IAC, WILL
+from holdfast.protocols.telnet.options.gmcp import Introduction
+from holdfast.protocols.telnet.terminal import DEFAULT_MTTS
 from holdfast.sessions.records import Capabilities
 
 LIMITS = Limits().but(line={"line_bytes_max": 40})
@@ -31,7 +38,7 @@ QUIET = None
 def wire(kind: str) -> Wire:
     scheme, _, content = kind.partition("/")
     capabilities = Capabilities(width=80, height=24)
-    return make_wire(scheme, content or "lines", LIMITS, capabilities, Charsets())
+    return make_wire(scheme, content or "lines", LIMITS, capabilities, AUTOMATIC, Introduction())
 
 
 def hear(it: Wire, *pieces: bytes | None) -> list[Said]:
@@ -229,3 +236,60 @@ def test_behind_an_answered_prompt_only_what_is_new_is_shown(kind: str) -> None:
     it.say(Text("look"))
     assert hear(it, b"A door.\r\n> ", QUIET) == [Text("A door."), Prompt("> ")]
     assert hear(it, b"\r\nA goblin comes.\r\n") == [Text("A goblin comes.")]
+
+
+def test_what_the_client_says_before_the_server_speaks_gmcp_is_passed_on() -> None:
+    introduction = Introduction()
+    telnet = make_wire("telnet", "lines", LIMITS, Capabilities(), AUTOMATIC, introduction)
+    hello, supports = '{"client":"Mudlet"}', '["Char 1"]'
+    for package, json in (
+        ("Core.Supports.Set", "[]"),
+        ("Core.Hello", hello),
+        ("Char.Items.Inv", "null"),
+        ("Core.Supports.Set", supports),
+    ):
+        telnet.say(Data(package, json))
+    assert telnet.data_to_send() == b""
+    telnet.receive_data(wire_bytes(IAC, WILL, GMCP), 0.0)
+    first = wire_bytes(IAC, DO, GMCP)
+    introduced = sb(GMCP, f"Core.Hello {hello}") + sb(GMCP, f"Core.Supports.Set {supports}")
+    assert telnet.data_to_send() == first + introduced + sb(GMCP, "Char.Items.Inv null")
+    # A new connection begins in the same way.
+    telnet.say(Data("Core.Supports.Add", '["Room 1"]'))
+    again = make_wire("telnet", "lines", LIMITS, Capabilities(), AUTOMATIC, introduction)
+    again.receive_data(wire_bytes(IAC, WILL, GMCP), 0.0)
+    added = sb(GMCP, 'Core.Supports.Add ["Room 1"]')
+    assert again.data_to_send() == first + introduced + added
+
+
+def test_what_waits_for_a_server_without_gmcp_is_bounded() -> None:
+    introduction = Introduction()
+    telnet = make_wire("telnet", "lines", LIMITS, Capabilities(), AUTOMATIC, introduction)
+    for number in range(100):
+        telnet.say(Data("Char.Items.Get", str(number)))
+        telnet.say(Data("Core.Supports.Add", f'["A{number} 1"]'))
+    telnet.receive_data(wire_bytes(IAC, WILL, GMCP), 0.0)
+    sent = telnet.data_to_send()
+    assert sent.count(b"Char.Items.Get") == 32
+    assert sent.count(b"Core.Supports.Add") == 32
+
+
+TERMINALS = {
+    "nothing-known": (Capabilities(), ("Holdfast", "xterm", int(DEFAULT_MTTS | Mtts.PROXY))),
+    "mudlet": (
+        Capabilities(client="MUDLET", terminal="ANSI-TRUECOLOR", colors=1 << 24),
+        ("MUDLET", "ANSI-TRUECOLOR", 1 + 4 + 8 + 128 + 256),
+    ),
+    "latin-1-without-colours": (
+        Capabilities(terminal="vt100", utf8=False),
+        ("Holdfast", "vt100", 128),
+    ),
+}
+
+
+@pytest.mark.parametrize(("known", "told"), TERMINALS.values(), ids=TERMINALS)
+def test_the_server_is_told_of_the_clients_terminal(
+    known: Capabilities, told: tuple[str, str, int]
+) -> None:
+    terminal = terminal_of(known)
+    assert (terminal.name, terminal.type, terminal.mtts) == told

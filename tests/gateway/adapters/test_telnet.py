@@ -155,6 +155,23 @@ def test_what_it_tells_of_itself_is_known_then() -> None:
     ]
 
 
+def test_what_it_says_while_we_negotiate_comes_with_its_session() -> None:
+    adapter = begun()
+    hello, supports = gmcp('Core.Hello {"client":"Mudlet"}'), gmcp('Core.Supports.Set ["Char 1"]')
+    assert adapter.receive_data(wire(IAC, DO, GMCP) + hello + supports, 0.1) == []
+    assert adapter.receive_data(answers()[:-3], 0.2)[1:] == [
+        Enter(or_new=True),
+        Data("Core.Hello", '{"client":"Mudlet"}'),
+        Data("Core.Supports.Set", '["Char 1"]'),
+    ]
+
+
+def test_it_may_not_say_too_much_while_we_negotiate() -> None:
+    adapter = begun()
+    events = adapter.receive_data(wire(IAC, DO, GMCP) + gmcp("A 1") * 17, 0.1)
+    assert events[1:] == [Enter(or_new=True), *[Data("A", "1")] * 17]
+
+
 COLORS: dict[str, tuple[str, int]] = {
     "mtts-ansi": ("MTTS 1", 8),
     "mtts-256": ("MTTS 9", 256),

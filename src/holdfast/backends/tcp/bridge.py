@@ -16,6 +16,7 @@ from holdfast.net.connection.handler import NullHandler
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.upstream.pool import Target
 from holdfast.net.upstream.proxy_header import ProxiedClient
+from holdfast.protocols.telnet.options.gmcp import Introduction
 from holdfast.sessions.session import Session
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Bridge:
         "_backend",
         "_connection",
         "_held",
+        "_introduction",
         "_machine",
         "_over",
         "_said_at",
@@ -54,6 +56,8 @@ class Bridge:
         self._wire: Wire | None = None
         self._held: list[Said] = []
         """What the server has said and the client is not ready for. Nothing is read meanwhile."""
+        self._introduction = Introduction()
+        """What the client says first by GMCP, on each connection to a server."""
         self._over: Reason | None = None
         """Why the session ends when its client has seen everything."""
         self._said_at = 0.0
@@ -199,6 +203,7 @@ class Bridge:
             backend.limits,
             row.capabilities,
             backend.charsets,
+            self._introduction,
         )
         self.forward()
 

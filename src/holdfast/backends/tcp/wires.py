@@ -26,6 +26,8 @@ from holdfast.core.limits import KIB, Limits
 from holdfast.protocols import telnet
 from holdfast.protocols.framing import LineDecoder
 from holdfast.protocols.telnet.charsets import Charsets
+from holdfast.protocols.telnet.options.gmcp import Introduction
+from holdfast.protocols.telnet.terminal import DEFAULT_MTTS
 from holdfast.sessions.records import Capabilities
 
 
@@ -158,40 +160,52 @@ class LineWire:
         return b"".join(out)
 
 
+_WAITING_MAX: Final = 32
+"""Messages of a client that wait for its server to speak GMCP."""
+
+
 class TelnetWire:
     """Telnet, in the client's role: prompts, hidden input, window size and GMCP pass through.
 
-    A long line is passed on in pieces.
+    A long line is passed on in pieces. What the client says by GMCP before the server has
+    offered it waits for that.
     """
 
-    __slots__ = ("_core", "_shown")
+    __slots__ = ("_core", "_introduction", "_shown", "_waiting")
 
-    def __init__(self, core: telnet.TelnetClient) -> None:
+    def __init__(self, core: telnet.TelnetClient, introduction: Introduction) -> None:
         self._core = core
+        self._introduction = introduction
         self._shown = _Shown()
+        self._waiting: list[Data] = []
 
     def receive_data(self, data: bytes, now: float) -> list[Said]:
         said: list[Said] = []
         for event in self._core.receive_data(data, now):
-            match event:
-                case str():
-                    text = self._shown.line(event)
-                    if text is not None:
-                        said.append(text)
-                case telnet.Prompt(text=prompt):
-                    shown = self._shown.prompt(prompt)
-                    if shown is not None:
-                        said.append(shown)
-                    self._shown = _Shown()  # its mark has ended it: what follows is another line
-                case telnet.InputHidden(hidden):
-                    said.append(InputMode("secret" if hidden else "line"))
-                case telnet.Gmcp(package, json):
-                    said.append(Data(package, json))
-                case telnet.Violation(fault):
-                    raise UpstreamProtocolError(fault.value)
-                case _:
-                    pass
+            heard = self._shown.line(event) if isinstance(event, str) else self._heard(event)
+            if heard is not None:
+                said.append(heard)
         return said
+
+    def _heard(self, event: telnet.Event) -> Said | None:
+        match event:
+            case telnet.Prompt(text=prompt):
+                shown = self._shown.prompt(prompt)
+                self._shown = _Shown()  # its mark has ended it: what follows is another line
+                return shown
+            case telnet.InputHidden(hidden):
+                return InputMode("secret" if hidden else "line")
+            case telnet.Gmcp(package, json):
+                return Data(package, json)
+            case telnet.CapabilitiesChanged(known) if known.gmcp and self._waiting:
+                waiting, self._waiting = self._waiting, []
+                for item in waiting:
+                    self.say(item)
+            case telnet.Violation(fault):
+                raise UpstreamProtocolError(fault.value)
+            case _:
+                pass
+        return None
 
     def prompt(self) -> Prompt | None:
         return self._shown.prompt(self._core.unfinished_line)
@@ -206,7 +220,10 @@ class TelnetWire:
                 self._shown.answered()
                 self._core.send_text(f"{_typed(text)}\n")
             case Data(package, json):
-                self._core.send_gmcp(package, json)
+                introduces = self._introduction.note(package, json)
+                sent = self._core.send_gmcp(package, json)
+                if not (sent or introduces) and len(self._waiting) < _WAITING_MAX:
+                    self._waiting.append(item)
             case Interrupt():
                 self._core.send_interrupt()
             case Binary():
@@ -260,22 +277,49 @@ class ByteWire:
         return b"".join(out)
 
 
+_COLOR_BITS: Final = (
+    (8, telnet.Mtts.ANSI),
+    (256, telnet.Mtts.COLOURS_256),
+    (1 << 24, telnet.Mtts.TRUECOLOUR),
+)
+
+
+def terminal_of(known: Capabilities) -> telnet.Terminal:
+    """What a server is told of the client: its own name and terminal, if it has told them."""
+    mtts = DEFAULT_MTTS
+    if known.client or known.terminal or known.colors:
+        mtts = telnet.Mtts.UTF_8 if known.utf8 else telnet.Mtts(0)
+        for colors, bit in _COLOR_BITS:
+            if known.colors >= colors:
+                mtts |= bit
+    return telnet.Terminal(
+        name=known.client or "Holdfast",
+        version=holdfast.__version__,
+        type=known.terminal or "xterm",
+        width=known.width,
+        height=known.height,
+        mtts=mtts | telnet.Mtts.PROXY,
+    )
+
+
 def make_wire(
-    scheme: str, content: str, limits: Limits, capabilities: Capabilities, charsets: Charsets
+    scheme: str,
+    content: str,
+    limits: Limits,
+    capabilities: Capabilities,
+    charsets: Charsets,
+    introduction: Introduction,
 ) -> Wire:
     """The wire to a server of this scheme, for a client that can do so much.
 
-    `content` is `lines` or `bytes`; Telnet is always Telnet, and has the character sets.
+    `content` is `lines` or `bytes`; Telnet is always Telnet, and has the character sets and what
+    the client says first by GMCP.
     """
     if scheme in ("telnet", "telnets"):
-        terminal = telnet.Terminal(
-            name="Holdfast",
-            version=holdfast.__version__,
-            type=capabilities.terminal or "xterm",
-            width=capabilities.width,
-            height=capabilities.height,
-        )
         # No person types so long a line, but a server may say one.
         bounds = structs.replace(limits.telnet, line_chars_max=limits.line.line_bytes_max)
-        return TelnetWire(telnet.TelnetClient(bounds, terminal, charsets=charsets))
+        core = telnet.TelnetClient(
+            bounds, terminal_of(capabilities), charsets=charsets, introduction=introduction
+        )
+        return TelnetWire(core, introduction)
     return ByteWire() if content == "bytes" else LineWire(limits.line.line_bytes_max)

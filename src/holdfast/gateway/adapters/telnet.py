@@ -52,8 +52,8 @@ from holdfast.protocols.telnet.strangers import ANSWERS
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Position
 
-_EARLY_LINES_MAX: Final = 16
-"""Who types more than this while we negotiate has no answers to give."""
+_EARLY_MAX: Final = 16
+"""Who types or says more than this while we negotiate has no answers to give."""
 _PACKAGE: Final = "holdfast."
 
 
@@ -79,6 +79,7 @@ class TelnetAdapter(TerminalAdapter):
         "_now",
         "_options",
         "_probed",
+        "_said_early",
         "_settled",
         "_token",
     )
@@ -104,6 +105,8 @@ class TelnetAdapter(TerminalAdapter):
         self._counts = False
         """Whether the client speaks the package `Holdfast` and so counts outputs."""
         self._hello: _Hello | None = None
+        self._said_early: list[Data] = []
+        """What it has said by GMCP while we negotiated: who it is and what it wants to hear."""
         self._token = ""
         """The token that the client has of this session."""
 
@@ -148,7 +151,7 @@ class TelnetAdapter(TerminalAdapter):
                 found = self._react(event)
                 if found is not None:
                     events.append(found)
-        if self._early and len(self._early) > _EARLY_LINES_MAX:
+        if max(len(self._early or ()), len(self._said_early)) > _EARLY_MAX:
             events += self._settle()
         return events
 
@@ -191,7 +194,9 @@ class TelnetAdapter(TerminalAdapter):
             return []
         self._settled = True
         hello, self._hello = self._hello, None
-        return [Capable(self._capabilities()), *self._enter(self._entry(hello or _Hello()))]
+        entered = self._enter(self._entry(hello or _Hello()))
+        said, self._said_early = self._said_early, []
+        return [Capable(self._capabilities()), *entered, *said]
 
     def _entry(self, hello: _Hello) -> Enter:
         position = Position(hello.epoch, hello.last) if hello.epoch else None
@@ -216,7 +221,11 @@ class TelnetAdapter(TerminalAdapter):
         if name == "core.ping":
             self._core.send_gmcp(package, "")
             return None
-        return Data(package, json or "null") if self._settled else None
+        data = Data(package, json or "null")
+        if self._settled:
+            return data
+        self._said_early.append(data)
+        return None
 
     def _break(self, text: str) -> Broken:
         self.goodbye(DISCONNECTS[Reason.PROTOCOL_ERROR], text, 0)

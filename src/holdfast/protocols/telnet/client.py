@@ -15,7 +15,7 @@ from holdfast.protocols.telnet.options.base import Option, Options, Policy, Row
 from holdfast.protocols.telnet.options.charset import CharsetAnswered
 from holdfast.protocols.telnet.options.echo import EchoObeyed
 from holdfast.protocols.telnet.options.eor import EndOfRecord
-from holdfast.protocols.telnet.options.gmcp import GmcpIntroduced
+from holdfast.protocols.telnet.options.gmcp import GmcpIntroduced, Introduction
 from holdfast.protocols.telnet.options.mccp import InputCompressed, OutputCompressedAtOnce
 from holdfast.protocols.telnet.options.naws import WindowSizeTold
 from holdfast.protocols.telnet.options.ttype import TerminalTypeTold
@@ -24,14 +24,15 @@ from holdfast.protocols.telnet.terminal import Terminal
 _REFUSE, _ACCEPT = Policy.REFUSE, Policy.ACCEPT
 
 
-def _options(terminal: Terminal, refused: Collection[int]) -> Options:
+def _options(terminal: Terminal, refused: Collection[int], introduction: Introduction) -> Options:
+    introduced = partial(GmcpIntroduced, terminal, introduction)
     rows = (
         #                         we       the peer
         Row(codes.TTYPE,          _ACCEPT, _REFUSE, partial(TerminalTypeTold, terminal)),
         Row(codes.NAWS,           _ACCEPT, _REFUSE, partial(WindowSizeTold, terminal)),
         Row(codes.CHARSET,        _ACCEPT, _ACCEPT, CharsetAnswered),
         Row(codes.END_OF_RECORD,  _REFUSE, _ACCEPT, EndOfRecord),
-        Row(codes.GMCP,           _REFUSE, _ACCEPT, partial(GmcpIntroduced, terminal), True),
+        Row(codes.GMCP,           _REFUSE, _ACCEPT, introduced, carries_data=True),
         Row(codes.ECHO,           _REFUSE, _ACCEPT, EchoObeyed),
         Row(codes.SGA,            _ACCEPT, _ACCEPT, Option),
         Row(codes.BINARY,         _ACCEPT, _ACCEPT, Option),
@@ -63,11 +64,14 @@ class TelnetClient(TelnetCore):
         refused: Collection[int] = (),
         charsets: Charsets = AUTOMATIC,
         *,
+        introduction: Introduction | None = None,
         compresses: bool = False,
     ) -> None:
         if not compresses:
             refused = (*refused, *_COMPRESSION)
-        super().__init__(limits, _options(terminal, refused), charsets)
+        super().__init__(
+            limits, _options(terminal, refused, introduction or Introduction()), charsets
+        )
         self._phase = Phase.PLAIN
 
     @property

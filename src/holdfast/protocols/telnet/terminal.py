@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
 
 from holdfast.protocols.telnet.capabilities import Mtts
+
+DEFAULT_MTTS: Final = Mtts.ANSI | Mtts.VT100 | Mtts.UTF_8 | Mtts.COLOURS_256 | Mtts.TRUECOLOUR
 
 
 class Terminal(Struct, frozen=True, gc=False):
@@ -16,4 +20,5 @@ class Terminal(Struct, frozen=True, gc=False):
     """As terminfo names it."""
     width: int
     height: int
-    mtts: int = Mtts.ANSI | Mtts.VT100 | Mtts.UTF_8 | Mtts.COLOURS_256 | Mtts.TRUECOLOUR
+    mtts: int = DEFAULT_MTTS
+    """The bits of the Mud Terminal Type Standard (`Mtts`)."""

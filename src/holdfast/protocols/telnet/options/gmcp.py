@@ -22,6 +22,15 @@ from holdfast.protocols.telnet.terminal import Terminal
 _MESSAGE: Final = re.compile(r"([A-Za-z0-9_.-]+) ?(.*)", re.DOTALL)
 _PACKAGE: Final = re.compile(r"[A-Za-z0-9_.-]+")
 
+_HELLO: Final = "core.hello"
+_SUPPORTS: Final = "core.supports."
+_SUPPORTS_SET: Final = "core.supports.set"
+_INTRODUCTION: Final = frozenset(
+    {_HELLO, _SUPPORTS_SET, "core.supports.add", "core.supports.remove"}
+)
+_INTRODUCTION_MAX: Final = 32
+"""Messages of an introduction; what a client adds or takes back behind that is not said again."""
+
 # In valid JSON every string ends, so this never looks at a character twice.
 _BRACKET_OR_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
 
@@ -47,19 +56,53 @@ class GmcpSupported(Option):
             host.emit(message)
 
 
+class Introduction:
+    """What a client says at the beginning of each connection: who it is (`Core.Hello`) and what
+    it wants to hear of (`Core.Supports`). It may serve several connections, one after the other.
+    """
+
+    __slots__ = ("_messages",)
+
+    def __init__(self) -> None:
+        self._messages: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def note(self, package: str, json: str) -> bool:
+        """Keep a message, if it is one of those; a newer one stands for the older ones."""
+        name = package.lower()
+        if name not in _INTRODUCTION:
+            return False
+        messages = self._messages
+        if name in (_HELLO, _SUPPORTS_SET):
+            kind = _HELLO if name == _HELLO else _SUPPORTS
+            for key in [key for key in messages if key[0].startswith(kind)]:
+                del messages[key]
+        if len(messages) < _INTRODUCTION_MAX:
+            messages[name, json] = (package, json)
+        return True
+
+    @property
+    def messages(self) -> list[tuple[str, str]]:
+        """Packages and their JSON, in order."""
+        return [*self._messages.values()]
+
+
 class GmcpIntroduced(GmcpSupported):
-    """The client's side: it introduces itself first."""
+    """The client's side: it introduces itself first, by its terminal unless it has another way."""
 
-    __slots__ = ("_terminal",)
+    __slots__ = ("_introduction", "_terminal")
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, introduction: Introduction) -> None:
         self._terminal = terminal
+        self._introduction = introduction
 
     def enabled(self, host: Host, side: Side) -> None:
+        messages = self._introduction.messages
+        if not any(package.lower() == _HELLO for package, _ in messages):
+            hello = {"client": self._terminal.name, "version": self._terminal.version}
+            messages.insert(0, ("Core.Hello", msgspec.json.encode(hello).decode("utf-8")))
+        for package, json in messages:
+            host.send_subnegotiation(codes.GMCP, encode(package, json))
         super().enabled(host, side)
-        hello = {"client": self._terminal.name, "version": self._terminal.version}
-        introduction = encode("Core.Hello", msgspec.json.encode(hello).decode("utf-8"))
-        host.send_subnegotiation(codes.GMCP, introduction)
 
 
 def is_package(name: str) -> bool:
