@@ -1,1 +1,1 @@
-"""The vocabulary and the tools that every part of the house shares. Imports nothing of ours."""
+"""The vocabulary and the tools of all packages. Imports no other package of Holdfast."""

@@ -39,11 +39,11 @@ class Backoff:
         self._next = self._first
 
     def pause(self, entropy: float, lasted: float = 0.0) -> float:
-        """The seconds to wait before the next attempt.
+        """Return the seconds to wait before the next attempt.
 
-        `entropy` is a random number from 0 to 1. `lasted` is how many seconds the
-        connection stood that has just ended, from the established protocol on;
-        0 for an attempt that came to no connection.
+        `entropy` is a random number from 0 to 1. `lasted` is the lifetime in seconds of the
+        connection that has just ended, counted from the established protocol; 0 if the attempt
+        made no connection.
         """
         if lasted >= self._lasted_min:
             self.reset()

@@ -14,11 +14,10 @@ wall: Clock = time.time
 
 
 class SteadyClock:
-    """Wall clock time that is never set: it was read once, and goes on by the time that passes.
+    """A wall clock that cannot be set: it is read once and then advances with the elapsed time.
 
-    `elapsed` is a clock that only goes forward; time that it leaves out (while the
-    process was stopped) does not pass here either. So nothing expires, and nothing
-    stays, because somebody has set the wall clock.
+    `elapsed` is a monotonic clock. Time that it leaves out (while the process was stopped) does
+    not pass here either. So setting the wall clock neither expires nor extends anything.
     """
 
     __slots__ = ("_elapsed", "_origin", "_wall")
@@ -33,13 +32,14 @@ class SteadyClock:
 
     @property
     def behind(self) -> float:
-        """By how much the wall clock is ahead of this one; what to add for people to read."""
+        """The seconds by which the wall clock is ahead of this one. Add them to show a time to
+        users."""
         return self._wall() - self()
 
     def resume(self, behind: float, newest: float) -> None:
-        """Go on with the time of the run before, which was `behind` the wall clock.
+        """Continue the time of the previous run, which was `behind` the wall clock.
 
-        It goes on at `newest`, the latest time known of that run, if the wall clock
-        was set back meanwhile: nobody knows then how much time has passed.
+        Time continues at `newest`, the latest known time of that run, if the wall clock was set
+        back in between: the elapsed time is unknown then.
         """
         self._origin += max(self.behind - behind, newest - self())

@@ -1,8 +1,7 @@
-"""The errors that cross the borders of a package, and why a client is sent away.
+"""Errors that cross the borders of packages, and the reasons for closing a client's connection.
 
-Every error says whose fault it is (`source`) and whether trying again can help
-(`retryable`). Protocol packages have their own errors below `ProtocolError`,
-which carry the wire's own code.
+Every error says whose fault it is (`source`) and whether a retry can help (`retryable`).
+Protocol packages have their own errors below `ProtocolError`, with the codes of their protocol.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ class Source(Enum):
     """Whose fault an error is."""
 
     LOCAL = "local"
-    """The one who runs or calls us: configuration, arguments, certificates."""
+    """The operator or the calling program: configuration, arguments, certificates."""
     REMOTE = "remote"
     """The peer at the other end of a connection."""
     INTERNAL = "internal"
@@ -36,7 +35,8 @@ class ProtocolError(HoldfastError):
 
 
 class ConfigurationError(HoldfastError):
-    """What the operator wrote cannot be used. Names the place, what was found and expected."""
+    """An invalid configuration. The message names the place, the value found and the value
+    expected."""
 
 
 class BusyError(HoldfastError):
@@ -57,19 +57,19 @@ class LimitExceededError(HoldfastError):
 
 
 def sentence(text: str) -> str:
-    """`text` as a person at a terminal reads it."""
+    """Return `text` as a terminal shows it to a user."""
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 class Disconnect(NamedTuple):
-    """One way of ending a client's connection, as every protocol tells it."""
+    """One way to close a client's connection, in the terms of each protocol."""
 
     code: int
-    """The WebSocket close code (RFC 6455 section 7.4; 4000-4999 are ours)."""
+    """The WebSocket close code (RFC 6455 section 7.4; 4000-4999 are private)."""
     text: str
-    """One line for a person."""
+    """One line for the user."""
     reconnect: bool
-    """Whether the client should come back by itself."""
+    """Whether the client should reconnect by itself."""
 
 
 class Reason(Enum):
@@ -94,7 +94,7 @@ class Reason(Enum):
 REASONS: Final = tuple(reason.value for reason in Reason)
 """The names of all reasons."""
 
-# Our own codes from 4000 on: below 4500 the client stays away, from 4500 on it comes back.
+# Private codes: a client reconnects after 4500 and above, and not after lower ones.
 RECONNECT_CODE_MIN = 4500
 
 DISCONNECTS: dict[Reason, Disconnect] = {

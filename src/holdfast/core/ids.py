@@ -15,10 +15,10 @@ _MISREAD = str.maketrans("ILO", "110")
 
 
 def new_sid() -> str:
-    """A session id: a UUID of version 7 (RFC 9562 section 5.7), so ids sort by their birth.
+    """Return a session id: a UUID of version 7 (RFC 9562 section 5.7), which sorts by time.
 
-    Twelve bits tell where in its millisecond it was made (section 6.2, method 3): the order of
-    ids made in one millisecond must not be left to chance.
+    Twelve bits count within the millisecond (section 6.2, method 3), so that ids of one
+    millisecond keep their order.
     """
     milliseconds, rest = divmod(time.time_ns(), _NS_PER_MS)
     value = (milliseconds & (1 << 48) - 1) << 80
@@ -39,21 +39,21 @@ def new_instance() -> str:
 
 
 def new_resume_code() -> str:
-    """A code that a person can type, to take a session up: 60 random bits in base32."""
+    """Return a new resume code: 60 random bits in base32."""
     return "".join(secrets.choice(_CODE_ALPHABET) for _ in range(_CODE_CHARS))
 
 
 def show_resume_code(code: str) -> str:
-    """A code as a person is shown it: in groups of four characters."""
+    """Format a code for users, in groups of four characters."""
     starts = range(0, len(code), _GROUP_CHARS)
     return "-".join(code[start : start + _GROUP_CHARS] for start in starts)
 
 
 def read_resume_code(typed: str) -> str | None:
-    """What a person typed, as `new_resume_code` would have written it, or `None` if it is no code.
+    """Normalise typed input to the form of `new_resume_code`; `None` if it is no code.
 
-    Case, spaces and hyphens do not matter; I and L are read as 1, O as 0. A code of 40 bits, as
-    earlier versions gave, is one if it has its hyphen.
+    Case, spaces and hyphens do not matter. I and L are read as 1, O as 0. A code of 40 bits, as
+    earlier versions issued, is accepted with its hyphen.
     """
     code = typed.upper().replace("-", "").replace(" ", "").translate(_MISREAD)
     old = len(code) == _OLD_CODE_CHARS and "-" in typed

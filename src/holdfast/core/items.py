@@ -1,9 +1,9 @@
-"""Items: what passes through the house, in either direction.
+"""Items: the messages between clients and applications, in either direction.
 
-An adapter turns bytes into items and items into bytes; a session numbers them;
-the store and the link write them as they are. So an item is one small value
-from the client's socket to the application's handler: a frozen `msgspec`
-struct, built in C and written as a tagged array, `["text", "look"]`.
+An adapter turns bytes into items and items into bytes, a session numbers them, and the store
+and the link encode them. An item is one small value from the client's socket to the
+application's handler: a frozen `msgspec` struct, built in C and encoded as a tagged array,
+`["text", "look"]`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from msgspec import Struct
 
 
 class Text(Struct, frozen=True, array_like=True, tag="text", gc=False):
-    """A line typed by a person, or text for one: whole lines, without the last one's end."""
+    """A line of input, or output text: whole lines without the last line ending."""
 
     text: str
 
 
 class Binary(Struct, frozen=True, array_like=True, tag="binary", gc=False):
-    """Bytes as they are, for clients whose protocol can carry them."""
+    """Bytes, for clients whose protocol can carry them."""
 
     data: bytes
 
@@ -37,11 +37,12 @@ class Data(Struct, frozen=True, array_like=True, tag="data", gc=False):
 
 
 class Interrupt(Struct, frozen=True, array_like=True, tag="interrupt", gc=False):
-    """The person asked to stop what is running (Telnet IP and BRK, RFC 854)."""
+    """The user asks to stop the running command (Telnet IP and BRK, RFC 854)."""
 
 
 class Resized(Struct, frozen=True, array_like=True, tag="resized", gc=False):
-    """The size of the client's screen in characters. A state, not a command: never logged."""
+    """The size of the client's screen in characters. It is a state, not a command, and is never
+    kept."""
 
     width: int
     height: int
@@ -63,25 +64,25 @@ class Formatted(Struct, frozen=True, array_like=True, tag="formatted", gc=False)
 
 
 class Prompt(Struct, frozen=True, array_like=True, tag="prompt", gc=False):
-    """What stands before the person's cursor, on the same line. A newer one replaces it."""
+    """The text before the user's cursor, on the same line. A newer prompt replaces it."""
 
     text: str
 
 
 class Notice(Struct, frozen=True, array_like=True, tag="notice", gc=False):
-    """A line from the house itself: a restart, a resume, an offer."""
+    """A line from the gateway itself: a restart, a resume, an offer."""
 
     text: str
 
 
 Command = Text | Binary | Data | Interrupt
-"""What a client sends that a backend must apply once and in order."""
+"""Input that a backend applies once and in order."""
 
 Output = Text | Formatted | Data | Prompt | Binary | Notice
-"""What a backend sends to a client."""
+"""Output of a backend to a client."""
 
 MUST: Final = "must"
-"""Delivery class: logged, never dropped."""
+"""Delivery class: kept, and never dropped."""
 VOLATILE: Final = "volatile"
 """Delivery class: not numbered, dropped first when a client reads slowly."""
 LATEST: Final = "latest:"
@@ -90,13 +91,13 @@ LATEST_PROMPT: Final = "latest:prompt"
 """The delivery class of prompts."""
 
 OVERHEAD_BYTES: Final = 32
-"""What an item counts for beside its content."""
+"""The size that an item counts for in addition to its content."""
 
 
 def size_of(item: Command | Output) -> int:
-    """What an item counts for where space is limited: its bytes (text in UTF-8) and a little more.
+    """Return the size of an item for limits: its bytes (text in UTF-8) and a small overhead.
 
-    `item` has been read or checked before (`core.validation`). Hot path.
+    `item` has been decoded or validated before (`core.validation`). Hot path.
     """
     kind = type(item)
     if kind is Text:
@@ -117,7 +118,7 @@ def size_of(item: Command | Output) -> int:
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines of a text. LF, CR LF and CR end one; the last one's end may be missing."""
+    """Return the lines of a text. LF, CR LF and CR end a line; the last line ending is optional."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text.removesuffix("\n").split("\n")

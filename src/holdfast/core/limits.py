@@ -1,8 +1,8 @@
-"""Every limit of the house, in one object.
+"""All limits, in one object.
 
-Names end in their unit and say `max`. Times are in seconds, sizes in bytes.
-An application or a configuration file replaces what it wants to change; the
-rest keeps these values. There are no other defaults anywhere.
+Names end in their unit and contain `max`. Times are in seconds, sizes in bytes. An application
+or a configuration file overrides values; the others keep these defaults. No other module has
+defaults for limits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MIB = 1024 * KIB
 
 
 class LimitError(ConfigurationError, ValueError):
-    """A limit out of range. A `ValueError`, so that msgspec tells where it stood."""
+    """A limit is out of range. It is a `ValueError`, so that msgspec adds the path of the field."""
 
 
 class _Group(Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,7 +33,7 @@ class _Group(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ConnectionLimits(_Group, frozen=True, forbid_unknown_fields=True):
-    """What one listener and each of its connections may take."""
+    """Limits of one listener and of each of its connections."""
 
     connections_max: int = 20_000
     """Open connections of one server."""
@@ -46,7 +46,7 @@ class ConnectionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Of one IP address (IPv6: of one /64 network), sustained. More are dropped."""
     accept_burst_per_address_max: int = 20_000
     bytes_per_second_max: float = 1024.0 * MIB
-    """Input of one connection, sustained. What is more is read later."""
+    """Input of one connection, sustained. More is read later."""
     bytes_per_address_per_second_max: float = 4096.0 * MIB
     """Input of all connections of one address, sustained."""
     proxy_header_bytes_max: int = 4 * KIB
@@ -54,8 +54,8 @@ class ConnectionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     handshake_seconds_max: float = 10.0
     """From the accepted socket to an established protocol: TLS, upgrade, `hello`."""
     handshakes_per_address_max: int = 500
-    """Sockets of one IP address (IPv6: of one /64 network) whose TLS handshake is not over; in any
-    case at most half of `connections_max`. A trusted proxy's are not counted."""
+    """Sockets of one IP address (IPv6: of one /64 network) with an unfinished TLS handshake; in
+    any case at most half of `connections_max`. Trusted proxies are exempt."""
     idle_seconds_max: float = 900.0
     """Without a byte from the client."""
     life_seconds_max: float = 31_536_000.0
@@ -63,7 +63,7 @@ class ConnectionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     write_buffer_bytes_max: int = 64 * KIB
     """Unsent output of one connection at which its session stops handing over more."""
     read_buffer_bytes_max: int = 256 * KIB
-    """What a stream keeps for its handler before it reads no more."""
+    """Unread input of a stream, beyond which reading from the socket stops."""
     stalled_seconds_max: float = 30.0
     """With unsent output and no progress: then the client is a slow consumer."""
     close_seconds_max: float = 5.0
@@ -92,15 +92,15 @@ class WebSocketLimits(_Group, frozen=True, forbid_unknown_fields=True):
     fragments_max: int = 16_384
     """Frames of one message."""
     inflated_bytes_max: int = 32 * MIB
-    """What the bytes of one read may decompress to, if no single message may be larger."""
+    """Decompressed size of one read, if no single message may be larger."""
     heartbeat_seconds_max: float = 30.0
     """Without a byte from the client before it is pinged."""
     pings_max: int = 64
-    """Pings of ours under way on one connection."""
+    """Unanswered pings on one connection."""
     queue_messages_max: int = 64
     """Messages that a program has not read yet, at which no more are taken from the socket."""
     queue_bytes_max: int = 64 * KIB
-    """The same in bytes. The one that goes beyond it is still taken."""
+    """The same in bytes. The message that exceeds it is still accepted."""
     messages_per_second_max: float = 1_000_000.0
     """Of one connection, sustained; more closes it with 1008."""
     message_burst_max: int = 100_000
@@ -124,10 +124,10 @@ class PageLimits(_Group, frozen=True, forbid_unknown_fields=True):
 
 
 class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):
-    """What a Telnet client may make us keep or answer."""
+    """Limits of one Telnet client."""
 
     bytes_per_second_max: float = 64.0 * KIB
-    """Input, sustained; a command of the protocol counts 64 more. What is more is read later."""
+    """Input, sustained; a command of the protocol counts 64 bytes more. More is read later."""
     bytes_burst_max: int = 512 * KIB
     line_chars_max: int = 6_000
     """A longer line is discarded."""
@@ -146,18 +146,18 @@ class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):
     negotiation_seconds_max: float = 2.0
     """Silence is taken for refusal after this time; late answers still count."""
     inflate_bytes_max: int = 4 * KIB
-    """Compressed input (MCCP) becomes at most so much at once, and never more than this and
-    `inflate_ratio_max` times what has come."""
+    """Decompressed size of one step (MCCP). In total, at most this and `inflate_ratio_max` times
+    the compressed input."""
     inflate_ratio_max: int = 200
     terminal_types_max: int = 4
     """Names that a client is asked for (RFC 1091, MTTS)."""
     name_chars_max: int = 40
-    """What is kept of a client's or terminal's name."""
+    """The length of a client's or terminal's name."""
     columns_max: int = 500
-    """A wider window is told as this wide."""
+    """The widest window that is reported."""
     rows_max: int = 300
     resize_seconds_max: float = 0.1
-    """From a new window size to its event: of a storm, only the last is told."""
+    """From a new window size to its event; of several sizes, only the last is reported."""
 
 
 class LineLimits(_Group, frozen=True, forbid_unknown_fields=True):
@@ -166,12 +166,12 @@ class LineLimits(_Group, frozen=True, forbid_unknown_fields=True):
     line_bytes_max: int = 16 * KIB
     """A longer line is discarded."""
     bytes_per_second_max: float = 64.0 * KIB
-    """Input, sustained. What is more is read later."""
+    """Input, sustained. More is read later."""
     bytes_burst_max: int = 512 * KIB
 
 
 class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
-    """What one session may keep, and for how long."""
+    """Limits of one session."""
 
     sessions_max: int = 100_000
     """On one node. A new one takes the place of the detached session without a user that has
@@ -179,25 +179,25 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     sessions_per_network_max: int = 10_000
     """Of the clients of one IP address (IPv6: of one /64 network); likewise."""
     sessions_per_user_max: int = 100
-    """Of one user of one application; the one that has waited longest makes room."""
+    """Of one user of one application; the session detached longest makes room."""
     node_windows_bytes_max: int = 1024 * MIB
-    """Output kept in all windows of one node. Beyond it, the windows of clients that are away are
-    let go, in the order in which their sessions would make room, and each is told."""
+    """Output in all windows of one node. Beyond it, windows of detached sessions are dropped,
+    in the order in which their sessions would make room, and each client is told."""
     node_queues_bytes_max: int = 256 * MIB
-    """Commands in all queues of one node. Beyond it, no more are taken until there is room."""
+    """Commands in all queues of one node. Beyond it, no commands are taken."""
     window_messages_max: int = 256
     """Outputs kept for a client that has not acknowledged them."""
     window_bytes_max: int = 64 * KIB
     unsent_bytes_max: int = 1 * MIB
-    """Output that waits for a connected client to read. Who lags further behind is detached."""
+    """Unsent output of a connected client. A client that is further behind is detached."""
     window_age_seconds_max: float = 3_600.0
     queue_messages_max: int = 256
     """Commands kept for an application that has not applied them."""
     queue_bytes_max: int = 64 * KIB
-    """No single message of a client may be larger."""
+    """A single message of a client."""
     forwarded_bytes_max: int = 16 * KIB
-    """Commands of one session that its application was sent and has not applied. The one that
-    goes beyond it is still sent."""
+    """Commands in flight of one session: sent to the application and not applied. The command
+    that exceeds it is still sent."""
     command_runs_max: int = 3
     """Runs of an application that may die with one command under way; then it is set aside."""
     suspect_seconds_max: float = 2.0
@@ -210,13 +210,13 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     commands_per_second_max: float = 100.0
     """Of one client, sustained. A text of several lines counts as so many."""
     command_burst_max: int = 400
-    """At once. What is more waits for its turn, and the client is not read meanwhile."""
+    """Burst of commands. More is delayed, and the client is not read meanwhile."""
     input_bytes_per_second_max: float = 1024.0 * KIB
-    """Of one WebSocket client, sustained; each message or control frame counts 64 more. What is
-    more is read later."""
+    """Of one WebSocket client, sustained; each message or control frame counts 64 bytes more.
+    More is read later."""
     input_burst_bytes_max: int = 8 * MIB
     detached_seconds_max: float = 3_600.0
-    """A dropped session is kept this long; its token and its code live as long."""
+    """How long a detached session is kept, with its token and its code."""
     unclaimed_seconds_max: float = 60.0
     """The same for a session that has no user and for which the application has kept nothing
     (data, a profile, a group)."""
@@ -224,13 +224,13 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Wrong tokens and codes from one address, sustained."""
     attach_failure_burst_max: int = 20
     node_attach_failures_per_second_max: float = 5.0
-    """Wrong codes from everywhere, sustained. Beyond that somebody guesses: the log says so, and a
-    network has one wrong code at a time."""
+    """Wrong codes from all networks, sustained. Beyond it the log warns, and each network may
+    try one wrong code at a time."""
     node_attach_failure_burst_max: int = 200
     asked_code_seconds_max: float = 600.0
     """How long a resume code is good that a client has asked for, to go on elsewhere."""
     login_seconds_max: float = 300.0
-    """From the question who a client is to its login."""
+    """From the request to log in to the login."""
     login_failures_per_minute_max: float = 20.0
     """Wrong logins from one IP address (IPv6: from one /64 network), sustained."""
     login_failure_burst_max: int = 40
@@ -241,18 +241,18 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     login_attempts_max: int = 5
     """Wrong passwords on one connection."""
     output_bytes_max: int = 512 * KIB
-    """One output of an application. A larger one is refused where it is said."""
+    """One output of an application. A larger one is refused at the call."""
     name_bytes_max: int = 256
     """The name of a user, a profile or a group, and the key of a `latest` output."""
     application_data_bytes_max: int = 8 * KIB
-    """What an application may keep in a session."""
+    """The data of an application in one session."""
     groups_max: int = 64
-    """Groups that one session may be in."""
+    """Groups of one session."""
     unproven_seconds_max: float = 10.0
-    """Output written longer ago, to a client that cannot be asked, counts as delivered: the client
-    is told so when it comes back."""
+    """Age at which output counts as delivered for a client that cannot be asked. The client is
+    told so when it resumes."""
     acknowledging_seconds_max: float = 0.5
-    """The kernel of a client may take so long to acknowledge what has reached it."""
+    """The time for a client's kernel to acknowledge output that has reached it."""
     probe_interval_seconds_max: float = 5.0
     """At most one delivery probe in this time."""
     probe_misses_max: int = 2
@@ -264,29 +264,28 @@ class LinkLimits(_Group, frozen=True, forbid_unknown_fields=True):
 
     frame_bytes_max: int = 16 * MIB
     batch_bytes_max: int = 1 * MIB
-    """What leaves together is cut into frames of this size."""
+    """The frame size at which output to the peer is split."""
     window_bytes_max: int = 4 * MIB
-    """What may be sent and not yet accepted (outputs) or applied (commands)."""
+    """Bytes in flight: outputs that are not accepted, or commands that are not applied."""
     handshake_seconds_max: float = 10.0
     heartbeat_seconds_max: float = 15.0
-    """Between two heartbeats; a side that is silent for three is gone."""
+    """Between two heartbeats; a peer that is silent for three is disconnected."""
     request_seconds_max: float = 30.0
     """From a request to its answer."""
     reconnect_seconds_max: float = 5.0
     """The longest pause between two attempts to dial."""
     remember_seconds_max: float = 10.0
-    """How long an application may take to say which commands of sessions it remembers."""
+    """The time for an application to answer which commands of sessions it remembers."""
     return_seconds_max: float = 3.0
     """From the start of a gateway: so long a session waits for the instance that held it."""
     runs_max: int = 1_000
-    """Instances that are not linked, of each application, of which it is kept how far they were
-    heard."""
+    """Unlinked instances of each application whose counts are remembered."""
     run_seconds_max: float = 3_600.0
-    """From an instance's last link until it is forgotten how far it was heard."""
+    """From the last link of an instance until its counts are forgotten."""
     links_max: int = 64
     """Applications linked at one time."""
     strangers_max: int = 128
-    """Links that have not said hello. For one more, the oldest is closed."""
+    """Links without a `hello`. A new one closes the oldest."""
     strangers_per_address_max: int = 16
     """The same, of one IP address (IPv6: of one /64 network)."""
     hello_bytes_max: int = 64 * KIB
@@ -322,7 +321,7 @@ class UpstreamLimits(_Group, frozen=True, forbid_unknown_fields=True):
     connect_seconds_max: float = 5.0
     """One attempt to connect, TLS included."""
     dial_seconds_max: float = 15.0
-    """From the first attempt until a client is told that no server can be reached."""
+    """From the first attempt until the client is told that no server can be reached."""
     attempts_max: int = 4
     backoff_seconds_max: float = 2.0
     """Between two attempts, once every server has been tried."""
@@ -335,13 +334,13 @@ class UpstreamLimits(_Group, frozen=True, forbid_unknown_fields=True):
     check_seconds_max: float = 2.0
     """One check: from the first packet to the accepted connection."""
     checks_max: int = 2
-    """Checks in a row that must say the same before a server counts as up, or as down."""
+    """Equal results in a row before a server counts as up or down."""
     ready_seconds_max: float = 60.0
     """A connection that is kept ready is used within this time, or closed and made anew."""
     idle_seconds_max: float = 7_200.0
     """Without a byte in either direction."""
     write_buffer_bytes_max: int = 256 * KIB
-    """What waits to be sent, in each direction, at which no more is read from the other side."""
+    """Bytes to be sent, in each direction, beyond which reading from the other side stops."""
     prompt_seconds_max: float = 0.2
     """A line without its end that nothing has followed for so long is a prompt."""
 
@@ -367,13 +366,13 @@ class DrainLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """An orderly stop."""
 
     drain_seconds_max: float = 10.0
-    """From the signal until the last client has been told and its socket closed."""
+    """From the signal until the last client is notified and its socket closed."""
     retry_seconds_max: float = 2.0
-    """Clients are asked to come back after a random part of this time."""
+    """Clients reconnect after a random part of this time."""
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
-    """All limits, by the part of the house that they bind."""
+    """All limits, by the part that they apply to."""
 
     connection: ConnectionLimits = field(default_factory=ConnectionLimits)
     websocket: WebSocketLimits = field(default_factory=WebSocketLimits)

@@ -1,9 +1,8 @@
-"""Logging in: what a backend asks of a new session, and how it answers.
+"""Login: what a backend requires of a new session, and how it answers.
 
-A backend that knows its users says who a client is (`AuthResult` for an
-`Authenticate`), and which profiles that user may choose from. Whatever kind of
-backend it is, an answer that is no success is one of the errors below: they say
-whether somebody has judged, and whom the message is for.
+A backend with users returns the user of a client (`AuthResult` for an `Authenticate`) and the
+profiles that the user may choose from. Every failure is one of the errors below, for all kinds
+of backends: they say whether the backend decided, and whom the message is for.
 """
 
 from __future__ import annotations
@@ -14,14 +13,14 @@ from holdfast.core.errors import HoldfastError, Source
 
 
 class Policy(Struct, frozen=True):
-    """What stands between a new connection and its active session."""
+    """The steps between a new connection and its active session."""
 
     login: bool = False
     profiles: bool = False
 
 
 class Authenticate(Struct, frozen=True, omit_defaults=True):
-    """What a client says to prove who it is: a name with a password, a token or a certificate."""
+    """The credentials of a client: a name with a password, a token or a certificate."""
 
     sid: str
     username: str = ""
@@ -31,7 +30,7 @@ class Authenticate(Struct, frozen=True, omit_defaults=True):
 
 
 class AuthResult(Struct, frozen=True, omit_defaults=True):
-    """The person is `user`. `properties` are the application's own."""
+    """The client is authenticated as `user`. `properties` belong to the application."""
 
     user: str
     properties: dict[str, str] = field(default_factory=dict)
@@ -59,7 +58,7 @@ class LoginError(HoldfastError):
 
 
 class LoginRefusedError(LoginError):
-    """The backend has decided against it. The message is for the person."""
+    """The backend refused. The message is for the user."""
 
 
 class LoginUnavailableError(LoginError):
@@ -69,7 +68,7 @@ class LoginUnavailableError(LoginError):
 
 
 class LoginFaultError(LoginError):
-    """The backend failed to decide, by a defect of its own. The message is for operators.
+    """The backend failed to decide, because of a defect. The message is for operators.
 
     `code` is the backend's name for the fault.
     """

@@ -9,7 +9,7 @@ from holdfast.core.limits import WebSocketLimits
 
 
 class Rate:
-    """`per_second` events sustained, `burst` at once. Shared by all who are held to it."""
+    """A rate limit: `per_second` events sustained, `burst` at once. Its users share it."""
 
     __slots__ = ("interval", "tolerance")
 
@@ -22,8 +22,8 @@ class Rate:
     def next(self, due: float, now: float, count: int = 1) -> float | None:
         """Account for `count` events at `now`.
 
-        `due` is what the call before returned, or 0. Returns the new one, or
-        `None` if they come too soon.
+        `due` is the result of the previous call, or 0. Return the new value, or `None` if the
+        events come too soon.
         """
         due = (due if due > now else now) + count * self.interval
         return due if due <= now + self.tolerance else None
@@ -38,7 +38,7 @@ class Rate:
 
 
 class FlowRates(NamedTuple):
-    """What the connections of one listener are held to."""
+    """Rate limits of the connections of one listener."""
 
     messages: Rate
     bytes: Rate
@@ -60,7 +60,7 @@ def flow_rates(limits: WebSocketLimits) -> FlowRates:
 
 
 class Flow:
-    """What one connection may send: messages and bytes, at a rate each."""
+    """Rate limits of one connection: messages and bytes."""
 
     __slots__ = ("_bytes_due", "_messages_due", "_rates")
 
@@ -89,7 +89,7 @@ _KEYS_MAX: Final = 10_000
 
 
 class RateByKey:
-    """One rate for each key (an address, say). Forgets whoever has been quiet."""
+    """One rate limit for each key (an address, say). Keys without recent events are forgotten."""
 
     __slots__ = ("_due", "_rate")
 

@@ -1,10 +1,9 @@
 """State machines as total tables.
 
-A machine is a grid: a row for each state, a cell for each input. A cell is a
-`Step` (the next state, and what is to be done as a value) or `None`, which
-says that this input is forbidden here. Every cell must be written: a grid with
-a hole is refused when it is built, so "not thought of" cannot be confused with
-"forbidden".
+A machine is a grid: a row for each state, a cell for each input. A cell is a `Step` (the next
+state, and an action as a value) or `None` for a forbidden input. Each cell must be written:
+building a grid with a missing cell fails, so a forgotten case cannot be confused with a
+forbidden one.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ O = TypeVar("O")  # noqa: E741 - an output
 
 
 class Step(NamedTuple, Generic[S, O]):
-    """One cell of a table: the state to go to, and what is to be done on the way."""
+    """One cell of a table: the next state, and the action of the transition."""
 
     state: S
     output: O

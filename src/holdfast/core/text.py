@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 TEXT_CHARS_MAX: Final = 200
-"""What is passed on of a text that a client can make as long as it likes."""
+"""The length at which a client's text is cut."""
 
 
 def presentable(text: str, chars_max: int = TEXT_CHARS_MAX) -> str:

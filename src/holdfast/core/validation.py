@@ -1,9 +1,9 @@
-"""What an application may say: each value is checked here before it gets a number. Hot path.
+"""Validation of the values of applications, before they get a number. Hot path.
 
-The SDK checks at the call, and the gateway checks again what an application in
-any language has sent. A wrong type raises `TypeError`, a value that cannot be
-sent `UnsendableError`; both say what was found and what was expected. What
-passes can be encoded by every adapter, by the link and by the store.
+The SDK validates at the call, and the gateway validates again, for applications in any
+language. A wrong type raises `TypeError`, a value that cannot be sent `UnsendableError`; both
+name the value found and the value expected. Every adapter, the link and the store can encode a
+valid value.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _SHOWN_BITS_MAX: Final = 128
 
 
 class UnsendableError(HoldfastError, ValueError):
-    """A value that cannot be sent. Says what was found and what was expected."""
+    """A value that cannot be sent. The message names the value found and the value expected."""
 
 
 def check_output(item: Output, bytes_max: int) -> int:
@@ -57,7 +57,7 @@ def check_output(item: Output, bytes_max: int) -> int:
 
 
 def check_delivery(delivery: str, key_bytes_max: int) -> None:
-    """Raises `TypeError`, `UnsendableError` for what is no delivery class."""
+    """Raise `TypeError` or `UnsendableError` for an invalid delivery class."""
     if delivery in (MUST, VOLATILE):
         return
     _check_type("delivery", delivery, str)
@@ -90,7 +90,7 @@ def check_data(name: str, data: bytes, bytes_max: int) -> int:
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    """Raises `TypeError`, `UnsendableError` for what is none of `choices`."""
+    """Raise `TypeError` or `UnsendableError` for a value that is not in `choices`."""
     _check_type(name, value, str)
     if value not in choices:
         raise UnsendableError(

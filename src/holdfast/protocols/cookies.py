@@ -1,8 +1,7 @@
 """Cookies (RFC 6265) as a server reads and sets them. Pure, and in linear time.
 
-A browser sends whatever any page of the host has set, in any form (RFC 6265
-section 5.4). So each pair is read by itself, and one that cannot be read hides
-no other.
+A browser sends the cookies that any page of the host has set, in any form (RFC 6265 section
+5.4). Each pair is therefore parsed separately, and a malformed one does not hide others.
 """
 
 from __future__ import annotations

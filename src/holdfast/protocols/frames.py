@@ -1,7 +1,7 @@
 """Frames on a byte stream: by length, by delimiter, of a fixed size, netstrings.
 
-Every decoder has one interface and one limit, `frame_bytes_max`; so has every
-encoder, for two peers that share it. Decoders may be given any pieces.
+All decoders and encoders have the same interface and one limit, `frame_bytes_max`. Decoders
+accept input in chunks of any size.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MORE: Final = 0x80
 
 
 class FrameError(ProtocolError):
-    """What came is no frame. Says what was found and what was expected."""
+    """A malformed frame. The message names the value found and the value expected."""
 
 
 class FrameTooLargeError(FrameError):
@@ -24,7 +24,7 @@ class FrameTooLargeError(FrameError):
 
 
 class Framing(Protocol):
-    """One way to tell where a frame ends."""
+    """A framing: how the end of a frame is found."""
 
     def receive_data(self, data: bytes) -> list[bytes]:
         """The frames that `data` completes. Raises `FrameError`; not to be called after that."""
@@ -33,11 +33,11 @@ class Framing(Protocol):
         """Raises `FrameError` when the stream ends within a frame."""
 
     def encode(self, frame: bytes) -> bytes:
-        """A frame as it goes out. Raises `FrameError` for one that the other side would refuse."""
+        """Return the encoded frame. Raises `FrameError` for a frame that the peer would refuse."""
 
 
 class _Buffered:
-    """What has come of a frame whose end has not. Time is linear in what comes, in any pieces."""
+    """The received part of an incomplete frame. It takes linear time, for chunks of any size."""
 
     def __init__(self, frame_bytes_max: int) -> None:
         self._bytes_max = frame_bytes_max
@@ -77,7 +77,7 @@ class _Buffered:
             raise FrameError(f"expected the rest of a frame after {len(self._data)} bytes")
 
     def encode(self, frame: bytes) -> bytes:
-        """A frame as it goes out. Raises `FrameError` for one that the other side would refuse."""
+        """Return the encoded frame. Raises `FrameError` for a frame that the peer would refuse."""
         raise NotImplementedError
 
     def _find(self, data: bytes | bytearray, at: int) -> tuple[int, int, int] | None:
@@ -172,7 +172,7 @@ class Delimited(_Buffered):
         self._searched = 0
         if end >= 0:
             return at, end, end + size
-        # What may be the beginning of the delimiter does not count.
+        # A possible beginning of the delimiter does not count.
         without = len(data) - at - size + 1
         self._check(without)
         self._searched = max(0, without)

@@ -1,4 +1,4 @@
-"""Framing of byte streams that have none of their own: bounded lines."""
+"""Framing for byte streams without frames: bounded lines."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _UTF_8_BYTES_MAX: Final = 4  # of one character
 class LineDecoder:
     """Lines of UTF-8 text that end in LF or CR LF.
 
-    Bytes that are not UTF-8 become U+FFFD. A line that its LF never follows is
-    never an event: half a command must not run. Of a line that is longer than
-    `bytes_max` nothing is kept; with `cuts` it comes in pieces instead, a line each.
+    Bytes that are not UTF-8 become U+FFFD. A line without its LF is never an event, because
+    half a command must not run. A line longer than `bytes_max` is discarded; with `cuts`, it is
+    split into several lines instead.
     """
 
     __slots__ = ("_bytes_max", "_cuts", "_discarding", "_pieces", "_size")
@@ -34,7 +34,7 @@ class LineDecoder:
         self._bytes_max = bytes_max
         self._cuts = cuts
         self._pieces: list[bytes] = []
-        """What has come of a line whose end has not."""
+        """The received part of an incomplete line."""
         self._size = 0
         self._discarding = False
 
@@ -53,7 +53,7 @@ class LineDecoder:
 
     @property
     def unfinished(self) -> str:
-        """What has come of a line whose end has not."""
+        """The received part of an incomplete line."""
         return b"".join(self._pieces).decode(errors="replace")
 
     def _take(self, piece: bytes, events: list[Event]) -> None:
@@ -88,7 +88,7 @@ class LineDecoder:
 
 
 def whole_characters(line: bytes | bytearray, end: int) -> int:
-    """The place at or before `end` at which UTF-8 may be cut without cutting a character."""
+    """Return the position at or before `end` that does not split a UTF-8 character."""
     for place in range(end, max(0, end - _UTF_8_BYTES_MAX), -1):
         if place >= len(line) or line[place] & 0xC0 != 0x80:
             return place

@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 SUBPROTOCOL: Final = "holdfast.v1"
 SUBPROTOCOL_MSGPACK: Final = "holdfast.v1+msgpack"
 
-# What may be said: numbers that every language holds exactly, and sizes that exist.
+# Bounds of fields: numbers that every language holds exactly, and sizes that exist.
 _NUMBER_MAX: Final = (1 << 53) - 1
 CommandNumber = Annotated[int, Meta(ge=1, le=_NUMBER_MAX)]
 CommandCount = Annotated[int, Meta(ge=0, le=_NUMBER_MAX)]
@@ -25,7 +25,7 @@ Characters = Annotated[int, Meta(ge=0, le=CHARACTERS_MAX)]
 NAME_CHARS_MAX: Final = 100
 Name = Annotated[str, Meta(max_length=NAME_CHARS_MAX)]
 BYTES_MAX: Final = 64 * 1024
-"""The largest message of a client to a gateway that does not say so itself."""
+"""The largest message of a client if the gateway does not name one."""
 ByteCount = Annotated[int, Meta(ge=1, le=_NUMBER_MAX)]
 Seconds = Annotated[float, Meta(gt=0)]
 
@@ -47,7 +47,7 @@ class Welcome(Struct, frozen=True, tag_field="t", tag="welcome"):
 
 
 class Resumed(Struct, frozen=True, tag_field="t", tag="resumed", rename={"first": "from"}):
-    """The session goes on, and nothing is lost: outputs `from` … `to` follow, then live ones."""
+    """The session is resumed without loss: outputs `from` … `to` follow, then new ones."""
 
     sid: str
     token: str
@@ -61,7 +61,7 @@ class Resumed(Struct, frozen=True, tag_field="t", tag="resumed", rename={"first"
 
 
 class Reset(Struct, frozen=True, tag_field="t", tag="reset"):
-    """The session goes on, but output was lost: begin afresh after number `top`."""
+    """The session is resumed, and output was lost: clear the display after number `top`."""
 
     sid: str
     token: str
@@ -74,8 +74,8 @@ class Reset(Struct, frozen=True, tag_field="t", tag="reset"):
 
 
 class Token(Struct, frozen=True, tag_field="t", tag="token"):
-    """A newer token of the same session, because it has become a user's. It takes the place of
-    the one before, which is good until an output behind this message is acknowledged."""
+    """A newer token of the same session, because the session got a user. It replaces the
+    previous one, which is valid until an output after this message is acknowledged."""
 
     d: str
 
@@ -111,7 +111,7 @@ class Binary(Struct, frozen=True, tag_field="t", tag="binary", gc=False):
 
 
 class Prompt(Struct, frozen=True, tag_field="t", tag="prompt", gc=False):
-    """What stands before the cursor; a newer one replaces it."""
+    """The text before the cursor; a newer one replaces it."""
 
     n: OutputNumber
     d: str
@@ -147,20 +147,20 @@ class Pong(Struct, frozen=True, tag_field="t", tag="pong", gc=False):
 
 
 class InputMode(Struct, frozen=True, tag_field="t", tag="mode", gc=False):
-    """How the person's typing is to be taken: `line`, `key` or `secret`."""
+    """The input mode: `line`, `key` or `secret`."""
 
     d: str
 
 
 class Login(Struct, frozen=True, tag_field="t", tag="login", omit_defaults=True):
-    """The person must log in. `error` says why the last try failed."""
+    """The user must log in. `error` says why the last attempt failed."""
 
     error: str = ""
     retry_ms: int = 0
 
 
 class Profiles(Struct, frozen=True, tag_field="t", tag="profiles", omit_defaults=True):
-    """The person must choose one of these, or create one."""
+    """The user must choose one of these, or create one."""
 
     d: tuple[Any, ...]
     error: str = ""
@@ -173,19 +173,19 @@ class Offer(Struct, frozen=True, tag_field="t", tag="offer"):
 
 
 class Code(Struct, frozen=True, tag_field="t", tag="code"):
-    """The answer to `code`: whoever types it elsewhere takes the session up there.
+    """The answer to `code`: the code takes the session over from another client.
 
-    It is good until who came with it has shown to have what it got in its place.
+    It is valid until the client that used it has acknowledged its new token.
     """
 
     d: str
 
 
 class Refused(Struct, frozen=True, tag_field="t", tag="refused", omit_defaults=True):
-    """The token or code gives no session; the client may say `hello` again without it.
+    """The token or code is not valid. The client may send `hello` without it.
 
-    With `retry_ms` it was not looked at, because of a limit of rate: the client keeps it, and
-    comes back after that time.
+    With `retry_ms`, it was not checked because of a rate limit: the client keeps it and retries
+    after that time.
     """
 
     reason: str
@@ -193,7 +193,7 @@ class Refused(Struct, frozen=True, tag_field="t", tag="refused", omit_defaults=T
 
 
 class Bye(Struct, frozen=True, tag_field="t", tag="bye"):
-    """The connection ends. `retry_ms` below 0: do not come back by yourself."""
+    """The connection ends. With a negative `retry_ms`, the client does not reconnect by itself."""
 
     code: int
     reason: str
@@ -278,7 +278,7 @@ class CodeWanted(Struct, frozen=True, tag_field="t", tag="code"):
 
 
 class Quit(Struct, frozen=True, tag_field="t", tag="quit"):
-    """The session is over; the client will not come back."""
+    """The client ends the session."""
 
 
 ClientMessage = (

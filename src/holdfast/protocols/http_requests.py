@@ -1,9 +1,8 @@
-"""Where the requests of one HTTP/1.1 connection begin and end (RFC 9112 sections 2 and 6).
+"""Finds the requests of one HTTP/1.1 connection (RFC 9112 sections 2 and 6).
 
-For whoever passes requests on to a server and must look at each head: a later
-request may ask for an upgrade (RFC 9110 section 7.8). What is ambiguous is
-refused, because two readers that disagree on where a request ends can be played
-off against each other. Time is linear in what comes.
+A proxy uses it to check each head: a later request may ask for an upgrade (RFC 9110 section
+7.8). Ambiguous input is refused, because two parsers that disagree on the end of a request
+allow request smuggling. It takes linear time.
 """
 
 from __future__ import annotations
@@ -21,10 +20,9 @@ _CRLF: Final = b"\r\n"
 
 
 class RequestReader:
-    """Splits what a client sends into heads and bodies.
+    """Splits the bytes of a client into heads and bodies.
 
-    Body bytes are to be taken before the next head is looked for. Raises
-    `HeadError` for a head or a body that cannot be read.
+    Take the body before the next head. Raises `HeadError` for a malformed head or body.
     """
 
     __slots__ = ("_body", "_data", "_head_bytes_max", "_header_count_max", "_searched")
@@ -51,7 +49,7 @@ class RequestReader:
         return bool(self._data)
 
     def take_body(self) -> bytes:
-        """What has come of the present request's body. Raises `HeadError`."""
+        """Return the received part of the current body. Raises `HeadError`."""
         body = self._body
         if body is None or not self._data:
             return b""

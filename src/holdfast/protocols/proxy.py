@@ -1,8 +1,7 @@
-"""The PROXY protocol, versions 1 and 2: who a proxy speaks for.
+"""The PROXY protocol, versions 1 and 2: the client of a proxy.
 
-The header stands before everything else on a connection. `ProxyDecoder` reads
-one, `encode_v1` and `encode_v2` write one. Sections are those of HAProxy's
-`proxy-protocol.txt`.
+The header precedes all other bytes of a connection. `ProxyDecoder` parses one, `encode_v1` and
+`encode_v2` make one. Sections are those of HAProxy's `proxy-protocol.txt`.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ _UNIQUE_ID_BYTES_MAX: Final = 128
 
 
 class ProxyError(ProtocolError):
-    """What came is no valid PROXY header. Says what was found and what was expected."""
+    """An invalid PROXY header. The message names the value found and the value expected."""
 
 
 class Family(Enum):
-    """What kind of addresses a header has (section 2.2)."""
+    """The address family of a header (section 2.2)."""
 
     UNSPEC = 0
     INET = 1
@@ -58,7 +57,7 @@ class TlvType(IntEnum):
 
 
 class Tlv(NamedTuple):
-    """One type and its value. The type may be one that has no name here."""
+    """A type and its value. The type may be unknown here."""
 
     type: int
     value: bytes
@@ -72,18 +71,18 @@ class Endpoint(NamedTuple):
 
 
 class Ssl(NamedTuple):
-    """What a proxy that ended TLS tells of it (section 2.2.6)."""
+    """The TLS connection between the client and the proxy (section 2.2.6)."""
 
     used: bool
     """The client connected over TLS."""
     certificate_shown: bool
-    """It showed a certificate, on this connection or on one whose session it resumed."""
+    """The client showed a certificate, on this connection or on one whose session it resumed."""
     verified: bool
-    """That certificate was found good."""
+    """The certificate was verified."""
     tlvs: tuple[Tlv, ...]
 
     def text(self, kind: TlvType) -> str:
-        """A value of these (version, common name, cipher …); empty if it was not told."""
+        """Return a value (version, common name, cipher …); empty if it is absent."""
         return next(
             (tlv.value.decode(errors="replace") for tlv in self.tlvs if tlv.type == kind), ""
         )
@@ -110,7 +109,7 @@ class ProxyHeader(Struct, frozen=True):
 
     @property
     def ssl(self) -> Ssl | None:
-        """What is told of TLS between client and proxy. Raises `ProxyError`."""
+        """Parse the TLS TLV. Raises `ProxyError`."""
         value = self.value(TlvType.SSL)
         return _parse_ssl(value) if value is not None else None
 
@@ -125,7 +124,7 @@ class ProxyDecoder:
         self._required = required
         self._data = b""
         self.rest = b""
-        """What came after the header: the beginning of the stream itself."""
+        """The bytes after the header: the beginning of the stream."""
 
     def receive_data(self, data: bytes) -> list[ProxyHeader]:
         """The header, once it is whole; an empty list before. Raises `ProxyError`.
@@ -197,7 +196,8 @@ def _parse_port(word: bytes) -> int:
 
 
 def encode_v1(header: ProxyHeader) -> bytes:
-    """The one line. Raises `ProxyError` for what version 1 cannot say: Unix sockets, TLVs."""
+    """Return the header line. Raises `ProxyError` for Unix sockets and TLVs, which version 1
+    lacks."""
     if header.tlvs:
         raise ProxyError("version 1 has no TLVs")
     if header.local or header.family is Family.UNSPEC:
@@ -320,7 +320,7 @@ def encode_v2(header: ProxyHeader, *, checksum: bool = False) -> bytes:
 
 
 def encode_ssl(ssl: Ssl) -> Tlv:
-    """The TLV that tells a server of the client's TLS."""
+    """Return the TLV for the client's TLS."""
     client = ssl.used | (2 | 4 if ssl.certificate_shown else 0)
     verify = 0 if ssl.verified else 1
     value = struct.pack("!BI", client, verify)

@@ -30,14 +30,14 @@ class Origin(NamedTuple):
     scheme: str
     host: str
     port: int
-    """0 where the scheme has no port of its own and none was written."""
+    """0 if the scheme has no default port and none was written."""
 
 
 def encode_target(text: str) -> str:
-    """The path and query of an IRI as those of a URI (RFC 3987 section 3.1).
+    """Return the path and query of an IRI as those of a URI (RFC 3987 section 3.1).
 
-    What no URI may hold is written as percent-encoded UTF-8. Raises `ValueError` for what is no
-    text.
+    Characters that a URI cannot contain become percent-encoded UTF-8. Raises `ValueError` for
+    invalid text.
     """
     return quote(_STRAY_PERCENT.sub("%25", text), safe=_TARGET_SAFE)
 
@@ -65,7 +65,7 @@ def split_target(target: str) -> tuple[str | None, str]:
 
 
 def split_authority(authority: str) -> tuple[str, int | None] | None:
-    """The host, as equal hosts are written, and the port of `host:port`; `None` if it is none.
+    """Return the normalised host and the port of `host:port`; `None` if it is malformed.
 
     The host of an IPv6 address has no brackets. A final dot stays.
     """
@@ -94,7 +94,7 @@ def ascii_host(host: str) -> str:
 
 
 def parse_origin(text: str) -> Origin | None:
-    """An origin as a browser writes it, `None` for what is none (`null`, say)."""
+    """Return an origin as a browser writes it, `None` for an invalid one (`null`, say)."""
     scheme, mark, authority = text.partition("://")
     scheme = scheme.lower()
     split = split_authority(authority) if mark and scheme else None

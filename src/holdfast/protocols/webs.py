@@ -31,7 +31,7 @@ _HEADER: Final = struct.Struct(">4sBBQI")
 
 
 class Opcode(IntEnum):
-    """What a message is. 0 is never valid."""
+    """The kinds of messages. 0 is never valid."""
 
     DISPLAY = 1
     """To the client."""
@@ -51,7 +51,7 @@ class Opcode(IntEnum):
 
 
 class ErrorCode(IntEnum):
-    """What an error message says in its `code`."""
+    """The values of `code` in an error message."""
 
     BAD_MAGIC = -1
     BAD_VERSION = -2
@@ -70,7 +70,7 @@ class Message(Struct, frozen=True, gc=False):
 
 
 class Fault(Struct, frozen=True, gc=False):
-    """Bytes that are no message. It is the last event: where the next one begins is unknown."""
+    """Malformed bytes. It is the last event: the beginning of the next message is unknown."""
 
     code: ErrorCode
     text: str
@@ -121,7 +121,7 @@ class Decoder:
             events.append(Message(opcode, timestamp, bytes(buffer[pos + HEADER_BYTES : end])))
             pos = end
         del buffer[:pos]
-        # A stream that is none is found out by its first bytes, not by its eighteenth.
+        # A malformed stream is detected at its first bytes, not at its eighteenth.
         if not _MAGIC.startswith(buffer[:4]):
             return self._fail(events, _bad_magic(buffer, 0))
         return events
@@ -141,7 +141,7 @@ class Decoder:
 
 
 def _judge(buffer: bytearray, pos: int, size_max: int) -> tuple[Opcode, int, int] | Fault:
-    """The opcode, timestamp and length in the header at `pos`, or what is wrong with it."""
+    """Return the opcode, timestamp and length in the header at `pos`, or the error in it."""
     magic, version, number, timestamp, size = _HEADER.unpack_from(buffer, pos)
     if magic != _MAGIC:
         return _bad_magic(buffer, pos)

@@ -1,7 +1,7 @@
-"""Telnet (RFC 854) without I/O, for servers that people play and talk on.
+"""Telnet (RFC 854) without I/O.
 
-`TelnetServer` and `TelnetClient` take bytes and the time, and give events and
-bytes. `events` is the whole vocabulary of what they tell.
+`TelnetServer` and `TelnetClient` take bytes and the time, and return events and bytes. `events`
+lists all events.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What is known of the peer: a value, replaced whenever more is learned.
+"""The capabilities of the peer: a value that is replaced when more is known.
 
-The terms of MTTS (https://tintin.mudhalla.net/protocols/mtts/) are kept as the
-client sent them: an application asks for the bit that it needs.
+The terms are those of MTTS (https://tintin.mudhalla.net/protocols/mtts/), as the client sent
+them: an application tests the bit that it needs.
 """
 
 from __future__ import annotations
@@ -34,30 +34,30 @@ class Mtts(IntFlag):
 
 
 class Capabilities(Struct, frozen=True, gc=False):
-    """The peer as it has described itself so far. Nothing in it may be trusted."""
+    """The peer as it described itself. It is not to be trusted."""
 
     client_name: str = ""
     client_version: str = ""
     terminal_type: str = ""
     mtts: int = 0
     charset: str = ""
-    """What the peer has said that it speaks (`charsets`); empty while it has said nothing."""
+    """The character sets that the peer named (`charsets`); empty until it names one."""
     width: int = 0
-    """Columns, held to what an application can use; 0 is unknown."""
+    """Columns, clamped to a usable range; 0 is unknown."""
     height: int = 0
     raw_width: int = 0
-    """Columns as the client said them."""
+    """Columns as the client reported them."""
     raw_height: int = 0
     gmcp: bool = False
     eor: bool = False
 
     @property
     def utf8(self) -> bool:
-        """Whether the peer has said that it reads UTF-8."""
+        """Whether the peer reported UTF-8."""
         return self.charset == UTF_8
 
     def with_mtts(self, text: str) -> Capabilities:
-        """These, with the bits of the decimal `text`; as they are when it is no such number.
+        """Return these with the bits of the decimal `text`; unchanged if it is no number.
 
         Bits are added: tt++ sets MNES in its variable and not in its terminal types.
         """

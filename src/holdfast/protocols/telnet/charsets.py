@@ -19,7 +19,7 @@ US_ASCII: Final = "US-ASCII"
 AUTO: Final = "auto"
 
 _STATEFUL: Final = ("iso2022", "idna", "raw_unicode_escape", "charmap")
-"""What encodes ASCII as itself, and is no character set of lines all the same."""
+"""Encodings that encode ASCII as itself and are no character sets of lines."""
 _NVT: Final = bytes(range(0x20, 0x7F)) + b"\r\n\t\x1b"
 
 
@@ -27,13 +27,13 @@ class Charsets(Struct, frozen=True):
     """Which character set is spoken on a connection. Both names are of `supported_charset`."""
 
     fixed: str = ""
-    """The one that is used whatever the peer says; empty: what the peer says or sends decides."""
+    """The character set to use in any case; empty to let the peer decide."""
     fallback: str = UTF_8
     """The one that is used while nothing is known of the peer."""
 
     @property
     def legacy(self) -> str:
-        """What received text is in that is not UTF-8, while nothing is known of the peer."""
+        """The character set of received text that is not UTF-8, while the peer's is unknown."""
         return LATIN_1 if self.fallback == UTF_8 else self.fallback
 
 

@@ -48,9 +48,9 @@ _COMPRESSION: Final = (codes.MCCP2, codes.MCCP3)
 
 
 class TelnetClient(TelnetCore):
-    """The client's end. It offers nothing: it answers what the server asks.
+    """The client's role. It offers no option: it answers the server.
 
-    It refuses the options in `refused`, and compression (MCCP) unless `compresses`.
+    It refuses the options in `refused`, and compression (MCCP) unless `compresses` is set.
     """
 
     __slots__ = ()
@@ -76,7 +76,7 @@ class TelnetClient(TelnetCore):
 
     @property
     def unfinished_line(self) -> str:
-        """What has come behind the last line: a prompt, if the server does not mark its prompts."""
+        """The text after the last line: a prompt, if the server does not mark its prompts."""
         return self._lines.unfinished(self._charset_received)
 
     def resize(self, width: int, height: int) -> None:
@@ -84,7 +84,7 @@ class TelnetClient(TelnetCore):
         self._options.find(WindowSizeTold).resize(self, width, height)
 
     def send_interrupt(self) -> None:
-        """Ask the server to stop what is running."""
+        """Ask the server to stop the running command."""
         self._out.append(bytes((codes.IAC, codes.IP)))
 
     def _prompt_ended(self) -> None:

@@ -1,13 +1,12 @@
-"""What both roles of Telnet share: tokens in, events and bytes out.
+"""The part of Telnet that both roles share: tokens in, events and bytes out.
 
-The core knows no option by itself: it negotiates those of its role's table
-and hands them their subnegotiations. It does no I/O: after each call the
-caller writes what `data_to_send` returns, and it wakes `handle_timer` at
-`next_deadline`. `receive_data` never raises for anything that a peer can send;
-what cannot be borne becomes a `Violation`, which is the last event.
+The core negotiates the options of its role's table and passes them their subnegotiations; it
+knows no option by itself. It does no I/O: after each call the caller writes the result of
+`data_to_send`, and calls `handle_timer` at `next_deadline`. `receive_data` never raises for
+bytes of a peer; a fatal error is a `Violation`, the last event.
 
-The way of a plain chunk, from `receive_data` to `Lines.receive`, is written for
-speed: no token, no table, no event object.
+The path of a plain chunk, from `receive_data` to `Lines.receive`, is optimised: no token, no
+table, no event object.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ from holdfast.protocols.telnet.parser import (
 
 
 class Phase(Enum):
-    """What the peer has shown itself to be; it only moves downwards."""
+    """The kind of peer, as far as it is known; it only moves downwards."""
 
     FRESH = auto()
     """Nothing has come."""
@@ -97,13 +96,13 @@ class TelnetCore:
     )
 
     _cuts_lines: ClassVar[bool] = False
-    """Whether a line that is too long comes in pieces, instead of being discarded."""
+    """Whether a line that is too long is split instead of discarded."""
 
     def __init__(self, limits: TelnetLimits, table: Options, charsets: Charsets) -> None:
         self.limits = limits
         self.charsets = charsets
         self.capabilities = _NOTHING_KNOWN
-        """What the peer has told of itself."""
+        """The capabilities of the peer."""
         self.malformed = 0
         """Commands and messages that made no sense."""
         self.overflows = 0
@@ -118,7 +117,7 @@ class TelnetCore:
         self._events: list[Event] = []
         self._out: list[bytes] = []
         self._ready = b""
-        """What was queued before compression began or ended, as it goes out."""
+        """Return the output that was queued before compression began or ended, as it leaves."""
         self._deflater: Deflater | None = None
         self._inflater: Inflater | None = None
         self._timers: tuple[tuple[float, int], ...] = ()
@@ -134,23 +133,23 @@ class TelnetCore:
 
     @property
     def charset(self) -> str:
-        """What text is sent in, as known so far: the configured character set, the one that the
-        peer has named, the one that it has been heard to speak, or the fall-back."""
+        """The character set of sent text: the configured one, the one that the peer named, the
+        one that its text showed, or the fall-back."""
         return self._charset_received or self._lines.heard
 
     @property
     def _charset_received(self) -> str:
-        """What received text is in; empty while nobody has said so."""
+        """The character set of received text; empty while it is unknown."""
         return self.charsets.fixed or self.capabilities.charset
 
     def is_on(self, code: int, side: Side) -> bool:
         """Whether an option is in effect on one side."""
         return code in self._options.table.index and self._options.is_on_at(code, side)
 
-    # What comes in.
+    # Receiving.
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
-        """Take what the peer sent; return the events in it, in order."""
+        """Process the peer's bytes; return their events in order."""
         if (
             (self._phase is Phase.TELNET or self._phase is Phase.PLAIN)
             and self._parser.state is State.DATA
@@ -177,7 +176,7 @@ class TelnetCore:
         return lines
 
     def _receive_compressed(self, inflater: Inflater, data: bytes, now: float) -> bytes:
-        """Take what comes out of the stream; return what is behind its end."""
+        """Process decompressed bytes; return the bytes after the end of the compressed stream."""
         out = None
         while self._phase is not Phase.OVER and not inflater.ended:
             if out is not None and len(out) < self.limits.inflate_bytes_max:
@@ -196,7 +195,7 @@ class TelnetCore:
         return data
 
     def _receive_tokens(self, data: bytes, now: float) -> bytes:
-        """Take plain bytes; return what stands behind the beginning of a compressed stream."""
+        """Process plain bytes; return the bytes after the beginning of a compressed stream."""
         if self._begins_tls(data):
             self._violate(Fault.TLS)
             return b""
@@ -247,7 +246,7 @@ class TelnetCore:
             self._violate(Fault.NEGOTIATION_FLOOD)
 
     def _is_free(self, token: Token) -> bool:
-        """Whether a token goes with text and data, which are limited elsewhere."""
+        """Whether a token counts as text or data, which have other limits."""
         match token:
             case Command(codes.GA | codes.EOR):
                 return True
@@ -322,7 +321,7 @@ class TelnetCore:
         self._events.append(Settled())
         self._options.settle(self)
 
-    # What goes out.
+    # Sending.
 
     def data_to_send(self) -> bytes:
         """Everything queued, once; where output is compressed, flushed once."""
@@ -340,7 +339,8 @@ class TelnetCore:
         self._out.append(encode(text, self.charset, binary=binary))
 
     def send_gmcp(self, package: str, json: str) -> bool:
-        """Queue a GMCP message; `False` if the peer does not speak GMCP, or the name is none."""
+        """Queue a GMCP message; `False` if the peer does not support GMCP, or the name is
+        invalid."""
         return is_package(package) and self.send_subnegotiation(
             codes.GMCP, encode_gmcp(package, json)
         )
@@ -348,7 +348,7 @@ class TelnetCore:
     # Time.
 
     def next_deadline(self) -> float | None:
-        """When `handle_timer` is to be called, if at all."""
+        """The time at which to call `handle_timer`, if any."""
         if self._phase is Phase.OVER:
             return None
         due = [when for when, _ in self._timers]
@@ -359,7 +359,7 @@ class TelnetCore:
         return min(due, default=None)
 
     def handle_timer(self, now: float) -> list[Event]:
-        """Do what is due; return the events of it."""
+        """Perform the actions that are due; return their events."""
         if self._phase is Phase.OVER:
             return []
         opened_at = self._parser.opened_at
@@ -381,7 +381,7 @@ class TelnetCore:
         self._events.append(event)
 
     def learn(self, capabilities: Capabilities) -> None:
-        """Replace what is known of the peer, and tell."""
+        """Replace the capabilities of the peer, and queue an event."""
         if capabilities != self.capabilities:
             self.capabilities = capabilities
             self._events.append(CapabilitiesChanged(capabilities))
@@ -415,19 +415,19 @@ class TelnetCore:
         return self._settle_at is None
 
     def start_compressing(self, code: int) -> None:
-        """Queue `IAC SB code IAC SE`; what is queued later is compressed."""
+        """Queue `IAC SB code IAC SE` and compress all later output."""
         if self._deflater is None and self.send_subnegotiation(code, b""):
             self._ready = self.data_to_send()
             self._deflater = Deflater()
 
     def stop_compressing(self) -> None:
-        """End the stream: what is queued later is plain."""
+        """End the compressed stream: later output is plain."""
         if self._deflater is not None:
             self._ready = self.data_to_send() + self._deflater.finish()
             self._deflater = None
 
     def start_inflating(self) -> None:
-        """What comes behind this subnegotiation is a zlib stream."""
+        """The bytes after this subnegotiation are a zlib stream."""
         if self._inflater is None:
             self._inflater = Inflater(self.limits)
         else:

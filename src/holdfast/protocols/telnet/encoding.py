@@ -1,7 +1,7 @@
 """Sent text: the printer of the Network Virtual Terminal (RFC 854).
 
-Text becomes bytes in this order: line ends, character set, doubling of IAC.
-Negotiations never pass through here: a payload may contain the byte LF.
+Text becomes bytes in this order: line ends, character set, doubling of IAC. Negotiations are
+not encoded here: a payload may contain the byte LF.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from holdfast.protocols.telnet.charsets import UTF_8
 
 _TRANSLITERATE: Final = "holdfast.transliterate"
 
-# What people type and Unicode does not decompose.
+# Common characters that Unicode does not decompose.
 _TRANSLITERATIONS: Final = {
     "\u2018": "'", "\u2019": "'", "\u201a": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"',
     "\u00ab": '"', "\u00bb": '"', "\u2013": "-", "\u2014": "-", "\u2212": "-", "\u2022": "*",

@@ -1,7 +1,7 @@
-"""Everything that a Telnet core can tell its caller: a closed union.
+"""The events of a Telnet core: a closed union.
 
-A complete line is a plain `str`, because every message of every person is one;
-all that is rarer is a frozen value.
+A complete line is a plain `str`, because lines are frequent; all other events are frozen
+values.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class CapabilitiesChanged(Struct, frozen=True, gc=False):
 
 
 class CharsetHeard(Struct, frozen=True, gc=False):
-    """The last line was beyond ASCII and showed what the peer speaks, which has named nothing."""
+    """The last line was beyond ASCII and showed the character set of a peer that named none."""
 
     charset: str
 
@@ -56,7 +56,7 @@ class Gmcp(Struct, frozen=True, gc=False):
 
 
 class Interrupt(Struct, frozen=True, gc=False):
-    """IP, BRK or ABORT: the person wants what is running to stop (RFC 854, 1184)."""
+    """IP, BRK or ABORT: the user asks to stop the running command (RFC 854, 1184)."""
 
 
 class OutputAborted(Struct, frozen=True, gc=False):
@@ -71,11 +71,11 @@ class ProbeAnswered(Struct, frozen=True, gc=False):
 
 
 class Settled(Struct, frozen=True, gc=False):
-    """The opening negotiation is over: what the peer did not answer, it does not do."""
+    """The opening negotiation is over: options that the peer did not answer are off."""
 
 
 class Fault(Enum):
-    """What a peer did that ends its connection; the value is for people."""
+    """An error of the peer that ends its connection; the value is a message for users."""
 
     NEGOTIATION_FLOOD = "too many commands and negotiations"
     SUBNEGOTIATION_OVERFLOW = "too many overlong subnegotiations"
@@ -87,7 +87,7 @@ class Fault(Enum):
 
 
 class Violation(Struct, frozen=True, gc=False):
-    """The last event: the caller writes what is queued and closes. All further input is ignored."""
+    """The last event: the caller writes the queued output and closes. Later input is ignored."""
 
     reason: Fault
 

@@ -1,15 +1,14 @@
 """Received lines: the keyboard of the Network Virtual Terminal (RFC 854).
 
-Receiving is lenient, for what clients really send: CR LF; CR NUL (inetutils in
-character mode); a bare LF (tf and inetutils in BINARY); a bare CR. Each ends
-one line, also in BINARY, where the RFC gives none of them a meaning. (A NUL is
-dropped wherever it stands, so behind a CR it needs no thought.) BS and
-DEL always edit: a client whose terminal edits never sends them, and one on a
-raw terminal may not have said so.
+Receiving is lenient, because clients differ: CR LF; CR NUL (inetutils in character mode); a
+bare LF (tf and inetutils in BINARY); a bare CR. Each ends one line, also in BINARY, where the
+RFC gives none of them a meaning. (A NUL is dropped everywhere, also after a CR.) BS and DEL
+always edit: a client whose terminal edits never sends them, and a client on a raw terminal may
+not have reported it.
 
-Bytes are decoded by whole lines, so a code point is never split. While the
-character set is unknown, each line shows what it is: UTF-8 beyond ASCII is
-hardly ever anything else. Written for speed where one chunk is some plain lines.
+Whole lines are decoded, so a code point is never split. While the character set is unknown,
+each line is evidence: valid UTF-8 beyond ASCII is hardly ever anything else. The path of one
+chunk with some plain lines is optimised.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ _DROPPED: Final = bytes(set(range(32)) - set(_KEPT_CONTROLS))
 
 _CHARACTER_BYTES_MAX: Final = 4  # in UTF-8 and GB 18030
 _TAIL_BYTES_MAX: Final = 64
-"""Where to look for the last character of a line; in one whose characters have several bytes,
-only the way there tells where it begins."""
+"""The end of a line in which the last character is searched. In a character set with several
+bytes for a character, its start is found only by scanning from the left."""
 _NEVER_WITHIN: Final = frozenset(range(0x30))
-"""Bytes that are a character of their own in every character set."""
+"""Bytes that are a whole character in every character set."""
 
 
 class Lines:
@@ -55,11 +54,11 @@ class Lines:
         self.undecodable = 0
         """Lines that were not in the character set they should have been in."""
         self.heard = charsets.fallback
-        """What the last line beyond ASCII was in, of those that came while nothing was known."""
+        """The character set of the last line beyond ASCII, while the peer's is unknown."""
         self._legacy = charsets.legacy
         self._chars_max = limits.line_chars_max
         self._cuts = cuts
-        """Whether a line that is too long comes in pieces, a line each."""
+        """Whether a line that is too long is split into several lines."""
         self._partial: bytearray | None = None
         self._too_long = False  # the line is being discarded
         self._after_cr = False  # a LF now belongs to the CR before it
@@ -80,7 +79,7 @@ class Lines:
         return self._receive(data, charset)
 
     def unfinished(self, charset: str) -> str:
-        """The line so far, without the beginning of a code point whose end has not come."""
+        """The incomplete line, without an incomplete code point at its end."""
         line = bytes(self._partial or b"")
         if charset in ("", UTF_8):
             try:
@@ -121,7 +120,7 @@ class Lines:
         return lines
 
     def _cut(self, lines: list[Event], charset: str) -> None:
-        """Give what is longer than a line may be as lines of their own."""
+        """Return the part beyond the longest line as further lines."""
         line = self._partial
         if line is None or len(line) <= self._chars_max:
             return

@@ -1,10 +1,9 @@
-"""Option negotiation that cannot loop: the Q method of RFC 1143, as a table.
+"""Option negotiation without loops: the Q method of RFC 1143, as a table.
 
-Each option has two sides: `US`, what we perform (we say WILL and WONT, the
-peer DO and DONT), and `HIM`, what the peer performs (we say DO and DONT). Both
-run the same machine. Its six states are the RFC's four, of which two are split
-by the queue bit ("us and usq ... can be combined into two six-choice states");
-only in `YES` is the option in effect.
+Each option has two sides: `US`, which we perform (we send WILL and WONT, the peer DO and DONT),
+and `HIM`, which the peer performs (we send DO and DONT). Both run the same machine. Its six
+states are the RFC's four, of which two are split by the queue bit ("us and usq ... can be
+combined into two six-choice states"); the option is in effect in `YES` only.
 """
 
 from __future__ import annotations
@@ -35,22 +34,22 @@ class Q(Enum):
 
 
 class Given(Enum):
-    """What can happen to a side."""
+    """The inputs of a side."""
 
     ASK_ON = auto()
     """We want the option."""
     ASK_OFF = auto()
     """We do not want it any more."""
     AGREED_ON = auto()
-    """The peer says WILL (HIM) or DO (US), and we may agree."""
+    """The peer sends WILL (HIM) or DO (US), and the policy allows it."""
     UNWANTED_ON = auto()
-    """The peer says so, and our policy is against it."""
+    """The peer sends it, and the policy refuses it."""
     OFF = auto()
-    """The peer says WONT (HIM) or DONT (US)."""
+    """The peer sends WONT (HIM) or DONT (US)."""
 
 
 class Say(Enum):
-    """What we have to say to that."""
+    """The answer to send."""
 
     NOTHING = auto()
     ON = auto()
@@ -104,7 +103,7 @@ Q_METHOD: Final[Table[Q, Given, Say]] = Table(
 
 
 class Heard(NamedTuple):
-    """What a verb means to us."""
+    """The meaning of a verb for each side."""
 
     side: Side
     on: bool
@@ -145,7 +144,7 @@ class OptionStates:
         return self._states[2 * option + side] == _YES
 
     def apply(self, option: int, side: Side, given: Given) -> Say:
-        """Take one step and return what must be said to the peer."""
+        """Apply an input and return the answer to send."""
         state, say = Q_METHOD.step(self.state(option, side), given)
         self._states[2 * option + side] = _STATES.index(state)
         return say

@@ -1,8 +1,7 @@
 """The options of one connection: which are in effect, and who handles them.
 
-Here a role's policy meets the Q method. The answer to the peer is always said
-before the option hears that it came into effect, so that what the option sends
-stands behind it.
+It applies a role's policy to the Q method. The answer is queued before the option learns that
+it is in effect, so output of the option follows the answer.
 """
 
 from __future__ import annotations
@@ -28,7 +27,8 @@ class Negotiator:
 
     @property
     def settled(self) -> bool:
-        """Whether every offer is answered, and what the options ask in the opening as well."""
+        """Whether the opening is complete: each offer answered, and the options' own requests
+        as well."""
         return all(handler.settled for handler in self._handlers) and not any(
             self.state(code, side) is Q.WANTYES_EMPTY for code, side in self.table.awaited
         )
@@ -71,7 +71,7 @@ class Negotiator:
                 handler.settle(host)
 
     def hear(self, host: Host, verb: int, code: int) -> None:
-        """The peer said WILL, WONT, DO or DONT."""
+        """The peer sent WILL, WONT, DO or DONT."""
         if code not in self.table.index:
             _refuse(host, verb, code)
             return
@@ -105,7 +105,7 @@ class Negotiator:
 def _refuse(host: Host, verb: int, code: int) -> None:
     """Answer for an option that is in no table, and remember nothing."""
     if verb == codes.DO and code == codes.TIMING_MARK:
-        # RFC 860: no mode, but a mark in the output; given each time, never kept.
+        # RFC 860: not a mode, but a mark in the output; sent each time, never kept.
         host.say(codes.WILL, code)
     elif verb == codes.DO:
         host.say(codes.WONT, code)

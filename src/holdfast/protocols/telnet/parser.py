@@ -1,9 +1,8 @@
-"""The byte parser: Telnet's layer of commands (RFC 854, RFC 855).
+"""The byte parser: Telnet commands (RFC 854, RFC 855).
 
-A machine over six states reads one class of byte at a time; runs of data and
-of payload are cut out whole. Its state survives any split of the input, and
-tokens are made one at a time while the caller takes them: what a token changes
-is in force for the byte after it.
+A machine with six states reads one class of byte at a time; runs of data and payload are cut
+out whole. Its state survives any split of the input. Tokens are made one at a time while the
+caller takes them, so a change that a token causes applies to the next byte.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ class Malformed(NamedTuple):
 
 
 Token = bytes | Command | Negotiation | Subnegotiation | Overflow | Malformed
-"""What the parser makes of its input; plain `bytes` are data for the NVT."""
+"""The tokens of the parser; plain `bytes` are data for the NVT."""
 
 
 class State(Enum):
@@ -63,7 +62,7 @@ class State(Enum):
 
 
 class Byte(Enum):
-    """What a byte can be to the machine."""
+    """The classes of bytes."""
 
     IAC = auto()
     SE = auto()
@@ -74,21 +73,21 @@ class Byte(Enum):
 
 
 class Do(Enum):
-    """What is to be done with the byte."""
+    """The actions of the machine."""
 
     NOTHING = auto()
     TAKE = auto()
-    """It is data, or payload, according to the next state."""
+    """Data, or payload, depending on the next state."""
     BEGIN = auto()
     """A subnegotiation begins."""
     KEEP_VERB = auto()
     NEGOTIATE = auto()
     COMMAND = auto()
     OPEN = auto()
-    """It names the option of a subnegotiation."""
+    """The option of a subnegotiation."""
     DELIVER = auto()
     DROP = auto()
-    """It is malformed."""
+    """Malformed."""
     ABANDON = auto()
     """The subnegotiation was not closed (RFC 855: only IAC SE may); a new command began."""
 
@@ -176,8 +175,8 @@ class Parser:
     def __init__(self, limits: TelnetLimits, data_options: frozenset[int]) -> None:
         self.state = State.DATA
         self.position = 0
-        """How far the data of `parse` was read when it gave the last token. Who stops there may
-        read the rest in another way: behind it, the bytes may mean something else."""
+        """The position in `data` of `parse` after the last token. A caller that stops there may
+        process the rest differently."""
         self.opened_at: float | None = None
         """When the unfinished subnegotiation began."""
         self._limits = limits
@@ -187,7 +186,7 @@ class Parser:
         self._payload: bytearray | None = None  # None: no subnegotiation, or one not kept
 
     def parse(self, data: bytes, now: float) -> Iterator[Token]:
-        """The tokens of `data`, made as they are taken."""
+        """Yield the tokens of `data`, made one at a time."""
         position = 0
         while position < len(data):
             if self.state is State.DATA or self.state is State.SB_DATA:

@@ -1,4 +1,4 @@
-"""The server's role: it asks clients what they are, and sends them text and prompts."""
+"""The server's role: it queries the client's capabilities, and sends text and prompts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _MCCP3: Final = Row(codes.MCCP3, _OFFER, _REFUSE, shared(InputCompressed()))
 
 
 class Offers(Struct, frozen=True):
-    """What a server offers beside the options that every server here speaks."""
+    """The options that a server offers in addition to the common ones."""
 
     mccp2: bool = False
     """To compress output."""
@@ -56,7 +56,7 @@ class Offers(Struct, frozen=True):
 
 
 def server_options(offers: Offers) -> Options:
-    """The table of a server that offers these. Compression comes last: what stands behind it
+    """Return the table of a server with these options. Compression is last: later negotiation
     may be compressed."""
     rows = [*_ROWS]
     if offers.mccp2:
@@ -86,7 +86,7 @@ class TelnetServer(TelnetCore):
         self._options.offer(self)
 
     def send_prompt(self, text: str) -> None:
-        """Queue what stands before the cursor, and the mark that ends it, if there is one.
+        """Queue the text before the cursor, and the mark that ends it, if there is one.
 
         A peer that has sent no command may be no Telnet client and gets no mark.
         """
@@ -97,13 +97,13 @@ class TelnetServer(TelnetCore):
             self._out.append(_GO_AHEAD)
 
     def hide_input(self, hidden: bool) -> None:
-        """Have the client hide what is typed, as for a password, or show it again."""
+        """Make the client hide the typed input, as for a password, or show it again."""
         options = self._options
         options.find(EchoForHiding).hidden = hidden
         if hidden and options.state(codes.ECHO, Side.US) is Q.WANTNO_EMPTY:
             # Deviates from RFC 1143, which would wait for the answer to our WONT: tt++ never
             # gives one, and a password must not wait. If one comes, it is taken for a
-            # refusal of our WILL, and the DO behind it mends that.
+            # refusal of our WILL, and the DO after it corrects that.
             options.apply(self, codes.ECHO, Side.US, Given.OFF)
         options.want(self, codes.ECHO, Side.US, hidden)
 

@@ -1,4 +1,4 @@
-"""What our own client says of itself."""
+"""The capabilities that our own client reports."""
 
 from __future__ import annotations
 

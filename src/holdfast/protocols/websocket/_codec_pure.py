@@ -43,7 +43,7 @@ def encode(first: int, payload: bytes, key: bytes | None) -> bytes:
 
 
 def encode_all(messages: list[str | bytes]) -> bytes:
-    """An unmasked frame for each of `messages`, one behind the other."""
+    """Return an unmasked frame for each of `messages`, one after the other."""
     frames = []
     for message in messages:
         if type(message) is str:
@@ -59,11 +59,11 @@ def encode_all(messages: list[str | bytes]) -> bytes:
 
 
 def scan(data: bytes, pos: int, masked: bool, size_max: int, out: list[Any]) -> int:
-    """Decode the plain frames that stand at `pos` and append their messages to `out`.
+    """Decode the plain frames at `pos` and append their messages to `out`.
 
-    Plain is: whole, final, text or binary, no reserved bit, masked as `masked`
-    says, minimal length, at most `size_max` bytes, valid UTF-8 if text. Returns
-    the position of the first frame that is not.
+    A plain frame is whole, final, text or binary, without reserved bits, masked as `masked`
+    says, of minimal length encoding, at most `size_max` bytes, and valid UTF-8 if it is text.
+    Returns the position of the first other frame.
     """
     end = len(data)
     key_size = 4 if masked else 0
@@ -113,7 +113,8 @@ class Payload:
         self._parts: list[bytes] = []
 
     def take(self, data: bytes, pos: int) -> int:
-        """Take what is there of it in `data` from `pos` on; returns where the next byte stands."""
+        """Append the available part of it from `data` at `pos`; return the position of the next
+        byte."""
         part = data[pos : pos + self.left]
         if self._key is not None:
             self._parts.append(mask(part, self._key, self._size - self.left))

@@ -1,9 +1,9 @@
 """One message for many connections, encoded and compressed once.
 
-A compressed message normally refers to those before it on its connection. This
-one refers to nothing, so it is the same for all whose windows have one size; a
-connection with context takeover then begins its context afresh, because what
-went out past its compressor is in the receiver's window.
+A compressed message normally refers to earlier ones on its connection. A broadcast refers to
+nothing, so it is the same for all connections with one window size. A connection with context
+takeover then resets its compression context, because its compressor has not seen the broadcast
+that is in the receiver's window.
 """
 
 from __future__ import annotations

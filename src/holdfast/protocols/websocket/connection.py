@@ -1,8 +1,8 @@
 """One WebSocket connection (RFC 6455) without I/O, in either role.
 
-Feed what the socket gives to `receive_data`, write what `data_to_send` returns.
-Pings are answered and the closing handshake is completed here. When the state
-is `CLOSED`, what is left to send goes out and the transport is closed.
+Pass received bytes to `receive_data` and write the result of `data_to_send`. The connection
+answers pings and completes the closing handshake. When the state is `CLOSED`, write the rest
+and close the transport.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class State(Enum):
 
 
 class Input(Enum):
-    """What can happen to the connection as a whole."""
+    """The inputs of the connection's state machine."""
 
     OPENED = auto()
     REFUSED = auto()
@@ -49,7 +49,7 @@ class Input(Enum):
 
 
 class Effect(Enum):
-    """What the step asks of this side."""
+    """The actions of a step."""
 
     NOTHING = auto()
     SEND_CLOSE = auto()
@@ -112,9 +112,10 @@ DEFLATED: Final = 0x40
 
 
 class Connection(Decoder):
-    """What both roles share: a decoder with a state, that answers what the protocol must answer.
+    """The part that both roles share: a decoder with a state, and the answers that RFC 6455
+    requires.
 
-    `entropy(n)` gives n random bytes: a client masks with them; a server needs none.
+    `entropy(n)` returns n random bytes: a client masks with them; a server needs none.
     """
 
     __slots__ = (
@@ -134,7 +135,7 @@ class Connection(Decoder):
         self._entropy = entropy
         self._machine = Machine(TABLE, State.CONNECTING)
         self._head: bytes | None = b""
-        """What has come before the connection opened; `None` from then on."""
+        """Bytes received before the connection opened; `None` from then on."""
         self._out: list[bytes] = []
         self.subprotocol: str | None = None
         self.deflate: PerMessageDeflate | None = None
@@ -149,11 +150,11 @@ class Connection(Decoder):
         self._machine.apply(Input.EOF)
 
     def queue(self, frame: bytes) -> None:
-        """Put an encoded frame behind what is queued already."""
+        """Queue an encoded frame after the queued ones."""
         self._out.append(frame)
 
     def data_to_send(self) -> bytes:
-        """What is to be written now; each byte is given once."""
+        """Return the bytes to write now; each byte is returned once."""
         out = self._out
         if not out:
             return b""
@@ -161,10 +162,10 @@ class Connection(Decoder):
         return b"".join(out)
 
     def encode_text(self, text: bytes) -> bytes:
-        """A text message as one frame. `text` is UTF-8.
+        """Encode a text message as one frame. `text` is UTF-8.
 
-        The caller writes it, and what it encodes in the order in which it did:
-        a compressed message refers to those before it.
+        The caller writes frames in the order in which it encoded them: a compressed message
+        refers to earlier ones.
         """
         deflate = self.deflate
         if deflate is not None and len(text) >= deflate.threshold:
@@ -217,7 +218,7 @@ class Connection(Decoder):
             self._out.append(self._frame(_PING, data))
 
     def pong(self, data: bytes = b"") -> None:
-        """Give a sign of life that nobody asked for (section 5.5.3); at most 125 bytes."""
+        """Send an unsolicited pong (section 5.5.3) of at most 125 bytes."""
         if self.state is State.OPEN:
             self._out.append(self._frame(_PONG, data))
 
@@ -291,12 +292,11 @@ class Connection(Decoder):
 
 
 class ServerConnection(Connection):
-    """The server's side.
+    """The server's role.
 
-    The first event is a `Request`, to be answered with `accept` or `refuse`; or
-    a `PlainRequest`, to be answered with `refuse` or served by somebody else; or
-    a `Violation`, whose answer is queued. What the client sends before the answer waits, within
-    the limit of the head.
+    The first event is a `Request`, to be answered with `accept` or `refuse`; or a
+    `PlainRequest`, to be refused or served elsewhere; or a `Violation`, whose answer is queued.
+    Input before the answer is kept, within the limit of the head.
     """
 
     __slots__ = ("_deflates", "_request")
@@ -339,10 +339,10 @@ class ServerConnection(Connection):
     def accept(
         self, subprotocol: str | None = None, headers: Sequence[tuple[str, str]] = ()
     ) -> None:
-        """Open the connection. What the client sent ahead comes with the next
-        `receive_data`, be it empty.
+        """Open the connection. Input that was received early comes with the next
+        `receive_data`, which may be empty.
 
-        Raises `ValueError` for what HTTP cannot say, and nothing has changed then.
+        Raises `ValueError` for values that HTTP cannot express, and changes nothing then.
         """
         request = self._request
         assert request is not None
@@ -359,7 +359,7 @@ class ServerConnection(Connection):
     def refuse(self, status: int, message: str, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Answer with an HTTP error; the state is `CLOSED` then.
 
-        Raises `ValueError` for what HTTP cannot say, and nothing has changed then.
+        Raises `ValueError` for values that HTTP cannot express, and changes nothing then.
         """
         answer = handshake.write_refusal(status, message, headers)
         self._machine.apply(Input.REFUSED)

@@ -1,14 +1,13 @@
-"""permessage-deflate (RFC 7692): compressed messages, and how both sides agree on them.
+"""permessage-deflate (RFC 7692): compressed messages, and their negotiation.
 
-A `Deflate` belongs to a server or a client. It negotiates (section 7.1) and
-makes a `PerMessageDeflate` for each connection that agreed.
+A `Deflate` belongs to a server or a client. It negotiates (section 7.1) and makes a
+`PerMessageDeflate` for each connection that agreed.
 
-Memory is what this extension costs, so it is kept only where it earns
-something. A compressor is made for the first message that is worth it and may
-be let go at any time (`rest`): a sender need not refer back, so the receiver
-does not notice. Without context takeover all connections of a `Deflate` share
-one compressor: a full flush makes it forget what it has seen. Decompressors
-are never shared: a hostile message could refer back into somebody else's.
+Memory is the cost of this extension. A compressor is therefore made for the first message that
+is large enough, and can be released at any time (`rest`): a sender need not refer back, so the
+receiver does not notice. Without context takeover, all connections of a `Deflate` share one
+compressor: a full flush resets it. Decompressors are never shared: a hostile message could
+refer to the data of another connection.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ NAME: Final = "permessage-deflate"
 EXTENSIONS: Final = "Sec-WebSocket-Extensions"
 
 _TAIL: Final = b"\x00\x00\xff\xff"
-"""What a flush ends with, and what is not sent (section 7.2.1)."""
+"""The end of a flush, which is not sent (section 7.2.1)."""
 _FINAL_BLOCKS_MAX: Final = 16
 """In one message. They are allowed (section 7.2.3.4) and unusual, and each costs a decompressor."""
 _BITS_MIN: Final = 9
@@ -43,7 +42,8 @@ Parameters = dict[str, str | None]
 
 
 class DeflateSettingsError(ConfigurationError, ValueError):
-    """A setting out of range. A `ValueError`, so that msgspec tells where it stood."""
+    """A setting is out of range. It is a `ValueError`, so that msgspec adds the path of the
+    field."""
 
 
 _RANGES: Final = (
@@ -56,7 +56,7 @@ _RANGES: Final = (
 
 
 class DeflateSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """What one side asks for and how it compresses. The first four are the RFC's parameters."""
+    """The request of one side, and its compression. The first four are the RFC's parameters."""
 
     server_no_context_takeover: bool = False
     """The server compresses each message alone: less memory, larger messages."""
@@ -71,7 +71,7 @@ class DeflateSettings(Struct, frozen=True, forbid_unknown_fields=True):
     memory_level: int = 5
     """zlib's, from 1 to 9. A compressor takes 2^(bits + 2) + 2^(memory_level + 9) bytes."""
     threshold_bytes: int = 64
-    """A shorter message is sent as it is."""
+    """Shorter messages are sent uncompressed."""
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:
@@ -87,11 +87,11 @@ CLIENT_DEFAULTS: Final = DeflateSettings(server_max_window_bits=_BITS_MAX)
 
 
 class NegotiationError(Exception):
-    """The server's answer does not fit the offer. Says what was found."""
+    """The server's answer does not match the offer. The message names the value found."""
 
 
 class Agreement(Struct, frozen=True):
-    """What both sides agreed on (section 7.1)."""
+    """The agreement of both sides (section 7.1)."""
 
     server_no_context_takeover: bool = False
     client_no_context_takeover: bool = False
@@ -158,7 +158,7 @@ class Deflate:
         return "; ".join(words)
 
     def check_answer(self, parameters: Parameters) -> Agreement:
-        """Judge what the server chose by section 7.1. Raises `NegotiationError`."""
+        """Check the server's choice (section 7.1). Raises `NegotiationError`."""
         settings = self.settings
         if not parameters.keys() <= _KNOWN:
             unknown = ", ".join(sorted(parameters.keys() - _KNOWN))
@@ -243,11 +243,11 @@ class Compressor:
         if len(out) < len(data):
             return out
         if self.keeps_context:
-            self._deflate = None  # what goes out plain is not in the receiver's window
+            self._deflate = None  # uncompressed output is not in the receiver's window
         return b""
 
     def rest(self) -> None:
-        """Let the memory go. What comes next refers to nothing before."""
+        """Release the compressor. Later output refers to nothing before."""
         self._deflate = None
 
 
@@ -266,9 +266,9 @@ class PerMessageDeflate:
         self._final_blocks = 0
 
     def rest(self) -> None:
-        """Give back what a quiet connection does not need: the compressor's memory.
+        """Release the compressor of an idle connection.
 
-        The decompressor's window stays where the peer may refer to it.
+        The decompressor's window is kept if the peer may refer to it.
         """
         if self.compressor.keeps_context:
             self.compressor.rest()
@@ -303,7 +303,7 @@ class PerMessageDeflate:
         return out
 
     def _go_on(self, bytes_max: int) -> bytes:
-        """What follows a block with BFINAL: another stream (section 7.2.3.4)."""
+        """Decompress the input after a block with BFINAL: another stream (section 7.2.3.4)."""
         parts = []
         while self._inflate is not None and self._inflate.eof and bytes_max > 0:
             self._final_blocks += 1

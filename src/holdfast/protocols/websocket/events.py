@@ -1,7 +1,7 @@
-"""What a WebSocket connection tells its owner.
+"""The events of a WebSocket connection.
 
-A text message is a plain `str` and a binary message plain `bytes`: the hot path
-builds no object around them. Everything else is one of the small values below.
+A text message is a plain `str`, a binary message plain `bytes`: the hot path makes no object
+for them. Other events are small values.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Ping(Struct, frozen=True, gc=False):
 
 
 class Pong(Struct, frozen=True, gc=False):
-    """The answer to a ping of ours, or unsolicited (RFC 6455 section 5.5.3)."""
+    """The answer to our ping, or an unsolicited pong (RFC 6455 section 5.5.3)."""
 
     data: bytes
 
@@ -36,10 +36,10 @@ class Close(Struct, frozen=True, gc=False):
 
 
 class Violation(Struct, frozen=True, gc=False):
-    """The peer broke the protocol: the connection fails with this close code.
+    """The peer violated the protocol: the connection fails with this close code.
 
-    It is the last event of a connection. Messages before it in the same bytes
-    were delivered, so that chunking never changes what is seen.
+    It is the last event of a connection. Earlier messages in the same bytes are delivered, so
+    chunking never changes the events.
     """
 
     code: int

@@ -72,14 +72,14 @@ class ViolationError(ProtocolError):
 
 
 class Inflater(Protocol):
-    """What an extension that compresses messages gives the decoder (RFC 7692)."""
+    """The operations of a compression extension for the decoder (RFC 7692)."""
 
     def inflate(self, data: bytes, *, final: bool, bytes_max: int) -> bytes:
         """The next part of the message. Raises `ViolationError` beyond `bytes_max`."""
 
 
 class _Message:
-    """A message whose frames are still arriving: checked as they come, joined at the end."""
+    """An incomplete message: its frames are checked as they arrive and joined at the end."""
 
     __slots__ = ("compressed", "fragments", "parts", "size", "utf8")
 
@@ -92,9 +92,9 @@ class _Message:
 
 
 class _Payload:
-    """A frame whose payload is still arriving.
+    """An incomplete frame.
 
-    What need not be looked at before it is complete is collected in `whole`.
+    Payload that is checked only when it is complete is collected in `whole`.
     """
 
     __slots__ = ("fin", "key", "left", "offset", "whole")
@@ -110,8 +110,8 @@ class _Payload:
 class Decoder:
     """The receiving half of one connection.
 
-    `masked` says whether the peer must mask: a server requires it, a client
-    forbids it (RFC 6455 section 5.1).
+    `masked` says whether the peer must mask: a server requires it, a client forbids it (RFC
+    6455 section 5.1).
     """
 
     __slots__ = (
@@ -141,16 +141,16 @@ class Decoder:
         self._message: _Message | None = None
         self._done = False
         self._begun = 0
-        """Messages that did not come in one piece."""
+        """Messages that came in several parts."""
         self._inflated = 0
         self._plain = True
         """Whether the next byte begins a frame that the codec may try."""
         self.eventful = False
-        """Whether the newest events may be other than messages."""
+        """Whether the newest events may include events other than messages."""
 
     @property
     def unfinished(self) -> int:
-        """A number of the message whose end has not come; 0 if there is none."""
+        """A number that identifies the incomplete message; 0 if there is none."""
         return self._begun if self._message is not None else 0
 
     def push(self, data: bytes) -> None:
@@ -173,7 +173,7 @@ class Decoder:
         return self._receive_rest(data, pos, events)
 
     def _receive_rest(self, data: bytes, pos: int, events: list[Event]) -> list[Event]:
-        """As `receive_data`, for what the codec left from `pos` on."""
+        """Process the bytes that the codec left, from `pos` on, as `receive_data` does."""
         self.eventful = True
         if self._done:
             return events
@@ -206,10 +206,10 @@ class Decoder:
                 pos = codec.scan(data, pos, self._masked, self._simple_max, events)
 
     def _receive_frame(self, data: bytes, pos: int, events: list[Event]) -> int:
-        """Read one frame at `pos`, or as much as there is. Returns where the next byte stands.
+        """Read one frame at `pos`, or its available part; return the position of the next byte.
 
-        The head is judged as soon as it is there: a bad frame fails the
-        connection before its payload has arrived.
+        The head is checked as soon as it is complete: a bad frame fails the connection before
+        its payload arrives.
         """
         if len(data) - pos < 2:
             return pos
@@ -281,7 +281,7 @@ class Decoder:
             )
 
     def _receive_payload(self, data: bytes, pos: int, events: list[Event]) -> int:
-        """Take what is there of the current payload; at its end the frame is complete."""
+        """Append the available part of the current payload; complete the frame at its end."""
         payload, message = self._payload, self._message
         assert payload is not None
         assert message is not None

@@ -47,8 +47,8 @@ _REASONS = {
 class HandshakeError(ProtocolError):
     """The opening handshake cannot succeed.
 
-    `status` is the HTTP status: ours to send when we are the server, the one
-    received when we are the client (0 when there was none to read).
+    `status` is the HTTP status: the one to send for a server, the one received for a client (0
+    if there was none).
     """
 
     def __init__(self, status: int, message: str, headers: Headers | None = None) -> None:
@@ -58,7 +58,7 @@ class HandshakeError(ProtocolError):
 
 
 class Offer(Struct, frozen=True):
-    """What a client asks for: where, under which sub-protocols, with which further headers."""
+    """The request of a client: target, sub-protocols, further headers."""
 
     host: str
     target: str = "/"
@@ -69,7 +69,7 @@ class Offer(Struct, frozen=True):
 
 
 def is_upgrade(request: Request) -> bool:
-    """Whether the request asks for a WebSocket at all, well or badly."""
+    """Whether the request asks for a WebSocket, valid or not."""
     return request.headers.has_token("upgrade", "websocket")
 
 
@@ -164,9 +164,9 @@ def write_request(offer: Offer, nonce: bytes) -> bytes:
 def check_response(
     response: Response, offer: Offer, nonce: bytes
 ) -> tuple[str | None, Agreement | None]:
-    """Judge the answer by section 4.1. Raises `HandshakeError`.
+    """Check the server's answer (section 4.1). Raises `HandshakeError`.
 
-    Returns the sub-protocol, and what was agreed on compression.
+    Returns the sub-protocol and the agreed compression.
     """
     headers = response.headers
     if response.status != 101:
@@ -190,7 +190,7 @@ def check_response(
 
 
 def _check_extensions(headers: Headers, offer: Offer) -> Agreement | None:
-    """What the server chose of the one extension that may be offered."""
+    """Return the server's choice for the one extension that may be offered."""
     chosen = deflate.parse_extensions(headers.get_all("sec-websocket-extensions"))
     if not chosen:
         return None
@@ -219,9 +219,9 @@ def origin_is_allowed(
 ) -> bool:
     """Whether a page of this origin may connect (section 10.2).
 
-    A client without an Origin is no browser. `allowed` has origins as in
-    `https://example.org`, `self` for pages of the host that the request is for, `null`, and `*`
-    for any; if it is empty, `self` alone. A `secure` server's own pages came over TLS, too.
+    A client without an Origin is no browser. `allowed` has origins as in `https://example.org`,
+    `self` for pages of the request's host, `null`, and `*` for any; an empty `allowed` means
+    `self`. The pages of a `secure` server came over TLS, too.
     """
     allowed = allowed or (SELF,)
     text = request.headers.get("origin")
@@ -236,9 +236,9 @@ def origin_is_allowed(
 
 
 def _is_own(origin: Origin, host: str | None, *, secure: bool) -> bool:
-    """Whether a page came from where its request goes (RFC 6454 sections 4 and 5)."""
+    """Whether a page has the same origin as its request (RFC 6454 sections 4 and 5)."""
     if origin.scheme not in (("https",) if secure else ("http", "https")):
         return False
-    # Where a proxy ends TLS, only the origin's scheme says which port is meant by none.
+    # If a proxy terminates TLS, only the scheme of the origin tells the default port.
     own = parse_origin(f"{origin.scheme}://{host}")
     return own == origin

@@ -1,8 +1,7 @@
-"""The head of an HTTP/1.1 request or response (RFC 9112), read strictly.
+"""The head of an HTTP/1.1 request or response (RFC 9112), parsed strictly.
 
-Only what a WebSocket opening handshake needs. What is ambiguous is refused,
-because two readers that disagree on where a request ends can be played off
-against each other.
+It supports the WebSocket opening handshake only. Ambiguous input is refused, because two
+parsers that disagree on the end of a request allow request smuggling.
 """
 
 from __future__ import annotations
@@ -77,7 +76,7 @@ class Request(Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """The path of the target, which may be a whole URL (RFC 9112 section 3.2.2)."""
+        """Return the path of the target, which may be a whole URL (RFC 9112 section 3.2.2)."""
         return split_target(self.target)[1].partition("?")[0]
 
     @property

@@ -1,1 +1,2 @@
-"""The options, one file each. A role's table says which it performs and asks for."""
+"""The Telnet options, one file each. A role's table lists the options that it performs and
+requests."""

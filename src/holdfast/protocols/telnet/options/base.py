@@ -1,8 +1,8 @@
-"""What an option is to the connection, and the connection to an option.
+"""The interface between an option and its connection.
 
-An option is a subclass of `Option` in a file of its own, and a `Row` in the
-table of each role that knows it. Negotiation is not its business: it is told
-when the option comes into effect and when it goes.
+An option is a subclass of `Option` in a file of its own, and a `Row` in the table of each role
+that supports it. It does not negotiate: the connection calls it when the option comes into
+effect and when it ends.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from holdfast.protocols.telnet.negotiation import Side
 
 
 class Host(Protocol):
-    """What an option may do to its connection."""
+    """The operations of a connection for its options."""
 
     limits: TelnetLimits
 
     charsets: Charsets
-    """Which character sets may be spoken."""
+    """The character sets that are allowed."""
 
     capabilities: Capabilities
-    """What is known of the peer; set it only when nobody need be told."""
+    """The capabilities of the peer; set it directly only if no event is needed."""
 
     def learn(self, capabilities: Capabilities) -> None:
-        """Replace what is known of the peer, and tell."""
+        """Replace the capabilities of the peer, and queue an event."""
 
     def assume_charset(self, charset: str) -> None:
         """The peer is of a kind that speaks this, unless it names or shows another one."""
@@ -55,13 +55,13 @@ class Host(Protocol):
         """Whether the opening negotiation is over."""
 
     def start_compressing(self, code: int) -> None:
-        """Queue `IAC SB code IAC SE`; what is queued later is compressed."""
+        """Queue `IAC SB code IAC SE` and compress all later output."""
 
     def stop_compressing(self) -> None:
-        """End the stream: what is queued later is plain."""
+        """End the compressed stream: later output is plain."""
 
     def start_inflating(self) -> None:
-        """What comes behind this subnegotiation is a zlib stream."""
+        """The bytes after this subnegotiation are a zlib stream."""
 
     def echo_line_ends(self, echoing: bool) -> None:
         """Answer each received line with CR LF, or no more."""
@@ -78,7 +78,7 @@ class Option:
         return True
 
     def acceptable(self) -> bool:
-        """Whether the peer may start it now, where the row says so."""
+        """Whether the peer may enable it now, if the row allows it."""
         return True
 
     def enabled(self, host: Host, side: Side) -> None:
@@ -91,7 +91,7 @@ class Option:
         """The opening negotiation is over, and the option is in effect."""
 
     def subnegotiation(self, host: Host, payload: bytes, now: float) -> None:
-        """The peer sent `payload`; never raises."""
+        """Handle a payload of the peer; never raises."""
 
     def timer(self, host: Host) -> None:
         """The time that was set has come."""
@@ -115,8 +115,8 @@ class Row(NamedTuple):
     him: Policy
     make: Callable[[], Option]
     carries_data: bool = False
-    """Its messages are the application's: longer ones are allowed, and they are not counted
-    as negotiation, since a session limits what is sent to an application."""
+    """Whether its messages are for the application: longer ones are allowed, and they do not
+    count as negotiation, because a session limits the input of an application."""
 
     awaited: bool = True
     """Whether the opening waits for the answer: some clients give none."""

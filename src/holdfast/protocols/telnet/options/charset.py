@@ -1,7 +1,7 @@
-"""CHARSET (RFC 2066): agreeing on UTF-8, or on the one character set that is configured.
+"""CHARSET (RFC 2066): agree on UTF-8, or on the configured character set.
 
-The server offers exactly one name: a client that was offered several took
-another one. What is agreed is in force behind the answer's SE.
+The server offers exactly one name: clients that were offered several have chosen another one.
+The agreed character set is in effect after the answer's SE.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class CharsetAnswered(Option):
 
 
 class CharsetRequested(CharsetAnswered):
-    """The server's side: it requests UTF-8, or what is configured, as soon as it may."""
+    """The server's side: it requests UTF-8, or the configured character set, as soon as it may."""
 
     __slots__ = ("_requested",)
 

@@ -1,7 +1,7 @@
-"""ECHO (RFC 857), used for the one thing it is good for today: hiding a password.
+"""ECHO (RFC 857), used to hide passwords.
 
-While we echo, the client shows nothing of what is typed, not even Enter: of
-the echo that we owe, we give the line ends.
+While the server echoes, the client shows no input, not even line ends. The server echoes the
+line ends only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""END-OF-RECORD (RFC 885): the mark behind a prompt."""
+"""END-OF-RECORD (RFC 885): the mark after a prompt."""
 
 from __future__ import annotations
 

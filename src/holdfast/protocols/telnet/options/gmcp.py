@@ -1,8 +1,8 @@
 """GMCP, the Generic MUD Communication Protocol: structured messages beside the text.
 
-`IAC SB GMCP <package> [ <space> <JSON> ] IAC SE`, always in UTF-8. The JSON is
-passed on unread; inbound it is checked, so that nobody behind us has to expect
-broken text or a nesting that overflows a stack.
+`IAC SB GMCP <package> [ <space> <JSON> ] IAC SE`, always in UTF-8. Outgoing JSON is passed on
+unparsed. Incoming JSON is validated, so that applications get no malformed text and no nesting
+that overflows a stack.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _INTRODUCTION: Final = frozenset(
     {_HELLO, _SUPPORTS_SET, "core.supports.add", "core.supports.remove"}
 )
 _INTRODUCTION_MAX: Final = 32
-"""Messages of an introduction; what a client adds or takes back behind that is not said again."""
+"""Messages of an introduction. Later additions and removals of the client are not repeated."""
 
-# In valid JSON every string ends, so this never looks at a character twice.
+# In valid JSON each string ends, so no character is scanned twice.
 _BRACKET_OR_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
 
 _parse: Final = msgspec.json.Decoder(msgspec.Raw).decode
@@ -106,12 +106,12 @@ class GmcpIntroduced(GmcpSupported):
 
 
 def is_package(name: str) -> bool:
-    """Whether a package may have this name: another one would forge what stands behind it."""
+    """Whether the name of a package is valid: another name could forge the text after it."""
     return _PACKAGE.fullmatch(name) is not None
 
 
 def encode(package: str, json: str) -> bytes:
-    """The payload for a package's name and one JSON text, which may be empty."""
+    """Return the payload for a package's name and a JSON text, which may be empty."""
     return (f"{package} {json}" if json else package).encode("utf-8", "replace")
 
 

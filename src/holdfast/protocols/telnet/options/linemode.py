@@ -1,7 +1,7 @@
-"""LINEMODE (RFC 1184), the least that a client needs which brings it up by itself.
+"""LINEMODE (RFC 1184): the minimum for a client that starts it.
 
-It is told once to edit lines and to trap signals. Its special characters (SLC)
-stay its own affair: answering them is how two programs talk for ever.
+The client is told once to edit lines and to trap signals. Its special characters (SLC) are not
+answered: answers can loop forever.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """MCCP, the MUD Client Compression Protocol: one zlib stream (RFC 1950) in one direction.
 
-Version 2 compresses what the server sends, version 3 what the client sends. In both, the side
-that compresses sends `IAC SB option IAC SE`, and what it sends behind that is compressed,
-negotiations as well, until the stream ends.
+Version 2 compresses the server's output, version 3 the client's. In both, the compressing side
+sends `IAC SB option IAC SE`; its later output is compressed, negotiations included, until the
+stream ends.
 
 https://tintin.mudhalla.net/protocols/mccp/
 """
@@ -24,7 +24,7 @@ _MEMORY_LEVEL: Final = 4
 
 
 class Deflater:
-    """What is sent, as one stream."""
+    """The output, as one zlib stream."""
 
     __slots__ = ("_stream",)
 
@@ -41,11 +41,11 @@ class Deflater:
 
 
 class InflateError(Exception):
-    """What came is no zlib stream."""
+    """The input is no zlib stream."""
 
 
 class Inflater:
-    """What is received, out of one stream, a bounded piece at a time."""
+    """The decompressed input of one zlib stream, in bounded steps."""
 
     __slots__ = ("_limits", "_read", "_stream", "made")
 
@@ -63,15 +63,15 @@ class Inflater:
 
     @property
     def excessive(self) -> bool:
-        """Whether far more comes out than goes in (a "zip bomb")."""
+        """Whether the output is far larger than the input (a "zip bomb")."""
         limits = self._limits
         return self.made > limits.inflate_bytes_max + limits.inflate_ratio_max * self._read
 
     def inflate(self, data: bytes) -> tuple[bytes, bytes]:
-        """What comes out of `data`, at most `inflate_bytes_max`, and what of `data` is left:
-        behind the end of the stream, or for another call. Raises `InflateError`.
+        """Return the decompressed `data`, at most `inflate_bytes_max`, and the rest of `data`:
+        the bytes after the end of the stream, or input for another call. Raises `InflateError`.
 
-        As long as the most comes out, there may be more, even of nothing.
+        If the result has the maximum size, call again, even with no input: there may be more.
         """
         stream = self._stream
         try:
@@ -114,9 +114,9 @@ class OutputCompressedAtOnce(Option):
 
 
 class InputCompressed(Option):
-    """MCCP3 at the server and MCCP2 at the client: the peer says when it begins.
+    """MCCP3 at the server and MCCP2 at the client: the peer announces the beginning.
 
-    That the option goes changes nothing: a stream ends by its own end.
+    Disabling the option changes nothing: the stream ends by itself.
     """
 
     __slots__ = ()

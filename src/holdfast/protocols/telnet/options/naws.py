@@ -1,7 +1,7 @@
 """Negotiate About Window Size (RFC 1073).
 
-A person who drags a window's corner sends dozens of sizes a second: the size is
-known at once, and told once when `resize_seconds_max` has passed.
+Dragging a window's corner sends dozens of sizes a second. The newest size is known at once, and
+reported once after `resize_seconds_max`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""NEW-ENVIRON (RFC 1572) as MNES uses it: a client tells the few variables it is asked for.
+"""NEW-ENVIRON (RFC 1572) as MNES uses it: the client sends the few requested variables.
 
-https://tintin.mudhalla.net/protocols/mnes/. The values describe the client and
-are never put into any process's environment. IPADDRESS is not asked for: only
-a trusted proxy could be believed.
+https://tintin.mudhalla.net/protocols/mnes/. The values describe the client and are never put
+into a process environment. IPADDRESS is not requested: only a trusted proxy could be believed.
 """
 
 from __future__ import annotations

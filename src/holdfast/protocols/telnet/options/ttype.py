@@ -30,7 +30,7 @@ _IN_ASCII: Final = frozenset({"TINYFUGUE"})
 
 
 class Cycle(Enum):
-    """What the last SEND was for."""
+    """The purpose of the last SEND."""
 
     OFF = auto()
     ASKING = auto()
@@ -39,7 +39,7 @@ class Cycle(Enum):
 
 
 class Given(Enum):
-    """What can happen to the cycle."""
+    """The inputs of the cycle."""
 
     ENABLED = auto()
     DISABLED = auto()
@@ -49,7 +49,7 @@ class Given(Enum):
 
 
 class Do(Enum):
-    """What is to be done about it."""
+    """The actions of the cycle."""
 
     NOTHING = auto()
     SEND = auto()
