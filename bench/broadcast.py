@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench import harness
 from bench.harness import PYTHON, Row
-from holdfast.backends.echo.backend import EchoBackend
+from holdfast.backends.base import BaseBackend
 from holdfast.core.items import MUST, Text
 from holdfast.core.limits import Limits
 from holdfast.sessions.journal import Journal
@@ -45,7 +45,7 @@ def run(how: str, members: int, lines: int, size: int) -> None:
     limits = Limits()
     journal = Journal(limits.store, lambda marks: None)
     manager = SessionManager(limits.session, journal, lambda action: None)
-    backend = EchoBackend(lambda action: None, time.time)
+    backend = BaseBackend()
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
         file = SQLiteFile(Path(folder) / "sessions.db", limits.store)
         file.open()

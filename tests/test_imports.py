@@ -11,8 +11,6 @@ SOURCE: Final = Path(__file__).parent.parent / "src"
 
 KNOWN: Final = (
     ("holdfast.app",),
-    ("holdfast.backends.link.backend", "holdfast.backends.link.calls"),
-    ("holdfast.backends.tcp.backend", "holdfast.backends.tcp.bridge"),
     ("holdfast.gateway.conversation",),
     ("holdfast.vtc",),
 )

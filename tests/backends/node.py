@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from tests.net.helpers import patience
 
+from holdfast.backends.base import Services
 from holdfast.backends.link.backend import LinkBackend
 from holdfast.backends.link.secrets import Secrets
 from holdfast.backends.link.server import LinkServer
@@ -28,8 +29,9 @@ from holdfast.net.server.server import Server
 from holdfast.sessions.inbox import Verdict
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
+from holdfast.sessions.port import SessionPort
 from holdfast.sessions.records import Batch
-from holdfast.sessions.session import Session
+from holdfast.sessions.session import Backend, Session
 from holdfast.sessions.states import Durability, SessionInput
 from holdfast.sessions.stores.memory import MemoryStore
 
@@ -130,18 +132,22 @@ class Node:
         self.server = Server(connection_limits(limits.link), self.runtime)
         self.address: Address
         self.time = 1_000.0
+        self.services = Services(
+            open_port=self.open_port,
+            runtime=self.runtime,
+            clock=self.clock,
+            limits=limits,
+            journal=self.journal,
+            spawn=spawn,
+            policy_known=self.host.policy_known,
+        )
+
+    def open_port(self, backend: Backend) -> SessionPort:
+        return SessionPort(backend, self.manager, self.journal, self.host, self.clock)
 
     def backend(self, name: str = "chat") -> LinkBackend:
         if name not in self.backends:
-            self.backends[name] = LinkBackend(
-                name,
-                self.manager,
-                self.journal,
-                self.host,
-                self.runtime,
-                self.clock,
-                self.limits.link,
-            )
+            self.backends[name] = LinkBackend(name, self.services)
         return self.backends[name]
 
     def clock(self) -> float:

@@ -206,17 +206,17 @@ class Network:
         address: Address,
         make: HandlerFactory,
         *,
-        runtime: Runtime,
+        clockwork: Runtime,
         limits: ConnectionLimits,
         tls: ssl.SSLContext | None = None,
         processes: Iterator[Process],
     ) -> Connection:
         """As `net.dial`, for the one of `processes` whose loop it is."""
-        process = next(one for one in processes if one.loop is runtime.loop)
+        process = next(one for one in processes if one.loop is clockwork.loop)
         pipe = self.dial(str(address), process)
         if pipe is None:
             raise DialError(f"{address}: nobody listens")
-        connection = Connection(runtime, limits, _Anyone(), peer=str(address))
+        connection = Connection(clockwork, limits, _Anyone(), peer=str(address))
         connection.attach(make(connection))
         pipe.near.protocol = connection
         connection.connection_made(pipe.near)

@@ -13,7 +13,7 @@ from unittest import mock
 import structlog
 from msgspec import Struct, structs
 
-from holdfast.backends.link.calls import Calls
+from holdfast.backends.link.instance import Instance
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, parse
 from holdfast.sessions.states import Durability
@@ -83,7 +83,7 @@ class World:
         self.cells: dict[tuple[str, int], str] = {}
         self._log()
         self._cleanup.enter_context(mock.patch("holdfast.app.link_client.dial", self._dial))
-        self._cleanup.enter_context(mock.patch.object(Calls, "_refuse", self._refuse))
+        self._cleanup.enter_context(mock.patch.object(Instance, "refuse", self._refuse))
         self.gateway: GatewayNode | None = GatewayNode(self)
         self._begun = 0
         self.applications: list[ApplicationNode] = []
@@ -120,12 +120,12 @@ class World:
 
     @property
     def _refuse(self) -> Any:
-        """`Calls._refuse`, with a note of what is refused."""
-        honest, refused = Calls._refuse, self.database.refused
+        """`Instance.refuse`, with a note of what is refused."""
+        honest, refused = Instance.refuse, self.database.refused
 
-        def refuse(calls: Calls, bseq: int, fault: str) -> None:
-            refused.add((calls._instance.name, bseq))
-            honest(calls, bseq, fault)
+        def refuse(instance: Instance, number: int, fault: str) -> None:
+            refused.add((instance.name, number))
+            honest(instance, number, fault)
 
         return refuse
 

@@ -12,6 +12,9 @@ from typing import Final
 
 from msgspec import Struct
 
+INPUT_MODES: Final = ("line", "key", "secret")
+"""How typing is taken."""
+
 
 class Text(Struct, frozen=True, array_like=True, tag="text", gc=False):
     """A line of input, or output text: whole lines without the last line ending."""

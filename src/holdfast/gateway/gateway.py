@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from holdfast.backends.base import Backend
+from holdfast.backends.base import Backend, Services
 from holdfast.backends.echo.backend import EchoBackend
 from holdfast.backends.link.backend import LinkBackend
 from holdfast.backends.link.server import LinkServer
@@ -38,7 +38,9 @@ from holdfast.net.server.server import HandlerFactory, ListenOptions
 from holdfast.net.tls.certificates import ServerTls
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
+from holdfast.sessions.port import SessionPort
 from holdfast.sessions.records import Head, Stored
+from holdfast.sessions.session import Backend as SessionBackend
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability
 
@@ -106,10 +108,18 @@ class Gateway:
         self._link_server = environment.make_server(
             connection_limits(limits.link), self.runtime, inherited=inherited
         )
-        self._echo = EchoBackend(at_end_of_tick, wall)
+        self._services = Services(
+            open_port=self._open_port,
+            runtime=self.runtime,
+            clock=wall,
+            limits=limits,
+            journal=self.journal,
+            spawn=self._spawn,
+            policy_known=self.policy_known,
+        )
+        self._echo = EchoBackend(self._services)
         self.upstreams = {
-            upstream.name: Upstream(upstream, limits, self.runtime, self.manager, wall)
-            for upstream in config.upstream
+            upstream.name: Upstream(upstream, self._services) for upstream in config.upstream
         }
         self._store = self.manager.loader.store = environment.make_store(config)
         self._pages: list[HttpPages] = []
@@ -279,18 +289,13 @@ class Gateway:
 
     def _link(self, name: str) -> LinkBackend:
         if name not in self._links:
-            self._links[name] = LinkBackend(
-                name,
-                self.manager,
-                self.journal,
-                self,
-                self.runtime,
-                self.clock,
-                self.config.limits.link,
-            )
+            self._links[name] = LinkBackend(name, self._services)
         return self._links[name]
 
-    # --- Host of the link backends
+    def _open_port(self, backend: SessionBackend) -> SessionPort:
+        return SessionPort(backend, self.manager, self.journal, self, self.clock)
+
+    # --- what backends tell
 
     def policy_known(self) -> None:
         for session in list(self.manager.sessions.values()):

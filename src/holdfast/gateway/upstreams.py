@@ -9,13 +9,11 @@ from typing import Any
 
 import structlog
 
+from holdfast.backends.base import Services
 from holdfast.backends.tcp.backend import TcpBackend
-from holdfast.core.clock import Clock
-from holdfast.core.limits import Limits
 from holdfast.gateway.charset_config import charsets_of
 from holdfast.gateway.upstream_config import UpstreamConfig
 from holdfast.net.log import log_failure
-from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import restarted, spawn
 from holdfast.net.tls.options import client_context
 from holdfast.net.upstream.balance import Balance
@@ -23,7 +21,6 @@ from holdfast.net.upstream.dialler import Dialler
 from holdfast.net.upstream.idle_pool import IdlePool
 from holdfast.net.upstream.pool import Server, UpstreamPool
 from holdfast.net.upstream.tunnel import StreamProxy
-from holdfast.sessions.manager import SessionManager
 
 _log = structlog.get_logger("holdfast.upstream")
 
@@ -31,14 +28,8 @@ _log = structlog.get_logger("holdfast.upstream")
 class Upstream:
     """The servers of one upstream, for sessions and for bare streams. `run` while it serves."""
 
-    def __init__(
-        self,
-        config: UpstreamConfig,
-        limits: Limits,
-        runtime: Runtime,
-        manager: SessionManager,
-        wall: Clock,
-    ) -> None:
+    def __init__(self, config: UpstreamConfig, services: Services) -> None:
+        limits = services.limits
         self.pool = UpstreamPool(
             config.name,
             [Server(server.address, server.weight) for server in config.all_servers],
@@ -48,13 +39,10 @@ class Upstream:
             entropy=random.random,
         )
         tls = client_context(config.ca or None) if config.secure else None
-        dialler = Dialler(self.pool, runtime, limits.connection, tls, config.send_proxy)
+        dialler = Dialler(self.pool, services.runtime, limits.connection, tls, config.send_proxy)
         self.backend = TcpBackend(
             dialler,
-            manager,
-            limits,
-            runtime.coalescer.add,
-            wall,
+            services,
             content=config.content,
             charsets=charsets_of(config),
             pauses=config.away == "pause",

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Raw, Struct, field
 
+from holdfast.core.items import INPUT_MODES as INPUT_MODES
 from holdfast.core.items import Binary, Data, Interrupt, Output, Resized, Text
 from holdfast.core.limits import SessionLimits
 from holdfast.core.login import Authenticate as Authenticate
@@ -342,10 +343,6 @@ class Goodbye(Struct, frozen=True, omit_defaults=True):
     reason: str
     code: str = ""
     """`superseded`: another process has linked under this instance's name; stay away."""
-
-
-INPUT_MODES: Final = ("line", "key", "secret")
-"""How typing is taken."""
 
 
 # --- the methods

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from holdfast.core.errors import HoldfastError, Reason, Source
+from holdfast.core.errors import HoldfastError, ProtocolError, Reason, Source
 from holdfast.core.limits import ConnectionLimits, LinkLimits
 from holdfast.link.codec import (
     UNREADABLE,
@@ -274,7 +274,7 @@ class Peer:
         try:
             for message in self._decoder.receive_data(data):
                 self._handle(message)
-        except LinkProtocolError as error:
+        except ProtocolError as error:
             _log.warning("the link broke its protocol", peer=self.name, error=str(error))
             self.close(str(error))
 

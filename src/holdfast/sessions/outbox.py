@@ -242,6 +242,15 @@ class Outbox:
         """The entries after `seq`."""
         return self.entries[max(0, seq - self.base) :]
 
+    def fill(self, seq: int) -> float:
+        """Which share of the window the entries after number `seq` take: 1 is all of it."""
+        count, size = len(self.entries), self.size
+        if seq > self.base:
+            entries = self.since(seq)
+            count, size = len(entries), sum(entry.size for entry in entries)
+        limits = self._limits
+        return max(count / limits.window_messages_max, size / limits.window_bytes_max)
+
     def skip_to(self, base: int) -> None:
         """Let go of everything up to number `base`, present or not."""
         self._drop(min(base, self.top) - self.base if base > self.base else 0)

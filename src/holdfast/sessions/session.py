@@ -287,6 +287,25 @@ class Session:
             except Exception as error:
                 consumer.fail(error)
 
+    @property
+    def attached(self) -> bool:
+        """Whether a client is connected to it."""
+        return self.consumer is not None
+
+    def fill(self) -> float:
+        """How full the window is; while a client is attached, only with what it was not given."""
+        if self.consumer is None:
+            return self.out.fill(0)
+        self.deliver()
+        return self.out.fill(self.out.sent)
+
+    def is_delivered(self) -> bool:
+        """Whether a client is attached that has been given everything, if it takes it."""
+        if self.consumer is None:
+            return False
+        self.deliver()
+        return self.out.sent >= self.out.top
+
     def fit(self) -> None:
         """Give back the room that neither log needs now."""
         self.out.fit()

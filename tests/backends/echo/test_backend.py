@@ -15,7 +15,7 @@ from holdfast.sessions.states import Durability, SessionInput
 
 
 def opened(it: Node) -> tuple[EchoBackend, Session, Client]:
-    backend = EchoBackend(it.runtime.coalescer.add, it.clock)
+    backend = EchoBackend(it.services)
     session = it.manager.create(backend, Durability.MEMORY, it.time)
     client = Client(session)
     session.open(client, numbered=False)

@@ -14,23 +14,20 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from holdfast.backends.link.calls import Calls, Host, info_of
+from holdfast.backends.base import BaseBackend, Services
+from holdfast.backends.link.calls import Calls, info_of
 from holdfast.backends.link.instance import Instance, Reservation
 from holdfast.backends.link.questions import Questions
 from holdfast.backends.link.runs import Heard, Runs
 from holdfast.backends.link.trials import Trials
-from holdfast.core.clock import Clock
 from holdfast.core.errors import Reason
 from holdfast.core.items import Notice, Resized
-from holdfast.core.limits import LinkLimits
 from holdfast.core.login import Policy
 from holdfast.link import messages as m
 from holdfast.link.codec import UNREADABLE, fitting
 from holdfast.link.peer import LinkClosedError, Peer, RequestError
 from holdfast.net.log import RateLimitedLogger
-from holdfast.net.runtime.runtime import Runtime
-from holdfast.sessions.journal import Journal, StoreUnavailableError
-from holdfast.sessions.manager import SessionManager
+from holdfast.sessions.journal import StoreUnavailableError
 from holdfast.sessions.records import Stored
 from holdfast.sessions.session import ResetReason, Session
 from holdfast.sessions.states import SessionState
@@ -55,34 +52,26 @@ class Welcomed(NamedTuple):
     sessions: list[m.SessionInfo]
 
 
-class LinkBackend(Questions):
+class LinkBackend(Questions, BaseBackend):
     """Sessions of the application `name`. All times are the gateway's (`SteadyClock`).
 
     `policy` is what the store remembers of the runs before.
     """
 
-    def __init__(
-        self,
-        name: str,
-        manager: SessionManager,
-        journal: Journal,
-        host: Host,
-        runtime: Runtime,
-        clock: Clock,
-        limits: LinkLimits,
-    ) -> None:
+    def __init__(self, name: str, services: Services) -> None:
         self.name = name
         self.policy: Policy | None = None
-        self.manager = manager
-        self.journal = journal
-        self.host = host
-        self._runtime = runtime
-        self._at_end_of_tick = runtime.coalescer.add
-        self.clock = clock
-        self._limits = limits
-        self.runs = Runs(name, journal, limits, clock)
+        self.port = services.open_port(self)
+        self._journal = services.journal
+        self._policy_known = services.policy_known
+        self._loop = services.runtime.loop
+        self._at_end_of_tick = services.runtime.coalescer.add
+        self._limits = services.limits.link
+        self.runs = Runs(name, self._journal, self._limits, services.clock)
         self._linked: dict[str, Instance] = {}
-        self._trials = Trials(name, manager.limits, runtime, clock, self.commanded)
+        self._trials = Trials(
+            name, services.runtime.loop, services.clock, self.port, self.commanded
+        )
         self._bound = ""
         """Of `ANY_APP`: the name of the application that it serves."""
         self._awaited: set[str] = set()
@@ -103,11 +92,10 @@ class LinkBackend(Questions):
                 fault = str(error)
                 _log.error("an application's policy cannot be read", app=self.name, fault=fault)
         self._bound = stored.settings.get(_bound_key(self.name), b"").decode(errors="replace")
-        dormant = self.manager.loader.dormant.of(self)
-        holders = {session.instance for session in dormant}
-        holders |= {session.row.instance for session in self._own_sessions()}
+        holders = {session.instance for session in self.port.dormant}
+        holders |= {session.row.instance for session in self.port.sessions}
         self._awaited = holders - {""}
-        self._await_until = self._runtime.loop.time() + self._limits.return_seconds_max
+        self._await_until = self._loop.time() + self._limits.return_seconds_max
 
     @property
     def instances(self) -> int:
@@ -132,7 +120,7 @@ class LinkBackend(Questions):
         if heir is not None:
             self._open(heir, session)
         else:
-            session.show(AWAY)
+            self.port.show(session, AWAY)
 
     def detached(self, session: Session, reason: Reason) -> None:
         self._tell(session, m.Detached(reason.value))
@@ -144,12 +132,12 @@ class LinkBackend(Questions):
         else:
             self._tell(session, m.Resumed(row.protocol, row.address))
         if not self._linked:
-            session.show(AWAY)
+            self.port.show(session, AWAY)
 
     def resync(self, session: Session, reason: ResetReason) -> None:
         if session.row.known:
             session.row.resync = reason.value
-            session.mark_row_dirty()
+            self.port.save(session)
             self._tell_resync(session)
 
     def _tell_resync(self, session: Session) -> None:
@@ -173,12 +161,6 @@ class LinkBackend(Questions):
         elif isinstance(holder, Reservation):
             holder.instance.release(session)
 
-    def relieved(self, session: Session) -> None:
-        pass  # the link has a window of its own
-
-    def keeps(self, *, known: bool) -> bool:
-        return False  # what an application keeps is in the session
-
     # --- instances
 
     def bind(self, app: str) -> None:
@@ -187,8 +169,8 @@ class LinkBackend(Questions):
         if self.name != ANY_APP or app == self._bound:
             return
         if self._bound:
-            kept = sum(session.row.known for session in self._own_sessions())
-            kept += sum(session.known for session in self.manager.loader.dormant.of(self))
+            kept = sum(session.row.known for session in self.port.sessions)
+            kept += sum(session.known for session in self.port.dormant)
             if kept or self._linked:
                 raise RequestError(
                     "unknown_app",
@@ -197,16 +179,16 @@ class LinkBackend(Questions):
                     ' in the configuration (listener.app = "...") to serve several',
                 )
         self._bound = app
-        self.journal.keep(_bound_key(self.name), app.encode())
+        self._journal.keep(_bound_key(self.name), app.encode())
 
     @property
     def loaded(self) -> bool:
         """Whether `load` would find nothing to do."""
-        return not any(True for _ in self.manager.loader.dormant.of(self))
+        return not any(True for _ in self.port.dormant)
 
     async def load(self) -> None:
         """Load what the store has of this backend's sessions. Raises `StoreError`."""
-        await self.manager.loader.load_all(self, self.clock())
+        await self.port.load()
 
     def welcome(self, peer: Peer, hello: m.Hello) -> Welcomed:
         """An instance says hello: it gets back what it held, and its share of what nobody holds.
@@ -221,12 +203,12 @@ class LinkBackend(Questions):
             taken = f"another process has linked under the instance's name, {hello.instance}"
             before.peer.close(taken, Reason.SUPERSEDED.value)
         heard = self.runs.begin(hello)
-        instance = Instance(hello, peer, heard)
+        instance = Instance(hello, self.runs.key(hello.instance), peer, heard, self.port)
         self._linked[hello.instance] = instance
         self._trials.run_began(instance)
         self._awaited.discard(hello.instance)
         self._set_policy(Policy(login=hello.login, profiles=hello.profiles))
-        peer.dispatch = Calls(instance, self).dispatch
+        peer.dispatch = Calls(instance, self.port, self).dispatch
         self._compare(instance, hello)
         infos = self._take_back(instance)
         count = fitting(infos, self._limits.batch_bytes_max)
@@ -274,11 +256,11 @@ class LinkBackend(Questions):
         """An instance that is leaving gives sessions back."""
         freed = []
         for sid in sids:
-            session = self.manager.sessions.get(sid)
+            session = self.port.find(sid)
             if session is not None and session.route is instance:
                 instance.release(session)
                 session.row.instance = ""  # it does not come back for it
-                session.mark_row_dirty()
+                self.port.save(session)
                 freed.append(session)
         self._trials.forget(freed)
         self._give(freed)
@@ -286,7 +268,7 @@ class LinkBackend(Questions):
 
     def _learn(self, session: Session, applied: int) -> None:
         """Of a session that nobody holds: which of its commands were applied."""
-        session.applied(applied)
+        self.port.applied(session, applied)
         self.progressed(session)
 
     def _unlinked(self, instance: Instance) -> list[Session]:
@@ -301,8 +283,8 @@ class LinkBackend(Questions):
         """Tell an instance what has become of the sessions that it knows and holds no longer."""
         tells = hello.oldest > 0  # older applications know nothing of sessions that move
         for sid, cseq in hello.applied.items():
-            session = self.manager.sessions.get(sid)
-            if session is None or session.backend is not self:
+            session = self.port.find(sid)
+            if session is None:
                 instance.introduce(sid, m.Closed(Reason.TIMEOUT.value))
                 continue
             if session.route is None:
@@ -318,7 +300,7 @@ class LinkBackend(Questions):
     def _take_back(self, instance: Instance) -> list[m.SessionInfo]:
         """Give an instance the sessions that it was the last to hold."""
         infos = []
-        for session in self._own_sessions():
+        for session in self.port.sessions:
             if session.route is None and session.row.instance == instance.name:
                 instance.hold(session)
                 infos.append(info_of(session))
@@ -329,7 +311,7 @@ class LinkBackend(Questions):
         """Give the linked instances what nobody holds, and nobody is waited for to hold."""
         self._await_no_longer_than_meant()
         known = []
-        for session in self._own_sessions():
+        for session in self.port.sessions:
             if session.route is not None or session.row.instance in self._awaited:
                 continue
             if session.row.known:
@@ -341,11 +323,11 @@ class LinkBackend(Questions):
     def _await_no_longer_than_meant(self) -> None:
         if not self._awaited:
             return
-        left = self._await_until - self._runtime.loop.time()
+        left = self._await_until - self._loop.time()
         if left <= 0:
             self._awaited.clear()
         else:
-            self._runtime.loop.call_later(left, self._share_out)
+            self._loop.call_later(left, self._share_out)
 
     def _give(self, sessions: list[Session]) -> None:
         """Share sessions of which an application knows out by load. They wait if there is none."""
@@ -386,7 +368,7 @@ class LinkBackend(Questions):
                 self._learn(session, remembered.get(session.sid, 0))
                 heir.enter(session)
         with contextlib.suppress(StoreUnavailableError):
-            await self.journal.settled()
+            await self._journal.settled()
         for session in sessions:
             if session.route is heir.reservation:
                 heir.hold(session)
@@ -414,29 +396,26 @@ class LinkBackend(Questions):
     def _show_away(self, sessions: Iterable[Session]) -> None:
         for session in sessions:
             if session.route is None:
-                session.show(AWAY)
+                self.port.show(session, AWAY)
 
     def _least_busy(self) -> Instance | None:
         ready = [one for one in self._linked.values() if not one.leaving]
         return min(ready, key=lambda instance: instance.load) if ready else None
 
-    def _own_sessions(self) -> Iterable[Session]:
-        return (one for one in self.manager.sessions.values() if one.backend is self)
-
     def _open(self, instance: Instance, session: Session) -> None:
         instance.hold(session)
         session.row.known = True
-        session.mark_row_dirty()
+        self.port.save(session)
         instance.introduce(session.sid, m.Opened(info_of(session)))
         self.commanded(session)
 
     def _set_policy(self, policy: Policy) -> None:
         if policy != self.policy:
-            self.journal.keep(policy_key(self.name), msgspec.msgpack.encode(policy))
+            self._journal.keep(policy_key(self.name), msgspec.msgpack.encode(policy))
         was_known = self.policy is not None
         self.policy = policy
         if not was_known:
-            self.host.policy_known()
+            self._policy_known()
 
     # --- gateway → application
 

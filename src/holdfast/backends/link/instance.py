@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from holdfast.backends.link.runs import Heard
-from holdfast.link.messages import EVENTS, HEARTBEAT, Event, Heartbeat, Hello, SessionEvent
+from holdfast.link.messages import (
+    EVENTS,
+    HEARTBEAT,
+    REFUSED,
+    Event,
+    Heartbeat,
+    Hello,
+    Refused,
+    SessionEvent,
+)
 from holdfast.link.peer import Peer
 from holdfast.sessions.inbox import Queued
+from holdfast.sessions.port import Caller, SessionPort
 from holdfast.sessions.session import Session
 
 
@@ -24,16 +34,15 @@ class Reservation:
         self.instance = instance
 
 
-class Instance:
+class Instance(Caller):
     """An application at the other end of a link, and the sessions that stick to it."""
 
     __slots__ = (
         "_events",
+        "_port",
         "_resynced",
         "_unapplied",
         "_window",
-        "accepted",
-        "doubtful",
         "durable",
         "lasted",
         "leaving",
@@ -45,15 +54,12 @@ class Instance:
         "sessions",
     )
 
-    def __init__(self, hello: Hello, peer: Peer, heard: Heard) -> None:
+    def __init__(self, hello: Hello, key: str, peer: Peer, heard: Heard, port: SessionPort) -> None:
+        super().__init__(key, heard.accepted, maybe_delivered=hello.sent)
         self.name = hello.instance
         self.peer = peer
-        self.accepted = heard.accepted
-        """The newest of its outputs that was taken in."""
         self.durable = heard.durable
-        """The newest of them that is stored."""
-        self.doubtful = hello.sent
-        """Up to this one, a gateway before us may have shown them."""
+        """The newest of its outputs that is stored."""
         self.lasted = False
         """Whether it has lived long enough to be sent a command that several runs died with."""
         self.leaving = False
@@ -65,6 +71,7 @@ class Instance:
         self.reserved: dict[Session, None] = {}
         """Sessions that it will hold once it has said what it remembers of them."""
         self.reservation = Reservation(self)
+        self._port = port
         self._window = hello.window
         self._unapplied = 0
         """Bytes of commands that it has not reported as applied."""
@@ -86,7 +93,7 @@ class Instance:
         """Write down that this instance was the last to hold the session."""
         if session.row.instance != self.name:
             session.row.instance = self.name
-            session.mark_row_dirty()
+            self._port.save(session)
 
     def hold(self, session: Session) -> None:
         """The session is this instance's from now on."""
@@ -102,15 +109,18 @@ class Instance:
         if session in self.sessions:
             self._unapplied = max(0, self._unapplied - session.inbox.forwarded_bytes)
             del self.sessions[session]
-            session.inbox.rewind()
+            self._port.rewind(session)
         session.route = None
 
-    def may_speak_for(self, session: Session) -> bool:
+    def may_change(self, session: Session) -> bool:
         """Whether what it says for a session is not of an earlier time in which it held it.
 
         The sessions are the application's: one instance may speak to those of another.
         """
         return session.route is not self.reservation and session.sid not in self.lost
+
+    def refuse(self, number: int, fault: str) -> None:
+        self.peer.notify(REFUSED, Refused(number, fault))
 
     def forward(self, session: Session) -> None:
         """Send the session's new commands, as far as the windows go. Hot path.
@@ -127,7 +137,7 @@ class Instance:
     def forward_one(self, session: Session) -> None:
         """Send the session's oldest command, if it has none under way."""
         if not self.leaving:
-            self._send(session, session.inbox.take_within(1))
+            self._send(session, self._port.take_within(session, 1))
 
     def tell(self, session: Session, event: Event) -> None:
         """Send an event after the session's commands, which may exceed the windows for it.
@@ -135,7 +145,7 @@ class Instance:
         Commands of a `suspect` wait nevertheless.
         """
         if not (session.row.suspect or self.leaving):
-            self._send(session, session.inbox.take())
+            self._send(session, self._port.take(session))
         self._events.append(SessionEvent(session.sid, 0, event))
 
     def introduce(self, sid: str, event: Event) -> None:
@@ -161,14 +171,14 @@ class Instance:
 
     def applied(self, session: Session, cseq: int) -> None:
         """It has applied the session's commands up to `cseq`."""
-        left = self._unapplied - session.applied(cseq)
+        left = self._unapplied - self._port.applied(session, cseq)
         self._unapplied = left if left > 0 else 0
 
     def _heard(self, told: list[Session]) -> None:
         for session in told:
             if session.route is self and session.row.resync:
                 session.row.resync = ""
-                session.mark_row_dirty()
+                self._port.save(session)
 
     def _send(self, session: Session, commands: Sequence[Queued]) -> None:
         sid = session.row.sid  # without the call of a property

@@ -20,7 +20,7 @@ from holdfast.core.login import (
 from holdfast.core.validation import UnsendableError, check_data, check_text
 from holdfast.link import messages as m
 from holdfast.link.peer import LinkClosedError, RequestError
-from holdfast.sessions.manager import SessionManager
+from holdfast.sessions.port import SessionPort
 from holdfast.sessions.session import Session
 
 T = TypeVar("T")
@@ -29,11 +29,11 @@ T = TypeVar("T")
 class Questions:
     """The part of a `LinkBackend` that waits for answers. All of them raise `LoginError`."""
 
-    manager: SessionManager
+    port: SessionPort
 
     async def authenticate(self, session: Session, claim: Authenticate) -> AuthResult:
         result = await self._ask(m.AUTHENTICATE, claim, AuthResult)
-        limits = self.manager.limits
+        limits = self.port.limits
         with _usable(m.AUTHENTICATE):
             check_text("user", result.user, limits.name_bytes_max)
             properties = msgspec.msgpack.encode(result.properties)
@@ -52,7 +52,7 @@ class Questions:
         choice = m.ProfileChoice(session.sid, profile)
         chosen = await self._ask(m.PROFILES_SELECT, choice, ProfileSummary)
         with _usable(m.PROFILES_SELECT):
-            check_text("profile", chosen.id, self.manager.limits.name_bytes_max)
+            check_text("profile", chosen.id, self.port.limits.name_bytes_max)
         return chosen
 
     async def _ask(self, method: str, params: object, result: type[T]) -> T:

@@ -139,7 +139,7 @@ class LinkServer:
 
     def _welcome(self, peer: Peer, hello: Hello, backend: LinkBackend) -> Welcome:
         welcomed = backend.welcome(peer, hello)
-        bounds = backend.manager.limits
+        bounds = backend.port.limits
         _log.info(
             "an application has come",
             app=hello.app,

@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
+from holdfast.sessions.port import SessionPort
 from holdfast.sessions.session import Session
 
 _TOGETHER_MAX: Final = 32
@@ -78,7 +79,7 @@ class Suspects:
                 row.suspect_runs -= 1
                 if not row.suspect_runs:
                     row.suspect = 0
-                session.mark_row_dirty()
+                SessionPort.save(session)
 
     def holds(self, session: Session) -> bool:
         """Whether a suspect is sent its oldest command alone, and only in its turn."""
@@ -99,7 +100,7 @@ class Suspects:
     def clear(self, session: Session) -> None:
         """The suspect's command was applied, or set aside."""
         session.row.suspect = session.row.suspect_runs = 0
-        session.mark_row_dirty()
+        SessionPort.save(session)
         self.forget(session)
 
     def time_over(self, sessions: Iterable[Session]) -> list[Session]:
@@ -138,4 +139,4 @@ def _count(session: Session) -> None:
     row, cseq = session.row, session.inbox.oldest
     row.suspect_runs = row.suspect_runs + 1 if row.suspect == cseq else 1
     row.suspect = cseq
-    session.mark_row_dirty()
+    SessionPort.save(session)

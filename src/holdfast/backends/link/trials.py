@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -9,9 +10,8 @@ from holdfast.backends.link.instance import Instance
 from holdfast.backends.link.suspects import Suspects
 from holdfast.core.clock import Clock
 from holdfast.core.items import MUST, Notice
-from holdfast.core.limits import SessionLimits
 from holdfast.net.log import RateLimitedLogger
-from holdfast.net.runtime.runtime import Runtime
+from holdfast.sessions.port import SessionPort
 from holdfast.sessions.session import Session
 
 _log: Final = RateLimitedLogger("holdfast.link")
@@ -27,23 +27,24 @@ class Trials:
     def __init__(
         self,
         app: str,
-        limits: SessionLimits,
-        runtime: Runtime,
+        loop: asyncio.AbstractEventLoop,
         clock: Clock,
+        port: SessionPort,
         commanded: Callable[[Session], None],
     ) -> None:
-        self.suspects = Suspects(limits.command_runs_max)
+        self.suspects = Suspects(port.limits.command_runs_max)
         self._app = app
-        self._seconds = limits.suspect_seconds_max
-        self._runtime = runtime
+        self._seconds = port.limits.suspect_seconds_max
+        self._loop = loop
         self._clock = clock
+        self._port = port
         self._commanded = commanded
         self._timing = False
         """Whether the time of some of them is running."""
 
     def run_began(self, instance: Instance) -> None:
         """An instance has linked."""
-        self._runtime.loop.call_later(self._seconds, self._lasted, instance)
+        self._loop.call_later(self._seconds, self._lasted, instance)
 
     def run_ended(self, instance: Instance, *, died: bool) -> None:
         """A run has ended; its sessions are still its own."""
@@ -83,8 +84,8 @@ class Trials:
         )
         cseq = row.suspect
         self.suspects.clear(session)
-        session.applied(cseq)
-        session.emit(SET_ASIDE, MUST, self._clock())
+        self._port.applied(session, cseq)
+        self._port.emit(session, SET_ASIDE, MUST, self._clock())
 
     def _lasted(self, instance: Instance) -> None:
         instance.lasted = True
@@ -94,7 +95,7 @@ class Trials:
         tried = self.suspects.tried
         if tried and not self._timing:
             self._timing = True
-            self._runtime.loop.call_later(self._seconds, self._time_over, tried)
+            self._loop.call_later(self._seconds, self._time_over, tried)
 
     def _time_over(self, sessions: list[Session]) -> None:
         self._timing = False

@@ -13,21 +13,17 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from holdfast.backends.tcp.bridge import Bridge
-from holdfast.core.clock import Clock
+from holdfast.backends.base import BaseBackend, Services
+from holdfast.backends.tcp.bridge import Bridge, BridgeContext
 from holdfast.core.errors import Reason
 from holdfast.core.items import MUST, Notice, Resized
-from holdfast.core.limits import Limits
 from holdfast.core.login import (
     Authenticate,
     AuthResult,
     LoginRefusedError,
-    Policy,
-    ProfileSummary,
 )
 from holdfast.net.upstream.dialler import Dialler
 from holdfast.protocols.telnet.charsets import AUTOMATIC, Charsets
-from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.session import ResetReason, Session
 
 PREFIX: Final = "tcp:"
@@ -35,37 +31,37 @@ PREFIX: Final = "tcp:"
 ANEW: Final = Notice("The connection to the server was lost. You are connected anew.")
 
 
-class TcpBackend:
+class TcpBackend(BaseBackend):
     """Sessions on the servers of one upstream.
 
     With `pauses`, a server is not read while the client is away and the window
     is full; without, the oldest output leaves the window. Use it inside `run`.
     """
 
-    policy: Policy | None = Policy()
-
     def __init__(
         self,
         dialler: Dialler,
-        manager: SessionManager,
-        limits: Limits,
-        at_end_of_tick: Callable[[Callable[[], None]], None],
-        clock: Clock,
+        services: Services,
         *,
         content: str = "lines",
         charsets: Charsets = AUTOMATIC,
         pauses: bool = False,
     ) -> None:
         self.name = PREFIX + dialler.pool.name
-        self.dialler = dialler
-        self.manager = manager
-        self.limits = limits
-        self.at_end_of_tick = at_end_of_tick
-        self.clock = clock
-        self.content = content
-        self.charsets = charsets
-        self.pauses = pauses
-        self.tasks = asyncio.TaskGroup()
+        self._port = services.open_port(self)
+        self._clock = services.clock
+        self._at_end_of_tick = services.runtime.coalescer.add
+        self._context = BridgeContext(
+            port=self._port,
+            dialler=dialler,
+            clock=services.clock,
+            at_end_of_tick=self._at_end_of_tick,
+            limits=services.limits,
+            content=content,
+            charsets=charsets,
+            pauses=pauses,
+        )
+        self._tasks = asyncio.TaskGroup()
         self._commanded: dict[Session, None] = {}
         self._bridges: dict[Session, Bridge] = {}
 
@@ -75,7 +71,7 @@ class TcpBackend:
         `started` is called when sessions may come.
         """
         try:
-            async with self.tasks:
+            async with self._tasks:
                 started()
                 await asyncio.Event().wait()
         finally:
@@ -86,7 +82,7 @@ class TcpBackend:
 
     def commanded(self, session: Session) -> None:
         if not self._commanded:
-            self.at_end_of_tick(self._forward)
+            self._at_end_of_tick(self._forward)
         self._commanded[session] = None
 
     def opened(self, session: Session) -> None:
@@ -98,8 +94,8 @@ class TcpBackend:
             bridge.go_on()
             return
         # The gateway was restarted: what was typed before was not meant for a new connection.
-        session.applied(session.inbox.top)
-        session.emit(ANEW, MUST, self.clock())
+        self._port.applied(session, session.inbox.top)
+        self._port.emit(session, ANEW, MUST, self._clock())
         self._bridge(session)
 
     def resync(self, session: Session, reason: ResetReason) -> None:
@@ -130,27 +126,12 @@ class TcpBackend:
         if bridge is not None:
             bridge.close()
 
-    def close_later(self, session: Session, reason: Reason) -> None:
-        """End a session, once this tick is over: its client may be being resumed right now."""
-        self.at_end_of_tick(lambda: self.manager.close(session, reason))
-
-    # --- requests
-
     async def authenticate(self, session: Session, claim: Authenticate) -> AuthResult:
         raise LoginRefusedError("the server asks for itself who you are")
 
-    async def profiles(self, session: Session) -> list[ProfileSummary]:
-        return []
-
-    async def create_profile(self, session: Session, name: str) -> ProfileSummary:
-        raise LoginRefusedError("a TCP server has no profiles")
-
-    async def select_profile(self, session: Session, profile: str) -> ProfileSummary:
-        raise LoginRefusedError("a TCP server has no profiles")
-
     def _bridge(self, session: Session) -> None:
-        bridge = self._bridges[session] = Bridge(self, session)
-        bridge.dial(self.tasks)
+        bridge = self._bridges[session] = Bridge(self._context, session)
+        bridge.dial(self._tasks)
 
     def _go_on(self, session: Session) -> None:
         bridge = self._bridges.get(session)

@@ -3,38 +3,59 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
 
 from holdfast.backends.tcp.states import TABLE, BridgeInput, BridgeState
 from holdfast.backends.tcp.wires import InputMode, Said, UpstreamProtocolError, Wire, make_wire
+from holdfast.core.clock import Clock
 from holdfast.core.errors import HoldfastError, Reason
 from holdfast.core.items import LATEST_PROMPT, MUST, Notice, Prompt, Resized, size_of
-from holdfast.core.limits import KIB
+from holdfast.core.limits import KIB, Limits
 from holdfast.core.states import Machine
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import NullHandler
 from holdfast.net.log import RateLimitedLogger, log_failure
+from holdfast.net.upstream.dialler import Dialler
 from holdfast.net.upstream.pool import Target
 from holdfast.net.upstream.proxy_header import ProxiedClient
+from holdfast.protocols.telnet.charsets import Charsets
 from holdfast.protocols.telnet.options.gmcp import Introduction
+from holdfast.sessions.port import SessionPort
 from holdfast.sessions.session import Session
-
-if TYPE_CHECKING:
-    from holdfast.backends.tcp.backend import TcpBackend
 
 _log: Final = RateLimitedLogger("holdfast.upstream")
 
 _UNLOOKED_ITEMS_MAX: Final = 64
 _UNLOOKED_BYTES_MAX: Final = 16 * KIB
 """What is said at most before it is looked whether the client keeps up."""
+_FILL_MAX: Final = 1 / 2
+"""Which share of the window the server may fill with what the client was not given."""
+_FILL_AWAY_MAX: Final = 3 / 4
+"""The same while the client is away: an eighth of a full window would leave it at once."""
+
+
+class BridgeContext(Struct, frozen=True):
+    """What the bridges of one backend share."""
+
+    port: SessionPort
+    dialler: Dialler
+    clock: Clock
+    at_end_of_tick: Callable[[Callable[[], None]], None]
+    limits: Limits
+    content: str
+    charsets: Charsets
+    pauses: bool
 
 
 class Bridge:
     """One session's connection to a server: the `Handler` that stands on it. Hot path."""
 
     __slots__ = (
-        "_backend",
         "_connection",
+        "_context",
         "_held",
         "_introduction",
         "_machine",
@@ -47,8 +68,8 @@ class Bridge:
         "_wire",
     )
 
-    def __init__(self, backend: TcpBackend, session: Session) -> None:
-        self._backend = backend
+    def __init__(self, context: BridgeContext, session: Session) -> None:
+        self._context = context
         self._session = session
         self._machine = Machine(TABLE, BridgeState.CREATED)
         self._connection: Connection | None = None
@@ -75,17 +96,17 @@ class Bridge:
         connection, wire = self._connection, self._wire
         if connection is None or wire is None or connection.full:
             return
-        for queued in self._session.inbox.take():
+        port, session = self._context.port, self._session
+        for queued in port.take(session):
             wire.say(queued.item)
         data = wire.data_to_send()
         if data:
             connection.send(data)  # at once: what makes room for more must be known to fit
         self._said_at = connection.now
-        session = self._session
-        session.applied(session.inbox.top)
+        port.applied(session, session.inbox.top)
         if not session.row.known and session.inbox.applied:
             session.row.known = True
-            session.mark_row_dirty()
+            port.save(session)
 
     def resize(self, size: Resized) -> None:
         """The client's screen has another size."""
@@ -151,7 +172,7 @@ class Bridge:
         if connection is None:
             return
         if reason is Reason.TIMEOUT:
-            due = self._said_at + self._backend.limits.upstream.idle_seconds_max
+            due = self._said_at + self._context.limits.upstream.idle_seconds_max
             if connection.now < due:
                 connection.wake_at(due)
                 return
@@ -172,7 +193,7 @@ class Bridge:
     async def _dial(self) -> None:
         session = self._session
         try:
-            await self._backend.dialler.connect(self._take_up, ProxiedClient(session.row.address))
+            await self._context.dialler.connect(self._take_up, ProxiedClient(session.row.address))
         except HoldfastError as error:
             _log.warning("a session finds no server", sid=session.sid, error=str(error))
         except Exception as error:  # the other sessions are others'
@@ -194,23 +215,23 @@ class Bridge:
             return
         connection.attach(self)
         connection.established()
-        backend, row = self._backend, self._session.row
+        context, row = self._context, self._session.row
         self._connection, self._target = connection, target
         self._said_at = connection.now
         self._wire = make_wire(
             target.address.scheme,
-            backend.content,
-            backend.limits,
+            context.content,
+            context.limits,
             row.capabilities,
-            backend.charsets,
+            context.charsets,
             self._introduction,
         )
         self.forward()
 
     def _look_for_prompt(self, connection: Connection) -> None:
         """If the server says no more for a while, what has no line end is a prompt."""
-        backend = self._backend
-        connection.wake_at(backend.dialler.now + backend.limits.upstream.prompt_seconds_max)
+        context = self._context
+        connection.wake_at(context.dialler.now + context.limits.upstream.prompt_seconds_max)
 
     def _send(self, connection: Connection, wire: Wire) -> None:
         data = wire.data_to_send()
@@ -219,20 +240,20 @@ class Bridge:
 
     def _say(self, said: list[Said]) -> None:
         """Give the session what the server says, as far as its client keeps up."""
-        session, now = self._session, self._backend.clock()
+        port, session, now = self._context.port, self._session, self._context.clock()
         for number, item in enumerate(said):
             if self._lags():
                 self._held = said[number:]
-                session.lagging = True
+                port.await_delivery(session)
                 if self._connection is not None:
                     self._connection.pause_reading()
                 return
             if isinstance(item, InputMode):
-                session.set_input_mode(item.mode)
+                port.set_input_mode(session, item.mode)
                 continue
             self._unlooked_items += 1
             self._unlooked_bytes += size_of(item)
-            session.emit(item, LATEST_PROMPT if isinstance(item, Prompt) else MUST, now)
+            port.emit(session, item, LATEST_PROMPT if isinstance(item, Prompt) else MUST, now)
 
     def _lags(self) -> bool:
         """Whether the client has so much to take that no more should be said."""
@@ -241,20 +262,14 @@ class Bridge:
             and self._unlooked_bytes < _UNLOOKED_BYTES_MAX
         ):
             return False
-        session, limits = self._session, self._backend.limits.session
-        out = session.out
-        if session.consumer is None:
-            if not self._backend.pauses:
-                return False
-            # An eighth of the window leaves it at once: it must never be full.
-            items, size = len(out.entries), out.size
-            share = 3 / 4
+        session, context = self._session, self._context
+        if session.attached:
+            fill_max = _FILL_MAX
+        elif context.pauses:
+            fill_max = _FILL_AWAY_MAX
         else:
-            session.deliver()
-            unsent = out.since(out.sent)
-            items, size = len(unsent), sum(entry.size for entry in unsent)
-            share = 1 / 2
-        if items >= limits.window_messages_max * share or size >= limits.window_bytes_max * share:
+            return False
+        if context.port.fill(session) >= fill_max:
             return True
         self._unlooked_items = self._unlooked_bytes = 0
         return False
@@ -265,7 +280,7 @@ class Bridge:
         if connection is None or wire is None or self._machine.state is not BridgeState.ACTIVE:
             return
         if self._target is not None and reason is Reason.UPSTREAM_CLOSED:
-            self._backend.dialler.pool.ended(self._target, connection, cause)
+            self._context.dialler.pool.ended(self._target, connection, cause)
         last: list[Said] = [*wire.receive_eof(), Notice(text)]
         self._machine.apply(BridgeInput.CLOSE)
         connection.close()
@@ -281,13 +296,13 @@ class Bridge:
         """End the session, if its client is there and has everything; else later."""
         session = self._session
         self._over = reason
-        if session.consumer is None:
-            return  # it comes back to see what it has missed, or its time runs out
-        session.deliver()
-        if session.out.sent < session.out.top:
-            session.lagging = True
-        else:
-            self._backend.close_later(session, reason)
+        context = self._context
+        if context.port.is_delivered(session):
+            # Not before this tick is over: its client may be being resumed right now.
+            context.at_end_of_tick(lambda: context.port.close(session, reason))
+        elif session.attached:
+            context.port.await_delivery(session)
+        # Else it comes back to see what it has missed, or its time runs out.
 
 
 class _Plug(NullHandler):

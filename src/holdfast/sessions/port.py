@@ -1,0 +1,355 @@
+"""The one way to change sessions from behind. Hot path.
+
+A `SessionPort` is a backend's, and changes the sessions of that backend. A
+backend in this process uses a session that it was given. Whoever speaks from
+elsewhere is a `Caller`: it names sessions by their ids and numbers its changes,
+so that one that comes again, after a broken connection, is known and left out.
+
+A backend reads what a session holds (`row`, `inbox`, `attached`), notes where
+it has sent it (`route`) and keeps notes of its own in the row (`save` follows).
+Everything else it does here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, Protocol
+
+from holdfast.core.clock import Clock
+from holdfast.core.errors import HoldfastError, LimitExceededError, ProtocolError, Reason, Source
+from holdfast.core.items import INPUT_MODES, MUST, Output
+from holdfast.core.validation import (
+    UnsendableError,
+    check_choice,
+    check_delivery,
+    check_output,
+    check_text,
+)
+from holdfast.sessions.dormant import DormantSession
+from holdfast.sessions.inbox import Queued
+from holdfast.sessions.journal import Journal
+from holdfast.sessions.manager import SessionManager
+from holdfast.sessions.outbox import shared
+from holdfast.sessions.session import Backend, Session
+from holdfast.sessions.states import SessionInput
+
+
+class GapError(ProtocolError):
+    """A caller has left out a number: some of its changes are missing."""
+
+
+class SessionMovedError(HoldfastError):
+    """A caller speaks for a session that another has held since."""
+
+    source = Source.REMOTE
+
+
+class NumberedOutput(Protocol):
+    """One output of a `Caller`, with its number."""
+
+    @property
+    def sid(self) -> str: ...
+    @property
+    def bseq(self) -> int: ...
+    @property
+    def delivery(self) -> str: ...
+    @property
+    def item(self) -> Output: ...
+
+
+class Caller:
+    """Whoever changes sessions from elsewhere, and numbers its changes 1, 2, 3 …"""
+
+    __slots__ = ("accepted", "caller_key", "maybe_delivered")
+
+    def __init__(self, key: str, accepted: int = 0, maybe_delivered: int = 0) -> None:
+        self.caller_key = key
+        """Under which name the store keeps how far it was heard."""
+        self.accepted = accepted
+        """The number of its newest change that was taken in."""
+        self.maybe_delivered = maybe_delivered
+        """Up to this number, a gateway before us may have shown what it said."""
+
+    def may_change(self, session: Session) -> bool:
+        """Whether what it says is not of an earlier time, in which it held the session."""
+        return True
+
+    def refuse(self, number: int, fault: str) -> None:
+        """Its change of this number was taken in, but cannot be carried out."""
+        raise NotImplementedError
+
+
+class Host(Protocol):
+    """Who acts for the clients when their sessions are changed from behind: the gateway."""
+
+    def user_changed(self, session: Session) -> None:
+        """The session is another user's now."""
+
+    def deselected(self, session: Session) -> None:
+        """The user is sent back to the choice of a profile."""
+
+
+class SessionPort:
+    """What a backend may do to its sessions, and what may be done in its name."""
+
+    __slots__ = ("_backend", "_clock", "_host", "_journal", "_manager", "by_sid", "limits")
+
+    def __init__(
+        self,
+        backend: Backend,
+        manager: SessionManager,
+        journal: Journal,
+        host: Host,
+        clock: Clock,
+    ) -> None:
+        self._backend = backend
+        self._manager = manager
+        self._journal = journal
+        self._host = host
+        self._clock = clock
+        self.limits: Final = manager.limits
+        self.by_sid: Final[Mapping[str, Session]] = manager.sessions
+        """Every session of the node, other backends' among them: for look-ups on the hot path."""
+
+    @property
+    def sessions(self) -> Iterator[Session]:
+        """The backend's sessions."""
+        backend = self._backend
+        return (one for one in self.by_sid.values() if one.backend is backend)
+
+    @property
+    def dormant(self) -> Iterable[DormantSession]:
+        """The backend's sessions that are in the store alone."""
+        return self._manager.loader.dormant.of(self._backend)
+
+    async def load(self) -> None:
+        """Load all of those. Raises `StoreError`."""
+        await self._manager.loader.load_all(self._backend, self._clock())
+
+    def find(self, sid: str) -> Session | None:
+        """The backend's session of this id."""
+        session = self.by_sid.get(sid)
+        return session if session is not None and session.backend is self._backend else None
+
+    # --- from inside this process. What is called for every message is the session's own method.
+
+    emit = staticmethod(Session.emit)
+    """`(session, item, delivery, now)`: say `item` to the client. `now` is the gateway's time."""
+    show = staticmethod(Session.show)
+    """`(session, item)`: show the client a volatile item now, if there is one."""
+    applied = staticmethod(Session.applied)
+    """`(session, cseq)`: every command up to `cseq` was applied. Returns the bytes set free."""
+    set_input_mode = staticmethod(Session.set_input_mode)
+    """`(session, mode)`: how typing is to be taken."""
+    save = staticmethod(Session.mark_row_dirty)
+    """`(session)`: the backend's notes in the row have changed: they are to be stored."""
+
+    @staticmethod
+    def take(session: Session) -> Sequence[Queued]:
+        """The commands not yet taken, in order."""
+        return session.inbox.take()
+
+    @staticmethod
+    def take_within(session: Session, bytes_max: int) -> Sequence[Queued]:
+        """As `take`, while less than `bytes_max` and the session's own limit are under way."""
+        return session.inbox.take_within(bytes_max)
+
+    @staticmethod
+    def rewind(session: Session) -> None:
+        """Commands that were taken and not applied are to be taken again."""
+        session.inbox.rewind()
+
+    @staticmethod
+    def mark_delivered(session: Session) -> None:
+        """The client may have seen everything that was said so far."""
+        session.out.maybe_delivered = session.out.top
+
+    @staticmethod
+    def fill(session: Session) -> float:
+        """How full the window is, as a share of it; while a client is attached, only with what
+        was not written to it."""
+        return session.fill()
+
+    @staticmethod
+    def is_delivered(session: Session) -> bool:
+        """Whether a client is attached that has been given everything, as far as it takes it."""
+        return session.is_delivered()
+
+    @staticmethod
+    def await_delivery(session: Session) -> None:
+        """Call the backend's `relieved` once more of what was said has gone out."""
+        session.lagging = True
+
+    def close(self, session: Session, reason: Reason) -> None:
+        """End the session for good."""
+        self._manager.close(session, reason)
+
+    # --- from elsewhere, numbered
+
+    def emit_numbered(self, caller: Caller, outputs: Sequence[NumberedOutput]) -> None:
+        """Say outputs, each to the client of its session. Raises `GapError`."""
+        now = self._clock()
+        find = self.by_sid.get
+        backend = self._backend
+        bytes_max = self.limits.output_bytes_max
+        for output in outputs:
+            bseq = output.bseq
+            if bseq == caller.accepted + 1:  # the rule, without a call for every output
+                caller.accepted = bseq
+            elif not self._is_new(caller, bseq):
+                continue
+            delivery = output.delivery
+            try:
+                check_output(output.item, bytes_max)
+                if delivery != MUST:
+                    check_delivery(delivery, self.limits.name_bytes_max)
+            except UnsendableError as error:
+                caller.refuse(bseq, str(error))
+                continue
+            session = find(output.sid)
+            if session is None or session.backend is not backend:
+                continue
+            if session.route is not caller and not caller.may_change(session):
+                caller.refuse(bseq, str(_moved(output.sid)))
+                continue
+            session.emit(output.item, delivery, now)
+            if bseq <= caller.maybe_delivered:
+                self.mark_delivered(session)
+        self._journal.accept(caller.caller_key, caller.accepted)
+
+    def broadcast(
+        self,
+        caller: Caller,
+        number: int,
+        group: str,
+        item: Output,
+        delivery: str = MUST,
+        *,
+        exclude: str = "",
+    ) -> None:
+        """Say `item` to every session in `group`, but the one with the id `exclude`."""
+
+        def change() -> None:
+            check_output(item, self.limits.output_bytes_max)
+            check_delivery(delivery, self.limits.name_bytes_max)
+            entry = shared(item, delivery, self._clock())
+            for session in list(self._manager.members(group)):
+                if session.sid == exclude or session.backend is not self._backend:
+                    continue
+                if entry is None:
+                    session.show(item)
+                    continue
+                session.emit_shared(entry)
+                if number <= caller.maybe_delivered:
+                    self.mark_delivered(session)
+
+        self._once(caller, number, change)
+
+    def update(
+        self,
+        caller: Caller,
+        number: int,
+        sid: str,
+        *,
+        user: str | None = None,
+        profile: str | None = None,
+        data: bytes | None = None,
+        deselect: bool = False,
+    ) -> None:
+        """Change what is kept in a session; `None` leaves it as it is.
+
+        `deselect` sends the user back to the choice of a profile.
+        """
+
+        def change() -> None:
+            session = self.held(caller, sid)
+            if session is None:
+                return
+            for name, text in (("user", user), ("profile", profile)):
+                check_text(name, text or "", self.limits.name_bytes_max)
+            if data is not None:
+                self._manager.set_data(session, data)
+            if profile is not None:
+                session.row.profile = profile
+            if user is not None and user != session.row.user:
+                self._manager.set_user(session, user)
+                self._host.user_changed(session)
+            session.mark_row_dirty()
+            if deselect and session.allows(SessionInput.DESELECTED):
+                session.apply(SessionInput.DESELECTED)
+                self._host.deselected(session)
+
+        self._once(caller, number, change)
+
+    def change_input_mode(self, caller: Caller, number: int, sid: str, mode: str) -> None:
+        """How typing is to be taken: `line`, `key` or `secret`."""
+
+        def change() -> None:
+            check_choice("input_mode", mode, INPUT_MODES)
+            session = self.held(caller, sid)
+            if session is not None:
+                session.set_input_mode(mode)
+
+        self._once(caller, number, change)
+
+    def join(self, caller: Caller, number: int, group: str, sids: Sequence[str]) -> None:
+        """Put sessions into a group."""
+
+        def change() -> None:
+            check_text("group", group, self.limits.name_bytes_max)
+            for session in self._all_held(caller, sids):
+                self._manager.join(session, group)
+
+        self._once(caller, number, change)
+
+    def leave(self, caller: Caller, number: int, group: str, sids: Sequence[str]) -> None:
+        """Take sessions out of a group."""
+
+        def change() -> None:
+            for session in self._all_held(caller, sids):
+                self._manager.leave(session, group)
+
+        self._once(caller, number, change)
+
+    def refuse(self, caller: Caller, number: int, fault: str) -> None:
+        """The change of this number cannot be understood. Raises `GapError`."""
+        if self._is_new(caller, number):
+            caller.refuse(number, fault)
+            self._journal.accept(caller.caller_key, number)
+
+    def held(self, caller: Caller, sid: str) -> Session | None:
+        """The session, if it is there. Raises `SessionMovedError` if the caller held it in a time
+        that is over."""
+        session = self.find(sid)
+        if session is not None and not caller.may_change(session):
+            raise _moved(sid)
+        return session
+
+    def _all_held(self, caller: Caller, sids: Sequence[str]) -> Iterator[Session]:
+        for sid in sids:
+            session = self.held(caller, sid)
+            if session is not None:
+                yield session
+
+    def _is_new(self, caller: Caller, number: int) -> bool:
+        """Account for the number of a change; false for one that came before."""
+        if number <= caller.accepted:
+            return False
+        if number != caller.accepted + 1:
+            raise GapError(f"output {number} came after {caller.accepted}: some are missing")
+        caller.accepted = number
+        return True
+
+    def _once(self, caller: Caller, number: int, change: Callable[[], None]) -> None:
+        """Make a change, if it is new; one that cannot be carried out is refused."""
+        if not self._is_new(caller, number):
+            return
+        try:
+            change()
+        except (SessionMovedError, UnsendableError, LimitExceededError) as error:
+            caller.refuse(number, str(error))
+        self._journal.accept(caller.caller_key, number)
+
+
+def _moved(sid: str) -> SessionMovedError:
+    return SessionMovedError(f"session {sid} has moved to another instance")
