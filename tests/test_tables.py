@@ -20,7 +20,7 @@ from holdfast.net.upstream import circuit_breaker as breaker
 from holdfast.net.upstream import tunnel as stream
 from holdfast.protocols.telnet import negotiation, parser
 from holdfast.protocols.telnet.options import ttype
-from holdfast.protocols.websocket import connection
+from holdfast.protocols.websocket import states as websocket
 from holdfast.sessions import states
 from tests.backends.tcp import test_states as test_bridge
 from tests.gateway.conversation import test_phases
@@ -43,7 +43,7 @@ TESTS: Final[list[tuple[AnyTable, ModuleType]]] = [
     (negotiation.Q_METHOD, test_negotiation),
     (parser.PARSER, test_parser),
     (ttype.CYCLE, test_ttype),
-    (connection.TABLE, test_websocket_states),
+    (websocket.TABLE, test_websocket_states),
     (states.TABLE, test_session_states),
 ]
 

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from holdfast.protocols.websocket.connection import TABLE, Effect, Input, State
+from holdfast.protocols.websocket.states import TABLE, Effect, Input, State
 
 C, NOTHING, SEND_CLOSE = State.CLOSED, Effect.NOTHING, Effect.SEND_CLOSE
 

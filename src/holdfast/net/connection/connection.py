@@ -346,6 +346,7 @@ class Connection(Output, asyncio.Protocol):
     # --- time
 
     def expire(self, now: float) -> None:
+        """A deadline is reached: the timers say so."""
         self._guard(lambda: self._expire(now))
         if self.phase is not Phase.LOST:
             self._reschedule()

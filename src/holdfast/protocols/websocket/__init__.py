@@ -11,7 +11,6 @@ from holdfast.protocols.websocket.connection import (
     UNCOPIED_BYTES_MIN,
     ClientConnection,
     ServerConnection,
-    State,
 )
 from holdfast.protocols.websocket.deflate import CLIENT_DEFAULTS, Deflate, DeflateSettings
 from holdfast.protocols.websocket.events import (
@@ -32,6 +31,8 @@ from holdfast.protocols.websocket.handshake import (
     origin_is_allowed,
 )
 from holdfast.protocols.websocket.head import Headers, Request, Response
+from holdfast.protocols.websocket.snapshot import ConnectionSnapshot, NotBetweenMessagesError
+from holdfast.protocols.websocket.states import State
 
 __all__ = [
     "ABNORMAL",
@@ -43,11 +44,13 @@ __all__ = [
     "ClientConnection",
     "Close",
     "CloseCode",
+    "ConnectionSnapshot",
     "Deflate",
     "DeflateSettings",
     "Event",
     "HandshakeError",
     "Headers",
+    "NotBetweenMessagesError",
     "Offer",
     "Opcode",
     "Ping",

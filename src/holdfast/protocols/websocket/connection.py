@@ -8,11 +8,12 @@ and close the transport.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import Enum, auto
 from typing import Final
 
+from msgspec import structs
+
 from holdfast.core.limits import WebSocketLimits
-from holdfast.core.states import Machine, Step, Table
+from holdfast.core.states import Machine
 from holdfast.core.text import presentable
 from holdfast.protocols.websocket import codec, handshake
 from holdfast.protocols.websocket.deflate import EXTENSIONS, Agreement, Deflate, PerMessageDeflate
@@ -26,78 +27,8 @@ from holdfast.protocols.websocket.head import (
     parse_request,
     parse_response,
 )
-
-
-class State(Enum):
-    """RFC 6455 sections 4 and 7.1.3. CLOSED means: flush, then close the transport."""
-
-    CONNECTING = auto()
-    OPEN = auto()
-    CLOSING = auto()
-    CLOSED = auto()
-
-
-class Input(Enum):
-    """The inputs of the connection's state machine."""
-
-    OPENED = auto()
-    REFUSED = auto()
-    CLOSE_SENT = auto()
-    CLOSE_RECEIVED = auto()
-    FAILED = auto()
-    EOF = auto()
-
-
-class Effect(Enum):
-    """The actions of a step."""
-
-    NOTHING = auto()
-    SEND_CLOSE = auto()
-
-
-def _to(state: State, effect: Effect = Effect.NOTHING) -> Step[State, Effect]:
-    return Step(state, effect)
-
-
-TABLE: Final[Table[State, Input, Effect]] = Table(
-    "WebSocket",
-    State,
-    Input,
-    {
-        State.CONNECTING: {
-            Input.OPENED: _to(State.OPEN),
-            Input.REFUSED: _to(State.CLOSED),
-            Input.CLOSE_SENT: None,
-            Input.CLOSE_RECEIVED: None,
-            Input.FAILED: _to(State.CLOSED),
-            Input.EOF: _to(State.CLOSED),
-        },
-        State.OPEN: {
-            Input.OPENED: None,
-            Input.REFUSED: None,
-            Input.CLOSE_SENT: _to(State.CLOSING, Effect.SEND_CLOSE),
-            Input.CLOSE_RECEIVED: _to(State.CLOSED, Effect.SEND_CLOSE),
-            Input.FAILED: _to(State.CLOSED, Effect.SEND_CLOSE),
-            Input.EOF: _to(State.CLOSED),
-        },
-        State.CLOSING: {
-            Input.OPENED: None,
-            Input.REFUSED: None,
-            Input.CLOSE_SENT: _to(State.CLOSING),
-            Input.CLOSE_RECEIVED: _to(State.CLOSED),
-            Input.FAILED: _to(State.CLOSED),
-            Input.EOF: _to(State.CLOSED),
-        },
-        State.CLOSED: {
-            Input.OPENED: None,
-            Input.REFUSED: None,
-            Input.CLOSE_SENT: _to(State.CLOSED),
-            Input.CLOSE_RECEIVED: _to(State.CLOSED),
-            Input.FAILED: _to(State.CLOSED),
-            Input.EOF: _to(State.CLOSED),
-        },
-    },
-)
+from holdfast.protocols.websocket.snapshot import ConnectionSnapshot
+from holdfast.protocols.websocket.states import TABLE, Effect, Input, State
 
 FIN: Final = 0x80
 _TEXT: Final = FIN | Opcode.TEXT
@@ -144,6 +75,31 @@ class Connection(Decoder):
     @property
     def state(self) -> State:
         return self._machine.state
+
+    def snapshot(self) -> ConnectionSnapshot:
+        """The connection as it stands, to be restored elsewhere.
+
+        Raises `NotBetweenMessagesError` while a compressed message has come in part.
+        """
+        return ConnectionSnapshot(
+            self.state,
+            self._head,
+            b"".join(self._out),
+            self.subprotocol,
+            self.snapshot_decoder(),
+            self.deflate.snapshot() if self.deflate is not None else None,
+        )
+
+    def _restore(self, snapshot: ConnectionSnapshot, deflate: Deflate | None) -> None:
+        self._machine = Machine(TABLE, snapshot.state)
+        self._head = snapshot.head
+        self._out = [snapshot.out] if snapshot.out else []
+        self.subprotocol = snapshot.subprotocol
+        self.restore_decoder(snapshot.decoder)
+        if snapshot.deflate is not None:
+            assert deflate is not None, "restored without the compression that was agreed on"
+            self.deflate = self._inflater = deflate.restore(snapshot.deflate)
+        self._plain = self._plain and self._head is None
 
     def receive_eof(self) -> None:
         """The peer sends nothing more."""
@@ -306,6 +262,19 @@ class ServerConnection(Connection):
         self._deflates = deflate
         self._request: Request | None = None
 
+    def snapshot(self) -> ConnectionSnapshot:
+        return structs.replace(super().snapshot(), request=self._request)
+
+    @classmethod
+    def restore(
+        cls, snapshot: ConnectionSnapshot, limits: WebSocketLimits, deflate: Deflate | None = None
+    ) -> ServerConnection:
+        """The connection that `snapshot` was taken of, with the same `deflate`."""
+        connection = cls(limits, deflate)
+        connection._restore(snapshot, deflate)
+        connection._request = snapshot.request
+        return connection
+
     def _receive_head(self, data: bytes) -> list[Event]:
         if self.state is not State.CONNECTING:
             return []
@@ -382,6 +351,23 @@ class ClientConnection(Connection):
         self._offer = offer
         self._nonce = entropy(16)
         self._out.append(handshake.write_request(offer, self._nonce))
+
+    def snapshot(self) -> ConnectionSnapshot:
+        return structs.replace(super().snapshot(), nonce=self._nonce)
+
+    @classmethod
+    def restore(
+        cls,
+        snapshot: ConnectionSnapshot,
+        limits: WebSocketLimits,
+        offer: Offer,
+        entropy: Callable[[int], bytes],
+    ) -> ClientConnection:
+        """The connection that `snapshot` was taken of, with the same `offer`."""
+        connection = cls(limits, offer, entropy)
+        connection._restore(snapshot, offer.deflate)
+        connection._nonce = snapshot.nonce
+        return connection
 
     def _receive_head(self, data: bytes) -> list[Event]:
         if self.state is not State.CONNECTING:

@@ -21,6 +21,8 @@ from msgspec import Struct
 from holdfast.core.errors import ConfigurationError
 from holdfast.protocols.websocket.frames import CloseCode, ViolationError
 from holdfast.protocols.websocket.head import Headers
+from holdfast.protocols.websocket.snapshot import DeflateSnapshot
+from holdfast.protocols.websocket.window import window_of
 
 NAME: Final = "permessage-deflate"
 EXTENSIONS: Final = "Sec-WebSocket-Extensions"
@@ -202,6 +204,16 @@ class Deflate:
             agreement.server_no_context_takeover,
         )
 
+    def restore(self, snapshot: DeflateSnapshot) -> PerMessageDeflate:
+        """A side of a connection as `snapshot` was taken of it; its compressor begins afresh."""
+        fresh = not snapshot.compressor_keeps_context
+        restored = PerMessageDeflate(
+            self, self._compressor(snapshot.compressor_bits, fresh), snapshot.bits, snapshot.fresh
+        )
+        if snapshot.window is not None:
+            restored.remember(snapshot.window)
+        return restored
+
     def shared(self, bits: int) -> Compressor:
         """The compressor without memory for a window of `bits`."""
         compressor = self._shared.get(bits)
@@ -264,6 +276,24 @@ class PerMessageDeflate:
         self._fresh = fresh
         self._inflate: zlib._Decompress | None = None
         self._final_blocks = 0
+
+    def snapshot(self) -> DeflateSnapshot:
+        """What was agreed on, and what the peer's next message may refer to.
+
+        Taken between two messages.
+        """
+        inflate = self._inflate
+        return DeflateSnapshot(
+            self.compressor.bits,
+            self.compressor.keeps_context,
+            -self._bits,
+            self._fresh,
+            window_of(inflate) if inflate is not None else None,
+        )
+
+    def remember(self, window: bytes) -> None:
+        """Begin with what came before, which the next message may refer to."""
+        self._inflate = zlib.decompressobj(self._bits, window)
 
     def rest(self) -> None:
         """Release the compressor of an idle connection.

@@ -18,6 +18,12 @@ from holdfast.core.errors import ProtocolError
 from holdfast.core.limits import WebSocketLimits
 from holdfast.protocols.websocket import codec
 from holdfast.protocols.websocket.events import NO_STATUS, Close, Event, Ping, Pong, Violation
+from holdfast.protocols.websocket.snapshot import (
+    DecoderSnapshot,
+    FrameSnapshot,
+    MessageSnapshot,
+    NotBetweenMessagesError,
+)
 
 
 class Opcode(IntEnum):
@@ -90,6 +96,23 @@ class _Message:
         self.size = 0
         self.utf8 = _new_utf8_decoder() if text else None
 
+    def snapshot(self) -> MessageSnapshot:
+        parts = [part.encode() if isinstance(part, str) else part for part in self.parts]
+        undecoded = self.utf8.getstate()[0] if self.utf8 is not None else b""
+        text = self.utf8 is not None
+        return MessageSnapshot(text, b"".join(parts), self.size, self.fragments, undecoded)
+
+    @classmethod
+    def restore(cls, snapshot: MessageSnapshot) -> _Message:
+        message = cls(text=snapshot.text, compressed=False)
+        so_far: str | bytes = snapshot.so_far.decode() if snapshot.text else snapshot.so_far
+        message.parts.append(so_far)  # type: ignore[arg-type]
+        message.size = snapshot.size
+        message.fragments = snapshot.fragments
+        if message.utf8 is not None:
+            message.utf8.setstate((snapshot.undecoded, 0))
+        return message
+
 
 class _Payload:
     """An incomplete frame.
@@ -105,6 +128,26 @@ class _Payload:
         self.left = length
         self.offset = 0
         self.whole = codec.Payload(length, key) if whole else None
+
+    def take_apart(self, message: _Message) -> None:
+        """Give `message` what has come of a payload that was to be taken whole."""
+        whole = self.whole
+        if whole is not None:
+            left = whole.left
+            come = self.left - left
+            whole.take(bytes(left), 0)
+            message.parts.append(whole.finish()[:come])  # type: ignore[arg-type]
+            message.size += come
+            self.left, self.offset, self.whole = left, come, None
+
+    def snapshot(self) -> FrameSnapshot:
+        return FrameSnapshot(self.fin, self.key, self.left, self.offset)
+
+    @classmethod
+    def restore(cls, snapshot: FrameSnapshot) -> _Payload:
+        payload = cls(snapshot.fin, snapshot.key, snapshot.left, whole=False)
+        payload.offset = snapshot.offset
+        return payload
 
 
 class Decoder:
@@ -152,6 +195,31 @@ class Decoder:
     def unfinished(self) -> int:
         """A number that identifies the incomplete message; 0 if there is none."""
         return self._begun if self._message is not None else 0
+
+    def snapshot_decoder(self) -> DecoderSnapshot:
+        """What has come and is not given as an event yet.
+
+        Raises `NotBetweenMessagesError` while a compressed message has come in part.
+        """
+        message, payload = self._message, self._payload
+        if self._done or message is None:
+            return DecoderSnapshot(self._tail, self._begun, self._done, None, None)
+        if message.compressed:
+            raise NotBetweenMessagesError("a compressed message has come in part")
+        if payload is not None:
+            payload.take_apart(message)
+        frame = payload.snapshot() if payload is not None else None
+        return DecoderSnapshot(self._tail, self._begun, self._done, message.snapshot(), frame)
+
+    def restore_decoder(self, snapshot: DecoderSnapshot) -> None:
+        """Go on where `snapshot` was taken."""
+        message, frame = snapshot.message, snapshot.frame
+        self._tail = snapshot.tail
+        self._begun = snapshot.begun
+        self._done = snapshot.done
+        self._message = _Message.restore(message) if message is not None else None
+        self._payload = _Payload.restore(frame) if frame is not None else None
+        self._plain = not (self._done or self._tail or self._message)
 
     def push(self, data: bytes) -> None:
         """Bytes that stand before those of the next `receive_data`."""
