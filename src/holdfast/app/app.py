@@ -1,4 +1,4 @@
-"""An application: its handlers, its sessions, and what it says."""
+"""An application: its handlers, its sessions and its calls."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ from holdfast.net.tls.options import client_context
 T = TypeVar("T")
 
 LINK_VARIABLE: Final = "HOLDFAST_LINK"
-"""The environment variable with which `holdfast run` tells an application its gateway."""
+"""The environment variable in which `holdfast run` passes the gateway's address to an
+application."""
 SECRET_VARIABLE: Final = "HOLDFAST_LINK_SECRET"
 CA_VARIABLE: Final = "HOLDFAST_LINK_CA"
 """A file with the authorities that the gateway's certificate is checked against."""
@@ -51,7 +52,7 @@ class _FinishedError(Exception):
 
 
 class Refusal(HoldfastError):
-    """Raised by the handlers of logins and profiles: the person is told the message."""
+    """Raised by handlers of logins and profiles: the user gets the message."""
 
     def __init__(self, message: str, *, code: str = "refused", retry_s: float = 0.0) -> None:
         check_text("the message of a Refusal", message, _REFUSAL_BYTES_MAX)
@@ -64,7 +65,7 @@ class Refusal(HoldfastError):
 
 
 class App(Handlers):
-    """An application called `name`. `run` serves it until it is told to stop."""
+    """An application called `name`. `run` serves it until it is stopped."""
 
     def __init__(self, name: str, *, limits: LinkLimits | None = None) -> None:
         super().__init__()
@@ -101,12 +102,12 @@ class App(Handlers):
     ) -> None:
         """Serve until SIGINT or SIGTERM.
 
-        `address` is where the gateway's link listens (`unix:…`, `tcp://…` or `tls://…`);
-        without one, `HOLDFAST_LINK` in the environment says it. `tls` is for `tls://`, with
-        a client certificate, say; without it, the gateway's certificate is checked against
-        the file that `HOLDFAST_LINK_CA` names, or the system's authorities. Logs go to
-        stderr, unless the application has configured structlog itself. Raises
-        `ConfigurationError` when neither does, or the gateway refuses us for good.
+        `address` is the address of the gateway's link (`unix:…`, `tcp://…` or `tls://…`); the
+        default is `HOLDFAST_LINK` in the environment. `tls` is for `tls://`, with a client
+        certificate, say; without it, the gateway's certificate is verified with the file that
+        `HOLDFAST_LINK_CA` names, or with the system's authorities. Logs go to stderr, unless
+        the application has configured structlog itself. Raises `ConfigurationError` when there
+        is no address, or the gateway refuses the application permanently.
         """
         address = address or os.environ.get(LINK_VARIABLE)
         if not address:
@@ -149,12 +150,12 @@ class App(Handlers):
             pass
 
     def orphaned(self) -> bool:
-        """Whether the `holdfast run` that started this process is gone."""
+        """Whether the `holdfast run` that started this process has ended."""
         parent = os.environ.get(PARENT_VARIABLE)
         return parent is not None and os.getppid() != int(parent)
 
     def stop(self) -> None:
-        """Finish what is being handled, and end."""
+        """Complete the running handlers, and end."""
         self._stop.set()
 
     async def _run(self, address: str, secret: str | None, tls: ssl.SSLContext | None) -> None:
@@ -197,9 +198,9 @@ class App(Handlers):
         )
 
     async def call_gateway(self, method: str, make: Callable[[int], Any], size: int = 0) -> None:
-        """Make a numbered call, whose params `make` gives for its number.
+        """Make a numbered call; `make` returns its params for a number.
 
-        What they are made of was checked before: the gateway must be able to read it.
+        The params were validated before: the gateway must be able to decode them.
         """
         self.outgoing.call(method, make, size)
         self.flush_later()
@@ -213,7 +214,7 @@ class App(Handlers):
         return await self._link_client.request(method, params, result)
 
     def flush_later(self) -> None:
-        """Send what was said, at the end of this tick."""
+        """Send the queued calls at the end of this tick."""
         if self._link_client is not None:
             self._link_client.flush_later()
 
@@ -253,7 +254,7 @@ class App(Handlers):
         return await self._answer("select_profile", m.ProfileSummary, choice.sid, choice.id)
 
     async def _answer(self, name: str, kind: type[T], *args: Any) -> T:
-        """What the handler returns, if it can be sent as a `kind`. Raises `TypeError` if not."""
+        """Return the handler's result if it can be sent as a `kind`. Raises `TypeError` if not."""
         if not self.has(name):
             raise RequestError("unknown_method", f"{self.name} has no handler on_{name}")
         self._answering += 1

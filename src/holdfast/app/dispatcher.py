@@ -1,7 +1,8 @@
-"""Which event goes to which session's handler, and what has been handled. No I/O.
+"""Dispatches events to the handlers of their sessions, and remembers the handled commands. No
+I/O.
 
-Events of one session are handled in order, one at a time, in a task that lives
-while there are any. A command that came before is not handled again.
+The events of one session are handled in order, one at a time, in a task that exists while there
+are any. A repeated command is not handled again.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class Dispatcher:
                 session.ended = False
                 session.learn(info)
                 session.received = max(session.received, session.applied)
-            case m.Adopted(info):  # behind a welcome that had no room for it
+            case m.Adopted(info):  # after a welcome without space for it
                 self._tell_changes(info)
                 return False
             case _:
@@ -100,7 +101,7 @@ class Dispatcher:
         return True
 
     def welcome(self, infos: list[m.SessionInfo]) -> None:
-        """A link begins, with these sessions: those that changed meanwhile are told."""
+        """A link begins with these sessions: the application is told about those that changed."""
         for info in infos:
             self._tell_changes(info)
 
@@ -108,7 +109,7 @@ class Dispatcher:
         self.receive([m.SessionEvent(info.sid, 0, event) for event in self._changes(info)])
 
     def _changes(self, info: m.SessionInfo) -> Iterator[m.Event]:
-        """What has become of a session since we knew it last."""
+        """Return the event for the change of a session since the last link."""
         session = self.sessions.get(info.sid)
         if session is None:
             yield m.Adopted(info)
@@ -161,7 +162,7 @@ class Dispatcher:
         return {sid: one.applied for sid, one in self.sessions.items() if not one.ended}
 
     def take_applied(self) -> list[m.Applied]:
-        """What was applied since the last call."""
+        """Return the commands that were applied since the last call."""
         if not self._unreported:
             return []
         marks = [m.Applied(sid, cseq) for sid, cseq in self._unreported.items()]
@@ -176,7 +177,7 @@ class Dispatcher:
     # --- handling
 
     async def _work(self, session: Session) -> None:
-        """Handle what is in the session's mailbox until it is empty."""
+        """Handle the events in the session's mailbox until it is empty."""
         mailbox = session.mailbox
         assert mailbox is not None
         try:
@@ -196,7 +197,7 @@ class Dispatcher:
             self._app.move()
 
     async def _handle(self, session: Session, event: m.Event) -> None:
-        """One handler is one failure domain: what it raises is logged, and the next one runs."""
+        """One handler is one failure domain: its exception is logged, and the next handler runs."""
         if isinstance(event, m.Opened | m.Adopted):
             self.sessions[session.sid] = session  # taken for gone, and back before that was handled
         try:

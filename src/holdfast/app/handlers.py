@@ -16,11 +16,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Handlers:
-    """The decorators with which an application says what it does.
+    """The decorators for the handlers of an application.
 
-    A handler may be a plain function or a coroutine function. Those of one
-    session run one after the other, in order; those of different sessions side
-    by side.
+    A handler is a plain function or a coroutine function. Handlers of one session run one after
+    the other, in order; those of different sessions run concurrently.
     """
 
     def __init__(self) -> None:
@@ -49,7 +48,7 @@ class Handlers:
         return self._set("data", handler)
 
     def on_interrupt(self, handler: F) -> F:
-        """`(session)`: the person wants what is running to stop."""
+        """`(session)`: the user asks to stop the running command."""
         return self._set("interrupt", handler)
 
     def on_resize(self, handler: F) -> F:
@@ -61,7 +60,7 @@ class Handlers:
         return self._set("capabilities", handler)
 
     def on_detach(self, handler: F) -> F:
-        """`(session, reason)`: the client is gone, and may come back."""
+        """`(session, reason)`: the client has disconnected, and may resume."""
         return self._set("detach", handler)
 
     def on_resume(self, handler: F) -> F:
@@ -78,8 +77,8 @@ class Handlers:
         return self._set("close", handler)
 
     def on_move(self, handler: F) -> F:
-        """`(session)`: the session has moved to another instance, which speaks for it now. What
-        this one still says for it is refused; if it comes back, `on_adopt` is called."""
+        """`(session)`: another instance holds the session now. Later calls of this instance for
+        it are refused; if the session returns, `on_adopt` is called."""
         return self._set("move", handler)
 
     def on_start(self, handler: F) -> F:
@@ -91,14 +90,14 @@ class Handlers:
         return self._set("stop", handler)
 
     def on_authenticate(self, handler: F) -> F:
-        """`(claim: Authenticate) -> str | AuthResult`: who a person is; raises `Refusal`.
+        """`(claim: Authenticate) -> str | AuthResult`: authenticates a user; raises `Refusal`.
 
-        With this handler, no session reaches the application before its login.
+        With this handler, the application gets a session only after its login.
         """
         return self._set("authenticate", handler)
 
     def on_profiles(self, handler: F) -> F:
-        """`(sid) -> list[ProfileSummary]`: what the session's user may choose from."""
+        """`(sid) -> list[ProfileSummary]`: the profiles that the session's user may choose from."""
         return self._set("profiles", handler)
 
     def on_create_profile(self, handler: F) -> F:
@@ -110,20 +109,21 @@ class Handlers:
         return self._set("select_profile", handler)
 
     def on_remember(self, handler: F) -> F:
-        """`(sids) -> dict[str, int]`: by `sid`, the newest `session.cseq` whose effect was kept.
+        """`(sids) -> dict[str, int]`: by `sid`, the newest `session.cseq` whose effect is
+        stored.
 
-        It is asked before sessions are given to this instance that another run held, and
-        `sids` are those; it may say more. A handler without a parameter says all that it knows.
-        An application that keeps the number with the effect, in one transaction, and reports
-        it here, applies each command once, however it dies. Where there are several instances,
-        that transaction does nothing if a number as high is kept already: another instance may
-        have done the command while this one stood still. While the handler raises, no such
-        session is given to this instance.
+        It is called before this instance gets the sessions `sids`, which another run held; it
+        may return more. A handler without a parameter returns all that it knows. An application
+        that stores the number with the effect, in one transaction, and returns it here, applies
+        each command once, however it ends. With several instances, that transaction does
+        nothing if a number as high is stored already: another instance may have run the command
+        while this one was stopped. While the handler raises, this instance gets no such
+        session.
 
-        A command that is reported here does not come again, also if the run that did it died
-        before it could answer. An application that must answer every command has no
-        `on_remember`: it keeps the answer with the effect, and when the command comes again,
-        says the kept answer and changes nothing.
+        A command that is reported here is not repeated, even if the run that applied it died
+        before its answer. An application that must answer every command has no `on_remember`:
+        it stores the answer with the effect, and when the command is repeated, sends the stored
+        answer and changes nothing.
         """
         self._takes_sids = bool(signature(handler).parameters)
         return self._set("remember", handler)
@@ -133,7 +133,7 @@ class Handlers:
         return name in self._by_name
 
     async def remembered(self, sids: list[str]) -> dict[str, int]:
-        """What `on_remember` says of these sessions."""
+        """Return the result of `on_remember` for these sessions."""
         args = [sids] if self._takes_sids else []
         found = await self.call("remember", *args) or {}
         return {sid: found[sid] for sid in sids if sid in found}
@@ -153,7 +153,7 @@ class Handlers:
         return handler
 
     async def handle(self, session: Session, event: m.Event) -> None:  # noqa: C901 - a case an event
-        """Call what an event asks for."""
+        """Call the handler of an event."""
         match event:
             case Text(text):
                 await self.call("text", session, text)

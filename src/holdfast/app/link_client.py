@@ -1,4 +1,4 @@
-"""The application's end of the link: dial, say hello, and again when it breaks."""
+"""The application's end of the link: dial, send hello, and repeat when the link breaks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _log: Final = RateLimitedLogger("holdfast.app")
 
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _SESSIONS_OF_STRANGERS_MAX: Final = 1_000
-"""In a `hello` that is small enough for who has not shown the secret yet."""
+"""The most sessions in a `hello` that fits into a frame before the secret is shown."""
 _FATAL: Final = frozenset({"protocol", "secret", "unknown_app"})
 """Answers to `hello` that trying again does not change."""
 
@@ -54,7 +54,7 @@ class LinkClient:
         self._peer: Peer | None = None
         """The peer, once the gateway has welcomed us."""
         self._early: list[m.SessionEvent] = []
-        """Events that came before the welcome was handled: most often in one piece with it."""
+        """Events that came before the welcome was handled, usually in the same read."""
         self._linked_at = 0.0
         self._ended = asyncio.Event()
         self._flushing = False
@@ -124,7 +124,7 @@ class LinkClient:
         )
         peer.dispatch = self._dispatch
         if self._secret and len(hello.applied) > _SESSIONS_OF_STRANGERS_MAX:
-            # A stranger may not say so much at once.
+            # An unauthenticated link may not send so much at once.
             peer.ask(
                 m.AUTHORIZE,
                 m.Authorize(app.name, self._secret),
@@ -136,7 +136,7 @@ class LinkClient:
             self._hello(peer, hello)
 
     def _hello(self, peer: Peer, hello: m.Hello) -> None:
-        # Not awaited: what follows the welcome is of sessions that the welcome tells of.
+        # Not awaited: events after the welcome concern its sessions.
         peer.ask(
             m.HELLO,
             hello,
@@ -211,11 +211,11 @@ class LinkClient:
         """Ask the gateway. Raises `LinkClosedError` while there is no link."""
         if self._peer is None:
             raise LinkClosedError("the gateway is not linked")
-        self._flush()  # what was said before comes before
+        self._flush()  # earlier calls come first
         return await self._peer.request(method, params, result)
 
     def flush_later(self) -> None:
-        """Send what was said, at the end of this tick. Hot path."""
+        """Send the queued calls at the end of this tick. Hot path."""
         if not self._flushing:
             self._flushing = True
             self._runtime.coalescer.add(self._flush)
@@ -231,7 +231,7 @@ class LinkClient:
                 peer.notify_batch(method, params)
             else:
                 peer.notify(method, params)
-        # After the outputs: a command counts as applied when what it caused has been said.
+        # After the outputs: a command counts as applied when its output has been sent.
         marks = app.dispatcher.take_applied()
         if marks:
             peer.notify_batch(m.APPLIED, marks)

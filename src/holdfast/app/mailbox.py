@@ -1,8 +1,7 @@
-"""What waits for a session's handler, bounded also while that hangs.
+"""The waiting events of a session, bounded also while its handler hangs.
 
-Commands are bounded by the gateway: so many bytes are under way. The other
-events say how something stands, and a newer one makes an older one of its kind
-needless that nobody has been told.
+The gateway bounds the commands, by the bytes in flight. Other events report a state: a newer
+one replaces an older one of its kind that is not handled yet.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _CLIENT: Final = (m.Detached, *_BACK)
 
 
 def put(mailbox: Mailbox, event: m.SessionEvent) -> None:
-    """Let an event that is no command wait behind the others."""
+    """Queue an event that is no command."""
     kind = type(event.event)
     if kind in _STATES:
         _drop(mailbox, [kept for kept in mailbox if type(kept.event) is kind])
@@ -31,14 +30,15 @@ def put(mailbox: Mailbox, event: m.SessionEvent) -> None:
 
 
 def _overtaken(mailbox: Mailbox, event: m.SessionEvent) -> list[m.SessionEvent]:
-    """Who is gone, back and gone again is gone; who is back, gone and back again is back.
+    """A client that disconnects, returns and disconnects again is disconnected; one that
+    returns, disconnects and returns again is back.
 
-    What the client may have missed stays to be told.
+    A `resync` stays to be handled.
     """
     pending = [kept for kept in mailbox if isinstance(kept.event, _CLIENT)]
     if isinstance(event.event, m.Resync):
         gone = pending and isinstance(pending[0].event, m.Detached)
-        return pending[1:] if gone else pending  # it says all that those between did
+        return pending[1:] if gone else pending  # it replaces all those between
     back = isinstance(event.event, _BACK)
     for count in (1, 2):
         last = pending[-count:]

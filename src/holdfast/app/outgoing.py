@@ -1,8 +1,8 @@
-"""What an application has said and the gateway has not accepted. Hot path; no I/O.
+"""The calls of an application that the gateway has not accepted. Hot path; no I/O.
 
-Everything that changes a session is numbered 1, 2, 3 … over the whole run of the
-application. It is kept until the gateway has made it durable, and sent again to
-a gateway that comes back having heard less.
+Each call that changes a session is numbered 1, 2, 3 … over the whole run of the application. It
+is kept until the gateway has made it durable, and sent again to a gateway that has received
+less.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Outgoing:
     def __init__(self, window: int) -> None:
         self.window = window
         self.bounds = Bounds()
-        """What the gateway takes, as it has told."""
+        """The bounds that the gateway reported."""
         self._number = 0
         self._kept: deque[tuple[int, str, Any, int]] = deque()
         """(number, method, params, size), not accepted yet, oldest first."""
@@ -68,7 +68,8 @@ class Outgoing:
         self._keep(number, method, params, size + _OVERHEAD_BYTES)
 
     def take(self) -> list[tuple[str, Any]]:
-        """What was not sent on this link, as notifications: runs of `emit` are one."""
+        """Return the calls that were not sent on this link, as notifications; runs of `emit`
+        are one."""
         calls: list[tuple[str, Any]] = []
         batch: list[Emit] | None = None
         for _, method, params, _ in islice(self._kept, len(self._kept) - self._unsent, None):
@@ -99,7 +100,7 @@ class Outgoing:
 
     @property
     def idle(self) -> bool:
-        """Whether everything said was accepted."""
+        """Whether all calls were accepted."""
         return not self._kept
 
     def _keep(self, number: int, method: str, params: Any, size: int) -> None:

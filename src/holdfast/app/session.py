@@ -42,12 +42,11 @@ _log: Final = RateLimitedLogger("holdfast.app")
 
 
 class Session:
-    """One user's session. It outlives connections, and this application.
+    """A session of a user. It outlives connections, and this application.
 
-    The methods that say or change something wait only while the gateway's window
-    is used up; what they say is delivered once and in order, whatever breaks
-    between. What cannot be sent raises at once, `TypeError` or `UnsendableError`
-    (a `ValueError`), and has no effect.
+    Methods that send or change something wait only while the gateway's window is full; their
+    calls are delivered once and in order across broken links. A value that cannot be sent
+    raises at the call, `TypeError` or `UnsendableError` (a `ValueError`), and has no effect.
     """
 
     __slots__ = (
@@ -77,10 +76,10 @@ class Session:
         self.stored: Any = None
         """What `store` was given last: plain values that MessagePack can hold."""
         self.cseq = 0
-        """The number of the command being handled: kept with its effect, it makes the effect
-        happen once even if this process dies (see `App.on_remember`)."""
+        """The number of the command that is being handled. Stored with the command's effect, it
+        makes the effect happen once even if this process dies (see `App.on_remember`)."""
         self.received = 0
-        """The newest command that came in on this link."""
+        """The newest command that came on this link."""
         self.applied = 0
         """The newest command that was handled."""
         self.ended = False
@@ -90,7 +89,7 @@ class Session:
         self.learn(info)
 
     def learn(self, info: m.SessionInfo) -> None:
-        """Take over what the gateway knows of it."""
+        """Take the gateway's state of the session."""
         self.user = info.user
         self.profile = info.profile
         self.properties = info.properties
@@ -122,10 +121,10 @@ class Session:
         await self._say(Text(text), f"{LATEST}{latest}" if latest else MUST)
 
     async def formatted(self, text: str, spans: Sequence[Span]) -> None:
-        """Text with styled spans (`Span(start, length, "bold red")`).
+        """Send text with styled spans (`Span(start, length, "bold red")`).
 
-        In a span of the style `raw` controls are sent to terminals as they are: never put what
-        others wrote there.
+        Control characters in a span of the style `raw` are sent to terminals unchanged: never
+        put text of others there.
         """
         await self._say(Formatted(text, tuple(spans)), MUST)
 
@@ -138,11 +137,11 @@ class Session:
         await self._say(item, VOLATILE if volatile else f"{LATEST}{package}" if latest else MUST)
 
     async def prompt(self, text: str) -> None:
-        """What stands before the person's cursor."""
+        """Set the text before the user's cursor."""
         await self._say(Prompt(text), LATEST_PROMPT)
 
     async def binary(self, data: bytes) -> None:
-        """Bytes as they are."""
+        """Send bytes."""
         await self._say(Binary(data), MUST)
 
     async def notice(self, text: str) -> None:
@@ -176,10 +175,11 @@ class Session:
         await self._app.call_gateway(m.LEAVE, lambda bseq: m.Membership(group, bseq, [self.sid]))
 
     async def identify(self, user: str) -> None:
-        """The user is known to be `user`: a detached session of the same user is offered.
+        """Set the user: detached sessions of the same user are offered.
 
-        This is the authority to take over that session. Call it only for a user who has proven
-        to be `user`; what others knew of this session (tokens, codes) is void from then on.
+        The gateway trusts this call, and lets the client take over those sessions. Call it only
+        for an authenticated user. Earlier credentials of this session (tokens, codes) become
+        void.
         """
         check_text("user", user, self._bounds.name_bytes_max)
         self.user = user

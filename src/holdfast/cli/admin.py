@@ -37,7 +37,7 @@ Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
 
 _PAGE_MAX = 1_000
 _WIDTH = 10_000
-"""Of a table: a terminal wraps what is too long for it, and nothing is cut off."""
+"""The width of a table: a terminal wraps longer lines, and nothing is cut off."""
 
 
 def sessions(
@@ -106,7 +106,7 @@ def kick(
     token_file: TokenFile = None,
     ca: Ca = None,
 ) -> None:
-    """Close sessions for good, or end connections whose sessions then wait for their clients.
+    """Close sessions, or close connections and keep their sessions.
 
     Examples:
 
@@ -128,7 +128,7 @@ def drain(
     token_file: TokenFile = None,
     ca: Ca = None,
 ) -> None:
-    """Stop a running gateway: clients are told, and their sessions kept for the next start.
+    """Stop a running gateway: it notifies clients and keeps their sessions for the next start.
 
     Examples:
 
@@ -169,7 +169,7 @@ def _show(rows: Sequence[dict[str, Any]], columns: _Columns, as_json: bool) -> N
         for row in rows:
             typer.echo(msgspec.json.encode(row).decode())
         return
-    from rich.console import Console  # a quarter of a start, and only for a person
+    from rich.console import Console  # a quarter of the start time, and needed for terminals only
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -182,7 +182,7 @@ def _show(rows: Sequence[dict[str, Any]], columns: _Columns, as_json: bool) -> N
 
 
 def _printable(text: str) -> str:
-    """What clients call themselves does not move an operator's cursor, nor is it markup."""
+    """Names of clients do not move an operator's cursor, and are no markup."""
     return "".join(char if char.isprintable() else "\ufffd" for char in text).replace("[", r"\[")
 
 

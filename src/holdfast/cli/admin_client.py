@@ -25,7 +25,7 @@ _ANSWER_BYTES_MAX: Final = 16 * 1024 * 1024
 
 
 class AdminError(HoldfastError):
-    """The admin listener cannot be reached, or has said no. Says which, and why."""
+    """The admin listener cannot be reached, or has refused. The message names it and the reason."""
 
     source = Source.REMOTE
 
@@ -39,7 +39,7 @@ class Where(Struct, frozen=True):
 
 
 def find(admin: str, token_file: Path | None, ca: Path | None) -> Where:
-    """What the options, or else the environment, say. Raises `ConfigurationError`."""
+    """Read the options, or else the environment. Raises `ConfigurationError`."""
     address = parse_address(admin or os.environ.get(ADMIN_VARIABLE, "") or DEFAULT_LISTEN)
     if address.scheme not in ("tcp", "tls", "unix"):
         raise ConfigurationError(

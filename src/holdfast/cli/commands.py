@@ -86,7 +86,7 @@ class Commands(TyperGroup):
 
 
 def load(name: str) -> Any:
-    """The command `name` with its options. Raises `KeyError` where there is none."""
+    """Return the command `name` with its options. Raises `KeyError` if there is none."""
     module = import_module(f"holdfast.cli.{LISTED[name].module}")
     alone = make_typer()
     alone.command(name)(getattr(module, name))

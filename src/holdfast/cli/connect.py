@@ -1,4 +1,4 @@
-"""`holdfast connect`: a terminal that comes back by itself."""
+"""`holdfast connect`: a terminal client that reconnects by itself."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from holdfast.protocols.telnet import Terminal
 
 _QUIT = ("/quit", "/exit")
 _LAST_WORDS_SECONDS = 1.0
-"""How long the application has for its answer to what was typed last."""
+"""The time for the application to answer the last line at the end of input."""
 _UNSAID_SECONDS_MAX = 60.0
-"""How long the gateway has to take what was typed, once there is no more."""
+"""The time for the gateway to accept the last lines at the end of input."""
 
 
 class Session(Protocol):
-    """What the terminal needs of a client, whatever the protocol."""
+    """The operations of a client for the terminal, for all protocols."""
 
     @property
     def unsaid(self) -> int: ...
@@ -64,7 +64,7 @@ def connect(
 ) -> None:
     """Connect a terminal to a gateway; it reconnects and resumes by itself.
 
-    Ctrl-C asks the application to stop what is running; twice, or Ctrl-D, leaves.
+    Ctrl-C asks the application to stop the running command; twice, or Ctrl-D, leaves.
 
     Examples:
 
@@ -105,12 +105,12 @@ async def _talk(url: str, tls: ssl.SSLContext | None) -> None:
 
 
 class _Screen:
-    """Standard input and output as the person's keyboard and screen."""
+    """Standard input and output as keyboard and screen."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._shown = ""
-        """The prompt that the cursor stands behind."""
+        """The prompt before the cursor."""
         self._leaving = asyncio.Event()
         self._impatient = False
         self._online = self._met = False
@@ -118,7 +118,7 @@ class _Screen:
         self._first = True
         """Whether nothing was typed yet: only the first line may resume, as at a terminal."""
         self._asked = ""
-        """What the next line answers: `username`, `password`, `profile` or nothing."""
+        """The field that the next line answers: `username`, `password`, `profile` or none."""
         self._username = ""
         self._profiles: dict[str, str] = {}
         """By number and by name: the profiles that there are."""
@@ -136,7 +136,7 @@ class _Screen:
             try:
                 await self._session.room()  # a file is read no faster than the gateway takes it
             except ClosedError:
-                return  # the screen tells of it
+                return  # the screen shows it
             try:
                 self._say(text)
             except ValueError as error:  # too long; the next line may be sent
@@ -169,7 +169,7 @@ class _Screen:
         session.command(text)
 
     def _answer(self, session: websocket_client.Client, text: str) -> None:
-        """What the gateway itself asked for, before there is an application to talk to."""
+        """Handle the gateway's own questions, before there is an application."""
         asked, self._asked = self._asked, ""
         if asked == "username":
             self._username = text.strip()
@@ -188,7 +188,7 @@ class _Screen:
         self._prompt(prompt)
 
     async def show(self) -> None:
-        """Show what comes, until the session ends or the person leaves."""
+        """Show events until the session ends or the user leaves."""
         async with asyncio.TaskGroup() as tasks:
             showing = tasks.create_task(self._show_events())
             leaving = tasks.create_task(self._leaving.wait())
@@ -197,7 +197,7 @@ class _Screen:
             leaving.cancel()
 
     def leave(self) -> None:
-        """Tell what becomes of what was typed and not sent."""
+        """Report typed lines that are not sent."""
         unsaid = self._session.unsaid
         if unsaid and not self._online:
             lines = "line was" if unsaid == 1 else "lines were"
@@ -220,7 +220,9 @@ class _Screen:
         if self._impatient:
             self._leaving.set()
         self._impatient = True
-        with contextlib.suppress(BusyError):  # then it would wait behind all that it is to stop
+        with contextlib.suppress(
+            BusyError
+        ):  # else it would wait behind the commands that it is to stop
             self._session.interrupt()
 
     def _resized(self) -> None:
@@ -288,13 +290,13 @@ class _Screen:
             self._line(f"{number:3}  {profile['name']} {profile.get('summary', '')}".rstrip())
 
     def _line(self, text: str) -> None:
-        # The prompt that stood there goes up with its line.
+        # The prompt moves up with its line.
         lead = "\n" if self._shown else ""
         self._shown = ""
         sys.stdout.write(f"{lead}{text}\n")
 
     def _complete(self, text: str) -> None:
-        """Show a line, of which the beginning may be there already."""
+        """Show a line, of which the beginning may be shown already."""
         if self._shown and text.startswith(self._shown):
             sys.stdout.write(f"{text.removeprefix(self._shown)}\n")
             self._shown = ""
@@ -309,7 +311,7 @@ class _Screen:
 
 
 def _echo(on: bool) -> None:
-    """Show what is typed, or not."""
+    """Show or hide typed input."""
     if not sys.stdin.isatty():
         return
     attributes = termios.tcgetattr(sys.stdin)

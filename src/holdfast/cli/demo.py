@@ -30,8 +30,8 @@ def demo(
 ) -> None:
     """Run the demo: a chat of several rooms, for Telnet, plain TCP and the browser.
 
-    Kill the application (its process id is shown) and see that nobody notices;
-    pull the network cable and see that nothing is missed.
+    Kill the application (its process id is shown), or disconnect the network: no client loses
+    its session or its output.
 
     Examples:
 

@@ -50,10 +50,10 @@ def echo(
     ] = False,
     workers: Annotated[int, typer.Option("--workers", help="Processes that share the ports.")] = 1,
 ) -> None:
-    """Say back what is said: for benchmarks, conformance suites and trying out.
+    """Echo input: for benchmarks, conformance suites and trials.
 
-    WebSocket messages come back as messages, Telnet lines as lines, and bytes
-    on tcp, tls and unix as they are.
+    WebSocket messages return as messages, Telnet lines as lines, and bytes on tcp, tls and unix
+    unchanged.
 
     Examples:
 
@@ -149,7 +149,7 @@ def _echo_for(
 
 
 class _Echo:
-    """Bytes as they are."""
+    """Echoes bytes."""
 
     __slots__ = ("_connection",)
 
@@ -178,14 +178,14 @@ class _Echo:
         self._connection.close()
 
     def drain(self) -> None:
-        self._connection.close_on()  # it may be sending: what it was sent back must reach it
+        self._connection.close_on()  # the peer may be sending still: the echo must reach it
 
     def lost(self, cause: Exception | None) -> None:
         pass
 
 
 class _WebSocketEcho(_Echo):
-    """Messages as they are."""
+    """Echoes messages."""
 
     __slots__ = ("_core",)
 
@@ -214,7 +214,7 @@ class _WebSocketEcho(_Echo):
                     connection.write(part)
             else:
                 self._react(event)
-        connection.write(core.data_to_send())  # what stands before a Close frame is said back
+        connection.write(core.data_to_send())  # messages before a Close frame are echoed
         if core.state is ws.State.CLOSED:
             connection.close()
 
@@ -233,7 +233,7 @@ class _WebSocketEcho(_Echo):
         self._core.accept()
         self._connection.established()
         self._connection.write(self._core.data_to_send())
-        self.received(b"")  # what came ahead of the answer
+        self.received(b"")  # input before the answer
 
     def drain(self) -> None:
         self._core.close(ws.CloseCode.GOING_AWAY)
@@ -242,7 +242,7 @@ class _WebSocketEcho(_Echo):
 
 
 class _TelnetEcho(_Echo):
-    """Lines as they are."""
+    """Echoes lines."""
 
     __slots__ = ("_core", "_limits")
 

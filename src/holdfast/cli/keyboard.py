@@ -12,7 +12,7 @@ from typing import IO, Final
 from holdfast.core.limits import KIB, MIB
 
 LINE_BYTES_MAX: Final = MIB
-"""A longer line is not kept. What may be sent is decided by the session."""
+"""The length at which a line is not kept. The session decides what can be sent."""
 _CHUNK_BYTES: Final = 64 * KIB
 
 
@@ -63,7 +63,7 @@ async def typed_lines() -> AsyncIterator[bytes | None]:
 async def _chunks() -> AsyncIterator[bytes]:
     source: IO[bytes] = sys.stdin.buffer
     if sys.stdin.isatty():
-        # A description of its own: the loop makes it non-blocking, which the screen must not be.
+        # A separate file description: the event loop makes it non-blocking, unlike the screen.
         source = open(os.ttyname(sys.stdin.fileno()), "rb", buffering=0)  # noqa: ASYNC230, SIM115
     elif not _may_wait(os.fstat(sys.stdin.fileno()).st_mode):
         while data := source.read(_CHUNK_BYTES):

@@ -1,4 +1,4 @@
-"""What the commands write when something is wrong: one line, and an exit code."""
+"""Error output of the commands: one line, and an exit code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXIT_MISCONFIGURED = 2
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """What goes wrong on purpose is one line on stderr and an exit code."""
+    """Turns expected errors into one line on stderr and an exit code."""
     try:
         yield
     except ConfigurationError as error:

@@ -1,4 +1,4 @@
-"""`holdfast record`: a live conversation becomes a test script."""
+"""`holdfast record`: writes a test script from a live conversation."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def record(
         str, typer.Option("--listen", help="Where clients are to connect, ADDRESS:PORT.")
     ] = LISTEN,
 ) -> None:
-    """Stand between clients and a server, and write what they say as a test script.
+    """Forward clients to a server, and write their conversation as a test script.
 
-    Every connection becomes a client of the script, with what it sent and what
-    it was sent. Passwords and resume codes become macros. Ctrl-C ends.
+    Each connection becomes a client of the script, with the data that it sent and received.
+    Passwords and resume codes become macros. Ctrl-C ends the recording.
 
     Examples:
 

@@ -106,7 +106,7 @@ def make_config(urls: Sequence[str], data: Path, pages: Path | None = None) -> C
 async def run_together(
     config: Config, application: Application, started: Callable[[Gateway], None]
 ) -> None:
-    """Serve `config`, and the application behind it, until told to stop."""
+    """Serve `config`, and the application behind it, until it is stopped."""
     supervisors: list[asyncio.Task[None]] = []
     with unwrapped():
         async with asyncio.TaskGroup() as tasks:

@@ -25,7 +25,7 @@ def serve(
     ] = DEFAULT_CONFIG,
     log_level: Level = LogLevel.info,
 ) -> None:
-    """Run a gateway until SIGTERM, which tells every client and keeps every session.
+    """Run a gateway until SIGTERM, which notifies each client and keeps each session.
 
     Examples:
 
@@ -39,7 +39,7 @@ def serve(
 
 
 def say_where(gateway: Gateway) -> None:
-    """Log where clients and applications come in."""
+    """Log the addresses of the listeners."""
     logger = structlog.get_logger("holdfast")
     for address in gateway.addresses:
         logger.info("clients come in", at=str(address))

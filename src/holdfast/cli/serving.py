@@ -1,4 +1,4 @@
-"""Running a gateway in this process: signals, and what is said when it is up."""
+"""Runs a gateway in this process: signals, and the message at its start."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from holdfast.net.server.service import signals
 
 
 async def serve_gateway(config: Config, started: Callable[[Gateway], None]) -> None:
-    """Serve until SIGINT or SIGTERM, which drains; a second one ends at once.
+    """Serve until SIGINT or SIGTERM, which drains; a second signal ends at once.
 
-    Listens on the sockets that a service manager has opened, and tells it how it goes.
+    Uses the sockets that a service manager has opened, and notifies it of state changes.
     """
     gateway = Gateway(config, Inherited())
 

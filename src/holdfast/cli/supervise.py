@@ -33,7 +33,7 @@ _STOP_SECONDS_MAX: Final = 10.0
 
 
 class Application(Struct, frozen=True):
-    """What is to be run."""
+    """The program to run."""
 
     command: Sequence[str]
     """`python COMMAND…`"""
@@ -45,7 +45,7 @@ class Application(Struct, frozen=True):
 
 
 class Supervisor:
-    """Runs an application behind the gateway at `link`, and runs it again when it ends."""
+    """Runs an application behind the gateway at `link`, and restarts it when it ends."""
 
     def __init__(self, application: Application, link: LinkConfig) -> None:
         self._application = application
@@ -74,7 +74,7 @@ class Supervisor:
         pause = _PAUSE_SECONDS_MIN
         while True:
             started = loop.time()
-            # A session of its own: Ctrl-C is for the gateway, which tells the clients first.
+            # A separate session: Ctrl-C goes to the gateway, which notifies the clients first.
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *self._application.command,

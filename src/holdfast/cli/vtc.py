@@ -1,4 +1,4 @@
-"""`holdfast vtc`: test scripts, for a person at a terminal and for a build server."""
+"""`holdfast vtc`: runs test scripts, for terminals and for build servers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _NEW_FILE: dict[str, Any] = {"callback": _new_file, "dir_okay": False}
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What is to be done with the results."""
+    """The reports to write."""
 
     junit: Path | None
     tap: Path | None
@@ -66,7 +66,7 @@ class _Wanted:
 
 @dataclass(slots=True)
 class _Run:
-    """A run and what came of it."""
+    """A run and its results."""
 
     results: list[Result] = field(default_factory=list)
     seconds: float = 0.0
@@ -172,7 +172,7 @@ def vtc(
 def _settings(
     macros: dict[str, str], seconds_max: float, keep: KeepDirectories, *, vtest1: bool
 ) -> Iterator[RunSettings]:
-    """What the tests of a run share, while the block runs."""
+    """The settings of a run, for the duration of the block."""
     pwd = os.fsencode(os.getcwd()).decode(ENCODING)
     with common_macros(macros, pwd) as common:
         yield RunSettings(

@@ -1,4 +1,4 @@
-"""A client that comes back by itself."""
+"""A client that reconnects and resumes by itself."""
 
 from __future__ import annotations
 

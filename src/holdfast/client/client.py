@@ -52,11 +52,12 @@ async def connect(
     client: str = "holdfast-python",
     deflate: ws.DeflateSettings | None = None,
 ) -> AsyncIterator[Client]:
-    """A session at the gateway at `url` (`ws://` or `wss://`), kept while the block runs.
+    """Open a session at the gateway at `url` (`ws://` or `wss://`) for the duration of the
+    block.
 
-    `state` is what an earlier client had kept (`Client.state`). Nothing is
-    raised for a gateway that cannot be reached: the client goes on trying, and
-    says so with `Offline`. `deflate` offers to compress messages.
+    `state` is the kept state of an earlier client (`Client.state`). A gateway that cannot be
+    reached raises nothing: the client retries and reports `Offline`. `deflate` offers
+    compression.
     """
     compression = ws.Deflate(deflate) if deflate is not None else None
     core = ClientCore(state, client)
@@ -91,7 +92,7 @@ class Client:
 
     @property
     def state(self) -> State:
-        """What has to be kept to take the session up again later."""
+        """The state to keep for resuming the session later."""
         return self._core.state
 
     @property
@@ -107,13 +108,12 @@ class Client:
     # --- what the person does
 
     def command(self, text: str) -> None:
-        """Say a line: it is sent until the gateway has it, and done once.
+        """Send a line: it is sent until the gateway has it, and runs once.
 
-        Raises `TypeError` or `ValueError` for what the gateway could never take (no
-        text, a lone surrogate, a message larger than it takes), and `BusyError` when
-        too many commands wait already, as `data` and `interrupt` do. Nothing of it
-        is kept then. If the session is gone before the gateway has the command, it
-        comes back in `Dropped`.
+        Raises `TypeError` or `ValueError` for a value that the gateway can never accept (no
+        text, a lone surrogate, a message that is too large), and `BusyError` when too many
+        commands wait, as `data` and `interrupt` do. Nothing is kept then. If the session ends
+        before the gateway has the command, `Dropped` reports it.
         """
         self._core.command(text)
         self._send()
@@ -124,7 +124,7 @@ class Client:
         self._send()
 
     def interrupt(self) -> None:
-        """Ask for what is running to stop."""
+        """Ask to stop the running command."""
         self._core.interrupt()
         self._send()
 
@@ -154,24 +154,24 @@ class Client:
         self._send()
 
     def resume(self, code: str) -> None:
-        """Leave this session for the one with this resume code.
+        """Leave this session for the session of this resume code.
 
-        Raises `TypeError` or `ValueError`. Commands that the gateway is not known to
-        have come back in `Dropped`.
+        Raises `TypeError` or `ValueError`. `Dropped` reports commands that the gateway is not
+        known to have.
         """
         self._core.resume(code)
         self._reconnector.reconnect()
 
     @property
     def quitting(self) -> bool:
-        """Whether `quit` was said, and the session is not known to have ended: if the program
-        ends now, the session waits for its client as long as the gateway keeps it."""
+        """Whether `quit` was called and the session is not known to have ended: if the program
+        ends now, the session stays detached until it expires."""
         return self._core.quitting
 
     def quit(self) -> None:
-        """End the session, behind what was said before; `Ended` follows.
+        """End the session after the commands before it; `Ended` follows.
 
-        Without a connection, it ends on the next one. It is not kept in `state`.
+        Without a connection, the session ends at the next one. `state` does not include it.
         """
         self._core.quit()
         self._send()
@@ -190,7 +190,7 @@ class Client:
         return await self._reconnector.receive()
 
     async def room(self) -> None:
-        """Wait until another command may be said. Raises `ClosedError` if the session ends."""
+        """Wait until another command can be sent. Raises `ClosedError` if the session ends."""
         await self._reconnector.wait_while(lambda: len(self._core.state.pending) >= PENDING_MAX)
 
     async def drain(self) -> None:
@@ -236,7 +236,7 @@ class _SessionWire(Wire):
         self._ack_due = self._beat_due = _NEVER
 
     def send(self) -> None:
-        """Send what the core has to say, once the WebSocket is open."""
+        """Send the core's output, once the WebSocket is open."""
         if not self._connected:
             return
         if self._ws.state is ws.State.OPEN:
@@ -258,7 +258,9 @@ class _SessionWire(Wire):
                 self._handle(event)
         except (ws.HandshakeError, ServerFaultError) as error:
             self.reason = str(error)
-            self.online_at = None  # who breaks the protocol may do so each time: the pauses grow
+            self.online_at = (
+                None  # a gateway that violates the protocol may do so each time: the delays grow
+            )
             self.connection.abort()
             return
         self.send()
@@ -276,7 +278,7 @@ class _SessionWire(Wire):
                 self._core.acknowledge()
         if now >= self._beat_due:
             heartbeat = self._core.heartbeat_seconds
-            # Where nothing is taken from, nothing can be heard.
+            # Without reading, no byte can arrive.
             if not self._reconnector.full and now - self.connection.heard >= 2 * heartbeat:
                 self.reason = "nothing was heard from the gateway for too long"
                 self.connection.abort()
@@ -336,7 +338,7 @@ class _SessionWire(Wire):
             self._leave("your session had ended already", None)
 
     def _leave(self, reason: str, retry_seconds: float | None) -> None:
-        """Close, and come back after so long, or never."""
+        """Close the connection, and reconnect after the delay, or never."""
         self.reason, self.retry_seconds = reason, retry_seconds
         self._leaving = True
         self._ws.close()

@@ -1,8 +1,8 @@
-"""What a person says, checked before it gets a number, and numbered without gaps.
+"""Commands of the user: validated before they get a number, and numbered without gaps.
 
-A command that the gateway can never take would end its session at every
-connection. So it is refused in the call that says it, with an exception that
-tells what was found; nothing is kept of it, and it gets no number.
+A command that the gateway can never accept would end its session at each connection. It is
+refused at the call, with an exception that names the value found; it is not kept and gets no
+number.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Dropped(Struct, frozen=True):
-    """Commands that are not sent again, oldest first, and why.
+    """Commands that are not sent again, oldest first, and the reason.
 
-    Those that were sent before may have been done; the others were not. `reason`:
+    Commands that were sent may have run; the others have not. `reason`:
 
-    - `gone`: their session is not there any more;
-    - `left`: the client has gone to another session;
+    - `gone`: their session no longer exists;
+    - `left`: the client has changed to another session;
     - `superseded`: another client has taken the session over;
-    - `refused`: the gateway does not take them (they are too large, or malformed).
+    - `refused`: the gateway refuses them (they are too large, or malformed).
     """
 
     reason: str
@@ -43,8 +43,8 @@ class Dropped(Struct, frozen=True):
 class Uncertain(Struct, frozen=True):
     """The gateway has forgotten the commands `first` to `last`, which it had acknowledged.
 
-    Its store went back in time. They may have been done or not, and their effects
-    may be lost; they are not sent again. Later commands are taken as before.
+    Its store went back in time. The commands may or may not have run, and their effects may be
+    lost; they are not sent again. Later commands are sent as before.
     """
 
     first: int

@@ -1,8 +1,7 @@
-"""One end user's end of `holdfast.v1` (without I/O): numbers, acknowledges, resumes.
+"""The client's side of `holdfast.v1` without I/O: numbers, acknowledges, resumes.
 
-Feed it the server's messages, send what `take` returns, and call `connected`
-for every new connection. What it keeps (`State`) is all that a client needs to
-come back after a restart of its own.
+Pass it the messages of the server, send the result of `take`, and call `connected` for each new
+connection. `State` is sufficient to resume after a restart of the client.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ ACK_EACH: Final = 32
 """Outputs after which an acknowledgement is sent without waiting."""
 ACK_SECONDS: Final = 1.0
 IN_FLIGHT_MAX: Final = 128
-"""Commands that are sent before the server has acknowledged the first of them: what more is
-said waits its turn, so that a client that was away for long is no flood when it is back."""
+"""Unacknowledged commands that are sent at once. More wait, so that a client that was
+disconnected for long does not flood the server."""
 PENDING_MAX: Final = 1_000
 """Commands that may wait to be acknowledged."""
 
@@ -35,9 +34,9 @@ class ServerFaultError(ProtocolError):
 
 
 class State(Struct):
-    """What survives the client: where it is in which session, and what it said in vain.
+    """The kept state of a client: its session, its position, and its unacknowledged commands.
 
-    `msgspec.json` writes it, and reads it again.
+    `msgspec.json` encodes and decodes it.
     """
 
     sid: str = ""
@@ -54,7 +53,7 @@ class State(Struct):
 
     @property
     def acknowledged(self) -> int:
-        """The newest command that the gateway has said is durable."""
+        """The newest command that the gateway has acknowledged as durable."""
         return self.pending[0].c - 1 if self.pending else self.sent
 
 
@@ -62,14 +61,14 @@ class State(Struct):
 
 
 class Online(Struct, frozen=True):
-    """Connected, and the session goes on. `fresh` if it is a new one."""
+    """Connected: the session continues. `fresh` if it is new."""
 
     sid: str
     fresh: bool
 
 
 class Began(Struct, frozen=True):
-    """What was shown so far is no longer the whole: begin afresh. `reason` says why."""
+    """The displayed output is incomplete: clear the display. `reason` says why."""
 
     reason: str
 
@@ -111,16 +110,16 @@ class ClientCore:
         self.heartbeat_seconds = 30.0
         self.online = False
         self.quitting = False
-        """Whether `quit` was said, and the session is not known to have ended."""
+        """Whether `quit` was called and the session is not known to have ended."""
         self.over = False
-        """Whether the session that is quit is gone: the connection is to be closed for good."""
+        """Whether the session to end no longer exists: close the connection for good."""
         self._client = commands.text("client", client)[: wire.NAME_CHARS_MAX]
         self._out: list[bytes] = []
         self._acked = 0
         self._given = 0
         """The newest command that was sent on this connection."""
         self._has_quit = False
-        """Whether the end of the session was said on this connection."""
+        """Whether the end of the session was sent on this connection."""
         self._fresh = True
         """Whether nothing of this session is shown: an epoch and a position mean nothing then."""
         self._code = ""
@@ -155,9 +154,10 @@ class ClientCore:
         )
 
     def resume(self, code: str) -> None:
-        """At the next connection, take up the session of this resume code.
+        """Take over the session of this resume code at the next connection.
 
-        If the code is refused, the present session goes on. Raises `TypeError` or `ValueError`.
+        If the code is refused, the current session continues. Raises `TypeError` or
+        `ValueError`.
         """
         commands.check_size("code", wire.Hello(code=commands.text("code", code)), self._bytes_max)
         self._code = code
@@ -186,7 +186,7 @@ class ClientCore:
                 return [decoded]
 
     def _note(self, message: wire.Skip | wire.Acked | wire.Resend | wire.Token | wire.Pong) -> None:
-        """What is between the core and the gateway alone."""
+        """Handle the messages that concern the core only."""
         match message:
             case wire.Skip(n):
                 self._skip(n)
@@ -243,7 +243,7 @@ class ClientCore:
             (kept if commands.is_sayable(command, self._bytes_max) else dropped).append(command)
         if dropped:
             events.append(Dropped("refused", tuple(dropped)))
-        # What stands behind a command that is missing was never taken: its number is free.
+        # The server has not received the commands after a missing one: their numbers are free.
         self._renumber(kept, max(state.acknowledged, cin) + 1)
         return events
 
@@ -253,15 +253,18 @@ class ClientCore:
         state.sent = first - 1 + len(kept)
 
     def _abandon(self, reason: str) -> list[Event]:
-        """Leave the session, and with it what was said to it."""
+        """Forget the session and its commands."""
         pending = tuple(self.state.pending)
         self.state = State(attempts=self.state.attempts)
         self._fresh = True
         return [Dropped(reason, pending)] if pending else []
 
     def _refused(self, message: wire.Refused) -> list[Event]:
-        """The code is wrong: go on as before. Or the session is gone: begin a new one, or, if it
-        was to end, none. Or too many have come: nothing is known yet."""
+        """Handle a refused code or token.
+
+        A wrong code: continue with the current session. A session that no longer exists: begin
+        a new one, or none if the session was to end. Too many attempts: nothing is known yet.
+        """
         events: list[Event] = [message]
         if message.retry_ms >= 0:
             return events
@@ -284,17 +287,17 @@ class ClientCore:
             events += self._abandon("superseded")
         elif self.quitting and bye.retry_ms < 0:
             self.quitting = False
-            # What was said to this session is for no other.
+            # Commands of this session are for no other.
             if self.state.pending:
                 events.append(Dropped("gone", tuple(self.state.pending)))
                 self.state.pending.clear()
         return events
 
     def too_large(self) -> list[Event]:
-        """The gateway has closed, because a message was too large for it.
+        """Handle a close because of a message that was too large.
 
-        It was the largest command that is under way: without it, the others go on.
-        Empty if there is none, and coming back is of no use.
+        The cause is the largest command in flight, which is dropped, and others continue.
+        Return it; empty if there is none, and a reconnection is useless.
         """
         pending = self.state.pending
         given = [command for command in pending if command.c <= self._given]
@@ -333,13 +336,14 @@ class ClientCore:
 
     def _resend(self, c: int) -> None:
         if c <= self.state.acknowledged:
-            # It has forgotten commands, and counts on from there (`Uncertain` has told of it).
+            # The server has forgotten commands and counts on from there (`Uncertain` reported it).
             self._renumber(self.state.pending, c)
         self._given = c - 1
         self._fill()
 
     def _fill(self) -> None:
-        """Send the commands whose turn it is, and behind the last one the end of the session."""
+        """Send the commands that fit into the window, and after the last one the end of the
+        session."""
         if not self.online:
             return
         pending = self.state.pending
@@ -357,11 +361,11 @@ class ClientCore:
 
     @property
     def unacknowledged(self) -> bool:
-        """Whether outputs were seen that the server was not told of."""
+        """Whether outputs were shown that are not acknowledged."""
         return self.online and self.state.last > self._acked
 
     def acknowledge(self) -> None:
-        """Tell the server what was seen."""
+        """Acknowledge the shown outputs."""
         self._acked = self.state.last
         self._say(wire.Ack(self._acked))
 
@@ -371,10 +375,10 @@ class ClientCore:
         self._say(wire.Ping(self._acked))
 
     def command(self, text: str) -> None:
-        """Say a line. It is sent again until the server has it, and done once.
+        """Send a line. It is sent again until the server has it, and runs once.
 
-        Raises `TypeError` or `ValueError` for what cannot be sent, and `BusyError`
-        when too many wait already, as `data` and `interrupt` do. Nothing is kept then.
+        Raises `TypeError` or `ValueError` for a value that cannot be sent, and `BusyError` when
+        too many commands wait, as `data` and `interrupt` do. Nothing is kept then.
         """
         self._number("command", wire.Command(self._next, commands.text("command", text)))
 
@@ -385,7 +389,7 @@ class ClientCore:
         self._number("data", wire.DataCommand(self._next, package, encoded))
 
     def interrupt(self) -> None:
-        """Ask for what is running to stop."""
+        """Ask to stop the running command."""
         self._number("interrupt", wire.InterruptCommand(self._next))
 
     def resize(self, width: int, height: int) -> None:
@@ -400,7 +404,7 @@ class ClientCore:
             self._say(wire.Resize(width, height))
 
     def login(self, username: str, password: str) -> None:
-        """Say who the person is. Raises `TypeError` or `ValueError`, as `choose` does."""
+        """Log in. Raises `TypeError` or `ValueError`, as `choose` does."""
         username = commands.text("username", username)
         self._answer("login", wire.LoginClaim(username, commands.text("password", password)))
 
@@ -418,8 +422,8 @@ class ClientCore:
         self._say(wire.CodeWanted())
 
     def quit(self) -> None:
-        """End the session, when everything said before is sent; without a connection, on the
-        next one. `State` does not keep it: the next program goes on with the session."""
+        """End the session after the commands before it; without a connection, at the next one.
+        `State` does not include it: a later program resumes the session."""
         self.quitting = True
         self._fill()
 
@@ -449,5 +453,5 @@ class ClientCore:
 
 
 def may_return(code: int) -> bool:
-    """Whether a client that was closed with this WebSocket code comes back by itself."""
+    """Whether a client reconnects by itself after this WebSocket close code."""
     return code in (1001, 1005, 1006, 1011, 1012, 1013, 1014) or code >= RECONNECT_CODE_MIN

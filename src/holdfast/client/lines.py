@@ -1,12 +1,12 @@
-"""Resuming over Telnet, TCP, TLS and Unix sockets: for people at a terminal.
+"""Resuming over Telnet, TCP, TLS and Unix sockets, for terminals.
 
-Over Telnet the client speaks GMCP's package `Holdfast` and resumes exactly. Over
-the others it remembers the resume code that the gateway shows, and types it.
+Over Telnet, the client uses the GMCP package `Holdfast` and resumes exactly. Over the others,
+it remembers the resume code that the gateway shows, and sends it.
 
-Only a whole line of the gateway's own is taken for a code: one in what people say
-would lead into the session of whoever said it. What was typed while there was no
-connection waits until the gateway has answered the code or the token: if the
-session is gone, it is said to no other.
+Only a whole line of the gateway itself is taken as a code: a code in the text of another user
+would lead into that user's session. Lines that were typed while disconnected wait until the
+gateway has answered the code or the token: if the session no longer exists, they are sent to no
+other.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from holdfast.protocols import telnet
 from holdfast.protocols.framing import LineDecoder, LineTooLong
 
 _NOTICE: Final = "*** "
-"""What the gateway's own lines begin with."""
+"""The beginning of the gateway's own lines."""
 _CODE: Final = re.compile(
     r"\*\*\* (?:If you are cut off, connect|Connect) again and type"
     r' "resume ([0-9A-Z]{4}(?:-[0-9A-Z]{4})+)"\.'
@@ -54,19 +54,19 @@ class Line(Struct, frozen=True, gc=False):
 
 
 class Unfinished(Struct, frozen=True, gc=False):
-    """What stands before the cursor so far: a prompt. A newer one replaces it."""
+    """The text before the cursor so far: a prompt. A newer one replaces it."""
 
     text: str
 
 
 class Hidden(Struct, frozen=True, gc=False):
-    """Whether what is typed should not be shown."""
+    """Whether typed input should be hidden."""
 
     hidden: bool
 
 
 class NotSaid(Struct, frozen=True):
-    """Lines that are not sent: the session that they were typed for is gone."""
+    """Lines that are not sent, because their session no longer exists."""
 
     lines: tuple[str, ...]
 
@@ -84,7 +84,7 @@ class _Place(Struct):
 
 
 class LineClient:
-    """One person's session over a protocol of lines. Run `run` while it is used."""
+    """One session over a line protocol. `run` must run while it is used."""
 
     def __init__(
         self,
@@ -103,10 +103,10 @@ class LineClient:
         )
 
     def command(self, text: str) -> None:
-        """Say a line; while there is no connection, it waits for the next one.
+        """Send a line; while disconnected, it waits for the next connection.
 
-        Raises `TypeError` or `ValueError` for what is no single line of text, or longer
-        than the limits say, and `BusyError` when too many wait already.
+        Raises `TypeError` or `ValueError` for anything but a single line of text within the
+        limits, and `BusyError` when too many lines wait.
         """
         self._check(text)
         if len(self._unsaid) >= _SAID_MAX:
@@ -127,7 +127,7 @@ class LineClient:
             raise ValueError(f"command: expected at most {most} {unit}, found {size}")
 
     def interrupt(self) -> None:
-        """Ask for what is running to stop, where the protocol can."""
+        """Ask to stop the running command, if the protocol supports it."""
         if isinstance(self._reconnector.wire, _TelnetWire):
             self._reconnector.wire.interrupt()
 
@@ -146,7 +146,7 @@ class LineClient:
         return self._reconnector.events()
 
     async def room(self) -> None:
-        """Wait until another line may be said. Raises `ClosedError` if the session ends."""
+        """Wait until another line can be sent. Raises `ClosedError` if the session ends."""
         await self._reconnector.wait_while(lambda: len(self._unsaid) >= _SAID_MAX)
 
     async def drain(self) -> None:
@@ -187,9 +187,9 @@ class _LineWire(Wire):
         self._decoder = decoder
         self._unfinished = ""
         self._answered = ""
-        """What the person has answered: the line that it begins has gone on below."""
+        """The user has answered: the cursor is on the next line."""
         self._last_words = ""
-        """What the gateway itself said last, if nothing came after it."""
+        """The last line of the gateway itself, if nothing came after it."""
         self._over = False
         """Whether the gateway has closed its side."""
         self._claims = self._has_claim
@@ -197,7 +197,7 @@ class _LineWire(Wire):
 
     @property
     def _has_claim(self) -> bool:
-        """Whether there is a session to be taken up."""
+        """Whether there is a session to resume."""
         return bool(self._place.code)
 
     def say(self) -> None:
@@ -264,7 +264,7 @@ class _LineWire(Wire):
         self.say()
 
     def _hear_answer(self, line: str) -> None:
-        """What the gateway says to the code or the token."""
+        """Handle the gateway's answer to the code or the token."""
         if line.startswith(_RESUMED):
             self._come_online(fresh=False)
         elif line == _REFUSED_FOR_NOW:
@@ -313,9 +313,9 @@ class _TelnetWire(_LineWire):
         self._core = core
         self._introduced = False
         self._prompted = False
-        """Whether the cursor stands behind a prompt that nobody has answered."""
+        """Whether the cursor is after a prompt without an answer."""
         self._held: list[LineEvent] | None = None
-        """What came after `Holdfast.Next`: if its `Holdfast.Seq` is lost, it comes again."""
+        """The text after `Holdfast.Next`: if its `Holdfast.Seq` is lost, it is sent again."""
 
     def interrupt(self) -> None:
         """Send IP."""
@@ -375,7 +375,7 @@ class _TelnetWire(_LineWire):
     def _handle(self, event: telnet.Event) -> None:
         match event:
             case str():
-                # A gateway that speaks no GMCP still has us once it speaks at all.
+                # A gateway without GMCP has accepted us once it sends text.
                 if not self._claims:
                     self._come_online(fresh=True)
                 prompted, self._prompted = self._prompted, False

@@ -1,7 +1,7 @@
-"""Keeping a client connected: dial, lose, wait with growing pauses, dial again.
+"""Reconnection: dial, disconnect, wait with growing delays, dial again.
 
-What is said on a connection is the business of its `Wire`; what came is read
-from one queue, whatever connection it came on.
+A `Wire` implements the protocol of a connection; the events of all connections are read from
+one queue.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _EVENTS_MAX: Final = 10_000
 
 
 class Offline(Struct, frozen=True):
-    """The connection is lost; the next attempt comes in `retry_seconds`."""
+    """The connection is lost; the next attempt is in `retry_seconds`."""
 
     reason: str
     retry_seconds: float
 
 
 class Ended(Struct, frozen=True):
-    """The last event: the session will not be taken up again by itself."""
+    """The last event: the session is not resumed by itself."""
 
     reason: str
 
@@ -55,7 +55,7 @@ LOST: Final = "the connection was lost"
 
 
 class Wire(Handler):
-    """What stands on one connection of a client."""
+    """The protocol on one connection of a client."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -64,7 +64,7 @@ class Wire(Handler):
         self.reason = LOST
         """Why it ended."""
         self.retry_seconds: float | None = 0.0
-        """The pause that the gateway asked for; `None`: do not come back."""
+        """The delay that the gateway requested; `None`: do not reconnect."""
 
     @property
     def online(self) -> bool:
@@ -72,7 +72,7 @@ class Wire(Handler):
         return self.online_at is not None
 
     def came_online(self) -> None:
-        """It has got as far as a session."""
+        """Whether the connection has reached a session."""
         self.online_at = self.connection.time()
 
     @property
@@ -108,7 +108,7 @@ class Reconnector(Generic[E, W]):
         tls: ssl.SSLContext | None,
     ) -> None:
         self.wire: W | None = None
-        """What stands on the present connection, if there is one."""
+        """The protocol on the current connection, if there is one."""
         self._address = address
         self._make = make
         self._limits = limits
@@ -180,7 +180,7 @@ class Reconnector(Generic[E, W]):
             self.wire.connection.abort()
 
     def lost(self) -> None:
-        """The wire's connection is gone."""
+        """The connection is lost."""
         self._lost.set()
 
     async def run(self) -> None:

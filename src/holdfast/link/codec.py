@@ -15,7 +15,8 @@ _HEAD_BYTES: Final = 4
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What `msgspec` raises for bytes that it cannot read."""
 UNWRITABLE: Final = (*UNREADABLE, TypeError, OverflowError, UnicodeEncodeError)
-"""What it raises for values that it cannot write, or that are not of the type expected."""
+"""The errors of encoding and decoding: a value that cannot be encoded, or has another type than
+expected."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Message).decode
@@ -89,9 +90,9 @@ def encode_notification(method: str, params: Any) -> bytes:
 
 
 def encode_batch(method: str, entries: list[Any], bytes_max: int) -> bytes:
-    """The notification `method` with all `entries`: one frame, or several in their order.
+    """Return the notification `method` with all `entries` as one frame, or several in order.
 
-    No frame has more than `bytes_max`, but for one whose single entry is larger than that.
+    A frame has at most `bytes_max`, unless its single entry is larger.
     """
     frame = encode_notification(method, entries)
     if len(frame) <= bytes_max or len(entries) < 2:

@@ -1,9 +1,8 @@
-"""Everything that is said on the link. `link-protocol` is this file as data.
+"""The messages of the link as data types (docs/link.md).
 
-A frame is a 4-byte big-endian length and a MessagePack body: a request
-`[0, id, method, params]`, a response `[1, id, error, result]` or a notification
-`[2, method, params]`. Unknown fields are ignored; an unknown method is answered
-with an error.
+A frame is a 4-byte big-endian length and a MessagePack body: a request `[0, id, method,
+params]`, a response `[1, id, error, result]` or a notification `[2, method, params]`. Unknown
+fields are ignored; an unknown method is answered with an error.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from holdfast.sessions.records import Capabilities
 PROTOCOL: Final = 1
 
 Number = Annotated[int, Meta(ge=0, le=(1 << 53) - 1)]
-"""What counts commands or outputs: numbers that every language holds exactly."""
+"""Numbers of commands and outputs: numbers that every language holds exactly."""
 
 
 # --- the envelope
@@ -74,9 +73,9 @@ class SessionInfo(Struct, frozen=True, omit_defaults=True):
     address: str = ""
     protocol: str = ""
     applied: int = 0
-    """The newest command that the application has said to have applied."""
+    """The newest command that the application has reported as applied."""
     resync: str = ""
-    """If not empty: its client came back meanwhile and may have missed output, for this reason."""
+    """If not empty: the client came back meanwhile and may have missed output, for this reason."""
 
 
 class Hello(Struct, frozen=True, omit_defaults=True):
@@ -87,10 +86,10 @@ class Hello(Struct, frozen=True, omit_defaults=True):
     instance: str
     """One run of the application. Its outputs are numbered under this name."""
     window: int
-    """How many bytes of commands may be forwarded and not yet applied."""
+    """The most bytes of commands in flight: sent and not applied."""
     secret: str = ""
     applied: dict[str, Number] = field(default_factory=dict)
-    """By session that this run knows: the newest command whose effect is kept."""
+    """The newest command whose effect is stored, for each session that this run knows."""
     oldest: Number = 0
     """The oldest output that can still be sent: the one after the newest that was accepted."""
     sent: Number = 0
@@ -106,14 +105,15 @@ _LIMITS: Final = SessionLimits()
 
 
 class Authorize(Struct, frozen=True):
-    """Params of the request `authorize`, before a `hello` that is too large for a stranger."""
+    """Params of the request `authorize`, before a `hello` that is too large for an
+    unauthenticated link."""
 
     app: str
     secret: str
 
 
 class Bounds(Struct, frozen=True):
-    """What the gateway refuses beyond, so that an application can refuse it at the call."""
+    """The bounds of the gateway, so that an application can refuse larger values at the call."""
 
     output_bytes_max: int = _LIMITS.output_bytes_max
     name_bytes_max: int = _LIMITS.name_bytes_max
@@ -128,12 +128,12 @@ class Welcome(Struct, frozen=True, omit_defaults=True):
     node: str
     heartbeat_s: float
     window: int
-    """How many bytes of outputs may be sent and not yet accepted."""
+    """The most bytes of outputs in flight: sent and not accepted."""
     accepted: int
     """The newest output of this instance that was accepted: the ones after it are sent again."""
     sessions: list[SessionInfo]
-    """The sessions that this instance held before and still holds, as far as a frame has room.
-    All others that it gets follow as the event `adopted`."""
+    """The sessions that this instance held before and still holds, as far as they fit into a
+    frame. Others follow as the event `adopted`."""
     bounds: Bounds = Bounds()
     forgotten: int = 0
     """How many outputs of this instance were accepted, and are not known any more."""
@@ -159,7 +159,7 @@ class CapabilitiesChanged(Struct, frozen=True, array_like=True, tag="capabilitie
 
 
 class Detached(Struct, frozen=True, array_like=True, tag="detached", gc=False):
-    """The client is gone, and may come back."""
+    """The client has disconnected, and may resume."""
 
     reason: str
 
@@ -234,8 +234,9 @@ class ProfileQuery(Struct, frozen=True):
 
 
 class Remember(Struct, frozen=True):
-    """Params of the request `remember`, before sessions are given to an instance. The result is,
-    by session, the newest command whose effect is kept (sessions without any may be absent)."""
+    """Params of the request `remember`, before sessions are given to an instance. The result
+    has, by session, the newest command whose effect is stored (sessions without any may be
+    absent)."""
 
     sids: list[str]
 
@@ -265,14 +266,15 @@ class Broadcast(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Applied(Struct, frozen=True, array_like=True, gc=False):
-    """An entry of the notification `applied`. Not numbered: the newest one says all."""
+    """An entry of the notification `applied`. It is not numbered: the newest one includes
+    earlier ones."""
 
     sid: str
     cseq: Number
 
 
 class Update(Struct, frozen=True, array_like=True):
-    """Params of `session.update`. `None` leaves a field as it is."""
+    """Params of `session.update`. `None` leaves a field unchanged."""
 
     sid: str
     bseq: int
@@ -331,9 +333,9 @@ class Heartbeat(Struct, frozen=True):
 
 
 class Leaving(Struct, frozen=True):
-    """Params and result of the request `leaving`: this instance begins no further command.
+    """Params and result of the request `leaving`: this instance starts no further command.
 
-    Behind the answer, no command comes to it. It gives each session back with `release`.
+    No command follows the answer. The instance gives each session back with `release`.
     """
 
 

@@ -1,7 +1,7 @@
 """One end of a link: requests with their answers, notifications, heartbeats.
 
-The same class serves the gateway and the application. It knows frames and
-methods; what they mean is its owner's business, who gives it a `Dispatch`.
+The gateway and the application use the same class. It implements frames and calls; its owner
+implements the methods, with a `Dispatch`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _log: Final = RateLimitedLogger("holdfast.link")
 _Receive = Callable[[LinkFault | None, msgspec.Raw], None]
 
 SCHEMES: Final = ("unix", "tcp", "tls")
-"""What the address of a link may begin with."""
+"""The schemes of a link's address."""
 
 _MISSED_HEARTBEATS_MAX: Final = 3
 _DEFECTS: Final = frozenset({"unknown_method", "bad_params", "bad_result", "internal_error"})
@@ -73,7 +73,7 @@ class RequestError(HoldfastError):
         self.code = code
         self.retry_s = retry_s
         self.closes = closes
-        """Whether whoever is answered so gets no further answer on this link."""
+        """Whether no further answer follows an error on this link."""
 
     @property
     def defect(self) -> bool:
@@ -89,10 +89,10 @@ Unreadable = Callable[[msgspec.Raw, Exception], None]
 
 
 class Dispatch:
-    """Methods by name: the type of their params, and who handles them.
+    """Methods by name: the type of their params, and their handlers.
 
-    `unreadable` are those that are handled also with params that are not of
-    their type: what they are called with then is the params, and what is wrong.
+    Handlers in `unreadable` are also called for params of a wrong type, with the params and the
+    error.
     """
 
     __slots__ = ("_methods", "_unreadable")
@@ -154,12 +154,12 @@ class Peer:
         self, connection: Connection, owner: Owner, limits: LinkLimits, *, trusted: bool = True
     ) -> None:
         self.dispatch = Dispatch({})
-        """What the owner lets the other end call; replaced when the handshake is over."""
+        """The methods that the other end may call; replaced after the handshake."""
         self.round_trip_s = 0.0
         self.orderly = False
         """Whether the link ends because one of both programs is about to."""
         self.goodbye_code = ""
-        """What the other end's goodbye said to our program, if it did."""
+        """The reason in the other end's `goodbye`, if it sent one."""
         self._connection = connection
         self._owner = owner
         self._limits = limits
@@ -178,13 +178,13 @@ class Peer:
         return self._connection.peer
 
     def established(self) -> None:
-        """The handshake is over: heartbeats begin."""
+        """The handshake is complete: heartbeats begin."""
         self.trust()
         self._connection.established()
         self._connection.wake_at(self._connection.time() + self._limits.heartbeat_seconds_max)
 
     def trust(self) -> None:
-        """The other end has shown who it is: its frames may be as large as any."""
+        """The other end is authenticated: its frames may have the full size."""
         self._decoder.bytes_max = self._limits.frame_bytes_max
 
     def notify(self, method: str, params: Any) -> None:
@@ -203,8 +203,8 @@ class Peer:
         answered: Callable[[T], None],
         failed: Callable[[Exception], None],
     ) -> int:
-        """Ask the other end. `answered` or `failed` is called when the answer comes, before
-        anything that came after it is handled."""
+        """Send a request. `answered` or `failed` is called with the answer, before any later
+        message is handled."""
         number = self._number = self._number + 1
 
         def receive(error: LinkFault | None, raw: msgspec.Raw) -> None:
@@ -282,7 +282,7 @@ class Peer:
         self._connection.close()
 
     def writable(self) -> None:
-        pass  # both sides' windows bound what is unsent
+        pass  # the windows of both sides bound unsent data
 
     def expired(self, now: float) -> None:
         self._beat_at = now
@@ -360,7 +360,7 @@ class Peer:
 
     def _handle_response(self, number: int, error: LinkFault | None, result: msgspec.Raw) -> None:
         asked = self._asked.pop(number, None)
-        if asked is not None:  # else it came after its time
+        if asked is not None:  # else it came too late
             receive, _ = asked
             receive(error, result)
 

@@ -70,7 +70,7 @@ class ClientWebSocket(WebSocket):
 
     def _take(self, events: Sequence[ws.Event]) -> None:
         if events and isinstance(events[0], Response):
-            # The program goes on in the next pass; what came with the answer waits for it.
+            # The program continues in the next pass; input after the answer waits for it.
             self._react(events[0])
             self._held = events[1:]
             self._loop.call_soon(self._release)
@@ -96,7 +96,7 @@ class ClientWebSocket(WebSocket):
             )
 
     def drop(self) -> None:
-        """Close without a word; nobody waits for the handshake any more."""
+        """Close without a Close frame; no task waits for the handshake any more."""
         self._connection.abort()
         self._answered.cancel()
         self._let_go()
@@ -125,13 +125,12 @@ class ClientWebSocket(WebSocket):
 
 
 class connect:
-    """A WebSocket to `url` (`ws://` or `wss://`): `async with`, `await`, or `async for`.
+    """Return a WebSocket to `url` (`ws://` or `wss://`): use it with `async with`, `await`, or
+    `async for`.
 
-    `async for` connects again whenever the body of the loop is done. The pause
-    before it grows until a connection has lasted (`core.backoff`). What can
-    never succeed is raised. See
-    `Options` for further options. Raises `DialError`, `HandshakeError` or
-    `TimeoutError`.
+    `async for` reconnects when the body of the loop ends. The delay grows until a connection
+    has lasted (`core.backoff`). Permanent errors are raised. See `Options` for further options.
+    Raises `DialError`, `HandshakeError` or `TimeoutError`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How a WebSocket ended, for whoever still uses it."""
+"""The errors that tell how a WebSocket ended."""
 
 from __future__ import annotations
 

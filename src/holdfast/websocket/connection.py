@@ -1,10 +1,9 @@
-"""One open WebSocket, as a program uses it: the same on the server and on the client. Hot path.
+"""One open WebSocket, the same on the server and on the client. Hot path.
 
-What comes is queued and read with `recv` or `async for`; a reader that waits
-is stepped in the very call that brought the bytes (`Waiter`). What is sent
-leaves at the end of the tick, in one write. Nothing is queued without limit:
-a program that does not read stops the reading from the socket, a peer that
-does not read is met by the policy for slow consumers.
+Received messages are queued and read with `recv` or `async for`; a waiting reader is stepped in
+the call that received the bytes (`Waiter`). Sent messages leave at the end of the tick, in one
+write. Queues are bounded: when the program does not read, reading from the socket stops; when
+the peer does not read, the policy for slow consumers applies.
 """
 
 from __future__ import annotations
@@ -29,7 +28,8 @@ Message = str | bytes
 _OPEN: Final = State.OPEN
 """Looked up once: before Python 3.12 an enum's members are dear to reach."""
 _BURST_BYTES: Final = 64 * 1024
-"""Written in one tick before the transport gets it: it then says when it is full."""
+"""Bytes written in one tick before they are passed to the transport, which then reports
+back-pressure."""
 
 
 class WebSocket(Lifecycle):
@@ -51,19 +51,18 @@ class WebSocket(Lifecycle):
         self._flow = Flow(settings.rates)
         self._burst = 0
         self._fragmented: asyncio.Event | None = None
-        """While a message goes out in fragments: set at its end. No other may come between them
-        (RFC 6455 section 5.4)."""
+        """While a message is sent in fragments: set at its end. No other message may come
+        between them (RFC 6455 section 5.4)."""
         self._behind: list[ws.Broadcast] = []
         """Broadcasts that wait for that end."""
 
     # --- reading
 
     async def recv(self) -> Message:
-        """The next message: `str` for text, `bytes` for binary.
+        """Return the next message: `str` for text, `bytes` for binary.
 
-        May be cancelled, by a time-out say, without losing a message or the
-        connection. Raises `ConnectionClosed` at the end, `BusyError` if another
-        task is reading.
+        May be cancelled, by a time-out say, without losing a message or the connection. Raises
+        `ConnectionClosed` at the end, `BusyError` if another task is reading.
         """
         messages = self._messages
         while not messages:
@@ -97,11 +96,10 @@ class WebSocket(Lifecycle):
     ) -> None:
         """Send a message: `str` as text, bytes as binary, an iterable in fragments.
 
-        While the peer does not read, the policy for slow consumers decides:
-        wait, drop what is `volatile`, or close. While another task's message in
-        fragments is under way, this waits for its end. May be cancelled without harm,
-        but for a message in fragments: half of one cannot be taken back, so the
-        connection is closed. Raises `ConnectionClosed`.
+        While the peer does not read, the policy for slow consumers applies: wait, drop
+        `volatile` messages, or close. While another task sends a message in fragments, this
+        waits for its end. May be cancelled safely, except for a message in fragments: half a
+        message cannot be undone, so the connection is closed. Raises `ConnectionClosed`.
         """
         if self.state is not _OPEN:
             raise self._ended()
@@ -162,7 +160,7 @@ class WebSocket(Lifecycle):
         super().lost(cause)
         self.writable()
         if self._fragmented is not None:
-            self._fragmented.set()  # who waits for the message's end hears of the connection's
+            self._fragmented.set()  # wake the task that waits for it
 
     def writable(self) -> None:
         if self._writable is not None:
@@ -179,7 +177,7 @@ class WebSocket(Lifecycle):
                 self._end_transport()
             case ws.Violation(code, reason):
                 self._end(code, reason)
-                self._connection.close_on()  # it may be sending still, and is to read why
+                self._connection.close_on()  # it may be sending still, and must get the reason
             case ws.Pong(data):
                 if self._pings is not None:
                     self._pings.pong(data)
@@ -187,7 +185,7 @@ class WebSocket(Lifecycle):
                 if self._core.state is State.OPEN:  # else a Close frame is queued, see `_end`
                     self._send_queued()
                     if self._connection.full:
-                        self._listen_less()  # who does not read our pongs gets no more of them
+                        self._listen_less()  # a peer that does not read our pongs gets no more
 
     # --- flow
 
@@ -289,7 +287,7 @@ class WebSocket(Lifecycle):
         return True
 
     def _end_fragments(self) -> None:
-        """The message is out, or will never be."""
+        """The message was sent, or will never be."""
         fragmented, self._fragmented = self._fragmented, None
         behind, self._behind = self._behind, []
         if self.state is State.OPEN and isinstance(self._core, ws.ServerConnection):
@@ -302,8 +300,8 @@ class WebSocket(Lifecycle):
 def broadcast(sockets: Iterable[WebSocket], message: Message) -> Sequence[WebSocket]:
     """Send one message on many of a server's WebSockets, encoded and compressed once.
 
-    Returns those that did not get it, because they are closed or read too
-    slowly: nobody is waited for.
+    Does not wait. Returns the WebSockets that did not get it, because they are closed or read
+    too slowly.
     """
     made = ws.Broadcast(message)
     return [socket for socket in sockets if not socket.send_now(made)]

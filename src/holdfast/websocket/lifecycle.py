@@ -1,8 +1,7 @@
-"""The life of one WebSocket: how it opens, is kept alive, and ends.
+"""The lifecycle of one WebSocket: opening, keep-alive, closing.
 
-Two Close frames end it, one of each side (RFC 6455 section 7). Whatever goes
-another way, a peer that is silent, or does not read, or does not hang up, ends
-at a limit of time. What is read and written meanwhile is in `connection`.
+Two Close frames end it, one of each side (RFC 6455 section 7). A peer that is silent, does not
+read, or does not close is dropped at a time limit. `connection` reads and writes messages.
 """
 
 from __future__ import annotations
@@ -28,20 +27,20 @@ SlowPolicy = Literal["wait", "drop-volatile", "close"]
 
 
 class Settings(Struct, frozen=True):
-    """What the WebSockets of one server or client share."""
+    """The state that the WebSockets of one server or client share."""
 
     limits: Limits
     ping_interval: float | None
     """Seconds between pings; `None`: none are sent."""
     ping_timeout: float | None
-    """Seconds of silence after a ping, after which the peer is gone; `None`: never."""
+    """Seconds of silence after a ping until the peer counts as gone; `None`: never."""
     slow: SlowPolicy
     """What `send` does while the peer does not read."""
     rates: FlowRates
 
 
 class Lifecycle:
-    """What a `WebSocket` is between its messages."""
+    """A `WebSocket` without its messages."""
 
     __slots__ = (
         "__weakref__",
@@ -83,8 +82,8 @@ class Lifecycle:
         self._received: ws.Close | None = None
         self._sent: ws.Close | None = None
         self.state = State.CONNECTING
-        """CONNECTING, OPEN, CLOSING or CLOSED, as the program sees it: behind the core's while
-        messages wait that came before the end."""
+        """CONNECTING, OPEN, CLOSING or CLOSED, as the program sees it: later than the core's
+        state while messages wait that came before the end."""
 
     # --- what it is
 
@@ -134,7 +133,7 @@ class Lifecycle:
         return future
 
     async def pong(self, data: Data = b"") -> None:
-        """Send a pong that nobody asked for, as a sign of life (RFC 6455 section 5.5.3)."""
+        """Send an unsolicited pong (RFC 6455 section 5.5.3)."""
         if self.state is not State.OPEN:
             raise self._ended()
         self._core.pong(to_bytes(data))
@@ -146,7 +145,7 @@ class Lifecycle:
         await self.wait_closed()
 
     async def wait_closed(self) -> None:
-        """Wait until the connection is gone."""
+        """Wait until the connection has ended."""
         if self._connection.phase is Phase.LOST:
             return
         if self._gone is None:
@@ -223,7 +222,7 @@ class Lifecycle:
             self._connection.wake_at(self._connection.time() + self._settings.ping_interval)
 
     def _end(self, code: int, reason: str) -> None:
-        """Nothing comes after this. The program may answer what came before it, then no more."""
+        """The last message was received. The program may answer earlier ones, then no more."""
         self._waiter.wake()
         if self._sent is None:
             self._sent = ws.Close(code, reason)
@@ -252,7 +251,7 @@ class Lifecycle:
         self._connection.wake_at(self._connection.time() + limit)
 
     def _drop_slow(self) -> None:
-        """What is unsent will never be read, and so neither would a Close frame behind it."""
+        """Unsent output will never be read, and neither would a Close frame after it."""
         self._begin_close(CloseCode.TRY_AGAIN_LATER, "you read too slowly")
         self._connection.abort()
 

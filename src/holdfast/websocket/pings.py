@@ -1,4 +1,4 @@
-"""Pings under way, and what they tell: whether the peer lives and how far it is."""
+"""Unanswered pings: whether the peer is alive and how far it has read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from holdfast.core.errors import BusyError
 
 
 class Pings:
-    """Payloads that await their pong, in order, each with its time and who waits for it."""
+    """Payloads that await their pong, in order, each with its time and its waiter."""
 
     __slots__ = ("_count", "_loop", "_max", "_waiting", "latency")
 
@@ -67,5 +67,5 @@ class Pings:
         for _, future in self._waiting.values():
             if future is not None and not future.done():
                 future.set_exception(error)
-                future.exception()  # nobody need look at it
+                future.exception()  # nothing waits for it
         self._waiting.clear()

@@ -129,7 +129,7 @@ class ServerWebSocket(WebSocket):
             self._answer(answer)
 
     def _answer(self, refusal: Refusal | None) -> None:
-        """Send the program's answer; in place of one that is none, say that it has failed."""
+        """Send the program's answer; a wrong result is answered with 500."""
         try:
             self._write_answer(refusal)
         except Exception as error:
@@ -142,7 +142,7 @@ class ServerWebSocket(WebSocket):
             return
         self._opened()
         self._server.opened(self)
-        self.received(b"")  # what came ahead of the answer
+        self.received(b"")  # input before the answer
 
     def _write_answer(self, refusal: Refusal | None) -> None:
         if isinstance(refusal, Refusal):
@@ -160,7 +160,7 @@ class ServerWebSocket(WebSocket):
         self._core.accept(chosen, self.response_headers)
 
     def _fault(self, error: Exception) -> Refusal:
-        """What the program raised is logged; this client hears that something went wrong."""
+        """Log the exception of the program, and answer with 500."""
         log_failure(_log, "a handshake failed", error, peer=self._connection.peer)
         return Refusal(500, "internal error")
 
@@ -231,10 +231,10 @@ class Server:
     def close(
         self, code: int = CloseCode.GOING_AWAY, reason: str = "the server is stopping"
     ) -> None:
-        """Let `serve_forever` end; clients are told `code` at the end of the `async with`.
+        """Let `serve_forever` end; clients get `code` at the end of the `async with`.
 
-        1001 says that the server goes away, 1012 that it comes back. Raises `ValueError`
-        for a code that no Close frame can have.
+        1001 means that the server goes away, 1012 that it restarts. Raises `ValueError` for a
+        code that a Close frame cannot have.
         """
         ws.close_payload(code, reason)
         self.goodbye = (code, reason)
@@ -275,7 +275,7 @@ class Server:
     # --- what its connections ask
 
     def spawn(self, work: Coroutine[Any, Any, None], connection: Connection) -> None:
-        """Run a task of one connection: what it raises ends that one."""
+        """Run a task of one connection: its exception ends that connection."""
         task = spawn(self._tasks, work, connection.fail)
         if task is not None:
             self._running.add(task)
@@ -294,7 +294,7 @@ class Server:
         return ws.choose_subprotocol(socket.request, self._subprotocols)
 
     def serve_http(self, socket: ServerWebSocket, data: bytes) -> None:
-        """A request that is no upgrade. One that comes behind it may be."""
+        """Handle a request that is no upgrade. A later one may be."""
         if self._http is None:
             socket._core.refuse(426, "this is a WebSocket", [("Upgrade", "websocket")])
             socket._send_queued()
@@ -317,17 +317,17 @@ class Server:
 
 
 class serve:
-    """An `async with` block during which a server runs; see `Options` for further options.
+    """Return a server that runs during an `async with` block; see `Options` for further
+    options.
 
-    `host` may be `None` with `unix`, a path (or `@name` for the abstract
-    namespace). `origins` lists the web pages' origins that may connect: `self`
-    for those of the host itself, `*` for any; `None` checks nothing. `hosts` lists
-    the host names that requests may be for, without ports; without it, where
-    origins are checked, a request that dialled a loopback address must be for a
-    loopback name: a page may let its own name point there (DNS rebinding).
-    `process_request` sees each request, may add to `ws.response_headers`, and
-    refuses by returning `ws.respond(status, text)`. `http` is an aiohttp
-    application for all requests that are no upgrades.
+    `host` may be `None` with `unix`, a path (or `@name` for the abstract namespace). `origins`
+    lists the origins of web pages that may connect: `self` for those of the host itself, `*`
+    for any; `None` checks nothing. `hosts` lists the accepted host names, without ports;
+    without it, if origins are checked, a request to a loopback address must be for a loopback
+    name, because a page can let its own name point there (DNS rebinding). `process_request`
+    gets each request, may add to `ws.response_headers`, and refuses by returning
+    `ws.respond(status, text)`. `http` is an aiohttp application for all requests that are no
+    upgrades.
     """
 
     def __init__(

@@ -1,9 +1,8 @@
-"""A wait for one task, which goes on in the very call that wakes it. Hot path.
+"""A wait of one task, which continues in the call that wakes it. Hot path.
 
-A future wakes its task in the next pass of the event loop, which costs more
-than handling a small message. A `Waiter` is what a task may await in its place
-(it has the few methods that a task asks of a future), and steps the task at
-once, where no other task is running.
+A future wakes its task in the next pass of the event loop, which costs more than handling a
+small message. A task can await a `Waiter` instead (it has the few methods that a task needs of
+a future); it steps the task at once, unless another task is running.
 """
 
 from __future__ import annotations
