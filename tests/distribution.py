@@ -15,8 +15,6 @@ _FIRST: Final = ("chaos", "peers", "cli", "vtc", "simulation", "scripts", "gatew
 """The folders whose tests wait longest."""
 _ALONE: Final = ("tests/peers/test_examples.py", "tests/examples/", "tests/conformance/")
 """Tests that listen at the ports of the documentation: one process, one after the other."""
-_APART: Final = ("tests/chaos/",)
-"""Tests of minutes that share nothing: each may run in another process."""
 
 
 def slow_first(items: list[pytest.Item]) -> None:
@@ -34,8 +32,6 @@ def group_of(nodeid: str) -> str:
     """The name of what is run in one process."""
     if nodeid.startswith(_ALONE):
         return "alone"
-    if nodeid.startswith(_APART):
-        return nodeid
     return nodeid.partition("::")[0]
 
 

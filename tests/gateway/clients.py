@@ -92,12 +92,14 @@ class Person:
         return line + end
 
     async def rest(self) -> str:
-        """Everything up to the end of the connection."""
-        async with asyncio.timeout(SECONDS):
-            while not self._over:
+        """Everything up to the end of the connection, however much: only silence is limited."""
+        parts, self.screen = [self.screen], ""
+        while not self._over:
+            async with asyncio.timeout(SECONDS):
                 await self.reads()
-        seen, self.screen = self.screen, ""
-        return seen
+            parts.append(self.screen)
+            self.screen = ""
+        return "".join(parts)
 
     async def told(self, package: str) -> Any:
         """Wait for a GMCP message; returns its value, and takes away it and all before it."""
