@@ -31,14 +31,15 @@ def numbers(screen: str) -> list[int]:
     return [int(found) for found in re.findall(r"Number (\d+)\.", screen)]
 
 
-def is_missed(seen: list[int], screen: str) -> None:
+def is_missed(old: str, screen: str) -> None:
     """The new screen goes on where the old one ended.
 
     What is said again, the person was told to have perhaps seen; what was missed is new.
     """
+    seen = numbers(old)
     again, told, missed = screen.partition("You missed this:")
     assert told, screen
-    assert seen == list(range(1, len(seen) + 1))
+    assert seen == list(range(1, len(seen) + 1)), old
     if numbers(again):
         assert "You may have seen this:" in again.partition("Number ")[0]
     repeated = numbers(screen)
@@ -82,7 +83,7 @@ async def test_a_terminal_of_ours_over_bare_lines(tmp_path: Path, terminals: Tmu
         await pane.sees("Number 100.")
         before = await cut_off(pane, cable)
         screen = await pane.sees(DONE)
-        is_missed(numbers(before), screen.removeprefix(before.rstrip()))
+        is_missed(before, screen.removeprefix(before.rstrip()))
 
 
 # --- people who type their code
@@ -117,7 +118,7 @@ async def a_person_types_the_code(
         await new.types(f"resume {code}")
         await new.sees(DONE)
         after = await new.screen()
-        is_missed(numbers(before), after)
+        is_missed(before, after)
         if name in TELNET_CLIENTS:
             assert numbers(after)[0] > 1  # the answer to a probe has proven some of it
         assert await new.code(times=2) != code  # each coming back gives a new one
