@@ -65,6 +65,7 @@ EXPORTS: Final = {
         "Interrupt",
         "LineTooLong",
         "Mtts",
+        "OptionChanged",
         "OutputAborted",
         "ProbeAnswered",
         "Prompt",

@@ -19,6 +19,7 @@ from holdfast.protocols.strangers import TLS_HANDSHAKE
 from holdfast.protocols.telnet import codes, strangers
 from holdfast.protocols.telnet.capabilities import Capabilities
 from holdfast.protocols.telnet.charsets import AUTOMATIC, Charsets
+from holdfast.protocols.telnet.dumps import CoreDump
 from holdfast.protocols.telnet.encoding import encode
 from holdfast.protocols.telnet.events import (
     CapabilitiesChanged,
@@ -145,6 +146,60 @@ class TelnetCore:
     def is_on(self, code: int, side: Side) -> bool:
         """Whether an option is in effect on one side."""
         return code in self._options.table.index and self._options.is_on_at(code, side)
+
+    def request(self, code: int, side: Side, on: bool = True) -> bool:
+        """Ask the peer for an option, or ask it away; `OptionChanged` tells what becomes of it.
+
+        `False`, and nothing is sent, for an option that is not in the table.
+        """
+        if code not in self._options.table.index:
+            return False
+        self._options.watch(code)
+        self._options.want(self, code, side, on)
+        return True
+
+    # Moving to another process.
+
+    def dump(self, now: float) -> CoreDump:
+        """All that this end is, with what is queued. Raises `ValueError` while input comes
+        compressed: a zlib stream that is read cannot be moved."""
+        if self._inflater is not None:
+            raise ValueError("compressed input cannot be taken over")
+        return CoreDump(
+            phase=self._phase.name,
+            parser=self._parser.dump(now),
+            lines=self._lines.dump(),
+            options=self._options.dump(now),
+            capabilities=self.capabilities,
+            timers=tuple((when - now, code) for when, code in self._timers),
+            settle_seconds=None if self._settle_at is None else self._settle_at - now,
+            paid_seconds=max(0.0, self._paid_until - now),
+            echoing=self._echoing,
+            malformed=self.malformed,
+            overflows=self.overflows,
+            tokens=self.tokens,
+            inflated=self.inflated,
+            unsent=self.data_to_send(),
+            checksum=None if self._deflater is None else self._deflater.checksum,
+        )
+
+    def load(self, dump: CoreDump, now: float) -> None:
+        """Be what `dump` was. This end is new, and of the same role."""
+        self._out.clear()
+        self._events.clear()
+        self._phase = Phase[dump.phase]
+        self._parser.load(dump.parser, now)
+        self._lines.load(dump.lines)
+        self._options.load(dump.options, now)
+        self.capabilities = dump.capabilities
+        self._timers = tuple((now + seconds, code) for seconds, code in dump.timers)
+        self._settle_at = None if dump.settle_seconds is None else now + dump.settle_seconds
+        self._paid_until = now + dump.paid_seconds
+        self._echoing = dump.echoing
+        self.malformed, self.overflows = dump.malformed, dump.overflows
+        self.tokens, self.inflated = dump.tokens, dump.inflated
+        self._ready = dump.unsent
+        self._deflater = None if dump.checksum is None else Deflater(dump.checksum)
 
     # Receiving.
 

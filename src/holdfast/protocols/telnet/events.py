@@ -11,6 +11,7 @@ from enum import Enum
 from msgspec import Struct
 
 from holdfast.protocols.telnet.capabilities import Capabilities
+from holdfast.protocols.telnet.negotiation import Side
 
 
 class LineTooLong(Struct, frozen=True, gc=False):
@@ -63,6 +64,14 @@ class OutputAborted(Struct, frozen=True, gc=False):
     """AO: the caller discards the output that it has not written yet (RFC 854)."""
 
 
+class OptionChanged(Struct, frozen=True, gc=False):
+    """The peer has agreed to an option, or refused or ended it, after the caller requested it."""
+
+    option: int
+    side: Side
+    on: bool
+
+
 class ProbeAnswered(Struct, frozen=True, gc=False):
     """All that was sent before the probe has reached the client's program."""
 
@@ -102,6 +111,7 @@ Event = (
     | CharsetHeard
     | Gmcp
     | Interrupt
+    | OptionChanged
     | OutputAborted
     | ProbeAnswered
     | Settled

@@ -19,6 +19,7 @@ from typing import Final
 from holdfast.core.limits import TelnetLimits
 from holdfast.protocols.framing import whole_characters
 from holdfast.protocols.telnet.charsets import AUTOMATIC, UTF_8, Charsets
+from holdfast.protocols.telnet.dumps import LinesDump
 from holdfast.protocols.telnet.events import CharsetHeard, Event, LineTooLong
 
 _BS: Final = b"\x08"
@@ -97,6 +98,17 @@ class Lines:
         """EL: take back the line so far (RFC 854)."""
         self._partial = None
         self._too_long = False
+
+    def dump(self) -> LinesDump:
+        """The line so far."""
+        partial = None if self._partial is None else bytes(self._partial)
+        return LinesDump(partial, self._too_long, self._after_cr, self.heard, self.undecodable)
+
+    def load(self, dump: LinesDump) -> None:
+        """Go on where `dump` was made."""
+        self._partial = None if dump.partial is None else bytearray(dump.partial)
+        self._too_long, self._after_cr = dump.too_long, dump.after_cr
+        self.heard, self.undecodable = dump.heard, dump.undecodable
 
     def _receive(self, data: bytes, charset: str) -> list[Event]:
         if not data:

@@ -143,6 +143,10 @@ class OptionStates:
         """Whether the option is in effect: "if and only if its state is YES"."""
         return self._states[2 * option + side] == _YES
 
+    def set(self, option: int, side: Side, state: Q) -> None:
+        """Take over a state from another process."""
+        self._states[2 * option + side] = _STATES.index(state)
+
     def apply(self, option: int, side: Side, given: Given) -> Say:
         """Apply an input and return the answer to send."""
         state, say = Q_METHOD.step(self.state(option, side), given)

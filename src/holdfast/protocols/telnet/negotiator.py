@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TypeVar
 
 from holdfast.protocols.telnet import codes
+from holdfast.protocols.telnet.dumps import OptionDump
+from holdfast.protocols.telnet.events import OptionChanged
 from holdfast.protocols.telnet.negotiation import HEARD, VERBS, Given, OptionStates, Q, Say, Side
 from holdfast.protocols.telnet.options.base import Host, Option, Options, Policy
 
@@ -18,11 +20,13 @@ T = TypeVar("T", bound=Option)
 class Negotiator:
     """Negotiates the options of a role's table, and refuses every other."""
 
-    __slots__ = ("_handlers", "_states", "table")
+    __slots__ = ("_handlers", "_states", "_watched", "table")
 
     def __init__(self, table: Options) -> None:
         self.table = table
         self._states = OptionStates(len(table.rows))
+        self._watched: frozenset[int] = frozenset()
+        """Options of whose changes the caller wants to hear."""
         self._handlers = tuple(row.make() for row in table.rows)
 
     @property
@@ -89,17 +93,50 @@ class Negotiator:
 
     def apply(self, host: Host, code: int, side: Side, given: Given) -> None:
         """Take one step of the Q method for a known option."""
-        was_on = self.is_on_at(code, side)
+        before = self.state(code, side)
         say = self._states.apply(self.table.index[code], side, given)
         if say is Say.ERROR:
             host.count_malformed()
         elif say is not Say.NOTHING:
             host.say(VERBS[side, say], code)
-        is_on = self.is_on_at(code, side)
-        if is_on and not was_on:
+        after = self.state(code, side)
+        if after is before:
+            return
+        if code in self._watched and after in (Q.YES, Q.NO):
+            host.emit(OptionChanged(code, side, after is Q.YES))
+        if after is Q.YES:
             self.handler(code).enabled(host, side)
-        elif was_on and not is_on:
+        elif before is Q.YES:
             self.handler(code).disabled(host, side)
+
+    def watch(self, code: int) -> None:
+        """Tell the caller of an option's changes from now on."""
+        self._watched |= {code}
+
+    def dump(self, now: float) -> dict[int, OptionDump]:
+        """All options, by their codes."""
+        return {
+            row.code: OptionDump(
+                self.state(row.code, Side.US).name,
+                self.state(row.code, Side.HIM).name,
+                row.code in self._watched,
+                handler.dump(now),
+            )
+            for row, handler in zip(self.table.rows, self._handlers, strict=True)
+        }
+
+    def load(self, options: dict[int, OptionDump], now: float) -> None:
+        """Take over options from another process; what that did not know is as at the start."""
+        for row, handler in zip(self.table.rows, self._handlers, strict=True):
+            dump = options.get(row.code)
+            if dump is None:
+                continue
+            index = self.table.index[row.code]
+            self._states.set(index, Side.US, Q[dump.us])
+            self._states.set(index, Side.HIM, Q[dump.him])
+            if dump.watched:
+                self.watch(row.code)
+            handler.load(dump.handler, now)
 
 
 def _refuse(host: Host, verb: int, code: int) -> None:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from holdfast.core.limits import TelnetLimits
 from holdfast.core.states import Step, Table
 from holdfast.protocols.telnet import codes
+from holdfast.protocols.telnet.dumps import ParserDump
 
 
 class Command(NamedTuple):
@@ -204,6 +205,19 @@ class Parser:
         """Give up an unfinished subnegotiation: what follows is data."""
         self.state = State.DATA
         self._close()
+
+    def dump(self, now: float) -> ParserDump:
+        """The token that is unfinished."""
+        payload = None if self._payload is None else bytes(self._payload)
+        seconds = None if self.opened_at is None else now - self.opened_at
+        return ParserDump(self.state.name, self._verb, self._option, payload, seconds)
+
+    def load(self, dump: ParserDump, now: float) -> None:
+        """Go on where `dump` was made."""
+        self.state = State[dump.state]
+        self._verb, self._option = dump.verb, dump.option
+        self._payload = None if dump.payload is None else bytearray(dump.payload)
+        self.opened_at = None if dump.open_seconds is None else now - dump.open_seconds
 
     def _step(self, byte: int, now: float) -> Iterable[Token]:
         self.state, do = _CELLS[self.state][byte]

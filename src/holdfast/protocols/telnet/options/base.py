@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from holdfast.core.limits import TelnetLimits
 from holdfast.protocols.telnet.capabilities import Capabilities
@@ -95,6 +95,13 @@ class Option:
 
     def timer(self, host: Host) -> None:
         """The time that was set has come."""
+
+    def dump(self, now: float) -> tuple[Any, ...]:
+        """What it knows, as plain values: for a process that takes the connection over."""
+        return ()
+
+    def load(self, dump: tuple[Any, ...], now: float) -> None:
+        """Go on where `dump` was made."""
 
 
 class Policy(Enum):

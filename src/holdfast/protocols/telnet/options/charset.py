@@ -6,7 +6,7 @@ The agreed character set is in effect after the answer's SE.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from msgspec import structs
 
@@ -55,6 +55,12 @@ class CharsetRequested(CharsetAnswered):
     @property
     def settled(self) -> bool:
         return not self._requested
+
+    def dump(self, now: float) -> tuple[Any, ...]:
+        return (self._requested,)
+
+    def load(self, dump: tuple[Any, ...], now: float) -> None:
+        (self._requested,) = dump
 
     def enabled(self, host: Host, side: Side) -> None:
         if side is Side.US:

@@ -6,6 +6,8 @@ line ends only.
 
 from __future__ import annotations
 
+from typing import Any
+
 from holdfast.protocols.telnet.events import InputHidden
 from holdfast.protocols.telnet.negotiation import Side
 from holdfast.protocols.telnet.options.base import Host, Option
@@ -19,6 +21,12 @@ class EchoForHiding(Option):
     def __init__(self) -> None:
         self.hidden = False
         """Whether input is to be hidden now."""
+
+    def dump(self, now: float) -> tuple[Any, ...]:
+        return (self.hidden,)
+
+    def load(self, dump: tuple[Any, ...], now: float) -> None:
+        (self.hidden,) = dump
 
     def acceptable(self) -> bool:
         """A client that asks for our echo would get none, unless we hide its input."""

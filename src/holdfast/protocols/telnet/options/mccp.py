@@ -24,20 +24,31 @@ _MEMORY_LEVEL: Final = 4
 
 
 class Deflater:
-    """The output, as one zlib stream."""
+    """The output, as one zlib stream.
 
-    __slots__ = ("_stream",)
+    After a flush the stream is byte-aligned, so a new compressor that writes no header may
+    continue it, also in another process. Only the checksum at the end needs all of the input.
+    """
 
-    def __init__(self) -> None:
-        self._stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL)
+    __slots__ = ("_begun", "_stream", "checksum")
+
+    def __init__(self, checksum: int | None = None) -> None:
+        self._begun = checksum is not None
+        """Whether another compressor has written the beginning, and the header."""
+        self.checksum = zlib.adler32(b"") if checksum is None else checksum
+        """Of what went in."""
+        bits = -_WINDOW_BITS if self._begun else _WINDOW_BITS
+        self._stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, bits, _MEMORY_LEVEL)
 
     def compress(self, data: bytes) -> bytes:
         """`data`, so that the peer can read all of it at once."""
+        self.checksum = zlib.adler32(data, self.checksum)
         return self._stream.compress(data) + self._stream.flush(zlib.Z_SYNC_FLUSH)
 
     def finish(self) -> bytes:
         """The end of the stream."""
-        return self._stream.flush(zlib.Z_FINISH)
+        end = self._stream.flush(zlib.Z_FINISH)
+        return end + self.checksum.to_bytes(4, "big") if self._begun else end
 
 
 class InflateError(Exception):

@@ -7,7 +7,7 @@ reported once after `resize_seconds_max`.
 from __future__ import annotations
 
 from struct import Struct
-from typing import Final
+from typing import Any, Final
 
 from msgspec import structs
 
@@ -31,6 +31,12 @@ class WindowSizeAsked(Option):
 
     def __init__(self) -> None:
         self._pending = False
+
+    def dump(self, now: float) -> tuple[Any, ...]:
+        return (self._pending,)
+
+    def load(self, dump: tuple[Any, ...], now: float) -> None:
+        (self._pending,) = dump
 
     def subnegotiation(self, host: Host, payload: bytes, now: float) -> None:
         if len(payload) != _SIZE.size:
@@ -71,6 +77,13 @@ class WindowSizeTold(Option):
 
     def __init__(self, terminal: Terminal) -> None:
         self._size = (terminal.width, terminal.height)
+
+    def dump(self, now: float) -> tuple[Any, ...]:
+        return self._size
+
+    def load(self, dump: tuple[Any, ...], now: float) -> None:
+        width, height = dump
+        self._size = (width, height)
 
     def enabled(self, host: Host, side: Side) -> None:
         self._tell(host)

@@ -9,7 +9,7 @@ all the text before it, for ever: once the cycle is over, a SEND is a probe.
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final
 
 from msgspec import structs
 
@@ -107,6 +107,13 @@ class TerminalTypeAsked(Option):
     def settled(self) -> bool:
         return self._cycle is not Cycle.ASKING
 
+    def dump(self, now: float) -> tuple[Any, ...]:
+        return (self._cycle.name, self._names, now - self._probed_at)
+
+    def load(self, dump: tuple[Any, ...], now: float) -> None:
+        cycle, names, ago = dump
+        self._cycle, self._names, self._probed_at = Cycle[cycle], tuple(names), now - ago
+
     def enabled(self, host: Host, side: Side) -> None:
         self._names = ()
         self._apply(host, Given.ENABLED)
@@ -173,6 +180,12 @@ class TerminalTypeTold(Option):
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._next = 0
+
+    def dump(self, now: float) -> tuple[Any, ...]:
+        return (self._next,)
+
+    def load(self, dump: tuple[Any, ...], now: float) -> None:
+        (self._next,) = dump
 
     def enabled(self, host: Host, side: Side) -> None:
         self._next = 0

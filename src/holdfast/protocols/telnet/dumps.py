@@ -1,0 +1,64 @@
+"""What a core is, as a value: for a process that takes over a connection from another.
+
+Times are told from the moment of the dump. Names stand for states: the other process may be of
+another version.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from holdfast.protocols.telnet.capabilities import Capabilities
+
+
+class ParserDump(Struct, frozen=True):
+    """Where in a token the input has been cut."""
+
+    state: str
+    verb: int
+    option: int
+    payload: bytes | None
+    open_seconds: float | None
+
+
+class LinesDump(Struct, frozen=True):
+    """The line so far."""
+
+    partial: bytes | None
+    too_long: bool
+    after_cr: bool
+    heard: str
+    undecodable: int
+
+
+class OptionDump(Struct, frozen=True):
+    """One option: the state of both sides, and what its handler knows."""
+
+    us: str
+    him: str
+    watched: bool
+    handler: tuple[Any, ...]
+
+
+class CoreDump(Struct, frozen=True):
+    """One end of a connection."""
+
+    phase: str
+    parser: ParserDump
+    lines: LinesDump
+    options: dict[int, OptionDump]
+    capabilities: Capabilities
+    timers: tuple[tuple[float, int], ...]
+    settle_seconds: float | None
+    paid_seconds: float
+    echoing: bool
+    malformed: int
+    overflows: int
+    tokens: int
+    inflated: int
+    unsent: bytes
+    """What is to be sent first, as it goes on the wire."""
+    checksum: int | None
+    """Of what the compressed stream contains so far; `None` if output is not compressed."""
