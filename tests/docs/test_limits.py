@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from msgspec import structs
+from tests.backends.test_upstreams import bridged
 from tests.docs.limits import BEGIN, PAGE, page
 from tests.gateway.admin.asking import administered
 from tests.gateway.counted.table import Meter
 from tests.gateway.running import TCP, WS, configured, serving
-from tests.gateway.test_upstreams import bridged
 
 from holdfast.core.limits import Limits
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from msgspec import structs
 from prometheus_client.parser import text_string_to_metric_families
+from tests.backends.test_upstreams import at, bridged
 from tests.gateway.admin.asking import administered, ask
 from tests.gateway.clients import person, person_at
 from tests.gateway.running import SECONDS, TCP, WS, eventually, linked, serving
 from tests.gateway.servers import mud
-from tests.gateway.test_upstreams import at, bridged
 from tests.net.certificates import write_pems
 from tests.ports import free_port
 from tests.programs import need

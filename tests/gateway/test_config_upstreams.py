@@ -8,10 +8,10 @@ import pytest
 from msgspec import structs
 from tests.net.certificates import write_pems
 
+from holdfast.backends.upstream_config import ServerConfig, UpstreamConfig
 from holdfast.core.errors import ConfigurationError
 from holdfast.gateway.admin.guard import AdminConfig
 from holdfast.gateway.config import parse
-from holdfast.gateway.upstream_config import ServerConfig, UpstreamConfig
 
 ECHO = '[[listener]]\nurl = "tcp://127.0.0.1:1"\nbackend = "echo"\ndurability = "memory"\n'
 TCP = '[[upstream]]\nname = "u"\nservers = ["tcp://a:1"]\n'

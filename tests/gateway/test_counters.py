@@ -19,6 +19,7 @@ from typing import Any, Final
 import pytest
 import structlog
 from msgspec import structs
+from tests.backends.test_upstreams import bridged
 from tests.cli.process import program
 from tests.gateway import test_metrics, test_security_log
 from tests.gateway.admin.asking import TOKEN, administered
@@ -42,7 +43,6 @@ from tests.gateway.running import (
     linked,
     serving,
 )
-from tests.gateway.test_upstreams import bridged
 from tests.ports import free_port
 
 from holdfast.core.items import MUST, Text

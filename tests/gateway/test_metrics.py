@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from tests.backends.test_upstreams import at, bridged
 from tests.gateway.admin.asking import administered, ask
 from tests.gateway.clients import person, v1
 from tests.gateway.running import (
@@ -17,7 +18,6 @@ from tests.gateway.running import (
     serving,
 )
 from tests.gateway.servers import mud
-from tests.gateway.test_upstreams import at, bridged
 
 from holdfast import __version__
 from holdfast.gateway.gateway import Gateway

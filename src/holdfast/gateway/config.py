@@ -60,16 +60,16 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct, field, inspect
 
+from holdfast.backends.charset_config import check_charset
 from holdfast.backends.echo.backend import EchoBackend
 from holdfast.backends.link.backend import ANY_APP
 from holdfast.backends.link.secrets import Secrets
 from holdfast.backends.tcp.backend import PREFIX
+from holdfast.backends.upstream_config import PLAIN, UpstreamConfig, address_at, check_upstream
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
 from holdfast.gateway.admin.guard import AdminConfig, token_hash
-from holdfast.gateway.charset_config import check_charset
 from holdfast.gateway.cookies import CookieOptions, check_cookie
-from holdfast.gateway.upstream_config import PLAIN, UpstreamConfig, address_at, check_upstream
 from holdfast.link.peer import SCHEMES as LINK_SCHEMES
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.http.hosts import check_host

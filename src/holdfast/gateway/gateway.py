@@ -12,6 +12,7 @@ from holdfast.backends.echo.backend import EchoBackend
 from holdfast.backends.link.backend import LinkBackend
 from holdfast.backends.link.server import LinkServer
 from holdfast.backends.tcp.backend import PREFIX
+from holdfast.backends.upstreams import Upstream
 from holdfast.core.clock import SteadyClock
 from holdfast.core.rate import Rate
 from holdfast.gateway.attempts import LoginAttempts
@@ -24,7 +25,6 @@ from holdfast.gateway.environment import DEFAULT, Environment
 from holdfast.gateway.listeners import adapter_factory, admin_listener, http_pages
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.gateway.timekeeping import Timekeeper
-from holdfast.gateway.upstreams import Upstream
 from holdfast.gateway.view import GatewayView
 from holdfast.link.peer import connection_limits
 from holdfast.net.addresses import Address, parse_address
@@ -58,7 +58,7 @@ _SLICE_SECONDS: Final = 0.02
 class Gateway:
     """Holds the clients of one configuration.
 
-    Made view an event loop. `run` serves until `stop`; it raises what is
+    Made inside an event loop. `run` serves until `stop`; it raises what is
     wrong with the configuration, an address or the store before any client is
     accepted.
     """

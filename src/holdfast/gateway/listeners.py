@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from holdfast.backends.charset_config import charsets_of
 from holdfast.backends.link.backend import ANY_APP
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits, PageLimits, WebSocketLimits
@@ -15,7 +16,6 @@ from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.adapters.lines import LineAdapter
 from holdfast.gateway.adapters.telnet import TelnetAdapter
 from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings, input_rate
-from holdfast.gateway.charset_config import charsets_of
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.cookies import session_cookie
 from holdfast.gateway.view import GatewayView

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from tests.backends.test_upstreams import bridged
 from tests.gateway.admin.asking import TOKEN, ask
 from tests.gateway.clients import person, v1
 from tests.gateway.conversation.test_login import doorman, with_profiles
@@ -27,7 +28,6 @@ from tests.gateway.running import (
 )
 from tests.gateway.servers import mud
 from tests.gateway.test_store_failures import execute, fails
-from tests.gateway.test_upstreams import bridged
 from tests.ports import free_port
 
 from holdfast.core.limits import Limits

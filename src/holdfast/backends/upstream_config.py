@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from holdfast.backends.charset_config import check_charset
 from holdfast.core.errors import ConfigurationError
-from holdfast.gateway.charset_config import check_charset
 from holdfast.net.addresses import SCHEMES, Address, InvalidAddressError, parse_address
 from holdfast.protocols.telnet.charsets import AUTO, UTF_8
 

@@ -10,9 +10,9 @@ from typing import Any
 import structlog
 
 from holdfast.backends.base import Services
+from holdfast.backends.charset_config import charsets_of
 from holdfast.backends.tcp.backend import TcpBackend
-from holdfast.gateway.charset_config import charsets_of
-from holdfast.gateway.upstream_config import UpstreamConfig
+from holdfast.backends.upstream_config import UpstreamConfig
 from holdfast.net.log import log_failure
 from holdfast.net.runtime.tasks import restarted, spawn
 from holdfast.net.tls.options import client_context

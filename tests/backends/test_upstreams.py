@@ -14,11 +14,11 @@ from tests.gateway.servers import Mud, mud, running
 from tests.ports import free_port
 from tests.programs import need
 
+from holdfast.backends.upstream_config import UpstreamConfig
 from holdfast.core.errors import Reason
 from holdfast.core.limits import KIB, Limits
 from holdfast.gateway.config import Config, ListenerConfig, StoreConfig
 from holdfast.gateway.gateway import Gateway
-from holdfast.gateway.upstream_config import UpstreamConfig
 from holdfast.net.runtime import tasks
 from holdfast.net.upstream.health_check import Health
 
