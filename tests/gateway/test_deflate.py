@@ -15,7 +15,7 @@ from holdfast.core.errors import ConfigurationError
 from holdfast.core.items import Text
 from holdfast.gateway.adapters.base import Numbered
 from holdfast.gateway.config import Config, parse
-from holdfast.gateway.conversation.driver import Attachment
+from holdfast.gateway.conversation.output import Attachment
 from holdfast.protocols.holdfast import SUBPROTOCOL
 from holdfast.protocols.websocket import CLIENT_DEFAULTS, DeflateSettings
 from holdfast.websocket import connect
@@ -69,12 +69,13 @@ async def test_what_becomes_large_is_taken_little_by_little(tmp_path: Path) -> N
             await bomb.send(message % c)
         (session,) = gateway.manager.sessions.values()
         assert isinstance(session.consumer, Attachment)
-        intake = session.consumer._intake
-        await eventually(lambda: intake.blocked)
-        held = [event.item for event in intake.events if isinstance(event, Numbered)]
+        intake = session.consumer.host.intake
+        await eventually(lambda: intake.held is not None)
+        assert intake.held is not None
+        held = [event.item for event in intake.held.events if isinstance(event, Numbered)]
         waiting = sum(len(item.text) for item in held if isinstance(item, Text))
         assert 0 < waiting <= 2_000_000
-        assert len(intake.unread) < 256 * 1024
+        assert len(intake.held.unread) < 256 * 1024
 
 
 def test_the_parameters_are_read_from_the_file() -> None:

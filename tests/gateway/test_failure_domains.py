@@ -16,7 +16,7 @@ from tests.gateway.clients import V1, v1
 from tests.gateway.running import Durability, Stage, configured, eventually, linked, serving
 
 from holdfast.core.items import Text
-from holdfast.gateway.conversation.driver import Attachment
+from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.gateway import Gateway
 from holdfast.sessions.session import Session
 

@@ -18,9 +18,9 @@ from holdfast.core.rate import Rate
 from holdfast.gateway.attempts import LoginAttempts
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.context import Context, ListenerContext
-from holdfast.gateway.conversation import login
-from holdfast.gateway.conversation.driver import Attachment
-from holdfast.gateway.conversation.phases import Phase
+from holdfast.gateway.conversation.driver import Driver
+from holdfast.gateway.conversation.news import News
+from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.environment import DEFAULT, Environment
 from holdfast.gateway.listeners import adapter_factory, admin_listener, http_pages
 from holdfast.gateway.pool import ConnectionPool
@@ -257,7 +257,7 @@ class Gateway:
         """What makes the handlers of a listener's connections."""
         if listener.backend == "stream":
             return self.upstreams[listener.upstream].proxy.handler
-        return lambda connection: Attachment(connection, self.context, door)
+        return lambda connection: Driver(connection, self.context, door)
 
     async def _door(self, listener: ListenerConfig) -> ListenerContext:
         pages = http_pages(listener, lambda: self.journal.broken is None, self.config.limits.pages)
@@ -299,21 +299,18 @@ class Gateway:
 
     def policy_known(self) -> None:
         for session in list(self.manager.sessions.values()):
-            consumer = session.consumer
-            if isinstance(consumer, Attachment) and consumer.phase is Phase.LIVE:
-                session.guard(consumer, login.begin, consumer, session)
-                session.guard(consumer, consumer.read_ahead)
+            self._tell_connection(session, News.POLICY_KNOWN)
 
     def user_changed(self, session: Session) -> None:
-        consumer = session.consumer
-        if isinstance(consumer, Attachment):
-            session.guard(consumer, consumer.renew_rights, session)
-            session.guard(consumer, login.offer_own, consumer, session)
+        self._tell_connection(session, News.USER_CHANGED)
 
     def deselected(self, session: Session) -> None:
+        self._tell_connection(session, News.PROFILE_NEEDED)
+
+    def _tell_connection(self, session: Session, news: News) -> None:
         consumer = session.consumer
         if isinstance(consumer, Attachment):
-            session.guard(consumer, login.choose_profile, consumer, session)
+            session.guard(consumer, consumer.host.hear, news)
 
     # --- run and stop
 

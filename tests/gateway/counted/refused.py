@@ -29,7 +29,7 @@ from tests.gateway.running import (
 
 import holdfast.gateway.gateway as gateway_module
 from holdfast.gateway.config import Config
-from holdfast.gateway.conversation.driver import Attachment
+from holdfast.gateway.conversation.driver import Driver
 from holdfast.net.server.handshake import ProxyOptions
 from holdfast.net.transport import transports as sockets
 
@@ -97,15 +97,15 @@ async def comes_with_another_in_one_go(scene: Scene) -> AsyncIterator[Found | No
 async def comes_as_the_gateway_stops(scene: Scene) -> AsyncIterator[Found | None]:
     gateway = scene.gateway
 
-    def stops(*arguments: Any) -> Attachment:
+    def stops(*arguments: Any) -> Driver:
         gateway.stop()  # it has been accepted, and is no connection yet
-        return Attachment(*arguments)
+        return Driver(*arguments)
 
     async with v1(gateway) as stays:
         await stays.expect("welcome")
         stays.ws.transport.pause_reading()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(gateway_module, "Attachment", stops)
+            patch.setattr(gateway_module, "Driver", stops)
             patch.setattr(sockets, "COMPILED", False)  # ours are connections once accepted
             await ends_by_itself(gateway)
         yield None

@@ -2,7 +2,7 @@
 
 Inbound, an adapter turns bytes into `Event`s: the items of `core.items`, and the
 small values below. Outbound, it is called with what happened to the session and
-queues bytes. It does no I/O and knows no session; the `Attachment` drives it.
+queues bytes. It does no I/O and knows no session; the `Driver` of a connection uses it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from holdfast.core.errors import HoldfastError
 from holdfast.core.limits import AdminLimits
-from holdfast.gateway.conversation.driver import Attachment
+from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.view import GatewayView
 from holdfast.net.connection.connection import Connection
 from holdfast.sessions.dormant import DormantSession

@@ -1,4 +1,8 @@
-"""When a client is told that its commands are durable: not for every one."""
+"""What a client that numbers its commands is told of them. Hot path.
+
+Not every durable command is acknowledged at once; and what is missing is asked for once, since
+every command behind it is out of order, too.
+"""
 
 from __future__ import annotations
 
@@ -10,35 +14,59 @@ _NEVER: Final = float("inf")
 
 
 class AckPacer:
-    """Holds acknowledgements back until 32 commands or a second have gathered. Times are the
-    loop's."""
+    """Holds acknowledgements back until 32 commands or a second have gathered, and says which
+    commands to send again. Times are the runtime's."""
 
-    __slots__ = ("_at", "_newest", "_told", "due")
+    __slots__ = ("asked", "at", "due", "newest", "refused", "told")
 
     def __init__(self, told: int) -> None:
-        self._told = self._newest = told
-        self._at = 0.0
+        self.told = self.newest = told
+        """Up to which command the client was told, and may be told."""
+        self.at = 0.0
+        """When it was told last."""
         self.due = _NEVER
         """When what is held must be told."""
+        self.asked = 0
+        """From which command on the client was asked to send again."""
+        self.refused = False
+        """Whether a command found the queue full: what comes behind it is not asked for."""
 
     def note(self, cin: int, now: float) -> bool:
         """Commands up to `cin` are durable. Whether to say so now."""
-        if cin <= self._told:
+        if cin <= self.told:
             return False
-        self._newest = cin
-        if cin - self._told >= _HELD_MAX or now >= self._at + _SECONDS_MAX:
+        self.newest = cin
+        if cin - self.told >= _HELD_MAX or now >= self.at + _SECONDS_MAX:
             return True
         if self.due == _NEVER:
-            self.due = self._at + _SECONDS_MAX
+            self.due = self.at + _SECONDS_MAX
         return False
 
     def repeat(self, c: int) -> None:
         """Command `c` came again: what was told of it did not arrive."""
-        self._told = min(self._told, c - 1)
+        self.told = min(self.told, c - 1)
 
     def tell(self, now: float) -> int:
         """It is said now. Returns what."""
-        self._told = self._newest
-        self._at = now
+        self.told = self.newest
+        self.at = now
         self.due = _NEVER
-        return self._newest
+        return self.newest
+
+    def missing(self, c: int) -> bool:
+        """Command `c` is missing, as one behind it has come. Whether to ask for it."""
+        if self.refused or self.asked == c:
+            return False
+        self.asked = c
+        return True
+
+    def refuse(self) -> None:
+        """There was no room for a command; it is asked for when there is."""
+        self.refused = True
+
+    def make_room(self) -> bool:
+        """There is room. Whether a command was refused, which may be asked for now."""
+        refused, self.refused = self.refused, False
+        if refused:
+            self.asked = 0
+        return refused

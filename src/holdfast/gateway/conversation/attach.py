@@ -8,11 +8,10 @@ moment still knows what it promised. How a new session becomes active is told in
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from holdfast.core.errors import BusyError, Reason
-from holdfast.core.ids import show_resume_code
 from holdfast.core.items import LATEST_PROMPT, Notice, Prompt
 from holdfast.gateway.adapters.base import (
     Enter,
@@ -22,28 +21,23 @@ from holdfast.gateway.adapters.base import (
     Welcomed,
 )
 from holdfast.gateway.conversation import login
-from holdfast.gateway.conversation.phases import Phase
+from holdfast.gateway.conversation.output import Attachment
+from holdfast.gateway.conversation.phases import Move, Phase, after
+from holdfast.gateway.conversation.ports import Conversation, Work
+from holdfast.gateway.conversation.rights import CANNOT_KEEP, can_keep, settle
 from holdfast.net.addresses import network_of
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.dormant import DormantSession
-from holdfast.sessions.journal import StoreUnavailableError
 from holdfast.sessions.manager import Claim, ClaimRefusal
+from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Position, ResetReason, Session
 from holdfast.sessions.states import Durability, SessionState
 from holdfast.sessions.stores.base import StoreError
 from holdfast.sessions.tokens import split_token
 
-if TYPE_CHECKING:
-    from holdfast.gateway.conversation.driver import Attachment
-
 _log: Final = RateLimitedLogger("holdfast.gateway")
 
-Work = Coroutine[Any, Any, None]
-
-_CANNOT: Final = "sessions cannot be kept now; try later"
-_UNTOLD: Final = float("inf")
-"""No acknowledgement comes behind a token that is not told yet."""
 _TOLD: Final = {
     ClaimRefusal.UNKNOWN: SecurityEvent.TOKEN_REFUSED,
     ClaimRefusal.REPLACED: SecurityEvent.TOKEN_REPLACED,
@@ -59,11 +53,42 @@ _REPLACED: Final = Notice(
 )
 
 
-def dormant(attachment: Attachment, event: Enter | ResumeOwn) -> list[str]:
+class Returning(NamedTuple):
+    """Where a client stands that takes a session up, and what it is given."""
+
+    position: Position | None
+    cin: int
+    """The newest command that was kept before it came."""
+    token: str
+    code: str
+    fresh: bool
+    """Whether the client itself begins afresh."""
+
+
+def enter(conversation: Conversation, event: Enter | ResumeOwn) -> None:
+    """Give the connection its session; what else the client sends waits until it has it."""
+    dormant = _dormant(conversation, event)
+    if dormant:
+        if conversation.attachment is not None:
+            conversation.attachment.live = False
+        _wait(conversation, _load(conversation, event, dormant))
+        return
+    work = _begin(conversation, event)
+    if work is not None:
+        _wait(conversation, work)
+
+
+def _wait(conversation: Conversation, work: Work) -> None:
+    conversation.phase = after(conversation.phase, Move.ENTER)
+    conversation.connection.pause_reading()
+    conversation.run(work)
+
+
+def _dormant(conversation: Conversation, event: Enter | ResumeOwn) -> list[str]:
     """The sessions that are to be loaded before it can be judged what the client asks for."""
-    manager, own = attachment.context.manager, attachment.session
+    manager, attachment = conversation.context.manager, conversation.attachment
     if isinstance(event, ResumeOwn):
-        newest = manager.own(own) if own is not None else None
+        newest = manager.own(attachment.session) if attachment is not None else None
         return [newest.sid] if isinstance(newest, DormantSession) else []
     if event.code:
         wanted = [manager.dormant_of_code(event.code)]
@@ -72,87 +97,107 @@ def dormant(attachment: Attachment, event: Enter | ResumeOwn) -> list[str]:
     return [sid for sid in wanted if sid is not None]
 
 
-async def load(attachment: Attachment, event: Enter | ResumeOwn, sids: Sequence[str]) -> None:
+async def _load(conversation: Conversation, event: Enter | ResumeOwn, sids: Sequence[str]) -> None:
     """Load these sessions, and let the client enter.
 
     The store is read in its own thread: the connection waits for it, and nobody else.
     """
-    context = attachment.context
+    context = conversation.context
     try:
         await context.manager.loader.load(sids, context.wall())
     except StoreError as error:
         _log.error("a session cannot be loaded", error=str(error))
-        attachment.goodbye(Reason.INTERNAL_ERROR, _CANNOT)
-    if attachment.phase is Phase.ENTERING:
-        attachment.enter_loaded(event)
+        conversation.goodbye(Reason.INTERNAL_ERROR, CANNOT_KEEP)
+    if conversation.phase is Phase.ENTERING:
+        _enter_loaded(conversation, event)
 
 
-def enter(attachment: Attachment, event: Enter | ResumeOwn) -> Work | None:
-    """Give the connection its session, in one step; what waits for the store is returned.
+def _enter_loaded(conversation: Conversation, event: Enter | ResumeOwn) -> None:
+    """What the client wants is loaded: it wants it again, where it stood."""
+    attachment = conversation.attachment
+    conversation.phase = after(conversation.phase, Move.ADMIT if attachment else Move.WAIT)
+    if attachment is not None:
+        attachment.live = True
+    enter(conversation, event)
+    if conversation.phase in (Phase.WAITING, Phase.LIVE):
+        conversation.go_on()  # it was refused
+        if attachment is not None:
+            attachment.deliver()
 
-    `None` if there is no session for it: then the client has been told.
+
+def _begin(conversation: Conversation, event: Enter | ResumeOwn) -> Work | None:
+    """Claim the session or make it, in one step; what waits for the store is returned.
+
+    `None` if there is no session for the client: then it has been told.
     """
-    if type(event) is Enter and event.code and attachment.wrong_code:
-        attachment.goodbye(Reason.REFUSED, _ONE_CODE)
+    if type(event) is Enter and event.code and conversation.wrong_code:
+        conversation.goodbye(Reason.REFUSED, _ONE_CODE)
         return None
-    before = attachment.session
-    claimed = _claim(attachment, event)
-    claim = claimed if isinstance(claimed, Claim) else None
+    before = conversation.attachment
+    claimed = _claim(conversation, event)
     if isinstance(claimed, ClaimRefusal):
-        _tell_refusal(attachment, event, claimed)
+        _tell_refusal(conversation, event, claimed)
         if before is not None or isinstance(event, ResumeOwn) or not event.or_new:
             return None
-    if claim is not None and _is_overtaken(event, claim.session):
-        attachment.goodbye(Reason.SUPERSEDED)
+    if not isinstance(claimed, Claim):
+        attempt = event.attempt if type(event) is Enter else 0
+        return _enter_new(conversation, attempt, replaced=claimed is ClaimRefusal.REPLACED)
+    if _is_overtaken(event, claimed.session):
+        conversation.goodbye(Reason.SUPERSEDED)
         return None
-    if claim is not None and _cannot_keep(attachment, claim.session):
-        attachment.goodbye(Reason.INTERNAL_ERROR, _CANNOT)
+    if not can_keep(conversation.context, claimed.session):
+        conversation.goodbye(Reason.INTERNAL_ERROR, CANNOT_KEEP)
         return None
     if before is not None:
-        # A person typed `resume` in a fresh session, which is of no more use.
-        before.release(attachment)
-        attachment.context.pool.unregister(before.sid, attachment)
-        attachment.context.manager.close(before, Reason.CLIENT_LEFT)
-    if claim is not None and claim.secret is None:
-        how = "code" if claim.code else "offer"
-        attachment.tell(SecurityEvent.TAKEN_OVER, how=how, of=claim.session.sid)
-    if claim is None:
-        attempt = event.attempt if type(event) is Enter else 0
-        return _enter_new(attachment, attempt, replaced=claimed is ClaimRefusal.REPLACED)
+        _give_up(conversation, before)
+    if claimed.secret is None:
+        how = "code" if claimed.code else "offer"
+        conversation.tell(SecurityEvent.TAKEN_OVER, how=how, of=claimed.session.sid)
     if type(event) is Enter:
-        claim.session.row.attempt = event.attempt
-        return _enter_claimed(attachment, claim, event)
-    claim.session.row.attempt = before.row.attempt if before is not None else 0
-    return _enter_claimed(attachment, claim, Enter())
+        claimed.session.row.attempt = event.attempt
+        return _enter_claimed(conversation, claimed, event)
+    claimed.session.row.attempt = before.session.row.attempt if before is not None else 0
+    return _enter_claimed(conversation, claimed, Enter())
 
 
-def _tell_refusal(attachment: Attachment, event: Enter | ResumeOwn, refusal: ClaimRefusal) -> None:
-    attachment.context.counts["claims_refused"] += 1
+def _give_up(conversation: Conversation, before: Attachment) -> None:
+    """A person typed `resume` in a fresh session, which is of no more use."""
+    before.session.release(before)
+    before.release()
+    conversation.context.manager.close(before.session, Reason.CLIENT_LEFT)
+
+
+def _tell_refusal(
+    conversation: Conversation, event: Enter | ResumeOwn, refusal: ClaimRefusal
+) -> None:
+    conversation.context.counts["claims_refused"] += 1
     if type(event) is Enter and refusal in _TOLD:
         told = _TOLD[refusal]
         if event.code and refusal is ClaimRefusal.UNKNOWN:
-            attachment.wrong_code = True
+            conversation.wrong_code = True
             told = SecurityEvent.CODE_REFUSED
         tokens = [split_token(token) for token in (event.token, *event.cookies)]
-        attachment.tell(told, of=[token[0] for token in tokens if token is not None])
+        conversation.tell(told, of=[token[0] for token in tokens if token is not None])
+    attachment = conversation.attachment
     if isinstance(event, ResumeOwn):
-        attachment.show(_GONE)
+        if attachment is not None:
+            attachment.show(_GONE)
     else:
-        attachment.adapter.refuse(refusal.value, _retry_seconds(attachment, refusal))
-    if attachment.session is not None:
-        login.ask_again(attachment, attachment.session)
+        conversation.adapter.refuse(refusal.value, _retry_seconds(conversation, refusal))
+    if attachment is not None:
+        login.ask_again(conversation, attachment)
 
 
-def _retry_seconds(attachment: Attachment, refusal: ClaimRefusal) -> float | None:
+def _retry_seconds(conversation: Conversation, refusal: ClaimRefusal) -> float | None:
     """When to come back with the same code; `None` where it was judged."""
     if refusal is not ClaimRefusal.RATE:
         return None
-    now = attachment.context.wall()
-    return attachment.context.manager.code_wait(_network(attachment), now)
+    now = conversation.context.wall()
+    return conversation.context.manager.code_wait(_network(conversation), now)
 
 
-def _network(attachment: Attachment) -> str:
-    return network_of(attachment.connection.peer)
+def _network(conversation: Conversation) -> str:
+    return network_of(conversation.connection.peer)
 
 
 def _is_overtaken(event: Enter | ResumeOwn, session: Session) -> bool:
@@ -165,38 +210,40 @@ def _is_overtaken(event: Enter | ResumeOwn, session: Session) -> bool:
     return 0 < event.attempt <= session.row.attempt
 
 
-def _claim(attachment: Attachment, event: Enter | ResumeOwn) -> Claim | ClaimRefusal | None:
+def _claim(conversation: Conversation, event: Enter | ResumeOwn) -> Claim | ClaimRefusal | None:
     """The session that the client may take up, or `None` for a new one."""
-    manager, now = attachment.context.manager, attachment.context.wall()
-    address, own = _network(attachment), attachment.session
+    manager, now = conversation.context.manager, conversation.context.wall()
+    attachment = conversation.attachment
+    own = attachment.session if attachment is not None else None
     if isinstance(event, ResumeOwn):
         claim = manager.claim_own(own) if own is not None else None
         return claim or ClaimRefusal.UNKNOWN
     if event.code:
-        return _served_here(
-            attachment, manager.claim_by_code(event.code, address, now, exclude=own)
-        )
+        network = _network(conversation)
+        claimed = manager.claim_by_code(event.code, network, now, exclude=own)
+        return _served_here(conversation, claimed)
     if event.token:
-        return _served_here(attachment, manager.claim_by_token(event.token, exclude=own))
+        return _served_here(conversation, manager.claim_by_token(event.token, exclude=own))
     if own is not None:
         return ClaimRefusal.ENTERED
-    return _claim_by_cookies(attachment, event.cookies)
+    return _claim_by_cookies(conversation, event.cookies)
 
 
-def _served_here(attachment: Attachment, claimed: Claim | ClaimRefusal) -> Claim | ClaimRefusal:
-    if isinstance(claimed, Claim) and claimed.session.backend is not attachment.door.backend:
+def _served_here(conversation: Conversation, claimed: Claim | ClaimRefusal) -> Claim | ClaimRefusal:
+    backend = conversation.listener.backend
+    if isinstance(claimed, Claim) and claimed.session.backend is not backend:
         return ClaimRefusal.ELSEWHERE  # what is behind this listener knows nothing of it
     return claimed
 
 
 def _claim_by_cookies(
-    attachment: Attachment, cookies: Sequence[str]
+    conversation: Conversation, cookies: Sequence[str]
 ) -> Claim | ClaimRefusal | None:
     """The first good token counts; `ClaimRefusal.REPLACED` before any other reason."""
-    manager = attachment.context.manager
+    manager = conversation.context.manager
     refusal: ClaimRefusal | None = None
     for token in cookies:
-        claimed = _served_here(attachment, manager.claim_by_token(token, revoke=False))
+        claimed = _served_here(conversation, manager.claim_by_token(token, revoke=False))
         if isinstance(claimed, Claim):
             return claimed
         if refusal is not ClaimRefusal.REPLACED:
@@ -204,48 +251,53 @@ def _claim_by_cookies(
     return refusal
 
 
-def _enter_new(attachment: Attachment, attempt: int, *, replaced: bool = False) -> Work | None:
-    context, door = attachment.context, attachment.door
-    durability = door.durability
+def _enter_new(conversation: Conversation, attempt: int, *, replaced: bool = False) -> Work | None:
+    context, listener = conversation.context, conversation.listener
+    durability = listener.durability
     if context.memory_on_failure and context.journal.broken is not None:
         durability = Durability.MEMORY
     try:
-        network = _network(attachment)
-        session = context.manager.create(door.backend, durability, context.wall(), network)
+        network = _network(conversation)
+        session = context.manager.create(listener.backend, durability, context.wall(), network)
     except BusyError as error:
-        attachment.tell(SecurityEvent.LIMITED, why=f"no room for a session: {error}")
-        attachment.goodbye(Reason.CROWDED)
+        conversation.tell(SecurityEvent.LIMITED, why=f"no room for a session: {error}")
+        conversation.goodbye(Reason.CROWDED)
         return None
-    session.open(attachment, numbered=attachment.adapter.numbered)
+    attachment = _attachment(conversation, session)
+    session.open(attachment, numbered=conversation.adapter.numbered)
     session.row.attempt = attempt
-    _introduce(attachment, session)
-    token, code = _issue(attachment, Claim(session, None))
+    _introduce(conversation, attachment)
+    token, code = _issue(conversation, Claim(session, None))
+    return _welcome(conversation, attachment, (token, code), replaced=replaced)
 
-    async def welcome() -> None:
-        if not await _settle(attachment, session):
-            return
-        attachment.admit(session)
-        attachment.adapter.welcome(
-            Welcomed(
-                sid=session.sid,
-                epoch=session.row.epoch,
-                token=token,
-                code=code,
-                heartbeat_seconds=context.limits.websocket.heartbeat_seconds_max,
-            )
+
+async def _welcome(
+    conversation: Conversation, attachment: Attachment, rights: tuple[str, str], *, replaced: bool
+) -> None:
+    if not await settle(conversation, attachment):
+        return
+    _admit(conversation, attachment)
+    row, limits = attachment.session.row, conversation.context.limits
+    conversation.adapter.welcome(
+        Welcomed(
+            sid=row.sid,
+            epoch=row.epoch,
+            token=rights[0],
+            code=rights[1],
+            heartbeat_seconds=limits.websocket.heartbeat_seconds_max,
         )
-        attachment.send()  # before any notice, which is written at once
-        if replaced:
-            attachment.show(_REPLACED)
-        login.begin(attachment, session)
-        attachment.go_on()
+    )
+    conversation.send()  # before any notice, which is written at once
+    if replaced:
+        attachment.show(_REPLACED)
+    login.begin(conversation, attachment)
+    conversation.go_on()
 
-    return welcome()
 
-
-def _enter_claimed(attachment: Attachment, claim: Claim, event: Enter) -> Work:
-    session, position = claim.session, event.position
-    session.attach(attachment, numbered=attachment.adapter.numbered)
+def _enter_claimed(conversation: Conversation, claim: Claim, event: Enter) -> Work:
+    session = claim.session
+    attachment = _attachment(conversation, session)
+    session.attach(attachment, numbered=conversation.adapter.numbered)
     cin, _ = session.inbox.kept
     if session.skip_commands(event.acked):
         _log.warning(
@@ -254,55 +306,54 @@ def _enter_claimed(attachment: Attachment, claim: Claim, event: Enter) -> Work:
             first=cin + 1,
             last=event.acked,
         )
-    attachment.context.manager.attached(session, _network(attachment))
+    conversation.context.manager.attached(session, _network(conversation))
     able = session.row.capabilities
-    _introduce(attachment, session)
-    token, code = _issue(attachment, claim)
-
-    async def resume() -> None:
-        if not await _settle(attachment, session):
-            return
-        attachment.admit(session)
-        if session.row.capabilities != able:
-            attachment.door.backend.capabilities_changed(session)
-        reset = session.judge(position) if position is not None else None
-        if position is None and attachment.adapter.numbered and claim.secret is not None:
-            reset = ResetReason.FRESH
-        if reset is not None:
-            _restart(attachment, session, token, reset, position, cin)
-        else:
-            _resume(attachment, session, (token, code), position, cin)
-        attachment.change_input_mode()
-        out = session.out
-        prompt = out.open_prompt(out.top if reset is not None else out.base)
-        if prompt and position is None:  # the client may be another one, which does not show it
-            session.emit(Prompt(prompt), LATEST_PROMPT, attachment.context.wall())
-        if session.state is SessionState.SELECTING:
-            login.choose_profile(attachment, session)
-        else:
-            attachment.adapter.begin_session()
-        attachment.go_on()
-
-    return resume()
+    _introduce(conversation, attachment)
+    rights = _issue(conversation, claim)
+    fresh = event.position is None and conversation.adapter.numbered and claim.secret is not None
+    return _take_up(conversation, attachment, able, Returning(event.position, cin, *rights, fresh))
 
 
-def _resume(
-    attachment: Attachment,
-    session: Session,
-    rights: tuple[str, str],
-    position: Position | None,
-    cin: int,
+async def _take_up(
+    conversation: Conversation, attachment: Attachment, able: Capabilities, back: Returning
 ) -> None:
+    if not await settle(conversation, attachment):
+        return
+    session, position = attachment.session, back.position
+    _admit(conversation, attachment)
+    if session.row.capabilities != able:
+        conversation.listener.backend.capabilities_changed(session)
+    reset = session.judge(position) if position is not None else None
+    if back.fresh:
+        reset = ResetReason.FRESH
+    if reset is not None:
+        _restart(conversation, attachment, reset, back)
+    else:
+        _resume(conversation, attachment, back)
+    attachment.change_input_mode()
+    out = session.out
+    prompt = out.open_prompt(out.top if reset is not None else out.base)
+    if prompt and position is None:  # the client may be another one, which does not show it
+        session.emit(Prompt(prompt), LATEST_PROMPT, conversation.context.wall())
+    if session.state is SessionState.SELECTING:
+        login.choose_profile(conversation, attachment)
+    else:
+        conversation.adapter.begin_session()
+    conversation.go_on()
+
+
+def _resume(conversation: Conversation, attachment: Attachment, back: Returning) -> None:
     """The client goes on where it says it is, or where the evidence says."""
+    session, limits = attachment.session, conversation.context.limits
     out = session.out
     lost = unsure = 0
     assumed_seconds = 0.0
-    if position is None:
+    if back.position is None:
         last, lost, unsure = out.base, out.lost, out.unsure
         if out.assumed and out.assumed == out.acked:
-            assumed_seconds = attachment.context.limits.session.unproven_seconds_max
+            assumed_seconds = limits.session.unproven_seconds_max
     else:
-        last = position.last
+        last = back.position.last
         out.maybe_delivered = last  # what it says is more than evidence
     out.rewind(last)
     out.prove(out.base)  # what is lost is told once
@@ -310,134 +361,89 @@ def _resume(
     resumption = Resumption(
         sid=session.sid,
         epoch=session.row.epoch,
-        token=rights[0],
-        code=rights[1],
-        heartbeat_seconds=attachment.context.limits.websocket.heartbeat_seconds_max,
+        token=back.token,
+        code=back.code,
+        heartbeat_seconds=limits.websocket.heartbeat_seconds_max,
         first=last + 1,
         last=session.deliverable,
         maybe_delivered=out.maybe_delivered,
         lost=lost,
         unsure=unsure,
         assumed_seconds=assumed_seconds,
-        cin=cin,
+        cin=back.cin,
     )
-    attachment.adapter.resume(resumption)
-    attachment.send()
+    conversation.adapter.resume(resumption)
+    conversation.send()
     attachment.deliver()
-    attachment.adapter.caught_up(resumption)
-    attachment.send()
+    conversation.adapter.caught_up(resumption)
+    conversation.send()
     if lost or unsure:
-        attachment.door.backend.resync(session, ResetReason.TRIMMED)
+        conversation.listener.backend.resync(session, ResetReason.TRIMMED)
     else:
-        attachment.door.backend.resumed(session)
+        conversation.listener.backend.resumed(session)
 
 
 def _restart(
-    attachment: Attachment,
-    session: Session,
-    token: str,
-    reason: ResetReason,
-    position: Position | None,
-    cin: int,
+    conversation: Conversation, attachment: Attachment, reason: ResetReason, back: Returning
 ) -> None:
     """The client may have missed output that is gone: it begins afresh, with what is kept."""
-    top = session.kept_after(position, reason)
+    session = attachment.session
+    top = session.kept_after(back.position, reason)
     session.out.rewind(top)
-    attachment.context.counts[f"resets_{reason.value}"] += 1
-    attachment.adapter.restart(
+    conversation.context.counts[f"resets_{reason.value}"] += 1
+    conversation.adapter.restart(
         Restart(
             sid=session.sid,
             epoch=session.row.epoch,
-            token=token,
-            heartbeat_seconds=attachment.context.limits.websocket.heartbeat_seconds_max,
+            token=back.token,
+            heartbeat_seconds=conversation.context.limits.websocket.heartbeat_seconds_max,
             reason=reason,
             top=top,
-            cin=cin,
+            cin=back.cin,
         )
     )
-    attachment.send()
+    conversation.send()
     attachment.deliver()
-    attachment.door.backend.resync(session, reason)
+    conversation.listener.backend.resync(session, reason)
 
 
-def _introduce(attachment: Attachment, session: Session) -> None:
-    attachment.session = session
-    row = session.row
-    row.address = attachment.connection.peer
-    row.protocol = attachment.protocol
-    row.app = attachment.door.backend.name
-    row.capabilities = attachment.capabilities
-    session.mark_row_dirty()
+def _attachment(conversation: Conversation, session: Session) -> Attachment:
+    return Attachment(
+        conversation, conversation.connection, conversation.adapter, conversation.context, session
+    )
 
 
-def _issue(attachment: Attachment, claim: Claim) -> tuple[str, str]:
+def _introduce(conversation: Conversation, attachment: Attachment) -> None:
+    """The session is this connection's, as soon as it is durable."""
+    conversation.attachment = attachment
+    row = attachment.session.row
+    row.address = conversation.connection.peer
+    row.protocol = conversation.adapter.protocol
+    row.app = conversation.listener.backend.name
+    row.capabilities = conversation.capabilities
+    attachment.session.mark_row_dirty()
+
+
+def _admit(conversation: Conversation, attachment: Attachment) -> None:
+    """The session is durable and this connection's: it is live."""
+    conversation.phase = after(conversation.phase, Move.ADMIT)
+    conversation.connection.established()
+    intake = conversation.intake
+    intake.commands_due = max(intake.commands_due, attachment.session.paced)
+    attachment.admit()
+
+
+def _issue(conversation: Conversation, claim: Claim) -> tuple[str, str]:
     """A new token and a new code, as far as the client can use them."""
-    manager = attachment.context.manager
+    manager, adapter = conversation.context.manager, conversation.adapter
     if claim.secret is None:
         # Taken up by other means: older tokens are void, not stolen, whether or not the new
         # holder can use one.
         manager.void_tokens(claim.session)
-    token = manager.issue_token(claim) if attachment.adapter.wants_token else ""
+    token = manager.issue_token(claim) if adapter.wants_token else ""
     code = ""
-    if attachment.adapter.wants_code:
+    if adapter.wants_code:
         code = manager.issue_code(claim)
     elif claim.secret is None:
         manager.use_up_code(claim)
     return token, code
-
-
-def _cannot_keep(attachment: Attachment, session: Session) -> bool:
-    """Whether the store is known to refuse what this session needs."""
-    context = attachment.context
-    broken = context.journal.broken is not None
-    return broken and session.persistent and not context.memory_on_failure
-
-
-async def _settle(attachment: Attachment, session: Session) -> bool:
-    """Wait until the session is durable. False if the connection is to go no further."""
-    if session.persistent:
-        try:
-            await attachment.context.journal.settled()
-        except StoreUnavailableError:
-            if not attachment.context.memory_on_failure:
-                attachment.goodbye(Reason.INTERNAL_ERROR, _CANNOT)
-    # Meanwhile the connection may have been lost, or superseded by a newer one.
-    return attachment.session is session and session.consumer is attachment
-
-
-async def give_code(attachment: Attachment, session: Session) -> None:
-    """Give the client a code with which another can take the session up."""
-    context = attachment.context
-    until = context.wall() + context.limits.session.asked_code_seconds_max
-    code = context.manager.issue_code(Claim(session, None), until)
-    if await _settle(attachment, session):
-        attachment.adapter.tell_code(show_resume_code(code))
-        attachment.send()
-
-
-async def give_token(attachment: Attachment, session: Session) -> None:
-    """Give a client that has begun to count outputs what it needs to come back by itself."""
-    manager = attachment.context.manager
-    attachment.expect_proof(_UNTOLD)
-    manager.void_tokens(session)
-    await _tell_token(attachment, session, manager.issue_token(Claim(session, None)))
-
-
-async def renew(attachment: Attachment, session: Session) -> None:
-    """The session has become a user's: renew the rights to it."""
-    manager, adapter = attachment.context.manager, attachment.adapter
-    if not adapter.wants_code:
-        manager.void_codes(session)
-    if adapter.takes_tokens:
-        attachment.expect_proof(_UNTOLD)
-    token = manager.renew(session, new_token=adapter.takes_tokens)
-    if token:
-        await _tell_token(attachment, session, token)
-
-
-async def _tell_token(attachment: Attachment, session: Session, token: str) -> None:
-    if await _settle(attachment, session):
-        row = session.row
-        attachment.expect_proof(session.out.sent)
-        attachment.adapter.tell_token(row.sid, token, row.epoch, session.out.sent)
-        attachment.send()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from holdfast.core.errors import Reason
 from holdfast.core.items import Binary, Data, Interrupt, Resized
@@ -22,14 +22,13 @@ from holdfast.gateway.adapters.base import (
     ResumeOwn,
     TokenWanted,
 )
-from holdfast.gateway.conversation import attach, login
+from holdfast.gateway.conversation import attach, login, rights
+from holdfast.gateway.conversation.news import News
+from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import Phase
+from holdfast.gateway.conversation.ports import Conversation
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security_log import SecurityEvent
-from holdfast.sessions.session import Session
-
-if TYPE_CHECKING:
-    from holdfast.gateway.conversation.driver import Attachment
 
 _log: Final = RateLimitedLogger("holdfast.gateway")
 
@@ -37,79 +36,100 @@ FREE: Final = frozenset({Ack, Proven, AbortOutput, Left, Broken})
 """Events that do not count towards the rate of commands."""
 
 
-def react_early(attachment: Attachment, event: Event) -> None:
+def react_early(conversation: Conversation, event: Event) -> None:
     """An event while there is no live session."""
     match event:
-        case Left() if attachment.phase is Phase.LEAVING:
-            attachment.connection.close()
-        case _ if attachment.phase is Phase.LEAVING:
+        case Left() if conversation.phase is Phase.LEAVING:
+            conversation.connection.close()
+        case _ if conversation.phase is Phase.LEAVING:
             pass
         case Left() | Broken():
-            _end(attachment, event)
+            _end(conversation, event)
         case PlainHttp(data):
-            attachment.serve_http(data)
-        case Capable(capabilities) if attachment.phase is Phase.WAITING:
-            attachment.capabilities = capabilities
-        case Enter() if attachment.phase is Phase.WAITING:
-            attachment.enter(event)
-        case _ if attachment.phase is Phase.ENTERING:
-            attachment.hold(event)
+            conversation.serve_http(data)
+        case Capable(capabilities) if conversation.phase is Phase.WAITING:
+            conversation.capabilities = capabilities
+        case Enter() if conversation.phase is Phase.WAITING:
+            attach.enter(conversation, event)
+        case _ if conversation.phase is Phase.ENTERING:
+            conversation.intake.hold([event])
         case _:
-            attachment.goodbye(Reason.PROTOCOL_ERROR, "expected hello first")
+            conversation.goodbye(Reason.PROTOCOL_ERROR, "expected hello first")
 
 
-def react(attachment: Attachment, session: Session, event: Event) -> bool:
+def react(conversation: Conversation, attachment: Attachment, event: Event) -> bool:
     """An event of a live session. False if it is a command and there is no room for it."""
     match event:
         case Binary() | Data() | Interrupt():
-            return attachment.command(session, event)
+            return attachment.command(event)
         case Proven(number):
-            attachment.proven(session, number)
+            attachment.proven(number)
         case AbortOutput():
+            session = attachment.session
             session.out.rewind(session.deliverable)
         case Left(done=True):
-            attachment.context.manager.close(session, Reason.CLIENT_LEFT)
+            conversation.context.manager.close(attachment.session, Reason.CLIENT_LEFT)
         case Left() | Broken():
-            _end(attachment, event)
+            _end(conversation, event)
         case _:
-            _serve(attachment, session, event)
+            _serve(conversation, attachment, event)
     return True
 
 
-def _serve(attachment: Attachment, session: Session, event: Event) -> None:
-    """What a client may ask of the house itself."""
-    backend = attachment.door.backend
+def _serve(conversation: Conversation, attachment: Attachment, event: Event) -> None:
+    """What a client may ask of the gateway itself."""
     match event:
-        case Resized():
-            session.resize(event)
-            backend.resized(session, event)
-        case Capable(capabilities):
-            session.row.capabilities = capabilities
-            session.mark_row_dirty()
-            backend.capabilities_changed(session)
+        case Resized() | Capable():
+            _describe(conversation, attachment, event)
         case Enter() | ResumeOwn():
-            attachment.enter(event)
+            attach.enter(conversation, event)
         case LoginGiven():
-            login.log_in(attachment, session, event)
+            login.log_in(conversation, attachment, event)
         case ProfileWanted():
-            login.choose(attachment, session, event)
+            login.choose(conversation, attachment, event)
         case CodeWanted():
-            attachment.run(attach.give_code(attachment, session))
+            conversation.run(rights.give_code(conversation, attachment))
         case TokenWanted():
-            attachment.run(attach.give_token(attachment, session))
+            conversation.run(rights.give_token(conversation, attachment))
         case _:
             raise AssertionError(f"an event that cannot come here: {event!r}")
 
 
-def _end(attachment: Attachment, event: Left | Broken) -> None:
+def _describe(conversation: Conversation, attachment: Attachment, event: Resized | Capable) -> None:
+    """The client can show other things than before."""
+    session, backend = attachment.session, conversation.listener.backend
+    if isinstance(event, Resized):
+        session.resize(event)
+        backend.resized(session, event)
+    else:
+        session.row.capabilities = event.capabilities
+        session.mark_row_dirty()
+        backend.capabilities_changed(session)
+    conversation.capabilities = session.row.capabilities  # of another session, too, if it resumes
+
+
+def hear(conversation: Conversation, attachment: Attachment, news: News) -> None:
+    """News of the backend's."""
+    match news:
+        case News.POLICY_KNOWN:
+            if attachment.live:
+                login.begin(conversation, attachment)
+        case News.USER_CHANGED:
+            rights.renew(conversation, attachment)
+            login.offer_own(conversation, attachment)
+        case News.PROFILE_NEEDED:
+            login.choose_profile(conversation, attachment)
+
+
+def _end(conversation: Conversation, event: Left | Broken) -> None:
     """The client ends the connection, or leaves us no choice; it has had its answer."""
     reason = Reason.CLIENT_LEFT
     if isinstance(event, Broken):
         reason = event.reason
-        peer, protocol = attachment.connection.peer, attachment.protocol
+        peer, protocol = conversation.connection.peer, conversation.adapter.protocol
         _log.info("a client broke the rules", peer=peer, protocol=protocol, fault=event.text)
         security = SecurityEvent.LIMITED if reason is Reason.FLOOD else event.security
         if security is not None:
-            attachment.tell(security, why=event.text)
-        attachment.context.counts[f"closed_{reason.value}"] += 1
-    attachment.end(reason)
+            conversation.tell(security, why=event.text)
+        conversation.context.counts[f"closed_{reason.value}"] += 1
+    conversation.end(reason)

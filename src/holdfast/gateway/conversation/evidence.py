@@ -20,50 +20,67 @@ from holdfast.sessions.outbox import Outbox
 _NEVER = float("inf")
 
 
+class Written:
+    """Which outputs end where in the bytes of a connection, oldest first."""
+
+    __slots__ = ("numbers", "offsets", "times")
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self.offsets: list[int] = []
+        self.times: list[float] = []
+        """Output up to `numbers[i]` ended at byte `offsets[i]`, written at `times[i]`."""
+
+    def forget(self, count: int) -> bool:
+        """Let go of the oldest. Returns whether none is left."""
+        del self.numbers[:count], self.offsets[:count], self.times[:count]
+        return not self.numbers
+
+
 class Evidence:
     """The evidence on one connection. Times are the runtime's."""
 
     __slots__ = (
-        "_asked",
-        "_exact",
         "_limits",
-        "_misses",
-        "_mute",
-        "_numbers",
-        "_offsets",
         "_out",
-        "_pending",
-        "_times",
+        "asked",
+        "exact",
+        "misses",
+        "mute",
         "next",
+        "pending",
+        "written",
     )
 
     def __init__(self, limits: SessionLimits, out: Outbox, *, exact: bool = False) -> None:
         self._limits = limits
         self._out = out
-        self._offsets: list[int] = []
-        self._numbers: list[int] = []
-        self._times: list[float] = []
-        """Output up to `_numbers[i]` ended at byte `_offsets[i]`, written at `_times[i]`."""
-        self._asked = 0
+        self.written: Written | None = None
+        """What was written and is not proven; `None` while that is nothing."""
+        self.asked = 0
         """Up to which output the newest probe asks."""
-        self._pending = 0
+        self.pending = 0
         """The same, while that probe is not answered."""
         self.next = 0.0
         """Before then nothing is `due`."""
-        self._misses = 0
-        self._mute = False
+        self.misses = 0
+        self.mute = False
         """Whether the protocol or the client has no probes."""
-        self._exact = exact
+        self.exact = exact
         """Whether the client confirms what it has, so that its age proves nothing."""
 
     def wrote(self, number: int, offset: int, now: float) -> None:
         """Output up to `number` ends at byte `offset` of the connection. Hot path."""
-        self._numbers.append(number)
-        self._offsets.append(offset)
-        self._times.append(now)
+        written = self.written
+        if written is None:
+            written = self.written = Written()
+        numbers = written.numbers
+        numbers.append(number)
+        written.offsets.append(offset)
+        written.times.append(now)
         window = self._limits.window_messages_max
-        if len(self._numbers) > window + window // 8:  # not one by one, with every output
-            self._forget(len(self._numbers) - window)
+        if len(numbers) > window + window // 8:  # not one by one, with every output
+            written.forget(len(numbers) - window)
 
     # --- probes
 
@@ -72,7 +89,7 @@ class Evidence:
         """When `probing` and `age` are to be called next, if ever."""
         if self._out.sent <= self._out.acked:
             return _NEVER
-        if self._mute or self._misses >= self._limits.probe_misses_max:
+        if self.mute or self.misses >= self._limits.probe_misses_max:
             return self.next if self.ages else _NEVER
         return self.next
 
@@ -80,47 +97,48 @@ class Evidence:
         """The probe that is due: the output that it asks for, or 0. An unanswered one is missed."""
         self.next = now + self._limits.probe_interval_seconds_max
         out = self._out
-        if self._pending:
-            self._misses += 1
-            self._pending = 0
-        if self._mute or self._misses >= self._limits.probe_misses_max or out.sent <= out.acked:
+        if self.pending:
+            self.misses += 1
+            self.pending = 0
+        if self.mute or self.misses >= self._limits.probe_misses_max or out.sent <= out.acked:
             return 0
         return out.sent
 
     def probed(self, number: int) -> None:
         """A probe was sent that asks for everything up to `number`."""
-        self._asked = self._pending = number
+        self.asked = self.pending = number
 
     def not_probed(self) -> None:
         """The client cannot be asked: it has no probes, or owes the answer to the last one."""
-        if not self._asked:
-            self._mute = True
+        if not self.asked:
+            self.mute = True
 
     def proven(self, number: int) -> bool:
         """A probe that asks for `number` was answered. Returns whether that proves anything new.
 
         An answer that comes late proves no more than its own probe asked for.
         """
-        number = min(number, self._asked)
-        self._exact = True
-        self._misses = 0
-        if number >= self._pending:
-            self._pending = 0
+        number = min(number, self.asked)
+        self.exact = True
+        self.misses = 0
+        if number >= self.pending:
+            self.pending = 0
         if number <= self._out.acked:
             return False
         self._prove(number)
         return True
 
     def acknowledges(self) -> None:
-        """The client acknowledges outputs by number."""
-        self._exact = True
+        """The client acknowledges outputs by number, and has just done so."""
+        self.exact = True
+        self._forget(self._out.acked)
 
     # --- age
 
     @property
     def ages(self) -> bool:
         """Whether output counts as delivered when it is old: nothing better is to be had."""
-        return not self._exact and (self._mute or self._misses >= self._limits.probe_misses_max)
+        return not self.exact and (self.mute or self.misses >= self._limits.probe_misses_max)
 
     def age(self, delivery: Delivery | None, now: float) -> bool:
         """Let go of what is old. Returns whether there was anything.
@@ -141,33 +159,40 @@ class Evidence:
         """The connection is lost: what the client has, and what it may have."""
         self.age(delivery, now)
         out = self._out
-        seen = out.sent
+        arrived = out.sent
         if delivery is not None:
-            seen = self._upto(delivery.acked)
+            arrived = self._upto(delivery.acked)
             # Kernels acknowledge late (RFC 1122 section 4.2.3.2): what was sent just now may be
             # there, too.
             late = self._limits.acknowledging_seconds_max
-            if self._written_before(now - late) <= seen:
-                seen = self._upto(delivery.sent)
-        out.maybe_delivered = max(
-            out.maybe_delivered, out.acked, seen
-        )  # what an earlier connection left is still true
+            if self._written_before(now - late) <= arrived:
+                arrived = self._upto(delivery.sent)
+        # What an earlier connection left is still true.
+        out.maybe_delivered = max(out.maybe_delivered, out.acked, arrived)
 
     # --- inside
 
     def _prove(self, number: int) -> None:
         self._out.prove(number)
-        self._forget(bisect_right(self._numbers, number))
+        self._forget(number)
 
-    def _forget(self, count: int) -> None:
-        del self._numbers[:count], self._offsets[:count], self._times[:count]
+    def _forget(self, number: int) -> None:
+        written = self.written
+        if written is not None and written.forget(bisect_right(written.numbers, number)):
+            self.written = None
 
     def _upto(self, offset: int) -> int:
         """The newest output that is whole in the first `offset` bytes of the connection."""
-        known = bisect_right(self._offsets, offset)
-        return self._numbers[known - 1] if known else self._out.acked
+        written = self.written
+        if written is None:
+            return self._out.acked
+        known = bisect_right(written.offsets, offset)
+        return written.numbers[known - 1] if known else self._out.acked
 
     def _written_before(self, when: float) -> int:
         """The newest output that was written before `when`."""
-        known = bisect_left(self._times, when)
-        return self._numbers[known - 1] if known else self._out.acked
+        written = self.written
+        if written is None:
+            return self._out.acked
+        known = bisect_left(written.times, when)
+        return written.numbers[known - 1] if known else self._out.acked

@@ -1,8 +1,8 @@
 """What a client has sent and nobody has handled yet, and how much it may send. Hot path.
 
 A client that sends faster than it may, or for whose commands there is no room, is not read: what
-has been read of it waits here, in order, as events and behind them as bytes that nobody has looked
-at. TCP holds the client back meanwhile, so nothing is dropped.
+has been read of it is held here, in order, as events and behind them as bytes that nobody has
+looked at. TCP holds the client back meanwhile, so nothing is dropped.
 """
 
 from __future__ import annotations
@@ -19,30 +19,15 @@ _ROOM_SECONDS: Final = 1.0
 """Without room for its commands, after which a person is told."""
 
 
-class Intake:
-    """One connection's. Times are the runtime's."""
+class Held:
+    """Input that waits. Made when the first of it has to wait. Times are the runtime's."""
 
-    __slots__ = (
-        "_bytes_due",
-        "_bytes_rate",
-        "_commands_rate",
-        "_told",
-        "blocked",
-        "commands_due",
-        "eof",
-        "events",
-        "full",
-        "owed",
-        "tell_at",
-        "turn",
-        "unread",
-    )
+    __slots__ = ("eof", "events", "full", "tell_at", "turn", "unread")
 
-    def __init__(self, commands_rate: Rate, bytes_rate: Rate) -> None:
-        self.blocked = False
-        """Whether anything waits, or what comes next has to."""
+    def __init__(self) -> None:
         self.events: list[Event] = []
         self.unread = b""
+        """What came behind the events, as bytes."""
         self.eof = False
         """Whether the client's end has come behind what waits."""
         self.full = False
@@ -51,60 +36,71 @@ class Intake:
         """When the client may send again."""
         self.tell_at = _NEVER
         """When the person is to be told that there is no room."""
-        self._commands_rate = commands_rate
-        self._bytes_rate = bytes_rate
-        self._bytes_due = 0.0
-        self.commands_due = 0.0
-        """Its client's place in the rate of commands (`core.rate`)."""
-        self._told = False
-        self.owed = 0
-        """What input cost that is not accounted for yet, in bytes."""
-
-    @property
-    def holds(self) -> bool:
-        """Whether anything that has come waits."""
-        return bool(self.events or self.unread)
 
     @property
     def due(self) -> float:
         """When something must be done about it, if ever."""
         return min(self.turn, self.tell_at)
 
-    def wait_for_turn(self, count: int) -> None:
-        """What counts as so many commands comes too soon."""
-        self._wait_until(self._commands_rate.when(self.commands_due, count))
+    def wait_until(self, when: float) -> None:
+        """The client's turn does not come before `when`."""
+        self.turn = when if self.turn == _NEVER else max(when, self.turn)
 
-    def charge(self, now: float) -> None:
+
+class Intake:
+    """The input of one connection: what is held of it, and its place in the rates."""
+
+    __slots__ = ("bytes_due", "commands_due", "held", "owed", "told")
+
+    def __init__(self) -> None:
+        self.held: Held | None = None
+        """What waits; if there is something, even if empty, what comes next waits, too."""
+        self.bytes_due = 0.0
+        """Its place in the rate of bytes (`core.rate`)."""
+        self.commands_due = 0.0
+        """Its client's place in the rate of commands."""
+        self.owed = 0
+        """What input cost that is not accounted for yet, in bytes."""
+        self.told = False
+        """Whether it is known to the security log that the client sends too much."""
+
+    def block(self) -> Held:
+        """Let what comes next wait."""
+        held = self.held
+        if held is None:
+            held = self.held = Held()
+        return held
+
+    def hold(self, events: list[Event]) -> Held:
+        """These wait, behind those that do already."""
+        held = self.block()
+        held.events += events
+        return held
+
+    def wait_for_turn(self, events: list[Event], rate: Rate, count: int) -> None:
+        """The first of these events, which counts as so many commands, comes too soon."""
+        self.hold(events).wait_until(rate.when(self.commands_due, count))
+
+    def wait_for_room(self, events: list[Event], now: float) -> None:
+        """There is no room for the first of these events."""
+        held = self.hold(events)
+        held.full = True
+        held.tell_at = now + _ROOM_SECONDS
+
+    def charge(self, rate: Rate, now: float) -> None:
         """Account for the input that is owed; what comes next may have to wait."""
-        rate = self._bytes_rate
-        self._bytes_due = due = rate.spend(self._bytes_due, now, self.owed)
+        self.bytes_due = due = rate.spend(self.bytes_due, now, self.owed)
         self.owed = 0
         if due > now + rate.tolerance:
-            self._wait_until(rate.when(due))
-
-    def hold(self, events: list[Event]) -> None:
-        """These wait, behind those that do already."""
-        self.blocked = True
-        self.events += events
-
-    def wait_for_room(self, now: float) -> None:
-        """There is no room for the first of the events."""
-        self.full = True
-        self.tell_at = now + _ROOM_SECONDS
+            self.block().wait_until(rate.when(due))
 
     def news(self) -> bool:
         """Whether the client has to wait for the first time because it sends too much."""
-        first = not self._told and self.turn != _NEVER
-        self._told = self._told or first
+        first = not self.told and self.held is not None and self.held.turn != _NEVER
+        self.told = self.told or first
         return first
 
-    def go_on(self) -> list[Event]:
-        """The events that wait, which are handled now."""
-        self.blocked = self.full = False
-        self.turn = self.tell_at = _NEVER
-        events, self.events = self.events, []
-        return events
-
-    def _wait_until(self, when: float) -> None:
-        self.blocked = True
-        self.turn = when if self.turn == _NEVER else max(when, self.turn)
+    def release(self) -> Held | None:
+        """What waits, which is handled now."""
+        held, self.held = self.held, None
+        return held

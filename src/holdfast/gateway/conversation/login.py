@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from holdfast.core.errors import LimitExceededError, Reason
 from holdfast.core.items import Notice
@@ -14,15 +14,15 @@ from holdfast.core.login import (
     LoginRefusedError,
 )
 from holdfast.gateway.adapters.base import ChooseProfile, LoginGiven, LoginNeeded, ProfileWanted
+from holdfast.gateway.conversation import rights
+from holdfast.gateway.conversation.output import Attachment
+from holdfast.gateway.conversation.ports import Conversation
 from holdfast.net.addresses import network_of
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import SessionInput, SessionState
-
-if TYPE_CHECKING:
-    from holdfast.gateway.conversation.driver import Attachment
 
 _log: Final = RateLimitedLogger("holdfast.gateway")
 
@@ -34,56 +34,59 @@ _RETRY_SECONDS_MAX: Final = 86_400.0
 _NOT_YET: Final = Notice("The application is not here yet. Hold on.")
 
 
-def begin(attachment: Attachment, session: Session) -> None:
+def begin(conversation: Conversation, attachment: Attachment) -> None:
     """Lead a new session on, as far as its backend's policy is known."""
+    session = attachment.session
     if session.state is not SessionState.CONNECTING:
         return
-    policy = attachment.door.backend.policy
+    policy = conversation.listener.backend.policy
     if policy is None:
         attachment.show(_NOT_YET)
         return
     session.apply(SessionInput.NEGOTIATED)
     if policy.login:
-        attachment.adapter.ask_login(LoginNeeded())
-        attachment.send()
-        limit = attachment.context.limits.session.login_seconds_max
-        attachment.context.runtime.loop.call_later(
-            limit, _end_late, attachment.context.manager, session.sid
+        conversation.adapter.ask_login(LoginNeeded())
+        conversation.send()
+        limit = conversation.context.limits.session.login_seconds_max
+        conversation.context.runtime.loop.call_later(
+            limit, _end_late, conversation.context.manager, session.sid
         )
     else:
-        _authenticated(attachment, session)
+        _authenticated(conversation, attachment)
 
 
-def ask_again(attachment: Attachment, session: Session) -> None:
+def ask_again(conversation: Conversation, attachment: Attachment) -> None:
     """A person at a terminal has answered a question with a `resume` that was refused."""
-    if attachment.adapter.numbered:
+    session = attachment.session
+    if conversation.adapter.numbered:
         return
     if session.state is SessionState.AUTHENTICATING:
-        attachment.adapter.ask_login(LoginNeeded())
+        conversation.adapter.ask_login(LoginNeeded())
     elif session.state is SessionState.SELECTING:
-        choose_profile(attachment, session)
+        choose_profile(conversation, attachment)
 
 
-def log_in(attachment: Attachment, session: Session, given: LoginGiven) -> None:
+def log_in(conversation: Conversation, attachment: Attachment, given: LoginGiven) -> None:
     """The client says who it is."""
+    session = attachment.session
     if session.state is not SessionState.AUTHENTICATING:
         return
-    if _has_no_attempt_left(attachment):
-        _end_attempts(attachment)
+    if _has_no_attempt_left(conversation):
+        _end_attempts(conversation)
         return
-    attachment.login_attempts += 1
-    context, now = attachment.context, attachment.connection.time()
-    network = network_of(attachment.connection.peer)
+    conversation.login_attempts += 1
+    context, now = conversation.context, conversation.connection.time()
+    network = network_of(conversation.connection.peer)
     wait = context.attempts.wait(network, given.username, now)
     if wait > 0:
-        attachment.tell(SecurityEvent.LOGIN_LIMITED, user=given.username, why=_TOO_MANY)
+        conversation.tell(SecurityEvent.LOGIN_LIMITED, user=given.username, why=_TOO_MANY)
         seconds = math.ceil(wait)
         error = f"{_TOO_MANY}; try again in {seconds} s"
-        attachment.adapter.ask_login(LoginNeeded(error, seconds))
-        attachment.send()
+        conversation.adapter.ask_login(LoginNeeded(error, seconds))
+        conversation.send()
         return
     context.attempts.begin(network)
-    attachment.run(_attempt(attachment, session, given, network))
+    conversation.run(_attempt(conversation, attachment, given, network))
 
 
 def _end_late(manager: SessionManager, sid: str) -> None:
@@ -94,122 +97,129 @@ def _end_late(manager: SessionManager, sid: str) -> None:
 
 
 async def _attempt(
-    attachment: Attachment, session: Session, given: LoginGiven, network: str
+    conversation: Conversation, attachment: Attachment, given: LoginGiven, network: str
 ) -> None:
     try:
-        await _login(attachment, session, given, network)
+        await _login(conversation, attachment, given, network)
     finally:
-        attachment.context.attempts.end(network)
+        conversation.context.attempts.end(network)
 
 
-def _has_no_attempt_left(attachment: Attachment) -> bool:
-    return attachment.login_attempts >= attachment.context.limits.session.login_attempts_max
+def _has_no_attempt_left(conversation: Conversation) -> bool:
+    return conversation.login_attempts >= conversation.context.limits.session.login_attempts_max
 
 
-def _end_attempts(attachment: Attachment) -> None:
-    attachment.tell(SecurityEvent.LOGIN_LIMITED, why=_TOO_MANY)
-    attachment.goodbye(Reason.REFUSED, _TOO_MANY)
+def _end_attempts(conversation: Conversation) -> None:
+    conversation.tell(SecurityEvent.LOGIN_LIMITED, why=_TOO_MANY)
+    conversation.goodbye(Reason.REFUSED, _TOO_MANY)
 
 
-def choose(attachment: Attachment, session: Session, wanted: ProfileWanted) -> None:
+def choose(conversation: Conversation, attachment: Attachment, wanted: ProfileWanted) -> None:
     """The client chooses a profile, or wants a new one."""
+    session = attachment.session
     if session.state is SessionState.SELECTING:
-        attachment.run(_choose(attachment, session, wanted))
+        conversation.run(_choose(conversation, attachment, wanted))
 
 
-def offer_own(attachment: Attachment, session: Session) -> None:
+def offer_own(conversation: Conversation, attachment: Attachment) -> None:
     """The user is known: another session of the same user is offered."""
-    own = attachment.context.manager.own(session)
+    session = attachment.session
+    own = conversation.context.manager.own(session)
     if own is None:
         return
     detached = own.detached
-    minutes = (attachment.context.wall() - detached) / 60
+    minutes = (conversation.context.wall() - detached) / 60
     if not detached:  # its connection may be dead, without anybody knowing it
         stands = "still connected elsewhere"
     else:
         stands = "cut off a moment ago" if minutes < 1 else f"cut off {minutes:.0f} min ago"
-    attachment.adapter.offer(f"You have another session, {stands}.")
-    attachment.send()
+    conversation.adapter.offer(f"You have another session, {stands}.")
+    conversation.send()
 
 
-async def _login(attachment: Attachment, session: Session, given: LoginGiven, network: str) -> None:
+async def _login(
+    conversation: Conversation, attachment: Attachment, given: LoginGiven, network: str
+) -> None:
+    session = attachment.session
     claim = Authenticate(session.sid, given.username, given.password, given.token)
     try:
-        result = await attachment.door.backend.authenticate(session, claim)
+        result = await conversation.listener.backend.authenticate(session, claim)
     except LoginError as error:
         if not isinstance(error, LoginRefusedError):
-            attachment.login_attempts -= 1  # nobody has judged it
+            conversation.login_attempts -= 1  # nobody has judged it
         else:
-            attachment.tell(SecurityEvent.LOGIN_FAILED, user=given.username, why=str(error))
-            attachment.context.attempts.failed(
-                network, given.username, _retry_seconds(error), attachment.connection.time()
+            conversation.tell(SecurityEvent.LOGIN_FAILED, user=given.username, why=str(error))
+            conversation.context.attempts.failed(
+                network, given.username, _retry_seconds(error), conversation.connection.time()
             )
-            if _has_no_attempt_left(attachment):
-                _end_attempts(attachment)
+            if _has_no_attempt_left(conversation):
+                _end_attempts(conversation)
                 return
         need = LoginNeeded(_explain(session, error), _retry_seconds(error))
     else:
-        if attachment.session is session and session.state is SessionState.AUTHENTICATING:
+        if conversation.attachment is attachment and session.state is SessionState.AUTHENTICATING:
             try:
-                attachment.context.manager.set_user(session, result.user)
+                conversation.context.manager.set_user(session, result.user)
             except LimitExceededError:
-                attachment.goodbye(Reason.CROWDED, _TOO_MANY_SESSIONS)
+                conversation.goodbye(Reason.CROWDED, _TOO_MANY_SESSIONS)
                 return
             session.row.properties = result.properties
-            attachment.renew_rights(session)
-            _authenticated(attachment, session)
-            offer_own(attachment, session)
-            attachment.read_ahead()
+            rights.renew(conversation, attachment)
+            _authenticated(conversation, attachment)
+            offer_own(conversation, attachment)
         return
-    if attachment.session is session:
-        attachment.adapter.ask_login(need)
-        attachment.send()
-        attachment.read_ahead()
+    if conversation.attachment is attachment:
+        conversation.adapter.ask_login(need)
+        conversation.send()
 
 
-def _authenticated(attachment: Attachment, session: Session) -> None:
+def _authenticated(conversation: Conversation, attachment: Attachment) -> None:
+    session = attachment.session
     session.apply(SessionInput.AUTHENTICATED)
-    policy = attachment.door.backend.policy
+    policy = conversation.listener.backend.policy
     if policy is not None and policy.profiles:
-        choose_profile(attachment, session)
+        choose_profile(conversation, attachment)
     else:
-        _selected(attachment, session)
+        _selected(conversation, attachment)
 
 
-def _selected(attachment: Attachment, session: Session) -> None:
+def _selected(conversation: Conversation, attachment: Attachment) -> None:
+    session = attachment.session
     session.apply(SessionInput.SELECTED)
-    attachment.adapter.begin_session()
-    attachment.door.backend.opened(session)
+    conversation.adapter.begin_session()
+    conversation.listener.backend.opened(session)
 
 
-def choose_profile(attachment: Attachment, session: Session, error: str = "") -> None:
+def choose_profile(conversation: Conversation, attachment: Attachment, error: str = "") -> None:
     """Ask the user for a profile; `error` says why the last choice failed."""
-    attachment.run(_offer_profiles(attachment, session, error))
+    conversation.run(_offer_profiles(conversation, attachment, error))
 
 
-async def _offer_profiles(attachment: Attachment, session: Session, error: str) -> None:
+async def _offer_profiles(conversation: Conversation, attachment: Attachment, error: str) -> None:
+    session = attachment.session
     try:
-        profiles = await attachment.door.backend.profiles(session)
+        profiles = await conversation.listener.backend.profiles(session)
     except LoginError as fault:
         profiles, error = [], error or _explain(session, fault)
-    if attachment.session is session and session.state is SessionState.SELECTING:
-        attachment.adapter.ask_profile(ChooseProfile(profiles, error))
-        attachment.send()
-        attachment.read_ahead()
+    if conversation.attachment is attachment and session.state is SessionState.SELECTING:
+        conversation.adapter.ask_profile(ChooseProfile(profiles, error))
+        conversation.send()
 
 
-async def _choose(attachment: Attachment, session: Session, wanted: ProfileWanted) -> None:
-    backend = attachment.door.backend
+async def _choose(
+    conversation: Conversation, attachment: Attachment, wanted: ProfileWanted
+) -> None:
+    session = attachment.session
+    backend = conversation.listener.backend
     try:
         chosen = wanted.id or (await backend.create_profile(session, wanted.name)).id
         profile = await backend.select_profile(session, chosen)
     except LoginError as error:
-        choose_profile(attachment, session, _explain(session, error))
+        choose_profile(conversation, attachment, _explain(session, error))
     else:
-        if attachment.session is session and session.state is SessionState.SELECTING:
+        if conversation.attachment is attachment and session.state is SessionState.SELECTING:
             session.row.profile = profile.id
-            _selected(attachment, session)
-            attachment.read_ahead()
+            _selected(conversation, attachment)
 
 
 def _explain(session: Session, error: LoginError) -> str:

@@ -31,7 +31,7 @@ class Move(Enum):
 
 
 TABLE: Final[Table[Phase, Move, None]] = Table(
-    "attachment",
+    "conversation",
     Phase,
     Move,
     {
@@ -61,3 +61,8 @@ TABLE: Final[Table[Phase, Move, None]] = Table(
         },
     },
 )
+
+
+def after(phase: Phase, move: Move) -> Phase:
+    """The phase that `move` leads to. Raises `UndefinedTransitionError`."""
+    return TABLE.step(phase, move).state

@@ -1,0 +1,15 @@
+"""What concerns a connection beside its client's input and its session's output."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+
+class News(Enum):
+    """What a backend has to say of a session that concerns its connection, beside output."""
+
+    POLICY_KNOWN = auto()
+    """New sessions need not wait any more for what their login is to be."""
+    USER_CHANGED = auto()
+    PROFILE_NEEDED = auto()
+    """Its user is to choose another profile."""

@@ -1,0 +1,312 @@
+"""What a session says goes to its client, and what the client is known to have. Hot path.
+
+An `Attachment` is one connection and the session that writes to it: the session's `Consumer`,
+from the moment at which the connection is to have the session until either lets go of the other.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from holdfast.core.errors import Reason
+from holdfast.core.items import Command, Notice, Output
+from holdfast.gateway.adapters.base import Adapter, Numbered
+from holdfast.gateway.context import Context
+from holdfast.gateway.conversation.acks import AckPacer
+from holdfast.gateway.conversation.evidence import Evidence
+from holdfast.gateway.conversation.intake import Intake
+from holdfast.gateway.conversation.liveness import Life, judge
+from holdfast.gateway.conversation.news import News
+from holdfast.net.connection.connection import Connection
+from holdfast.sessions.inbox import ACCEPTED, FULL, REFUSED, Verdict
+from holdfast.sessions.outbox import AckError
+from holdfast.sessions.session import Session
+
+_NEVER: Final = float("inf")
+_WITH_WELCOME: Final = -1.0
+
+
+class Host(Protocol):
+    """What an attachment asks of the driver of its connection."""
+
+    wake: float
+    """When the connection is to wake the driver next."""
+    intake: Intake
+
+    def wake_by(self, when: float) -> None:
+        """Call `Attachment.expire` at `when`, if nothing is due earlier."""
+
+    def go_on(self) -> None:
+        """Handle the input that is held."""
+
+    def goodbye(self, reason: Reason, text: str = "") -> None:
+        """Tell the client why, and close."""
+
+    def hear(self, news: News) -> None:
+        """The backend has news of the session."""
+
+    def fail(self, error: Exception) -> None:
+        """A defect: it ends this connection alone."""
+
+
+class Attachment:
+    """One connection and its session."""
+
+    __slots__ = (
+        "_context",
+        "acks",
+        "adapter",
+        "connection",
+        "evidence",
+        "greeted",
+        "host",
+        "live",
+        "pinged",
+        "proof",
+        "session",
+    )
+
+    def __init__(
+        self,
+        host: Host,
+        connection: Connection,
+        adapter: Adapter,
+        context: Context,
+        session: Session,
+    ) -> None:
+        self._context = context
+        self.host = host
+        self.connection = connection
+        self.adapter = adapter
+        self.session = session
+        self.live = False
+        """Whether the client has been given the session: only then anything is written."""
+        self.acks: AckPacer | None = None
+        """Of a client that numbers its commands."""
+        self.evidence: Evidence | None = None
+        """Of one that does not."""
+        self.proof: float | None = _WITH_WELCOME
+        """An acknowledgement of an output above this number shows that the client has its present
+        token or code; below 0: they came with the answer that let it in. `None`: that is known."""
+        self.greeted = False
+        """Whether what comes may be an answer to our welcome."""
+        self.pinged = 0.0
+        """When the client was asked for a sign of life."""
+
+    @property
+    def protocol(self) -> str:
+        return self.adapter.protocol
+
+    def admit(self) -> None:
+        """The session is durable and this connection's: it is live."""
+        self.live = True
+        self._context.pool.register(self.session.sid, self)
+        if self.adapter.numbered:
+            self.acks = AckPacer(self.session.inbox.kept[0])
+        else:
+            limits, exact = self._context.limits.session, self.adapter.wants_token
+            self.evidence = Evidence(limits, self.session.out, exact=exact)
+
+    def detach(self) -> None:
+        """Let go of the session: it knows now what this connection knows of its client."""
+        session, evidence = self.session, self.evidence
+        self.release()
+        if evidence is not None:
+            evidence.close(self.connection.delivery(), self._context.runtime.timers.now)
+            session.mark_dirty()
+        elif session.out.maybe_delivered < session.out.sent:
+            # What a client that counts had not acknowledged yet, it may have shown.
+            session.out.maybe_delivered = session.out.sent
+            session.mark_dirty()
+
+    def release(self) -> None:
+        """The session is given up for another one: nothing is kept of it."""
+        self.live = False
+        self._context.pool.unregister(self.session.sid, self)
+
+    def drop(self) -> None:
+        """As `detach`, after a defect: nothing is asked of what may have it."""
+        out = self.session.out
+        self.release()
+        out.maybe_delivered = max(out.maybe_delivered, out.sent)  # it may have come so far
+
+    # --- Consumer: what the session says
+
+    def deliver(self) -> None:
+        if not self.live:
+            return
+        session = self.session
+        out = session.out
+        limit = session.deliverable
+        connection = self.connection
+        if limit <= out.sent or connection.full:
+            return
+        first, items = out.take(limit)
+        if out.maybe_delivered >= first and not self.adapter.numbered:
+            self.adapter.mark_maybe_delivered(out.maybe_delivered)
+            self._send()
+        connection.write(self.adapter.encode(first, items))
+        evidence = self.evidence
+        if evidence is not None:
+            evidence.wrote(limit, connection.bytes_out, self._context.runtime.timers.now)
+            if evidence.next < self.host.wake:
+                self.host.wake_by(evidence.due)
+
+    def show(self, item: Output) -> None:
+        if not self.live or self.connection.full:
+            return
+        if self.session.out.sent >= self.session.deliverable:  # else it lags: volatile goes first
+            self._send()
+            self.connection.write(self.adapter.encode_volatile(item))
+
+    def acknowledge(self, cin: int) -> None:
+        acks = self.acks
+        if acks is None or not self.live:
+            return
+        if acks.note(cin, self._context.runtime.timers.now):
+            self._tell_acks(acks)
+        elif acks.due < self.host.wake:
+            self.host.wake_by(acks.due)
+
+    def make_room(self) -> None:
+        held = self.host.intake.held
+        if held is not None and held.full and self.live:
+            self.host.go_on()
+        if self.acks is not None and self.acks.make_room():
+            self._ask_resend(self.acks)
+            self._send()
+
+    def change_input_mode(self) -> None:
+        self.adapter.set_input_mode(self.session.row.input_mode)
+        self._send()
+
+    def close(self, reason: Reason) -> None:
+        self.host.goodbye(reason)
+
+    def fail(self, error: Exception) -> None:
+        self.host.fail(error)
+
+    # --- what the client says of it
+
+    def command(self, item: Command) -> bool:
+        """A command of a client that does not number. False if there is no room for it."""
+        if self.proof is not None and self.greeted and self.proof < 0:
+            self._confirm()
+        verdict = self.session.receive(item)
+        if verdict is REFUSED:
+            self._refuse_lines()
+        return verdict is not FULL
+
+    def numbered(self, event: Numbered) -> None:
+        """A command with the client's own number."""
+        session = self.session
+        verdict = session.receive_numbered(event.c, event.item)
+        if verdict is ACCEPTED:
+            return
+        acks = self.acks
+        assert acks is not None, "only a client that numbers is acknowledged"
+        if verdict is Verdict.REPEATED:
+            acks.repeat(event.c)
+            session.mark_dirty()
+        elif verdict is Verdict.GAP:
+            self._ask_resend(acks)
+        elif verdict is FULL:
+            acks.refuse()
+            self._context.counts["commands_refused"] += 1
+        elif verdict is REFUSED:
+            self._refuse_lines()
+
+    def acked(self, n: int) -> None:
+        """The client has every output up to `n`, as it says."""
+        session = self.session
+        try:
+            session.out.ack(n)
+        except AckError as error:
+            self.host.goodbye(Reason.PROTOCOL_ERROR, str(error))
+            return
+        session.mark_dirty()
+        if self.evidence is not None:
+            self.evidence.acknowledges()
+        if self.proof is not None and n > self.proof:
+            self._confirm()
+
+    def proven(self, number: int) -> None:
+        """The client has answered the probe that asked for outputs up to `number`."""
+        if self.evidence is not None and self.evidence.proven(number):
+            self.session.mark_dirty()
+            if self.proof is not None and number > self.proof:
+                self._confirm()
+
+    # --- time
+
+    def due(self, now: float) -> float:
+        """When `expire` is to be called next, if ever."""
+        due = _NEVER
+        if self.acks is not None:
+            due = self.acks.due
+        elif self.evidence is not None:
+            due = self.evidence.due
+        if self.adapter.pings and self.live:
+            due = min(due, now + self._context.limits.websocket.heartbeat_seconds_max)
+        return due
+
+    def expire(self, now: float) -> None:
+        """Time has passed: tell, probe or ping what is due."""
+        if self.acks is not None and now >= self.acks.due:
+            self._tell_acks(self.acks)
+        if self.evidence is not None and now >= self.evidence.due:
+            self._probe(self.evidence, now)
+        if self.adapter.pings and self.live:
+            self._look_for_life(now)
+
+    def _look_for_life(self, now: float) -> None:
+        """Ping a silent client; give up one that does not answer."""
+        connection = self.connection
+        if connection.full or connection.held or self.host.intake.held is not None:
+            self.pinged = 0.0  # it may not have been listened to; the limit of progress decides
+            return
+        patience = self._context.limits.websocket.heartbeat_seconds_max
+        life = judge(connection.heard, self.pinged, now, patience)
+        if life is Life.DEAD:
+            self.host.goodbye(Reason.TIMEOUT)
+        elif life is Life.SILENT:
+            self.pinged = now
+            self.adapter.heartbeat()
+            self._send()
+
+    def _probe(self, evidence: Evidence, now: float) -> None:
+        number = evidence.probing(now)
+        if number:
+            if self.adapter.probe(number):
+                evidence.probed(number)
+                self._send()
+            else:
+                evidence.not_probed()
+        self.connection.look_for_reading()
+        if evidence.ages and evidence.age(self.connection.delivery(), now):
+            self.session.mark_dirty()
+
+    # --- inside
+
+    def _send(self) -> None:
+        data = self.adapter.data_to_send()
+        if data:
+            self.connection.write(data)
+
+    def _tell_acks(self, acks: AckPacer) -> None:
+        self.adapter.acknowledge(acks.tell(self._context.runtime.timers.now))
+        self._send()
+
+    def _ask_resend(self, acks: AckPacer) -> None:
+        c = self.session.inbox.cin + 1
+        if acks.missing(c):
+            self.adapter.ask_resend(c)
+
+    def _refuse_lines(self) -> None:
+        self._context.counts["commands_refused"] += 1
+        lines_max = self._context.limits.session.command_lines_max
+        self.show(Notice(f"Too many lines at once: at most {lines_max} are taken. None was."))
+
+    def _confirm(self) -> None:
+        self.proof = None
+        self._context.manager.confirm(self.session)
