@@ -11,7 +11,6 @@ SOURCE: Final = Path(__file__).parent.parent / "src"
 
 KNOWN: Final = (
     ("holdfast.app",),
-    ("holdfast.gateway.conversation",),
     ("holdfast.vtc",),
 )
 """Cycles that are left, by the folders or modules that they are in. None is to be added."""
