@@ -83,7 +83,7 @@ class AskedBackend:
     def relieved(self, session: Session) -> None:
         self.told.append(("relieved",))
 
-    def keeps(self, session: Session) -> bool:
+    def keeps(self, *, known: bool) -> bool:
         return False
 
     async def authenticate(self, session: Session, claim: Authenticate) -> AuthResult:
