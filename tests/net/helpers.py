@@ -151,10 +151,14 @@ class Caller:
         async with patience():
             return await self.reader.read()
 
-    async def dropped(self) -> None:
-        """Wait until the server has ended the connection without a word, softly or not."""
-        with contextlib.suppress(ConnectionResetError):
-            assert await self.read_all() == b""
+    async def dropped(self, within: float = PATIENCE_SECONDS) -> None:
+        """Wait until the server has ended the connection without a word, softly or not.
+
+        Raises `TimeoutError` after `within` seconds.
+        """
+        async with asyncio.timeout(within):
+            with contextlib.suppress(ConnectionResetError):
+                assert await self.read_all() == b""
 
     async def write(self, data: bytes) -> None:
         self.writer.write(data)

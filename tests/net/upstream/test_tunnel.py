@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.net.certificates import write_pems
@@ -354,7 +355,10 @@ async def test_a_stream_is_idle_only_when_both_sides_are_silent() -> None:
             stand.connection.write(b".")
             assert await client.read(1) == b"."
             await asyncio.sleep(0.1)
-        await client.dropped()
+        with structlog.testing.capture_logs() as logs:
+            await client.dropped(within=5.0)
+    (line,) = [log for log in logs if log["event"] == "a stream is cut off"]
+    assert line["reason"] == "timeout"
 
 
 async def test_tls_on_the_way_to_the_upstream(tmp_path: Path) -> None:
