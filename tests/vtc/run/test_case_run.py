@@ -120,21 +120,22 @@ def test_a_signal_that_our_parent_ignores_is_ignored(busy: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ending", "status"),
+    ("ending", "status", "seconds"),
     [
-        ("", 0),
-        ("shell {false}\n", 2),
-        ("feature cmd false\n", 77),
-        ("nonsense\n", 2),
-        ("server s1 -wait\n", 2),
+        ("", 0, 50),
+        ("shell {false}\n", 2, 50),
+        ("feature cmd false\n", 77, 50),
+        ("nonsense\n", 2, 50),
+        ("server s1 -wait\n", 2, 5),
     ],
     ids=["passed", "failed", "skipped", "unknown command", "timed out"],
 )
-def test_nothing_outlives_its_test(busy: Path, ending: str, status: int) -> None:
+def test_nothing_outlives_its_test(busy: Path, ending: str, status: int, seconds: int) -> None:
     text = BUSY.replace("    barrier b1 sync\n", "    delay .3\n").replace(STUBBORN, "")
     (busy / "busy.vtc").write_text(text + ending)
-    done = vtest("-t", "2", "busy.vtc", cwd=busy)
+    done = vtest("-t", str(seconds), "busy.vtc", cwd=busy)
     assert done.returncode == status, done.stdout
+    assert ("TIMED OUT" in done.stdout) == (seconds == 5)
     assert_nothing_is_left(busy)
 
 
