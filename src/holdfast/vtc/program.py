@@ -153,7 +153,7 @@ def main() -> int:
     except _End as end:
         sys.stderr.write(str(end))
         return end.status
-    # What follows costs time, and `-h` does not need it.
+    # These imports take time, and `-h` does not need them.
     from holdfast.vtc.run.reference_run import ReferenceRun
 
     return ReferenceRun(options).run()

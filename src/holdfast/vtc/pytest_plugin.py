@@ -96,7 +96,7 @@ class ScriptItem(pytest.Item):
         return f"{explain(result)}\n{result.text()}"
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Where it is and what it is called."""
+        """The location and the name of the test."""
         return self.path, 0, f"{self.path.name}: {self.script.title}"
 
 

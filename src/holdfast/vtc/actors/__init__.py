@@ -1,1 +1,1 @@
-"""What scripts make and name: clients, servers, processes, sessions, barriers and the like."""
+"""The instances that scripts make and name: clients, servers, processes, sessions, barriers."""

@@ -35,7 +35,7 @@ class BackgroundTask:
             self._task.add_done_callback(on_done)
 
     async def wait(self) -> None:
-        """Wait for the end of the work. A failure in it ends the whole test by itself."""
+        """Wait for the end of the work. A failure in it ends the whole test."""
         if self._task:
             await asyncio.wait({self._task})
             self._task = None

@@ -17,7 +17,7 @@ from holdfast.vtc.run.scope import Scope
 
 
 class Barrier(Actor):
-    """A barrier by name. It is nothing until `expect_cond` or `expect_sock` has been called."""
+    """A barrier by name. `expect_cond` or `expect_sock` makes it usable."""
 
     kind: ClassVar[str] = "barrier"
 
@@ -42,7 +42,7 @@ class Barrier(Actor):
         self._expected = number
 
     async def expect_sock(self, number: int, position: Position | None) -> None:
-        """Let `number` connections to a socket of ours pass together. Raises `Failure`."""
+        """Let `number` connections to a socket of the test pass together. Raises `Failure`."""
         self.expect_cond(number)
         listen_on = self.case.macros.expand_text("${listen_addr}")
         addresses = await resolve(listen_on, None, socket.SOCK_STREAM)
@@ -54,7 +54,7 @@ class Barrier(Actor):
         self._runner.start(partial(self._serve, self._listener), position)
 
     def make_cyclic(self) -> None:
-        """Close again behind those who passed. Raises `Failure`."""
+        """Close the barrier again after these connections. Raises `Failure`."""
         if not self._expected:
             raise self._use_error("not initialized")
         if self._waiting:
@@ -123,7 +123,7 @@ class Barrier(Actor):
             self.release()
 
     async def reset(self) -> None:
-        """Nobody waits any longer. Raises `Failure` if somebody did at a socket."""
+        """Stop. Raises `Failure` if a peer waits at the socket."""
         self._opened.set()
         await self._runner.stop()
         self.release()

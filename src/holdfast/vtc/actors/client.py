@@ -31,7 +31,7 @@ The reference's threads are slow enough by themselves.
 
 
 class Client(Endpoint):
-    """A client by name. What it is told is kept for later starts."""
+    """A client by name. It keeps its settings for later starts."""
 
     kind: ClassVar[str] = "client"
     is_client: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""What clients and servers share: a specification, run once for each connection."""
+"""The common part of clients and servers: a specification, run once for each connection."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Endpoint(Actor):
 
     @abstractmethod
     def end(self, sock: StreamSocket | None) -> None:
-        """Close a connection whose specification is done. Raises `Failure`."""
+        """Close a connection after its specification. Raises `Failure`."""
 
     async def serve(self, address: str) -> None:
         """Run the specification on connections to `address`. Raises `Failure`."""

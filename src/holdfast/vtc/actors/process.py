@@ -35,7 +35,7 @@ _SIGNALS = {
 
 
 class LogOutput(Enum):
-    """How a process's output goes into the log."""
+    """How a process's output is logged."""
 
     NO = "no"
     LINES = "-log"
@@ -44,7 +44,7 @@ class LogOutput(Enum):
 
 
 def signal_number(word: Token) -> int:
-    """A signal by name, or by number behind a hyphen. Raises `Failure`."""
+    """Return a signal by name, or by number after a hyphen. Raises `Failure`."""
     if word in _SIGNALS:
         return _SIGNALS[word]
     if word.startswith("-") and word[1:].isdigit():
@@ -66,11 +66,11 @@ class Process(Actor):
         """Negative: this signal may end it, but need not."""
         self.core_allowed = False
         self.answers = False
-        """Whether the terminal answers what it is asked."""
+        """Whether the terminal answers queries."""
         self.terminal = Emulator(ROWS, COLUMNS, self._answer)
         self.task = BackgroundTask(case, self.log)
         self.received = 0
-        """Bytes that came on the terminal."""
+        """Output on the terminal."""
         self._child: Child | None = None
         self._fd = -1
         self._drains: list[OutputReader] = []
@@ -200,7 +200,7 @@ class Process(Actor):
         self.case.undefine(self.log, *(f"{self.name}_{macro}" for macro in self._files))
 
     def _stop_listening(self) -> None:
-        """Take what is written by now: a daemon that it left could hold the terminal for ever."""
+        """Take the output so far: a daemon could hold the terminal open forever."""
         for drain in self._drains:
             drain.read_all()
             drain.release()

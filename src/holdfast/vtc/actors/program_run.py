@@ -1,4 +1,4 @@
-"""One run of a server program: what it says, how it dies, how it is stopped."""
+"""One run of a server program: its output, its death and its stop."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _OUTPUT_SECONDS_MAX = 2.0
 
 
 class ProgramKind(NamedTuple):
-    """What kind of program it is."""
+    """The kind of program."""
 
     name: str
     stop: tuple[tuple[signal.Signals, float], ...]
     """The signals that stop it, each with the seconds before the next one."""
     complaint: re.Pattern[str]
-    """What a line of its output looks like that says why it ends."""
+    """A pattern for the line of output with the reason of its end."""
 
 
 class ProgramRun:
-    """A program that runs, or that died and was not let go."""
+    """A running program, or a dead one that is not released."""
 
     def __init__(
         self,
@@ -50,9 +50,9 @@ class ProgramRun:
         self._program = program
         self._output = OutputTail()
         self.on_death: Callable[[int], None] | None = None
-        """Called if it dies before `stop`."""
+        """Called if the program dies before `stop`."""
         self.on_output: Callable[[], None] | None = None
-        """Called whenever it has said something more."""
+        """Called for new output."""
         reading, writing = os.pipe()
         stdin, self._stdin = os.pipe()
         self._drain = OutputReader(reading, self._hear)
@@ -86,7 +86,7 @@ class ProgramRun:
 
     @property
     def output(self) -> str:
-        """What it has said so far, or the end of it."""
+        """The output so far, or the end of it."""
         self._drain.read_all()
         return bytes(self._output).decode(ENCODING)
 
@@ -104,7 +104,7 @@ class ProgramRun:
         return f": {match[0].strip()}" if match else ""
 
     async def wait(self) -> int:
-        """Wait until it ends by itself; the wait status."""
+        """Wait until the program ends by itself; return the wait status."""
         status = await self.child.wait()
         await self._hear_the_end()
         return status
@@ -154,7 +154,7 @@ class ProgramRun:
         raise Failure(text + self._complaint(), None, (self.last_words(),))
 
     def release(self) -> None:
-        """Kill it if it lives, and reap it. May be called again."""
+        """Kill the program if it is running, and reap it. May be called again."""
         self.on_death = self.on_output = None
         self.child.release()
         self._drain.release()

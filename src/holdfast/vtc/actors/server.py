@@ -41,7 +41,7 @@ class Server(Endpoint):
         self.task.start(partial(self.serve, self.listen_on), position)
 
     async def dispatch(self, position: Position | None) -> None:
-        """Listen, and give each connection a server of its own. Raises `Failure`."""
+        """Listen, and start a server for each connection. Raises `Failure`."""
         await self._listen()
         self.log.line(2, "Starting dispatch server")
         self.task.start(partial(self._dispatch, position), position)
@@ -60,7 +60,7 @@ class Server(Endpoint):
         self.release()
 
     async def reset(self) -> None:
-        """A server that nobody came to is no failure: it is stopped wherever it is."""
+        """Stop. A server without a connection is no failure."""
         if self.task.running:
             self.log.line(2, f"Waiting for server ({self._fd}/-1)")
             await self.task.stop()
@@ -115,7 +115,7 @@ class Server(Endpoint):
         self.log.line(3, f"shutting fd {sock.fd if sock else -1} (server run)")
         if sock is None:
             raise Failure("Shutdown(RD) failed: Bad file descriptor (the specification closed it)")
-        with suppress(OSError):  # the peer may be gone
+        with suppress(OSError):  # the peer may have closed
             sock.shutdown(socket.SHUT_WR)
         sock.close()
 
@@ -137,7 +137,7 @@ class Server(Endpoint):
 
     def take(self, sock: StreamSocket, position: Position | None) -> None:
         """Run the specification on one connection that another server accepted."""
-        # The task may be cancelled before its first step; then only this closes the socket.
+        # A task that is cancelled before its first step closes nothing; this closes the socket.
         self.task.start(partial(self._serve_one, sock), position, lambda _: sock.close())
 
     async def _serve_one(self, sock: StreamSocket) -> None:
@@ -153,7 +153,7 @@ class Server(Endpoint):
 
 
 def _listen_widely(address: SocketAddress) -> socket.socket:
-    """A listening socket; a Unix one is open to all users, as the daemon under test may be any."""
+    """Return a listening socket. A Unix socket is open to all users: the daemon may run as any."""
     if address.family != socket.AF_UNIX:
         return listen(address, BACKLOG)
     before = os.umask(0)

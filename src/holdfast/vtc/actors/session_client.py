@@ -1,4 +1,4 @@
-"""A session by name: a client of a gateway that comes back."""
+"""A session by name: a client of a gateway that resumes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SessionClient(Client):
         self.core = deepcopy(other.core)
 
     def take_code(self, code: str) -> None:
-        """At the next connection, take up the session of this code."""
+        """Take over the session of this code at the next connection."""
         self.core.resume(code)
 
     async def play(self, connection: HttpConnection, spec: Token) -> None:

@@ -40,7 +40,7 @@ class Syslog(Actor):
         super().__init__(case, name)
         self.spec: Token | None = None
         self.level: int | None = None
-        """What `recv` waits for if it is not told."""
+        """The default level of `recv`."""
         self.repeat = 1
         self.task = BackgroundTask(case, self.log)
         self.last = ""

@@ -1,8 +1,8 @@
-"""A tunnel: carries bytes between two peers, as many and as long as the script lets it.
+"""A tunnel: forwards bytes between two peers, under the control of the script.
 
-There is a direction for each direction. A direction reads only what it may pass on at
-once: anything while the tunnel runs, nothing while it is paused, and in a pause
-as much as `send` or `recv` have asked for. When one side ends, the tunnel stops.
+Each direction reads only the bytes that it may forward at once: any number while the tunnel
+runs, none while it is paused, and during a pause as many as `send` or `recv` request. When one
+side ends, the tunnel stops.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class TunnelDirection:
         self._settled.set()
 
     def resume(self) -> None:
-        """Pass on whatever comes."""
+        """Forward all bytes."""
         self._granted = 0
         self._open.set()
 
     async def pause(self) -> None:
-        """Pass on nothing more; what was read already arrives first."""
+        """Stop forwarding; bytes that were read arrive first."""
         self._open.clear()
         await self._settled.wait()
 
@@ -58,7 +58,7 @@ class TunnelDirection:
             await self._settled.wait()
 
     def give_up(self) -> None:
-        """The tunnel has stopped: nobody waits for this direction any longer."""
+        """The tunnel has stopped: release the waiters of this direction."""
         self._settled.set()
 
     async def carry(self, source: StreamSocket, target: StreamSocket) -> None:
@@ -211,7 +211,7 @@ class Tunnel(Actor):
         self._close_sockets()
 
     async def reset(self) -> None:
-        """The script is over, so what the tunnel carries no longer matters."""
+        """The script has ended, so errors of the tunnel no longer matter."""
         await self.task.stop()
         await self._carriers.stop()
         self.release()

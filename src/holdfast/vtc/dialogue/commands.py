@@ -23,7 +23,7 @@ class SendableMessage(NamedTuple, Generic[C]):
     """A kind of message that can be sent."""
 
     usage: str
-    """The words behind the kind; those that may be missing in brackets."""
+    """The words after the kind; optional ones in brackets."""
     text: str
     send: Callable[[Scope[C], list[Token]], Awaitable[None]]
 
@@ -101,7 +101,7 @@ class _Wanted(NamedTuple):
 
 
 def _wanted(args: Args) -> _Wanted:
-    # No options: a text may well begin with a hyphen.
+    # No options: a text may begin with a hyphen.
     kind, *rest = args.plain()
     if len(rest) < 2:
         return _Wanted(kind, *rest)

@@ -1,7 +1,7 @@
-"""A conversation in messages, whatever the protocol: what has come, and what is to be sent.
+"""A conversation in messages, for all protocols: the received messages and the bytes to send.
 
-The protocols themselves are the cores of `holdfast.protocols`, which do no I/O;
-a subclass feeds one of them and translates its events.
+The protocols are the cores of `holdfast.protocols`, which do no I/O; a subclass feeds one of
+them and translates its events.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def from_script(word: str) -> str:
 
 
 class ReceivedMessage(NamedTuple):
-    """Something that the peer has said."""
+    """A message of the peer."""
 
     kind: str
     text: str
@@ -45,7 +45,7 @@ class ReceivedMessage(NamedTuple):
 
 
 def json_in(text: str) -> Any:
-    """The value of a JSON text; `None` if it is none."""
+    """Decode a JSON text; `None` if it is malformed."""
     try:
         return json.loads(text)
     except ValueError:
@@ -56,9 +56,9 @@ class Conversation(ABC):
     """One connection while a specification of messages runs on it."""
 
     aside: ClassVar[frozenset[str]]
-    """Kinds of messages that nobody need receive: they wait for who asks for them."""
+    """Kinds of messages that need not be received: they wait until a command asks for them."""
     passed: ClassVar[frozenset[str]] = frozenset()
-    """Kinds that are passed over in their order, if nobody asks for them."""
+    """Kinds that are skipped in their order, unless a command asks for them."""
 
     def __init__(self, connection: HttpConnection) -> None:
         self.connection = connection
@@ -69,7 +69,7 @@ class Conversation(ABC):
         self._shown: deque[str] = deque(maxlen=_SHOWN_MAX)
         self._ended = False
 
-    # What a protocol does.
+    # For the protocols.
 
     @abstractmethod
     def _take_in(self, data: bytes) -> Iterable[ReceivedMessage]:
@@ -77,21 +77,21 @@ class Conversation(ABC):
 
     @abstractmethod
     def _to_send(self) -> bytes:
-        """What the protocol wants to be sent now."""
+        """Return the bytes that the protocol wants to send now."""
 
     def value(self, word: str) -> str | None:
         """A value of the protocol's own; the word itself if it names none."""
         return word
 
-    # What commands do.
+    # For the commands.
 
     async def flush(self, scope: Scope[Any]) -> None:
-        """Send what is to be sent. Raises `Failure`."""
+        """Send the queued bytes. Raises `Failure`."""
         if data := self._to_send():
             await self.send(scope, data)
 
     async def send(self, scope: Scope[Any], data: bytes) -> None:
-        """Send bytes as they are. Raises `Failure`."""
+        """Send bytes. Raises `Failure`."""
         try:
             await self.connection.open_socket(scope).send(data)
         except OSError as error:
@@ -106,7 +106,7 @@ class Conversation(ABC):
         """
         while True:
             found = self._find(kind, accepts)
-            await self.flush(scope)  # what has come may ask for an answer
+            await self.flush(scope)  # the input may require an answer
             if found is not None:
                 if accepts is None or (found.kind == kind and accepts(found.text)):
                     return found
@@ -172,7 +172,7 @@ class Conversation(ABC):
         scope.log.dump(4, "rx", shown)
 
     async def expect_end(self, scope: Scope[Any]) -> None:
-        """The peer closes, and says nothing more before it does. Raises `Failure`."""
+        """Wait until the peer closes without a further message. Raises `Failure`."""
         while not self._main and await self.read(scope, "expect_close"):
             pass
         if self._main:
@@ -185,12 +185,12 @@ class Conversation(ABC):
         self.connection.sock = None
 
     def notes(self) -> tuple[Note, ...]:
-        """What was received last, for a failure."""
+        """Return notes with the data received last, for a failure."""
         found = [Note("received", "\n".join(self._shown))] if self._shown else []
         return (*found, *(note for note in self.connection.notes() if not self._shown))
 
     def resolve(self, word: str) -> str | None:
-        """What a word of `expect` stands for; itself if it has no meaning."""
+        """Return the value of a word of `expect`; the word itself if it has no meaning."""
         if word == "rx.kind":
             return self.last.kind
         if word == "rx.text":

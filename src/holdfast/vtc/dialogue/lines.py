@@ -24,10 +24,10 @@ PROMPT = "prompt"
 
 
 class LineConversation(Conversation):
-    """Lines of UTF-8, as a person at a terminal of lines sees and types them.
+    """Lines of UTF-8, as a line terminal shows and sends them.
 
-    A prompt is what stands behind the last line. Who answers it goes on in the
-    next line, as the terminal shows what is typed.
+    A prompt is the text after the last line. Input ends it: the cursor moves to the next line,
+    as on a terminal.
     """
 
     aside: ClassVar[frozenset[str]] = frozenset({"gmcp"})
@@ -35,11 +35,11 @@ class LineConversation(Conversation):
     def __init__(self, connection: HttpConnection) -> None:
         super().__init__(connection)
         self._answered = ""
-        """What of the unfinished line was there when something was typed behind it."""
+        """The part of the unfinished line that was there before the last input."""
 
     @abstractmethod
     def _unfinished(self) -> str:
-        """What has come of a line that has no end yet."""
+        """The incomplete line."""
 
     @abstractmethod
     def _type(self, line: str) -> None:

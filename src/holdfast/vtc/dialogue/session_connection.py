@@ -15,17 +15,16 @@ from holdfast.vtc.http.connection import HttpConnection
 from holdfast.vtc.language.errors import Failure
 
 VOLATILE = "remark"
-"""What a script calls a notice without a number."""
+"""The script's name for a notice without a number."""
 ENTERED = frozenset({"welcome", "resumed", "reset"})
 
 
 class SessionConnection(WebSocketConversation):
     """One connection of a session.
 
-    The client's core watches that no output is missing, repeated or out of
-    order, and sends again what the gateway has not got. It has seen what the
-    specification has received, and no more: what only came is lost with the
-    connection.
+    The client's core checks that no output is missing, repeated or out of order, and repeats
+    commands that the gateway has not acknowledged. It gets only the messages that the
+    specification has received: others are lost with the connection.
     """
 
     aside: ClassVar[frozenset[str]] = ASIDE | {VOLATILE, "ack", "resend", "mode", "token"}
@@ -42,7 +41,7 @@ class SessionConnection(WebSocketConversation):
         self.client = client
         self._on_message = on_message
         self._untold: deque[ReceivedMessage] = deque()
-        """What the client's core does not know yet, in the order in which it came."""
+        """Messages that the client's core has not got yet, in their order."""
 
     def _text(self, text: str) -> Iterable[ReceivedMessage]:
         fields = json_in(text)
@@ -86,6 +85,6 @@ class SessionConnection(WebSocketConversation):
 
 
 def _words_of(fields: dict[str, Any]) -> str:
-    """What a message says to people."""
+    """Return the text of a message for users."""
     said = fields.get("d", fields.get("reason", fields.get("error", "")))
     return said if isinstance(said, str) else ""

@@ -16,7 +16,7 @@ from holdfast.vtc.run.scope import Scope
 ASIDE = frozenset({"ping", "pong"})
 _SIZE = {"frame_bytes_max": 16 * MIB, "message_bytes_max": 16 * MIB}
 LIMITS: Final = Limits().but(websocket=_SIZE).websocket
-"""Those of the house, but for the size: a test may want to see what is refused."""
+"""The default limits, except for sizes: a test may send messages that are refused."""
 
 
 class WebSocketConversation(Conversation):

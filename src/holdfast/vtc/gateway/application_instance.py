@@ -16,7 +16,7 @@ from holdfast.vtc.run.case import Case
 
 
 class ApplicationInstance(ProgramInstance):
-    """An application by name. It is ready when it has its link."""
+    """An application by name. It is ready when it is linked."""
 
     kind: ClassVar[str] = "application"
     program: ClassVar[ProgramKind] = program("application", r"^\w*Error\b.*$")

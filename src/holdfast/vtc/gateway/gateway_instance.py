@@ -1,4 +1,4 @@
-"""A gateway by name: its configuration, its runs, where its clients come in."""
+"""A gateway by name: its configuration, its runs and its listeners."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class GatewayInstance(ProgramInstance):
         self._certificate = ""
 
     async def prepare(self) -> None:
-        """Write the configuration, and what it names. Raises `Failure`."""
+        """Write the configuration and the files that it names. Raises `Failure`."""
         secure = any(url.partition(":")[0] in ("wss", "tls", "telnets") for url in self.listen)
         if secure and not self._certificate:
             self._certificate = await self_signed(self.case, self.name)

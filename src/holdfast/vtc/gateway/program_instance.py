@@ -1,4 +1,4 @@
-"""What a gateway and an application have in common: started, stopped, killed, started again."""
+"""The common part of gateways and applications: start, stop, kill, restart."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def program(name: str, complaint: str) -> ProgramKind:
 
 
 class ProgramInstance(Actor):
-    """A program of the house by name, in a directory of its own."""
+    """A program of Holdfast by name, in a directory of its own."""
 
     program: ClassVar[ProgramKind]
 
@@ -66,15 +66,15 @@ class ProgramInstance(Actor):
 
     @abstractmethod
     def _argv(self) -> Sequence[str]:
-        """What Python runs. Raises `Failure` if that cannot be said."""
+        """Return the arguments for Python. Raises `Failure` if they are incomplete."""
 
     def _environment(self) -> dict[str, str]:
-        """What its environment has beside the test's."""
+        """Return variables to add to the test's environment."""
         return {}
 
     @abstractmethod
     def _is_ready(self, output: str) -> bool:
-        """Whether what it has said means that it is ready."""
+        """Whether its output shows that it is ready."""
 
     async def start(self, position: Position | None) -> None:
         """Start it, and wait until it is ready. Raises `Failure`."""
@@ -118,7 +118,8 @@ class ProgramInstance(Actor):
             raise Failure(text, None, (run.last_words(),)) from None
 
     def _on_death(self, run: ProgramRun, status: int, position: Position | None) -> None:
-        """It died unasked: the test fails now, unless this death was foretold."""
+        """Handle an unrequested death: the test fails now, unless the script expects the exit
+        status."""
         if os.WIFEXITED(status) and os.WEXITSTATUS(status) == self.exit_wanted:
             return
         failure = run.death(status)
@@ -138,7 +139,7 @@ class ProgramInstance(Actor):
         self._end(run, signal.SIGKILL)
 
     async def wait(self) -> None:
-        """Wait until it ends by itself. Raises `Failure`."""
+        """Wait until the program ends by itself. Raises `Failure`."""
         run = self._taken()
         await run.wait()
         self._end(run, 0)
@@ -159,7 +160,7 @@ class ProgramInstance(Actor):
         self._taken().child.kill(number)
 
     async def run_once(self, argv: Sequence[str], exit_wanted: int) -> str:
-        """Run it with other arguments to its end; what it says. Raises `Failure`."""
+        """Run the program with other arguments to its end; return its output. Raises `Failure`."""
         run = self._launch(argv)
         try:
             await run.wait()
@@ -182,7 +183,7 @@ class ProgramInstance(Actor):
 async def apply_instance_option(
     scope: Scope[Case], instance: ProgramInstance, given: ParsedOption
 ) -> bool:
-    """Do what one of `INSTANCE_OPTIONS` says. Says whether it was one. Raises `Failure`."""
+    """Apply one of `INSTANCE_OPTIONS`. Return whether the option was one. Raises `Failure`."""
     match given.flag:
         case "-arg":
             instance.arguments.append(given.values[0])

@@ -1,9 +1,8 @@
-"""An HTTP/2 connection: the streams of a session, and the one reader of its frames.
+"""An HTTP/2 connection: its streams, and the one reader of its frames.
 
-Frames are read only while a stream waits for one, whichever it is for. A frame
-for a stream that the script has not named yet holds the reader up until it has.
-A frame is taken apart when it comes, in the order in which it was sent, as
-header compression needs it; then it waits in its stream's queue.
+Frames are read only while a stream waits for one. A frame for a stream that the script has not
+named yet blocks the reader until it is named. Frames are decoded in the order in which they
+arrive, as header compression requires; then they wait in the queues of their streams.
 """
 
 from __future__ import annotations
@@ -75,9 +74,9 @@ class Http2Stream:
         self.response: Fields = []
         self.body = bytearray()
         self.window = connection.window_initial
-        """What the peer may still send."""
+        """The bytes that the peer may still send."""
         self.peer_window = connection.peer_window_initial
-        """What we may still send."""
+        """The bytes that this side may still send."""
         self.dependency = 0
         self.weight = DEFAULT_WEIGHT
         self._queue: deque[Frame] = deque()
@@ -97,7 +96,7 @@ class Http2Stream:
         self.log.line(2, f"Ending stream {self.number}")
 
     async def wait(self) -> None:
-        """Wait until the specification is done. What it has not received is lost."""
+        """Wait until the specification is done. Frames that it has not received are lost."""
         self.connection.log.line(2, f"Waiting for stream {self.number}")
         await self.task.wait()
         self._queue.clear()
@@ -116,7 +115,7 @@ class Http2Stream:
             self._arrived.set()
 
     async def receive(self) -> Frame | None:
-        """The next frame; `None` at the end of a connection whose errors are not fatal."""
+        """Return the next frame; `None` at the end of a connection whose errors are not fatal."""
         if not self._queue:
             self._waiting = True
             self._arrived.clear()
@@ -137,7 +136,7 @@ class Http2Stream:
                     other.dependency = self.number
 
     def notes(self) -> tuple[Note, ...]:
-        """What was received, for a failure."""
+        """Return notes with the received data, for a failure."""
         found = []
         frame = self.frame
         if frame:
@@ -167,7 +166,7 @@ class Http2Connection:
         self.window = self.window_initial = WINDOW_INITIAL
         self.peer_window = self.peer_window_initial = WINDOW_INITIAL
         self.priorities_ignored = False
-        """The peer said so (RFC 9218 section 2.1)."""
+        """The peer ignores priorities (RFC 9218 section 2.1)."""
         self.waiting = 0
         """How many streams wait for a frame."""
         self._sock = sock
@@ -195,7 +194,7 @@ class Http2Connection:
         await self._reader.stop()
 
     def release(self) -> None:
-        """Stop reading, whatever the state."""
+        """Stop reading, in any state."""
         self._reader.cancel()
 
     # Streams.
@@ -350,7 +349,7 @@ class Http2Connection:
             self._decode(stream, fields)
 
     def _fields(self, stream: Http2Stream, frame: Frame) -> Fields:
-        """Where the block belongs that `frame` begins or goes on with."""
+        """Return the message that the header block of `frame` belongs to."""
         if frame.type == FrameType.PUSH_PROMISE:
             self._pushing = True
         elif frame.type == FrameType.HEADERS:

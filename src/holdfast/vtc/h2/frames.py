@@ -70,7 +70,7 @@ ERRORS = (
 
 
 class Http2FrameError(ValueError):
-    """A frame breaks the rules of its type. The text says how."""
+    """A malformed frame. The message says why."""
 
 
 def type_name(number: int) -> str:
@@ -90,7 +90,7 @@ def setting_name(number: int) -> str:
 
 @dataclass(slots=True)
 class Priority:
-    """What a PRIORITY frame says, or the priority in a HEADERS frame."""
+    """The content of a PRIORITY frame, or the priority in a HEADERS frame."""
 
     stream: int
     exclusive: bool
@@ -99,7 +99,7 @@ class Priority:
 
 @dataclass(slots=True)
 class Frame:
-    """A frame, and what its payload says."""
+    """A frame and its decoded payload."""
 
     type: int
     flags: int
@@ -126,7 +126,7 @@ class Frame:
         return f"stream: {self.stream}, type: {type_name(self.type)} ({self.type})"
 
     def encode(self) -> bytes:
-        """The frame as it is sent."""
+        """Encode the frame."""
         return frame_header(len(self.payload), self.type, self.flags, self.stream) + self.payload
 
 

@@ -1,8 +1,7 @@
 """Header blocks (HPACK, RFC 7541) with the library `hpack`.
 
-The library's encoder chooses a representation by itself; a test says which one
-it wants. So blocks are put together here, with the library's integers, Huffman
-code and table.
+The library's encoder chooses representations by itself; a test specifies them. Blocks are
+therefore assembled here, with the library's integers, Huffman code and table.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _INDEX_BITS = {"inc": 6, "not": 4, "never": 4}
 
 
 class BlockError(ValueError):
-    """A block cannot be decoded. The text says why."""
+    """A malformed header block. The message says why."""
 
 
 class FieldString(NamedTuple):
@@ -85,7 +84,7 @@ class DecodingTable:
 
     def __init__(self) -> None:
         self._decoder = Decoder(max_header_list_size=LIST_BYTES_MAX)
-        # The test decides what the peer may do, not the library.
+        # The test decides about limits, not the library.
         self._decoder.max_allowed_table_size = _TABLE_BYTES_MAX
         self.table = self._decoder.header_table
 
@@ -103,7 +102,7 @@ class DecodingTable:
 
 
 def table_value(table: HeaderTable, what: str) -> str | None:
-    """A property of a table, or one of a dynamic entry, `[1].key`; `None` if there is none."""
+    """Return a property of a table, or of a dynamic entry, `[1].key`; `None` if there is none."""
     entries = table.dynamic_entries
     match what:
         case ".size":

@@ -9,7 +9,8 @@ from holdfast.vtc.language.numbers import whole
 
 
 def number(given: ParsedOption, bits: int = 32) -> int:
-    """An option's value as an unsigned number. Raises `Failure` if it is none, or too big."""
+    """Parse an option's value as an unsigned number. Raises `Failure` if it is malformed or too
+    big."""
     word = given.values[0]
     value = whole(word)
     if value is None:

@@ -32,21 +32,21 @@ def start(scope: Scope[HttpConnection]) -> None:
 
 
 def _commands(args: Args, text: str) -> Token:
-    """Commands that a command gives by itself: whatever fails in them is shown at it."""
+    """Parse commands that a command runs implicitly: a failure in them is shown at that command."""
     builder = TokenBuilder(args.name.source)
     builder.replaced(text, args.name.offset())
     return builder.build(args.name.offset())
 
 
 async def exchange_settings(scope: Scope[HttpConnection], args: Args) -> None:
-    """The preface and the settings that begin a connection. Raises `Failure`."""
+    """Send the preface and exchange settings. Raises `Failure`."""
     scope.log.line(4, "Not in H/2 mode, do what's needed")
     preface = "txpri" if scope.subject.is_client else "rxpri"
     await interpret(scope, _commands(args, f"{preface}\n{_SETTINGS} -run\n"))
 
 
 async def finish_client_upgrade(scope: Scope[HttpConnection], args: Args, settings: str) -> None:
-    """What follows a request to upgrade. Raises `Failure`."""
+    """Complete an upgrade after its request. Raises `Failure`."""
     answer = "rxresp\nexpect resp.status == 101\nexpect resp.http.connection == Upgrade\n"
     await interpret(scope, _commands(args, f"{answer}expect resp.http.upgrade == h2c\ntxpri\n"))
     _apply_settings(scope, settings)

@@ -111,9 +111,10 @@ NAMES = (
 
 
 def resolve(stream: Http2Stream, word: str) -> Value:
-    """What `word` stands for; itself if it has no meaning; `None` if that is undefined.
+    """Return the value of `word`; the word itself if it has no meaning; `None` if it is
+    undefined.
 
-    Raises `Failure` if it asks for what the last frame has not.
+    Raises `Failure` for a field that the last frame lacks.
     """
     if word in _OF_FRAME:
         wanted, value = _OF_FRAME[word]

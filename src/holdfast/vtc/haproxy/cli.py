@@ -30,7 +30,7 @@ class HaproxyCli:
         self._sock: StreamSocket | None = None
         self._asked = False
         self.spec: Token | None = None
-        """What is to be run when the process runs."""
+        """The specification to run when the process runs."""
         self.answer = ""
 
     async def run(self, position: Position | None) -> None:

@@ -25,7 +25,7 @@ class BackendServer(NamedTuple):
 
 
 def head(stats_socket: str) -> str:
-    """What stands before the script's configuration: two command lines."""
+    """The beginning of the configuration: two command lines."""
     return (
         f'    global\n\tstats socket "{stats_socket}" level admin mode 600\n'
         '    stats socket "fd@${cli}" level admin\n'

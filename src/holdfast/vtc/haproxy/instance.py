@@ -67,7 +67,7 @@ class Haproxy(Actor):
         return self._process is not None
 
     async def check(self, complaint: str, exit_wanted: int) -> None:
-        """Have the configuration checked: the exit status, and what it says. Raises `Failure`."""
+        """Check the configuration; return the exit status and the output. Raises `Failure`."""
         process = self._launch("-c", None)
         await process.wait()
         self._process = None
@@ -164,7 +164,7 @@ class Haproxy(Actor):
         self.log.line(2, f"haproxy PID {pid} successfully started")
 
     def _on_death(self, process: ProgramRun, status: int, position: Position | None) -> None:
-        """It died unasked: the test fails now, and not when a client gives up."""
+        """Handle an unrequested death: the test fails now, before a client times out."""
         if self._is_judged_later():
             return
         wanted = 0 if self.daemon else self.exit_wanted

@@ -1,4 +1,4 @@
-"""A HAProxy's process: what it is like, and the one that `-D` leaves behind."""
+"""The kind of program that HAProxy is, and the process that `-D` leaves in the background."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HAPROXY = ProgramKind(
 )
 
 _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-"""Where distributions have it, and who is not root does not look."""
+"""The directories of distributions, which are in the search path of root only."""
 
 
 def haproxy_program(env: Mapping[bytes, bytes]) -> str:
@@ -33,10 +33,10 @@ def haproxy_program(env: Mapping[bytes, bytes]) -> str:
 
 
 class DetachedProcess:
-    """A process that is not our child: the HAProxy that `-D` leaves behind."""
+    """A process that is not a child: the HAProxy of `-D`."""
 
     def __init__(self, pid: int) -> None:
-        """Raises `ProcessLookupError` if there is none."""
+        """Raises `ProcessLookupError` if the process does not exist."""
         self._pidfd = os.pidfd_open(pid)
 
     async def stop(self) -> None:
@@ -61,7 +61,7 @@ class DetachedProcess:
         return True
 
     def release(self) -> None:
-        """Kill it if it lives. May be called again."""
+        """Kill the process if it is running. May be called again."""
         if self._pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""How a HAProxy in the background says that it is ready: a pid file, or `sd_notify`."""
+"""How a HAProxy in the background reports that it is ready: a pid file, or `sd_notify`."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ReadySocket:
             raise Failure(f"Create sd_notify socket failed: {error}") from None
 
     async def wait(self, seconds: float) -> None:
-        """Wait for the message that says `READY=1`; others may come first. Raises `Failure`."""
+        """Wait for the message `READY=1`; others may come first. Raises `Failure`."""
         try:
             async with asyncio.timeout(seconds):
                 await readable(self._sock)

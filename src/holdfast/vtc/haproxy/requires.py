@@ -1,7 +1,8 @@
-"""What a script of HAProxy's suite requires, in its comments: `#REQUIRE_VERSION=2.5` and so on.
+"""The requirements of a script of HAProxy's suite, in comments: `#REQUIRE_VERSION=2.5` and so
+on.
 
-HAProxy's own `run-regtests.sh` reads them with `grep` before it starts the
-runner; here a test that cannot run is skipped with the reason.
+HAProxy's own `run-regtests.sh` reads them with `grep` before it starts the runner; here a test
+that cannot run is skipped with the reason.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _QUERY_SECONDS_MAX = 10.0
 
 @dataclass(frozen=True, slots=True)
 class HaproxyFacts:
-    """What a HAProxy says about itself."""
+    """The properties that a HAProxy reports."""
 
     version: tuple[int, ...]
     target: str
@@ -84,7 +85,7 @@ def parse_version(text: str) -> tuple[int, ...]:
 
 @lru_cache(maxsize=8)
 def haproxy_facts(program: str) -> HaproxyFacts | None:
-    """What `program` says about itself; `None` if there is no such program."""
+    """Return the properties that `program` reports; `None` if there is no such program."""
     try:
         said = subprocess.run(
             (program, "-vv"), capture_output=True, timeout=_QUERY_SECONDS_MAX, check=False

@@ -1,8 +1,8 @@
-"""The sockets that are opened for a HAProxy and handed over to it.
+"""The sockets that the runner opens and passes to a HAProxy.
 
-A client can connect before the process is ready, and its port is known before
-the configuration is written. In the configuration `fd@${NAME}` stays as it is:
-HAProxy finds the number of the descriptor in its environment.
+A client can connect before the process is ready, and the port is known before the configuration
+is written. The configuration keeps `fd@${NAME}`: HAProxy finds the number of the descriptor in
+its environment.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LOCAL = SocketAddress(socket.AF_INET, ("127.0.0.1", 0))
 
 
 class HandedSockets:
-    """Open until the end of the test: who connects to a stopped HAProxy waits in vain."""
+    """The sockets stay open until the end of the test: clients of a stopped HAProxy wait."""
 
     def __init__(self, case: Case, log: Logger, owner: str) -> None:
         self._case = case

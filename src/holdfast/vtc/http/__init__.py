@@ -1,1 +1,1 @@
-"""HTTP/1 as a test speaks it: exactly what the script says, right or wrong."""
+"""HTTP/1 for tests: the exact bytes of the script, valid or not."""

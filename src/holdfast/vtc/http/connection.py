@@ -1,7 +1,7 @@
 """One connection of a client or a server while its specification runs.
 
-What it received last is what `expect` looks at: the head of the last request
-and response, and the body.
+`expect` compares the data received last: the head of the last request and response, and the
+body.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class HttpConnection(ConnectionState):
         self.request: Head = []
         self.response: Head = []
         self.raw = bytearray()
-        """The last head as it came, as far as it came."""
+        """The last head, as far as it was received."""
         self.body: bytearray | None = None
         self.chunk_length = ""
         self.head_method = False
@@ -68,11 +68,12 @@ class HttpConnection(ConnectionState):
         return self.sock
 
     def trouble(self, scope: Scope[HttpConnection], text: str) -> Exception:
-        """What to raise for an I/O error: a failure, or `NonFatalError` if errors are not fatal."""
+        """Return the exception for an I/O error: a failure, or `NonFatalError` if errors are
+        not fatal."""
         return scope.failure(text, None, *self.notes()) if self.fatal else NonFatalError(text)
 
     def notes(self) -> tuple[Note, ...]:
-        """What was received last, for a failure."""
+        """Return notes with the data received last, for a failure."""
         found = []
         if self.raw:
             found.append(Note("received", self.raw.decode(ENCODING)))

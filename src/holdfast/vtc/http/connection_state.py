@@ -1,4 +1,4 @@
-"""What HTTP/1 and HTTP/2 share of one connection of a client or a server."""
+"""The state of a client's or server's connection that HTTP/1 and HTTP/2 share."""
 
 from __future__ import annotations
 

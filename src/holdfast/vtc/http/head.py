@@ -19,11 +19,12 @@ Head = list[str | None]
 
 
 class HttpHeadError(ValueError):
-    """A head cannot be taken apart. The text says why."""
+    """A malformed head. The message says why."""
 
 
 def find_end(data: bytes | bytearray) -> int:
-    """Where a head ends that begins `data`: behind its empty line; -1 if it goes on."""
+    """Return the end of the head at the start of `data`, after its empty line; -1 if it is
+    incomplete."""
     found = _END.search(data)
     return found.end() if found else -1
 

@@ -59,7 +59,7 @@ class Draft:
     body_given: bool = False
 
     def add_field(self, line: str) -> None:
-        """Add the script's own field, which may replace one of ours."""
+        """Add a field of the script, which may replace a default one."""
         self.lines.append(line)
         name = line.partition(":")[0].lower() if ":" in line else ""
         if name in ("content-length", "transfer-encoding"):

@@ -81,7 +81,7 @@ async def receive_head(scope: HttpScope) -> Head:
 
 
 async def _read_head(scope: HttpScope, data: bytearray) -> bool:
-    """Read into `data` up to the empty line, and nothing behind it. Says whether it came."""
+    """Read into `data` up to the empty line, and no further. Return whether it came."""
     connection = scope.subject
     while True:
         seen = await _more(scope, look=True)
@@ -120,10 +120,10 @@ def _split(scope: HttpScope, data: bytearray) -> Head:
 
 
 async def receive_body(scope: HttpScope, head: Head, *, to_end: bool, bytes_max: int = 0) -> None:
-    """The body that belongs to `head`, or the next part of it.
+    """Return the body of `head`, or the next part of it.
 
-    `to_end`: without a length it goes to the end of the stream; else there is none.
-    `bytes_max` bounds this part, 0 does not. Raises `Failure`.
+    `to_end`: without a length, the body extends to the end of the stream; else there is none.
+    `bytes_max` bounds this part; 0 does not. Raises `Failure`.
     """
     connection = scope.subject
     body = _body(connection)
@@ -210,7 +210,7 @@ async def receive_chunk(scope: HttpScope) -> int:
 
 
 async def _read_line(scope: HttpScope) -> bytes:
-    """A line with its end, and nothing behind it."""
+    """Read a line with its end, and no further."""
     connection = scope.subject
     line = bytearray()
     while not line.endswith(b"\n"):

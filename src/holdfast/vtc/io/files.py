@@ -9,7 +9,7 @@ from holdfast.vtc.run.scope import Scope
 
 
 def read_file(scope: Scope[Any], name: Token) -> bytes:
-    """What a file holds. Raises `Failure`."""
+    """Return the content of a file. Raises `Failure`."""
     try:
         with open(scope.case.path(name), "rb") as file:
             return file.read()

@@ -65,7 +65,8 @@ async def _address(text: str) -> SocketAddress:
 
 
 def tlv(word: str) -> Tlv:
-    """One `TYPE=VALUE`, each a name or text, or hexadecimal behind `0x`. Raises `ProxyError`."""
+    """Parse one `TYPE=VALUE`, each a name or text, or hexadecimal after `0x`. Raises
+    `ProxyError`."""
     name, _, value = word.partition("=")
     if not value:
         raise ProxyError("tlv value missing")

@@ -20,7 +20,7 @@ SockAddr = tuple[str, int] | tuple[str, int, int, int] | bytes
 
 
 class AddressError(ValueError):
-    """An address cannot be understood or resolved. The text says why."""
+    """An address is malformed or cannot be resolved. The message says why."""
 
 
 def why(error: AddressError | OSError) -> str:
@@ -64,7 +64,7 @@ def is_unix(text: str) -> bool:
 
 
 def split(text: str) -> tuple[str | None, str | None]:
-    """Host and port, as far as they are given. Raises `AddressError`."""
+    """Split an address into host and port, as far as they are given. Raises `AddressError`."""
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket:

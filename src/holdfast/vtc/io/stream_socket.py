@@ -1,10 +1,9 @@
 """A connection of a test: exact reads, bounded waits.
 
-A test must see what the peer's kernel sees. So nothing is read before a
-command asks for it: bytes that a script never read are still in the socket
-when it is closed, and the peer gets the reset that it would get from the
-reference. To find the end of a header without reading beyond it, `peek` looks
-and `take` reads as much as was understood.
+A test controls the peer's view of its socket. Nothing is read before a command requests it:
+unread bytes are still in the socket when it is closed, so the peer gets the same reset as from
+the reference. To find the end of a header without reading beyond it, `peek` looks at the bytes
+and `take` reads the parsed ones.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ PEEK_BYTES_MAX = 65536
 CONNECT_SECONDS_MAX = 10.0
 
 _AT_ONCE = struct.pack("ii", 1, 0)
-"""SO_LINGER: what is unsent is dropped, and the peer gets a reset."""
+"""SO_LINGER: discard unsent data, and send a reset."""
 _Switch = Callable[..., Any]
 Prepare = Callable[["StreamSocket"], Awaitable["StreamSocket"]]
-"""What is done to an accepted connection before it is used: a TLS handshake."""
+"""Prepares an accepted connection before it is used: a TLS handshake."""
 
 
 class StreamSocket:
@@ -42,12 +41,12 @@ class StreamSocket:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock = sock
         self._held = False
-        """Whether the kernel may hold back what was sent last, for more to come."""
+        """Whether the kernel may hold back the last sent bytes, to join them with later ones."""
         self.peer = peer
 
     @property
     def fd(self) -> int:
-        """The file descriptor, -1 when closed. It names the connection in the log."""
+        """The file descriptor, -1 when closed. It identifies the connection in the log."""
         return self._sock.fileno()
 
     @property
@@ -56,7 +55,8 @@ class StreamSocket:
         return own_address(self._sock)
 
     async def peek(self, seconds: float) -> bytes:
-        """Look at what has come, at least one byte; `b""` at the end of the stream.
+        """Return the available bytes without reading them, at least one; `b""` at the end of
+        the stream.
 
         Raises `TimeoutError` when nothing comes, and `OSError`.
         """
@@ -71,7 +71,7 @@ class StreamSocket:
         return await self._recv(count, 0, seconds)
 
     def recv_now(self, count: int) -> bytes | None:
-        """Read what is there; `b""` at the end, `None` if there is nothing now."""
+        """Read the available bytes; `b""` at the end, `None` if there are none."""
         try:
             return self._sock.recv(count)
         except (BlockingIOError, InterruptedError):
@@ -102,7 +102,7 @@ class StreamSocket:
             except (BlockingIOError, InterruptedError):
                 await writable(self._sock)
         if self._held and not data and not more:
-            # Nothing was sent that would take along what is held back; this does.
+            # Nothing was sent that would flush the held bytes; this does.
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._held = more and self._sock.family != socket.AF_UNIX
 
@@ -158,7 +158,7 @@ async def readable(sock: socket.socket, seconds: float | None = None) -> None:
 
 
 async def writable(sock: socket.socket, seconds: float | None = None) -> None:
-    """Wait until there is room to write. Raises `TimeoutError`."""
+    """Wait until the socket is writable. Raises `TimeoutError`."""
     loop = asyncio.get_running_loop()
     await _until(sock, loop.add_writer, loop.remove_writer, seconds)
 
@@ -187,7 +187,7 @@ def listen(address: SocketAddress, backlog: int) -> socket.socket:
 
 
 class Listener:
-    """A listening socket, and what is done to a connection before it is used."""
+    """A listening socket, and the preparation of its connections."""
 
     def __init__(self, sock: socket.socket) -> None:
         """Owns `sock` from here on."""
@@ -219,7 +219,7 @@ class Listener:
                 await readable(self._sock)
 
     def _accepted(self, sock: socket.socket) -> StreamSocket:
-        if self.address.path is not None:  # who connects to a path has no name of its own
+        if self.address.path is not None:  # a client of a path has no address
             return StreamSocket(sock, self.address)
         try:
             peer = peer_address(sock)

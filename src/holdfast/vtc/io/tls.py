@@ -1,7 +1,6 @@
 """TLS for clients and servers: option `-tls`.
 
-A test decides what is checked, so nothing is unless it is asked for: a client
-believes any certificate if it is given no `ca`.
+The script decides what is verified: without `ca`, a client accepts any certificate.
 """
 
 from __future__ import annotations
@@ -100,7 +99,7 @@ class ServerTlsOptions:
     async def prepare(
         self, case: Case, name: str, log: Logger
     ) -> Callable[[StreamSocket], Awaitable[StreamSocket]]:
-        """What a server called `name` does to each connection. Raises `Failure`."""
+        """Return the preparation of connections for a server called `name`. Raises `Failure`."""
         words = dict(self.words)
         if "cert" not in words:
             words["cert"] = await self_signed(case, name)
@@ -114,13 +113,13 @@ class ServerTlsOptions:
 
 
 def client_tls(case: Case, spec: Token) -> ClientTlsOptions:
-    """What `client -tls` says. Raises `Failure`."""
+    """Parse the value of `client -tls`. Raises `Failure`."""
     words = _parse(case, spec)
     return ClientTlsOptions(_context(ssl.PROTOCOL_TLS_CLIENT, words), words.get("sni"))
 
 
 def server_tls(case: Case, spec: Token) -> ServerTlsOptions:
-    """What `server -tls` says. Raises `Failure`."""
+    """Parse the value of `server -tls`. Raises `Failure`."""
     return ServerTlsOptions(_parse(case, spec))
 
 
@@ -231,7 +230,7 @@ class TlsSocket(StreamSocket):
         self._raw.shutdown(how)
 
     def _say_goodbye(self) -> None:
-        """Send `close_notify` if there is room for it now."""
+        """Send `close_notify` if the socket is writable."""
         with contextlib.suppress(ssl.SSLError, ValueError):
             self._tls.unwrap()
         self._raw.send_now(self._outgoing.read())

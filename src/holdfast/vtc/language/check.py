@@ -1,8 +1,8 @@
-"""Reads a script without running it, and says what cannot be right.
+"""Checks a script without running it.
 
-At run time the language is interpreted line by line, so a slip in the last line
-shows only when everything before it has been done. Here all is read first:
-commands, options, numbers of words, macros, braces, patterns.
+At run time the language is interpreted line by line, so an error in the last line appears only
+after everything before it has run. The check reads all of it first: commands, options, numbers
+of words, macros, braces, patterns.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ALWAYS_DEFINED = (
     "vtcid",
 )
 _SPECIAL_INSTANCES = ("v1_",)
-"""The instance that clients connect to if they are not told otherwise."""
+"""The instance that clients connect to by default."""
 
 
 class Problem(NamedTuple):
@@ -65,11 +65,11 @@ class _Checker:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.exported: set[str] = set()
-        """The macros that instances define; with a `*` behind, any that begins so."""
+        """The macros that instances define; a final `*` stands for any rest."""
         self.ignores_unknown_macros = False
         """Also if macros may come from where we do not look."""
         self._skipped = False
-        """What follows is never run."""
+        """The following commands never run."""
 
     def read(self, spec: Token, context: Context) -> None:
         """Read the commands of a specification."""

@@ -1,4 +1,4 @@
-"""What a command of the language is: one declaration for running, checking and the manual."""
+"""The declaration of a command, for running, checking and the manual."""
 
 from __future__ import annotations
 
@@ -43,42 +43,42 @@ class ParsedOption(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A command: how it is written, what it does, how it is done."""
+    """A command: its syntax, its description and its implementation."""
 
     name: str
     run: Callable[[Scope[Any], Args], Awaitable[None]]
     usage: str
-    """What follows the name, in one line."""
+    """The words after the name, in one line."""
     text: str
-    """What it does, for the manual. Markdown."""
+    """The description for the manual, in Markdown."""
     example: str = ""
     """A whole script that passes, for the manual; it is run as a test."""
     options: tuple[CommandOption, ...] = ()
     label: str = ""
-    """If the first word is an instance's name: what the instance is called in messages."""
+    """If the first word names an instance: the kind of instance in messages."""
     letter: str = ""
-    """What such a name starts with."""
+    """The first letter of such a name."""
     words_min: int = 0
     """Words that are neither the instance's name nor part of an option."""
     words_max: int | None = 0
     spec: Context | None = None
     """Where the commands of the last such word stand, if it is a specification."""
     ignores_rest: bool = False
-    """Whether all words behind the first that is no option are ignored."""
+    """Whether all words after the first that is no option are ignored."""
     unknown: str = ""
     """The message for an unknown option."""
     exports: tuple[str, ...] = ()
-    """The macros of an instance, behind its name and `_`; `*` is any."""
+    """The macros of an instance, after its name and `_`; `*` is any."""
     check: Callable[[Args], None] | None = None
-    """What else can be checked before anything runs. Raises `Failure`."""
+    """Further checks before anything runs. Raises `Failure`."""
     prepare: Callable[[Args], None] | None = None
-    """What else can be done before anything runs, beside `check`. Raises `Failure`."""
+    """Further preparation before anything runs, after `check`. Raises `Failure`."""
     writes: bool = False
     """Whether all that it does is to write bytes, without waiting for anything."""
 
 
 class Args:
-    """The words that a script gave to a command, behind its name."""
+    """The words of a command in a script, after its name."""
 
     __slots__ = ("command", "name", "words")
 
@@ -98,7 +98,7 @@ class Args:
         return self.words[0]
 
     def walk(self) -> Iterator[ParsedOption]:
-        """The options and words in order. Raises `Failure` for what the command does not know."""
+        """Yield the options and words in order. Raises `Failure` for unknown ones."""
         group = 0
         place = 1 if self.command.label else 0
         while place < len(self.words):
@@ -121,10 +121,10 @@ class Args:
             place = end
 
     def specifications(self, context: Context) -> Iterator[tuple[Token, Context]]:
-        """The specifications among the words, each with the context that it runs in.
+        """Yield the specifications among the words, each with its context.
 
-        `context` is the command's own. Raises `Failure` for what the command does not know
-        and for a wrong number of words.
+        `context` is the command's own. Raises `Failure` for unknown words and for a wrong
+        number of words.
         """
         command = self.command
         if not command.options and not command.label:

@@ -9,7 +9,7 @@ from holdfast.vtc.language.position import Position
 
 
 class Note(NamedTuple):
-    """Something that helps to understand a failure: what was received, what was said."""
+    """A note that explains a failure: received data, output."""
 
     title: str
     text: str
@@ -34,4 +34,4 @@ class Failure(VtcError):
 
 
 class Skip(VtcError):
-    """The test cannot run here. `str()` says what is missing."""
+    """The test cannot run here. `str()` is the missing requirement."""

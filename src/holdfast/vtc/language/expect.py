@@ -49,7 +49,7 @@ def compare(left: str | None, sign: str, right: str | None) -> bool:
 def _compare_decimals(
     ordered: Callable[[float, float], bool], left: str | None, right: str | None
 ) -> bool:
-    """Nothing compares with what does not exist, nor with what is no number."""
+    """A comparison with a missing value, or with a value that is no number, is false."""
     if left is None or right is None:
         return False
     a, b = decimal(left), decimal(right)

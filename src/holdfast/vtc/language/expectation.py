@@ -1,4 +1,4 @@
-"""The command `expect`: what it looks up, compares and says."""
+"""The command `expect`: lookup, comparison and messages."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _short(text: str) -> str:
 def expect_match(
     scope: Scope[Any], args: Args, subject: str, words: tuple[str, str], what: str
 ) -> None:
-    """Run `expect ~|!~ PATTERN` on `subject`, which is called `what` in a failure.
+    """Run `expect ~|!~ PATTERN` on `subject`, which a failure calls `what`.
 
     `words` begin the messages of failure and success. Raises `Failure`.
     """

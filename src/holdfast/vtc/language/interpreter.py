@@ -1,7 +1,7 @@
 """Runs a specification, command by command.
 
-What the commands need is prepared before the first one runs (`prepare`): between two
-commands nothing is imported, compiled or read from a file.
+`prepare` imports, compiles and reads everything before the first command runs, so nothing
+delays the commands.
 """
 
 from __future__ import annotations

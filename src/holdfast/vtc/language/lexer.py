@@ -1,15 +1,14 @@
-"""Cuts a specification into commands and a command into words.
+"""Splits a specification into commands and a command into words.
 
-A command is one line of words up to an unquoted newline; a backslash before the
-newline joins lines. The first character of a word decides its kind:
+A command is one line of words up to an unquoted newline; a backslash before the newline joins
+lines. The first character of a word decides its kind:
 
-- `"` runs to the next `"` on the same line and knows escapes;
-- `{` runs to the matching `}` and is raw: braces are counted, nothing else;
-- anything else runs to the next white space.
+- `"` extends to the next `"` on the same line and supports escapes;
+- `{` extends to the matching `}` and is raw: braces are counted, nothing else;
+- any other word extends to the next white space.
 
-A line whose first character is `#` is a comment. `cut` cuts a whole
-specification. What cannot be cut is a failure of its own command: the commands
-before it run.
+A line whose first character is `#` is a comment. `cut` splits a whole specification. A syntax
+error is a failure of its own command: the commands before it run.
 """
 
 from __future__ import annotations
@@ -35,14 +34,14 @@ _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 
 
 def find_command(spec: str, start: int) -> int:
-    """Where the next command at or after `start` begins, or -1 if there is none."""
+    """Return the start of the next command at or after `start`, or -1 if there is none."""
     match = _BLANK.match(spec, start)
     found = match.end() if match else start
     return found if found < len(spec) else -1
 
 
 def command_line(spec: str, start: int) -> str:
-    """The first line of the command at `start`, as it is written in the log."""
+    """Return the first line of the command at `start`, for the log."""
     end = spec.find("\n", start)
     return spec[start:] if end < 0 else spec[start:end]
 
@@ -75,7 +74,7 @@ class CutCommand(NamedTuple):
     end: int
     """Where to look for the next command."""
     cut_at: list[int]
-    """Where strings were cut short by an escape that is none."""
+    """The positions at which an invalid escape cut a string short."""
 
 
 def tokenise(spec: Token, start: int) -> CutCommand:

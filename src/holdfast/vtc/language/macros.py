@@ -1,14 +1,13 @@
 """Macros: `${NAME}` and `${NAME ARGUMENTS}`.
 
-Macros are expanded word by word, after a command is cut into words, so a value
-is never cut again and never expanded again. The text between the braces is a
-name and its arguments, separated by blanks or commas; quotes hold an argument
-together.
+Macros are expanded word by word, after a command is split into words, so a value is never split
+or expanded again. The text between the braces is a name and its arguments, separated by blanks
+or commas; quotes hold an argument together.
 
-A reference may contain others: `${${which}_sock}`. The inner ones are expanded
-first. VTest2 has no such references: there a reference ends at the first `}`.
-Where `feature ignore_unknown_macro` is set, and where a reference is not
-closed, the same holds here: both are text for a program with macros of its own.
+A reference may contain others: `${${which}_sock}`. The inner ones are expanded first. VTest2
+has no nested references: a reference ends at the first `}`. The same applies here with `feature
+ignore_unknown_macro` and for a reference that is not closed, because both are text for a
+program with macros of its own.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _MONTHS = (
 
 
 class MacroError(Exception):
-    """A macro function was used wrongly. The text says how."""
+    """A macro function was used wrongly. The message says how."""
 
 
 def parse_definition(text: str) -> tuple[str, str]:
@@ -56,7 +55,7 @@ class Macros:
         self._values = dict(values)
         self._functions: dict[str, Function] = {"date": _date, "string": _string}
         self.ignore_unknown = False
-        """Whether an unknown reference stays as it is (`feature ignore_unknown_macro`)."""
+        """Whether an unknown reference is kept as text (`feature ignore_unknown_macro`)."""
 
     def define(self, name: str, value: str) -> None:
         """Set a macro; it may exist."""
@@ -174,7 +173,7 @@ def _why_malformed(rest: str) -> str:
 
 
 def http_date(seconds: float) -> str:
-    """A time as HTTP writes it (RFC 9110 section 5.6.7), whatever the locale is."""
+    """Return a time in HTTP's format (RFC 9110 section 5.6.7), for any locale."""
     now = time.gmtime(seconds)
     day, month = _DAYS[now.tm_wday], _MONTHS[now.tm_mon - 1]
     return f"{day}, {now.tm_mday:02} {month} {now.tm_year:04} {time.strftime('%H:%M:%S', now)} GMT"

@@ -1,4 +1,4 @@
-"""The manual of the language, made from what the commands say about themselves."""
+"""The manual of the language, made from the declarations of the commands."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def _digits(text: str) -> int:
 
 
 def unsigned(text: str) -> int:
-    """`strtoul(text, NULL, 0)`: what does not begin with a number is 0, a negative one wraps."""
+    """`strtoul(text, NULL, 0)`: text without a leading number is 0, a negative number wraps."""
     match = _SIGNED.match(text)
     if not match:
         return 0
@@ -30,7 +30,7 @@ def unsigned(text: str) -> int:
 
 
 def integer(text: str) -> int:
-    """`atoi(text)`: decimal, what does not begin with a number is 0."""
+    """`atoi(text)`: decimal; text without a leading number is 0."""
     match = re.match(r"[ \t\n\v\f\r]*([-+]?[0-9]+)", text)
     return int(match[1]) if match else 0
 

@@ -34,7 +34,7 @@ _IN_SET = re.compile(
 
 
 class PatternError(ValueError):
-    """A pattern cannot be compiled, or its search was given up. The text says why."""
+    """A pattern cannot be compiled, or its search took too long. The message says which."""
 
 
 class Pattern:

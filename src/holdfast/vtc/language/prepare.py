@@ -21,7 +21,7 @@ from holdfast.vtc.language.source import Token
 def prepare(spec: Token, context: Context) -> None:
     """Prepare the commands of `spec`, which run in `context`, and all below them.
 
-    What is wrong with a command is told when the command runs.
+    Errors of a command are reported when it runs.
     """
     if spec.specification is not None:
         return
@@ -33,7 +33,7 @@ def prepare(spec: Token, context: Context) -> None:
 
 
 def prepare_arguments(args: Args, context: Context) -> None:
-    """Prepare what a command in `context` was given: its specifications and patterns."""
+    """Prepare the specifications and patterns of a command in `context`."""
     with suppress(Failure):
         for spec, inner in args.specifications(context):
             prepare(spec, inner)

@@ -1,9 +1,8 @@
 """Finds commands.
 
-A context's commands are the `COMMANDS` of the modules in the package of its
-name below `commands`. To add a command, add a module: nothing lists them. A
-command in a module of its own name is found without importing the others, so a
-small script starts fast.
+The commands of a context are the `COMMANDS` of the modules in the package of its name below
+`commands`. To add a command, add a module; there is no list to edit. A command in a module of
+its own name is found without importing the others, so a small script starts fast.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ _PACKAGE = "holdfast.vtc.commands"
 
 
 class _ContextCommands:
-    """The commands of one context, as far as they are loaded."""
+    """The commands of one context that are loaded."""
 
     def __init__(self, context: Context) -> None:
         self._package = f"{_PACKAGE}.{context.value}"

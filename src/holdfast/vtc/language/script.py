@@ -1,4 +1,4 @@
-"""A script file: what it says before anything is run."""
+"""A script file, before it runs."""
 
 from __future__ import annotations
 

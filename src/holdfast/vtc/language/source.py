@@ -1,13 +1,12 @@
-"""Where text comes from.
+"""Source text and tokens.
 
-A command's words are cut out of a file, escapes are replaced, macros are
-filled in, and a word may itself be a specification whose commands are cut out
-in their turn. A `Token` is such a word: a string that still knows, for each of
-its characters, the place in the file that it came from. So an error that is
-found three levels deep is shown where its author wrote it.
+The words of a command are cut out of a file, escapes and macros are replaced, and a word may be
+a specification with commands of its own. A `Token` is such a word: a string with the source
+position of each of its characters. An error that is found three levels deep can therefore be
+shown where it is written.
 
-All text is Latin-1, one character for each byte: a script may contain any
-bytes, and they must reach the wire as they are.
+All text is Latin-1, one character for each byte: a script may contain any bytes, and they are
+sent unchanged.
 """
 
 from __future__ import annotations
@@ -48,18 +47,18 @@ class Source:
 
 
 class TextRun(NamedTuple):
-    """A run of a token's characters and where it came from."""
+    """A run of a token's characters and its source position."""
 
     start: int
     """Its first character, counted in the token."""
     offset: int
     """Where that is in the source."""
     literal: bool
-    """Whether the run is the source's own text; else all of it came from the one offset."""
+    """Whether the run is literal source text; else all of it came from one position."""
 
 
 class Token(str):
-    """A word of a command: a string that knows where each of its characters came from."""
+    """A word of a command: a string with the source position of each of its characters."""
 
     __slots__ = ("pieces", "source", "specification")
 
@@ -104,10 +103,10 @@ class PlacedCommand(NamedTuple):
 
     position: Position
     line: str
-    """Its first line, as it is written in the log."""
+    """The first line of the command, for the log."""
     words: list[Token]
     cut_at: list[Position]
-    """Where strings were cut short by an escape that is none."""
+    """The positions at which an invalid escape cut a string short."""
     failure: Failure | None
     """Why it cannot be cut into words. Nothing follows it then."""
 

@@ -48,7 +48,7 @@ class LineRecorder(Recorder):
         self._prompted()
 
     def _prompted(self) -> None:
-        """What the server has left unfinished is a prompt."""
+        """An unfinished line of the server is a prompt."""
         prompt = self._server.unfinished.removeprefix(self._shown)
         if prompt:
             self._heard("prompt", prompt)

@@ -1,4 +1,4 @@
-"""Stands between clients and a server: passes on all bytes, and lets a book hear them."""
+"""A proxy between clients and a server: forwards all bytes, and passes them to a recording."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RECEIVE_BYTES_MAX = 65536
 
 
 class RecordingProxy:
-    """A listener whose connections go on to the book's server."""
+    """A listener that forwards its connections to the recording's server."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class RecordingProxy:
         changed: Callable[[], None],
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Listen. `changed` is called when the book has something more to tell.
+        """Listen. `changed` is called when the recording has changed.
 
         Raises `OSError`.
         """
@@ -56,7 +56,7 @@ class RecordingProxy:
             self._listener.close()
 
     async def _serve(self, client: StreamSocket) -> None:
-        """One connection: whatever goes wrong with it, the others go on."""
+        """Forward one connection; an error in it does not affect others."""
         try:
             server = await self._dial()
         except OSError:

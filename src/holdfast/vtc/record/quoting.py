@@ -1,4 +1,4 @@
-"""Words of a script, from what was heard."""
+"""Quotes recorded text as words of a script."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def quoted(text: str) -> str:
 
 
 def pattern(text: str) -> str:
-    """A pattern that finds this whole text, whatever its resume codes are, as one word."""
+    """Return a pattern, as one word, for exactly this text with any resume codes."""
     parts = [_SPECIAL.sub(r"\\\g<0>", part) for part in CODE.split(text)]
     return quoted(f"^{CODE_PATTERN.join(parts)}$")
 

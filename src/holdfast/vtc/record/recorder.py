@@ -11,7 +11,7 @@ COMMANDS_MAX = 100_000
 
 
 class Recorder(ABC):
-    """One connection, as it is heard in the middle."""
+    """Records one connection as commands."""
 
     def __init__(self, codes: set[str]) -> None:
         self.commands: list[str] = []
@@ -24,7 +24,7 @@ class Recorder(ABC):
     @property
     @abstractmethod
     def opening(self) -> str:
-        """The command whose specification the commands are; empty if they stand alone."""
+        """The command whose specification the commands are; empty if they need none."""
 
     @abstractmethod
     def client_says(self, data: bytes) -> None:
@@ -47,7 +47,7 @@ class Recorder(ABC):
             self.commands.append(f"# The rest is missing: it is more than {COMMANDS_MAX} commands.")
 
     def _heard(self, kind: str, text: str) -> None:
-        """The server has said a text."""
+        """Record a text of the server."""
         if not CODE.search(text):
             self._write(f"rx {kind} {quoted(text)}")
             return
@@ -57,7 +57,7 @@ class Recorder(ABC):
         self._write(f'save code rx.text "{CODE_PATTERN}"')
 
     def _typed(self, kind: str, text: str) -> None:
-        """The client has said a text."""
+        """Record a text of the client."""
         word = quoted(text)
         for code in CODE.findall(text):
             if code in self._codes:

@@ -30,7 +30,7 @@ class Recording:
         self._codes: set[str] = set()
 
     def begin(self) -> Recorder:
-        """Another connection has begun; who writes it down."""
+        """A connection has begun; return its recorder."""
         for other in self.recorders:
             other.overlapped = other.overlapped or not other.over
         recorder = _RECORDERS[self.server.scheme](self._codes)
@@ -75,6 +75,6 @@ class Recording:
 
 
 def _strange_macro(body: str) -> bool:
-    """Whether something that was said looks like a macro."""
+    """Whether recorded text looks like a macro."""
     own = ("${code}", "${password}")
     return body.count("${") + body.count("$\\x7b") > sum(map(body.count, own))

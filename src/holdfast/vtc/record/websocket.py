@@ -1,4 +1,4 @@
-"""WebSockets written down: messages as they are, or the session that they carry."""
+"""Records WebSockets: as messages, or as the session that they carry."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class WebSocketRecorder(Recorder):
 
 
 def _client_command(fields: dict[str, Any]) -> str | None:
-    """What a script sends for a message of the client; `None` for what it sends by itself."""
+    """Return the script's command for a message of the client; `None` for an automatic one."""
     match fields.get("t"):
         case "cmd":
             return f"tx command {quoted(str(fields['d']))}"
@@ -165,7 +165,7 @@ class _Direction:
         self.opened = False
 
     def head(self, data: bytes) -> bytes | None:
-        """The head once it is complete. What stands behind it are frames."""
+        """Return the head once it is complete. Frames follow it."""
         self._head += data
         head, end, rest = self._head.partition(END)
         if not end:

@@ -1,1 +1,1 @@
-"""What is told of a run: to a person, to a machine, as a picture."""
+"""Reports of a run: for terminals, for machines, as timelines."""

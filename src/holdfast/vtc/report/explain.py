@@ -1,4 +1,4 @@
-"""A failure, explained: where, what was compared, what was received, what the daemons said."""
+"""Explains a failure: its place, the comparison, the received data, the daemons' output."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from holdfast.vtc.run.results import Outcome, Result
 
 LAST_LINES_MAX = 10
 _OUTPUT = ("debug", "output", "stdout", "stderr")
-"""What processes say, by the log's prefixes."""
+"""The output of processes, by the log's prefixes."""
 
 
 def explain(result: Result) -> str:

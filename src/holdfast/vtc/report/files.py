@@ -12,7 +12,7 @@ from holdfast.vtc.report.explain import explain
 from holdfast.vtc.run.results import Outcome, Result
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold (section 2.2)."""
+"""Characters that XML 1.0 cannot contain (section 2.2)."""
 
 
 def _clean(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A run for a person: a line that lives while tests run, results, failures explained, a summary."""
+"""The report for a terminal: a status line, results, explained failures, a summary."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHOWN_RUNNING_MAX = 4
 
 
 class TerminalReport:
-    """Tells of a run while it goes on."""
+    """Reports a run while it is running."""
 
     def __init__(self, console: Console, total: int) -> None:
         self._console = console
@@ -73,7 +73,7 @@ class TerminalReport:
             self._console.print(Text(_indented(explain(result))), soft_wrap=True)
 
     def summary(self, results: Sequence[Result], seconds: float) -> None:
-        """Tell of the whole run, and of tests whose results differ."""
+        """Report the whole run, and the tests whose results differ."""
         counts = Counter(result.outcome for result in results)
         text = Text()
         for outcome, word in (

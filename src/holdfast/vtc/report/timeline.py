@@ -1,4 +1,4 @@
-"""Who said what to whom, in the order of time: as text, or as a page with a lane per actor."""
+"""The events of a test in the order of time: as text, or as a page with a lane for each actor."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _CONNECT = re.compile(r"(?:CLI connected fd .* to|Connect to) (\S+)")
 _ACCEPT = re.compile(r"accepted fd -?\d+ (\S+) (\d+)")
 _FRAME = re.compile(r"(tx|rx): (stream: \d+, type: \S+ \(\d+\).*)")
 _PLACE = ("at ", "| ")
-"""How the lines below a failure's reason begin, which show where it happened."""
+"""The beginning of the lines after a failure's reason, which show its place."""
 _SUMMARY_CHARS_MAX = 100
 
 
 class Kind(Enum):
-    """What happened. The value is the sign in the text."""
+    """The kind of event. The value is its sign in the text."""
 
     SENT = "→"
     RECEIVED = "←"
@@ -47,7 +47,7 @@ class Event:
 
 
 def events(entries: Sequence[LogEntry]) -> list[Event]:
-    """What a log tells."""
+    """Yield the events of a log."""
     return _Reader().read(entries)
 
 

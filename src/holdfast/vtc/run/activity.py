@@ -1,4 +1,4 @@
-"""What an actor does now, for a failure and for a time-out."""
+"""The current activity of an actor, for failures and time-outs."""
 
 from __future__ import annotations
 

@@ -26,11 +26,11 @@ ADDRESS_MACROS = ("addr", "port", "sock")
 """The macros of an instance that listens, after its name and `_`."""
 
 Work = Callable[[], Coroutine[Any, Any, None]]
-"""The body of a task. It is called when the task begins, which may be never."""
+"""The body of a task. It is called when the task begins; a cancelled task may never begin."""
 
 
 class Actor:
-    """One named instance. It lives until the end of its test."""
+    """A named instance. It exists until the end of its test."""
 
     kind: ClassVar[str]
     """The command that makes it. At the end of a test actors go in the order of their kinds."""
@@ -50,7 +50,7 @@ class Actor:
         self.release()
 
     def release(self) -> None:
-        """Let go of sockets and processes at once, whatever the state. May be called again."""
+        """Release sockets and processes at once, in any state. May be called again."""
 
 
 A = TypeVar("A", bound=Actor)
@@ -71,7 +71,7 @@ class Case:
         self.stopping = False
         """Whether the script has ended: specifications stop before their next command."""
         self.activities: dict[str, Activity] = {}
-        """What each actor does now, by the actor's id."""
+        """The current activity of each actor, by the actor's id."""
         self.processor = ProcessorWait()
         self.children: list[Child] = []
         self.first_failure: Failure | None = None
@@ -96,7 +96,7 @@ class Case:
         log.line(4, f"macro def {name}={value}")
 
     def define_address(self, log: Logger, name: str, at: SocketAddress, sock: str = "") -> None:
-        """Set the macros that tell where `name` listens; `sock` if it is written otherwise."""
+        """Set the address macros of `name`; `sock` is its address if it is written differently."""
         for macro, value in zip(
             ADDRESS_MACROS, (at.host, str(at.port), sock or at.joined), strict=True
         ):
@@ -125,7 +125,8 @@ class Case:
         return actors[name]
 
     def leaving_order(self) -> list[Actor]:
-        """All actors in the order of their ends: barriers, so that nobody waits, then by kind."""
+        """Return all actors in the order of their ends: barriers first, to release waiters,
+        then by kind."""
         kinds = sorted(self._actors, key=lambda kind: (kind != "barrier", kind))
         return [actor for kind in kinds for actor in self._actors[kind].values()]
 
@@ -179,7 +180,7 @@ class Case:
                 log.dump(1, note.title, note.text)
 
     def _machine_notes(self, log: Logger) -> tuple[Note, ...]:
-        """What tells a slow machine from a wrong peer."""
+        """Return notes that distinguish a slow machine from a wrong peer."""
         activity = self.activities.get(log.actor)
         text = self.processor.since(activity.began) if activity else ""
         return (Note("machine", text),) if text else ()
@@ -191,7 +192,7 @@ class Case:
             self._broken.set_exception(failure)
 
     def places(self) -> list[str]:
-        """What each actor is doing, and where."""
+        """Return the activity and position of each actor."""
         return [
             f"{actor} at {activity.position}: {activity.doing.strip()}"
             for actor, activity in self.activities.items()

@@ -37,7 +37,7 @@ class CaseRun:
         self._skipped = ""
 
     async def run(self) -> Result:
-        """Run the script to its end. Whatever happens, nothing of it is left behind."""
+        """Run the script to its end, and release all its resources."""
         started = time.monotonic()
         timed_out = False
         limit = asyncio.timeout(self.case.settings.seconds_max)
@@ -109,7 +109,7 @@ class CaseRun:
         self.case.remove(actor)
 
     async def _reset_after_failure(self) -> None:
-        """End what an early end of the script has left."""
+        """Reset the actors that an early end of the script has left."""
         self._end()
         for actor in self.case.leaving_order():
             with contextlib.suppress(Failure):  # recorded, and it may not be the first one

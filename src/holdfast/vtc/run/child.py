@@ -1,13 +1,12 @@
 """The processes of a test.
 
-Each child leads a process group of its own. Its death is told by a pidfd, so
-it is noticed at once and without a poll; but it is reaped only when the test
-lets go of it. Until then its number cannot be another's, and whatever it left
-behind in its group can be killed with it.
+Each child leads a process group. A pidfd reports its death at once, without polling; but the
+child is reaped only when the test releases it. Until then its pid cannot be reused, and
+processes that it left in its group can be killed with it.
 
-Signals that the runner ignores are at their default in a child: `subprocess`
-resets the ones that Python ignores, and `runner` catches SIGINT and SIGQUIT if
-it was started with them ignored.
+Signals that the runner ignores have their default action in a child: `subprocess` resets those
+that Python ignores, and `runner` catches SIGINT and SIGQUIT if it was started with them
+ignored.
 """
 
 from __future__ import annotations
@@ -110,7 +109,7 @@ class Child:
 
 
 class OutputReader:
-    """Reads what a child writes, as it comes."""
+    """Reads the output of a child as it comes."""
 
     def __init__(self, fd: int, on_data: Callable[[bytes], None]) -> None:
         """Owns `fd` from here on."""
@@ -121,14 +120,14 @@ class OutputReader:
         asyncio.get_running_loop().add_reader(fd, self.read)
 
     def read(self) -> bool:
-        """Read once. Says whether there may be more now."""
+        """Read once. Return whether more may be available."""
         if self.ended.is_set():
             return False
         try:
             data = os.read(self._fd, READ_BYTES_MAX)
         except BlockingIOError:
             return False
-        except OSError:  # a pseudo-terminal whose last process is gone
+        except OSError:  # a pseudo-terminal without processes
             data = b""
         if data:
             self._on_data(data)
@@ -137,7 +136,7 @@ class OutputReader:
         return bool(data)
 
     def read_all(self) -> None:
-        """Read whatever is there without waiting."""
+        """Read all available output without waiting."""
         while self.read():
             pass
 
@@ -151,15 +150,15 @@ class OutputReader:
 
 
 class OutputTail:
-    """The end of what a process has written: between one and two `OUTPUT_BYTES_MAX`."""
+    """The end of a process's output: between one and two `OUTPUT_BYTES_MAX`."""
 
     def __init__(self) -> None:
         self._data = bytearray()
         self.lost = 0
-        """How many bytes stood before it and are gone."""
+        """The number of discarded bytes before it."""
 
     def add(self, data: bytes) -> None:
-        """Append what it has written now."""
+        """Append new output."""
         self._data += data
         if len(self._data) > 2 * OUTPUT_BYTES_MAX:
             over = len(self._data) - OUTPUT_BYTES_MAX
@@ -196,7 +195,7 @@ def describe(status: int) -> str:
 
 
 def sweep(marker: bytes) -> None:
-    """Kill every process whose environment has the entry `marker`: daemons left their group."""
+    """Kill each process whose environment has the entry `marker`: daemons have left their group."""
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError):

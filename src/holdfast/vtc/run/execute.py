@@ -45,9 +45,9 @@ def execute(
     stop_at_failure: bool = False,
     on_start: Callable[[Run], None] = lambda _: None,
 ) -> Interruption | None:
-    """Run the scripts; with more than one job, side by side in as many processes.
+    """Run the scripts; with several jobs, in as many processes in parallel.
 
-    `on_start` gets the run, to look at while it goes on.
+    `on_start` gets the run, to observe it.
     """
     unblock_child_signals()
     heeded = ending_signals()  # asyncio.run changes one

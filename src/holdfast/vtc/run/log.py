@@ -1,13 +1,11 @@
 """The log of one test, in VTest2's format.
 
-Entries are kept as they are given and rendered when somebody asks, so a test
-that passes in silence pays for no formatting. A line is a lead that shows the
-level, the id of the one who speaks, and text:
+Entries are kept unformatted and rendered on demand, so a passing test pays for no formatting. A
+line is a lead that shows the level, the id of the actor, and text:
 
-    **** c1    txreq|GET / HTTP/1.1\\r
+    **** c1    txreq|GET / HTTP/1.1\r
 
-Level 0 is a failure. When the clock has moved by a millisecond a `dT` line is
-written first.
+Level 0 is a failure. When the clock has advanced by a millisecond, a `dT` line comes first.
 """
 
 from __future__ import annotations
@@ -37,15 +35,15 @@ class LogEntry(NamedTuple):
     level: int
     actor: str
     prefix: str
-    """What a dump shows (`txreq`, `debug`, …); empty for a line of text."""
+    """The kind of dump (`txreq`, `debug`, …); empty for a line of text."""
     data: str | bytes
-    """The text, or the first part of what is dumped."""
+    """The text, or the first part of the dumped data."""
     size: int = 0
     """Of the whole dump, in bytes."""
     hexadecimal: bool = False
 
     def lines(self) -> Iterator[str]:
-        """The entry as it is written, without the `dT` line."""
+        """Render the entry, without the `dT` line."""
         lead = f"{LEADS[self.level]} {self.actor:<5} "
         if not self.prefix:
             yield lead + (self.data if isinstance(self.data, str) else self.data.decode(ENCODING))
@@ -55,7 +53,7 @@ class LogEntry(NamedTuple):
             yield from self.dumped(f"{lead}{self.prefix}|")
 
     def dumped(self, lead: str = "") -> Iterator[str]:
-        """The lines of the data, made visible, each behind `lead`."""
+        """Yield the lines of the data with visible control characters, each after `lead`."""
         data = _as_bytes(self.data)
         if data.startswith(_GZIP):
             yield lead + "0x" + data.hex()
@@ -79,7 +77,7 @@ def _hexdump(lead: str, data: bytes) -> Iterator[str]:
 
 
 class Log:
-    """Everything one test said. Time counts from its making."""
+    """The log of one test. Time counts from its creation."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
@@ -158,6 +156,6 @@ _DIAG_ESCAPES |= {ord("\r"): "\\r", ord("\t"): "\\t", ord('"'): '\\"', ord("\\")
 
 
 def render_diag(text: str) -> str:
-    """What commands wrote past the log, as it is shown below the log."""
+    """Render output that commands wrote past the log, to be shown after it."""
     lines = text.removesuffix("\n").split("\n") if text else []
     return "".join(f"*    diag  0.0 {line.translate(_DIAG_ESCAPES)}\n" for line in lines)

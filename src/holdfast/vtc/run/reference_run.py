@@ -22,7 +22,7 @@ _SIGKILL = 9
 
 
 class ReferenceRun:
-    """The counts of a run, and what it writes."""
+    """A run: its counts and its output."""
 
     def __init__(self, options: ReferenceOptions) -> None:
         self._options = options

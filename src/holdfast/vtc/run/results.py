@@ -1,4 +1,4 @@
-"""What a run of tests is given, and what comes of it."""
+"""The settings and the results of a run of tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class KeepDirectories(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """What is the same for all tests of a run."""
+    """The settings of all tests of a run."""
 
     macros: dict[str, str] = field(default_factory=dict)
     """Macros that every test has."""
@@ -55,14 +55,14 @@ class Outcome(Enum):
 
 @dataclass(slots=True)
 class Result:
-    """What came of one run of one script."""
+    """The result of one run of one script."""
 
     script: Script
     outcome: Outcome
     seconds: float
     log: Log
     diag: str
-    """What commands wrote past the log."""
+    """Output that commands wrote past the log."""
     failure: Failure | None
     reason: str
     """Why it was skipped, or why it failed, in one line."""
@@ -73,5 +73,5 @@ class Result:
     """The test's directory, if it was kept."""
 
     def text(self) -> str:
-        """The whole log and what was written past it."""
+        """Render the whole log and the output past it."""
         return self.log.render() + render_diag(self.diag)

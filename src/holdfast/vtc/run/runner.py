@@ -1,4 +1,4 @@
-"""Runs scripts one after the other in this process and tells of each when it is over."""
+"""Runs scripts one after the other in this process, and reports each result."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ScriptRunner:
         return self._places
 
     async def _run(self, script: Script) -> Result | None:
-        """The result of one script; `None` if it was stopped, or never began."""
+        """Return the result of one script; `None` if it was stopped or never began."""
         if self._stopping:
             return None
         self._case_run = CaseRun(script, self._settings)

@@ -1,4 +1,4 @@
-"""What a command of a script works with while it runs."""
+"""The environment of a running command."""
 
 from __future__ import annotations
 

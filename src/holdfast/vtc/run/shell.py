@@ -1,4 +1,4 @@
-"""Shell commands: what they wrote and how they ended."""
+"""Shell commands: their output and their exit status."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from holdfast.vtc.run.child import Child, OutputReader, OutputTail
 
 
 async def run_shell(case: Case, command: bytes) -> tuple[int, OutputTail]:
-    """Run `command` with `/bin/sh` in the test's directory: its wait status and its output.
+    """Run `command` with `/bin/sh` in the test's directory; return its wait status and output.
 
-    What it leaves in the background is killed at the end of the test. Raises `OSError`.
+    Its background processes are killed at the end of the test. Raises `OSError`.
     """
     reading, writing = os.pipe()
     output = OutputTail()

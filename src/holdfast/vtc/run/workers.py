@@ -1,12 +1,11 @@
-"""Runs scripts side by side: one at a time in each of several processes.
+"""Runs scripts in parallel: one at a time in each of several processes.
 
-A test has to answer its peer within a millisecond. In one process the tests
-would wait for each other's work, and get one process's share of the machine.
+A test has to answer its peer within a millisecond. In one process, tests would delay each other
+and share one processor.
 
-The parent and a worker speak over a pipe. The parent sends the number of the
-next script, or `None` to stop; the worker answers with a `Result`, or with the
-places of what it was doing when it was stopped. A closed pipe stops a worker
-too, so none outlives the parent.
+The parent and a worker communicate over a pipe. The parent sends the number of the next script,
+or `None` to stop; the worker answers with a `Result`, or with its current activities when it
+was stopped. A closed pipe stops a worker, too, so no worker outlives the parent.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ class WorkerPool:
         self._stopping = False
         self._places: list[str] = []
         self._done: asyncio.Event | None = None
-        for script in scripts:  # what it imports is shared by all workers
+        for script in scripts:  # all workers share its imports
             prepare(script.source.whole(), Context.TOP)
         sys.stdout.flush()
         sys.stderr.flush()
@@ -123,7 +122,7 @@ class WorkerPool:
             self._feed(worker)
 
     def _lost(self, worker: _Worker) -> None:
-        """A worker has died: its test fails, and so do all if nobody is left to run them."""
+        """A worker has died: its test fails, and all remaining tests if it was the last worker."""
         number, status = worker.number, self._end(worker)
         if self._stopping:
             return
@@ -201,7 +200,7 @@ def _work(connection: Connection, scripts: Sequence[Script], settings: RunSettin
 
 
 class _Work:
-    """What a worker does."""
+    """The main function of a worker."""
 
     def __init__(
         self, connection: Connection, scripts: Sequence[Script], settings: RunSettings
@@ -215,7 +214,7 @@ class _Work:
         self._stopping = False
 
     async def run(self) -> None:
-        """Run what the parent asks for."""
+        """Run the scripts that the parent requests."""
         loop = asyncio.get_running_loop()
         for number in self._ending:
             loop.add_signal_handler(number, self._signalled, number)
@@ -227,7 +226,7 @@ class _Work:
         self._say(places)
 
     def _say(self, message: Any) -> None:
-        with contextlib.suppress(OSError):  # nobody is left to be told
+        with contextlib.suppress(OSError):  # the parent has ended
             self._connection.send(message)
 
     def _read(self) -> None:
@@ -241,7 +240,7 @@ class _Work:
             self._stop()
 
     def _signalled(self, number: Signals) -> None:
-        """What a terminal sends, it sends to the parent too, which then says what to do."""
+        """A terminal sends signals to the parent, too; the parent decides."""
         if number is Signals.SIGTERM:
             self._orders.put_nowait(None)
             self._stop()

@@ -1,5 +1,5 @@
-"""A terminal without a glass: a VT102 with what xterm added, and the console mode of FreeBSD.
+"""A terminal emulator: a VT102 with xterm's additions, and the console mode of FreeBSD.
 
-What the reference emulates is emulated: cells hold printable ASCII, anything
-else shows as `?`; colours and double sizes are understood and not shown. No I/O.
+It emulates what the reference emulates: cells hold printable ASCII, anything else shows as `?`;
+colours and double sizes are parsed and not shown. No I/O.
 """

@@ -1,4 +1,4 @@
-"""Reads what a program writes to its terminal, and answers what it asks."""
+"""Interprets a program's output to its terminal, and answers its queries."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Emulator:
     def __init__(
         self, rows: int, columns: int, answer: Callable[[bytes], None] = lambda _: None
     ) -> None:
-        """`answer` is called with what the terminal sends back."""
+        """`answer` is called with the bytes that the terminal sends."""
         self.screen = Screen(rows, columns)
         self._answer = answer
         self._state = _State.GROUND
@@ -90,7 +90,7 @@ class Emulator:
         self.screen.erase_display(2)
 
     def feed(self, data: bytes) -> None:
-        """Take what the program has written."""
+        """Process output of the program."""
         for byte in data:
             if byte < 0x80:
                 self._utf8_left = 0
@@ -210,7 +210,7 @@ class Emulator:
             action = _SEQUENCES.get(self._prefix + char)
             if action:
                 action(self, _Numbers(self._numbers))
-            self._last = 0  # only what was printed just before is repeated
+            self._last = 0  # only the character printed just before is repeated
 
     def _end_number(self) -> None:
         if not self._digits:
@@ -219,7 +219,7 @@ class Emulator:
         if len(self._numbers) >= NUMBERS_MAX:
             self._state = _State.GROUND
 
-    # What sequences do.
+    # The actions of sequences.
 
     def _save(self) -> None:
         cursor = self.screen.cursor
@@ -307,7 +307,7 @@ class _Numbers:
         return self.plain(place) or 1
 
     def plain(self, place: int = 0) -> int:
-        """A number as it is, 0 if it is not given."""
+        """Return a number, 0 if it is absent."""
         return self._numbers[place] if place < len(self._numbers) else 0
 
 

@@ -1,4 +1,4 @@
-"""What a script expects of a process's screen."""
+"""The expectations of a script about a process's screen."""
 
 from __future__ import annotations
 

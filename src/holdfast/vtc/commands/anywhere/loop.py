@@ -38,7 +38,7 @@ async def _loop(scope: Scope[Any], args: Args) -> None:
             break
         scope.log.line(4, f"Loop #{turn}")
         await interpret(scope, spec)
-        await asyncio.sleep(0)  # commands that never wait must not shut out the others
+        await asyncio.sleep(0)  # commands that never wait must not starve other tasks
 
 
 COMMANDS = (

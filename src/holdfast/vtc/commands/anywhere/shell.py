@@ -27,7 +27,7 @@ shell -err {false}
 
 @dataclass(slots=True)
 class _Wanted:
-    """What the script expects of the command."""
+    """The expectations of the script about a command."""
 
     status: int | None = 0
     """`None`: anything but 0."""
@@ -36,7 +36,7 @@ class _Wanted:
 
 
 def _wanted(args: Args) -> tuple[_Wanted, Token]:
-    """What is expected, and the command. Words behind the command are ignored."""
+    """Return the expectations and the command. Words after the command are ignored."""
     wanted = _Wanted()
     for given in args.walk():
         match given.flag:

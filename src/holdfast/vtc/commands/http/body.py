@@ -1,4 +1,4 @@
-"""What is done with a body that was received: `gunzip`, `write_body`, `expect_pattern`."""
+"""The commands for a received body: `gunzip`, `write_body`, `expect_pattern`."""
 
 from __future__ import annotations
 

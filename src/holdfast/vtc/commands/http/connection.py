@@ -102,7 +102,7 @@ async def _expect_close(scope: HttpScope, args: Args) -> None:
 
 
 async def _receive(scope: HttpScope) -> bytes:
-    """What came instead of the end; `b""` is the end, and so is a broken connection."""
+    """Return data that came instead of the end; `b""` is the end, or a broken connection."""
     connection = scope.subject
     while True:
         try:

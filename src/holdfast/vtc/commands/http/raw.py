@@ -1,4 +1,4 @@
-"""Bytes as they are: `send`, `sendhex`, `recv` and the like, and hand-made chunks."""
+"""Raw bytes: `send`, `sendhex`, `recv` and the like, and hand-made chunks."""
 
 from __future__ import annotations
 

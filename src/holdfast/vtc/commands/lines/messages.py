@@ -1,4 +1,4 @@
-"""What a specification of lines can do."""
+"""The commands of a specification of lines."""
 
 from __future__ import annotations
 

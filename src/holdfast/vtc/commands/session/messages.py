@@ -1,4 +1,4 @@
-"""What a session's specification can do."""
+"""The commands of a session's specification."""
 
 from __future__ import annotations
 

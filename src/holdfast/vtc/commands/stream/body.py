@@ -1,4 +1,4 @@
-"""What is done with what a stream has received: `expect`, `gunzip`, `write_body`."""
+"""The commands for received data of a stream: `expect`, `gunzip`, `write_body`."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def _setting_value(given: ParsedOption) -> int:
 
 
 def _adopt(scope: StreamScope, setting: int, value: int) -> None:
-    """What we tell the peer holds for us at once."""
+    """Apply a setting that this side announces."""
     connection = scope.subject.connection
     if setting == Setting.HEADER_TABLE_SIZE:
         connection.decoding.resize(value)

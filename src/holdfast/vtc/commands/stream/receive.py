@@ -1,4 +1,4 @@
-"""What a stream receives: `rxreq`, `rxresp`, `rxhdrs` … and single frames."""
+"""The receiving commands of a stream: `rxreq`, `rxresp`, `rxhdrs` … and single frames."""
 
 from __future__ import annotations
 

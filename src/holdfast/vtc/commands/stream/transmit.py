@@ -1,4 +1,5 @@
-"""What a stream sends with header fields: `txreq`, `txresp`, `txcont`, `txpush`, and `txdata`."""
+"""The sending commands of a stream with header fields: `txreq`, `txresp`, `txcont`, `txpush`,
+and `txdata`."""
 
 from __future__ import annotations
 

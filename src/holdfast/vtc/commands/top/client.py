@@ -56,7 +56,7 @@ async def _client(scope: Scope[Case], args: Args) -> None:
 
 
 async def run_client(scope: Scope[Case], client: Client, given: ParsedOption) -> bool:
-    """Do what one of `CLIENT_OPTIONS` says. Says whether it was one. Raises `Failure`."""
+    """Apply one of `CLIENT_OPTIONS`. Return whether the option was one. Raises `Failure`."""
     if given.flag == "-wait":
         await client.wait()
         return True

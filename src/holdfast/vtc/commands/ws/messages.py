@@ -1,4 +1,4 @@
-"""What a WebSocket's specification can do."""
+"""The commands of a WebSocket's specification."""
 
 from __future__ import annotations
 
