@@ -37,7 +37,7 @@ from holdfast.core.items import Span
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.gateway import Gateway
-from holdfast.net.tls.options import client_context
+from holdfast.net.tls.contexts import client_context
 from holdfast.protocols import holdfast as wire
 
 T = TypeVar("T")

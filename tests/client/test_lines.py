@@ -24,7 +24,7 @@ from holdfast.core.errors import BusyError, Reason
 from holdfast.core.limits import Limits
 from holdfast.gateway.gateway import Gateway
 from holdfast.net.addresses import parse_address
-from holdfast.net.tls.options import client_context
+from holdfast.net.tls.contexts import client_context
 from holdfast.protocols.telnet import Terminal
 
 T = TypeVar("T", bound=LineEvent)

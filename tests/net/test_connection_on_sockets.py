@@ -15,7 +15,7 @@ from tests.net.helpers import Caller, Stand, call, has_ipv6, patience, serving, 
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
-from holdfast.net.tls.options import client_context, server_context
+from holdfast.net.tls.contexts import client_context, server_context
 from holdfast.net.transport.tls import TruncatedError
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")

@@ -20,7 +20,7 @@ from holdfast.core.limits import KIB, ConnectionLimits
 from holdfast.net.connection.metering import METER_BYTES
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.server.admission import Admission, AdmissionRefusal
-from holdfast.net.tls.options import client_context, server_context
+from holdfast.net.tls.contexts import client_context, server_context
 
 
 class Echoing(Stand):

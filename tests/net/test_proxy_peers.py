@@ -21,7 +21,8 @@ from holdfast.net.dial.dial import dial
 from holdfast.net.server.handshake import ProxyOptions, TrustedProxies
 from holdfast.net.server.server import ListenOptions
 from holdfast.net.tls.certificates import ServerTls
-from holdfast.net.tls.options import TlsOptions, client_context
+from holdfast.net.tls.contexts import client_context
+from holdfast.net.tls.options import TlsOptions
 from holdfast.protocols.proxy import (
     Endpoint,
     Family,

@@ -14,7 +14,8 @@ from tests.net.fakes import FakeLoop, runtime
 
 from holdfast.core.errors import ConfigurationError
 from holdfast.net.tls.certificates import CertificateWatch, ServerTls
-from holdfast.net.tls.options import Certificate, TlsOptions, server_contexts
+from holdfast.net.tls.contexts import server_contexts
+from holdfast.net.tls.options import Certificate, TlsOptions
 
 
 def options(folder: Path, **more: Any) -> TlsOptions:

@@ -26,7 +26,7 @@ from tests.websocket.helpers import (
 
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
-from holdfast.net.tls.options import client_context, server_context
+from holdfast.net.tls.contexts import client_context, server_context
 from holdfast.websocket import (
     ConnectionClosedError,
     ConnectionClosedOK,

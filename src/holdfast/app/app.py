@@ -29,7 +29,7 @@ from holdfast.link.peer import SCHEMES, LinkClosedError, RequestError
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.log import configure_logs
 from holdfast.net.runtime.loop import calm_collector, run, unwrapped
-from holdfast.net.tls.options import client_context
+from holdfast.net.tls.contexts import client_context
 
 T = TypeVar("T")
 

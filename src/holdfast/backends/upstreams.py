@@ -15,7 +15,7 @@ from holdfast.backends.tcp.backend import TcpBackend
 from holdfast.backends.upstream_config import UpstreamConfig
 from holdfast.net.log import log_failure
 from holdfast.net.runtime.tasks import restarted, spawn
-from holdfast.net.tls.options import client_context
+from holdfast.net.tls.contexts import client_context
 from holdfast.net.upstream.balance import Balance
 from holdfast.net.upstream.dialler import Dialler
 from holdfast.net.upstream.idle_pool import IdlePool

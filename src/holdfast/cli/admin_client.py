@@ -17,7 +17,7 @@ from msgspec import Struct
 from holdfast.core.errors import ConfigurationError, HoldfastError, Source
 from holdfast.gateway.admin.guard import DEFAULT_LISTEN, TOKEN_VARIABLE
 from holdfast.net.addresses import Address, parse_address
-from holdfast.net.tls.options import client_context
+from holdfast.net.tls.contexts import client_context
 
 ADMIN_VARIABLE: Final = "HOLDFAST_ADMIN"
 _SECONDS_MAX: Final = 20.0

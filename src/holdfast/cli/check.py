@@ -10,7 +10,7 @@ import typer
 from holdfast.cli.output import reported
 from holdfast.cli.serve import DEFAULT_CONFIG
 from holdfast.gateway.config import load
-from holdfast.net.tls.options import client_context, server_context, server_contexts
+from holdfast.net.tls.contexts import client_context, server_context, server_contexts
 
 
 def check(

@@ -28,7 +28,7 @@ from holdfast.core.ids import read_resume_code
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import parse_address
 from holdfast.net.runtime.loop import run
-from holdfast.net.tls.options import client_context
+from holdfast.net.tls.contexts import client_context
 from holdfast.protocols import holdfast as wire
 from holdfast.protocols.telnet import Terminal
 

@@ -24,7 +24,7 @@ from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
 from holdfast.net.dial.dial import DialError, dial
 from holdfast.net.runtime.runtime import client_runtime
-from holdfast.net.tls.options import client_context
+from holdfast.net.tls.contexts import client_context
 
 E = TypeVar("E")
 W = TypeVar("W", bound="Wire")

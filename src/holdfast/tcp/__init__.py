@@ -38,7 +38,8 @@ from holdfast.net.server.service import serve_until_stopped
 from holdfast.net.server.states import ServerState
 from holdfast.net.server.workers import run_workers
 from holdfast.net.tls.certificates import ServerTls
-from holdfast.net.tls.options import Certificate, TlsInfo, TlsOptions
+from holdfast.net.tls.describe import TlsInfo
+from holdfast.net.tls.options import Certificate, TlsOptions
 from holdfast.protocols.frames import (
     Delimited,
     Fixed,

@@ -28,7 +28,8 @@ from holdfast.net.connection.stream import (
 from holdfast.net.server.bind import AddressInUseError
 from holdfast.net.server.server import ServerClosedError
 from holdfast.net.server.states import ServerState
-from holdfast.net.tls.options import TlsOptions, client_context
+from holdfast.net.tls.contexts import client_context
+from holdfast.net.tls.options import TlsOptions
 from holdfast.protocols.frames import FrameError, Netstring
 
 ANYWHERE = "tcp://127.0.0.1:0"

@@ -20,7 +20,7 @@ from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Phase
 from holdfast.net.dial.dial import DialError, dial
 from holdfast.net.runtime.runtime import Runtime
-from holdfast.net.tls.options import client_context, server_context
+from holdfast.net.tls.contexts import client_context, server_context
 
 LIMITS = ConnectionLimits()
 

@@ -18,7 +18,7 @@ from holdfast.core.limits import ConnectionLimits, PageLimits
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler, Phase
 from holdfast.net.http.handover import HttpHost
-from holdfast.net.tls.options import client_context, server_context
+from holdfast.net.tls.contexts import client_context, server_context
 
 REQUEST = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
 UPGRADE = (

@@ -19,7 +19,7 @@ from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.bind import AddressInUseError
 from holdfast.net.server.server import Server
 from holdfast.net.server.states import TABLE, ServerInput, ServerState
-from holdfast.net.tls.options import client_context, server_context
+from holdfast.net.tls.contexts import client_context, server_context
 
 # --- its life
 

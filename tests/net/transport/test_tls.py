@@ -30,7 +30,8 @@ from tests.net.transports import (
 
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.stream import Stream, StreamClosedError, serve
-from holdfast.net.tls.options import TlsOptions, client_context
+from holdfast.net.tls.contexts import client_context
+from holdfast.net.tls.options import TlsOptions
 from holdfast.net.transport.tls import TruncatedError
 
 pytestmark = pytest.mark.usefixtures("nothing_unhandled")

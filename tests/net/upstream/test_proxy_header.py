@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.net.tls.options import TlsInfo
+from holdfast.net.tls.describe import TlsInfo
 from holdfast.net.upstream.proxy_header import ProxiedClient, encode_proxy_header
 from holdfast.protocols.proxy import Endpoint, Family, ProxyDecoder, ProxyHeader, TlvType
 

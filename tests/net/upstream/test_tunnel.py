@@ -27,7 +27,7 @@ from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.server import Server
-from holdfast.net.tls.options import client_context, server_context
+from holdfast.net.tls.contexts import client_context, server_context
 from holdfast.net.upstream.dialler import Dialler
 from holdfast.net.upstream.tunnel import TABLE, StreamInput, StreamProxy, StreamState, _Side
 

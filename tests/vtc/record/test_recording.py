@@ -19,7 +19,7 @@ from websockets.asyncio.client import connect
 
 from holdfast.app import App, Session
 from holdfast.net.addresses import parse_address
-from holdfast.net.tls.options import client_context, server_context
+from holdfast.net.tls.contexts import client_context, server_context
 from holdfast.vtc.dialogue.conversation import from_script, to_script
 from holdfast.vtc.io.socket_address import resolve
 from holdfast.vtc.language.check import check

@@ -15,7 +15,7 @@ from holdfast.net.addresses import Address, parse_address
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.inherited import Inherited
 from holdfast.net.server.server import ListenOptions, Server
-from holdfast.net.tls.options import server_context
+from holdfast.net.tls.contexts import server_context
 
 
 class AdminListener:

@@ -25,7 +25,7 @@ from holdfast.net.connection.read_gate import Pause, ReadGate
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.timers import UNSCHEDULED
-from holdfast.net.tls.options import TlsInfo, describe
+from holdfast.net.tls.describe import TlsInfo, describe
 from holdfast.protocols.proxy import ProxyHeader
 
 _log: Final = RateLimitedLogger("holdfast.net")

@@ -24,7 +24,8 @@ from holdfast.net.server.inherited import Inherited
 from holdfast.net.server.server import DEFAULT, ListenOptions, Server
 from holdfast.net.server.service import serve_until_stopped
 from holdfast.net.tls.certificates import ServerTls
-from holdfast.net.tls.options import TlsInfo, TlsOptions
+from holdfast.net.tls.describe import TlsInfo
+from holdfast.net.tls.options import TlsOptions
 from holdfast.protocols.frames import Framing
 
 _log: Final = RateLimitedLogger("holdfast.net")

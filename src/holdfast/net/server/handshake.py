@@ -21,7 +21,7 @@ from holdfast.net.addresses import network_of, peer_name
 from holdfast.net.connection.connection import Connection
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.timers import UNSCHEDULED
-from holdfast.net.tls.options import explain
+from holdfast.net.tls.describe import explain
 from holdfast.net.transport.tls import TlsTransport
 from holdfast.protocols.proxy import Family, ProxyDecoder, ProxyError, ProxyHeader
 

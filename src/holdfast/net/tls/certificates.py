@@ -14,7 +14,8 @@ import structlog
 from holdfast.core.errors import ConfigurationError
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.timers import UNSCHEDULED
-from holdfast.net.tls.options import CertificateFacts, TlsOptions, server_contexts
+from holdfast.net.tls.contexts import CertificateFacts, server_contexts
+from holdfast.net.tls.options import TlsOptions
 
 _log = structlog.get_logger("holdfast.net")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from typing import NamedTuple
 
-from holdfast.net.tls.options import TlsInfo
+from holdfast.net.tls.describe import TlsInfo
 from holdfast.protocols.proxy import (
     Endpoint,
     Family,

@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from holdfast.net.tls.options import client_context
+from holdfast.net.tls.contexts import client_context
 from holdfast.vtc.io.socket_address import AddressError, SocketAddress, resolve
 from holdfast.vtc.io.stream_socket import Listener, StreamSocket, connect, listen
 from holdfast.vtc.io.tls import TlsSocket

@@ -7,7 +7,8 @@ import pytest
 from tests.net.certificates import AUTHORITY, CHAIN, KEY, OTHER_KEY, locked, write_pems
 
 from holdfast.core.errors import ConfigurationError
-from holdfast.net.tls.options import Certificate, client_context, server_context
+from holdfast.net.tls.contexts import client_context, server_context
+from holdfast.net.tls.options import Certificate
 
 
 def write(folder: Path, name: str, text: str | None) -> str:
