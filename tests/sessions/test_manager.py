@@ -11,8 +11,9 @@ from holdfast.core.errors import BusyError, LimitExceededError, Reason
 from holdfast.core.ids import new_sid
 from holdfast.core.items import MUST, Output, Text
 from holdfast.core.limits import SessionLimits, StoreLimits
+from holdfast.sessions.claims import Claim, ClaimRefusal
 from holdfast.sessions.journal import Journal
-from holdfast.sessions.manager import Claim, ClaimRefusal, SessionManager
+from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.records import Found, Row
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionInput, SessionState

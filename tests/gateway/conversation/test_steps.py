@@ -28,7 +28,7 @@ from holdfast.gateway.conversation.news import News
 from holdfast.gateway.conversation.phases import Phase
 from holdfast.gateway.conversation.ports import Conversation
 from holdfast.net.security_log import SecurityEvent
-from holdfast.sessions.manager import Claim
+from holdfast.sessions.claims import Claim
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.states import Durability, SessionState
 

@@ -28,8 +28,8 @@ from holdfast.gateway.conversation.rights import CANNOT_KEEP, can_keep, settle
 from holdfast.net.addresses import network_of
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security_log import SecurityEvent
+from holdfast.sessions.claims import Claim, ClaimRefusal
 from holdfast.sessions.dormant import DormantSession
-from holdfast.sessions.manager import Claim, ClaimRefusal
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Position, ResetReason, Session
 from holdfast.sessions.states import Durability, SessionState

@@ -13,8 +13,8 @@ from holdfast.gateway.context import Context
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.ports import Conversation
 from holdfast.net.security_log import SecurityEvent
+from holdfast.sessions.claims import Claim
 from holdfast.sessions.journal import StoreUnavailableError
-from holdfast.sessions.manager import Claim
 from holdfast.sessions.session import Session
 
 CANNOT_KEEP: Final = "sessions cannot be kept now; try later"

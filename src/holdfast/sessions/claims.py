@@ -1,0 +1,247 @@
+"""Who may take a session up again: by a token, by a code, or as the same user."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from msgspec import Struct
+
+from holdfast.core.errors import Reason
+from holdfast.core.ids import new_resume_code, read_resume_code
+from holdfast.core.limits import SessionLimits
+from holdfast.core.rate import Rate, RateByKey
+from holdfast.net.log import RateLimitedLogger
+from holdfast.sessions.dormant import DormantSession
+from holdfast.sessions.loading import Loader
+from holdfast.sessions.population import Member, Population
+from holdfast.sessions.records import Row
+from holdfast.sessions.session import Session
+from holdfast.sessions.states import SessionInput
+from holdfast.sessions.tokens import UNKNOWN_SESSION, TokenStatus, hash_code, split_token
+
+_log: Final = RateLimitedLogger("holdfast.sessions")
+_NO_CODE: Final = b""
+_ANYWHERE: Final = ""
+"""The key of what all networks do together."""
+
+
+class ClaimRefusal(Enum):
+    """Why a token or a code gives no session. The value is for the client's person."""
+
+    UNKNOWN = "it is not known, or its session has ended"
+    REPLACED = "it was replaced by a newer one"
+    REVOKED = "it was replaced by a newer one; for safety its session was closed"
+    OWN = "it is the one you are in"
+    ENTERED = "you are in a session already"
+    ELSEWHERE = "its session is not one of those that are served here"
+    TOO_EARLY = "its session cannot be resumed yet"
+    RATE = "too many wrong attempts; try again later"
+
+
+class Claim(Struct, frozen=True):
+    """The right to a session, proven."""
+
+    session: Session
+    secret: bytes | None
+    """The secret of the token that proved it; `None` if it was not a token."""
+    code: bytes = _NO_CODE
+    """The hash of the code that proved it, if it was one."""
+
+
+class Claims:
+    """The part of a `SessionManager` that knows who may have a session, by tokens and codes.
+
+    A claim to a dormant session can be judged once that is loaded (`dormant_of_token`,
+    `dormant_of_code`). All times are a `SteadyClock`'s.
+    """
+
+    sessions: dict[str, Session]
+    loader: Loader
+    _population: Population
+
+    def __init__(self, limits: SessionLimits) -> None:
+        self._codes: dict[bytes, Member] = {}
+        self._wrong = RateByKey(
+            Rate(limits.attach_failures_per_minute_max / 60, limits.attach_failure_burst_max)
+        )
+        self._wrong_anywhere = RateByKey(
+            Rate(
+                limits.node_attach_failures_per_second_max,
+                limits.node_attach_failure_burst_max,
+            )
+        )
+
+    def close(self, session: Session, reason: Reason) -> None:
+        """End a session whose token was stolen."""
+        raise NotImplementedError
+
+    def claim_by_token(
+        self, token: str, *, exclude: Session | None = None, revoke: bool = True
+    ) -> Claim | ClaimRefusal:
+        """Who holds this token may have its session. `exclude` is the one it has already.
+
+        Tokens cannot be guessed, so wrong ones cost their senders and others nothing: a good
+        one is taken however many wrong ones came from the same address.
+
+        With `revoke`, a token that was replaced ends its session: two hold it, and one of them
+        has stolen it (RFC 9700 section 4.14.2). Without it, such a token is merely refused. That
+        is for a browser's cookies: a browser that is killed, restored or copied brings an older
+        one (it is not written at once), and whoever got hold of an old one must not be able to
+        end the session of its newest holder.
+        """
+        parts = split_token(token)
+        session = self.sessions.get(parts[0]) if parts is not None else None
+        tokens = session.row.tokens if session is not None else UNKNOWN_SESSION
+        secret = parts[1] if parts is not None else b""
+        status = tokens.judge(secret)
+        if session is None or status is TokenStatus.UNKNOWN:
+            return ClaimRefusal.UNKNOWN
+        if session is exclude:
+            return (
+                ClaimRefusal.OWN
+            )  # with any token that it ever had: it is nobody else who says so
+        if status is TokenStatus.VALID:
+            return self._claim(session, secret)
+        if not revoke:
+            return ClaimRefusal.REPLACED
+        self.close(session, Reason.KICKED)
+        return ClaimRefusal.REVOKED
+
+    def claim_by_code(
+        self, typed: str, network: str, now: float, *, exclude: Session | None
+    ) -> Claim | ClaimRefusal:
+        """Who knows this code may have its session. `exclude` is the one it has already.
+
+        It is good until `confirm` follows: its holder may be cut off before the answer. Wrong ones
+        are held to a rate by `network`, and to one by all together.
+        """
+        if self._wrong.exhausted(network, now):
+            return ClaimRefusal.RATE
+        if self._wrong_anywhere.exhausted(_ANYWHERE, now) and not self._wrong.quiet(network, now):
+            return ClaimRefusal.RATE
+        code = read_resume_code(typed)
+        presented = hash_code(code) if code is not None else _NO_CODE
+        session = self._codes.get(presented)
+        if not isinstance(session, Session) or _is_expired(session.row, presented, now):
+            self._wrong.spend(network, now)
+            if not self._wrong_anywhere.spend(_ANYWHERE, now):
+                _log.warning("resume codes are being guessed", from_network=network)
+            return ClaimRefusal.UNKNOWN
+        if session is exclude:
+            return ClaimRefusal.OWN
+        return self._claim(session, None, presented)
+
+    def code_wait(self, network: str, now: float) -> float:
+        """Seconds after which a code from this network is looked at again."""
+        return self._wrong.wait(network, now)
+
+    def claim_own(self, session: Session) -> Claim | None:
+        """The newest other session of the user, as `own` finds it. It is to be loaded."""
+        newest = self.own(session)
+        return Claim(newest, None) if isinstance(newest, Session) else None
+
+    def own(self, session: Session) -> Member | None:
+        """The newest other session of the same, authenticated user: one that waits for its client,
+        before one whose connection is not known to be gone."""
+        others = self._population.of_user(session.backend, session.row.user)
+        able = [
+            other
+            for other in others
+            if other is not session
+            and (not isinstance(other, Session) or other.allows(SessionInput.RESUMED))
+        ]
+        return max(able, key=lambda other: (other.detached, other.sid), default=None)
+
+    def dormant_of_token(self, token: str) -> str | None:
+        """Which session is to be loaded before this token can be judged, if any."""
+        parts = split_token(token)
+        return parts[0] if parts is not None and parts[0] in self.loader.dormant else None
+
+    def dormant_of_code(self, typed: str) -> str | None:
+        """Which session is to be loaded before this code can be judged, if any."""
+        code = read_resume_code(typed)
+        found = self._codes.get(hash_code(code)) if code is not None else None
+        return found.sid if isinstance(found, DormantSession) else None
+
+    def issue_token(self, claim: Claim) -> str:
+        """A new token for the claimed session."""
+        session = claim.session
+        session.mark_row_dirty()
+        return session.row.tokens.issue(session.sid, claim.secret)
+
+    def issue_code(self, claim: Claim, expires: float = 0.0) -> str:
+        """A new code for the claimed session, good until `expires`, or as long as that.
+
+        The one that proved the claim stays valid beside it until `confirm`, as its
+        holder may never see the new one. Any other is void.
+        """
+        code = new_resume_code()
+        self._set_codes(claim.session, hash_code(code), claim.code)
+        claim.session.row.code_expires = expires
+        return code
+
+    def use_up_code(self, claim: Claim) -> None:
+        """The code that proved the claim is valid until `confirm`, and no new one is given."""
+        self._set_codes(claim.session, _NO_CODE, claim.code)
+
+    def void_tokens(self, session: Session) -> None:
+        """No token given so far is good any more: the session has another holder."""
+        session.row.tokens.forget()
+        session.mark_row_dirty()
+
+    def renew(self, session: Session, *, new_token: bool) -> str:
+        """The session has become a user's: only what its present client was given is good.
+
+        So whoever knew a token or a code before (it may have been planted on the user, or read)
+        has no part in it. Returns a new token, if one is wanted: the present one is good until
+        `confirm`.
+        """
+        row = session.row
+        token = ""
+        if new_token:
+            token = row.tokens.renew(session.sid)
+        else:
+            row.tokens.keep_newest()
+        self._codes.pop(row.code_before, None)
+        row.code_before = _NO_CODE
+        session.mark_row_dirty()
+        return token
+
+    def void_codes(self, session: Session) -> None:
+        """No code given so far is good any more."""
+        self._set_codes(session, _NO_CODE, _NO_CODE)
+
+    def confirm(self, session: Session) -> None:
+        """The client has what it was last given: no older token or code is good any more."""
+        row = session.row
+        row.tokens.confirm()
+        self._codes.pop(row.code_before, None)
+        row.code_before = _NO_CODE
+        session.mark_row_dirty()
+
+    def _claim(
+        self, session: Session, secret: bytes | None, code: bytes = _NO_CODE
+    ) -> Claim | ClaimRefusal:
+        if not session.allows(SessionInput.RESUMED):
+            return ClaimRefusal.TOO_EARLY
+        return Claim(session, secret, code)
+
+    def _set_codes(self, session: Session, code: bytes, before: bytes) -> None:
+        self._forget_codes(session)
+        session.row.code, session.row.code_before = code, before
+        self._index_codes(session)
+        session.mark_row_dirty()
+
+    def _index_codes(self, session: Session) -> None:
+        for code in (session.row.code, session.row.code_before):
+            if code:
+                self._codes[code] = session
+
+    def _forget_codes(self, session: Session) -> None:
+        self._codes.pop(session.row.code, None)
+        self._codes.pop(session.row.code_before, None)
+
+
+def _is_expired(row: Row, code: bytes, now: float) -> bool:
+    return code == row.code and 0.0 < row.code_expires <= now
