@@ -31,12 +31,22 @@ def numbers(screen: str) -> list[int]:
     return [int(found) for found in re.findall(r"Number (\d+)\.", screen)]
 
 
+def seen_before(screen: str) -> list[int]:
+    """What was counted on the screen of a connection that is gone.
+
+    TinTin++ may show a line once more when its connection ends: the one whose beginning came alone.
+    """
+    found = numbers(screen)
+    again = re.search(r"Number (\d+)\.#SESSION ", screen)
+    return found[:-1] if again and found[-1] in found[:-1] else found
+
+
 def is_missed(old: str, screen: str) -> None:
     """The new screen goes on where the old one ended.
 
     What is said again, the person was told to have perhaps seen; what was missed is new.
     """
-    seen = numbers(old)
+    seen = seen_before(old)
     again, told, missed = screen.partition("You missed this:")
     assert told, screen
     assert seen == list(range(1, len(seen) + 1)), old

@@ -364,15 +364,13 @@ async def test_a_message_that_drips_is_cut_off_and_a_busy_peer_is_not() -> None:
             pass
 
     async with (
-        serve(
-            read, ping_interval=0.1, ping_timeout=0.1, close_timeout=0.2, limits=limits
-        ) as server,
+        serve(read, ping_interval=0.1, ping_timeout=0.1, close_timeout=60, limits=limits) as server,
         opened(server) as dripping,
         opened(server) as busy,
         patience(),
     ):
         async with asyncio.TaskGroup() as tasks:
-            ended = tasks.create_task(dripping.reader.read())
+            ended = tasks.create_task(dripping.reader.readuntil(b"a message took too long"))
             await busy.write(whole[:10])
             await dripping.write(whole[:10])
             while not ended.done():
@@ -380,7 +378,8 @@ async def test_a_message_that_drips_is_cut_off_and_a_busy_peer_is_not() -> None:
                 await busy.write(whole[10:] + whole[:10])
                 await asyncio.sleep(0.02)
         assert close_frame(1008, b"a message took too long") in ended.result()
-        assert len(server.connections) == 1
+        dripping.writer.close()
+        await until(lambda: len(server.connections) == 1)
 
 
 async def test_without_an_interval_nothing_is_pinged() -> None:
