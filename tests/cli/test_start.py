@@ -55,7 +55,7 @@ async def once():
 asyncio.run(once())
 """
     (tmp_path / "it.toml").write_text(
-        '[[listener]]\nurl = "telnet://127.0.0.1:0"\n'
+        '[[listener]]\nurl = "ws://127.0.0.1:0/"\n[[listener]]\nurl = "telnet://127.0.0.1:0"\n'
         f'[link]\nlisten = "unix:{tmp_path / "link"}"\n'
         f'[store]\npath = "{tmp_path / "sessions.db"}"\n'
     )

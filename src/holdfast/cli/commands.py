@@ -25,7 +25,7 @@ class Listed(NamedTuple):
 
 LISTED: Final = {
     "serve": Listed(
-        "serve", "Run a gateway until SIGTERM, which tells every client and keeps every session."
+        "serve", "Run a gateway until SIGTERM, which notifies each client and keeps each session."
     ),
     "run": Listed(
         "run",
@@ -37,9 +37,7 @@ LISTED: Final = {
     "connect": Listed(
         "connect", "Connect a terminal to a gateway; it reconnects and resumes by itself."
     ),
-    "echo": Listed(
-        "echo", "Say back what is said: for benchmarks, conformance suites and trying out."
-    ),
+    "echo": Listed("echo", "Echo input: for benchmarks, conformance suites and trials."),
     "check": Listed(
         "check", "Check a configuration without serving it. Exits with 2 if it is wrong."
     ),
@@ -47,17 +45,17 @@ LISTED: Final = {
         "vtc", "Run network test scripts (.vtc), compatible with VTest2 and varnishtest."
     ),
     "record": Listed(
-        "record", "Stand between clients and a server, and write what they say as a test script."
+        "record", "Forward clients to a server, and write their conversation as a test script."
     ),
     "sessions": Listed("admin", "List the sessions of a running gateway, oldest first."),
     "connections": Listed("admin", "List the open connections of a running gateway, oldest first."),
     "kick": Listed(
         "admin",
-        "Close sessions for good, or end connections whose sessions then wait for their clients.",
+        "Close sessions, or close connections and keep their sessions.",
     ),
     "drain": Listed(
         "admin",
-        "Stop a running gateway: clients are told, and their sessions kept for the next start.",
+        "Stop a running gateway: it notifies clients and keeps their sessions for the next start.",
     ),
 }
 

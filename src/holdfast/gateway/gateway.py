@@ -28,6 +28,7 @@ from holdfast.gateway.timekeeping import Timekeeper
 from holdfast.gateway.view import GatewayView
 from holdfast.link.peer import connection_limits
 from holdfast.net.addresses import Address, parse_address
+from holdfast.net.http.on_demand import HostOnDemand
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.loop import quiet_collector, unwrapped
 from holdfast.net.runtime.runtime import Runtime
@@ -46,7 +47,6 @@ from holdfast.sessions.states import Durability
 
 if TYPE_CHECKING:
     from holdfast.gateway.admin.listener import AdminListener
-    from holdfast.gateway.http import HttpPages
 
 _log: Final = RateLimitedLogger("holdfast.gateway")
 
@@ -122,7 +122,7 @@ class Gateway:
             upstream.name: Upstream(upstream, self._services) for upstream in config.upstream
         }
         self._store = self.manager.loader.store = environment.make_store(config)
-        self._pages: list[HttpPages] = []
+        self._pages: list[HostOnDemand] = []
         self.admin_address: Address | None = None
         self._admin: AdminListener | None = None
         self._tasks = asyncio.TaskGroup()
@@ -229,7 +229,7 @@ class Gateway:
                 options,
             )
         for listener in self.config.listener:
-            door = await self._door(listener)
+            door = self._door(listener)
             tls = listener.tls_options
             self.addresses.append(
                 await self._server.listen(
@@ -259,10 +259,10 @@ class Gateway:
             return self.upstreams[listener.upstream].proxy.handler
         return lambda connection: Driver(connection, self.context, door)
 
-    async def _door(self, listener: ListenerConfig) -> ListenerContext:
-        pages = http_pages(listener, lambda: self.journal.broken is None, self.config.limits.pages)
+    def _door(self, listener: ListenerConfig) -> ListenerContext:
+        limits = self.config.limits.pages
+        pages = http_pages(listener, lambda: self.journal.broken is None, limits, self._spawn)
         if pages is not None:
-            await pages.start()
             self._pages.append(pages)
         return ListenerContext(
             backend=self._backend(listener),

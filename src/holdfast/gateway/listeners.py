@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
@@ -20,6 +23,7 @@ from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.cookies import session_cookie
 from holdfast.gateway.view import GatewayView
 from holdfast.net.http.hosts import served_hosts
+from holdfast.net.http.on_demand import HostOnDemand
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.inherited import Inherited
 from holdfast.protocols.telnet.server import Offers, server_options
@@ -77,21 +81,32 @@ def _websocket_limits(limits: Limits) -> WebSocketLimits:
 
 
 def http_pages(
-    listener: ListenerConfig, healthy: Callable[[], bool], limits: PageLimits
-) -> HttpPages | None:
-    """What serves the pages of a WebSocket listener, where aiohttp is installed."""
+    listener: ListenerConfig,
+    healthy: Callable[[], bool],
+    limits: PageLimits,
+    spawn: Callable[[Coroutine[Any, Any, None]], None],
+) -> HostOnDemand | None:
+    """What serves the pages of a WebSocket listener, where aiohttp is installed.
+
+    aiohttp is imported at the first request: many listeners never get one.
+    """
     if listener.address.scheme not in ("ws", "wss"):
         return None
-    try:
-        from holdfast.gateway.http import HttpPages
-    except ImportError:
+    if find_spec("aiohttp") is None:
         if listener.pages:
             raise ConfigurationError(
                 "listener.pages: expected aiohttp to be installed (holdfast[admin]); found none"
-            ) from None
+            )
         return None
     folder = Path(listener.pages) if listener.pages else None
-    return HttpPages(folder, healthy, listener.page_headers, limits)
+
+    async def make() -> HttpPages:
+        await asyncio.to_thread(import_module, "holdfast.gateway.http")  # the loop goes on
+        from holdfast.gateway.http import HttpPages
+
+        return HttpPages(folder, healthy, listener.page_headers, limits)
+
+    return HostOnDemand(make, spawn)
 
 
 def admin_listener(
