@@ -64,6 +64,7 @@ EXPORTS: Final = {
         "InputHidden",
         "Interrupt",
         "LineTooLong",
+        "Msdp",
         "Mtts",
         "OptionChanged",
         "OutputAborted",

@@ -136,6 +136,8 @@ class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):
     gmcp_bytes_max: int = 64 * KIB
     gmcp_depth_max: int = 32
     """Arrays and objects within each other in one message."""
+    msdp_depth_max: int = 16
+    """Arrays and tables within each other in one value."""
     subnegotiation_overflows_max: int = 3
     """Overlong subnegotiations before the connection is closed."""
     subnegotiation_seconds_max: float = 10.0

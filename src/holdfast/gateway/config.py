@@ -155,6 +155,9 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     is negotiated, or what a client's first line beyond ASCII is in."""
     charset_fallback: str = UTF_8
     """With `auto`, what is spoken to a client of which nothing is known."""
+    msdp: bool = False
+    """Whether Telnet clients are offered MSDP: one without GMCP gets data as variables, and what
+    it says by MSDP (`REPORT`, `SEND`) is data."""
     mccp: tuple[Literal[2, 3], ...] = ()
     """Which versions of MCCP Telnet clients are offered: 2 compresses output, 3 input. A client
     that accepts costs 10 kB more for each. On TLS, compression may give secrets away."""
@@ -294,10 +297,11 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
         )
     telnet = address.scheme in ("telnet", "telnets")
     check_charset(key, listener, address.scheme, telnet=telnet)
-    if listener.mccp and not telnet:
-        raise ConfigurationError(
-            f"{key}.mccp: expected only for telnet and telnets, found for {address.scheme}"
-        )
+    for name in ("mccp", "msdp"):
+        if getattr(listener, name) and not telnet:
+            raise ConfigurationError(
+                f"{key}.{name}: expected only for telnet and telnets, found for {address.scheme}"
+            )
     reserved = listener.app == EchoBackend.name or listener.app.startswith(PREFIX)
     if listener.backend == "link" and reserved:
         raise ConfigurationError(

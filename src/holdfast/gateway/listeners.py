@@ -60,7 +60,7 @@ def adapter_factory(listener: ListenerConfig, limits: Limits) -> Callable[[], Ad
 
 
 def _offers(listener: ListenerConfig) -> Offers:
-    return Offers(mccp2=2 in listener.mccp, mccp3=3 in listener.mccp)
+    return Offers(msdp=listener.msdp, mccp2=2 in listener.mccp, mccp3=3 in listener.mccp)
 
 
 def _behind(listener: ListenerConfig) -> str:

@@ -42,12 +42,14 @@ from holdfast.protocols.telnet.codes import (
     GMCP,
     IAC,
     IP,
+    MSDP,
     NAWS,
     NEW_ENVIRON,
     TTYPE,
     WILL,
     WONT,
 )
+from holdfast.protocols.telnet.server import Offers, server_options
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Position, ResetReason
 
@@ -170,6 +172,18 @@ def test_it_may_not_say_too_much_while_we_negotiate() -> None:
     adapter = begun()
     events = adapter.receive_data(wire(IAC, DO, GMCP) + gmcp("A 1") * 17, 0.1)
     assert events[1:] == [Enter(or_new=True), *[Data("A", "1")] * 17]
+
+
+def test_data_is_gmcp_or_else_msdp() -> None:
+    adapter = TelnetAdapter(LIMITS, options=server_options(Offers(msdp=True)))
+    adapter.begin(0.0)
+    adapter.receive_data(answers() + wire(IAC, DO, MSDP), 0.1)
+    adapter.data_to_send()
+    assert adapter.encode(1, [Data("HP", "[1]")]) == sb(MSDP, b"\1HP\2\5\x021\6")
+    assert adapter.receive_data(sb(MSDP, b"\1SEND\2HP"), 0.2) == [Data("SEND", '"HP"')]
+    adapter.receive_data(wire(IAC, DO, GMCP), 0.3)
+    adapter.data_to_send()
+    assert adapter.encode(2, [Data("HP", "[1]")]) == sb(GMCP, "HP [1]")
 
 
 COLORS: dict[str, tuple[str, int]] = {

@@ -40,7 +40,7 @@ CORES: list[Callable[[], TelnetCore]] = [
     hiding_server,
     compressing_server,
     client,
-    lambda: TelnetClient(TIGHT, TERMINAL, compresses=True),
+    lambda: TelnetClient(TIGHT, TERMINAL, also=(MCCP2, 87)),
 ]
 
 

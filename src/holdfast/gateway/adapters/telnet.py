@@ -159,6 +159,8 @@ class TelnetAdapter(TerminalAdapter):
         match event:
             case telnet.Gmcp(package, json):
                 return self._read_gmcp(package, json)
+            case telnet.Msdp(variable, json):
+                return self._data_event(Data(variable, json))
             case telnet.LineTooLong():
                 self._discard(f"{self._limits.line_chars_max} characters")
                 return None
@@ -221,7 +223,9 @@ class TelnetAdapter(TerminalAdapter):
         if name == "core.ping":
             self._core.send_gmcp(package, "")
             return None
-        data = Data(package, json or "null")
+        return self._data_event(Data(package, json or "null"))
+
+    def _data_event(self, data: Data) -> Data | None:
         if self._settled:
             return data
         self._said_early.append(data)
@@ -240,7 +244,7 @@ class TelnetAdapter(TerminalAdapter):
             height=known.height,
             utf8=self._core.charset == UTF_8,
             colors=self._colors,
-            data=known.gmcp,
+            data=known.gmcp or known.msdp,
         )
 
     # --- outbound
@@ -314,7 +318,8 @@ class TelnetAdapter(TerminalAdapter):
         return b""
 
     def _data(self, package: str, json: str) -> bytes:
-        self._core.send_gmcp(package, json)
+        if not self._core.send_gmcp(package, json):
+            self._core.send_msdp(package, json)
         return b""
 
     def _gmcp(self, message: str, **fields: Any) -> None:

@@ -49,6 +49,7 @@ class Capabilities(Struct, frozen=True, gc=False):
     """Columns as the client reported them."""
     raw_height: int = 0
     gmcp: bool = False
+    msdp: bool = False
     eor: bool = False
 
     @property

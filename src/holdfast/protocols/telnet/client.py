@@ -17,6 +17,7 @@ from holdfast.protocols.telnet.options.echo import EchoObeyed
 from holdfast.protocols.telnet.options.eor import EndOfRecord
 from holdfast.protocols.telnet.options.gmcp import GmcpIntroduced, Introduction
 from holdfast.protocols.telnet.options.mccp import InputCompressed, OutputCompressedAtOnce
+from holdfast.protocols.telnet.options.msdp import MsdpSupported
 from holdfast.protocols.telnet.options.naws import WindowSizeTold
 from holdfast.protocols.telnet.options.ttype import TerminalTypeTold
 from holdfast.protocols.telnet.terminal import Terminal
@@ -36,6 +37,7 @@ def _options(terminal: Terminal, refused: Collection[int], introduction: Introdu
         Row(codes.ECHO,           _REFUSE, _ACCEPT, EchoObeyed),
         Row(codes.SGA,            _ACCEPT, _ACCEPT, Option),
         Row(codes.BINARY,         _ACCEPT, _ACCEPT, Option),
+        Row(codes.MSDP,           _REFUSE, _ACCEPT, MsdpSupported, carries_data=True),
         Row(codes.MCCP2,          _REFUSE, _ACCEPT, InputCompressed),
         Row(codes.MCCP3,          _REFUSE, _ACCEPT, OutputCompressedAtOnce),
     )  # fmt: skip
@@ -44,13 +46,13 @@ def _options(terminal: Terminal, refused: Collection[int], introduction: Introdu
     )
 
 
-_COMPRESSION: Final = (codes.MCCP2, codes.MCCP3)
+_ON_REQUEST: Final = frozenset({codes.MCCP2, codes.MCCP3, codes.MSDP})
 
 
 class TelnetClient(TelnetCore):
     """The client's role. It offers no option: it answers the server.
 
-    It refuses the options in `refused`, and compression (MCCP) unless `compresses` is set.
+    It refuses the options in `refused`, and MCCP2, MCCP3 and MSDP unless they are in `also`.
     """
 
     __slots__ = ()
@@ -65,10 +67,9 @@ class TelnetClient(TelnetCore):
         charsets: Charsets = AUTOMATIC,
         *,
         introduction: Introduction | None = None,
-        compresses: bool = False,
+        also: Collection[int] = (),
     ) -> None:
-        if not compresses:
-            refused = (*refused, *_COMPRESSION)
+        refused = (*refused, *_ON_REQUEST.difference(also))
         super().__init__(
             limits, _options(terminal, refused, introduction or Introduction()), charsets
         )

@@ -37,7 +37,10 @@ from holdfast.protocols.telnet.negotiator import Negotiator
 from holdfast.protocols.telnet.options.base import Options
 from holdfast.protocols.telnet.options.gmcp import encode as encode_gmcp
 from holdfast.protocols.telnet.options.gmcp import is_package
-from holdfast.protocols.telnet.options.mccp import Deflater, InflateError, Inflater
+from holdfast.protocols.telnet.options.mccp import InflateError, Inflater
+from holdfast.protocols.telnet.options.msdp import MalformedMsdp
+from holdfast.protocols.telnet.options.msdp import encode as encode_msdp
+from holdfast.protocols.telnet.output import Output
 from holdfast.protocols.telnet.parser import (
     Command,
     Malformed,
@@ -74,17 +77,16 @@ class TelnetCore:
     """One end of a Telnet connection. Use `TelnetServer` or `TelnetClient`."""
 
     __slots__ = (
-        "_deflater",
         "_echoing",
         "_events",
         "_inflater",
         "_lines",
         "_options",
         "_out",
+        "_output",
         "_paid_until",
         "_parser",
         "_phase",
-        "_ready",
         "_settle_at",
         "_timers",
         "capabilities",
@@ -116,10 +118,8 @@ class TelnetCore:
         self._parser = Parser(limits, table.data_options)
         self._lines = Lines(limits, charsets, cuts=self._cuts_lines)
         self._events: list[Event] = []
-        self._out: list[bytes] = []
-        self._ready = b""
-        """Return the output that was queued before compression began or ended, as it leaves."""
-        self._deflater: Deflater | None = None
+        self._output = Output()
+        self._out = self._output.queue
         self._inflater: Inflater | None = None
         self._timers: tuple[tuple[float, int], ...] = ()
         self._settle_at: float | None = None
@@ -180,12 +180,12 @@ class TelnetCore:
             tokens=self.tokens,
             inflated=self.inflated,
             unsent=self.data_to_send(),
-            checksum=None if self._deflater is None else self._deflater.checksum,
+            checksum=self._output.checksum,
         )
 
     def load(self, dump: CoreDump, now: float) -> None:
         """Be what `dump` was. This end is new, and of the same role."""
-        self._out.clear()
+        self._output.load(dump.unsent, dump.checksum)
         self._events.clear()
         self._phase = Phase[dump.phase]
         self._parser.load(dump.parser, now)
@@ -198,8 +198,6 @@ class TelnetCore:
         self._echoing = dump.echoing
         self.malformed, self.overflows = dump.malformed, dump.overflows
         self.tokens, self.inflated = dump.tokens, dump.inflated
-        self._ready = dump.unsent
-        self._deflater = None if dump.checksum is None else Deflater(dump.checksum)
 
     # Receiving.
 
@@ -380,13 +378,7 @@ class TelnetCore:
 
     def data_to_send(self) -> bytes:
         """Everything queued, once; where output is compressed, flushed once."""
-        data = b"".join(self._out)
-        self._out.clear()
-        if self._deflater is not None and data:
-            data = self._deflater.compress(data)
-        if self._ready:
-            data, self._ready = self._ready + data, b""
-        return data
+        return self._output.take()
 
     def send_text(self, text: str) -> None:
         """Queue text; it carries its own line ends, as LF."""
@@ -399,6 +391,14 @@ class TelnetCore:
         return is_package(package) and self.send_subnegotiation(
             codes.GMCP, encode_gmcp(package, json)
         )
+
+    def send_msdp(self, variable: str, json: str) -> bool:
+        """Queue an MSDP variable; `False` if the peer does not speak MSDP, or cannot be told."""
+        try:
+            payload = encode_msdp(variable, json, self.limits.msdp_depth_max)
+        except MalformedMsdp:
+            return False
+        return self.send_subnegotiation(codes.MSDP, payload)
 
     # Time.
 
@@ -471,15 +471,12 @@ class TelnetCore:
 
     def start_compressing(self, code: int) -> None:
         """Queue `IAC SB code IAC SE` and compress all later output."""
-        if self._deflater is None and self.send_subnegotiation(code, b""):
-            self._ready = self.data_to_send()
-            self._deflater = Deflater()
+        if not self._output.compressed and self.send_subnegotiation(code, b""):
+            self._output.compress()
 
     def stop_compressing(self) -> None:
         """End the compressed stream: later output is plain."""
-        if self._deflater is not None:
-            self._ready = self.data_to_send() + self._deflater.finish()
-            self._deflater = None
+        self._output.end_compression()
 
     def start_inflating(self) -> None:
         """The bytes after this subnegotiation are a zlib stream."""

@@ -56,6 +56,13 @@ class Gmcp(Struct, frozen=True, gc=False):
     json: str
 
 
+class Msdp(Struct, frozen=True, gc=False):
+    """An MSDP variable and its value: one JSON text of strings, arrays and objects."""
+
+    variable: str
+    json: str
+
+
 class Interrupt(Struct, frozen=True, gc=False):
     """IP, BRK or ABORT: the user asks to stop the running command (RFC 854, 1184)."""
 
@@ -110,6 +117,7 @@ Event = (
     | CapabilitiesChanged
     | CharsetHeard
     | Gmcp
+    | Msdp
     | Interrupt
     | OptionChanged
     | OutputAborted

@@ -18,6 +18,7 @@ from holdfast.protocols.telnet.options.eor import EndOfRecord
 from holdfast.protocols.telnet.options.gmcp import GmcpSupported
 from holdfast.protocols.telnet.options.linemode import LinemodeAnswered
 from holdfast.protocols.telnet.options.mccp import InputCompressed, OutputCompressed
+from holdfast.protocols.telnet.options.msdp import MsdpSupported
 from holdfast.protocols.telnet.options.naws import WindowSizeAsked
 from holdfast.protocols.telnet.options.new_environ import EnvironmentAsked
 from holdfast.protocols.telnet.options.ttype import TerminalTypeAsked
@@ -42,6 +43,7 @@ _ROWS: Final = (
     Row(codes.BINARY,         _ACCEPT, _ACCEPT, shared(Option())),
     Row(codes.LINEMODE,       _REFUSE, _ACCEPT, shared(LinemodeAnswered())),
 )  # fmt: skip
+_MSDP: Final = Row(codes.MSDP, _OFFER, _REFUSE, shared(MsdpSupported()), carries_data=True)
 _MCCP2: Final = Row(codes.MCCP2, _OFFER, _REFUSE, shared(OutputCompressed()))
 _MCCP3: Final = Row(codes.MCCP3, _OFFER, _REFUSE, shared(InputCompressed()))
 
@@ -49,6 +51,8 @@ _MCCP3: Final = Row(codes.MCCP3, _OFFER, _REFUSE, shared(InputCompressed()))
 class Offers(Struct, frozen=True):
     """The options that a server offers in addition to the common ones."""
 
+    msdp: bool = False
+    """Variables with values, for clients without GMCP."""
     mccp2: bool = False
     """To compress output."""
     mccp3: bool = False
@@ -59,6 +63,8 @@ def server_options(offers: Offers) -> Options:
     """Return the table of a server with these options. Compression is last: later negotiation
     may be compressed."""
     rows = [*_ROWS]
+    if offers.msdp:
+        rows.append(_MSDP)
     if offers.mccp2:
         rows.append(_MCCP2)
     if offers.mccp3:

@@ -160,7 +160,7 @@ def test_a_mark_that_was_not_agreed_upon_changes_nothing(mark: bytes) -> None:
 
 def test_both_ends_compress_both_ways() -> None:
     server = TelnetServer(LIMITS, 0.0, AUTOMATIC, OPTIONS)
-    client = TelnetClient(LIMITS, TERMINAL, compresses=True)
+    client = TelnetClient(LIMITS, TERMINAL, also=(MCCP2, MCCP3))
     converse(server, client)
     server.send_text("Hello\n" * 100)
     client.send_text("look\n" * 100)
