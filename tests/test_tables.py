@@ -15,7 +15,7 @@ import holdfast
 from holdfast.backends.tcp import states as bridge
 from holdfast.core.states import Table
 from holdfast.gateway.conversation import phases
-from holdfast.net.server import states as server_states
+from holdfast.net.server import lifecycle as server_states
 from holdfast.net.upstream import circuit_breaker as breaker
 from holdfast.net.upstream import tunnel as stream
 from holdfast.protocols.telnet import negotiation, parser

@@ -26,7 +26,7 @@ import holdfast.gateway.gateway as gateway_module
 from holdfast.core.errors import BusyError
 from holdfast.core.limits import Limits
 from holdfast.gateway.gateway import Gateway
-from holdfast.net.server.states import ServerState
+from holdfast.net.server.lifecycle import ServerState
 
 # --- resets
 

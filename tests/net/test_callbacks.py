@@ -18,8 +18,8 @@ from holdfast.net.connection.observer import Observer
 from holdfast.net.connection.stream import Stream, StreamClosedError, serve
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import consists_of, restarted, spawn
+from holdfast.net.server.lifecycle import ServerState
 from holdfast.net.server.server import Server
-from holdfast.net.server.states import ServerState
 
 HOOKS = ["state_changed", "opened", "read", "wrote", "closed", "failed"]
 ANYWHERE = "tcp://127.0.0.1:0"

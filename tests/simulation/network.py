@@ -14,7 +14,8 @@ from holdfast.net.addresses import Address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.dial.dial import DialError
 from holdfast.net.runtime.runtime import Runtime
-from holdfast.net.server.server import DEFAULT, HandlerFactory, ListenOptions, Server
+from holdfast.net.server.acceptor import HandlerFactory
+from holdfast.net.server.server import DEFAULT, ListenOptions, Server
 from holdfast.net.tls.certificates import ServerTls
 from tests.simulation.process import Process
 

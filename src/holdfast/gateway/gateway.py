@@ -34,8 +34,9 @@ from holdfast.net.runtime.loop import quiet_collector, unwrapped
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import spawn
 from holdfast.net.security_log import SecurityLog
+from holdfast.net.server.acceptor import HandlerFactory
 from holdfast.net.server.inherited import Inherited
-from holdfast.net.server.server import HandlerFactory, ListenOptions
+from holdfast.net.server.server import ListenOptions
 from holdfast.net.tls.certificates import ServerTls
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager

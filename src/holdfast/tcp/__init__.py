@@ -33,9 +33,9 @@ from holdfast.net.runtime.loop import run
 from holdfast.net.runtime.runtime import Runtime as Clockwork
 from holdfast.net.server.bind import AddressInUseError, BindOptions
 from holdfast.net.server.handshake import HandshakeError, ProxyOptions
+from holdfast.net.server.lifecycle import ServerState
 from holdfast.net.server.server import ListenOptions, Server, ServerClosedError
 from holdfast.net.server.service import serve_until_stopped
-from holdfast.net.server.states import ServerState
 from holdfast.net.server.workers import run_workers
 from holdfast.net.tls.certificates import ServerTls
 from holdfast.net.tls.describe import TlsInfo

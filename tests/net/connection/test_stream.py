@@ -26,8 +26,8 @@ from holdfast.net.connection.stream import (
     serve,
 )
 from holdfast.net.server.bind import AddressInUseError
+from holdfast.net.server.lifecycle import ServerState
 from holdfast.net.server.server import ServerClosedError
-from holdfast.net.server.states import ServerState
 from holdfast.net.tls.contexts import client_context
 from holdfast.net.tls.options import TlsOptions
 from holdfast.protocols.frames import FrameError, Netstring

@@ -17,8 +17,8 @@ from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Phase
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.bind import AddressInUseError
+from holdfast.net.server.lifecycle import TABLE, ServerInput, ServerState
 from holdfast.net.server.server import Server
-from holdfast.net.server.states import TABLE, ServerInput, ServerState
 from holdfast.net.tls.contexts import client_context, server_context
 
 # --- its life

@@ -14,7 +14,7 @@ from holdfast.net.addresses import Address
 from holdfast.net.connection.connection import Connection, Owner
 from holdfast.net.dial.happy_eyeballs import connect, connect_first
 from holdfast.net.runtime.runtime import Runtime
-from holdfast.net.server.server import HandlerFactory
+from holdfast.net.server.acceptor import HandlerFactory
 from holdfast.net.tls.contexts import client_context
 from holdfast.net.transport.tls import TlsTransport
 

@@ -3,44 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
 from holdfast.core.errors import ClosedError
 from holdfast.core.limits import ConnectionLimits
 from holdfast.core.states import Machine
-from holdfast.net.addresses import Address, network_of, peer_name
+from holdfast.net.addresses import Address, network_of
 from holdfast.net.connection.connection import Connection
-from holdfast.net.connection.handler import Handler
 from holdfast.net.connection.observer import GuardedObserver, ObservedConnection, Observer
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.loop import done_within
 from holdfast.net.runtime.runtime import Runtime
+from holdfast.net.server.acceptor import Acceptor, HandlerFactory, ListenerCounters
 from holdfast.net.server.admission import Admission, AdmissionRefusal
 from holdfast.net.server.bind import BindOptions
 from holdfast.net.server.handshake import (
     HandshakeError,
     PendingConnection,
     ProxyOptions,
-    TrustedProxies,
 )
 from holdfast.net.server.inherited import Inherited
-from holdfast.net.server.listener import Listener, open_listener, refuse
-from holdfast.net.server.states import TABLE, ServerInput, ServerState
+from holdfast.net.server.lifecycle import TABLE, ServerInput, ServerState
+from holdfast.net.server.listener import Listener, open_listener
 from holdfast.net.tls.certificates import CertificateWatch, ServerTls
 
 _log: Final = RateLimitedLogger("holdfast.net")
-
-HandlerFactory = Callable[[Connection], Handler]
-"""Makes what stands on a new connection. Called before its bytes are read."""
-
 
 _LINES_PER_MINUTE: Final = 30.0
 _LINES_BURST: Final = 30
@@ -59,21 +52,6 @@ class ListenOptions(Struct, frozen=True):
 
 
 DEFAULT: Final = ListenOptions()
-
-
-class ListenerCounters(Struct):
-    """What has come in at one listener, over its whole life."""
-
-    at: str = ""
-    """The listener's address, ready to be logged: a flood writes many lines that nobody reads."""
-    accepted: int = 0
-    refused: int = 0
-    failed: int = 0
-    """Handshakes of TLS and PROXY headers that came to nothing."""
-    open: int = 0
-    bytes_in: int = 0
-    """Of connections that have ended. So is `bytes_out`."""
-    bytes_out: int = 0
 
 
 class Server:
@@ -152,7 +130,7 @@ class Server:
         """
         if self.state in (ServerState.DRAINING, ServerState.STOPPED):
             raise ServerClosedError(f"{address}: this server listens no more")
-        acceptor = _Acceptor(self, factory, tls, options)
+        acceptor = Acceptor(self, factory, tls, options.proxy)
         listener = open_listener(
             self.runtime.loop,
             address,
@@ -271,7 +249,7 @@ class Server:
         counters.refused += 1
         self._quiet.info("refused", why=refusal.value, peer=peer, at=counters.at)
 
-    def fail(self, acceptor: _Acceptor, peer: str, error: HandshakeError) -> None:
+    def fail(self, acceptor: Acceptor, peer: str, error: HandshakeError) -> None:
         """Count one whose handshake came to nothing."""
         acceptor.counters.failed += 1
         self._quiet.info("handshake failed", why=str(error), peer=peer, at=acceptor.counters.at)
@@ -295,7 +273,7 @@ class Server:
         refusal = self._too_many(network, int(counted))
         return refusal or self._admission.check(network, self.runtime.loop.time())
 
-    def make(self, acceptor: _Acceptor, pending: PendingConnection | None, peer: str) -> Connection:
+    def make(self, acceptor: Acceptor, pending: PendingConnection | None, peer: str) -> Connection:
         """A connection with its handler; without one, where that cannot be made."""
         made = Connection if self._observer is None else ObservedConnection
         connection = made(
@@ -347,72 +325,3 @@ class Server:
         self._certificates.stop()
         for pending in list(self.pending):
             pending.abort()
-
-
-class _Acceptor:
-    """What stands behind one listener: it takes each accepted socket to its connection."""
-
-    def __init__(
-        self,
-        server: Server,
-        factory: HandlerFactory,
-        tls: ssl.SSLContext | ServerTls | None,
-        options: ListenOptions,
-    ) -> None:
-        self.address: Address | None = None
-        self.factory = factory
-        self.counters = ListenerCounters()
-        self._server = server
-        self._tls = tls
-        self._proxies = TrustedProxies(options.proxy) if options.proxy is not None else None
-        self.runtime = server.runtime
-        self.limits = server.limits
-
-    def accepted(self, sock: socket.socket, where: Any) -> bool:
-        """Take an accepted socket, or refuse it. False when accepting should pause."""
-        server, proxies = self._server, self._proxies
-        peer = peer_name(where)
-        trusted = proxies is not None and proxies.trusts(peer)
-        refusal = None if trusted else self._refusal(peer)
-        if refusal is not None:
-            refuse(sock, reset=refusal is AdmissionRefusal.TOO_FAST_FROM_ADDRESS)
-            server.refuse(self.counters, refusal, peer)
-            return True
-        context = self._tls.context if isinstance(self._tls, ServerTls) else self._tls
-        protocol: asyncio.Protocol
-        if context is None and not trusted:
-            protocol = server.make(self, None, peer)
-        else:
-            protocol = PendingConnection(
-                self, peer, self._connect, proxies=proxies, context=context
-            )
-        try:
-            self.runtime.sockets.adopt(protocol, sock)
-        except OSError as error:
-            self.failed(peer, HandshakeError(f"the socket cannot be used: {error.strerror}"))
-        return server.may_accept()
-
-    def _refusal(self, peer: str) -> AdmissionRefusal | None:
-        if self._proxies is not None and self._proxies.options.others == "refuse":
-            return AdmissionRefusal.UNTRUSTED
-        return self._server.refusal(peer, handshake=self._tls is not None)
-
-    def _connect(self, pending: PendingConnection) -> Connection:
-        return self._server.make(self, pending, pending.peer)
-
-    # --- handshakes
-
-    def handshake_began(self, pending: PendingConnection) -> None:
-        self._server.handshake_began(pending)
-
-    def handshake_ended(self, pending: PendingConnection) -> None:
-        self._server.handshake_ended(pending)
-
-    def admits(self, peer: str) -> bool:
-        refusal = self._server.refusal(peer, counted=True)
-        if refusal is not None:
-            self._server.refuse(self.counters, refusal, peer)
-        return refusal is None
-
-    def failed(self, peer: str, error: HandshakeError) -> None:
-        self._server.fail(self, peer, error)

@@ -1,0 +1,140 @@
+"""From an accepted socket to its connection: who may come in at one listener, and how."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from holdfast.core.limits import ConnectionLimits
+from holdfast.net.addresses import Address, peer_name
+from holdfast.net.connection.connection import Connection
+from holdfast.net.connection.handler import Handler
+from holdfast.net.runtime.runtime import Runtime
+from holdfast.net.server.admission import AdmissionRefusal
+from holdfast.net.server.handshake import (
+    HandshakeError,
+    PendingConnection,
+    ProxyOptions,
+    TrustedProxies,
+)
+from holdfast.net.server.listener import refuse
+from holdfast.net.tls.certificates import ServerTls
+
+HandlerFactory = Callable[[Connection], Handler]
+"""Makes what stands on a new connection. Called before its bytes are read."""
+
+
+class ListenerCounters(Struct):
+    """What has come in at one listener, over its whole life."""
+
+    at: str = ""
+    """The listener's address, ready to be logged: a flood writes many lines that nobody reads."""
+    accepted: int = 0
+    refused: int = 0
+    failed: int = 0
+    """Handshakes of TLS and PROXY headers that came to nothing."""
+    open: int = 0
+    bytes_in: int = 0
+    """Of connections that have ended. So is `bytes_out`."""
+    bytes_out: int = 0
+
+
+class Admitting(Protocol):
+    """The server, as far as an acceptor needs it."""
+
+    runtime: Runtime
+    limits: ConnectionLimits
+
+    def may_accept(self) -> bool: ...
+
+    def refusal(
+        self, peer: str, *, handshake: bool = False, counted: bool = False
+    ) -> AdmissionRefusal | None: ...
+
+    def refuse(
+        self, counters: ListenerCounters, refusal: AdmissionRefusal, peer: str = ""
+    ) -> None: ...
+
+    def make(
+        self, acceptor: Acceptor, pending: PendingConnection | None, peer: str
+    ) -> Connection: ...
+
+    def fail(self, acceptor: Acceptor, peer: str, error: HandshakeError) -> None: ...
+
+    def handshake_began(self, pending: PendingConnection) -> None: ...
+
+    def handshake_ended(self, pending: PendingConnection) -> None: ...
+
+
+class Acceptor:
+    """What stands behind one listener: it takes each accepted socket to its connection."""
+
+    def __init__(
+        self,
+        server: Admitting,
+        factory: HandlerFactory,
+        tls: ssl.SSLContext | ServerTls | None,
+        proxy: ProxyOptions | None,
+    ) -> None:
+        self.address: Address | None = None
+        self.factory = factory
+        self.counters = ListenerCounters()
+        self._server = server
+        self._tls = tls
+        self._proxies = TrustedProxies(proxy) if proxy is not None else None
+        self.runtime = server.runtime
+        self.limits = server.limits
+
+    def accepted(self, sock: socket.socket, where: Any) -> bool:
+        """Take an accepted socket, or refuse it. False when accepting should pause."""
+        server, proxies = self._server, self._proxies
+        peer = peer_name(where)
+        trusted = proxies is not None and proxies.trusts(peer)
+        refusal = None if trusted else self._refusal(peer)
+        if refusal is not None:
+            refuse(sock, reset=refusal is AdmissionRefusal.TOO_FAST_FROM_ADDRESS)
+            server.refuse(self.counters, refusal, peer)
+            return True
+        context = self._tls.context if isinstance(self._tls, ServerTls) else self._tls
+        protocol: asyncio.Protocol
+        if context is None and not trusted:
+            protocol = server.make(self, None, peer)
+        else:
+            protocol = PendingConnection(
+                self, peer, self._connect, proxies=proxies, context=context
+            )
+        try:
+            self.runtime.sockets.adopt(protocol, sock)
+        except OSError as error:
+            self.failed(peer, HandshakeError(f"the socket cannot be used: {error.strerror}"))
+        return server.may_accept()
+
+    def _refusal(self, peer: str) -> AdmissionRefusal | None:
+        if self._proxies is not None and self._proxies.options.others == "refuse":
+            return AdmissionRefusal.UNTRUSTED
+        return self._server.refusal(peer, handshake=self._tls is not None)
+
+    def _connect(self, pending: PendingConnection) -> Connection:
+        return self._server.make(self, pending, pending.peer)
+
+    # --- handshakes
+
+    def handshake_began(self, pending: PendingConnection) -> None:
+        self._server.handshake_began(pending)
+
+    def handshake_ended(self, pending: PendingConnection) -> None:
+        self._server.handshake_ended(pending)
+
+    def admits(self, peer: str) -> bool:
+        refusal = self._server.refusal(peer, counted=True)
+        if refusal is not None:
+            self._server.refuse(self.counters, refusal, peer)
+        return refusal is None
+
+    def failed(self, peer: str, error: HandshakeError) -> None:
+        self._server.fail(self, peer, error)
