@@ -9,10 +9,7 @@ from typing import Final
 
 SOURCE: Final = Path(__file__).parent.parent / "src"
 
-KNOWN: Final = (
-    ("holdfast.app",),
-    ("holdfast.vtc",),
-)
+KNOWN: Final = (("holdfast.app",),)
 """Cycles that are left, by the folders or modules that they are in. None is to be added."""
 
 

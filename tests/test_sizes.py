@@ -16,8 +16,6 @@ ASYNCIO: Final = frozenset(dir(asyncio.Transport)) | frozenset(dir(asyncio.Proto
 """What an event loop calls is not ours to split."""
 
 LONG_FILES: Final[Mapping[str, str]] = {
-    "gateway/conversation/driver.py": "it is being split",
-    "sessions/manager.py": "it is being split",
     "sessions/session.py": "it is being split",
 }
 """Files that may be longer, each with the reason."""
@@ -30,7 +28,6 @@ LARGE_CLASSES: Final[Mapping[str, str]] = {
     "gateway/adapters/telnet.py: TelnetAdapter": "implements `Adapter`",
     "gateway/adapters/terminal.py: TerminalAdapter": "implements `Adapter`",
     "gateway/adapters/websocket.py: WebSocketAdapter": "implements `Adapter`",
-    "gateway/conversation/driver.py: Attachment": "it is being split",
     "protocols/telnet/connection.py: TelnetCore": "one method for each thing that can be sent",
     "sessions/manager.py: SessionManager": "it is being split",
     "sessions/session.py: Session": "it is being split",
