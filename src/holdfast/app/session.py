@@ -123,6 +123,9 @@ class Session:
     async def formatted(self, text: str, spans: Sequence[Span]) -> None:
         """Send text with styled spans (`Span(start, length, "bold red")`).
 
+        A colour is a name or `#rrggbb`, `on-` before it makes it the background. A terminal with
+        fewer colours shows the nearest it has.
+
         Control characters in a span of the style `raw` are sent to terminals unchanged: never
         put text of others there.
         """

@@ -39,6 +39,9 @@ PAINTED: dict[str, tuple[str, list[Span], str]] = {
     "behind-the-end": ("abc", [Span(9, 1, "red")], "abc"),
     "before-the-beginning": ("abc", [Span(-5, 2, "red")], "abc"),
     "of-negative-length": ("abc", [Span(2, -1, "red")], "abc"),
+    "rgb": ("ab", [Span(0, 1, "#ff8000 bold")], f"\x1b[38;2;255;128;0;1ma{OFF}b"),
+    "rgb-background": ("a", [Span(0, 1, "on-#00000A")], f"\x1b[48;2;0;0;10ma{OFF}"),
+    "no-rgb": ("a", [Span(0, 1, "#12345 on-#xxxxxx")], "a"),
     "code-points": ("☃☃", [Span(1, 1, "red")], f"☃\x1b[31m☃{OFF}"),
 }
 

@@ -186,6 +186,24 @@ def test_data_is_gmcp_or_else_msdp() -> None:
     assert adapter.encode(2, [Data("HP", "[1]")]) == sb(GMCP, "HP [1]")
 
 
+SERVER_COLORS = {
+    "nothing-known": ("", b"\x1b[38;2;255;0;0mred\x1b[0m\r\n"),
+    "dumb": ("dumb", b"red\r\n"),
+    "xterm": ("xterm", b"\x1b[91mred\x1b[0m\r\n"),
+    "xterm-256": ("xterm-256color", b"\x1b[38;5;196mred\x1b[0m\r\n"),
+    "xterm-direct": ("xterm-direct", b"\x1b[38;2;255;0;0mred\x1b[0m\r\n"),
+}
+
+
+@pytest.mark.parametrize(("name", "shown"), SERVER_COLORS.values(), ids=SERVER_COLORS)
+def test_a_servers_colours_are_those_that_the_terminal_has(name: str, shown: bytes) -> None:
+    adapter = TelnetAdapter(LIMITS, raw=True)
+    adapter.begin(0.0)
+    adapter.receive_data(answers(*([TTYPE] if name else [])) + sb(TTYPE, 0, name) * 2, 0.1)
+    adapter.data_to_send()
+    assert adapter.encode(1, [Text("\x1b[38;2;255;0;0mred\x1b[0m")]) == shown
+
+
 COLORS: dict[str, tuple[str, int]] = {
     "mtts-ansi": ("MTTS 1", 8),
     "mtts-256": ("MTTS 9", 256),

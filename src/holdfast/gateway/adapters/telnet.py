@@ -27,6 +27,7 @@ from holdfast.core.errors import DISCONNECTS, Reason
 from holdfast.core.items import Data, Interrupt, Output, Resized
 from holdfast.core.limits import TelnetLimits
 from holdfast.core.rate import shared_rate
+from holdfast.gateway.adapters.ansi import fit
 from holdfast.gateway.adapters.base import (
     TOKEN_BYTES,
     AbortOutput,
@@ -43,7 +44,7 @@ from holdfast.gateway.adapters.base import (
     Welcomed,
 )
 from holdfast.gateway.adapters.terminal import TerminalAdapter
-from holdfast.gateway.adapters.terminal_colors import colors_of
+from holdfast.gateway.adapters.terminal_colors import colors_of, limit_of
 from holdfast.protocols import telnet
 from holdfast.protocols.telnet.charsets import AUTOMATIC, UTF_8, Charsets
 from holdfast.protocols.telnet.options.base import Options
@@ -310,10 +311,14 @@ class TelnetAdapter(TerminalAdapter):
         return colors_of(self._core.capabilities)
 
     def _line(self, text: str) -> bytes:
+        if "\x1b" in text:
+            text = fit(text, limit_of(self._core.capabilities))
         self._core.send_text(text + "\n")
         return b""
 
     def _prompt(self, text: str) -> bytes:
+        if "\x1b" in text:
+            text = fit(text, limit_of(self._core.capabilities))
         self._core.send_prompt(text)
         return b""
 

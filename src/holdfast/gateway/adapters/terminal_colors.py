@@ -28,6 +28,7 @@ _BEGINNINGS: Final = {
     **dict.fromkeys(("atlantis", "beip", "kildclient", "potato", "tinyfugue", "zmud"), 8),
 }
 _LONGEST_FIRST: Final = sorted(_BEGINNINGS.items(), key=lambda known: -len(known[0]))
+_WITHOUT: Final = frozenset({"dumb", "unknown", "network", "lpr"})
 _MONOCHROME: Final = ("-m", "-mono", "-nocolor")
 _NAMES_MAX: Final = 256
 """Which are remembered: clients choose them."""
@@ -38,6 +39,14 @@ def colors_of(known: Capabilities) -> int:
     if known.mtts:
         return next((colors for bit, colors in _BITS if known.mtts & bit), 0)
     return max(_by_name(known.terminal_type), _by_name(known.client_name))
+
+
+def limit_of(known: Capabilities) -> int:
+    """As many colours as a server's own sequences may use: all, for a client of which nothing is
+    known, since whoever reads plain TCP in a terminal sees them well."""
+    colors = colors_of(known)
+    told = known.mtts or colors or known.terminal_type.lower() in _WITHOUT
+    return colors if told else _TRUE
 
 
 @lru_cache(_NAMES_MAX)
