@@ -10,24 +10,31 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from holdfast.app.mailbox import put
-from holdfast.app.session import Session
+from holdfast.app.session import Sender, Session
 from holdfast.link import messages as m
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.loop import is_cancelled
 
-if TYPE_CHECKING:
-    from holdfast.app.app import App
-
 _log: Final = RateLimitedLogger("holdfast.app")
+
+
+class Handling(Sender, Protocol):
+    """The application, as far as a dispatcher and its sessions need it."""
+
+    def flush_later(self) -> None: ...
+
+    def move(self) -> None: ...
+
+    async def handle(self, session: Session, event: m.Event) -> None: ...
 
 
 class Dispatcher:
     """The sessions of one instance."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: Handling) -> None:
         self.sessions: dict[str, Session] = {}
         self.spawn: Callable[[Coroutine[Any, Any, None]], object]
         """Runs a coroutine in a task; set when the application runs."""

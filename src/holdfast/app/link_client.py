@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import random
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
+from holdfast.app.dispatcher import Dispatcher
+from holdfast.app.outgoing import Outgoing
 from holdfast.core.errors import ConfigurationError, Reason
+from holdfast.core.limits import LinkLimits
 from holdfast.link import messages as m
 from holdfast.link.peer import Dispatch, LinkClosedError, Peer, RequestError, connection_limits
 from holdfast.net.addresses import Address
@@ -20,10 +23,45 @@ from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import spawn
 
-if TYPE_CHECKING:
-    from holdfast.app.app import App
-
 T = TypeVar("T")
+
+
+class Application(Protocol):
+    """The application, as far as its link needs it."""
+
+    name: str
+    instance: str
+    limits: LinkLimits
+    outgoing: Outgoing
+    dispatcher: Dispatcher
+
+    @property
+    def idle(self) -> bool: ...
+
+    def has(self, name: str) -> bool: ...
+
+    def orphaned(self) -> bool: ...
+
+    def stop(self) -> None: ...
+
+    def move(self) -> None: ...
+
+    async def moved_until(self, condition: Callable[[], bool]) -> None: ...
+
+    def accepted(self, number: int) -> None: ...
+
+    # --- requests of the gateway
+
+    async def authenticate(self, claim: m.Authenticate) -> Any: ...
+
+    async def list_profiles(self, query: m.ProfileQuery) -> Any: ...
+
+    async def create_profile(self, creation: m.ProfileCreation) -> Any: ...
+
+    async def select_profile(self, choice: m.ProfileChoice) -> Any: ...
+
+    async def remember(self, asked: m.Remember) -> dict[str, int]: ...
+
 
 _log: Final = RateLimitedLogger("holdfast.app")
 
@@ -39,7 +77,7 @@ class LinkClient:
 
     def __init__(
         self,
-        app: App,
+        app: Application,
         address: Address,
         secret: str,
         tls: ssl.SSLContext | None,

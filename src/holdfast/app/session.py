@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
+from holdfast.app.outgoing import Outgoing
 from holdfast.core.errors import REASONS, LimitExceededError
 from holdfast.core.items import (
     LATEST,
@@ -35,10 +36,25 @@ from holdfast.link.codec import UNREADABLE
 from holdfast.net.log import RateLimitedLogger
 from holdfast.sessions.records import Capabilities
 
-if TYPE_CHECKING:
-    from holdfast.app.app import App
-
 _log: Final = RateLimitedLogger("holdfast.app")
+
+T = TypeVar("T")
+
+
+class Sender(Protocol):
+    """The application, as far as a session needs it."""
+
+    outgoing: Outgoing
+
+    async def say(self, sid: str, delivery: str, item: Output) -> None: ...
+
+    async def broadcast(self, group: str, text: str, *, but: Session | None = None) -> None: ...
+
+    async def call_gateway(
+        self, method: str, make: Callable[[int], Any], size: int = 0
+    ) -> None: ...
+
+    async def request(self, method: str, params: Any, result: type[T]) -> T: ...
 
 
 class Session:
@@ -68,7 +84,7 @@ class Session:
         "user",
     )
 
-    def __init__(self, app: App, info: m.SessionInfo) -> None:
+    def __init__(self, app: Sender, info: m.SessionInfo) -> None:
         self._app = app
         self.sid = info.sid
         self.groups: list[str] = []
