@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from holdfast.net.runtime.loop import allow_files
 from tests.distribution import make_scheduler, slow_first
@@ -15,6 +16,12 @@ from tests.programs import look_everywhere
 
 _FILES_MAX: Final = 60
 """Files that a process of the suite has open between two modules, before it collects garbage."""
+
+# What is slow beside a busy process is no failure; the examples are as many as ever.
+settings.register_profile(
+    "holdfast", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("holdfast")
 
 allow_files()  # a thousand clients stand in one process
 look_everywhere()

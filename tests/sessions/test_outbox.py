@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.core.items import LATEST_PROMPT, MUST, Prompt, Text, size_of
+from holdfast.core.items import LATEST_PROMPT, MUST, VOLATILE, Prompt, Text, size_of
 from holdfast.core.limits import SessionLimits
-from holdfast.sessions.outbox import AckError, Outbox
+from holdfast.sessions.outbox import AckError, Outbox, shared
 
 LIMITS = SessionLimits(window_messages_max=4, window_bytes_max=1_000)
 
@@ -34,6 +34,17 @@ def test_outputs_are_numbered_from_1_and_taken_in_order_once() -> None:
     first, items = out.take(3)
     assert (first, texts(items)) == (3, ["o3"])
     assert out.sent == 3
+
+
+def test_of_what_is_said_to_many_only_the_latest_of_a_key_takes_another_s_place() -> None:
+    out = box()
+    said = (("one", MUST), ("two", MUST), ("3:0", "latest:score"), ("3:1", "latest:score"))
+    for text, delivery in said:
+        entry = shared(Text(text), delivery, 1.0)
+        assert entry is not None
+        out.add(entry)
+    assert texts(out.take(4)[1]) == ["one", "two", None, "3:1"]
+    assert shared(Text("now"), VOLATILE, 1.0) is None
 
 
 def test_an_ack_trims_and_is_cumulative() -> None:

@@ -46,6 +46,14 @@ def shown(data: bytes, rows: int = 5, columns: int = 10) -> tuple[list[str], tup
         pytest.param(b"abcd\x1b[1;2H\x1b[2X", ["a  d"], (1, 2), id="ECH"),
         pytest.param(b"a\r\nb\r\nc\x1b[2;1H\x1b[L", ["a", "", "b", "c"], (2, 1), id="IL"),
         pytest.param(b"a\r\nb\r\nc\x1b[2;1H\x1b[M", ["a", "c"], (2, 1), id="DL"),
+        pytest.param(b"a\r\nb\x1b[1;1H\x1b[L", ["", "a", "b"], (1, 1), id="IL at the top"),
+        pytest.param(b"a\r\nb\x1b[1;1H\x1b[M", ["b"], (1, 1), id="DL at the top"),
+        pytest.param(
+            b"1\r\n2\r\n3\x1b[1;2r\x1b[2;1H\x1b[L", ["1", "", "3"], (2, 1), id="IL at the end"
+        ),
+        pytest.param(
+            b"1\r\n2\r\n3\x1b[1;2r\x1b[3;1H\x1b[L", ["1", "2", "3"], (3, 1), id="IL below"
+        ),
         pytest.param(b"abc\x1b[1;1H\x1b[4hX\x1b[4lY", ["XYbc"], (1, 3), id="IRM"),
         pytest.param(b"a\r\nb\x1b[S", ["b"], (2, 2), id="SU"),
         pytest.param(b"a\x1b[2T", ["", "", "a"], (1, 2), id="SD"),
