@@ -12,6 +12,7 @@ from tests.sessions.test_manager import RecordingBackend, RecordingConsumer
 from holdfast.core.errors import Reason
 from holdfast.core.items import MUST, Output, Text
 from holdfast.core.limits import SessionLimits, StoreLimits
+from holdfast.sessions.compaction import Compaction
 from holdfast.sessions.dormant import DormantSession
 from holdfast.sessions.journal import Journal, StoreUnavailableError
 from holdfast.sessions.manager import UNANSWERED, SessionManager
@@ -235,6 +236,25 @@ async def test_the_journal_is_kept_short_and_nothing_in_it_is_lost(setting: Sett
         sid: [e.item for e in session.out.entries] for sid, session in manager.sessions.items()
     }
     assert found == expected
+
+
+async def test_what_is_done_with_is_dropped_in_slices(setting: Setting) -> None:
+    limits = StoreLimits(journal_bytes_max=4_000, dropped_bytes_max=500)
+    setting.journal._compaction = Compaction(limits)
+    session = active(setting)
+    dropped, longest = 0, 0
+    for _ in range(400):
+        session.emit(Text("x" * 60), MUST, 1.0)
+        session.out.prove(session.out.top - 1)
+        before = setting.store.journal_bytes
+        commit = setting.journal.collect()
+        size = await setting.store.commit(commit.batch)
+        setting.journal.committed(commit, size)
+        gone = before + size - setting.store.journal_bytes
+        dropped += gone
+        longest = max(longest, gone)
+    assert dropped > 20_000
+    assert longest < 500 + 250  # the limit, and what goes beyond it
 
 
 async def test_the_loop_commits_by_itself_and_tells_who_waits(setting: Setting) -> None:
@@ -561,7 +581,7 @@ async def test_a_store_that_does_not_fold_is_asked_again(setting: Setting) -> No
     setting.store.unfolded = 3
     busy = active(setting)
     async with setting.running(), asyncio.timeout(5):
-        while setting.store._tail:
+        while setting.store._tail.left:
             busy.emit(Text("x"), MUST, 1.0)
             await setting.journal.settled()
     assert setting.store.unfolded == 0

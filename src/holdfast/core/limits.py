@@ -307,6 +307,8 @@ class StoreLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Size of the journal at which its compaction begins."""
     snapshot_bytes_max: int = 256 * KIB
     """Of snapshots in one commit, while the journal is being cleaned."""
+    dropped_bytes_max: int = 512 * KIB
+    """Of the journal that one commit drops, once its compaction is over."""
     retry_seconds_max: float = 1.0
     """Between two attempts to write to a store that failed."""
     check_seconds_max: float = 5.0

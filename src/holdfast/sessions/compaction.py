@@ -2,10 +2,10 @@
 
 When the journal has grown, everything before its present end is to go. Each
 session with news in that part gets a snapshot, a few in each of the commits
-that follow; when the last one has its own, the part is dropped. So the work is
-spread out, and no commit is much slower than another. What the run before has
-left of its journal, the store folds itself (`Store.recover`), as most of those
-sessions are not loaded.
+that follow; when the last one has its own, the part is dropped, a slice with
+each commit. So the work is spread out, and no commit is much slower than
+another. What the run before has left of its journal, the store folds itself
+(`Store.recover`), as most of those sessions are not loaded.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from holdfast.core.limits import StoreLimits
+from holdfast.sessions.cuts import Cuts
 from holdfast.sessions.records import Batch
 from holdfast.sessions.session import Session
 
@@ -20,7 +21,16 @@ from holdfast.sessions.session import Session
 class Compaction:
     """What is in the journal, and what still has to be done to shorten it."""
 
-    __slots__ = ("_boundary", "_journaled", "_limits", "_size", "_todo", "_unrecovered")
+    __slots__ = (
+        "_boundary",
+        "_cuts",
+        "_dropping",
+        "_journaled",
+        "_limits",
+        "_size",
+        "_todo",
+        "_unrecovered",
+    )
 
     def __init__(self, limits: StoreLimits) -> None:
         self._limits = limits
@@ -29,6 +39,10 @@ class Compaction:
         self._todo: dict[Session, None] = {}
         """Sessions that need a snapshot before the journal up to `_boundary` can go."""
         self._boundary = 0
+        self._cuts = Cuts(limits.dropped_bytes_max)
+        """Where the journal from `_boundary` on can be cut into slices."""
+        self._dropping: list[int] = []
+        """Where the part before `_boundary` is cut, the last one first."""
         self._size = 0
         """Bytes of the journal from `_boundary` on."""
         self._unrecovered = False
@@ -72,16 +86,20 @@ class Compaction:
             batch.snapshots.append((session.sid, session.snapshot()))
             size += session.out.size + session.inbox.size
         if not self._todo and not self._unrecovered:
-            batch.journal_from = self._boundary
+            batch.journal_from = self._dropping[-1]
         return done
 
     def committed(self, batch: Batch, size: int) -> None:
         """The batch is durable; it added `size` bytes to the journal."""
         self._size += size
+        self._cuts.add(batch.number, size)
         if batch.journal_from:
-            self._boundary = 0
+            self._dropping.pop()
+            if not self._dropping:
+                self._boundary = 0
         if not self._boundary and self._size >= self._limits.journal_bytes_max:
             self._boundary = batch.number + 1
+            self._dropping = self._cuts.take()
             self._todo, self._journaled = self._journaled, {}
             self._size = 0
 

@@ -393,7 +393,7 @@ async def test_what_the_run_before_has_left_is_folded_into_snapshots(reopen: Reo
         await store.commit(Batch(n + 1, records=records))
     store, stored, before = await again(reopen, store)
     assert stored.journal_bytes > 0
-    assert (await store.recover(3)).left == 4
+    assert (await store.recover(3)).left > 4
     assert await recover(store, 3) == []
     await store.commit(Batch(5, records=[("s1", record(4, "d s1", top=4))]))
     _, stored, sessions = await again(reopen, store)

@@ -96,10 +96,11 @@ class MemoryStore(OneNode):
             self._rows.pop(kept.sid, None)
             self._snapshots.pop(kept.sid, None)
         tail.forget(sids)
-        if not tail:
-            for number in [number for number in self._journal if number <= tail.number]:
+        if not sids:
+            for number in [number for number in self._journal if number < tail.slice]:
                 del self._journal[number]
-        return Recovered(len(tail), found.set_aside)
+            tail.dropped()
+        return Recovered(tail.left, found.set_aside)
 
     async def close(self, *, clean: bool) -> None:
         self._clean = clean

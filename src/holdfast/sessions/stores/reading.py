@@ -13,6 +13,8 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Struct
 
+from holdfast.core.limits import StoreLimits
+from holdfast.sessions.cuts import Cuts
 from holdfast.sessions.folding import fold
 from holdfast.sessions.outbox import Entry, SharedEntry
 from holdfast.sessions.records import (
@@ -64,6 +66,7 @@ _PAIR: Final = b"\x92"
 """The head of an array of two."""
 _ARRAY: Final = b"\xdd"
 """The head of an array of any length, which follows in four bytes."""
+_LIMITS: Final = StoreLimits()
 _STATES: Final = frozenset(state.value for state in SessionState)
 
 
@@ -113,9 +116,12 @@ class Heads:
 
 
 class Tail:
-    """The journal of the run before, split up by session, as it was encoded."""
+    """The journal of the run before, split up by session, as it was encoded.
 
-    def __init__(self) -> None:
+    It is dropped in slices of `dropped_bytes_max`, once nobody needs it.
+    """
+
+    def __init__(self, limits: StoreLimits = _LIMITS) -> None:
         self.number = 0
         """Of its newest entry."""
         self.size = 0
@@ -123,6 +129,10 @@ class Tail:
         self.complete = True
         """Whether every entry could be read."""
         self.set_aside: list[SetAside] = []
+        self._limits = limits
+        self._cuts = Cuts(limits.dropped_bytes_max)
+        self._slices: list[int] | None = None
+        """What is to be dropped, the last slice first, once nothing of it is needed."""
         self._pieces: dict[str, bytearray] = {}
         """By session: how many there are, in four bytes, and the pieces, each with its number."""
         self._shared: dict[int, bytes] = {}
@@ -130,13 +140,30 @@ class Tail:
         self._common: dict[int, list[SharedEntry]] = {}
         """The same, once it was asked for: equal items of many sessions are one object."""
 
-    def __len__(self) -> int:
-        return len(self._pieces)
+    @property
+    def left(self) -> int:
+        """How many sessions and slices there are still to do."""
+        slices = self._slices
+        return len(self._pieces) + (bool(self.number) if slices is None else len(slices))
+
+    @property
+    def slice(self) -> int:
+        """Up to which entry, and without it, the journal can be dropped now; or 0."""
+        if self._slices is None:
+            return 0
+        return self._slices[-1] if self._slices else 0
+
+    def dropped(self) -> None:
+        """The `slice` is dropped."""
+        if self._slices:
+            self._slices.pop()
 
     def entry(self, number: int, body: bytes, shared: bytes, known: dict[str, Head]) -> None:
         """One entry of the journal. Entries come in order; others than `known` were deleted."""
         self.number = number
-        self.size += len(body) + len(shared)
+        size = len(body) + len(shared)
+        self.size += size
+        self._cuts.add(number, size)
         try:
             pieces = _read(_pieces, body)
         except UnreadableError as error:
@@ -159,8 +186,20 @@ class Tail:
             self._shared[number] = shared
 
     def sids(self, count: int) -> list[str]:
-        """Some of the sessions that it has news of."""
-        return [sid for sid, _ in zip(self._pieces, range(count), strict=False)]
+        """Up to `count` of the sessions that it has news of, with as much as one commit may have.
+
+        If there are none any more, it can be dropped.
+        """
+        sids: list[str] = []
+        size = 0
+        for sid, pieces in self._pieces.items():
+            if len(sids) >= count or size >= self._limits.snapshot_bytes_max:
+                break
+            sids.append(sid)
+            size += len(pieces)
+        if not sids and self._slices is None and self.number:
+            self._slices = self._cuts.take()
+        return sids
 
     def forget(self, sids: Iterable[str]) -> None:
         """These sessions need nothing of it any more."""

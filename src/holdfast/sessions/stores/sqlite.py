@@ -139,7 +139,9 @@ class SQLiteFile:
         except sqlite3.Error as error:
             raise _explain(self.path, error) from error
         self._tail.forget(sids)
-        return Recovered(len(self._tail), found.set_aside)
+        if not sids:
+            self._tail.dropped()
+        return Recovered(self._tail.left, found.set_aside)
 
     @property
     def _opened(self) -> sqlite3.Connection:
@@ -209,7 +211,7 @@ class SQLiteFile:
             fault = db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if fault != "ok":
                 raise StoreBrokenError(f"{self.path}: damaged: {fault}")
-        heads, tail = Heads(), Tail()
+        heads, tail = Heads(), Tail(self._limits)
         for sid, body in db.execute("SELECT sid, body FROM session"):
             heads.row(sid, body)
         for (sid,) in db.execute("SELECT sid FROM snapshot").fetchall():
@@ -303,8 +305,8 @@ class SQLiteFile:
         db.executemany("REPLACE INTO snapshot VALUES (?, ?)", snapshots_of(found))
         self._write_set_aside(db, found.set_aside)
         self._delete(db, [kept.sid for kept in found.set_aside])
-        if len(sids) == len(self._tail):
-            db.execute("DELETE FROM journal WHERE number <= ?", (self._tail.number,))
+        if not sids:
+            db.execute("DELETE FROM journal WHERE number < ?", (self._tail.slice,))
         return found
 
     def _drop(self) -> None:
