@@ -90,6 +90,75 @@ async def test_what_is_typed_before_the_server_is_there_waits_for_it(tmp_path: P
             await visit.hears("look\n")
 
 
+REDIAL = LIMITS.but(upstream={"redial_pause_seconds_max": 0.01})
+
+
+async def test_a_server_that_restarts_cuts_nobody_off(tmp_path: Path) -> None:
+    where = free_port()
+    server = f"telnet://127.0.0.1:{where}"
+    config = bridged(tmp_path, server, limits=REDIAL, on_server_lost="redial")
+    async with serving(config) as gateway, person(gateway, "tcp") as someone:
+        async with mud(where) as it:
+            visit = await it.visit()
+            visit.says("Name: ")
+            await someone.sees("Name: ")
+            someone.types("Ada")
+            await visit.hears("Ada\r\n")
+            visit.writer.write(b"\xff\xfb\x01half a line")
+        await someone.sees("half a line")
+        await someone.sees("It is tried again; what you type meanwhile is not sent.")
+        someone.types("my password")
+        await someone.sees("There is no server yet: what you typed was not sent.")
+        (session,) = gateway.manager.sessions.values()
+        assert session.row.input_mode == "secret"
+        async with mud(where) as it:
+            visit = await it.visit()
+            await someone.sees("You are connected to the server again.")
+            assert session.row.input_mode == "line"
+            visit.says("Name: ")
+            await someone.sees("Name: ")
+            someone.types("Ada")
+            await visit.hears("Ada\r\n")
+            await eventually(lambda: not session.inbox.entries)
+
+
+async def test_a_server_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
+    where = free_port()
+    server = f"tcp://127.0.0.1:{where}"
+    config = bridged(tmp_path, server, limits=REDIAL, on_server_lost="redial")
+    async with serving(config) as gateway, person(gateway, "tcp") as someone:
+        await someone.sees("The server cannot be reached. It is tried again.")
+        someone.types("look")
+        async with mud(where) as it:
+            visit = await it.visit()
+            await visit.hears("look\n")
+
+
+async def test_a_server_that_does_not_come_back_ends_the_session(tmp_path: Path) -> None:
+    limits = REDIAL.but(upstream={"redial_seconds_max": 0.05})
+    async with mud() as it:
+        config = bridged(tmp_path, at(it), limits=limits, on_server_lost="redial")
+        async with serving(config) as gateway, person(gateway, "tcp") as someone:
+            visit = await it.visit()
+            it.close()
+            visit.ends()
+            await someone.sees("It is tried again")
+            await someone.rest()
+            await eventually(lambda: not gateway.manager.sessions)
+
+
+async def test_a_server_that_ends_each_connection_at_once_is_not_tried_for_ever(
+    tmp_path: Path,
+) -> None:
+    limits = REDIAL.but(upstream={"redial_seconds_max": 0.05})
+    async with mud() as it:
+        it.ends_all = True
+        config = bridged(tmp_path, at(it), limits=limits, on_server_lost="redial")
+        async with serving(config) as gateway, person(gateway, "tcp") as someone:
+            await someone.rest()
+            await eventually(lambda: not gateway.manager.sessions)
+
+
 @pytest.mark.parametrize("durability", ["memory", "fast", "durable"])
 async def test_the_server_stays_connected_and_what_it_says_is_not_missed(
     tmp_path: Path, durability: str

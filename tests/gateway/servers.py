@@ -45,6 +45,9 @@ class Mud:
     def __init__(self) -> None:
         self.port = 0
         self.visits: list[Visit] = []
+        self.ends_all = False
+        """Whether each connection is ended at once."""
+        self._server: asyncio.Server
         self._came = asyncio.Event()
         self._taken = 0
 
@@ -57,8 +60,14 @@ class Mud:
         self._taken += 1
         return self.visits[self._taken - 1]
 
+    def close(self) -> None:
+        """Accept nobody any more."""
+        self._server.close()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.visits.append(Visit(reader, writer))
+        if self.ends_all:
+            writer.close()
         self._came.set()
 
 
@@ -66,7 +75,7 @@ class Mud:
 async def mud(port: int = 0) -> AsyncIterator[Mud]:
     """A server at a port of this machine while the block runs."""
     it = Mud()
-    server = await asyncio.start_server(it._serve, "127.0.0.1", port)
+    server = it._server = await asyncio.start_server(it._serve, "127.0.0.1", port)
     it.port = server.sockets[0].getsockname()[1]
     try:
         yield it

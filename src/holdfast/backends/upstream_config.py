@@ -44,6 +44,9 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     charset: str = AUTO
     """The character set of Telnet servers, as of a listener."""
     charset_fallback: str = UTF_8
+    on_server_lost: Literal["close", "redial"] = "close"
+    """When a server ends a session's connection or cannot be reached: end the session, or connect
+    again while the client stays."""
     away: Literal["drain", "pause"] = "drain"
     """When the client is away and the window is full: let go of the oldest, or do not read."""
     check: bool = False

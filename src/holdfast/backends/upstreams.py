@@ -46,6 +46,7 @@ class Upstream:
             content=config.content,
             charsets=charsets_of(config),
             pauses=config.away == "pause",
+            redials=config.on_server_lost == "redial",
         )
         idle_pool = IdlePool(dialler, config.ready) if config.ready else None
         self.proxy = StreamProxy(dialler, self._spawn, idle_pool)

@@ -345,6 +345,10 @@ class UpstreamLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Without a byte in either direction."""
     write_buffer_bytes_max: int = 256 * KIB
     """Bytes to be sent, in each direction, beyond which reading from the other side stops."""
+    redial_seconds_max: float = 600.0
+    """With `on_server_lost = "redial"`: without a server that lasts, a session ends after this."""
+    redial_pause_seconds_max: float = 15.0
+    """Between two attempts then."""
     prompt_seconds_max: float = 0.2
     """A line without its end that nothing has followed for so long is a prompt."""
 

@@ -46,6 +46,7 @@ class TcpBackend(BaseBackend):
         content: str = "lines",
         charsets: Charsets = AUTOMATIC,
         pauses: bool = False,
+        redials: bool = False,
     ) -> None:
         self.name = PREFIX + dialler.pool.name
         self._port = services.open_port(self)
@@ -60,6 +61,7 @@ class TcpBackend(BaseBackend):
             content=content,
             charsets=charsets,
             pauses=pauses,
+            redials=redials,
         )
         self._tasks = asyncio.TaskGroup()
         self._commanded: dict[Session, None] = {}

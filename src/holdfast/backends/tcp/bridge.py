@@ -10,9 +10,10 @@ from msgspec import Struct
 
 from holdfast.backends.tcp.states import TABLE, BridgeInput, BridgeState
 from holdfast.backends.tcp.wires import InputMode, Said, UpstreamProtocolError, Wire, make_wire
+from holdfast.core.backoff import LASTED_SECONDS_MIN, Backoff
 from holdfast.core.clock import Clock
 from holdfast.core.errors import HoldfastError, Reason
-from holdfast.core.items import LATEST_PROMPT, MUST, Notice, Prompt, Resized, size_of
+from holdfast.core.items import LATEST_PROMPT, MUST, Data, Notice, Prompt, Resized, size_of
 from holdfast.core.limits import KIB, Limits
 from holdfast.core.states import Machine
 from holdfast.net.connection.connection import Connection
@@ -36,6 +37,12 @@ _FILL_MAX: Final = 1 / 2
 _FILL_AWAY_MAX: Final = 3 / 4
 """The same while the client is away: an eighth of a full window would leave it at once."""
 
+_FIRST_PAUSE_SECONDS: Final = 0.25
+_REDIALS: Final = "It is tried again; what you type meanwhile is not sent."
+_AGAIN: Final = Notice("You are connected to the server again.")
+_NOT_SENT: Final = Notice("There is no server yet: what you typed was not sent.")
+_NOT_REACHED: Final = Notice("The server cannot be reached. It is tried again.")
+
 
 class BridgeContext(Struct, frozen=True):
     """What the bridges of one backend share."""
@@ -48,21 +55,26 @@ class BridgeContext(Struct, frozen=True):
     content: str
     charsets: Charsets
     pauses: bool
+    redials: bool
 
 
 class Bridge:
     """One session's connection to a server: the `Handler` that stands on it. Hot path."""
 
     __slots__ = (
+        "_backoff",
+        "_connected_at",
         "_connection",
         "_context",
         "_held",
         "_introduction",
+        "_lost_at",
         "_machine",
         "_over",
         "_said_at",
         "_session",
         "_target",
+        "_tasks",
         "_unlooked_bytes",
         "_unlooked_items",
         "_wire",
@@ -81,6 +93,14 @@ class Bridge:
         """What the client says first by GMCP, on each connection to a server."""
         self._over: Reason | None = None
         """Why the session ends when its client has seen everything."""
+        self._tasks: asyncio.TaskGroup
+        self._backoff = Backoff(
+            _FIRST_PAUSE_SECONDS, context.limits.upstream.redial_pause_seconds_max
+        )
+        self._lost_at: float | None = None
+        """Since when there is no server that lasts, if there was one or it was not reached."""
+        self._connected_at: float | None = None
+        """When the newest connection was made."""
         self._said_at = 0.0
         self._unlooked_items = self._unlooked_bytes = 0
 
@@ -89,12 +109,15 @@ class Bridge:
     def dial(self, tasks: asyncio.TaskGroup) -> None:
         """Connect to a server. What is typed meanwhile waits in the session."""
         self._machine.apply(BridgeInput.DIAL)
-        tasks.create_task(self._dial())
+        self._tasks = tasks
+        tasks.create_task(self._dial(0.0))
 
     def forward(self) -> None:
         """Say what the client has typed, unless the server lags."""
         connection, wire = self._connection, self._wire
         if connection is None or wire is None or connection.full:
+            if connection is None and self._connected_at is not None:
+                self._refuse()
             return
         port, session = self._context.port, self._session
         for queued in port.take(session):
@@ -144,7 +167,8 @@ class Bridge:
             said = wire.receive_data(data, connection.now)
         except UpstreamProtocolError as error:
             _log.warning("a server broke the rules", server=connection.peer, fault=str(error))
-            self._end("The server has said what cannot be passed on.", Reason.UPSTREAM_CLOSED)
+            text = "The server has said what cannot be passed on."
+            self._end(text, Reason.UPSTREAM_CLOSED, again=False)
             return
         self._send(connection, wire)
         if self._held:
@@ -176,7 +200,7 @@ class Bridge:
             if connection.now < due:
                 connection.wake_at(due)
                 return
-            self._end("Nothing was said for too long.", Reason.UPSTREAM_CLOSED)
+            self._end("Nothing was said for too long.", Reason.UPSTREAM_CLOSED, again=False)
         else:
             self._end("The server takes nothing more.", Reason.UPSTREAM_FAILED)
 
@@ -185,24 +209,72 @@ class Bridge:
 
     def lost(self, cause: Exception | None) -> None:
         self._end("The connection to the server was lost.", Reason.UPSTREAM_CLOSED, cause)
-        self._machine.apply(BridgeInput.LOST)
-        self._connection = None
+        if self._machine.state is not BridgeState.CONNECTING:
+            self._machine.apply(BridgeInput.LOST)
+            self._connection = None
 
     # --- inside
 
-    async def _dial(self) -> None:
+    async def _dial(self, pause: float) -> None:
+        while not await self._connects(pause):
+            if self._machine.state is not BridgeState.CONNECTING:
+                return
+            if not self._may_redial():
+                self._machine.apply(BridgeInput.LOST)
+                self._finish(Reason.UPSTREAM_FAILED)
+                return
+            self._machine.apply(BridgeInput.REDIAL)
+            pause = self._backoff.pause(self._context.dialler.pool.entropy())
+
+    async def _connects(self, pause: float) -> bool:
+        """Whether there is a connection, after a pause, or none is wanted any more."""
         session = self._session
+        if pause:
+            await asyncio.sleep(pause)
+            if self._machine.state is not BridgeState.CONNECTING:
+                return True
         try:
             await self._context.dialler.connect(self._take_up, ProxiedClient(session.row.address))
         except HoldfastError as error:
             _log.warning("a session finds no server", sid=session.sid, error=str(error))
+            return False
         except Exception as error:  # the other sessions are others'
             log_failure(_log, "a session's connection failed", error, sid=session.sid)
+            return False
+        return True
+
+    def _may_redial(self) -> bool:
+        """Whether a server that was lost or not reached is tried again. The first time, the
+        client is told."""
+        context = self._context
+        now = context.dialler.now
+        if not context.redials:
+            return False
+        if self._lost_at is None:
+            self._lost_at = now
+            if self._connected_at is None:
+                self._tell(_NOT_REACHED)
+        return now - self._lost_at < context.limits.upstream.redial_seconds_max
+
+    def _refuse(self) -> None:
+        """What is typed while the server is gone was not meant for the next connection."""
+        port, session = self._context.port, self._session
+        typed = False
+        for queued in port.take(session):
+            item = queued.item
+            if isinstance(item, Data):
+                self._introduction.note(item.package, item.json)
+            else:
+                typed = True
+        port.applied(session, session.inbox.top)
+        if typed:
+            self._tell(_NOT_SENT)
+
+    def _tell(self, notice: Notice) -> None:
+        if self._held:
+            self._held.append(notice)
         else:
-            return
-        if self._machine.state is BridgeState.CONNECTING:
-            self._machine.apply(BridgeInput.LOST)
-            self._finish(Reason.UPSTREAM_FAILED)
+            self._say([notice])
 
     def _take_up(self, connection: Connection, target: Target) -> _Plug:
         return _Plug(self, connection, target)
@@ -218,6 +290,12 @@ class Bridge:
         context, row = self._context, self._session.row
         self._connection, self._target = connection, target
         self._said_at = connection.now
+        if self._connected_at is not None:
+            self._tell(_AGAIN)
+            context.port.set_input_mode(self._session, "line")
+        self._connected_at = connection.now
+        if self._held:
+            connection.pause_reading()
         self._wire = make_wire(
             target.address.scheme,
             context.content,
@@ -274,23 +352,37 @@ class Bridge:
         self._unlooked_items = self._unlooked_bytes = 0
         return False
 
-    def _end(self, text: str, reason: Reason, cause: Exception | None = None) -> None:
-        """The connection is over, by the server's doing: the client is told, after all else."""
+    def _end(
+        self, text: str, reason: Reason, cause: Exception | None = None, *, again: bool = True
+    ) -> None:
+        """The connection is over: it is made again, or the client is told and the session ends."""
         connection, wire = self._connection, self._wire
         if connection is None or wire is None or self._machine.state is not BridgeState.ACTIVE:
             return
         if self._target is not None and reason is Reason.UPSTREAM_CLOSED:
             self._context.dialler.pool.ended(self._target, connection, cause)
-        last: list[Said] = [*wire.receive_eof(), Notice(text)]
-        self._machine.apply(BridgeInput.CLOSE)
+        now = self._context.dialler.now
+        lasted = now - (self._connected_at or now)
+        if lasted >= LASTED_SECONDS_MIN:
+            self._lost_at = None
+        again = again and self._may_redial()
+        last: list[Said] = [*wire.receive_eof(), Notice(f"{text} {_REDIALS}" if again else text)]
+        if again:
+            self._machine.apply(BridgeInput.REDIAL)
+            connection.attach(NullHandler())  # what becomes of it is of no interest any more
+            self._connection = self._wire = None
+            pause = self._backoff.pause(self._context.dialler.pool.entropy(), lasted)
+            self._tasks.create_task(self._dial(pause))
+        else:
+            self._machine.apply(BridgeInput.CLOSE)
+            self._over = reason
         connection.close()
-        self._over = reason
         if self._held:
             self._held += last
             return
         self._say(last)
-        if not self._held:
-            self._finish(reason)
+        if self._over is not None and not self._held:
+            self._finish(self._over)
 
     def _finish(self, reason: Reason) -> None:
         """End the session, if its client is there and has everything; else later."""

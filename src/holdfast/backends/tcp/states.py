@@ -26,6 +26,8 @@ class BridgeInput(Enum):
     DIAL = auto()
     CONNECTED = auto()
     CLOSE = auto()
+    REDIAL = auto()
+    """The upstream is gone, or was not reached, and is tried again."""
     LOST = auto()
     """The upstream is gone, or was not reached."""
 
@@ -41,30 +43,35 @@ TABLE: Final[Table[BridgeState, BridgeInput, None]] = Table(
         _S.CREATED: {
             _I.DIAL: to(_S.CONNECTING),
             _I.CONNECTED: None,
+            _I.REDIAL: None,
             _I.CLOSE: to(_S.CLOSING),
             _I.LOST: to(_S.CLOSED),
         },
         _S.CONNECTING: {
             _I.DIAL: None,
             _I.CONNECTED: to(_S.ACTIVE),
+            _I.REDIAL: to(_S.CONNECTING),
             _I.CLOSE: to(_S.CLOSING),
             _I.LOST: to(_S.CLOSED),
         },
         _S.ACTIVE: {
             _I.DIAL: None,
             _I.CONNECTED: None,
+            _I.REDIAL: to(_S.CONNECTING),
             _I.CLOSE: to(_S.CLOSING),
             _I.LOST: to(_S.CLOSED),
         },
         _S.CLOSING: {
             _I.DIAL: None,
             _I.CONNECTED: to(_S.CLOSING),  # too late: it is hung up on
+            _I.REDIAL: None,
             _I.CLOSE: to(_S.CLOSING),
             _I.LOST: to(_S.CLOSED),
         },
         _S.CLOSED: {
             _I.DIAL: None,
             _I.CONNECTED: None,
+            _I.REDIAL: None,
             _I.CLOSE: to(_S.CLOSED),
             _I.LOST: to(_S.CLOSED),
         },
