@@ -24,7 +24,7 @@ SECONDS_MAX: Final = 600.0
 """For the tests of one mutant. One that makes them run longer is noticed: a test never ends."""
 _LEFT_OUT: Final = shutil.ignore_patterns(".*", "__pycache__", "build", "*.egg-info")
 _NO_TESTS_STATUS: Final = 5
-_FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (tests/\S+)", re.MULTILINE)
+_FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - |$)", re.MULTILINE)
 
 
 class Verdict(Enum):

@@ -30,7 +30,8 @@ async def said(session: Session, text: str) -> None:
 
 @app.on_data
 async def data(session: Session, package: str, value: object) -> None:
-    await session.data(f"{package}.Answer", {"got": value})
+    if package != "Core.Hello":  # the client says by itself what it is
+        await session.data(f"{package}.Answer", {"got": value})
 
 
 @app.on_binary

@@ -39,7 +39,7 @@ client c1 -connect ${g1_telnet_sock} {
         tx line "hello"
         rx line "hello"
         tx gmcp Core.Ping
-        rx gmcp Core.Ping
+        rx gmcp -until "^Core.Ping$"
         tx resize 120 50
         tx interrupt
         expect telnet.hidden == false
