@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 
+from holdfast.backends import echo
 from holdfast.core.items import Text
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.gateway import Gateway
@@ -110,7 +111,7 @@ async def show(gateway: Gateway) -> None:
 
 
 async def main() -> None:
-    listener = ListenerConfig(url="ws://127.0.0.1:0/", backend="echo", durability="memory")
+    listener = ListenerConfig(url="ws://127.0.0.1:0/", backend=echo.Config(), durability="memory")
     gateway = Gateway(Config(listener=(listener,)))
     started = asyncio.Event()
     async with asyncio.timeout(3 * SECONDS_MAX), asyncio.TaskGroup() as tasks:

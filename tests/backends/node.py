@@ -139,6 +139,7 @@ class Node:
             limits=limits,
             journal=self.journal,
             spawn=spawn,
+            upstreams={},
             policy_known=self.host.policy_known,
         )
 

@@ -11,7 +11,7 @@ import structlog
 from tests.backends.node import AppEnd, Node, apps, node
 from tests.net.helpers import patience
 
-from holdfast.backends.link.backend import ANY_APP
+from holdfast.backends.link.config import ANY_APP
 from holdfast.core.items import Text
 from holdfast.core.limits import Limits
 from holdfast.link import messages as m

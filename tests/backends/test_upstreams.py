@@ -14,6 +14,8 @@ from tests.gateway.servers import Mud, mud, running
 from tests.ports import free_port
 from tests.programs import need
 
+from holdfast.backends import tcp
+from holdfast.backends.registry import KINDS
 from holdfast.backends.upstream_config import UpstreamConfig
 from holdfast.core.errors import Reason
 from holdfast.core.limits import KIB, Limits
@@ -39,7 +41,9 @@ def bridged(
     """A gateway in front of these servers."""
     return Config(
         listener=tuple(
-            ListenerConfig(url=url, backend=backend, upstream="mud", durability=durability)
+            ListenerConfig(
+                url=url, backend=KINDS[backend].Config(upstream="mud"), durability=durability
+            )
             for url in urls
         ),
         upstream=(UpstreamConfig("mud", servers, **upstream),),
@@ -506,7 +510,7 @@ async def test_a_session_is_not_taken_up_at_another_s_listener(tmp_path: Path) -
         config = Config(
             listener=(
                 *config.listener,
-                ListenerConfig(url=TELNET, backend="tcp", upstream="other"),
+                ListenerConfig(url=TELNET, backend=tcp.Config("other")),
             ),
             upstream=(*config.upstream, UpstreamConfig("other", (at(other),))),
             store=config.store,

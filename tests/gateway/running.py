@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from holdfast.app import App, Session
-from holdfast.backends.link.backend import ANY_APP
+from holdfast.backends import echo, link
+from holdfast.backends.link.config import ANY_APP
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, LinkConfig, ListenerConfig, StoreConfig
 from holdfast.gateway.gateway import Gateway
@@ -45,8 +46,7 @@ def configured(
         listener=tuple(
             ListenerConfig(
                 url=url,
-                backend=backend,
-                app=app,
+                backend=link.Config(app) if backend == "link" else echo.Config(),
                 durability=durability,
                 origins=origins if url.startswith("ws") else (),
                 pages=pages if url.startswith("ws") else "",

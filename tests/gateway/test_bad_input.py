@@ -28,6 +28,7 @@ from tests.gateway.running import (
 from tests.protocols.websocket.wire import frame
 
 from holdfast.app import App
+from holdfast.backends import link
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, ListenerConfig
@@ -270,7 +271,7 @@ async def test_noise(tmp_path: Path, scheme: str) -> None:
             async with raw(gateway, scheme) as (_, writer):
                 writer.write(dice.randbytes(size))
                 await writer.drain()
-        await eventually(lambda: len(gateway._server.connections) == 1)
+        await eventually(lambda: len(gateway.listening.clients.connections) == 1)
 
 
 # --- those who do not go on
@@ -301,7 +302,7 @@ async def test_others_are_served_while_handshakes_hang(tmp_path: Path) -> None:
         ]
         for _, writer in hanging:
             writer.write(HANDSHAKE[:30])
-        await eventually(lambda: len(gateway._server.connections) == 200)
+        await eventually(lambda: len(gateway.listening.clients.connections) == 200)
         async with v1(gateway) as client:
             await client.say("cmd", c=1, d="look")
             await stage.heard("look")
@@ -384,7 +385,7 @@ async def test_who_answers_pings_is_not_silent_whenever_it_last_spoke(tmp_path: 
 async def test_no_more_connections_than_the_limit(tmp_path: Path) -> None:
     few = Limits().but(connection={"connections_max": 2})
     async with serving(configured(tmp_path, limits=few)) as gateway:
-        count = gateway._server.connections.__len__
+        count = gateway.listening.clients.connections.__len__
         async with raw(gateway, "tcp"):
             async with raw(gateway, "tcp"):
                 await eventually(lambda: count() == 2)
@@ -425,8 +426,8 @@ async def test_two_listeners_lead_to_two_applications(tmp_path: Path) -> None:
     first, second, _ = config.listener
     config = Config(
         listener=(
-            ListenerConfig(url=first.url, app="chat"),
-            ListenerConfig(url=second.url, app="mud"),
+            ListenerConfig(url=first.url, backend=link.Config("chat")),
+            ListenerConfig(url=second.url, backend=link.Config("mud")),
         ),
         store=config.store,
         link=config.link,

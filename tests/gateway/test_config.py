@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.backends import link
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, LinkConfig, ListenerConfig, StoreConfig, load, parse
@@ -70,7 +71,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         listener=(
             ListenerConfig(
                 url="wss://0.0.0.0:8443/ws",
-                app="chat",
+                backend=link.Config("chat"),
                 durability="durable",
                 certificate=Certificate("cert.pem", "key.pem"),
                 origins=("https://example.org", "https://example.org:8443", "*", "null"),

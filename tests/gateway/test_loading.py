@@ -16,7 +16,7 @@ from tests.gateway.admin.asking import administered, ask
 from tests.gateway.clients import person, plain, v1
 from tests.gateway.running import TCP, WS, configured, eventually, linked, serving
 
-from holdfast.backends.link.backend import ANY_APP
+from holdfast.backends.link.config import ANY_APP
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config
 from holdfast.gateway.gateway import Gateway
@@ -221,7 +221,7 @@ async def test_an_application_gets_its_sessions_when_it_links(tmp_path: Path) ->
     async with serving(config) as gateway:
         assert dormant(gateway) == 3
         with pytest.raises(RequestError, match="3 of its sessions are kept"):
-            gateway._links[ANY_APP].bind("another")
+            gateway.backends.links[ANY_APP].bind("another")
         async with linked(gateway) as stage:
             await stage.until(lambda: len(stage.app.sessions) == 3)
             assert (dormant(gateway), len(gateway.manager.sessions)) == (0, 3)

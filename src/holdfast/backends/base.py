@@ -1,16 +1,18 @@
 """What the gateway asks of a backend, and what it offers to one.
 
-A kind of backend is a folder: its `Config` (the keys of a listener that are its
-own) and `open(config, services)`, both listed in `registry`.
+A kind of backend is a folder, whose package has two names: `Config`, the keys of a
+listener that are the kind's own, and `open(config, services)`. `registry` lists them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from collections.abc import Callable, Container, Coroutine, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
 
+from holdfast.backends.upstream_config import UpstreamConfig
+from holdfast.backends.upstreams import Upstream
 from holdfast.core.clock import Clock
 from holdfast.core.errors import Reason
 from holdfast.core.items import Resized
@@ -22,19 +24,78 @@ from holdfast.core.login import (
     Policy,
     ProfileSummary,
 )
+from holdfast.net.addresses import Address
 from holdfast.net.runtime.runtime import Runtime
+from holdfast.net.server.acceptor import HandlerFactory
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.port import SessionPort
+from holdfast.sessions.records import Stored
 from holdfast.sessions.session import Backend as SessionBackend
 from holdfast.sessions.session import ResetReason, Session
 
 
+class Placement(Struct, frozen=True):
+    """Where a kind's configuration stands, and what its `check` may look at beside it."""
+
+    key: str
+    """Of the listener: `listener[0]`."""
+    address: Address
+    """Where the listener's clients connect."""
+    upstreams: Sequence[UpstreamConfig]
+    link: str
+    """Where applications dial in; empty if nowhere."""
+    is_reserved: Callable[[str], bool]
+    """Whether sessions of a backend of this name belong to another kind."""
+
+
+class BackendConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The keys of a listener that are one kind's own. Each kind has a subclass."""
+
+    kind: ClassVar[str]
+    """What `backend = "…"` says."""
+    has_sessions: ClassVar[bool] = True
+    """Whether the clients get sessions."""
+    raw: ClassVar[bool] = False
+    """Whether what is behind shows terminals its own prompts and asks for logins itself."""
+
+    @property
+    def name(self) -> str:
+        """The backend's name, which is kept with each session."""
+        return self.kind
+
+    @property
+    def scope(self) -> str:
+        """What the sessions are of, if it has a name: a browser's cookie is good for that alone."""
+        return ""
+
+    @classmethod
+    def from_name(cls, name: str, upstreams: Container[str]) -> BackendConfig | None:
+        """The configuration of the backend of this name, if it is one of this kind."""
+        return cls() if name == cls.kind else None
+
+    def check(self, placement: Placement) -> None:
+        """What types cannot say. Raises `ConfigurationError` naming the key."""
+
+
 class Backend(SessionBackend, Protocol):
-    """A backend sees sessions, never connections. Nothing here waits but the requests."""
+    """A backend sees sessions, never connections. Nothing here waits but the requests, and `run`.
+
+    A kind without sessions has `handler` instead: what stands on a client's connection.
+    """
 
     @property
     def name(self) -> str:
         """Kept with each session, so that it finds its backend again after a restart."""
+
+    @property
+    def handler(self) -> HandlerFactory | None:
+        """`None`: a connection is given a session."""
+
+    def restore(self, stored: Stored) -> None:
+        """What the store kept of the gateway before. The sessions are restored already."""
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """What goes on while clients are served, until cancelled. `started` when they may come."""
 
     @property
     def policy(self) -> Policy | None:
@@ -75,6 +136,13 @@ class BaseBackend:
     """
 
     policy: Policy | None = Policy()
+    handler: HandlerFactory | None = None
+
+    def restore(self, stored: Stored) -> None:
+        pass
+
+    async def run(self, started: Callable[[], None]) -> None:
+        started()
 
     def commanded(self, session: Session) -> None:
         pass
@@ -133,5 +201,7 @@ class Services(Struct, frozen=True):
     """Keeps settings of a backend, and tells when they are durable."""
     spawn: Callable[[Coroutine[Any, Any, None]], None]
     """Runs a coroutine in the gateway's task group; what it raises is logged."""
+    upstreams: Mapping[str, Upstream]
+    """The servers of each `[[upstream]]`, by its name."""
     policy_known: Callable[[], None]
     """A backend's `policy` is known now: sessions that waited for it go on."""

@@ -79,6 +79,17 @@ def address_at(key: str, text: str, schemes: Sequence[str] = SCHEMES) -> Address
         raise ConfigurationError(f"{key}: {error}") from error
 
 
+def find_upstream(key: str, name: str, upstreams: Sequence[UpstreamConfig]) -> UpstreamConfig:
+    """The upstream of this name. Raises `ConfigurationError` naming the key."""
+    for upstream in upstreams:
+        if upstream.name == name:
+            return upstream
+    known = ", ".join(repr(one.name) for one in upstreams) or "none is configured"
+    raise ConfigurationError(
+        f"{key}: expected the name of an [[upstream]] ({known}), found {name!r}"
+    )
+
+
 def check_upstream(key: str, upstream: UpstreamConfig, before: Sequence[UpstreamConfig]) -> None:
     """What types cannot say. Raises `ConfigurationError` naming the key."""
     if not re.fullmatch(_NAME, upstream.name):

@@ -9,11 +9,10 @@ from typing import Any
 
 import structlog
 
-from holdfast.backends.base import Services
-from holdfast.backends.charset_config import charsets_of
-from holdfast.backends.tcp.backend import TcpBackend
 from holdfast.backends.upstream_config import UpstreamConfig
+from holdfast.core.limits import Limits
 from holdfast.net.log import log_failure
+from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import restarted, spawn
 from holdfast.net.tls.contexts import client_context
 from holdfast.net.upstream.balance import Balance
@@ -28,8 +27,8 @@ _log = structlog.get_logger("holdfast.upstream")
 class Upstream:
     """The servers of one upstream, for sessions and for bare streams. `run` while it serves."""
 
-    def __init__(self, config: UpstreamConfig, services: Services) -> None:
-        limits = services.limits
+    def __init__(self, config: UpstreamConfig, limits: Limits, runtime: Runtime) -> None:
+        self.config = config
         self.pool = UpstreamPool(
             config.name,
             [Server(server.address, server.weight) for server in config.all_servers],
@@ -39,14 +38,8 @@ class Upstream:
             entropy=random.random,
         )
         tls = client_context(config.ca or None) if config.secure else None
-        dialler = Dialler(self.pool, services.runtime, limits.connection, tls, config.send_proxy)
-        self.backend = TcpBackend(
-            dialler,
-            services,
-            content=config.content,
-            charsets=charsets_of(config),
-            pauses=config.away == "pause",
-            redials=config.on_server_lost == "redial",
+        dialler = self.dialler = Dialler(
+            self.pool, runtime, limits.connection, tls, config.send_proxy
         )
         idle_pool = IdlePool(dialler, config.ready) if config.ready else None
         self.proxy = StreamProxy(dialler, self._spawn, idle_pool)
@@ -57,13 +50,14 @@ class Upstream:
     async def run(self, started: Callable[[], None]) -> None:
         """Connect clients until cancelled. `started` is called when that is possible."""
         async with self._tasks:
-            self._tasks.create_task(self.backend.run(started))
+            started()
             if self._checks is not None:
                 self._tasks.create_task(self._checks())
             if self._fill is not None:
                 self._tasks.create_task(
                     restarted(self._fill, _log, "the idle pool failed", upstream=self.pool.name)
                 )
+            await asyncio.Event().wait()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         spawn(self._tasks, work, self._failed)

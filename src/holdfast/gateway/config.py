@@ -52,19 +52,18 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
-from msgspec import Struct, field, inspect
+from msgspec import Struct, field, inspect, structs
 
+from holdfast.backends import registry
+from holdfast.backends.base import BackendConfig, Placement
 from holdfast.backends.charset_config import check_charset
-from holdfast.backends.echo.backend import EchoBackend
-from holdfast.backends.link.backend import ANY_APP
 from holdfast.backends.link.secrets import Secrets
-from holdfast.backends.tcp.backend import PREFIX
 from holdfast.backends.upstream_config import PLAIN, UpstreamConfig, address_at, check_upstream
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
@@ -121,13 +120,10 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where clients come in."""
 
     url: str
-    backend: Literal["link", "tcp", "stream", "echo"] = "link"
-    """`link`: an application; `tcp`: a session on a server of an upstream; `stream`: the
-    bytes as they are, to a server of an upstream, without a session."""
-    app: str = ANY_APP
-    """The name of the application; `*` takes any."""
-    upstream: str = ""
-    """The name of the upstream, for `tcp` and `stream`."""
+    backend: BackendConfig = registry.DEFAULT
+    """What is behind it. In a file: `backend = "link"` (an application), `"tcp"` (a session on
+    a server of an upstream), `"stream"` (the bytes as they are, to a server of an upstream,
+    without a session) or `"echo"`, with the kind's own keys beside it."""
     durability: Literal["memory", "fast", "durable"] = "fast"
     certificate: Certificate | None = None
     tls: TlsOptions | None = None
@@ -212,11 +208,33 @@ def parse(text: str) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"not TOML: {error}") from error
     try:
-        config = msgspec.convert(data, type=Config)
+        config = _convert(data)
     except msgspec.ValidationError as error:
         raise ConfigurationError(_explain(str(error), data)) from error
     check(config)
     return config
+
+
+def _convert(data: dict[str, Any]) -> Config:
+    """The types' part of `parse`. The keys of a listener's backend are the registry's to read."""
+    tables = data.get("listener")
+    if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+        return msgspec.convert(data, type=Config)  # which says what is wrong
+    parts = [registry.split(table) for table in tables]
+    config = msgspec.convert({**data, "listener": [rest for _, rest in parts]}, type=Config)
+    listeners = [
+        structs.replace(listener, backend=_read_backend(f"listener[{number}]", own))
+        for number, (listener, (own, _)) in enumerate(zip(config.listener, parts, strict=True))
+    ]
+    return structs.replace(config, listener=tuple(listeners))
+
+
+def _read_backend(key: str, own: Mapping[str, Any]) -> BackendConfig:
+    try:
+        return registry.read(key, own)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at `$")
+        raise msgspec.ValidationError(f"{message} - at `$.{key}{where or '.backend`'}") from error
 
 
 def check(config: Config) -> None:
@@ -233,11 +251,6 @@ def check(config: Config) -> None:
         raise ConfigurationError("admin.listen: expected an address, found none")
     if config.link.listen:
         _check_link(config.link)
-    elif any(listener.backend == "link" for listener in config.listener):
-        raise ConfigurationError(
-            "link.listen: expected an address, because a listener has the backend 'link';"
-            " found none"
-        )
 
 
 _SECRET_CHARS_MIN: Final = 16
@@ -288,8 +301,17 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
     if listener.proxy is not None:
         with _inside(f"{key}.proxy"):
             TrustedProxies(listener.proxy)
-    _check_backend(key, listener, address, config)
-    keeps = listener.durability != "memory" and listener.backend != "stream"
+    backend = listener.backend
+    backend.check(
+        Placement(
+            key=key,
+            address=address,
+            upstreams=config.upstream,
+            link=config.link.listen,
+            is_reserved=lambda name: registry.is_reserved(name, backend.kind),
+        )
+    )
+    keeps = listener.durability != "memory" and backend.has_sessions
     if keeps and not config.store.path:
         raise ConfigurationError(
             f"store.path: expected a path, because {key}.durability is"
@@ -302,11 +324,6 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
             raise ConfigurationError(
                 f"{key}.{name}: expected only for telnet and telnets, found for {address.scheme}"
             )
-    reserved = listener.app == EchoBackend.name or listener.app.startswith(PREFIX)
-    if listener.backend == "link" and reserved:
-        raise ConfigurationError(
-            f"{key}.app: expected another name than {listener.app!r}, which is a backend's"
-        )
     _check_web(key, listener, address)
 
 
@@ -339,36 +356,6 @@ def _check_web(key: str, listener: ListenerConfig, address: Address) -> None:
             )
     if listener.pages and not Path(listener.pages).is_dir():
         raise ConfigurationError(f"{key}.pages: expected a folder, found {listener.pages!r}")
-
-
-def _check_backend(key: str, listener: ListenerConfig, address: Address, config: Config) -> None:
-    """Whether a listener and its upstream fit together."""
-    if listener.backend not in ("tcp", "stream"):
-        if listener.upstream:
-            raise ConfigurationError(
-                f"{key}.upstream: expected only for the backends 'tcp' and 'stream', found it for"
-                f" {listener.backend!r}"
-            )
-        return
-    found = [one for one in config.upstream if one.name == listener.upstream]
-    if not found:
-        known = ", ".join(repr(one.name) for one in config.upstream) or "none is configured"
-        raise ConfigurationError(
-            f"{key}.upstream: expected the name of an [[upstream]] ({known}), found"
-            f" {listener.upstream!r}"
-        )
-    upstream = found[0]
-    if listener.backend == "stream" and (address.scheme not in PLAIN or upstream.telnet):
-        raise ConfigurationError(
-            f"{key}.backend: 'stream' passes bytes from tcp, tls and unix to tcp, tls and unix;"
-            f" found {address.scheme} to {upstream.all_servers[0].url!r}"
-        )
-    web = address.scheme in ("ws", "wss")
-    if listener.backend == "tcp" and upstream.content == "bytes" and not web:
-        raise ConfigurationError(
-            f"{key}.upstream: {upstream.name!r} speaks bytes, which sessions on ws and wss can"
-            f" carry; found {address.scheme}"
-        )
 
 
 def _check_tls(key: str, listener: LinkConfig | ListenerConfig, address: Address) -> None:

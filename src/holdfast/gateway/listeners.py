@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from holdfast.backends.charset_config import charsets_of
-from holdfast.backends.link.backend import ANY_APP
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits, PageLimits, WebSocketLimits
 from holdfast.gateway.adapters.base import Adapter
@@ -38,14 +37,14 @@ if TYPE_CHECKING:
 def adapter_factory(listener: ListenerConfig, limits: Limits) -> Callable[[], Adapter]:
     """What makes the adapter of each connection of a listener."""
     address = listener.address
-    raw = listener.backend == "tcp"
+    raw = listener.backend.raw
     match address.scheme:
         case "ws" | "wss":
             settings = WebSocketSettings(
                 limits=_websocket_limits(limits),
                 path="" if address.path == "/" else normal_path(address.path),
                 origins=listener.origins,
-                cookie=session_cookie(listener.cookie, address, limits, _behind(listener)),
+                cookie=session_cookie(listener.cookie, address, limits, listener.backend.scope),
                 deflate=Deflate(listener.deflate) if listener.deflate is not None else None,
                 hosts=served_hosts(listener.hosts, address),
                 input_rate=input_rate(limits.session),
@@ -61,13 +60,6 @@ def adapter_factory(listener: ListenerConfig, limits: Limits) -> Callable[[], Ad
 
 def _offers(listener: ListenerConfig) -> Offers:
     return Offers(msdp=listener.msdp, mccp2=2 in listener.mccp, mccp3=3 in listener.mccp)
-
-
-def _behind(listener: ListenerConfig) -> str:
-    """What the sessions of a listener are of, if it has a name: they are of no use elsewhere."""
-    if listener.backend == "link":
-        return "" if listener.app == ANY_APP else listener.app
-    return listener.upstream
 
 
 def _websocket_limits(limits: Limits) -> WebSocketLimits:

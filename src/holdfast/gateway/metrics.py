@@ -155,7 +155,7 @@ def _connections(view: GatewayView) -> Iterator[Metric]:
     yield _gauge_of(
         "link_applications",
         "Instances of applications that are linked, by application.",
-        (((name,), link.instances) for name, link in view.links.items()),
+        (((name,), link.instances) for name, link in view.backends.links.items()),
         "app",
     )
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from msgspec import Struct
 
-from holdfast.backends.link.backend import LinkBackend
+from holdfast.backends.registry import Backends
 from holdfast.core.clock import SteadyClock
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.net.security_log import SecurityLog
@@ -28,7 +28,7 @@ class GatewayView(Struct, frozen=True):
     pool: ConnectionPool
     counts: Counter[str]
     security: SecurityLog
-    links: Mapping[str, LinkBackend]
+    backends: Backends
     upstreams: tuple[UpstreamPool, ...]
     stop: Callable[[], None]
     """Tell every client, and end; called again, at once."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.backends.node import apps, node
 
-from holdfast.core.limits import Limits, LinkLimits
+from holdfast.core.limits import LinkLimits
 from holdfast.core.login import (
     Authenticate,
     AuthResult,
@@ -70,8 +70,7 @@ async def test_an_answer_that_does_not_fit_is_no_answer(tmp_path: Path) -> None:
 
 
 async def test_nobody_decides_when_the_link_ends_or_no_answer_comes(tmp_path: Path) -> None:
-    limits = Limits(link=LinkLimits(request_seconds_max=0.01))
-    async with node(tmp_path, limits) as it, apps(it) as one_more:
+    async with node(tmp_path) as it, apps(it) as one_more:
         end = await one_more()
         await end.hello(login=True)
         session, _ = it.open()
@@ -81,8 +80,11 @@ async def test_nobody_decides_when_the_link_ends_or_no_answer_comes(tmp_path: Pa
             await end.until(lambda it: it.reason)
 
         end.answers[m.AUTHENTICATE] = forever
+        (instance,) = it.backend()._linked.values()
+        instance.peer._limits = LinkLimits(request_seconds_max=0.01)
         with pytest.raises(LoginUnavailableError, match="no answer to authenticate in time"):
             await it.backend().authenticate(session, claim)
+        instance.peer._limits = LinkLimits()
         end.answers[m.AUTHENTICATE] = lambda _: end.cut()
         with pytest.raises(LoginUnavailableError, match="the application has gone"):
             await it.backend().authenticate(session, claim)

@@ -97,7 +97,7 @@ async def test_an_application_links_over_tls(tmp_path: Path) -> None:
             app.serve(str(gateway.link_address), secret="correct horse battery", tls=tls)
         )
         async with patience():
-            while not gateway._links["*"].instances:
+            while not gateway.backends.links["*"].instances:
                 await gateway.journal.settled()
         app.stop()
         await serving

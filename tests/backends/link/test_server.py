@@ -9,7 +9,7 @@ import structlog
 from tests.backends.node import SECRET, apps, node
 
 from holdfast.backends.link import secrets as strangers
-from holdfast.backends.link.backend import ANY_APP
+from holdfast.backends.link.config import ANY_APP
 from holdfast.core.limits import Limits
 from holdfast.link import messages as m
 from holdfast.link.peer import RequestError

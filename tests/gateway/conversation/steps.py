@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from tests.net.fakes import Bench
 
+from holdfast.backends.base import BaseBackend
 from holdfast.core.errors import Reason
 from holdfast.core.items import Resized
 from holdfast.core.limits import Limits
@@ -47,7 +48,7 @@ class Question(Generic[T]):
         return (yield self)
 
 
-class AskedBackend:
+class AskedBackend(BaseBackend):
     """Writes down what it is told, and lets the test answer what it is asked."""
 
     name = "asked"

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from holdfast.backends.base import BaseBackend, Services
+from holdfast.backends.base import BackendConfig, BaseBackend, Services
 from holdfast.core.errors import Reason
 from holdfast.core.items import MUST, Interrupt
 from holdfast.sessions.session import Session
 
 
+class Config(BackendConfig, frozen=True):
+    """An echo has no keys of its own."""
+
+    kind = "echo"
+
+
 class EchoBackend(BaseBackend):
     """Applies each command by saying it back."""
 
-    name = "echo"
+    name = Config.kind
 
     def __init__(self, services: Services) -> None:
         self._port = services.open_port(self)

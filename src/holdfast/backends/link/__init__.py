@@ -1,1 +1,14 @@
-"""The backend `link`: applications that dial in and speak the link."""
+"""The backend `link`: applications behind the RPC."""
+
+from __future__ import annotations
+
+from holdfast.backends.base import Backend, Services
+from holdfast.backends.link.backend import LinkBackend
+from holdfast.backends.link.config import Config
+
+__all__ = ["Config", "open"]
+
+
+def open(config: Config, services: Services) -> Backend:
+    """The backend of one application."""
+    return LinkBackend(config.app, services)

@@ -16,6 +16,7 @@ import msgspec
 
 from holdfast.backends.base import BaseBackend, Services
 from holdfast.backends.link.calls import Calls, info_of
+from holdfast.backends.link.config import ANY_APP
 from holdfast.backends.link.instance import Instance, Reservation
 from holdfast.backends.link.questions import Questions
 from holdfast.backends.link.runs import Heard, Runs
@@ -33,9 +34,6 @@ from holdfast.sessions.session import ResetReason, Session
 from holdfast.sessions.states import SessionState
 
 _log: Final = RateLimitedLogger("holdfast.link")
-
-ANY_APP: Final = "*"
-"""The name of a backend that takes an application of any name: the first one that links."""
 
 AWAY = Notice("The application is away. What you type is kept, and runs when it is back.")
 NOT_YET = Notice("The application is not here yet. Hold on.")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
-from holdfast.backends.link.backend import ANY_APP, LinkBackend
+from holdfast.backends.base import Backend
+from holdfast.backends.link.backend import LinkBackend
+from holdfast.backends.link.config import ANY_APP
 from holdfast.backends.link.runs import is_instance_name, split_key
 from holdfast.backends.link.secrets import Secrets, UnprovenLinks
 from holdfast.core.limits import LinkLimits
@@ -34,7 +36,7 @@ class LinkServer:
         self,
         node: str,
         secrets: Secrets,
-        backends: Mapping[str, LinkBackend],
+        backends: Mapping[str, Backend],
         limits: LinkLimits,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         security: SecurityLog | None = None,
@@ -72,9 +74,13 @@ class LinkServer:
         """By key of an instance (`runs`): outputs up to this number are durable."""
         for key, bseq in marks.items():
             app, instance = split_key(key)
-            backend = self._backends.get(app)
+            backend = self._find(app)
             if backend is not None:
                 backend.accepted(instance, bseq)
+
+    def _find(self, app: str) -> LinkBackend | None:
+        backend = self._backends.get(app)
+        return backend if isinstance(backend, LinkBackend) else None
 
     def _authorize(self, peer: Peer, asked: Authorize) -> bool:
         self._check_secret(peer, asked.app, asked.secret)
@@ -99,9 +105,9 @@ class LinkServer:
                 "protocol", f"found link protocol {hello.protocol}, expected {PROTOCOL}"
             )
         self._check_secret(peer, hello.app, hello.secret)
-        backend = self._backends.get(hello.app) or self._backends.get(ANY_APP)
+        backend = self._find(hello.app) or self._find(ANY_APP)
         if backend is None:
-            known = ", ".join(sorted(self._backends)) or "none"
+            known = ", ".join(sorted(filter(self._find, self._backends))) or "none"
             raise RequestError(
                 "unknown_app", f"found application {hello.app!r}, expected one of: {known}"
             )

@@ -1,1 +1,14 @@
-"""The backends `tcp` and `stream`: sessions on connections to servers, or bytes as they are."""
+"""The backend `tcp`: a session is a connection to a server."""
+
+from __future__ import annotations
+
+from holdfast.backends.base import Backend, Services
+from holdfast.backends.tcp.backend import TcpBackend
+from holdfast.backends.tcp.config import Config
+
+__all__ = ["Config", "open"]
+
+
+def open(config: Config, services: Services) -> Backend:
+    """The backend of one upstream."""
+    return TcpBackend(services.upstreams[config.upstream], services)

@@ -14,7 +14,10 @@ from collections.abc import Callable
 from typing import Final
 
 from holdfast.backends.base import BaseBackend, Services
+from holdfast.backends.charset_config import charsets_of
 from holdfast.backends.tcp.bridge import Bridge, BridgeContext
+from holdfast.backends.tcp.config import PREFIX
+from holdfast.backends.upstreams import Upstream
 from holdfast.core.errors import Reason
 from holdfast.core.items import MUST, Notice, Resized
 from holdfast.core.login import (
@@ -22,46 +25,38 @@ from holdfast.core.login import (
     AuthResult,
     LoginRefusedError,
 )
-from holdfast.net.upstream.dialler import Dialler
-from holdfast.protocols.telnet.charsets import AUTOMATIC, Charsets
 from holdfast.sessions.session import ResetReason, Session
 
-PREFIX: Final = "tcp:"
-"""Before an upstream's name, in the name of its backend."""
 ANEW: Final = Notice("The connection to the server was lost. You are connected anew.")
 
 
 class TcpBackend(BaseBackend):
     """Sessions on the servers of one upstream.
 
-    With `pauses`, a server is not read while the client is away and the window
+    With `away = "pause"`, a server is not read while the client is away and the window
     is full; without, the oldest output leaves the window. Use it inside `run`.
     """
 
     def __init__(
         self,
-        dialler: Dialler,
+        upstream: Upstream,
         services: Services,
-        *,
-        content: str = "lines",
-        charsets: Charsets = AUTOMATIC,
-        pauses: bool = False,
-        redials: bool = False,
     ) -> None:
-        self.name = PREFIX + dialler.pool.name
+        config = upstream.config
+        self.name = PREFIX + config.name
         self._port = services.open_port(self)
         self._clock = services.clock
         self._at_end_of_tick = services.runtime.coalescer.add
         self._context = BridgeContext(
             port=self._port,
-            dialler=dialler,
+            dialler=upstream.dialler,
             clock=services.clock,
             at_end_of_tick=self._at_end_of_tick,
             limits=services.limits,
-            content=content,
-            charsets=charsets,
-            pauses=pauses,
-            redials=redials,
+            content=config.content,
+            charsets=charsets_of(config),
+            pauses=config.away == "pause",
+            redials=config.on_server_lost == "redial",
         )
         self._tasks = asyncio.TaskGroup()
         self._commanded: dict[Session, None] = {}

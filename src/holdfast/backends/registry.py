@@ -1,0 +1,143 @@
+"""The kinds of backends: what a listener may say, and the backends that a gateway has opened.
+
+A new kind is a folder beside these, and a line in `_KINDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+from msgspec import structs
+
+from holdfast.backends import echo, link, stream, tcp
+from holdfast.backends.base import Backend, BackendConfig, Services
+from holdfast.backends.link.backend import LinkBackend
+from holdfast.core.errors import ConfigurationError
+
+
+class Kind(Protocol):
+    """What a kind's package has."""
+
+    @property
+    def Config(self) -> type[BackendConfig]:
+        """The keys of a listener that are the kind's own."""
+
+    def open(self, config: Any, services: Services, /) -> Backend:
+        """The backend for a `Config`; called once for each name."""
+
+
+_KINDS: Final[Sequence[Kind]] = (
+    tcp,
+    stream,
+    echo,
+    link,  # the last: an application has any name that is left
+)
+
+KINDS: Final[Mapping[str, Kind]] = {kind.Config.kind: kind for kind in _KINDS}
+"""By what `backend = "…"` says."""
+DEFAULT: Final = link.Config()
+"""What a listener has that says nothing of its backend."""
+SELECTOR: Final = "backend"
+"""The key that says the kind."""
+
+
+def _fields(kind: Kind) -> set[str]:
+    return {field.encode_name for field in structs.fields(kind.Config)}
+
+
+_OWN_KEYS: Final = frozenset[str]().union(*map(_fields, _KINDS))
+"""Every key that belongs to some kind."""
+
+
+def split(table: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A listener's table in two: the keys that concern its backend, and the others."""
+    concerned = _OWN_KEYS | {SELECTOR}
+    own = {key: value for key, value in table.items() if key in concerned}
+    return own, {key: value for key, value in table.items() if key not in concerned}
+
+
+def read(key: str, own: Mapping[str, Any]) -> BackendConfig:
+    """The configuration of a backend from the first part of `split`; `key` is the listener's.
+
+    Raises `ConfigurationError` for a kind that there is not and a key of another kind, and
+    `msgspec.ValidationError` for a value of a wrong type.
+    """
+    name = own.get(SELECTOR, DEFAULT.kind)
+    msgspec.convert(name, str)
+    if name not in KINDS:
+        raise ConfigurationError(
+            f"{key}.{SELECTOR}: expected {_listed(sorted(KINDS), 'or')}, found {name!r}"
+        )
+    kind = KINDS[name]
+    for foreign in own.keys() - _fields(kind) - {SELECTOR}:
+        owners = [other for other, one in KINDS.items() if foreign in _fields(one)]
+        backends = "backend" if len(owners) == 1 else "backends"
+        raise ConfigurationError(
+            f"{key}.{foreign}: expected only for the {backends} {_listed(owners, 'and')}, found it"
+            f" for {name!r}"
+        )
+    values = {name: value for name, value in own.items() if name != SELECTOR}
+    return msgspec.convert(values, kind.Config)
+
+
+class _Everything(Container[str]):
+    """Whatever an upstream may be called, now or later."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def is_reserved(name: str, kind: str) -> bool:
+    """Whether a backend of this name would be of another kind."""
+    return config_of(name, _Everything()).kind != kind
+
+
+def config_of(name: str, upstreams: Container[str]) -> BackendConfig:
+    """The configuration of the backend of a stored session, by the name kept with it."""
+    for kind in _KINDS:
+        config = kind.Config.from_name(name, upstreams)
+        if config is not None:
+            return config
+    raise AssertionError("the kind link takes every name")
+
+
+class Backends:
+    """The backends of one gateway. Each is opened when it is first asked for.
+
+    `by_name` are those that have sessions: it is shared with whoever looks for them by name.
+    """
+
+    def __init__(self, services: Services, by_name: dict[str, Backend]) -> None:
+        self._services = services
+        self._by_name = by_name
+        self._opened: dict[BackendConfig, Backend] = {}
+
+    @property
+    def all(self) -> list[Backend]:
+        """Those that were opened so far."""
+        return list(self._opened.values())
+
+    @property
+    def links(self) -> dict[str, LinkBackend]:
+        """The applications, by name."""
+        return {one.name: one for one in self.all if isinstance(one, LinkBackend)}
+
+    def open(self, config: BackendConfig) -> Backend:
+        """The backend for this configuration."""
+        backend = self._opened.get(config)
+        if backend is None:
+            backend = self._opened[config] = KINDS[config.kind].open(config, self._services)
+            if config.has_sessions:
+                self._by_name[config.name] = backend
+        return backend
+
+    def named(self, name: str) -> Backend:
+        """The backend of a stored session, also if no listener names it any more."""
+        return self.open(config_of(name, self._services.upstreams))
+
+
+def _listed(words: Sequence[str], joint: str) -> str:
+    *most, last = map(repr, words)
+    return f"{', '.join(most)} {joint} {last}" if most else last

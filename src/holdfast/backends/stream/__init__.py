@@ -1,0 +1,13 @@
+"""The backend `stream`: bytes as they are, to a server of an upstream, without a session."""
+
+from __future__ import annotations
+
+from holdfast.backends.base import Backend, Services
+from holdfast.backends.stream.backend import Config, StreamBackend
+
+__all__ = ["Config", "open"]
+
+
+def open(config: Config, services: Services) -> Backend:
+    """The backend of one upstream."""
+    return StreamBackend(config.name, services.upstreams[config.upstream])

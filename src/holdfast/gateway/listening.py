@@ -1,0 +1,147 @@
+"""The listeners of one gateway: of its clients, of its applications and of its operator."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from holdfast.backends.link.server import LinkServer
+from holdfast.backends.registry import Backends
+from holdfast.gateway.config import Config, ListenerConfig
+from holdfast.gateway.context import Context, ListenerContext, ServeHttp
+from holdfast.gateway.conversation.driver import Driver
+from holdfast.gateway.environment import MakeServer
+from holdfast.gateway.listeners import adapter_factory, admin_listener, http_pages
+from holdfast.gateway.view import GatewayView
+from holdfast.link.peer import connection_limits
+from holdfast.net.addresses import Address, parse_address
+from holdfast.net.http.on_demand import HostOnDemand
+from holdfast.net.runtime.runtime import Runtime
+from holdfast.net.server.acceptor import HandlerFactory
+from holdfast.net.server.inherited import Inherited
+from holdfast.net.server.server import ListenOptions, Server
+from holdfast.net.tls.certificates import ServerTls
+from holdfast.net.tls.options import TlsOptions
+from holdfast.sessions.states import Durability
+
+if TYPE_CHECKING:
+    from holdfast.gateway.admin.listener import AdminListener
+
+
+class Listening:
+    """Where a gateway accepts connections, from `open` to `close`."""
+
+    def __init__(
+        self,
+        config: Config,
+        runtime: Runtime,
+        make_server: MakeServer,
+        inherited: Inherited | None,
+    ) -> None:
+        limits = config.limits
+        self.clients: Server = make_server(limits.connection, runtime, inherited=inherited)
+        self.links: Server = make_server(
+            connection_limits(limits.link), runtime, inherited=inherited
+        )
+        self.addresses: list[Address] = []
+        """Of the clients' listeners, in the configuration's order, with the ports taken."""
+        self.link_address: Address | None = None
+        self.admin_address: Address | None = None
+        self._config = config
+        self._runtime = runtime
+        self._inherited = inherited
+        self._admin: AdminListener | None = None
+        self._pages: list[HostOnDemand] = []
+
+    def add_admin(self, view: GatewayView) -> None:
+        """Let the operator see and do what the view offers, where the configuration says so.
+
+        Raises `ConfigurationError` where what that takes is not installed.
+        """
+        if self._config.admin.listen:
+            self._admin = admin_listener(self._config, self._runtime, view, self._inherited)
+
+    async def open(self, context: Context, backends: Backends, applications: LinkServer) -> None:
+        """Accept connections: of applications first. Raises what is wrong with an address."""
+        self.clients.start()
+        self.links.start()
+        link = self._config.link
+        if link.listen:
+            self.link_address = await self.links.listen(
+                parse_address(link.listen),
+                applications.handler,
+                _server_tls(link.tls_options),
+                ListenOptions(link.bind),
+            )
+        for listener in self._config.listener:
+            self.addresses.append(
+                await self.clients.listen(
+                    listener.address,
+                    self._factory(listener, context, backends),
+                    _server_tls(listener.tls_options),
+                    ListenOptions(listener.bind, listener.proxy),
+                )
+            )
+        if self._admin is not None:
+            self.admin_address = await self._admin.open()
+        if self._inherited is not None:
+            self._inherited.finish()
+
+    def reload(self) -> None:
+        """Read the certificates again, for the connections to come."""
+        self.clients.reload()
+
+    async def drain(self, aborted: asyncio.Event) -> None:
+        """Tell the clients, then the applications; `aborted` cuts it short."""
+        seconds = self._config.limits.drain.drain_seconds_max
+        async with asyncio.TaskGroup() as tasks:
+            closing = tasks.create_task(self._close_when(aborted))
+            await self.clients.drain(seconds)
+            await self.links.drain(seconds)
+            closing.cancel()
+
+    async def close(self) -> None:
+        """Let go of every connection and every address."""
+        await self.clients.close()
+        await self.links.close()
+        if self._admin is not None:
+            await self._admin.close()
+        for pages in self._pages:
+            await pages.stop()
+
+    def _factory(
+        self, listener: ListenerConfig, context: Context, backends: Backends
+    ) -> HandlerFactory:
+        """What makes the handlers of a listener's connections."""
+        backend = backends.open(listener.backend)
+        if backend.handler is not None:
+            return backend.handler
+        shared = ListenerContext(
+            backend=backend,
+            durability=Durability(listener.durability),
+            new_adapter=adapter_factory(listener, context.limits),
+            serve_http=self._serve_http(listener, context),
+        )
+        return lambda connection: Driver(connection, context, shared)
+
+    def _serve_http(self, listener: ListenerConfig, context: Context) -> ServeHttp | None:
+        """What serves the pages of a listener, if it has any."""
+
+        def healthy() -> bool:
+            return context.journal.broken is None
+
+        pages = http_pages(listener, healthy, context.limits.pages, context.spawn)
+        if pages is None:
+            return None
+        self._pages.append(pages)
+        return pages.take_over
+
+    async def _close_when(self, aborted: asyncio.Event) -> None:
+        await aborted.wait()
+        async with asyncio.TaskGroup() as tasks:  # no application may dial in meanwhile
+            tasks.create_task(self.clients.close())
+            tasks.create_task(self.links.close())
+
+
+def _server_tls(options: TlsOptions | None) -> ServerTls | None:
+    return ServerTls(options) if options is not None else None
