@@ -54,7 +54,7 @@ class Program:
         assert self._process is not None
         assert self._process.stderr is not None
         while line := await self._process.stderr.readline():
-            if b"an application has gone" in line:
+            if b"application unlinked" in line:
                 self.instance_gone.set()
 
     async def stop(self) -> None:
@@ -98,7 +98,7 @@ class Ports(NamedTuple):
 def gateway(folder: Path, plan: Plan, ports: Ports) -> Program:
     """The gateway of a plan."""
     config = _configure(folder, plan, ports)
-    return Program([*HOLDFAST, "serve", str(config)], "applications come in", {})
+    return Program([*HOLDFAST, "serve", str(config)], "listening for applications", {})
 
 
 def application(folder: Path) -> Program:

@@ -271,7 +271,7 @@ async def test_a_refused_output_is_logged(tmp_path: Path) -> None:
             gateway.peer.notify(m.REFUSED, m.Refused(1, "too many groups"))
             gateway.tell(opened(), said(1))
             await gateway.until(lambda gateway: gateway.notes)
-        (refusal,) = (log for log in logs if log["event"] == "the gateway refused an output")
+        (refusal,) = (log for log in logs if log["event"] == "output refused by the gateway")
         assert refusal["fault"] == "too many groups"
 
 

@@ -60,7 +60,9 @@ class Program:
 
     async def ports(self, count: int) -> dict[str, int]:
         """By scheme: where clients come in, once all of `count` listeners are open."""
-        addresses = [str(entry["at"]) for entry in await self.logged("clients come in", count)]
+        addresses = [
+            str(entry["at"]) for entry in await self.logged("listening for clients", count)
+        ]
         return {at.partition(":")[0]: int(at.rpartition(":")[2].strip("/")) for at in addresses}
 
     def send(self, number: signal.Signals) -> None:

@@ -39,7 +39,7 @@ async def gateway(
     """A gateway in `folder`; where clients come in."""
     (folder / "holdfast.toml").write_text(CONFIG.format(admin=admin, more=more))
     async with program("serve", folder=folder) as it:
-        await it.logged("operators come in")
+        await it.logged("listening for operators")
         yield it, (await it.ports(1))["tcp"]
 
 

@@ -274,7 +274,7 @@ async def test_a_drain_of_a_thousand_busy_sessions_loses_nothing(tmp_path: Path)
         assert max(owed) > 0
         async with program("serve", folder=tmp_path) as gateway:
             await come_back(gateway, people)
-            (found,) = await gateway.logged("sessions taken up")
+            (found,) = await gateway.logged("sessions loaded")
             assert (found["sessions"], found["clean"]) == (1_000, True)
     nothing_is_lost(people, diligent)
 
@@ -306,13 +306,13 @@ async def test_a_stop_does_not_wait_for_ever(tmp_path: Path, how: str) -> None:
             told = [entry for entry in gateway.logs if entry["level"] != "info"]
             if how == "time":
                 (line,) = told
-                assert line["event"] == "the time to drain is over"
+                assert line["event"] == "drain timed out"
                 assert (line["dropped"], line["left"], line["seconds"]) == (30, 0, 0.2)
                 assert all(f"{scheme}://" in line["at"] for scheme in KINDS)
             else:
                 assert told == []
         async with program("serve", folder=tmp_path) as gateway:
             await come_back(gateway, people)
-            (found,) = await gateway.logged("sessions taken up")
+            (found,) = await gateway.logged("sessions loaded")
             assert (found["sessions"], found["clean"]) == (30, True)
     nothing_is_lost(people, diligent)

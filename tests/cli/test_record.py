@@ -23,9 +23,9 @@ async def test_a_conversation_becomes_a_script(tmp_path: Path) -> None:
         port = server.sockets[0].getsockname()[1]
         url = f"tcp://127.0.0.1:{port}"
         async with program("record", url, "new.vtc", folder=tmp_path) as recorder:
-            said = await recorder.says("clients come in at ")
-            assert said.endswith(f" and go on to {url}")
-            where = int(said.removeprefix("clients come in at 127.0.0.1:").partition(" ")[0])
+            said = await recorder.says("listening at ")
+            assert said.endswith(f", forwarding to {url}")
+            where = int(said.removeprefix("listening at 127.0.0.1:").partition(",")[0])
             async with person_at(where, telnet=False) as someone:
                 await someone.sees("Say something: ")
                 someone.sends(b"hello\n")

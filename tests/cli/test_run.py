@@ -50,7 +50,7 @@ def write(folder: Path, version: str) -> Path:
 
 async def started(it: Program, count: int = 1) -> int:
     """The process id of the application's newest run."""
-    entries = await it.logged("the application has started", count)
+    entries = await it.logged("application started", count)
     return int(entries[-1]["process"])
 
 
@@ -136,7 +136,7 @@ async def test_a_crashed_application_is_started_again(tmp_path: Path) -> None:
             someone.types("look")
             await someone.sees("one is here\n")
             await someone.sees("one heard look\n")
-        (ended,) = await it.logged("the application has ended")
+        (ended,) = await it.logged("application exited")
         assert (ended["code"], ended["level"]) == (-signal.SIGKILL, "warning")
         assert await started(it, 2)
     assert (tmp_path / "kept" / "sessions.db").is_file()
@@ -145,7 +145,7 @@ async def test_a_crashed_application_is_started_again(tmp_path: Path) -> None:
 async def test_one_that_always_crashes_is_started_with_growing_pauses(tmp_path: Path) -> None:
     (tmp_path / "application.py").write_text("raise SystemExit(7)\n")
     async with program("run", "application.py", *TCP, folder=tmp_path) as it:
-        entries = await it.logged("the application has ended", 3)
+        entries = await it.logged("application exited", 3)
         assert [(entry["code"], entry["again_in_s"]) for entry in entries] == [
             (7, 0.2),
             (7, 0.4),

@@ -119,9 +119,9 @@ async def test_logs_are_json_when_nobody_is_watching(tmp_path: Path) -> None:
     async with program("serve", folder=tmp_path) as gateway:
         ports = await gateway.ports(3)
         assert set(ports) == {"ws", "telnet", "tcp"}
-        (link,) = await gateway.logged("applications come in")
+        (link,) = await gateway.logged("listening for applications")
         assert link.pop("timestamp").endswith("Z")
-        assert link == {"event": "applications come in", "level": "info", "at": "unix:link"}
+        assert link == {"event": "listening for applications", "level": "info", "at": "unix:link"}
         assert gateway.out == ""
 
 
@@ -262,7 +262,7 @@ async def test_after_a_kill_everybody_goes_on(tmp_path: Path, durability: str) -
             await session.text("6")
         async with program("serve", folder=tmp_path) as gateway:
             ports = await gateway.ports(3)
-            (taken_up,) = await gateway.logged("sessions taken up")
+            (taken_up,) = await gateway.logged("sessions loaded")
             assert (taken_up["sessions"], taken_up["clean"]) == (2, False)
             hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 4}
             async with (
@@ -307,7 +307,7 @@ async def test_a_disk_without_room_refuses_new_sessions_and_keeps_the_old(tmp_pa
                 number += 1
                 await session.text(f"{number} {'x' * 5000}")
                 await page.expect("text")
-            (refused,) = await gateway.logged("the store refuses to be written to")
+            (refused,) = await gateway.logged("store not writable")
             assert refused["level"] == "error"
             assert str(refused["error"]).startswith("sessions.db: ")
             async with v1_at(ports["ws"]) as other:

@@ -306,7 +306,7 @@ async def test_a_worker_that_dies_is_started_again() -> None:
         before = await workers_of(echo.pid)
         await asyncio.sleep(1.0)  # a worker that dies as soon as it is born is not
         os.kill(before[0], signal.SIGKILL)
-        (line,) = await echo.logged("a worker ended")
+        (line,) = await echo.logged("worker exited")
         assert line["code"] == -signal.SIGKILL
         async with asyncio.timeout(SECONDS):
             while await asyncio.to_thread(listeners_at, port) < 2:  # noqa: ASYNC110
@@ -320,7 +320,7 @@ async def test_a_worker_that_dies_is_started_again() -> None:
             assert after
         echo.send(signal.SIGTERM)
         assert await echo.ends() == 0, echo.err
-        assert len(await echo.logged("a worker ended")) == 1
+        assert len(await echo.logged("worker exited")) == 1
 
 
 async def test_workers_stop_when_their_parent_is_gone() -> None:

@@ -156,7 +156,7 @@ async def test_the_socket_unit_has_a_socket_for_each_listener(tmp_path: Path) ->
         await eventually(lambda: "Listening on" in log.read_text())
         async with person_at(int(ports["4000"]), telnet=True) as someone:
             await someone.shown_code()
-        assert '"event": "operators come in"' in log.read_text()
+        assert '"event": "listening for operators"' in log.read_text()
     finally:
         process.terminate()
         assert process.wait(SECONDS) == 0

@@ -98,7 +98,7 @@ async def test_who_finds_no_file_is_counted(tmp_path: Path) -> None:
             writer.transport.abort()
         while len(list(Path(f"/proc/{gateway.pid}/fd").iterdir())) > 32:  # noqa: ASYNC110, ASYNC240
             await asyncio.sleep(0.01)
-        (admin,) = await gateway.logged("operators come in")
+        (admin,) = await gateway.logged("listening for operators")
         found = found_in(await asyncio.to_thread(_fetched, f"{admin['at']}/metrics"))
         assert 20 < gone < 80
         assert found["connections_refused_total{out_of_files}"] == gone

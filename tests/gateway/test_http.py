@@ -200,7 +200,7 @@ async def test_a_client_s_fault_is_one_short_line_without_a_traceback(
             writer.write(fault)
             assert (await read(reader)).status in (400, 414, 431)
             assert await reader.read() == b""
-    (line,) = [log for log in logs if log["event"] == "a client broke the rules"]
+    (line,) = [log for log in logs if log["event"] == "protocol error of a client"]
     assert line["log_level"] == "info"
     assert line["peer"].startswith("127.0.0.1:")
     assert len(line["fault"]) < 300

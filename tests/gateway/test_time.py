@@ -131,7 +131,7 @@ async def test_a_restart_goes_on_with_the_time_that_has_passed(
         with capture_logs() as logs:
             wall.set_by += during
             await swept(gateway)
-        told = [log["seconds"] for log in logs if log["event"] == "the clock was set"]
+        told = [log["seconds"] for log in logs if log["event"] == "wall clock was set"]
         assert told == ([pytest.approx(during, abs=1)] if during else [])
     wall.set_by += between
     async with running(config, wall) as gateway:

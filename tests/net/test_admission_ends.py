@@ -162,7 +162,7 @@ async def test_no_time_to_drain_is_none(monkeypatch: pytest.MonkeyPatch) -> None
         async with serve(wait, "tcp://127.0.0.1:0", drain_seconds=0):
             pass
     assert given == [0, 0]
-    assert len([log for log in logs if log["event"] == "the time to drain is over"]) <= 1
+    assert len([log for log in logs if log["event"] == "drain timed out"]) <= 1
 
 
 def test_a_signal_for_a_worker_that_was_just_reaped_is_lost(

@@ -195,7 +195,7 @@ def test_a_watch_waits_for_the_second_file_and_complains_once(tmp_path: Path) ->
         watch.stop()
         Path(pair.key).unlink()
         loop.advance(5)
-    assert [log["event"] for log in logs] == ["certificates not replaced", "certificates read"]
+    assert [log["event"] for log in logs] == ["certificates not replaced", "certificates loaded"]
     assert "KEY_VALUES_MISMATCH" in logs[0]["fault"]
 
 
@@ -240,5 +240,5 @@ def test_a_certificate_that_fails_in_any_way_keeps_no_other_from_being_replaced(
         loop.advance(5)
     watch.stop()
     assert second.facts[0].names == ("b.example",)
-    assert [log["event"] for log in logs] == ["certificates read", "certificates not replaced"]
+    assert [log["event"] for log in logs] == ["certificates loaded", "certificates not replaced"]
     assert logs[1]["fault"] == f"{first.options.certificates[0].cert}: a defect"

@@ -97,6 +97,6 @@ async def running(
     )
     async with program("run", application, "--config", config.name, folder=folder) as it:
         found = await it.ports(len(SCHEMES))
-        (started,) = await it.logged("the application has started")
+        (started,) = await it.logged("application started")
         await it.logged("linked")
         yield House(it, found, started["process"])

@@ -230,7 +230,7 @@ async def test_the_parrot(tmp_path: Path) -> None:
                     *command, cwd=tmp_path, env=environment, stdout=asyncio.subprocess.PIPE
                 )
                 try:
-                    await it.logged("an application has come", 1 + (said != "Polly"))
+                    await it.logged("application linked", 1 + (said != "Polly"))
                     someone.types(said)
                     await someone.sees(f"You said: {said}\n")
                 finally:

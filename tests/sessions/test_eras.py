@@ -33,4 +33,4 @@ def test_eras_are_kept_in_the_settings_of_a_store() -> None:
     assert read_eras({}) == Eras()
     with capture_logs() as logs:
         assert read_eras({KEY: b"damaged"}) == Eras()
-    assert [log["event"] for log in logs] == ["the eras of the store cannot be read"]
+    assert [log["event"] for log in logs] == ["unreadable eras of the store"]

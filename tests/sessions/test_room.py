@@ -68,7 +68,7 @@ def test_the_windows_of_who_is_away_longest_are_let_go_first(setting: Setting) -
         for session in setting.away(8):
             for _ in range(10):
                 setting.say(session, KIB)
-    assert {log["event"] for log in logs} == {"output kept for clients that are away is let go"}
+    assert {log["event"] for log in logs} == {"windows of detached sessions dropped"}
     assert setting.manager.windows.used <= 64 * KIB
 
 

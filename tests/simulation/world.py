@@ -41,7 +41,7 @@ class Setup(Struct, frozen=True):
     """Whether the store is a SQLite file."""
     clients: tuple[type[ClientNode], ...] = (CountingClient,)
     on_failure: str = "refuse"
-    """What the gateway does while the store refuses to be written to."""
+    """What the gateway does while the store is not writable."""
     goes_back: bool = False
     """Whether the store may be replaced by an older copy of it."""
     compares: bool = True

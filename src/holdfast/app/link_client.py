@@ -129,7 +129,7 @@ class LinkClient:
                 tls=self._tls,
             )
         except DialError as error:
-            _log.debug("the gateway cannot be reached", error=str(error))
+            _log.debug("gateway unreachable", error=str(error))
             return 0.0
         try:
             await self._ended.wait()
@@ -185,7 +185,7 @@ class LinkClient:
 
     def unlinked(self, peer: Peer, reason: str) -> None:
         if self._peer is peer:
-            _log.warning("the link is broken", reason=reason)
+            _log.warning("link lost", reason=reason)
             self._app.dispatcher.unlink()
         if peer.goodbye_code == Reason.SUPERSEDED.value:  # it would be taken back in turn
             self._fatal = RequestError(peer.goodbye_code, reason)
@@ -202,7 +202,7 @@ class LinkClient:
         self._linked_at = self._runtime.timers.time()
         if welcome.forgotten:
             _log.warning(
-                "the gateway has forgotten outputs that it had accepted",
+                "accepted outputs lost by the gateway",
                 outputs=welcome.forgotten,
             )
         app.outgoing.relink(welcome.accepted, welcome.window)
@@ -301,4 +301,4 @@ class LinkClient:
 
 
 def _log_refused(refused: m.Refused) -> None:
-    _log.error("the gateway refused an output", fault=refused.message)
+    _log.error("output refused by the gateway", fault=refused.message)

@@ -120,7 +120,7 @@ class Session:
             try:
                 self.stored = msgspec.msgpack.decode(info.data)
             except UNREADABLE as error:
-                _log.error("what is stored is no MessagePack", session=self.sid, fault=str(error))
+                _log.error("session data is not MessagePack", session=self.sid, fault=str(error))
 
     def __repr__(self) -> str:
         return f"<Session {self.sid} {self.user or 'anonymous'} {self.protocol}>"

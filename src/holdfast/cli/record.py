@@ -58,7 +58,7 @@ async def _record(server: Address, script: Path, listen: str) -> None:
     (at, *_) = await resolve(listen, None, socket.SOCK_STREAM)
     relay = RecordingProxy(at, book, write)
     write()
-    typer.echo(f"clients come in at {relay.at.joined} and go on to {server}")
+    typer.echo(f"listening at {relay.at.joined}, forwarding to {server}")
     loop = asyncio.get_running_loop()
     running = asyncio.current_task()
     assert running is not None

@@ -73,7 +73,7 @@ def run(
 
 
 def _say_process(number: int) -> None:
-    structlog.get_logger("holdfast.run").info("the application has started", process=number)
+    structlog.get_logger("holdfast.run").info("application started", process=number)
 
 
 _OWN_PAGES: Final = {

@@ -42,8 +42,8 @@ def say_where(gateway: Gateway) -> None:
     """Log the addresses of the listeners."""
     logger = structlog.get_logger("holdfast")
     for address in gateway.addresses:
-        logger.info("clients come in", at=str(address))
+        logger.info("listening for clients", at=str(address))
     if gateway.link_address is not None:
-        logger.info("applications come in", at=str(gateway.link_address))
+        logger.info("listening for applications", at=str(gateway.link_address))
     if gateway.admin_address is not None:
-        logger.info("operators come in", at=str(gateway.admin_address))
+        logger.info("listening for operators", at=str(gateway.admin_address))

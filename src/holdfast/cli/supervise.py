@@ -86,7 +86,7 @@ class Supervisor:
             if loop.time() - started >= _HEALTHY_SECONDS:
                 pause = _PAUSE_SECONDS_MIN
             if not self._changed.is_set():
-                _log.warning("the application has ended", code=code, again_in_s=pause)
+                _log.warning("application exited", code=code, again_in_s=pause)
                 await self._wait(pause)
                 pause = min(2 * pause, _PAUSE_SECONDS_MAX)
             if self._changed.is_set():  # perhaps it is mended now
@@ -106,7 +106,7 @@ class Supervisor:
             after = _stamps(folder)
             if after != before:
                 before = after
-                _log.info("a file has changed; the application is restarted")
+                _log.info("file changed, restarting the application")
                 self._changed.set()
                 self._signal(signal.SIGTERM)
 

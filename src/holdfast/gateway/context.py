@@ -39,7 +39,7 @@ class Context(Struct, frozen=True):
     spawn: Callable[[Coroutine[Any, Any, None]], None]
     """Runs a coroutine in the gateway's task group."""
     memory_on_failure: bool = False
-    """Whether to go on without promises while the store refuses to be written to."""
+    """Whether to go on without promises while the store is not writable."""
     security: SecurityLog = field(default_factory=SecurityLog)
     attempts: LoginAttempts = field(default_factory=lambda: LoginAttempts(SessionLimits()))
     counts: Counter[str] = field(default_factory=Counter)

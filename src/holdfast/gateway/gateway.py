@@ -190,7 +190,7 @@ class Gateway:
         for backend in self.backends.all:
             backend.restore(stored)
         if self.manager.total:
-            _log.info("sessions taken up", sessions=self.manager.total, clean=stored.clean)
+            _log.info("sessions loaded", sessions=self.manager.total, clean=stored.clean)
 
     async def _serve(self, started: Callable[[], None]) -> None:
         async with self._tasks:

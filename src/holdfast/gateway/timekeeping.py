@@ -50,7 +50,7 @@ class Timekeeper:
         """Keep the difference if the wall clock was set."""
         behind = self._clock.behind
         if abs(behind - self._behind) >= _SET_SECONDS_MIN:
-            _log.info("the clock was set", seconds=round(behind - self._behind, 1))
+            _log.info("wall clock was set", seconds=round(behind - self._behind, 1))
             self.keep()
 
     def keep(self) -> None:
@@ -65,5 +65,5 @@ def _read(kept: bytes | None) -> _Kept:
         try:
             return msgspec.msgpack.decode(kept, type=_Kept)
         except (msgspec.MsgspecError, TypeError) as error:
-            _log.error("the time of the run before cannot be read", fault=str(error))
+            _log.error("unreadable time of the previous run", fault=str(error))
     return _Kept(0.0, 0.0)

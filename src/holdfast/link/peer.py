@@ -275,7 +275,7 @@ class Peer:
             for message in self._decoder.receive_data(data):
                 self._handle(message)
         except ProtocolError as error:
-            _log.warning("the link broke its protocol", peer=self.name, error=str(error))
+            _log.warning("protocol error on the link", peer=self.name, error=str(error))
             self.close(str(error))
 
     def ended(self) -> None:

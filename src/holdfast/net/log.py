@@ -87,7 +87,7 @@ class _Lines:
             return
         untold, self._untold = self._untold, 0
         if untold:
-            structlog.get_logger("holdfast.net").warning("lines of the log were lost", lines=untold)
+            structlog.get_logger("holdfast.net").warning("log lines lost", lines=untold)
 
     log = debug = info = warn = warning = msg
     fatal = failure = err = error = critical = exception = msg

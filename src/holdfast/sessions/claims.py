@@ -126,7 +126,7 @@ class Claims:
         if not isinstance(session, Session) or _is_expired(session.row, presented, now):
             self._wrong.spend(network, now)
             if not self._wrong_anywhere.spend(_ANYWHERE, now):
-                _log.warning("resume codes are being guessed", from_network=network)
+                _log.warning("too many wrong resume codes", from_network=network)
             return ClaimRefusal.UNKNOWN
         if session is exclude:
             return ClaimRefusal.OWN

@@ -61,5 +61,5 @@ def read_eras(settings: Mapping[str, bytes]) -> Eras:
         try:
             return msgspec.msgpack.decode(kept, type=Eras)
         except (msgspec.MsgspecError, TypeError) as error:
-            _log.error("the eras of the store cannot be read", fault=str(error))
+            _log.error("unreadable eras of the store", fault=str(error))
     return Eras()

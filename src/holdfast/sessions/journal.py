@@ -270,9 +270,9 @@ class Journal:
         if (before is None) is (error is None):
             return
         if error is not None:
-            _log.error("the store refuses to be written to", error=str(error))
+            _log.error("store not writable", error=str(error))
         else:
-            _log.warning("the store can be written to again")
+            _log.warning("store writable again")
         self.on_turned()
 
     # --- the loop
@@ -309,7 +309,7 @@ class Journal:
         try:
             recovered = await store.recover(_RECOVERED_MAX)
         except StoreError as error:  # it is tried again after the next commit
-            _log.warning("the journal of the run before cannot be folded", error=str(error))
+            _log.warning("journal recovery failed", error=str(error))
             return
         for kept in recovered.set_aside:
             self.on_set_aside(kept)
@@ -323,7 +323,7 @@ class Journal:
             try:
                 msgspec.msgpack.encode((row, record))
             except Exception as error:
-                _log.error("a session cannot be stored", sid=session.sid, error=str(error))
+                _log.error("session not stored", sid=session.sid, error=str(error))
                 session.fail()
                 found = True
         return found

@@ -173,7 +173,7 @@ class SessionManager(Claims):
         self._journal.delete_stored(sid)
 
     def has_set_aside(self, kept: SetAside) -> None:
-        _log.error("a part of the store is set aside", sid=kept.sid, fault=kept.fault)
+        _log.error("part of the store set aside", sid=kept.sid, fault=kept.fault)
         self.counts.set_aside += 1
 
     # --- death
@@ -304,7 +304,7 @@ class SessionManager(Claims):
                 session.forget_window()
                 self.counts.windows_forgotten += 1
         _log.warning(
-            "output kept for clients that are away is let go",
+            "windows of detached sessions dropped",
             sessions=self.counts.windows_forgotten - before,
             kept_bytes=self.windows.used,
         )

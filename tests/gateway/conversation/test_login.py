@@ -457,7 +457,7 @@ async def test_an_answer_that_is_none_is_a_fault_of_the_application(tmp_path: Pa
             await client.say("login", username="ann", password="right")
             await stage.noted("open")
             assert stage.session.user == "ann"
-    told = [log["fault"] for log in logs if log["event"] == "the application could not answer"]
+    told = [log["fault"] for log in logs if log["event"] == "application failed to answer"]
     assert told[:2] == ["the answer failed"] * 2
     assert "user: expected at most 256 bytes; found 300" in told[2]
     failed = [log["traceback"] for log in logs if log["event"] == "an answer failed"]

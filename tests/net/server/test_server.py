@@ -233,9 +233,9 @@ async def test_a_connection_that_outstays_the_drain_is_dropped() -> None:
                     leaver.writer.close()
             assert stand.calls == ["connected", "drain", "lost"]
             assert server.server.connections == set()
-    (told,) = [entry for entry in logs if entry["event"] == "the time to drain is over"]
+    (told,) = [entry for entry in logs if entry["event"] == "drain timed out"]
     assert told == {
-        "event": "the time to drain is over",
+        "event": "drain timed out",
         "log_level": "warning",
         "dropped": 1,
         "left": 1,

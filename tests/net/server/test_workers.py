@@ -95,4 +95,4 @@ def test_workers_that_break_at_once_end_the_parent_with_code_1() -> None:
     done = subprocess.run(command, capture_output=True, timeout=60, check=False)
     assert done.returncode == 1
     text = (done.stdout + done.stderr).decode()
-    assert text.count("a worker ended") == 1, "it is started again and again"
+    assert text.count("worker exited") == 1, "it is started again and again"

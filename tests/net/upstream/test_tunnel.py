@@ -357,7 +357,7 @@ async def test_a_stream_is_idle_only_when_both_sides_are_silent() -> None:
             await asyncio.sleep(0.1)
         with structlog.testing.capture_logs() as logs:
             await client.dropped(within=5.0)
-    (line,) = [log for log in logs if log["event"] == "a stream is cut off"]
+    (line,) = [log for log in logs if log["event"] == "stream closed"]
     assert line["reason"] == "timeout"
 
 

@@ -88,7 +88,7 @@ class LinkBackend(Questions, BaseBackend):
                 self.policy = msgspec.msgpack.decode(policy, type=Policy)
             except (*UNREADABLE, TypeError) as error:  # an application says it when it links
                 fault = str(error)
-                _log.error("an application's policy cannot be read", app=self.name, fault=fault)
+                _log.error("malformed policy of an application", app=self.name, fault=fault)
         self._bound = stored.settings.get(_bound_key(self.name), b"").decode(errors="replace")
         holders = {session.instance for session in self.port.dormant}
         holders |= {session.row.instance for session in self.port.sessions}
@@ -377,7 +377,7 @@ class LinkBackend(Questions, BaseBackend):
         """Without knowing what was done, an instance would do it again: it gets nothing."""
         fault = str(error) or f"no answer in {self._limits.remember_seconds_max:g} seconds"
         _log.warning(
-            "an instance cannot say what it remembers of sessions",
+            "instance failed to answer remember",
             app=self.name,
             instance=heir.name,
             error=fault,

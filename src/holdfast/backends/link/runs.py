@@ -80,7 +80,7 @@ class Runs:
             return heard._replace(durable=max(heard.durable, before), forgotten=0)
         forgotten = max(0, before - heard.accepted)
         _log.warning(
-            "the outputs of an instance go on elsewhere than this gateway knows",
+            "output position of an instance differs",
             app=hello.app,
             instance=hello.instance,
             known=heard.accepted,

@@ -67,7 +67,7 @@ class LinkServer:
         self._unproven.remove(peer)
         backend = self._linked.pop(peer, None)
         if backend is not None:
-            _log.info("an application has gone", app=backend.name, reason=reason)
+            _log.info("application unlinked", app=backend.name, reason=reason)
             backend.gone(peer)
 
     def accepted(self, marks: dict[str, int]) -> None:
@@ -120,7 +120,7 @@ class LinkServer:
         try:
             backend.bind(hello.app)
         except RequestError as error:
-            _log.error("an application is refused", peer=peer.name, error=str(error))
+            _log.error("application refused", peer=peer.name, error=str(error))
             raise
         if len(self._linked) >= self._limits.links_max:
             raise RequestError("busy", f"{len(self._linked)} applications are linked already")
@@ -137,7 +137,7 @@ class LinkServer:
         try:
             await backend.load()
         except StoreError as error:
-            _log.error("sessions cannot be loaded", app=hello.app, error=str(error))
+            _log.error("sessions not loaded", app=hello.app, error=str(error))
             raise RequestError("busy", f"the sessions cannot be loaded: {error}") from error
         if peer not in self._linked:
             raise RequestError("gone", "the link has ended")
@@ -147,7 +147,7 @@ class LinkServer:
         welcomed = backend.welcome(peer, hello)
         bounds = backend.port.limits
         _log.info(
-            "an application has come",
+            "application linked",
             app=hello.app,
             instance=hello.instance,
             sessions=len(welcomed.sessions),

@@ -76,7 +76,7 @@ class Trials:
     def _set_aside(self, session: Session) -> None:
         row = session.row
         _log.error(
-            "a command is set aside: the application has died with it too often",
+            "command set aside after repeated deaths of the application",
             app=self._app,
             session=row.sid,
             command=row.suspect,

@@ -166,7 +166,7 @@ class Bridge:
         try:
             said = wire.receive_data(data, connection.now)
         except UpstreamProtocolError as error:
-            _log.warning("a server broke the rules", server=connection.peer, fault=str(error))
+            _log.warning("protocol error of a server", server=connection.peer, fault=str(error))
             text = "The server has said what cannot be passed on."
             self._end(text, Reason.UPSTREAM_CLOSED, again=False)
             return
@@ -236,7 +236,7 @@ class Bridge:
         try:
             await self._context.dialler.connect(self._take_up, ProxiedClient(session.row.address))
         except HoldfastError as error:
-            _log.warning("a session finds no server", sid=session.sid, error=str(error))
+            _log.warning("no server for a session", sid=session.sid, error=str(error))
             return False
         except Exception as error:  # the other sessions are others'
             log_failure(_log, "a session's connection failed", error, sid=session.sid)

@@ -106,7 +106,7 @@ async def _load(conversation: Conversation, event: Enter | ResumeOwn, sids: Sequ
     try:
         await context.manager.loader.load(sids, context.wall())
     except StoreError as error:
-        _log.error("a session cannot be loaded", error=str(error))
+        _log.error("session not loaded", error=str(error))
         conversation.goodbye(Reason.INTERNAL_ERROR, CANNOT_KEEP)
     if conversation.phase is Phase.ENTERING:
         _enter_loaded(conversation, event)
@@ -301,7 +301,7 @@ def _enter_claimed(conversation: Conversation, claim: Claim, event: Enter) -> Wo
     cin, _ = session.inbox.kept
     if session.skip_commands(event.acked):
         _log.warning(
-            "a client has acknowledgements that the store does not know",
+            "client has acknowledgements that the store lacks",
             sid=session.sid,
             first=cin + 1,
             last=event.acked,

@@ -127,7 +127,7 @@ def _end(conversation: Conversation, event: Left | Broken) -> None:
     if isinstance(event, Broken):
         reason = event.reason
         peer, protocol = conversation.connection.peer, conversation.adapter.protocol
-        _log.info("a client broke the rules", peer=peer, protocol=protocol, fault=event.text)
+        _log.info("protocol error of a client", peer=peer, protocol=protocol, fault=event.text)
         security = SecurityEvent.LIMITED if reason is Reason.FLOOD else event.security
         if security is not None:
             conversation.tell(security, why=event.text)

@@ -229,7 +229,7 @@ def _explain(session: Session, error: LoginError) -> str:
     if not isinstance(error, LoginFaultError):
         return _AWAY
     _log.error(
-        "the application could not answer", session=session.sid, code=error.code, fault=str(error)
+        "application failed to answer", session=session.sid, code=error.code, fault=str(error)
     )
     return _WRONG
 

@@ -366,7 +366,7 @@ class _Starter:
             await self._handler(stream)
         except Exception as error:
             if consists_of(error, StreamClosedError):  # for which the handler need not care
-                _log.debug("a stream ended", peer=stream.peer, why=str(error))
+                _log.debug("stream ended", peer=stream.peer, why=str(error))
             else:
                 log_failure(_log, "a handler failed", error, peer=stream.peer)
                 stream.connection.abort()

@@ -75,7 +75,7 @@ class _Log(logging.Logger):
         if error is not None:
             log_failure(_log, "an HTTP request failed", error)
         else:
-            _log.warning("aiohttp complains", text=record.getMessage())
+            _log.warning("aiohttp warning", text=record.getMessage())
 
 
 _aiohttp: Final = _Log("holdfast.http", logging.WARNING)
@@ -126,7 +126,9 @@ class _Requests(web.RequestHandler):
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR and exc is not None:
             log_failure(_log, "an HTTP request failed", exc, peer=self._peer)
         else:
-            _log.info("a client broke the rules", peer=self._peer, protocol="http", fault=str(exc))
+            _log.info(
+                "protocol error of a client", peer=self._peer, protocol="http", fault=str(exc)
+            )
         if request.writer.output_size > 0:
             raise ConnectionError("a part of the answer is sent already")
         answer = error_page(status)

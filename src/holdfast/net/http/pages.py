@@ -210,7 +210,7 @@ class PageConnection:
 
     def _refuse(self, error: HeadError) -> None:
         peer, fault = self._connection.peer, str(error)
-        _log.info("a client broke the rules", peer=peer, protocol="http", fault=fault)
+        _log.info("protocol error of a client", peer=peer, protocol="http", fault=fault)
         if not self._answering:  # else it would stand in the middle of another answer
             self._connection.write(write_refusal(error.status, fault, self._headers))
         self._connection.close_on()

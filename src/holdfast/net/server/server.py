@@ -176,7 +176,7 @@ class Server:
         if self.connections and not await done_within(self._empty.wait(), seconds):
             dropped = len(self.connections)
             _log.warning(
-                "the time to drain is over",
+                "drain timed out",
                 dropped=dropped,
                 left=len(told) - dropped,
                 seconds=seconds,

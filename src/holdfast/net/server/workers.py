@@ -150,7 +150,7 @@ class _Workers:
         try:
             run(self._live(ready))
         except Exception as error:
-            _log.error("a worker failed", fault=str(error) or type(error).__name__)
+            _log.error("worker failed", fault=str(error) or type(error).__name__)
             return 1
         return 0
 
@@ -184,7 +184,7 @@ class _Workers:
                 self._code = max(self._code, abs(code))
             return
         lived = time.monotonic() - born
-        _log.error("a worker ended", pid=pid, code=code, lived_seconds=round(lived, 1))
+        _log.error("worker exited", pid=pid, code=code, lived_seconds=round(lived, 1))
         if lived < _QUICK_DEATH_SECONDS:
             self._code = 1
             self._pass_on(signal.SIGTERM, None)

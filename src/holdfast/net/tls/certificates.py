@@ -93,7 +93,7 @@ class CertificateWatch:
             except Exception as error:  # the other certificates are others' listeners'
                 complaint = f"{tls.options.certificates[0].cert}: {error}"
             else:
-                _log.info("certificates read", cert=tls.options.certificates[0].cert)
+                _log.info("certificates loaded", cert=tls.options.certificates[0].cert)
         if complaint and (complaint != self._complaint or not only_changed):
             _log.error("certificates not replaced", fault=complaint)
         self._complaint = complaint

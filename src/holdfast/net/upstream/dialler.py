@@ -159,7 +159,7 @@ class Dialler:
                 header=header,
             )
         except DialError as error:
-            _log.warning("a server cannot be reached", upstream=pool.name, error=str(error))
+            _log.warning("server unreachable", upstream=pool.name, error=str(error))
             lease.failed(self.now)
             raise
         except BaseException:
@@ -177,7 +177,7 @@ class Dialler:
                 if passed:
                     target.breaker.succeeded(self.now)
                 _log.warning(
-                    "a server is up again" if passed else "a server is down",
+                    "server up" if passed else "server down",
                     upstream=self.pool.name,
                     server=target.name,
                 )

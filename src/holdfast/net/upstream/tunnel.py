@@ -216,7 +216,7 @@ class _Stream:
         if reason is Reason.TIMEOUT and side.connection.now < due:
             side.connection.wake_at(due)
             return
-        _log.info("a stream is cut off", peer=self.client.connection.peer, reason=reason.value)
+        _log.info("stream closed", peer=self.client.connection.peer, reason=reason.value)
         self.apply(StreamInput.LOST)
         for connection in connections:
             connection.abort()  # whoever is stalled takes nothing more
@@ -273,7 +273,7 @@ class _Stream:
                 client_of(client),
             )
         except HoldfastError as error:
-            _log.warning("a client finds no server", peer=client.peer, error=str(error))
+            _log.warning("no server for a client", peer=client.peer, error=str(error))
             self.apply(StreamInput.LOST)
         except Exception as error:  # the other clients are others'
             client.fail(error)

@@ -40,4 +40,4 @@ def _tighten(path: Path) -> None:
             f"others may read it (mode {mode:04o}), and this user may not change that:"
             f" {error.strerror}"
         ) from error
-    _log.warning("others could read a file of sessions", path=str(path), mode=f"{mode:04o}")
+    _log.warning("session file was readable by others", path=str(path), mode=f"{mode:04o}")

@@ -76,11 +76,11 @@ class GatewayInstance(ProgramInstance):
         return ("-m", "holdfast", "serve", CONFIGURATION)
 
     def _is_ready(self, output: str) -> bool:
-        found = [at for event, at in _logged(output) if event == "clients come in"]
+        found = [at for event, at in _logged(output) if event == "listening for clients"]
         if len(found) < len(_URL.findall(self._text())):
             return False
         self._addresses = [parse_address(at) for at in found]
-        links = [at for event, at in _logged(output) if event == "applications come in"]
+        links = [at for event, at in _logged(output) if event == "listening for applications"]
         if not links:
             return False
         self._define(links[0])
