@@ -253,6 +253,7 @@ def nothing_is_lost(people: Crowd, diligent: Diligent) -> None:
         assert one.shown == done, one.name
 
 
+@pytest.mark.timeout(6 * _ALL_SECONDS)  # and a failure of a thousand is long to write down
 async def test_a_drain_of_a_thousand_busy_sessions_loses_nothing(tmp_path: Path) -> None:
     configure(tmp_path, durability="durable", drain_seconds=_ALL_SECONDS, more=_PATIENT)
     people, diligent = crowd(1_000), Diligent()
