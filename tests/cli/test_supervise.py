@@ -41,6 +41,7 @@ async def test_a_mended_application_is_tried_without_waiting_for_the_pause_to_en
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervise, "_PAUSE_SECONDS_MIN", DISTANT)
+    monkeypatch.setattr(supervise, "_PAUSE_SECONDS_MAX", DISTANT)
     path = tmp_path / "application.py"
     path.write_text("this is no Python\n")
     async with supervised(tmp_path) as runs:
@@ -54,6 +55,7 @@ async def test_it_does_not_spin_on_an_application_that_ends_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervise, "_PAUSE_SECONDS_MIN", DISTANT)
+    monkeypatch.setattr(supervise, "_PAUSE_SECONDS_MAX", DISTANT)
     (tmp_path / "application.py").write_text("raise SystemExit\n")
     async with supervised(tmp_path) as runs:
         await runs.get()

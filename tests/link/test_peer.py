@@ -256,7 +256,7 @@ async def test_a_malformed_frame_ends_the_link_with_a_reason(body: bytes, tmp_pa
 async def test_a_frame_that_is_too_large_ends_the_link_with_a_reason(tmp_path: Path) -> None:
     async with raw(tmp_path, LinkLimits(frame_bytes_max=100)) as (link, side):
         await link.say(b"\x00\x00\x00\x65")
-        assert await link.hear_goodbye() == "a frame of 101 bytes; at most 100 are accepted"
+        assert await link.hear_goodbye() == "expected a frame of at most 100 bytes, found 101"
         await side.until_unlinked()
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from holdfast.app.dispatcher import Dispatcher
 from holdfast.app.outgoing import Outgoing
+from holdfast.core.backoff import Backoff
 from holdfast.core.errors import ConfigurationError, Reason
 from holdfast.core.limits import LinkLimits
 from holdfast.link import messages as m
@@ -105,14 +106,13 @@ class LinkClient:
         """
         self._runtime.timers.start()
         try:
-            pause = _FIRST_PAUSE_SECONDS
+            longest = self._app.limits.reconnect_seconds_max
+            backoff = Backoff(_FIRST_PAUSE_SECONDS, longest, longest)
             while True:
-                if await self._link() >= self._app.limits.reconnect_seconds_max:
-                    pause = _FIRST_PAUSE_SECONDS
+                pause = backoff.pause(random.random(), await self._link())
                 if self._app.orphaned():
                     self._app.stop()
-                await asyncio.sleep(random.uniform(pause / 2, pause))
-                pause = min(2 * pause, self._app.limits.reconnect_seconds_max)
+                await asyncio.sleep(pause)
         finally:
             self._runtime.timers.stop()
 

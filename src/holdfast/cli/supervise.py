@@ -20,6 +20,7 @@ from holdfast.app.app import (
     PARENT_VARIABLE,
     SECRET_VARIABLE,
 )
+from holdfast.core.backoff import Backoff
 from holdfast.gateway.config import LinkConfig
 from holdfast.net.runtime.loop import done_within
 
@@ -71,7 +72,7 @@ class Supervisor:
 
     async def _keep_running(self) -> None:
         loop = asyncio.get_running_loop()
-        pause = _PAUSE_SECONDS_MIN
+        backoff = Backoff(_PAUSE_SECONDS_MIN, _PAUSE_SECONDS_MAX, _HEALTHY_SECONDS)
         while True:
             started = loop.time()
             # A separate session: Ctrl-C goes to the gateway, which notifies the clients first.
@@ -83,15 +84,13 @@ class Supervisor:
             )
             self._application.started(self._process.pid)
             code = await self._process.wait()
-            if loop.time() - started >= _HEALTHY_SECONDS:
-                pause = _PAUSE_SECONDS_MIN
             if not self._changed.is_set():
+                pause = backoff.pause(1.0, loop.time() - started)
                 _log.warning("application exited", code=code, again_in_s=pause)
                 await self._wait(pause)
-                pause = min(2 * pause, _PAUSE_SECONDS_MAX)
             if self._changed.is_set():  # perhaps it is mended now
                 self._changed.clear()
-                pause = _PAUSE_SECONDS_MIN
+                backoff.reset()
 
     async def _wait(self, seconds: float) -> None:
         """Wait, or until a file changes."""

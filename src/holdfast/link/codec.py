@@ -9,6 +9,7 @@ import msgspec
 
 from holdfast.core.errors import ProtocolError
 from holdfast.link.messages import LinkFault, Message
+from holdfast.protocols.frames import FrameError, LengthPrefixed
 
 _HEAD_BYTES: Final = 4
 
@@ -29,48 +30,28 @@ class LinkProtocolError(ProtocolError):
 class FrameDecoder:
     """Cuts a byte stream into messages."""
 
-    __slots__ = ("_have", "_parts", "_want", "bytes_max")
+    __slots__ = ("_framing",)
 
     def __init__(self, bytes_max: int) -> None:
-        self.bytes_max = bytes_max
-        self._parts: list[bytes] = []
-        self._have = 0
-        self._want = _HEAD_BYTES
+        self._framing = LengthPrefixed(bytes_max, _HEAD_BYTES)
+
+    @property
+    def bytes_max(self) -> int:
+        """The largest frame that is accepted; it may change between two frames."""
+        return self._framing.frame_bytes_max
+
+    @bytes_max.setter
+    def bytes_max(self, most: int) -> None:
+        self._framing.frame_bytes_max = most
 
     def receive_data(self, data: bytes) -> list[Message]:
         """The messages that `data` completes. Raises `LinkProtocolError`."""
-        if self._have:
-            self._parts.append(data)
-            self._have += len(data)
-            if self._have < self._want:  # a large frame is joined once, not per chunk
-                return []
-            data = b"".join(self._parts)
-            self._parts = []
-            self._have = 0
-        messages: list[Message] = []
-        view = memoryview(data)
-        pos, end = 0, len(data)
-        while end - pos >= _HEAD_BYTES:
-            size = int.from_bytes(view[pos : pos + _HEAD_BYTES], "big")
-            if size > self.bytes_max:
-                raise LinkProtocolError(
-                    f"a frame of {size} bytes; at most {self.bytes_max} are accepted"
-                )
-            start = pos + _HEAD_BYTES
-            if end - start < size:
-                self._want = _HEAD_BYTES + size
-                break
-            try:
-                messages.append(_decode(view[start : start + size]))
-            except UNREADABLE as error:
-                raise LinkProtocolError(f"a malformed message: {error}") from error
-            pos = start + size
-        else:
-            self._want = _HEAD_BYTES
-        if pos < end:
-            self._parts = [data[pos:]]
-            self._have = end - pos
-        return messages
+        try:
+            return [_decode(frame) for frame in self._framing.receive_views(data)]
+        except FrameError as error:
+            raise LinkProtocolError(str(error)) from error
+        except UNREADABLE as error:
+            raise LinkProtocolError(f"a malformed message: {error}") from error
 
 
 def _frame(body: bytes) -> bytes:

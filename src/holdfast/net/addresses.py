@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 from msgspec import Struct
 
 from holdfast.core.errors import ConfigurationError
-from holdfast.protocols.uris import DEFAULT_PORTS, ascii_host, encode_target
+from holdfast.protocols.uris import DEFAULT_PORTS, ascii_host, bracketed, encode_target
 
 SCHEMES: Final = ("tcp", "tls", "unix", "ws", "wss", "telnet", "telnets")
 _SECURE: Final = frozenset({"tls", "wss", "telnets"})
@@ -53,7 +53,7 @@ class Address(Struct, frozen=True):
     def authority(self) -> str:
         """`host:port`, as a Host header writes it: a zone is this machine's alone
         (RFC 6874 section 4)."""
-        host = f"[{self.host.partition('%')[0]}]" if ":" in self.host else self.host
+        host = bracketed(self.host.partition("%")[0] if ":" in self.host else self.host)
         if self.port == DEFAULT_PORTS.get(self.scheme):
             return host
         return f"{host}:{self.port}"
@@ -66,8 +66,7 @@ class Address(Struct, frozen=True):
     def __str__(self) -> str:
         if self.scheme == "unix":
             return f"unix:{self.path}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}{self.path}"
+        return f"{self.scheme}://{bracketed(self.host)}:{self.port}{self.path}"
 
 
 def parse_address(text: str, schemes: Sequence[str] = SCHEMES) -> Address:
@@ -154,14 +153,18 @@ def peer_name(where: object) -> str:
     """How a socket's address is written: `192.0.2.1:4000`, `[2001:db8::1]:4000`, or `unix`."""
     if not isinstance(where, tuple):
         return "unix"
-    host, port = plain_host(where[0]), where[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"{bracketed(plain_host(where[0]))}:{where[1]}"
+
+
+def split_peer(peer: str) -> tuple[str, str]:
+    """The host and the port of a `peer_name`, without brackets and zone; empty for `unix`."""
+    host, _, port = peer.rpartition(":")
+    return host.removeprefix("[").removesuffix("]").partition("%")[0], port
 
 
 def network_of(peer: str) -> str:
     """What counts as one address: an IPv4 address, an IPv6 /64 network, all of a Unix socket."""
-    host = peer.rpartition(":")[0]
-    if not host.startswith("["):
+    host, _ = split_peer(peer)
+    if ":" not in host:
         return host
-    address = ipaddress.IPv6Address(host[1:-1].partition("%")[0])
-    return str(ipaddress.IPv6Network((address, 64), strict=False))
+    return str(ipaddress.IPv6Network((host, 64), strict=False))

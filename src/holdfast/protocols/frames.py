@@ -74,7 +74,7 @@ class _Buffered:
     def receive_eof(self) -> None:
         """Raises `FrameError` when the stream ends within a frame."""
         if self._data:
-            raise FrameError(f"expected the rest of a frame after {len(self._data)} bytes")
+            raise _ended_within(len(self._data))
 
     def encode(self, frame: bytes) -> bytes:
         """Return the encoded frame. Raises `FrameError` for a frame that the peer would refuse."""
@@ -86,13 +86,16 @@ class _Buffered:
 
     def _check(self, size: int) -> None:
         if size > self._bytes_max:
-            raise FrameTooLargeError(
-                f"expected a frame of at most {self._bytes_max} bytes, found {size}"
-            )
+            raise _too_large(size, self._bytes_max)
 
 
-class LengthPrefixed(_Buffered):
-    """A length in 1, 2, 4 or 8 bytes, then so many bytes."""
+class LengthPrefixed:
+    """A length in 1, 2, 4 or 8 bytes, then so many bytes. Hot path: the link's framing, too.
+
+    `frame_bytes_max` may change between two frames.
+    """
+
+    __slots__ = ("_have", "_order", "_parts", "_size", "_want", "frame_bytes_max")
 
     def __init__(
         self,
@@ -100,27 +103,63 @@ class LengthPrefixed(_Buffered):
         prefix_bytes: Literal[1, 2, 4, 8] = 4,
         order: Literal["big", "little"] = "big",
     ) -> None:
-        super().__init__(frame_bytes_max)
+        self.frame_bytes_max = frame_bytes_max
         self._size = prefix_bytes
-        self._order = order
+        self._want: int = prefix_bytes
+        self._order: Literal["big", "little"] = order
+        self._parts: list[bytes] = []
+        """The received part of an incomplete frame: joined once, not for each chunk."""
+        self._have = 0
+
+    def receive_data(self, data: bytes) -> list[bytes]:
+        """The frames that `data` completes. Raises `FrameError`; not to be called after that."""
+        return [bytes(view) for view in self.receive_views(data)]
+
+    def receive_views(self, data: bytes) -> list[memoryview]:
+        """As `receive_data`, without a copy of each frame: the views keep what they are of."""
+        if self._have:
+            self._parts.append(data)
+            self._have += len(data)
+            if self._have < self._want:
+                return []
+            data = b"".join(self._parts)
+            self._parts = []
+            self._have = 0
+        head, order = self._size, self._order
+        frames: list[memoryview] = []
+        view = memoryview(data)
+        pos, end = 0, len(data)
+        self._want = head
+        while end - pos >= head:
+            start = pos + head
+            size = int.from_bytes(view[pos:start], order)
+            if size > self.frame_bytes_max:
+                raise _too_large(size, self.frame_bytes_max)
+            if end - start < size:
+                self._want = head + size
+                break
+            pos = start + size
+            frames.append(view[start:pos])
+        if pos < end:
+            self._parts = [data[pos:]]
+            self._have = end - pos
+        return frames
+
+    def receive_eof(self) -> None:
+        """Raises `FrameError` when the stream ends within a frame."""
+        if self._have:
+            raise _ended_within(self._have)
 
     def encode(self, frame: bytes) -> bytes:
-        self._check(len(frame))
+        """Return the encoded frame. Raises `FrameError` for a frame that the peer would refuse."""
+        if len(frame) > self.frame_bytes_max:
+            raise _too_large(len(frame), self.frame_bytes_max)
         try:
             return len(frame).to_bytes(self._size, self._order) + frame
         except OverflowError:
             raise FrameTooLargeError(
                 f"expected a length of {self._size} bytes, found a frame of {len(frame)}"
             ) from None
-
-    def _find(self, data: bytes | bytearray, at: int) -> tuple[int, int, int] | None:
-        start = at + self._size
-        if len(data) < start:
-            return None
-        size = int.from_bytes(data[at:start], self._order)
-        self._check(size)
-        end = start + size
-        return (start, end, end) if len(data) >= end else None
 
 
 class VarintPrefixed(_Buffered):
@@ -219,3 +258,11 @@ class Netstring(_Buffered):
             found = bytes(data[end : end + 1])
             raise FrameError(f"expected a comma after the frame, found {found!r}")
         return colon + 1, end, end + 1
+
+
+def _too_large(size: int, most: int) -> FrameTooLargeError:
+    return FrameTooLargeError(f"expected a frame of at most {most} bytes, found {size}")
+
+
+def _ended_within(have: int) -> FrameError:
+    return FrameError(f"expected the rest of a frame after {have} bytes")

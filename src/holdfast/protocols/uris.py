@@ -87,6 +87,11 @@ def split_authority(authority: str) -> tuple[str, int | None] | None:
     return (found, int(digits) if digits else None) if found else None
 
 
+def bracketed(host: str) -> str:
+    """A host as an authority has it: an IPv6 address in brackets (RFC 3986 section 3.2.2)."""
+    return f"[{host}]" if ":" in host else host
+
+
 def ascii_host(host: str) -> str:
     """A host's name in lower case and A-labels (RFC 5890). Raises `ValueError` for none."""
     host = host.lower()

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from holdfast.core.errors import ConfigurationError, HoldfastError, Source
 from holdfast.core.limits import ConnectionLimits
-from holdfast.net.addresses import network_of, peer_name
+from holdfast.net.addresses import network_of, peer_name, split_peer
 from holdfast.net.connection.connection import Connection
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.timers import UNSCHEDULED
@@ -53,10 +53,10 @@ class TrustedProxies:
 
     def trusts(self, peer: str) -> bool:
         """Whether a peer, named as connections name theirs, may speak for others."""
-        host = peer.rpartition(":")[0]
+        host, _ = split_peer(peer)
         if not host:
             return self._unix
-        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
+        address = ipaddress.ip_address(host)
         return any(address in network for network in self._networks)
 
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from holdfast.core.errors import ConfigurationError
 from holdfast.net.addresses import Address
+from holdfast.protocols.uris import bracketed
 
 _FIRST_FD: Final = 3
 """SD_LISTEN_FDS_START."""
@@ -112,7 +113,7 @@ def _where(sock: socket.socket) -> str:
     name = sock.getsockname()
     if sock.family == socket.AF_UNIX:
         return f"unix:{os.fsdecode(name).replace(chr(0), '@', 1)}"
-    return f"[{name[0]}]:{name[1]}" if sock.family == socket.AF_INET6 else f"{name[0]}:{name[1]}"
+    return f"{bracketed(name[0])}:{name[1]}"
 
 
 def notify(*states: str, environment: MutableMapping[str, str] = os.environ) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from typing import NamedTuple
 
+from holdfast.net.addresses import split_peer
 from holdfast.net.tls.describe import TlsInfo
 from holdfast.protocols.proxy import (
     Endpoint,
@@ -57,8 +58,7 @@ def encode_proxy_header(version: int, client: ProxiedClient | None) -> bytes:
 
 
 def _endpoint(text: str) -> Endpoint | None:
-    host, _, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]").partition("%")[0]
+    host, port = split_peer(text)
     return Endpoint(host, int(port)) if host else None
 
 

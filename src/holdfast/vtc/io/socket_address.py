@@ -11,6 +11,7 @@ import os
 import socket
 from typing import NamedTuple
 
+from holdfast.protocols.uris import bracketed
 from holdfast.vtc.language.source import ENCODING
 
 PATH_BYTES_MAX = 107
@@ -54,8 +55,7 @@ class SocketAddress(NamedTuple):
         """`HOST:PORT`, `[V6]:PORT` or the path."""
         if isinstance(self.sockaddr, bytes):
             return self.sockaddr.decode(ENCODING).replace("\0", "@", 1)
-        host = f"[{self.host}]" if self.family == socket.AF_INET6 else self.host
-        return f"{host}:{self.port}"
+        return f"{bracketed(self.host)}:{self.port}"
 
 
 def is_unix(text: str) -> bool:

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable
 
 from holdfast.net.tls.contexts import client_context
+from holdfast.protocols.uris import bracketed
 from holdfast.vtc.io.socket_address import AddressError, SocketAddress, resolve
 from holdfast.vtc.io.stream_socket import Listener, StreamSocket, connect, listen
 from holdfast.vtc.io.tls import TlsSocket
@@ -76,7 +77,7 @@ class RecordingProxy:
         if url.scheme == "unix":
             where = os.fsdecode(url.path)
         else:
-            where = f"[{url.host}]:{url.port}" if ":" in url.host else f"{url.host}:{url.port}"
+            where = f"{bracketed(url.host)}:{url.port}"
         try:
             sock = await connect(await resolve(where, None, socket.SOCK_STREAM))
         except AddressError as error:

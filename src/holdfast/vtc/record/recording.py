@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.net.addresses import Address
+from holdfast.protocols.uris import bracketed
 from holdfast.vtc.record.lines import LineRecorder, TelnetRecorder
 from holdfast.vtc.record.quoting import quoted
 from holdfast.vtc.record.recorder import Recorder
@@ -69,9 +70,8 @@ class Recording:
         server = self.server
         if server.scheme == "unix":
             return f"-connect {quoted(server.path)}"
-        host = f"[{server.host}]" if ":" in server.host else server.host
         tls = f' -tls "sni={server.host}"' if server.secure else ""
-        return f"-connect {host}:{server.port}{tls}"
+        return f"-connect {bracketed(server.host)}:{server.port}{tls}"
 
 
 def _strange_macro(body: str) -> bool:
