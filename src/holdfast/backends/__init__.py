@@ -1,1 +1,1 @@
-"""What a session can be attached to."""
+"""Backends: the programs behind sessions."""

@@ -1,7 +1,7 @@
-"""What the gateway asks of a backend, and what it offers to one.
+"""The interface between the gateway and its backends.
 
-A kind of backend is a folder, whose package has two names: `Config`, the keys of a
-listener that are the kind's own, and `open(config, services)`. `registry` lists them.
+A kind of backend is a folder, whose package has two names: `Config`, the listener keys of the
+kind, and `open(config, services)`. `registry` lists the kinds.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ class BackendConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The keys of a listener that are one kind's own. Each kind has a subclass."""
 
     kind: ClassVar[str]
-    """What `backend = "…"` says."""
+    """The value of `backend = "…"`."""
     has_sessions: ClassVar[bool] = True
     """Whether the clients get sessions."""
     raw: ClassVar[bool] = False
-    """Whether what is behind shows terminals its own prompts and asks for logins itself."""
+    """Whether the server behind shows its own prompts and asks for logins itself."""
 
     @property
     def name(self) -> str:
@@ -65,7 +65,8 @@ class BackendConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def scope(self) -> str:
-        """What the sessions are of, if it has a name: a browser's cookie is good for that alone."""
+        """The name that scopes the sessions, if there is one: a browser's cookie is valid for
+        it only."""
         return ""
 
     @classmethod
@@ -74,13 +75,13 @@ class BackendConfig(Struct, frozen=True, forbid_unknown_fields=True):
         return cls() if name == cls.kind else None
 
     def check(self, placement: Placement) -> None:
-        """What types cannot say. Raises `ConfigurationError` naming the key."""
+        """Validate what types cannot express. Raises `ConfigurationError` naming the key."""
 
 
 class Backend(SessionBackend, Protocol):
-    """A backend sees sessions, never connections. Nothing here waits but the requests, and `run`.
+    """A backend sees sessions, never connections. Only the requests and `run` may wait.
 
-    A kind without sessions has `handler` instead: what stands on a client's connection.
+    A kind without sessions has `handler` instead: the handler of a client's connection.
     """
 
     @property
@@ -92,10 +93,11 @@ class Backend(SessionBackend, Protocol):
         """`None`: a connection is given a session."""
 
     def restore(self, stored: Stored) -> None:
-        """What the store kept of the gateway before. The sessions are restored already."""
+        """Take the kept settings of an earlier gateway. The sessions are restored already."""
 
     async def run(self, started: Callable[[], None]) -> None:
-        """What goes on while clients are served, until cancelled. `started` when they may come."""
+        """Run while clients are served, until cancelled. Call `started` when clients may
+        connect."""
 
     @property
     def policy(self) -> Policy | None:
@@ -117,7 +119,7 @@ class Backend(SessionBackend, Protocol):
         """The client can show other things than before."""
 
     async def authenticate(self, session: Session, claim: Authenticate) -> AuthResult:
-        """Who a person is. Raises `LoginError`."""
+        """Authenticate a user. Raises `LoginError`."""
 
     async def profiles(self, session: Session) -> list[ProfileSummary]:
         """The profiles that the session's user may choose. Raises as `authenticate` does."""
@@ -130,9 +132,10 @@ class Backend(SessionBackend, Protocol):
 
 
 class BaseBackend:
-    """The base of a backend that does not answer everything: what it leaves out, nobody needs.
+    """A base class with defaults for methods that a backend does not need.
 
-    It asks for no login and no profile, does nothing about its sessions, and keeps nothing.
+    By default there is no login and no profile, events of sessions are ignored, and nothing is
+    kept.
     """
 
     policy: Policy | None = Policy()
@@ -188,7 +191,7 @@ class BaseBackend:
 
 
 class Services(Struct, frozen=True):
-    """What a gateway offers to its backends."""
+    """The services of a gateway for its backends."""
 
     open_port: Callable[[SessionBackend], SessionPort]
     """The port through which a backend changes its sessions."""
@@ -198,9 +201,9 @@ class Services(Struct, frozen=True):
     """The gateway's time, which outlives the process (`SteadyClock`)."""
     limits: Limits
     journal: Journal
-    """Keeps settings of a backend, and tells when they are durable."""
+    """Stores settings of a backend, and reports when they are durable."""
     spawn: Callable[[Coroutine[Any, Any, None]], None]
-    """Runs a coroutine in the gateway's task group; what it raises is logged."""
+    """Runs a coroutine in the gateway's task group; its exception is logged."""
     upstreams: Mapping[str, Upstream]
     """The servers of each `[[upstream]]`, by its name."""
     policy_known: Callable[[], None]

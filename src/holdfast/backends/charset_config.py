@@ -9,7 +9,7 @@ from holdfast.protocols.telnet.charsets import AUTO, UTF_8, Charsets, supported_
 
 
 class CharsetConfig(Protocol):
-    """What has these two keys."""
+    """A configuration with these two keys."""
 
     @property
     def charset(self) -> str:
@@ -17,11 +17,11 @@ class CharsetConfig(Protocol):
 
     @property
     def charset_fallback(self) -> str:
-        """With `auto`, what is spoken while nothing is known."""
+        """With `auto`, the character set while the peer's is unknown."""
 
 
 def charsets_of(config: CharsetConfig) -> Charsets:
-    """What a configuration that `check_charset` has accepted means."""
+    """Return the character sets of a configuration that `check_charset` has accepted."""
     fallback = supported_charset(config.charset_fallback) or UTF_8
     fixed = "" if config.charset == AUTO else supported_charset(config.charset) or UTF_8
     return Charsets(fixed, fallback)

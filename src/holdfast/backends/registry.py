@@ -1,4 +1,4 @@
-"""The kinds of backends: what a listener may say, and the backends that a gateway has opened.
+"""The kinds of backends: the listener keys of each, and the backends that a gateway has opened.
 
 A new kind is a folder beside these, and a line in `_KINDS`.
 """
@@ -18,7 +18,7 @@ from holdfast.core.errors import ConfigurationError
 
 
 class Kind(Protocol):
-    """What a kind's package has."""
+    """The interface of a kind's package."""
 
     @property
     def Config(self) -> type[BackendConfig]:
@@ -36,11 +36,11 @@ _KINDS: Final[Sequence[Kind]] = (
 )
 
 KINDS: Final[Mapping[str, Kind]] = {kind.Config.kind: kind for kind in _KINDS}
-"""By what `backend = "…"` says."""
+"""By the value of `backend = "…"`."""
 DEFAULT: Final = link.Config()
-"""What a listener has that says nothing of its backend."""
+"""The default of a listener without a backend."""
 SELECTOR: Final = "backend"
-"""The key that says the kind."""
+"""The key that names the kind."""
 
 
 def _fields(kind: Kind) -> set[str]:
@@ -104,9 +104,9 @@ def config_of(name: str, upstreams: Container[str]) -> BackendConfig:
 
 
 class Backends:
-    """The backends of one gateway. Each is opened when it is first asked for.
+    """The backends of one gateway. Each is opened on first use.
 
-    `by_name` are those that have sessions: it is shared with whoever looks for them by name.
+    `by_name` has those with sessions; it is shared with the parts that look them up by name.
     """
 
     def __init__(self, services: Services, by_name: dict[str, Backend]) -> None:

@@ -40,7 +40,7 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """`tcp:// tls:// unix:` or `telnet:// telnets://`."""
     balance: Literal["round_robin", "least_connections", "random_of_two", "hash"] = "round_robin"
     content: Literal["lines", "bytes"] = "lines"
-    """What sessions say on `tcp`, `tls` and `unix`: lines of text, or bytes as they are."""
+    """The protocol of sessions on `tcp`, `tls` and `unix`: lines of text, or bytes."""
     charset: str = AUTO
     """The character set of Telnet servers, as of a listener."""
     charset_fallback: str = UTF_8
@@ -48,15 +48,15 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """When a server ends a session's connection or cannot be reached: end the session, or connect
     again while the client stays."""
     away: Literal["drain", "pause"] = "drain"
-    """When the client is away and the window is full: let go of the oldest, or do not read."""
+    """When the client is away and the window is full: drop the oldest output, or stop reading."""
     check: bool = False
     """Whether to connect to each server now and then, to see that it is there."""
     ready: int = 0
     """Connections that are kept ready for bare streams."""
     send_proxy: Literal[0, 1, 2] = 0
-    """The version of the PROXY header that tells a server for whom we come; 0: none."""
+    """The version of the PROXY header with the client's address; 0: none."""
     ca: str = ""
-    """PEM certificates of who may have signed the servers'; empty: the system's."""
+    """PEM certificates that sign the servers' certificates; empty: the system's."""
 
     @property
     def all_servers(self) -> list[ServerConfig]:
@@ -91,7 +91,7 @@ def find_upstream(key: str, name: str, upstreams: Sequence[UpstreamConfig]) -> U
 
 
 def check_upstream(key: str, upstream: UpstreamConfig, before: Sequence[UpstreamConfig]) -> None:
-    """What types cannot say. Raises `ConfigurationError` naming the key."""
+    """Validate what types cannot express. Raises `ConfigurationError` naming the key."""
     if not re.fullmatch(_NAME, upstream.name):
         raise ConfigurationError(
             f"{key}.name: expected 1 to 64 letters, digits, '.', '_' or '-', found"

@@ -27,7 +27,7 @@ _ANYWHERE: Final = ""
 
 
 class ClaimRefusal(Enum):
-    """Why a token or a code gives no session. The value is for the client's person."""
+    """Why a token or a code is refused. The value is the message for the user."""
 
     UNKNOWN = "it is not known, or its session has ended"
     REPLACED = "it was replaced by a newer one"
@@ -50,9 +50,9 @@ class Claim(Struct, frozen=True):
 
 
 class Claims:
-    """The part of a `SessionManager` that knows who may have a session, by tokens and codes.
+    """The part of a `SessionManager` that checks tokens and codes.
 
-    A claim to a dormant session can be judged once that is loaded (`dormant_of_token`,
+    A claim to a dormant session can be checked once it is loaded (`dormant_of_token`,
     `dormant_of_code`). All times are a `SteadyClock`'s.
     """
 
@@ -79,16 +79,16 @@ class Claims:
     def claim_by_token(
         self, token: str, *, exclude: Session | None = None, revoke: bool = True
     ) -> Claim | ClaimRefusal:
-        """Who holds this token may have its session. `exclude` is the one it has already.
+        """Return the session of this token. `exclude` is the caller's current session.
 
-        Tokens cannot be guessed, so wrong ones cost their senders and others nothing: a good
-        one is taken however many wrong ones came from the same address.
+        Tokens cannot be guessed, so wrong ones are not limited: a valid token is accepted
+        however many wrong ones came from the same address.
 
-        With `revoke`, a token that was replaced ends its session: two hold it, and one of them
-        has stolen it (RFC 9700 section 4.14.2). Without it, such a token is merely refused. That
-        is for a browser's cookies: a browser that is killed, restored or copied brings an older
-        one (it is not written at once), and whoever got hold of an old one must not be able to
-        end the session of its newest holder.
+        With `revoke`, a replaced token ends its session: two clients have it, and one of them
+        has stolen it (RFC 9700 section 4.14.2). Without it, such a token is only refused. That
+        is for a browser's cookies: a browser that is killed, restored or copied sends an older
+        one (it is not stored at once), and whoever finds an old cookie must not be able to end
+        the session of its newest holder.
         """
         parts = split_token(token)
         session = self.sessions.get(parts[0]) if parts is not None else None
@@ -111,10 +111,10 @@ class Claims:
     def claim_by_code(
         self, typed: str, network: str, now: float, *, exclude: Session | None
     ) -> Claim | ClaimRefusal:
-        """Who knows this code may have its session. `exclude` is the one it has already.
+        """Return the session of this code. `exclude` is the caller's current session.
 
-        It is good until `confirm` follows: its holder may be cut off before the answer. Wrong ones
-        are held to a rate by `network`, and to one by all together.
+        The code is valid until `confirm`: its holder may be disconnected before the answer.
+        Wrong codes are limited by `network`, and in total.
         """
         if self._wrong.exhausted(network, now):
             return ClaimRefusal.RATE
@@ -137,13 +137,13 @@ class Claims:
         return self._wrong.wait(network, now)
 
     def claim_own(self, session: Session) -> Claim | None:
-        """The newest other session of the user, as `own` finds it. It is to be loaded."""
+        """Return the newest other session of the user, as `own` finds it. It has to be loaded."""
         newest = self.own(session)
         return Claim(newest, None) if isinstance(newest, Session) else None
 
     def own(self, session: Session) -> Member | None:
-        """The newest other session of the same, authenticated user: one that waits for its client,
-        before one whose connection is not known to be gone."""
+        """Return the newest other session of the same, authenticated user: a detached one
+        before one whose connection is not known to be lost."""
         others = self._population.of_user(session.backend, session.row.user)
         able = [
             other
@@ -171,10 +171,10 @@ class Claims:
         return session.row.tokens.issue(session.sid, claim.secret)
 
     def issue_code(self, claim: Claim, expires: float = 0.0) -> str:
-        """A new code for the claimed session, good until `expires`, or as long as that.
+        """Issue a new code for the claimed session, valid until `expires`.
 
-        The one that proved the claim stays valid beside it until `confirm`, as its
-        holder may never see the new one. Any other is void.
+        The code that proved the claim stays valid until `confirm`, because its holder may never
+        receive the new one. Others become void.
         """
         code = new_resume_code()
         self._set_codes(claim.session, hash_code(code), claim.code)
@@ -191,11 +191,10 @@ class Claims:
         session.mark_row_dirty()
 
     def renew(self, session: Session, *, new_token: bool) -> str:
-        """The session has become a user's: only what its present client was given is good.
+        """The session got a user: only the credentials of its current client stay valid.
 
-        So whoever knew a token or a code before (it may have been planted on the user, or read)
-        has no part in it. Returns a new token, if one is wanted: the present one is good until
-        `confirm`.
+        Earlier holders of a token or a code (it may have been planted or read) have no access
+        to it. Returns a new token, if one is wanted; the current one is valid until `confirm`.
         """
         row = session.row
         token = ""
@@ -213,7 +212,7 @@ class Claims:
         self._set_codes(session, _NO_CODE, _NO_CODE)
 
     def confirm(self, session: Session) -> None:
-        """The client has what it was last given: no older token or code is good any more."""
+        """The client has received its newest credentials: older tokens and codes become void."""
         row = session.row
         row.tokens.confirm()
         self._codes.pop(row.code_before, None)

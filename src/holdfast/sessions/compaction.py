@@ -1,11 +1,10 @@
 """The compaction of the store's journal.
 
-When the journal has grown, everything before its present end is to go. Each
-session with news in that part gets a snapshot, a few in each of the commits
-that follow; when the last one has its own, the part is dropped, a slice with
-each commit. So the work is spread out, and no commit is much slower than
-another. What the run before has left of its journal, the store folds itself
-(`Store.recover`), as most of those sessions are not loaded.
+When the journal has grown, its part up to the current end is dropped. Each session with records
+in that part gets a snapshot, a few in each of the following commits; after the last snapshot,
+the part is dropped, a slice with each commit. So the work is spread, and no commit is much
+slower than another. The store itself folds the journal of the previous run (`Store.recover`),
+because most of those sessions are not loaded.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from holdfast.sessions.session import Session
 
 
 class Compaction:
-    """What is in the journal, and what still has to be done to shorten it."""
+    """The content of the journal, and the remaining work of its compaction."""
 
     __slots__ = (
         "_boundary",
@@ -55,7 +54,8 @@ class Compaction:
 
     @property
     def recovering(self) -> bool:
-        """Whether the store is to fold what the run before has left, before this part can go."""
+        """Whether the store has to fold the journal of the previous run before this part can be
+        dropped."""
         return self._unrecovered and self._boundary > 0
 
     def recovered(self) -> None:
@@ -67,14 +67,15 @@ class Compaction:
         self._journaled[session] = None
 
     def forget(self, session: Session) -> None:
-        """`session` is closed: what the journal has of it needs no snapshot."""
+        """`session` is closed: its records need no snapshot."""
         self._journaled.pop(session, None)
         self._todo.pop(session, None)
 
     def contribute(self, batch: Batch) -> list[Session]:
-        """Put some snapshots into a batch, and after the last the order to drop what is done.
+        """Add some snapshots to a batch, and after the last the order to drop the compacted
+        part.
 
-        Returns whose snapshots they are. Called after the batch has its records.
+        Returns the sessions of the snapshots. Called after the batch has its records.
         """
         done: list[Session] = []
         if not self._boundary:

@@ -16,10 +16,10 @@ class Cuts:
         self._cuts: list[int] = []
         self._newest = 0
         self._size = 0
-        """Bytes behind the last cut."""
+        """Bytes after the last cut."""
 
     def add(self, number: int, size: int) -> None:
-        """An entry is behind the others."""
+        """An entry was added at the end."""
         self._newest = number
         self._size += size
         if self._size >= self._bytes_max:
@@ -27,9 +27,10 @@ class Cuts:
             self._size = 0
 
     def take(self) -> list[int]:
-        """All slices, the last one first: each goes up to, and without, the entry of a number.
+        """Return all slices, the last one first: each extends to, and excludes, the entry of a
+        number.
 
-        There is one at least, and the last one has everything that was added.
+        There is at least one, and the last one has everything that was added.
         """
         cuts, self._cuts, self._size = self._cuts, [], 0
         if not cuts or cuts[-1] <= self._newest:

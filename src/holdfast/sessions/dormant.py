@@ -1,7 +1,7 @@
-"""Sessions of the store that nobody has needed since the start.
+"""Stored sessions that were not used since the start.
 
-They are found, counted, listed and ended here, and loaded when somebody needs
-what is in them. A session that was loaded stays so.
+They are found, counted, listed and ended here, and loaded on first use. A loaded session stays
+loaded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ One that cannot wait for its client is `CLOSED`.
 
 
 class DormantSession:
-    """One of them. Its client is away. There may be many: it has what is needed, and no more."""
+    """A dormant session. It is detached. There may be many, so it has only the necessary fields."""
 
     __slots__ = (
         "address",
@@ -88,7 +88,7 @@ class DormantSessions:
         return self._sessions.get(sid)
 
     def pop(self, sid: str) -> DormantSession | None:
-        """It was loaded, or it ends."""
+        """It was loaded, or it ended."""
         session = self._sessions.pop(sid, None)
         if session is not None:
             self.states[session.state] -= 1

@@ -1,9 +1,9 @@
 """Which logs may have lost a tail: the unclean stops of a store's gateways, counted.
 
-An unclean stop ends an *era*. Each session's row says in which era its logs were
-last taken up. Those of an older era may lack what the gateway had shown and not
-yet stored when it was stopped. So the decision is the same in whichever later
-run the session is loaded, and a session that nobody needs costs nothing.
+An unclean stop ends an *era*. Each session's row has the era in which its logs were last used.
+Those of an older era may lack output that the gateway had sent and not yet stored when it
+stopped. So the decision is the same in whichever later run the session is loaded, and an unused
+session costs nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The backend `echo`: it sends back what it is told."""
+"""The backend `echo`: it echoes input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The backend `echo`: says back what it is told. For trying out, for measuring, as an example."""
+"""The backend `echo`: echoes input. For trials, for measuring, as an example."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from holdfast.sessions.session import Session
 
 
 class Config(BackendConfig, frozen=True):
-    """An echo has no keys of its own."""
+    """The kind has no keys."""
 
     kind = "echo"
 

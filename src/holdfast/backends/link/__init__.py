@@ -1,4 +1,4 @@
-"""The backend `link`: applications behind the RPC."""
+"""The backend `link`: applications that connect over the link."""
 
 from __future__ import annotations
 

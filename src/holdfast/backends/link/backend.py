@@ -1,9 +1,9 @@
-"""The backend `link`: sessions attached to an application over the RPC. Hot path.
+"""The backend `link`: sessions attached to an application over the link. Hot path.
 
-One `LinkBackend` serves one application, of which several instances may be
-linked. A session sticks to one instance; when that goes, it moves to another or
-waits, its commands queued, for the next. Whoever gets a session that another
-held is asked first which of its commands it remembers.
+One `LinkBackend` serves one application, of which several instances may be linked. A session is
+held by one instance; when that ends, the session moves to another or waits, with its commands
+queued. An instance that gets a session of another one is asked first which commands it
+remembers.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ _ACTIVE: Final = frozenset({SessionState.ACTIVE, SessionState.DETACHED_ACTIVE})
 
 
 class Welcomed(NamedTuple):
-    """What an instance that has linked is told."""
+    """The answer to an instance that has linked."""
 
     heard: Heard
     sessions: list[m.SessionInfo]
 
 
 class LinkBackend(Questions, BaseBackend):
-    """Sessions of the application `name`. All times are the gateway's (`SteadyClock`).
+    """The sessions of the application `name`. All times are the gateway's (`SteadyClock`).
 
-    `policy` is what the store remembers of the runs before.
+    `policy` is the stored state of earlier runs.
     """
 
     def __init__(self, name: str, services: Services) -> None:
@@ -73,14 +73,14 @@ class LinkBackend(Questions, BaseBackend):
         self._bound = ""
         """Of `ANY_APP`: the name of the application that it serves."""
         self._awaited: set[str] = set()
-        """Instances of before the gateway's start that are given time to come back …"""
+        """Instances of before the gateway's start that have time to return …"""
         self._await_until = 0.0
         """… until then."""
         self._commanded: dict[Session, None] = {}
         self._flushing = False
 
     def restore(self, stored: Stored) -> None:
-        """What the store kept of the gateway before. The sessions are restored already."""
+        """Take the kept settings of an earlier gateway. The sessions are restored already."""
         self.runs.restore(stored.accepted)
         policy = stored.settings.get(policy_key(self.name))
         if policy is not None:
@@ -189,9 +189,10 @@ class LinkBackend(Questions, BaseBackend):
         await self.port.load()
 
     def welcome(self, peer: Peer, hello: m.Hello) -> Welcomed:
-        """An instance says hello: it gets back what it held, and its share of what nobody holds.
+        """Handle the hello of an instance: it gets back its sessions, and a share of those
+        without a holder.
 
-        All sessions are to be loaded (`load`).
+        All sessions must be loaded (`load`).
         """
         self._trials.suspects.run_returned(hello.instance)
         before = self._linked.pop(hello.instance, None)
@@ -217,7 +218,7 @@ class LinkBackend(Questions, BaseBackend):
         return Welcomed(heard, infos[:count])
 
     def gone(self, peer: Peer) -> None:
-        """A link has ended: its sessions move, or wait and are told."""
+        """Handle the end of a link: its sessions move, or wait and are notified."""
         for instance in list(self._linked.values()):
             if instance.peer is peer:
                 del self._linked[instance.name]
@@ -265,7 +266,7 @@ class LinkBackend(Questions, BaseBackend):
         self._show_away(freed)
 
     def _learn(self, session: Session, applied: int) -> None:
-        """Of a session that nobody holds: which of its commands were applied."""
+        """Of a session without a holder: the commands that were applied."""
         self.port.applied(session, applied)
         self.progressed(session)
 
@@ -278,7 +279,7 @@ class LinkBackend(Questions, BaseBackend):
         return freed
 
     def _compare(self, instance: Instance, hello: m.Hello) -> None:
-        """Tell an instance what has become of the sessions that it knows and holds no longer."""
+        """Report to an instance the sessions that it knows and no longer holds."""
         tells = hello.oldest > 0  # older applications know nothing of sessions that move
         for sid, cseq in hello.applied.items():
             session = self.port.find(sid)
@@ -306,7 +307,7 @@ class LinkBackend(Questions, BaseBackend):
         return infos
 
     def _share_out(self) -> None:
-        """Give the linked instances what nobody holds, and nobody is waited for to hold."""
+        """Give sessions without a holder to the linked instances."""
         self._await_no_longer_than_meant()
         known = []
         for session in self.port.sessions:
@@ -328,7 +329,8 @@ class LinkBackend(Questions, BaseBackend):
             self._loop.call_later(left, self._share_out)
 
     def _give(self, sessions: list[Session]) -> None:
-        """Share sessions of which an application knows out by load. They wait if there is none."""
+        """Distribute sessions that an application knows by load. They wait if no instance is
+        linked."""
         shares: dict[Instance, list[Session]] = {}
         for session in sessions:
             heir = self._least_busy()
@@ -341,11 +343,11 @@ class LinkBackend(Questions, BaseBackend):
                 heir.peer.spawn(self._hand_over(heir, share[start : start + _ASKED_MAX]))
 
     async def _hand_over(self, heir: Instance, sessions: list[Session]) -> None:
-        """Ask an instance what it remembers of sessions, and let it have them.
+        """Ask an instance for its remembered commands, and give it the sessions.
 
-        The answer comes behind what the instance said for them in an earlier time. That it has
-        them is stored before it is told: after a restart, nobody else may be taken for their
-        holder.
+        The answer follows the instance's calls from an earlier time as holder. The new holder
+        is stored before the instance is told, so a restart cannot mistake another instance for
+        the holder.
         """
         try:
             remembered = await heir.peer.request(
@@ -374,7 +376,7 @@ class LinkBackend(Questions, BaseBackend):
                 self._begin(heir, session)
 
     def _give_up(self, heir: Instance, error: RequestError | TimeoutError) -> None:
-        """Without knowing what was done, an instance would do it again: it gets nothing."""
+        """Without the answer, commands would be repeated: the instance gets nothing."""
         fault = str(error) or f"no answer in {self._limits.remember_seconds_max:g} seconds"
         _log.warning(
             "instance failed to answer remember",
@@ -386,7 +388,7 @@ class LinkBackend(Questions, BaseBackend):
         heir.peer.close(f"expected an answer to {m.REMEMBER}, found: {fault}")
 
     def _begin(self, instance: Instance, session: Session) -> None:
-        """An instance has been told of a session: what waits for it follows."""
+        """An instance was told of a session: the waiting commands follow."""
         if session.row.resync and not session.state.detached:
             instance.resynced(session)
         self.commanded(session)

@@ -1,8 +1,8 @@
-"""What an application may call, bound to one linked instance of it. Hot path.
+"""The methods that a linked instance may call. Hot path.
 
-What changes a session is numbered by the instance (`bseq`), so that a repeat
-after a broken link is known. A call that cannot be carried out is answered with
-`refused`; one that breaks the numbering ends the link (`sessions.port`).
+Calls that change a session are numbered by the instance (`bseq`), so repeats after a broken
+link are detected. A call that cannot be executed is answered with `refused`; one that breaks
+the numbering ends the link (`sessions.port`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NUMBERED: Final = (m.BROADCAST, m.UPDATE, m.INPUT_MODE, m.JOIN, m.LEAVE)
 
 
 class _Numbered(msgspec.Struct, frozen=True, array_like=True):
-    """What every numbered call begins with, whatever follows."""
+    """The beginning of every numbered call."""
 
     about: msgspec.Raw
     bseq: int
@@ -144,7 +144,7 @@ class Calls:
     # --- what cannot be read
 
     def _emit_readable(self, params: msgspec.Raw, error: Exception) -> None:
-        """Some of these outputs cannot be read: they are refused, and the others said."""
+        """Some of these outputs are malformed: they are refused, and the others delivered."""
         try:
             outputs = _read_list(params)
         except UNREADABLE:

@@ -1,4 +1,4 @@
-"""One linked run of an application: what was sent to it, and what it may still be sent."""
+"""One linked run of an application: the commands that were sent to it, and its window."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from holdfast.sessions.session import Session
 
 
 class Reservation:
-    """The route of a session that an instance will hold, once it has said what it remembers.
+    """The route of a session that an instance will hold after it has answered `remember`.
 
-    Until then nothing is sent to the instance for the session, and what the instance says for
-    it is of an earlier time in which it held the session.
+    Until then nothing is sent to the instance for the session, and its calls for the session
+    date from an earlier time as its holder.
     """
 
     __slots__ = ("instance",)
@@ -69,7 +69,7 @@ class Instance(Caller):
         that is over."""
         self.sessions: dict[Session, None] = {}
         self.reserved: dict[Session, None] = {}
-        """Sessions that it will hold once it has said what it remembers of them."""
+        """Sessions that the instance will hold after it has answered `remember`."""
         self.reservation = Reservation(self)
         self._port = port
         self._window = hello.window
@@ -77,7 +77,7 @@ class Instance(Caller):
         """Bytes of commands that it has not reported as applied."""
         self._events: list[SessionEvent] = []
         self._resynced: list[Session] = []
-        """Sessions of which it is told in this tick that their client may have missed output."""
+        """Sessions whose `resync` is sent in this tick."""
 
     @property
     def load(self) -> int:
@@ -104,7 +104,7 @@ class Instance(Caller):
         self.enter(session)
 
     def release(self, session: Session) -> None:
-        """The session is this instance's no longer; what it has not applied, it never will."""
+        """The instance no longer holds the session: unapplied commands stay unapplied."""
         self.reserved.pop(session, None)
         if session in self.sessions:
             self._unapplied = max(0, self._unapplied - session.inbox.forwarded_bytes)
@@ -113,9 +113,9 @@ class Instance(Caller):
         session.route = None
 
     def may_change(self, session: Session) -> bool:
-        """Whether what it says for a session is not of an earlier time in which it held it.
+        """Whether a call for a session is current, and not of an earlier time as its holder.
 
-        The sessions are the application's: one instance may speak to those of another.
+        The sessions belong to the application: one instance may send to those of another.
         """
         return session.route is not self.reservation and session.sid not in self.lost
 
@@ -123,10 +123,11 @@ class Instance(Caller):
         self.peer.notify(REFUSED, Refused(number, fault))
 
     def forward(self, session: Session) -> None:
-        """Send the session's new commands, as far as the windows go. Hot path.
+        """Send the session's new commands, as far as the windows allow. Hot path.
 
-        The rest follows when the session's own are applied. One that has nothing under way
-        gets its first through, whatever others have: who hangs holds nobody else.
+        The rest follows when commands of the session are applied. A session without a command
+        in flight gets its first one through in any case: a handler that hangs does not hold up
+        others.
         """
         if self.leaving:
             return  # the commands wait for the instance that gets the session
@@ -153,7 +154,8 @@ class Instance(Caller):
         self._events.append(SessionEvent(sid, 0, event))
 
     def resynced(self, session: Session) -> None:
-        """It is told of the row's `resync`, which is kept until it is known to have heard that."""
+        """Send the row's `resync`, which is kept until the instance is known to have received
+        it."""
         self._resynced.append(session)
 
     def flush(self) -> None:
@@ -170,7 +172,7 @@ class Instance(Caller):
             )
 
     def applied(self, session: Session, cseq: int) -> None:
-        """It has applied the session's commands up to `cseq`."""
+        """The instance has applied the session's commands up to `cseq`."""
         left = self._unapplied - self._port.applied(session, cseq)
         self._unapplied = left if left > 0 else 0
 

@@ -1,4 +1,4 @@
-"""What the gateway asks an application while somebody logs in and chooses a profile."""
+"""The requests to an application during login and the choice of a profile."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Questions:
         return chosen
 
     async def _ask(self, method: str, params: object, result: type[T]) -> T:
-        """The answer of an instance. Raises `LoginError`, whatever the link raises."""
+        """Return the answer of an instance. Raises `LoginError` for any failure."""
         instance = self._least_busy()
         if instance is None:
             raise LoginUnavailableError("the application is away")
@@ -78,7 +78,7 @@ class Questions:
 
 @contextlib.contextmanager
 def _usable(method: str) -> Iterator[None]:
-    """What does not fit in an answer of the application counts as no answer."""
+    """A value beyond the limits counts as no answer."""
     try:
         yield
     except UnsendableError as error:

@@ -1,10 +1,9 @@
-"""How far each run of an application was heard: what both ends of a link count, and agree on.
+"""The progress of each run of an application: the counts that both ends of a link agree on.
 
-An application numbers its outputs over one run (an *instance*), and lets go of
-them once they are durable here. Either side may have lost what it knew: a
-gateway without a store was killed, a store was deleted or is an older copy, an
-instance was away for so long that it was forgotten. `hello` says which outputs
-the application still has, and the numbering goes on from there.
+An application numbers its outputs over one run (an *instance*), and discards them once they are
+durable here. Either side may have lost its state: a gateway without a store was killed, a store
+was deleted or is an older copy, an instance was away for so long that it was forgotten. `hello`
+names the outputs that the application still has, and the numbering continues from there.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ class Runs:
         return f"{self._app}{_SEPARATOR}{instance}"
 
     def restore(self, accepted: Mapping[str, int]) -> None:
-        """What the store kept of the gateway before, by key."""
+        """The kept settings of an earlier gateway, by key."""
         now = self._clock()
         for key, bseq in accepted.items():
             app, instance = split_key(key)
@@ -119,5 +118,5 @@ def split_key(key: str) -> tuple[str, str]:
 
 
 def is_instance_name(name: str) -> bool:
-    """Whether an instance may be called that."""
+    """Whether the name of an instance is valid."""
     return 0 < len(name) <= 128 and _SEPARATOR not in name and name.isprintable()

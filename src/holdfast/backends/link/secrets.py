@@ -1,4 +1,4 @@
-"""Who may link: the secrets, and how many may be there that have not shown one."""
+"""The authentication of links: the secrets, and the limits on unauthenticated links."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from holdfast.net.addresses import network_of
 
 
 class Secrets(Struct, frozen=True):
-    """What applications must know."""
+    """The secrets of applications."""
 
     common: str = ""
-    """For those that have none of their own."""
+    """The secret for applications without one of their own."""
     by_app: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -32,7 +32,7 @@ class Secrets(Struct, frozen=True):
 
 
 class UnprovenLinks:
-    """Links that have not said hello. Whoever comes gets a place; the oldest loses it."""
+    """Links that have not sent hello. A new link gets a place; the oldest loses it."""
 
     def __init__(self, limits: LinkLimits) -> None:
         self._limits = limits
@@ -50,7 +50,7 @@ class UnprovenLinks:
         self._all[peer] = None
 
     def remove(self, peer: Peer) -> None:
-        """It is known now, or gone."""
+        """The link is authenticated, or has ended."""
         if peer not in self._all:
             return
         del self._all[peer]

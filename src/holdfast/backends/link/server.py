@@ -51,7 +51,7 @@ class LinkServer:
         self._linked: dict[Peer, LinkBackend] = {}
 
     def handler(self, connection: Connection) -> Peer:
-        """What stands on a new link."""
+        """The owner of a new link."""
         return Peer(connection, self, self._limits, trusted=not self._secrets.asked)
 
     def linked(self, peer: Peer) -> None:
@@ -133,7 +133,7 @@ class LinkServer:
         return self._load_and_welcome(peer, hello, backend)
 
     async def _load_and_welcome(self, peer: Peer, hello: Hello, backend: LinkBackend) -> Welcome:
-        """An application is told of its sessions: what the store has of them is loaded first."""
+        """An application gets its sessions in the answer: they are loaded first."""
         try:
             await backend.load()
         except StoreError as error:

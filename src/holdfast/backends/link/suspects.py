@@ -1,17 +1,14 @@
-"""Commands that may end the application's process: tried apart, and at last set aside.
+"""Commands that may end the application's process: sent separately, and finally set aside.
 
-A process that dies takes every command with it that it had under way, and
-nobody can see which of them it was. So each is counted, in its session's row,
-and is a suspect for the next run: it is sent without the commands behind it,
-those that were under way once in small groups, those that were so more often
-one by one, and only by a run that has lasted a while without them: a program
-that is killed again and again, or ends by itself whatever it is given, must not
-cost anybody a command. A suspect that is applied is one no more. One that was
-under way when as many runs died as the limit allows is set aside.
+When a process dies, its commands in flight are lost, and the cause is unknown. Each is counted
+in its session's row and is a suspect for the next run. A suspect is sent without the commands
+after it: those in flight once in small groups, those in flight more often one by one, and only
+by a run that has lasted a while without them, because a program that is killed again and again,
+or ends by itself, must not cost a command. A suspect that is applied is cleared. One that was
+in flight when as many runs died as the limit allows is set aside.
 
-A run that says goodbye has not died, and one that comes back under its name
-has only lost its link. A gateway that dies with its application counts nothing:
-its own end explains the run's.
+A run that sends goodbye has not died, and one that returns under its name has only lost its
+link. A gateway that dies with its application counts nothing: its own end explains the run's.
 """
 
 from __future__ import annotations
@@ -26,7 +23,7 @@ from holdfast.sessions.session import Session
 _TOGETHER_MAX: Final = 32
 """Suspects of one death that are tried at one time."""
 _ENDED_MAX: Final = 16
-"""Runs of which it is remembered what they are blamed for."""
+"""Ended runs whose commands in flight are remembered."""
 
 
 class Suspects:
@@ -51,9 +48,9 @@ class Suspects:
         return list(self._tried)
 
     def run_ended(self, instance: str, sessions: Iterable[Session], *, died: bool) -> list[Session]:
-        """A run has ended that held these sessions; what it had under way is still marked so.
+        """A run has ended that held these sessions; its commands in flight are still marked.
 
-        Returns those whose oldest command is to be set aside.
+        Returns the sessions whose oldest command is to be set aside.
         """
         under_way = [session for session in sessions if session.inbox.forwarded_bytes]
         if any(session in self._tried for session in under_way):
@@ -72,7 +69,7 @@ class Suspects:
         return [session for session in blamed if session.row.suspect_runs >= self._runs_max]
 
     def run_returned(self, instance: str) -> None:
-        """The run has not died: what was counted for it is taken back."""
+        """The run has not died: undo its counts."""
         for session, cseq in self._blamed.pop(instance, {}).items():
             row = session.row
             if row.suspect == cseq:
@@ -104,9 +101,9 @@ class Suspects:
         self.forget(session)
 
     def time_over(self, sessions: Iterable[Session]) -> list[Session]:
-        """These have been tried for long enough: returns those that still are.
+        """These were tried for long enough: return those that are still being tried.
 
-        What else they have may be sent, and others are next.
+        Their other commands may be sent, and other suspects are next.
         """
         passed = [session for session in sessions if session in self._tried]
         for session in passed:
@@ -115,7 +112,7 @@ class Suspects:
         return passed
 
     def next(self) -> list[Session]:
-        """Those whose turn it is now: their commands are to be sent, as `admit` allows."""
+        """Return the suspects whose turn it is: send their commands, as `admit` allows."""
         waiting, often = (self._once, False) if self._once else (self._often, True)
         chosen = list(islice(waiting, max(0, self._room(often=often) - len(self._tried))))
         for session in chosen:
@@ -129,7 +126,7 @@ class Suspects:
             sessions.pop(session, None)
 
     def _room(self, *, often: bool) -> int:
-        """How many may be tried at one time, beside those that are tried now."""
+        """The number of suspects that may be tried at one time, in addition to the current ones."""
         alone = often or any(session.row.suspect_runs > 1 for session in self._tried)
         return 1 if alone else _TOGETHER_MAX
 

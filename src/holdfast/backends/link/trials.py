@@ -52,7 +52,7 @@ class Trials:
             self._set_aside(session)
 
     def forward(self, instance: Instance, session: Session) -> None:
-        """Send what a suspect's session may be sent now."""
+        """Send the commands of a suspect's session that may be sent now."""
         if not self.suspects.holds(session):
             instance.forward(session)
         elif session.row.suspect_runs > 1 and not instance.lasted:

@@ -1,4 +1,4 @@
-"""The backend `stream`: bytes as they are, to a server of an upstream, without a session."""
+"""The backend `stream`: forwards bytes to a server of an upstream, without a session."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""The backend `tcp`: each session is bridged to a server that knows nothing of sessions.
+"""The backend `tcp`: each session is bridged to a server that does not know sessions.
 
-The connection to the server lives as long as the session: while the client is
-away it stays, and what the server says meanwhile is kept in the session's
-window. When the server ends the connection, the session ends, once its client
-has seen everything. A session that outlived its gateway gets a new connection,
-and its client is told.
+The connection to the server lives as long as the session: while the client is away it stays
+open, and the server's output is kept in the session's window. When the server ends the
+connection, the session ends once its client has received everything. A session that outlived
+its gateway gets a new connection, and its client is told.
 """
 
 from __future__ import annotations
@@ -90,7 +89,7 @@ class TcpBackend(BaseBackend):
         if bridge is not None:
             bridge.go_on()
             return
-        # The gateway was restarted: what was typed before was not meant for a new connection.
+        # The gateway was restarted: earlier input was not meant for a new connection.
         self._port.applied(session, session.inbox.top)
         self._port.emit(session, ANEW, MUST, self._clock())
         self._bridge(session)
@@ -102,7 +101,7 @@ class TcpBackend(BaseBackend):
         self._go_on(session)
 
     def keeps(self, *, known: bool) -> bool:
-        return known  # it has said something to its server
+        return known  # it has sent something to its server
 
     def detached(self, session: Session, reason: Reason) -> None:
         self._go_on(session)

@@ -1,4 +1,4 @@
-"""One session's connection to a server: what either says goes to the other. Hot path."""
+"""One session's connection to a server: forwards in both directions. Hot path."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _log: Final = RateLimitedLogger("holdfast.upstream")
 
 _UNLOOKED_ITEMS_MAX: Final = 64
 _UNLOOKED_BYTES_MAX: Final = 16 * KIB
-"""What is said at most before it is looked whether the client keeps up."""
+"""The most output that is forwarded before the client's back-pressure is checked."""
 _FILL_MAX: Final = 1 / 2
-"""Which share of the window the server may fill with what the client was not given."""
+"""The share of the window that the server may fill with undelivered output."""
 _FILL_AWAY_MAX: Final = 3 / 4
 """The same while the client is away: an eighth of a full window would leave it at once."""
 
@@ -45,7 +45,7 @@ _NOT_REACHED: Final = Notice("The server cannot be reached. It is tried again.")
 
 
 class BridgeContext(Struct, frozen=True):
-    """What the bridges of one backend share."""
+    """The state that the bridges of one backend share."""
 
     port: SessionPort
     dialler: Dialler
@@ -88,9 +88,9 @@ class Bridge:
         self._target: Target | None = None
         self._wire: Wire | None = None
         self._held: list[Said] = []
-        """What the server has said and the client is not ready for. Nothing is read meanwhile."""
+        """Output of the server that the client is not ready for. Reading is paused meanwhile."""
         self._introduction = Introduction()
-        """What the client says first by GMCP, on each connection to a server."""
+        """The client's GMCP introduction, for each connection to a server."""
         self._over: Reason | None = None
         """Why the session ends when its client has seen everything."""
         self._tasks: asyncio.TaskGroup
@@ -107,13 +107,13 @@ class Bridge:
     # --- what the backend says
 
     def dial(self, tasks: asyncio.TaskGroup) -> None:
-        """Connect to a server. What is typed meanwhile waits in the session."""
+        """Connect to a server. Input meanwhile waits in the session."""
         self._machine.apply(BridgeInput.DIAL)
         self._tasks = tasks
         tasks.create_task(self._dial(0.0))
 
     def forward(self) -> None:
-        """Say what the client has typed, unless the server lags."""
+        """Send the client's input, unless the server lags."""
         connection, wire = self._connection, self._wire
         if connection is None or wire is None or connection.full:
             if connection is None and self._connected_at is not None:
@@ -138,7 +138,7 @@ class Bridge:
             self._send(self._connection, self._wire)
 
     def go_on(self) -> None:
-        """There may be room for what is held back."""
+        """Held output may fit now."""
         held, self._held = self._held, []
         self._say(held)
         if not self._held:
@@ -149,7 +149,7 @@ class Bridge:
                 self._finish(self._over)
 
     def close(self) -> None:
-        """The session is over: hang up, after what was said."""
+        """The session has ended: send the rest, and close."""
         self._machine.apply(BridgeInput.CLOSE)
         if self._connection is not None:
             self._connection.close()
@@ -178,7 +178,7 @@ class Bridge:
         self._look_for_prompt(connection)
 
     def ended(self) -> None:
-        """A server that says no more: lines that have come are the last."""
+        """The server ends its output: complete the last line."""
         self._end("The server has closed the connection.", Reason.UPSTREAM_CLOSED)
 
     def writable(self) -> None:
@@ -257,7 +257,7 @@ class Bridge:
         return now - self._lost_at < context.limits.upstream.redial_seconds_max
 
     def _refuse(self) -> None:
-        """What is typed while the server is gone was not meant for the next connection."""
+        """Input while the server is gone is not meant for the next connection."""
         port, session = self._context.port, self._session
         typed = False
         for queued in port.take(session):
@@ -307,7 +307,7 @@ class Bridge:
         self.forward()
 
     def _look_for_prompt(self, connection: Connection) -> None:
-        """If the server says no more for a while, what has no line end is a prompt."""
+        """Unfinished output after a silence of the server is a prompt."""
         context = self._context
         connection.wake_at(context.dialler.now + context.limits.upstream.prompt_seconds_max)
 
@@ -317,7 +317,7 @@ class Bridge:
             connection.write(data)
 
     def _say(self, said: list[Said]) -> None:
-        """Give the session what the server says, as far as its client keeps up."""
+        """Forward the server's output to the session, as far as its client keeps up."""
         port, session, now = self._context.port, self._session, self._context.clock()
         for number, item in enumerate(said):
             if self._lags():
@@ -334,7 +334,7 @@ class Bridge:
             port.emit(session, item, LATEST_PROMPT if isinstance(item, Prompt) else MUST, now)
 
     def _lags(self) -> bool:
-        """Whether the client has so much to take that no more should be said."""
+        """Whether the client has so much to read that forwarding should stop."""
         if (
             self._unlooked_items < _UNLOOKED_ITEMS_MAX
             and self._unlooked_bytes < _UNLOOKED_BYTES_MAX
@@ -355,7 +355,7 @@ class Bridge:
     def _end(
         self, text: str, reason: Reason, cause: Exception | None = None, *, again: bool = True
     ) -> None:
-        """The connection is over: it is made again, or the client is told and the session ends."""
+        """The connection is lost: reconnect, or tell the client and end the session."""
         connection, wire = self._connection, self._wire
         if connection is None or wire is None or self._machine.state is not BridgeState.ACTIVE:
             return
@@ -390,11 +390,11 @@ class Bridge:
         self._over = reason
         context = self._context
         if context.port.is_delivered(session):
-            # Not before this tick is over: its client may be being resumed right now.
+            # Not in this tick: its client may be resuming now.
             context.at_end_of_tick(lambda: context.port.close(session, reason))
         elif session.attached:
             context.port.await_delivery(session)
-        # Else it comes back to see what it has missed, or its time runs out.
+        # Else it resumes to get the missed output, or it expires.
 
 
 class _Plug(NullHandler):

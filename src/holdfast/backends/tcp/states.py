@@ -21,15 +21,15 @@ class BridgeState(Enum):
 
 
 class BridgeInput(Enum):
-    """What moves a bridge."""
+    """The inputs of a bridge."""
 
     DIAL = auto()
     CONNECTED = auto()
     CLOSE = auto()
     REDIAL = auto()
-    """The upstream is gone, or was not reached, and is tried again."""
+    """The upstream is lost, or unreachable, and is retried."""
     LOST = auto()
-    """The upstream is gone, or was not reached."""
+    """The upstream is lost, or unreachable."""
 
 
 _S = BridgeState

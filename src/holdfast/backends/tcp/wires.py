@@ -1,6 +1,6 @@
-"""What is said to an upstream, and what it says, as items: lines, Telnet, or bytes as they are.
+"""The protocols to an upstream as items: lines, Telnet, or bytes.
 
-No I/O. Each `Wire` is one connection's.
+No I/O. Each connection has a `Wire`.
 """
 
 from __future__ import annotations
@@ -38,40 +38,41 @@ class InputMode(Struct, frozen=True):
 
 
 Said = Output | InputMode
-"""What an upstream says."""
+"""Output of an upstream."""
 
 
 class UpstreamProtocolError(ProtocolError):
-    """An upstream said what cannot be passed on."""
+    """Output of an upstream that cannot be forwarded."""
 
 
 class Wire(Protocol):
     """The translation on one connection. `now` is the runtime's time."""
 
     def receive_data(self, data: bytes, now: float) -> list[Said]:
-        """What `data` says. Raises `UpstreamProtocolError`."""
+        """Decode `data`. Raises `UpstreamProtocolError`."""
 
     def prompt(self) -> Prompt | None:
-        """What stands behind the last line, once: nothing has followed it for a while."""
+        """Return the unfinished text after the last line, once: nothing has followed it for a
+        while."""
 
     def receive_eof(self) -> list[Said]:
-        """The upstream says no more: what has no end of its line is said now."""
+        """The upstream ends: return the unfinished line."""
 
     def say(self, item: Command) -> None:
         """Queue a command."""
 
     def resize(self, size: Resized) -> None:
-        """Queue the size of the screen, where that can be said."""
+        """Queue the size of the screen, if the protocol has it."""
 
     def data_to_send(self) -> bytes:
-        """What is queued, once."""
+        """Return the queued bytes, once."""
 
 
 class _Shown:
-    """What was shown as a prompt of a line that has no end yet.
+    """The part of an unfinished line that was shown as a prompt.
 
-    Once it was answered, only what follows it is new. Until then it may have
-    been half a line whose rest was slow to come: then the line is shown whole.
+    After input, only the rest of the line is new. Before it, the prompt may have been half a
+    line whose rest was slow: then the line is shown whole.
     """
 
     __slots__ = ("_answered", "_prompt")
@@ -81,11 +82,11 @@ class _Shown:
         self._answered = False
 
     def answered(self) -> None:
-        """Something was typed behind the prompt."""
+        """The user typed after the prompt."""
         self._answered = True
 
     def line(self, line: str) -> Text | None:
-        """A whole line: what is new of it; `None` for the mere end of a prompt's line."""
+        """Return the new part of a whole line; `None` for the end of a prompt's line."""
         shown, answered = self._prompt, self._answered
         self._prompt, self._answered = "", False
         if not shown or not line.startswith(shown):
@@ -105,7 +106,7 @@ class _Shown:
 
 
 _CONTROLS: Final = dict.fromkeys([*range(0x09), *range(0x0A, 0x20), *range(0x7F, 0xA0)])
-"""What nobody types into a line: ECMA-48's C0, but for the tab, DEL and C1."""
+"""Control characters that are no text: ECMA-48's C0, except the tab, DEL and C1."""
 _CONTROL_BYTES: Final = bytes(code for code in _CONTROLS if code < 0x80)
 
 
@@ -241,7 +242,7 @@ _PIECE_BYTES: Final = 16 * KIB
 
 
 class ByteWire:
-    """Bytes as they are, both ways; text goes as UTF-8, without an end that it has not."""
+    """Bytes in both directions; text is sent as UTF-8 without a line ending."""
 
     __slots__ = ("_out",)
 
@@ -285,7 +286,7 @@ _COLOR_BITS: Final = (
 
 
 def terminal_of(known: Capabilities) -> telnet.Terminal:
-    """What a server is told of the client: its own name and terminal, if it has told them."""
+    """Return the client's capabilities for a server: its name and terminal, if it reported them."""
     mtts = DEFAULT_MTTS
     if known.client or known.terminal or known.colors:
         mtts = telnet.Mtts.UTF_8 if known.utf8 else telnet.Mtts(0)
@@ -316,7 +317,7 @@ def make_wire(
     the client says first by GMCP.
     """
     if scheme in ("telnet", "telnets"):
-        # No person types so long a line, but a server may say one.
+        # Users type no such long line, but a server may send one.
         bounds = structs.replace(limits.telnet, line_chars_max=limits.line.line_bytes_max)
         core = telnet.TelnetClient(
             bounds, terminal_of(capabilities), charsets=charsets, introduction=introduction
