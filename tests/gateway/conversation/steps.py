@@ -192,6 +192,7 @@ class Recorded:
         self.phase = Phase.WAITING
         self.attachment: Attachment | None = None
         self.capabilities = Capabilities()
+        self.waiting = 0
         self.login_attempts = 0
         self.wrong_code = False
         self._effects: list[Effect] = []

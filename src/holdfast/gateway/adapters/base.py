@@ -27,7 +27,7 @@ TOKEN_BYTES: Final = 64
 # --- inbound: what an adapter reports, beside items
 
 
-class Enter(Struct, frozen=True):
+class Enter(Struct, frozen=True, array_like=True, tag=True):
     """The client is ready for a session: a new one, or the one that it can prove to hold."""
 
     token: str = ""
@@ -45,36 +45,36 @@ class Enter(Struct, frozen=True):
     """The newest command that was acknowledged to the client."""
 
 
-class ResumeOwn(Struct, frozen=True):
+class ResumeOwn(Struct, frozen=True, array_like=True, tag=True):
     """The person accepts the offered session of the same user."""
 
 
-class Numbered(Struct, frozen=True, gc=False):
+class Numbered(Struct, frozen=True, array_like=True, tag=True, gc=False):
     """A command with the client's own number."""
 
     c: int
     item: Text | Binary | Data | Interrupt
 
 
-class Ack(Struct, frozen=True, gc=False):
+class Ack(Struct, frozen=True, array_like=True, tag=True, gc=False):
     """The client has every output up to `n`."""
 
     n: int
 
 
-class Proven(Struct, frozen=True, gc=False):
+class Proven(Struct, frozen=True, array_like=True, tag=True, gc=False):
     """The client has every output up to `number`: it has answered the probe that asked for it."""
 
     number: int
 
 
-class Capable(Struct, frozen=True):
+class Capable(Struct, frozen=True, array_like=True, tag=True):
     """What the client can show and do is known, or known better."""
 
     capabilities: Capabilities
 
 
-class LoginGiven(Struct, frozen=True):
+class LoginGiven(Struct, frozen=True, array_like=True, tag=True):
     """A claim to be somebody."""
 
     username: str = ""
@@ -82,26 +82,26 @@ class LoginGiven(Struct, frozen=True):
     token: str = ""
 
 
-class ProfileWanted(Struct, frozen=True):
+class ProfileWanted(Struct, frozen=True, array_like=True, tag=True):
     """A profile is chosen by its id, or a new one asked for by name."""
 
     id: str = ""
     name: str = ""
 
 
-class CodeWanted(Struct, frozen=True):
+class CodeWanted(Struct, frozen=True, array_like=True, tag=True):
     """The person wants to go on at another client, and needs a resume code for it."""
 
 
-class TokenWanted(Struct, frozen=True):
+class TokenWanted(Struct, frozen=True, array_like=True, tag=True):
     """The client has begun to count outputs, and needs a token to come back with."""
 
 
-class AbortOutput(Struct, frozen=True):
+class AbortOutput(Struct, frozen=True, array_like=True, tag=True):
     """The person wants no more of what is queued (Telnet AO)."""
 
 
-class Left(Struct, frozen=True):
+class Left(Struct, frozen=True, array_like=True, tag=True):
     """The client closes the connection in its protocol's orderly way.
 
     `done` says that it will not come back: its session is over.
@@ -110,7 +110,7 @@ class Left(Struct, frozen=True):
     done: bool
 
 
-class Broken(Struct, frozen=True):
+class Broken(Struct, frozen=True, array_like=True, tag=True):
     """The client broke its protocol, or a limit of it. The adapter's answer is queued."""
 
     reason: Reason
@@ -119,7 +119,7 @@ class Broken(Struct, frozen=True):
     """What the security log is told of it."""
 
 
-class PlainHttp(Struct, frozen=True):
+class PlainHttp(Struct, frozen=True, array_like=True, tag=True):
     """An HTTP request that is no upgrade, with all bytes so far."""
 
     data: bytes

@@ -52,6 +52,7 @@ class Driver:
         "listener",
         "login_attempts",
         "phase",
+        "waiting",
         "wake",
         "wrong_code",
     )
@@ -68,6 +69,7 @@ class Driver:
         self.phase = Phase.WAITING
         self.login_attempts = 0
         self.wrong_code = False
+        self.waiting = 0
         self.wake = _NEVER
 
     # --- Handler: what the connection says
@@ -258,7 +260,8 @@ class Driver:
             self.received(held.unread if held is not None else b"")
             self.connection.resume_reading()  # for the client's own goodbye
             close_seconds = self.context.limits.connection.close_seconds_max
-            self.connection.wake_at(self.connection.time() + close_seconds)
+            self.wake = self.connection.time() + close_seconds
+            self.connection.wake_at(self.wake)
         else:
             self.connection.close_on()  # whoever is busy sends on until it has read our goodbye
 
@@ -299,10 +302,12 @@ class Driver:
         async def guarded() -> None:
             try:
                 await work
+                self.waiting -= 1
                 self._read_ahead()
             except Exception as error:
                 self.fail(error)
 
+        self.waiting += 1
         self.context.spawn(guarded())
 
     def _read_ahead(self) -> None:

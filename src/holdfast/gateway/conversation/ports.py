@@ -35,6 +35,8 @@ class Conversation(Host, Protocol):
     attachment: Attachment | None
     """Its session, from the moment at which it is claimed."""
     capabilities: Capabilities
+    waiting: int
+    """How many steps wait for an answer."""
     login_attempts: int
     wrong_code: bool
     """Whether a resume code was wrong: no other is looked at here."""

@@ -1,0 +1,277 @@
+"""A conversation that is written down and restored goes on as it would have."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.gateway.conversation.steps import World
+from tests.protocols.websocket.wire import frame
+
+from holdfast.core.errors import BusyError
+from holdfast.core.items import MUST, Text
+from holdfast.core.limits import Limits
+from holdfast.core.login import LoginRefusedError, Policy
+from holdfast.gateway.adapters.base import Adapter
+from holdfast.gateway.adapters.lines import LineAdapter
+from holdfast.gateway.adapters.telnet import TelnetAdapter
+from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings
+from holdfast.gateway.conversation.driver import Driver
+from holdfast.gateway.conversation.phases import Phase
+from holdfast.gateway.conversation.snapshot import ConversationSnapshot, restore, snapshot
+from holdfast.gateway.cookies import SessionCookie
+
+# No deadline falls on a moment that a test reaches: the timers are late by up to a tenth.
+LIMITS = Limits().but(
+    session={
+        "commands_per_second_max": 5,
+        "command_burst_max": 8,
+        "queue_messages_max": 6,
+        "probe_interval_seconds_max": 1.93,
+        "unproven_seconds_max": 3.91,
+    },
+    line={"bytes_per_second_max": 2_000, "bytes_burst_max": 3_000},
+    telnet={"bytes_per_second_max": 2_000, "bytes_burst_max": 3_000},
+    websocket={"heartbeat_seconds_max": 4.87},
+    connection={"stalled_seconds_max": 29.87},
+)
+
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Protocol: holdfast.v1\r\n\r\n"
+)
+
+
+def message(kind: str, **fields: Any) -> bytes:
+    return frame(1, msgspec.json.encode({"t": kind, **fields}))
+
+
+MAKE: dict[str, Callable[[], Adapter]] = {
+    "tcp": lambda: LineAdapter("tcp", LIMITS.line),
+    "telnet": lambda: TelnetAdapter(LIMITS.telnet),
+    "websocket": lambda: WebSocketAdapter(
+        WebSocketSettings(
+            LIMITS.websocket, "", (), SessionCookie("holdfast", "/", 3600.0, secure=False)
+        )
+    ),
+}
+
+
+@contextmanager
+def foreseeable() -> Iterator[None]:
+    """Ids, secrets and jitter are the same in every world."""
+    dice, ids = random.Random(1), itertools.count(1)
+
+    def new_sid() -> str:
+        return f"00000000-0000-7000-8000-{next(ids):012x}"
+
+    with (
+        mock.patch.object(secrets, "token_bytes", dice.randbytes),
+        mock.patch.object(secrets, "token_hex", lambda size: dice.randbytes(size).hex()),
+        mock.patch.object(secrets, "choice", dice.choice),
+        mock.patch.object(random, "uniform", lambda low, high: high),
+        mock.patch("holdfast.sessions.manager.new_sid", new_sid),
+    ):
+        yield
+
+
+class Line:
+    """One client of a gateway, on a transport of lists."""
+
+    def __init__(self, kind: str, *, restored: bool) -> None:
+        self.world = World(LIMITS)
+        self.kind = kind
+        self.restored = restored
+        """Whether the conversation is written down and restored before every step."""
+        self.connection = self.world.bench.connection
+        self.listener = self.world.listener(MAKE[kind])
+        self.driver = Driver(self.connection, self.world.context, self.listener)
+        self.connection.attach(self.driver)
+        self.connection.connection_made(self.world.bench.transport)
+        self.numbers = itertools.count(1)
+        self.applied = 0
+
+    def restore(self) -> None:
+        """Another process goes on with the conversation; all else stays."""
+        before = self.driver
+        if self.connection.broken:
+            return
+        taken = msgspec.msgpack.encode(snapshot(before))
+        session = before.attachment.session if before.attachment is not None else None
+        driver = Driver(self.connection, self.world.context, self.listener)
+        driver.adapter = before.adapter
+        self.driver = driver
+        restore(driver, msgspec.msgpack.decode(taken, type=ConversationSnapshot), session)
+        handler = self.connection._handler
+        if handler is before:
+            self.connection.attach(driver)
+
+    def step(self, step: tuple[str, Any]) -> Any:
+        """What comes of one thing that happens."""
+        if self.restored:
+            self.restore()
+        bench = self.world.bench
+        name, value = step
+        if not self.connection.broken:
+            getattr(self, name)(value)
+        bench.loop.tick()
+        bench.loop.tick()
+        written, bench.transport.written = b"".join(bench.transport.written), []
+        told, self.world.backend.told = self.world.backend.told, []
+        attachment = self.driver.attachment
+        return (
+            step,
+            written,
+            told,
+            self.driver.phase,
+            bench.transport.reading,
+            bench.transport.closed,
+            attachment.session.inbox.top if attachment is not None else None,
+        )
+
+    # --- what may happen
+
+    def types(self, count: int) -> None:
+        for _ in range(count):
+            number = next(self.numbers)
+            if self.kind == "websocket":
+                self.comes(message("cmd", c=number, d=f"look {number}"))
+            else:
+                self.comes(b"look %d\r\n" % number)
+
+    def repeats(self, c: int) -> None:
+        if self.kind == "websocket":
+            self.comes(message("cmd", c=c, d=f"look {c}"))
+
+    def acks(self, n: int) -> None:
+        if self.kind == "websocket":
+            self.comes(message("ack", n=n))
+
+    def comes(self, data: bytes) -> None:
+        if not self.connection.broken and self.world.bench.transport.reading:
+            self.connection.data_received(data)
+
+    def arrives(self, data: bytes) -> None:
+        """By a read that was under way when reading was stopped."""
+        if self.kind == "websocket":
+            data = message("cmd", c=next(self.numbers), d=data.decode())
+        self.connection.data_received(data)
+
+    def says(self, count: int) -> None:
+        for session in list(self.world.manager.sessions.values()):
+            for _ in range(count):
+                session.emit(Text(f"said {session.out.top}"), MUST, self.world.bench.loop.time())
+
+    def applies(self, count: int) -> None:
+        for session in list(self.world.manager.sessions.values()):
+            session.applied(min(session.inbox.applied + count, session.inbox.top))
+
+    def passes(self, seconds: float) -> None:
+        self.world.bench.loop.advance(seconds)
+
+    def fills(self, _: None) -> None:
+        if not self.connection.full:
+            self.connection.pause_writing()
+
+    def drains(self, _: None) -> None:
+        if self.connection.full:
+            self.connection.resume_writing()
+
+    def ends(self, _: None) -> None:
+        self.connection.eof_received()
+
+    def stops(self, _: None) -> None:
+        self.connection.drain()
+
+
+def begin(line: Line) -> None:
+    """The client has its session."""
+    if line.kind == "websocket":
+        line.comes(HANDSHAKE)
+        line.comes(message("hello"))
+    else:
+        line.passes(3.0)
+    assert line.driver.phase is Phase.LIVE
+
+
+SIZES = st.integers(1, 12)
+STEPS = st.one_of(
+    st.tuples(st.just("types"), SIZES),
+    st.tuples(st.just("repeats"), SIZES),
+    st.tuples(st.just("acks"), st.integers(0, 6)),
+    st.tuples(st.just("arrives"), st.sampled_from([b"look\n", b"lo", b"x" * 1_500 + b"\n"])),
+    st.tuples(st.just("says"), st.integers(1, 4)),
+    st.tuples(st.just("applies"), SIZES),
+    st.tuples(st.just("passes"), st.sampled_from([0.25, 1.0, 2.5, 6.0])),
+    st.tuples(st.just("fills"), st.none()),
+    st.tuples(st.just("drains"), st.none()),
+)
+LAST = st.sampled_from([("ends", None), ("stops", None), ("passes", 30.0)])
+
+
+@pytest.mark.parametrize("kind", MAKE)
+@settings(max_examples=60, deadline=None)
+@given(steps=st.lists(STEPS, max_size=12), last=LAST)
+def test_a_snapshot_and_restore_at_any_point_changes_no_later_event(
+    kind: str, steps: list[tuple[str, Any]], last: tuple[str, Any]
+) -> None:
+    runs = []
+    for restored in (False, True):
+        with foreseeable():
+            line = Line(kind, restored=restored)
+            begin(line)
+            runs.append([line.step(step) for step in (*steps, last, ("passes", 30.0))])
+    for straight, restored_run in zip(*runs, strict=True):
+        assert straight == restored_run
+
+
+def test_a_step_that_waits_is_not_written_down() -> None:
+    with foreseeable():
+        line = Line("websocket", restored=False)
+        line.world.backend.policy = Policy(login=True)
+        begin(line)
+        line.comes(message("login", username="ann", password="right"))
+        assert line.world.asked == [("authenticate", "ann", "right")]
+        with pytest.raises(BusyError, match="expected no step that waits for an answer; found 1"):
+            snapshot(line.driver)
+        line.world.answer(LoginRefusedError("no"))
+        assert snapshot(line.driver).login_attempts == 1
+
+
+def test_times_are_those_of_the_other_process() -> None:
+    with foreseeable():
+        line = Line("telnet", restored=False)
+        begin(line)
+        line.step(("says", 3))
+        line.step(("types", 12))
+        taken = snapshot(line.driver)
+        other = Line("telnet", restored=False)
+        other.world.bench.loop.advance(500.0)
+        assert line.driver.attachment is not None
+        shift = other.world.bench.runtime.timers.now - taken.at
+        assert shift > 400
+        driver = Driver(other.connection, other.world.context, other.listener)
+        driver.adapter = line.driver.adapter
+        restore(driver, taken, line.driver.attachment.session)
+        moved = snapshot(driver)
+    assert moved.intake.held is not None
+    assert taken.intake.held is not None
+    assert moved.intake.held.turn == pytest.approx(taken.intake.held.turn + shift)
+    assert moved.attachment is not None
+    assert taken.attachment is not None
+    assert moved.attachment.evidence is not None
+    assert taken.attachment.evidence is not None
+    assert moved.attachment.evidence.times == [
+        pytest.approx(time + shift) for time in taken.attachment.evidence.times
+    ]
+    assert moved.attachment.evidence.numbers == taken.attachment.evidence.numbers
