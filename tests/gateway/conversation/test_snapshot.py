@@ -12,7 +12,7 @@ from unittest import mock
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.gateway.conversation.steps import World
 from tests.protocols.websocket.wire import frame
@@ -48,22 +48,25 @@ LIMITS = Limits().but(
 HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Protocol: holdfast.v1\r\n\r\n"
 )
+V1 = b"Sec-WebSocket-Protocol: holdfast.v1\r\n"
+PONG = 10
 
 
 def message(kind: str, **fields: Any) -> bytes:
     return frame(1, msgspec.json.encode({"t": kind, **fields}))
 
 
+def websocket() -> Adapter:
+    cookie = SessionCookie("holdfast", "/", 3600.0, secure=False)
+    return WebSocketAdapter(WebSocketSettings(LIMITS.websocket, "", (), cookie))
+
+
 MAKE: dict[str, Callable[[], Adapter]] = {
     "tcp": lambda: LineAdapter("tcp", LIMITS.line),
     "telnet": lambda: TelnetAdapter(LIMITS.telnet),
-    "websocket": lambda: WebSocketAdapter(
-        WebSocketSettings(
-            LIMITS.websocket, "", (), SessionCookie("holdfast", "/", 3600.0, secure=False)
-        )
-    ),
+    "v1": websocket,
+    "plain": websocket,
 }
 
 
@@ -137,6 +140,8 @@ class Line:
             bench.transport.reading,
             bench.transport.closed,
             attachment.session.inbox.top if attachment is not None else None,
+            attachment.session.out.acked if attachment is not None else None,
+            dict(self.world.context.security.counts),
         )
 
     # --- what may happen
@@ -144,17 +149,25 @@ class Line:
     def types(self, count: int) -> None:
         for _ in range(count):
             number = next(self.numbers)
-            if self.kind == "websocket":
+            if self.kind == "v1":
                 self.comes(message("cmd", c=number, d=f"look {number}"))
             else:
-                self.comes(b"look %d\r\n" % number)
+                self.comes(self.line(b"look %d" % number))
+
+    def line(self, text: bytes) -> bytes:
+        return frame(1, text) if self.kind == "plain" else text + b"\r\n"
+
+    def answers(self, number: int) -> None:
+        """The client answers a probe, or a ping."""
+        if self.kind == "plain":
+            self.comes(frame(PONG, b"probe %d" % number if number else b""))
 
     def repeats(self, c: int) -> None:
-        if self.kind == "websocket":
+        if self.kind == "v1":
             self.comes(message("cmd", c=c, d=f"look {c}"))
 
     def acks(self, n: int) -> None:
-        if self.kind == "websocket":
+        if self.kind == "v1":
             self.comes(message("ack", n=n))
 
     def comes(self, data: bytes) -> None:
@@ -163,8 +176,10 @@ class Line:
 
     def arrives(self, data: bytes) -> None:
         """By a read that was under way when reading was stopped."""
-        if self.kind == "websocket":
+        if self.kind == "v1":
             data = message("cmd", c=next(self.numbers), d=data.decode())
+        elif self.kind == "plain":
+            data = frame(1, data)
         self.connection.data_received(data)
 
     def says(self, count: int) -> None:
@@ -196,20 +211,25 @@ class Line:
 
 def begin(line: Line) -> None:
     """The client has its session."""
-    if line.kind == "websocket":
-        line.comes(HANDSHAKE)
+    if line.kind == "v1":
+        line.comes(HANDSHAKE + V1 + b"\r\n")
         line.comes(message("hello"))
+    elif line.kind == "plain":
+        line.comes(HANDSHAKE + b"\r\n")
     else:
         line.passes(3.0)
     assert line.driver.phase is Phase.LIVE
 
 
+LONG = b"x" * 1_500 + b"\n"
+MEDIUM = b"x" * 1_000 + b"\n"
 SIZES = st.integers(1, 12)
 STEPS = st.one_of(
     st.tuples(st.just("types"), SIZES),
     st.tuples(st.just("repeats"), SIZES),
     st.tuples(st.just("acks"), st.integers(0, 6)),
-    st.tuples(st.just("arrives"), st.sampled_from([b"look\n", b"lo", b"x" * 1_500 + b"\n"])),
+    st.tuples(st.just("answers"), st.integers(0, 6)),
+    st.tuples(st.just("arrives"), st.sampled_from([b"look\n", b"lo", MEDIUM, LONG])),
     st.tuples(st.just("says"), st.integers(1, 4)),
     st.tuples(st.just("applies"), SIZES),
     st.tuples(st.just("passes"), st.sampled_from([0.25, 1.0, 2.5, 6.0])),
@@ -222,6 +242,16 @@ LAST = st.sampled_from([("ends", None), ("stops", None), ("passes", 30.0)])
 @pytest.mark.parametrize("kind", MAKE)
 @settings(max_examples=60, deadline=None)
 @given(steps=st.lists(STEPS, max_size=12), last=LAST)
+@example([("passes", 6.0), ("passes", 2.5), ("passes", 6.0)], ("ends", None))
+@example(
+    [("says", 2), ("passes", 2.5), ("answers", 2), ("says", 1), ("passes", 2.5)], ("ends", None)
+)
+@example([("says", 2), *[("passes", 1.0)] * 9], ("ends", None))
+@example([("says", 1), ("passes", 0.25), ("says", 1), ("passes", 0.25)], ("ends", None))
+@example([("arrives", LONG)] * 5, ("passes", 30.0))
+@example([("types", 12), ("passes", 6.0), ("types", 12)], ("passes", 30.0))
+@example([("applies", 9), ("arrives", MEDIUM), ("arrives", MEDIUM)], ("passes", 30.0))
+@example([("types", 6), ("types", 3), ("applies", 9), ("passes", 6.0)], ("stops", None))
 def test_a_snapshot_and_restore_at_any_point_changes_no_later_event(
     kind: str, steps: list[tuple[str, Any]], last: tuple[str, Any]
 ) -> None:
@@ -237,7 +267,7 @@ def test_a_snapshot_and_restore_at_any_point_changes_no_later_event(
 
 def test_a_step_that_waits_is_not_written_down() -> None:
     with foreseeable():
-        line = Line("websocket", restored=False)
+        line = Line("v1", restored=False)
         line.world.backend.policy = Policy(login=True)
         begin(line)
         line.comes(message("login", username="ann", password="right"))
@@ -264,6 +294,7 @@ def test_times_are_those_of_the_other_process() -> None:
         driver.adapter = line.driver.adapter
         restore(driver, taken, line.driver.attachment.session)
         moved = snapshot(driver)
+    assert moved.wake == pytest.approx(taken.wake + shift)
     assert moved.intake.held is not None
     assert taken.intake.held is not None
     assert moved.intake.held.turn == pytest.approx(taken.intake.held.turn + shift)
