@@ -10,7 +10,8 @@ after that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -39,6 +40,10 @@ HIDDEN = "secret"
 """The input mode in which nothing that is typed is shown or stored."""
 
 
+_NO_PROPERTIES: Final[Mapping[str, str]] = {}
+"""One for all sessions that have none."""
+
+
 class EpochEnd(Struct, frozen=True, array_like=True):
     """Where an older output log ended: whoever saw no more of it has lost nothing."""
 
@@ -57,7 +62,7 @@ class Row(Struct):
     gen: int = 0
     state: str = "connecting"
     user: str = ""
-    properties: dict[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=lambda: _NO_PROPERTIES)
     """The application's own, from the login."""
     profile: str = ""
     data: bytes = b""
@@ -101,7 +106,6 @@ class Row(Struct):
         return replace(
             self,
             tokens=replace(self.tokens),
-            properties=self.properties.copy(),
         )
 
 

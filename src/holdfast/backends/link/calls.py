@@ -172,7 +172,7 @@ def info_of(session: Session) -> m.SessionInfo:
         sid=row.sid,
         state=row.state,
         user=row.user,
-        properties=row.properties,
+        properties=dict(row.properties),
         profile=row.profile,
         data=row.data,
         groups=list(row.groups),
