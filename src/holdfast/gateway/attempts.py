@@ -1,8 +1,7 @@
-"""How often somebody may try to log in: by network, by user, and as the application says.
+"""Limits on login attempts: by network, by user, and as the application requests.
 
-Only attempts that the application has judged to be wrong count, so that many
-people behind one address come in after a restart. Those that are being judged
-are bounded by themselves.
+Only attempts that the application has rejected count, so that many users behind one address can
+log in after a restart. Attempts in progress are bounded separately.
 """
 
 from __future__ import annotations

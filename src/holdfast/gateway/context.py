@@ -1,4 +1,4 @@
-"""What the parts of one gateway share."""
+"""The shared state of a gateway's parts."""
 
 from __future__ import annotations
 

@@ -36,9 +36,10 @@ def fold(records: Sequence[Record]) -> Record:
 
 
 def repeated(first: int, top: int) -> int:
-    """How many of a record's outputs, which follow number `first`, an earlier one has stored.
+    """Return how many of a record's outputs, which follow number `first`, an earlier record has
+    stored.
 
-    Some, if a commit was stored and that remained unknown: its news were said again.
+    Some, if a commit was stored and its outcome was unknown: its records were repeated.
     """
     return max(0, top - first)
 

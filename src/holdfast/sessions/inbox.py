@@ -1,11 +1,10 @@
-"""The IN log: what the client said to the backend, numbered. Hot path.
+"""The IN log: the numbered commands of the client to the backend. Hot path.
 
-Two numbers meet here. A resumable client numbers its own commands, 1, 2, 3 …
-(`cin` is the highest of its unbroken run); whatever else types (a Telnet
-client) has its commands numbered by us. The backend sees one number for both,
-`cseq`, which grows with every command and is the same for the same command
-whatever crashes: `cseq = c + offset`, where the offset counts the commands that
-were not the resumable client's own.
+Two numberings meet here. A resumable client numbers its own commands, 1, 2, 3 … (`cin` is the
+highest of the unbroken run); commands of other clients (Telnet, say) are numbered here. The
+backend sees one number for both, `cseq`, which increases with every command and is the same for
+the same command across crashes: `cseq = c + offset`, where the offset counts the commands that
+the resumable client has not numbered.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ class Queued(Struct, array_like=True, gc=False):
     cseq: int
     item: Command
     size: int
-    """What it counts for in the queue, in bytes."""
+    """The size of a command in the queue, in bytes."""
 
 
 class _Hidden(NamedTuple):
@@ -46,17 +45,17 @@ class _Hidden(NamedTuple):
 
 
 class Verdict(Enum):
-    """What became of a command."""
+    """The result of taking a command."""
 
     ACCEPTED = auto()
     REPEATED = auto()
-    """It came before; it is acknowledged again and not forwarded."""
+    """A repeat; it is acknowledged again and not forwarded."""
     GAP = auto()
     """One before it is missing; the client is asked to send from there."""
     FULL = auto()
     """The queue is full; it was not taken."""
     REFUSED = auto()
-    """It has too many lines: it is never taken. A client's number for it is used up."""
+    """It has too many lines: it is never accepted. A client's number for it is used."""
 
 
 ACCEPTED: Final = Verdict.ACCEPTED
@@ -86,7 +85,7 @@ class Inbox:
         self._limits = limits
         self._room = room or Room(math.inf)
         self._limit = 0
-        """The room that is taken for the queue, in bytes."""
+        """The reserved size of the queue, in bytes."""
         self._hidden: tuple[_Hidden, ...] = ()
         self._next = 0
         """Where in `entries` the first one stands that was not forwarded."""
@@ -96,7 +95,7 @@ class Inbox:
         self.offset = 0
         self.size = 0
         self.forwarded_bytes = 0
-        """What the commands count for that were forwarded and are not applied."""
+        """The size of the commands that are forwarded and not applied."""
 
     @property
     def top(self) -> int:
@@ -151,8 +150,9 @@ class Inbox:
     def hide(self, *, numbered: bool) -> None:
         """The newest command was typed while input is hidden: it is never stored.
 
-        A client that numbers it gets no acknowledgement before it is applied, and sends it
-        again to a gateway that has lost it. Of another one it is lost with the gateway.
+        A client that numbers commands gets no acknowledgement before it is applied, and sends
+        it again to a gateway that has lost it. A command of another client is lost with the
+        gateway.
         """
         if self.entries and self.entries[-1].cseq == self.top:
             hidden = _Hidden(self.top, self.cin - 1, self.offset, numbered)
@@ -160,17 +160,19 @@ class Inbox:
 
     @property
     def kept(self) -> tuple[int, int]:
-        """`cin` and `offset` as they may be stored: before what the client is to send again."""
+        """`cin` and `offset` as they may be stored: before the commands that the client is to
+        send again."""
         for hidden in self._hidden:
             if hidden.numbered:
                 return hidden.cin, hidden.offset
         return self.cin, self.offset
 
     def skip(self, c: int) -> bool:
-        """The client has acknowledgements up to `c`; whether we had forgotten any of them.
+        """The client has acknowledgements up to `c`. Return whether any of these commands is
+        unknown.
 
-        A store that went back in time does not know them. Their numbers are used up, so the
-        client goes on behind them.
+        A store that went back in time lacks them. Their numbers are used, so the client
+        continues after them.
         """
         if c <= self.cin:
             return False
@@ -186,8 +188,8 @@ class Inbox:
         return taken
 
     def take_within(self, bytes_max: int) -> Sequence[Queued]:
-        """As `take`, but only while less than `bytes_max` and less than the session's own limit
-        are under way. The command that goes beyond it is still taken."""
+        """As `take`, but only while less than `bytes_max`, and less than the session's own
+        limit, is in flight. The command that exceeds it is still taken."""
         own = self._limits.forwarded_bytes_max
         bytes_max = bytes_max if bytes_max < own else own
         if self.size <= bytes_max:
@@ -230,7 +232,7 @@ class Inbox:
         return forwarded - self.forwarded_bytes
 
     def rewind(self) -> None:
-        """Another backend takes over: what was not applied is forwarded again."""
+        """Another backend takes over: commands that are not applied are forwarded again."""
         self._next = self.forwarded_bytes = 0
 
     def since(self, cseq: int) -> Sequence[Queued]:
@@ -255,7 +257,7 @@ class Inbox:
         return len(lines_of(item.text)) > self._limits.command_lines_max
 
     def _crowded(self) -> bool:
-        """Whether the queue may not take another command, once it has taken what room it may."""
+        """Whether the queue cannot take another command, even with more reserved size."""
         if self.full:
             return True
         most = self._limits.queue_bytes_max
@@ -263,7 +265,7 @@ class Inbox:
         return self.size >= self._limit
 
     def fit(self) -> None:
-        """Give back the room that is not needed now."""
+        """Release the reserved size that is not needed."""
         self._limit = self._room.fit(self._limit, self.size)
 
     def _queue(self, item: Command) -> None:

@@ -1,12 +1,12 @@
-"""The group commit: what changed in many sessions becomes durable in one transaction.
+"""The group commit: changes of many sessions become durable in one transaction.
 
-Sessions say that they changed; a commit collects the news of all of them at
-once. One commit is under way at a time. What is urgent (a durable session, an
-attach that must be durable before it is answered) starts the next one as soon
-as the one before is done; the rest waits a few milliseconds for company.
+Sessions report that they changed; a commit collects the changes of all of them. One commit is
+in flight at a time. An urgent change (a durable session, an attach that must be durable before
+its answer) starts the next commit as soon as the previous one is done; others wait a few
+milliseconds to be grouped.
 
-`collect`, `committed` and `failed` are the whole of the logic and wait for
-nothing; `run` drives them against a store.
+`collect`, `committed` and `failed` contain the logic and never wait; `run` drives them with a
+store.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _log: Final = RateLimitedLogger("holdfast.store")
 
 _PROMISES: Final = "promises"
 _RECOVERED_MAX: Final = 100
-"""Sessions of the run before whose journal is folded after one commit."""
+"""Sessions of the previous run whose journal is folded after one commit."""
 
 
 class StoreUnavailableError(HoldfastError):
@@ -43,7 +43,7 @@ class StoreUnavailableError(HoldfastError):
 
 
 class Commit(Struct):
-    """A batch on its way to the store, and who is waiting for it."""
+    """A batch in flight to the store, and its waiters."""
 
     batch: Batch
     work: list[tuple[Session, Row | None, Record]]
@@ -54,12 +54,11 @@ class Commit(Struct):
 
 
 class Journal:
-    """Collects what changed and commits it.
+    """Collects changes and commits them.
 
-    `on_accepted` is told, after each commit, up to which output each
-    application instance has been heard durably. With `promises` false, nothing
-    waits for a store that refuses to be written to: output counts as heard, and
-    commands as kept, when they are taken in.
+    After each commit, `on_accepted` gets the newest durable output of each application
+    instance. With `promises` false, nothing waits for a store that is not writable: outputs
+    count as accepted, and commands as kept, when they are in memory.
     """
 
     def __init__(
@@ -73,7 +72,7 @@ class Journal:
         self.on_turned: Callable[[], None] = lambda: None
         """Called when `broken` has become an error, or `None` again."""
         self.on_set_aside: Callable[[SetAside], None] = lambda kept: None
-        """Called with what the store has set aside by itself."""
+        """Called with the parts that the store has set aside by itself."""
         self.commits = 0
         self.failures = 0
         self.written_bytes = 0
@@ -103,13 +102,13 @@ class Journal:
 
     @property
     def adrift(self) -> bool:
-        """Whether the gateway goes on, without promises, while the store refuses."""
+        """Whether the gateway continues without durability while the store is not writable."""
         return self.broken is not None and not self._promises
 
     def delete(self, session: Session, closed: Callable[[], None]) -> None:
         """Forget a closed session. `closed` is called when that is as durable as promised.
 
-        That is at once but for a durable session; and once the store refuses.
+        That is at once, except for a durable session; and at once if the store is not writable.
         """
         waits = session.durable and session.persistent and self.broken is None
         if session.persistent:
@@ -130,7 +129,7 @@ class Journal:
         self._hurry.set()
 
     def set_aside(self, kept: SetAside) -> None:
-        """Keep for an operator what cannot be taken up, where the next run does not find it."""
+        """Keep an unreadable part for operators, where the next run does not find it."""
         self._batch.set_aside.append(kept)
         if kept.sid:
             self._batch.deleted.append(kept.sid)
@@ -144,7 +143,7 @@ class Journal:
             self._on_accepted({instance: bseq})
 
     def forget(self, instance: str) -> None:
-        """An application instance will not come back."""
+        """An application instance will not return."""
         self._batch.forgotten.append(instance)
         self._wake.set()
 
@@ -154,9 +153,9 @@ class Journal:
         self._wake.set()
 
     async def settled(self) -> None:
-        """Wait until everything said so far is durable.
+        """Wait until all changes so far are durable.
 
-        Raises `StoreUnavailableError` when the store refuses it.
+        Raises `StoreUnavailableError` if the store refuses them.
         """
         if self.broken is not None:
             raise StoreUnavailableError(str(self.broken))
@@ -169,9 +168,9 @@ class Journal:
     # --- one commit
 
     def promised(self, settings: dict[str, bytes]) -> bool:
-        """Whether the run before kept back what had to be durable, by the store's settings.
+        """Whether the previous run waited for its store, by the store's settings.
 
-        What this run does is kept for the next one.
+        The mode of this run is stored for the next one.
         """
         before, now = settings.get(_PROMISES, b"1"), b"1" if self._promises else b"0"
         if before != now:
@@ -179,12 +178,12 @@ class Journal:
         return before == b"1"
 
     def resume(self, number: int, size: int) -> None:
-        """Go on after commit `number` of the run before, whose journal has `size` bytes."""
+        """Continue after commit `number` of the previous run, whose journal has `size` bytes."""
         self._number = number
         self._compaction.resume(size)
 
     def collect(self) -> Commit:
-        """Everything said so far, as one commit. Only after the one before has ended."""
+        """Return all changes so far as one commit. Only after the previous one has ended."""
         batch, self._batch = self._batch, Batch()
         changed, self._changed = self._changed, []
         waiting, self._waiting = self._waiting, []
@@ -232,7 +231,7 @@ class Journal:
             closed()
 
     def failed(self, commit: Commit, error: StoreError) -> None:
-        """`commit` was refused: its news belong into the next one, and its waiters are told."""
+        """`commit` was refused: its changes go into the next one, and its waiters are told."""
         self.failures += 1
         waiting, commit.waiting = commit.waiting, []
         closed, commit.closed = commit.closed + self._closed, []
@@ -278,10 +277,10 @@ class Journal:
     # --- the loop
 
     async def run(self, store: Store) -> None:
-        """Commit to `store` until `stop`, and then once more what is left.
+        """Commit to `store` until `stop`, and then once more.
 
-        It must not be cancelled but by the end of the process: a commit that
-        is under way would end unknown.
+        Only the end of the process may cancel it: the outcome of a commit in flight would be
+        unknown.
         """
         while await self._due(store):
             commit = self.collect()
@@ -305,7 +304,7 @@ class Journal:
             await asyncio.sleep(self._limits.retry_seconds_max)
 
     async def _recover(self, store: Store) -> None:
-        """Let the store fold a part of what the run before has left."""
+        """Let the store fold a part of the previous run's journal."""
         try:
             recovered = await store.recover(_RECOVERED_MAX)
         except StoreError as error:  # it is tried again after the next commit
@@ -317,7 +316,7 @@ class Journal:
             self._compaction.recovered()
 
     def _give_up_unwritable(self, commit: Commit) -> bool:
-        """Close the sessions whose news cannot be written. False if there are none."""
+        """Close the sessions whose changes cannot be written. Return whether there are any."""
         found = False
         for session, row, record in commit.work:
             try:
@@ -329,7 +328,7 @@ class Journal:
         return found
 
     def stop(self) -> None:
-        """Let `run` end once everything said so far is durable."""
+        """Let `run` end once all changes so far are durable."""
         self._stopping = True
         self._wake.set()
         self._hurry.set()

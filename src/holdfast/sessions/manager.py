@@ -1,4 +1,4 @@
-"""All sessions of a node: who they are, what they keep, when they end."""
+"""All sessions of a node: registry, retention and expiry."""
 
 from __future__ import annotations
 
@@ -38,19 +38,20 @@ UNANSWERED: Final = Notice(
 
 
 class SessionCounts(Struct):
-    """What became of sessions since this process began."""
+    """Counts of session events since this process began."""
 
     created: int = 0
     resumed: int = 0
     closed: Counter[str] = field(default_factory=Counter)
     """By the value of the reason."""
     outputs: int = 0
-    """Of sessions that have ended, less what those taken up from the store had before."""
+    """Of sessions that have ended, less the counts of the sessions loaded from the store."""
     commands: int = 0
     windows_forgotten: int = 0
-    """Windows of clients that were away, let go because all windows had no more room."""
+    """Windows of detached sessions that were dropped because the limit of all windows was
+    reached."""
     set_aside: int = 0
-    """Parts of the store that could not be taken up."""
+    """Parts of the store that could not be loaded."""
 
 
 class SessionManager(Claims):
@@ -75,7 +76,7 @@ class SessionManager(Claims):
         self._security = security or SecurityLog()
         self._journal = journal
         self.loader = Loader(self, self, journal, limits)
-        """What is not loaded yet."""
+        """The sessions that are not loaded."""
         self._at_end_of_tick = at_end_of_tick
         self._ready: list[Session] = []
         journal.on_turned = self._store_turned
@@ -84,7 +85,7 @@ class SessionManager(Claims):
         self.windows.make_room = self._forget_windows
         self.queues = Room(limits.node_queues_bytes_max)
         self._starved: dict[Session, None] = {}
-        """Whose commands found no room."""
+        """Sessions whose commands were refused for lack of space."""
         self._population = Population(limits)
         self._aging: list[str] = []
         """The ids of those whose windows are still to be looked at in this round."""
@@ -108,9 +109,9 @@ class SessionManager(Claims):
     def create(
         self, backend: Backend, durability: Durability, now: float, network: str = ""
     ) -> Session:
-        """A new session, for a client in `network`.
+        """Make a new session for a client in `network`.
 
-        Where there is no room, it takes the place of a detached one without a user
+        If there is no room, it takes the place of a detached session without a user
         (`Population`). Raises `BusyError` if there is none.
         """
         self._make_room(network)
@@ -137,8 +138,8 @@ class SessionManager(Claims):
     def restoring(
         self, stored: Stored, backend_of: Callable[[Head], Backend], now: float
     ) -> Iterator[None]:
-        """Take up what the store has, in parts of some milliseconds. Every session is detached,
-        and is loaded when it is needed."""
+        """Register the sessions of the store, in parts of some milliseconds. Each is detached,
+        and is loaded on first use."""
         self._population.begun = now
         return self.loader.restoring(stored, backend_of, now)
 
@@ -188,7 +189,7 @@ class SessionManager(Claims):
             self._journal.delete_stored(session.sid)
 
     def close(self, session: Session, reason: Reason) -> None:
-        """End a session for good; its client and its backend are told."""
+        """End a session; notify its client and its backend."""
         if self.sessions.pop(session.sid, None) is None:
             return
         self.counts.closed[reason.value] += 1
@@ -209,9 +210,9 @@ class SessionManager(Claims):
         self._journal.delete(session, closed)
 
     def expire(self, now: float) -> bool:
-        """Close some of those that nobody came back for, and let go of output grown too old.
+        """Close some expired sessions, and drop expired output.
 
-        Returns whether to come again soon: one call takes no longer than a few milliseconds.
+        Returns whether to call again soon: one call takes a few milliseconds at most.
         """
         expired = self._population.expired(now, _EXPIRED_MAX)
         for session in expired:
@@ -294,7 +295,7 @@ class SessionManager(Claims):
         return self.groups.get(group, ())
 
     def _forget_windows(self, wanted: float) -> None:
-        """Let go of the output that is kept for those who are away, in `Population`'s order."""
+        """Drop the windows of detached sessions, in the order of `Population`."""
         left = self.windows.used - wanted - self.windows.bytes_max * (1 - _ROOMY)
         before = self.counts.windows_forgotten
         for session in self._population.waiting():
@@ -331,7 +332,7 @@ class SessionManager(Claims):
             session.backend.detached(session, reason)
 
     def _store_turned(self) -> None:
-        """The store has begun to refuse, or takes what it is given again."""
+        """The store has become unwritable, or writable again."""
         journal = self._journal
         for session in list(self.sessions.values()):
             if session.persistent:

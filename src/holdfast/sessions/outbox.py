@@ -1,9 +1,9 @@
-"""The OUT log: what the backend said to the client, numbered. Hot path.
+"""The OUT log: the numbered outputs of the backend to the client. Hot path.
 
-Every output gets its number when it enters the window, before it may be
-written. The window is bounded by messages, bytes and age; what leaves it unread
-is a gap that the client is told of. Entries are one flat list: position is
-number, so no number is stored.
+Each output gets its number when it enters the window, before it may be written. The window is
+bounded by messages, bytes and age; output that leaves it unacknowledged is a gap that the
+client is told of. Entries are one flat list: the position is the number, so no number is
+stored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from holdfast.sessions.room import Room
 
 
 class AckError(ProtocolError):
-    """A client acknowledged what was never sent to it."""
+    """A client acknowledged output that was never sent to it."""
 
 
 class Entry(Struct, array_like=True, gc=False):
@@ -32,7 +32,7 @@ class Entry(Struct, array_like=True, gc=False):
     key: str
     """The key of a `latest:` output, else empty."""
     size: int
-    """What it counts for in the window, in bytes."""
+    """The size of an output in the window, in bytes."""
 
 
 class SharedEntry(Entry):
@@ -45,12 +45,11 @@ class SharedEntry(Entry):
 class Outbox:
     """The window of one session.
 
-    `base` is the number of the newest entry no longer kept, `top` that of the
-    newest entry; `sent` what the present connection was given; `acked` what the
-    client has proven to have; `maybe_delivered` what it may have beyond that, by the
-    evidence left behind by a connection that is gone; `assumed` up to where
-    nothing but age proves that it was delivered, and nobody has been told;
-    `prompt` the text of the newest prompt that no command has answered.
+    `base` is the number of the newest output that left the window, `top` that of the newest
+    output; `sent` the newest output given to the current connection; `acked` the newest output
+    that the client provably has; `maybe_delivered` the newest that it may have beyond that, by
+    the evidence of a lost connection; `assumed` the newest that counts as delivered by its age
+    only, without the client knowing; `prompt` the text of the newest prompt without an answer.
     """
 
     __slots__ = (
@@ -75,7 +74,7 @@ class Outbox:
         self._limits = limits
         self._room = room or Room(math.inf)
         self._taken = 0
-        """The room that is taken for what this window alone holds, in bytes."""
+        """The reserved size of this window's own output, in bytes."""
         self._limit = 0
         """What the window may hold before more room is to be taken, in bytes."""
         self._shared_bytes = 0
@@ -151,11 +150,11 @@ class Outbox:
 
     @property
     def over(self) -> bool:
-        """Whether there is more than the window holds, or than it has taken room for."""
+        """Whether the window exceeds its limits or its reserved size."""
         return len(self.entries) > self._limits.window_messages_max or self.size > self._limit
 
     def crowded(self) -> bool:
-        """Whether there is more than the window holds, once it has taken what room it may."""
+        """Whether the window exceeds its limits, even with more reserved size."""
         limits = self._limits
         most = limits.window_bytes_max
         wanted = min(self.size - self._shared_bytes, most)
@@ -168,7 +167,7 @@ class Outbox:
         )
 
     def fit(self) -> None:
-        """Give back the room that is not needed now."""
+        """Release the reserved size that is not needed."""
         self._taken = self._room.fit(self._taken, self.size - self._shared_bytes)
         self._set_limit()
 
@@ -176,10 +175,10 @@ class Outbox:
         self._limit = min(self._taken + self._shared_bytes, self._limits.window_bytes_max)
 
     def shrink(self, upto: int) -> None:
-        """Let go of the oldest until the window holds the rest, but of none above `upto`.
+        """Drop the oldest outputs until the rest fits, but none above `upto`.
 
-        An eighth more than needed goes with them, so that this is not done for
-        every output of a client that acknowledges nothing.
+        It drops an eighth more than needed, so that it is not called for every output of a
+        client that acknowledges nothing.
         """
         messages = self._limits.window_messages_max
         messages -= messages // 8
@@ -213,7 +212,7 @@ class Outbox:
         ]
 
     def ack(self, seq: int) -> None:
-        """The client has everything up to `seq`. Raises `AckError` beyond what was sent."""
+        """The client has all outputs up to `seq`. Raises `AckError` beyond the sent ones."""
         if seq > self.sent:
             raise AckError(f"acknowledged {seq}; the last one sent was {self.sent}")
         self.prove(seq)
@@ -226,11 +225,12 @@ class Outbox:
                 self._drop(seq - self.base)
 
     def rewind(self, last: int) -> None:
-        """A connection begins whose client has everything up to `last`."""
+        """A connection begins whose client has all outputs up to `last`."""
         self.sent = last
 
     def trim_older(self, than: float) -> None:
-        """Let go of what is older than the window's age allows; `than` is the gateway's time."""
+        """Drop outputs that are older than the window's age allows; `than` is the gateway's
+        time."""
         count = 0
         for entry in self.entries:
             if entry.time >= than:

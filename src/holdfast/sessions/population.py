@@ -1,11 +1,9 @@
-"""How many sessions there are, of whom, and which of them makes room for another.
+"""The number of sessions by network and user, and which session makes room for another.
 
-Sessions are counted by network and by user. The detached ones wait in three
-orders, each by how long they have waited: *brief* are those that nobody would
-miss (no user, and nothing that was kept for them), *anonymous* those without a
-user, *known* the rest. A new session for which there is no room takes the place
-of the first brief one, or else of the first anonymous one; those of a user are
-let go for nobody but the same user.
+Detached sessions are ordered by the time since they were detached, in three lists: *brief* are
+those without a user and without kept data, *anonymous* those without a user, *known* the
+others. A new session for which there is no room takes the place of the first brief one, or else
+of the first anonymous one; sessions of a user make room for that user only.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ class _Network:
 
 
 class Population:
-    """All sessions of a node, but for what they are."""
+    """The counts and orders of all sessions of a node."""
 
     def __init__(self, limits: SessionLimits) -> None:
         self.total = 0
@@ -126,7 +124,7 @@ class Population:
             yield from order.values()
 
     def expired(self, now: float, count: int) -> list[Member]:
-        """Up to `count` sessions that nobody came back for in time."""
+        """Return up to `count` expired sessions."""
         limits = self._limits
         found: list[Member] = []
         early = now - min(limits.unclaimed_seconds_max, limits.detached_seconds_max)
@@ -151,7 +149,7 @@ class Population:
         return found
 
     def evicted_for(self, network: str) -> Member | None:
-        """Which session a new one of this network takes the place of, if any has to go.
+        """Return the session that makes room for a new one of this network, if one has to.
 
         Raises `BusyError` if there is none.
         """

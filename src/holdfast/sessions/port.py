@@ -1,13 +1,12 @@
-"""The one way to change sessions from behind. Hot path.
+"""The only interface through which backends change sessions. Hot path.
 
-A `SessionPort` is a backend's, and changes the sessions of that backend. A
-backend in this process uses a session that it was given. Whoever speaks from
-elsewhere is a `Caller`: it names sessions by their ids and numbers its changes,
-so that one that comes again, after a broken connection, is known and left out.
+A `SessionPort` belongs to a backend, and changes the sessions of that backend. A backend in
+this process uses the session objects that it was given. A remote caller is a `Caller`: it names
+sessions by their ids and numbers its changes, so a repeated change after a broken connection is
+detected and ignored.
 
-A backend reads what a session holds (`row`, `inbox`, `attached`), notes where
-it has sent it (`route`) and keeps notes of its own in the row (`save` follows).
-Everything else it does here.
+A backend reads a session (`row`, `inbox`, `attached`), records where it has sent it (`route`)
+and keeps notes in the row (`save` follows). All changes go through this module.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ class Caller:
 
 
 class Host(Protocol):
-    """Who acts for the clients when their sessions are changed from behind: the gateway."""
+    """Acts on the connections of sessions that a backend changes: the gateway."""
 
     def user_changed(self, session: Session) -> None:
         """The session is another user's now."""
@@ -90,7 +89,7 @@ class Host(Protocol):
 
 
 class SessionPort:
-    """What a backend may do to its sessions, and what may be done in its name."""
+    """The operations of a backend on its sessions."""
 
     __slots__ = ("_backend", "_clock", "_host", "_journal", "_manager", "by_sid", "limits")
 
@@ -161,7 +160,7 @@ class SessionPort:
 
     @staticmethod
     def mark_delivered(session: Session) -> None:
-        """The client may have seen everything that was said so far."""
+        """The client may have received all output so far."""
         session.out.maybe_delivered = session.out.top
 
     @staticmethod
@@ -177,7 +176,7 @@ class SessionPort:
 
     @staticmethod
     def await_delivery(session: Session) -> None:
-        """Call the backend's `relieved` once more of what was said has gone out."""
+        """Call the backend's `relieved` again once more output was written."""
         session.lagging = True
 
     def close(self, session: Session, reason: Reason) -> None:
@@ -256,7 +255,7 @@ class SessionPort:
         data: bytes | None = None,
         deselect: bool = False,
     ) -> None:
-        """Change what is kept in a session; `None` leaves it as it is.
+        """Change the kept fields of a session; `None` leaves a field unchanged.
 
         `deselect` sends the user back to the choice of a profile.
         """
@@ -332,7 +331,7 @@ class SessionPort:
                 yield session
 
     def _is_new(self, caller: Caller, number: int) -> bool:
-        """Account for the number of a change; false for one that came before."""
+        """Account for the number of a change; false for a repeat."""
         if number <= caller.accepted:
             return False
         if number != caller.accepted + 1:

@@ -1,11 +1,10 @@
-"""What the store keeps of a session.
+"""The records that the store keeps of a session.
 
-Three kinds. A `Row` changes rarely: who the session is, where it stands, its
-tokens. A `Record` is what one group commit adds to its logs; all records of a
-commit are one entry of the store's journal. A snapshot is a record of the whole
-logs: from time to time every session of the older part of the journal gets one,
-and that part is dropped. So a session is its row, its snapshot, and the records
-after that.
+There are three kinds. A `Row` changes rarely: identity, state, tokens. A `Record` is the
+addition of one group commit to the session's logs; all records of a commit are one entry of the
+store's journal. A snapshot is a record of the whole logs: from time to time each session in the
+older part of the journal gets one, and that part is dropped. A session is therefore its row,
+its snapshot, and the later records.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from holdfast.sessions.tokens import Tokens
 
 
 class Capabilities(Struct, frozen=True, omit_defaults=True):
-    """What the client at the other end can show and do."""
+    """The capabilities of the connected client."""
 
     client: str = ""
     terminal: str = ""
@@ -73,7 +72,7 @@ class Row(Struct):
     protocol: str = ""
     app: str = ""
     known: bool = False
-    """Whether an application has been told of it, or a server of what its client said."""
+    """Whether an application was told of it, or a server got input of its client."""
     instance: str = ""
     """The instance of the application that held it last."""
     resync: str = ""
@@ -90,7 +89,8 @@ class Row(Struct):
     code_expires: float = 0.0
     """When it is good no more; 0: as long as the session."""
     code_before: bytes = b""
-    """The hash of the one that its client came with: good until it is known to have the new one."""
+    """The hash of the token that the client resumed with: valid until the client is known to
+    have the new one."""
     numbered: bool = False
     """Whether the client numbers its commands itself."""
     attempt: int = 0
@@ -130,7 +130,7 @@ class Record(Struct, array_like=True, gc=False):
 
 
 class SetAside(Struct):
-    """What cannot be taken up, kept for an operator to look at."""
+    """An unreadable part of the store, kept for operators."""
 
     sid: str
     """Empty if it is not one session's."""
@@ -168,7 +168,7 @@ class Batch(Struct):
 
 
 class Head(Struct, gc=False):
-    """What it takes to find a stored session, to count it and to end it, without loading it."""
+    """The fields to find, count and end a stored session without loading it."""
 
     sid: str
     app: str
@@ -212,7 +212,7 @@ class Recovered(Struct):
 
 
 class Stored(Struct):
-    """What a store knows when it is opened. The sessions themselves are loaded on demand."""
+    """The result of opening a store. The sessions themselves are loaded on demand."""
 
     clean: bool
     """Whether the gateway before stopped in an orderly way."""

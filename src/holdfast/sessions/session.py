@@ -1,8 +1,8 @@
-"""A session: the durable thing that a client comes back to. Hot path.
+"""A session: the durable state that a client resumes. Hot path.
 
-It numbers outputs and commands, knows what its client has and what its backend
-has applied, and hands what is new to the store. It knows its client's
-connection only as a `Consumer`, and does nothing that waits.
+It numbers outputs and commands, knows what its client has received and its backend has applied,
+and passes changes to the store. It knows its client's connection only as a `Consumer`, and
+never waits.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ class Consumer(Protocol):
         """Every command up to `cin` is durable."""
 
     def make_room(self) -> None:
-        """The queue of commands has room again."""
+        """The queue of commands has space again."""
 
     def change_input_mode(self) -> None:
         """The row's `input_mode` is another one."""
 
     def close(self, reason: Reason) -> None:
-        """Say goodbye and close. The session has let go of it already."""
+        """Send a goodbye and close. The session is detached already."""
 
     def fail(self, error: Exception) -> None:
-        """A call of the above has raised: log it, drop the connection and let go of the session."""
+        """A method above has raised: log it, drop the connection and detach."""
 
 
 class Backend(Protocol):
-    """What a session is attached to, as the session sees it."""
+    """The backend as a session sees it."""
 
     def commanded(self, session: Session) -> None:
         """There are commands to forward. Hot path."""
@@ -68,17 +68,17 @@ class Backend(Protocol):
         """The session is closed for good."""
 
     def relieved(self, session: Session) -> None:
-        """What was said has gone out, to a session that was `lagging`."""
+        """The output was written, for a session that was `lagging`."""
 
     def keeps(self, *, known: bool) -> bool:
-        """Whether there is something behind a session that would be lost with it.
+        """Whether the session has data behind it that would be lost with it.
 
         `known` is its row's.
         """
 
 
 class Owner(Protocol):
-    """Who keeps the sessions, and is told what each of them needs."""
+    """The owner of the sessions, which is notified of their needs."""
 
     @property
     def windows(self) -> Room:
@@ -89,7 +89,7 @@ class Owner(Protocol):
         """What all queues of commands together may take."""
 
     def starved(self, session: Session) -> None:
-        """A command found no room. The consumer is to be told when there is some."""
+        """A command found no space. The consumer is to be notified when there is some."""
 
     def changed(self, session: Session) -> None:
         """There is something to persist. Called once until `Session.record`."""
@@ -111,7 +111,7 @@ class ResetReason(Enum):
     TRIMMED = "trimmed"
     AHEAD = "ahead"
     FRESH = "fresh"
-    """The client itself begins afresh: a page was loaded anew."""
+    """The client begins with an empty display: a page was loaded anew."""
 
 
 class Position(Struct, frozen=True):
@@ -162,7 +162,7 @@ class Session:
         self.paced = 0.0
         """Its client's place in the rate of commands, as its last connection left it."""
         self.lagging = False
-        """Whether the backend holds output back until what was said has gone out."""
+        """Whether the backend holds output back until earlier output is written."""
         self.persistent = row.durability != Durability.MEMORY.value
         self.durable = row.durability == Durability.DURABLE.value
         self.unkept = not self.persistent
@@ -221,7 +221,7 @@ class Session:
         return out.base + len(out.entries)  # `top`, without a call for every message
 
     def emit(self, item: Output, delivery: str, now: float) -> None:
-        """The backend says `item`. `now` is the gateway's time."""
+        """Append `item` of the backend. `now` is the gateway's time."""
         consumer = self.consumer
         if delivery == VOLATILE:
             self.show(item)
@@ -235,7 +235,7 @@ class Session:
             self._tell_ready()
 
     def emit_shared(self, entry: SharedEntry) -> None:
-        """The backend says to many sessions at once what is in `entry`."""
+        """Append `entry`, which the backend sends to many sessions at once."""
         out = self.out
         out.add(entry)
         self.mark_dirty()
@@ -259,7 +259,7 @@ class Session:
             self._owner.ready(self)
 
     def _make_room(self, now: float) -> None:
-        """The window is full: what was sent leaves it, and what was not is sent first."""
+        """The window is full: sent output leaves it, and unsent output is sent first."""
         out = self.out
         consumer = self.consumer
         if consumer is None:
@@ -278,7 +278,7 @@ class Session:
             out.shrink(out.top)
 
     def deliver(self) -> None:
-        """Hand what is new to the consumer. Called by the owner after `ready`."""
+        """Pass new output to the consumer. Called by the owner after `ready`."""
         self._ready = False
         consumer = self.consumer
         if consumer is not None:
@@ -293,7 +293,8 @@ class Session:
         return self.consumer is not None
 
     def fill(self) -> float:
-        """How full the window is; while a client is attached, only with what it was not given."""
+        """How full the window is; while a client is attached, only of output that it was not
+        given."""
         if self.consumer is None:
             return self.out.fill(0)
         self.deliver()
@@ -307,18 +308,18 @@ class Session:
         return self.out.sent >= self.out.top
 
     def fit(self) -> None:
-        """Give back the room that neither log needs now."""
+        """Release the reserved size that neither log needs."""
         self.out.fit()
         self.inbox.fit()
 
     def forget_window(self) -> None:
-        """Let go of all output that is kept: the client is told so when it is back."""
+        """Drop all kept output: the client is told when it resumes."""
         self.out.skip_to(self.out.top)
         self.out.fit()
         self.mark_dirty()
 
     def free(self) -> None:
-        """The session has ended, and nobody needs anything of it any more."""
+        """The session has ended, and its logs are no longer needed."""
         self.out.skip_to(self.out.top)
         self.inbox.apply(self.inbox.top)
         self.fit()
@@ -332,7 +333,7 @@ class Session:
     # --- IN
 
     def receive(self, item: Command) -> Verdict:
-        """The client says `item`, unnumbered."""
+        """Take `item` of the client, unnumbered."""
         verdict = self.inbox.accept(item)
         if verdict is ACCEPTED:
             if self.row.input_mode == HIDDEN:
@@ -345,7 +346,7 @@ class Session:
         return verdict
 
     def receive_numbered(self, c: int, item: Command) -> Verdict:
-        """The client says `item` as its command number `c`."""
+        """Take `item` of the client as its command number `c`."""
         verdict = self.inbox.accept_numbered(c, item)
         if verdict is ACCEPTED:
             if self.row.input_mode == HIDDEN:
@@ -408,7 +409,7 @@ class Session:
     # --- attaching
 
     def open(self, consumer: Consumer, *, numbered: bool) -> None:
-        """Give the session a consumer, which says whether it numbers its commands itself."""
+        """Attach a consumer, which says whether it numbers its commands."""
         self.row.gen += 1
         self.row.numbered = numbered
         self.row.detached = 0.0
@@ -426,13 +427,13 @@ class Session:
         self.open(consumer, numbered=numbered)
 
     def detach(self, reason: Reason, now: float) -> None:
-        """Let go of the consumer, which says goodbye and closes. `now` is the gateway's time."""
+        """Detach the consumer, which sends a goodbye and closes. `now` is the gateway's time."""
         if self.consumer is not None:
             self._close_consumer(reason)
             self._wait(reason, now)
 
     def lost(self, consumer: Consumer, reason: Reason, now: float) -> None:
-        """The connection of `consumer` is gone; nothing happens if it was closed before."""
+        """The connection of `consumer` is lost; nothing happens if it was detached before."""
         if consumer is self.consumer:
             self.consumer = None
             self._wait(reason, now)
@@ -443,11 +444,11 @@ class Session:
             self.consumer = None
 
     def close(self) -> None:
-        """End the session for good: nobody can take it up any more. `finish` follows."""
+        """End the session: it cannot be resumed any more. `finish` follows."""
         self.apply(SessionInput.CLOSED)
 
     def finish(self, reason: Reason) -> None:
-        """The end is as durable as promised; the consumer shows what was said, and says goodbye."""
+        """The end is as durable as promised; the consumer sends the output, and a goodbye."""
         self.durable = False  # nothing of it will be stored: there is nothing to wait for
         self.deliver()
         self._close_consumer(reason)
@@ -502,9 +503,10 @@ class Session:
                 consumer.fail(error)
 
     def guard(self, consumer: Consumer, call: Callable[..., None], *args: object) -> None:
-        """Call the session's connection, or something for it: what that raises ends it alone.
+        """Call the session's connection, or a function for it: an exception ends that
+        connection only.
 
-        What is called for every message does the same in place, which costs no call of its own.
+        Calls for every message do the same in place, to save a call.
         """
         try:
             call(*args)
@@ -525,7 +527,8 @@ class Session:
         self.mark_dirty()
 
     def record(self) -> tuple[Row | None, Record]:
-        """What is not stored yet: the row if it changed, and the news of both logs."""
+        """Return the changes that are not stored: the row if it changed, and the new records of
+        both logs."""
         self._changed = False
         row = None if self._row_saved else self.row.copy()
         self._row_saved = True
@@ -566,7 +569,7 @@ class Session:
         self.relieve()
 
     def set_adrift(self, *, adrift: bool) -> None:
-        """Whether the gateway goes on without its store: then nothing waits for a commit."""
+        """Whether the gateway continues without its store: then nothing waits for a commit."""
         self.durable = self.row.durability == Durability.DURABLE.value and not adrift
         self.unkept = adrift
         if adrift:
@@ -589,13 +592,12 @@ class Session:
         owner: Owner,
         eras: Eras,
     ) -> Session:
-        """A session from the store.
+        """Restore a session from the store.
 
-        After an unclean stop its output log may have lost a tail that a client
-        saw; then the log goes on under a new epoch, and where the old one ended
-        is remembered. Output of a durable session was never written before it
-        was stored, so its epoch stays; unless a run that did not wait for its
-        store ended so.
+        After an unclean stop, its output log may have lost a tail that a client received; then
+        the log continues under a new epoch, and the end of the old one is remembered. Output of
+        a durable session was never written before it was stored, so its epoch stays; unless the
+        run did not wait for its store.
         """
         self = cls(row, backend, limits, owner)
         for record in records:

@@ -1,10 +1,10 @@
-"""Tokens and codes: the right to take up a session again.
+"""Tokens and codes: the right to resume a session.
 
-A token is `base64url(sid ‖ 32 random bytes)`; only the SHA-256 of the random
-part is kept. Each attach gives a new one. The one before stays valid until the
-client has acknowledged something under the new one, because the answer that
-carried it may have been lost; an older one is a sign of theft. A resume code is replaced in the
-same way (`SessionManager.confirm`), but an older one is merely unknown.
+A token is `base64url(sid ‖ 32 random bytes)`; only the SHA-256 of the random part is kept. Each
+attach issues a new one. The previous one stays valid until the client has acknowledged
+something under the new one, because the answer with it may have been lost; an older one is
+evidence of theft. A resume code is replaced in the same way (`SessionManager.confirm`), but an
+older one is only unknown.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _NOTHING: Final = bytes(32)
 
 
 class TokenStatus(Enum):
-    """What a presented secret is worth."""
+    """The status of a presented credential."""
 
     VALID = auto()
     RETIRED = auto()
-    """It was replaced and its successor used: whoever holds it now is not to be trusted."""
+    """It was replaced and its successor used: its holder is not to be trusted."""
     UNKNOWN = auto()
 
 
@@ -57,10 +57,10 @@ class Tokens(Struct):
         return base64.urlsafe_b64encode(UUID(sid).bytes + secret).decode()
 
     def renew(self, sid: str) -> str:
-        """A new token for the holder of the present one, which stays valid beside it.
+        """Issue a new token for the holder of the current one, which stays valid.
 
-        Any other is unknown from now on, and none counts as stolen: who had one before must
-        neither have the session nor be able to end it.
+        Others become unknown, and none counts as stolen: an earlier holder must neither get the
+        session nor be able to end it.
         """
         current, self.retired = self.current, ()
         token = self.issue(sid)
@@ -102,12 +102,13 @@ UNKNOWN_SESSION: Final = Tokens()
 
 
 def hash_secret(secret: bytes) -> bytes:
-    """What is stored of a secret. It is random and long, so no salt or stretching is needed."""
+    """Return the stored form of a secret. It is random and long, so no salt or stretching is
+    needed."""
     return hashlib.sha256(secret).digest()
 
 
 def hash_code(code: str) -> bytes:
-    """What is stored of a resume code."""
+    """Return the stored form of a resume code."""
     return hash_secret(b"resume code " + code.encode())
 
 

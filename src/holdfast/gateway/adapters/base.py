@@ -1,8 +1,8 @@
-"""What every adapter understands and says.
+"""The interface of adapters: their events and their calls.
 
-Inbound, an adapter turns bytes into `Event`s: the items of `core.items`, and the
-small values below. Outbound, it is called with what happened to the session and
-queues bytes. It does no I/O and knows no session; the `Driver` of a connection uses it.
+Inbound, an adapter turns bytes into `Event`s: the items of `core.items`, and the small values
+below. Outbound, it is called with the events of the session and queues bytes. It does no I/O
+and knows no session; the `Driver` of a connection uses it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Position, ResetReason
 
 TOKEN_BYTES: Final = 64
-"""What a unit of a protocol costs beside its bytes, be it as small as a Telnet command."""
+"""The cost of a protocol unit in addition to its bytes, however small it is."""
 
 
 # --- inbound: what an adapter reports, beside items
@@ -39,14 +39,14 @@ class Enter(Struct, frozen=True, array_like=True, tag=True):
     or_new: bool = False
     """Whether a new session will do if the right to that one is refused."""
     cookies: tuple[str, ...] = ()
-    """The tokens in a browser's cookies, of which the first good one counts. They may be older
-    than what the browser was given last."""
+    """The tokens in a browser's cookies, of which the first valid one counts. They may be older
+    than the newest one that the browser was given."""
     acked: int = 0
     """The newest command that was acknowledged to the client."""
 
 
 class ResumeOwn(Struct, frozen=True, array_like=True, tag=True):
-    """The person accepts the offered session of the same user."""
+    """The user accepts the offered session."""
 
 
 class Numbered(Struct, frozen=True, array_like=True, tag=True, gc=False):
@@ -69,13 +69,13 @@ class Proven(Struct, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class Capable(Struct, frozen=True, array_like=True, tag=True):
-    """What the client can show and do is known, or known better."""
+    """The client's capabilities are known, or have changed."""
 
     capabilities: Capabilities
 
 
 class LoginGiven(Struct, frozen=True, array_like=True, tag=True):
-    """A claim to be somebody."""
+    """Credentials of a user."""
 
     username: str = ""
     password: str = ""
@@ -90,21 +90,21 @@ class ProfileWanted(Struct, frozen=True, array_like=True, tag=True):
 
 
 class CodeWanted(Struct, frozen=True, array_like=True, tag=True):
-    """The person wants to go on at another client, and needs a resume code for it."""
+    """The user wants to continue at another client, and requests a resume code."""
 
 
 class TokenWanted(Struct, frozen=True, array_like=True, tag=True):
-    """The client has begun to count outputs, and needs a token to come back with."""
+    """The client has begun to count outputs, and needs a token to resume with."""
 
 
 class AbortOutput(Struct, frozen=True, array_like=True, tag=True):
-    """The person wants no more of what is queued (Telnet AO)."""
+    """The user discards the queued output (Telnet AO)."""
 
 
 class Left(Struct, frozen=True, array_like=True, tag=True):
     """The client closes the connection in its protocol's orderly way.
 
-    `done` says that it will not come back: its session is over.
+    `done` means that it will not return: its session ends.
     """
 
     done: bool
@@ -116,7 +116,7 @@ class Broken(Struct, frozen=True, array_like=True, tag=True):
     reason: Reason
     text: str
     security: SecurityEvent | None = None
-    """What the security log is told of it."""
+    """The details for the security log."""
 
 
 class PlainHttp(Struct, frozen=True, array_like=True, tag=True):
@@ -162,7 +162,7 @@ class Welcomed(Struct, frozen=True):
 
 
 class Resumption(Struct, frozen=True):
-    """A session taken up again. What was missed follows."""
+    """A resumed session. The missed output follows."""
 
     sid: str
     epoch: str
@@ -187,7 +187,7 @@ class Resumption(Struct, frozen=True):
 
 
 def gone(resumption: Resumption, what: str) -> list[str]:
-    """What a person must be told of output that is not shown again; `what` is one of it."""
+    """The text for users about output that is not shown again; `what` is one of it."""
     told = []
     if resumption.assumed_seconds:
         seconds = f"{resumption.assumed_seconds:.0f} seconds"
@@ -205,7 +205,7 @@ def _count(number: int, what: str) -> str:
 
 
 class Restart(Struct, frozen=True):
-    """A session taken up again by a client that must begin afresh."""
+    """A resumed session whose client must clear its display."""
 
     sid: str
     epoch: str
@@ -213,19 +213,19 @@ class Restart(Struct, frozen=True):
     heartbeat_seconds: float
     reason: ResetReason
     top: int
-    """Output goes on after this number."""
+    """Output continues after this number."""
     cin: int
 
 
 class LoginNeeded(Struct, frozen=True):
-    """The person must log in; `error` says why the last try failed."""
+    """The user must log in; `error` says why the last attempt failed."""
 
     error: str = ""
     retry_seconds: float = 0.0
 
 
 class ChooseProfile(Struct, frozen=True):
-    """The person must choose a profile."""
+    """The user must choose a profile."""
 
     profiles: Sequence[ProfileSummary]
     error: str = ""
@@ -237,7 +237,7 @@ class Adapter(Protocol):
 
     @property
     def protocol(self) -> str:
-        """Its name for people and applications: `telnet`, `websocket`, `tcp` …"""
+        """Its name for users and applications: `telnet`, `websocket`, `tcp` …"""
 
     @property
     def numbered(self) -> bool:
@@ -253,7 +253,7 @@ class Adapter(Protocol):
 
     @property
     def wants_code(self) -> bool:
-        """Whether its client is a person who can type a code."""
+        """Whether its user can type a code."""
 
     @property
     def pings(self) -> bool:
@@ -265,7 +265,7 @@ class Adapter(Protocol):
 
     @property
     def slice_bytes(self) -> int:
-        """How much of what has come is handed to `receive_data` at once."""
+        """The most bytes for one call of `receive_data`."""
 
     @property
     def tokens(self) -> int:
@@ -275,13 +275,13 @@ class Adapter(Protocol):
         """The connection is there."""
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
-        """The events in `data`. Never raises for what a client sends."""
+        """Return the events in `data`. Never raises for bytes of a client."""
 
     def receive_eof(self) -> list[Event]:
         """The client sends nothing more."""
 
     def data_to_send(self) -> bytes:
-        """What is queued, once."""
+        """Return the queued bytes, once."""
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` wants to be called."""
@@ -299,35 +299,35 @@ class Adapter(Protocol):
         """The session is new."""
 
     def begin_session(self) -> None:
-        """The session is active: what the person types now is for the application."""
+        """The session is active: input is for the application now."""
 
     def resume(self, resumption: Resumption) -> None:
-        """The session goes on. The outputs come through `encode`, then `caught_up`."""
+        """The session is resumed. The outputs come through `encode`, then `caught_up`."""
 
     def mark_maybe_delivered(self, upto: int) -> None:
         """Outputs up to this number the client, which does not count, may have seen before."""
 
     def caught_up(self, resumption: Resumption) -> None:
-        """What was missed has been shown; from here on it is live."""
+        """The missed output was shown; new output follows."""
 
     def restart(self, restart: Restart) -> None:
-        """The session goes on, but the client must begin afresh."""
+        """The session is resumed, but the client must clear its display."""
 
     def refuse(self, text: str, retry_seconds: float | None = None) -> None:
-        """The token or code gives no session. With `retry_seconds` it was not looked at: the
-        client may come back with it after that time."""
+        """The token or code is refused. With `retry_seconds` it was not checked: the client may
+        retry after that time."""
 
     def offer(self, text: str) -> None:
-        """There is another session of the same user, which `ResumeOwn` takes up."""
+        """The user has another session, which `ResumeOwn` takes over."""
 
     def tell_code(self, code: str) -> None:
         """The answer to `CodeWanted`."""
 
     def tell_token(self, sid: str, token: str, epoch: str, seq: int) -> None:
-        """The answer to `TokenWanted`: the client has what came up to number `seq`."""
+        """The answer to `TokenWanted`: the client has the outputs up to number `seq`."""
 
     def ask_login(self, need: LoginNeeded) -> None:
-        """Ask who the person is."""
+        """Ask the user to log in."""
 
     def ask_profile(self, choice: ChooseProfile) -> None:
         """Ask which profile."""

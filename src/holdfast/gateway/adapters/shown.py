@@ -1,8 +1,9 @@
-"""Text as a person is shown it: without controls that would run, and not to be taken for ours.
+"""Text as users see it: without active control characters, and distinct from the gateway's
+lines.
 
-A line that begins with `***` is the gateway's. In text that somebody else wrote, a space stands
-before it. Controls become the pictures of themselves, but for line ends and tabs: on a terminal
-an escape sequence moves the cursor, sets the clipboard or renames the window. Hot path.
+A line that begins with `***` is the gateway's. In text of others, a space precedes it. Control
+characters become visible symbols, except line ends and tabs: on a terminal, an escape sequence
+could move the cursor, set the clipboard or rename the window. Hot path.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from typing import Final
 
 MARK: Final = "***"
-"""How the gateway's own lines begin."""
+"""The beginning of the gateway's own lines."""
 
 _PICTURES: Final = {
     **{code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"},

@@ -1,7 +1,7 @@
-"""What Telnet and raw TCP clients have in common: a person before a screen of lines.
+"""The common part of Telnet and raw TCP clients: a user at a line terminal.
 
-Such a client cannot acknowledge, number or present a token. What the house has
-to say to it is text, and it resumes by typing `resume CODE` as its first line.
+Such a client cannot acknowledge, number or present a token. The gateway's messages to it are
+text, and it resumes by typing `resume CODE` as its first line.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from holdfast.gateway.adapters.shown import notice, unforged, visible
 from holdfast.gateway.adapters.styles import paint
 
 _AHEAD_BYTES_MAX: Final = 128 * KIB
-"""What may be typed ahead of the questions of the house."""
+"""The most input that may be typed before the gateway's questions."""
 _WAIT: Final = "wait"
 _PERHAPS_SEEN: Final = "You may have seen this:"
 _MISSED: Final = "You missed this:"
@@ -123,8 +123,8 @@ class TerminalAdapter:
         self._encoded = 0
         """The number of the newest output that went through `encode`."""
         self._asking = _WAIT
-        """What the next line answers: `username`, `password`, `profile` or, once the session
-        is active, nothing; `wait` while that is not known."""
+        """The field that the next line answers: `username`, `password`, `profile` or, once the
+        session is active, none; `wait` while that is unknown."""
         self._username = ""
         self._profiles: Sequence[str] = ()
 
@@ -190,10 +190,10 @@ class TerminalAdapter:
         return [Text(line)]
 
     def _read_resume(self, line: str) -> Enter | ResumeOwn | None:
-        """What a line asks for that names a session, where one may.
+        """Handle a line that names a session, where it is allowed.
 
-        The first line may, however what is typed is to be taken: an application that asks for a
-        password at once does not know that it speaks to somebody who comes back.
+        The first line is allowed in any input mode: an application that asks for a password at
+        once does not know that its user resumes.
         """
         asked = self._offered or self._asking not in ("", _WAIT)
         if not self._first and (self._secret or not asked):
@@ -414,9 +414,9 @@ class TerminalAdapter:
 
 
 def _read_resume(line: str) -> str | None:
-    """The code in the line `resume CODE`, or nothing if there is none; `None` for another line.
+    """Return the code in the line `resume CODE`, empty if it has none; `None` for another line.
 
-    What has not the shape of a code is for the application: "resume the quest".
+    Text without the shape of a code is for the application: "resume the quest".
     """
     if len(line) > _RESUME_CHARS_MAX:
         return None

@@ -1,1 +1,1 @@
-"""A connection and its session: what the client sends goes to the session, and back."""
+"""A connection and its session: forwards the client's input to the session, and output back."""

@@ -1,7 +1,7 @@
-"""What a client that numbers its commands is told of them. Hot path.
+"""Acknowledgements for clients that number their commands. Hot path.
 
-Not every durable command is acknowledged at once; and what is missing is asked for once, since
-every command behind it is out of order, too.
+Durable commands are acknowledged in groups. A missing command is requested once, because every
+command after it is out of order, too.
 """
 
 from __future__ import annotations

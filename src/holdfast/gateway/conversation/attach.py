@@ -1,9 +1,8 @@
-"""How a connection gets its session.
+"""Attaches a connection to its session.
 
-A token or a code takes up a session that is there; otherwise a new one is made.
-Either is durable before the client is told, so that a gateway killed at any
-moment still knows what it promised. How a new session becomes active is told in
-`login`.
+A token or a code resumes an existing session; otherwise a new one is made. Both are durable
+before the client is told, so a gateway that is killed at any moment still knows its promises.
+`login` makes a new session active.
 """
 
 from __future__ import annotations

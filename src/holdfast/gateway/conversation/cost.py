@@ -1,8 +1,7 @@
-"""What a client's event counts for in the rate of commands. Hot path.
+"""The cost of a client's event in the rate of commands. Hot path.
 
-A command with more lines or more bytes than one is meant to have counts as
-several: so the rate bounds what one session can make an application, a store
-and the members of a group take.
+A command with many lines or bytes counts as several, so the rate bounds the load of one session
+on an application, a store and the members of a group.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ _CHARACTER_BYTES_MAX = 4
 
 
 def cost_of(event: Event, limits: SessionLimits) -> int:
-    """How many commands an event counts for: at least one, and never more than may come at once."""
+    """Return how many commands an event counts for: at least one, at most the burst."""
     item = event.item if type(event) is Numbered else event
     lines = 1
     if type(item) is Text:

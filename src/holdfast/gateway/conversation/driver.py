@@ -1,9 +1,9 @@
-"""One connection's conversation: what comes in goes to its session, and back. Hot path.
+"""The driver of one connection: forwards input to its session, and output back. Hot path.
 
-The `Driver` is the handler of a connection. It gives what comes to the adapter, and the events
-that this makes to the session; the rarer ones to the steps in `events`, whose effects it carries
-out. It alone writes, waits and starts tasks, and it is where a failure ends: that of a step, of
-the adapter and of what the session asks of its connection end this connection and no other.
+The `Driver` is the handler of a connection. It passes input to the adapter, and the adapter's
+events to the session; rare events go to the steps in `events`, whose effects it executes. Only
+the driver writes, waits and starts tasks, and it is the failure boundary: an exception in a
+step, in the adapter or in a call of the session ends this connection and no other.
 """
 
 from __future__ import annotations

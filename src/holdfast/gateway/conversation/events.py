@@ -1,4 +1,4 @@
-"""What the rarer events of a connection lead to: all but commands and acknowledgements."""
+"""The handling of a connection's rare events: all but commands and acknowledgements."""
 
 from __future__ import annotations
 

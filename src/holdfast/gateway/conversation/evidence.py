@@ -1,12 +1,12 @@
-"""What proves that a client which cannot acknowledge has its output.
+"""Evidence that a client which cannot acknowledge has received its output.
 
-Best first: the answer to a probe written after it; the peer's kernel having
-acknowledged its bytes (the program at the other end may not have read them, and what
-was sent last may have arrived all the same); nothing but the time since it was written here.
+Best first: the answer to a probe written after it; the acknowledgement of the peer's kernel
+(the program at the other end may not have read the bytes, and the last ones may have arrived
+without it); the time since it was written.
 
-Time proves nothing of a client that can do better: one that answers probes, or acknowledges
-outputs by number, has only what it has confirmed. What is neither proven nor old is shown
-again on the next connection, as what the person may have seen.
+Time proves nothing for a client that can do better: one that answers probes, or acknowledges
+outputs by number, has only what it confirmed. Output that is neither proven nor old is shown
+again on the next connection, as output that the user may have seen.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a client has sent and nobody has handled yet, and how much it may send. Hot path.
+"""The unhandled input of a client, and its rate limits. Hot path.
 
-A client that sends faster than it may, or for whose commands there is no room, is not read: what
-has been read of it is held here, in order, as events and behind them as bytes that nobody has
-looked at. TCP holds the client back meanwhile, so nothing is dropped.
+When a client sends faster than it may, or there is no space for its commands, reading stops
+(back-pressure). Input that was read already is held in order, as events and then as undecoded
+bytes, so nothing is dropped.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What concerns a connection beside its client's input and its session's output."""
+"""Events of a connection other than its client's input and its session's output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a store must do, and how it fails."""
+"""The interface of a store, and its errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from holdfast.sessions.records import Batch, Found, Recovered, Stored
 
 
 class StoreError(HoldfastError):
-    """The store cannot do what is asked. Names the store and the reason."""
+    """The store cannot execute a request. The message names the store and the reason."""
 
 
 class StoreBusyError(StoreError):
@@ -20,13 +20,13 @@ class StoreBusyError(StoreError):
 
 
 class StoreFullError(StoreError):
-    """There is no room."""
+    """There is no space."""
 
     retryable = True
 
 
 class StoreReadOnlyError(StoreError):
-    """The store may be read only."""
+    """The store is read-only."""
 
 
 class StoreBrokenError(StoreError):
@@ -44,14 +44,13 @@ class StoreVersionError(StoreError):
 
 
 class Store(Protocol):
-    """Keeps sessions. Every method is one transaction; calls that overlap run in their order.
+    """Keeps sessions. Every method is one transaction; overlapping calls run in order.
 
-    A session has one owner, a run of a gateway: `claim` and `take` make this run
-    the owner of a session that has none. Where there is one node, it owns all.
+    A session has one owner, a run of a gateway: `claim` and `take` make this run the owner of a
+    session without one. On a single node, it owns all.
 
-    What cannot be read of one session keeps no other from being taken up: it is
-    told apart (`set_aside`), and a commit that sets it aside keeps it where
-    nothing but an operator looks.
+    An unreadable session does not affect others: it is reported separately (`set_aside`), and a
+    commit that sets it aside keeps it for operators only.
     """
 
     async def open(self) -> Stored:
@@ -63,15 +62,15 @@ class Store(Protocol):
     async def commit(self, batch: Batch) -> int:
         """Make all of `batch` durable, or none of it. Raises `StoreError`.
 
-        Returns by how many bytes the journal has grown. A batch whose number is stored
-        already was committed before, and that remained unknown: nothing is done then.
+        Returns the growth of the journal in bytes. A batch whose number is stored was committed
+        before, with an unknown outcome: nothing is done then.
         """
 
     async def claim(self, sids: Sequence[str]) -> list[str]:
         """Become the owner of sessions without one. Returns those that are this run's now."""
 
     async def find(self, sids: Sequence[str]) -> Found:
-        """Read sessions, whoever owns them. Raises `StoreError`."""
+        """Read sessions, whatever their owner. Raises `StoreError`."""
 
     async def take(self, sids: Sequence[str]) -> Found:
         """Claim sessions, and read those that are this run's. Raises `StoreError`."""
@@ -90,7 +89,7 @@ class Store(Protocol):
         """
 
     async def check(self) -> None:
-        """Whether what is committed now would be found again. Raises `StoreError` if not."""
+        """Check that a commit would be found again. Raises `StoreError` if not."""
 
     async def close(self, *, clean: bool) -> None:
-        """Close it. `clean` says that everything was committed before."""
+        """Close it. `clean` means that everything was committed before."""

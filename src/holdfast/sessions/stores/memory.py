@@ -1,4 +1,4 @@
-"""A store in memory: for gateways that keep nothing, and for tests of what is kept."""
+"""A store in memory: for gateways without a file, and for tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _encode = msgspec.msgpack.encode
 
 
 class MemoryStore(OneNode):
-    """Keeps sessions as long as the object lives. A second `open` finds what was committed."""
+    """Keeps sessions as long as the object exists. A second `open` finds what was committed."""
 
     def __init__(self) -> None:
         self._rows: dict[str, bytes] = {}

@@ -1,4 +1,4 @@
-"""What a store does of `Store` where only one node uses it."""
+"""The part of `Store` that is trivial on a single node."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 class OneNode:
-    """There is no other node: all sessions are this one's, and nobody fences it."""
+    """There is no other node: all sessions belong to this one."""
 
     async def move(self, sids: Sequence[str], node: str) -> list[str]:
         return []

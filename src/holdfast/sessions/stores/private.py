@@ -1,4 +1,4 @@
-"""Files that hold what people say: nobody else on the machine may read them."""
+"""Files with messages of users: other users of the machine may not read them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _SQLITE_BESIDE: Final = ("-wal", "-shm", "-journal")
 
 
 def make_private(path: Path) -> None:
-    """Create a database's file for this user alone, or take others' rights to it away.
+    """Create a database's file for this user only, or remove the rights of others.
 
-    To be called before the database is opened: closing its file would let go of SQLite's locks.
-    Raises `OSError` where it cannot be opened, or others keep their rights.
+    Call it before the database is opened: closing its file would release SQLite's locks. Raises
+    `OSError` if the file cannot be opened, or others keep their rights.
     """
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, _PRIVATE))
     for each in (path, *(path.with_name(path.name + end) for end in _SQLITE_BESIDE)):

@@ -1,7 +1,7 @@
-"""Sessions put together from what a store has of them.
+"""Assembles sessions from the content of a store.
 
-What cannot be read costs its own session and no other: it is set aside, with the
-reason, and the rest is taken up.
+An unreadable part costs its own session only: it is set aside, with the reason, and the others
+are loaded.
 """
 
 from __future__ import annotations
@@ -116,9 +116,9 @@ class Heads:
 
 
 class Tail:
-    """The journal of the run before, split up by session, as it was encoded.
+    """The journal of the previous run, split by session, still encoded.
 
-    It is dropped in slices of `dropped_bytes_max`, once nobody needs it.
+    It is dropped in slices of `dropped_bytes_max`, once it is no longer needed.
     """
 
     def __init__(self, limits: StoreLimits = _LIMITS) -> None:
@@ -232,7 +232,7 @@ class Tail:
 
 
 class _PieceError(Exception):
-    """A part of a session that cannot be read: what is wrong with it, and the part."""
+    """An unreadable part of a session: the fault and the part."""
 
     def __init__(self, fault: str, body: bytes) -> None:
         super().__init__(fault)

@@ -1,8 +1,8 @@
-"""Sessions in one SQLite file: survives kill -9, and the loss of power where asked to.
+"""Sessions in one SQLite file: survives SIGKILL, and the loss of power on request.
 
-WAL mode, one connection, locked for this process alone; a `synchronous` commit
-only for batches that must survive a loss of power. All of it runs in one thread
-of its own (`SQLiteStore`), as SQLite waits for the disk (`SQLiteFile`).
+WAL mode, one connection, locked for this process; a `synchronous` commit only for batches that
+must survive a loss of power. All of it runs in one thread of its own (`SQLiteStore`), because
+SQLite waits for the disk (`SQLiteFile`).
 """
 
 from __future__ import annotations
@@ -239,10 +239,10 @@ class SQLiteFile:
         )
 
     def _write(self, db: sqlite3.Connection, batch: Batch) -> int:
-        """Write `batch`; returns the bytes of its journal entry.
+        """Write `batch`; return the bytes of its journal entry.
 
-        Few statements, whatever the batch holds: for each one the thread gives
-        up the interpreter's lock, and has to wait for it again.
+        It uses few statements for any batch: for each one, the thread releases the interpreter
+        lock and has to wait for it again.
         """
         entry, shared = _encode(batch.records), _encode(batch.shared)
         added = db.execute(
