@@ -18,7 +18,7 @@ from holdfast.net.tls.contexts import client_context
 from holdfast.net.upstream.balance import Balance
 from holdfast.net.upstream.dialler import Dialler
 from holdfast.net.upstream.idle_pool import IdlePool
-from holdfast.net.upstream.pool import Server, UpstreamPool
+from holdfast.net.upstream.pool import UpstreamPool, UpstreamServer
 from holdfast.net.upstream.tunnel import StreamProxy
 
 _log = structlog.get_logger("holdfast.upstream")
@@ -31,7 +31,7 @@ class Upstream:
         self.config = config
         self.pool = UpstreamPool(
             config.name,
-            [Server(server.address, server.weight) for server in config.all_servers],
+            [UpstreamServer(server.address, server.weight) for server in config.all_servers],
             Balance(config.balance),
             limits.upstream,
             draw=random.randrange,

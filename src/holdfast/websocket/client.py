@@ -31,7 +31,7 @@ from holdfast.protocols import websocket as ws
 from holdfast.protocols.websocket import HandshakeError, Response
 from holdfast.websocket.closed import ConnectionClosedError
 from holdfast.websocket.connection import WebSocket
-from holdfast.websocket.lifecycle import Settings
+from holdfast.websocket.lifecycle import WebSocketSettings
 from holdfast.websocket.options import Compression, Options, settings
 
 _FIRST_PAUSE_SECONDS: Final = 0.1
@@ -47,7 +47,11 @@ class ClientWebSocket(WebSocket):
     __slots__ = ("_answered", "_held", "_runtime", "response")
 
     def __init__(
-        self, connection: Connection, offer: ws.Offer, made: Settings, runtime: ClientRuntime
+        self,
+        connection: Connection,
+        offer: ws.Offer,
+        made: WebSocketSettings,
+        runtime: ClientRuntime,
     ) -> None:
         core = ws.ClientConnection(made.limits.websocket, offer, os.urandom)
         super().__init__(connection, core, made, runtime.loop)

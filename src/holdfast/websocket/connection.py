@@ -21,7 +21,7 @@ from holdfast.protocols import websocket as ws
 from holdfast.protocols.websocket import CloseCode, State
 from holdfast.websocket.closed import ConnectionClosed, ConnectionClosedOK
 from holdfast.websocket.fragments import Data, fragments
-from holdfast.websocket.lifecycle import Lifecycle, Settings
+from holdfast.websocket.lifecycle import Lifecycle, WebSocketSettings
 
 Message = str | bytes
 
@@ -41,7 +41,7 @@ class WebSocket(Lifecycle):
         self,
         connection: Connection,
         core: ws.ServerConnection | ws.ClientConnection,
-        settings: Settings,
+        settings: WebSocketSettings,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         super().__init__(connection, core, settings, loop)

@@ -26,7 +26,7 @@ from holdfast.websocket.waiter import Waiter
 SlowPolicy = Literal["wait", "drop-volatile", "close"]
 
 
-class Settings(Struct, frozen=True):
+class WebSocketSettings(Struct, frozen=True):
     """The state that the WebSockets of one server or client share."""
 
     limits: Limits
@@ -64,7 +64,7 @@ class Lifecycle:
         self,
         connection: Connection,
         core: ws.ServerConnection | ws.ClientConnection,
-        settings: Settings,
+        settings: WebSocketSettings,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._connection = connection

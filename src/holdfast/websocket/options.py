@@ -7,7 +7,7 @@ from typing import Literal, TypedDict
 from holdfast.core.limits import Limits
 from holdfast.core.rate import flow_rates
 from holdfast.protocols.websocket import DeflateSettings
-from holdfast.websocket.lifecycle import Settings, SlowPolicy
+from holdfast.websocket.lifecycle import SlowPolicy, WebSocketSettings
 
 Compression = Literal["deflate"] | DeflateSettings | None
 """`"deflate"` for the usual settings, or settings of your own; `None` for none."""
@@ -36,7 +36,7 @@ class Options(TypedDict, total=False):
     """What `send` does while the peer does not read: `wait`, `drop-volatile` or `close`."""
 
 
-def settings(options: Options) -> Settings:
+def settings(options: Options) -> WebSocketSettings:
     """What `options` come to. Raises `ConfigurationError` for a value out of range."""
     given = options.get("limits", Limits())
     limits = given.but(
@@ -52,7 +52,7 @@ def settings(options: Options) -> Settings:
         ),
     )
     heartbeat = limits.websocket.heartbeat_seconds_max
-    return Settings(
+    return WebSocketSettings(
         limits=limits,
         ping_interval=options.get("ping_interval", heartbeat),
         ping_timeout=options.get("ping_timeout", heartbeat),

@@ -33,7 +33,7 @@ from holdfast.protocols import websocket as ws
 from holdfast.protocols.websocket import CloseCode, Request, State
 from holdfast.websocket.closed import ConnectionClosed
 from holdfast.websocket.connection import WebSocket
-from holdfast.websocket.lifecycle import Settings
+from holdfast.websocket.lifecycle import WebSocketSettings
 from holdfast.websocket.options import Compression, Options, settings
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class Server:
     def __init__(
         self,
         handler: ServerHandler,
-        made: Settings,
+        made: WebSocketSettings,
         *,
         deflate: ws.Deflate | None,
         origins: Sequence[str] | None,

@@ -11,9 +11,9 @@ from holdfast.core.states import UndefinedTransitionError
 from holdfast.net.upstream.circuit_breaker import (
     TABLE,
     Breaker,
+    BreakerEffect,
     BreakerInput,
     BreakerState,
-    Effect,
 )
 
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
@@ -43,7 +43,7 @@ def test_every_cell(state: BreakerState, given_: BreakerInput) -> None:
         with pytest.raises(UndefinedTransitionError, match=f"{given_.name}.*{state.name}"):
             TABLE.step(state, given_)
     else:
-        assert TABLE.step(state, given_) == (expected[0], Effect[expected[1]])
+        assert TABLE.step(state, given_) == (expected[0], BreakerEffect[expected[1]])
 
 
 def failing(times: int, at: float = 100.0) -> Breaker:

@@ -19,7 +19,7 @@ from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.upstream.balance import Balance
 from holdfast.net.upstream.circuit_breaker import BreakerState
 from holdfast.net.upstream.dialler import Dialler
-from holdfast.net.upstream.pool import NoUpstreamError, Server, UpstreamPool
+from holdfast.net.upstream.pool import NoUpstreamError, UpstreamPool, UpstreamServer
 from holdfast.net.upstream.proxy_header import ProxiedClient
 
 SOMEBODY = ProxiedClient("192.0.2.7:4711")
@@ -42,7 +42,7 @@ async def dialling(
     runtime = Runtime(asyncio.get_running_loop())
     runtime.timers.start()
     random = Random(1)
-    servers = [Server(parse_address(str(address))) for address in addresses]
+    servers = [UpstreamServer(parse_address(str(address))) for address in addresses]
     pool = UpstreamPool(
         "mud", servers, Balance.ROUND_ROBIN, limits, draw=random.randrange, entropy=random.random
     )

@@ -14,7 +14,7 @@ from holdfast.net.addresses import parse_address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.upstream.balance import Balance
 from holdfast.net.upstream.circuit_breaker import BreakerState
-from holdfast.net.upstream.pool import NoUpstreamError, Server, Target, UpstreamPool
+from holdfast.net.upstream.pool import NoUpstreamError, Target, UpstreamPool, UpstreamServer
 
 LIMITS = UpstreamLimits(failures_max=2, connections_max=3)
 
@@ -22,7 +22,7 @@ LIMITS = UpstreamLimits(failures_max=2, connections_max=3)
 def make(
     *ports: int, balance: Balance = Balance.ROUND_ROBIN, limits: UpstreamLimits = LIMITS
 ) -> UpstreamPool:
-    servers = [Server(parse_address(f"tcp://192.0.2.1:{port}")) for port in ports]
+    servers = [UpstreamServer(parse_address(f"tcp://192.0.2.1:{port}")) for port in ports]
     random = Random(1)
     return UpstreamPool("mud", servers, balance, limits, draw=random.randrange, entropy=lambda: 1.0)
 

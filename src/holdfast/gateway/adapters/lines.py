@@ -10,7 +10,7 @@ from holdfast.core.rate import shared_rate
 from holdfast.gateway.adapters.base import Broken, Capable, Enter, Event, Left
 from holdfast.gateway.adapters.terminal import TerminalAdapter
 from holdfast.protocols.framing import LineDecoder
-from holdfast.protocols.strangers import TLS_ALERT, TLS_HANDSHAKE, Stranger, recognise
+from holdfast.protocols.sniffing import TLS_ALERT, TLS_HANDSHAKE, ForeignProtocol, recognise
 from holdfast.sessions.records import Capabilities
 
 _PATIENCE_SECONDS: Final = 0.2
@@ -40,14 +40,14 @@ class LineAdapter(TerminalAdapter):
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         events = self._read_ahead()
         if self._begins_tls(data):
-            return [self._turn_away(Stranger.TLS)]
+            return [self._turn_away(ForeignProtocol.TLS)]
         for line in self._decoder.receive_data(data):
             if type(line) is str:
                 if self._newcomer:
                     self._newcomer = False
-                    stranger = recognise(line)
-                    if stranger is not None:
-                        return [self._turn_away(stranger)]
+                    foreign = recognise(line)
+                    if foreign is not None:
+                        return [self._turn_away(foreign)]
                 events += self._read(line)
             else:
                 self._newcomer = False
@@ -68,9 +68,9 @@ class LineAdapter(TerminalAdapter):
         self._first_bytes = None
         return False
 
-    def _turn_away(self, stranger: Stranger) -> Broken:
-        speaks = f"speaks {stranger.value}, not lines"
-        if stranger is Stranger.TLS:
+    def _turn_away(self, foreign: ForeignProtocol) -> Broken:
+        speaks = f"speaks {foreign.value}, not lines"
+        if foreign is ForeignProtocol.TLS:
             self._queue(TLS_ALERT)
         else:
             self._queue(b"This port speaks lines of text.\n")

@@ -49,7 +49,7 @@ from holdfast.protocols import telnet
 from holdfast.protocols.telnet.charsets import AUTOMATIC, UTF_8, Charsets
 from holdfast.protocols.telnet.options.base import Options
 from holdfast.protocols.telnet.server import OPTIONS
-from holdfast.protocols.telnet.strangers import ANSWERS
+from holdfast.protocols.telnet.sniffing import ANSWERS
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Position
 

@@ -44,7 +44,7 @@ class BreakerInput(Enum):
     """The probe ended without telling anything: it was cancelled."""
 
 
-class Effect(Enum):
+class BreakerEffect(Enum):
     """What is to be done with a step."""
 
     NOTHING = auto()
@@ -62,40 +62,40 @@ _S = BreakerState
 _I = BreakerInput
 
 
-def _go(state: BreakerState, effect: Effect) -> Step[BreakerState, Effect]:
+def _go(state: BreakerState, effect: BreakerEffect) -> Step[BreakerState, BreakerEffect]:
     return Step(state, effect)
 
 
-TABLE: Final[Table[BreakerState, BreakerInput, Effect]] = Table(
+TABLE: Final[Table[BreakerState, BreakerInput, BreakerEffect]] = Table(
     "circuit breaker",
     BreakerState,
     BreakerInput,
     {
         _S.CLOSED: {
-            _I.TRIED: _go(_S.CLOSED, Effect.NOTHING),
-            _I.SUCCEEDED: _go(_S.CLOSED, Effect.FORGET),
-            _I.FAILED: _go(_S.CLOSED, Effect.COUNT),
-            _I.TRIPPED: _go(_S.OPEN, Effect.PAUSE),
+            _I.TRIED: _go(_S.CLOSED, BreakerEffect.NOTHING),
+            _I.SUCCEEDED: _go(_S.CLOSED, BreakerEffect.FORGET),
+            _I.FAILED: _go(_S.CLOSED, BreakerEffect.COUNT),
+            _I.TRIPPED: _go(_S.OPEN, BreakerEffect.PAUSE),
             _I.PROBE_FAILED: None,
             _I.PROBE_ABANDONED: None,
         },
         _S.OPEN: {
-            _I.TRIED: _go(_S.HALF_OPEN, Effect.NOTHING),
+            _I.TRIED: _go(_S.HALF_OPEN, BreakerEffect.NOTHING),
             # Attempts that began before it opened, and checks, still tell something.
-            _I.SUCCEEDED: _go(_S.CLOSED, Effect.CLOSE),
-            _I.FAILED: _go(_S.OPEN, Effect.NOTHING),
-            _I.TRIPPED: _go(_S.OPEN, Effect.NOTHING),
+            _I.SUCCEEDED: _go(_S.CLOSED, BreakerEffect.CLOSE),
+            _I.FAILED: _go(_S.OPEN, BreakerEffect.NOTHING),
+            _I.TRIPPED: _go(_S.OPEN, BreakerEffect.NOTHING),
             _I.PROBE_FAILED: None,
             _I.PROBE_ABANDONED: None,
         },
         _S.HALF_OPEN: {
             _I.TRIED: None,
-            _I.SUCCEEDED: _go(_S.CLOSED, Effect.CLOSE),
+            _I.SUCCEEDED: _go(_S.CLOSED, BreakerEffect.CLOSE),
             # Of attempts that began before it opened: only the probe tells more.
-            _I.FAILED: _go(_S.HALF_OPEN, Effect.NOTHING),
-            _I.TRIPPED: _go(_S.HALF_OPEN, Effect.NOTHING),
-            _I.PROBE_FAILED: _go(_S.OPEN, Effect.PAUSE),
-            _I.PROBE_ABANDONED: _go(_S.OPEN, Effect.NOTHING),
+            _I.FAILED: _go(_S.HALF_OPEN, BreakerEffect.NOTHING),
+            _I.TRIPPED: _go(_S.HALF_OPEN, BreakerEffect.NOTHING),
+            _I.PROBE_FAILED: _go(_S.OPEN, BreakerEffect.PAUSE),
+            _I.PROBE_ABANDONED: _go(_S.OPEN, BreakerEffect.NOTHING),
         },
     },
 )
@@ -175,16 +175,16 @@ class Breaker:
 
     def _apply(self, given: BreakerInput, now: float, entropy: float) -> None:
         match self._machine.apply(given):
-            case Effect.NOTHING:
+            case BreakerEffect.NOTHING:
                 pass
-            case Effect.COUNT:
+            case BreakerEffect.COUNT:
                 self._failures += 1
-            case Effect.FORGET:
+            case BreakerEffect.FORGET:
                 self._failures = 0
-            case Effect.CLOSE:
+            case BreakerEffect.CLOSE:
                 self._failures = 0
                 self._closed_at = now
-            case Effect.PAUSE:
+            case BreakerEffect.PAUSE:
                 self._failures = 0
                 lasted = 0.0 if given is BreakerInput.PROBE_FAILED else now - self._closed_at
                 self.until = now + self._backoff.pause(entropy, lasted)

@@ -26,7 +26,7 @@ class NoUpstreamError(HoldfastError):
     retryable = True
 
 
-class Server(Struct, frozen=True):
+class UpstreamServer(Struct, frozen=True):
     """One server, as it is configured."""
 
     address: Address
@@ -51,7 +51,7 @@ class Target:
         "weight",
     )
 
-    def __init__(self, server: Server, limits: UpstreamLimits) -> None:
+    def __init__(self, server: UpstreamServer, limits: UpstreamLimits) -> None:
         self.address = server.address
         self.name = str(server.address)
         self.weight = server.weight
@@ -90,7 +90,7 @@ class UpstreamPool:
     def __init__(
         self,
         name: str,
-        servers: Sequence[Server],
+        servers: Sequence[UpstreamServer],
         balance: Balance,
         limits: UpstreamLimits,
         *,

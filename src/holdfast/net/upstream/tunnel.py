@@ -46,7 +46,7 @@ class StreamInput(Enum):
     """One of both is gone, or the upstream cannot be reached."""
 
 
-class Effect(Enum):
+class TunnelEffect(Enum):
     """What is to be done with a step."""
 
     NOTHING = auto()
@@ -61,9 +61,9 @@ class Effect(Enum):
 
 _S = StreamState
 _I = StreamInput
-_E = Effect
+_E = TunnelEffect
 
-TABLE: Final[Table[StreamState, StreamInput, Effect]] = Table(
+TABLE: Final[Table[StreamState, StreamInput, TunnelEffect]] = Table(
     "stream",
     StreamState,
     StreamInput,
@@ -238,18 +238,18 @@ class _Stream:
         """Take a step: the one place where something is done to either connection."""
         client, upstream = self.client, self.upstream
         match self._machine.apply(given):
-            case Effect.NOTHING:
+            case TunnelEffect.NOTHING:
                 pass
-            case Effect.PASS_ON:
+            case TunnelEffect.PASS_ON:
                 self._pass_on()
-            case Effect.PASS_ON_AND_END:
+            case TunnelEffect.PASS_ON_AND_END:
                 self._pass_on().end()
-            case Effect.END_UPSTREAM:
+            case TunnelEffect.END_UPSTREAM:
                 assert upstream is not None
                 upstream.connection.end()
-            case Effect.END_CLIENT:
+            case TunnelEffect.END_CLIENT:
                 client.connection.end()
-            case Effect.CLOSE:
+            case TunnelEffect.CLOSE:
                 client.connection.close()
                 if upstream is not None:
                     upstream.connection.close()

@@ -15,8 +15,8 @@ from enum import Enum, auto
 from typing import ClassVar, Final
 
 from holdfast.core.limits import TelnetLimits
-from holdfast.protocols.strangers import TLS_HANDSHAKE
-from holdfast.protocols.telnet import codes, strangers
+from holdfast.protocols.sniffing import TLS_HANDSHAKE
+from holdfast.protocols.telnet import codes, sniffing
 from holdfast.protocols.telnet.capabilities import Capabilities
 from holdfast.protocols.telnet.charsets import AUTOMATIC, Charsets
 from holdfast.protocols.telnet.dumps import CoreDump
@@ -283,7 +283,7 @@ class TelnetCore:
         lines = self._receive_lines(data)
         if self._phase is Phase.UNKNOWN and lines:
             self._phase = Phase.PLAIN
-            fault = strangers.judge(lines[0])
+            fault = sniffing.judge(lines[0])
             if fault is not None:
                 self._violate(fault)
                 return
@@ -356,7 +356,7 @@ class TelnetCore:
 
     def _violate(self, fault: Fault) -> None:
         self._phase = Phase.OVER
-        self._out.append(strangers.ANSWERS.get(fault, b""))
+        self._out.append(sniffing.ANSWERS.get(fault, b""))
         self._events.append(Violation(fault))
 
     def _handle_subnegotiation(self, code: int, payload: bytes, now: float) -> None:

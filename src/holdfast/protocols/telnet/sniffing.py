@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from holdfast.protocols.strangers import TLS_ALERT, Stranger, recognise
+from holdfast.protocols.sniffing import TLS_ALERT, ForeignProtocol, recognise
 from holdfast.protocols.telnet.events import Event, Fault
 
 _ONE_LINE: Final = b"This port speaks Telnet.\r\n"
-_FAULTS: Final = {Stranger.HTTP: Fault.HTTP, Stranger.SSH: Fault.SSH, Stranger.TLS: Fault.TLS}
+_FAULTS: Final = {
+    ForeignProtocol.HTTP: Fault.HTTP,
+    ForeignProtocol.SSH: Fault.SSH,
+    ForeignProtocol.TLS: Fault.TLS,
+}
 
 ANSWERS: Final = {
     # RFC 4253 section 4.2 lets a server send lines before its version string.
@@ -20,5 +24,5 @@ ANSWERS: Final = {
 
 def judge(line: Event) -> Fault | None:
     """What is wrong with a peer whose first line is `line`; `None` for anybody who may stay."""
-    stranger = recognise(line) if isinstance(line, str) else None
-    return _FAULTS[stranger] if stranger is not None else None
+    foreign = recognise(line) if isinstance(line, str) else None
+    return _FAULTS[foreign] if foreign is not None else None

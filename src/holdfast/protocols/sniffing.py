@@ -11,7 +11,7 @@ TLS_ALERT: Final = b"\x15\x03\x01\x00\x02\x02\x28"
 """The answer that such a peer understands: fatal(2), handshake_failure(40) (section 6)."""
 
 
-class Stranger(Enum):
+class ForeignProtocol(Enum):
     """What somebody speaks who is at the wrong port."""
 
     HTTP = "HTTP"
@@ -19,12 +19,12 @@ class Stranger(Enum):
     TLS = "TLS"
 
 
-def recognise(line: str) -> Stranger | None:
+def recognise(line: str) -> ForeignProtocol | None:
     """What a peer speaks whose first line is `line`; `None` for anybody who may stay."""
     if line.startswith("SSH-2.0-"):
-        return Stranger.SSH
+        return ForeignProtocol.SSH
     # RFC 9112 section 3: request-line = method SP request-target SP HTTP-version
     words = line.split(" ", 3)
     if len(words) == 3 and words[0].isupper() and words[2].startswith("HTTP/1."):
-        return Stranger.HTTP
+        return ForeignProtocol.HTTP
     return None
