@@ -165,6 +165,14 @@ WRONG: dict[str, tuple[str, str]] = {
         TCP + listener("tcp://a:1", "tcp") + "\nmccp = [2]",
         "listener[0].mccp: expected only for telnet and telnets, found for tcp",
     ),
+    "address-for-lines": (
+        upstream('servers = ["tcp://a:1"]\nsend_address = true'),
+        "upstream[0].send_address: expected only for telnet and telnets, found for tcp",
+    ),
+    "mssp-without-a-name": (
+        TELNET + listener("telnet://a:1", "tcp") + '\nmssp = { GENRE = "None" }',
+        "listener[0].mssp: expected a NAME, found GENRE",
+    ),
     "charset-without-ascii": (
         upstream('servers = ["telnet://a"]\ncharset = "UTF-16"'),
         "upstream[0].charset: expected 'auto' or a character set that Python knows and that"

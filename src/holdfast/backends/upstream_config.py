@@ -55,6 +55,9 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Connections that are kept ready for bare streams."""
     send_proxy: Literal[0, 1, 2] = 0
     """The version of the PROXY header with the client's address; 0: none."""
+    send_address: bool = False
+    """Whether a Telnet server that asks by NEW-ENVIRON is told the client's address (MNES
+    `IPADDRESS`)."""
     ca: str = ""
     """PEM certificates that sign the servers' certificates; empty: the system's."""
 
@@ -119,9 +122,18 @@ def check_upstream(key: str, upstream: UpstreamConfig, before: Sequence[Upstream
             f" found {upstream.ready}"
         )
     kind = upstream.all_servers[0].address.scheme
-    check_charset(key, upstream, kind, telnet=upstream.telnet)
+    _check_telnet(key, upstream, kind)
     if upstream.content == "bytes" and upstream.telnet:
         raise ConfigurationError(f"{key}.content: expected 'lines' for telnet, found 'bytes'")
+
+
+def _check_telnet(key: str, upstream: UpstreamConfig, kind: str) -> None:
+    """What only Telnet servers have."""
+    check_charset(key, upstream, kind, telnet=upstream.telnet)
+    if upstream.send_address and not upstream.telnet:
+        raise ConfigurationError(
+            f"{key}.send_address: expected only for telnet and telnets, found for {kind}"
+        )
 
 
 def _check_server(key: str, server: ServerConfig, seen: Sequence[Address]) -> Address:

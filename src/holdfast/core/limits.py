@@ -155,6 +155,8 @@ class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Names that a client is asked for (RFC 1091, MTTS)."""
     name_chars_max: int = 40
     """The length of a client's or terminal's name."""
+    environment_variables_max: int = 32
+    """Variables that are kept of a client (NEW-ENVIRON); each is cut to `name_chars_max`."""
     columns_max: int = 500
     """The widest window that is reported."""
     rows_max: int = 300

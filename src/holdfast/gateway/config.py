@@ -154,6 +154,9 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     msdp: bool = False
     """Whether Telnet clients are offered MSDP: one without GMCP gets data as variables, and what
     it says by MSDP (`REPORT`, `SEND`) is data."""
+    mssp: dict[str, str | int | list[str]] = field(default_factory=dict)
+    """What crawlers of games are told by MSSP: `NAME` and whatever else. `PLAYERS` and `UPTIME`
+    are added unless they are here."""
     mccp: tuple[Literal[2, 3], ...] = ()
     """Which versions of MCCP Telnet clients are offered: 2 compresses output, 3 input. A client
     that accepts costs 10 kB more for each. On TLS, compression may give secrets away."""
@@ -319,7 +322,9 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
         )
     telnet = address.scheme in ("telnet", "telnets")
     check_charset(key, listener, address.scheme, telnet=telnet)
-    for name in ("mccp", "msdp"):
+    if listener.mssp and "NAME" not in listener.mssp:
+        raise ConfigurationError(f"{key}.mssp: expected a NAME, found {', '.join(listener.mssp)}")
+    for name in ("mccp", "msdp", "mssp"):
         if getattr(listener, name) and not telnet:
             raise ConfigurationError(
                 f"{key}.{name}: expected only for telnet and telnets, found for {address.scheme}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
     from holdfast.gateway.http import HttpPages
 
 
-def adapter_factory(listener: ListenerConfig, limits: Limits) -> Callable[[], Adapter]:
-    """What makes the adapter of each connection of a listener."""
+def adapter_factory(
+    listener: ListenerConfig, limits: Limits, players: Callable[[], int]
+) -> Callable[[], Adapter]:
+    """What makes the adapter of each connection of a listener. `players` counts who is there."""
     address = listener.address
     raw = listener.backend.raw
     match address.scheme:
@@ -52,14 +55,27 @@ def adapter_factory(listener: ListenerConfig, limits: Limits) -> Callable[[], Ad
             return lambda: WebSocketAdapter(settings)
         case "telnet" | "telnets":
             charsets = charsets_of(listener)
-            options = server_options(_offers(listener))
+            options = server_options(_offers(listener, players))
             return lambda: TelnetAdapter(limits.telnet, charsets, options, raw=raw)
         case scheme:
             return lambda: LineAdapter(scheme, limits.line, raw=raw)
 
 
-def _offers(listener: ListenerConfig) -> Offers:
-    return Offers(msdp=listener.msdp, mccp2=2 in listener.mccp, mccp3=3 in listener.mccp)
+def _status(
+    told: Mapping[str, str | int | list[str]], players: Callable[[], int]
+) -> Callable[[], Mapping[str, str | int | list[str]]]:
+    """What MSSP tells at a moment."""
+    started = int(time.time())
+    return lambda: {"PLAYERS": players(), "UPTIME": started, **told}
+
+
+def _offers(listener: ListenerConfig, players: Callable[[], int]) -> Offers:
+    return Offers(
+        msdp=listener.msdp,
+        mssp=_status(listener.mssp, players) if listener.mssp else None,
+        mccp2=2 in listener.mccp,
+        mccp3=3 in listener.mccp,
+    )
 
 
 def _websocket_limits(limits: Limits) -> WebSocketLimits:

@@ -119,7 +119,7 @@ class Listening:
         shared = ListenerContext(
             backend=backend,
             durability=Durability(listener.durability),
-            new_adapter=adapter_factory(listener, context.limits),
+            new_adapter=adapter_factory(listener, context.limits, lambda: len(context.pool)),
             serve_http=self._serve_http(listener, context),
         )
         return lambda connection: Driver(connection, context, shared)

@@ -25,7 +25,7 @@ from holdfast.core.items import Binary, Command, Data, Interrupt, Prompt, Resize
 from holdfast.core.limits import Limits
 from holdfast.protocols.telnet import Mtts
 from holdfast.protocols.telnet.charsets import AUTOMATIC
-from holdfast.protocols.telnet.codes import DO, GMCP, IAC, WILL
+from holdfast.protocols.telnet.codes import DO, GMCP, IAC, NEW_ENVIRON, WILL
 from holdfast.protocols.telnet.options.gmcp import Introduction
 from holdfast.protocols.telnet.terminal import DEFAULT_MTTS
 from holdfast.sessions.records import Capabilities
@@ -37,8 +37,8 @@ QUIET = None
 
 def wire(kind: str) -> Wire:
     scheme, _, content = kind.partition("/")
-    capabilities = Capabilities(width=80, height=24)
-    return make_wire(scheme, content or "lines", LIMITS, capabilities, AUTOMATIC, Introduction())
+    terminal = terminal_of(Capabilities(width=80, height=24))
+    return make_wire(scheme, content or "lines", LIMITS, terminal, AUTOMATIC, Introduction())
 
 
 def hear(it: Wire, *pieces: bytes | None) -> list[Said]:
@@ -240,7 +240,9 @@ def test_behind_an_answered_prompt_only_what_is_new_is_shown(kind: str) -> None:
 
 def test_what_the_client_says_before_the_server_speaks_gmcp_is_passed_on() -> None:
     introduction = Introduction()
-    telnet = make_wire("telnet", "lines", LIMITS, Capabilities(), AUTOMATIC, introduction)
+    telnet = make_wire(
+        "telnet", "lines", LIMITS, terminal_of(Capabilities()), AUTOMATIC, introduction
+    )
     hello, supports = '{"client":"Mudlet"}', '["Char 1"]'
     for package, json in (
         ("Core.Supports.Set", "[]"),
@@ -256,7 +258,9 @@ def test_what_the_client_says_before_the_server_speaks_gmcp_is_passed_on() -> No
     assert telnet.data_to_send() == first + introduced + sb(GMCP, "Char.Items.Inv null")
     # A new connection begins in the same way.
     telnet.say(Data("Core.Supports.Add", '["Room 1"]'))
-    again = make_wire("telnet", "lines", LIMITS, Capabilities(), AUTOMATIC, introduction)
+    again = make_wire(
+        "telnet", "lines", LIMITS, terminal_of(Capabilities()), AUTOMATIC, introduction
+    )
     again.receive_data(wire_bytes(IAC, WILL, GMCP), 0.0)
     added = sb(GMCP, 'Core.Supports.Add ["Room 1"]')
     assert again.data_to_send() == first + introduced + added
@@ -264,7 +268,9 @@ def test_what_the_client_says_before_the_server_speaks_gmcp_is_passed_on() -> No
 
 def test_what_waits_for_a_server_without_gmcp_is_bounded() -> None:
     introduction = Introduction()
-    telnet = make_wire("telnet", "lines", LIMITS, Capabilities(), AUTOMATIC, introduction)
+    telnet = make_wire(
+        "telnet", "lines", LIMITS, terminal_of(Capabilities()), AUTOMATIC, introduction
+    )
     for number in range(100):
         telnet.say(Data("Char.Items.Get", str(number)))
         telnet.say(Data("Core.Supports.Add", f'["A{number} 1"]'))
@@ -293,3 +299,12 @@ def test_the_server_is_told_of_the_clients_terminal(
 ) -> None:
     terminal = terminal_of(known)
     assert (terminal.name, terminal.type, terminal.mtts) == told
+
+
+def test_the_server_is_told_the_clients_address_if_it_asks() -> None:
+    terminal = terminal_of(Capabilities(), "2001:db8::1")
+    told = make_wire("telnet", "lines", LIMITS, terminal, AUTOMATIC, Introduction())
+    asked = wire_bytes(IAC, DO, NEW_ENVIRON) + sb(NEW_ENVIRON, b"\1\0IPADDRESS")
+    told.receive_data(asked, 0.0)
+    answer = sb(NEW_ENVIRON, b"\0\0IPADDRESS\x012001:db8::1")
+    assert told.data_to_send() == wire_bytes(IAC, WILL, NEW_ENVIRON) + answer

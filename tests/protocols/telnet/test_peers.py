@@ -39,7 +39,7 @@ def test_a_client_and_a_server_settle() -> None:
     assert Gmcp("Core.Hello", '{"client":"Hold","version":"1"}') in events
     assert server.handle_timer(1.0) == [WindowSize(80, 24)]
     assert server.capabilities == Capabilities(
-        "Hold", "", "xterm", 271, "UTF-8", 80, 24, 80, 24, gmcp=True, eor=True
+        "Hold", "1", "xterm", 271, "UTF-8", 80, 24, 80, 24, gmcp=True, eor=True
     )
     assert peer.capabilities == Capabilities(charset="UTF-8", gmcp=True, eor=True)
     assert all(not isinstance(hint, str) for hint in hints)

@@ -56,6 +56,7 @@ class TcpBackend(BaseBackend):
             charsets=charsets_of(config),
             pauses=config.away == "pause",
             redials=config.on_server_lost == "redial",
+            sends_address=config.send_address,
         )
         self._tasks = asyncio.TaskGroup()
         self._commanded: dict[Session, None] = {}

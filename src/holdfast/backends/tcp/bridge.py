@@ -9,7 +9,14 @@ from typing import Final
 from msgspec import Struct
 
 from holdfast.backends.tcp.states import TABLE, BridgeInput, BridgeState
-from holdfast.backends.tcp.wires import InputMode, Said, UpstreamProtocolError, Wire, make_wire
+from holdfast.backends.tcp.wires import (
+    InputMode,
+    Said,
+    UpstreamProtocolError,
+    Wire,
+    make_wire,
+    terminal_of,
+)
 from holdfast.core.backoff import LASTED_SECONDS_MIN, Backoff
 from holdfast.core.clock import Clock
 from holdfast.core.errors import HoldfastError, Reason
@@ -56,6 +63,7 @@ class BridgeContext(Struct, frozen=True):
     charsets: Charsets
     pauses: bool
     redials: bool
+    sends_address: bool
 
 
 class Bridge:
@@ -296,11 +304,12 @@ class Bridge:
         self._connected_at = connection.now
         if self._held:
             connection.pause_reading()
+        address = ProxiedClient(row.address).host.strip("[]") if context.sends_address else ""
         self._wire = make_wire(
             target.address.scheme,
             context.content,
             context.limits,
-            row.capabilities,
+            terminal_of(row.capabilities, address),
             context.charsets,
             self._introduction,
         )

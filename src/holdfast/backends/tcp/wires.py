@@ -285,8 +285,9 @@ _COLOR_BITS: Final = (
 )
 
 
-def terminal_of(known: Capabilities) -> telnet.Terminal:
-    """Return the client's capabilities for a server: its name and terminal, if it reported them."""
+def terminal_of(known: Capabilities, address: str = "") -> telnet.Terminal:
+    """Return the client's capabilities for a server: its name and terminal, if it reported them,
+    and its address, unless that is empty."""
     mtts = DEFAULT_MTTS
     if known.client or known.terminal or known.colors:
         mtts = telnet.Mtts.UTF_8 if known.utf8 else telnet.Mtts(0)
@@ -299,6 +300,7 @@ def terminal_of(known: Capabilities) -> telnet.Terminal:
         type=known.terminal or "xterm",
         width=known.width,
         height=known.height,
+        address=address,
         mtts=mtts | telnet.Mtts.PROXY,
     )
 
@@ -307,11 +309,11 @@ def make_wire(
     scheme: str,
     content: str,
     limits: Limits,
-    capabilities: Capabilities,
+    terminal: telnet.Terminal,
     charsets: Charsets,
     introduction: Introduction,
 ) -> Wire:
-    """The wire to a server of this scheme, for a client that can do so much.
+    """The wire to a server of this scheme, for a client with this terminal.
 
     `content` is `lines` or `bytes`; Telnet is always Telnet, and has the character sets and what
     the client says first by GMCP.
@@ -319,8 +321,6 @@ def make_wire(
     if scheme in ("telnet", "telnets"):
         # Users type no such long line, but a server may send one.
         bounds = structs.replace(limits.telnet, line_chars_max=limits.line.line_bytes_max)
-        core = telnet.TelnetClient(
-            bounds, terminal_of(capabilities), charsets=charsets, introduction=introduction
-        )
+        core = telnet.TelnetClient(bounds, terminal, charsets=charsets, introduction=introduction)
         return TelnetWire(core, introduction)
     return ByteWire() if content == "bytes" else LineWire(limits.line.line_bytes_max)

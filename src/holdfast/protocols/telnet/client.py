@@ -19,6 +19,7 @@ from holdfast.protocols.telnet.options.gmcp import GmcpIntroduced, Introduction
 from holdfast.protocols.telnet.options.mccp import InputCompressed, OutputCompressedAtOnce
 from holdfast.protocols.telnet.options.msdp import MsdpSupported
 from holdfast.protocols.telnet.options.naws import WindowSizeTold
+from holdfast.protocols.telnet.options.new_environ import EnvironmentTold
 from holdfast.protocols.telnet.options.ttype import TerminalTypeTold
 from holdfast.protocols.telnet.terminal import Terminal
 
@@ -31,6 +32,7 @@ def _options(terminal: Terminal, refused: Collection[int], introduction: Introdu
         #                         we       the peer
         Row(codes.TTYPE,          _ACCEPT, _REFUSE, partial(TerminalTypeTold, terminal)),
         Row(codes.NAWS,           _ACCEPT, _REFUSE, partial(WindowSizeTold, terminal)),
+        Row(codes.NEW_ENVIRON,    _ACCEPT, _REFUSE, partial(EnvironmentTold, terminal)),
         Row(codes.CHARSET,        _ACCEPT, _ACCEPT, CharsetAnswered),
         Row(codes.END_OF_RECORD,  _REFUSE, _ACCEPT, EndOfRecord),
         Row(codes.GMCP,           _REFUSE, _ACCEPT, introduced, carries_data=True),

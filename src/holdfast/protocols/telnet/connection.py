@@ -287,6 +287,8 @@ class TelnetCore:
             if fault is not None:
                 self._violate(fault)
                 return
+            if self._is_served(lines[0]):
+                del lines[0]
         self._events += lines
 
     def _take_price(self, token: Token, now: float) -> None:
@@ -343,6 +345,10 @@ class TelnetCore:
                 self._prompt_ended()
             case _:  # DM without urgent data is a NOP; SUSP and EOF mean nothing here.
                 pass
+
+    def _is_served(self, line: Event) -> bool:
+        """Whether the peer's first line is a request that this end answers itself."""
+        return False
 
     def _are_you_there(self) -> None:
         """The peer sent AYT."""

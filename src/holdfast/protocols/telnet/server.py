@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
@@ -10,7 +11,9 @@ from holdfast.core.limits import TelnetLimits
 from holdfast.protocols.telnet import codes
 from holdfast.protocols.telnet.charsets import AUTOMATIC, Charsets
 from holdfast.protocols.telnet.connection import Phase, TelnetCore
+from holdfast.protocols.telnet.events import Event
 from holdfast.protocols.telnet.negotiation import Given, Q, Side
+from holdfast.protocols.telnet.options import mssp
 from holdfast.protocols.telnet.options.base import Option, Options, Policy, Row, shared
 from holdfast.protocols.telnet.options.charset import CharsetRequested
 from holdfast.protocols.telnet.options.echo import EchoForHiding
@@ -34,7 +37,7 @@ _ROWS: Final = (
     #                         we       the peer
     Row(codes.TTYPE,          _REFUSE, _OFFER,  TerminalTypeAsked),
     Row(codes.NAWS,           _REFUSE, _OFFER,  WindowSizeAsked),
-    Row(codes.NEW_ENVIRON,    _REFUSE, _OFFER,  shared(EnvironmentAsked())),
+    Row(codes.NEW_ENVIRON,    _REFUSE, _OFFER,  EnvironmentAsked),
     Row(codes.CHARSET,        _OFFER,  _ACCEPT, CharsetRequested),
     Row(codes.END_OF_RECORD,  _OFFER,  _REFUSE, shared(EndOfRecord())),
     Row(codes.GMCP,           _OFFER,  _REFUSE, shared(GmcpSupported()), carries_data=True),
@@ -53,6 +56,8 @@ class Offers(Struct, frozen=True):
 
     msdp: bool = False
     """Variables with values, for clients without GMCP."""
+    mssp: Callable[[], mssp.Values] | None = None
+    """The status that crawlers ask for, of the moment."""
     mccp2: bool = False
     """To compress output."""
     mccp3: bool = False
@@ -65,6 +70,10 @@ def server_options(offers: Offers) -> Options:
     rows = [*_ROWS]
     if offers.msdp:
         rows.append(_MSDP)
+    if offers.mssp is not None:
+        status = shared(mssp.ServerStatus(offers.mssp))
+        # tt++ does not answer the offer.
+        rows.append(Row(codes.MSSP, _OFFER, _REFUSE, status, awaited=False))
     if offers.mccp2:
         rows.append(_MCCP2)
     if offers.mccp3:
@@ -102,6 +111,11 @@ class TelnetServer(TelnetCore):
         elif self._phase is Phase.TELNET and not self._options.is_on_at(codes.SGA, Side.US):
             self._out.append(_GO_AHEAD)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that the client has told (RFC 1572). Nothing in it may be trusted."""
+        return self._options.find(EnvironmentAsked).variables
+
     def hide_input(self, hidden: bool) -> None:
         """Make the client hide the typed input, as for a password, or show it again."""
         options = self._options
@@ -119,6 +133,12 @@ class TelnetServer(TelnetCore):
         `False`, and nothing is sent, if it cannot answer or owes an answer already.
         """
         return self._options.find(TerminalTypeAsked).probe(self, now)
+
+    def _is_served(self, line: Event) -> bool:
+        if line != mssp.REQUEST or codes.MSSP not in self._options.table.index:
+            return False
+        self.send_text(mssp.as_text(self._options.find(mssp.ServerStatus).values()))
+        return True
 
     def _are_you_there(self) -> None:
         self._out.append(b"[Yes]\r\n")

@@ -20,5 +20,7 @@ class Terminal(Struct, frozen=True, gc=False):
     """As terminfo names it."""
     width: int
     height: int
+    address: str = ""
+    """Where a client behind us comes from (MNES `IPADDRESS`); empty: it is not told."""
     mtts: int = DEFAULT_MTTS
     """The bits of the Mud Terminal Type Standard (`Mtts`)."""

@@ -5,10 +5,18 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.protocols.telnet.wire import feed, properties, sb, silent_server, telnet_server, wire
+from tests.protocols.telnet.wire import (
+    client,
+    feed,
+    properties,
+    sb,
+    silent_server,
+    telnet_server,
+    wire,
+)
 
 from holdfast.protocols.telnet import Capabilities, CapabilitiesChanged
-from holdfast.protocols.telnet.codes import IAC, NEW_ENVIRON, WILL
+from holdfast.protocols.telnet.codes import DO, IAC, NEW_ENVIRON, WILL
 
 WILL_ENVIRON = wire(IAC, WILL, NEW_ENVIRON)
 IS, INFO = 0, 2
@@ -97,3 +105,37 @@ def test_any_value_comes_through_its_escapes(variables: dict[str, bytes]) -> Non
     for name, value in variables.items():
         kept = "".join(chr(byte) if 32 <= byte < 127 else "?" for byte in value).strip()
         assert getattr(known, name.lower()) == kept
+
+
+def test_all_that_a_client_tells_is_kept_up_to_a_limit() -> None:
+    server = telnet_server(WILL_ENVIRON)
+    feed(server, [sb(NEW_ENVIRON, IS, VAR, "USER", VALUE, "ada", USERVAR, "SHELL", VALUE, "x\x1b")])
+    feed(server, [sb(NEW_ENVIRON, INFO, VAR, "USER", VALUE, "bob")])
+    assert server.environment == {"USER": "bob", "SHELL": "x?"}
+    for number in range(100):
+        feed(server, [sb(NEW_ENVIRON, INFO, VAR, f"V{number}", VALUE, "y" * 100)], number * 10.0)
+    assert len(server.environment) == 32
+    assert server.environment["V1"] == "y" * 40
+    feed(server, [sb(NEW_ENVIRON, INFO, VAR, "USER", VALUE, "eve")], 2000.0)
+    assert server.environment["USER"] == "eve"
+
+
+TOLD: dict[str, tuple[bytes, bytes]] = {
+    "all": (
+        b"\1",
+        b"\0\0CLIENT_NAME\1Hold\0CLIENT_VERSION\x011\0TERMINAL_TYPE\1xterm\0MTTS\x01271"
+        b"\0CHARSET\1UTF-8",
+    ),
+    "some": (b"\1\0MTTS\3CLIENT_NAME", b"\0\0MTTS\x01271\0CLIENT_NAME\1Hold"),
+    "one-twice": (b"\1\0MTTS\0MTTS", b"\0\0MTTS\x01271"),
+    "unknown": (b"\1\0USER\2\1", b"\0\0USER\2\1"),
+    "no-address": (b"\1\0IPADDRESS", b"\0\0IPADDRESS"),
+}
+
+
+@pytest.mark.parametrize(("asked", "told"), TOLD.values(), ids=TOLD)
+def test_a_client_tells_what_it_is_asked_for(asked: bytes, told: bytes) -> None:
+    peer = client()
+    assert feed(peer, [wire(IAC, DO, NEW_ENVIRON)])[1] == WILL_ENVIRON
+    assert feed(peer, [sb(NEW_ENVIRON, asked)])[1] == sb(NEW_ENVIRON, told)
+    assert feed(peer, [sb(NEW_ENVIRON, b"\0\0USER\1x")])[1] == b""

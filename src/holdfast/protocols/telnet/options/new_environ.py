@@ -7,7 +7,7 @@ into a process environment. IPADDRESS is not requested: only a trusted proxy cou
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from msgspec import structs
 
@@ -16,6 +16,7 @@ from holdfast.protocols.telnet.charsets import known_charset
 from holdfast.protocols.telnet.codes import NEW_ENVIRON
 from holdfast.protocols.telnet.negotiation import Side
 from holdfast.protocols.telnet.options.base import Host, Option, printable
+from holdfast.protocols.telnet.terminal import Terminal
 
 _IS: Final = 0
 _SEND: Final = 1
@@ -26,6 +27,8 @@ _VALUE: Final = 1
 _ESC: Final = 2
 _USERVAR: Final = 3
 
+_ASKED_MAX: Final = 32
+"""Of what a server asks for, what is answered."""
 _ASKED: Final = ("CLIENT_NAME", "CLIENT_VERSION", "TERMINAL_TYPE", "MTTS", "CHARSET")
 
 # By name: to an empty SEND, which asks for everything, tt++ does not answer.
@@ -35,9 +38,26 @@ _REQUEST: Final = bytes((_SEND,)) + b"".join(
 
 
 class EnvironmentAsked(Option):
-    """The server's side."""
+    """The server's side. All variables that a client tells are kept, up to a limit."""
 
-    __slots__ = ()
+    __slots__ = ("_variables",)
+
+    def __init__(self) -> None:
+        self._variables: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the client has told, VAR and USERVAR alike, printable and cut."""
+        return dict(self._variables)
+
+    def dump(self, now: float) -> tuple[Any, ...]:
+        return self._variables
+
+    def load(self, dump: tuple[Any, ...], now: float) -> None:
+        self._variables = tuple((name, value) for name, value in dump)
+
+    def disabled(self, host: Host, side: Side) -> None:
+        self._variables = ()
 
     def enabled(self, host: Host, side: Side) -> None:
         host.send_subnegotiation(NEW_ENVIRON, _REQUEST)
@@ -45,10 +65,60 @@ class EnvironmentAsked(Option):
     def subnegotiation(self, host: Host, payload: bytes, now: float) -> None:
         if not payload or payload[0] not in (_IS, _INFO):
             return
-        known = host.capabilities
-        for name, value in _variables(payload[1:]):
-            known = _with_variable(known, name, printable(value, host.limits.name_chars_max))
+        known, limits = host.capabilities, host.limits
+        variables = self.variables
+        for name, told in _variables(payload[1:]):
+            value = printable(told, limits.name_chars_max)
+            known = _with_variable(known, name, value)
+            kept = printable(name, limits.name_chars_max)
+            if kept in variables or len(variables) < limits.environment_variables_max:
+                variables[kept] = value
+        self._variables = tuple(variables.items())
         host.learn(known)
+
+
+class EnvironmentTold(Option):
+    """The client's side: it tells the variables of MNES, and of them those it is asked for."""
+
+    __slots__ = ("_terminal",)
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+
+    def subnegotiation(self, host: Host, payload: bytes, now: float) -> None:
+        if payload[:1] != bytes((_SEND,)):
+            return
+        values = self._values(host)
+        asked = [name for _, name in _fields(payload[1:])] or [*values]
+        told = bytearray((_IS,))
+        for name in dict.fromkeys(asked[:_ASKED_MAX]):
+            told.append(_VAR)
+            told += _escape(name)
+            if name in values:  # else it is not defined here (RFC 1572)
+                told.append(_VALUE)
+                told += _escape(values[name])
+        host.send_subnegotiation(NEW_ENVIRON, bytes(told))
+
+    def _values(self, host: Host) -> dict[bytes, bytes]:
+        terminal = self._terminal
+        values = {
+            "CLIENT_NAME": terminal.name,
+            "CLIENT_VERSION": terminal.version,
+            "TERMINAL_TYPE": terminal.type,
+            "MTTS": str(int(terminal.mtts)),
+            "CHARSET": host.capabilities.charset or host.charsets.fixed or host.charsets.fallback,
+            "IPADDRESS": terminal.address,
+        }
+        return {
+            name.encode(): value.encode("ascii", "replace")
+            for name, value in values.items()
+            if value
+        }
+
+
+def _escape(text: bytes) -> bytes:
+    """A name or a value: what could be a mark is preceded by ESC."""
+    return b"".join(bytes((_ESC, byte)) if byte <= _USERVAR else bytes((byte,)) for byte in text)
 
 
 def _with_variable(known: Capabilities, name: bytes, value: str) -> Capabilities:

@@ -23,6 +23,7 @@ OPTIONS = {
     "eor": codes.END_OF_RECORD,
     "gmcp": codes.GMCP,
     "naws": codes.NAWS,
+    "new-environ": codes.NEW_ENVIRON,
     "sga": codes.SGA,
     "ttype": codes.TTYPE,
 }
