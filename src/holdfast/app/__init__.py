@@ -15,7 +15,8 @@ app.run("unix:data/link.sock")
 
 from __future__ import annotations
 
-from holdfast.app.app import App, Refusal
+from holdfast.app.answers import Refusal
+from holdfast.app.app import App
 from holdfast.app.session import Session
 from holdfast.core.items import Span
 from holdfast.core.login import Authenticate, AuthResult, ProfileSummary

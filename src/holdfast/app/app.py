@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import signal
 import ssl
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-import msgspec
 import structlog
 
+from holdfast.app.answers import Answers
 from holdfast.app.dispatcher import Dispatcher
 from holdfast.app.handlers import Handlers
 from holdfast.app.link_client import LinkClient
 from holdfast.app.outgoing import Outgoing
+from holdfast.app.progress import Progress
 from holdfast.app.session import Session
-from holdfast.core.errors import ConfigurationError, HoldfastError
+from holdfast.core.errors import ConfigurationError
 from holdfast.core.ids import new_instance
 from holdfast.core.items import MUST, Output, Text
-from holdfast.core.limits import KIB, LinkLimits
+from holdfast.core.limits import LinkLimits
 from holdfast.core.validation import check_delivery, check_output, check_text
 from holdfast.link import messages as m
-from holdfast.link.codec import UNWRITABLE
-from holdfast.link.peer import SCHEMES, LinkClosedError, RequestError
+from holdfast.link.peer import SCHEMES, LinkClosedError
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.log import configure_logs
 from holdfast.net.runtime.loop import calm_collector, run, unwrapped
@@ -44,24 +43,9 @@ LOG_LEVEL_VARIABLE: Final = "HOLDFAST_LOG_LEVEL"
 PARENT_VARIABLE: Final = "HOLDFAST_PARENT"
 """Set by `holdfast run` to its process id: without that process, the application ends too."""
 
-_REFUSAL_BYTES_MAX: Final = 4 * KIB
-
 
 class _FinishedError(Exception):
     """Ends the application's task group: what still runs is cancelled."""
-
-
-class Refusal(HoldfastError):
-    """Raised by handlers of logins and profiles: the user gets the message."""
-
-    def __init__(self, message: str, *, code: str = "refused", retry_s: float = 0.0) -> None:
-        check_text("the message of a Refusal", message, _REFUSAL_BYTES_MAX)
-        check_text("the code of a Refusal", code, _REFUSAL_BYTES_MAX)
-        if not 0 <= retry_s < math.inf:
-            raise ValueError(f"retry_s of a Refusal: expected 0 or more seconds; found {retry_s}")
-        super().__init__(message)
-        self.code = code
-        self.retry_s = retry_s
 
 
 class App(Handlers):
@@ -76,15 +60,14 @@ class App(Handlers):
         self.outgoing = Outgoing(self.limits.window_bytes_max)
         self.dispatcher = Dispatcher(self)
         self._link_client: LinkClient | None = None
-        self._moved = asyncio.Event()
+        self._progress = Progress()
+        self.answers = Answers(name, self, self._progress)
         self._stop = asyncio.Event()
-        self._answering = 0
-        """Requests of the gateway that are being answered."""
 
     @property
     def idle(self) -> bool:
         """Whether no handler is running."""
-        return self.dispatcher.idle and not self._answering
+        return self.dispatcher.idle and self.answers.idle
 
     @property
     def sessions(self) -> dict[str, Session]:
@@ -222,13 +205,11 @@ class App(Handlers):
 
     def move(self) -> None:
         """Something ended that others may wait for: an output is accepted, a handler done."""
-        self._moved.set()
+        self._progress.move()
 
     async def moved_until(self, condition: Callable[[], bool]) -> None:
-        """Wait until `condition` is true; it is looked at after each `move`."""
-        while not condition():
-            self._moved.clear()
-            await self._moved.wait()
+        """Wait until `condition` is true; it is checked after each `move`."""
+        await self._progress.until(condition)
 
     # --- what the gateway says or asks
 
@@ -236,46 +217,3 @@ class App(Handlers):
         """The gateway has our outputs up to `number`, durably."""
         self.outgoing.accepted(number)
         self.move()
-
-    async def authenticate(self, claim: m.Authenticate) -> m.AuthResult:
-        """Answer the request `authenticate`."""
-        return await self._answer("authenticate", m.AuthResult, claim)
-
-    async def list_profiles(self, query: m.ProfileQuery) -> list[m.ProfileSummary]:
-        """Answer the request `profiles.list`."""
-        return await self._answer("profiles", list[m.ProfileSummary], query.sid)
-
-    async def create_profile(self, creation: m.ProfileCreation) -> m.ProfileSummary:
-        """Answer the request `profiles.create`."""
-        return await self._answer("create_profile", m.ProfileSummary, creation.sid, creation.name)
-
-    async def select_profile(self, choice: m.ProfileChoice) -> m.ProfileSummary:
-        """Answer the request `profiles.select`."""
-        return await self._answer("select_profile", m.ProfileSummary, choice.sid, choice.id)
-
-    async def _answer(self, name: str, kind: type[T], *args: Any) -> T:
-        """Return the handler's result if it can be sent as a `kind`. Raises `TypeError` if not."""
-        if not self.has(name):
-            raise RequestError("unknown_method", f"{self.name} has no handler on_{name}")
-        self._answering += 1
-        try:
-            result = await self.call(name, *args)
-        except Refusal as refusal:
-            raise RequestError(refusal.code, str(refusal), refusal.retry_s) from refusal
-        finally:
-            self._answering -= 1
-            self.move()
-        if kind is m.AuthResult and isinstance(result, str):
-            result = m.AuthResult(user=result)
-        try:
-            return msgspec.msgpack.decode(msgspec.msgpack.encode(result), type=kind)
-        except UNWRITABLE as error:
-            raise TypeError(f"on_{name}: expected {_shown(kind)}: {error}") from error
-
-    async def remember(self, asked: m.Remember) -> dict[str, int]:
-        """Answer the request `remember`."""
-        return await self.remembered(asked.sids)
-
-
-def _shown(kind: Any) -> str:
-    return kind.__name__ if isinstance(kind, type) else str(kind)

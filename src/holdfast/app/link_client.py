@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
+from holdfast.app.answers import Answers
 from holdfast.app.dispatcher import Dispatcher
 from holdfast.app.outgoing import Outgoing
 from holdfast.core.backoff import Backoff
@@ -35,6 +36,7 @@ class Application(Protocol):
     limits: LinkLimits
     outgoing: Outgoing
     dispatcher: Dispatcher
+    answers: Answers
 
     @property
     def idle(self) -> bool: ...
@@ -50,18 +52,6 @@ class Application(Protocol):
     async def moved_until(self, condition: Callable[[], bool]) -> None: ...
 
     def accepted(self, number: int) -> None: ...
-
-    # --- requests of the gateway
-
-    async def authenticate(self, claim: m.Authenticate) -> Any: ...
-
-    async def list_profiles(self, query: m.ProfileQuery) -> Any: ...
-
-    async def create_profile(self, creation: m.ProfileCreation) -> Any: ...
-
-    async def select_profile(self, choice: m.ProfileChoice) -> Any: ...
-
-    async def remember(self, asked: m.Remember) -> dict[str, int]: ...
 
 
 _log: Final = RateLimitedLogger("holdfast.app")
@@ -228,11 +218,7 @@ class LinkClient:
                 m.EVENTS: (list[m.SessionEvent], self._receive),
                 m.ACCEPTED: (m.Accepted, lambda accepted: app.accepted(accepted.bseq)),
                 m.REFUSED: (m.Refused, _log_refused),
-                m.AUTHENTICATE: (m.Authenticate, app.authenticate),
-                m.PROFILES_LIST: (m.ProfileQuery, app.list_profiles),
-                m.PROFILES_CREATE: (m.ProfileCreation, app.create_profile),
-                m.PROFILES_SELECT: (m.ProfileChoice, app.select_profile),
-                m.REMEMBER: (m.Remember, app.remember),
+                **app.answers.methods,
             }
         )
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from holdfast.backends.base import Backend, Services
-from holdfast.backends.echo.backend import Config, EchoBackend
-
-__all__ = ["Config", "open"]
+from holdfast.backends.echo.backend import Config as Config
+from holdfast.backends.echo.backend import EchoBackend
 
 
 def open(config: Config, services: Services) -> Backend:

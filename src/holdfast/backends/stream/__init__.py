@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from holdfast.backends.base import Backend, Services
-from holdfast.backends.stream.backend import Config, StreamBackend
-
-__all__ = ["Config", "open"]
+from holdfast.backends.stream.backend import Config as Config
+from holdfast.backends.stream.backend import StreamBackend
 
 
 def open(config: Config, services: Services) -> Backend:

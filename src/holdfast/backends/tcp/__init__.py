@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from holdfast.backends.base import Backend, Services
 from holdfast.backends.tcp.backend import TcpBackend
-from holdfast.backends.tcp.config import Config
-
-__all__ = ["Config", "open"]
+from holdfast.backends.tcp.config import Config as Config
 
 
 def open(config: Config, services: Services) -> Backend:
