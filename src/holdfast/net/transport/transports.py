@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import Any
-from weakref import WeakValueDictionary
+from typing import Any, Final
 
 from holdfast.core.compiled import is_wanted
 
@@ -26,7 +25,18 @@ if is_wanted("sockets"):
     except ImportError:
         pass
 
-_POLLERS: WeakValueDictionary[int, Poller] = WeakValueDictionary()
+
+class _LoopPoller:
+    """The epoll set of one event loop. It keeps the loop alive: its id is not used again."""
+
+    __slots__ = ("loop", "poller")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.poller: Poller | None = Poller(loop)
+
+
+_POLLERS: Final[dict[int, _LoopPoller]] = {}
 
 
 class Sockets:
@@ -36,7 +46,7 @@ class Sockets:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._poller: Poller | None = None
+        self._poller: _LoopPoller | None = None
 
     def adopt(self, protocol: asyncio.Protocol, sock: socket.socket) -> None:
         """Make a transport for a connected socket, which then is its.
@@ -53,7 +63,9 @@ class Sockets:
                 self._poller = _poller_of(self._loop)
             if sock.family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            transport = SocketTransport(self._poller, sock, protocol)
+            poller = self._poller.poller
+            assert poller is not None, "the event loop is closed"
+            transport = SocketTransport(poller, sock, protocol)
         except OSError:
             sock.close()
             raise
@@ -66,12 +78,18 @@ def keep_urgent_data_in_place(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
 
 
-def _poller_of(loop: asyncio.AbstractEventLoop) -> Poller:
-    """The one of this event loop. It keeps its loop alive, so that the loop's id stays its own."""
-    poller = _POLLERS.get(id(loop))
-    if poller is None:
-        poller = _POLLERS[id(loop)] = Poller(loop)
-    return poller
+def _poller_of(loop: asyncio.AbstractEventLoop) -> _LoopPoller:
+    """The one of this event loop. Those of loops that are closed are closed now.
+
+    A closed loop may be held by cycles for long, and with it the file of its set.
+    """
+    found = _POLLERS.get(id(loop))
+    if found is None:
+        for ended in [each for each in _POLLERS.values() if each.loop.is_closed()]:
+            ended.poller = None
+            del _POLLERS[id(ended.loop)]
+        found = _POLLERS[id(loop)] = _LoopPoller(loop)
+    return found
 
 
 def _adopt_by_loop(
