@@ -152,7 +152,7 @@ class TelnetAdapter(TerminalAdapter):
                 found = self._react(event)
                 if found is not None:
                     events.append(found)
-        if max(len(self._early or ()), len(self._said_early)) > _EARLY_MAX:
+        if not self._settled and max(len(self._early or ()), len(self._said_early)) > _EARLY_MAX:
             events += self._settle()
         return events
 

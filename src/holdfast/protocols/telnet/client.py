@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from holdfast.core.limits import TelnetLimits
 from holdfast.protocols.telnet import codes
 from holdfast.protocols.telnet.charsets import AUTOMATIC, Charsets
-from holdfast.protocols.telnet.connection import Phase, TelnetCore
+from holdfast.protocols.telnet.connection import TelnetCore
 from holdfast.protocols.telnet.events import Prompt
 from holdfast.protocols.telnet.options.base import Option, Options, Policy, Row
 from holdfast.protocols.telnet.options.charset import CharsetAnswered
@@ -21,6 +21,7 @@ from holdfast.protocols.telnet.options.msdp import MsdpSupported
 from holdfast.protocols.telnet.options.naws import WindowSizeTold
 from holdfast.protocols.telnet.options.new_environ import EnvironmentTold
 from holdfast.protocols.telnet.options.ttype import TerminalTypeTold
+from holdfast.protocols.telnet.phases import Phase
 from holdfast.protocols.telnet.terminal import Terminal
 
 _REFUSE, _ACCEPT = Policy.REFUSE, Policy.ACCEPT

@@ -11,7 +11,6 @@ table, no event object.
 
 from __future__ import annotations
 
-from enum import Enum, auto
 from typing import ClassVar, Final
 
 from holdfast.core.limits import TelnetLimits
@@ -51,21 +50,7 @@ from holdfast.protocols.telnet.parser import (
     Subnegotiation,
     Token,
 )
-
-
-class Phase(Enum):
-    """The kind of peer, as far as it is known; it only moves downwards."""
-
-    FRESH = auto()
-    """Nothing has come."""
-    TLS_BEGUN = auto()
-    """One byte has come, and it could be the first of a TLS record."""
-    UNKNOWN = auto()
-    PLAIN = auto()
-    """It has sent a line, and no command yet."""
-    TELNET = auto()
-    OVER = auto()
-
+from holdfast.protocols.telnet.phases import Phase
 
 _NEVER: Final = float("-inf")
 _NOTHING_KNOWN: Final = Capabilities()
@@ -79,6 +64,7 @@ class TelnetCore:
     __slots__ = (
         "_echoing",
         "_events",
+        "_fixed",
         "_inflater",
         "_lines",
         "_options",
@@ -104,6 +90,7 @@ class TelnetCore:
     def __init__(self, limits: TelnetLimits, table: Options, charsets: Charsets) -> None:
         self.limits = limits
         self.charsets = charsets
+        self._fixed = charsets.fixed
         self.capabilities = _NOTHING_KNOWN
         """The capabilities of the peer."""
         self.malformed = 0
@@ -141,7 +128,7 @@ class TelnetCore:
     @property
     def _charset_received(self) -> str:
         """The character set of received text; empty while it is unknown."""
-        return self.charsets.fixed or self.capabilities.charset
+        return self._fixed or self.capabilities.charset
 
     def is_on(self, code: int, side: Side) -> bool:
         """Whether an option is in effect on one side."""
@@ -223,7 +210,7 @@ class TelnetCore:
         return []
 
     def _receive_lines(self, data: bytes) -> list[Event]:
-        lines = self._lines.receive(data, self.charsets.fixed or self.capabilities.charset)
+        lines = self._lines.receive(data, self._fixed or self.capabilities.charset)
         if self._echoing:
             self._out += [b"\r\n" for line in lines if type(line) is not CharsetHeard]
         return lines
@@ -388,8 +375,9 @@ class TelnetCore:
 
     def send_text(self, text: str) -> None:
         """Queue text; it carries its own line ends, as LF."""
+        charset = self._fixed or self.capabilities.charset or self._lines.heard
         binary = "\r" in text and self._options.is_on_at(codes.BINARY, Side.US)
-        self._out.append(encode(text, self.charset, binary=binary))
+        self._out.append(encode(text, charset, binary=binary))
 
     def send_gmcp(self, package: str, json: str) -> bool:
         """Queue a GMCP message; `False` if the peer does not support GMCP, or the name is

@@ -10,7 +10,7 @@ from msgspec import Struct
 from holdfast.core.limits import TelnetLimits
 from holdfast.protocols.telnet import codes
 from holdfast.protocols.telnet.charsets import AUTOMATIC, Charsets
-from holdfast.protocols.telnet.connection import Phase, TelnetCore
+from holdfast.protocols.telnet.connection import TelnetCore
 from holdfast.protocols.telnet.events import Event
 from holdfast.protocols.telnet.negotiation import Given, Q, Side
 from holdfast.protocols.telnet.options import mssp
@@ -25,6 +25,7 @@ from holdfast.protocols.telnet.options.msdp import MsdpSupported
 from holdfast.protocols.telnet.options.naws import WindowSizeAsked
 from holdfast.protocols.telnet.options.new_environ import EnvironmentAsked
 from holdfast.protocols.telnet.options.ttype import TerminalTypeAsked
+from holdfast.protocols.telnet.phases import Phase
 
 _END_OF_RECORD: Final = bytes((codes.IAC, codes.EOR))
 _GO_AHEAD: Final = bytes((codes.IAC, codes.GA))

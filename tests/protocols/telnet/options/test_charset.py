@@ -101,7 +101,7 @@ def test_a_client_that_performs_it_too_is_asked_once() -> None:
     assert feed(silent_server(), [WILL_CHARSET, DO_CHARSET])[1] == wire(IAC, DO, CHARSET) + REQUEST
 
 
-@pytest.mark.parametrize("payload", [b"", b"\4x", b"\5", b"\6", b"\7", b"\x63"], ids=repr)
+@pytest.mark.parametrize("payload", [b"", b"\5", b"\6", b"\7", b"\x63"], ids=repr)
 def test_what_is_not_asked_for_is_ignored(payload: bytes) -> None:
     server = telnet_server(DO_CHARSET)
     assert feed(server, [sb(CHARSET, payload)]) == ([], b"")
@@ -145,3 +145,10 @@ def test_another_than_the_fixed_one_is_not_accepted() -> None:
     feed(peer, [wire(IAC, WILL, CHARSET)])
     assert feed(peer, [sb(CHARSET, 1, ";UTF-8")])[1] == REJECTED
     assert feed(peer, [sb(CHARSET, 1, ";UTF-8;KOI8-R")])[1] == sb(CHARSET, 2, "KOI8-R")
+
+
+def test_a_translation_table_is_rejected() -> None:
+    assert feed(telnet_server(DO_CHARSET), [sb(CHARSET, 4, 1, "x")])[1] == sb(CHARSET, 5)
+    peer = client()
+    feed(peer, [WILL_CHARSET])
+    assert feed(peer, [sb(CHARSET, 4, 1, "x")])[1] == sb(CHARSET, 5)

@@ -18,6 +18,8 @@ from holdfast.protocols.telnet.options.base import Host, Option
 _REQUEST: Final = b"\1"
 _ACCEPTED: Final = b"\2"
 _REJECTED: Final = b"\3"
+_TTABLE_IS: Final = b"\4"
+_TTABLE_REJECTED: Final = b"\5"
 
 
 class CharsetAnswered(Option):
@@ -28,6 +30,8 @@ class CharsetAnswered(Option):
     def subnegotiation(self, host: Host, payload: bytes, now: float) -> None:
         if payload[:1] == _REQUEST:
             self._answer(host, payload[1:])
+        elif payload[:1] == _TTABLE_IS:
+            host.send_subnegotiation(CHARSET, _TTABLE_REJECTED)
 
     def _answer(self, host: Host, offered: bytes) -> None:
         """Accept the configured name or, without one, any that we know, UTF-8 if there is a
@@ -78,6 +82,8 @@ class CharsetRequested(CharsetAnswered):
             host.send_subnegotiation(CHARSET, _REJECTED)
         elif command == _REQUEST:
             self._answer(host, payload[1:])
+        elif command == _TTABLE_IS:
+            host.send_subnegotiation(CHARSET, _TTABLE_REJECTED)
         elif command in (_ACCEPTED, _REJECTED) and self._requested:
             self._requested = False
             wanted = _wanted(host)
