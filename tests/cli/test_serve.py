@@ -303,7 +303,7 @@ async def test_a_disk_without_room_refuses_new_sessions_and_keeps_the_old(tmp_pa
             welcome = await page.expect("welcome")
             session = await session_of(stage, "websocket")
             number = 0
-            while not any("refuses" in str(entry["event"]) for entry in gateway.logs):
+            while not any(entry["event"] == "store not writable" for entry in gateway.logs):
                 number += 1
                 await session.text(f"{number} {'x' * 5000}")
                 await page.expect("text")

@@ -186,7 +186,7 @@ OPERATORS_ONLY = {
     "net/server/workers.py",
     "net/tls/certificates.py",
     "gateway/timekeeping.py",
-    "gateway/upstreams.py",
+    "backends/upstreams.py",
     "sessions/stores/private.py",
 }
 """Modules whose lines no client can cause."""
