@@ -1,11 +1,11 @@
-"""A peer that sends and does not read is not read either.
+"""Back-pressure on a peer that sends and does not read.
 
-The kernel takes megabytes for a peer that reads nothing, and only then do our own
-buffers fill, in the midst of an input that has been answered in part: hundreds
-of kilobytes for each such peer. So where input is answered, the kernel is asked
-now and then, while much comes in, how much output it holds. If that is much and
-the peer's window is closed, reading is held until the peer has read most of it.
-A peer behind a slow network has its window open, and is not held.
+The kernel buffers megabytes for a peer that reads nothing, and only then do the connection's
+own buffers fill, in the middle of input that is partly answered: hundreds of kilobytes for each
+such peer. Where input is answered, the kernel is therefore asked from time to time, while much
+input arrives, how much output it holds. If that is much and the peer's window is closed,
+reading stops until the peer has read most of it. A peer behind a slow network has an open
+window, and is not affected.
 """
 
 from __future__ import annotations
@@ -50,10 +50,7 @@ def keeps_sending(sock: Socket) -> bool:
 
 
 class BackPressure:
-    """Whether one peer, that is answered, reads the answers; what it sends waits while it does not.
-
-    Bytes are counted from the beginning of its connection.
-    """
+    """Whether a peer reads the answers to its input; reading stops while it does not."""
 
     __slots__ = ("_look_at", "_pause", "_runtime", "_taken")
 
@@ -72,7 +69,7 @@ class BackPressure:
         return self._pause.progress_at if self._pause is not None else None
 
     def due(self, came: int) -> bool:
-        """Whether to look, now that `came` bytes have come from the peer."""
+        """Whether to check, now that `came` bytes have arrived."""
         return self._pause is None and came >= self._look_at
 
     def holds(self, sock: Socket | None, came: int, over: Callable[[], None]) -> bool:

@@ -1,9 +1,8 @@
 """One accepted or dialled transport: the only I/O of connections. Hot path.
 
-A `Connection` knows bytes and time, no protocol. What stands on it (its
-`Handler`) is told of bytes, of the end and of deadlines, and writes through it.
-Writes of one tick leave in one piece (`Output`). It is one failure domain: what
-a handler raises ends this connection and no other.
+A `Connection` knows bytes and time, but no protocol. Its `Handler` gets bytes, the end and
+deadlines, and writes through it. The writes of one tick leave in one piece (`Output`). A
+connection is one failure domain: an exception in a handler ends this connection and no other.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class Owner(Protocol):
         """Take it into account; false refuses it."""
 
     def closed(self, connection: Connection) -> None:
-        """It is gone."""
+        """The connection is lost."""
 
 
 class Connection(Output, asyncio.Protocol):
@@ -77,15 +76,15 @@ class Connection(Output, asyncio.Protocol):
     opened_at: float
     """When its socket was accepted, in the runtime's time."""
     listener: Address | None
-    """Where it came in."""
+    """The listener's address."""
     proxy: ProxyHeader | None
-    """What a trusted proxy said of it. `peer` is then whom it speaks for."""
+    """The header of a trusted proxy. `peer` is then the proxy's client."""
     meter: Meter | None
-    """What its input is counted against."""
+    """The rates that its input counts against."""
     answers: bool
-    """Whether what comes in is answered: then a peer that does not read is not read either."""
+    """Whether input is answered: then back-pressure applies to a peer that does not read."""
     cause: Exception | None
-    """What ended it, if it was not an orderly end."""
+    """The error that ended it, if it was not an orderly end."""
 
     def __init__(
         self,
@@ -147,11 +146,7 @@ class Connection(Output, asyncio.Protocol):
         self._reschedule()
 
     def end(self) -> None:
-        """Send what is written, and nothing after it; the peer may go on sending.
-
-        Through TLS that is close_notify (RFC 8446 section 6.1). With TLS 1.2 the peer
-        may take it for the end of both directions (RFC 5246 section 7.2.1).
-        """
+        """Send the written data, and nothing after it; the peer may go on sending."""
         self.flush()
         transport = self._transport
         if transport is None or transport.is_closing():
@@ -162,7 +157,7 @@ class Connection(Output, asyncio.Protocol):
             self.close()
 
     def close(self) -> None:
-        """Send what is written, then close. After the limit of time it is dropped instead."""
+        """Send the written data, then close. After the time limit, drop the connection."""
         if self.phase in (Phase.CLOSING, Phase.LOST):
             return
         self._begin_closing()
@@ -170,13 +165,7 @@ class Connection(Output, asyncio.Protocol):
             self._transport.close()
 
     def close_on(self) -> None:
-        """As `close`, for a peer that may still be sending: it gets to read what is written.
-
-        A socket that is closed with unread bytes in it is reset, and with the
-        reset the peer may lose our last words (RFC 9112 section 9.6). So what
-        comes is thrown away until the peer closes or is silent, within the
-        limits of time.
-        """
+        """Close as `close` does, for a peer that may still be sending: a lingering close."""
         transport = self._transport
         if self.phase in (Phase.CLOSING, Phase.LOST) or transport is None:
             return
@@ -191,7 +180,7 @@ class Connection(Output, asyncio.Protocol):
         self.resume_reading()
 
     def _begin_closing(self) -> None:
-        """Send what is written; from here on only the limit of time for our close runs."""
+        """Send the written data; from here on only the close deadline applies."""
         self.flush()
         self._discard_output()
         self.phase = Phase.CLOSING
@@ -216,7 +205,7 @@ class Connection(Output, asyncio.Protocol):
             self._gate.resume()
 
     def drain(self) -> None:
-        """Let the handler say goodbye, because the server is stopping."""
+        """Let the handler send a goodbye, because the server is stopping."""
         if self.phase in (Phase.HANDSHAKE, Phase.ESTABLISHED):
             self._guard(self._handler.drain)
 
@@ -224,7 +213,7 @@ class Connection(Output, asyncio.Protocol):
 
     @property
     def tls(self) -> TlsInfo | None:
-        """What was agreed on, and who the peer proved to be; `None` without TLS."""
+        """The TLS parameters and the peer's identity; `None` without TLS."""
         found = self.extra("ssl_object")
         return describe(found) if found is not None else None
 
@@ -317,10 +306,7 @@ class Connection(Output, asyncio.Protocol):
         return self._gate
 
     def _read_meter(self) -> None:
-        """Count what came since the last time; if it came too fast, read no more for a while.
-
-        If it is answered and the peer does not read that, read no more until it does.
-        """
+        """Count the input since the last call; if it came too fast, pause reading."""
         size = METER_BYTES - self._until_meter
         self._metered += size
         self._until_meter = METER_BYTES

@@ -11,13 +11,13 @@ FOREVER: Final = float("inf")
 
 
 class Reached(Enum):
-    """What is due."""
+    """The kinds of deadlines."""
 
     NOTHING = auto()
     CLOSE = auto()
     """The limit of the phase: of the handshake, of the whole life, or of our close."""
     STALL = auto()
-    """The peer has taken too little for too long, unless `still_stalled` says no."""
+    """The peer has read too little for too long, unless `still_stalled` says no."""
     IDLE = auto()
     """Nothing has come for too long."""
     WAKE = auto()
@@ -53,7 +53,7 @@ class Deadlines(Struct, gc=False):
         return due if self._stall is None else min(due, self._stall.due)
 
     def reach(self, now: float, heard: float, idle_seconds: float) -> Reached:
-        """What is due now: one thing, and each once."""
+        """Return what is due now: one kind, each once."""
         if now >= self.close:
             self.close = FOREVER
             return Reached.CLOSE
@@ -72,7 +72,7 @@ class Deadlines(Struct, gc=False):
         self._stall = _Stall(due, unsent)
 
     def end_stall(self) -> None:
-        """The peer has taken what was written."""
+        """The peer has read the written data."""
         self._stall = None
 
     def still_stalled(self, due: float, unsent: int) -> bool:

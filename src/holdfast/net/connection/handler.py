@@ -1,4 +1,4 @@
-"""What stands on a connection, who made it, and where in its life it is."""
+"""The interface of a connection's handler, its owner, and its phases."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from holdfast.core.errors import Reason
 
 
 class Handler(Protocol):
-    """What stands on a connection."""
+    """The handler of a connection."""
 
     def connected(self) -> None:
-        """The transport is there; writing may begin."""
+        """The transport is open; writing may begin."""
 
     def received(self, data: bytes) -> None:
-        """Bytes came. Hot path."""
+        """Bytes arrived. Hot path."""
 
     def ended(self) -> None:
         """The peer sends nothing more; it may still read."""
@@ -27,13 +27,13 @@ class Handler(Protocol):
         """The time asked for with `wake_at` has come."""
 
     def overdue(self, reason: Reason) -> None:
-        """A limit of time was reached; the handler says goodbye and closes."""
+        """A time limit was reached; the handler sends a goodbye and closes."""
 
     def drain(self) -> None:
-        """The server is stopping; the handler says goodbye and closes."""
+        """The server is stopping; the handler sends a goodbye and closes."""
 
     def lost(self, cause: Exception | None) -> None:
-        """The connection is gone. The last call; exactly one follows each `connected`."""
+        """The connection is lost. The last call; exactly one follows each `connected`."""
 
 
 class NullHandler:
@@ -56,5 +56,5 @@ class Phase(Enum):
     """Accepted; the protocol is not established, and the handshake's limit runs."""
     ESTABLISHED = auto()
     CLOSING = auto()
-    """Closed by us: what is buffered goes out, nothing comes in."""
+    """Closed by this side: buffered output is sent, input is ignored."""
     LOST = auto()

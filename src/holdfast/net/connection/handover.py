@@ -17,7 +17,7 @@ class Attachable(Protocol):
 
 
 def hand_over(connection: Attachable, handler: Handler, came: Iterable[bytes]) -> None:
-    """Put `handler` on `connection`; it gets what `came` before, and is read for."""
+    """Make `handler` the handler of `connection`; it gets the bytes in `came` first."""
     connection.attach(handler)
     handler.connected()
     connection.resume_reading()

@@ -1,4 +1,4 @@
-"""What stands on a connection in place of its handler while it lingers before its end."""
+"""The handler of a connection during a lingering close."""
 
 from __future__ import annotations
 

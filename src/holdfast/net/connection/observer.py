@@ -1,4 +1,4 @@
-"""Callbacks: what a server and its connections go through, for whoever wants to know."""
+"""Observers: callbacks for the events of a server and its connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Observer:
         """The server is in another `ServerState`."""
 
     def opened(self, connection: Connection) -> None:
-        """A connection was admitted; its handler is told after this."""
+        """A connection was admitted; its handler is called after this."""
 
     def read(self, connection: Connection, size: int) -> None:
         """`size` bytes have come."""
@@ -29,14 +29,14 @@ class Observer:
         """`size` bytes were given to the transport."""
 
     def closed(self, connection: Connection) -> None:
-        """A connection is gone; `connection.cause` says why, if it was no orderly end."""
+        """A connection is lost; `connection.cause` is the error, if it was no orderly end."""
 
     def failed(self, peer: str, error: Exception) -> None:
         """A handshake failed, a handler raised, or a handler could not be made."""
 
 
 class GuardedObserver(Observer):
-    """Tells another observer. What that raises goes no further."""
+    """Calls another observer, and contains its exceptions."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
@@ -71,7 +71,7 @@ class GuardedObserver(Observer):
 
 
 class ObservedConnection(Connection):
-    """A connection that tells an observer of every read and write. Others do not pay for it."""
+    """A connection that reports each read and write to an observer. Others have no such cost."""
 
     __slots__ = ("_told", "observer")
 

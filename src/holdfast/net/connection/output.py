@@ -19,7 +19,7 @@ def _discard(data: bytes) -> None:
 
 
 class Output:
-    """A transport, and what is written to it: the writes of one tick leave in one piece."""
+    """A transport and its unsent output: the writes of one tick leave in one piece."""
 
     __slots__ = ("_deliver", "_flushed", "_out", "_runtime", "_taken", "_transport")
 
@@ -39,7 +39,7 @@ class Output:
         self._deliver = transport.write
 
     def _discard_output(self) -> None:
-        """What is written from here on goes nowhere; what the transport has is sent."""
+        """Discard later output; the transport sends what it has."""
         self._deliver = _discard
 
     def _end_output(self) -> None:
@@ -48,7 +48,7 @@ class Output:
         self._deliver = _discard
 
     def write(self, data: bytes) -> None:
-        """Write `data` at the end of this tick, after what was written before."""
+        """Write `data` at the end of this tick, after earlier output."""
         out = self._out
         if out is None:
             self._out = data
@@ -87,7 +87,7 @@ class Output:
             transport.writelines([piece for piece in out if piece])
 
     def send(self, data: bytes) -> None:
-        """As `write`, but at once, so that `full` is true of it: for whoever passes on a stream."""
+        """Write at once, so that `full` is accurate: for streams that are forwarded."""
         if self._out is not None:
             self.write(data)
             self.flush()
@@ -100,7 +100,7 @@ class Output:
             pass
 
     def abort(self) -> None:
-        """Drop the connection at once, with whatever is unsent."""
+        """Drop the connection at once, with its unsent output."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -108,7 +108,7 @@ class Output:
 
     @property
     def broken(self) -> bool:
-        """Whether what is written goes nowhere any more; `lost` follows."""
+        """Whether output is discarded; `lost` follows."""
         return self._transport is None or self._transport.is_closing()
 
     @property

@@ -1,6 +1,6 @@
-"""Connections as streams: a coroutine for each client, for whoever wants no callbacks.
+"""Connections as streams: a coroutine for each client.
 
-One task a connection, none a message. `serve` is the whole server in one call.
+There is one task for a connection, none for a message. `serve` is the whole server in one call.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _BURST_BYTES: Final = 64 * 1024
 
 
 class InvalidHandlerError(ConfigurationError):
-    """What was given to serve clients cannot be called."""
+    """The object to serve clients with is not callable."""
 
 
 class StreamClosedError(ClosedError):
-    """The connection has ended before what was waited for. `partial` is what came of it."""
+    """The connection has ended early. `partial` has the bytes so far."""
 
     retryable = True
 
@@ -53,12 +53,7 @@ class IdleTimeoutError(StreamClosedError):
 
 
 class Stream:
-    """One connection, read and written by a coroutine.
-
-    Not for two readers at once. Reading waits; what the client sends ahead is
-    bounded by `read_buffer_bytes_max`. `draining` is set when the server stops:
-    reading then gives what has come, and ends.
-    """
+    """One connection, read and written by a coroutine."""
 
     def __init__(self, connection: Connection, limits: ConnectionLimits) -> None:
         self.connection = connection
@@ -77,12 +72,12 @@ class Stream:
 
     @property
     def peer(self) -> str:
-        """The client's address, as a trusted proxy has told it if there is one."""
+        """The client's address, as a trusted proxy reported it if there is one."""
         return self.connection.peer
 
     @property
     def tls(self) -> TlsInfo | None:
-        """What was agreed on, and who the client proved to be; `None` without TLS."""
+        """The TLS parameters and the client's identity; `None` without TLS."""
         return self.connection.tls
 
     @property
@@ -100,11 +95,7 @@ class Stream:
             yield data
 
     async def read(self, bytes_max: int) -> bytes:
-        """What has come, at least a byte; empty at the end.
-
-        Raises `IdleTimeoutError`, or `StreamClosedError` when the connection broke:
-        it was reset, or TLS ended without close_notify.
-        """
+        """Return the available bytes, at least one; empty at the end."""
         while not self._data and not self._over:
             await self._wait()
         if not self._data and self._overdue is not None:
@@ -176,7 +167,7 @@ class Stream:
     # --- writing
 
     async def write(self, data: bytes) -> None:
-        """Write `data`; waits while the client is behind. Raises `StreamClosedError`."""
+        """Write `data`; wait while the client is behind. Raises `StreamClosedError`."""
         self._check_open()
         connection = self.connection
         connection.write(data)
@@ -196,7 +187,7 @@ class Stream:
             raise StreamClosedError("the connection is gone") from self._cause
 
     def close(self) -> None:
-        """Send what is written, and end. Who still sends gets to read it all the same."""
+        """Send the written data, and close. A client that still sends gets to read it."""
         self.connection.close_on()
 
     # --- Handler of the connection
@@ -232,7 +223,7 @@ class Stream:
             self.connection.abort()
 
     def drain(self) -> None:
-        """Let reading end after what has come."""
+        """Let reading end after the bytes that have arrived."""
         self.draining.set()
         self._changed.set()
 
@@ -258,12 +249,7 @@ async def serve(
     inherited: Inherited | None = None,
     drain_seconds: float | None = None,
 ) -> AsyncIterator[Server]:
-    """Serve clients with `handler` while the block runs, and drain at its end.
-
-    What a handler raises ends its own connection; a handler that outstays the
-    drain is cancelled. Raises `InvalidHandlerError`, `ConfigurationError` or
-    `AddressInUseError` before anybody is accepted.
-    """
+    """Serve clients with `handler` for the duration of the block, and drain at its end."""
     if not callable(handler):
         raise InvalidHandlerError(f"handler: expected a coroutine function, found {handler!r}")
     limits = limits or ConnectionLimits()

@@ -1,4 +1,4 @@
-"""From an accepted socket to its connection: who may come in at one listener, and how."""
+"""From an accepted socket to its connection: admission and handshake at one listener."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HandlerFactory = Callable[[Connection], Handler]
 
 
 class ListenerCounters(Struct):
-    """What has come in at one listener, over its whole life."""
+    """The counters of one listener, over its whole life."""
 
     at: str = ""
     """The listener's address, ready to be logged: a flood writes many lines that nobody reads."""
@@ -72,7 +72,7 @@ class Admitting(Protocol):
 
 
 class Acceptor:
-    """What stands behind one listener: it takes each accepted socket to its connection."""
+    """The acceptor of one listener: it takes each accepted socket to its connection."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
-"""Who may come in: how many, how fast, and how much each may send.
+"""Admission: how many clients may connect, how fast, and how much each may send.
 
-Decided in one synchronous step for each accepted socket, before anything is
-made for it, so that refusing costs little.
+One synchronous step decides for each accepted socket, before any object is made for it, so
+refusing is cheap.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class AdmissionRefusal(Enum):
 
 
 class Admission:
-    """What one server has admitted, by network."""
+    """The admitted clients of one server, by network."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self._limits = limits
@@ -47,7 +47,7 @@ class Admission:
         return True
 
     def check(self, network: str, now: float) -> AdmissionRefusal | None:
-        """Account for one client that comes from `network`, and say why it may not."""
+        """Account for a client from `network`; return the reason if it is refused."""
         if not self._by_address.spend(network, now):
             return AdmissionRefusal.TOO_FAST_FROM_ADDRESS
         if self._by_network[network] >= self._limits.connections_per_address_max:

@@ -1,8 +1,8 @@
-"""An accepted socket that is no connection yet: a PROXY header, TLS, or both come first.
+"""A pending connection: an accepted socket before its PROXY header, TLS, or both are complete.
 
-What comes here is under the server's limit for handshakes and counts among its
-connections. When it is over, a `Connection` stands where this stood; what goes
-wrong before is told to the server with the peer's name and the reason.
+Pending connections are under the server's limit for handshakes and count among its connections.
+When the handshake is complete, a `Connection` replaces the pending one; a failure is reported
+to the server with the peer's name and the reason.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class HandshakeError(HoldfastError):
 
 
 class ProxyOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which proxies a listener believes when they say whom they speak for."""
+    """The proxies whose PROXY headers a listener believes."""
 
     trust: tuple[str, ...]
     """Networks as in "10.0.0.0/8", and "unix" for a Unix socket's peers."""
     required: bool = True
-    """A trusted peer must send a header. If not, it may be a client itself that speaks first."""
+    """A trusted peer must send a header; otherwise it may be a client that sends first."""
     others: Literal["refuse", "direct"] = "refuse"
-    """Whoever is not trusted: refused, or a client itself, whose header would be mere data."""
+    """Other peers are refused, or are clients themselves, whose header would be data."""
 
 
 class TrustedProxies:
@@ -122,7 +122,7 @@ class PendingConnection(asyncio.Protocol):
         self.timer_slot = UNSCHEDULED
         self.peer = peer
         self.network = ""
-        """What counts as its address; empty for a trusted proxy, which speaks for many."""
+        """Return the key of its address; empty for a trusted proxy, which has many clients."""
         self.header: ProxyHeader | None = None
         self._owner = owner
         self._connect = connect

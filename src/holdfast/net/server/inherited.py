@@ -1,7 +1,7 @@
-"""What a service manager gives and is told: inherited sockets, and the state of the service.
+"""The service manager: inherited sockets, and notifications of the state.
 
-sd_listen_fds(3) and sd_notify(3), as systemd and others speak them: plain
-environment variables, file descriptors and datagrams.
+sd_listen_fds(3) and sd_notify(3), as systemd and others implement them: environment variables,
+file descriptors and datagrams.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Inherited:
             )
 
     def close(self) -> None:
-        """Let go of those that nobody has taken."""
+        """Close the sockets that were not taken."""
         for sock in self._sockets:
             sock.close()
         self._sockets = []
@@ -117,11 +117,7 @@ def _where(sock: socket.socket) -> str:
 
 
 def notify(*states: str, environment: MutableMapping[str, str] = os.environ) -> bool:
-    """Tell the service manager (`READY=1`, `STOPPING=1`, `STATUS=...`).
-
-    False where there is none, or where it does not listen: a service goes on
-    without its manager.
-    """
+    """Notify the service manager (`READY=1`, `STOPPING=1`, `STATUS=...`)."""
     where = environment.get("NOTIFY_SOCKET", "")
     if not where.startswith(("/", "@")):
         return False

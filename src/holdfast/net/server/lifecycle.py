@@ -18,7 +18,7 @@ class ServerState(Enum):
 
 
 class ServerInput(Enum):
-    """What moves a server through its life."""
+    """The inputs of a server's lifecycle."""
 
     START = auto()
     DRAIN = auto()

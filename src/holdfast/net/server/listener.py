@@ -1,9 +1,9 @@
 """A listening socket and its accept loop.
 
-The event loops can accept by themselves. This loop is ours because a socket
-must be counted, and may be refused, before anything is made for it; because a
-process without free files must neither spin nor stop listening; and because
-what comes first (a PROXY header, TLS) is under the server's limits.
+The event loops have accept loops of their own. This one exists because a socket must be
+counted, and may be refused, before any object is made for it; because a process without free
+file descriptors must neither spin nor stop listening; and because PROXY headers and TLS are
+under the server's limits.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Listener:
             os.unlink(self.address.path)
 
     def pause(self) -> None:
-        """Accept nothing for a while; the kernel holds who comes."""
+        """Pause accepting; the kernel queues connections."""
         if self._pause is None:
             self._unwatch()
             self._pause = self._loop.call_later(self._limits.accept_pause_seconds_max, self._resume)
@@ -120,11 +120,7 @@ class Listener:
                 return
 
     def _out_of_files(self, listening: socket.socket, error: OSError) -> None:
-        """Send those away who wait, with the file that is kept for it, and pause.
-
-        Otherwise the listening socket stays readable and the loop spins, while
-        clients wait for what does not come.
-        """
+        """Refuse the waiting connections, with the reserved file descriptor, and pause."""
         sent_away = 0
         for _ in range(ACCEPTS_PER_PASS):
             if self._reserve is None:

@@ -1,4 +1,4 @@
-"""The server: listeners, what it admits, and its orderly end."""
+"""The server: its listeners, its admission, and its orderly end."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Server:
         self.limits = limits
         self.connections: set[Connection] = set()
         self.pending: set[PendingConnection] = set()
-        """Accepted sockets whose PROXY header or TLS handshake is not over yet."""
+        """Accepted sockets whose PROXY header or TLS handshake is incomplete."""
         self.accepted = 0
         self.refusals: Counter[AdmissionRefusal] = Counter()
         self.tallies: dict[Address, ListenerCounters] = {}
@@ -149,7 +149,7 @@ class Server:
         return listener.address
 
     def reload(self) -> None:
-        """Read the certificates again, for the connections to come. What is wrong is logged."""
+        """Read the certificates again, for new connections. Errors are logged."""
         self._certificates.reload()
 
     def find(self, number: int) -> Connection | None:
@@ -157,17 +157,15 @@ class Server:
         return next((each for each in self.connections if each.id == number), None)
 
     def kick(self, number: int) -> bool:
-        """Close one connection as a drain would; false if there is none of that id."""
+        """Close one connection as a drain does; false if there is none with that id."""
         connection = self.find(number)
         if connection is not None:
             connection.drain()
         return connection is not None
 
     async def drain(self, seconds: float) -> None:
-        """Stop accepting, tell every client, wait until they are gone or `seconds` have passed.
-
-        Who is still there then is dropped, and counted in the log.
-        """
+        """Stop accepting, notify each client, wait until they have left or `seconds` have
+        passed."""
         self._apply(ServerInput.DRAIN)
         self._stop_listening()
         told = list(self.connections)

@@ -1,7 +1,6 @@
-"""A server as a service: signals, and what the service manager is told.
+"""A server as a service: signals, and notifications of the service manager.
 
-SIGTERM and SIGINT stop in order, a second one at once; SIGHUP reads
-certificates again.
+SIGTERM and SIGINT stop in order, a second one at once; SIGHUP reads certificates again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Worker processes: the same server several times on one port (SO_REUSEPORT).
 
-For servers that share nothing between connections. The kernel spreads the
-connections by their addresses; the parent holds the port, starts every worker
-again that dies, and passes signals on.
+For servers whose connections share no state. The kernel distributes connections by their
+addresses; the parent holds the port, restarts workers that die, and forwards signals.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Which of several servers is next. Decisions only: no clock, no chance but what is given."""
+"""Load balancing: the choice of the next server. Decisions only: no clock, and randomness as an
+argument."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Final, Protocol, TypeVar
 
 
 class Candidate(Protocol):
-    """A server, as it is chosen by."""
+    """A server, as the balancer sees it."""
 
     @property
     def name(self) -> str:
@@ -96,11 +97,7 @@ _POINTS: Final = 100
 
 
 class ConsistentHash:
-    """The server behind the client's place on a ring.
-
-    When a server cannot be used, its clients go to many others, and no other
-    client moves.
-    """
+    """Choose the server after the client's position on a ring."""
 
     def __init__(self, all_: Sequence[Candidate]) -> None:
         ring = sorted(

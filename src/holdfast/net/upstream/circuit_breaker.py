@@ -30,7 +30,7 @@ class BreakerState(Enum):
 
 
 class BreakerInput(Enum):
-    """What moves a breaker."""
+    """The inputs of a breaker."""
 
     TRIED = auto()
     """An attempt begins, which the breaker has let through."""
@@ -45,7 +45,7 @@ class BreakerInput(Enum):
 
 
 class BreakerEffect(Enum):
-    """What is to be done with a step."""
+    """The actions of a step."""
 
     NOTHING = auto()
     COUNT = auto()
@@ -140,7 +140,7 @@ class Breaker:
 
     @property
     def probe(self) -> int:
-        """The number of the probe that is under way; 0 if there is none."""
+        """The number of the current probe; 0 if there is none."""
         return self._probes if self.state is BreakerState.HALF_OPEN else 0
 
     def tried(self) -> int:

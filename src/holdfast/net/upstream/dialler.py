@@ -30,13 +30,7 @@ UpstreamFactory = Callable[[Connection, Target], Handler]
 
 
 class Lease:
-    """The owner of a connection to a server: it gives the place back when that ends.
-
-    Made as soon as the server is chosen.
-
-    An event loop may open a connection just after the wait for it was given up:
-    what the attempt came to is decided once.
-    """
+    """The owner of a connection to a server: it releases the reservation when that ends."""
 
     __slots__ = ("_decided", "_pool", "_probe", "_target")
 
@@ -70,10 +64,7 @@ class Lease:
 
 
 class Dialler:
-    """Connects to the servers of one upstream. `tls` is for those whose address is secure.
-
-    With a `proxy_version` of 1 or 2, servers are told for whom we come.
-    """
+    """Connects to the servers of one upstream. `tls` is for servers with a secure address."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What checks say of one server: it changes only when several in a row say the same."""
+"""The health of one server by its checks: it changes after several equal results in a row."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Connections kept ready: a client that comes need not wait for a server to accept.
+"""Ready connections: a new client need not wait for a server to accept.
 
-`IdleList` decides, `IdlePool` does. An idle connection is used once; what the
-server says meanwhile (a greeting) is kept for whoever gets it.
+`IdleList` decides, `IdlePool` does the I/O. An idle connection is used once; early output of
+the server (a greeting) is kept for its user.
 """
 
 from __future__ import annotations

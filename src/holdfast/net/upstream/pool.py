@@ -1,7 +1,7 @@
-"""The servers of one upstream: which may be used, which is next, what became of each attempt.
+"""The servers of one upstream: which are usable, which is next, and the results of attempts.
 
-Every decision is one synchronous step that reserves what it gives, so that many
-who dial at once exceed no limit. Times are the loop's.
+Each decision is one synchronous step that reserves its result, so concurrent dials exceed no
+limit. Times are the loop's.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Target:
         self.active = 0
         """Open connections, and attempts under way."""
         self.connected = 0
-        """Attempts that came to a connection."""
+        """Successful attempts."""
         self.failed = 0
         """Attempts that did not, and connections that ended without a byte from it."""
         self.hung_up = 0
@@ -106,13 +106,7 @@ class UpstreamPool:
         self._balancer = make_balancer(balance, self.targets, draw)
 
     def choose(self, key: str, now: float, tried: Collection[Target] = ()) -> Target:
-        """Reserve a server for the client `key`: one that is not in `tried`, if there is one.
-
-        The caller tells what became of it: `connected` or `failed` or
-        `abandoned`, and after `connected` one `released`. Where the attempt is to
-        show whether the server is back, `target.breaker.probe` is its number, to be
-        told with its end. Raises `NoUpstreamError`.
-        """
+        """Reserve a server for the client `key`: one that is not in `tried`, if there is one."""
         usable = [target for target in self.targets if self._trouble(target, now) is None]
         usable = [target for target in usable if target not in tried] or usable
         if not usable:
@@ -127,19 +121,19 @@ class UpstreamPool:
         return target
 
     def connected(self, target: Target, connection: Connection) -> None:
-        """The attempt came to a connection."""
+        """The attempt has succeeded."""
         target.open.add(connection)
         target.connected += 1
         target.breaker.succeeded(connection.now)
 
     def failed(self, target: Target, now: float, probe: int = 0) -> None:
-        """The attempt came to nothing."""
+        """The attempt has failed."""
         target.active -= 1
         target.failed += 1
         target.breaker.failed(now, self.entropy(), probe=probe)
 
     def abandoned(self, target: Target, probe: int = 0) -> None:
-        """The attempt was given up before it told anything."""
+        """The attempt was cancelled without a result."""
         target.active -= 1
         target.breaker.abandoned(probe)
 

@@ -1,4 +1,4 @@
-"""Telling a server for whom we come: a PROXY header before the first byte.
+"""The PROXY header for a server: the client of the connection, before the first byte.
 
 No I/O.
 """
@@ -40,7 +40,7 @@ class ProxiedClient(NamedTuple):
 
 
 def encode_proxy_header(version: int, client: ProxiedClient | None) -> bytes:
-    """The header for a client, or for ourselves. Only version 2 can tell of TLS."""
+    """Return the header for a client, or for this gateway. Only version 2 has TLS."""
     if client is None:
         header = ProxyHeader(version, local=True)
         return encode_v1(header) if version == 1 else encode_v2(header)

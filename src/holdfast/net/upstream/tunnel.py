@@ -1,8 +1,8 @@
-"""A byte stream passed on to an upstream as it is, both ways. Hot path.
+"""A byte stream that is forwarded to an upstream, in both directions. Hot path.
 
-What one side sends is given to the other at once; while that one's buffer is
-full, the first is not read. An end is passed on as an end: the other direction
-goes on (RFC 9293 section 3.6). Nothing is kept but what is on its way.
+Input of one side is written to the other at once; while that side's buffer is full, the first
+is not read (back-pressure). A half-close is forwarded, and the other direction continues (RFC
+9293 section 3.6). Nothing is kept except data in transit.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class StreamState(Enum):
 
 
 class StreamInput(Enum):
-    """What moves a stream."""
+    """The inputs of a stream's state machine."""
 
     CONNECTED = auto()
     CLIENT_ENDED = auto()
