@@ -52,7 +52,7 @@ class LineAdapter(TerminalAdapter):
             else:
                 self._newcomer = False
                 self._discard(f"{line.bytes_max} bytes")  # type: ignore[union-attr]
-        if self._early:
+        if self._typed.early:
             events = self.handle_timer(now) + events
         return events
 

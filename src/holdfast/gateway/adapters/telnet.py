@@ -152,7 +152,8 @@ class TelnetAdapter(TerminalAdapter):
                 found = self._react(event)
                 if found is not None:
                     events.append(found)
-        if not self._settled and max(len(self._early or ()), len(self._said_early)) > _EARLY_MAX:
+        early = self._typed.early or ()
+        if not self._settled and max(len(early), len(self._said_early)) > _EARLY_MAX:
             events += self._settle()
         return events
 
