@@ -20,7 +20,7 @@ class Member(Protocol):
 
 
 class ConnectionPool:
-    """Every connection with a session, by session: for the house to speak to and to count."""
+    """All connections with a session, by session: to notify and to count them."""
 
     __slots__ = ("_members", "total")
 

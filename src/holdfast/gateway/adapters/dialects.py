@@ -72,7 +72,7 @@ class Dialect(Protocol):
         """A frame for an output without a number; empty if it cannot be shown."""
 
     def frame(self, core: ServerConnection, message: wire.ServerMessage) -> bytes:
-        """A frame for a message of the house itself; empty if it cannot be said."""
+        """Encode a message of the gateway itself as a frame; empty if the dialect lacks it."""
 
 
 class PlainDialect:
@@ -211,7 +211,7 @@ class HoldfastDialect:
         return self.frame(core, wire.Notice(text)) if text else b""
 
     def frame(self, core: ServerConnection, message: wire.ServerMessage) -> bytes:
-        """One message of the house itself."""
+        """Encode one message of the gateway itself."""
         encoded = self._encode(message)
         return core.encode_binary(encoded) if self._msgpack else core.encode_text(encoded)
 

@@ -120,7 +120,7 @@ class WebsDialect:
         return self.write(core, 0, (item,))
 
     def frame(self, core: ServerConnection, message: wire.ServerMessage) -> bytes:
-        """What the house says, in words of WEBS; empty where it has none."""
+        """Encode a message of the gateway as WEBS; empty if WEBS lacks it."""
         match message:
             case wire.Welcome() | wire.Resumed() | wire.Reset():
                 said = self._say(Opcode.AUTH, {"session": message.sid, "token": message.token})

@@ -386,7 +386,7 @@ class WebSocketAdapter:
         self._core.queue(self._dialect.volatile(self._core, Notice(text)))
 
     def _core_frame(self, message: wire.ServerMessage) -> None:
-        """Queue a message of the house itself; a plain client has none of these."""
+        """Queue a message of the gateway itself; a plain client gets none."""
         if self._core.state is ws.State.OPEN:
             self._core.queue(self._dialect.frame(self._core, message))
 
