@@ -125,7 +125,7 @@ class Session:
     """One session. Its `row` is the part that is stored when it changes."""
 
     __slots__ = (
-        "_changed",
+        "_clean",
         "_machine",
         "_n",
         "_owner",
@@ -169,7 +169,9 @@ class Session:
         """Whether commands are acknowledged without being stored."""
         self._owner = owner
         self._machine = Machine(TABLE, SessionState(row.state))
-        self._changed = False
+        self._clean = self.persistent
+        """Whether there is nothing to store that the owner does not know of. Never, if nothing is
+        stored of it."""
         self._ready = False
         self._row_saved = False
         self._saved_top = 0
@@ -228,17 +230,20 @@ class Session:
             return
         out = self.out
         over = out.append(item, delivery, now)
-        self.mark_dirty()
+        if self._clean:
+            self.mark_dirty()
         if over and out.crowded():
             self._make_room(now)
-        elif consumer is not None and not self._ready:
-            self._tell_ready()
+        elif consumer is not None and not self._ready and not self.durable:
+            self._ready = True  # as `_tell_ready` does
+            self._owner.ready(self)
 
     def emit_shared(self, entry: SharedEntry) -> None:
         """Append `entry`, which the backend sends to many sessions at once."""
         out = self.out
         out.add(entry)
-        self.mark_dirty()
+        if self._clean:
+            self.mark_dirty()
         if out.over and out.crowded():
             self._make_room(entry.time)
         elif self.consumer is not None:
@@ -339,7 +344,8 @@ class Session:
             if self.row.input_mode == HIDDEN:
                 self.inbox.hide(numbered=False)
             self.out.prompt = ""
-            self.mark_dirty()
+            if self._clean:
+                self.mark_dirty()
             self.backend.commanded(self)
         elif verdict is FULL:
             self._owner.starved(self)
@@ -352,7 +358,8 @@ class Session:
             if self.row.input_mode == HIDDEN:
                 self.inbox.hide(numbered=True)
             self.out.prompt = ""
-            self.mark_dirty()
+            if self._clean:
+                self.mark_dirty()
             self.backend.commanded(self)
             consumer = self.consumer
             if self.unkept and consumer is not None:
@@ -381,7 +388,8 @@ class Session:
         inbox = self.inbox
         was_full = inbox.full
         freed = inbox.apply(cseq)
-        self.mark_dirty()
+        if self._clean:
+            self.mark_dirty()
         if was_full:
             self.offer_room()
         return freed
@@ -517,8 +525,8 @@ class Session:
 
     def mark_dirty(self) -> None:
         """Something in the logs changed: it belongs into the next group commit."""
-        if self.persistent and not self._changed:
-            self._changed = True
+        if self._clean:
+            self._clean = False
             self._owner.changed(self)
 
     def mark_row_dirty(self) -> None:
@@ -529,7 +537,7 @@ class Session:
     def record(self) -> tuple[Row | None, Record]:
         """Return the changes that are not stored: the row if it changed, and the new records of
         both logs."""
-        self._changed = False
+        self._clean = True
         row = None if self._row_saved else self.row.copy()
         self._row_saved = True
         self._n += 1

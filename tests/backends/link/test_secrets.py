@@ -47,7 +47,7 @@ async def test_who_has_not_shown_the_secret_says_little_at_once(tmp_path: Path) 
     async with node(tmp_path, limits) as it, apps(it) as one_more:
         end = await one_more()
         end.peer.notify("hello", b"x" * 2_000)
-        assert "at most 1000 are accepted" in await end.until_unlinked()
+        assert "expected a frame of at most 1000 bytes" in await end.until_unlinked()
 
 
 async def test_who_has_much_to_say_shows_the_secret_first(tmp_path: Path) -> None:

@@ -61,7 +61,8 @@ class Timers:
 
     def time(self) -> float:
         """The time now, to the moment."""
-        return min(self._loop.time() - self._away, self.now + TURN_SECONDS_MAX)
+        now, latest = self._loop.time() - self._away, self.now + TURN_SECONDS_MAX
+        return now if now < latest else latest
 
     def schedule(self, timer: Timer, when: float) -> None:
         """Call `timer.expire` once after `when`, in our `time`, instead of any earlier wish."""
