@@ -16,6 +16,7 @@ from tests.gateway.admin.asking import administered, ask
 from tests.gateway.clients import person, plain, v1
 from tests.gateway.running import TCP, WS, configured, eventually, linked, serving
 
+from holdfast.backends import link
 from holdfast.backends.link.config import ANY_APP
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config
@@ -134,7 +135,7 @@ async def test_a_refused_code_of_a_dormant_session_leaves_the_present_one_as_it_
     async with serving(config) as gateway, person(gateway, "tcp") as someone:
         code = await someone.shown_code()
     web, terminal = config.listener
-    elsewhere = structs.replace(terminal, backend="link", app="stage")
+    elsewhere = structs.replace(terminal, backend=link.Config("stage"))
     config = structs.replace(config, listener=(web, elsewhere))
     async with serving(config) as gateway, linked(gateway) as stage:
         async with person(gateway, "tcp") as someone:

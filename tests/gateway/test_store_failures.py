@@ -144,7 +144,7 @@ def add(path: Path, statement: str) -> None:
     "statement",
     [
         "INSERT INTO session VALUES ('s1', '', 'active', 0, x'c1')",
-        "INSERT INTO snapshot VALUES ('s1', x'90')",
+        "INSERT INTO snapshot (sid, body) VALUES ('s1', x'90')",
         "REPLACE INTO setting VALUES ('policy:*', x'c1')",
     ],
     ids=["row", "snapshot", "policy"],

@@ -559,7 +559,7 @@ async def test_what_cannot_be_folded_is_set_aside(setting: Setting) -> None:
     await setting.commit()
     await setting.store.close(clean=True)
     manager = await setting.restarted()
-    setting.store._snapshots[bad.sid] = b"damaged"
+    setting.store._snapshots[bad.sid] = b"damaged", 0
     busy = active(setting, manager=manager)
     async with setting.running(), asyncio.timeout(5):
         while manager.find(bad.sid) is not None:

@@ -105,6 +105,10 @@ class Node:
 
     def stop(self, *, clean: bool) -> None:
         if clean:
+            for session in self.manager.sessions.values():
+                if not session.state.detached:  # a drain ends every connection
+                    session.row.detached = NOW
+                    session.apply(SessionInput.DROPPED)
             self.commit("stored")
         if self.file is not None:
             self.file.close(clean=clean)

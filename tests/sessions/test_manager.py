@@ -352,7 +352,7 @@ def test_a_closed_session_is_closed_once(setting: Setting) -> None:
 async def test_one_session_that_cannot_be_taken_up_keeps_no_other_out(setting: Setting) -> None:
     good, bad, strange = row(), row(), row(state="asleep")
     store = await keep([good, bad, strange])
-    store._snapshots[bad.sid] = b"damaged"
+    store._snapshots[bad.sid] = b"damaged", 0
     with capture_logs() as logs:
         await take_up(setting.manager, store, setting.backend)
         assert [entry["sid"] for entry in logs] == [strange.sid]

@@ -15,6 +15,7 @@ from holdfast.core.limits import StoreLimits
 from holdfast.sessions.cuts import Cuts
 from holdfast.sessions.records import Batch
 from holdfast.sessions.session import Session
+from holdfast.sessions.sharing import Sharing, size_of_record
 
 
 class Compaction:
@@ -80,12 +81,15 @@ class Compaction:
         done: list[Session] = []
         if not self._boundary:
             return done
-        size = 0
-        while self._todo and size < self._limits.snapshot_bytes_max:
+        size, sharing = 0, Sharing()
+        while self._todo and size + sharing.size < self._limits.snapshot_bytes_max:
             session, _ = self._todo.popitem()
             done.append(session)
-            batch.snapshots.append((session.sid, session.snapshot()))
-            size += session.out.size + session.inbox.size
+            snapshot = session.snapshot()
+            snapshot.outs = sharing.share(snapshot.outs)
+            batch.snapshots.append((session.sid, snapshot))
+            size += size_of_record(snapshot)
+        batch.snapshots_shared = sharing.entries
         if not self._todo and not self._unrecovered:
             batch.journal_from = self._dropping[-1]
         return done

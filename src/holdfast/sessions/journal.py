@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -23,9 +23,9 @@ from holdfast.core.errors import HoldfastError
 from holdfast.core.limits import StoreLimits
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.sessions.compaction import Compaction
-from holdfast.sessions.outbox import Entry, SharedEntry
 from holdfast.sessions.records import Batch, Record, Row, SetAside
 from holdfast.sessions.session import Session
+from holdfast.sessions.sharing import Sharing
 from holdfast.sessions.stores.base import Store, StoreError
 
 _log: Final = RateLimitedLogger("holdfast.store")
@@ -193,7 +193,7 @@ class Journal:
         batch.number = self._number
         closed, self._closed = self._closed, []
         work: list[tuple[Session, Row | None, Record]] = []
-        places: dict[int, int] = {}
+        sharing = Sharing()
         for session in changed:
             if not session.persistent:  # closed since
                 continue
@@ -202,9 +202,10 @@ class Journal:
             if row is not None:
                 batch.rows.append(row)
             if session.out.shared > record.top - len(record.outs):
-                record.outs = _share(record.outs, batch.shared, places)
+                record.outs = sharing.share(record.outs)
             batch.records.append((session.sid, record))
             batch.sync = batch.sync or session.durable
+        batch.shared = sharing.entries
         batch.sync = batch.sync or bool(closed)
         snapshotted = self._compaction.contribute(batch)
         return Commit(batch, work, waiting, snapshotted, closed)
@@ -372,23 +373,3 @@ class Journal:
             self._turn(error)
         else:
             self._turn(None)
-
-
-def _share(
-    outs: Sequence[Entry | int], shared: list[Entry], places: dict[int, int]
-) -> list[Entry | int]:
-    """`outs` with the place in `shared` instead of each entry that other windows hold, too.
-
-    `places` has the place of each by its identity: all of them live as long as the commit.
-    """
-    told: list[Entry | int] = []
-    for entry in outs:
-        if type(entry) is SharedEntry:
-            place = places.get(id(entry))
-            if place is None:
-                place = places[id(entry)] = len(shared)
-                shared.append(entry)
-            told.append(place)
-        else:
-            told.append(entry)
-    return told

@@ -153,6 +153,8 @@ class Batch(Struct):
     shared: list[Entry] = field(default_factory=list)
     """What several records hold: it is stored once."""
     snapshots: list[tuple[str, Record]] = field(default_factory=list)
+    snapshots_shared: list[Entry] = field(default_factory=list)
+    """What several snapshots hold: it is stored once, as long as any of them is there."""
     journal_from: int = 0
     """If above 0: the journal before this number is done with."""
     deleted: list[str] = field(default_factory=list)

@@ -458,3 +458,72 @@ async def test_what_is_shared_is_shared_again_by_those_that_are_read_apart(reope
     store, _, _ = await again(reopen, store)
     (first,), (second,) = [(await store.take([sid])).sessions for sid in ("s1", "s2")]
     assert first.records[0].outs[0] is second.records[0].outs[0]
+
+
+# --- what snapshots share
+
+
+def sharing_one(*sids: str, text: str = "y" * 10_000) -> Batch:
+    """Snapshots of sessions that hold one output, each with one of its own."""
+    entry = Entry(Text(text), 1.0, "", len(text) + 32)
+    batch = Batch(1, rows=[row(sid) for sid in sids], snapshots_shared=[entry])
+    for sid in sids:
+        snapshot = record(1, sid, top=2)
+        snapshot.outs = [*snapshot.outs, 0]
+        batch.snapshots.append((sid, snapshot))
+    return batch
+
+
+async def test_what_several_snapshots_hold_is_one_object_when_it_is_read(reopen: Reopen) -> None:
+    store = reopen()
+    await store.open()
+    await store.commit(sharing_one("s1", "s2"))
+    store, _, sessions = await again(reopen, store)
+    assert [texts(session) for session in sessions] == [
+        [["s1", "y" * 10_000]],
+        [["s2", "y" * 10_000]],
+    ]
+    (first,), (second,) = [(await store.take([sid])).sessions for sid in ("s1", "s2")]
+    assert first.records[0].outs[1] is second.records[0].outs[1]
+    assert isinstance(first.records[0].outs[1], SharedEntry)
+
+
+async def test_what_snapshots_share_goes_with_the_last_of_them(reopen: Reopen) -> None:
+    store = reopen()
+    await store.open()
+    await store.commit(sharing_one("s1", "s2"))
+    own = [("s1", record(2, "own", top=3))]
+    await store.commit(Batch(2, snapshots=own, journal_from=2))
+    store, _, sessions = await again(reopen, store)
+    found = {session.row.sid: texts(session) for session in sessions}
+    assert found == {"s1": [["own"]], "s2": [["s2", "y" * 10_000]]}
+    await store.commit(Batch(3, deleted=["s2"]))
+    await store.commit(Batch(4, journal_from=4))
+    another = sharing_one("s3", "s4", text="z" * 5_000)
+    another.number = 5
+    await store.commit(another)  # it may get the number of the one that is gone
+    found = {
+        session.row.sid: texts(session)
+        for session in (await store.find(["s1", "s3", "s4"])).sessions
+    }
+    assert found["s3"] == [["s3", "z" * 5_000]]
+    _, _, sessions = await again(reopen, store)
+    assert {session.row.sid: texts(session) for session in sessions} == found
+
+
+async def test_what_was_shared_in_the_journal_is_shared_in_snapshots(reopen: Reopen) -> None:
+    store = reopen()
+    await store.open()
+    sids = [f"s{number}" for number in range(20)]
+    records = [(sid, record(1, top=1)) for sid in sids]
+    for _, each in records:
+        each.outs = [0]
+    long = Entry(Text("y" * 10_000), 1.0, "", 10_032)
+    rows = [row(sid) for sid in sids]
+    await store.commit(Batch(1, rows=rows, records=records, shared=[long]))
+    store, _, _ = await again(reopen, store)
+    await recover(store)
+    _, stored, sessions = await again(reopen, store)
+    assert stored.journal_bytes == 0
+    assert [texts(session) for session in sessions] == [[["y" * 10_000]]] * 20
+    assert len({id(session.records[0].outs[0]) for session in sessions}) == 1

@@ -10,7 +10,7 @@ import pytest
 from holdfast.core.items import Text
 from holdfast.sessions.outbox import Entry
 from holdfast.sessions.records import Found, Record, Row
-from holdfast.sessions.stores.reading import Heads, Reader, Tail
+from holdfast.sessions.stores.reading import Heads, Reader, Snapshot, Tail
 
 encode = msgspec.msgpack.encode
 
@@ -58,7 +58,8 @@ class Store:
         for number, body in self.journal.items():
             tail.entry(number, body, encode([]), heads.heads)
         rows = [(sid, self.rows[sid]) for sid in heads.heads]
-        found = Reader(tail).read(rows, self.snapshots)
+        snapshots = {sid: Snapshot(body, []) for sid, body in self.snapshots.items()}
+        found = Reader(tail).read(rows, snapshots)
         found.set_aside = heads.set_aside + tail.set_aside + found.set_aside
         return found, tail
 

@@ -187,7 +187,7 @@ def test_a_row_that_cannot_be_read_is_kept_apart(path: Path) -> None:
     file.close(clean=True)
     with other_program(path) as other:
         other.execute("UPDATE session SET body = x'c1' WHERE sid = 's1'")
-        other.execute("INSERT INTO snapshot VALUES ('s3', x'90')")
+        other.execute("INSERT INTO snapshot (sid, body) VALUES ('s3', x'90')")
     file = SQLiteFile(path, LIMITS)
     stored = file.open()
     assert [head.sid for head in stored.heads] == ["s2"]
@@ -332,3 +332,38 @@ def test_the_file_survives_a_migration_from_nothing_twice(path: Path) -> None:
     for _ in range(2):
         opened(path).close(clean=True)
     assert sids(path) == []
+
+
+def test_what_many_snapshots_hold_is_in_the_file_once(path: Path) -> None:
+    file = opened(path)
+    entry = Entry(Text("y" * 100_000), 1.0, "", 100_032)
+    snapshots = [(f"s{n}", Record(1, [0], [], 0, 0, 0, 1, 0, 0, 0)) for n in range(50)]
+    rows = [row(sid) for sid, _ in snapshots]
+    file.commit(Batch(1, rows=rows, snapshots=snapshots, snapshots_shared=[entry]))
+    file.close(clean=True)
+    assert path.stat().st_size < 300_000
+    file = opened(path)
+    assert len(file.find([sid for sid, _ in snapshots]).sessions) == 50
+    file.commit(Batch(2, deleted=[sid for sid, _ in snapshots]))
+    file.commit(Batch(3, journal_from=3))
+    file.close(clean=True)
+    with other_program(path) as other:
+        assert other.execute("SELECT count(*) FROM common").fetchone() == (0,)
+
+
+def test_what_snapshots_share_and_cannot_be_read_costs_only_them(path: Path) -> None:
+    file = opened(path)
+    entry = Entry(Text("y"), 1.0, "", 33)
+    shares = Record(1, [0], [], 0, 0, 0, 1, 0, 0, 0)
+    batch = Batch(1, rows=[row("s1"), row("s2")], snapshots=[("s1", shares)])
+    batch.snapshots_shared = [entry]
+    file.commit(batch)
+    file.close(clean=True)
+    with other_program(path) as other:
+        other.execute("UPDATE common SET body = x'c1'")
+    file = opened(path)
+    found = file.find(["s1", "s2"])
+    file.close(clean=True)
+    assert [session.row.sid for session in found.sessions] == ["s2"]
+    assert {kept.sid for kept in found.set_aside} == {"s1"}
+    assert "its snapshot cannot be read" in found.set_aside[0].fault

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from holdfast.sessions.records import Batch, Found, Recovered, SetAside, Stored
+from holdfast.sessions.outbox import Entry
+from holdfast.sessions.records import Batch, Found, Record, Recovered, SetAside, Stored
 from holdfast.sessions.stores.one_node import OneNode
-from holdfast.sessions.stores.reading import Heads, Reader, Tail, snapshots_of
+from holdfast.sessions.stores.reading import Commons, Heads, Reader, Snapshot, Tail, snapshots_of
 
 _encode = msgspec.msgpack.encode
 
@@ -18,7 +19,10 @@ class MemoryStore(OneNode):
 
     def __init__(self) -> None:
         self._rows: dict[str, bytes] = {}
-        self._snapshots: dict[str, bytes] = {}
+        self._snapshots: dict[str, tuple[bytes, int]] = {}
+        """Each with the number of what it shares, or 0."""
+        self._shared: dict[int, bytes] = {}
+        self._commons = Commons(lambda number: self._shared.get(number, b""))
         self._journal: dict[int, tuple[bytes, bytes]] = {}
         self._accepted: dict[str, int] = {}
         self._settings: dict[str, bytes] = {}
@@ -31,7 +35,7 @@ class MemoryStore(OneNode):
         heads, tail = Heads(), Tail()
         for sid, row in self._rows.items():
             heads.row(sid, row)
-        for sid, snapshot in self._snapshots.items():
+        for sid, (snapshot, _) in self._snapshots.items():
             if sid not in heads.heads:
                 heads.orphan(sid, snapshot)
         for number, (entry, shared) in self._journal.items():
@@ -53,12 +57,13 @@ class MemoryStore(OneNode):
             return 0
         for row in batch.rows:
             self._rows[row.sid] = _encode(row)
-        for sid, snapshot in batch.snapshots:
-            self._snapshots[sid] = _encode(snapshot)
+        self._write_snapshots(batch.snapshots, batch.snapshots_shared)
         entry, shared = _encode(batch.records), _encode(batch.shared)
         self._journal[batch.number] = entry, shared
         for number in [number for number in self._journal if number < batch.journal_from]:
             del self._journal[number]
+        if batch.journal_from:
+            self._forget_shared()
         for sid in batch.deleted:
             self._rows.pop(sid, None)
             self._snapshots.pop(sid, None)
@@ -80,7 +85,12 @@ class MemoryStore(OneNode):
 
     async def find(self, sids: Sequence[str]) -> Found:
         rows = [(sid, self._rows[sid]) for sid in sids if sid in self._rows]
-        return Reader(self._tail).read(rows, self._snapshots)
+        snapshots = {
+            sid: Snapshot(body, self._commons.of(number))
+            for sid, (body, number) in ((sid, self._snapshots.get(sid, (b"", 0))) for sid in sids)
+            if body
+        }
+        return Reader(self._tail).read(rows, snapshots)
 
     async def take(self, sids: Sequence[str]) -> Found:
         return await self.find(sids)
@@ -89,8 +99,7 @@ class MemoryStore(OneNode):
         tail = self._tail
         sids = tail.sids(count)
         found = await self.find(sids)
-        for sid, snapshot in snapshots_of(found):
-            self._snapshots[sid] = snapshot
+        self._write_snapshots(*snapshots_of(found))
         for kept in found.set_aside:
             self._set_aside.append(kept)
             self._rows.pop(kept.sid, None)
@@ -100,7 +109,23 @@ class MemoryStore(OneNode):
             for number in [number for number in self._journal if number < tail.slice]:
                 del self._journal[number]
             tail.dropped()
+            self._forget_shared()
         return Recovered(tail.left, found.set_aside)
+
+    def _write_snapshots(
+        self, snapshots: Sequence[tuple[str, Record]], shared: Sequence[Entry]
+    ) -> None:
+        number = 0
+        if shared:
+            number = max(self._shared, default=0) + 1
+            self._shared[number] = _encode(shared)
+        for sid, snapshot in snapshots:
+            self._snapshots[sid] = _encode(snapshot), number
+
+    def _forget_shared(self) -> None:
+        used = {number for _, number in self._snapshots.values()}
+        self._shared = {number: it for number, it in self._shared.items() if number in used}
+        self._commons.forget()
 
     async def close(self, *, clean: bool) -> None:
         self._clean = clean

@@ -6,9 +6,10 @@ are loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from sys import intern
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -26,6 +27,7 @@ from holdfast.sessions.records import (
     SetAside,
     StoredSession,
 )
+from holdfast.sessions.sharing import Sharing
 from holdfast.sessions.states import SessionState
 
 T = TypeVar("T")
@@ -67,6 +69,8 @@ _PAIR: Final = b"\x92"
 _ARRAY: Final = b"\xdd"
 """The head of an array of any length, which follows in four bytes."""
 _LIMITS: Final = StoreLimits()
+_COMMONS_MAX: Final = 64
+"""Of what snapshots share: how many are remembered."""
 _STATES: Final = frozenset(state.value for state in SessionState)
 
 
@@ -239,6 +243,14 @@ class _PieceError(Exception):
         self.body = body
 
 
+class Snapshot(NamedTuple):
+    """A snapshot, as a store has it."""
+
+    body: bytes
+    shared: list[SharedEntry]
+    """What it may share with others."""
+
+
 class Reader:
     """Makes sessions of their rows, their snapshots and the tail of the journal."""
 
@@ -246,7 +258,7 @@ class Reader:
         self._tail = tail
         self._capabilities: dict[Capabilities, Capabilities] = {}
 
-    def read(self, rows: Iterable[tuple[str, bytes]], snapshots: dict[str, bytes]) -> Found:
+    def read(self, rows: Iterable[tuple[str, bytes]], snapshots: Mapping[str, Snapshot]) -> Found:
         """The sessions with these rows. What cannot be read is set aside."""
         found = Found()
         for sid, body in rows:
@@ -257,7 +269,7 @@ class Reader:
                 fault = f"its row cannot be read: {error}"
                 found.set_aside.append(SetAside(sid, fault, body))
                 if sid in snapshots:
-                    found.set_aside.append(SetAside(sid, fault, snapshots[sid]))
+                    found.set_aside.append(SetAside(sid, fault, snapshots[sid].body))
                 continue
             self._intern(row)
             session = StoredSession(row, [])
@@ -270,12 +282,15 @@ class Reader:
                 found.sessions.append(session)
         return found
 
-    def _add_records(self, session: StoredSession, snapshot: bytes | None) -> None:
+    def _add_records(self, session: StoredSession, snapshot: Snapshot | None) -> None:
         if snapshot is not None:
             try:
-                session.records.append(_read(_record, snapshot))
+                record = _read(_record, snapshot.body)
+                if any(type(entry) is int for entry in record.outs):
+                    record.outs = _resolve(record.outs, snapshot.shared)
             except UnreadableError as error:
-                raise _PieceError(f"its snapshot cannot be read: {error}", snapshot) from error
+                raise _PieceError(f"its snapshot cannot be read: {error}", snapshot.body) from error
+            session.records.append(record)
         self._tail.add_to(session)
 
     def _intern(self, row: Row) -> None:
@@ -292,13 +307,40 @@ def set_aside(session: StoredSession, fault: str) -> SetAside:
     return SetAside(session.row.sid, fault, _encode(session))
 
 
-def snapshots_of(found: Found) -> list[tuple[str, bytes]]:
-    """A snapshot of each of these sessions, encoded."""
-    return [
-        (session.row.sid, _encode(fold(session.records)))
-        for session in found.sessions
-        if session.records
-    ]
+def snapshots_of(found: Found) -> tuple[list[tuple[str, Record]], list[Entry]]:
+    """A snapshot of each of these sessions, and what these share."""
+    sharing, snapshots = Sharing(), []
+    for session in found.sessions:
+        if session.records:
+            snapshot = fold(session.records)
+            snapshot.outs = sharing.share(snapshot.outs)
+            snapshots.append((session.row.sid, snapshot))
+    return snapshots, sharing.entries
+
+
+class Commons:
+    """What snapshots share, as it was read: equal items of many sessions are one object."""
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._bodies = read
+        self._read: OrderedDict[int, list[SharedEntry]] = OrderedDict()
+
+    def of(self, number: int) -> list[SharedEntry]:
+        """What the snapshots with this number share; nothing if it cannot be read."""
+        known = self._read.get(number)
+        if known is None:
+            try:
+                known = _read(_shared, self._bodies(number)) if number else []
+            except UnreadableError:
+                known = []  # what refers to it cannot be read either, and is set aside
+            self._read[number] = known
+            if len(self._read) > _COMMONS_MAX:
+                self._read.popitem(last=False)
+        return known
+
+    def forget(self) -> None:
+        """Numbers may mean something else from now on."""
+        self._read.clear()
 
 
 def _check_sid(found: str, sid: str) -> None:

@@ -19,7 +19,8 @@ from typing import Final, TypeVar
 import msgspec
 
 from holdfast.core.limits import StoreLimits
-from holdfast.sessions.records import Batch, Found, Recovered, SetAside, Stored
+from holdfast.sessions.outbox import Entry
+from holdfast.sessions.records import Batch, Found, Record, Recovered, SetAside, Stored
 from holdfast.sessions.stores.base import (
     StoreBrokenError,
     StoreBusyError,
@@ -31,7 +32,7 @@ from holdfast.sessions.stores.base import (
 )
 from holdfast.sessions.stores.one_node import OneNode
 from holdfast.sessions.stores.private import make_private
-from holdfast.sessions.stores.reading import Heads, Reader, Tail, snapshots_of
+from holdfast.sessions.stores.reading import Commons, Heads, Reader, Snapshot, Tail, snapshots_of
 
 T = TypeVar("T")
 
@@ -61,6 +62,12 @@ _MIGRATIONS: Final = (
     """
     ALTER TABLE journal ADD COLUMN shared BLOB NOT NULL DEFAULT x'90';
     """,
+    # 4: the same for snapshots. A number of 0 is of those that share nothing.
+    """
+    CREATE TABLE common (number INTEGER PRIMARY KEY, body BLOB NOT NULL);
+    ALTER TABLE snapshot ADD COLUMN common INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX snapshot_common ON snapshot (common) WHERE common > 0;
+    """,
 )
 SCHEMA_VERSION: Final = len(_MIGRATIONS)
 """Kept in `user_version`. Migration k brings a file from version k - 1 to k."""
@@ -77,6 +84,7 @@ class SQLiteFile:
         self._db: sqlite3.Connection | None = None
         self._sync = False
         self._tail = Tail()
+        self._commons = Commons(self._read_common)
         self._files: dict[Path, tuple[int, int]] = {}
         """The files that are open, with device and inode: what has another name, a restart
         would not find."""
@@ -256,12 +264,9 @@ class SQLiteFile:
                 [(r.sid, r.user, r.state, r.detached, _encode(r)) for r in batch.rows],
             )
         if batch.snapshots:
-            db.executemany(
-                "REPLACE INTO snapshot VALUES (?, ?)",
-                [(sid, _encode(record)) for sid, record in batch.snapshots],
-            )
+            self._write_snapshots(db, batch.snapshots, batch.snapshots_shared)
         if batch.journal_from:
-            db.execute("DELETE FROM journal WHERE number < ?", (batch.journal_from,))
+            self._drop_journal(db, batch.journal_from)
         if batch.deleted:
             self._delete(db, batch.deleted)
         if batch.accepted:
@@ -275,6 +280,33 @@ class SQLiteFile:
             entries = [(kept.entry,) for kept in batch.set_aside if kept.entry]
             db.executemany("DELETE FROM journal WHERE number = ?", entries)
         return len(entry) + len(shared)
+
+    def _write_snapshots(
+        self,
+        db: sqlite3.Connection,
+        snapshots: Sequence[tuple[str, Record]],
+        shared: Sequence[Entry],
+    ) -> None:
+        number = 0
+        if shared:
+            added = db.execute("INSERT INTO common (body) VALUES (?)", (_encode(shared),))
+            number = added.lastrowid or 0
+        db.executemany(
+            "REPLACE INTO snapshot VALUES (?, ?, ?)",
+            [(sid, _encode(record), number) for sid, record in snapshots],
+        )
+
+    def _drop_journal(self, db: sqlite3.Connection, before: int) -> None:
+        """Drop the journal before this number, and what no snapshot shares any more."""
+        db.execute("DELETE FROM journal WHERE number < ?", (before,))
+        used = "SELECT common FROM snapshot WHERE common > 0"
+        db.execute(f"DELETE FROM common WHERE number NOT IN ({used})")
+        self._commons.forget()
+
+    def _read_common(self, number: int) -> bytes:
+        query = "SELECT body FROM common WHERE number = ?"
+        found: tuple[bytes] = self._opened.execute(query, (number,)).fetchone() or (b"",)
+        return found[0]
 
     def _delete(self, db: sqlite3.Connection, sids: Sequence[str]) -> None:
         gone = [(sid,) for sid in sids]
@@ -292,9 +324,13 @@ class SQLiteFile:
         for start in range(0, len(sids), _SIDS_MAX):
             some = sids[start : start + _SIDS_MAX]
             places = ", ".join("?" * len(some))
-            query = f"SELECT sid, body FROM {{}} WHERE sid IN ({places})"
-            rows = db.execute(query.format("session"), some).fetchall()
-            snapshots = dict(db.execute(query.format("snapshot"), some))
+            query = f"SELECT sid, body FROM session WHERE sid IN ({places})"
+            rows = db.execute(query, some).fetchall()
+            query = f"SELECT sid, body, common FROM snapshot WHERE sid IN ({places})"
+            snapshots = {
+                sid: Snapshot(body, self._commons.of(number))
+                for sid, body, number in db.execute(query, some).fetchall()
+            }
             part = reader.read(rows, snapshots)
             found.sessions += part.sessions
             found.set_aside += part.set_aside
@@ -302,11 +338,11 @@ class SQLiteFile:
 
     def _recover(self, db: sqlite3.Connection, sids: Sequence[str]) -> Found:
         found = self._find(db, sids)
-        db.executemany("REPLACE INTO snapshot VALUES (?, ?)", snapshots_of(found))
+        self._write_snapshots(db, *snapshots_of(found))
         self._write_set_aside(db, found.set_aside)
         self._delete(db, [kept.sid for kept in found.set_aside])
         if not sids:
-            db.execute("DELETE FROM journal WHERE number < ?", (self._tail.slice,))
+            self._drop_journal(db, self._tail.slice)
         return found
 
     def _drop(self) -> None:

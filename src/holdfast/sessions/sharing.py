@@ -1,0 +1,49 @@
+"""Outputs that several of the records in one commit hold: they are stored once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from holdfast.sessions.outbox import Entry, SharedEntry
+from holdfast.sessions.records import Record
+
+
+class Sharing:
+    """What several records hold, and where each of it stands.
+
+    All entries live as long as this does: they are known by their identity.
+    """
+
+    __slots__ = ("_places", "entries", "size")
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.size = 0
+        """What the entries count for, in bytes."""
+        self._places: dict[int, int] = {}
+
+    def share(self, outs: Sequence[Entry | int]) -> list[Entry | int]:
+        """`outs` with the place in `entries` instead of each entry that other windows hold, too."""
+        told: list[Entry | int] = []
+        for entry in outs:
+            if type(entry) is SharedEntry:
+                place = self._places.get(id(entry))
+                if place is None:
+                    place = self._places[id(entry)] = len(self.entries)
+                    self.entries.append(entry)
+                    self.size += entry.size
+                told.append(place)
+            else:
+                told.append(entry)
+        return told
+
+
+_PLACE_BYTES: Final = 3
+"""Of an output that is shared, at most in most commits."""
+
+
+def size_of_record(record: Record) -> int:
+    """What a record counts for, without what it shares, in bytes."""
+    outs = sum(entry.size if isinstance(entry, Entry) else _PLACE_BYTES for entry in record.outs)
+    return outs + sum(queued.size for queued in record.ins)
