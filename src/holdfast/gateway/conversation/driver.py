@@ -163,7 +163,7 @@ class Driver:
             return
         context = self.context
         now, limits = context.runtime.timers.now, context.limits.session
-        next_due = context.command_rate.next
+        next_due, before = context.command_rate.next, intake.commands_due
         for index, event in enumerate(events):
             attachment = self.attachment
             if attachment is None or not attachment.live:
@@ -175,7 +175,8 @@ class Driver:
                 continue
             if kind not in FREE:
                 cost = cost_of(event, limits)
-                due = next_due(intake.commands_due, now, cost)
+                before = intake.commands_due
+                due = next_due(before, now, cost)
                 if due is None:
                     intake.wait_for_turn(events[index:], context.command_rate, cost)
                     self._stop_reading()
@@ -190,6 +191,7 @@ class Driver:
                 else react(self, attachment, event)
             )
             if not taken:  # it is not read until there is room in the session's queue
+                intake.commands_due = before  # it counts when it is taken
                 intake.wait_for_room(events[index:], now)
                 self._stop_reading()
                 break
