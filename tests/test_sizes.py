@@ -27,7 +27,6 @@ LARGE_CLASSES: Final[Mapping[str, str]] = {
     "client/core.py: ClientCore": "one method for each message of the protocol",
     "gateway/adapters/base.py: Adapter": "an interface: one method for each thing that is said",
     "gateway/adapters/telnet.py: TelnetAdapter": "implements `Adapter`",
-    "gateway/adapters/terminal.py: TerminalAdapter": "implements `Adapter`",
     "gateway/adapters/websocket.py: WebSocketAdapter": "implements `Adapter`",
     "protocols/telnet/connection.py: TelnetCore": "one method for each thing that can be sent",
     "sessions/manager.py: SessionManager": "it is being split",
