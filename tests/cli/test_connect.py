@@ -52,7 +52,7 @@ async def test_cut_off_it_comes_back_by_itself_and_misses_nothing(
         await stage.noted("open")
         await stage.count(1, 3)
         await person.sees("3\n")
-        for connection in list(gateway.listening.clients.connections):
+        for connection in list(gateway.listeners.clients.connections):
             connection.abort()
         await stage.count(4, 5)
         await person.sees("cut off: the connection was lost; trying again in ")

@@ -271,7 +271,7 @@ async def test_noise(tmp_path: Path, scheme: str) -> None:
             async with raw(gateway, scheme) as (_, writer):
                 writer.write(dice.randbytes(size))
                 await writer.drain()
-        await eventually(lambda: len(gateway.listening.clients.connections) == 1)
+        await eventually(lambda: len(gateway.listeners.clients.connections) == 1)
 
 
 # --- those who do not go on
@@ -302,7 +302,7 @@ async def test_others_are_served_while_handshakes_hang(tmp_path: Path) -> None:
         ]
         for _, writer in hanging:
             writer.write(HANDSHAKE[:30])
-        await eventually(lambda: len(gateway.listening.clients.connections) == 200)
+        await eventually(lambda: len(gateway.listeners.clients.connections) == 200)
         async with v1(gateway) as client:
             await client.say("cmd", c=1, d="look")
             await stage.heard("look")
@@ -385,7 +385,7 @@ async def test_who_answers_pings_is_not_silent_whenever_it_last_spoke(tmp_path: 
 async def test_no_more_connections_than_the_limit(tmp_path: Path) -> None:
     few = Limits().but(connection={"connections_max": 2})
     async with serving(configured(tmp_path, limits=few)) as gateway:
-        count = gateway.listening.clients.connections.__len__
+        count = gateway.listeners.clients.connections.__len__
         async with raw(gateway, "tcp"):
             async with raw(gateway, "tcp"):
                 await eventually(lambda: count() == 2)

@@ -255,7 +255,7 @@ async def test_who_types_while_the_gateway_stops_is_told_and_not_reset(
     config = configured(tmp_path, backend="echo")
     async with serving(config) as gateway, person(gateway, scheme) as someone:
         await someone.shown_code()
-        (connection,) = gateway.listening.clients.connections
+        (connection,) = gateway.listeners.clients.connections
         connection.pause_reading()  # what is typed now, nobody has read when the end comes
         someone.types("look")
         gateway.stop()
@@ -342,7 +342,7 @@ async def test_a_drain_is_cut_short_by_a_second_stop(tmp_path: Path) -> None:
         gateway.stop()
         await asyncio.sleep(0)
         gateway.stop()
-        await eventually(lambda: gateway.listening.clients.state is ServerState.STOPPED)
+        await eventually(lambda: gateway.listeners.clients.state is ServerState.STOPPED)
         client.drop()
 
 
@@ -358,7 +358,7 @@ async def test_a_drain_ends_in_time_for_who_does_not_answer(tmp_path: Path) -> N
         await someone.shown_code()
         gateway.stop()
         await someone.rest()
-        await eventually(lambda: gateway.listening.clients.state is ServerState.STOPPED)
+        await eventually(lambda: gateway.listeners.clients.state is ServerState.STOPPED)
         client.drop()
 
 

@@ -280,7 +280,7 @@ async def test_volatile_items_are_for_who_is_there(tmp_path: Path) -> None:
 
 def unsent(gateway: Gateway) -> int:
     """How much waits for clients that do not read."""
-    return max(connection.unsent for connection in gateway.listening.clients.connections)
+    return max(connection.unsent for connection in gateway.listeners.clients.connections)
 
 
 async def test_pings_without_end_fill_no_memory(tmp_path: Path) -> None:

@@ -257,8 +257,8 @@ async def test_one_connection_serves_many_requests_also_in_pieces(
             writer.write(request * 3)
             for _ in range(3):
                 assert (await read(reader)).body == b"<h1>hello</h1>"
-            assert len(gateway.listening.clients.connections) == 1
-        await eventually(lambda: not gateway.listening.clients.connections)
+            assert len(gateway.listeners.clients.connections) == 1
+        await eventually(lambda: not gateway.listeners.clients.connections)
 
 
 async def test_a_browser_that_keeps_its_connection_does_not_hold_up_the_end(

@@ -95,13 +95,13 @@ async def test_listeners_are_as_the_configuration_says(tmp_path: Path) -> None:
         port = gateway.addresses[0].port
         for name in ("a.example", "b.example"):
             async with Through(port, context, name):
-                while not gateway.listening.clients.connections:  # noqa: ASYNC110
+                while not gateway.listeners.clients.connections:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
-                (connection,) = gateway.listening.clients.connections
+                (connection,) = gateway.listeners.clients.connections
                 assert connection.peer == "192.0.2.7:1234"
                 assert connection.tls is not None
                 assert "CN=anna" in connection.tls.subject
-            while gateway.listening.clients.connections:  # noqa: ASYNC110
+            while gateway.listeners.clients.connections:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         modes = {"s": 0o600, "link": 0o660, "admin": 0o600}
         for name, mode in modes.items():

@@ -18,7 +18,7 @@ from holdfast.gateway.config import Config
 from holdfast.gateway.context import Context
 from holdfast.gateway.environment import DEFAULT, Environment
 from holdfast.gateway.host import ClientHost
-from holdfast.gateway.listening import Listening
+from holdfast.gateway.listeners import Listeners
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.gateway.timekeeping import Timekeeper
 from holdfast.gateway.view import GatewayView
@@ -80,8 +80,8 @@ class Gateway:
             upstream.name: Upstream(upstream, limits, runtime) for upstream in config.upstream
         }
         self.backends = Backends(self._make_services(), by_name)
-        self.listening = Listening(config, runtime, environment.make_server, inherited)
-        self.listening.add_admin(self._view())
+        self.listeners = Listeners(config, runtime, environment.make_server, inherited)
+        self.listeners.add_admin(self._view())
 
     def _make_context(
         self, runtime: Runtime, journal: Journal, manager: SessionManager, security: SecurityLog
@@ -123,8 +123,8 @@ class Gateway:
 
     def _view(self) -> GatewayView:
         return GatewayView(
-            server=self.listening.clients,
-            link_server=self.listening.links,
+            server=self.listeners.clients,
+            link_server=self.listeners.links,
             manager=self.manager,
             journal=self.journal,
             clock=self.clock,
@@ -152,16 +152,16 @@ class Gateway:
     @property
     def addresses(self) -> list[Address]:
         """Where clients are accepted, in the configuration's order, with the ports taken."""
-        return self.listening.addresses
+        return self.listeners.addresses
 
     @property
     def link_address(self) -> Address | None:
         """Where applications dial in."""
-        return self.listening.link_address
+        return self.listeners.link_address
 
     @property
     def admin_address(self) -> Address | None:
-        return self.listening.admin_address
+        return self.listeners.admin_address
 
     # --- from its start to its end
 
@@ -195,14 +195,14 @@ class Gateway:
     async def _serve(self, started: Callable[[], None]) -> None:
         async with self._tasks:
             running = await self._start_backends()
-            await self.listening.open(self.context, self.backends, self._applications)
+            await self.listeners.open(self.context, self.backends, self._applications)
             self._clean = False
             self.context.runtime.timers.start()
             committing = self._tasks.create_task(self.journal.run(self._store))
             sweeping = self._tasks.create_task(self._sweep())
             started()
             await self._stop.wait()
-            await self.listening.drain(self._abort)
+            await self.listeners.drain(self._abort)
             for task in (sweeping, *running):
                 task.cancel()
             self._time.keep()
@@ -234,7 +234,7 @@ class Gateway:
 
     async def _close(self) -> None:
         """Let go of everything, however far it got."""
-        await self.listening.close()
+        await self.listeners.close()
         self.context.runtime.timers.stop()
         await self._store.close(clean=self._clean)
 
@@ -246,7 +246,7 @@ class Gateway:
 
     def reload(self) -> None:
         """Read the certificates again, for the connections to come."""
-        self.listening.reload()
+        self.listeners.reload()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         spawn(self._tasks, work, partial(log_failure, _log, "a task failed"))

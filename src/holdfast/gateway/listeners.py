@@ -1,130 +1,147 @@
-"""From a listener's configuration to what its connections share."""
+"""The listeners of one gateway: of its clients, of its applications and of its operator."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Coroutine, Mapping
-from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from msgspec import structs
-
-from holdfast.backends.charset_config import charsets_of
-from holdfast.core.errors import ConfigurationError
-from holdfast.core.limits import Limits, PageLimits, WebSocketLimits
-from holdfast.gateway.adapters.base import Adapter
-from holdfast.gateway.adapters.lines import LineAdapter
-from holdfast.gateway.adapters.telnet import TelnetAdapter
-from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings, input_rate
+from holdfast.backends.link.server import LinkServer
+from holdfast.backends.registry import Backends
 from holdfast.gateway.config import Config, ListenerConfig
-from holdfast.gateway.cookies import session_cookie
+from holdfast.gateway.context import Context, ListenerContext, ServeHttp
+from holdfast.gateway.conversation.driver import Driver
+from holdfast.gateway.environment import MakeServer
+from holdfast.gateway.listener_parts import adapter_factory, admin_listener, http_pages
 from holdfast.gateway.view import GatewayView
-from holdfast.net.http.hosts import served_hosts
+from holdfast.link.peer import connection_limits
+from holdfast.net.addresses import Address, parse_address
 from holdfast.net.http.on_demand import HostOnDemand
 from holdfast.net.runtime.runtime import Runtime
+from holdfast.net.server.acceptor import HandlerFactory
 from holdfast.net.server.inherited import Inherited
-from holdfast.protocols.telnet.server import Offers, server_options
-from holdfast.protocols.uris import normal_path
-from holdfast.protocols.websocket import Deflate
+from holdfast.net.server.server import ListenOptions, Server
+from holdfast.net.tls.certificates import ServerTls
+from holdfast.net.tls.options import TlsOptions
+from holdfast.sessions.states import Durability
 
 if TYPE_CHECKING:
     from holdfast.gateway.admin.listener import AdminListener
-    from holdfast.gateway.http import HttpPages
 
 
-def adapter_factory(
-    listener: ListenerConfig, limits: Limits, players: Callable[[], int]
-) -> Callable[[], Adapter]:
-    """What makes the adapter of each connection of a listener. `players` counts who is there."""
-    address = listener.address
-    raw = listener.backend.raw
-    match address.scheme:
-        case "ws" | "wss":
-            settings = WebSocketSettings(
-                limits=_websocket_limits(limits),
-                path="" if address.path == "/" else normal_path(address.path),
-                origins=listener.origins,
-                cookie=session_cookie(listener.cookie, address, limits, listener.backend.scope),
-                deflate=Deflate(listener.deflate) if listener.deflate is not None else None,
-                hosts=served_hosts(listener.hosts, address),
-                input_rate=input_rate(limits.session),
+class Listeners:
+    """Where a gateway accepts connections, from `open` to `close`."""
+
+    def __init__(
+        self,
+        config: Config,
+        runtime: Runtime,
+        make_server: MakeServer,
+        inherited: Inherited | None,
+    ) -> None:
+        limits = config.limits
+        self.clients: Server = make_server(limits.connection, runtime, inherited=inherited)
+        self.links: Server = make_server(
+            connection_limits(limits.link), runtime, inherited=inherited
+        )
+        self.addresses: list[Address] = []
+        """Of the clients' listeners, in the configuration's order, with the ports taken."""
+        self.link_address: Address | None = None
+        self.admin_address: Address | None = None
+        self._config = config
+        self._runtime = runtime
+        self._inherited = inherited
+        self._admin: AdminListener | None = None
+        self._pages: list[HostOnDemand] = []
+
+    def add_admin(self, view: GatewayView) -> None:
+        """Let the operator see and do what the view offers, where the configuration says so.
+
+        Raises `ConfigurationError` where what that takes is not installed.
+        """
+        if self._config.admin.listen:
+            self._admin = admin_listener(self._config, self._runtime, view, self._inherited)
+
+    async def open(self, context: Context, backends: Backends, applications: LinkServer) -> None:
+        """Accept connections: of applications first. Raises what is wrong with an address."""
+        self.clients.start()
+        self.links.start()
+        link = self._config.link
+        if link.listen:
+            self.link_address = await self.links.listen(
+                parse_address(link.listen),
+                applications.handler,
+                _server_tls(link.tls_options),
+                ListenOptions(link.bind),
             )
-            return lambda: WebSocketAdapter(settings)
-        case "telnet" | "telnets":
-            charsets = charsets_of(listener)
-            options = server_options(_offers(listener, players))
-            return lambda: TelnetAdapter(limits.telnet, charsets, options, raw=raw)
-        case scheme:
-            return lambda: LineAdapter(scheme, limits.line, raw=raw)
-
-
-def _status(
-    told: Mapping[str, str | int | list[str]], players: Callable[[], int]
-) -> Callable[[], Mapping[str, str | int | list[str]]]:
-    """What MSSP tells at a moment."""
-    started = int(time.time())
-    return lambda: {"PLAYERS": players(), "UPTIME": started, **told}
-
-
-def _offers(listener: ListenerConfig, players: Callable[[], int]) -> Offers:
-    return Offers(
-        msdp=listener.msdp,
-        mssp=_status(listener.mssp, players) if listener.mssp else None,
-        mccp2=2 in listener.mccp,
-        mccp3=3 in listener.mccp,
-    )
-
-
-def _websocket_limits(limits: Limits) -> WebSocketLimits:
-    """No message is larger than the queue of commands: it could not be kept, nor forwarded."""
-    bytes_max = limits.session.queue_bytes_max
-    return structs.replace(
-        limits.websocket,
-        frame_bytes_max=min(limits.websocket.frame_bytes_max, bytes_max),
-        message_bytes_max=min(limits.websocket.message_bytes_max, bytes_max),
-    )
-
-
-def http_pages(
-    listener: ListenerConfig,
-    healthy: Callable[[], bool],
-    limits: PageLimits,
-    spawn: Callable[[Coroutine[Any, Any, None]], None],
-) -> HostOnDemand | None:
-    """What serves the pages of a WebSocket listener, where aiohttp is installed.
-
-    aiohttp is imported at the first request: many listeners never get one.
-    """
-    if listener.address.scheme not in ("ws", "wss"):
-        return None
-    if find_spec("aiohttp") is None:
-        if listener.pages:
-            raise ConfigurationError(
-                "listener.pages: expected aiohttp to be installed (holdfast[admin]); found none"
+        for listener in self._config.listener:
+            self.addresses.append(
+                await self.clients.listen(
+                    listener.address,
+                    self._factory(listener, context, backends),
+                    _server_tls(listener.tls_options),
+                    ListenOptions(listener.bind, listener.proxy),
+                )
             )
-        return None
-    folder = Path(listener.pages) if listener.pages else None
+        if self._admin is not None:
+            self.admin_address = await self._admin.open()
+        if self._inherited is not None:
+            self._inherited.finish()
 
-    async def make() -> HttpPages:
-        await asyncio.to_thread(import_module, "holdfast.gateway.http")  # the loop goes on
-        from holdfast.gateway.http import HttpPages
+    def reload(self) -> None:
+        """Read the certificates again, for the connections to come."""
+        self.clients.reload()
 
-        return HttpPages(folder, healthy, listener.page_headers, limits)
+    async def drain(self, aborted: asyncio.Event) -> None:
+        """Tell the clients, then the applications; `aborted` cuts it short."""
+        seconds = self._config.limits.drain.drain_seconds_max
+        async with asyncio.TaskGroup() as tasks:
+            closing = tasks.create_task(self._close_when(aborted))
+            await self.clients.drain(seconds)
+            await self.links.drain(seconds)
+            closing.cancel()
 
-    return HostOnDemand(make, spawn)
+    async def close(self) -> None:
+        """Let go of every connection and every address."""
+        await self.clients.close()
+        await self.links.close()
+        if self._admin is not None:
+            await self._admin.close()
+        for pages in self._pages:
+            await pages.stop()
+
+    def _factory(
+        self, listener: ListenerConfig, context: Context, backends: Backends
+    ) -> HandlerFactory:
+        """What makes the handlers of a listener's connections."""
+        backend = backends.open(listener.backend)
+        if backend.handler is not None:
+            return backend.handler
+        shared = ListenerContext(
+            backend=backend,
+            durability=Durability(listener.durability),
+            new_adapter=adapter_factory(listener, context.limits, lambda: len(context.pool)),
+            serve_http=self._serve_http(listener, context),
+        )
+        return lambda connection: Driver(connection, context, shared)
+
+    def _serve_http(self, listener: ListenerConfig, context: Context) -> ServeHttp | None:
+        """What serves the pages of a listener, if it has any."""
+
+        def healthy() -> bool:
+            return context.journal.broken is None
+
+        pages = http_pages(listener, healthy, context.limits.pages, context.spawn)
+        if pages is None:
+            return None
+        self._pages.append(pages)
+        return pages.take_over
+
+    async def _close_when(self, aborted: asyncio.Event) -> None:
+        await aborted.wait()
+        async with asyncio.TaskGroup() as tasks:  # no application may dial in meanwhile
+            tasks.create_task(self.clients.close())
+            tasks.create_task(self.links.close())
 
 
-def admin_listener(
-    config: Config, runtime: Runtime, view: GatewayView, inherited: Inherited | None
-) -> AdminListener:
-    """The admin listener. Raises `ConfigurationError` where what it is made of is missing."""
-    try:
-        from holdfast.gateway.admin.listener import AdminListener
-    except ImportError as error:
-        raise ConfigurationError(
-            f"admin.listen: expected {error.name} to be installed (holdfast[admin]); found none"
-        ) from None
-    return AdminListener(config.admin, config.limits, runtime, view, inherited)
+def _server_tls(options: TlsOptions | None) -> ServerTls | None:
+    return ServerTls(options) if options is not None else None

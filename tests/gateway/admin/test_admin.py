@@ -68,7 +68,7 @@ async def test_a_drain_can_be_watched_to_its_end(tmp_path: Path) -> None:
         assert (await ask(gateway, "/healthz")).status == 200
         client.ws.transport.resume_reading()
         assert (await client.closed())[0] == 1012
-        await eventually(lambda: not gateway.listening.clients.connections)
+        await eventually(lambda: not gateway.listeners.clients.connections)
 
 
 async def test_a_drain_at_once(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ async def test_a_drain_at_once(tmp_path: Path) -> None:
         client.ws.transport.pause_reading()
         answer = await ask(gateway, "/api/drain", "POST", b'{"now": true}')
         assert answer.status == 202
-        await eventually(lambda: not gateway.listening.clients.connections)
+        await eventually(lambda: not gateway.listeners.clients.connections)
 
 
 # --- sessions and connections
@@ -93,7 +93,7 @@ async def test_sessions_are_listed_without_their_secrets(tmp_path: Path) -> None
         (session,) = gateway.manager.sessions.values()
         (item,) = page["items"]
         assert (page["next"], page["total"]) == (None, 1)
-        (connection,) = gateway.listening.clients.connections
+        (connection,) = gateway.listeners.clients.connections
         expected = {
             "sid": session.sid,
             "state": "active",
@@ -118,7 +118,7 @@ async def test_connections_are_listed_with_their_sessions(tmp_path: Path) -> Non
         someone.types("hello")
         await someone.sees("hello\n")
         (item,) = (await told(gateway, "/api/connections"))["items"]
-        (connection,) = gateway.listening.clients.connections
+        (connection,) = gateway.listeners.clients.connections
         (session,) = gateway.manager.sessions.values()
         assert item == {
             "id": connection.id,
@@ -212,7 +212,7 @@ async def test_kicking(crowd: Any) -> None:
     assert await told(gateway, f"/api/sessions/{sids[0]}", method="DELETE") == {"kicked": sids[0]}
     assert sids[0] not in gateway.manager.sessions
     (item, *_) = (await told(gateway, "/api/connections"))["items"]
-    await eventually(lambda: len(gateway.listening.clients.connections) == 3)
+    await eventually(lambda: len(gateway.listeners.clients.connections) == 3)
     sid = item["sid"] or sids[1]
     connections = (await told(gateway, "/api/connections"))["items"]
     (number,) = [one["id"] for one in connections if one["sid"] == sid]
@@ -431,7 +431,7 @@ async def test_too_many_at_once_are_turned_away(tmp_path: Path) -> None:
             async with opened(gateway) as (third, _), asyncio.timeout(SECONDS):
                 with contextlib.suppress(ConnectionResetError):
                     assert await third.read() == b""
-        await eventually(lambda: not gateway.listening._admin._server.connections)  # type: ignore[union-attr]
+        await eventually(lambda: not gateway.listeners._admin._server.connections)  # type: ignore[union-attr]
         assert (await ask(gateway, "/healthz")).status == 200
 
 

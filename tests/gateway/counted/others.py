@@ -80,7 +80,7 @@ async def an_application_is_one_too_many(scene: Scene) -> AsyncIterator[Found | 
     async with _dialled(scene) as (reader, writer):
         received, sent = await _link(reader, writer)
         async with _dialled(scene):
-            await eventually(lambda: scene.gateway.listening.links.accepted == 2)
+            await eventually(lambda: scene.gateway.listeners.links.accepted == 2)
             async with _dialled(scene) as (third, _):
                 assert await third.read() == b""
                 yield {
@@ -158,7 +158,7 @@ async def says_more_than_is_kept(scene: Scene) -> AsyncIterator[Found | None]:
     async with person(scene.gateway, "tcp") as someone:
         await scene.stage.noted("open")
         scene.stage.app.stop()  # nobody applies commands any more
-        await eventually(lambda: not scene.gateway.listening.links.connections)
+        await eventually(lambda: not scene.gateway.listeners.links.connections)
         someone.types("1", "2", "3")
         await someone.sees("Too much is waiting already")
         yield None

@@ -50,7 +50,7 @@ def _comes_after(count: int) -> Deed:
     async def comes_after(scene: Scene) -> AsyncIterator[Found | None]:
         where = ("127.0.0.1", scene.gateway.addresses[0].port)
         held = [await asyncio.open_connection(*where) for _ in range(count)]
-        await eventually(lambda: scene.gateway.listening.clients.accepted == count)
+        await eventually(lambda: scene.gateway.listeners.clients.accepted == count)
         await ends_by_itself(scene.gateway)
         yield None
         for _, writer in held:

@@ -1,0 +1,130 @@
+"""From a listener's configuration to what its connections share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
+
+from holdfast.backends.charset_config import charsets_of
+from holdfast.core.errors import ConfigurationError
+from holdfast.core.limits import Limits, PageLimits, WebSocketLimits
+from holdfast.gateway.adapters.base import Adapter
+from holdfast.gateway.adapters.lines import LineAdapter
+from holdfast.gateway.adapters.telnet import TelnetAdapter
+from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings, input_rate
+from holdfast.gateway.config import Config, ListenerConfig
+from holdfast.gateway.cookies import session_cookie
+from holdfast.gateway.view import GatewayView
+from holdfast.net.http.hosts import served_hosts
+from holdfast.net.http.on_demand import HostOnDemand
+from holdfast.net.runtime.runtime import Runtime
+from holdfast.net.server.inherited import Inherited
+from holdfast.protocols.telnet.server import Offers, server_options
+from holdfast.protocols.uris import normal_path
+from holdfast.protocols.websocket import Deflate
+
+if TYPE_CHECKING:
+    from holdfast.gateway.admin.listener import AdminListener
+    from holdfast.gateway.http import HttpPages
+
+
+def adapter_factory(
+    listener: ListenerConfig, limits: Limits, players: Callable[[], int]
+) -> Callable[[], Adapter]:
+    """What makes the adapter of each connection of a listener. `players` counts who is there."""
+    address = listener.address
+    raw = listener.backend.raw
+    match address.scheme:
+        case "ws" | "wss":
+            settings = WebSocketSettings(
+                limits=_websocket_limits(limits),
+                path="" if address.path == "/" else normal_path(address.path),
+                origins=listener.origins,
+                cookie=session_cookie(listener.cookie, address, limits, listener.backend.scope),
+                deflate=Deflate(listener.deflate) if listener.deflate is not None else None,
+                hosts=served_hosts(listener.hosts, address),
+                input_rate=input_rate(limits.session),
+            )
+            return lambda: WebSocketAdapter(settings)
+        case "telnet" | "telnets":
+            charsets = charsets_of(listener)
+            options = server_options(_offers(listener, players))
+            return lambda: TelnetAdapter(limits.telnet, charsets, options, raw=raw)
+        case scheme:
+            return lambda: LineAdapter(scheme, limits.line, raw=raw)
+
+
+def _status(
+    told: Mapping[str, str | int | list[str]], players: Callable[[], int]
+) -> Callable[[], Mapping[str, str | int | list[str]]]:
+    """What MSSP tells at a moment."""
+    started = int(time.time())
+    return lambda: {"PLAYERS": players(), "UPTIME": started, **told}
+
+
+def _offers(listener: ListenerConfig, players: Callable[[], int]) -> Offers:
+    return Offers(
+        msdp=listener.msdp,
+        mssp=_status(listener.mssp, players) if listener.mssp else None,
+        mccp2=2 in listener.mccp,
+        mccp3=3 in listener.mccp,
+    )
+
+
+def _websocket_limits(limits: Limits) -> WebSocketLimits:
+    """No message is larger than the queue of commands: it could not be kept, nor forwarded."""
+    bytes_max = limits.session.queue_bytes_max
+    return structs.replace(
+        limits.websocket,
+        frame_bytes_max=min(limits.websocket.frame_bytes_max, bytes_max),
+        message_bytes_max=min(limits.websocket.message_bytes_max, bytes_max),
+    )
+
+
+def http_pages(
+    listener: ListenerConfig,
+    healthy: Callable[[], bool],
+    limits: PageLimits,
+    spawn: Callable[[Coroutine[Any, Any, None]], None],
+) -> HostOnDemand | None:
+    """What serves the pages of a WebSocket listener, where aiohttp is installed.
+
+    aiohttp is imported at the first request: many listeners never get one.
+    """
+    if listener.address.scheme not in ("ws", "wss"):
+        return None
+    if find_spec("aiohttp") is None:
+        if listener.pages:
+            raise ConfigurationError(
+                "listener.pages: expected aiohttp to be installed (holdfast[admin]); found none"
+            )
+        return None
+    folder = Path(listener.pages) if listener.pages else None
+
+    async def make() -> HttpPages:
+        await asyncio.to_thread(import_module, "holdfast.gateway.http")  # the loop goes on
+        from holdfast.gateway.http import HttpPages
+
+        return HttpPages(folder, healthy, listener.page_headers, limits)
+
+    return HostOnDemand(make, spawn)
+
+
+def admin_listener(
+    config: Config, runtime: Runtime, view: GatewayView, inherited: Inherited | None
+) -> AdminListener:
+    """The admin listener. Raises `ConfigurationError` where what it is made of is missing."""
+    try:
+        from holdfast.gateway.admin.listener import AdminListener
+    except ImportError as error:
+        raise ConfigurationError(
+            f"admin.listen: expected {error.name} to be installed (holdfast[admin]); found none"
+        ) from None
+    return AdminListener(config.admin, config.limits, runtime, view, inherited)
