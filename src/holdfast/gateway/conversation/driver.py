@@ -285,7 +285,9 @@ class Driver:
         self.phase = after(self.phase, Move.LEAVE)
         self.connection.abort()
         if attachment is not None:
-            attachment.drop()
+            out = attachment.session.out
+            attachment.release()
+            out.maybe_delivered = max(out.maybe_delivered, out.sent)  # it may have come so far
             attachment.session.lost(attachment, Reason.INTERNAL_ERROR, self.context.wall())
 
     def _detach(self, reason: Reason) -> Attachment | None:

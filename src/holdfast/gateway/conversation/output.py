@@ -124,12 +124,6 @@ class Attachment:
         self.live = False
         self._context.pool.unregister(self.session.sid, self)
 
-    def drop(self) -> None:
-        """As `detach`, after a defect: nothing is asked of what may have it."""
-        out = self.session.out
-        self.release()
-        out.maybe_delivered = max(out.maybe_delivered, out.sent)  # it may have come so far
-
     # --- Consumer: what the session says
 
     def deliver(self) -> None:
