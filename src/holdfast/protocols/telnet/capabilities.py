@@ -51,6 +51,8 @@ class Capabilities(Struct, frozen=True, gc=False):
     gmcp: bool = False
     msdp: bool = False
     eor: bool = False
+    environment: tuple[tuple[str, str], ...] = ()
+    """Variables that the peer has told beside those above, by name (RFC 1572)."""
 
     @property
     def utf8(self) -> bool:

@@ -69,7 +69,6 @@ class TelnetCore:
         "_lines",
         "_options",
         "_out",
-        "_output",
         "_paid_until",
         "_parser",
         "_phase",
@@ -105,8 +104,7 @@ class TelnetCore:
         self._parser = Parser(limits, table.data_options)
         self._lines = Lines(limits, charsets, cuts=self._cuts_lines)
         self._events: list[Event] = []
-        self._output = Output()
-        self._out = self._output.queue
+        self._out = Output()
         self._inflater: Inflater | None = None
         self._timers: tuple[tuple[float, int], ...] = ()
         self._settle_at: float | None = None
@@ -167,12 +165,12 @@ class TelnetCore:
             tokens=self.tokens,
             inflated=self.inflated,
             unsent=self.data_to_send(),
-            checksum=self._output.checksum,
+            checksum=self._out.checksum,
         )
 
     def load(self, dump: CoreDump, now: float) -> None:
         """Be what `dump` was. This end is new, and of the same role."""
-        self._output.load(dump.unsent, dump.checksum)
+        self._out.load(dump.unsent, dump.checksum)
         self._events.clear()
         self._phase = Phase[dump.phase]
         self._parser.load(dump.parser, now)
@@ -371,7 +369,7 @@ class TelnetCore:
 
     def data_to_send(self) -> bytes:
         """Everything queued, once; where output is compressed, flushed once."""
-        return self._output.take()
+        return self._out.take()
 
     def send_text(self, text: str) -> None:
         """Queue text; it carries its own line ends, as LF."""
@@ -465,12 +463,12 @@ class TelnetCore:
 
     def start_compressing(self, code: int) -> None:
         """Queue `IAC SB code IAC SE` and compress all later output."""
-        if not self._output.compressed and self.send_subnegotiation(code, b""):
-            self._output.compress()
+        if not self._out.compressed and self.send_subnegotiation(code, b""):
+            self._out.compress()
 
     def stop_compressing(self) -> None:
         """End the compressed stream: later output is plain."""
-        self._output.end_compression()
+        self._out.end_compression()
 
     def start_inflating(self) -> None:
         """The bytes after this subnegotiation are a zlib stream."""

@@ -6,7 +6,7 @@ it is in effect, so output of the option follows the answer.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from holdfast.protocols.telnet import codes
 from holdfast.protocols.telnet.dumps import OptionDump
@@ -17,6 +17,10 @@ from holdfast.protocols.telnet.options.base import Host, Option, Options, Policy
 T = TypeVar("T", bound=Option)
 
 
+_NOTHING: Final[frozenset[int]] = frozenset()
+"""One for all connections."""
+
+
 class Negotiator:
     """Negotiates the options of a role's table, and refuses every other."""
 
@@ -25,7 +29,7 @@ class Negotiator:
     def __init__(self, table: Options) -> None:
         self.table = table
         self._states = OptionStates(len(table.rows))
-        self._watched: frozenset[int] = frozenset()
+        self._watched = _NOTHING
         """Options of whose changes the caller wants to hear."""
         self._handlers = tuple(row.make() for row in table.rows)
 

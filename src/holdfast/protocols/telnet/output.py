@@ -5,14 +5,13 @@ from __future__ import annotations
 from holdfast.protocols.telnet.options.mccp import Deflater
 
 
-class Output:
-    """What is to be sent, in order."""
+class Output(list[bytes]):
+    """What is to be sent, in order. The list itself holds what is not compressed yet."""
 
-    __slots__ = ("_deflater", "_ready", "queue")
+    __slots__ = ("_deflater", "_ready")
 
     def __init__(self) -> None:
-        self.queue: list[bytes] = []
-        """What is not compressed yet. It is always the same list."""
+        super().__init__()
         self._ready = b""
         """What was queued before compression began or ended, as it goes on the wire."""
         self._deflater: Deflater | None = None
@@ -29,8 +28,8 @@ class Output:
 
     def take(self) -> bytes:
         """Everything queued, once; where it is compressed, flushed once."""
-        data = b"".join(self.queue)
-        self.queue.clear()
+        data = b"".join(self)
+        self.clear()
         if self._deflater is not None and data:
             data = self._deflater.compress(data)
         if self._ready:
@@ -50,6 +49,6 @@ class Output:
 
     def load(self, unsent: bytes, checksum: int | None) -> None:
         """Go on where another process was, whose last words are `unsent`."""
-        self.queue.clear()
+        self.clear()
         self._ready = unsent
         self._deflater = None if checksum is None else Deflater(checksum)

@@ -38,7 +38,7 @@ _ROWS: Final = (
     #                         we       the peer
     Row(codes.TTYPE,          _REFUSE, _OFFER,  TerminalTypeAsked),
     Row(codes.NAWS,           _REFUSE, _OFFER,  WindowSizeAsked),
-    Row(codes.NEW_ENVIRON,    _REFUSE, _OFFER,  EnvironmentAsked),
+    Row(codes.NEW_ENVIRON,    _REFUSE, _OFFER,  shared(EnvironmentAsked())),
     Row(codes.CHARSET,        _OFFER,  _ACCEPT, CharsetRequested),
     Row(codes.END_OF_RECORD,  _OFFER,  _REFUSE, shared(EndOfRecord())),
     Row(codes.GMCP,           _OFFER,  _REFUSE, shared(GmcpSupported()), carries_data=True),
@@ -111,11 +111,6 @@ class TelnetServer(TelnetCore):
             self._out.append(_END_OF_RECORD)
         elif self._phase is Phase.TELNET and not self._options.is_on_at(codes.SGA, Side.US):
             self._out.append(_GO_AHEAD)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The variables that the client has told (RFC 1572). Nothing in it may be trusted."""
-        return self._options.find(EnvironmentAsked).variables
 
     def hide_input(self, hidden: bool) -> None:
         """Make the client hide the typed input, as for a password, or show it again."""

@@ -61,8 +61,14 @@ ROWS: dict[str, tuple[bytes, Capabilities]] = {
         wire(IS, VAR, "CLIENT_NAME", VALUE, "x", ESC),
         Capabilities(client_name="x"),
     ),
-    "unknown-variable": (wire(IS, VAR, "LD_PRELOAD", VALUE, "x"), Capabilities()),
-    "the-address-is-not-believed": (wire(IS, VAR, "IPADDRESS", VALUE, "::1"), Capabilities()),
+    "another-variable": (
+        wire(IS, VAR, "LD_PRELOAD", VALUE, "x"),
+        Capabilities(environment=(("LD_PRELOAD", "x"),)),
+    ),
+    "the-address-is-a-variable-as-others": (
+        wire(IS, VAR, "IPADDRESS", VALUE, "::1"),
+        Capabilities(environment=(("IPADDRESS", "::1"),)),
+    ),
     "unknown-charset": (wire(IS, VAR, "CHARSET", VALUE, "UTF-16"), Capabilities()),
     "another-charset": (wire(IS, VAR, "CHARSET", VALUE, "Big5"), Capabilities(charset="BIG5")),
     "charset-in-lower-case": (
@@ -111,13 +117,14 @@ def test_all_that_a_client_tells_is_kept_up_to_a_limit() -> None:
     server = telnet_server(WILL_ENVIRON)
     feed(server, [sb(NEW_ENVIRON, IS, VAR, "USER", VALUE, "ada", USERVAR, "SHELL", VALUE, "x\x1b")])
     feed(server, [sb(NEW_ENVIRON, INFO, VAR, "USER", VALUE, "bob")])
-    assert server.environment == {"USER": "bob", "SHELL": "x?"}
+    assert dict(server.capabilities.environment) == {"USER": "bob", "SHELL": "x?"}
     for number in range(100):
         feed(server, [sb(NEW_ENVIRON, INFO, VAR, f"V{number}", VALUE, "y" * 100)], number * 10.0)
-    assert len(server.environment) == 32
-    assert server.environment["V1"] == "y" * 40
+    environment = dict(server.capabilities.environment)
+    assert len(environment) == 32
+    assert environment["V1"] == "y" * 40
     feed(server, [sb(NEW_ENVIRON, INFO, VAR, "USER", VALUE, "eve")], 2000.0)
-    assert server.environment["USER"] == "eve"
+    assert dict(server.capabilities.environment)["USER"] == "eve"
 
 
 TOLD: dict[str, tuple[bytes, bytes]] = {

@@ -7,7 +7,7 @@ into a process environment. IPADDRESS is not requested: only a trusted proxy cou
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from msgspec import structs
 
@@ -38,26 +38,9 @@ _REQUEST: Final = bytes((_SEND,)) + b"".join(
 
 
 class EnvironmentAsked(Option):
-    """The server's side. All variables that a client tells are kept, up to a limit."""
+    """The server's side. Variables beside those of MNES are kept up to a limit."""
 
-    __slots__ = ("_variables",)
-
-    def __init__(self) -> None:
-        self._variables: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """What the client has told, VAR and USERVAR alike, printable and cut."""
-        return dict(self._variables)
-
-    def dump(self, now: float) -> tuple[Any, ...]:
-        return self._variables
-
-    def load(self, dump: tuple[Any, ...], now: float) -> None:
-        self._variables = tuple((name, value) for name, value in dump)
-
-    def disabled(self, host: Host, side: Side) -> None:
-        self._variables = ()
+    __slots__ = ()
 
     def enabled(self, host: Host, side: Side) -> None:
         host.send_subnegotiation(NEW_ENVIRON, _REQUEST)
@@ -66,15 +49,22 @@ class EnvironmentAsked(Option):
         if not payload or payload[0] not in (_IS, _INFO):
             return
         known, limits = host.capabilities, host.limits
-        variables = self.variables
+        others = dict(known.environment)
         for name, told in _variables(payload[1:]):
             value = printable(told, limits.name_chars_max)
             known = _with_variable(known, name, value)
             kept = printable(name, limits.name_chars_max)
-            if kept in variables or len(variables) < limits.environment_variables_max:
-                variables[kept] = value
-        self._variables = tuple(variables.items())
+            full = len(others) >= limits.environment_variables_max
+            if _is_other(name) and (kept in others or not full):
+                others[kept] = value
+        if others:
+            known = structs.replace(known, environment=tuple(others.items()))
         host.learn(known)
+
+
+def _is_other(name: bytes) -> bool:
+    """Whether a variable may be kept: it has a printable name, and is no capability."""
+    return name.replace(b"_", b"").isalnum() and name.decode("ascii") not in _ASKED
 
 
 class EnvironmentTold(Option):
