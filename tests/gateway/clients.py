@@ -289,7 +289,13 @@ async def v1_at(where: int, **hello: Any) -> AsyncIterator[V1]:
     url = f"ws://127.0.0.1:{where}/"
     offered = [Subprotocol("holdfast.v1")]
     async with connect(
-        url, subprotocols=offered, proxy=None, ping_interval=None, close_timeout=1, max_queue=None
+        url,
+        subprotocols=offered,
+        proxy=None,
+        ping_interval=None,
+        close_timeout=1,
+        max_queue=None,
+        open_timeout=None,  # the test's own limit holds
     ) as ws:
         client = V1(ws)
         await client.say("hello", **hello)
