@@ -13,6 +13,7 @@ from tests.gateway.clients import person, plain, v1
 from tests.gateway.conversation.test_login import guarded
 from tests.gateway.running import Stage, configured, eventually, linked, serving, staged
 
+from holdfast.backends import link
 from holdfast.core.ids import new_sid
 from holdfast.core.limits import Limits
 from holdfast.link import messages as m
@@ -399,7 +400,7 @@ async def test_an_application_has_no_part_in_the_sessions_of_another(tmp_path: P
     config = configured(tmp_path)
     names = ("chat", "mud")
     listeners = [
-        structs.replace(listener, app=name)
+        structs.replace(listener, backend=link.Config(name))
         for listener, name in zip(config.listener[:2], names, strict=True)
     ]
     async with (
