@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.app import App
+from holdfast.app.answers import Answers
 from holdfast.gateway.conversation.evidence import Evidence
 from holdfast.link.messages import Remember
 from holdfast.net.transport.tcp_info import Delivery
@@ -186,10 +186,10 @@ def what_the_kernel_has_was_seen(patch: pytest.MonkeyPatch) -> None:
 
 
 def an_heir_is_not_asked(patch: pytest.MonkeyPatch) -> None:
-    async def remember(self: App, asked: Remember) -> dict[str, int]:
+    async def remember(self: Answers, asked: Remember) -> dict[str, int]:
         return {}
 
-    patch.setattr(App, "remember", remember)
+    patch.setattr(Answers, "remember", remember)
 
 
 CRASHES = {"type": 4, "say": 8, "deliver": 4, "deliver_all": 5, "finish_commit": 2,
