@@ -111,7 +111,7 @@ async def test_what_is_set_aside_is_counted(tmp_path: Path) -> None:
     async with serving(config) as gateway:
         assert (await Meter(gateway).read())["store_set_aside_total"] == 0
     with sqlite3.connect(config.store.path) as db:
-        db.execute("INSERT INTO snapshot VALUES ('s1', x'90')")
+        db.execute("INSERT INTO snapshot (sid, body) VALUES ('s1', x'90')")
     db.close()
     async with serving(config) as gateway:
         assert (await Meter(gateway).read())["store_set_aside_total"] == 1

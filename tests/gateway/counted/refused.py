@@ -27,7 +27,7 @@ from tests.gateway.running import (
     eventually,
 )
 
-import holdfast.gateway.gateway as gateway_module
+import holdfast.gateway.listeners as gateway_listeners
 from holdfast.gateway.config import Config
 from holdfast.gateway.conversation.driver import Driver
 from holdfast.net.server.handshake import ProxyOptions
@@ -105,7 +105,7 @@ async def comes_as_the_gateway_stops(scene: Scene) -> AsyncIterator[Found | None
         await stays.expect("welcome")
         stays.ws.transport.pause_reading()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(gateway_module, "Driver", stops)
+            patch.setattr(gateway_listeners, "Driver", stops)
             patch.setattr(sockets, "COMPILED", False)  # ours are connections once accepted
             await ends_by_itself(gateway)
         yield None
