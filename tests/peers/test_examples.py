@@ -118,18 +118,19 @@ async def test_the_tcp_server_of_the_readme(tmp_path: Path) -> None:
 async def test_configurations(tmp_path: Path) -> None:
     assert (await run("check", EXAMPLES / "gateway.toml", folder=tmp_path))[0] == 0
     certificate = write_pems(tmp_path).certificate
-    config = shown("toml", "[[listener]]")
+    config = shown("toml", "certificate = ")
     for path, real in (("cert.pem", certificate.cert), ("key.pem", certificate.key)):
         config = config.replace(f"/etc/holdfast/{path}", str(real))
-    (tmp_path / "gateway.toml").write_text(config)
-    assert (await run("check", "gateway.toml", folder=tmp_path))[0] == 0
+    for text in (config, shown("toml", "[[upstream]]")):
+        (tmp_path / "gateway.toml").write_text(text)
+        assert (await run("check", "gateway.toml", folder=tmp_path))[0] == 0
 
 
 def test_nothing_is_forgotten() -> None:
     tested = {"gateway.toml", "parrot.mjs", "parrot.py", "watch.py"}
     elsewhere = {"parrot.vtc", "webs_demo.py"}  # collected themselves; in tests/examples
     assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} == tested | elsewhere
-    assert len(re.findall(r"^```(?!sh)\w", README, re.M)) == 5
+    assert len(re.findall(r"^```(?!sh)\w", README, re.M)) == 6
 
 
 def test_every_command_of_the_readme_exists() -> None:
