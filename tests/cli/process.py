@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-SECONDS: Final = 20.0
+SECONDS: Final = 60.0
 """Whatever a test waits for must have come by then."""
 
 

@@ -18,7 +18,7 @@ from holdfast.link.messages import LIST, Filter, SessionInfo
 from holdfast.link.peer import LinkClosedError
 from holdfast.net.runtime.loop import unwrapped
 
-SECONDS: Final = 15.0
+SECONDS: Final = 45.0
 """Whatever a test waits for must have come by then."""
 
 WS: Final = "ws://127.0.0.1:0/"
