@@ -121,7 +121,7 @@ def test_telnet() -> None:
         'tx gmcp Ext "{}"',
     ]
     assert (
-        recorder.opening == 'telnet -type "XTERM" -size 100x40 -refuse binary,charset,echo,eor,sga'
+        recorder.opening == 'telnet -type "XTERM" -size 100x40 -refuse binary,charset,echo,eor,new-environ,sga'
     )
 
 
