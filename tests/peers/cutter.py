@@ -40,13 +40,16 @@ class Cutter:
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._open.add(writer)
         if self.holds:
-            self._open.add(writer)
             return
         try:
             there = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:  # nobody there either
             writer.transport.abort()
+            return
+        if writer.transport.is_closing():  # it was cut meanwhile
+            there[1].transport.abort()
             return
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._pump(reader, there[1]))

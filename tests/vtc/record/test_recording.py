@@ -121,7 +121,8 @@ def test_telnet() -> None:
         'tx gmcp Ext "{}"',
     ]
     assert (
-        recorder.opening == 'telnet -type "XTERM" -size 100x40 -refuse binary,charset,echo,eor,new-environ,sga'
+        recorder.opening
+        == 'telnet -type "XTERM" -size 100x40 -refuse binary,charset,echo,eor,new-environ,sga'
     )
 
 
