@@ -24,7 +24,9 @@ OPTIONS = server_options(Offers(mccp2=True, mccp3=True))
 class Mirror(asyncio.Protocol):
     """A server that says again what it hears, and says first whether it compresses."""
 
-    inflated = 0
+    def __init__(self) -> None:
+        self.inflated = 0
+        self.lost = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -38,9 +40,15 @@ class Mirror(asyncio.Protocol):
                 compressed = self._core.is_on(MCCP2, Side.US)
                 self._core.send_text(f"Compressed: {compressed}.\n")
             elif isinstance(event, str):
-                Mirror.inflated = self._core.inflated
+                self.inflated = self._core.inflated
                 self._core.send_text(f"You said {event}.\n")
         self._send()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.set()
+
+    def close(self) -> None:
+        self._transport.abort()
 
     def _send(self) -> None:
         self._transport.write(self._core.data_to_send())
@@ -50,8 +58,8 @@ class Mirror(asyncio.Protocol):
 async def test_text_passes_both_ways(
     tmp_path: Path, terminals: Tmux, name: str, inflates: bool
 ) -> None:
-    Mirror.inflated = 0
-    server = await asyncio.get_running_loop().create_server(Mirror, "127.0.0.1", 0)
+    mirror = Mirror()
+    server = await asyncio.get_running_loop().create_server(lambda: mirror, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
         pane = await start(terminals, name, {"telnet": port}, tmp_path)
@@ -59,4 +67,6 @@ async def test_text_passes_both_ways(
         for line in ("look", "north"):
             await pane.types(line)
             await pane.sees(f"You said {line}.")
-        assert (Mirror.inflated > 0) is inflates
+        assert (mirror.inflated > 0) is inflates
+        mirror.close()
+        await mirror.lost.wait()
