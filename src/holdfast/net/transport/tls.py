@@ -48,6 +48,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         "_at",
         "_cause",
         "_closing",
+        "_core",
         "_done",
         "_ended",
         "_eof_sent",
@@ -79,12 +80,14 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._in = ssl.MemoryBIO()
         self._out = ssl.MemoryBIO()
         self._ssl = context.wrap_bio(self._in, self._out, server_side, server_hostname)
+        self._core: Any = getattr(self._ssl, "_sslobj", self._ssl)
+        """What reads and writes records: `ssl.SSLObject` is a Python frame around each call."""
         self._done: Callable[[TlsTransport, Exception | None], None] | None = done
         self._protocol: asyncio.Protocol | None = None
         self._plain_bytes = self._wire_bytes = 0
         self._established = self._closing = self._paused = self._eof_sent = False
         self._ended = False
-        """The peer has sent close_notify, or its end without it was told."""
+        """The protocol gets no more input: the peer's end was told, or we are closing."""
         self._raw_ended = False
         self._held: bytes | None = None
         """What has come and is not with OpenSSL yet, from `_at` on."""
@@ -103,16 +106,12 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     # --- what the raw transport says
 
     def data_received(self, data: bytes) -> None:
-        if self._ended or self._closing:
+        if self._ended:
             return  # "MUST be ignored" after the peer's close_notify (RFC 8446 section 6.1)
-        if self._held is not None:
-            self._held = self._held[self._at :] + data
-            self._at = 0
-        elif len(data) <= _SLICE_BYTES:
+        if self._held is None and len(data) <= _SLICE_BYTES:
             self._in.write(data)
         else:
-            self._held = data
-            self._at = 0
+            self._hold(data)
         if self._established or self._shake_hands():
             self._pump()
 
@@ -120,7 +119,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         if not self._established:
             self._fail(ConnectionError("the peer hung up during the handshake"))
             return False
-        if not self._ended and not self._closing:
+        if not self._ended:
             self._raw_ended = True
             self._pump()
         return not self._closing
@@ -134,7 +133,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             self._protocol.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._closing = True
+        self._begin_closing()
         protocol, self._protocol = self._protocol, None
         if self._only_notifies and isinstance(exc, ConnectionError):
             exc = None  # nobody need wait for it (RFC 8446 section 6.1)
@@ -163,7 +162,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         return not self._closing
 
     def _fail(self, error: Exception) -> None:
-        self._closing = True
+        self._begin_closing()
         self._finish(error)
         self._raw.close()
 
@@ -171,6 +170,10 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         done, self._done = self._done, None
         if done is not None:
             done(self, error)
+
+    def _hold(self, data: bytes) -> None:
+        self._held = self._held[self._at :] + data if self._held is not None else data
+        self._at = 0
 
     def _feed(self) -> bool:
         """Give OpenSSL some more of what has come; false if there is no more."""
@@ -185,10 +188,10 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def _pump(self) -> None:
         """Give the protocol what has come. A read that would find nothing is not tried."""
-        connection, incoming = self._ssl, self._in
-        while not (self._paused or self._ended or self._closing):
+        core, incoming = self._core, self._in
+        while not (self._paused or self._ended):
             try:
-                data = connection.read(_RECORD_BYTES_MAX)
+                data = core.read(_RECORD_BYTES_MAX)
             except ssl.SSLWantReadError:
                 if self._feed():
                     continue
@@ -235,39 +238,40 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def _flush(self) -> None:
         if self._out.pending and not self._raw.is_closing():
-            self._raw.write(self._take_records())
-
-    def _take_records(self) -> bytes:
-        records = self._out.read()
-        self._wire_bytes += len(records)
-        return records
+            records = self._out.read()
+            self._wire_bytes += len(records)
+            self._raw.write(records)
 
     # --- what the protocol does
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         if self._eof_sent:
             raise RuntimeError("expected no more to be written after write_eof()")
-        if self._closing or not data:
+        size = len(data)
+        if self._closing or not size:
             return
         try:
-            written = self._ssl.write(data) if len(data) <= _RECORD_BYTES_MAX else 0
-            if written < len(data):  # OpenSSL may take less than it is given
-                self._plain_bytes += written
+            written = self._core.write(data) if size <= _RECORD_BYTES_MAX else 0
+            self._plain_bytes += written
+            if written < size:  # OpenSSL may take less than it is given
                 self._write_records(memoryview(data).cast("B")[written:])
                 return
         except ssl.SSLError as error:
             self._break(error)
             return
-        self._plain_bytes += len(data)
-        self._raw.write(self._take_records())
+        records = self._out.read()
+        self._wire_bytes += len(records)
+        self._raw.write(records)
 
     def _write_records(self, data: memoryview[Any]) -> None:
         pieces: list[bytes] = []
         while data:
-            written = self._ssl.write(data[:_RECORD_BYTES_MAX])
+            written = self._core.write(data[:_RECORD_BYTES_MAX])
             self._plain_bytes += written
             data = data[written:]
-            pieces.append(self._take_records())
+            records = self._out.read()
+            self._wire_bytes += len(records)
+            pieces.append(records)
         self._raw.writelines(pieces)
 
     def write_eof(self) -> None:
@@ -292,15 +296,18 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def close(self) -> None:
         if self._closing:
             return
-        self._closing = True
         self._only_notifies = self._ended and not self._raw.get_write_buffer_size()
+        self._begin_closing()
         if not self._eof_sent:
             self._notify_close()
         self._raw.close()
 
     def abort(self) -> None:
-        self._closing = True
+        self._begin_closing()
         self._raw.abort()
+
+    def _begin_closing(self) -> None:
+        self._closing = self._ended = True
 
     def is_closing(self) -> bool:
         return self._closing or self._raw.is_closing()
