@@ -18,7 +18,6 @@ from holdfast.protocols.sniffing import TLS_HANDSHAKE
 from holdfast.protocols.telnet import codes, sniffing
 from holdfast.protocols.telnet.capabilities import Capabilities
 from holdfast.protocols.telnet.charsets import AUTOMATIC, Charsets
-from holdfast.protocols.telnet.dumps import CoreDump
 from holdfast.protocols.telnet.encoding import encode
 from holdfast.protocols.telnet.events import (
     CapabilitiesChanged,
@@ -51,6 +50,7 @@ from holdfast.protocols.telnet.parser import (
     Token,
 )
 from holdfast.protocols.telnet.phases import Phase
+from holdfast.protocols.telnet.snapshot import CoreSnapshot
 
 _NEVER: Final = float("-inf")
 _NOTHING_KNOWN: Final = Capabilities()
@@ -145,16 +145,16 @@ class TelnetCore:
 
     # Moving to another process.
 
-    def dump(self, now: float) -> CoreDump:
+    def snapshot(self, now: float) -> CoreSnapshot:
         """All that this end is, with what is queued. Raises `ValueError` while input comes
         compressed: a zlib stream that is read cannot be moved."""
         if self._inflater is not None:
             raise ValueError("compressed input cannot be taken over")
-        return CoreDump(
+        return CoreSnapshot(
             phase=self._phase.name,
-            parser=self._parser.dump(now),
-            lines=self._lines.dump(),
-            options=self._options.dump(now),
+            parser=self._parser.snapshot(now),
+            lines=self._lines.snapshot(),
+            options=self._options.snapshot(now),
             capabilities=self.capabilities,
             timers=tuple((when - now, code) for when, code in self._timers),
             settle_seconds=None if self._settle_at is None else self._settle_at - now,
@@ -168,21 +168,21 @@ class TelnetCore:
             checksum=self._out.checksum,
         )
 
-    def load(self, dump: CoreDump, now: float) -> None:
-        """Be what `dump` was. This end is new, and of the same role."""
-        self._out.load(dump.unsent, dump.checksum)
+    def restore(self, taken: CoreSnapshot, now: float) -> None:
+        """Be what `taken` was. This end is new, and of the same role."""
+        self._out.restore(taken.unsent, taken.checksum)
         self._events.clear()
-        self._phase = Phase[dump.phase]
-        self._parser.load(dump.parser, now)
-        self._lines.load(dump.lines)
-        self._options.load(dump.options, now)
-        self.capabilities = dump.capabilities
-        self._timers = tuple((now + seconds, code) for seconds, code in dump.timers)
-        self._settle_at = None if dump.settle_seconds is None else now + dump.settle_seconds
-        self._paid_until = now + dump.paid_seconds
-        self._echoing = dump.echoing
-        self.malformed, self.overflows = dump.malformed, dump.overflows
-        self.tokens, self.inflated = dump.tokens, dump.inflated
+        self._phase = Phase[taken.phase]
+        self._parser.restore(taken.parser, now)
+        self._lines.restore(taken.lines)
+        self._options.restore(taken.options, now)
+        self.capabilities = taken.capabilities
+        self._timers = tuple((now + seconds, code) for seconds, code in taken.timers)
+        self._settle_at = None if taken.settle_seconds is None else now + taken.settle_seconds
+        self._paid_until = now + taken.paid_seconds
+        self._echoing = taken.echoing
+        self.malformed, self.overflows = taken.malformed, taken.overflows
+        self.tokens, self.inflated = taken.tokens, taken.inflated
 
     # Receiving.
 

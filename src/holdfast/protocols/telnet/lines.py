@@ -19,8 +19,8 @@ from typing import Final
 from holdfast.core.limits import TelnetLimits
 from holdfast.protocols.framing import whole_characters
 from holdfast.protocols.telnet.charsets import AUTOMATIC, UTF_8, Charsets
-from holdfast.protocols.telnet.dumps import LinesDump
 from holdfast.protocols.telnet.events import CharsetHeard, Event, LineTooLong
+from holdfast.protocols.telnet.snapshot import LinesSnapshot
 
 _BS: Final = b"\x08"
 _DEL: Final = b"\x7f"
@@ -99,16 +99,16 @@ class Lines:
         self._partial = None
         self._too_long = False
 
-    def dump(self) -> LinesDump:
+    def snapshot(self) -> LinesSnapshot:
         """The line so far."""
         partial = None if self._partial is None else bytes(self._partial)
-        return LinesDump(partial, self._too_long, self._after_cr, self.heard, self.undecodable)
+        return LinesSnapshot(partial, self._too_long, self._after_cr, self.heard, self.undecodable)
 
-    def load(self, dump: LinesDump) -> None:
-        """Go on where `dump` was made."""
-        self._partial = None if dump.partial is None else bytearray(dump.partial)
-        self._too_long, self._after_cr = dump.too_long, dump.after_cr
-        self.heard, self.undecodable = dump.heard, dump.undecodable
+    def restore(self, taken: LinesSnapshot) -> None:
+        """Go on where `taken` was made."""
+        self._partial = None if taken.partial is None else bytearray(taken.partial)
+        self._too_long, self._after_cr = taken.too_long, taken.after_cr
+        self.heard, self.undecodable = taken.heard, taken.undecodable
 
     def _receive(self, data: bytes, charset: str) -> list[Event]:
         if not data:

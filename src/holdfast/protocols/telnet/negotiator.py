@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Final, TypeVar
 
 from holdfast.protocols.telnet import codes
-from holdfast.protocols.telnet.dumps import OptionDump
 from holdfast.protocols.telnet.events import OptionChanged
 from holdfast.protocols.telnet.negotiation import HEARD, VERBS, Given, OptionStates, Q, Say, Side
 from holdfast.protocols.telnet.options.base import Host, Option, Options, Policy
+from holdfast.protocols.telnet.snapshot import OptionSnapshot
 
 T = TypeVar("T", bound=Option)
 
@@ -117,30 +117,30 @@ class Negotiator:
         """Tell the caller of an option's changes from now on."""
         self._watched |= {code}
 
-    def dump(self, now: float) -> dict[int, OptionDump]:
+    def snapshot(self, now: float) -> dict[int, OptionSnapshot]:
         """All options, by their codes."""
         return {
-            row.code: OptionDump(
+            row.code: OptionSnapshot(
                 self.state(row.code, Side.US).name,
                 self.state(row.code, Side.HIM).name,
                 row.code in self._watched,
-                handler.dump(now),
+                handler.snapshot(now),
             )
             for row, handler in zip(self.table.rows, self._handlers, strict=True)
         }
 
-    def load(self, options: dict[int, OptionDump], now: float) -> None:
+    def restore(self, options: dict[int, OptionSnapshot], now: float) -> None:
         """Take over options from another process; what that did not know is as at the start."""
         for row, handler in zip(self.table.rows, self._handlers, strict=True):
-            dump = options.get(row.code)
-            if dump is None:
+            taken = options.get(row.code)
+            if taken is None:
                 continue
             index = self.table.index[row.code]
-            self._states.set(index, Side.US, Q[dump.us])
-            self._states.set(index, Side.HIM, Q[dump.him])
-            if dump.watched:
+            self._states.set(index, Side.US, Q[taken.us])
+            self._states.set(index, Side.HIM, Q[taken.him])
+            if taken.watched:
                 self.watch(row.code)
-            handler.load(dump.handler, now)
+            handler.restore(taken.handler, now)
 
 
 def _refuse(host: Host, verb: int, code: int) -> None:

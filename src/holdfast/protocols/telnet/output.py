@@ -47,7 +47,7 @@ class Output(list[bytes]):
             self._ready = self.take() + self._deflater.finish()
             self._deflater = None
 
-    def load(self, unsent: bytes, checksum: int | None) -> None:
+    def restore(self, unsent: bytes, checksum: int | None) -> None:
         """Go on where another process was, whose last words are `unsent`."""
         self.clear()
         self._ready = unsent

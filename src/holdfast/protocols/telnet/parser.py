@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from holdfast.core.limits import TelnetLimits
 from holdfast.core.states import Step, Table
 from holdfast.protocols.telnet import codes
-from holdfast.protocols.telnet.dumps import ParserDump
+from holdfast.protocols.telnet.snapshot import ParserSnapshot
 
 
 class Command(NamedTuple):
@@ -206,18 +206,18 @@ class Parser:
         self.state = State.DATA
         self._close()
 
-    def dump(self, now: float) -> ParserDump:
+    def snapshot(self, now: float) -> ParserSnapshot:
         """The token that is unfinished."""
         payload = None if self._payload is None else bytes(self._payload)
         seconds = None if self.opened_at is None else now - self.opened_at
-        return ParserDump(self.state.name, self._verb, self._option, payload, seconds)
+        return ParserSnapshot(self.state.name, self._verb, self._option, payload, seconds)
 
-    def load(self, dump: ParserDump, now: float) -> None:
-        """Go on where `dump` was made."""
-        self.state = State[dump.state]
-        self._verb, self._option = dump.verb, dump.option
-        self._payload = None if dump.payload is None else bytearray(dump.payload)
-        self.opened_at = None if dump.open_seconds is None else now - dump.open_seconds
+    def restore(self, taken: ParserSnapshot, now: float) -> None:
+        """Go on where `taken` was made."""
+        self.state = State[taken.state]
+        self._verb, self._option = taken.verb, taken.option
+        self._payload = None if taken.payload is None else bytearray(taken.payload)
+        self.opened_at = None if taken.open_seconds is None else now - taken.open_seconds
 
     def _step(self, byte: int, now: float) -> Iterable[Token]:
         self.state, do = _CELLS[self.state][byte]

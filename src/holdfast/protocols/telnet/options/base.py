@@ -96,12 +96,12 @@ class Option:
     def timer(self, host: Host) -> None:
         """The time that was set has come."""
 
-    def dump(self, now: float) -> tuple[Any, ...]:
+    def snapshot(self, now: float) -> tuple[Any, ...]:
         """What it knows, as plain values: for a process that takes the connection over."""
         return ()
 
-    def load(self, dump: tuple[Any, ...], now: float) -> None:
-        """Go on where `dump` was made."""
+    def restore(self, taken: tuple[Any, ...], now: float) -> None:
+        """Go on where `taken` was made."""
 
 
 class Policy(Enum):

@@ -60,11 +60,11 @@ class CharsetRequested(CharsetAnswered):
     def settled(self) -> bool:
         return not self._requested
 
-    def dump(self, now: float) -> tuple[Any, ...]:
+    def snapshot(self, now: float) -> tuple[Any, ...]:
         return (self._requested,)
 
-    def load(self, dump: tuple[Any, ...], now: float) -> None:
-        (self._requested,) = dump
+    def restore(self, taken: tuple[Any, ...], now: float) -> None:
+        (self._requested,) = taken
 
     def enabled(self, host: Host, side: Side) -> None:
         if side is Side.US:

@@ -22,11 +22,11 @@ class EchoForHiding(Option):
         self.hidden = False
         """Whether input is to be hidden now."""
 
-    def dump(self, now: float) -> tuple[Any, ...]:
+    def snapshot(self, now: float) -> tuple[Any, ...]:
         return (self.hidden,)
 
-    def load(self, dump: tuple[Any, ...], now: float) -> None:
-        (self.hidden,) = dump
+    def restore(self, taken: tuple[Any, ...], now: float) -> None:
+        (self.hidden,) = taken
 
     def acceptable(self) -> bool:
         """A client that asks for our echo would get none, unless we hide its input."""

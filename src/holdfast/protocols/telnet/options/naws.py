@@ -32,11 +32,11 @@ class WindowSizeAsked(Option):
     def __init__(self) -> None:
         self._pending = False
 
-    def dump(self, now: float) -> tuple[Any, ...]:
+    def snapshot(self, now: float) -> tuple[Any, ...]:
         return (self._pending,)
 
-    def load(self, dump: tuple[Any, ...], now: float) -> None:
-        (self._pending,) = dump
+    def restore(self, taken: tuple[Any, ...], now: float) -> None:
+        (self._pending,) = taken
 
     def subnegotiation(self, host: Host, payload: bytes, now: float) -> None:
         if len(payload) != _SIZE.size:
@@ -78,11 +78,11 @@ class WindowSizeTold(Option):
     def __init__(self, terminal: Terminal) -> None:
         self._size = (terminal.width, terminal.height)
 
-    def dump(self, now: float) -> tuple[Any, ...]:
+    def snapshot(self, now: float) -> tuple[Any, ...]:
         return self._size
 
-    def load(self, dump: tuple[Any, ...], now: float) -> None:
-        width, height = dump
+    def restore(self, taken: tuple[Any, ...], now: float) -> None:
+        width, height = taken
         self._size = (width, height)
 
     def enabled(self, host: Host, side: Side) -> None:

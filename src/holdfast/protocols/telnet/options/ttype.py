@@ -107,11 +107,11 @@ class TerminalTypeAsked(Option):
     def settled(self) -> bool:
         return self._cycle is not Cycle.ASKING
 
-    def dump(self, now: float) -> tuple[Any, ...]:
+    def snapshot(self, now: float) -> tuple[Any, ...]:
         return (self._cycle.name, self._names, now - self._probed_at)
 
-    def load(self, dump: tuple[Any, ...], now: float) -> None:
-        cycle, names, ago = dump
+    def restore(self, taken: tuple[Any, ...], now: float) -> None:
+        cycle, names, ago = taken
         self._cycle, self._names, self._probed_at = Cycle[cycle], tuple(names), now - ago
 
     def enabled(self, host: Host, side: Side) -> None:
@@ -181,11 +181,11 @@ class TerminalTypeTold(Option):
         self._terminal = terminal
         self._next = 0
 
-    def dump(self, now: float) -> tuple[Any, ...]:
+    def snapshot(self, now: float) -> tuple[Any, ...]:
         return (self._next,)
 
-    def load(self, dump: tuple[Any, ...], now: float) -> None:
-        (self._next,) = dump
+    def restore(self, taken: tuple[Any, ...], now: float) -> None:
+        (self._next,) = taken
 
     def enabled(self, host: Host, side: Side) -> None:
         self._next = 0

@@ -16,9 +16,9 @@ from holdfast.protocols.telnet import OptionChanged, TelnetClient, TelnetServer
 from holdfast.protocols.telnet.charsets import AUTOMATIC
 from holdfast.protocols.telnet.codes import BINARY, DO, DONT, IAC, MCCP2, SGA, WILL, WONT
 from holdfast.protocols.telnet.connection import TelnetCore
-from holdfast.protocols.telnet.dumps import CoreDump
 from holdfast.protocols.telnet.negotiation import Side
 from holdfast.protocols.telnet.server import Offers, server_options
+from holdfast.protocols.telnet.snapshot import CoreSnapshot
 
 COMPRESSED = server_options(Offers(mccp2=True))
 
@@ -29,9 +29,9 @@ def compressing_server() -> TelnetServer:
 
 def taken_over(core: TelnetCore, make: Callable[[], TelnetCore], now: float) -> TelnetCore:
     """The core that another process has, whose clock shows 1000 more."""
-    dump = msgspec.msgpack.encode(core.dump(now))
+    taken = msgspec.msgpack.encode(core.snapshot(now))
     other = make()
-    other.load(msgspec.msgpack.decode(dump, type=CoreDump), now + 1000.0)
+    other.restore(msgspec.msgpack.decode(taken, type=CoreSnapshot), now + 1000.0)
     return other
 
 

@@ -1,6 +1,6 @@
 """What a core is, as a value: for a process that takes over a connection from another.
 
-Times are told from the moment of the dump. Names stand for states: the other process may be of
+Times are told from the moment of the taken. Names stand for states: the other process may be of
 another version.
 """
 
@@ -13,7 +13,7 @@ from msgspec import Struct
 from holdfast.protocols.telnet.capabilities import Capabilities
 
 
-class ParserDump(Struct, frozen=True):
+class ParserSnapshot(Struct, frozen=True):
     """Where in a token the input has been cut."""
 
     state: str
@@ -23,7 +23,7 @@ class ParserDump(Struct, frozen=True):
     open_seconds: float | None
 
 
-class LinesDump(Struct, frozen=True):
+class LinesSnapshot(Struct, frozen=True):
     """The line so far."""
 
     partial: bytes | None
@@ -33,7 +33,7 @@ class LinesDump(Struct, frozen=True):
     undecodable: int
 
 
-class OptionDump(Struct, frozen=True):
+class OptionSnapshot(Struct, frozen=True):
     """One option: the state of both sides, and what its handler knows."""
 
     us: str
@@ -42,13 +42,13 @@ class OptionDump(Struct, frozen=True):
     handler: tuple[Any, ...]
 
 
-class CoreDump(Struct, frozen=True):
+class CoreSnapshot(Struct, frozen=True):
     """One end of a connection."""
 
     phase: str
-    parser: ParserDump
-    lines: LinesDump
-    options: dict[int, OptionDump]
+    parser: ParserSnapshot
+    lines: LinesSnapshot
+    options: dict[int, OptionSnapshot]
     capabilities: Capabilities
     timers: tuple[tuple[float, int], ...]
     settle_seconds: float | None
