@@ -28,7 +28,6 @@ LARGE_CLASSES: Final[Mapping[str, str]] = {
     "gateway/adapters/base.py: Adapter": "an interface: one method for each thing that is said",
     "gateway/adapters/telnet.py: TelnetAdapter": "implements `Adapter`",
     "gateway/adapters/websocket.py: WebSocketAdapter": "implements `Adapter`",
-    "protocols/telnet/connection.py: TelnetCore": "one method for each thing that can be sent",
     "sessions/manager.py: SessionManager": "it is being split",
     "sessions/session.py: Session": "it is being split",
 }

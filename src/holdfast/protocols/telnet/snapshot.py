@@ -1,6 +1,6 @@
 """What a core is, as a value: for a process that takes over a connection from another.
 
-Times are told from the moment of the taken. Names stand for states: the other process may be of
+Times are told from the moment of the snapshot. Names stand for states: the other process may be of
 another version.
 """
 
