@@ -13,7 +13,7 @@ from tests.gateway.test_config import listener
 from holdfast import client
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.items import Text
-from holdfast.gateway.adapters.base import Numbered
+from holdfast.gateway.adapters.events import Numbered
 from holdfast.gateway.config import Config, parse
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.protocols.holdfast import SUBPROTOCOL

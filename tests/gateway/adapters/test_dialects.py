@@ -25,7 +25,13 @@ from holdfast.core.items import (
     Text,
 )
 from holdfast.core.limits import WebSocketLimits
-from holdfast.gateway.adapters.base import (
+from holdfast.gateway.adapters.dialects import (
+    DialectError,
+    HoldfastDialect,
+    Ping,
+    PlainDialect,
+)
+from holdfast.gateway.adapters.events import (
     Ack,
     Capable,
     CodeWanted,
@@ -36,12 +42,6 @@ from holdfast.gateway.adapters.base import (
     Numbered,
     ProfileWanted,
     ResumeOwn,
-)
-from holdfast.gateway.adapters.dialects import (
-    DialectError,
-    HoldfastDialect,
-    Ping,
-    PlainDialect,
 )
 from holdfast.link.messages import ProfileSummary
 from holdfast.protocols import holdfast as wire

@@ -20,21 +20,18 @@ from holdfast.core.items import (
     Text,
 )
 from holdfast.core.limits import LineLimits
-from holdfast.gateway.adapters.base import (
+from holdfast.gateway.adapters.events import (
     Broken,
     Capable,
-    ChooseProfile,
     Enter,
     Event,
     Left,
     LoginGiven,
-    LoginNeeded,
     ProfileWanted,
     ResumeOwn,
-    Resumption,
-    Welcomed,
 )
 from holdfast.gateway.adapters.lines import LineAdapter
+from holdfast.gateway.adapters.notifications import ChooseProfile, LoginNeeded, Resumption, Welcomed
 from holdfast.link.messages import ProfileSummary
 from holdfast.sessions.records import Capabilities
 

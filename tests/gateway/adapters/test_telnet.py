@@ -14,7 +14,7 @@ from tests.protocols.telnet.wire import BURST, cut, cuts, sb, wire
 from holdfast.core.errors import DISCONNECTS, Reason
 from holdfast.core.items import Data, Formatted, Interrupt, Output, Prompt, Resized, Span, Text
 from holdfast.core.limits import Limits
-from holdfast.gateway.adapters.base import (
+from holdfast.gateway.adapters.events import (
     AbortOutput,
     Ack,
     Broken,
@@ -23,13 +23,10 @@ from holdfast.gateway.adapters.base import (
     Event,
     Left,
     LoginGiven,
-    LoginNeeded,
     Proven,
-    Restart,
-    Resumption,
     TokenWanted,
-    Welcomed,
 )
+from holdfast.gateway.adapters.notifications import LoginNeeded, Restart, Resumption, Welcomed
 from holdfast.gateway.adapters.telnet import TelnetAdapter
 from holdfast.protocols.telnet.codes import (
     AO,

@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.core.errors import Reason
 from holdfast.core.items import Text
-from holdfast.gateway.adapters.base import (
+from holdfast.gateway.adapters.events import (
     Broken,
     Enter,
     Event,

@@ -12,15 +12,8 @@ from tests.protocols.websocket.wire import frame
 
 from holdfast.core import items
 from holdfast.core.errors import DISCONNECTS, Reason
-from holdfast.gateway.adapters.base import (
-    Broken,
-    Capable,
-    Enter,
-    Event,
-    Left,
-    LoginGiven,
-    LoginNeeded,
-)
+from holdfast.gateway.adapters.events import Broken, Capable, Enter, Event, Left, LoginGiven
+from holdfast.gateway.adapters.notifications import LoginNeeded
 from holdfast.gateway.adapters.websocket import WebSocketAdapter
 from holdfast.protocols import webs
 from holdfast.protocols.webs import Message, Opcode

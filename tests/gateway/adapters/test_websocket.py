@@ -15,18 +15,20 @@ from tests.protocols.websocket.wire import frame
 from holdfast.core.errors import DISCONNECTS, Reason
 from holdfast.core.items import Notice, Text
 from holdfast.core.limits import WebSocketLimits
-from holdfast.gateway.adapters.base import (
+from holdfast.gateway.adapters.events import (
     Ack,
     Broken,
     Capable,
-    ChooseProfile,
     Enter,
     Event,
     Left,
-    LoginNeeded,
     Numbered,
     PlainHttp,
     Proven,
+)
+from holdfast.gateway.adapters.notifications import (
+    ChooseProfile,
+    LoginNeeded,
     Restart,
     Resumption,
     Welcomed,

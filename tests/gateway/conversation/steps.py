@@ -17,7 +17,8 @@ from holdfast.core.items import Resized
 from holdfast.core.limits import Limits
 from holdfast.core.login import Authenticate, AuthResult, Policy, ProfileSummary
 from holdfast.core.rate import Rate
-from holdfast.gateway.adapters.base import Adapter, Event
+from holdfast.gateway.adapters.base import Adapter
+from holdfast.gateway.adapters.events import Event
 from holdfast.gateway.adapters.lines import LineAdapter
 from holdfast.gateway.attempts import LoginAttempts
 from holdfast.gateway.context import Context, ListenerContext

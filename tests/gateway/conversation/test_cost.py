@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.core.items import Binary, Data, Interrupt, Resized, Text
 from holdfast.core.limits import SessionLimits
-from holdfast.gateway.adapters.base import Event, Numbered
+from holdfast.gateway.adapters.events import Event, Numbered
 from holdfast.gateway.conversation.cost import cost_of
 
 LIMITS = SessionLimits(bytes_per_command_max=100, command_lines_max=7, command_burst_max=20)

@@ -11,7 +11,7 @@ from tests.gateway.conversation.test_snapshot import Line, begin, foreseeable
 from holdfast.core.errors import Reason
 from holdfast.core.items import Text
 from holdfast.core.login import Policy
-from holdfast.gateway.adapters.base import LoginGiven
+from holdfast.gateway.adapters.events import LoginGiven
 from holdfast.gateway.conversation import events
 from holdfast.gateway.conversation.phases import Phase
 

@@ -15,7 +15,7 @@ from holdfast.core.login import (
     Policy,
     ProfileSummary,
 )
-from holdfast.gateway.adapters.base import (
+from holdfast.gateway.adapters.events import (
     Broken,
     Capable,
     Enter,

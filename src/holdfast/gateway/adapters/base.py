@@ -1,8 +1,8 @@
-"""The interface of adapters: their events and their calls.
+"""The interface of adapters.
 
-Inbound, an adapter turns bytes into `Event`s: the items of `core.items`, and the small values
-below. Outbound, it is called with the events of the session and queues bytes. It does no I/O
-and knows no session; the `Driver` of a connection uses it.
+Inbound, an adapter turns bytes into `events`; outbound, it turns outputs and `notifications`
+into bytes, which it queues. It does no I/O and knows no session; the `Driver` of a connection
+uses it.
 """
 
 from __future__ import annotations
@@ -10,225 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from msgspec import Struct
-
-from holdfast.core.errors import Disconnect, Reason
-from holdfast.core.items import Binary, Data, Interrupt, Output, Resized, Text
-from holdfast.core.login import ProfileSummary
+from holdfast.core.errors import Disconnect
+from holdfast.core.items import Output
 from holdfast.core.rate import Rate
-from holdfast.net.security_log import SecurityEvent
-from holdfast.sessions.records import Capabilities
-from holdfast.sessions.session import Position, ResetReason
+from holdfast.gateway.adapters.events import Event
+from holdfast.gateway.adapters.notifications import (
+    ChooseProfile,
+    LoginNeeded,
+    Restart,
+    Resumption,
+    Welcomed,
+)
 
 TOKEN_BYTES: Final = 64
 """The cost of a protocol unit in addition to its bytes, however small it is."""
-
-
-# --- inbound: what an adapter reports, beside items
-
-
-class Enter(Struct, frozen=True, array_like=True, tag=True):
-    """The client is ready for a session: a new one, or the one that it can prove to hold."""
-
-    token: str = ""
-    code: str = ""
-    position: Position | None = None
-    """How much of the output it has; `None` for a client that does not count."""
-    attempt: int = 0
-    """The client's count of its connections, if it keeps one."""
-    or_new: bool = False
-    """Whether a new session will do if the right to that one is refused."""
-    cookies: tuple[str, ...] = ()
-    """The tokens in a browser's cookies, of which the first valid one counts. They may be older
-    than the newest one that the browser was given."""
-    acked: int = 0
-    """The newest command that was acknowledged to the client."""
-
-
-class ResumeOwn(Struct, frozen=True, array_like=True, tag=True):
-    """The user accepts the offered session."""
-
-
-class Numbered(Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """A command with the client's own number."""
-
-    c: int
-    item: Text | Binary | Data | Interrupt
-
-
-class Ack(Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """The client has every output up to `n`."""
-
-    n: int
-
-
-class Proven(Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """The client has every output up to `number`: it has answered the probe that asked for it."""
-
-    number: int
-
-
-class Capable(Struct, frozen=True, array_like=True, tag=True):
-    """The client's capabilities are known, or have changed."""
-
-    capabilities: Capabilities
-
-
-class LoginGiven(Struct, frozen=True, array_like=True, tag=True):
-    """Credentials of a user."""
-
-    username: str = ""
-    password: str = ""
-    token: str = ""
-
-
-class ProfileWanted(Struct, frozen=True, array_like=True, tag=True):
-    """A profile is chosen by its id, or a new one asked for by name."""
-
-    id: str = ""
-    name: str = ""
-
-
-class CodeWanted(Struct, frozen=True, array_like=True, tag=True):
-    """The user wants to continue at another client, and requests a resume code."""
-
-
-class TokenWanted(Struct, frozen=True, array_like=True, tag=True):
-    """The client has begun to count outputs, and needs a token to resume with."""
-
-
-class AbortOutput(Struct, frozen=True, array_like=True, tag=True):
-    """The user discards the queued output (Telnet AO)."""
-
-
-class Left(Struct, frozen=True, array_like=True, tag=True):
-    """The client closes the connection in its protocol's orderly way.
-
-    `done` means that it will not return: its session ends.
-    """
-
-    done: bool
-
-
-class Broken(Struct, frozen=True, array_like=True, tag=True):
-    """The client broke its protocol, or a limit of it. The adapter's answer is queued."""
-
-    reason: Reason
-    text: str
-    security: SecurityEvent | None = None
-    """The details for the security log."""
-
-
-class PlainHttp(Struct, frozen=True, array_like=True, tag=True):
-    """An HTTP request that is no upgrade, with all bytes so far."""
-
-    data: bytes
-
-
-Event = (
-    Text
-    | Binary
-    | Data
-    | Interrupt
-    | Resized
-    | Enter
-    | ResumeOwn
-    | Numbered
-    | Ack
-    | Proven
-    | Capable
-    | LoginGiven
-    | ProfileWanted
-    | CodeWanted
-    | TokenWanted
-    | AbortOutput
-    | Left
-    | Broken
-    | PlainHttp
-)
-
-
-# --- outbound: what happened to the session
-
-
-class Welcomed(Struct, frozen=True):
-    """A new session."""
-
-    sid: str
-    epoch: str
-    token: str
-    code: str
-    heartbeat_seconds: float
-
-
-class Resumption(Struct, frozen=True):
-    """A resumed session. The missed output follows."""
-
-    sid: str
-    epoch: str
-    token: str
-    code: str
-    heartbeat_seconds: float
-    first: int
-    """The number of the first output that follows."""
-    last: int
-    """The number of the last one there is."""
-    maybe_delivered: int
-    """Up to this number, the client may have seen what follows (if it does not count)."""
-    lost: int
-    """How many outputs before `first`, which the client has not seen, could not be kept."""
-    cin: int
-    """The client's newest command that was taken in."""
-    unsure: int = 0
-    """How many of those before, which it may have seen, could not be kept."""
-    assumed_seconds: float = 0.0
-    """If above 0: what was written longer than this before the connection was lost counts as
-    delivered, by nothing but its age."""
-
-
-def gone(resumption: Resumption, what: str) -> list[str]:
-    """The text for users about output that is not shown again; `what` is one of it."""
-    told = []
-    if resumption.assumed_seconds:
-        seconds = f"{resumption.assumed_seconds:.0f} seconds"
-        told.append(f"What came more than {seconds} before you were cut off is not shown again.")
-    if resumption.unsure:
-        count = _count(resumption.unsure, what)
-        told.append(f"{count}, which you may have seen, could not be kept.")
-    if resumption.lost:
-        told.append(f"{_count(resumption.lost, what)} could not be kept.")
-    return told
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} older {what}{'' if number == 1 else 's'}"
-
-
-class Restart(Struct, frozen=True):
-    """A resumed session whose client must clear its display."""
-
-    sid: str
-    epoch: str
-    token: str
-    heartbeat_seconds: float
-    reason: ResetReason
-    top: int
-    """Output continues after this number."""
-    cin: int
-
-
-class LoginNeeded(Struct, frozen=True):
-    """The user must log in; `error` says why the last attempt failed."""
-
-    error: str = ""
-    retry_seconds: float = 0.0
-
-
-class ChooseProfile(Struct, frozen=True):
-    """The user must choose a profile."""
-
-    profiles: Sequence[ProfileSummary]
-    error: str = ""
 
 
 class Adapter(Protocol):

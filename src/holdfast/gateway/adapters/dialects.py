@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from holdfast.core import items
 from holdfast.core.items import Output, Resized
-from holdfast.gateway.adapters.base import (
+from holdfast.gateway.adapters.events import (
     Ack,
     Capable,
     CodeWanted,

@@ -7,7 +7,7 @@ from typing import Final
 from holdfast.core.errors import Reason
 from holdfast.core.limits import LineLimits
 from holdfast.core.rate import shared_rate
-from holdfast.gateway.adapters.base import Broken, Capable, Enter, Event, Left
+from holdfast.gateway.adapters.events import Broken, Capable, Enter, Event, Left
 from holdfast.gateway.adapters.terminal import TerminalAdapter
 from holdfast.protocols.framing import LineDecoder
 from holdfast.protocols.sniffing import TLS_ALERT, TLS_HANDSHAKE, ForeignProtocol, recognise

@@ -28,8 +28,8 @@ from holdfast.core.items import Data, Interrupt, Output, Resized
 from holdfast.core.limits import TelnetLimits
 from holdfast.core.rate import shared_rate
 from holdfast.gateway.adapters.ansi import fit
-from holdfast.gateway.adapters.base import (
-    TOKEN_BYTES,
+from holdfast.gateway.adapters.base import TOKEN_BYTES
+from holdfast.gateway.adapters.events import (
     AbortOutput,
     Ack,
     Broken,
@@ -38,11 +38,9 @@ from holdfast.gateway.adapters.base import (
     Event,
     Left,
     Proven,
-    Restart,
-    Resumption,
     TokenWanted,
-    Welcomed,
 )
+from holdfast.gateway.adapters.notifications import Restart, Resumption, Welcomed
 from holdfast.gateway.adapters.terminal import TerminalAdapter
 from holdfast.gateway.adapters.terminal_colors import colors_of, limit_of
 from holdfast.protocols import telnet

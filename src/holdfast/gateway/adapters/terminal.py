@@ -14,18 +14,15 @@ from holdfast.core.items import Text
 from holdfast.core.limits import KIB
 from holdfast.core.rate import Rate
 from holdfast.core.text import presentable
-from holdfast.gateway.adapters.base import (
-    Broken,
+from holdfast.gateway.adapters.events import Broken, Enter, Event, LoginGiven
+from holdfast.gateway.adapters.headings import ALL, Headings
+from holdfast.gateway.adapters.notifications import (
     ChooseProfile,
-    Enter,
-    Event,
-    LoginGiven,
     LoginNeeded,
     Resumption,
     Welcomed,
     gone,
 )
-from holdfast.gateway.adapters.headings import ALL, Headings
 from holdfast.gateway.adapters.screen import Screen
 from holdfast.gateway.adapters.shown import visible
 from holdfast.gateway.adapters.typed import Asking, Typed

@@ -10,7 +10,7 @@ from holdfast.core.errors import Reason
 from holdfast.core.ids import read_resume_code
 from holdfast.core.items import OVERHEAD_BYTES, Text, utf8_bytes
 from holdfast.core.limits import KIB
-from holdfast.gateway.adapters.base import (
+from holdfast.gateway.adapters.events import (
     Broken,
     Enter,
     Event,

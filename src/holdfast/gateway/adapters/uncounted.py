@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.gateway.adapters.base import Restart
+from holdfast.gateway.adapters.notifications import Restart
 
 
 class Uncounted:

@@ -28,8 +28,8 @@ from msgspec import Struct
 
 from holdfast.core import items
 from holdfast.core.items import Output
-from holdfast.gateway.adapters.base import Capable, Enter, Left, LoginGiven
 from holdfast.gateway.adapters.dialects import DialectError, Read, Reply
+from holdfast.gateway.adapters.events import Capable, Enter, Left, LoginGiven
 from holdfast.gateway.adapters.shown import notice, unforged
 from holdfast.protocols import holdfast as wire
 from holdfast.protocols import webs

@@ -13,20 +13,6 @@ from holdfast.core.items import Notice, Output
 from holdfast.core.limits import KIB, SessionLimits, WebSocketLimits
 from holdfast.core.rate import Flow, Rate, flow_rates, shared_rate
 from holdfast.core.text import presentable
-from holdfast.gateway.adapters.base import (
-    Broken,
-    ChooseProfile,
-    Enter,
-    Event,
-    Left,
-    LoginNeeded,
-    PlainHttp,
-    Proven,
-    Restart,
-    Resumption,
-    Welcomed,
-    gone,
-)
 from holdfast.gateway.adapters.dialects import (
     Dialect,
     DialectError,
@@ -34,6 +20,15 @@ from holdfast.gateway.adapters.dialects import (
     Ping,
     PlainDialect,
     Reply,
+)
+from holdfast.gateway.adapters.events import Broken, Enter, Event, Left, PlainHttp, Proven
+from holdfast.gateway.adapters.notifications import (
+    ChooseProfile,
+    LoginNeeded,
+    Restart,
+    Resumption,
+    Welcomed,
+    gone,
 )
 from holdfast.gateway.adapters.webs import WebsDialect
 from holdfast.gateway.cookies import SessionCookie

@@ -12,13 +12,8 @@ from typing import Final, NamedTuple
 
 from holdfast.core.errors import BusyError, Reason
 from holdfast.core.items import LATEST_PROMPT, Notice, Prompt
-from holdfast.gateway.adapters.base import (
-    Enter,
-    Restart,
-    ResumeOwn,
-    Resumption,
-    Welcomed,
-)
+from holdfast.gateway.adapters.events import Enter, ResumeOwn
+from holdfast.gateway.adapters.notifications import Restart, Resumption, Welcomed
 from holdfast.gateway.conversation import login
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import Move, Phase, after

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from holdfast.core.items import Binary, Data, Text, lines_of, utf8_bytes
 from holdfast.core.limits import SessionLimits
-from holdfast.gateway.adapters.base import Event, Numbered
+from holdfast.gateway.adapters.events import Event, Numbered
 
 _CHARACTER_BYTES_MAX = 4
 

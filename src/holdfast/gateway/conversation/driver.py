@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from holdfast.core.errors import DISCONNECTS, Reason
 from holdfast.core.items import Notice, Text
-from holdfast.gateway.adapters.base import TOKEN_BYTES, Ack, Adapter, Event, Numbered
+from holdfast.gateway.adapters.base import TOKEN_BYTES, Adapter
+from holdfast.gateway.adapters.events import Ack, Event, Numbered
 from holdfast.gateway.context import Context, ListenerContext
 from holdfast.gateway.conversation.cost import cost_of
 from holdfast.gateway.conversation.events import FREE, hear, react, react_early

@@ -6,7 +6,7 @@ from typing import Final
 
 from holdfast.core.errors import Reason
 from holdfast.core.items import Binary, Data, Interrupt, Resized
-from holdfast.gateway.adapters.base import (
+from holdfast.gateway.adapters.events import (
     AbortOutput,
     Ack,
     Broken,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from holdfast.core.rate import Rate
-from holdfast.gateway.adapters.base import Event
+from holdfast.gateway.adapters.events import Event
 
 _NEVER: Final = float("inf")
 OWED_BYTES_MAX: Final = 1024

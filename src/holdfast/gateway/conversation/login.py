@@ -13,7 +13,8 @@ from holdfast.core.login import (
     LoginFaultError,
     LoginRefusedError,
 )
-from holdfast.gateway.adapters.base import ChooseProfile, LoginGiven, LoginNeeded, ProfileWanted
+from holdfast.gateway.adapters.events import LoginGiven, ProfileWanted
+from holdfast.gateway.adapters.notifications import ChooseProfile, LoginNeeded
 from holdfast.gateway.conversation import rights
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.ports import Conversation

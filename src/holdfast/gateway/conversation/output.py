@@ -10,7 +10,8 @@ from typing import Final, Protocol
 
 from holdfast.core.errors import Reason
 from holdfast.core.items import Command, Notice, Output
-from holdfast.gateway.adapters.base import Adapter, Numbered
+from holdfast.gateway.adapters.base import Adapter
+from holdfast.gateway.adapters.events import Numbered
 from holdfast.gateway.context import Context
 from holdfast.gateway.conversation.acks import AckPacer
 from holdfast.gateway.conversation.evidence import Evidence

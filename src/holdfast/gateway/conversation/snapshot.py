@@ -11,7 +11,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from holdfast.core.errors import BusyError
-from holdfast.gateway.adapters.base import Event
+from holdfast.gateway.adapters.events import Event
 from holdfast.gateway.conversation.acks import AckPacer
 from holdfast.gateway.conversation.evidence import Evidence, Written
 from holdfast.gateway.conversation.intake import Held, Intake

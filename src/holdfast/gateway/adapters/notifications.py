@@ -1,0 +1,90 @@
+"""What an adapter tells its client of the session, beside the session's outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from holdfast.core.login import ProfileSummary
+from holdfast.sessions.session import ResetReason
+
+
+class Welcomed(Struct, frozen=True):
+    """A new session."""
+
+    sid: str
+    epoch: str
+    token: str
+    code: str
+    heartbeat_seconds: float
+
+
+class Resumption(Struct, frozen=True):
+    """A resumed session. The missed output follows."""
+
+    sid: str
+    epoch: str
+    token: str
+    code: str
+    heartbeat_seconds: float
+    first: int
+    """The number of the first output that follows."""
+    last: int
+    """The number of the last one there is."""
+    maybe_delivered: int
+    """Up to this number, the client may have seen what follows (if it does not count)."""
+    lost: int
+    """How many outputs before `first`, which the client has not seen, could not be kept."""
+    cin: int
+    """The client's newest command that was taken in."""
+    unsure: int = 0
+    """How many of those before, which it may have seen, could not be kept."""
+    assumed_seconds: float = 0.0
+    """If above 0: what was written longer than this before the connection was lost counts as
+    delivered, by nothing but its age."""
+
+
+class Restart(Struct, frozen=True):
+    """A resumed session whose client must clear its display."""
+
+    sid: str
+    epoch: str
+    token: str
+    heartbeat_seconds: float
+    reason: ResetReason
+    top: int
+    """Output continues after this number."""
+    cin: int
+
+
+class LoginNeeded(Struct, frozen=True):
+    """The user must log in; `error` says why the last attempt failed."""
+
+    error: str = ""
+    retry_seconds: float = 0.0
+
+
+class ChooseProfile(Struct, frozen=True):
+    """The user must choose a profile."""
+
+    profiles: Sequence[ProfileSummary]
+    error: str = ""
+
+
+def gone(resumption: Resumption, what: str) -> list[str]:
+    """The text for users about output that is not shown again; `what` is one of it."""
+    told = []
+    if resumption.assumed_seconds:
+        seconds = f"{resumption.assumed_seconds:.0f} seconds"
+        told.append(f"What came more than {seconds} before you were cut off is not shown again.")
+    if resumption.unsure:
+        count = _count(resumption.unsure, what)
+        told.append(f"{count}, which you may have seen, could not be kept.")
+    if resumption.lost:
+        told.append(f"{_count(resumption.lost, what)} could not be kept.")
+    return told
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} older {what}{'' if number == 1 else 's'}"
