@@ -165,6 +165,14 @@ WRONG: dict[str, tuple[str, str]] = {
         TCP + listener("tcp://a:1", "tcp") + "\nmccp = [2]",
         "listener[0].mccp: expected only for telnet and telnets, found for tcp",
     ),
+    "starttls-without-a-certificate": (
+        TELNET + listener("telnet://a:1", "tcp") + '\nstarttls = "offered"',
+        "listener[0].certificate: expected a certificate for starttls, found none",
+    ),
+    "starttls-in-tls": (
+        TELNET + listener("telnets://a:1", "tcp") + '\nstarttls = "required"',
+        "listener[0].starttls: expected only for telnet, found for telnets",
+    ),
     "address-for-lines": (
         upstream('servers = ["tcp://a:1"]\nsend_address = true'),
         "upstream[0].send_address: expected only for telnet and telnets, found for tcp",

@@ -147,6 +147,9 @@ class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):
     negotiation_burst_max: int = 256
     negotiation_seconds_max: float = 2.0
     """Silence is taken for refusal after this time; late answers still count."""
+    start_tls_bytes_max: int = 4 * KIB
+    """Input that is kept while a peer has not answered START_TLS; with more, it goes on in the
+    clear."""
     inflate_bytes_max: int = 4 * KIB
     """Decompressed size of one step (MCCP). In total, at most this and `inflate_ratio_max` times
     the compressed input."""

@@ -128,6 +128,9 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     certificate: Certificate | None = None
     tls: TlsOptions | None = None
     """Instead of `certificate`: several of them, client certificates, versions and more."""
+    starttls: Literal["", "offered", "required"] = ""
+    """Whether Telnet clients of a `telnet` listener are asked to go on in TLS (START_TLS), with
+    `certificate` or `tls`; `required`: a client that refuses is turned away."""
     bind: BindOptions = field(default_factory=BindOptions)
     proxy: ProxyOptions | None = None
     """Proxies that are believed when they say whom they speak for."""
@@ -298,7 +301,11 @@ def _check_admin(admin: AdminConfig) -> None:
 
 def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
     address = address_at(f"{key}.url", listener.url)
-    _check_tls(key, listener, address)
+    if listener.starttls and address.scheme != "telnet":
+        raise ConfigurationError(
+            f"{key}.starttls: expected only for telnet, found for {address.scheme}"
+        )
+    _check_tls(key, listener, address, wanted=bool(listener.starttls))
     with _inside(f"{key}.bind"):
         check_bind(address, listener.bind)
     if listener.proxy is not None:
@@ -363,15 +370,19 @@ def _check_web(key: str, listener: ListenerConfig, address: Address) -> None:
         raise ConfigurationError(f"{key}.pages: expected a folder, found {listener.pages!r}")
 
 
-def _check_tls(key: str, listener: LinkConfig | ListenerConfig, address: Address) -> None:
-    if address.secure and listener.tls_options is None:
+def _check_tls(
+    key: str, listener: LinkConfig | ListenerConfig, address: Address, *, wanted: bool = False
+) -> None:
+    """`wanted`: TLS comes into use later, by START_TLS."""
+    if (address.secure or wanted) and listener.tls_options is None:
+        what = "starttls" if wanted else address.scheme
         raise ConfigurationError(
-            f"{key}.certificate: expected a certificate for {address.scheme}, found none"
+            f"{key}.certificate: expected a certificate for {what}, found none"
         )
     if listener.certificate is not None and listener.tls is not None:
         raise ConfigurationError(f"{key}: expected certificate or tls, found both")
     for name in ("certificate", "tls"):
-        if not address.secure and getattr(listener, name) is not None:
+        if not (address.secure or wanted) and getattr(listener, name) is not None:
             raise ConfigurationError(f"{key}.{name}: expected none for {address.scheme}, found one")
     if listener.tls is not None:
         with _inside(f"{key}.tls"):

@@ -20,6 +20,7 @@ from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.acceptor import HandlerFactory
 from holdfast.net.server.inherited import Inherited
 from holdfast.net.server.server import ListenOptions, Server
+from holdfast.net.server.start_tls import StartTlsOptions
 from holdfast.net.tls.certificates import ServerTls
 from holdfast.net.tls.options import TlsOptions
 from holdfast.sessions.states import Durability
@@ -78,8 +79,8 @@ class Listeners:
                 await self.clients.listen(
                     listener.address,
                     self._factory(listener, context, backends),
-                    _server_tls(listener.tls_options),
-                    ListenOptions(listener.bind, listener.proxy),
+                    None if listener.starttls else _server_tls(listener.tls_options),
+                    ListenOptions(listener.bind, listener.proxy, self._start_tls(listener)),
                 )
             )
         if self._admin is not None:
@@ -123,6 +124,14 @@ class Listeners:
             serve_http=self._serve_http(listener, context),
         )
         return lambda connection: Driver(connection, context, shared)
+
+    def _start_tls(self, listener: ListenerConfig) -> StartTlsOptions | None:
+        """How the clients of a listener are asked for TLS, if they are."""
+        tls = _server_tls(listener.tls_options) if listener.starttls else None
+        if tls is None:
+            return None
+        required = listener.starttls == "required"
+        return StartTlsOptions(tls, self._config.limits.telnet, required=required)
 
     def _serve_http(self, listener: ListenerConfig, context: Context) -> ServeHttp | None:
         """What serves the pages of a listener, if it has any."""

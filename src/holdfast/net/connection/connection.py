@@ -8,9 +8,10 @@ connection is one failure domain: an exception in a handler ends this connection
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
@@ -25,6 +26,7 @@ from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.timers import UNSCHEDULED
 from holdfast.net.tls.describe import TlsInfo, describe
+from holdfast.net.transport.tls import TlsTransport
 from holdfast.protocols.proxy import ProxyHeader
 
 _log: Final = RateLimitedLogger("holdfast.net")
@@ -32,6 +34,18 @@ _log: Final = RateLimitedLogger("holdfast.net")
 _BURST_BYTES: Final = 256 * 1024
 """Written in one tick in answer to much input, before the transport gets it."""
 _NO_HANDLER: Final[Handler] = NullHandler()
+
+
+class Upgrade(NamedTuple):
+    """How a connection goes on in TLS."""
+
+    server_side: bool
+    came: bytes
+    """The first bytes of TLS, which have come already."""
+    done: Callable[[], None]
+    """Called when the handshake is over."""
+    server_hostname: str | None = None
+    """At the client's end: the name that the certificate must be for."""
 
 
 class Owner(Protocol):
@@ -139,6 +153,44 @@ class Connection(Output, asyncio.Protocol):
             self.phase = Phase.HANDSHAKE
             self._deadlines.close = self.time() + self._limits.handshake_seconds_max
             self.wake_at(FOREVER)
+
+    def start_tls(self, context: ssl.SSLContext, upgrade: Upgrade) -> None:
+        """Go on in TLS, in the middle of a handshake, which has the time that it had.
+
+        What is written goes out in the clear before it; what has come in the clear must not be
+        used after it. If TLS fails, the handler's `lost` says why.
+        """
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        self.flush()
+        self._discard_output()
+        if self._gate is not None:
+            self._gate.forget()
+            self._gate = None
+        transport.resume_reading()
+        tls = TlsTransport(
+            transport,
+            context,
+            partial(self._secured, upgrade.done),
+            server_side=upgrade.server_side,
+            server_hostname=upgrade.server_hostname,
+            written=self._flushed,
+        )
+        tls.start()
+        if upgrade.came:
+            tls.data_received(upgrade.came)
+
+    def _secured(
+        self, done: Callable[[], None], tls: TlsTransport, error: Exception | None
+    ) -> None:
+        if error is not None:
+            self.connection_lost(error)
+            return
+        tls.set_protocol(self)
+        tls.set_write_buffer_limits(high=self._limits.write_buffer_bytes_max)
+        self._begin_output(tls)
+        self._guard(done)
 
     def wake_at(self, when: float) -> None:
         """Call the handler's `expired` once after `when`, as `time` gives it."""

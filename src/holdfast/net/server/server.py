@@ -31,6 +31,7 @@ from holdfast.net.server.handshake import (
 from holdfast.net.server.inherited import Inherited
 from holdfast.net.server.lifecycle import TABLE, ServerInput, ServerState
 from holdfast.net.server.listener import Listener, open_listener
+from holdfast.net.server.start_tls import StartTlsOptions, with_start_tls
 from holdfast.net.tls.certificates import CertificateWatch, ServerTls
 
 _log: Final = RateLimitedLogger("holdfast.net")
@@ -49,6 +50,8 @@ class ListenOptions(Struct, frozen=True):
 
     bind: BindOptions = BindOptions()
     proxy: ProxyOptions | None = None
+    start_tls: StartTlsOptions | None = None
+    """How Telnet clients of a listener without TLS are asked for it."""
 
 
 DEFAULT: Final = ListenOptions()
@@ -130,6 +133,9 @@ class Server:
         """
         if self.state in (ServerState.DRAINING, ServerState.STOPPED):
             raise ServerClosedError(f"{address}: this server listens no more")
+        start_tls = options.start_tls
+        if start_tls is not None:
+            factory = with_start_tls(factory, start_tls)
         acceptor = Acceptor(self, factory, tls, options.proxy)
         listener = open_listener(
             self.runtime.loop,
@@ -144,8 +150,9 @@ class Server:
         acceptor.counters.at = str(listener.address)
         self.tallies[listener.address] = acceptor.counters
         self._listeners.append(listener)
-        if isinstance(tls, ServerTls):
-            self._certificates.add(tls)
+        for used in (tls, start_tls.tls if start_tls is not None else None):
+            if isinstance(used, ServerTls):
+                self._certificates.add(used)
         return listener.address
 
     def reload(self) -> None:

@@ -74,6 +74,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         *,
         server_side: bool,
         server_hostname: str | None = None,
+        written: int = 0,
     ) -> None:
         super().__init__()
         self._raw = raw
@@ -84,7 +85,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         """What reads and writes records: `ssl.SSLObject` is a Python frame around each call."""
         self._done: Callable[[TlsTransport, Exception | None], None] | None = done
         self._protocol: asyncio.Protocol | None = None
-        self._plain_bytes = self._wire_bytes = 0
+        self._plain_bytes = self._wire_bytes = written  # in the clear, before TLS
         self._established = self._closing = self._paused = self._eof_sent = False
         self._ended = False
         """The protocol gets no more input: the peer's end was told, or we are closing."""

@@ -42,6 +42,7 @@ NAWS: Final = 31
 LINEMODE: Final = 34
 NEW_ENVIRON: Final = 39
 CHARSET: Final = 42
+START_TLS: Final = 46
 MSDP: Final = 69
 MSSP: Final = 70
 MCCP2: Final = 86
