@@ -25,9 +25,6 @@ LARGE_CLASSES: Final[Mapping[str, str]] = {
     "backends/link/backend.py: LinkBackend": "it is being split",
     "backends/tcp/bridge.py: Bridge": "a handler: one method for each thing that a server does",
     "client/core.py: ClientCore": "one method for each message of the protocol",
-    "gateway/adapters/base.py: Adapter": "an interface: one method for each thing that is said",
-    "gateway/adapters/telnet.py: TelnetAdapter": "implements `Adapter`",
-    "gateway/adapters/websocket.py: WebSocketAdapter": "implements `Adapter`",
     "sessions/manager.py: SessionManager": "it is being split",
     "sessions/session.py: Session": "it is being split",
 }

@@ -16,6 +16,8 @@ from tests.gateway.clients import V1, v1
 from tests.gateway.running import Durability, Stage, configured, eventually, linked, serving
 
 from holdfast.core.items import Text
+from holdfast.gateway.adapters.base import Adapter
+from holdfast.gateway.adapters.notifications import InputModeChanged, Notification, SessionOffered
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.gateway import Gateway
 from holdfast.sessions.session import Session
@@ -29,11 +31,18 @@ def fails(*args: object) -> Any:
     raise DefectError
 
 
-def break_adapter(attachment: Attachment, method: str) -> None:
-    """Let this method of the connection's adapter raise."""
+def break_adapter(attachment: Attachment, broken: str | type[Notification]) -> None:
+    """Let this method of the connection's adapter raise, or the notification of this kind."""
     adapter = attachment.adapter
-    kind = type(adapter)
-    adapter.__class__ = type(kind.__name__, (kind,), {"__slots__": (), method: fails})
+    kind: Any = type(adapter)
+
+    def notify(adapter: Adapter, notification: Notification) -> None:
+        if isinstance(notification, broken):  # type: ignore[arg-type]
+            fails()
+        kind.notify(adapter, notification)
+
+    replaced = {broken: fails} if isinstance(broken, str) else {"notify": notify}
+    adapter.__class__ = type(kind.__name__, (kind,), {"__slots__": (), **replaced})
 
 
 @asynccontextmanager
@@ -82,16 +91,16 @@ async def test_an_output_that_cannot_be_encoded_ends_one_connection(
         assert not good.state.detached
 
 
-SAID: dict[str, tuple[str, Callable[[Stage, Session], Any]]] = {
+SAID: dict[str, tuple[str | type[Notification], Callable[[Stage, Session], Any]]] = {
     "volatile": (
         "encode_volatile",
         lambda stage, bad: stage.app.say(bad.sid, "volatile", Text("x")),
     ),
     "input mode": (
-        "set_input_mode",
+        InputModeChanged,
         lambda stage, bad: stage.app.sessions[bad.sid].input_mode("secret"),
     ),
-    "an offer": ("offer", lambda stage, bad: stage.app.sessions[bad.sid].identify("ann")),
+    "an offer": (SessionOffered, lambda stage, bad: stage.app.sessions[bad.sid].identify("ann")),
     "a goodbye": ("goodbye", lambda stage, bad: stage.app.sessions[bad.sid].close()),
 }
 
@@ -100,12 +109,12 @@ SAID: dict[str, tuple[str, Callable[[Stage, Session], Any]]] = {
 async def test_whatever_fails_in_a_connection_the_link_and_the_others_stay(
     name: str, tmp_path: Path
 ) -> None:
-    method, say = SAID[name]
+    broken, say = SAID[name]
     async with two_clients(tmp_path, "fast") as (gateway, stage, sound):
         bad, good = sessions(gateway)
         assert isinstance(bad.consumer, Attachment)
         connection = bad.consumer.connection
-        break_adapter(bad.consumer, method)
+        break_adapter(bad.consumer, broken)
         if name == "an offer":  # of the session that another connection has left
             await stage.app.sessions[good.sid].identify("ann")
             sound.ws.transport.abort()

@@ -18,7 +18,8 @@ from holdfast.core.limits import Limits, PageLimits, WebSocketLimits
 from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.adapters.lines import LineAdapter
 from holdfast.gateway.adapters.telnet import TelnetAdapter
-from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings, input_rate
+from holdfast.gateway.adapters.upgrade import WebSocketSettings, input_rate
+from holdfast.gateway.adapters.websocket import WebSocketAdapter
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.cookies import session_cookie
 from holdfast.gateway.view import GatewayView

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.gateway.adapters.test_websocket import NEW, request, settings
-from tests.protocols.telnet.wire import wire
+from tests.protocols.telnet.wire import sb, wire
 
 from holdfast.core.items import Binary, Data, Formatted, Notice, Output, Prompt, Span, Text
 from holdfast.core.limits import Limits
@@ -38,7 +38,7 @@ def _websocket(subprotocol: str = "", *, deflate: bool = False) -> Callable[[], 
         if deflate:
             headers.append("Sec-WebSocket-Extensions: permessage-deflate")
         made.receive_data(request(*headers), 0.0)
-        made.welcome(NEW)
+        made.notify(NEW)
         made.data_to_send()
         return made
 
@@ -50,8 +50,9 @@ def _telnet(*options: int, counts: bool = False) -> Callable[[], Adapter]:
         made = TelnetAdapter(LIMITS.telnet)
         made.begin(0.0)
         made.receive_data(b"".join(wire(DO, option) for option in options), 0.0)
+        if counts:
+            made.receive_data(sb(GMCP, b"Holdfast.Hello {}"), 0.0)
         made.handle_timer(60.0)
-        made._counts = counts
         made.data_to_send()
         return made
 

@@ -15,6 +15,7 @@ from holdfast.core.items import Formatted, Span, Text
 from holdfast.core.limits import LineLimits, TelnetLimits
 from holdfast.gateway.adapters.dialects import DialectError, HoldfastDialect
 from holdfast.gateway.adapters.lines import LineAdapter
+from holdfast.gateway.adapters.notifications import SessionActive
 from holdfast.gateway.adapters.telnet import TelnetAdapter
 from holdfast.gateway.adapters.webs import WebsDialect
 from holdfast.protocols import webs
@@ -34,7 +35,7 @@ def lines(make: Callable[[int], bytes]) -> Work:
         adapter = LineAdapter("tcp", LineLimits(line_bytes_max=2 * size))
         adapter.begin(0.0)
         adapter.handle_timer(1.0)
-        adapter.begin_session()
+        adapter.notify(SessionActive())
         data = pieces(make(size))
         begin = process_time()
         for piece in data:

@@ -31,7 +31,18 @@ from holdfast.gateway.adapters.events import (
     ResumeOwn,
 )
 from holdfast.gateway.adapters.lines import LineAdapter
-from holdfast.gateway.adapters.notifications import ChooseProfile, LoginNeeded, Resumption, Welcomed
+from holdfast.gateway.adapters.notifications import (
+    CaughtUp,
+    ChooseProfile,
+    ClaimRefused,
+    InputModeChanged,
+    LoginNeeded,
+    MaybeDelivered,
+    Resumption,
+    SessionActive,
+    SessionOffered,
+    Welcomed,
+)
 from holdfast.link.messages import ProfileSummary
 from holdfast.sessions.records import Capabilities
 
@@ -52,7 +63,7 @@ def entered() -> LineAdapter:
     """A client with a new session that no application knows."""
     adapter = begun()
     assert adapter.handle_timer(0.3) == [CAPABLE, Enter()]
-    adapter.welcome(NEW)
+    adapter.notify(NEW)
     assert adapter.data_to_send() == BANNER
     return adapter
 
@@ -60,7 +71,7 @@ def entered() -> LineAdapter:
 def active() -> LineAdapter:
     """A client with a new session that is active."""
     adapter = entered()
-    adapter.begin_session()
+    adapter.notify(SessionActive())
     return adapter
 
 
@@ -84,8 +95,8 @@ def test_who_speaks_at_once_gets_it_at_once() -> None:
     assert adapter.receive_data(b"loo", 0.1) == []
     assert adapter.receive_data(b"k\nnorth\n", 0.1) == [CAPABLE, Enter()]
     assert adapter.next_deadline() is None
-    adapter.welcome(NEW)
-    adapter.begin_session()
+    adapter.notify(NEW)
+    adapter.notify(SessionActive())
     assert adapter.receive_data(b"", 0.1) == [Text("look"), Text("north")]
 
 
@@ -125,25 +136,25 @@ def test_what_follows_a_resume_at_once_is_for_the_session_resumed() -> None:
         CAPABLE,
         Enter(code="ABCD-2345", or_new=True),
     ]
-    adapter.resume(missed(0))
-    adapter.begin_session()
+    adapter.notify(missed(0))
+    adapter.notify(SessionActive())
     assert typed(adapter, "north") == [Text("look"), Text("north")]
 
 
 def test_a_refused_resume_may_be_tried_again() -> None:
     adapter = begun()
     typed(adapter, "resume ABCD-2345")
-    adapter.refuse("it is not known")
+    adapter.notify(ClaimRefused("it is not known"))
     assert adapter.data_to_send() == b"*** That does not resume a session: it is not known.\n"
-    adapter.welcome(NEW)
-    adapter.begin_session()
+    adapter.notify(NEW)
+    adapter.notify(SessionActive())
     assert typed(adapter, "resume ABCD-2346") == [Enter(code="ABCD-2346")]
 
 
 def test_a_resumed_session_is_not_left_for_another() -> None:
     adapter = active()
-    adapter.resume(missed(0))
-    adapter.begin_session()
+    adapter.notify(missed(0))
+    adapter.notify(SessionActive())
     assert typed(adapter, "resume ABCD-2345") == [Text("resume ABCD-2345")]
 
 
@@ -325,12 +336,12 @@ def test_what_was_missed_is_shown_under_its_header(
 ) -> None:
     adapter = begun()
     adapter.handle_timer(0.3)
-    adapter.resume(resumption)
-    adapter.mark_maybe_delivered(resumption.maybe_delivered)
+    adapter.notify(resumption)
+    adapter.notify(MaybeDelivered(resumption.maybe_delivered))
     screen = adapter.data_to_send()
     outputs = [Text(str(n)) for n in range(resumption.first, resumption.last + 1)]
     screen += adapter.encode(resumption.first, outputs)
-    adapter.caught_up(resumption)
+    adapter.notify(CaughtUp(resumption))
     screen += adapter.data_to_send()
     assert screen.decode().splitlines() == shown
     # From here on it is live, under no header.
@@ -378,10 +389,10 @@ def test_nothing_is_announced_but_lines(
     adapter = begun()
     adapter.handle_timer(0.3)
     resumption = missed(len(outputs), seen=seen)
-    adapter.resume(resumption)
-    adapter.mark_maybe_delivered(seen)
+    adapter.notify(resumption)
+    adapter.notify(MaybeDelivered(seen))
     screen = adapter.data_to_send() + adapter.encode(1, outputs)
-    adapter.caught_up(resumption)
+    adapter.notify(CaughtUp(resumption))
     assert (screen + adapter.data_to_send()).decode().splitlines() == shown
 
 
@@ -389,8 +400,8 @@ def test_what_waits_for_a_slow_connection_is_announced_when_it_comes() -> None:
     adapter = begun()
     adapter.handle_timer(0.3)
     resumption = missed(1)
-    adapter.resume(resumption)
-    adapter.caught_up(resumption)
+    adapter.notify(resumption)
+    adapter.notify(CaughtUp(resumption))
     assert adapter.data_to_send().decode().splitlines() == [BACK, CODE]
     outputs: list[Output | None] = [Text("one"), Data("A", "{}"), Prompt("> ")]
     assert adapter.encode(1, outputs) == b"*** You missed this:\none\n*** That was all.\n> "
@@ -399,7 +410,7 @@ def test_what_waits_for_a_slow_connection_is_announced_when_it_comes() -> None:
 def test_what_may_have_been_seen_is_announced_to_who_is_there_too() -> None:
     """A gateway that died had shown it, perhaps; the application says it again."""
     adapter = active()
-    adapter.mark_maybe_delivered(3)
+    adapter.notify(MaybeDelivered(3))
     outputs: list[Output | None] = [
         Data("A", "{}"),
         Text("one"),
@@ -414,11 +425,11 @@ def test_what_may_have_been_seen_is_announced_to_who_is_there_too() -> None:
 
 def test_another_session_s_doubts_are_not_this_one_s() -> None:
     adapter = active()
-    adapter.mark_maybe_delivered(50)
+    adapter.notify(MaybeDelivered(50))
     adapter.encode(1, [Text("another's")])
     adapter.data_to_send()
     resumption = missed(1)
-    adapter.resume(resumption)
+    adapter.notify(resumption)
     adapter.data_to_send()
     assert adapter.encode(1, [Text("ours")]) == b"*** You missed this:\nours\n"
 
@@ -428,22 +439,22 @@ def test_another_session_s_doubts_are_not_this_one_s() -> None:
 
 def test_a_login() -> None:
     adapter = entered()
-    adapter.ask_login(LoginNeeded())
+    adapter.notify(LoginNeeded())
     assert adapter.data_to_send() == b"Name: "
     assert typed(adapter, " ann ") == []
     assert adapter.data_to_send() == b"Password: "
     assert typed(adapter, " pass word ") == [LoginGiven("ann", " pass word ")]
     assert adapter.data_to_send() == b""
-    adapter.begin_session()
+    adapter.notify(SessionActive())
     assert typed(adapter, "look") == [Text("look")]
 
 
 def test_a_wrong_login_is_asked_for_again() -> None:
     adapter = entered()
-    adapter.ask_login(LoginNeeded())
+    adapter.notify(LoginNeeded())
     typed(adapter, "ann", "wrong")
     adapter.data_to_send()
-    adapter.ask_login(LoginNeeded("That is wrong."))
+    adapter.notify(LoginNeeded("That is wrong."))
     assert adapter.data_to_send() == b"*** That is wrong.\nName: "
     assert typed(adapter, "ann", "right") == [LoginGiven("ann", "right")]
 
@@ -452,12 +463,12 @@ def test_what_is_typed_ahead_answers_what_is_asked_next() -> None:
     """A password must never become a command that everybody hears."""
     adapter = entered()
     assert typed(adapter, "ann", "wrong", "ann", "right", "look") == []
-    adapter.ask_login(LoginNeeded())
+    adapter.notify(LoginNeeded())
     assert adapter.receive_data(b"", 1.0) == [LoginGiven("ann", "wrong")]
-    adapter.ask_login(LoginNeeded("That is wrong."))
+    adapter.notify(LoginNeeded("That is wrong."))
     assert adapter.receive_data(b"", 1.0) == [LoginGiven("ann", "right")]
     assert adapter.receive_data(b"", 1.0) == []
-    adapter.begin_session()
+    adapter.notify(SessionActive())
     assert typed(adapter, "north") == [Text("look"), Text("north")]
 
 
@@ -474,16 +485,16 @@ def test_what_is_typed_ahead_is_bounded_in_bytes(line: str, fits: int) -> None:
 @pytest.mark.parametrize("line", ["resume ABCD-2345", "RESUME abcd 2345 efgh"])
 def test_a_session_may_be_resumed_instead_of_a_login(line: str) -> None:
     adapter = entered()
-    adapter.ask_login(LoginNeeded())
+    adapter.notify(LoginNeeded())
     assert typed(adapter, line, "look") == [Enter(code=line[7:])]
-    adapter.resume(missed(0))
-    adapter.begin_session()
+    adapter.notify(missed(0))
+    adapter.notify(SessionActive())
     assert typed(adapter) == [Text("look")]
 
 
 def test_a_password_is_never_taken_for_resume() -> None:
     adapter = entered()
-    adapter.ask_login(LoginNeeded())
+    adapter.notify(LoginNeeded())
     typed(adapter, "ann")
     assert typed(adapter, "resume ABCD-2345") == [LoginGiven("ann", "resume ABCD-2345")]
 
@@ -491,16 +502,16 @@ def test_a_password_is_never_taken_for_resume() -> None:
 def test_the_first_line_may_resume_whatever_is_asked_for() -> None:
     """An application may ask for a password before it knows that somebody comes back."""
     adapter = active()
-    adapter.set_input_mode("secret")
+    adapter.notify(InputModeChanged("secret"))
     assert typed(adapter, "resume ABCD-2345") == [Enter(code="ABCD-2345")]
 
 
 def test_later_secret_input_is_never_taken_for_resume() -> None:
     adapter = active()
     typed(adapter, "look")
-    adapter.set_input_mode("secret")
+    adapter.notify(InputModeChanged("secret"))
     assert typed(adapter, "resume ABCD-2345") == [Text("resume ABCD-2345")]
-    adapter.offer("You have another session.")
+    adapter.notify(SessionOffered("You have another session."))
     assert typed(adapter, "resume") == [Text("resume")]
 
 
@@ -511,7 +522,7 @@ PROFILES = [ProfileSummary("p1", "Ann", "a bard"), ProfileSummary("p2", "Bo")]
 
 def choosing(error: str = "") -> LineAdapter:
     adapter = entered()
-    adapter.ask_profile(ChooseProfile(PROFILES, error))
+    adapter.notify(ChooseProfile(PROFILES, error))
     return adapter
 
 
@@ -545,7 +556,7 @@ def test_a_profile_is_chosen_or_created(line: str, event: Event) -> None:
 def test_an_offer_is_taken_by_typing_resume() -> None:
     adapter = active()
     typed(adapter, "look")
-    adapter.offer("You have another session.")
+    adapter.notify(SessionOffered("You have another session."))
     assert adapter.data_to_send() == (
         b'*** You have another session. To take it up, type "resume".\n'
     )
@@ -554,15 +565,15 @@ def test_an_offer_is_taken_by_typing_resume() -> None:
 
 def test_an_offer_is_taken_instead_of_choosing_a_profile() -> None:
     adapter = entered()
-    adapter.offer("You have another session.")
-    adapter.ask_profile(ChooseProfile(PROFILES))
+    adapter.notify(SessionOffered("You have another session."))
+    adapter.notify(ChooseProfile(PROFILES))
     assert typed(adapter, "resume") == [ResumeOwn()]
 
 
 def test_an_offer_lapses_with_the_next_line() -> None:
     adapter = active()
     typed(adapter, "look")
-    adapter.offer("You have another session.")
+    adapter.notify(SessionOffered("You have another session."))
     assert typed(adapter, "north", "resume") == [Text("north"), Text("resume")]
 
 

@@ -26,7 +26,16 @@ from holdfast.gateway.adapters.events import (
     Proven,
     TokenWanted,
 )
-from holdfast.gateway.adapters.notifications import LoginNeeded, Restart, Resumption, Welcomed
+from holdfast.gateway.adapters.notifications import (
+    InputModeChanged,
+    LoginNeeded,
+    MaybeDelivered,
+    Restart,
+    Resumption,
+    SessionActive,
+    TokenIssued,
+    Welcomed,
+)
 from holdfast.gateway.adapters.telnet import TelnetAdapter
 from holdfast.protocols.telnet.codes import (
     AO,
@@ -81,8 +90,8 @@ def active(*accepted: int, welcomed: Welcomed = NEW) -> TelnetAdapter:
     if TTYPE in accepted:
         events += adapter.receive_data(sb(TTYPE, 0, "XTERM") * 2, 1.0)
     assert isinstance(events[-1], Enter)
-    adapter.welcome(welcomed)
-    adapter.begin_session()
+    adapter.notify(welcomed)
+    adapter.notify(SessionActive())
     adapter.data_to_send()
     return adapter
 
@@ -244,8 +253,8 @@ def test_lines_that_come_early_wait_for_the_session() -> None:
     adapter = begun()
     assert adapter.receive_data(b"look\r\nnorth\r\n", 0.1) == []
     assert adapter.handle_timer(2.0)[1:] == [Enter(or_new=True)]
-    adapter.welcome(NEW)
-    adapter.begin_session()
+    adapter.notify(NEW)
+    adapter.notify(SessionActive())
     assert adapter.receive_data(b"", 2.1) == [Text("look"), Text("north")]
 
 
@@ -391,7 +400,7 @@ def test_what_outputs_look_like(
 
 def test_a_password_is_hidden_and_its_enter_is_shown_once() -> None:
     adapter = active()
-    adapter.ask_login(LoginNeeded())
+    adapter.notify(LoginNeeded())
     assert adapter.data_to_send() == wire("Name: ", IAC, 249)
     adapter.receive_data(b"ann\r\n", 2.0)
     assert adapter.data_to_send() == wire(IAC, WILL, ECHO, "Password: ", IAC, 249)
@@ -402,12 +411,12 @@ def test_a_password_is_hidden_and_its_enter_is_shown_once() -> None:
 
 def test_the_application_may_hide_what_is_typed() -> None:
     adapter = active()
-    adapter.set_input_mode("secret")
+    adapter.notify(InputModeChanged("secret"))
     assert adapter.data_to_send() == wire(IAC, WILL, ECHO)
     adapter.receive_data(wire(IAC, DO, ECHO), 2.0)
-    adapter.set_input_mode("secret")
+    adapter.notify(InputModeChanged("secret"))
     assert adapter.data_to_send() == b""
-    adapter.set_input_mode("line")
+    adapter.notify(InputModeChanged("line"))
     assert adapter.data_to_send() == wire(IAC, WONT, ECHO)
 
 
@@ -437,7 +446,7 @@ def test_a_client_that_counts_is_welcomed_with_its_token() -> None:
     assert adapter.wants_token
     assert adapter.receive_data(answers()[:-3], 0.1)[-1] == Enter(or_new=True)
     adapter.data_to_send()
-    adapter.welcome(NEW)
+    adapter.notify(NEW)
     sent = adapter.data_to_send()
     assert told(sent) == [
         ("Holdfast.Welcome", {"sid": "sid", "token": "tok", "epoch": "e1", "seq": 0})
@@ -450,7 +459,7 @@ def test_a_client_that_does_not_count_is_told_of_no_token() -> None:
     adapter.receive_data(answers(GMCP), 0.1)
     adapter.data_to_send()
     assert not adapter.wants_token
-    adapter.welcome(NEW)
+    adapter.notify(NEW)
     assert told(adapter.data_to_send()) == []
 
 
@@ -473,7 +482,7 @@ def test_what_the_person_types_goes_before_what_the_program_knows() -> None:
 
 def test_a_token_is_told_on_demand() -> None:
     adapter = counting()
-    adapter.tell_token("sid", "tok2", "e1", 7)
+    adapter.notify(TokenIssued("sid", "tok2", "e1", 7))
     assert told(adapter.data_to_send()) == [
         ("Holdfast.Welcome", {"sid": "sid", "token": "tok2", "epoch": "e1", "seq": 7})
     ]
@@ -490,7 +499,7 @@ def test_every_batch_ends_with_its_number() -> None:
 
 def test_a_resume_is_told_before_what_follows() -> None:
     adapter = counting()
-    adapter.resume(Resumption("sid", "e1", "tok2", "WXYZ6789", 30.0, 5, 9, 0, 0, 0))
+    adapter.notify(Resumption("sid", "e1", "tok2", "WXYZ6789", 30.0, 5, 9, 0, 0, 0))
     sent = adapter.data_to_send()
     assert told(sent) == [
         ("Holdfast.Resumed", {"sid": "sid", "token": "tok2", "epoch": "e1", "from": 5, "to": 9})
@@ -500,14 +509,14 @@ def test_a_resume_is_told_before_what_follows() -> None:
 
 def test_who_counts_is_not_told_what_it_may_have_seen() -> None:
     adapter = counting()
-    adapter.resume(Resumption("sid", "e1", "tok2", "WXYZ6789", 30.0, 5, 5, 0, 0, 0))
-    adapter.mark_maybe_delivered(5)
+    adapter.notify(Resumption("sid", "e1", "tok2", "WXYZ6789", 30.0, 5, 5, 0, 0, 0))
+    adapter.notify(MaybeDelivered(5))
     assert b"may have seen" not in adapter.data_to_send() + adapter.encode(5, [Text("a")])
 
 
 def test_a_reset_is_told_to_the_program_and_to_the_person() -> None:
     adapter = counting()
-    adapter.restart(Restart("sid", "e2", "tok2", 30.0, ResetReason.EPOCH, 9, 0))
+    adapter.notify(Restart("sid", "e2", "tok2", 30.0, ResetReason.EPOCH, 9, 0))
     sent = adapter.data_to_send()
     assert told(sent) == [
         (

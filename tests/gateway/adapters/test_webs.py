@@ -13,7 +13,7 @@ from tests.protocols.websocket.wire import frame
 from holdfast.core import items
 from holdfast.core.errors import DISCONNECTS, Reason
 from holdfast.gateway.adapters.events import Broken, Capable, Enter, Event, Left, LoginGiven
-from holdfast.gateway.adapters.notifications import LoginNeeded
+from holdfast.gateway.adapters.notifications import Acknowledged, ClaimRefused, LoginNeeded
 from holdfast.gateway.adapters.websocket import WebSocketAdapter
 from holdfast.protocols import webs
 from holdfast.protocols.webs import Message, Opcode
@@ -54,9 +54,9 @@ def test_connect_asks_for_a_session_and_auth_tells_it(token: str) -> None:
     assert capable.capabilities.binary
     assert enter == Enter(token=token, or_new=True)
     if token:
-        made.resume(RESUMED)
+        made.notify(RESUMED)
     else:
-        made.welcome(NEW)
+        made.notify(NEW)
     expected = {"session": "sid", "token": "tok2" if token else "tok"}
     assert heard(made.data_to_send()) == [(Opcode.AUTH, expected)]
 
@@ -136,7 +136,7 @@ def test_text_frames_are_refused() -> None:
 def test_outputs_are_displayed() -> None:
     made = adapter()
     say(made, Message(Opcode.CONNECT, 1))
-    made.welcome(NEW)
+    made.notify(NEW)
     made.data_to_send()
     outputs = [
         items.Text("a"),
@@ -155,9 +155,9 @@ def test_outputs_are_displayed() -> None:
 
 def test_a_login_is_asked_for_and_the_end_is_told() -> None:
     made = adapter()
-    made.ask_login(LoginNeeded("wrong password", 1.5))
-    made.refuse("no such session")
-    made.acknowledge(5)  # has no words in WEBS
+    made.notify(LoginNeeded("wrong password", 1.5))
+    made.notify(ClaimRefused("no such session"))
+    made.notify(Acknowledged(5))  # has no words in WEBS
     made.goodbye(DISCONNECTS[Reason.SHUTDOWN], "restarting", 2.0)
     out = made.data_to_send()
     assert heard(out) == [

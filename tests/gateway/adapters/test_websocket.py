@@ -27,13 +27,22 @@ from holdfast.gateway.adapters.events import (
     Proven,
 )
 from holdfast.gateway.adapters.notifications import (
+    Acknowledged,
+    CaughtUp,
     ChooseProfile,
+    ClaimRefused,
+    CodeIssued,
+    InputModeChanged,
     LoginNeeded,
+    MaybeDelivered,
+    ResendNeeded,
     Restart,
     Resumption,
+    SessionOffered,
     Welcomed,
 )
-from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings
+from holdfast.gateway.adapters.upgrade import WebSocketSettings
+from holdfast.gateway.adapters.websocket import WebSocketAdapter
 from holdfast.gateway.cookies import SessionCookie
 from holdfast.link.messages import ProfileSummary
 from holdfast.net.http.hosts import ServedHosts
@@ -81,7 +90,7 @@ def asked(*headers: str, **options: object) -> tuple[WebSocketAdapter, list[Even
 def plain() -> WebSocketAdapter:
     """A plain client with a new session."""
     adapter, _ = asked()
-    adapter.welcome(NEW)
+    adapter.notify(NEW)
     adapter.data_to_send()
     return adapter
 
@@ -90,7 +99,7 @@ def numbered() -> WebSocketAdapter:
     """A client of holdfast.v1 with a new session."""
     adapter, _ = asked(*V1)
     adapter.receive_data(said({"t": "hello"}), 0.0)
-    adapter.welcome(NEW)
+    adapter.notify(NEW)
     adapter.data_to_send()
     return adapter
 
@@ -110,7 +119,7 @@ def test_a_plain_client_is_answered_once_its_session_is_known() -> None:
     assert events == [Enter(or_new=True)]
     assert adapter.data_to_send() == b""
     assert not adapter.numbered
-    adapter.welcome(NEW)
+    adapter.notify(NEW)
     status, headers, _ = head(adapter.data_to_send())
     assert status == "HTTP/1.1 101 Switching Protocols"
     assert headers["Set-Cookie"] == (
@@ -122,7 +131,7 @@ def test_a_plain_client_is_answered_once_its_session_is_known() -> None:
 def test_what_a_plain_client_says_ahead_waits_for_the_answer() -> None:
     adapter, _ = asked()
     assert adapter.receive_data(frame(TEXT, b"look"), 0.1) == []
-    adapter.welcome(NEW)
+    adapter.notify(NEW)
     assert adapter.receive_data(b"", 0.1) == [Text("look")]
 
 
@@ -347,7 +356,7 @@ def test_the_client_s_close_is_answered() -> None:
 def test_a_v1_client_is_welcomed() -> None:
     adapter, _ = asked(*V1)
     adapter.data_to_send()
-    adapter.welcome(NEW)
+    adapter.notify(NEW)
     assert messages(adapter.data_to_send()) == [
         {
             **{"t": "welcome", "sid": "sid", "token": "tok", "epoch": "e1", "seq": 0},
@@ -358,8 +367,8 @@ def test_a_v1_client_is_welcomed() -> None:
 
 def test_a_v1_client_is_resumed() -> None:
     adapter = numbered()
-    adapter.resume(RESUMED)
-    adapter.caught_up(RESUMED)
+    adapter.notify(RESUMED)
+    adapter.notify(CaughtUp(RESUMED))
     (message,) = messages(adapter.data_to_send())
     assert (message["t"], message["token"]) == ("resumed", "tok2")
     assert (message["from"], message["to"], message["cin"]) == (5, 9, 3)
@@ -367,7 +376,7 @@ def test_a_v1_client_is_resumed() -> None:
 
 def test_a_v1_client_is_reset() -> None:
     adapter = numbered()
-    adapter.restart(Restart("sid", "e2", "tok2", 30.0, ResetReason.TRIMMED, 9, 3))
+    adapter.notify(Restart("sid", "e2", "tok2", 30.0, ResetReason.TRIMMED, 9, 3))
     (message,) = messages(adapter.data_to_send())
     assert (message["t"], message["reason"], message["top"]) == ("reset", "trimmed", 9)
 
@@ -383,8 +392,8 @@ PLAIN_RESUMES: dict[str, tuple[int, int, list[bytes]]] = {
 @pytest.mark.parametrize(("lost", "seen", "shown"), PLAIN_RESUMES.values(), ids=PLAIN_RESUMES)
 def test_a_plain_client_is_resumed(lost: int, seen: int, shown: list[bytes]) -> None:
     adapter, _ = asked("Cookie: holdfast=tok")
-    adapter.resume(Resumption("sid", "e1", "tok2", "", 30.0, 5, 9, seen, lost, 0))
-    adapter.mark_maybe_delivered(seen)
+    adapter.notify(Resumption("sid", "e1", "tok2", "", 30.0, 5, 9, seen, lost, 0))
+    adapter.notify(MaybeDelivered(seen))
     answer, _, rest = adapter.data_to_send().partition(b"\r\n\r\n")
     assert b"holdfast=tok2;" in answer
     assert [payload for _, payload in frames(rest)] == shown
@@ -392,27 +401,27 @@ def test_a_plain_client_is_resumed(lost: int, seen: int, shown: list[bytes]) -> 
 
 def test_a_plain_client_is_told_nothing_that_it_could_take_for_text() -> None:
     adapter = plain()
-    adapter.acknowledge(3)
-    adapter.ask_resend(3)
-    adapter.ask_login(LoginNeeded("no"))
-    adapter.ask_profile(ChooseProfile([ProfileSummary("p", "Ann")]))
-    adapter.offer("another")
-    adapter.refuse("unknown")
-    adapter.set_input_mode("secret")
-    adapter.tell_code("ABCD-2345")
+    adapter.notify(Acknowledged(3))
+    adapter.notify(ResendNeeded(3))
+    adapter.notify(LoginNeeded("no"))
+    adapter.notify(ChooseProfile([ProfileSummary("p", "Ann")]))
+    adapter.notify(SessionOffered("another"))
+    adapter.notify(ClaimRefused("unknown"))
+    adapter.notify(InputModeChanged("secret"))
+    adapter.notify(CodeIssued("ABCD-2345"))
     assert adapter.data_to_send() == b""
 
 
 def test_a_v1_client_is_told_everything() -> None:
     adapter = numbered()
-    adapter.acknowledge(3)
-    adapter.ask_resend(4)
-    adapter.ask_login(LoginNeeded("no", 1.5))
-    adapter.ask_profile(ChooseProfile([ProfileSummary("p", "Ann")]))
-    adapter.offer("another")
-    adapter.refuse("unknown")
-    adapter.set_input_mode("secret")
-    adapter.tell_code("ABCD-2345")
+    adapter.notify(Acknowledged(3))
+    adapter.notify(ResendNeeded(4))
+    adapter.notify(LoginNeeded("no", 1.5))
+    adapter.notify(ChooseProfile([ProfileSummary("p", "Ann")]))
+    adapter.notify(SessionOffered("another"))
+    adapter.notify(ClaimRefused("unknown"))
+    adapter.notify(InputModeChanged("secret"))
+    adapter.notify(CodeIssued("ABCD-2345"))
     assert messages(adapter.data_to_send()) == [
         {"t": "ack", "c": 3},
         {"t": "resend", "c": 4},

@@ -24,7 +24,8 @@ from holdfast.core.login import LoginRefusedError, Policy
 from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.adapters.lines import LineAdapter
 from holdfast.gateway.adapters.telnet import TelnetAdapter
-from holdfast.gateway.adapters.websocket import WebSocketAdapter, WebSocketSettings
+from holdfast.gateway.adapters.upgrade import WebSocketSettings
+from holdfast.gateway.adapters.websocket import WebSocketAdapter
 from holdfast.gateway.conversation.driver import Driver
 from holdfast.gateway.conversation.phases import Phase
 from holdfast.gateway.conversation.snapshot import ConversationSnapshot, restore, snapshot

@@ -14,13 +14,7 @@ from holdfast.core.errors import Disconnect
 from holdfast.core.items import Output
 from holdfast.core.rate import Rate
 from holdfast.gateway.adapters.events import Event
-from holdfast.gateway.adapters.notifications import (
-    ChooseProfile,
-    LoginNeeded,
-    Restart,
-    Resumption,
-    Welcomed,
-)
+from holdfast.gateway.adapters.notifications import Notification
 
 TOKEN_BYTES: Final = 64
 """The cost of a protocol unit in addition to its bytes, however small it is."""
@@ -90,48 +84,8 @@ class Adapter(Protocol):
     def encode_volatile(self, item: Output) -> bytes:
         """An output without a number."""
 
-    def welcome(self, welcomed: Welcomed) -> None:
-        """The session is new."""
-
-    def begin_session(self) -> None:
-        """The session is active: input is for the application now."""
-
-    def resume(self, resumption: Resumption) -> None:
-        """The session is resumed. The outputs come through `encode`, then `caught_up`."""
-
-    def mark_maybe_delivered(self, upto: int) -> None:
-        """Outputs up to this number the client, which does not count, may have seen before."""
-
-    def caught_up(self, resumption: Resumption) -> None:
-        """The missed output was shown; new output follows."""
-
-    def restart(self, restart: Restart) -> None:
-        """The session is resumed, but the client must clear its display."""
-
-    def refuse(self, text: str, retry_seconds: float | None = None) -> None:
-        """The token or code is refused. With `retry_seconds` it was not checked: the client may
-        retry after that time."""
-
-    def offer(self, text: str) -> None:
-        """The user has another session, which `ResumeOwn` takes over."""
-
-    def tell_code(self, code: str) -> None:
-        """The answer to `CodeWanted`."""
-
-    def tell_token(self, sid: str, token: str, epoch: str, seq: int) -> None:
-        """The answer to `TokenWanted`: the client has the outputs up to number `seq`."""
-
-    def ask_login(self, need: LoginNeeded) -> None:
-        """Ask the user to log in."""
-
-    def ask_profile(self, choice: ChooseProfile) -> None:
-        """Ask which profile."""
-
-    def acknowledge(self, cin: int) -> None:
-        """Commands up to `cin` are durable."""
-
-    def ask_resend(self, c: int) -> None:
-        """Commands from `c` on are missing."""
+    def notify(self, notification: Notification) -> None:
+        """Tell the client what happened to its session."""
 
     def probe(self, number: int) -> bool:
         """Ask for proof that outputs up to `number` have arrived; it comes as `Proven`.
@@ -141,9 +95,6 @@ class Adapter(Protocol):
 
     def heartbeat(self) -> None:
         """Ask for a sign of life. Only where `pings`."""
-
-    def set_input_mode(self, mode: str) -> None:
-        """`line`, `key` or `secret`."""
 
     def goodbye(self, disconnect: Disconnect, text: str, retry_seconds: float) -> bool:
         """Say why the connection ends. True if the client is to close first."""

@@ -21,7 +21,7 @@ class Welcomed(Struct, frozen=True):
 
 
 class Resumption(Struct, frozen=True):
-    """A resumed session. The missed output follows."""
+    """A resumed session. The missed output follows through `Adapter.encode`, then `CaughtUp`."""
 
     sid: str
     epoch: str
@@ -58,6 +58,52 @@ class Restart(Struct, frozen=True):
     cin: int
 
 
+class SessionActive(Struct, frozen=True):
+    """The session is active: input is for the application now."""
+
+
+class CaughtUp(Struct, frozen=True):
+    """The missed output was written; new output follows."""
+
+    resumption: Resumption
+
+
+class MaybeDelivered(Struct, frozen=True):
+    """Outputs up to this number the client, which does not count, may have seen before."""
+
+    upto: int
+
+
+class ClaimRefused(Struct, frozen=True):
+    """The token or code is refused."""
+
+    text: str
+    retry_seconds: float | None = None
+    """If set, it was not checked: the client may retry after that time."""
+
+
+class SessionOffered(Struct, frozen=True):
+    """The user has another session, which `ResumeOwn` takes over."""
+
+    text: str
+
+
+class CodeIssued(Struct, frozen=True):
+    """The answer to `CodeWanted`."""
+
+    code: str
+
+
+class TokenIssued(Struct, frozen=True):
+    """The answer to `TokenWanted`."""
+
+    sid: str
+    token: str
+    epoch: str
+    seq: int
+    """The client has the outputs up to this number."""
+
+
 class LoginNeeded(Struct, frozen=True):
     """The user must log in; `error` says why the last attempt failed."""
 
@@ -70,6 +116,43 @@ class ChooseProfile(Struct, frozen=True):
 
     profiles: Sequence[ProfileSummary]
     error: str = ""
+
+
+class Acknowledged(Struct, frozen=True):
+    """Commands up to `cin` are durable."""
+
+    cin: int
+
+
+class ResendNeeded(Struct, frozen=True):
+    """Commands from `c` on are missing."""
+
+    c: int
+
+
+class InputModeChanged(Struct, frozen=True):
+    """Input is read as `line`, `key` or `secret` from now on."""
+
+    mode: str
+
+
+Notification = (
+    Welcomed
+    | Resumption
+    | CaughtUp
+    | Restart
+    | SessionActive
+    | MaybeDelivered
+    | ClaimRefused
+    | SessionOffered
+    | CodeIssued
+    | TokenIssued
+    | LoginNeeded
+    | ChooseProfile
+    | Acknowledged
+    | ResendNeeded
+    | InputModeChanged
+)
 
 
 def gone(resumption: Resumption, what: str) -> list[str]:

@@ -1,27 +1,15 @@
 """Telnet clients.
 
-One that speaks GMCP's package `Holdfast` resumes exactly, with token and
-position, like a WebSocket client; every other one by its code and by evidence.
-
-    client → Holdfast.Hello  {} or {"token", "epoch", "last"}   before or after the welcome
-             Holdfast.Ack    {"n"}
-    server → Holdfast.Welcome {"sid", "token", "epoch", "seq"}
-             Holdfast.Resumed {"sid", "token", "epoch", "from", "to"}
-             Holdfast.Reset   {"sid", "token", "epoch", "reason", "top"}
-             Holdfast.Next    {"n"}                             what comes after it begins with n
-             Holdfast.Seq     {"n"}                             what came before it ends with n
-
-A client that keeps what comes after `Next` until `Seq` follows shows nothing twice: without
-its `Seq`, it comes again.
+One that speaks GMCP's package `Holdfast` resumes exactly, with token and position, like a
+WebSocket client (`gmcp_package`); every other one by its code and by evidence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from msgspec import Struct
 
 from holdfast.core.errors import DISCONNECTS, Reason
 from holdfast.core.items import Data, Interrupt, Output, Resized
@@ -31,16 +19,22 @@ from holdfast.gateway.adapters.ansi import fit
 from holdfast.gateway.adapters.base import TOKEN_BYTES
 from holdfast.gateway.adapters.events import (
     AbortOutput,
-    Ack,
     Broken,
     Capable,
     Enter,
     Event,
     Left,
     Proven,
-    TokenWanted,
 )
-from holdfast.gateway.adapters.notifications import Restart, Resumption, Welcomed
+from holdfast.gateway.adapters.gmcp_package import ACK, HELLO, HoldfastPackage, read_ack
+from holdfast.gateway.adapters.notifications import (
+    MaybeDelivered,
+    Notification,
+    Restart,
+    Resumption,
+    TokenIssued,
+    Welcomed,
+)
 from holdfast.gateway.adapters.terminal import TerminalAdapter
 from holdfast.gateway.adapters.terminal_colors import colors_of, limit_of
 from holdfast.protocols import telnet
@@ -49,21 +43,9 @@ from holdfast.protocols.telnet.options.base import Options
 from holdfast.protocols.telnet.server import OPTIONS
 from holdfast.protocols.telnet.sniffing import ANSWERS
 from holdfast.sessions.records import Capabilities
-from holdfast.sessions.session import Position
 
 _EARLY_MAX: Final = 16
 """Who types or says more than this while we negotiate has no answers to give."""
-_PACKAGE: Final = "holdfast."
-
-
-class _Hello(Struct, frozen=True):
-    token: str = ""
-    epoch: str = ""
-    last: int = 0
-
-
-class _Ack(Struct, frozen=True):
-    n: int
 
 
 class TelnetAdapter(TerminalAdapter):
@@ -72,15 +54,13 @@ class TelnetAdapter(TerminalAdapter):
     __slots__ = (
         "_charsets",
         "_core",
-        "_counts",
-        "_hello",
         "_limits",
         "_now",
         "_options",
+        "_package",
         "_probed",
         "_said_early",
         "_settled",
-        "_token",
     )
 
     def __init__(
@@ -101,17 +81,14 @@ class TelnetAdapter(TerminalAdapter):
         self._probed = 0
         """Which output the newest probe asks for: the core has one under way at most."""
         self._settled = False
-        self._counts = False
-        """Whether the client speaks the package `Holdfast` and so counts outputs."""
-        self._hello: _Hello | None = None
+        self._package: HoldfastPackage | None = None
+        """Of a client that speaks it, and so counts outputs."""
         self._said_early: list[Data] = []
         """What it has said by GMCP while we negotiated: who it is and what it wants to hear."""
-        self._token = ""
-        """The token that the client has of this session."""
 
     @property
     def wants_token(self) -> bool:
-        return self._counts
+        return self._package is not None
 
     @property
     def tokens(self) -> int:  # type: ignore[override]
@@ -195,34 +172,25 @@ class TelnetAdapter(TerminalAdapter):
         if self._settled:
             return []
         self._settled = True
-        hello, self._hello = self._hello, None
-        entered = self._enter(self._entry(hello or _Hello()))
+        package = self._package
+        entered = self._enter(package.entry if package is not None else Enter(or_new=True))
         said, self._said_early = self._said_early, []
         return [Capable(self._capabilities()), *entered, *said]
 
-    def _entry(self, hello: _Hello) -> Enter:
-        position = Position(hello.epoch, hello.last) if hello.epoch else None
-        return Enter(token=hello.token, position=position, or_new=True)
-
     def _read_gmcp(self, package: str, json: str) -> Event | None:
         name = package.lower()
-        try:
-            if name == _PACKAGE + "hello":
-                self._counts = True
-                hello = msgspec.json.decode(json or "{}", type=_Hello)
-                if not self._settled:
-                    self._hello = hello
-                    return None
-                if not hello.token or hello.token == self._token:
-                    return TokenWanted()  # a script that was loaded again
-                return self._entry(hello)
-            if name == _PACKAGE + "ack":
-                return Ack(msgspec.json.decode(json, type=_Ack).n)
-        except msgspec.MsgspecError as error:
-            return self._break(f"{package}: {error}")
         if name == "core.ping":
             self._core.send_gmcp(package, "")
             return None
+        try:
+            if name == HELLO:
+                if self._package is None:
+                    self._package = HoldfastPackage()
+                return self._package.hello(json, settled=self._settled)
+            if name == ACK:
+                return read_ack(json)
+        except msgspec.MsgspecError as error:
+            return self._break(f"{package}: {error}")
         return self._data_event(Data(package, json or "null"))
 
     def _data_event(self, data: Data) -> Data | None:
@@ -254,50 +222,36 @@ class TelnetAdapter(TerminalAdapter):
 
     def encode(self, first: int, items: Sequence[Output | None]) -> bytes:
         # The core queues what follows: all of it leaves in one piece, which is compressed once.
-        if self._counts:
-            self._gmcp("Next", n=first)
+        package = self._package
+        if package is not None:
+            self._data(*package.before(first))
         super().encode(first, items)
-        if self._counts:
-            self._gmcp("Seq", n=first + len(items) - 1)
+        if package is not None:
+            self._data(*package.behind(first + len(items) - 1))
         return self._core.data_to_send()
 
     def encode_volatile(self, item: Output) -> bytes:
         super().encode_volatile(item)
         return self._core.data_to_send()
 
-    def welcome(self, welcomed: Welcomed) -> None:
-        super().welcome(welcomed)
-        if self._counts:
-            self.tell_token(welcomed.sid, welcomed.token, welcomed.epoch, 0)
-
-    def tell_token(self, sid: str, token: str, epoch: str, seq: int) -> None:
-        self._tell("Welcome", sid=sid, token=token, epoch=epoch, seq=seq)
-
-    def resume(self, resumption: Resumption) -> None:
-        if self._counts:
-            self._tell(
-                "Resumed",
-                sid=resumption.sid,
-                token=resumption.token,
-                epoch=resumption.epoch,
-                **{"from": resumption.first, "to": resumption.last},
-            )
-        super().resume(resumption)
-
-    def restart(self, restart: Restart) -> None:
-        self._tell(
-            "Reset",
-            sid=restart.sid,
-            token=restart.token,
-            epoch=restart.epoch,
-            reason=restart.reason.value,
-            top=restart.top,
-        )
-        self._say("Welcome back. Some of what was said meanwhile could not be kept.")
-
-    def mark_maybe_delivered(self, upto: int) -> None:
-        if not self._counts:  # who counts has told what it has seen
-            super().mark_maybe_delivered(upto)
+    def notify(self, notification: Notification) -> None:
+        package = self._package
+        match notification:
+            case Welcomed() if package is not None:
+                super().notify(notification)
+                self._data(*package.welcome(notification))
+            case TokenIssued() if package is not None:
+                self._data(*package.issue(notification))
+            case Resumption() if package is not None:
+                self._data(*package.resume(notification))
+                super().notify(notification)
+            case Restart() if package is not None:
+                self._data(*package.restart(notification))
+                self._say("Welcome back. Some of what was said meanwhile could not be kept.")
+            case MaybeDelivered() if package is not None:
+                pass  # who counts has told what it has seen
+            case _:
+                super().notify(notification)
 
     def probe(self, number: int) -> bool:
         if not self._core.probe(self._now):
@@ -325,13 +279,6 @@ class TelnetAdapter(TerminalAdapter):
         if not self._core.send_gmcp(package, json):
             self._core.send_msdp(package, json)
         return b""
-
-    def _gmcp(self, message: str, **fields: Any) -> None:
-        self._data(f"Holdfast.{message}", msgspec.json.encode(fields).decode())
-
-    def _tell(self, message: str, **fields: Any) -> None:
-        self._token = fields["token"]
-        self._gmcp(message, **fields)
 
     def _hide(self, hidden: bool) -> None:
         self._core.hide_input(hidden)

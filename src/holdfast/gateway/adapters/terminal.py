@@ -17,22 +17,33 @@ from holdfast.core.text import presentable
 from holdfast.gateway.adapters.events import Broken, Enter, Event, LoginGiven
 from holdfast.gateway.adapters.headings import ALL, Headings
 from holdfast.gateway.adapters.notifications import (
+    Acknowledged,
+    CaughtUp,
     ChooseProfile,
+    ClaimRefused,
+    CodeIssued,
+    InputModeChanged,
     LoginNeeded,
+    MaybeDelivered,
+    Notification,
+    ResendNeeded,
+    Restart,
     Resumption,
+    SessionActive,
+    SessionOffered,
+    TokenIssued,
     Welcomed,
     gone,
 )
 from holdfast.gateway.adapters.screen import Screen
 from holdfast.gateway.adapters.shown import visible
 from holdfast.gateway.adapters.typed import Asking, Typed
-from holdfast.gateway.adapters.uncounted import Uncounted
 
 _KEPT: Final = (DISCONNECTS[Reason.FLOOD], DISCONNECTS[Reason.PROTOCOL_ERROR])
 """After which the session waits all the same, for a person who goes about it otherwise."""
 
 
-class TerminalAdapter(Uncounted, Screen):
+class TerminalAdapter(Screen):
     """A person in front of a `Screen`. A subclass hides what is typed, too: `_hide`."""
 
     __slots__ = ("_code", "_secret", "_typed", "input_rate", "protocol")
@@ -108,13 +119,38 @@ class TerminalAdapter(Uncounted, Screen):
 
     # --- what happens to the session
 
-    def welcome(self, welcomed: Welcomed) -> None:
-        self._say_code(welcomed.code)
+    def notify(self, notification: Notification) -> None:  # noqa: C901 - one case for each
+        match notification:
+            case Welcomed():
+                self._say_code(notification.code)
+            case SessionActive():
+                self._typed.asking = Asking.NOTHING
+            case Resumption():
+                self._resume(notification)
+            case CaughtUp(resumption):
+                self._catch_up(resumption)
+            case MaybeDelivered(upto):
+                if self._headings is None:
+                    self._headings = Headings()
+                self._headings.maybe_delivered = upto
+            case ClaimRefused(text):
+                self._typed.first = True
+                self._say(f"That does not resume a session: {text}.")
+            case SessionOffered(text):
+                self._typed.offered = True
+                self._say(f'{text} To take it up, type "resume".')
+            case InputModeChanged(mode):
+                self._set_secret(mode == "secret")
+            case LoginNeeded(error):
+                if error:
+                    self._say(error)
+                self._ask(Asking.USERNAME, "Name: ")
+            case ChooseProfile():
+                self._ask_profile(notification)
+            case Restart() | TokenIssued() | Acknowledged() | ResendNeeded() | CodeIssued():
+                raise AssertionError(f"not for a client that does not count: {notification}")
 
-    def begin_session(self) -> None:
-        self._typed.asking = Asking.NOTHING
-
-    def resume(self, resumption: Resumption) -> None:
+    def _resume(self, resumption: Resumption) -> None:
         self._typed.first = False
         self._headings = Headings(resumption.last)
         self._encoded = resumption.first - 1
@@ -122,12 +158,7 @@ class TerminalAdapter(Uncounted, Screen):
         for line in gone(resumption, "line"):
             self._say(line)
 
-    def mark_maybe_delivered(self, upto: int) -> None:
-        if self._headings is None:
-            self._headings = Headings()
-        self._headings.maybe_delivered = upto
-
-    def caught_up(self, resumption: Resumption) -> None:
+    def _catch_up(self, resumption: Resumption) -> None:
         prompt, headings = self._prompted, self._headings
         if headings is not None and headings.now:
             self._say(ALL)
@@ -139,26 +170,12 @@ class TerminalAdapter(Uncounted, Screen):
         if prompt:
             self._show_prompt(prompt)
 
-    def refuse(self, text: str, retry_seconds: float | None = None) -> None:
-        self._typed.first = True
-        self._say(f"That does not resume a session: {text}.")
-
-    def offer(self, text: str) -> None:
-        self._typed.offered = True
-        self._say(f'{text} To take it up, type "resume".')
-
-    def set_input_mode(self, mode: str) -> None:
-        secret = mode == "secret"
+    def _set_secret(self, secret: bool) -> None:
         if secret is not self._secret:
             self._secret = secret
             self._hide(secret)
 
-    def ask_login(self, need: LoginNeeded) -> None:
-        if need.error:
-            self._say(need.error)
-        self._ask(Asking.USERNAME, "Name: ")
-
-    def ask_profile(self, choice: ChooseProfile) -> None:
+    def _ask_profile(self, choice: ChooseProfile) -> None:
         if choice.error:
             self._say(choice.error)
         self._typed.profiles = [profile.id for profile in choice.profiles]
@@ -166,6 +183,9 @@ class TerminalAdapter(Uncounted, Screen):
             summary = f" - {profile.summary}" if profile.summary else ""
             self._queue(self._line(visible(f"{number:3}  {profile.name}{summary}")))
         self._ask(Asking.PROFILE, "Choose a number, or type a new name: ")
+
+    def heartbeat(self) -> None:
+        raise AssertionError("a client at a terminal cannot be pinged")
 
     def goodbye(self, disconnect: Disconnect, text: str, retry_seconds: float) -> bool:
         self._say(sentence(presentable(text)))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from msgspec import Struct
-
 from holdfast.core.errors import DISCONNECTS, Disconnect, Reason
 from holdfast.core.items import Notice, Output
-from holdfast.core.limits import KIB, SessionLimits, WebSocketLimits
-from holdfast.core.rate import Flow, Rate, flow_rates, shared_rate
+from holdfast.core.limits import KIB, WebSocketLimits
+from holdfast.core.rate import Flow, Rate, flow_rates
 from holdfast.core.text import presentable
 from holdfast.gateway.adapters.dialects import (
     Dialect,
@@ -22,22 +19,25 @@ from holdfast.gateway.adapters.dialects import (
     Reply,
 )
 from holdfast.gateway.adapters.events import Broken, Enter, Event, Left, PlainHttp, Proven
+from holdfast.gateway.adapters.gateway_messages import message_of
 from holdfast.gateway.adapters.notifications import (
-    ChooseProfile,
-    LoginNeeded,
-    Restart,
+    MaybeDelivered,
+    Notification,
     Resumption,
     Welcomed,
     gone,
 )
+from holdfast.gateway.adapters.upgrade import (
+    UpgradeRefusal,
+    WebSocketSettings,
+    judge,
+    judge_host,
+    refuse_in_http,
+)
 from holdfast.gateway.adapters.webs import WebsDialect
-from holdfast.gateway.cookies import SessionCookie
-from holdfast.net.http.hosts import ServedHosts
-from holdfast.net.security_log import SecurityEvent
 from holdfast.protocols import holdfast as wire
 from holdfast.protocols import webs
 from holdfast.protocols import websocket as ws
-from holdfast.protocols.uris import normal_path
 
 _PROBE: Final = b"probe "
 """How the pings begin that ask for an output; its number follows."""
@@ -53,30 +53,9 @@ _DIALECTS: Final[Mapping[str, Callable[[WebSocketLimits], Dialect]]] = {
 }
 
 
-def input_rate(limits: SessionLimits) -> Rate:
-    """How much a client may send, in bytes."""
-    return shared_rate(limits.input_bytes_per_second_max, limits.input_burst_bytes_max)
-
-
 _SLICE_BYTES: Final = 64 * KIB
 _PACKED_SLICE_BYTES: Final = 1 * KIB
 """Compressed, this may be a thousand times as much, all of which is taken before the next."""
-
-
-class WebSocketSettings(Struct, frozen=True):
-    """What the WebSocket connections of one listener share."""
-
-    limits: WebSocketLimits
-    path: str
-    """The only path that is a WebSocket, or empty for any."""
-    origins: Sequence[str]
-    """Pages that may connect; empty: those of the gateway's own host."""
-    cookie: SessionCookie
-    deflate: ws.Deflate | None = None
-    """Compression for clients that offer it."""
-    hosts: ServedHosts = ServedHosts()
-    input_rate: Rate = input_rate(SessionLimits())
-    """How much a client may send, in bytes."""
 
 
 class WebSocketAdapter:
@@ -172,9 +151,8 @@ class WebSocketAdapter:
             case ws.Request():
                 return self._open(event)
             case ws.PlainRequest(request, data):
-                if not self._settings.hosts.allows(request.host):
-                    return self._misdirected(request)
-                return [PlainHttp(data)]
+                refusal = judge_host(request, self._settings.hosts)
+                return self._refuse(refusal) if refusal is not None else [PlainHttp(data)]
             case ws.Pong(data) if data.startswith(_PROBE):
                 number = data[len(_PROBE) :]
                 known = number.isdigit() and len(number) <= _DIGITS_MAX
@@ -188,13 +166,9 @@ class WebSocketAdapter:
 
     def _open(self, request: ws.Request) -> list[Event]:
         settings = self._settings
-        if not settings.hosts.allows(request.host):
-            return self._misdirected(request)
-        if settings.path and normal_path(request.path) != settings.path:
-            return self._refuse(404, f"the WebSocket is at {settings.path}")
-        if not ws.origin_is_allowed(request, settings.origins, secure=settings.cookie.secure):
-            text = f"pages of {request.headers.get('origin')} may not connect here"
-            return self._refuse(403, text, SecurityEvent.ORIGIN_REFUSED)
+        refusal = judge(request, settings)
+        if refusal is not None:
+            return self._refuse(refusal)
         subprotocol = ws.choose_subprotocol(request, tuple(_DIALECTS))
         if subprotocol is None:
             # The session must be known before the answer, which carries its cookie.
@@ -205,15 +179,9 @@ class WebSocketAdapter:
         self._accept(subprotocol)
         return self._translate(self._core.receive_data(b""))
 
-    def _misdirected(self, request: ws.Request) -> list[Event]:
-        text = f"the host {request.host} is not served here"
-        return self._refuse(421, text, SecurityEvent.HOST_REFUSED)
-
-    def _refuse(
-        self, status: int, message: str, security: SecurityEvent | None = None
-    ) -> list[Event]:
-        self._core.refuse(status, presentable(message))
-        return [Broken(Reason.REFUSED, message, security)]
+    def _refuse(self, refusal: UpgradeRefusal) -> list[Event]:
+        self._core.refuse(refusal.status, presentable(refusal.text))
+        return [Broken(Reason.REFUSED, refusal.text, refusal.security)]
 
     def _break(self, text: str) -> Broken:
         self.goodbye(DISCONNECTS[Reason.PROTOCOL_ERROR], text, 0)
@@ -250,89 +218,21 @@ class WebSocketAdapter:
     def encode_volatile(self, item: Output) -> bytes:
         return self._core.data_to_send() + self._dialect.volatile(self._core, item)
 
-    def welcome(self, welcomed: Welcomed) -> None:
-        if self._accepted:
-            self._core_frame(
-                wire.Welcome(
-                    sid=welcomed.sid,
-                    token=welcomed.token,
-                    epoch=welcomed.epoch,
-                    seq=0,
-                    heartbeat=welcomed.heartbeat_seconds,
-                    bytes_max=self._settings.limits.message_bytes_max,
-                )
-            )
-        else:
-            self._accept_plain(welcomed.token)
-
-    def resume(self, resumption: Resumption) -> None:
-        if self._accepted:
-            self._core_frame(
-                wire.Resumed(
-                    sid=resumption.sid,
-                    token=resumption.token,
-                    epoch=resumption.epoch,
-                    first=resumption.first,
-                    to=resumption.last,
-                    cin=resumption.cin,
-                    heartbeat=resumption.heartbeat_seconds,
-                    bytes_max=self._settings.limits.message_bytes_max,
-                )
-            )
-        else:
-            self._accept_plain(resumption.token)
-        for line in gone(resumption, "message"):
-            self._say(line)
-
-    def mark_maybe_delivered(self, upto: int) -> None:
-        if upto > self._doubted:
-            self._doubted = upto
-            self._say("The next messages you may have seen.")
-
-    def begin_session(self) -> None:
-        pass
-
-    def caught_up(self, resumption: Resumption) -> None:
-        pass
-
-    def restart(self, restart: Restart) -> None:
-        self._core_frame(
-            wire.Reset(
-                sid=restart.sid,
-                token=restart.token,
-                epoch=restart.epoch,
-                reason=restart.reason.value,
-                top=restart.top,
-                cin=restart.cin,
-                heartbeat=restart.heartbeat_seconds,
-                bytes_max=self._settings.limits.message_bytes_max,
-            )
-        )
-
-    def refuse(self, text: str, retry_seconds: float | None = None) -> None:
-        retry_ms = -1 if retry_seconds is None else math.ceil(retry_seconds * 1000)
-        self._core_frame(wire.Refused(text, retry_ms))
-
-    def offer(self, text: str) -> None:
-        self._core_frame(wire.Offer(text))
-
-    def tell_code(self, code: str) -> None:
-        self._core_frame(wire.Code(code))
-
-    def tell_token(self, sid: str, token: str, epoch: str, seq: int) -> None:
-        self._core_frame(wire.Token(token))
-
-    def ask_login(self, need: LoginNeeded) -> None:
-        self._core_frame(wire.Login(need.error, round(need.retry_seconds * 1000)))
-
-    def ask_profile(self, choice: ChooseProfile) -> None:
-        self._core_frame(wire.Profiles(tuple(choice.profiles), choice.error))
-
-    def acknowledge(self, cin: int) -> None:
-        self._core_frame(wire.Acked(cin))
-
-    def ask_resend(self, c: int) -> None:
-        self._core_frame(wire.Resend(c))
+    def notify(self, notification: Notification) -> None:
+        match notification:
+            case Welcomed(token=token) | Resumption(token=token) if not self._accepted:
+                self._accept(None, [self._settings.cookie.write(token)])
+            case MaybeDelivered(upto):
+                if upto > self._doubted:
+                    self._doubted = upto
+                    self._say("The next messages you may have seen.")
+            case _:
+                message = message_of(notification, self._settings.limits.message_bytes_max)
+                if message is not None:
+                    self._core_frame(message)
+        if type(notification) is Resumption:
+            for line in gone(notification, "message"):
+                self._say(line)
 
     def probe(self, number: int) -> bool:
         self._core.ping(b"%s%d" % (_PROBE, number))
@@ -342,34 +242,16 @@ class WebSocketAdapter:
         self._core.rest()
         self._core.ping()
 
-    def set_input_mode(self, mode: str) -> None:
-        self._core_frame(wire.InputMode(mode))
-
     def goodbye(self, disconnect: Disconnect, text: str, retry_seconds: float) -> bool:
         text = presentable(text)
         if self._core.state is ws.State.CONNECTING:
-            self._refuse_with(disconnect, text, retry_seconds)
+            refuse_in_http(self._core, disconnect, text, retry_seconds)
             return False
         retry_ms = round(retry_seconds * 1000) if disconnect.reconnect else -1
         reason = _NAMES.get(disconnect, "")
         self._core_frame(wire.Bye(disconnect.code, reason, text, retry_ms))
         self._core.close(disconnect.code, text)
         return True
-
-    def _refuse_with(self, disconnect: Disconnect, text: str, retry_seconds: float) -> None:
-        """There is no WebSocket to say goodbye on yet: the goodbye is an HTTP answer."""
-        if disconnect is DISCONNECTS[Reason.TIMEOUT]:
-            self._core.refuse(408, text)
-        elif disconnect.reconnect:
-            retry = [("Retry-After", str(max(1, round(retry_seconds))))]
-            self._core.refuse(503, text, retry)
-        else:
-            self._core.refuse(403, text)
-
-    def _accept_plain(self, token: str) -> None:
-        if self._accepted:
-            return
-        self._accept(None, [self._settings.cookie.write(token)])
 
     def _accept(self, subprotocol: str | None, headers: Sequence[tuple[str, str]] = ()) -> None:
         self._accepted = True

@@ -13,7 +13,14 @@ from typing import Final, NamedTuple
 from holdfast.core.errors import BusyError, Reason
 from holdfast.core.items import LATEST_PROMPT, Notice, Prompt
 from holdfast.gateway.adapters.events import Enter, ResumeOwn
-from holdfast.gateway.adapters.notifications import Restart, Resumption, Welcomed
+from holdfast.gateway.adapters.notifications import (
+    CaughtUp,
+    ClaimRefused,
+    Restart,
+    Resumption,
+    SessionActive,
+    Welcomed,
+)
 from holdfast.gateway.conversation import login
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import Move, Phase, after
@@ -177,7 +184,9 @@ def _tell_refusal(
         if attachment is not None:
             attachment.show(_GONE)
     else:
-        conversation.adapter.refuse(refusal.value, _retry_seconds(conversation, refusal))
+        conversation.adapter.notify(
+            ClaimRefused(refusal.value, _retry_seconds(conversation, refusal))
+        )
     if attachment is not None:
         login.ask_again(conversation, attachment)
 
@@ -272,7 +281,7 @@ async def _welcome(
         return
     _admit(conversation, attachment)
     row, limits = attachment.session.row, conversation.context.limits
-    conversation.adapter.welcome(
+    conversation.adapter.notify(
         Welcomed(
             sid=row.sid,
             epoch=row.epoch,
@@ -332,7 +341,7 @@ async def _take_up(
     if session.state is SessionState.SELECTING:
         login.choose_profile(conversation, attachment)
     else:
-        conversation.adapter.begin_session()
+        conversation.adapter.notify(SessionActive())
     conversation.go_on()
 
 
@@ -366,10 +375,10 @@ def _resume(conversation: Conversation, attachment: Attachment, back: Returning)
         assumed_seconds=assumed_seconds,
         cin=back.cin,
     )
-    conversation.adapter.resume(resumption)
+    conversation.adapter.notify(resumption)
     conversation.send()
     attachment.deliver()
-    conversation.adapter.caught_up(resumption)
+    conversation.adapter.notify(CaughtUp(resumption))
     conversation.send()
     if lost or unsure:
         conversation.listener.backend.resync(session, ResetReason.TRIMMED)
@@ -385,7 +394,7 @@ def _restart(
     top = session.kept_after(back.position, reason)
     session.out.rewind(top)
     conversation.context.counts[f"resets_{reason.value}"] += 1
-    conversation.adapter.restart(
+    conversation.adapter.notify(
         Restart(
             sid=session.sid,
             epoch=session.row.epoch,

@@ -14,7 +14,12 @@ from holdfast.core.login import (
     LoginRefusedError,
 )
 from holdfast.gateway.adapters.events import LoginGiven, ProfileWanted
-from holdfast.gateway.adapters.notifications import ChooseProfile, LoginNeeded
+from holdfast.gateway.adapters.notifications import (
+    ChooseProfile,
+    LoginNeeded,
+    SessionActive,
+    SessionOffered,
+)
 from holdfast.gateway.conversation import rights
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.ports import Conversation
@@ -46,7 +51,7 @@ def begin(conversation: Conversation, attachment: Attachment) -> None:
         return
     session.apply(SessionInput.NEGOTIATED)
     if policy.login:
-        conversation.adapter.ask_login(LoginNeeded())
+        conversation.adapter.notify(LoginNeeded())
         conversation.send()
         limit = conversation.context.limits.session.login_seconds_max
         conversation.context.runtime.loop.call_later(
@@ -62,7 +67,7 @@ def ask_again(conversation: Conversation, attachment: Attachment) -> None:
     if conversation.adapter.numbered:
         return
     if session.state is SessionState.AUTHENTICATING:
-        conversation.adapter.ask_login(LoginNeeded())
+        conversation.adapter.notify(LoginNeeded())
     elif session.state is SessionState.SELECTING:
         choose_profile(conversation, attachment)
 
@@ -83,7 +88,7 @@ def log_in(conversation: Conversation, attachment: Attachment, given: LoginGiven
         conversation.tell(SecurityEvent.LOGIN_LIMITED, user=given.username, why=_TOO_MANY)
         seconds = math.ceil(wait)
         error = f"{_TOO_MANY}; try again in {seconds} s"
-        conversation.adapter.ask_login(LoginNeeded(error, seconds))
+        conversation.adapter.notify(LoginNeeded(error, seconds))
         conversation.send()
         return
     context.attempts.begin(network)
@@ -134,7 +139,7 @@ def offer_own(conversation: Conversation, attachment: Attachment) -> None:
         stands = "still connected elsewhere"
     else:
         stands = "cut off a moment ago" if minutes < 1 else f"cut off {minutes:.0f} min ago"
-    conversation.adapter.offer(f"You have another session, {stands}.")
+    conversation.adapter.notify(SessionOffered(f"You have another session, {stands}."))
     conversation.send()
 
 
@@ -170,7 +175,7 @@ async def _login(
             offer_own(conversation, attachment)
         return
     if conversation.attachment is attachment:
-        conversation.adapter.ask_login(need)
+        conversation.adapter.notify(need)
         conversation.send()
 
 
@@ -187,7 +192,7 @@ def _authenticated(conversation: Conversation, attachment: Attachment) -> None:
 def _selected(conversation: Conversation, attachment: Attachment) -> None:
     session = attachment.session
     session.apply(SessionInput.SELECTED)
-    conversation.adapter.begin_session()
+    conversation.adapter.notify(SessionActive())
     conversation.listener.backend.opened(session)
 
 
@@ -203,7 +208,7 @@ async def _offer_profiles(conversation: Conversation, attachment: Attachment, er
     except LoginError as fault:
         profiles, error = [], error or _explain(session, fault)
     if conversation.attachment is attachment and session.state is SessionState.SELECTING:
-        conversation.adapter.ask_profile(ChooseProfile(profiles, error))
+        conversation.adapter.notify(ChooseProfile(profiles, error))
         conversation.send()
 
 

@@ -12,6 +12,12 @@ from holdfast.core.errors import Reason
 from holdfast.core.items import Command, Notice, Output
 from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.adapters.events import Numbered
+from holdfast.gateway.adapters.notifications import (
+    Acknowledged,
+    InputModeChanged,
+    MaybeDelivered,
+    ResendNeeded,
+)
 from holdfast.gateway.context import Context
 from holdfast.gateway.conversation.acks import AckPacer
 from holdfast.gateway.conversation.evidence import Evidence
@@ -138,7 +144,7 @@ class Attachment:
             return
         first, items = out.take(limit)
         if out.maybe_delivered >= first and not self.adapter.numbered:
-            self.adapter.mark_maybe_delivered(out.maybe_delivered)
+            self.adapter.notify(MaybeDelivered(out.maybe_delivered))
             self._send()
         connection.write(self.adapter.encode(first, items))
         evidence = self.evidence
@@ -172,7 +178,7 @@ class Attachment:
             self._send()
 
     def change_input_mode(self) -> None:
-        self.adapter.set_input_mode(self.session.row.input_mode)
+        self.adapter.notify(InputModeChanged(self.session.row.input_mode))
         self._send()
 
     def close(self, reason: Reason) -> None:
@@ -289,13 +295,13 @@ class Attachment:
             self.connection.write(data)
 
     def _tell_acks(self, acks: AckPacer) -> None:
-        self.adapter.acknowledge(acks.tell(self._context.runtime.timers.now))
+        self.adapter.notify(Acknowledged(acks.tell(self._context.runtime.timers.now)))
         self._send()
 
     def _ask_resend(self, acks: AckPacer) -> None:
         c = self.session.inbox.cin + 1
         if acks.missing(c):
-            self.adapter.ask_resend(c)
+            self.adapter.notify(ResendNeeded(c))
 
     def _refuse_lines(self) -> None:
         self._context.counts["commands_refused"] += 1

@@ -9,6 +9,7 @@ from typing import Final
 
 from holdfast.core.errors import Reason
 from holdfast.core.ids import show_resume_code
+from holdfast.gateway.adapters.notifications import CodeIssued, TokenIssued
 from holdfast.gateway.context import Context
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.ports import Conversation
@@ -47,7 +48,7 @@ async def give_code(conversation: Conversation, attachment: Attachment) -> None:
     until = context.wall() + context.limits.session.asked_code_seconds_max
     code = context.manager.issue_code(Claim(attachment.session, None), until)
     if await settle(conversation, attachment):
-        conversation.adapter.tell_code(show_resume_code(code))
+        conversation.adapter.notify(CodeIssued(show_resume_code(code)))
         conversation.send()
 
 
@@ -85,5 +86,5 @@ async def _tell_token(conversation: Conversation, attachment: Attachment, token:
         session = attachment.session
         row, sent = session.row, session.out.sent
         attachment.proof = sent  # only what comes behind it shows that the client has it
-        conversation.adapter.tell_token(row.sid, token, row.epoch, sent)
+        conversation.adapter.notify(TokenIssued(row.sid, token, row.epoch, sent))
         conversation.send()

@@ -1,0 +1,88 @@
+"""Notifications as messages of `holdfast.v1`."""
+
+from __future__ import annotations
+
+import math
+
+from holdfast.gateway.adapters.notifications import (
+    Acknowledged,
+    CaughtUp,
+    ChooseProfile,
+    ClaimRefused,
+    CodeIssued,
+    InputModeChanged,
+    LoginNeeded,
+    MaybeDelivered,
+    Notification,
+    ResendNeeded,
+    Restart,
+    Resumption,
+    SessionActive,
+    SessionOffered,
+    TokenIssued,
+    Welcomed,
+)
+from holdfast.protocols import holdfast as wire
+
+
+def message_of(  # noqa: C901 - one case for each
+    notification: Notification, bytes_max: int
+) -> wire.ServerMessage | None:
+    """The message that tells a notification, if there is one. `bytes_max` is the longest message
+    that the client may send."""
+    match notification:
+        case Acknowledged(cin):
+            return wire.Acked(cin)
+        case ResendNeeded(c):
+            return wire.Resend(c)
+        case Welcomed() | Resumption() | Restart():
+            return _session(notification, bytes_max)
+        case ClaimRefused(text, retry_seconds):
+            retry_ms = -1 if retry_seconds is None else math.ceil(retry_seconds * 1000)
+            return wire.Refused(text, retry_ms)
+        case SessionOffered(text):
+            return wire.Offer(text)
+        case CodeIssued(code):
+            return wire.Code(code)
+        case TokenIssued(token=token):
+            return wire.Token(token)
+        case LoginNeeded(error, retry_seconds):
+            return wire.Login(error, round(retry_seconds * 1000))
+        case ChooseProfile(profiles, error):
+            return wire.Profiles(tuple(profiles), error)
+        case InputModeChanged(mode):
+            return wire.InputMode(mode)
+        case CaughtUp() | SessionActive() | MaybeDelivered():
+            return None
+
+
+def _session(
+    notification: Welcomed | Resumption | Restart, bytes_max: int
+) -> wire.Welcome | wire.Resumed | wire.Reset:
+    match notification:
+        case Welcomed(sid, epoch, token, _, heartbeat):
+            return wire.Welcome(
+                sid=sid, token=token, epoch=epoch, seq=0, heartbeat=heartbeat, bytes_max=bytes_max
+            )
+        case Resumption(sid, epoch, token, _, heartbeat):
+            return wire.Resumed(
+                sid=sid,
+                token=token,
+                epoch=epoch,
+                first=notification.first,
+                to=notification.last,
+                cin=notification.cin,
+                heartbeat=heartbeat,
+                bytes_max=bytes_max,
+            )
+        case Restart(sid, epoch, token, heartbeat):
+            return wire.Reset(
+                sid=sid,
+                token=token,
+                epoch=epoch,
+                reason=notification.reason.value,
+                top=notification.top,
+                cin=notification.cin,
+                heartbeat=heartbeat,
+                bytes_max=bytes_max,
+            )
