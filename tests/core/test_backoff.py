@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.core.backoff import Backoff
+from holdfast.core.backoff import LASTED_SECONDS_MIN, Backoff
 
 
 def test_pauses_double_up_to_the_limit_and_begin_anew() -> None:
@@ -29,3 +29,14 @@ def test_chance_shortens_by_half_at_most(draws: list[float]) -> None:
     for entropy in draws:
         full = plain.pause(1.0)
         assert full / 2 <= backoff.pause(entropy) <= full
+
+
+def test_a_connection_has_lasted_after_ten_seconds_if_nothing_else_is_said() -> None:
+    assert LASTED_SECONDS_MIN == 10.0
+    backoff = Backoff(0.5, 3.0)
+    assert [backoff.pause(1.0, lasted) for lasted in (0.0, 9.75, 10.0, 0.0)] == [0.5, 1.0, 0.5, 1.0]
+
+
+def test_an_attempt_without_a_connection_has_not_lasted() -> None:
+    backoff = Backoff(0.5, 3.0, lasted_min=0.5)
+    assert [backoff.pause(1.0) for _ in range(3)] == [0.5, 1.0, 2.0]

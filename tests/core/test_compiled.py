@@ -19,6 +19,8 @@ from holdfast.core.compiled import is_wanted
         ("sockets", True, False),
         ("codec,sockets", False, False),
         ("codec,all", False, False),
+        ("codec, sockets", False, False),
+        ("codec sockets", False, False),
     ],
 )
 def test_what_is_asked_for(

@@ -5,6 +5,7 @@ import pytest
 from holdfast.client.core import may_return
 from holdfast.core.errors import (
     DISCONNECTS,
+    REASONS,
     RECONNECT_CODE_MIN,
     BusyError,
     ClosedError,
@@ -14,6 +15,7 @@ from holdfast.core.errors import (
     ProtocolError,
     Reason,
     Source,
+    sentence,
 )
 from holdfast.protocols.websocket.frames import is_valid_code
 
@@ -61,3 +63,42 @@ def test_a_code_alone_says_whether_to_come_back(reason: Reason) -> None:
 def test_our_codes_are_distinct() -> None:
     codes = [disconnect.code for disconnect in DISCONNECTS.values()]
     assert len(set(codes)) == len(codes)
+
+
+# The reasons' names and codes stand in the documentation: clients in any language know them.
+TOLD = {
+    "client_left": (1000, False),
+    "timeout": (4502, True),
+    "network_error": (4503, True),
+    "shutdown": (1012, True),
+    "kicked": (4002, False),
+    "superseded": (4001, False),
+    "slow_consumer": (4501, True),
+    "crowded": (4504, True),
+    "flood": (1008, False),
+    "protocol_error": (1002, False),
+    "refused": (4003, False),
+    "internal_error": (1011, True),
+    "upstream_closed": (4004, False),
+    "upstream_failed": (4005, False),
+}
+
+
+def test_a_reason_keeps_its_name_and_its_code() -> None:
+    assert tuple(TOLD) == REASONS
+    told = {reason.value: (way.code, way.reconnect) for reason, way in DISCONNECTS.items()}
+    assert told == TOLD
+    assert RECONNECT_CODE_MIN == 4500
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("goodbye", "Goodbye."),
+        ("the NETWORK failed", "The NETWORK failed."),
+        ("It failed.", "It failed."),
+        ("", "."),
+    ],
+)
+def test_a_text_becomes_a_sentence(text: str, shown: str) -> None:
+    assert sentence(text) == shown

@@ -52,3 +52,36 @@ def test_every_new_code_reads_back_as_itself() -> None:
         assert ids.read_resume_code(code.lower()) == code
         assert ids.read_resume_code(ids.show_resume_code(code)) == code
         assert len(code) * 5 >= 60  # bits
+
+
+def test_a_sid_has_the_time_and_its_fraction_in_their_places(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """RFC 9562: 48 bits of milliseconds; then, by method 3, 12 bits of the fraction."""
+    milliseconds = 0x1234_5678_9ABC
+    monkeypatch.setattr("time.time_ns", lambda: milliseconds * 1_000_000 + 500_000)
+    assert ids.new_sid().startswith("12345678-9abc-7800-")
+    monkeypatch.setattr("time.time_ns", lambda: (1 << 48) * 1_000_000)
+    assert ids.new_sid().startswith("00000000-0000-7000-"), "no more than 48 bits"
+
+
+def test_a_sid_has_62_random_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secrets.randbits", lambda bits: (1 << bits) - 1)
+    assert ids.new_sid().endswith("-bfff-ffffffffffff")
+    monkeypatch.setattr("secrets.randbits", lambda _: 0)
+    assert ids.new_sid().endswith("-8000-000000000000")
+
+
+def test_an_epoch_and_an_instance_have_64_random_bits() -> None:
+    for new in (ids.new_epoch, ids.new_instance):
+        made = {new() for _ in range(100)}
+        assert len(made) == 100
+        assert all(len(name) == 16 and int(name, 16) >= 0 for name in made)
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [("ABCD2345EFGH", "ABCD-2345-EFGH"), ("ABCD2345", "ABCD-2345"), ("ABCDE", "ABCD-E")],
+)
+def test_a_code_is_shown_in_groups(code: str, shown: str) -> None:
+    assert ids.show_resume_code(code) == shown

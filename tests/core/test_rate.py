@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.core import rate as rate_module
-from holdfast.core.rate import Rate, RateByKey
+from holdfast.core.limits import WebSocketLimits
+from holdfast.core.rate import Flow, FlowRates, Rate, RateByKey, flow_rates, shared_rate
 
 # Sixteenths of a second, and rates that are powers of two: exact in floating point.
 rates = st.sampled_from([0.25, 0.5, 1.0, 2.0, 4.0, 16.0])
@@ -143,3 +144,78 @@ def test_how_long_to_wait_is_told() -> None:
     assert rates.wait("a", 10.0) == 0.5
     assert rates.wait("b", 10.0) == 0.0
     assert rates.spend("a", 10.5)
+
+
+def test_what_has_happened_is_a_debt() -> None:
+    rate = Rate(2.0, 1)
+    assert rate.spend(0.0, 10.0) == 10.5
+    assert rate.spend(10.5, 10.0) == 11.0
+    assert rate.spend(10.5, 10.5, 4) == 12.5
+    assert rate.when(12.5) == 12.5
+    assert rate.when(12.5, 3) == 13.5
+
+
+def test_several_events_at_once_need_room_for_all() -> None:
+    rate = Rate(2.0, 4)
+    assert rate.next(0.0, 10.0, 4) == 12.0
+    assert rate.next(0.0, 10.0, 5) is None
+    assert rate.next(10.5, 10.0, 3) == 12.0
+
+
+def test_a_key_is_quiet_once_nothing_is_left_of_what_it_did() -> None:
+    by_key = RateByKey(Rate(2.0, 4))
+    assert by_key.quiet("a", 0.0), "it did nothing yet"
+    assert by_key.spend("a", 10.0)
+    assert not by_key.quiet("a", 10.25)
+    assert by_key.quiet("a", 10.5)
+    assert by_key.quiet("b", 10.25)
+
+
+def test_a_key_without_events_waits_for_nothing_from_the_first_moment() -> None:
+    assert RateByKey(Rate(4.0, 1)).wait("a", 0.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("messages", "size", "verdicts"),
+    [
+        (1, 0, [True, True, True, False]),
+        (3, 0, [True, False]),
+        (4, 0, [False]),
+        (0, 40, [True, True, False]),
+        (0, 80, [True, False]),
+        (0, 81, [False]),
+        (1, 30, [True, True, False]),
+    ],
+)
+def test_a_flow_has_a_burst_of_messages_and_one_of_bytes(
+    messages: int, size: int, verdicts: list[bool]
+) -> None:
+    flow = Flow(FlowRates(Rate(1.0, 3), Rate(8.0, 80)))
+    assert [flow.admit(messages, size, 100.0) for _ in verdicts] == verdicts
+
+
+def test_a_flow_goes_on_at_its_rates() -> None:
+    flow = Flow(FlowRates(Rate(1.0, 2), Rate(8.0, 80)))
+    assert flow.admit(2, 80, 0.0)
+    assert not flow.admit(1, 0, 0.9375)
+    assert not flow.admit(1, 9, 1.0), "what was refused costs nothing"
+    assert flow.admit(1, 8, 1.0)
+    assert not flow.admit(0, 1, 1.0)
+    assert flow.admit(2, 80, 100.0), "no more than the burst is saved up"
+    assert not flow.admit(1, 0, 100.0)
+
+
+def test_the_rates_of_a_listener_are_those_of_its_limits() -> None:
+    limits = WebSocketLimits(
+        messages_per_second_max=2.0,
+        message_burst_max=3,
+        bytes_per_second_max=4.0,
+        bytes_burst_max=5,
+    )
+    rates = flow_rates(limits)
+    assert (rates.messages.interval, rates.messages.tolerance) == (0.5, 1.5)
+    assert (rates.bytes.interval, rates.bytes.tolerance) == (0.25, 1.25)
+    assert flow_rates(limits) is rates
+    shared = shared_rate(2.0, 3)
+    assert (shared.interval, shared.tolerance) == (0.5, 1.5)
+    assert shared_rate(2.0, 3) is shared

@@ -43,3 +43,21 @@ def test_a_forbidden_input_names_both_and_changes_nothing() -> None:
 def test_a_table_with_a_hole_is_refused_when_it_is_built() -> None:
     with pytest.raises(ValueError, match="half: no cell for STOP in state RED"):
         Table("half", Light, Press, {Light.RED: {Press.GO: to(Light.GREEN)}})
+
+
+def test_an_error_has_the_state_and_the_input() -> None:
+    with pytest.raises(UndefinedTransitionError) as caught:
+        LIGHT.step(Light.GREEN, Press.GO)
+    assert (caught.value.state, caught.value.input) == (Light.GREEN, Press.GO)
+
+
+def test_a_table_can_be_walked() -> None:
+    assert (LIGHT.name, LIGHT.states, LIGHT.inputs) == ("light", Light, Press)
+    allowed = {(s, i) for s in LIGHT.states for i in LIGHT.inputs if LIGHT.allows(s, i)}
+    assert allowed == {(Light.RED, Press.GO), (Light.GREEN, Press.STOP)}
+
+
+def test_a_cell_may_only_change_the_state() -> None:
+    assert to(Light.GREEN) == (Light.GREEN, None)
+    with pytest.raises(ValueError, match="half: no cell for GO in state GREEN"):
+        Table("half", Light, Press, {Light.RED: dict.fromkeys(Press, to(Light.RED))})

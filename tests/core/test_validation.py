@@ -89,6 +89,32 @@ WRONG: dict[str, tuple[Any, type[Exception], str]] = {
         UnsendableError,
         "data: expected integers of 64 bits; found 1180591620717411303424",
     ),
+    "a package of bytes": (
+        Data(b"Room", "1"),  # type: ignore[arg-type]
+        TypeError,
+        "a package: expected str; found bytes",
+    ),
+    "formatted bytes": (
+        Formatted(b"abc", ()),  # type: ignore[arg-type]
+        TypeError,
+        "formatted: expected str; found bytes",
+    ),
+    "JSON in bytes": (
+        Data("a", b"1"),  # type: ignore[arg-type]
+        TypeError,
+        "data: expected str; found bytes",
+    ),
+    "a key of 70 bits": (Data("a", f'[{1 << 70}, {{"1": 2}}]'), UnsendableError, "data: .* 64 bits"),
+    "a long package": (
+        Data("Room Info" * 10, "1"),
+        UnsendableError,
+        f"found '{('Room Info' * 10)[:60]}\\.\\.\\.'$",
+    ),
+    "a package of 60 characters": (
+        Data("x" * 59 + " ", "1"),
+        UnsendableError,
+        f"found '{'x' * 59} '$",
+    ),
     "deep": (Data("a", "[" * 40 + "1" + "]" * 39), UnsendableError, "data: expected JSON text"),
 }
 
@@ -178,6 +204,8 @@ LOOP.append(LOOP)
         ({"a": -(1 << 63) - 1}, UnsendableError, "integers of 64 bits"),
         ({1 << 70: "key"}, UnsendableError, "integers of 64 bits"),
         (1 << 4_000, UnsendableError, "found a larger number"),
+        (1 << 128, UnsendableError, "found a larger number"),
+        ((1 << 128) - 1, UnsendableError, f"found {(1 << 128) - 1}"),
         ("caf\udce9", UnsendableError, "data: expected Unicode text; found surrogates"),
         ({"\ud83d": 1}, UnsendableError, "surrogates"),
         (LOOP, UnsendableError, "nested too deeply"),
@@ -238,3 +266,36 @@ def test_text_is_refused_if_and_only_if_it_cannot_be_written(text: str, bytes_ma
         fits = False
     assert _refused(lambda: check_text("text", text, bytes_max)) is not fits
     assert _refused(lambda: check_output(Prompt(text), bytes_max)) is not fits
+
+
+@pytest.mark.parametrize(
+    ("item", "size"),
+    [
+        (Text("x" * 100), 132),
+        (Text("é" * 50), 132),
+        (Prompt("> "), 34),
+        (Notice(""), 32),
+        (Binary(bytes(60)), 92),
+        (Formatted("abc", (Span(0, 1, "red"),)), 70),
+        (Formatted("abc", (Span(0, (1 << 53) - 1, "red"),)), 70),
+        (Data("ab", "[1]"), 37),
+    ],
+    ids=str,
+)
+def test_what_is_checked_has_the_size_that_it_counts_for(item: Any, size: int) -> None:
+    assert check_output(item, 100) == size
+
+
+def test_a_span_ends_at_the_largest_number_that_every_language_has() -> None:
+    with pytest.raises(UnsendableError, match=r"a span's start: expected 0 or more"):
+        check_output(Formatted("abc", (Span(1 << 53, 1, "red"),)), MAX)
+
+
+def test_a_choice_of_another_type_is_named() -> None:
+    with pytest.raises(TypeError, match="mode: expected str; found int"):
+        check_choice("mode", 1, ("a",))  # type: ignore[arg-type]
+
+
+def test_json_is_checked_and_not_decoded() -> None:
+    """The decoder of values has a limit of its own; what is only checked need not meet it."""
+    assert check_output(Data("a", '{"a":1,"a":2}'), MAX) == 46

@@ -19,6 +19,30 @@ _NOT_RUN: Final = (libcst.Annotation, libcst.Decorator, libcst.ImportFrom, libcs
 _NOT_CHECKED: Final = re.compile(r"__all__\b|_?log(ger)?\.|if TYPE_CHECKING|[A-Z]\w+ = \w+(\[| \|)")
 """Lines whose change no test can notice: names for `import *`, log lines, aliases of types."""
 _TRIES_PER_MUTANT: Final = 20
+_ALSO: Final = {
+    "core/limits": ("docs/test_limits.py",),
+    "vtc/actors": ("vtc/dialogue", "vtc/haproxy"),
+    "vtc/commands/anywhere": ("vtc/language/test_manual.py",),
+    "vtc/commands/cli": ("vtc/haproxy", "vtc/language/test_manual.py"),
+    "vtc/commands/http": ("vtc/http", "vtc/h2", "vtc/language/test_manual.py"),
+    "vtc/commands/lines": ("vtc/dialogue", "vtc/language/test_manual.py"),
+    "vtc/commands/session": ("vtc/dialogue", "vtc/language/test_manual.py"),
+    "vtc/commands/stream": ("vtc/h2", "vtc/language/test_manual.py"),
+    "vtc/commands/syslog": ("vtc/actors", "vtc/language/test_manual.py"),
+    "vtc/commands/top": (
+        "vtc/actors",
+        "vtc/http",
+        "vtc/dialogue",
+        "vtc/haproxy",
+        "vtc/language/test_manual.py",
+    ),
+    "vtc/commands/tunnel": ("vtc/actors", "vtc/language/test_manual.py"),
+    "vtc/commands/ws": ("vtc/dialogue", "vtc/language/test_manual.py"),
+    "vtc/gateway": ("vtc/dialogue",),
+    "vtc/run": ("vtc/commands",),
+}
+"""Tests that mirror a module or a folder in another place: the page on limits is compared with the
+limits; a script's commands are specified by the scripts of what they act on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +107,28 @@ def sample(root: Path, number: int, seed: int) -> list[Mutant]:
 
 def mirrored(root: Path, module: Path) -> list[list[str]]:
     """The tests that mirror a module, group by group: those of its own name, the rest of its
-    folder, and those of each folder above it."""
-    folder = Path("tests") / module.relative_to(SOURCE).parent
+    folder, those of `_ALSO`, and those of each folder above it."""
+    place = module.relative_to(SOURCE)
+    folder = Path("tests") / place.parent
+    also = _also(root, place)
     named = re.compile(rf"/test_{module.stem.strip('_')}(_\w+)?\.py$")
     groups: list[list[str]] = []
     while folder.parts[1:] or not any(groups):
         every = sorted(str(path.relative_to(root)) for path in (root / folder).glob("test_*.py"))
         own = [path for path in every if named.search(path)]
-        groups += [own, [path for path in every if path not in own]]
+        groups += [own, [path for path in every if path not in own], also]
+        also = []
         if folder == Path("tests"):
             break
         folder = folder.parent
     return [group for group in groups if group]
+
+
+def _also(root: Path, place: Path) -> list[str]:
+    names = _ALSO.get(str(place.with_suffix("")), _ALSO.get(str(place.parent), ()))
+    paths = [root / "tests" / name for name in names]
+    files = [file for path in paths for file in (sorted(path.glob("test_*.py")) or [path])]
+    return [str(file.relative_to(root)) for file in files]
 
 
 def _changes(node: Any) -> Iterator[tuple[Any, Any]]:

@@ -61,3 +61,17 @@ def test_the_tests_of_its_name_meet_it_first_and_then_those_of_its_folder() -> N
     *_, above = mirrored(ROOT, FOLDER / "vtc" / "io" / "tls.py")
     assert "tests/vtc/test_program.py" in above
     assert mirrored(ROOT, FOLDER / "nowhere" / "it.py")[0][0].startswith("tests/test_")
+
+
+def test_tests_that_mirror_a_module_in_another_place_meet_it_too() -> None:
+    from tests.mutants.make import _ALSO, mirrored
+    from tests.mutants.make import SOURCE as FOLDER
+
+    own, _, also, *_ = mirrored(ROOT, FOLDER / "core" / "limits.py")
+    assert (own, also) == (["tests/core/test_limits.py"], ["tests/docs/test_limits.py"])
+    groups = mirrored(ROOT, FOLDER / "vtc" / "commands" / "http" / "body.py")
+    assert "tests/vtc/http/test_cases.py" in groups[0]
+    assert "tests/vtc/commands/test_cases.py" in groups[1]
+    for place, names in _ALSO.items():
+        assert (ROOT / FOLDER / place).is_dir() or (ROOT / FOLDER / f"{place}.py").is_file(), place
+        assert all((ROOT / "tests" / name).exists() for name in names), place

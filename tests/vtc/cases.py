@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import pytest
+from _pytest.mark import ParameterSet
+
 from holdfast.vtc.run.results import Outcome
 
 
@@ -44,3 +47,12 @@ def conversation(server: str, client: str) -> str:
     return "\n".join(
         ["server s1 {", *lines, "} -start", "client c1 -connect ${s1_sock} {", *others, "} -run"]
     )
+
+
+def parameters(groups: dict[str, list[Case]]) -> list[ParameterSet]:
+    """The cases of all groups, each named by its group and its title."""
+    return [
+        pytest.param(case, id=f"{group}: {case.title}")
+        for group, cases in groups.items()
+        for case in cases
+    ]

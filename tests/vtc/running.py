@@ -11,8 +11,10 @@ import time
 from pathlib import Path
 from textwrap import dedent
 
+from tests.vtc.cases import Case
+
 from holdfast.vtc.language.script import parse_script
-from holdfast.vtc.run.results import Result, RunSettings
+from holdfast.vtc.run.results import Outcome, Result, RunSettings
 from holdfast.vtc.run.runner import ScriptRunner, common_macros
 
 SECONDS_MAX = 30.0
@@ -34,6 +36,18 @@ def run_script(text: str, **settings: object) -> Result:
         assert os.listdir(directory) == [], "the test's directory is left behind"
         assert_no_processes(Path(directory))
     return results[0]
+
+
+def assert_ends_as_it_should(case: Case) -> None:
+    """Run a script and compare its end with the specification's."""
+    result = run_script(case.script)
+    assert result.outcome is case.outcome, result.text()
+    assert case.reason in result.reason
+    if case.outcome is Outcome.FAILED:
+        assert result.failure is not None
+        position = result.failure.position
+        assert position is not None, result.text()
+        assert case.where in ("", f"{position.line}:{position.column}")
 
 
 def processes_of(directory: Path) -> list[str]:
