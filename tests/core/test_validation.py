@@ -104,7 +104,11 @@ WRONG: dict[str, tuple[Any, type[Exception], str]] = {
         TypeError,
         "data: expected str; found bytes",
     ),
-    "a key of 70 bits": (Data("a", f'[{1 << 70}, {{"1": 2}}]'), UnsendableError, "data: .* 64 bits"),
+    "a key of 70 bits": (
+        Data("a", f'[{1 << 70}, {{"1": 2}}]'),
+        UnsendableError,
+        "data: .* 64 bits",
+    ),
     "a long package": (
         Data("Room Info" * 10, "1"),
         UnsendableError,
