@@ -23,7 +23,6 @@ LONG_FILES: Final[Mapping[str, str]] = {
 LARGE_CLASSES: Final[Mapping[str, str]] = {
     "app/handlers.py: Handlers": "one method for each event that a handler is set for",
     "backends/link/backend.py: LinkBackend": "it is being split",
-    "backends/tcp/bridge.py: Bridge": "a handler: one method for each thing that a server does",
     "client/core.py: ClientCore": "one method for each message of the protocol",
     "sessions/manager.py: SessionManager": "it is being split",
     "sessions/session.py: Session": "it is being split",

@@ -14,8 +14,9 @@ from typing import Final
 
 from holdfast.backends.base import BaseBackend, Services
 from holdfast.backends.charset_config import charsets_of
-from holdfast.backends.tcp.bridge import Bridge, BridgeContext
+from holdfast.backends.tcp.bridge import Bridge
 from holdfast.backends.tcp.config import PREFIX
+from holdfast.backends.tcp.context import BridgeContext
 from holdfast.backends.upstreams import Upstream
 from holdfast.core.errors import Reason
 from holdfast.core.items import MUST, Notice, Resized

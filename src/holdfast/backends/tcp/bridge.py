@@ -1,16 +1,18 @@
-"""One session's connection to a server: forwards in both directions. Hot path."""
+"""One session's connection to a server: forwards in both directions. Hot path.
+
+`SessionOutput` is the way from the server to the session; the bridge dials, sends the client's
+input and ends.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Final
 
-from msgspec import Struct
-
+from holdfast.backends.tcp.context import BridgeContext
+from holdfast.backends.tcp.session_output import SessionOutput
 from holdfast.backends.tcp.states import TABLE, BridgeInput, BridgeState
 from holdfast.backends.tcp.wires import (
-    InputMode,
     Said,
     UpstreamProtocolError,
     Wire,
@@ -18,52 +20,24 @@ from holdfast.backends.tcp.wires import (
     terminal_of,
 )
 from holdfast.core.backoff import LASTED_SECONDS_MIN, Backoff
-from holdfast.core.clock import Clock
 from holdfast.core.errors import HoldfastError, Reason
-from holdfast.core.items import LATEST_PROMPT, MUST, Data, Notice, Prompt, Resized, size_of
-from holdfast.core.limits import KIB, Limits
+from holdfast.core.items import Data, Notice, Resized
 from holdfast.core.states import Machine
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import NullHandler
 from holdfast.net.log import RateLimitedLogger, log_failure
-from holdfast.net.upstream.dialler import Dialler
 from holdfast.net.upstream.pool import Target
 from holdfast.net.upstream.proxy_header import ProxiedClient
-from holdfast.protocols.telnet.charsets import Charsets
 from holdfast.protocols.telnet.options.gmcp import Introduction
-from holdfast.sessions.port import SessionPort
 from holdfast.sessions.session import Session
 
 _log: Final = RateLimitedLogger("holdfast.upstream")
-
-_UNLOOKED_ITEMS_MAX: Final = 64
-_UNLOOKED_BYTES_MAX: Final = 16 * KIB
-"""The most output that is forwarded before the client's back-pressure is checked."""
-_FILL_MAX: Final = 1 / 2
-"""The share of the window that the server may fill with undelivered output."""
-_FILL_AWAY_MAX: Final = 3 / 4
-"""The same while the client is away: an eighth of a full window would leave it at once."""
 
 _FIRST_PAUSE_SECONDS: Final = 0.25
 _REDIALS: Final = "It is tried again; what you type meanwhile is not sent."
 _AGAIN: Final = Notice("You are connected to the server again.")
 _NOT_SENT: Final = Notice("There is no server yet: what you typed was not sent.")
 _NOT_REACHED: Final = Notice("The server cannot be reached. It is tried again.")
-
-
-class BridgeContext(Struct, frozen=True):
-    """The state that the bridges of one backend share."""
-
-    port: SessionPort
-    dialler: Dialler
-    clock: Clock
-    at_end_of_tick: Callable[[Callable[[], None]], None]
-    limits: Limits
-    content: str
-    charsets: Charsets
-    pauses: bool
-    redials: bool
-    sends_address: bool
 
 
 class Bridge:
@@ -74,17 +48,15 @@ class Bridge:
         "_connected_at",
         "_connection",
         "_context",
-        "_held",
         "_introduction",
         "_lost_at",
         "_machine",
+        "_output",
         "_over",
         "_said_at",
         "_session",
         "_target",
         "_tasks",
-        "_unlooked_bytes",
-        "_unlooked_items",
         "_wire",
     )
 
@@ -95,8 +67,8 @@ class Bridge:
         self._connection: Connection | None = None
         self._target: Target | None = None
         self._wire: Wire | None = None
-        self._held: list[Said] = []
-        """Output of the server that the client is not ready for. Reading is paused meanwhile."""
+        self._output = SessionOutput(context, session)
+        """Of the server. Reading is paused while any is held."""
         self._introduction = Introduction()
         """The client's GMCP introduction, for each connection to a server."""
         self._over: Reason | None = None
@@ -110,7 +82,6 @@ class Bridge:
         self._connected_at: float | None = None
         """When the newest connection was made."""
         self._said_at = 0.0
-        self._unlooked_items = self._unlooked_bytes = 0
 
     # --- what the backend says
 
@@ -147,9 +118,7 @@ class Bridge:
 
     def go_on(self) -> None:
         """Held output may fit now."""
-        held, self._held = self._held, []
-        self._say(held)
-        if not self._held:
+        if self._output.go_on():
             if self._connection is not None:
                 self._connection.resume_reading()
                 self._look_for_prompt(self._connection)  # so far it was we who were silent
@@ -165,7 +134,7 @@ class Bridge:
     # --- Handler
 
     def connected(self) -> None:
-        """Never called: it was when the plug stood on the connection."""
+        """Never called: the bridge is attached to a connection that is established."""
 
     def received(self, data: bytes) -> None:
         connection, wire = self._connection, self._wire
@@ -179,10 +148,10 @@ class Bridge:
             self._end(text, Reason.UPSTREAM_CLOSED, again=False)
             return
         self._send(connection, wire)
-        if self._held:
-            self._held += said  # of the reads that were under way when reading was stopped
-        else:
-            self._say(said)
+        output = self._output
+        output.say(said)
+        if output.held:
+            connection.pause_reading()
         self._look_for_prompt(connection)
 
     def ended(self) -> None:
@@ -194,7 +163,7 @@ class Bridge:
 
     def expired(self, now: float) -> None:
         """Nothing has followed the last line for a while."""
-        if self._wire is not None and not self._held:
+        if self._wire is not None and not self._output.held:
             prompt = self._wire.prompt()
             if prompt is not None:
                 self._say([prompt])
@@ -261,7 +230,7 @@ class Bridge:
         if self._lost_at is None:
             self._lost_at = now
             if self._connected_at is None:
-                self._tell(_NOT_REACHED)
+                self._say([_NOT_REACHED])
         return now - self._lost_at < context.limits.upstream.redial_seconds_max
 
     def _refuse(self) -> None:
@@ -276,13 +245,7 @@ class Bridge:
                 typed = True
         port.applied(session, session.inbox.top)
         if typed:
-            self._tell(_NOT_SENT)
-
-    def _tell(self, notice: Notice) -> None:
-        if self._held:
-            self._held.append(notice)
-        else:
-            self._say([notice])
+            self._say([_NOT_SENT])
 
     def _take_up(self, connection: Connection, target: Target) -> _Plug:
         return _Plug(self, connection, target)
@@ -299,10 +262,10 @@ class Bridge:
         self._connection, self._target = connection, target
         self._said_at = connection.now
         if self._connected_at is not None:
-            self._tell(_AGAIN)
+            self._say([_AGAIN])
             context.port.set_input_mode(self._session, "line")
         self._connected_at = connection.now
-        if self._held:
+        if self._output.held:
             connection.pause_reading()
         address = ProxiedClient(row.address).host.strip("[]") if context.sends_address else ""
         self._wire = make_wire(
@@ -326,40 +289,10 @@ class Bridge:
             connection.write(data)
 
     def _say(self, said: list[Said]) -> None:
-        """Forward the server's output to the session, as far as its client keeps up."""
-        port, session, now = self._context.port, self._session, self._context.clock()
-        for number, item in enumerate(said):
-            if self._lags():
-                self._held = said[number:]
-                port.await_delivery(session)
-                if self._connection is not None:
-                    self._connection.pause_reading()
-                return
-            if isinstance(item, InputMode):
-                port.set_input_mode(session, item.mode)
-                continue
-            self._unlooked_items += 1
-            self._unlooked_bytes += size_of(item)
-            port.emit(session, item, LATEST_PROMPT if isinstance(item, Prompt) else MUST, now)
-
-    def _lags(self) -> bool:
-        """Whether the client has so much to read that forwarding should stop."""
-        if (
-            self._unlooked_items < _UNLOOKED_ITEMS_MAX
-            and self._unlooked_bytes < _UNLOOKED_BYTES_MAX
-        ):
-            return False
-        session, context = self._session, self._context
-        if session.attached:
-            fill_max = _FILL_MAX
-        elif context.pauses:
-            fill_max = _FILL_AWAY_MAX
-        else:
-            return False
-        if context.port.fill(session) >= fill_max:
-            return True
-        self._unlooked_items = self._unlooked_bytes = 0
-        return False
+        """Forward the server's output to the session, and stop reading where it is held."""
+        self._output.say(said)
+        if self._output.held and self._connection is not None:
+            self._connection.pause_reading()
 
     def _end(
         self, text: str, reason: Reason, cause: Exception | None = None, *, again: bool = True
@@ -386,11 +319,8 @@ class Bridge:
             self._machine.apply(BridgeInput.CLOSE)
             self._over = reason
         connection.close()
-        if self._held:
-            self._held += last
-            return
         self._say(last)
-        if self._over is not None and not self._held:
+        if self._over is not None and not self._output.held:
             self._finish(self._over)
 
     def _finish(self, reason: Reason) -> None:
