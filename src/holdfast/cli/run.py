@@ -19,6 +19,7 @@ from holdfast.cli.supervise import Application, Supervisor
 from holdfast.core.errors import ConfigurationError
 from holdfast.gateway.config import Config, LinkConfig, ListenerConfig, StoreConfig, check, load
 from holdfast.gateway.gateway import Gateway
+from holdfast.gateway.play_config import PlayConfig
 from holdfast.net.log import configure_logs
 from holdfast.net.runtime.loop import run as run_loop
 from holdfast.net.runtime.loop import unwrapped
@@ -62,7 +63,9 @@ def run(
             raise ConfigurationError(f"{application}: expected a Python file, found none")
         if config is not None and listen:
             raise ConfigurationError("--config and --listen: expected one of them, found both")
-        loaded = load(config) if config is not None else make_config(listen or DEFAULT_URLS, data)
+        urls = listen or DEFAULT_URLS
+        play = PlayConfig(title=application.stem, telnet=_telnet_of(urls))
+        loaded = load(config) if config is not None else make_config(urls, data, play=play)
         if not loaded.link.listen:
             raise ConfigurationError(
                 f"{config}: link.listen: expected an address for the application, found none"
@@ -84,18 +87,27 @@ _OWN_PAGES: Final = {
 """The pages of the demo have no scripts or styles in line."""
 
 
-def make_config(urls: Sequence[str], data: Path, pages: Path | None = None) -> Config:
+def _telnet_of(urls: Sequence[str]) -> str:
+    """How people come in by Telnet, as the page `/play/` says it."""
+    addresses = [ListenerConfig(url=url).address for url in urls]
+    found = next((each for each in addresses if each.scheme == "telnet" and each.port), None)
+    return f"telnet {found.host} {found.port}" if found is not None else ""
+
+
+def make_config(
+    urls: Sequence[str], data: Path, pages: Path | None = None, play: PlayConfig | None = None
+) -> Config:
     """A configuration that listens at `urls` and keeps everything in the folder `data`."""
-    listeners = tuple(ListenerConfig(url=url) for url in urls)
+    web = ListenerConfig(url="", play=play)
     if pages is not None:
-        listeners = tuple(
-            structs.replace(listener, pages=str(pages), page_headers=_OWN_PAGES)
-            if listener.address.scheme in ("ws", "wss")
-            else listener
-            for listener in listeners
-        )
+        web = structs.replace(web, pages=str(pages), page_headers=_OWN_PAGES)
+    listeners = []
+    for url in urls:
+        plain = ListenerConfig(url=url)
+        is_web = plain.address.scheme in ("ws", "wss")
+        listeners.append(structs.replace(web, url=url) if is_web else plain)
     config = Config(
-        listener=listeners,
+        listener=tuple(listeners),
         store=StoreConfig(path=str(data / "sessions.db")),
         link=LinkConfig(listen=f"unix:{data / 'link.sock'}"),
     )

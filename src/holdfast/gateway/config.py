@@ -19,6 +19,7 @@ url = "wss://0.0.0.0:8443/ws"
 durability = "durable"             # memory, fast or durable
 certificate = { cert = "cert.pem", key = "key.pem" }
 pages = "site"                     # what a browser gets that asks for a page
+play = { title = "My MUD" }        # a MUD client for browsers, at /play/
 deflate = {}                       # compress messages (permessage-deflate); may set its parameters
 
 [[upstream]]                       # servers that know nothing of sessions
@@ -69,6 +70,7 @@ from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
 from holdfast.gateway.admin.guard import AdminConfig, token_hash
 from holdfast.gateway.cookies import CookieOptions, check_cookie
+from holdfast.gateway.play_config import PlayConfig, check_play
 from holdfast.link.peer import SCHEMES as LINK_SCHEMES
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.http.hosts import check_host
@@ -143,6 +145,8 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     pages: str = ""
     """A folder of files for browsers that ask for a page, on a WebSocket listener. Names that
     begin with a dot are not served; `404.html` is what is shown for what is not there."""
+    play: PlayConfig | None = None
+    """A MUD client for browsers at `/play/`, on a WebSocket listener; `{}`: with what is usual."""
     page_headers: dict[str, str] = field(default_factory=dict)
     """Header fields of every page, beside those that there are anyway or in their place; an
     empty one leaves the field out. HTTP Strict Transport Security is yours to choose:
@@ -361,7 +365,8 @@ def _check_web(key: str, listener: ListenerConfig, address: Address) -> None:
     web = address.scheme in ("ws", "wss")
     with _inside(f"{key}.cookie"):
         check_cookie(listener.cookie)
-    for name in ("pages", "page_headers", "origins", "hosts", "deflate", "cookie"):
+    check_play(f"{key}.play", listener.play)
+    for name in ("pages", "play", "page_headers", "origins", "hosts", "deflate", "cookie"):
         if getattr(listener, name) != getattr(_NOTHING_SAID, name) and not web:
             raise ConfigurationError(
                 f"{key}.{name}: expected only for ws and wss, found for {address.scheme}"

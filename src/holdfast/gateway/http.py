@@ -11,9 +11,16 @@ from typing import Final
 from aiohttp import web
 
 from holdfast.core.limits import PageLimits
+from holdfast.gateway.play import PlayPage
 from holdfast.net.http.handover import HttpHost, error_page
 
 CLIENT_PATH = "/holdfast.js"
+_SHARED: Final = {
+    CLIENT_PATH: ("holdfast.js", "text/javascript"),
+    "/holdfast-ansi.js": ("ansi.js", "text/javascript"),
+    "/holdfast-ansi.css": ("ansi.css", "text/css"),
+}
+"""What pages import, whoever made them."""
 HEADERS: Final = {
     "Cache-Control": "no-cache",
     "Content-Security-Policy": (
@@ -36,7 +43,8 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class HttpPages(HttpHost):
     """The pages of a listener. `healthy` says whether the gateway can keep its promises now.
 
-    `headers` are added to `HEADERS`, or take their place; an empty one is left out.
+    `headers` are added to `HEADERS`, or take their place; an empty one is left out. `play` is the
+    MUD client, if there is to be one.
     """
 
     def __init__(
@@ -45,12 +53,16 @@ class HttpPages(HttpHost):
         healthy: Callable[[], bool],
         headers: Mapping[str, str],
         limits: PageLimits,
+        play: PlayPage | None = None,
     ) -> None:
         self._pages = pages.resolve() if pages is not None else None
         self._healthy = healthy
         app = web.Application(middlewares=[self._around])
         app.router.add_get("/healthz", self._health)
-        app.router.add_get(CLIENT_PATH, self._client)
+        for path in _SHARED:
+            app.router.add_get(path, self._share)
+        if play is not None:
+            play.add_to(app.router)
         if self._pages is not None:
             app.router.add_get("/{name:.*}", self._page)
         told = HEADERS | dict(headers)
@@ -81,9 +93,10 @@ class HttpPages(HttpHost):
             status=200 if healthy else 503,
         )
 
-    async def _client(self, request: web.Request) -> web.Response:
-        script = resources.files("holdfast.web").joinpath("holdfast.js").read_text()
-        return web.Response(text=script, content_type="text/javascript", charset="utf-8")
+    async def _share(self, request: web.Request) -> web.Response:
+        name, kind = _SHARED[request.path]
+        text = resources.files("holdfast.web").joinpath(name).read_text()
+        return web.Response(text=text, content_type=kind, charset="utf-8")
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"] or _INDEX

@@ -102,9 +102,10 @@ def http_pages(
     if listener.address.scheme not in ("ws", "wss"):
         return None
     if find_spec("aiohttp") is None:
-        if listener.pages:
+        wanted = "pages" if listener.pages else "play" if listener.play is not None else ""
+        if wanted:
             raise ConfigurationError(
-                "listener.pages: expected aiohttp to be installed (holdfast[admin]); found none"
+                f"listener.{wanted}: expected aiohttp to be installed (holdfast[admin]); found none"
             )
         return None
     folder = Path(listener.pages) if listener.pages else None
@@ -112,8 +113,10 @@ def http_pages(
     async def make() -> HttpPages:
         await asyncio.to_thread(import_module, "holdfast.gateway.http")  # the loop goes on
         from holdfast.gateway.http import HttpPages
+        from holdfast.gateway.play import PlayPage
 
-        return HttpPages(folder, healthy, listener.page_headers, limits)
+        play = PlayPage(listener.play, listener.address.path) if listener.play else None
+        return HttpPages(folder, healthy, listener.page_headers, limits, play)
 
     return HostOnDemand(make, spawn)
 

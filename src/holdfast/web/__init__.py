@@ -1,1 +1,1 @@
-"""What the gateway serves to browsers: the JavaScript client."""
+"""What browsers are served: the JavaScript client, text of terminals, and the page `/play/`."""

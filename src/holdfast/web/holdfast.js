@@ -89,6 +89,8 @@ const OUTPUTS = new Set(["text", "formatted", "data", "binary", "prompt", "notic
 const RETURNING_CODES = new Set([1001, 1005, 1006, 1011, 1012, 1013, 1014]);
 const SUPERSEDED = "superseded";
 const RECONNECT_CODE_MIN = 4500;
+// Marks a command that is kept in memory only. A symbol is neither sent nor stored.
+const SECRET = Symbol("secret");
 // How long another tab has to say that a session is its own, and before it is asked once more.
 const ANSWER_MS_MAX = 100;
 const ASK_AGAIN_MS = 300;
@@ -199,12 +201,15 @@ export class Session {
    * Say a line. It is sent until the gateway has it, and done once. If its session is gone
    * before that, it comes back in `dropped`.
    * @param {string} text
+   * @param {{secret?: boolean}} [options] `secret`: it is not written to the storage, so a reload
+   *   of the page before the gateway has it loses it, and what was said behind it.
    * @throws {TypeError | RangeError} for what could never be sent: no string, half a character (a
    *   lone surrogate), a message larger than the gateway takes. Nothing is kept of it.
    * @throws {Error} when too many wait already
    */
-  command(text) {
-    this._number("command", { t: "cmd", c: 0, d: checkText("command", text) });
+  command(text, options = {}) {
+    const command = { t: "cmd", c: 0, d: checkText("command", text) };
+    this._number("command", options.secret ? { ...command, [SECRET]: true } : command);
   }
 
   /**
@@ -753,7 +758,7 @@ export class Session {
   }
 
   _save() {
-    if (!this._storage || this._store(this._kept)) return;
+    if (!this._storage || this._store(storable(this._kept))) return;
     // It is full, or blocked. An older token must not stay: shown again, it would be taken for a
     // stolen one. Without room for the token, the session lives as long as the page.
     if (this._store({ ...this._kept, sent: acknowledged(this._kept), pending: [] })) return;
@@ -878,6 +883,26 @@ function empty(attempts) {
 function numberedFrom(kept, commands, first) {
   const pending = commands.map((command, index) => ({ ...command, c: first + index }));
   return { ...kept, pending, sent: first - 1 + pending.length };
+}
+
+/**
+ * The same without its secret commands, and what is numbered behind the first of them.
+ * @param {Kept} kept
+ * @returns {Kept}
+ */
+function storable(kept) {
+  const at = kept.pending.findIndex(isSecret);
+  if (at < 0) return kept;
+  return { ...kept, sent: kept.pending[at].c - 1, pending: kept.pending.slice(0, at) };
+}
+
+/**
+ * Whether a command was said to be secret: `dropped` tells of such ones, too.
+ * @param {Command} command
+ * @returns {boolean}
+ */
+export function isSecret(command) {
+  return SECRET in command;
 }
 
 /**

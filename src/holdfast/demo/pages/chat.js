@@ -1,5 +1,6 @@
 // @ts-check
 // The chat's page: everything that keeps the session together is in the client.
+import { Ansi, formatted } from "/holdfast-ansi.js";
 import { Session } from "/holdfast.js";
 
 const LINES_MAX = 1000;
@@ -19,13 +20,13 @@ let following = true; // whether the end of the log is in sight, and to be kept 
 let placed = 0; // how far down we have scrolled it for that
 
 /**
- * @param {string} text
+ * @param {string | Node[]} content
  * @param {string} kind
  */
-function show(text, kind = "") {
+function show(content, kind = "") {
   look(); // the event of a scrolling comes a frame later
   const item = document.createElement("li");
-  item.textContent = text;
+  item.append(...(typeof content === "string" ? [content] : content));
   item.className = kind;
   log.append(item);
   while (log.children.length > LINES_MAX) log.firstElementChild?.remove();
@@ -80,10 +81,10 @@ session.on("state", ({ name, reason, retryMs }) => {
 session.on("text", ({ d }) => {
   for (const line of d.split("\n")) {
     const own = you && (line.startsWith(`<${you}> `) || line.startsWith(`* ${you} `));
-    show(line, own ? "own" : "");
+    show(new Ansi({ links: false }).nodes(line), own ? "own" : "");
   }
 });
-session.on("formatted", ({ d }) => show(d));
+session.on("formatted", ({ d, s }) => show(formatted(d, s)));
 session.on("notice", ({ d }) => show(d, "notice"));
 session.on("prompt", ({ d }) => {
   prompt.textContent = d;

@@ -1,0 +1,488 @@
+// @ts-check
+// A MUD client in the browser. What keeps the session together is in /holdfast.js, what makes
+// colours of control sequences in /holdfast-ansi.js; what the operator chose in settings.json.
+import { Ansi, formatted } from "/holdfast-ansi.js";
+import { isSecret, Session } from "/holdfast.js";
+
+/**
+ * @typedef {{label: string, value: string, max: string, color: string}} Gauge
+ * @typedef {{label: string, value: string}} Fact
+ * @typedef {{title: string, path: string, telnet: string, gauges: Gauge[], facts: Fact[]}} Settings
+ */
+
+const LINES_MAX = 2000;
+const HISTORY_MAX = 200;
+const NEAR_END_PX = 40;
+const RESIZE_MS = 200;
+const GOOD_NEWS_MS = 6000;
+
+/** @param {string} id */
+const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+/** @param {string} id */
+const field = (id) => /** @type {HTMLInputElement} */ (element(id));
+const log = element("log");
+const state = element("state");
+const prompt = element("prompt");
+const input = field("line");
+const banner = element("banner");
+
+/** @type {Settings} */
+const settings = await (await fetch("settings.json")).json();
+document.title = settings.title;
+element("title").textContent = settings.title;
+
+const session = new Session(`${location.origin.replace(/^http/, "ws")}${settings.path}`, {
+  client: "Holdfast page",
+});
+let ansi = new Ansi();
+
+// --- the log
+
+let following = true; // whether the end of the log is in sight, and to be kept there
+let placed = 0; // how far down we have scrolled it for that
+
+/**
+ * @param {(Node | string)[]} content
+ * @param {string} kind
+ */
+function show(content, kind = "") {
+  look(); // the event of a scrolling comes a frame later
+  const line = document.createElement("div");
+  line.append(...content);
+  line.className = kind;
+  line.title = new Date().toLocaleTimeString();
+  log.append(line);
+  while (log.children.length > LINES_MAX) log.firstElementChild?.remove();
+  follow();
+}
+
+// Who has scrolled up is left there, until the end is in sight again. An end that was pushed out
+// of sight, by a line or by what stands below the log, was not left.
+function look() {
+  if (log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END_PX) following = true;
+  else if (log.scrollTop < placed) following = false;
+}
+function follow() {
+  if (!following) return;
+  log.scrollTop = log.scrollHeight;
+  placed = log.scrollTop;
+}
+log.addEventListener("scroll", look);
+
+/** @param {string} text */
+const mark = (text) => show([text], "mark");
+
+// --- the size of the screen, in characters, as the game is told it
+
+let resizing = 0;
+function tellSize() {
+  const probe = document.createElement("span");
+  probe.textContent = "0".repeat(20);
+  probe.style.position = "absolute";
+  log.append(probe);
+  const { width, height } = probe.getBoundingClientRect();
+  probe.remove();
+  const { paddingLeft, paddingRight } = getComputedStyle(log);
+  const room = log.clientWidth - Number.parseFloat(paddingLeft) - Number.parseFloat(paddingRight);
+  if (width && height) {
+    session.resize(Math.floor((20 * room) / width), Math.floor(log.clientHeight / height));
+  }
+}
+new ResizeObserver(() => {
+  follow();
+  clearTimeout(resizing);
+  resizing = Number(setTimeout(tellSize, RESIZE_MS));
+}).observe(log);
+
+// --- the connection
+
+let ticking = 0;
+let sid = ""; // whose output is on the screen
+let began = false;
+let was = ""; // the state before
+
+session.on("state", ({ name, reason, retryMs }) => {
+  clearInterval(ticking);
+  if (name === "online") enter();
+  state.dataset.state = name;
+  state.textContent = name === "ended" ? reason || "ended" : name;
+  input.disabled = name === "ended";
+  element("send").textContent = name === "ended" ? "Begin again" : "Send";
+  if (name === "ended") {
+    for (const id of ["code", "login", "profiles", "take"]) element(id).hidden = true;
+    tell(reason || "The session has ended.");
+  } else if (name === "offline" && retryMs) {
+    const due = Date.now() + retryMs;
+    const tick = () => {
+      const seconds = Math.max(0, Math.ceil((due - Date.now()) / 1000));
+      tell(`${reason} · trying again in ${seconds} s. What you type is sent then.`);
+    };
+    tick();
+    ticking = Number(setInterval(tick, 250));
+  }
+  if (name !== "connecting") was = name;
+});
+
+function enter() {
+  const resumed = sid !== "" && !began && session.sid === sid;
+  if (sid !== session.sid) {
+    if (sid && !began) beginAnew(); // it was taken up by its code
+    introduce();
+  }
+  [sid, began] = [session.sid, false];
+  if (resumed && was === "offline") tell("You are back. Nothing was lost.", "good");
+  else banner.hidden = true;
+  tellSize();
+}
+
+// The server behind is told what we want to hear, as by any client of GMCP.
+function introduce() {
+  const packages = new Set(
+    [...settings.gauges, ...settings.facts].map(({ value }) => packageOf(value).split(".")[0]),
+  );
+  packages.delete("");
+  if (!packages.size) return;
+  session.data("Core.Hello", { client: "Holdfast", version: "1" });
+  session.data("Core.Supports.Set", [...packages].map((name) => `${name} 1`));
+}
+
+/**
+ * @param {string} text
+ * @param {string} kind
+ */
+function tell(text, kind = "") {
+  banner.hidden = false;
+  banner.dataset.kind = kind;
+  banner.textContent = text;
+  if (kind !== "good") return;
+  ticking = Number(
+    setTimeout(() => {
+      banner.hidden = true;
+    }, GOOD_NEWS_MS),
+  );
+}
+
+function beginAnew() {
+  log.replaceChildren();
+  ansi = new Ansi();
+  setPrompt("");
+  forgetFigures();
+  for (const id of ["code", "login", "profiles"]) element(id).hidden = true;
+}
+
+session.on("began", ({ reason }) => {
+  beginAnew();
+  began = true;
+  if (reason !== "fresh") mark(`(what was here before could not be kept: ${reason})`);
+});
+session.on("refused", ({ reason }) => mark(`(that does not resume a session: ${reason})`));
+session.on("dropped", ({ commands }) => {
+  for (const command of commands) {
+    const what = isSecret(command) ? "a hidden line" : (command.d ?? command.p ?? "an interrupt");
+    mark(`(not known to be done: ${what})`);
+  }
+});
+session.on("uncertain", ({ first, last }) =>
+  mark(`(the gateway has forgotten commands ${first} to ${last}; they may be undone)`),
+);
+
+// --- outputs
+
+session.on("text", ({ d }) => {
+  for (const line of d.split("\n")) show(ansi.nodes(line));
+});
+session.on("formatted", ({ d, s }) => show(formatted(d, s)));
+session.on("notice", ({ d }) => show([d], "notice"));
+session.on("prompt", ({ d }) => setPrompt(d));
+
+/** @param {string} text */
+function setPrompt(text) {
+  const nodes = new Ansi().nodes(text);
+  prompt.replaceChildren(...(prompt.dataset.text = text.trim()) ? nodes : ["Command"]);
+}
+
+// --- figures: gauges and facts of structured messages
+
+/** @param {string} path */
+const packageOf = (path) => path.slice(0, Math.max(0, path.lastIndexOf(".")));
+
+/** @type {Map<string, unknown>} The newest values of what is shown, by their path in lower case. */
+const values = new Map();
+const wanted = new Set(
+  [
+    ...settings.gauges.flatMap(({ value, max }) => [value, max]),
+    ...settings.facts.map(({ value }) => value),
+  ].map((path) => path.toLowerCase()),
+);
+
+session.on("data", ({ p, d }) => {
+  let found = false;
+  for (const [name, value] of Object.entries(Object(d))) {
+    const path = `${p}.${name}`.toLowerCase();
+    if (wanted.has(path)) {
+      values.set(path, value);
+      found = true;
+    }
+  }
+  if (wanted.has(p.toLowerCase())) {
+    values.set(p.toLowerCase(), d);
+    found = true;
+  }
+  if (found) showFigures();
+});
+
+function forgetFigures() {
+  values.clear();
+  showFigures();
+}
+
+/** @param {string} path */
+function figure(path) {
+  const value = values.get(path.toLowerCase());
+  return value === undefined && path.trim() && !Number.isNaN(Number(path)) ? Number(path) : value;
+}
+
+function showFigures() {
+  const gauges = settings.gauges.flatMap(gauge);
+  const facts = settings.facts.flatMap(fact);
+  element("gauges").replaceChildren(...gauges);
+  element("facts").replaceChildren(...facts);
+  element("panel").hidden = !gauges.length && !facts.length;
+}
+
+/**
+ * @param {Gauge} settings
+ * @returns {Node[]}
+ */
+function gauge({ label, value, max, color }) {
+  const now = Number(figure(value) ?? Number.NaN);
+  if (Number.isNaN(now)) return [];
+  const most = Number(figure(max) ?? Number.NaN);
+  const item = document.createElement("div");
+  item.className = "gauge";
+  const words = document.createElement("span");
+  const name = document.createElement("span");
+  const figures = document.createElement("span");
+  name.textContent = label;
+  figures.textContent = most > 0 ? `${now} / ${most}` : `${now}`;
+  words.append(name, figures);
+  item.append(words);
+  if (most > 0) item.append(bar(label, now, most, color));
+  return [item];
+}
+
+/**
+ * @param {string} label
+ * @param {number} now
+ * @param {number} most
+ * @param {string} color
+ */
+function bar(label, now, most, color) {
+  const share = Math.max(0, Math.min(1, now / most));
+  const ground = document.createElement("i");
+  const filled = document.createElement("b");
+  ground.setAttribute("role", "meter");
+  ground.setAttribute("aria-label", label);
+  ground.setAttribute("aria-valuemin", "0");
+  ground.setAttribute("aria-valuemax", `${most}`);
+  ground.setAttribute("aria-valuenow", `${Math.max(0, Math.min(most, now))}`);
+  filled.style.width = `${100 * share}%`;
+  if (color) filled.style.backgroundColor = color;
+  ground.append(filled);
+  return ground;
+}
+
+/**
+ * @param {Fact} settings
+ * @returns {Node[]}
+ */
+function fact({ label, value }) {
+  const found = worded(figure(value));
+  if (!found) return [];
+  const item = document.createElement("div");
+  const name = document.createElement("dt");
+  const words = document.createElement("dd");
+  name.textContent = label;
+  words.append(...new Ansi().nodes(found));
+  item.append(name, words);
+  return [item];
+}
+
+/**
+ * A value in words: exits, say, come as a list or as the names of an object.
+ * @param {unknown} value
+ * @returns {string}
+ */
+function worded(value) {
+  if (value === undefined || value === null) return "";
+  if (Array.isArray(value)) return value.map(worded).join(", ");
+  return typeof value === "object" ? Object.keys(value).join(", ") : String(value);
+}
+
+// --- what is typed
+
+let hidden = false;
+/** @type {string[]} */
+const history = [];
+let recalled = 0; // where in the history one is; at its end, one types a new line
+let draft = "";
+
+session.on("mode", ({ d }) => {
+  if (hidden === (d === "secret")) return;
+  hidden = d === "secret";
+  input.type = hidden ? "password" : "text";
+  input.autocomplete = hidden ? "current-password" : "off";
+  input.value = ""; // what was hidden does not come in sight, nor is what was a line a password
+});
+
+element("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (session.state.name === "ended") {
+    location.reload();
+    return;
+  }
+  const line = input.value;
+  try {
+    session.command(line, { secret: hidden });
+  } catch (error) {
+    mark(`(not sent: ${error instanceof Error ? error.message : error})`);
+    return; // the line stays, to be mended
+  }
+  input.value = "";
+  following = true;
+  echo(hidden ? "" : line);
+  if (!hidden) remember(line);
+});
+
+/** @param {string} line */
+function echo(line) {
+  const typed = document.createElement("b");
+  typed.textContent = line;
+  const asked = prompt.dataset.text ? [...prompt.childNodes].map((node) => node.cloneNode(true)) : [];
+  show([...asked, typed], "echo");
+}
+
+/** @param {string} line */
+function remember(line) {
+  if (line && history.at(-1) !== line) history.push(line);
+  if (history.length > HISTORY_MAX) history.shift();
+  recalled = history.length;
+  draft = "";
+}
+
+input.addEventListener("keydown", (event) => {
+  const step = { ArrowUp: -1, ArrowDown: 1 }[event.key] ?? 0;
+  if (!step || hidden || event.isComposing) return;
+  event.preventDefault();
+  const next = Math.max(0, Math.min(history.length, recalled + step));
+  if (next === recalled) return;
+  if (recalled === history.length) draft = input.value;
+  recalled = next;
+  input.value = recalled === history.length ? draft : history[recalled];
+  input.setSelectionRange(input.value.length, input.value.length);
+});
+
+// --- who one is: the application's login and its profiles
+
+/**
+ * @param {string} id
+ * @param {string | undefined} error
+ * @param {string} focus
+ */
+function ask(id, error, focus) {
+  element(`${id}-error`).hidden = !error;
+  element(`${id}-error`).textContent = error ?? "";
+  element(id).hidden = false;
+  element(focus).focus();
+}
+
+session.on("login", ({ error }) => ask("login", error, "username"));
+element("login").addEventListener("submit", (event) => {
+  event.preventDefault();
+  session.login(field("username").value, field("password").value);
+  field("password").value = "";
+  element("login").hidden = true;
+  input.focus();
+});
+
+session.on("profiles", ({ d, error }) => {
+  element("choices").replaceChildren(
+    ...d.map(({ id, name, summary }) => choice(name, summary ?? "", () => choose({ id }))),
+  );
+  ask("profiles", error, "new-profile");
+});
+element("profiles").addEventListener("submit", (event) => {
+  event.preventDefault();
+  choose({ name: field("new-profile").value });
+});
+
+/** @param {{id?: string, name?: string}} chosen */
+function choose(chosen) {
+  session.choose(chosen);
+  field("new-profile").value = "";
+  element("profiles").hidden = true;
+  input.focus();
+}
+
+/**
+ * @param {string} name
+ * @param {string} summary
+ * @param {() => void} chosen
+ */
+function choice(name, summary, chosen) {
+  const button = document.createElement("button");
+  button.type = "button";
+  const words = document.createElement("small");
+  words.textContent = summary && ` ${summary}`;
+  button.append(name, words);
+  button.addEventListener("click", chosen);
+  return button;
+}
+
+session.on("offer", ({ d }) => {
+  const take = choice("Take it up", "", () => session.takeOffer());
+  show([`${d} `, take], "mark");
+});
+
+// --- going on at another client
+
+const address = /** @type {HTMLElement} */ (element("address").querySelector("code"));
+address.textContent = settings.telnet;
+element("address").hidden = !settings.telnet;
+session.on("code", ({ d }) => {
+  element("code").hidden = false;
+  element("typed").textContent = `resume ${d}`;
+  element("copy").textContent = "Copy";
+});
+element("elsewhere").addEventListener("click", () => session.askCode());
+element("hide").addEventListener("click", () => {
+  element("code").hidden = true;
+  element("typed").textContent = "";
+});
+element("copy").addEventListener("click", async () => {
+  const lines = [settings.telnet, element("typed").textContent];
+  try {
+    await navigator.clipboard.writeText(lines.filter(Boolean).join("\n"));
+    element("copy").textContent = "Copied";
+  } catch {
+    getSelection()?.selectAllChildren(element("typed")); // no clipboard without TLS
+    element("copy").textContent = "Selected";
+  }
+});
+
+element("resume").addEventListener("click", () => {
+  element("take").hidden = false;
+  element("given").focus();
+});
+element("cancel").addEventListener("click", () => {
+  element("take").hidden = true;
+  input.focus();
+});
+element("take").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const code = field("given").value.trim().replace(/^resume\s+/i, "");
+  field("given").value = "";
+  element("take").hidden = true;
+  if (code) session.resume(code);
+  input.focus();
+});
