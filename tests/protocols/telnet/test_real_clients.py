@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.protocols.telnet.recorded import INETUTILS_SLC, RECORDED
-from tests.protocols.telnet.wire import feed, silent_server
+from tests.protocols.telnet.wire import feed, sb, silent_server
 
 from holdfast.protocols.telnet import (
     Capabilities,
@@ -16,6 +16,7 @@ from holdfast.protocols.telnet import (
     Settled,
     TelnetServer,
     WindowSize,
+    codes,
 )
 from holdfast.protocols.telnet.codes import DO, IAC, SGA, WILL
 
@@ -25,6 +26,13 @@ VARIABLES = (
     b"\xff\xfa'\x01\x00CLIENT_NAME\x00CLIENT_VERSION\x00TERMINAL_TYPE\x00MTTS\x00CHARSET\xff\xf0"
 )
 LINEMODE = b'\xff\xfd"\xff\xfa"\x01\x03\xff\xf0'
+
+SLC_ACKNOWLEDGED = sb(
+    codes.LINEMODE,
+    *(3, 3, 0xE2, 3, 4, 0x82, 15, 7, 0xE2, 28, 8, 0x82, 4, 9, 0xC2, 26, 10, 0x82, 127),
+    *(11, 0x82, 21, 12, 0x82, 23, 13, 0x82, 18, 14, 0x82, 22, 15, 0x82, 17, 16, 0x82, 19),
+)
+"""inetutils' keys, taken as they are."""
 
 ANSWERS = {
     "tt++": [SEND + VARIABLES + REQUEST, SEND, b"", SEND, SEND, b""],
@@ -38,7 +46,7 @@ ANSWERS = {
         + LINEMODE
         + VARIABLES
         + b"\xff\xfc\x05",
-        SEND,
+        SEND + SLC_ACKNOWLEDGED,
         b"",
     ],
 }

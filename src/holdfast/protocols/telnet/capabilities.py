@@ -51,6 +51,8 @@ class Capabilities(Struct, frozen=True, gc=False):
     gmcp: bool = False
     msdp: bool = False
     eor: bool = False
+    mxp: bool = False
+    """MUD eXtension Protocol: text may carry elements (`options.mxp`)."""
     environment: tuple[tuple[str, str], ...] = ()
     """Variables that the peer has told beside those above, by name (RFC 1572)."""
 

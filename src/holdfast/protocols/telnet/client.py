@@ -16,15 +16,26 @@ from holdfast.protocols.telnet.options.charset import CharsetAnswered
 from holdfast.protocols.telnet.options.echo import EchoObeyed
 from holdfast.protocols.telnet.options.eor import EndOfRecord
 from holdfast.protocols.telnet.options.gmcp import GmcpIntroduced, Introduction
+from holdfast.protocols.telnet.options.linemode import LinemodePerformed
 from holdfast.protocols.telnet.options.mccp import InputCompressed, OutputCompressedAtOnce
 from holdfast.protocols.telnet.options.msdp import MsdpSupported
+from holdfast.protocols.telnet.options.mxp import MxpSupported
 from holdfast.protocols.telnet.options.naws import WindowSizeTold
 from holdfast.protocols.telnet.options.new_environ import EnvironmentTold
+from holdfast.protocols.telnet.options.special_characters import SLC, Level, Setting
 from holdfast.protocols.telnet.options.ttype import TerminalTypeTold
 from holdfast.protocols.telnet.phases import Phase
 from holdfast.protocols.telnet.terminal import Terminal
 
 _REFUSE, _ACCEPT = Policy.REFUSE, Policy.ACCEPT
+
+_KEYS: Final[dict[int, Setting]] = {
+    SLC.IP: Setting(Level.VALUE, 3),
+    SLC.EOF: Setting(Level.VALUE, 4),
+    SLC.EC: Setting(Level.VALUE, 127),
+    SLC.EL: Setting(Level.VALUE, 21),
+}
+"""The keys that a terminal has for these functions, as a rule."""
 
 
 def _options(terminal: Terminal, refused: Collection[int], introduction: Introduction) -> Options:
@@ -40,6 +51,8 @@ def _options(terminal: Terminal, refused: Collection[int], introduction: Introdu
         Row(codes.ECHO,           _REFUSE, _ACCEPT, EchoObeyed),
         Row(codes.SGA,            _ACCEPT, _ACCEPT, Option),
         Row(codes.BINARY,         _ACCEPT, _ACCEPT, Option),
+        Row(codes.LINEMODE,       _ACCEPT, _REFUSE, partial(LinemodePerformed, _KEYS)),
+        Row(codes.MXP,            _ACCEPT, _ACCEPT, MxpSupported),
         Row(codes.MSDP,           _REFUSE, _ACCEPT, MsdpSupported, carries_data=True),
         Row(codes.MCCP2,          _REFUSE, _ACCEPT, InputCompressed),
         Row(codes.MCCP3,          _REFUSE, _ACCEPT, OutputCompressedAtOnce),
@@ -49,13 +62,14 @@ def _options(terminal: Terminal, refused: Collection[int], introduction: Introdu
     )
 
 
-_ON_REQUEST: Final = frozenset({codes.MCCP2, codes.MCCP3, codes.MSDP})
+_ON_REQUEST: Final = frozenset({codes.LINEMODE, codes.MCCP2, codes.MCCP3, codes.MSDP, codes.MXP})
 
 
 class TelnetClient(TelnetCore):
     """The client's role. It offers no option: it answers the server.
 
-    It refuses the options in `refused`, and MCCP2, MCCP3 and MSDP unless they are in `also`.
+    It refuses the options in `refused`, and LINEMODE, MCCP2, MCCP3, MSDP and MXP unless they are
+    in `also`.
     """
 
     __slots__ = ()

@@ -79,6 +79,15 @@ class OptionChanged(Struct, frozen=True, gc=False):
     on: bool
 
 
+class LinemodeChanged(Struct, frozen=True, gc=False):
+    """LINEMODE: who edits lines and turns keys into signals from now on (RFC 1184)."""
+
+    edit: bool
+    """Whether the client edits lines."""
+    trapsig: bool
+    """Whether the client sends signals (`Interrupt`) instead of keys."""
+
+
 class ProbeAnswered(Struct, frozen=True, gc=False):
     """All that was sent before the probe has reached the client's program."""
 
@@ -119,6 +128,7 @@ Event = (
     | Gmcp
     | Msdp
     | Interrupt
+    | LinemodeChanged
     | OptionChanged
     | OutputAborted
     | ProbeAnswered

@@ -19,9 +19,10 @@ from holdfast.protocols.telnet.options.charset import CharsetRequested
 from holdfast.protocols.telnet.options.echo import EchoForHiding
 from holdfast.protocols.telnet.options.eor import EndOfRecord
 from holdfast.protocols.telnet.options.gmcp import GmcpSupported
-from holdfast.protocols.telnet.options.linemode import LinemodeAnswered
+from holdfast.protocols.telnet.options.linemode import LinemodeAsked, Mode
 from holdfast.protocols.telnet.options.mccp import InputCompressed, OutputCompressed
 from holdfast.protocols.telnet.options.msdp import MsdpSupported
+from holdfast.protocols.telnet.options.mxp import MxpLocked
 from holdfast.protocols.telnet.options.naws import WindowSizeAsked
 from holdfast.protocols.telnet.options.new_environ import EnvironmentAsked
 from holdfast.protocols.telnet.options.ttype import TerminalTypeAsked
@@ -45,9 +46,10 @@ _ROWS: Final = (
     Row(codes.ECHO,           _ACCEPT, _REFUSE, EchoForHiding),
     Row(codes.SGA,            _ACCEPT, _ACCEPT, shared(Option())),
     Row(codes.BINARY,         _ACCEPT, _ACCEPT, shared(Option())),
-    Row(codes.LINEMODE,       _REFUSE, _ACCEPT, shared(LinemodeAnswered())),
+    Row(codes.LINEMODE,       _REFUSE, _ACCEPT, LinemodeAsked),
 )  # fmt: skip
 _MSDP: Final = Row(codes.MSDP, _OFFER, _REFUSE, shared(MsdpSupported()), carries_data=True)
+_MXP: Final = Row(codes.MXP, _OFFER, _ACCEPT, shared(MxpLocked()))
 _MCCP2: Final = Row(codes.MCCP2, _OFFER, _REFUSE, shared(OutputCompressed()))
 _MCCP3: Final = Row(codes.MCCP3, _OFFER, _REFUSE, shared(InputCompressed()))
 
@@ -59,6 +61,8 @@ class Offers(Struct, frozen=True):
     """Variables with values, for clients without GMCP."""
     mssp: Callable[[], mssp.Values] | None = None
     """The status that crawlers ask for, of the moment."""
+    mxp: bool = False
+    """Elements in text, for clients that show them."""
     mccp2: bool = False
     """To compress output."""
     mccp3: bool = False
@@ -75,6 +79,8 @@ def server_options(offers: Offers) -> Options:
         status = shared(mssp.ServerStatus(offers.mssp))
         # tt++ does not answer the offer.
         rows.append(Row(codes.MSSP, _OFFER, _REFUSE, status, awaited=False))
+    if offers.mxp:
+        rows.append(_MXP)
     if offers.mccp2:
         rows.append(_MCCP2)
     if offers.mccp3:
@@ -122,6 +128,18 @@ class TelnetServer(TelnetCore):
             # refusal of our WILL, and the DO after it corrects that.
             options.apply(self, codes.ECHO, Side.US, Given.OFF)
         options.want(self, codes.ECHO, Side.US, hidden)
+
+    def set_linemode(self, *, edit: bool = True, trapsig: bool = True) -> None:
+        """Have a client with LINEMODE edit lines, and send signals instead of keys, or not.
+
+        `LinemodeChanged` follows where it agrees. It does both unless this says otherwise.
+        """
+        mode = (Mode.EDIT if edit else Mode(0)) | (Mode.TRAPSIG if trapsig else Mode(0))
+        self._options.find(LinemodeAsked).want(self, mode)
+
+    def forward_on(self, characters: bytes) -> None:
+        """Have a client with LINEMODE send what is typed also at each of these (FORWARDMASK)."""
+        self._options.find(LinemodeAsked).forward_on(self, characters)
 
     def probe(self, now: float) -> bool:
         """Ask for a proof (`ProbeAnswered`) that the client has got all that was sent before.

@@ -44,6 +44,9 @@ class Host(Protocol):
     def count_malformed(self) -> None:
         """Count a message that makes no sense."""
 
+    def send_text(self, text: str) -> None:
+        """Queue text."""
+
     def send_subnegotiation(self, code: int, payload: bytes) -> bool:
         """Queue `IAC SB code payload IAC SE`; `False` if the option is not in effect."""
 
