@@ -63,9 +63,10 @@ def run(
             raise ConfigurationError(f"{application}: expected a Python file, found none")
         if config is not None and listen:
             raise ConfigurationError("--config and --listen: expected one of them, found both")
-        urls = listen or DEFAULT_URLS
-        play = PlayConfig(title=application.stem, telnet=_telnet_of(urls))
-        loaded = load(config) if config is not None else make_config(urls, data, play=play)
+        if config is not None:
+            loaded = load(config)
+        else:
+            loaded = _with_play(make_config(listen or DEFAULT_URLS, data), application.stem)
         if not loaded.link.listen:
             raise ConfigurationError(
                 f"{config}: link.listen: expected an address for the application, found none"
@@ -87,32 +88,37 @@ _OWN_PAGES: Final = {
 """The pages of the demo have no scripts or styles in line."""
 
 
-def _telnet_of(urls: Sequence[str]) -> str:
-    """How people come in by Telnet, as the page `/play/` says it."""
-    addresses = [ListenerConfig(url=url).address for url in urls]
-    found = next((each for each in addresses if each.scheme == "telnet" and each.port), None)
-    return f"telnet {found.host} {found.port}" if found is not None else ""
-
-
-def make_config(
-    urls: Sequence[str], data: Path, pages: Path | None = None, play: PlayConfig | None = None
-) -> Config:
+def make_config(urls: Sequence[str], data: Path, pages: Path | None = None) -> Config:
     """A configuration that listens at `urls` and keeps everything in the folder `data`."""
-    web = ListenerConfig(url="", play=play)
+    listeners = tuple(ListenerConfig(url=url) for url in urls)
     if pages is not None:
-        web = structs.replace(web, pages=str(pages), page_headers=_OWN_PAGES)
-    listeners = []
-    for url in urls:
-        plain = ListenerConfig(url=url)
-        is_web = plain.address.scheme in ("ws", "wss")
-        listeners.append(structs.replace(web, url=url) if is_web else plain)
+        listeners = tuple(
+            structs.replace(listener, pages=str(pages), page_headers=_OWN_PAGES)
+            if listener.address.scheme in ("ws", "wss")
+            else listener
+            for listener in listeners
+        )
     config = Config(
-        listener=tuple(listeners),
+        listener=listeners,
         store=StoreConfig(path=str(data / "sessions.db")),
         link=LinkConfig(listen=f"unix:{data / 'link.sock'}"),
     )
     check(config)
     return config
+
+
+def _with_play(config: Config, title: str) -> Config:
+    """The same with the page `/play/`, which says how people come in by Telnet."""
+    addresses = [listener.address for listener in config.listener]
+    telnet = [
+        f"telnet {at.host} {at.port}" for at in addresses if at.scheme == "telnet" and at.port
+    ]
+    play = PlayConfig(title=title, telnet=next(iter(telnet), ""))
+    listeners = [
+        structs.replace(listener, play=play) if at.scheme in ("ws", "wss") else listener
+        for listener, at in zip(config.listener, addresses, strict=True)
+    ]
+    return structs.replace(config, listener=tuple(listeners))
 
 
 async def run_together(
