@@ -20,7 +20,12 @@ _NOT_CHECKED: Final = re.compile(r"__all__\b|_?log(ger)?\.|if TYPE_CHECKING|[A-Z
 """Lines whose change no test can notice: names for `import *`, log lines, aliases of types."""
 _TRIES_PER_MUTANT: Final = 20
 _ALSO: Final = {
+    "backends/upstream_config": ("gateway/test_keys.py",),
     "core/limits": ("docs/test_limits.py",),
+    "net/server/bind": ("gateway/test_keys.py",),
+    "net/server/handshake": ("gateway/test_keys.py",),
+    "net/tls/options": ("gateway/test_keys.py",),
+    "protocols/websocket/deflate": ("gateway/test_keys.py",),
     "vtc/actors": ("vtc/dialogue", "vtc/haproxy"),
     "vtc/commands/anywhere": ("vtc/language/test_manual.py",),
     "vtc/commands/cli": ("vtc/haproxy", "vtc/language/test_manual.py"),
@@ -42,7 +47,8 @@ _ALSO: Final = {
     "vtc/run": ("vtc/commands",),
 }
 """Tests that mirror a module or a folder in another place: the page on limits is compared with the
-limits; a script's commands are specified by the scripts of what they act on."""
+limits, the keys of the configuration stand in one list, and a script's commands are specified by
+the scripts of what they act on."""
 
 
 @dataclass(frozen=True, slots=True)
