@@ -133,3 +133,11 @@ def test_what_is_encoded_is_decoded_however_it_is_cut(
 def test_arbitrary_bytes_give_frames_or_an_error_and_nothing_else(make: Make, data: bytes) -> None:
     with contextlib.suppress(FrameError):
         assert all(len(frame) <= 200 for frame in make().receive_data(data))
+
+
+def test_lengths_of_as_many_digits_as_the_limit_wait_for_their_colon() -> None:
+    framing = Netstring(15)
+    assert framing.receive_data(b"15") == []
+    assert framing.receive_data(b":" + bytes(15) + b",") == [bytes(15)]
+    with pytest.raises(FrameTooLargeError, match="at most 15 bytes, found 16"):
+        framing.receive_data(b"16:")

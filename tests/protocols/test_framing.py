@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.protocols.framing import Event, LineDecoder, LineTooLong
+from holdfast.protocols.framing import Event, LineDecoder, LineTooLong, whole_characters
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,39 @@ def test_chunking_never_changes_the_lines(data: bytes, cuts: list[int]) -> None:
         events += decoder.receive_data(data[pos : pos + cut])
         pos += cut
     assert events == whole
+
+
+@pytest.mark.parametrize(
+    ("line", "end", "place"),
+    [
+        (b"abc", 3, 3),
+        (b"abc", 2, 2),
+        ("aé".encode(), 2, 1),
+        ("é".encode(), 2, 2),
+        ("a€b".encode(), 3, 1),
+        ("a€b".encode(), 4, 4),
+        ("a😀".encode(), 4, 1),
+        ("a😀".encode(), 5, 5),
+        (b"a" + b"\x80" * 9, 8, 8),
+        (b"\x80\x80", 1, 1),
+    ],
+)
+def test_a_cut_splits_no_character(line: bytes, end: int, place: int) -> None:
+    assert whole_characters(line, end) == place
+
+
+def test_a_line_that_may_be_cut_is_cut_at_the_limit_and_no_earlier() -> None:
+    decoder = LineDecoder(4, cuts=True)
+    assert decoder.receive_data(b"1234") == []
+    assert decoder.unfinished == "1234"
+    assert decoder.receive_data(b"5") == ["1234"]
+    assert decoder.unfinished == "5"
+    assert decoder.receive_data(b"6789abc\n") == ["5678", "9abc"]
+
+
+def test_a_line_after_one_that_is_discarded_has_the_whole_limit() -> None:
+    decoder = LineDecoder(4)
+    assert decoder.receive_data(b"123") == []
+    assert decoder.receive_data(b"45") == [LineTooLong(4)]
+    assert decoder.unfinished == ""
+    assert decoder.receive_data(b"6\n1234\n") == ["1234"]

@@ -121,6 +121,139 @@ WEBSOCKETS = [
     passes("a connection that breaks", both("ws", "rx text a\nexpect_close", "tx text a\ndrop")),
 ]
 
+WORD = "${string,repeat,1,%s}"
+"""A word that is known only when its command runs."""
+
+WEBSOCKETS += [
+    passes("a kind in a macro", both("ws", f"rx {WORD % 'text'} hi", f"tx {WORD % 'text'} hi")),
+    fails(
+        "an unknown kind in a macro",
+        both("ws", f"rx {WORD % 'foo'}", "tx text hi"),
+        "unknown kind foo: it is one of text binary close ping pong",
+        "4:8",
+    ),
+    fails(
+        "a kind that cannot be sent",
+        both("ws", "rx text", "tx pong"),
+        "unknown kind pong: it is one of text binary ping close",
+        "9:8",
+    ),
+    fails(
+        "a kind that cannot be sent in a macro",
+        both("ws", "rx text", f"tx {WORD % 'foo'} a"),
+        "unknown kind foo: it is one of text binary ping close",
+    ),
+    fails(
+        "a text is missing",
+        both("ws", "rx text", "tx text"),
+        "tx text: found 0 words, expected STRING",
+        "9:8",
+    ),
+    fails(
+        "a word too many behind a ping",
+        both("ws", "rx ping", "tx ping a b"),
+        "tx ping: found 2 words, expected [STRING]",
+    ),
+    fails(
+        "two words too many",
+        both("ws", "rx close", "tx close 1000 a b"),
+        "tx close: found 3 words, expected [CODE] [REASON]",
+    ),
+    passes("a code alone", both("ws", "rx close 1001", "tx close 1001")),
+    fails(
+        "a code that is none",
+        both("ws", "rx close", "tx close abc"),
+        "tx close: found abc, expected a number",
+        "9:14",
+    ),
+    fails("bytes that are none", both("ws", "rx binary", "tx binary 0g"), "Illegal hex string"),
+    passes("a pattern in a macro", both("ws", "tx text ab", f"rx text -until {WORD % 'b'}")),
+    fails(
+        "a pattern that is none",
+        both("ws", "tx text ab", "rx text -until ("),
+        "REGEXP error",
+        "9:20",
+    ),
+    fails(
+        "a pattern that is none in a macro",
+        both("ws", "tx text ab", f"rx text -until {WORD % '('}"),
+        "REGEXP error",
+    ),
+    fails(
+        "another option",
+        both("ws", "tx text ab", "rx text -till ab"),
+        "Unknown rx argument: ab",
+        "9:19",
+    ),
+    passes("a text like the option", both("ws", "tx text -until", "rx text -until")),
+    fails(
+        "another kind before the text",
+        both("ws", "tx binary 00\ntx text a", "rx text a"),
+        "rx text: received binary '00'",
+    ),
+    fails(
+        "the sides of another text",
+        both("ws", "tx text hello", "rx text hell"),
+        "rx text: received 'hello', expected 'hell'",
+        "9:13",
+    ),
+    *[
+        passes(
+            f"a macro of the pattern {pattern}",
+            "server s1 -repeat 2 {\nws {\ntx text abc\nrx text\n"
+            f"expect rx.text == {value}\n}}\n}} -start\n"
+            "client c1 -connect ${s1_sock} {\nws {\nrx text\n"
+            f'save x rx.text "{pattern}"\ntx text {value}\n}}\n}} -run\n'
+            "client c2 -connect ${s1_sock} {\nws {\nrx text\ntx text ${x}\n}\n} -run\n"
+            "server s1 -wait",
+        )
+        for pattern, value in (("b.", "bc"), ("b(.)", "c"), ("(.)(.)", "a"), ("(?:.)(.)", "b"))
+    ],
+    fails(
+        "a macro of a pattern that is none",
+        both("ws", "tx text a\nrx text", "rx text\nsave x rx.text ("),
+        "REGEXP error",
+        "11:20",
+    ),
+    fails(
+        "a message that is not looked for",
+        both("ws", "tx text a\nrx text", "rx text\nsave x rx.text b"),
+        "save: the pattern is not found in 'a'",
+        "11:20",
+    ),
+    passes("raw bytes", both("ws", "rx text hi", "sendhex {81 82 00000000 6869}")),
+    fails("raw bytes that are none", both("ws", "rx text", "sendhex 0g"), "Illegal hex", "9:13"),
+    passes(
+        "values deep in JSON",
+        both(
+            "ws",
+            'tx text {{"a": [[1, {"b": null}], "u"], "1": {"2": true}}}',
+            "rx text\nexpect rx.json.a.0.1.b == null\nexpect rx.json.a.1 == u\n"
+            "expect rx.json.1.2 == true\nexpect rx.json.a.2 == <undef>\n"
+            "expect rx.json.a.x == <undef>\nexpect rx.json.a.0.0.0 == <undef>\n"
+            "expect rx.json.a.01 == u\nexpect rx.jsons == rx.jsons\nexpect rx.kind == text",
+        ),
+    ),
+    passes(
+        "until passes over other kinds",
+        both("ws", "tx binary 61\ntx text b\ntx text c", "rx text -until c\nexpect rx.text == c"),
+    ),
+    passes(
+        "a pong waits for its command",
+        both("ws", "rx text a\ntx ping x\ntx text b\nrx pong x", "tx text a\nrx text b\nrx ping x"),
+    ),
+    fails(
+        "the end before a pong",
+        both("ws", "tx text a", "rx text a\nrx pong"),
+        "rx pong: ",
+    ),
+    fails(
+        "nothing can be sent after a break",
+        both("ws", "rx text a", "tx text a\ndrop\ntx text b"),
+        "the connection is closed",
+    ),
+]
+
 LINES = [
     passes("a line", both("lines", "rx line hello", "tx line hello")),
     fails("another line", both("lines", "tx line a\nrx line", "rx line b"), "received 'a'"),
@@ -153,6 +286,66 @@ LINES = [
         "what bare lines cannot say",
         both("lines", "rx line", "tx gmcp Core.Ping"),
         "only Telnet can do this",
+    ),
+]
+
+LINES += [
+    fails(
+        "what only Telnet can do",
+        both("lines", "rx line", "tx interrupt"),
+        "only Telnet can do this",
+    ),
+    fails(
+        "a size of one number",
+        both("lines", "rx line", "tx resize 80"),
+        "tx resize: found 1 words, expected WIDTH HEIGHT",
+        "9:8",
+    ),
+    fails(
+        "a size that is none",
+        both("lines", "rx line", "tx resize 80 x"),
+        "tx resize: expected two numbers",
+        "9:15",
+    ),
+    fails(
+        "a size of no width",
+        both("lines", "rx line", "tx resize x 80"),
+        "tx resize: expected two numbers",
+    ),
+    passes(
+        "a prompt that comes in pieces",
+        both(
+            "lines",
+            'send "na"\ndelay .02\nsend "me: "\nrx line ann',
+            'rx prompt "name: "\ntx line ann',
+        ),
+    ),
+    fails(
+        "a longer prompt",
+        both("lines", 'send "name: "\nrx line', 'rx prompt "na"'),
+        "rx prompt: received 'name: ', expected 'na'",
+    ),
+    passes(
+        "a prompt is passed over by its answer",
+        both(
+            "lines",
+            'send "name: "\nrx line ann\nsend "hi\\n"',
+            'rx prompt "name: "\ntx line ann\nrx line hi',
+        ),
+    ),
+    passes(
+        "until a prompt",
+        both("lines", 'send "a\\nb> "\nrx line x', "rx prompt -until >\ntx line x"),
+    ),
+    fails(
+        "a line before the prompt",
+        both("lines", 'send "a\\nb> "\nrx line', 'rx prompt "b> "'),
+        "rx prompt: received line 'a'",
+    ),
+    fails(
+        "the end in a prompt",
+        both("lines", 'send "na"', 'rx prompt "name: "'),
+        "rx prompt: received 'na', expected 'name: '",
     ),
 ]
 
