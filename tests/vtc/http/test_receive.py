@@ -6,7 +6,7 @@ import pytest
 from tests.vtc.cases import conversation
 from tests.vtc.running import run_script
 
-from holdfast.vtc.http import receive
+from holdfast.vtc.http import connection, receive
 from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.registry import commands
 from holdfast.vtc.run.results import Outcome
@@ -36,7 +36,7 @@ def passes(server: str, client: str) -> bool:
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits that a test reaches in no time."""
-    assert receive.MESSAGE_BYTES_MAX == 2_097_152
+    assert connection.MESSAGE_BYTES_MAX == 2_097_152
     assert receive.CHUNK_LINE_BYTES_MAX == 4_096
     monkeypatch.setattr(receive, "MESSAGE_BYTES_MAX", 200)
     monkeypatch.setattr(receive, "CHUNK_LINE_BYTES_MAX", 8)
