@@ -45,6 +45,8 @@ def gateway(mode: str, folder: Path) -> Iterator[tuple[int, Popen[bytes]]]:
         command_burst_max = 1000000000
         input_bytes_per_second_max = 1e12
         input_burst_bytes_max = 1000000000000
+        input_bytes_per_network_per_second_max = 1e12
+        input_burst_bytes_per_network_max = 1000000000000
     """)
     serve = [*HOLDFAST, "serve", str(config), "--log-level", "error"]
     with harness.running(serve, port=port) as process:

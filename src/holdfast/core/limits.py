@@ -127,7 +127,8 @@ class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Limits of one Telnet client."""
 
     bytes_per_second_max: float = 64.0 * KIB
-    """Input, sustained; a command of the protocol counts 64 bytes more. More is read later."""
+    """Input, sustained; a line and a command of the protocol count 64 bytes more. More is read
+    later."""
     bytes_burst_max: int = 512 * KIB
     line_chars_max: int = 6_000
     """A longer line is discarded."""
@@ -222,6 +223,10 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Of one WebSocket client, sustained; each message or control frame counts 64 bytes more.
     More is read later."""
     input_burst_bytes_max: int = 8 * MIB
+    input_bytes_per_network_per_second_max: float = 2.0 * MIB
+    """Of all clients of one IP address (IPv6: of one /64 network), of any kind, counted likewise.
+    More is read later."""
+    input_burst_bytes_per_network_max: int = 8 * MIB
     detached_seconds_max: float = 3_600.0
     """How long a detached session is kept, with its token and its code."""
     unclaimed_seconds_max: float = 60.0

@@ -122,3 +122,26 @@ class RateByKey:
                 self._due.pop(next(iter(self._due)))
         self._due[key] = due
         return True
+
+
+class DebtByKey:
+    """One rate for each key, of events that have happened: what comes too soon is a debt."""
+
+    __slots__ = ("_due", "_rate")
+
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
+        self._due: dict[str, float] = {}
+
+    def spend(self, key: str, now: float, count: int) -> None:
+        """Account for `count` events of `key`."""
+        due = self._due.pop(key, 0.0)
+        if len(self._due) >= _KEYS_MAX:
+            self._due = {k: d for k, d in self._due.items() if d > now}
+            while len(self._due) >= _KEYS_MAX:
+                self._due.pop(next(iter(self._due)))
+        self._due[key] = self._rate.spend(due, now, count)
+
+    def when(self, key: str) -> float:
+        """When the next event of `key` comes no longer too soon. It may be past."""
+        return self._rate.when(self._due.get(key, 0.0))

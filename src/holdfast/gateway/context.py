@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from holdfast.backends.base import Backend
 from holdfast.core.clock import Clock
 from holdfast.core.limits import Limits, SessionLimits
-from holdfast.core.rate import Rate
+from holdfast.core.rate import DebtByKey, Rate
 from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.attempts import LoginAttempts
 from holdfast.gateway.pool import ConnectionPool
@@ -30,6 +30,8 @@ class Context(Struct, frozen=True):
 
     limits: Limits
     command_rate: Rate
+    network_input: DebtByKey
+    """How much the clients of each network send, in bytes."""
     runtime: Runtime
     wall: Clock
     """The gateway's time, for what outlives the process: wall clock time that is never set."""

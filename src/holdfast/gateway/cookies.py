@@ -42,7 +42,7 @@ class SessionCookie(Struct, frozen=True):
 
     def read(self, headers: Headers) -> list[str]:
         """The tokens that a request presents."""
-        return read_cookies(headers.get_all("cookie"), self.name)
+        return read_cookies(headers.get_all("cookie"), self.name, _COOKIES_MAX)
 
     def write(self, token: str) -> tuple[str, str]:
         """The header field that gives a client its token."""
@@ -84,5 +84,7 @@ def check_cookie(options: CookieOptions) -> None:
         )
 
 
+_COOKIES_MAX: Final = 16
+"""Of one name in one request: a browser has one for each path and domain. Each one costs a look."""
 _NAME: Final = "holdfast"
 _PREFIXES: Final = ("__host-", "__secure-")

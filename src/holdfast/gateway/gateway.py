@@ -16,6 +16,7 @@ from holdfast.core.rate import Rate
 from holdfast.gateway.attempts import LoginAttempts
 from holdfast.gateway.config import Config
 from holdfast.gateway.context import Context
+from holdfast.gateway.conversation.intake import network_input
 from holdfast.gateway.environment import DEFAULT, Environment
 from holdfast.gateway.host import ClientHost
 from holdfast.gateway.listeners import Listeners
@@ -93,6 +94,7 @@ class Gateway:
             command_rate=Rate(
                 limits.session.commands_per_second_max, limits.session.command_burst_max
             ),
+            network_input=network_input(limits.session),
             runtime=runtime,
             wall=self.clock,
             journal=journal,

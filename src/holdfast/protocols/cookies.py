@@ -22,17 +22,22 @@ def is_cookie_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def read_cookies(headers: Iterable[str], name: str) -> list[str]:
-    """The values of every cookie `name` in the values of Cookie headers, in order.
+def read_cookies(headers: Iterable[str], name: str, count_max: int) -> list[str]:
+    """The values of the first cookies `name` in the values of Cookie headers, in order.
 
     A browser sends the one with the longest path first (section 5.4).
     """
-    return [
-        _unquoted(value.strip(" \t"))
-        for header in headers
-        for found, equals, value in (pair.partition("=") for pair in header.split(";"))
-        if equals and found.strip(" \t") == name
-    ]
+    values: list[str] = []
+    for header in headers:
+        if name not in header:
+            continue
+        for pair in header.split(";"):
+            found, equals, value = pair.partition("=")
+            if equals and found.strip(" \t") == name:
+                values.append(_unquoted(value.strip(" \t")))
+                if len(values) == count_max:
+                    return values
+    return values
 
 
 def _unquoted(value: str) -> str:

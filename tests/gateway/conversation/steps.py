@@ -23,7 +23,7 @@ from holdfast.gateway.adapters.lines import LineAdapter
 from holdfast.gateway.attempts import LoginAttempts
 from holdfast.gateway.context import Context, ListenerContext
 from holdfast.gateway.conversation import events as steps
-from holdfast.gateway.conversation.intake import Intake
+from holdfast.gateway.conversation.intake import Intake, network_input
 from holdfast.gateway.conversation.news import News
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import Move, Phase, after
@@ -116,6 +116,7 @@ class World:
         self.context = Context(
             limits=self.limits,
             command_rate=Rate(session.commands_per_second_max, session.command_burst_max),
+            network_input=network_input(session),
             runtime=runtime,
             wall=self.bench.loop.time,
             journal=self.journal,

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import structlog
-from tests.gateway.conversation.test_snapshot import Line, begin, foreseeable
+from msgspec import structs
+from tests.gateway.conversation.test_snapshot import Line, begin, foreseeable, message
+from tests.net.fakes import Recorder
+from tests.protocols.websocket.wire import frame
 
 from holdfast.core.errors import Reason
 from holdfast.core.items import Text
+from holdfast.core.limits import KIB
 from holdfast.core.login import Policy
 from holdfast.gateway.adapters.events import LoginGiven
 from holdfast.gateway.conversation import events
 from holdfast.gateway.conversation.phases import Phase
+from holdfast.net.connection.connection import Connection
 
 
 class DefectError(Exception):
@@ -103,3 +108,97 @@ def test_nothing_is_kept_of_what_waited_once_it_is_handled() -> None:
     assert line.world.bench.transport.reading
     assert session.inbox.top == 7
     assert [queued.item for queued in session.inbox.since(6)] == [Text("look 7")]
+
+
+PING: Final = frame(0x9, b"")
+SIGN_OF_LIFE: Final = message("ping")
+MARK: Final = b"\xff\xf9"
+FLOODS: Final = {
+    "pings": ("v1", PING),
+    "pings of the sub-protocol": ("v1", SIGN_OF_LIFE),
+    "marks of prompts": ("telnet", MARK),
+    "empty lines": ("tcp", b"\n"),
+}
+TOKENS_PER_PASS_MAX: Final = 1100
+"""Of the cheapest kind; of one that is answered, fewer."""
+
+
+@pytest.mark.parametrize(("kind", "unit"), FLOODS.values(), ids=FLOODS)
+def test_a_read_of_many_small_units_is_handled_in_many_passes(kind: str, unit: bytes) -> None:
+    line = live(kind)
+    adapter, loop = line.driver.adapter, line.world.bench.loop
+    tokens = before = adapter.tokens
+    line.connection.data_received(unit * (64 * KIB // len(unit)))
+    assert not line.world.bench.transport.reading
+    passes = list[int]()
+    while line.driver.intake.held is not None and len(passes) < 1000:
+        passes.append(adapter.tokens - before)
+        before = adapter.tokens
+        loop.tick()
+        if not passes[-1]:
+            line.passes(0.1)
+    assert 0 < max(passes) <= TOKENS_PER_PASS_MAX
+    assert tokens < adapter.tokens
+
+
+def test_a_flood_is_handled_whole_and_in_order() -> None:
+    line = live("v1")
+    loop, transport = line.world.bench.loop, line.world.bench.transport
+    line.connection.data_received(PING * 3000)
+    while line.driver.intake.held is not None:
+        loop.tick()
+    line.connection.data_received(frame(0x9, b"last"))
+    loop.tick()
+    assert b"".join(transport.written) == b"\x8a\x00" * 3000 + b"\x8a\x04last"
+    assert transport.reading
+
+
+def test_the_clients_of_one_network_have_one_rate_of_input_together() -> None:
+    line = live("v1")
+    networks, loop = line.world.context.network_input, line.world.bench.loop
+    limits = line.world.limits.session
+    networks.spend("192.0.2.1", loop.time(), limits.input_burst_bytes_per_network_max + 2048)
+    line.connection.data_received(PING * 100)
+    held = line.driver.intake.held
+    assert held is not None
+    assert held.turn > loop.time()
+    assert not line.world.bench.transport.reading
+    line.passes(60.0)
+    assert line.driver.intake.held is None
+    assert line.world.bench.transport.reading
+
+
+def test_a_client_of_a_network_that_sent_too_much_waits_before_it_has_a_turn() -> None:
+    line = live("v1")
+    networks, loop = line.world.context.network_input, line.world.bench.loop
+    adapter, limits = line.driver.adapter, line.world.limits.session
+    line.connection.data_received(PING * 3000)
+    networks.spend("192.0.2.1", loop.time(), limits.input_burst_bytes_per_network_max)
+    before = adapter.tokens
+    loop.tick()
+    assert adapter.tokens == before
+
+
+def test_a_connection_that_is_lost_has_no_turn() -> None:
+    line = live("v1")
+    line.connection.data_received(PING * 3000)
+    line.connection.connection_lost(None)
+    tokens = line.driver.adapter.tokens
+    for _ in range(5):
+        line.world.bench.loop.tick()
+    assert line.driver.adapter.tokens == tokens
+
+
+def test_what_comes_behind_a_request_for_a_page_is_for_who_serves_it() -> None:
+    served = Recorder()
+
+    def serve(connection: Connection, data: bytes, *_: object) -> None:
+        connection.attach(served)
+        served.received(data)
+
+    with foreseeable():
+        line = Line("v1", restored=False)
+        line.driver.listener = structs.replace(line.listener, serve_http=serve)
+        request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" + b"x" * 60_000
+        line.connection.data_received(request)
+    assert b"".join(data for _, data in served.calls) == request

@@ -9,10 +9,12 @@ import structlog
 from tests.net.fakes import FakeLoop
 
 from holdfast.net.runtime.flush import WriteCoalescer
+from holdfast.net.runtime.turns import Turns
 
 
 def coalescer_on(loop: FakeLoop) -> WriteCoalescer:
-    return WriteCoalescer(cast("asyncio.AbstractEventLoop", loop))
+    on = cast("asyncio.AbstractEventLoop", loop)
+    return WriteCoalescer(on, Turns(on))
 
 
 def test_what_is_added_runs_at_the_end_of_the_tick_once_and_in_order() -> None:

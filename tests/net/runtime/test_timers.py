@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.net.fakes import FakeLoop, runtime
 
-from holdfast.net.runtime.timers import SLOT_SECONDS, TURN_SECONDS_MAX, UNSCHEDULED, Timers
+from holdfast.net.runtime.timers import (
+    EXPIRED_PER_PASS,
+    SLOT_SECONDS,
+    TURN_SECONDS_MAX,
+    UNSCHEDULED,
+    Timers,
+)
 
 
 class Alarm:
@@ -241,3 +247,41 @@ class TimersMachine(RuleBasedStateMachine):
 
 
 TestTimers = TimersMachine.TestCase
+
+
+def test_a_thousand_deadlines_of_one_slot_take_many_passes() -> None:
+    loop, rang = FakeLoop(), list[Alarm]()
+    timers = timers_on(loop)
+    alarms = [Alarm(loop, rang) for _ in range(1000)]
+    for alarm in alarms:
+        timers.schedule(alarm, loop.time() + 0.05)
+    passes = list[int]()
+    loop.advance(2 * SLOT_SECONDS)
+    while len(rang) < 1000:
+        before = len(rang)
+        loop.tick()
+        passes.append(len(rang) - before)
+    assert max(passes) <= EXPIRED_PER_PASS
+    assert rang == alarms
+
+
+def test_a_deadline_that_is_put_off_while_others_have_their_pass_is_not_kept_twice() -> None:
+    loop, rang = FakeLoop(), list[Alarm]()
+    timers = timers_on(loop)
+    alarms = [Alarm(loop, rang) for _ in range(2 * EXPIRED_PER_PASS)]
+    *_, late, cancelled = alarms
+    for alarm in alarms:
+        timers.schedule(alarm, loop.time() + 0.05)
+
+    def put_off() -> None:
+        timers.schedule(late, loop.time() + 1)
+        timers.cancel(cancelled)
+
+    alarms[0].then = put_off
+    loop.advance(0.5)
+    loop.tick()
+    loop.tick()
+    assert not late.times
+    loop.advance(1.5)
+    assert len(late.times) == 1
+    assert not cancelled.times

@@ -58,7 +58,7 @@ class Adapter(Protocol):
 
     @property
     def tokens(self) -> int:
-        """How many units of the protocol have come that are no lines: each costs something."""
+        """How many units of the protocol have come, lines among them: each costs something."""
 
     def begin(self, now: float) -> list[Event]:
         """The connection is there."""

@@ -38,6 +38,7 @@ from holdfast.gateway.adapters.notifications import (
 from holdfast.gateway.adapters.terminal import TerminalAdapter
 from holdfast.gateway.adapters.terminal_colors import colors_of, limit_of
 from holdfast.protocols import telnet
+from holdfast.protocols.telnet import codes
 from holdfast.protocols.telnet.charsets import AUTOMATIC, UTF_8, Charsets
 from holdfast.protocols.telnet.options.base import Options
 from holdfast.protocols.telnet.server import OPTIONS
@@ -46,6 +47,8 @@ from holdfast.sessions.records import Capabilities
 
 _EARLY_MAX: Final = 16
 """Who types or says more than this while we negotiate has no answers to give."""
+_PACKED_SLICE_BYTES: Final = 32
+"""Compressed, this may be some thousands of tokens."""
 
 
 class TelnetAdapter(TerminalAdapter):
@@ -91,8 +94,13 @@ class TelnetAdapter(TerminalAdapter):
         return self._package is not None
 
     @property
-    def tokens(self) -> int:  # type: ignore[override]
-        return self._core.tokens + self._core.inflated // TOKEN_BYTES
+    def tokens(self) -> int:
+        return self._lines + self._core.tokens + self._core.inflated // TOKEN_BYTES
+
+    @property
+    def slice_bytes(self) -> int:  # type: ignore[override]
+        inflates = codes.MCCP3 in self._options.index
+        return _PACKED_SLICE_BYTES if inflates else super().slice_bytes
 
     # --- inbound
 

@@ -46,23 +46,28 @@ _KEPT: Final = (DISCONNECTS[Reason.FLOOD], DISCONNECTS[Reason.PROTOCOL_ERROR])
 class TerminalAdapter(Screen):
     """A person in front of a `Screen`. A subclass hides what is typed, too: `_hide`."""
 
-    __slots__ = ("_code", "_secret", "_typed", "input_rate", "protocol")
+    __slots__ = ("_code", "_lines", "_secret", "_typed", "input_rate", "protocol")
 
     numbered = False
     wants_code = True
     pings = False
-    slice_bytes = 4 * KIB
-    tokens = 0
+    slice_bytes = 1 * KIB
 
     def __init__(self, protocol: str, input_rate: Rate, *, raw: bool) -> None:
         super().__init__(raw=raw)
         self.protocol = protocol
         self.input_rate = input_rate
         self._typed = Typed()
+        self._lines = 0
+        """How many have come."""
         self._code = ""
         """The code that the person was shown last."""
         self._secret = False
         """Whether what is typed is not shown."""
+
+    @property
+    def tokens(self) -> int:
+        return self._lines
 
     @property
     def wants_token(self) -> bool:
@@ -85,6 +90,7 @@ class TerminalAdapter(Screen):
     def _read(self, line: str) -> list[Event]:
         """What a typed line means."""
         self._prompted = ""
+        self._lines += 1
         typed = self._typed
         before = typed.asking
         event = typed.read(line, secret=self._secret)

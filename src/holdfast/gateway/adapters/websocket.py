@@ -53,7 +53,7 @@ _DIALECTS: Final[Mapping[str, Callable[[WebSocketLimits], Dialect]]] = {
 }
 
 
-_SLICE_BYTES: Final = 64 * KIB
+_SLICE_BYTES: Final = 4 * KIB
 _PACKED_SLICE_BYTES: Final = 1 * KIB
 """Compressed, this may be a thousand times as much, all of which is taken before the next."""
 

@@ -25,6 +25,7 @@ from holdfast.gateway.conversation.phases import Move, Phase, after
 from holdfast.gateway.conversation.ports import Work
 from holdfast.net.connection.connection import Connection
 from holdfast.net.log import RateLimitedLogger, log_failure
+from holdfast.net.runtime.turns import ARRIVAL_COST, PASS_COST_MAX, TURN_COST_MAX
 from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.records import Capabilities
 
@@ -76,30 +77,42 @@ class Driver:
     # --- Handler: what the connection says
 
     def connected(self) -> None:
+        self.context.runtime.turns.spent += ARRIVAL_COST
         self._handle(self.adapter.begin(self.context.runtime.timers.now))
         self._schedule()
 
     def received(self, data: bytes) -> None:
-        intake = self.intake
-        if intake.held is not None and self.phase is not Phase.LEAVING:
-            intake.held.unread += data  # of a read that was under way when reading was stopped
+        intake, runtime = self.intake, self.context.runtime
+        turns, now = runtime.turns, runtime.timers.now
+        held = intake.held
+        if held is not None or (data and turns.spent >= PASS_COST_MAX):
+            intake.keep(data, turns, self, self.connection.peer)
+            self.connection.pause_reading()
             return
-        adapter, now = self.adapter, self.context.runtime.timers.now
-        size, end = adapter.slice_bytes, len(data)
-        start = 0
+        adapter = self.adapter
+        start, end = 0, len(data)
+        turn_ends = turns.spent + TURN_COST_MAX
         while True:
-            piece = data if end <= size else data[start : start + size]
+            size = adapter.slice_bytes
+            piece = data if not start and end <= size else data[start : start + size]
             start += size
             tokens = adapter.tokens
             self._handle(adapter.receive_data(piece, now))
-            owed = intake.owed + len(piece) + TOKEN_BYTES * (adapter.tokens - tokens)
-            intake.owed = owed
-            if owed >= OWED_BYTES_MAX:
-                intake.charge(adapter.input_rate, now)
+            cost = len(piece) + TOKEN_BYTES * (adapter.tokens - tokens)
+            turns.spent += cost
+            intake.owed += cost
+            if intake.owed >= OWED_BYTES_MAX:
+                intake.charge(
+                    adapter.input_rate, now, self.context.network_input, self.connection.peer
+                )
             if start >= end:
                 break
-            if intake.held is not None or self.phase is Phase.ENTERING:
-                intake.block().unread = data[start:]
+            if self.connection.handler is not self:
+                self.connection.handler.received(data[start:])
+                return
+            waits = intake.held is not None or self.phase is Phase.ENTERING
+            if waits or turns.spent >= turn_ends:
+                intake.keep(data[start:], turns, self, self.connection.peer)
                 break
         if intake.held is not None:
             self._stop_reading()
@@ -132,7 +145,7 @@ class Driver:
         held = self.intake.held
         if held is not None and held.turn <= now and not held.full:
             if self.phase is not Phase.ENTERING:
-                self.go_on()
+                self.intake.wait_for_loop(self.context.runtime.turns, self, self.connection.peer)
         elif held is not None and held.tell_at <= now:
             held.tell_at = _NEVER
             if self.attachment is not None:
@@ -152,6 +165,7 @@ class Driver:
 
     def lost(self, cause: Exception | None) -> None:
         self.phase = after(self.phase, Move.LEAVE)
+        self.intake.release()
         self._detach(Reason.CLIENT_LEFT if cause is None else Reason.NETWORK_ERROR)
 
     # --- inbound events
@@ -201,6 +215,8 @@ class Driver:
     def go_on(self) -> None:
         """What is held is handled now, as far as it may be."""
         held = self.intake.release()
+        if held is not None:
+            self.context.runtime.turns.spent += TOKEN_BYTES * len(held.events)
         self._handle(held.events if held is not None else [])
         unread = held.unread if held is not None else b""
         if self.intake.held is not None:
@@ -216,6 +232,17 @@ class Driver:
             self.intake.block().eof = True
         self._resume_reading()
         self._schedule()
+
+    def take_turn(self) -> None:
+        """Handle a part of what is held, if nothing but other connections was in its way."""
+        held = self.intake.held
+        if held is None or held.full or held.turn != _NEVER or self.phase is Phase.ENTERING:
+            return
+        peer, now = self.connection.peer, self.context.runtime.timers.now
+        if self.intake.wait_for_network(self.context.network_input, peer, now):
+            self._stop_reading()
+        else:
+            self.go_on()
 
     def _stop_reading(self) -> None:
         if self.intake.news():
@@ -233,7 +260,8 @@ class Driver:
         """The backend has news of the session that concern its connection."""
         if self.attachment is not None:
             hear(self, self.attachment, news)
-            self._read_ahead()
+            if self.phase is _LIVE:
+                self.received(b"")  # it is known now what was sent before
 
     # --- effects
 
@@ -260,6 +288,7 @@ class Driver:
         self.send()
         self.connection.flush()
         if waits:
+            self.intake.stop_charging()
             self.received(held.unread if held is not None else b"")
             self.connection.resume_reading()  # for the client's own goodbye
             close_seconds = self.context.limits.connection.close_seconds_max
@@ -272,6 +301,7 @@ class Driver:
         """Close without a further goodbye: the client has had its answer, or has left."""
         self.phase = after(self.phase, Move.LEAVE)
         self._detach(reason)
+        self.intake.release()
         self.send()
         if reason is Reason.CLIENT_LEFT:
             self.connection.close()
@@ -308,17 +338,13 @@ class Driver:
             try:
                 await work
                 self.waiting -= 1
-                self._read_ahead()
+                if self.phase is _LIVE:
+                    self.received(b"")  # it is known now what was sent before
             except Exception as error:
                 self.fail(error)
 
         self.waiting += 1
         self.context.spawn(guarded())
-
-    def _read_ahead(self) -> None:
-        """What the client sent before it was known what it means is handled now."""
-        if self.phase is _LIVE:
-            self.received(b"")
 
     def tell(self, event: SecurityEvent, **fields: Any) -> None:
         """Write to the security log what this client did."""

@@ -9,14 +9,29 @@ from __future__ import annotations
 
 from typing import Final
 
-from holdfast.core.rate import Rate
+from holdfast.core.limits import SessionLimits
+from holdfast.core.rate import DebtByKey, Rate
 from holdfast.gateway.adapters.events import Event
+from holdfast.net.addresses import network_of
+from holdfast.net.runtime.turns import Turns, Waiting
 
 _NEVER: Final = float("inf")
 OWED_BYTES_MAX: Final = 1024
 """Input that is accounted for at once, instead of with every read."""
+_FREE: Final = -(1 << 60)
+"""Owed by a client whose input is not accounted for any more."""
 _ROOM_SECONDS: Final = 1.0
 """Without room for its commands, after which a person is told."""
+
+
+def network_input(limits: SessionLimits) -> DebtByKey:
+    """How much the clients of one network may send together."""
+    return DebtByKey(
+        Rate(
+            limits.input_bytes_per_network_per_second_max,
+            limits.input_burst_bytes_per_network_max,
+        )
+    )
 
 
 class Held:
@@ -50,7 +65,7 @@ class Held:
 class Intake:
     """The input of one connection: what is held of it, and its place in the rates."""
 
-    __slots__ = ("bytes_due", "commands_due", "held", "owed", "told")
+    __slots__ = ("bytes_due", "commands_due", "held", "network", "owed", "told")
 
     def __init__(self) -> None:
         self.held: Held | None = None
@@ -61,6 +76,8 @@ class Intake:
         """Its client's place in the rate of commands."""
         self.owed = 0
         """What input cost that is not accounted for yet, in bytes."""
+        self.network: str | None = None
+        """Whose share of the input this is; `None` until it is asked for."""
         self.told = False
         """Whether it is known to the security log that the client sends too much."""
 
@@ -70,6 +87,12 @@ class Intake:
         if held is None:
             held = self.held = Held()
         return held
+
+    def keep(self, data: bytes, turns: Turns, driver: Waiting, peer: str) -> None:
+        """This waits behind what waits already; if nothing does, for a turn in the event loop."""
+        if self.held is None:
+            self.wait_for_loop(turns, driver, peer)
+        self.block().unread += data
 
     def hold(self, events: list[Event]) -> Held:
         """These wait, behind those that do already."""
@@ -87,12 +110,37 @@ class Intake:
         held.full = True
         held.tell_at = now + _ROOM_SECONDS
 
-    def charge(self, rate: Rate, now: float) -> None:
+    def charge(self, rate: Rate, now: float, of_networks: DebtByKey, peer: str) -> None:
         """Account for the input that is owed; what comes next may have to wait."""
         self.bytes_due = due = rate.spend(self.bytes_due, now, self.owed)
+        of_networks.spend(self.network_of(peer), now, self.owed)
         self.owed = 0
         if due > now + rate.tolerance:
             self.block().wait_until(rate.when(due))
+        self.wait_for_network(of_networks, peer, now)
+
+    def wait_for_network(self, of_networks: DebtByKey, peer: str, now: float) -> bool:
+        """Wait if the clients of this network have sent too much together; true if so."""
+        when = of_networks.when(self.network_of(peer))
+        if when <= now or self.owed < 0:
+            return False
+        self.block().wait_until(when)
+        return True
+
+    def wait_for_loop(self, turns: Turns, driver: Waiting, peer: str) -> None:
+        """What is held is handled by `driver.take_turn`, when others had theirs."""
+        self.block().turn = _NEVER
+        turns.wait(driver, self.network_of(peer))
+
+    def stop_charging(self) -> None:
+        """Account for nothing any more: the client is leaving, and its goodbye is waited for."""
+        self.owed = _FREE
+
+    def network_of(self, peer: str) -> str:
+        """The network of the client. It does not change."""
+        if self.network is None:
+            self.network = network_of(peer)
+        return self.network
 
     def news(self) -> bool:
         """Whether the client has to wait for the first time because it sends too much."""

@@ -6,7 +6,7 @@ runtime's; those of the other process are reckoned from `at`, the time of the sn
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from msgspec import Struct
 
@@ -20,6 +20,8 @@ from holdfast.gateway.conversation.phases import Phase
 from holdfast.gateway.conversation.ports import Conversation
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Session
+
+_NEVER: Final = float("inf")
 
 T = TypeVar("T")
 
@@ -160,6 +162,8 @@ def _restore_intake(intake: Intake, taken: IntakeSnapshot, shift: float) -> None
         held = intake.held = Held()
         _give(held, taken.held)
         held.turn += shift
+        if held.turn == _NEVER and not held.full:
+            held.turn = 0.0  # it waited for its turn in the loop, which is another one now
         held.tell_at += shift
 
 

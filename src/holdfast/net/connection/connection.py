@@ -25,6 +25,7 @@ from holdfast.net.connection.read_gate import Pause, ReadGate
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.timers import UNSCHEDULED
+from holdfast.net.runtime.turns import Turns
 from holdfast.net.tls.describe import TlsInfo, describe
 from holdfast.net.transport.tls import TlsTransport
 from holdfast.protocols.proxy import ProxyHeader
@@ -262,6 +263,16 @@ class Connection(Output, asyncio.Protocol):
             self._guard(self._handler.drain)
 
     # --- what the handler asks
+
+    @property
+    def handler(self) -> Handler:
+        """Who stands on this connection now."""
+        return self._handler
+
+    @property
+    def turns(self) -> Turns:
+        """Where input waits that would take too long at once."""
+        return self._runtime.turns
 
     @property
     def tls(self) -> TlsInfo | None:

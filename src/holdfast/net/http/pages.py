@@ -16,10 +16,12 @@ from typing import Any, Final
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import PageLimits
+from holdfast.net.addresses import network_of
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
 from holdfast.net.connection.handover import hand_over
 from holdfast.net.log import RateLimitedLogger, log_failure
+from holdfast.net.runtime.turns import PASS_COST_MAX, REQUEST_COST
 from holdfast.protocols.http_requests import RequestReader
 from holdfast.protocols.websocket.handshake import is_upgrade, write_refusal
 from holdfast.protocols.websocket.head import HeadError, Request
@@ -83,6 +85,8 @@ class PageConnection:
         self._over = False
         self._blocked = False
         """Whether aiohttp takes no more for now."""
+        self._waits = False
+        """Whether a request waits for its turn in the event loop."""
 
     def begin(self, data: bytes) -> None:
         """Serve the connection from here on; `data` has come already."""
@@ -137,6 +141,12 @@ class PageConnection:
         else:
             asyncio.get_running_loop().call_soon(self._go_on)
 
+    def take_turn(self) -> None:
+        """The next request may be answered now."""
+        self._waits = False
+        if not self._over:
+            self._go_on()
+
     def block(self, blocked: bool) -> None:
         """aiohttp takes no more of a body for now, or takes it again."""
         self._blocked = blocked
@@ -169,7 +179,12 @@ class PageConnection:
             if body:
                 self._protocol.data_received(body)
             return bool(body) and not reader.in_body
-        if self._answering or self._last:
+        if self._answering or self._last or self._waits:
+            return False
+        turns = self._connection.turns
+        if turns.spent >= PASS_COST_MAX and reader.waiting:
+            self._waits = True
+            turns.wait(self, network_of(self._connection.peer))
             return False
         found = reader.take_head()
         if found is None:
@@ -179,6 +194,7 @@ class PageConnection:
             self._hand_on(head + reader.rest())
             return False
         self._answering = True
+        turns.spent += REQUEST_COST
         self._protocol.data_received(head)
         return True
 
@@ -223,7 +239,7 @@ class PageConnection:
     def _set_reading(self) -> None:
         """What comes behind a request waits in the socket until that is answered."""
         behind = self._answering and not self._reader.in_body and self._reader.waiting
-        if behind or self._blocked:
+        if behind or self._blocked or self._waits:
             self._connection.pause_reading()
         else:
             self._connection.resume_reading()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from holdfast.net.log import RateLimitedLogger, log_failure
+from holdfast.net.runtime.turns import Turns
 
 _log: Final = RateLimitedLogger("holdfast.net")
 
@@ -21,10 +22,11 @@ class Flushable(Protocol):
 class WriteCoalescer:
     """Runs what was added during one pass of the event loop, once, at its end. Hot path."""
 
-    __slots__ = ("_due", "_flushing", "_loop", "_scheduled")
+    __slots__ = ("_due", "_flushing", "_loop", "_scheduled", "_turns")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, turns: Turns) -> None:
         self._loop = loop
+        self._turns = turns
         self._due: list[Callable[[], None]] = []
         self._flushing: list[Flushable] = []
         self._scheduled = False
@@ -62,3 +64,4 @@ class WriteCoalescer:
                 except Exception as error:
                     log_failure(_log, "the end of a tick failed", error)
         self._scheduled = False
+        self._turns.spent = 0

@@ -1,4 +1,4 @@
-"""What all connections of one event loop share: the write coalescer, the timers, the sockets."""
+"""What all connections of one event loop share: write coalescer, timers, turns, sockets."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from weakref import WeakValueDictionary
 
 from holdfast.net.runtime.flush import WriteCoalescer
 from holdfast.net.runtime.timers import Timers
+from holdfast.net.runtime.turns import Turns
 from holdfast.net.transport.transports import Sockets
 
 
 class Runtime:
-    """The write coalescer, the timers and the sockets of one event loop."""
+    """The write coalescer, the timers, the turns and the sockets of one event loop."""
 
-    __slots__ = ("coalescer", "loop", "sockets", "timers")
+    __slots__ = ("coalescer", "loop", "sockets", "timers", "turns")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.coalescer = WriteCoalescer(loop)
+        self.turns = Turns(loop)
+        self.coalescer = WriteCoalescer(loop, self.turns)
         self.timers = Timers(loop)
         self.sockets = Sockets(loop)
 

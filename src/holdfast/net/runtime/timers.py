@@ -5,6 +5,7 @@ must happen later stands in a slot of one timer wheel (`Timers`).
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Final, Protocol
 
 from holdfast.net.log import RateLimitedLogger, log_failure
@@ -14,6 +15,8 @@ _log: Final = RateLimitedLogger("holdfast.net")
 SLOT_SECONDS: Final = 0.1
 TURN_SECONDS_MAX: Final = 1.0
 """From one turn of the timer wheel to the next, in its own time: in more, the loop did not run."""
+EXPIRED_PER_PASS: Final = 32
+"""Deadlines that are handled in one pass of the loop: a thousand may share a slot."""
 UNSCHEDULED: Final = -1
 """The slot of a timer without a deadline."""
 
@@ -38,11 +41,13 @@ class Timers:
     idleness, and free to read.
     """
 
-    __slots__ = ("_away", "_handle", "_loop", "_slots", "_turned", "now")
+    __slots__ = ("_away", "_due", "_handle", "_loop", "_slots", "_turned", "now")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._slots: dict[int, dict[Timer, None]] = {}
+        self._due: deque[tuple[int, Timer]] = deque()
+        """What the slots that were reached still hold."""
         self._handle: asyncio.TimerHandle | None = None
         self._away = 0.0
         self.now = loop.time()
@@ -58,6 +63,7 @@ class Timers:
             self._handle.cancel()
             self._handle = None
         self._slots.clear()
+        self._due.clear()
 
     def time(self) -> float:
         """The time now, to the moment."""
@@ -93,11 +99,21 @@ class Timers:
         self.now = now
         reached = self._index(now)
         begun, self._turned = self._turned, reached
+        waits = bool(self._due)
         for slot in range(begun + 1, reached + 1):
-            for timer in self._slots.pop(slot, ()):
-                if timer.timer_slot == slot:  # not cancelled by one before it
-                    timer.timer_slot = UNSCHEDULED
-                    try:
-                        timer.expire(now)
-                    except Exception as error:
-                        log_failure(_log, "a deadline failed", error)
+            self._due += [(slot, timer) for timer in self._slots.pop(slot, ())]
+        if not waits:
+            self._expire()
+
+    def _expire(self) -> None:
+        """Handle a bounded number of what is due, and the rest in the next passes."""
+        for _ in range(min(EXPIRED_PER_PASS, len(self._due))):
+            slot, timer = self._due.popleft()
+            if timer.timer_slot == slot:  # not cancelled by one before it
+                timer.timer_slot = UNSCHEDULED
+                try:
+                    timer.expire(self.now)
+                except Exception as error:
+                    log_failure(_log, "a deadline failed", error)
+        if self._due:
+            self._loop.call_soon(self._expire)

@@ -26,7 +26,7 @@ from holdfast.net.server.bind import DEFAULT, BindOptions, bind, is_file
 from holdfast.net.server.inherited import Inherited
 from holdfast.net.transport.transports import keep_urgent_data_in_place
 
-ACCEPTS_PER_PASS: Final = 64
+ACCEPTS_PER_PASS: Final = 16
 """Then the loop serves others before it goes on."""
 _OUT_OF_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
