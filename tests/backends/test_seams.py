@@ -24,7 +24,7 @@ FILES: Final = sorted(FOLDER.rglob("*.py"))
 
 def touched(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """What of a session, or of its queue, the code uses without being allowed to."""
-    names = {name for name in vars(Session) if not name.startswith("__")}
+    names = {name for name in dir(Session) if not name.startswith("__")}
     for node in ast.walk(tree):
         if not isinstance(node, ast.Attribute):
             continue

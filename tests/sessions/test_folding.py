@@ -57,9 +57,8 @@ def test_records_add_up_in_a_snapshot_as_in_a_session(
     assert (folded.base, folded.top) == (base, records[-1].top)
     assert [queued.cseq for queued in folded.ins] == ins
     setting = Setting()
-    session = Session.restore(
-        row(), records, setting.backend, SessionLimits(), setting.manager, Eras()
-    )
+    session = Session(row(), setting.backend, SessionLimits(), setting.manager)
+    session.restore(records, Eras())
     assert [entry.item for entry in session.out.entries] == [Text(text) for text in outs]
     assert (session.out.base, session.out.top) == (base, records[-1].top)
     assert [queued.cseq for queued in session.inbox.entries] == ins

@@ -263,11 +263,8 @@ def test_a_session_of_folded_records_is_as_one_of_the_records(
         node.stop(clean=True)
         finish(node.memory.open())
         for each in finish(node.memory.find(node.sids)).sessions:
-            made = [
-                Session.restore(
-                    each.row.copy(), records, node.backend, LIMITS, node.manager, Eras()
-                )
-                for records in (each.records, [fold(each.records)])
-            ]
+            made = [Session(each.row.copy(), node.backend, LIMITS, node.manager) for _ in range(2)]
+            made[0].restore(each.records, Eras())
+            made[1].restore([fold(each.records)], Eras())
             assert picture(made[0]) == picture(made[1])
             assert fold(each.records).ins == made[0].snapshot().ins

@@ -7,19 +7,21 @@ must find it out; the code as it is passes the same runs.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from holdfast.app.answers import Answers
+from holdfast.gateway.conversation import attach
 from holdfast.gateway.conversation.evidence import Evidence
 from holdfast.link.messages import Remember
 from holdfast.net.transport.tcp_info import Delivery
 from holdfast.sessions.eras import Eras
 from holdfast.sessions.inbox import Inbox, Verdict
 from holdfast.sessions.journal import Journal
-from holdfast.sessions.records import Row
+from holdfast.sessions.position import Position
+from holdfast.sessions.records import Record
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability
 from tests.simulation.application import Database
@@ -128,22 +130,20 @@ def application_does_not_remember(patch: pytest.MonkeyPatch) -> None:
 
 
 def same_epoch_after_a_lost_tail(patch: pytest.MonkeyPatch) -> None:
-    honest = Session.restore.__func__  # type: ignore[attr-defined]
+    honest = Session.restore
 
-    def restore(cls: type[Session], row: Row, *args: Any) -> Session:
-        *others, eras = args
-        session: Session = honest(cls, row, *others, Eras(now=row.era))
-        row.era = eras.now
-        return session
+    def restore(self: Session, records: Sequence[Record], eras: Eras) -> None:
+        honest(self, records, Eras(now=self.row.era))
+        self.row.era = eras.now
 
-    patch.setattr(Session, "restore", classmethod(restore))
+    patch.setattr(Session, "restore", restore)
 
 
 def epoch_not_compared(patch: pytest.MonkeyPatch) -> None:
-    def judge(self: Session, position: Any) -> None:
+    def reset_reason(session: Session, position: Position) -> None:
         return None
 
-    patch.setattr(Session, "judge", judge)
+    patch.setattr(attach, "reset_reason", reset_reason)
 
 
 def output_accepted_before_durable(patch: pytest.MonkeyPatch) -> None:

@@ -29,9 +29,10 @@ from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.acceptor import HandlerFactory
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.port import SessionPort
+from holdfast.sessions.position import ResetReason
 from holdfast.sessions.records import Stored
 from holdfast.sessions.session import Backend as SessionBackend
-from holdfast.sessions.session import ResetReason, Session
+from holdfast.sessions.session import Session
 
 
 class Placement(Struct, frozen=True):

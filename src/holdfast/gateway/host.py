@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdfast.gateway.conversation.news import News
 from holdfast.gateway.conversation.output import Attachment
+from holdfast.sessions.consumer import guarded
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.session import Session
 
@@ -29,4 +30,4 @@ class ClientHost:
 def _tell_connection(session: Session, news: News) -> None:
     consumer = session.consumer
     if isinstance(consumer, Attachment):
-        session.guard(consumer, consumer.host.hear, news)
+        guarded(consumer, consumer.host.hear, news)

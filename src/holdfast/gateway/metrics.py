@@ -23,7 +23,7 @@ from holdfast.net.log import LostLines
 from holdfast.net.security_log import SecurityEvent
 from holdfast.net.server.admission import AdmissionRefusal
 from holdfast.net.server.server import Server
-from holdfast.sessions.session import ResetReason
+from holdfast.sessions.position import ResetReason
 from holdfast.sessions.states import SessionState
 
 Samples = Iterable[tuple[Sequence[str], float]]

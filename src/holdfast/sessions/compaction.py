@@ -13,8 +13,8 @@ from collections.abc import Iterable
 
 from holdfast.core.limits import StoreLimits
 from holdfast.sessions.cuts import Cuts
+from holdfast.sessions.durable_state import DurableState
 from holdfast.sessions.records import Batch
-from holdfast.sessions.session import Session
 from holdfast.sessions.sharing import Sharing, size_of_record
 
 
@@ -34,9 +34,9 @@ class Compaction:
 
     def __init__(self, limits: StoreLimits) -> None:
         self._limits = limits
-        self._journaled: dict[Session, None] = {}
+        self._journaled: dict[DurableState, None] = {}
         """Sessions with news in the journal from `_boundary` on."""
-        self._todo: dict[Session, None] = {}
+        self._todo: dict[DurableState, None] = {}
         """Sessions that need a snapshot before the journal up to `_boundary` can go."""
         self._boundary = 0
         self._cuts = Cuts(limits.dropped_bytes_max)
@@ -63,22 +63,22 @@ class Compaction:
         """There is nothing left of the run before."""
         self._unrecovered = False
 
-    def journaled(self, session: Session) -> None:
+    def journaled(self, session: DurableState) -> None:
         """The journal has news of `session`."""
         self._journaled[session] = None
 
-    def forget(self, session: Session) -> None:
+    def forget(self, session: DurableState) -> None:
         """`session` is closed: its records need no snapshot."""
         self._journaled.pop(session, None)
         self._todo.pop(session, None)
 
-    def contribute(self, batch: Batch) -> list[Session]:
+    def contribute(self, batch: Batch) -> list[DurableState]:
         """Add some snapshots to a batch, and after the last the order to drop the compacted
         part.
 
         Returns the sessions of the snapshots. Called after the batch has its records.
         """
-        done: list[Session] = []
+        done: list[DurableState] = []
         if not self._boundary:
             return done
         size, sharing = 0, Sharing()
@@ -108,7 +108,7 @@ class Compaction:
             self._todo, self._journaled = self._journaled, {}
             self._size = 0
 
-    def failed(self, snapshotted: Iterable[Session]) -> None:
+    def failed(self, snapshotted: Iterable[DurableState]) -> None:
         """The batch was refused: these snapshots are still to be made."""
         for session in snapshotted:
             if session.persistent:

@@ -23,8 +23,8 @@ from holdfast.core.errors import HoldfastError
 from holdfast.core.limits import StoreLimits
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.sessions.compaction import Compaction
+from holdfast.sessions.durable_state import DurableState
 from holdfast.sessions.records import Batch, Record, Row, SetAside
-from holdfast.sessions.session import Session
 from holdfast.sessions.sharing import Sharing
 from holdfast.sessions.stores.base import Store, StoreError
 
@@ -46,9 +46,9 @@ class Commit(Struct):
     """A batch in flight to the store, and its waiters."""
 
     batch: Batch
-    work: list[tuple[Session, Row | None, Record]]
+    work: list[tuple[DurableState, Row | None, Record]]
     waiting: list[asyncio.Future[None]]
-    snapshotted: list[Session]
+    snapshotted: list[DurableState]
     closed: list[Callable[[], None]]
     """To be called once the ends of sessions are durable."""
 
@@ -79,7 +79,7 @@ class Journal:
         self._limits = limits
         self._on_accepted = on_accepted
         self._promises = promises
-        self._changed: list[Session] = []
+        self._changed: list[DurableState] = []
         self._batch = Batch()
         self._waiting: list[asyncio.Future[None]] = []
         self._closed: list[Callable[[], None]] = []
@@ -91,7 +91,7 @@ class Journal:
 
     # --- what belongs into the next commit
 
-    def add(self, session: Session) -> None:
+    def add(self, session: DurableState) -> None:
         """`session` has news. Called once until they are collected. Hot path."""
         changed = self._changed
         if not changed:
@@ -105,7 +105,7 @@ class Journal:
         """Whether the gateway continues without durability while the store is not writable."""
         return self.broken is not None and not self._promises
 
-    def delete(self, session: Session, closed: Callable[[], None]) -> None:
+    def delete(self, session: DurableState, closed: Callable[[], None]) -> None:
         """Forget a closed session. `closed` is called when that is as durable as promised.
 
         That is at once, except for a durable session; and at once if the store is not writable.
@@ -192,7 +192,7 @@ class Journal:
         self._number += 1
         batch.number = self._number
         closed, self._closed = self._closed, []
-        work: list[tuple[Session, Row | None, Record]] = []
+        work: list[tuple[DurableState, Row | None, Record]] = []
         sharing = Sharing()
         for session in changed:
             if not session.persistent:  # closed since

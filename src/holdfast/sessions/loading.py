@@ -18,7 +18,7 @@ from holdfast.sessions.dormant import DETACHED, DormantSession, DormantSessions
 from holdfast.sessions.eras import KEY, Eras, read_eras
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.records import Found, Head, SetAside, Stored, StoredSession
-from holdfast.sessions.session import Backend, Owner, Session
+from holdfast.sessions.session import Backend, Session, SessionOwner
 from holdfast.sessions.states import SessionInput, SessionState
 from holdfast.sessions.stores.base import Store
 from holdfast.sessions.stores.reading import set_aside
@@ -53,7 +53,7 @@ class Loader:
     """Loads sessions of `store`; without one, there is nothing to load."""
 
     def __init__(
-        self, registry: Registry, owner: Owner, journal: Journal, limits: SessionLimits
+        self, registry: Registry, owner: SessionOwner, journal: Journal, limits: SessionLimits
     ) -> None:
         self.dormant = DormantSessions()
         self.eras = Eras()
@@ -141,9 +141,8 @@ class Loader:
                 self.lost(SetAside(sid, "the store does not have it any more", b""))
 
     def _restore(self, kept: StoredSession, dormant: DormantSession, now: float) -> Session:
-        session = Session.restore(
-            kept.row, kept.records, dormant.backend, self._limits, self._owner, self.eras
-        )
+        session = Session(kept.row, dormant.backend, self._limits, self._owner)
+        session.restore(kept.records, self.eras)
         if not session.state.detached:
             session.row.detached = dormant.detached
             session.apply(SessionInput.DROPPED)

@@ -16,13 +16,14 @@ from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security_log import SecurityEvent, SecurityLog
 from holdfast.sessions.claims import Claims
 from holdfast.sessions.dormant import DormantSession
+from holdfast.sessions.durable_state import DurableState
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.loading import Loader
 from holdfast.sessions.population import Member, Population
 from holdfast.sessions.records import Head, Row, SetAside, Stored
 from holdfast.sessions.room import Room
 from holdfast.sessions.session import Backend, Session
-from holdfast.sessions.states import Durability, SessionState
+from holdfast.sessions.states import Durability, SessionInput, SessionState
 
 _log: Final = RateLimitedLogger("holdfast.sessions")
 _EXPIRED_MAX: Final = 200
@@ -200,7 +201,7 @@ class SessionManager(Claims):
         self._population.remove(session)
         for group in session.row.groups:
             self.leave(session, group)
-        session.close()
+        session.apply(SessionInput.CLOSED)
 
         def closed() -> None:
             session.finish(reason)
@@ -315,8 +316,8 @@ class SessionManager(Claims):
     def starved(self, session: Session) -> None:
         self._starved[session] = None
 
-    def changed(self, session: Session) -> None:
-        self._journal.add(session)
+    def changed(self, state: DurableState) -> None:
+        self._journal.add(state)
 
     def ready(self, session: Session) -> None:
         ready = self._ready

@@ -167,12 +167,18 @@ class SessionPort:
     def fill(session: Session) -> float:
         """How full the window is, as a share of it; while a client is attached, only with what
         was not written to it."""
-        return session.fill()
+        if not session.attached:
+            return session.out.fill(0)
+        session.deliver()
+        return session.out.fill(session.out.sent)
 
     @staticmethod
     def is_delivered(session: Session) -> bool:
         """Whether a client is attached that has been given everything, as far as it takes it."""
-        return session.is_delivered()
+        if not session.attached:
+            return False
+        session.deliver()
+        return session.out.sent >= session.out.top
 
     @staticmethod
     def await_delivery(session: Session) -> None:

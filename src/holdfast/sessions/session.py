@@ -1,58 +1,23 @@
-"""A session: the durable state that a client resumes. Hot path.
+"""A session: the durable state that a client resumes, between its client and its backend. Hot path.
 
-It numbers outputs and commands, knows what its client has received and its backend has applied,
-and passes changes to the store. It knows its client's connection only as a `Consumer`, and
-never waits.
+It takes outputs of the backend and commands of the client, and says when there is something to
+write, to forward or to store. It knows its client's connection only as a `Consumer`, and never
+waits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from enum import Enum
 from typing import Protocol
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from holdfast.core.errors import Reason
-from holdfast.core.ids import new_epoch
-from holdfast.core.items import VOLATILE, Command, Output, Resized
+from holdfast.core.items import VOLATILE, Command, Output
 from holdfast.core.limits import SessionLimits
-from holdfast.core.states import Machine
-from holdfast.sessions.eras import Eras
-from holdfast.sessions.folding import news, repeated
-from holdfast.sessions.inbox import ACCEPTED, FULL, REFUSED, Inbox, Queued, Verdict
-from holdfast.sessions.outbox import Entry, Outbox, SharedEntry
-from holdfast.sessions.records import HIDDEN, EpochEnd, Record, Row
-from holdfast.sessions.room import Room
-from holdfast.sessions.states import TABLE, Durability, SessionInput, SessionState
-
-_ENDS_MAX = 8
-
-
-class Consumer(Protocol):
-    """The connection that a session writes to, as the session sees it."""
-
-    def deliver(self) -> None:
-        """There are outputs to take from the session's outbox."""
-
-    def show(self, item: Output) -> None:
-        """Write a volatile item now, or drop it."""
-
-    def acknowledge(self, cin: int) -> None:
-        """Every command up to `cin` is durable."""
-
-    def make_room(self) -> None:
-        """The queue of commands has space again."""
-
-    def change_input_mode(self) -> None:
-        """The row's `input_mode` is another one."""
-
-    def close(self, reason: Reason) -> None:
-        """Send a goodbye and close. The session is detached already."""
-
-    def fail(self, error: Exception) -> None:
-        """A method above has raised: log it, drop the connection and detach."""
+from holdfast.sessions.consumer import Consumer, guarded
+from holdfast.sessions.durable_state import DurableState, StateOwner
+from holdfast.sessions.inbox import ACCEPTED, FULL, REFUSED, Verdict
+from holdfast.sessions.outbox import SharedEntry
+from holdfast.sessions.records import HIDDEN, Record, Row
+from holdfast.sessions.states import Durability, SessionInput
 
 
 class Backend(Protocol):
@@ -77,22 +42,11 @@ class Backend(Protocol):
         """
 
 
-class Owner(Protocol):
+class SessionOwner(StateOwner, Protocol):
     """The owner of the sessions, which is notified of their needs."""
-
-    @property
-    def windows(self) -> Room:
-        """What all windows together may take."""
-
-    @property
-    def queues(self) -> Room:
-        """What all queues of commands together may take."""
 
     def starved(self, session: Session) -> None:
         """A command found no space. The consumer is to be notified when there is some."""
-
-    def changed(self, session: Session) -> None:
-        """There is something to persist. Called once until `Session.record`."""
 
     def ready(self, session: Session) -> None:
         """There is output to deliver. Called once until `Session.deliver`."""
@@ -104,96 +58,43 @@ class Owner(Protocol):
         """The session is to end."""
 
 
-class ResetReason(Enum):
-    """Why a client cannot continue where it was."""
-
-    EPOCH = "epoch"
-    TRIMMED = "trimmed"
-    AHEAD = "ahead"
-    FRESH = "fresh"
-    """The client begins with an empty display: a page was loaded anew."""
-
-
-class Position(Struct, frozen=True):
-    """How much of which output log a client has."""
-
-    epoch: str
-    last: int
-
-
-class Session:
-    """One session. Its `row` is the part that is stored when it changes."""
+class Session(DurableState):
+    """One session: what passes between its client and its backend."""
 
     __slots__ = (
-        "_clean",
-        "_machine",
-        "_n",
-        "_owner",
         "_ready",
-        "_row_saved",
-        "_saved_cseq",
-        "_saved_top",
         "_unsent_bytes_max",
         "backend",
         "consumer",
-        "durable",
-        "inbox",
         "lagging",
         "network",
-        "out",
         "paced",
-        "persistent",
         "route",
-        "row",
-        "unkept",
     )
 
-    def __init__(self, row: Row, backend: Backend, limits: SessionLimits, owner: Owner) -> None:
-        self.row = row
+    _owner: SessionOwner
+
+    def __init__(
+        self, row: Row, backend: Backend, limits: SessionLimits, owner: SessionOwner
+    ) -> None:
+        super().__init__(row, limits, owner)
         self.backend = backend
         self.route: object = None
         """The backend's own: where it has sent this session."""
         self.network = ""
         """Of its client: what it counts for (`Population`)."""
-        self.out = Outbox(limits, owner.windows)
-        self._unsent_bytes_max = limits.unsent_bytes_max
-        self.inbox = Inbox(limits, owner.queues)
         self.consumer: Consumer | None = None
         self.paced = 0.0
         """Its client's place in the rate of commands, as its last connection left it."""
         self.lagging = False
         """Whether the backend holds output back until earlier output is written."""
-        self.persistent = row.durability != Durability.MEMORY.value
-        self.durable = row.durability == Durability.DURABLE.value
-        self.unkept = not self.persistent
-        """Whether commands are acknowledged without being stored."""
-        self._owner = owner
-        self._machine = Machine(TABLE, SessionState(row.state))
-        self._clean = self.persistent
-        """Whether there is nothing to store that the owner does not know of. Never, if nothing is
-        stored of it."""
+        self._unsent_bytes_max = limits.unsent_bytes_max
         self._ready = False
-        self._row_saved = False
-        self._saved_top = 0
-        self._saved_cseq = 0
-        self._n = 0
 
     @property
-    def sid(self) -> str:
-        return self.row.sid
-
-    @property
-    def user(self) -> str:
-        return self.row.user
-
-    @property
-    def detached(self) -> float:
-        """Since when its client is away, or 0."""
-        return self.row.detached
-
-    @property
-    def state(self) -> SessionState:
-        return self._machine.state
+    def attached(self) -> bool:
+        """Whether a client is connected to it."""
+        return self.consumer is not None
 
     @property
     def lasting(self) -> bool:
@@ -201,16 +102,6 @@ class Session:
         row = self.row
         kept = row.user or row.data or row.profile or row.groups
         return bool(kept) or self.backend.keeps(known=row.known)
-
-    def apply(self, given: SessionInput) -> None:
-        """Take a step of the session's life. Raises `UndefinedTransitionError`."""
-        self._machine.apply(given)
-        self.row.state = self._machine.state.value
-        self.mark_row_dirty()
-
-    def allows(self, given: SessionInput) -> bool:
-        """Whether the session's state allows `given`."""
-        return self._machine.allows(given)
 
     # --- OUT
 
@@ -253,7 +144,7 @@ class Session:
         """Show the client a volatile item now, if there is one."""
         consumer = self.consumer
         if consumer is not None:
-            try:  # as in `guard`
+            try:  # as in `guarded`
                 consumer.show(item)
             except Exception as error:
                 consumer.fail(error)
@@ -274,10 +165,11 @@ class Session:
         if not out.over:
             self._tell_ready()
             return
-        self.guard(consumer, consumer.deliver)
+        guarded(consumer, consumer.deliver)
         out.shrink(out.sent)
         # What a durable session keeps back until it is stored is bounded by the link's window.
-        # Who reads may still lag behind a burst; who takes nothing, the connection gives up.
+        # A client that reads may lag behind a burst; one that reads nothing is detached by the
+        # limit of progress.
         if out.sent < self.deliverable and out.size > self._unsent_bytes_max:
             self.detach(Reason.SLOW_CONSUMER, now)
             out.shrink(out.top)
@@ -287,47 +179,10 @@ class Session:
         self._ready = False
         consumer = self.consumer
         if consumer is not None:
-            try:  # as in `guard`
+            try:  # as in `guarded`
                 consumer.deliver()
             except Exception as error:
                 consumer.fail(error)
-
-    @property
-    def attached(self) -> bool:
-        """Whether a client is connected to it."""
-        return self.consumer is not None
-
-    def fill(self) -> float:
-        """How full the window is; while a client is attached, only of output that it was not
-        given."""
-        if self.consumer is None:
-            return self.out.fill(0)
-        self.deliver()
-        return self.out.fill(self.out.sent)
-
-    def is_delivered(self) -> bool:
-        """Whether a client is attached that has been given everything, if it takes it."""
-        if self.consumer is None:
-            return False
-        self.deliver()
-        return self.out.sent >= self.out.top
-
-    def fit(self) -> None:
-        """Release the reserved size that neither log needs."""
-        self.out.fit()
-        self.inbox.fit()
-
-    def forget_window(self) -> None:
-        """Drop all kept output: the client is told when it resumes."""
-        self.out.skip_to(self.out.top)
-        self.out.fit()
-        self.mark_dirty()
-
-    def free(self) -> None:
-        """The session has ended, and its logs are no longer needed."""
-        self.out.skip_to(self.out.top)
-        self.inbox.apply(self.inbox.top)
-        self.fit()
 
     def relieve(self) -> None:
         """There may be room for what a lagging session's backend holds back."""
@@ -363,7 +218,7 @@ class Session:
             self.backend.commanded(self)
             consumer = self.consumer
             if self.unkept and consumer is not None:
-                try:  # as in `guard`
+                try:  # as in `guarded`
                     consumer.acknowledge(c)
                 except Exception as error:
                     consumer.fail(error)
@@ -374,14 +229,6 @@ class Session:
             if self.unkept:
                 self._acknowledge(c)
         return verdict
-
-    def skip_commands(self, c: int) -> bool:
-        """Go on behind command `c`, which the client knows to be acknowledged; whether that is
-        news (`Inbox.skip`)."""
-        if not self.inbox.skip(c):
-            return False
-        self.mark_dirty()
-        return True
 
     def applied(self, cseq: int) -> int:
         """The backend has applied every command up to `cseq`. Returns the bytes set free."""
@@ -398,13 +245,7 @@ class Session:
         """Commands that found no room may come again, if there is room now."""
         consumer = self.consumer
         if consumer is not None and not self.inbox.full:
-            self.guard(consumer, consumer.make_room)
-
-    def resize(self, size: Resized) -> None:
-        """The client's screen has another size."""
-        row = self.row
-        row.capabilities = replace(row.capabilities, width=size.width, height=size.height)
-        self.mark_row_dirty()
+            guarded(consumer, consumer.make_room)
 
     def set_input_mode(self, mode: str) -> None:
         """How typing is to be taken: `line`, `key` or `secret`."""
@@ -412,7 +253,7 @@ class Session:
         self.mark_row_dirty()
         consumer = self.consumer
         if consumer is not None:
-            self.guard(consumer, consumer.change_input_mode)
+            guarded(consumer, consumer.change_input_mode)
 
     # --- attaching
 
@@ -451,10 +292,6 @@ class Session:
         if consumer is self.consumer:
             self.consumer = None
 
-    def close(self) -> None:
-        """End the session: it cannot be resumed any more. `finish` follows."""
-        self.apply(SessionInput.CLOSED)
-
     def finish(self, reason: Reason) -> None:
         """The end is as durable as promised; the consumer sends the output, and a goodbye."""
         self.durable = False  # nothing of it will be stored: there is nothing to wait for
@@ -465,30 +302,6 @@ class Session:
         """Something of the session cannot be stored: it ends."""
         self._owner.close(self, Reason.INTERNAL_ERROR)
 
-    def judge(self, position: Position) -> ResetReason | None:
-        """Why a client at `position` must be reset, or `None` if nothing it needs is lost."""
-        if position.epoch != self.row.epoch:
-            # The numbers of an older epoch are ours up to where it ended, if we know where.
-            ends = {end.epoch: end.top for end in self.row.ends}
-            if position.epoch not in ends or position.last > ends[position.epoch]:
-                return ResetReason.EPOCH
-        if position.last > self.deliverable:
-            return ResetReason.AHEAD
-        return ResetReason.TRIMMED if position.last < self.out.base else None
-
-    def kept_after(self, position: Position | None, reason: ResetReason) -> int:
-        """After which number the output goes on for a client at `position` that must be reset.
-
-        What is kept follows, unless the client begins with an empty screen of its own will.
-        """
-        if position is None or reason is ResetReason.FRESH:
-            return self.deliverable
-        known = 0
-        if reason is ResetReason.EPOCH:
-            ends = {end.epoch: end.top for end in self.row.ends}
-            known = ends.get(position.epoch, 0)  # up to there it has everything
-        return min(max(self.out.base, known), self.deliverable)
-
     def _wait(self, reason: Reason, now: float) -> None:
         self.row.detached = now
         self.fit()
@@ -498,74 +311,17 @@ class Session:
     def _close_consumer(self, reason: Reason) -> None:
         consumer, self.consumer = self.consumer, None
         if consumer is not None:
-            self.guard(consumer, consumer.close, reason)
-
-    # --- the border to the connection
+            guarded(consumer, consumer.close, reason)
 
     def _acknowledge(self, cin: int) -> None:
         consumer = self.consumer
         if consumer is not None:
-            try:  # as in `guard`
+            try:  # as in `guarded`
                 consumer.acknowledge(cin)
             except Exception as error:
                 consumer.fail(error)
 
-    def guard(self, consumer: Consumer, call: Callable[..., None], *args: object) -> None:
-        """Call the session's connection, or a function for it: an exception ends that
-        connection only.
-
-        Calls for every message do the same in place, to save a call.
-        """
-        try:
-            call(*args)
-        except Exception as error:
-            consumer.fail(error)
-
-    # --- persistence
-
-    def mark_dirty(self) -> None:
-        """Something in the logs changed: it belongs into the next group commit."""
-        if self._clean:
-            self._clean = False
-            self._owner.changed(self)
-
-    def mark_row_dirty(self) -> None:
-        """Something in the row changed: it belongs into the next group commit."""
-        self._row_saved = False
-        self.mark_dirty()
-
-    def record(self) -> tuple[Row | None, Record]:
-        """Return the changes that are not stored: the row if it changed, and the new records of
-        both logs."""
-        self._clean = True
-        row = None if self._row_saved else self.row.copy()
-        self._row_saved = True
-        self._n += 1
-        return row, self._record(
-            self.out.since(self._saved_top), self.inbox.since(self._saved_cseq)
-        )
-
-    def snapshot(self) -> Record:
-        """All of both logs, up to the newest record."""
-        return self._record(list(self.out.entries), self.inbox.since(0))
-
-    def _record(self, outs: Sequence[Entry], ins: Sequence[Queued]) -> Record:
-        out, inbox = self.out, self.inbox
-        cin, offset = inbox.kept
-        return Record(
-            n=self._n,
-            outs=outs,
-            ins=ins,
-            base=out.base,
-            acked=out.acked,
-            maybe_delivered=out.maybe_delivered,
-            top=out.top,
-            applied=inbox.applied,
-            cin=cin,
-            offset=offset,
-            assumed=out.assumed,
-            prompt=out.prompt,
-        )
+    # --- durability
 
     def committed(self, record: Record) -> None:
         """`record` is durable."""
@@ -583,68 +339,3 @@ class Session:
         if adrift:
             self.deliver()
             self._acknowledge(self.inbox.cin)
-
-    def failed(self, row: Row | None) -> None:
-        """The commit of a record failed: all of it is still to be stored."""
-        if row is not None:
-            self._row_saved = False
-        self.mark_dirty()
-
-    @classmethod
-    def restore(
-        cls,
-        row: Row,
-        records: Sequence[Record],
-        backend: Backend,
-        limits: SessionLimits,
-        owner: Owner,
-        eras: Eras,
-    ) -> Session:
-        """Restore a session from the store.
-
-        After an unclean stop, its output log may have lost a tail that a client received; then
-        the log continues under a new epoch, and the end of the old one is remembered. Output of
-        a durable session was never written before it was stored, so its epoch stays; unless the
-        run did not wait for its store.
-        """
-        self = cls(row, backend, limits, owner)
-        for record in records:
-            self._restore(record)
-        if self.out.over and self.out.crowded():
-            self.out.shrink(self.out.top)
-        self._row_saved = True
-        if row.era == eras.now:
-            return self
-        if not self.durable or row.era < eras.broken:
-            row.ends = (*row.ends, EpochEnd(row.epoch, self.out.top))[-_ENDS_MAX:]
-            row.epoch = new_epoch()
-        if not row.numbered:
-            self.inbox.jump()
-        if not self.state.detached:
-            # Nobody was there to see how far the lost connection got.
-            self.out.maybe_delivered = self.out.top
-        row.era = eras.now
-        self.mark_row_dirty()
-        return self
-
-    def _restore(self, record: Record) -> None:
-        out, inbox = self.out, self.inbox
-        before = record.top - len(record.outs)
-        if before > out.top:  # entries that were done with before their commit are not stored
-            out.skip_to(before)
-        for entry in record.outs[repeated(before, out.top) :]:
-            if isinstance(entry, Entry):
-                out.add(entry)
-        out.skip_to(record.base)
-        out.acked, out.maybe_delivered, out.assumed = (
-            record.acked,
-            record.maybe_delivered,
-            record.assumed,
-        )
-        out.prompt = record.prompt
-        for command in news(inbox.entries, record.ins):
-            inbox.restore(command)
-        inbox.cin, inbox.offset = record.cin, record.offset
-        inbox.apply(record.applied)
-        self._n = record.n
-        self.committed(record)

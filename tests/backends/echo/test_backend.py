@@ -10,7 +10,8 @@ from holdfast.core.errors import Reason
 from holdfast.core.items import Binary, Command, Data, Interrupt, Resized, Text
 from holdfast.core.login import LoginRefusedError, Policy
 from holdfast.link.messages import Authenticate
-from holdfast.sessions.session import ResetReason, Session
+from holdfast.sessions.position import ResetReason
+from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionInput
 
 

@@ -16,8 +16,9 @@ from holdfast.core.limits import Limits
 from holdfast.core.login import LoginRefusedError, LoginUnavailableError, Policy
 from holdfast.link import messages as m
 from holdfast.link.peer import RequestError
+from holdfast.sessions.position import ResetReason
 from holdfast.sessions.records import Capabilities, Stored
-from holdfast.sessions.session import ResetReason, Session
+from holdfast.sessions.session import Session
 from holdfast.sessions.states import SessionInput
 
 

@@ -46,8 +46,8 @@ from holdfast.gateway.adapters.events import (
 from holdfast.link.messages import ProfileSummary
 from holdfast.protocols import holdfast as wire
 from holdfast.protocols.websocket import ServerConnection
+from holdfast.sessions.position import Position
 from holdfast.sessions.records import Capabilities
-from holdfast.sessions.session import Position
 
 JSON = HoldfastDialect(msgpack=False)
 MSGPACK = HoldfastDialect(msgpack=True)

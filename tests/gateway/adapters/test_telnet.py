@@ -56,8 +56,8 @@ from holdfast.protocols.telnet.codes import (
     WONT,
 )
 from holdfast.protocols.telnet.server import Offers, server_options
+from holdfast.sessions.position import Position, ResetReason
 from holdfast.sessions.records import Capabilities
-from holdfast.sessions.session import Position, ResetReason
 
 LIMITS = Limits().but(telnet={"line_chars_max": 100}).telnet
 OFFERED = (TTYPE, NAWS, NEW_ENVIRON, CHARSET, END_OF_RECORD, GMCP)

@@ -47,7 +47,7 @@ from holdfast.gateway.cookies import SessionCookie
 from holdfast.link.messages import ProfileSummary
 from holdfast.net.http.hosts import ServedHosts
 from holdfast.net.security_log import SecurityEvent
-from holdfast.sessions.session import ResetReason
+from holdfast.sessions.position import ResetReason
 
 COOKIE = SessionCookie("holdfast", "/", 3600.0, secure=False)
 V1 = ("Sec-WebSocket-Protocol: holdfast.v1",)

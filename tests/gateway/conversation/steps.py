@@ -31,8 +31,9 @@ from holdfast.gateway.pool import ConnectionPool
 from holdfast.net.security_log import SecurityEvent, SecurityLog
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
+from holdfast.sessions.position import ResetReason
 from holdfast.sessions.records import Capabilities
-from holdfast.sessions.session import ResetReason, Session
+from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability
 
 Effect = tuple[Any, ...]

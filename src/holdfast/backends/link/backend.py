@@ -29,8 +29,9 @@ from holdfast.link.codec import UNREADABLE, fitting
 from holdfast.link.peer import LinkClosedError, Peer, RequestError
 from holdfast.net.log import RateLimitedLogger
 from holdfast.sessions.journal import StoreUnavailableError
+from holdfast.sessions.position import ResetReason
 from holdfast.sessions.records import Stored
-from holdfast.sessions.session import ResetReason, Session
+from holdfast.sessions.session import Session
 from holdfast.sessions.states import SessionState
 
 _log: Final = RateLimitedLogger("holdfast.link")

@@ -25,7 +25,8 @@ from holdfast.core.login import (
     AuthResult,
     LoginRefusedError,
 )
-from holdfast.sessions.session import ResetReason, Session
+from holdfast.sessions.position import ResetReason
+from holdfast.sessions.session import Session
 
 ANEW: Final = Notice("The connection to the server was lost. You are connected anew.")
 

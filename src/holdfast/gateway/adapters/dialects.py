@@ -25,8 +25,8 @@ from holdfast.gateway.adapters.events import (
 from holdfast.gateway.adapters.shown import notice, unforged
 from holdfast.protocols import holdfast as wire
 from holdfast.protocols.websocket import ServerConnection
+from holdfast.sessions.position import Position
 from holdfast.sessions.records import Capabilities
-from holdfast.sessions.session import Position
 
 _TRUE_COLOR = 1 << 24
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)

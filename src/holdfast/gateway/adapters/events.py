@@ -7,8 +7,8 @@ from msgspec import Struct
 from holdfast.core.errors import Reason
 from holdfast.core.items import Binary, Data, Interrupt, Resized, Text
 from holdfast.net.security_log import SecurityEvent
+from holdfast.sessions.position import Position
 from holdfast.sessions.records import Capabilities
-from holdfast.sessions.session import Position
 
 
 class Enter(Struct, frozen=True, array_like=True, tag=True):

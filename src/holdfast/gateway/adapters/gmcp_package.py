@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from holdfast.gateway.adapters.events import Ack, Enter, TokenWanted
 from holdfast.gateway.adapters.notifications import Restart, Resumption, TokenIssued, Welcomed
-from holdfast.sessions.session import Position
+from holdfast.sessions.position import Position
 
 HELLO: Final = "holdfast.hello"
 ACK: Final = "holdfast.ack"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from holdfast.core.login import ProfileSummary
-from holdfast.sessions.session import ResetReason
+from holdfast.sessions.position import ResetReason
 
 
 class Welcomed(Struct, frozen=True):

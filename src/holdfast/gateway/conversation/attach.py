@@ -31,8 +31,9 @@ from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.claims import Claim, ClaimRefusal
 from holdfast.sessions.dormant import DormantSession
+from holdfast.sessions.position import Position, ResetReason, reset_position, reset_reason
 from holdfast.sessions.records import Capabilities
-from holdfast.sessions.session import Position, ResetReason, Session
+from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionState
 from holdfast.sessions.stores.base import StoreError
 from holdfast.sessions.tokens import split_token
@@ -326,7 +327,7 @@ async def _take_up(
     _admit(conversation, attachment)
     if session.row.capabilities != able:
         conversation.listener.backend.capabilities_changed(session)
-    reset = session.judge(position) if position is not None else None
+    reset = reset_reason(session, position) if position is not None else None
     if back.fresh:
         reset = ResetReason.FRESH
     if reset is not None:
@@ -391,7 +392,7 @@ def _restart(
 ) -> None:
     """The client may have missed output that is gone: it begins afresh, with what is kept."""
     session = attachment.session
-    top = session.kept_after(back.position, reason)
+    top = reset_position(session, back.position, reason)
     session.out.rewind(top)
     conversation.context.counts[f"resets_{reason.value}"] += 1
     conversation.adapter.notify(
