@@ -8,7 +8,7 @@ from holdfast.core.ids import new_sid
 from holdfast.core.items import Text, size_of
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.outbox import Entry
-from holdfast.sessions.records import Batch, Record, Row
+from holdfast.sessions.records import Batch, Record, Row, Stored
 from holdfast.sessions.session import Backend
 from holdfast.sessions.stores.memory import MemoryStore
 
@@ -37,9 +37,15 @@ async def keep(rows: Sequence[Row], *texts: str, clean: bool = True) -> MemorySt
     return store
 
 
+def restore(manager: SessionManager, stored: Stored, backend: Backend, now: float) -> None:
+    """Register the sessions of a store in one go."""
+    for _ in manager.restoring(stored, lambda head: backend, now):
+        pass
+
+
 async def take_up(
     manager: SessionManager, store: MemoryStore, backend: Backend, now: float = 0.0
 ) -> None:
     """Let a run of a gateway begin with this store."""
     manager.loader.store = store
-    manager.restore(await store.open(), lambda head: backend, now)
+    restore(manager, await store.open(), backend, now)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from tests.sessions.kept import restore
 from tests.sessions.test_manager import RecordingBackend, RecordingConsumer
 
 from holdfast.core.errors import Reason
@@ -100,7 +101,7 @@ class Setting:
         self.journal = Journal(LIMITS, lambda marks: None)
         self.manager = SessionManager(SessionLimits(), self.journal, lambda action: None)
         self.manager.loader.store = self.store
-        self.manager.restore(await self.store.open(), lambda head: self.backend, time)
+        restore(self.manager, await self.store.open(), self.backend, time)
         return self.manager
 
     @asynccontextmanager
@@ -381,9 +382,9 @@ async def test_a_closed_session_is_not_kept_in_memory(setting: Setting) -> None:
 
 async def test_a_row_is_stored_as_it_was_when_it_was_collected(setting: Setting) -> None:
     session = setting.session()
-    setting.manager.join(session, "lobby")
+    setting.manager.groups.join(session, "lobby")
     commit = setting.journal.collect()
-    setting.manager.join(session, "garden")
+    setting.manager.groups.join(session, "garden")
     session.row.tokens.issue(session.sid)
     session.row.user = "ann"
     ((row),) = commit.batch.rows

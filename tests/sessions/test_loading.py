@@ -15,6 +15,7 @@ from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.sessions.kept import restore
 from tests.sessions.test_manager import RecordingBackend
 from tests.simulation.disk import finish
 
@@ -61,7 +62,7 @@ class Node:
         self.manager = SessionManager(LIMITS, self.journal, lambda action: None)
         self.manager.loader.store = self.memory if self.path is None else _Direct(self)
         stored = finish(self.memory.open()) if self.path is None else self.opened(self.path)
-        self.manager.restore(stored, lambda head: self.backend, NOW)
+        restore(self.manager, stored, self.backend, NOW)
         if self.eager:
             finish(self.manager.loader.load_all(self.backend, NOW))
 
@@ -199,7 +200,7 @@ def perform(node: Node, what: str, *rest: Any) -> None:
             out.prove(out.top)
             node.session(rest[0]).mark_dirty()
         case "join":
-            node.manager.join(node.session(rest[0]), "lobby")
+            node.manager.groups.join(node.session(rest[0]), "lobby")
         case "commit":
             node.commit(rest[0])
         case "restart":

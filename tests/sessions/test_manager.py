@@ -115,7 +115,7 @@ class Setting:
         return session, consumer
 
     def token(self, session: Session) -> str:
-        return self.manager.issue_token(Claim(session, None))
+        return self.manager.claims.issue_token(Claim(session, None))
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_there_are_only_so_many_sessions(setting: Setting) -> None:
 
 def test_a_token_gives_its_session_with_the_secret_that_proved_it(setting: Setting) -> None:
     session, _ = setting.active()
-    claim = setting.manager.claim_by_token(setting.token(session))
+    claim = setting.manager.claims.by_token(setting.token(session))
     assert isinstance(claim, Claim)
     assert claim.session is session
     assert claim.secret is not None
@@ -143,26 +143,26 @@ def test_a_token_gives_its_session_with_the_secret_that_proved_it(setting: Setti
 )
 def test_a_forged_token_gives_nothing(setting: Setting, forged: str) -> None:
     setting.active()
-    assert setting.manager.claim_by_token(forged) is ClaimRefusal.UNKNOWN
+    assert setting.manager.claims.by_token(forged) is ClaimRefusal.UNKNOWN
 
 
 def test_wrong_codes_of_one_address_are_limited_and_a_right_token_passes(setting: Setting) -> None:
     session, _ = setting.active()
     token = setting.token(session)
-    assert {setting.manager.claim_by_token("junk") for _ in range(100)} == {ClaimRefusal.UNKNOWN}
+    assert {setting.manager.claims.by_token("junk") for _ in range(100)} == {ClaimRefusal.UNKNOWN}
     answers = [
-        setting.manager.claim_by_code("ABCD2345", ADDRESS, 0.0, exclude=None) for _ in range(4)
+        setting.manager.claims.by_code("ABCD2345", ADDRESS, 0.0, exclude=None) for _ in range(4)
     ]
     assert answers == [ClaimRefusal.UNKNOWN] * 3 + [ClaimRefusal.RATE]
-    assert isinstance(setting.manager.claim_by_token(token), Claim)
+    assert isinstance(setting.manager.claims.by_token(token), Claim)
 
 
 def test_where_many_guess_from_everywhere_each_network_has_one_wrong_code_at_a_time(
     setting: Setting,
 ) -> None:
     session, _ = setting.active()
-    code = setting.manager.issue_code(Claim(session, None))
-    claim_by_code = setting.manager.claim_by_code
+    code = setting.manager.claims.issue_code(Claim(session, None))
+    claim_by_code = setting.manager.claims.by_code
     for number in range(LIMITS.node_attach_failure_burst_max):
         assert (
             claim_by_code("A" * 12, f"10.0.{number}.1", 0.0, exclude=None) is ClaimRefusal.UNKNOWN
@@ -176,31 +176,33 @@ def test_where_many_guess_from_everywhere_each_network_has_one_wrong_code_at_a_t
 
 def test_a_code_may_expire_before_its_session(setting: Setting) -> None:
     session, _ = setting.active()
-    code = setting.manager.issue_code(Claim(session, None), 100.0)
-    assert isinstance(setting.manager.claim_by_code(code, ADDRESS, 99.0, exclude=None), Claim)
-    assert setting.manager.claim_by_code(code, ADDRESS, 101.0, exclude=None) is ClaimRefusal.UNKNOWN
+    code = setting.manager.claims.issue_code(Claim(session, None), 100.0)
+    assert isinstance(setting.manager.claims.by_code(code, ADDRESS, 99.0, exclude=None), Claim)
+    assert (
+        setting.manager.claims.by_code(code, ADDRESS, 101.0, exclude=None) is ClaimRefusal.UNKNOWN
+    )
 
 
 def test_a_retired_token_in_a_cookie_is_refused_and_ends_nothing(setting: Setting) -> None:
     session, consumer = setting.active()
     old = setting.token(session)
-    claim = setting.manager.claim_by_token(old)
+    claim = setting.manager.claims.by_token(old)
     assert isinstance(claim, Claim)
-    newest = setting.manager.issue_token(claim)
+    newest = setting.manager.claims.issue_token(claim)
     session.row.tokens.confirm()
-    assert setting.manager.claim_by_token(old, revoke=False) is ClaimRefusal.REPLACED
+    assert setting.manager.claims.by_token(old, revoke=False) is ClaimRefusal.REPLACED
     assert consumer.closed == []
-    assert isinstance(setting.manager.claim_by_token(newest, revoke=False), Claim)
+    assert isinstance(setting.manager.claims.by_token(newest, revoke=False), Claim)
 
 
 def test_a_retired_token_closes_the_session(setting: Setting) -> None:
     session, consumer = setting.active()
     stolen = setting.token(session)
-    claim = setting.manager.claim_by_token(stolen)
+    claim = setting.manager.claims.by_token(stolen)
     assert isinstance(claim, Claim)
-    setting.manager.issue_token(claim)
+    setting.manager.claims.issue_token(claim)
     session.row.tokens.confirm()
-    assert setting.manager.claim_by_token(stolen) is ClaimRefusal.REVOKED
+    assert setting.manager.claims.by_token(stolen) is ClaimRefusal.REVOKED
     assert session.state is SessionState.CLOSED
     assert consumer.closed == [Reason.KICKED]
     assert setting.backend.told[-1] == ("ended", session, Reason.KICKED)
@@ -209,54 +211,54 @@ def test_a_retired_token_closes_the_session(setting: Setting) -> None:
 
 def test_a_code_works_once_however_it_is_typed(setting: Setting) -> None:
     session, _ = setting.active()
-    code = setting.manager.issue_code(Claim(session, None))
+    code = setting.manager.claims.issue_code(Claim(session, None))
     typed = f" {code[:4].lower()}-{code[4:8]} {code[8:]} "
-    claim = setting.manager.claim_by_code(typed, ADDRESS, 0.0, exclude=None)
+    claim = setting.manager.claims.by_code(typed, ADDRESS, 0.0, exclude=None)
     assert isinstance(claim, Claim)
     assert claim.secret is None
-    newer = setting.manager.issue_code(claim)
+    newer = setting.manager.claims.issue_code(claim)
     # Nobody knows yet whether the newer one has arrived.
-    assert setting.manager.claim_by_code(code, ADDRESS, 0.0, exclude=None) == claim
-    setting.manager.confirm(session)
-    assert setting.manager.claim_by_code(code, ADDRESS, 0.0, exclude=None) is ClaimRefusal.UNKNOWN
-    assert isinstance(setting.manager.claim_by_code(newer, ADDRESS, 0.0, exclude=None), Claim)
+    assert setting.manager.claims.by_code(code, ADDRESS, 0.0, exclude=None) == claim
+    setting.manager.claims.confirm(session)
+    assert setting.manager.claims.by_code(code, ADDRESS, 0.0, exclude=None) is ClaimRefusal.UNKNOWN
+    assert isinstance(setting.manager.claims.by_code(newer, ADDRESS, 0.0, exclude=None), Claim)
 
 
 def test_a_code_whose_successor_never_arrived_brings_another(setting: Setting) -> None:
     session, _ = setting.active()
-    code = setting.manager.issue_code(Claim(session, None))
+    code = setting.manager.claims.issue_code(Claim(session, None))
     lost = ""
     for _ in range(3):
-        claim = setting.manager.claim_by_code(code, ADDRESS, 0.0, exclude=None)
+        claim = setting.manager.claims.by_code(code, ADDRESS, 0.0, exclude=None)
         assert isinstance(claim, Claim)
-        lost = setting.manager.issue_code(claim)
-    claim = setting.manager.claim_by_code(code, ADDRESS, 0.0, exclude=None)
+        lost = setting.manager.claims.issue_code(claim)
+    claim = setting.manager.claims.by_code(code, ADDRESS, 0.0, exclude=None)
     assert isinstance(claim, Claim)
-    setting.manager.use_up_code(claim)
-    assert setting.manager.claim_by_code(lost, ADDRESS, 0.0, exclude=None) is ClaimRefusal.UNKNOWN
-    setting.manager.confirm(session)
-    assert setting.manager.claim_by_code(code, ADDRESS, 0.0, exclude=None) is ClaimRefusal.UNKNOWN
+    setting.manager.claims.use_up_code(claim)
+    assert setting.manager.claims.by_code(lost, ADDRESS, 0.0, exclude=None) is ClaimRefusal.UNKNOWN
+    setting.manager.claims.confirm(session)
+    assert setting.manager.claims.by_code(code, ADDRESS, 0.0, exclude=None) is ClaimRefusal.UNKNOWN
 
 
 def test_a_newer_code_voids_the_older(setting: Setting) -> None:
     session, _ = setting.active()
-    older = setting.manager.issue_code(Claim(session, None))
-    newer = setting.manager.issue_code(Claim(session, None))
-    assert setting.manager.claim_by_code(older, ADDRESS, 0.0, exclude=None) is ClaimRefusal.UNKNOWN
-    assert isinstance(setting.manager.claim_by_code(newer, ADDRESS, 0.0, exclude=None), Claim)
+    older = setting.manager.claims.issue_code(Claim(session, None))
+    newer = setting.manager.claims.issue_code(Claim(session, None))
+    assert setting.manager.claims.by_code(older, ADDRESS, 0.0, exclude=None) is ClaimRefusal.UNKNOWN
+    assert isinstance(setting.manager.claims.by_code(newer, ADDRESS, 0.0, exclude=None), Claim)
 
 
 def test_one_s_own_code_is_not_used_up(setting: Setting) -> None:
     session, _ = setting.active()
-    code = setting.manager.issue_code(Claim(session, None))
-    assert setting.manager.claim_by_code(code, ADDRESS, 0.0, exclude=session) is ClaimRefusal.OWN
-    assert isinstance(setting.manager.claim_by_code(code, ADDRESS, 0.0, exclude=None), Claim)
+    code = setting.manager.claims.issue_code(Claim(session, None))
+    assert setting.manager.claims.by_code(code, ADDRESS, 0.0, exclude=session) is ClaimRefusal.OWN
+    assert isinstance(setting.manager.claims.by_code(code, ADDRESS, 0.0, exclude=None), Claim)
 
 
 def test_a_session_that_is_not_ready_cannot_be_taken(setting: Setting) -> None:
     session = setting.manager.create(setting.backend, Durability.FAST, 0.0)
     session.open(RecordingConsumer(), numbered=False)
-    claim = setting.manager.claim_by_token(setting.token(session))
+    claim = setting.manager.claims.by_token(setting.token(session))
     assert claim is ClaimRefusal.TOO_EARLY
 
 
@@ -266,11 +268,11 @@ def test_the_newest_waiting_session_of_the_same_user_is_offered(setting: Setting
     for now, session in enumerate([*sessions, other]):
         session.detach(Reason.NETWORK_ERROR, float(now))
     back, _ = setting.active("ann")
-    claim = setting.manager.claim_own(back)
+    claim = setting.manager.claims.by_user(back)
     assert claim is not None
     assert claim.session is sessions[1]
     nobody, _ = setting.active("")
-    assert setting.manager.claim_own(nobody) is None
+    assert setting.manager.claims.by_user(nobody) is None
 
 
 def test_a_drop_before_the_choice_of_a_profile_ends_the_session(setting: Setting) -> None:
@@ -316,24 +318,24 @@ def test_outputs_of_one_tick_are_delivered_once(setting: Setting) -> None:
 
 def test_groups_know_their_members_and_end_with_them(setting: Setting) -> None:
     (ann, _), (bob, _) = setting.active(), setting.active()
-    setting.manager.join(ann, "lobby")
-    setting.manager.join(bob, "lobby")
-    setting.manager.join(ann, "lobby")
-    assert list(setting.manager.members("lobby")) == [ann, bob]
-    setting.manager.leave(ann, "lobby")
-    setting.manager.leave(ann, "lobby")
-    assert list(setting.manager.members("lobby")) == [bob]
+    setting.manager.groups.join(ann, "lobby")
+    setting.manager.groups.join(bob, "lobby")
+    setting.manager.groups.join(ann, "lobby")
+    assert list(setting.manager.groups.members("lobby")) == [ann, bob]
+    setting.manager.groups.leave(ann, "lobby")
+    setting.manager.groups.leave(ann, "lobby")
+    assert list(setting.manager.groups.members("lobby")) == [bob]
     setting.manager.close(bob, Reason.KICKED)
-    assert list(setting.manager.members("lobby")) == []
-    assert setting.manager.groups == {}
+    assert list(setting.manager.groups.members("lobby")) == []
+    assert len(setting.manager.groups) == 0
 
 
 def test_a_session_is_in_so_many_groups_and_keeps_so_much_data(setting: Setting) -> None:
     session, _ = setting.active()
     for group in ("a", "b"):
-        setting.manager.join(session, group)
+        setting.manager.groups.join(session, group)
     with pytest.raises(LimitExceededError, match="in 2 groups; it cannot join 'c'"):
-        setting.manager.join(session, "c")
+        setting.manager.groups.join(session, "c")
     setting.manager.set_data(session, b"0123456789")
     with pytest.raises(LimitExceededError, match="11 bytes; at most 10"):
         setting.manager.set_data(session, b"0123456789+")
@@ -413,7 +415,7 @@ async def test_a_session_is_loaded_once_whoever_asks_for_it(setting: Setting) ->
             tasks.create_task(manager.loader.load([kept.sid], 0.0))
     session = manager.sessions[kept.sid]
     assert (manager.total, len(manager.sessions), len(manager.loader.dormant)) == (1, 1, 0)
-    assert list(manager.members("lobby")) == [session]
+    assert list(manager.groups.members("lobby")) == [session]
     await manager.loader.load([kept.sid, "never"], 0.0)
     assert manager.sessions[kept.sid] is session
 
@@ -451,16 +453,16 @@ async def test_the_token_and_the_codes_of_a_dormant_session_say_that_it_is_to_be
     token = kept.tokens.issue(kept.sid)
     await take_up(setting.manager, await keep([kept]), setting.backend)
     manager = setting.manager
-    assert manager.dormant_of_token(token) == kept.sid
-    assert manager.dormant_of_token("junk") is None
-    assert manager.dormant_of_code("aaaa-2222") == kept.sid
-    assert manager.dormant_of_code("EEEE-3333") == kept.sid
-    assert manager.dormant_of_code("CCCC-4444") is None
+    assert manager.claims.dormant_of_token(token) == kept.sid
+    assert manager.claims.dormant_of_token("junk") is None
+    assert manager.claims.dormant_of_code("aaaa-2222") == kept.sid
+    assert manager.claims.dormant_of_code("EEEE-3333") == kept.sid
+    assert manager.claims.dormant_of_code("CCCC-4444") is None
     await manager.loader.load([kept.sid], 0.0)
-    assert manager.dormant_of_token(token) is None
-    assert manager.dormant_of_code("AAAA-2222") is None
-    assert isinstance(manager.claim_by_token(token), Claim)
-    assert isinstance(manager.claim_by_code("EEEE-3333", ADDRESS, 0.0, exclude=None), Claim)
+    assert manager.claims.dormant_of_token(token) is None
+    assert manager.claims.dormant_of_code("AAAA-2222") is None
+    assert isinstance(manager.claims.by_token(token), Claim)
+    assert isinstance(manager.claims.by_code("EEEE-3333", ADDRESS, 0.0, exclude=None), Claim)
 
 
 async def test_the_code_of_a_dormant_session_that_ended_is_unknown(setting: Setting) -> None:
@@ -471,5 +473,5 @@ async def test_the_code_of_a_dormant_session_that_ended_is_unknown(setting: Sett
     setting.manager.end(dormant, Reason.KICKED)
     setting.manager.end(dormant, Reason.KICKED)
     assert setting.manager.counts.closed[Reason.KICKED.value] == 1
-    assert setting.manager.dormant_of_code("AAAA-2222") is None
-    assert not setting.manager._codes
+    assert setting.manager.claims.dormant_of_code("AAAA-2222") is None
+    assert not setting.manager.claims._codes

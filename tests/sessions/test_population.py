@@ -86,7 +86,7 @@ def test_what_is_kept_while_a_session_waits_makes_it_wait_on(setting: Setting, w
         case "data":
             setting.manager.set_data(session, b"x")
         case "group":
-            setting.manager.join(session, "lobby")
+            setting.manager.groups.join(session, "lobby")
         case "user":
             setting.manager.set_user(session, "ann")
         case _:
@@ -268,12 +268,12 @@ async def test_the_newest_other_session_of_a_user_is_found_where_it_is(setting: 
     old, new = row(user="ann", detached=1.0), row(user="ann", detached=2.0)
     await setting.take_up(old, new)
     (session,) = [await _loaded(setting, old)]
-    newest = setting.manager.own(session)
+    newest = setting.manager.claims.newest_of_user(session)
     assert newest is not None
     assert newest.sid == new.sid
-    assert setting.manager.claim_own(session) is None  # it is to be loaded
+    assert setting.manager.claims.by_user(session) is None  # it is to be loaded
     other = await _loaded(setting, new)
-    claim = setting.manager.claim_own(session)
+    claim = setting.manager.claims.by_user(session)
     assert claim is not None
     assert claim.session is other
 

@@ -106,7 +106,7 @@ def test_a_change_counts_once_and_its_number_is_kept(
 ) -> None:
     it = Setting()
     session = it.session()
-    it.manager.join(session, "g")
+    it.manager.groups.join(session, "g")
     before = state(session)
     change(it, session, 1)
     after, refused = state(session), list(it.caller.refused)
@@ -170,7 +170,7 @@ def test_what_a_gateway_before_may_have_shown_counts_as_maybe_delivered() -> Non
     it = Setting()
     it.caller = Remote(maybe_delivered=2)
     session = it.session()
-    it.manager.join(session, "g")
+    it.manager.groups.join(session, "g")
     it.port.emit_numbered(it.caller, [Said(session.sid, 1, Text("1"))])
     it.port.broadcast(it.caller, 2, "g", Text("2"))
     assert session.out.maybe_delivered == 2
@@ -184,7 +184,7 @@ def test_a_broadcast_is_for_the_backend_s_members_but_one() -> None:
     members = [it.session(), it.session(), it.session(foreign=True)]
     outsider = it.session()
     for session in members:
-        it.manager.join(session, "g")
+        it.manager.groups.join(session, "g")
     it.port.broadcast(it.caller, 1, "g", Text("hi"), exclude=members[1].sid)
     assert [texts(session) for session in (*members, outsider)] == [["hi"], [], [], []]
 
@@ -225,7 +225,7 @@ def test_what_cannot_be_carried_out_is_refused(
     limits = SessionLimits(groups_max=1, name_bytes_max=9, application_data_bytes_max=1)
     it = Setting(limits)
     session = it.session()
-    it.manager.join(session, "g")
+    it.manager.groups.join(session, "g")
     before = state(session)
     change(it, session.sid)
     ((number, told),) = it.caller.refused

@@ -62,7 +62,7 @@ def test_the_windows_of_who_is_away_longest_are_let_go_first(setting: Setting) -
     assert setting.manager.windows.used <= 64 * KIB
     assert sessions[0].out.entries == []
     assert sessions[0].out.lost == 10  # and whoever comes back is told so
-    forgotten = setting.manager.counts.windows_forgotten
+    forgotten = setting.manager.retention.windows_forgotten
     assert 1 <= forgotten <= 6
     with capture_logs() as logs:
         for session in setting.away(8):
@@ -88,7 +88,7 @@ def test_what_is_given_back_can_be_taken_again(setting: Setting) -> None:
             setting.say(session, KIB)
         setting.manager.close(session, Reason.KICKED)
     assert setting.manager.windows.used == 0
-    assert setting.manager.counts.windows_forgotten == 0
+    assert setting.manager.retention.windows_forgotten == 0
 
 
 def test_a_client_that_acknowledges_holds_no_room_for_long(setting: Setting) -> None:
@@ -109,7 +109,7 @@ def test_an_output_for_many_takes_room_once(setting: Setting) -> None:
         session.emit_shared(said)
     assert said.holders == 50
     assert setting.manager.windows.used == said.size
-    assert setting.manager.counts.windows_forgotten == 0
+    assert setting.manager.retention.windows_forgotten == 0
     for session in sessions:
         setting.manager.close(session, Reason.KICKED)
     assert setting.manager.windows.used == 0

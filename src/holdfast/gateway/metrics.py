@@ -196,7 +196,7 @@ def _sessions(view: GatewayView) -> Iterator[Metric]:
         (
             "session_windows_forgotten",
             "Windows of clients that were away, let go because there was no more room.",
-            counts.windows_forgotten,
+            view.manager.retention.windows_forgotten,
         ),
         ("sessions_resumed", "Sessions taken up again.", counts.resumed),
         ("session_outputs", "Numbered outputs of backends.", outputs),

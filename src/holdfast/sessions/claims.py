@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Final
 
@@ -12,8 +13,7 @@ from holdfast.core.ids import new_resume_code, read_resume_code
 from holdfast.core.limits import SessionLimits
 from holdfast.core.rate import Rate, RateByKey
 from holdfast.net.log import RateLimitedLogger
-from holdfast.sessions.dormant import DormantSession
-from holdfast.sessions.loading import Loader
+from holdfast.sessions.dormant import DormantSession, DormantSessions
 from holdfast.sessions.population import Member, Population
 from holdfast.sessions.records import Row
 from holdfast.sessions.session import Session
@@ -50,17 +50,25 @@ class Claim(Struct, frozen=True):
 
 
 class Claims:
-    """The part of a `SessionManager` that checks tokens and codes.
+    """Checks tokens and codes, issues them, and voids them.
 
     A claim to a dormant session can be checked once it is loaded (`dormant_of_token`,
-    `dormant_of_code`). All times are a `SteadyClock`'s.
+    `dormant_of_code`). `close` ends a session whose token was stolen. All times are a
+    `SteadyClock`'s.
     """
 
-    sessions: dict[str, Session]
-    loader: Loader
-    _population: Population
-
-    def __init__(self, limits: SessionLimits) -> None:
+    def __init__(
+        self,
+        limits: SessionLimits,
+        sessions: Mapping[str, Session],
+        dormant: DormantSessions,
+        population: Population,
+        close: Callable[[Session, Reason], None],
+    ) -> None:
+        self._sessions = sessions
+        self._dormant = dormant
+        self._population = population
+        self._close = close
         self._codes: dict[bytes, Member] = {}
         self._wrong = RateByKey(
             Rate(limits.attach_failures_per_minute_max / 60, limits.attach_failure_burst_max)
@@ -72,11 +80,18 @@ class Claims:
             )
         )
 
-    def close(self, session: Session, reason: Reason) -> None:
-        """End a session whose token was stolen."""
-        raise NotImplementedError
+    def add(self, session: Member) -> None:
+        """The codes of `session`, loaded or not, are valid here."""
+        for code in _codes_of(session):
+            if code:
+                self._codes[code] = session
 
-    def claim_by_token(
+    def forget(self, session: Member) -> None:
+        """The codes of `session`, loaded or not, become unknown."""
+        for code in _codes_of(session):
+            self._codes.pop(code, None)
+
+    def by_token(
         self, token: str, *, exclude: Session | None = None, revoke: bool = True
     ) -> Claim | ClaimRefusal:
         """Return the session of this token. `exclude` is the caller's current session.
@@ -91,24 +106,22 @@ class Claims:
         the session of its newest holder.
         """
         parts = split_token(token)
-        session = self.sessions.get(parts[0]) if parts is not None else None
+        session = self._sessions.get(parts[0]) if parts is not None else None
         tokens = session.row.tokens if session is not None else UNKNOWN_SESSION
         secret = parts[1] if parts is not None else b""
         status = tokens.judge(secret)
         if session is None or status is TokenStatus.UNKNOWN:
             return ClaimRefusal.UNKNOWN
         if session is exclude:
-            return (
-                ClaimRefusal.OWN
-            )  # with any token that it ever had: it is nobody else who says so
+            return ClaimRefusal.OWN  # any token that it ever had: the caller is its client
         if status is TokenStatus.VALID:
             return self._claim(session, secret)
         if not revoke:
             return ClaimRefusal.REPLACED
-        self.close(session, Reason.KICKED)
+        self._close(session, Reason.KICKED)
         return ClaimRefusal.REVOKED
 
-    def claim_by_code(
+    def by_code(
         self, typed: str, network: str, now: float, *, exclude: Session | None
     ) -> Claim | ClaimRefusal:
         """Return the session of this code. `exclude` is the caller's current session.
@@ -136,12 +149,12 @@ class Claims:
         """Seconds after which a code from this network is looked at again."""
         return self._wrong.wait(network, now)
 
-    def claim_own(self, session: Session) -> Claim | None:
-        """Return the newest other session of the user, as `own` finds it. It has to be loaded."""
-        newest = self.own(session)
+    def by_user(self, session: Session) -> Claim | None:
+        """Return a claim to the newest other session of the same user, which has to be loaded."""
+        newest = self.newest_of_user(session)
         return Claim(newest, None) if isinstance(newest, Session) else None
 
-    def own(self, session: Session) -> Member | None:
+    def newest_of_user(self, session: Session) -> Member | None:
         """Return the newest other session of the same, authenticated user: a detached one
         before one whose connection is not known to be lost."""
         others = self._population.of_user(session.backend, session.row.user)
@@ -156,7 +169,7 @@ class Claims:
     def dormant_of_token(self, token: str) -> str | None:
         """Which session is to be loaded before this token can be judged, if any."""
         parts = split_token(token)
-        return parts[0] if parts is not None and parts[0] in self.loader.dormant else None
+        return parts[0] if parts is not None and parts[0] in self._dormant else None
 
     def dormant_of_code(self, typed: str) -> str | None:
         """Which session is to be loaded before this code can be judged, if any."""
@@ -227,19 +240,15 @@ class Claims:
         return Claim(session, secret, code)
 
     def _set_codes(self, session: Session, code: bytes, before: bytes) -> None:
-        self._forget_codes(session)
+        self.forget(session)
         session.row.code, session.row.code_before = code, before
-        self._index_codes(session)
+        self.add(session)
         session.mark_row_dirty()
 
-    def _index_codes(self, session: Session) -> None:
-        for code in (session.row.code, session.row.code_before):
-            if code:
-                self._codes[code] = session
 
-    def _forget_codes(self, session: Session) -> None:
-        self._codes.pop(session.row.code, None)
-        self._codes.pop(session.row.code_before, None)
+def _codes_of(session: Member) -> tuple[bytes, bytes]:
+    kept = session.row if isinstance(session, Session) else session
+    return kept.code, kept.code_before
 
 
 def _is_expired(row: Row, code: bytes, now: float) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from msgspec import Struct, field
@@ -17,21 +17,18 @@ from holdfast.net.security_log import SecurityEvent, SecurityLog
 from holdfast.sessions.claims import Claims
 from holdfast.sessions.dormant import DormantSession
 from holdfast.sessions.durable_state import DurableState
+from holdfast.sessions.groups import Groups
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.loading import Loader
 from holdfast.sessions.population import Member, Population
 from holdfast.sessions.records import Head, Row, SetAside, Stored
-from holdfast.sessions.room import Room
+from holdfast.sessions.retention import Retention
 from holdfast.sessions.session import Backend, Session
 from holdfast.sessions.states import Durability, SessionInput, SessionState
 
 _log: Final = RateLimitedLogger("holdfast.sessions")
 _EXPIRED_MAX: Final = 200
 """Sessions that are closed in one go."""
-_ROOMY: Final = 7 / 8
-"""How much of the room may be taken once there was too little."""
-_AGED_MAX: Final = 1_000
-"""Windows that are looked at in one go, for output grown too old."""
 UNANSWERED: Final = Notice(
     "Nothing can be stored now. What you type is kept; it cannot be answered until there is room"
     " again."
@@ -48,15 +45,12 @@ class SessionCounts(Struct):
     outputs: int = 0
     """Of sessions that have ended, less the counts of the sessions loaded from the store."""
     commands: int = 0
-    windows_forgotten: int = 0
-    """Windows of detached sessions that were dropped because the limit of all windows was
-    reached."""
     set_aside: int = 0
     """Parts of the store that could not be loaded."""
 
 
-class SessionManager(Claims):
-    """The registry of sessions, and the `Owner` of each. All times are a `SteadyClock`'s.
+class SessionManager:
+    """The registry of sessions, and the `SessionOwner` of each. All times are a `SteadyClock`'s.
 
     `at_end_of_tick` runs a function once, when this pass of the event loop ends.
     """
@@ -68,28 +62,28 @@ class SessionManager(Claims):
         at_end_of_tick: Callable[[Callable[[], None]], None],
         security: SecurityLog | None = None,
     ) -> None:
-        super().__init__(limits)
+        self.limits = limits
         self.sessions: dict[str, Session] = {}
         """Those that are loaded, by `sid`."""
-        self.groups: dict[str, dict[Session, None]] = {}
         self.counts = SessionCounts()
-        self.limits = limits
         self._security = security or SecurityLog()
         self._journal = journal
-        self.loader = Loader(self, self, journal, limits)
-        """The sessions that are not loaded."""
         self._at_end_of_tick = at_end_of_tick
         self._ready: list[Session] = []
+        self._population = Population(limits)
+        self.retention = Retention(limits, self.sessions, self._population)
+        self.windows = self.retention.windows
+        self.queues = self.retention.queues
+        self.starved = self.retention.starved
+        self.groups = Groups(limits.groups_max)
+        self.loader = Loader(self, self, journal, limits)
+        """The sessions that are not loaded."""
+        self.claims = Claims(
+            limits, self.sessions, self.loader.dormant, self._population, self.close
+        )
+        """Who may resume a session."""
         journal.on_turned = self._store_turned
         journal.on_set_aside = self.loader.lost
-        self.windows = Room(limits.node_windows_bytes_max)
-        self.windows.make_room = self._forget_windows
-        self.queues = Room(limits.node_queues_bytes_max)
-        self._starved: dict[Session, None] = {}
-        """Sessions whose commands were refused for lack of space."""
-        self._population = Population(limits)
-        self._aging: list[str] = []
-        """The ids of those whose windows are still to be looked at in this round."""
 
     @property
     def total(self) -> int:
@@ -105,7 +99,7 @@ class SessionManager(Claims):
         yield from self.sessions.values()
         yield from self.loader.dormant
 
-    # --- birth
+    # --- creating
 
     def create(
         self, backend: Backend, durability: Durability, now: float, network: str = ""
@@ -144,15 +138,8 @@ class SessionManager(Claims):
         self._population.begun = now
         return self.loader.restoring(stored, backend_of, now)
 
-    def restore(self, stored: Stored, backend_of: Callable[[Head], Backend], now: float) -> None:
-        """As `restoring`, in one go."""
-        for _ in self.restoring(stored, backend_of, now):
-            pass
-
     def found(self, dormant: DormantSession, network: str) -> None:
-        for code in (dormant.code, dormant.code_before):
-            if code:
-                self._codes[code] = dormant
+        self.claims.add(dormant)
         self._population.add(dormant, network)
         self._population.wait(dormant)
 
@@ -161,13 +148,11 @@ class SessionManager(Claims):
         self._population.replace(dormant, session)
         self.counts.outputs -= session.out.top
         self.counts.commands -= session.inbox.top
-        self._index_codes(session)
-        for group in session.row.groups:
-            self.groups.setdefault(group, {})[session] = None
+        self.claims.add(session)
+        self.groups.add(session)
 
     def forget(self, dormant: DormantSession) -> None:
-        for code in (dormant.code, dormant.code_before):
-            self._codes.pop(code, None)
+        self.claims.forget(dormant)
         self._population.remove(dormant)
 
     def unresumable(self, sid: str) -> None:
@@ -178,7 +163,7 @@ class SessionManager(Claims):
         _log.error("part of the store set aside", sid=kept.sid, fault=kept.fault)
         self.counts.set_aside += 1
 
-    # --- death
+    # --- ending
 
     def end(self, session: Member, reason: Reason) -> None:
         """End a session for good, loaded or not."""
@@ -196,11 +181,10 @@ class SessionManager(Claims):
         self.counts.closed[reason.value] += 1
         self.counts.outputs += session.out.top
         self.counts.commands += session.inbox.top
-        self._starved.pop(session, None)
-        self._forget_codes(session)
+        self.retention.forget(session)
+        self.claims.forget(session)
         self._population.remove(session)
-        for group in session.row.groups:
-            self.leave(session, group)
+        self.groups.forget(session)
         session.apply(SessionInput.CLOSED)
 
         def closed() -> None:
@@ -218,18 +202,7 @@ class SessionManager(Claims):
         expired = self._population.expired(now, _EXPIRED_MAX)
         for session in expired:
             self.end(session, Reason.TIMEOUT)
-        if not self._aging:
-            self._aging = list(self.sessions)
-        looked_at, self._aging = self._aging[-_AGED_MAX:], self._aging[:-_AGED_MAX]
-        for sid in looked_at:
-            aging = self.sessions.get(sid)
-            if aging is not None:
-                aging.out.trim_older(now - self.limits.window_age_seconds_max)
-                aging.fit()
-        if self._starved and self.queues.used < self.queues.bytes_max * _ROOMY:
-            starved, self._starved = self._starved, {}
-            for session in starved:
-                session.offer_room()
+        self.retention.expire(now)
         return len(expired) == _EXPIRED_MAX
 
     def attached(self, session: Session, network: str = "") -> None:
@@ -267,54 +240,7 @@ class SessionManager(Claims):
         session.row.data = data
         session.mark_row_dirty()
 
-    def join(self, session: Session, group: str) -> None:
-        """Put the session into a group. Raises `LimitExceededError`."""
-        groups = session.row.groups
-        if group in groups:
-            return
-        if len(groups) >= self.limits.groups_max:
-            raise LimitExceededError(
-                f"the session is in {len(groups)} groups; it cannot join {group!r}"
-            )
-        session.row.groups = (*groups, group)
-        self.groups.setdefault(group, {})[session] = None
-        session.mark_row_dirty()
-
-    def leave(self, session: Session, group: str) -> None:
-        """Take the session out of a group."""
-        if group not in session.row.groups:
-            return
-        session.row.groups = tuple(it for it in session.row.groups if it != group)
-        session.mark_row_dirty()
-        members = self.groups[group]
-        del members[session]
-        if not members:
-            del self.groups[group]
-
-    def members(self, group: str) -> Iterable[Session]:
-        """The sessions in a group, in the order in which they joined."""
-        return self.groups.get(group, ())
-
-    def _forget_windows(self, wanted: float) -> None:
-        """Drop the windows of detached sessions, in the order of `Population`."""
-        left = self.windows.used - wanted - self.windows.bytes_max * (1 - _ROOMY)
-        before = self.counts.windows_forgotten
-        for session in self._population.waiting():
-            if self.windows.used <= left:
-                break
-            if isinstance(session, Session) and session.out.size:
-                session.forget_window()
-                self.counts.windows_forgotten += 1
-        _log.warning(
-            "windows of detached sessions dropped",
-            sessions=self.counts.windows_forgotten - before,
-            kept_bytes=self.windows.used,
-        )
-
     # --- Owner of the sessions
-
-    def starved(self, session: Session) -> None:
-        self._starved[session] = None
 
     def changed(self, state: DurableState) -> None:
         self._journal.add(state)

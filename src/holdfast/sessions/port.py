@@ -238,7 +238,7 @@ class SessionPort:
             check_output(item, self.limits.output_bytes_max)
             check_delivery(delivery, self.limits.name_bytes_max)
             entry = shared(item, delivery, self._clock())
-            for session in list(self._manager.members(group)):
+            for session in list(self._manager.groups.members(group)):
                 if session.sid == exclude or session.backend is not self._backend:
                     continue
                 if entry is None:
@@ -303,7 +303,7 @@ class SessionPort:
         def change() -> None:
             check_text("group", group, self.limits.name_bytes_max)
             for session in self._all_held(caller, sids):
-                self._manager.join(session, group)
+                self._manager.groups.join(session, group)
 
         self._once(caller, number, change)
 
@@ -312,7 +312,7 @@ class SessionPort:
 
         def change() -> None:
             for session in self._all_held(caller, sids):
-                self._manager.leave(session, group)
+                self._manager.groups.leave(session, group)
 
         self._once(caller, number, change)
 

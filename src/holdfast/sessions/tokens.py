@@ -3,7 +3,7 @@
 A token is `base64url(sid ‖ 32 random bytes)`; only the SHA-256 of the random part is kept. Each
 attach issues a new one. The previous one stays valid until the client has acknowledged
 something under the new one, because the answer with it may have been lost; an older one is
-evidence of theft. A resume code is replaced in the same way (`SessionManager.confirm`), but an
+evidence of theft. A resume code is replaced in the same way (`Claims.confirm`), but an
 older one is only unknown.
 """
 

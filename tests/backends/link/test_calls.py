@@ -83,7 +83,7 @@ async def test_an_unknown_delivery_is_refused_and_the_others_go_on(
         end = await one_more()
         await end.hello()
         session, client = it.open()
-        it.manager.join(session, "lobby")
+        it.manager.groups.join(session, "lobby")
         end.emit(
             m.Emit(session.sid, 1, "must", Text("one")),
             m.Emit(session.sid, 2, delivery, Text("bad")),
@@ -240,7 +240,7 @@ async def test_a_repeat_is_not_carried_out_again(name: str, tmp_path: Path) -> N
         end = await one_more()
         await end.hello()
         session, client = it.open()
-        it.manager.join(session, "lobby")
+        it.manager.groups.join(session, "lobby")
         for number in (1, 2, 1, 2, 2, 3):
             end.peer.notify(method, make(session.sid, number))
         await end.until(lambda end: end.accepted and end.accepted[-1] == 3)
@@ -286,7 +286,7 @@ async def test_a_broadcast_reaches_the_group_but_one(tmp_path: Path) -> None:
         opened = [it.open() for _ in range(4)]
         sids = [session.sid for session, _ in opened]
         foreign, foreigner = it.open("game")
-        it.manager.join(foreign, "lobby")
+        it.manager.groups.join(foreign, "lobby")
         end.peer.notify(m.JOIN, m.Membership("lobby", 1, [*sids[:3], foreign.sid, "gone"]))
         end.peer.notify(m.BROADCAST, m.Broadcast("lobby", 2, "must", Text("all")))
         end.peer.notify(m.BROADCAST, m.Broadcast("lobby", 3, "must", Text("but one"), sids[1]))

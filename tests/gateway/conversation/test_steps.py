@@ -130,7 +130,7 @@ async def test_a_client_that_is_lost_meanwhile_is_told_nothing() -> None:
 def test_a_code_takes_a_session_up() -> None:
     world = World()
     first = entered(world)
-    code = world.manager.issue_code(Claim(first.session, None))
+    code = world.manager.claims.issue_code(Claim(first.session, None))
     second = Recorded(world)
     told, welcome, caught_up, *rest = second.hears(Enter(code=code, or_new=True))
     assert told == ("tell", SecurityEvent.TAKEN_OVER)
@@ -155,7 +155,7 @@ def test_a_connection_that_another_has_overtaken_is_turned_away() -> None:
     world = World()
     newer = entered(world)
     newer.session.row.attempt = 5
-    token = world.manager.issue_token(Claim(newer.session, None))
+    token = world.manager.claims.issue_token(Claim(newer.session, None))
     older = Recorded(world)
     assert older.hears(Enter(token=token, attempt=5)) == [("goodbye", Reason.SUPERSEDED, "")]
     assert older.hears() == []
@@ -172,8 +172,8 @@ def test_the_session_that_is_left_for_another_one_ends(by: str) -> None:
     own, older = client.session, left.session
     claim = Claim(older, None)
     enters: dict[str, Enter | ResumeOwn] = {
-        "code": Enter(code=world.manager.issue_code(claim)),
-        "token": Enter(token=world.manager.issue_token(claim)),
+        "code": Enter(code=world.manager.claims.issue_code(claim)),
+        "token": Enter(token=world.manager.claims.issue_token(claim)),
         "offer": ResumeOwn(),
     }
     client.hears(enters[by])

@@ -88,14 +88,14 @@ def _wait(conversation: Conversation, work: Work) -> None:
 
 def _dormant(conversation: Conversation, event: Enter | ResumeOwn) -> list[str]:
     """The sessions that are to be loaded before it can be judged what the client asks for."""
-    manager, attachment = conversation.context.manager, conversation.attachment
+    claims, attachment = conversation.context.manager.claims, conversation.attachment
     if isinstance(event, ResumeOwn):
-        newest = manager.own(attachment.session) if attachment is not None else None
+        newest = claims.newest_of_user(attachment.session) if attachment is not None else None
         return [newest.sid] if isinstance(newest, DormantSession) else []
     if event.code:
-        wanted = [manager.dormant_of_code(event.code)]
+        wanted = [claims.dormant_of_code(event.code)]
     else:
-        wanted = [manager.dormant_of_token(token) for token in (event.token, *event.cookies)]
+        wanted = [claims.dormant_of_token(token) for token in (event.token, *event.cookies)]
     return [sid for sid in wanted if sid is not None]
 
 
@@ -197,7 +197,7 @@ def _retry_seconds(conversation: Conversation, refusal: ClaimRefusal) -> float |
     if refusal is not ClaimRefusal.RATE:
         return None
     now = conversation.context.wall()
-    return conversation.context.manager.code_wait(_network(conversation), now)
+    return conversation.context.manager.claims.code_wait(_network(conversation), now)
 
 
 def _network(conversation: Conversation) -> str:
@@ -220,14 +220,14 @@ def _claim(conversation: Conversation, event: Enter | ResumeOwn) -> Claim | Clai
     attachment = conversation.attachment
     own = attachment.session if attachment is not None else None
     if isinstance(event, ResumeOwn):
-        claim = manager.claim_own(own) if own is not None else None
+        claim = manager.claims.by_user(own) if own is not None else None
         return claim or ClaimRefusal.UNKNOWN
     if event.code:
         network = _network(conversation)
-        claimed = manager.claim_by_code(event.code, network, now, exclude=own)
+        claimed = manager.claims.by_code(event.code, network, now, exclude=own)
         return _served_here(conversation, claimed)
     if event.token:
-        return _served_here(conversation, manager.claim_by_token(event.token, exclude=own))
+        return _served_here(conversation, manager.claims.by_token(event.token, exclude=own))
     if own is not None:
         return ClaimRefusal.ENTERED
     return _claim_by_cookies(conversation, event.cookies)
@@ -247,7 +247,7 @@ def _claim_by_cookies(
     manager = conversation.context.manager
     refusal: ClaimRefusal | None = None
     for token in cookies:
-        claimed = _served_here(conversation, manager.claim_by_token(token, revoke=False))
+        claimed = _served_here(conversation, manager.claims.by_token(token, revoke=False))
         if isinstance(claimed, Claim):
             return claimed
         if refusal is not ClaimRefusal.REPLACED:
@@ -443,11 +443,11 @@ def _issue(conversation: Conversation, claim: Claim) -> tuple[str, str]:
     if claim.secret is None:
         # Taken up by other means: older tokens are void, not stolen, whether or not the new
         # holder can use one.
-        manager.void_tokens(claim.session)
-    token = manager.issue_token(claim) if adapter.wants_token else ""
+        manager.claims.void_tokens(claim.session)
+    token = manager.claims.issue_token(claim) if adapter.wants_token else ""
     code = ""
     if adapter.wants_code:
-        code = manager.issue_code(claim)
+        code = manager.claims.issue_code(claim)
     elif claim.secret is None:
-        manager.use_up_code(claim)
+        manager.claims.use_up_code(claim)
     return token, code

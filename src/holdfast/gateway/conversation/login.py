@@ -130,7 +130,7 @@ def choose(conversation: Conversation, attachment: Attachment, wanted: ProfileWa
 def offer_own(conversation: Conversation, attachment: Attachment) -> None:
     """The user is known: another session of the same user is offered."""
     session = attachment.session
-    own = conversation.context.manager.own(session)
+    own = conversation.context.manager.claims.newest_of_user(session)
     if own is None:
         return
     detached = own.detached

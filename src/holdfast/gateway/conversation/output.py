@@ -310,4 +310,4 @@ class Attachment:
 
     def _confirm(self) -> None:
         self.proof = None
-        self._context.manager.confirm(self.session)
+        self._context.manager.claims.confirm(self.session)

@@ -46,7 +46,7 @@ async def give_code(conversation: Conversation, attachment: Attachment) -> None:
     """Give the client a code with which another can take the session up."""
     context = conversation.context
     until = context.wall() + context.limits.session.asked_code_seconds_max
-    code = context.manager.issue_code(Claim(attachment.session, None), until)
+    code = context.manager.claims.issue_code(Claim(attachment.session, None), until)
     if await settle(conversation, attachment):
         conversation.adapter.notify(CodeIssued(show_resume_code(code)))
         conversation.send()
@@ -56,8 +56,8 @@ async def give_token(conversation: Conversation, attachment: Attachment) -> None
     """Give a client that has begun to count outputs what it needs to come back by itself."""
     manager, session = conversation.context.manager, attachment.session
     attachment.proof = _UNTOLD
-    manager.void_tokens(session)
-    await _tell_token(conversation, attachment, manager.issue_token(Claim(session, None)))
+    manager.claims.void_tokens(session)
+    await _tell_token(conversation, attachment, manager.claims.issue_token(Claim(session, None)))
 
 
 def renew(conversation: Conversation, attachment: Attachment) -> None:
@@ -73,10 +73,10 @@ async def _renew(conversation: Conversation, attachment: Attachment) -> None:
         attachment.session,
     )
     if not adapter.wants_code:
-        manager.void_codes(session)
+        manager.claims.void_codes(session)
     if adapter.takes_tokens:
         attachment.proof = _UNTOLD
-    token = manager.renew(session, new_token=adapter.takes_tokens)
+    token = manager.claims.renew(session, new_token=adapter.takes_tokens)
     if token:
         await _tell_token(conversation, attachment, token)
 
