@@ -19,10 +19,7 @@ LONG_FILES: Final[Mapping[str, str]] = {}
 """Files that may be longer, each with the reason."""
 
 LARGE_CLASSES: Final[Mapping[str, str]] = {
-    "app/handlers.py: Handlers": "one method for each event that a handler is set for",
     "backends/link/backend.py: LinkBackend": "it is being split",
-    "client/core.py: ClientCore": "one method for each message of the protocol",
-    "sessions/manager.py: SessionManager": "it is being split",
 }
 """Classes that may have more methods, each with the reason."""
 

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from holdfast.app import App, Capabilities, Session
+from holdfast.app.events import handle
 from holdfast.app.handlers import Handlers
 from holdfast.core.items import Binary, Data, Interrupt, Resized, Text
 from holdfast.link import messages as m
@@ -57,7 +58,7 @@ async def test_an_event_calls_its_handler_and_no_other(
                 heard.append((other, args))
 
             getattr(app, f"on_{other}")(coroutine)
-    await app.handle(session, event)
+    await handle(app, session, event)
     assert heard == [(name, (session, *args))]
 
 
@@ -67,7 +68,7 @@ async def test_an_event_without_a_handler_is_no_error(
 ) -> None:
     app = App("test")
     assert not app.has(name)
-    await app.handle(Session(app, INFO), event)
+    await handle(app, Session(app, INFO), event)
 
 
 async def test_the_session_is_up_to_date_when_its_handler_is_called() -> None:
@@ -90,7 +91,7 @@ async def test_the_session_is_up_to_date_when_its_handler_is_called() -> None:
             m.SessionInfo("s1", "active", user="bob", profile="p2", data=msgspec.msgpack.encode(7))
         ),
     ):
-        await app.handle(session, event)
+        await handle(app, session, event)
     assert seen == [WIDE, False, (True, "192.0.2.1:6"), False, True, ("bob", "p2", 7)]
     assert session.protocol == ""
 

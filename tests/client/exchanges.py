@@ -20,7 +20,8 @@ import msgspec
 from msgspec import Struct
 
 from holdfast.client.commands import Dropped, Uncertain
-from holdfast.client.core import Began, ClientCore, Event, Online, ServerFaultError, State
+from holdfast.client.core import Began, ClientCore, Event, Online
+from holdfast.client.state import ServerFaultError, State
 from holdfast.protocols import holdfast as wire
 
 Json = dict[str, Any]

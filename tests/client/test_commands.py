@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from holdfast.client import commands
-from holdfast.client.core import ClientCore, State
+from holdfast.client.core import ClientCore
 from holdfast.client.lines import LineClient
+from holdfast.client.state import State
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import parse_address
 from holdfast.protocols import holdfast as wire

@@ -17,7 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests.client.exchanges import Json
 
-from holdfast.client.core import ACK_EACH, PENDING_MAX, Began, ClientCore, Online, State, may_return
+from holdfast.client.core import Began, ClientCore, Online, may_return
+from holdfast.client.position import ACK_EACH
+from holdfast.client.queue import PENDING_MAX
+from holdfast.client.state import State
 from holdfast.core.errors import DISCONNECTS, BusyError, Reason
 from holdfast.protocols import holdfast as wire
 

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final, Protocol
 
+from holdfast.app.events import HandlerCaller, handle
 from holdfast.app.mailbox import put
 from holdfast.app.session import Sender, Session
 from holdfast.link import messages as m
@@ -21,20 +22,18 @@ from holdfast.net.runtime.loop import is_cancelled
 _log: Final = RateLimitedLogger("holdfast.app")
 
 
-class Handling(Sender, Protocol):
+class HandlingApp(Sender, HandlerCaller, Protocol):
     """The application, as far as a dispatcher and its sessions need it."""
 
     def flush_later(self) -> None: ...
 
     def move(self) -> None: ...
 
-    async def handle(self, session: Session, event: m.Event) -> None: ...
-
 
 class Dispatcher:
     """The sessions of one instance."""
 
-    def __init__(self, app: Handling) -> None:
+    def __init__(self, app: HandlingApp) -> None:
         self.sessions: dict[str, Session] = {}
         self.spawn: Callable[[Coroutine[Any, Any, None]], object]
         """Runs a coroutine in a task; set when the application runs."""
@@ -208,7 +207,7 @@ class Dispatcher:
         if isinstance(event, m.Opened | m.Adopted):
             self.sessions[session.sid] = session  # taken for gone, and back before that was handled
         try:
-            await self._app.handle(session, event)
+            await handle(self._app, session, event)
         except (Exception, asyncio.CancelledError) as error:
             if is_cancelled(error):
                 raise

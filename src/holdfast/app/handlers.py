@@ -1,16 +1,10 @@
-"""An application's handlers, and which event calls which."""
+"""The handlers of an application."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import isawaitable, signature
 from typing import Any, TypeVar
-
-import msgspec
-
-from holdfast.app.session import Session
-from holdfast.core.items import Binary, Data, Interrupt, Resized, Text
-from holdfast.link import messages as m
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -151,38 +145,3 @@ class Handlers:
             raise ValueError(f"on_{name}: there is a handler already")
         self._by_name[name] = handler
         return handler
-
-    async def handle(self, session: Session, event: m.Event) -> None:  # noqa: C901 - a case an event
-        """Call the handler of an event."""
-        match event:
-            case Text(text):
-                await self.call("text", session, text)
-            case Binary(data):
-                await self.call("binary", session, data)
-            case Data(package, json):
-                await self.call("data", session, package, msgspec.json.decode(json))
-            case Interrupt():
-                await self.call("interrupt", session)
-            case m.Opened(info):
-                session.learn(info)  # its user may have chosen again, and chosen another profile
-                await self.call("open", session)
-            case m.Adopted():
-                await self.call("adopt", session)
-            case Resized(width, height):
-                await self.call("resize", session, width, height)
-            case m.CapabilitiesChanged(capabilities):
-                session.capabilities = capabilities
-                await self.call("capabilities", session)
-            case m.Detached(reason):
-                session.attached = False
-                await self.call("detach", session, reason)
-            case m.Resumed(protocol, address):
-                session.attached, session.protocol, session.address = True, protocol, address
-                await self.call("resume", session)
-            case m.Resync(reason):
-                session.attached = True
-                await self.call("resync", session, reason)
-            case m.Closed(reason):
-                await self.call("close", session, reason)
-            case m.Moved():
-                await self.call("move", session)

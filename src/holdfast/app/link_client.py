@@ -28,7 +28,7 @@ from holdfast.net.runtime.tasks import spawn
 T = TypeVar("T")
 
 
-class Application(Protocol):
+class LinkedApp(Protocol):
     """The application, as far as its link needs it."""
 
     name: str
@@ -68,7 +68,7 @@ class LinkClient:
 
     def __init__(
         self,
-        app: Application,
+        app: LinkedApp,
         address: Address,
         secret: str,
         tls: ssl.SSLContext | None,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from holdfast.client.client import Client, ClientEvent, connect
 from holdfast.client.commands import Dropped, Uncertain
-from holdfast.client.core import Began, ClientCore, Online, ServerFaultError, State
+from holdfast.client.core import Began, ClientCore, Online
 from holdfast.client.reconnector import Ended, Offline
+from holdfast.client.state import ServerFaultError, State
 from holdfast.protocols.holdfast import (
     Binary,
     Bye,

@@ -19,17 +19,10 @@ import ssl
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from holdfast.client.core import (
-    ACK_SECONDS,
-    PENDING_MAX,
-    ClientCore,
-    Event,
-    Online,
-    ServerFaultError,
-    State,
-    may_return,
-)
+from holdfast.client.core import ACK_SECONDS, ClientCore, Event, Online, may_return
+from holdfast.client.queue import PENDING_MAX
 from holdfast.client.reconnector import Ended, Offline, Reconnector, Wire
+from holdfast.client.state import ServerFaultError, State
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection.connection import Connection

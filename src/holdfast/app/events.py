@@ -1,0 +1,56 @@
+"""Which event of a session calls which handler."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from holdfast.app.session import Session
+from holdfast.core.items import Binary, Data, Interrupt, Resized, Text
+from holdfast.link import messages as m
+
+
+class HandlerCaller(Protocol):
+    """The application, as far as an event needs it."""
+
+    async def call(self, name: str, *args: Any) -> Any:
+        """Call the handler `on_NAME`, if there is one."""
+
+
+async def handle(  # noqa: C901 - a case for each event
+    handlers: HandlerCaller, session: Session, event: m.Event
+) -> None:
+    """Call the handler of an event, after the session has learned what the event says."""
+    match event:
+        case Text(text):
+            await handlers.call("text", session, text)
+        case Binary(data):
+            await handlers.call("binary", session, data)
+        case Data(package, json):
+            await handlers.call("data", session, package, msgspec.json.decode(json))
+        case Interrupt():
+            await handlers.call("interrupt", session)
+        case m.Opened(info):
+            session.learn(info)  # its user may have chosen again, and chosen another profile
+            await handlers.call("open", session)
+        case m.Adopted():
+            await handlers.call("adopt", session)
+        case Resized(width, height):
+            await handlers.call("resize", session, width, height)
+        case m.CapabilitiesChanged(capabilities):
+            session.capabilities = capabilities
+            await handlers.call("capabilities", session)
+        case m.Detached(reason):
+            session.attached = False
+            await handlers.call("detach", session, reason)
+        case m.Resumed(protocol, address):
+            session.attached, session.protocol, session.address = True, protocol, address
+            await handlers.call("resume", session)
+        case m.Resync(reason):
+            session.attached = True
+            await handlers.call("resync", session, reason)
+        case m.Closed(reason):
+            await handlers.call("close", session, reason)
+        case m.Moved():
+            await handlers.call("move", session)
