@@ -10,7 +10,7 @@ import pytest
 from tests.backends.node import AppEnd, Client, Node, apps, node
 from tests.net.helpers import patience
 
-from holdfast.backends.link.backend import AWAY
+from holdfast.backends.link.assignment import AWAY
 from holdfast.core.errors import Reason
 from holdfast.core.items import Resized, Text
 from holdfast.core.limits import Limits
@@ -95,7 +95,7 @@ async def test_who_cannot_say_what_it_remembers_gets_no_session(
         third = await one_more()
         await third.hello("i3", oldest=1)
         for _ in range(3):  # the second has the least to do
-            it.backend()._linked["i3"].hold(it.open()[0])
+            it.backend().assignment.linked["i3"].hold(it.open()[0])
         second.answers[m.REMEMBER] = answer
         first.cut()
         assert "expected an answer to remember" in await second.until_unlinked()

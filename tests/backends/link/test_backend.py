@@ -9,7 +9,8 @@ import pytest
 from tests.backends.node import AppEnd, Client, apps, node
 from tests.net.helpers import patience
 
-from holdfast.backends.link.backend import AWAY, policy_key
+from holdfast.backends.link.assignment import AWAY
+from holdfast.backends.link.settings import policy_key
 from holdfast.core.errors import Reason
 from holdfast.core.items import Resized, Text
 from holdfast.core.limits import Limits

@@ -80,7 +80,7 @@ async def test_nobody_decides_when_the_link_ends_or_no_answer_comes(tmp_path: Pa
             await end.until(lambda it: it.reason)
 
         end.answers[m.AUTHENTICATE] = forever
-        (instance,) = it.backend()._linked.values()
+        (instance,) = it.backend().assignment.linked.values()
         instance.peer._limits = LinkLimits(request_seconds_max=0.01)
         with pytest.raises(LoginUnavailableError, match="no answer to authenticate in time"):
             await it.backend().authenticate(session, claim)

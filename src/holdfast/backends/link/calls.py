@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from holdfast.backends.link.instance import Instance
+from holdfast.backends.link.instance import Instance, info_of
 from holdfast.core.errors import REASONS, Reason
 from holdfast.core.validation import UnsendableError, check_choice
 from holdfast.link import messages as m
@@ -164,21 +164,3 @@ class Calls:
         except UNREADABLE:
             raise LinkProtocolError(f"a call without its number: {error}") from error
         self._port.refuse(self._instance, bseq, str(error))
-
-
-def info_of(session: Session) -> m.SessionInfo:
-    row = session.row
-    return m.SessionInfo(
-        sid=row.sid,
-        state=row.state,
-        user=row.user,
-        properties=dict(row.properties),
-        profile=row.profile,
-        data=row.data,
-        groups=list(row.groups),
-        capabilities=row.capabilities,
-        address=row.address,
-        protocol=row.protocol,
-        applied=session.inbox.applied,
-        resync=row.resync,
-    )

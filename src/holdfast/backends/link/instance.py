@@ -14,6 +14,7 @@ from holdfast.link.messages import (
     Hello,
     Refused,
     SessionEvent,
+    SessionInfo,
 )
 from holdfast.link.peer import Peer
 from holdfast.sessions.inbox import Queued
@@ -188,3 +189,22 @@ class Instance(Caller):
         for queued in commands:
             events.append(SessionEvent(sid, queued.cseq, queued.item))
             self._unapplied += queued.size
+
+
+def info_of(session: Session) -> SessionInfo:
+    """What an application is told of a session that it gets."""
+    row = session.row
+    return SessionInfo(
+        sid=row.sid,
+        state=row.state,
+        user=row.user,
+        properties=dict(row.properties),
+        profile=row.profile,
+        data=row.data,
+        groups=list(row.groups),
+        capabilities=row.capabilities,
+        address=row.address,
+        protocol=row.protocol,
+        applied=session.inbox.applied,
+        resync=row.resync,
+    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import msgspec
 
 from holdfast.backends.link.instance import Instance
+from holdfast.core.limits import SessionLimits
 from holdfast.core.login import (
     Authenticate,
     AuthResult,
@@ -20,20 +21,21 @@ from holdfast.core.login import (
 from holdfast.core.validation import UnsendableError, check_data, check_text
 from holdfast.link import messages as m
 from holdfast.link.peer import LinkClosedError, RequestError
-from holdfast.sessions.port import SessionPort
 from holdfast.sessions.session import Session
 
 T = TypeVar("T")
 
 
 class Questions:
-    """The part of a `LinkBackend` that waits for answers. All of them raise `LoginError`."""
+    """Asks the instance that `choose` returns. All methods raise `LoginError`."""
 
-    port: SessionPort
+    def __init__(self, limits: SessionLimits, choose: Callable[[], Instance | None]) -> None:
+        self._session_limits = limits
+        self._choose = choose
 
     async def authenticate(self, session: Session, claim: Authenticate) -> AuthResult:
         result = await self._ask(m.AUTHENTICATE, claim, AuthResult)
-        limits = self.port.limits
+        limits = self._session_limits
         with _usable(m.AUTHENTICATE):
             check_text("user", result.user, limits.name_bytes_max)
             properties = msgspec.msgpack.encode(result.properties)
@@ -52,12 +54,12 @@ class Questions:
         choice = m.ProfileChoice(session.sid, profile)
         chosen = await self._ask(m.PROFILES_SELECT, choice, ProfileSummary)
         with _usable(m.PROFILES_SELECT):
-            check_text("profile", chosen.id, self.port.limits.name_bytes_max)
+            check_text("profile", chosen.id, self._session_limits.name_bytes_max)
         return chosen
 
     async def _ask(self, method: str, params: object, result: type[T]) -> T:
         """Return the answer of an instance. Raises `LoginError` for any failure."""
-        instance = self._least_busy()
+        instance = self._choose()
         if instance is None:
             raise LoginUnavailableError("the application is away")
         try:
@@ -70,10 +72,6 @@ class Questions:
             raise LoginUnavailableError(f"the application has gone: {error}") from error
         except TimeoutError as error:
             raise LoginUnavailableError(f"no answer to {method} in time") from error
-
-    def _least_busy(self) -> Instance | None:
-        """Who is asked."""
-        raise NotImplementedError
 
 
 @contextlib.contextmanager
