@@ -215,11 +215,34 @@ async def test_after_a_broken_link_the_rest_is_sent_again_and_nothing_else(tmp_p
         gateway.notes.clear()
         gateway.cut()
         await gateway.until(lambda gateway: gateway.numbers == [3])
-        assert gateway.hellos[1].applied == {"s1": 3}
         gateway.tell(said(3), said(4))
         await gateway.until(lambda gateway: gateway.numbers == [3, 4])
         assert texts(gateway.outputs) == ["3", "4"]
         gateway.accept(4)
+
+
+async def test_a_command_is_not_reported_as_applied_before_its_answer(tmp_path: Path) -> None:
+    """If the application ends after its hello, its answers end with it."""
+    app = echo()
+    async with fake_gateway(tmp_path) as gateway, running(app, gateway.address):
+        gateway.accepting = False
+        await gateway.until_linked()
+        gateway.tell(opened("s1"), said(1, sid="s1"), opened("s2"), said(1, sid="s2"))
+        await gateway.until(lambda gateway: gateway.numbers == [1, 2])
+        gateway.accept(1)
+        gateway.on_hello = lambda hello: gateway.welcome(1)
+        async with patience():
+            await app.moved_until(lambda: app.outgoing.oldest == 2)
+        gateway.notes.clear()
+        gateway.cut()
+        await gateway.until_linked(2)
+        assert gateway.hellos[1].applied == {"s1": 1, "s2": 0}
+        gateway.tell(said(1, sid="s2"))  # it has been handled, and is not handled again
+        reported = (m.APPLIED, [m.Applied("s2", 1)])
+        await gateway.until(lambda gateway: reported in gateway.notes)
+        assert [method for method, _ in gateway.notes] == [m.EMIT, m.APPLIED]
+        assert gateway.numbers == [2]
+        gateway.accept(2)
 
 
 async def test_what_is_said_without_a_link_is_sent_with_the_next_one(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ class ApplicationNode:
     async def _say(self, session: Session, text: str) -> None:
         whole = f"{session.sid} {self.name} {text}"
         self.world.database.said.setdefault(session.sid, []).append(whole)
-        number = self.app.outgoing._number + 1  # it is taken before anything is waited for
+        number = self.app.outgoing.number + 1  # it is taken before anything is waited for
         self.world.database.numbers[whole] = (self.app.instance, number)
         self.world.database.said_at[whole] = self.world.time.now
         await session.text(whole)

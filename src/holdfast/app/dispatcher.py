@@ -163,9 +163,18 @@ class Dispatcher:
 
     # --- what the gateway is told
 
-    def applied(self) -> dict[str, int]:
-        """By session that is known here: what need not come again."""
-        return {sid: one.applied for sid, one in self.sessions.items() if not one.ended}
+    def applied(self, accepted: int) -> dict[str, int]:
+        """By session that is known here: the newest command that need not come again, or 0.
+
+        `accepted` is the newest output that the gateway has stored. A command whose answer is
+        newer may come again, and is not handled again: it is reported as applied after the answer
+        was sent on the new link. If this process ends before, another one handles the command.
+        """
+        return {
+            sid: one.applied if one.output_number <= accepted else 0
+            for sid, one in self.sessions.items()
+            if not one.ended
+        }
 
     def take_applied(self) -> list[m.Applied]:
         """Return the commands that were applied since the last call."""
@@ -193,6 +202,7 @@ class Dispatcher:
                 await self._handle(session, event.event)
                 if event.cseq:
                     session.applied = event.cseq
+                    session.output_number = self._app.outgoing.number
                     self._report(session, event.cseq)
         finally:
             session.mailbox = None

@@ -146,7 +146,7 @@ class LinkClient:
             secret=self._secret,
             oldest=app.outgoing.oldest,
             sent=app.outgoing.sent,
-            applied=app.dispatcher.applied(),
+            applied=app.dispatcher.applied(app.outgoing.oldest - 1),
             login=app.has("authenticate"),
             profiles=app.has("profiles"),
         )

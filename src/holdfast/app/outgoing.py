@@ -22,13 +22,14 @@ _OVERHEAD_BYTES: Final = 64
 class Outgoing:
     """The numbered outputs of one run. `window` is in bytes."""
 
-    __slots__ = ("_kept", "_number", "_size", "_unsent", "bounds", "sent", "window")
+    __slots__ = ("_kept", "_size", "_unsent", "bounds", "number", "sent", "window")
 
     def __init__(self, window: int) -> None:
         self.window = window
         self.bounds = Bounds()
         """The bounds that the gateway reported."""
-        self._number = 0
+        self.number = 0
+        """Of the newest output."""
         self._kept: deque[tuple[int, str, Any, int]] = deque()
         """(number, method, params, size), not accepted yet, oldest first."""
         self._unsent = 0
@@ -40,7 +41,7 @@ class Outgoing:
     @property
     def oldest(self) -> int:
         """The oldest output that can still be sent."""
-        return self._kept[0][0] if self._kept else self._number + 1
+        return self._kept[0][0] if self._kept else self.number + 1
 
     @property
     def full(self) -> bool:
@@ -57,14 +58,14 @@ class Outgoing:
             check_delivery(delivery, self.bounds.name_bytes_max)
         if type(sid) is not str:
             raise TypeError(f"sid: expected str; found {type(sid).__name__}")
-        number = self._number = self._number + 1
+        number = self.number = self.number + 1
         self._keep(number, EMIT, Emit(sid, number, delivery, item), size)
 
     def call(self, method: str, make: Callable[[int], Any], size: int = 0) -> None:
         """Any other numbered call. `make` gives its params for the number, which were checked."""
-        number = self._number + 1
+        number = self.number + 1
         params = make(number)
-        self._number = number
+        self.number = number
         self._keep(number, method, params, size + _OVERHEAD_BYTES)
 
     def take(self) -> list[tuple[str, Any]]:
@@ -82,7 +83,7 @@ class Outgoing:
             else:
                 batch.append(params)
         self._unsent = 0
-        self.sent = self._number
+        self.sent = self.number
         return calls
 
     def accepted(self, number: int) -> None:

@@ -75,6 +75,7 @@ class Session:
         "ended",
         "groups",
         "mailbox",
+        "output_number",
         "profile",
         "properties",
         "protocol",
@@ -98,6 +99,9 @@ class Session:
         """The newest command that came on this link."""
         self.applied = 0
         """The newest command that was handled."""
+        self.output_number = 0
+        """The application's newest output when that command had been handled. Its answer, if it
+        has one, is not newer."""
         self.ended = False
         """Whether it has ended or moved away, as far as was received."""
         self.mailbox: deque[m.SessionEvent] | None = None
