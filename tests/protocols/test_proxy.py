@@ -312,3 +312,42 @@ def test_arbitrary_bytes_give_a_header_or_an_error_and_nothing_else(
     except ProxyError:
         return
     assert all(type(header) is ProxyHeader for header in found)
+
+
+@pytest.mark.parametrize("used", [True, False])
+@pytest.mark.parametrize("shown", [True, False])
+@pytest.mark.parametrize("verified", [True, False])
+def test_what_is_told_of_tls_is_read_again(used: bool, shown: bool, verified: bool) -> None:
+    tlvs = (Tlv(TlvType.SSL_CIPHER, b"a"), Tlv(TlvType.SSL_CIPHER, b"b"))
+    tlv = encode_ssl(Ssl(used, shown, verified, tlvs))
+    assert tlv.type == TlvType.SSL == 0x20
+    assert tlv.value[:5] == bytes((used + 6 * shown, 0, 0, 0, not verified))
+    assert inet(2, tlv).ssl == Ssl(used, shown, shown and verified, tlvs)
+
+
+@pytest.mark.parametrize(("size", "right"), [(128, True), (129, False)])
+def test_a_unique_id_has_a_limit_and_other_values_have_none(size: int, right: bool) -> None:
+    other = Tlv(TlvType.NETNS, bytes(200))
+    data = encode_v2(inet(2, other, Tlv(TlvType.UNIQUE_ID, bytes(size))))
+    if right:
+        assert decode(data)[0].tlvs[0] == other
+        return
+    with pytest.raises(ProxyError, match="a unique id of at most 128 bytes, found 129"):
+        decode(data)
+
+
+@pytest.mark.parametrize(("size", "right"), [(107, True), (108, False)])
+def test_a_line_of_version_1_has_a_limit(size: int, right: bool) -> None:
+    line = b"PROXY UNKNOWN ".ljust(size - 2, b"x") + b"\r\n"
+    if right:
+        assert decode(line + b"rest") == (ProxyHeader(version=1), b"rest")
+        return
+    with pytest.raises(ProxyError, match="expected CR LF within 107 bytes"):
+        decode(line)
+
+
+def test_a_header_of_version_2_has_the_limit_of_the_decoder() -> None:
+    data = encode_v2(inet(2))
+    assert decode(data, len(data))[0] == inet(2)
+    with pytest.raises(ProxyError, match=f"at most {len(data) - 1} bytes, found {len(data)}"):
+        decode(data, len(data) - 1)

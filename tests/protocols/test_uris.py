@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from holdfast.protocols.uris import (
     Origin,
     ascii_host,
+    bracketed,
     encode_target,
     normal_path,
     parse_origin,
@@ -158,3 +159,10 @@ def test_everything_is_read_in_linear_time(unit: str) -> None:
         function(text)
     parse_origin(f"https://{text}")
     assert time.process_time() - begin < 5.0  # quadratic time would be minutes
+
+
+@pytest.mark.parametrize(
+    ("host", "written"), [("example.org", "example.org"), ("::1", "[::1]"), ("1.2.3.4", "1.2.3.4")]
+)
+def test_a_host_is_written_as_in_an_authority(host: str, written: str) -> None:
+    assert bracketed(host) == written

@@ -156,3 +156,45 @@ def test_the_twins_agree_on_any_bytes(data: bytes, masked: bool, size_max: int) 
     ]
     assert ends[0] == ends[1]
     assert outs[0] == outs[1]
+
+
+@each_codec
+@pytest.mark.parametrize("key", [None, KEY], ids=["server", "client"])
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 128, 65_535, 65_536, 65_537])
+def test_scan_reads_every_width_of_a_length(twin: ModuleType, size: int, key: bytes | None) -> None:
+    payload = bytes(i & 0xFF for i in range(size))
+    data = frame(2, payload, key=key) + frame(1, b"after", key=key)
+    out: list[Any] = []
+    assert twin.scan(data, 0, key is not None, 70_000, out) == len(data)
+    assert out == [payload, "after"]
+
+
+@each_codec
+@pytest.mark.parametrize(("size", "wide"), [(125, 2), (126, 2), (65_535, 8), (65_536, 8)])
+def test_scan_takes_only_the_shortest_form_of_a_length(
+    twin: ModuleType, size: int, wide: int
+) -> None:
+    data = bytes((0x82, 126 if wide == 2 else 127)) + size.to_bytes(wide, "big") + bytes(size)
+    out: list[Any] = []
+    shortest = size >= (126 if wide == 2 else 65_536)
+    assert twin.scan(data, 0, False, 70_000, out) == (len(data) if shortest else 0)
+
+
+@each_codec
+@pytest.mark.parametrize(("size_max", "read"), [(9, False), (10, True), (11, True)])
+def test_scan_takes_messages_up_to_the_limit(twin: ModuleType, size_max: int, read: bool) -> None:
+    data = frame(2, bytes(10))
+    out: list[Any] = []
+    assert twin.scan(data, 0, True, size_max, out) == (len(data) if read else 0)
+
+
+@each_codec
+@pytest.mark.parametrize("size", [125, 126, 65_535, 65_536])
+@pytest.mark.parametrize("masked", [True, False])
+def test_scan_waits_for_the_last_byte(twin: ModuleType, size: int, masked: bool) -> None:
+    data = frame(2, bytes(size), key=KEY if masked else None)
+    out: list[Any] = []
+    head = len(data) - size
+    for end in (1, 2, head - 1, head, len(data) - 1):
+        assert twin.scan(data[:end], 0, masked, 70_000, out) == 0
+    assert out == []

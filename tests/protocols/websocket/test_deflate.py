@@ -27,7 +27,11 @@ from holdfast.protocols.websocket import (
     Violation,
 )
 from holdfast.protocols.websocket.broadcast import Broadcast
-from holdfast.protocols.websocket.deflate import DeflateSettingsError, parse_extensions
+from holdfast.protocols.websocket.deflate import (
+    Agreement,
+    DeflateSettingsError,
+    parse_extensions,
+)
 
 LIMITS = WebSocketLimits(message_bytes_max=100_000, frame_bytes_max=100_000)
 WIDE = DeflateSettings(server_max_window_bits=15, client_max_window_bits=15, threshold_bytes=1)
@@ -382,6 +386,9 @@ def test_a_broadcast_is_compressed_once_and_fits_every_connection(message: str |
         broadcast = Broadcast(message)
         frames = [broadcast.frame(server) for server, _ in pairs]
         assert frames[0] is frames[1] is frames[2]
+        packs = (message != b"tiny" and not isinstance(message, bytes)) or message == TEXT * 5
+        assert [frame[0] & 0x40 for frame in frames] == [0x40 * packs] * 4 + [0]
+        assert not packs or len(frames[0]) < len(frames[4])
         assert [client.receive_data(f) for (_, client), f in zip(pairs, frames, strict=True)] == [
             [message]
         ] * len(pairs)
@@ -457,3 +464,50 @@ def test_any_compressed_bytes_give_a_message_or_a_violation(
     assert [e if not isinstance(e, Violation) else e.code for e in found] == [
         e if not isinstance(e, Violation) else e.code for e in expected
     ]
+
+
+@pytest.mark.parametrize(
+    ("bits", "accepted"),
+    [("8", True), ("9", True), ("15", True), ("16", False), ("7", False), ("010", False)],
+)
+def test_a_client_s_window_has_8_to_15_bits(bits: str, accepted: bool) -> None:
+    offered = answer(full(f"PMD; CB={bits}"))
+    assert (offered is not None) is accepted
+
+
+def test_what_is_agreed_on_by_default_is_what_the_rfc_has() -> None:
+    assert Agreement() == Agreement(
+        server_no_context_takeover=False,
+        client_no_context_takeover=False,
+        server_max_window_bits=15,
+        client_max_window_bits=15,
+    )
+    assert DeflateSettings(server_max_window_bits=15) == CLIENT_DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("server_max_window_bits", 9, 15),
+        ("client_max_window_bits", 9, 15),
+        ("level", 1, 9),
+        ("memory_level", 1, 9),
+        ("threshold_bytes", 1, 1 << 31),
+    ],
+)
+def test_a_setting_has_bounds(name: str, low: int, high: int) -> None:
+    for value in (low, high):
+        assert getattr(DeflateSettings(**{name: value}), name) == value  # type: ignore[arg-type]
+    for value in (low - 1, high + 1):
+        with pytest.raises(DeflateSettingsError, match=f"from {low} to {high}, found {value}"):
+            DeflateSettings(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("blocks", "read"), [(16, True), (17, False)])
+def test_final_blocks_have_a_limit(blocks: int, read: bool) -> None:
+    server = opened(PMD)
+    (event,) = server.receive_data(frame(2, b"\x03\x00" * blocks + b"\x00", rsv=4))
+    assert (event == b"") is read
+    if read:  # and the next message has as many
+        (event,) = server.receive_data(frame(2, b"\x03\x00" * blocks + b"\x00", rsv=4))
+        assert event == b""
