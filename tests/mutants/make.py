@@ -22,6 +22,7 @@ _TRIES_PER_MUTANT: Final = 20
 _ALSO: Final = {
     "backends/upstream_config": ("gateway/test_keys.py",),
     "core/limits": ("docs/test_limits.py",),
+    "demo": ("peers/test_chat.py",),
     "net/server/bind": ("gateway/test_keys.py",),
     "net/server/handshake": ("gateway/test_keys.py",),
     "net/tls/options": ("gateway/test_keys.py",),

@@ -9,7 +9,7 @@ from tests.protocols.websocket.wire import KEY, frame
 
 from holdfast.core.limits import WebSocketLimits
 from holdfast.protocols.websocket import Close, Event, Ping, Pong, Violation
-from holdfast.protocols.websocket.frames import Decoder, close_payload
+from holdfast.protocols.websocket.frames import Decoder, close_payload, is_valid_code
 
 LIMITS = WebSocketLimits(frame_bytes_max=1000, message_bytes_max=1500, fragments_max=4)
 
@@ -176,3 +176,47 @@ def test_a_close_payload_fits_its_frame(code: int, reason: str, payload: bytes) 
 def test_a_code_that_may_not_be_sent_is_our_own_bug(code: int) -> None:
     with pytest.raises(ValueError, match=f"close code {code} may not be sent"):
         close_payload(code, "")
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1011, 1014, 3000, 3999, 4000, 4999])
+def test_a_code_that_may_be_sent(code: int) -> None:
+    assert is_valid_code(code)
+    assert close_payload(code, "") == code.to_bytes(2, "big")
+    assert decode(frame(8, code.to_bytes(2, "big"))) == [Close(code, "")]
+
+
+@pytest.mark.parametrize(("size", "kept"), [(123, 123), (124, 123)])
+def test_a_reason_has_a_limit(size: int, kept: int) -> None:
+    assert close_payload(1000, "x" * size) == b"\x03\xe8" + b"x" * kept
+
+
+@pytest.mark.parametrize(("size", "right"), [(125, True), (126, False)])
+@pytest.mark.parametrize("opcode", [9, 10])
+def test_a_control_frame_has_a_limit(opcode: int, size: int, right: bool) -> None:
+    (event,) = decode(frame(opcode, bytes(size)))
+    assert isinstance(event, Violation) is not right
+
+
+@pytest.mark.parametrize("extra", [-1, 0, 1])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_message_has_a_limit_and_so_has_its_frame(extra: int, parts: int) -> None:
+    if parts == 1:
+        size = LIMITS.frame_bytes_max + extra
+        data = frame(2, bytes(size))
+    else:
+        size = LIMITS.message_bytes_max + extra
+        data = frame(2, bytes(900), fin=False) + frame(0, bytes(size - 900))
+    (event,) = decode(data)
+    if extra <= 0:
+        assert event == bytes(size)
+    else:
+        assert isinstance(event, Violation)
+        assert event.code == 1009
+
+
+@pytest.mark.parametrize(("parts", "right"), [(4, True), (5, False)])
+def test_the_parts_of_a_message_have_a_limit(parts: int, right: bool) -> None:
+    data = frame(2, b"a", fin=False)
+    data += frame(0, b"b", fin=False) * (parts - 2) + frame(0, b"c")
+    (event,) = decode(data)
+    assert isinstance(event, bytes) is right

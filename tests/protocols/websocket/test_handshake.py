@@ -26,6 +26,7 @@ from holdfast.protocols.websocket import (
     choose_subprotocol,
     origin_is_allowed,
 )
+from holdfast.protocols.websocket.handshake import write_refusal
 
 LIMITS = WebSocketLimits(head_bytes_max=1000, header_count_max=12)
 REQUEST = b"""\
@@ -296,3 +297,89 @@ def test_any_bytes_give_events_or_an_orderly_refusal(data: bytes) -> None:
     fresh = opened()
     fresh.receive_data(data)
     assert fresh.state in (State.OPEN, State.CLOSED)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (but(b"GET", b"POST"), "a WebSocket is opened with GET, found POST"),
+        (but(b"HTTP/1.1", b"HTTP/1.0"), "a WebSocket needs HTTP/1.1, found HTTP/1.0"),
+        (but(b"Host: example.org\r\n", b""), "expected one host header, found 0"),
+        (but(b"Host: ", b"Host: a\r\nHost: "), "expected one host header, found 2"),
+        (but(b": 13", b": 12"), "found WebSocket version 12, expected 13"),
+        (but(b"dGhlIHNhbXBsZSBub25jZQ==", b"dGhl"), "Sec-WebSocket-Key must be 16 bytes in base64"),
+        (but(b"GET ", b"GET  "), "malformed request line"),
+        (but(b"Host:", b"Host :"), "malformed header field"),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_what_was_found_and_expected(data: bytes, words: str) -> None:
+    server = ServerConnection(LIMITS)
+    (event,) = server.receive_data(data)
+    assert isinstance(event, Violation)
+    assert event.reason == words
+    answer = server.data_to_send()
+    assert answer.endswith(f"\r\n\r\n{words}\n".encode())
+    assert f"\r\nContent-Length: {len(words) + 1}\r\n".encode() in answer
+    assert b"\r\nConnection: close\r\n" in answer
+    assert (b"\r\nAllow: GET\r\n" in answer) is answer.startswith(b"HTTP/1.1 405 ")
+
+
+def test_a_body_of_no_bytes_is_no_body() -> None:
+    server = ServerConnection(LIMITS)
+    (event,) = server.receive_data(but(b"Host", b"Content-Length: 0\r\nHost"))
+    assert isinstance(event, Request)
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [(200, b"200 "), (404, b"404 Not Found"), (418, b"418 Refused"), (599, b"599 Refused")],
+)
+def test_a_request_may_be_answered_with_any_final_status(status: int, line: bytes) -> None:
+    assert write_refusal(status, "no").startswith(b"HTTP/1.1 " + line)
+    assert write_refusal(status, "no", [("A", "b")]).endswith(b"\r\nA: b\r\n\r\nno\n")
+
+
+@pytest.mark.parametrize("status", [101, 199, 600])
+def test_a_status_that_ends_no_request_is_our_own_bug(status: int) -> None:
+    with pytest.raises(ValueError, match=f"status: expected 200 to 599, found {status}"):
+        write_refusal(status, "no")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (b"Sec-WebSocket-Protocol: p\r\nSec-WebSocket-Protocol: p\r\n", "stands there twice"),
+        (b"Sec-WebSocket-Protocol: q\r\n", "the server chose 'q', which was not offered"),
+        (b"Sec-WebSocket-Extensions: x\r\n", "extensions that were not offered: x"),
+        (b"", ""),
+        (b"Sec-WebSocket-Protocol: p\r\n", ""),
+    ],
+)
+def test_a_server_chooses_once_from_what_was_offered(fields: bytes, words: str) -> None:
+    client = ClientConnection(
+        LIMITS, Offer("a", subprotocols=("p", "r")), lambda n: b"the sample nonce"[:n]
+    )
+    assert b"\r\nSec-WebSocket-Protocol: p, r\r\n" in client.data_to_send()
+    answer = (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + ACCEPT + b"\r\n" + fields + b"\r\n"
+    )
+    if words:
+        with pytest.raises(HandshakeError, match=words) as caught:
+            client.receive_data(answer)
+        assert caught.value.status == 101
+        return
+    client.receive_data(answer)
+    assert client.subprotocol == ("p" if fields else None)
+
+
+def test_a_client_sends_what_it_was_given_and_no_more() -> None:
+    plain = ClientConnection(LIMITS, Offer("a"), bytes).data_to_send()
+    assert plain.startswith(b"GET / HTTP/1.1\r\nHost: a\r\n")
+    assert b"Origin" not in plain
+    assert b"Protocol" not in plain
+    assert b"Extensions" not in plain
+    offer = Offer("a", "/x", origin="https://b", headers=(("C", "d"),))
+    sent = ClientConnection(LIMITS, offer, bytes).data_to_send()
+    assert sent.startswith(b"GET /x HTTP/1.1\r\n")
+    assert sent.endswith(b"\r\nOrigin: https://b\r\nC: d\r\n\r\n")
