@@ -320,7 +320,7 @@ def test_arbitrary_bytes_give_a_header_or_an_error_and_nothing_else(
 def test_what_is_told_of_tls_is_read_again(used: bool, shown: bool, verified: bool) -> None:
     tlvs = (Tlv(TlvType.SSL_CIPHER, b"a"), Tlv(TlvType.SSL_CIPHER, b"b"))
     tlv = encode_ssl(Ssl(used, shown, verified, tlvs))
-    assert tlv.type == TlvType.SSL == 0x20
+    assert tlv.type == 0x20
     assert tlv.value[:5] == bytes((used + 6 * shown, 0, 0, 0, not verified))
     assert inet(2, tlv).ssl == Ssl(used, shown, shown and verified, tlvs)
 
