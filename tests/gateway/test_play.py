@@ -91,13 +91,13 @@ WRONG = {
     'url = "telnet://127.0.0.1:0"\nplay = {}': (
         "listener[0].play: expected only for ws and wss, found for telnet"
     ),
-    'url = "ws://127.0.0.1:0"\nplay = { gauges = [{ label = "HP", value = "hp" }] }': (
+    'url = "ws://127.0.0.1:0"\nplay = { gauges = [{ label = "HP", value = "h p" }] }': (
         "listener[0].play.gauges[0].value: expected a package and a field, as in"
-        " 'Char.Vitals.hp', found 'hp'"
+        " 'Char.Vitals.hp', or a variable of MSDP, found 'h p'"
     ),
     'url = "ws://127.0.0.1:0"\nplay = { facts = [{ label = "HP", value = ".hp" }] }': (
         "listener[0].play.facts[0].value: expected a package and a field, as in"
-        " 'Char.Vitals.hp', found '.hp'"
+        " 'Char.Vitals.hp', or a variable of MSDP, found '.hp'"
     ),
     'url = "ws://127.0.0.1:0"\n'
     'play = { gauges = [{ label = "HP", value = "Char.Vitals.hp", color = "red" }] }': (

@@ -6,15 +6,18 @@ import re
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from holdfast.backends.charset_config import check_charset
+from holdfast.backends.redial_config import RedialConfig, check_redial
 from holdfast.core.errors import ConfigurationError
 from holdfast.net.addresses import SCHEMES, Address, InvalidAddressError, parse_address
+from holdfast.protocols.telnet import codes
 from holdfast.protocols.telnet.charsets import AUTO, UTF_8
 
 _TELNET: Final = frozenset({"telnet", "telnets"})
 PLAIN: Final = frozenset({"tcp", "tls", "unix"})
+_MCCP: Final = {2: codes.MCCP2, 3: codes.MCCP3}
 _NAME: Final = r"[A-Za-z0-9._-]{1,64}"
 _WEIGHT_MAX: Final = 1_000
 _READY_MAX: Final = 1_000
@@ -44,9 +47,17 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     charset: str = AUTO
     """The character set of Telnet servers, as of a listener."""
     charset_fallback: str = UTF_8
+    msdp: bool = False
+    """Whether MSDP is spoken with a Telnet server that offers it: its variables are data. GMCP is
+    preferred."""
+    mccp: tuple[Literal[2, 3], ...] = ()
+    """Which versions of MCCP are spoken with a Telnet server that offers them: 2 compresses its
+    output, 3 what it is sent."""
     on_server_lost: Literal["close", "redial"] = "close"
     """When a server ends a session's connection or cannot be reached: end the session, or connect
     again while the client stays."""
+    redial: RedialConfig = field(default_factory=RedialConfig)
+    """With `on_server_lost = "redial"`: what clients are told, and what they type meanwhile."""
     away: Literal["drain", "pause"] = "drain"
     """When the client is away and the window is full: drop the oldest output, or stop reading."""
     check: bool = False
@@ -64,6 +75,12 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def all_servers(self) -> list[ServerConfig]:
         return [ServerConfig(one) if isinstance(one, str) else one for one in self.servers]
+
+    @property
+    def spoken_options(self) -> frozenset[int]:
+        """The Telnet options that are spoken with servers only where that is configured."""
+        options = {codes.MSDP} if self.msdp else set()
+        return frozenset(options | {_MCCP[version] for version in self.mccp})
 
     @property
     def secure(self) -> bool:
@@ -121,6 +138,7 @@ def check_upstream(key: str, upstream: UpstreamConfig, before: Sequence[Upstream
             f"{key}.ready: expected 0, because balance = 'hash' chooses a server by the client;"
             f" found {upstream.ready}"
         )
+    check_redial(f"{key}.redial", upstream.redial, upstream.on_server_lost)
     kind = upstream.all_servers[0].address.scheme
     _check_telnet(key, upstream, kind)
     if upstream.content == "bytes" and upstream.telnet:
@@ -130,10 +148,11 @@ def check_upstream(key: str, upstream: UpstreamConfig, before: Sequence[Upstream
 def _check_telnet(key: str, upstream: UpstreamConfig, kind: str) -> None:
     """What only Telnet servers have."""
     check_charset(key, upstream, kind, telnet=upstream.telnet)
-    if upstream.send_address and not upstream.telnet:
-        raise ConfigurationError(
-            f"{key}.send_address: expected only for telnet and telnets, found for {kind}"
-        )
+    for name in ("send_address", "msdp", "mccp"):
+        if getattr(upstream, name) and not upstream.telnet:
+            raise ConfigurationError(
+                f"{key}.{name}: expected only for telnet and telnets, found for {kind}"
+            )
 
 
 def _check_server(key: str, server: ServerConfig, seen: Sequence[Address]) -> Address:

@@ -357,6 +357,9 @@ class UpstreamLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Bytes to be sent, in each direction, beyond which reading from the other side stops."""
     redial_seconds_max: float = 600.0
     """With `on_server_lost = "redial"`: without a server that lasts, a session ends after this."""
+    waiting_seconds_max: float = 120.0
+    """With `on_server_lost = "redial"`: a new client waits so long for a server that cannot be
+    reached; then its session ends."""
     redial_pause_seconds_max: float = 15.0
     """Between two attempts then."""
     prompt_seconds_max: float = 0.2

@@ -10,6 +10,7 @@ from msgspec import Struct
 from holdfast.core.errors import ConfigurationError
 
 _COLOR: Final = r"#[0-9a-fA-F]{6}"
+_PATH: Final = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
 _FIGURES_MAX: Final = 50
 
 
@@ -18,7 +19,8 @@ class Gauge(Struct, frozen=True, forbid_unknown_fields=True):
 
     label: str
     value: str
-    """The package and the field, as in `Char.Vitals.hp`. Case does not matter."""
+    """The package and the field, as in `Char.Vitals.hp`, or a variable of MSDP, as in `HEALTH`.
+    Case does not matter."""
     max: str = ""
     """The same of the largest value, or a number; empty: no bar, only the number."""
     color: str = ""
@@ -76,8 +78,8 @@ def _check_paths(key: str, paths: list[str]) -> None:
     if len(paths) > _FIGURES_MAX:
         raise ConfigurationError(f"{key}: expected at most {_FIGURES_MAX}, found {len(paths)}")
     for number, path in enumerate(paths):
-        if "." not in path.strip("."):
+        if not re.fullmatch(_PATH, path):
             raise ConfigurationError(
                 f"{key}[{number}].value: expected a package and a field, as in"
-                f" 'Char.Vitals.hp', found {path!r}"
+                f" 'Char.Vitals.hp', or a variable of MSDP, found {path!r}"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from itertools import pairwise
 
 import pytest
@@ -25,7 +26,17 @@ from holdfast.core.items import Binary, Command, Data, Interrupt, Prompt, Resize
 from holdfast.core.limits import Limits
 from holdfast.protocols.telnet import Mtts
 from holdfast.protocols.telnet.charsets import AUTOMATIC
-from holdfast.protocols.telnet.codes import DO, GMCP, IAC, NEW_ENVIRON, WILL
+from holdfast.protocols.telnet.codes import (
+    DO,
+    DONT,
+    GMCP,
+    IAC,
+    MCCP2,
+    MCCP3,
+    MSDP,
+    NEW_ENVIRON,
+    WILL,
+)
 from holdfast.protocols.telnet.options.gmcp import Introduction
 from holdfast.protocols.telnet.terminal import DEFAULT_MTTS
 from holdfast.sessions.records import Capabilities
@@ -308,3 +319,49 @@ def test_the_server_is_told_the_clients_address_if_it_asks() -> None:
     told.receive_data(asked, 0.0)
     answer = sb(NEW_ENVIRON, b"\0\0IPADDRESS\x012001:db8::1")
     assert told.data_to_send() == wire_bytes(IAC, WILL, NEW_ENVIRON) + answer
+
+
+def options_wire(*options: int) -> Wire:
+    """The wire to a server with which these are spoken, where it offers them."""
+    terminal = terminal_of(Capabilities(width=80, height=24))
+    return make_wire(
+        "telnet", "lines", LIMITS, terminal, AUTOMATIC, Introduction(), frozenset(options)
+    )
+
+
+def test_variables_of_msdp_are_data_in_both_directions() -> None:
+    it = options_wire(MSDP)
+    it.say(Data("REPORT", '["HEALTH"]'))
+    assert it.data_to_send() == b""  # it waits for the offer
+    assert hear(it, wire_bytes(IAC, WILL, MSDP)) == []
+    asked = sb(MSDP, b"\x01REPORT\x02\x05\x02HEALTH\x06")
+    assert it.data_to_send() == wire_bytes(IAC, DO, MSDP) + asked
+    said = hear(it, sb(MSDP, b"\x01HEALTH\x0257\x01ROOM\x02\x03\x01VNUM\x026\x04"))
+    assert said == [Data("HEALTH", '"57"'), Data("ROOM", '{"VNUM":"6"}')]
+
+
+def test_gmcp_is_preferred_to_msdp() -> None:
+    it = options_wire(MSDP)
+    hear(it, wire_bytes(IAC, WILL, GMCP), wire_bytes(IAC, WILL, MSDP))
+    it.data_to_send()
+    it.say(Data("Char.Ask", "1"))
+    assert it.data_to_send() == sb(GMCP, b"Char.Ask 1")
+
+
+def test_compressed_output_of_a_server_is_read() -> None:
+    it = options_wire(MCCP2)
+    hear(it, wire_bytes(IAC, WILL, MCCP2))
+    assert it.data_to_send() == wire_bytes(IAC, DO, MCCP2)
+    packed = zlib.compress(b"One.\r\nTwo.\r\n")
+    assert hear(it, sb(MCCP2, b"") + packed[:5], packed[5:] + b"Plain.\r\n") == [
+        Text("One."),
+        Text("Two."),
+        Text("Plain."),
+    ]
+
+
+@pytest.mark.parametrize("option", [MSDP, MCCP2, MCCP3])
+def test_what_is_not_configured_is_refused(option: int) -> None:
+    it = options_wire()
+    hear(it, wire_bytes(IAC, WILL, option))
+    assert it.data_to_send() == wire_bytes(IAC, DONT, option)

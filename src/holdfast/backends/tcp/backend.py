@@ -56,8 +56,9 @@ class TcpBackend(BaseBackend):
             limits=services.limits,
             content=config.content,
             charsets=charsets_of(config),
+            spoken_options=config.spoken_options,
             pauses=config.away == "pause",
-            redials=config.on_server_lost == "redial",
+            redial=config.redial if config.on_server_lost == "redial" else None,
             sends_address=config.send_address,
         )
         self._tasks = asyncio.TaskGroup()

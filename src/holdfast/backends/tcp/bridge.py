@@ -21,7 +21,7 @@ from holdfast.backends.tcp.wires import (
 )
 from holdfast.core.backoff import LASTED_SECONDS_MIN, Backoff
 from holdfast.core.errors import HoldfastError, Reason
-from holdfast.core.items import Data, Notice, Resized
+from holdfast.core.items import Command, Data, Notice, Resized, Text
 from holdfast.core.states import Machine
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import NullHandler
@@ -34,10 +34,12 @@ from holdfast.sessions.session import Session
 _log: Final = RateLimitedLogger("holdfast.upstream")
 
 _FIRST_PAUSE_SECONDS: Final = 0.25
-_REDIALS: Final = "It is tried again; what you type meanwhile is not sent."
+_REFUSES: Final = "It is tried again; what you type meanwhile is not sent."
+_KEEPS: Final = "It is tried again; what you type meanwhile is sent then."
 _AGAIN: Final = Notice("You are connected to the server again.")
 _NOT_SENT: Final = Notice("There is no server yet: what you typed was not sent.")
-_NOT_REACHED: Final = Notice("The server cannot be reached. It is tried again.")
+_QUIT_SECONDS_MAX: Final = 30.0
+"""From the line with which a person leaves to the end of the connection by the server."""
 
 
 class Bridge:
@@ -49,6 +51,7 @@ class Bridge:
         "_connection",
         "_context",
         "_introduction",
+        "_last",
         "_lost_at",
         "_machine",
         "_output",
@@ -82,6 +85,8 @@ class Bridge:
         self._connected_at: float | None = None
         """When the newest connection was made."""
         self._said_at = 0.0
+        self._last: Command | None = None
+        """The newest input that the server was sent, where a lost server is redialled."""
 
     # --- what the backend says
 
@@ -99,8 +104,11 @@ class Bridge:
                 self._refuse()
             return
         port, session = self._context.port, self._session
-        for queued in port.take(session):
+        taken = port.take(session)
+        for queued in taken:
             wire.say(queued.item)
+        if taken and self._context.redial is not None:
+            self._last = taken[-1].item
         data = wire.data_to_send()
         if data:
             connection.send(data)  # at once: what makes room for more must be known to fit
@@ -223,19 +231,30 @@ class Bridge:
     def _may_redial(self) -> bool:
         """Whether a server that was lost or not reached is tried again. The first time, the
         client is told."""
-        context = self._context
-        now = context.dialler.now
-        if not context.redials:
+        redial, limits = self._context.redial, self._context.limits.upstream
+        now = self._context.dialler.now
+        if redial is None:
             return False
         if self._lost_at is None:
             self._lost_at = now
             if self._connected_at is None:
-                self._say([_NOT_REACHED])
-        return now - self._lost_at < context.limits.upstream.redial_seconds_max
+                self._say([Notice(redial.waiting_text)])
+        is_new = self._connected_at is None
+        wait = limits.waiting_seconds_max if is_new else limits.redial_seconds_max
+        return now - self._lost_at < wait
+
+    def _has_left(self, now: float) -> bool:
+        """Whether the newest line was one with which people leave: the server closes for it."""
+        last, redial = self._last, self._context.redial
+        is_quit = redial is not None and type(last) is Text and redial.is_quit(last.text)
+        return is_quit and now - self._said_at < _QUIT_SECONDS_MAX
 
     def _refuse(self) -> None:
-        """Input while the server is gone is not meant for the next connection."""
-        port, session = self._context.port, self._session
+        """Input while the server is gone is not meant for the next connection, unless it is to
+        be kept: then it waits in the session."""
+        port, session, redial = self._context.port, self._session, self._context.redial
+        if redial is not None and redial.typed == "keep":
+            return
         typed = False
         for queued in port.take(session):
             item = queued.item
@@ -261,10 +280,10 @@ class Bridge:
         context, row = self._context, self._session.row
         self._connection, self._target = connection, target
         self._said_at = connection.now
-        if self._connected_at is not None:
+        again, self._connected_at = self._connected_at is not None, connection.now
+        if again:
             self._say([_AGAIN])
             context.port.set_input_mode(self._session, "line")
-        self._connected_at = connection.now
         if self._output.held:
             connection.pause_reading()
         address = ProxiedClient(row.address).host.strip("[]") if context.sends_address else ""
@@ -275,7 +294,11 @@ class Bridge:
             terminal_of(row.capabilities, address),
             context.charsets,
             self._introduction,
+            context.spoken_options,
         )
+        if again and context.redial is not None:
+            for line in context.redial.lines:
+                self._wire.say(Text(line))
         self.forward()
 
     def _look_for_prompt(self, connection: Connection) -> None:
@@ -307,8 +330,11 @@ class Bridge:
         lasted = now - (self._connected_at or now)
         if lasted >= LASTED_SECONDS_MIN:
             self._lost_at = None
-        again = again and self._may_redial()
-        last: list[Said] = [*wire.receive_eof(), Notice(f"{text} {_REDIALS}" if again else text)]
+        redial = self._context.redial if again and not self._has_left(now) else None
+        again = redial is not None and self._may_redial()
+        if again and redial is not None:
+            text = f"{text} {_KEEPS if redial.typed == 'keep' else _REFUSES}"
+        last: list[Said] = [*wire.receive_eof(), Notice(text)]
         if again:
             self._machine.apply(BridgeInput.REDIAL)
             connection.attach(NullHandler())  # what becomes of it is of no interest any more

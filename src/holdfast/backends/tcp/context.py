@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from holdfast.backends.redial_config import RedialConfig
 from holdfast.core.clock import Clock
 from holdfast.core.limits import Limits
 from holdfast.net.upstream.dialler import Dialler
@@ -23,9 +24,11 @@ class BridgeContext(Struct, frozen=True):
     limits: Limits
     content: str
     charsets: Charsets
+    spoken_options: frozenset[int]
+    """The Telnet options that are spoken with servers beside the usual ones."""
     pauses: bool
     """Whether a server is not read while its client is away and the window is full."""
-    redials: bool
-    """Whether a server that was lost is connected to again."""
+    redial: RedialConfig | None
+    """How a server that was lost is connected to again, if it is."""
     sends_address: bool
     """Whether a Telnet server is told its client's address."""

@@ -162,11 +162,12 @@ class LineWire:
 
 
 _WAITING_MAX: Final = 32
-"""Messages of a client that wait for its server to speak GMCP."""
+"""Messages of a client that wait for its server to speak GMCP or MSDP."""
 
 
 class TelnetWire:
-    """Telnet, in the client's role: prompts, hidden input, window size and GMCP pass through.
+    """Telnet, in the client's role: prompts, hidden input, window size, GMCP and, where it is
+    configured, MSDP pass through.
 
     A long line is passed on in pieces. What the client says by GMCP before the server has
     offered it waits for that.
@@ -196,9 +197,9 @@ class TelnetWire:
                 return shown
             case telnet.InputHidden(hidden):
                 return InputMode("secret" if hidden else "line")
-            case telnet.Gmcp(package, json):
-                return Data(package, json)
-            case telnet.CapabilitiesChanged(known) if known.gmcp and self._waiting:
+            case telnet.Gmcp(name, json) | telnet.Msdp(name, json):
+                return Data(name, json)
+            case telnet.CapabilitiesChanged(known) if known.gmcp or known.msdp:
                 waiting, self._waiting = self._waiting, []
                 for item in waiting:
                     self.say(item)
@@ -223,6 +224,8 @@ class TelnetWire:
             case Data(package, json):
                 introduces = self._introduction.note(package, json)
                 sent = self._core.send_gmcp(package, json)
+                if not (sent or introduces):
+                    sent = self._core.send_msdp(package, json)
                 if not (sent or introduces) and len(self._waiting) < _WAITING_MAX:
                     self._waiting.append(item)
             case Interrupt():
@@ -312,15 +315,22 @@ def make_wire(
     terminal: telnet.Terminal,
     charsets: Charsets,
     introduction: Introduction,
+    spoken_options: frozenset[int] = frozenset(),
 ) -> Wire:
     """The wire to a server of this scheme, for a client with this terminal.
 
-    `content` is `lines` or `bytes`; Telnet is always Telnet, and has the character sets and what
-    the client says first by GMCP.
+    `content` is `lines` or `bytes`; Telnet is always Telnet, and has the character sets, what
+    the client says first by GMCP, and the options that are spoken where they are configured.
     """
     if scheme in ("telnet", "telnets"):
         # Users type no such long line, but a server may send one.
         bounds = structs.replace(limits.telnet, line_chars_max=limits.line.line_bytes_max)
-        core = telnet.TelnetClient(bounds, terminal, charsets=charsets, introduction=introduction)
+        core = telnet.TelnetClient(
+            bounds,
+            terminal,
+            charsets=charsets,
+            introduction=introduction,
+            also=spoken_options,
+        )
         return TelnetWire(core, introduction)
     return ByteWire() if content == "bytes" else LineWire(limits.line.line_bytes_max)

@@ -135,15 +135,18 @@ function enter() {
   tellSize();
 }
 
-// The server behind is told what we want to hear, as by any client of GMCP.
+// The server behind is told what we want to hear, as by any client of GMCP or of MSDP.
 function introduce() {
-  const packages = new Set(
-    [...settings.gauges, ...settings.facts].map(({ value }) => packageOf(value).split(".")[0]),
-  );
-  packages.delete("");
-  if (!packages.size) return;
-  session.data("Core.Hello", { client: "Holdfast", version: "1" });
-  session.data("Core.Supports.Set", [...packages].map((name) => `${name} 1`));
+  const paths = settings.facts.map(({ value }) => value);
+  for (const { value, max } of settings.gauges) paths.push(value, max);
+  const named = paths.filter((path) => path && Number.isNaN(Number(path)));
+  const packages = new Set(named.map((path) => packageOf(path).split(".")[0]).filter(Boolean));
+  const variables = new Set(named.filter((path) => !path.includes(".")));
+  if (packages.size) {
+    session.data("Core.Hello", { client: "Holdfast", version: "1" });
+    session.data("Core.Supports.Set", [...packages].map((name) => `${name} 1`));
+  }
+  if (variables.size) session.data("REPORT", [...variables]);
 }
 
 /**
