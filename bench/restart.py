@@ -20,7 +20,7 @@ from bench.harness import HOLDFAST, Row
 from holdfast.core.ids import new_epoch, new_sid
 from holdfast.core.items import Text, size_of
 from holdfast.core.limits import Limits
-from holdfast.sessions.outbox import Entry
+from holdfast.sessions.outbox import OutputEntry
 from holdfast.sessions.records import Batch, Record
 from holdfast.sessions.records import Row as SessionRow
 from holdfast.sessions.stores.sqlite import SQLiteFile
@@ -62,7 +62,7 @@ def sessions(count: int) -> Iterator[tuple[SessionRow, Record]]:
         row.tokens.issue(row.sid)
         row.code = os.urandom(32)
         text = Text(TEXT)
-        outs = [Entry(text, now, "", size_of(text)) for _ in range(3)]
+        outs = [OutputEntry(text, now, "", size_of(text)) for _ in range(3)]
         yield row, Record(1, outs, [], 0, 0, 0, 3, 0, 0, 0)
 
 

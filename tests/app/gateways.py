@@ -109,7 +109,7 @@ class FakeGateway:
     def numbers(self) -> list[int]:
         return [output.bseq for output in self.outputs]
 
-    # --- Owner of its peers
+    # --- PeerOwner of its peers
 
     def linked(self, peer: Peer) -> None:
         self.peers.append(peer)

@@ -31,7 +31,7 @@ from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.port import SessionPort
 from holdfast.sessions.records import Batch
-from holdfast.sessions.session import Backend, Session
+from holdfast.sessions.session import Session, SessionBackend
 from holdfast.sessions.states import Durability, SessionInput
 from holdfast.sessions.stores.memory import MemoryStore
 
@@ -143,7 +143,7 @@ class Node:
             policy_known=self.host.policy_known,
         )
 
-    def open_port(self, backend: Backend) -> SessionPort:
+    def open_port(self, backend: SessionBackend) -> SessionPort:
         return SessionPort(backend, self.manager, self.journal, self.host, self.clock)
 
     def backend(self, name: str = "chat") -> LinkBackend:
@@ -279,7 +279,7 @@ class AppEnd:
         """Lose the link without a word."""
         self.peer._connection.abort()
 
-    # --- Owner of its peer
+    # --- PeerOwner of its peer
 
     def linked(self, peer: Peer) -> None:
         self.peer = peer

@@ -22,10 +22,12 @@ from holdfast.net.connection.connection import Connection
 Shown = str | Offline | Ended
 
 
-class Wire(module.Wire):
+class ClientHandler(module.ClientHandler):
     """Reads text, a word an event; how it ends is what the test says."""
 
-    def __init__(self, connection: Connection, reconnector: Reconnector[str, Wire]) -> None:
+    def __init__(
+        self, connection: Connection, reconnector: Reconnector[str, ClientHandler]
+    ) -> None:
         super().__init__(connection)
         self.reason = "cut off"
         self.data = b""
@@ -54,7 +56,9 @@ class Wire(module.Wire):
 class Kept:
     """A running reconnector and what came of it."""
 
-    def __init__(self, reconnector: Reconnector[str, Wire], running: asyncio.Task[None]) -> None:
+    def __init__(
+        self, reconnector: Reconnector[str, ClientHandler], running: asyncio.Task[None]
+    ) -> None:
         self.reconnector = reconnector
         self.running = running
 
@@ -73,10 +77,12 @@ async def kept(address: str | Address, limits: Limits | None = None) -> AsyncIte
     """Keep connected to `address` while the block runs."""
     parsed = parse_address(address) if isinstance(address, str) else address
 
-    def make(connection: Connection) -> Wire:
-        return Wire(connection, reconnector)
+    def make(connection: Connection) -> ClientHandler:
+        return ClientHandler(connection, reconnector)
 
-    reconnector: Reconnector[str, Wire] = Reconnector(parsed, make, limits or Limits(), None)
+    reconnector: Reconnector[str, ClientHandler] = Reconnector(
+        parsed, make, limits or Limits(), None
+    )
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(reconnector.run())
         try:
@@ -217,8 +223,8 @@ async def test_a_connection_can_be_changed_for_a_new_one_at_once(tmp_path: Path)
         stand = await server.stand()
         stand.connection.write(b"a")
         assert await it.next() == "a"
-        assert it.reconnector.wire is not None
-        it.reconnector.wire.retry_seconds = 3600
+        assert it.reconnector.handler is not None
+        it.reconnector.handler.retry_seconds = 3600
         it.reconnector.reconnect()
         await stand.until_lost()
         await it.offline()
@@ -248,8 +254,8 @@ async def test_who_does_not_read_gets_no_more(tmp_path: Path, few: int) -> None:
         await until(lambda: it.reconnector.full)
         stand.connection.write(b"y")
         await asyncio.sleep(0.02)
-        assert it.reconnector.wire is not None
-        assert b"y" not in it.reconnector.wire.data
+        assert it.reconnector.handler is not None
+        assert b"y" not in it.reconnector.handler.data
         assert [await it.next() for _ in range(few + 1)] == ["x"] * few + ["y"]
 
 
@@ -260,8 +266,8 @@ async def test_and_is_not_connected_again_before_there_is_room(
         stand = await server.stand()
         stand.connection.write(b"x " * 3 * few)
         await until(lambda: it.reconnector.full)
-        assert it.reconnector.wire is not None
-        it.reconnector.wire.connection.abort()  # what is not read from does not tell of its end
+        assert it.reconnector.handler is not None
+        it.reconnector.handler.connection.abort()  # what is not read from does not tell of its end
         await until(lambda: pauses)
         await asyncio.sleep(0.02)
         assert len(server.stands) == 1

@@ -69,7 +69,7 @@ async def test_what_becomes_large_is_taken_little_by_little(tmp_path: Path) -> N
             await bomb.send(message % c)
         (session,) = gateway.manager.sessions.values()
         assert isinstance(session.consumer, Attachment)
-        intake = session.consumer.host.intake
+        intake = session.consumer.driver.intake
         await eventually(lambda: intake.held is not None)
         assert intake.held is not None
         held = [event.item for event in intake.held.events if isinstance(event, Numbered)]

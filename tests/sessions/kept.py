@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from holdfast.core.ids import new_sid
 from holdfast.core.items import Text, size_of
 from holdfast.sessions.manager import SessionManager
-from holdfast.sessions.outbox import Entry
+from holdfast.sessions.outbox import OutputEntry
 from holdfast.sessions.records import Batch, Record, Row, Stored
-from holdfast.sessions.session import Backend
+from holdfast.sessions.session import SessionBackend
 from holdfast.sessions.stores.memory import MemoryStore
 
 
@@ -23,7 +23,7 @@ def row(state: str = "detached_active", **fields: object) -> Row:
 
 def record(*texts: str, n: int = 1, top: int = 0) -> Record:
     """What a commit had of a session's output, up to number `top`."""
-    outs = [Entry(Text(text), 0.0, "", size_of(Text(text))) for text in texts]
+    outs = [OutputEntry(Text(text), 0.0, "", size_of(Text(text))) for text in texts]
     return Record(n, outs, [], 0, 0, 0, top or len(texts), 0, 0, 0)
 
 
@@ -37,14 +37,14 @@ async def keep(rows: Sequence[Row], *texts: str, clean: bool = True) -> MemorySt
     return store
 
 
-def restore(manager: SessionManager, stored: Stored, backend: Backend, now: float) -> None:
+def restore(manager: SessionManager, stored: Stored, backend: SessionBackend, now: float) -> None:
     """Register the sessions of a store in one go."""
     for _ in manager.restoring(stored, lambda head: backend, now):
         pass
 
 
 async def take_up(
-    manager: SessionManager, store: MemoryStore, backend: Backend, now: float = 0.0
+    manager: SessionManager, store: MemoryStore, backend: SessionBackend, now: float = 0.0
 ) -> None:
     """Let a run of a gateway begin with this store."""
     manager.loader.store = store

@@ -13,7 +13,7 @@ from holdfast.core.limits import SessionLimits
 from holdfast.sessions.eras import Eras
 from holdfast.sessions.folding import fold
 from holdfast.sessions.inbox import Queued
-from holdfast.sessions.outbox import Entry
+from holdfast.sessions.outbox import OutputEntry
 from holdfast.sessions.records import Record
 from holdfast.sessions.session import Session
 
@@ -22,7 +22,7 @@ def record(
     n: int, outs: str, top: int, ins: Sequence[int] = (), *, base: int = 0, applied: int = 0
 ) -> Record:
     """One with an output for each letter of `outs`, the last of which has the number `top`."""
-    entries = [Entry(Text(text), 1.0, "", 33) for text in outs]
+    entries = [OutputEntry(Text(text), 1.0, "", 33) for text in outs]
     commands = [Queued(cseq, Text(str(cseq)), 33) for cseq in ins]
     offset = max((*ins, applied))
     return Record(n, entries, commands, base, base, 0, top, applied, 0, offset)

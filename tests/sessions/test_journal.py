@@ -17,7 +17,7 @@ from holdfast.sessions.compaction import Compaction
 from holdfast.sessions.dormant import DormantSession
 from holdfast.sessions.journal import Journal, StoreUnavailableError
 from holdfast.sessions.manager import UNANSWERED, SessionManager
-from holdfast.sessions.outbox import Entry
+from holdfast.sessions.outbox import OutputEntry
 from holdfast.sessions.records import Batch, Record, Recovered
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionInput
@@ -34,7 +34,7 @@ LIMITS = StoreLimits(
 
 
 def items(record: Record) -> list[Output]:
-    return [entry.item for entry in record.outs if isinstance(entry, Entry)]
+    return [entry.item for entry in record.outs if isinstance(entry, OutputEntry)]
 
 
 class FlakyStore(MemoryStore):

@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.core.items import Text
 from holdfast.sessions.inbox import Queued
-from holdfast.sessions.outbox import Entry
+from holdfast.sessions.outbox import OutputEntry
 from holdfast.sessions.records import (
     Batch,
     Capabilities,
@@ -125,7 +125,7 @@ def test_a_copy_is_not_changed_with_the_row() -> None:
 
 
 def test_each_part_of_a_record_keeps_its_place() -> None:
-    entry = Entry(Text("a"), 1.5, "k", 33)
+    entry = OutputEntry(Text("a"), 1.5, "k", 33)
     queued = Queued(4, Text("b"), 33)
     record = Record(1, [entry, 0], [queued], 2, 3, 4, 5, 6, 7, 8)
     written = [1, [[["text", "a"], 1.5, "k", 33], 0], [[4, ["text", "b"], 33]], 2, 3, 4, 5, 6, 7, 8]

@@ -20,7 +20,7 @@ from holdfast.net.transport.tcp_info import Delivery
 from holdfast.sessions.eras import Eras
 from holdfast.sessions.inbox import Inbox, Verdict
 from holdfast.sessions.journal import Journal
-from holdfast.sessions.position import Position
+from holdfast.sessions.position import ClientPosition
 from holdfast.sessions.records import Record
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability
@@ -140,7 +140,7 @@ def same_epoch_after_a_lost_tail(patch: pytest.MonkeyPatch) -> None:
 
 
 def epoch_not_compared(patch: pytest.MonkeyPatch) -> None:
-    def reset_reason(session: Session, position: Position) -> None:
+    def reset_reason(session: Session, position: ClientPosition) -> None:
         return None
 
     patch.setattr(attach, "reset_reason", reset_reason)

@@ -64,7 +64,7 @@ _FATAL: Final = frozenset({"protocol", "secret", "unknown_app"})
 
 
 class LinkClient:
-    """Keeps one application linked: the `Owner` of its peer."""
+    """Keeps one application linked: the `PeerOwner`."""
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class LinkClient:
     def _handler(self, connection: Connection) -> Peer:
         return Peer(connection, self, self._app.limits)
 
-    # --- Owner of the peer
+    # --- PeerOwner
 
     def linked(self, peer: Peer) -> None:
         app = self._app

@@ -31,8 +31,7 @@ from holdfast.sessions.journal import Journal
 from holdfast.sessions.port import SessionPort
 from holdfast.sessions.position import ResetReason
 from holdfast.sessions.records import Stored
-from holdfast.sessions.session import Backend as SessionBackend
-from holdfast.sessions.session import Session
+from holdfast.sessions.session import Session, SessionBackend
 
 
 class Placement(Struct, frozen=True):

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from holdfast.client.core import ACK_SECONDS, ClientCore, Event, Online, may_return
 from holdfast.client.queue import PENDING_MAX
-from holdfast.client.reconnector import Ended, Offline, Reconnector, Wire
+from holdfast.client.reconnector import ClientHandler, Ended, Offline, Reconnector
 from holdfast.client.state import ServerFaultError, State
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address, parse_address
@@ -79,7 +79,7 @@ class Client:
         self._deflate = deflate
         self._core = core
         self._limits = limits
-        self._reconnector: Reconnector[Event, _SessionWire] = Reconnector(
+        self._reconnector: Reconnector[Event, _SessionHandler] = Reconnector(
             address, self._make, limits, tls
         )
 
@@ -195,10 +195,10 @@ class Client:
         await self._reconnector.run()
 
     def _send(self) -> None:
-        if self._reconnector.wire is not None:
-            self._reconnector.wire.send()
+        if self._reconnector.handler is not None:
+            self._reconnector.handler.send()
 
-    def _make(self, connection: Connection) -> _SessionWire:
+    def _make(self, connection: Connection) -> _SessionHandler:
         offer = ws.Offer(
             self._address.authority,
             self._address.path,
@@ -206,16 +206,16 @@ class Client:
             deflate=self._deflate,
         )
         socket = ws.ClientConnection(self._limits.websocket, offer, os.urandom)
-        return _SessionWire(connection, self._reconnector, self._core, socket)
+        return _SessionHandler(connection, self._reconnector, self._core, socket)
 
 
-class _SessionWire(Wire):
+class _SessionHandler(ClientHandler):
     """One WebSocket connection of a client."""
 
     def __init__(
         self,
         connection: Connection,
-        reconnector: Reconnector[Event, _SessionWire],
+        reconnector: Reconnector[Event, _SessionHandler],
         core: ClientCore,
         socket: ws.ClientConnection,
     ) -> None:

@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from holdfast.client import commands
 from holdfast.client.core import Online
-from holdfast.client.reconnector import LOST, Ended, Offline, Reconnector, Wire
+from holdfast.client.reconnector import LOST, ClientHandler, Ended, Offline, Reconnector
 from holdfast.core.errors import DISCONNECTS, BusyError, sentence
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address
@@ -98,7 +98,7 @@ class LineClient:
         self._place = _Place()
         self._unsaid: deque[str] = deque()
         self._telnet = address.scheme in ("telnet", "telnets")
-        self._reconnector: Reconnector[LineEvent, _LineWire] = Reconnector(
+        self._reconnector: Reconnector[LineEvent, _LineHandler] = Reconnector(
             address, self._make, limits, tls
         )
 
@@ -112,8 +112,8 @@ class LineClient:
         if len(self._unsaid) >= _SAID_MAX:
             raise BusyError(f"{_SAID_MAX} lines wait for the gateway; no more are taken")
         self._unsaid.append(text)
-        if self._reconnector.wire is not None:
-            self._reconnector.wire.say()
+        if self._reconnector.handler is not None:
+            self._reconnector.handler.say()
 
     def _check(self, text: str) -> None:
         commands.text("command", text)
@@ -128,14 +128,14 @@ class LineClient:
 
     def interrupt(self) -> None:
         """Ask to stop the running command, if the protocol supports it."""
-        if isinstance(self._reconnector.wire, _TelnetWire):
-            self._reconnector.wire.interrupt()
+        if isinstance(self._reconnector.handler, _TelnetHandler):
+            self._reconnector.handler.interrupt()
 
     def resize(self, width: int, height: int) -> None:
         """Tell the size of the screen, in characters, where the protocol can."""
         self._terminal = msgspec.structs.replace(self._terminal, width=width, height=height)
-        if isinstance(self._reconnector.wire, _TelnetWire):
-            self._reconnector.wire.resize(width, height)
+        if isinstance(self._reconnector.handler, _TelnetHandler):
+            self._reconnector.handler.resize(width, height)
 
     @property
     def unsaid(self) -> int:
@@ -161,21 +161,21 @@ class LineClient:
         """Keep the session connected until cancelled."""
         await self._reconnector.run()
 
-    def _make(self, connection: Connection) -> _LineWire:
+    def _make(self, connection: Connection) -> _LineHandler:
         if self._telnet:
             core = telnet.TelnetClient(self._limits.telnet, self._terminal)
-            return _TelnetWire(connection, self._reconnector, self._place, self._unsaid, core)
+            return _TelnetHandler(connection, self._reconnector, self._place, self._unsaid, core)
         decoder = LineDecoder(self._limits.line.line_bytes_max)
-        return _LineWire(connection, self._reconnector, self._place, self._unsaid, decoder)
+        return _LineHandler(connection, self._reconnector, self._place, self._unsaid, decoder)
 
 
-class _LineWire(Wire):
+class _LineHandler(ClientHandler):
     """One connection that carries bare lines."""
 
     def __init__(
         self,
         connection: Connection,
-        reconnector: Reconnector[LineEvent, _LineWire],
+        reconnector: Reconnector[LineEvent, _LineHandler],
         place: _Place,
         unsaid: deque[str],
         decoder: LineDecoder | None,
@@ -298,13 +298,13 @@ class _LineWire(Wire):
         self._reconnector.put(event)
 
 
-class _TelnetWire(_LineWire):
+class _TelnetHandler(_LineHandler):
     """One Telnet connection."""
 
     def __init__(
         self,
         connection: Connection,
-        reconnector: Reconnector[LineEvent, _LineWire],
+        reconnector: Reconnector[LineEvent, _LineHandler],
         place: _Place,
         unsaid: deque[str],
         core: telnet.TelnetClient,

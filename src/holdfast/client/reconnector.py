@@ -1,7 +1,7 @@
 """Reconnection: dial, disconnect, wait with growing delays, dial again.
 
-A `Wire` implements the protocol of a connection; the events of all connections are read from
-one queue.
+A `ClientHandler` implements the protocol of a connection; the events of all connections are
+read from one queue.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from holdfast.net.runtime.runtime import client_runtime
 from holdfast.net.tls.contexts import client_context
 
 E = TypeVar("E")
-W = TypeVar("W", bound="Wire")
+H = TypeVar("H", bound="ClientHandler")
 
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _PAUSE_SECONDS_MAX: Final = 10.0
@@ -54,7 +54,7 @@ class Ended(Struct, frozen=True):
 LOST: Final = "the connection was lost"
 
 
-class Wire(Handler):
+class ClientHandler(Handler):
     """The protocol on one connection of a client."""
 
     def __init__(self, connection: Connection) -> None:
@@ -97,17 +97,17 @@ class Wire(Handler):
         self.connection.close()
 
 
-class Reconnector(Generic[E, W]):
+class Reconnector(Generic[E, H]):
     """One client's connections, one after the other, and the events of all of them."""
 
     def __init__(
         self,
         address: Address,
-        make: Callable[[Connection], W],
+        make: Callable[[Connection], H],
         limits: Limits,
         tls: ssl.SSLContext | None,
     ) -> None:
-        self.wire: W | None = None
+        self.handler: H | None = None
         """The protocol on the current connection, if there is one."""
         self._address = address
         self._make = make
@@ -131,8 +131,8 @@ class Reconnector(Generic[E, W]):
         self._arrived.set()
         if self.full:
             self._room.clear()
-            if self.wire is not None:
-                self.wire.connection.pause_reading()
+            if self.handler is not None:
+                self.handler.connection.pause_reading()
 
     @property
     def full(self) -> bool:
@@ -149,8 +149,8 @@ class Reconnector(Generic[E, W]):
         event = self._events.popleft()
         if not self.full and not self._room.is_set():
             self._room.set()
-            if self.wire is not None:
-                self.wire.connection.resume_reading()
+            if self.handler is not None:
+                self.handler.connection.resume_reading()
         return event
 
     def moved(self) -> None:
@@ -176,8 +176,8 @@ class Reconnector(Generic[E, W]):
     def reconnect(self) -> None:
         """Try now, instead of after the pause; a connection that is open is dropped."""
         self._hurry.set()
-        if self.wire is not None:
-            self.wire.connection.abort()
+        if self.handler is not None:
+            self.handler.connection.abort()
 
     def lost(self) -> None:
         """The connection is lost."""
@@ -211,9 +211,9 @@ class Reconnector(Generic[E, W]):
         """From dialling to the end: why it ended, the pause asked for, how long it stood."""
         self._lost.clear()
 
-        def make(connection: Connection) -> W:
-            self.wire = self._make(connection)
-            return self.wire
+        def make(connection: Connection) -> H:
+            self.handler = self._make(connection)
+            return self.handler
 
         try:
             connection = await dial(
@@ -224,12 +224,12 @@ class Reconnector(Generic[E, W]):
                 tls=self._tls,
             )
         except DialError as error:
-            self.wire = None
+            self.handler = None
             return str(error), 0.0, 0.0
         try:
             await self._lost.wait()
         finally:
             connection.abort()
-        wire, self.wire = self.wire, None
-        assert wire is not None
-        return wire.reason, wire.retry_seconds, wire.lasted
+        handler, self.handler = self.handler, None
+        assert handler is not None
+        return handler.reason, handler.retry_seconds, handler.lasted

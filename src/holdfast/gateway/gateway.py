@@ -18,8 +18,8 @@ from holdfast.gateway.config import Config
 from holdfast.gateway.context import Context
 from holdfast.gateway.conversation.intake import network_input
 from holdfast.gateway.environment import DEFAULT, Environment
-from holdfast.gateway.host import ClientHost
 from holdfast.gateway.listeners import Listeners
+from holdfast.gateway.notifier import ConnectionNotifier
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.gateway.timekeeping import Timekeeper
 from holdfast.gateway.view import GatewayView
@@ -34,7 +34,7 @@ from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.port import SessionPort
 from holdfast.sessions.records import Stored
-from holdfast.sessions.session import Backend as SessionBackend
+from holdfast.sessions.session import SessionBackend
 
 _log: Final = RateLimitedLogger("holdfast.gateway")
 
@@ -107,7 +107,7 @@ class Gateway:
 
     def _make_services(self) -> Services:
         """What backends are offered."""
-        context, host = self.context, ClientHost(self.manager)
+        context, host = self.context, ConnectionNotifier(self.manager)
 
         def open_port(backend: SessionBackend) -> SessionPort:
             return SessionPort(backend, context.manager, context.journal, host, context.wall)

@@ -123,7 +123,7 @@ class Dispatch:
         return handler(decoded)
 
 
-class Owner(Protocol):
+class PeerOwner(Protocol):
     """Who a peer belongs to."""
 
     def linked(self, peer: Peer) -> None:
@@ -151,7 +151,7 @@ class Peer:
     """One end of one link: a `Handler` on a connection."""
 
     def __init__(
-        self, connection: Connection, owner: Owner, limits: LinkLimits, *, trusted: bool = True
+        self, connection: Connection, owner: PeerOwner, limits: LinkLimits, *, trusted: bool = True
     ) -> None:
         self.dispatch = Dispatch({})
         """The methods that the other end may call; replaced after the handshake."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from holdfast.sessions.records import Head
-from holdfast.sessions.session import Backend
+from holdfast.sessions.session import SessionBackend
 from holdfast.sessions.states import TABLE, SessionInput, SessionState
 
 DETACHED: Final = {
@@ -44,7 +44,7 @@ class DormantSession:
         "user",
     )
 
-    def __init__(self, head: Head, backend: Backend, detached: float) -> None:
+    def __init__(self, head: Head, backend: SessionBackend, detached: float) -> None:
         self.sid = head.sid
         self.app = head.app
         self.backend = backend
@@ -94,6 +94,6 @@ class DormantSessions:
             self.states[session.state] -= 1
         return session
 
-    def of(self, backend: Backend) -> Iterable[DormantSession]:
+    def of(self, backend: SessionBackend) -> Iterable[DormantSession]:
         """Those of one backend."""
         return (session for session in self if session.backend is backend)

@@ -17,7 +17,7 @@ from holdfast.core.limits import SessionLimits
 from holdfast.sessions.eras import Eras
 from holdfast.sessions.folding import news, repeated
 from holdfast.sessions.inbox import Inbox, Queued
-from holdfast.sessions.outbox import Entry, Outbox
+from holdfast.sessions.outbox import Outbox, OutputEntry
 from holdfast.sessions.records import EpochEnd, Record, Row
 from holdfast.sessions.room import Room
 from holdfast.sessions.states import TABLE, Durability, SessionInput, SessionState
@@ -161,7 +161,7 @@ class DurableState:
         """All of both logs, up to the newest record."""
         return self._record(list(self.out.entries), self.inbox.since(0))
 
-    def _record(self, outs: Sequence[Entry], ins: Sequence[Queued]) -> Record:
+    def _record(self, outs: Sequence[OutputEntry], ins: Sequence[Queued]) -> Record:
         out, inbox = self.out, self.inbox
         cin, offset = inbox.kept
         return Record(
@@ -228,7 +228,7 @@ class DurableState:
         if before > out.top:  # entries that were done with before their commit are not stored
             out.skip_to(before)
         for entry in record.outs[repeated(before, out.top) :]:
-            if isinstance(entry, Entry):
+            if isinstance(entry, OutputEntry):
                 out.add(entry)
         out.skip_to(record.base)
         out.acked, out.maybe_delivered, out.assumed = (

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from holdfast.sessions.inbox import Queued
-from holdfast.sessions.outbox import Entry
+from holdfast.sessions.outbox import OutputEntry
 from holdfast.sessions.records import Record
 
 
 def fold(records: Sequence[Record]) -> Record:
     """One record with all that `records`, which are in order, add up to."""
-    outs: list[Entry | int] = []
+    outs: list[OutputEntry | int] = []
     ins: list[Queued] = []
     base = 0
     for record in records:

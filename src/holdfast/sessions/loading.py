@@ -18,7 +18,7 @@ from holdfast.sessions.dormant import DETACHED, DormantSession, DormantSessions
 from holdfast.sessions.eras import KEY, Eras, read_eras
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.records import Found, Head, SetAside, Stored, StoredSession
-from holdfast.sessions.session import Backend, Session, SessionOwner
+from holdfast.sessions.session import Session, SessionBackend, SessionOwner
 from holdfast.sessions.states import SessionInput, SessionState
 from holdfast.sessions.stores.base import Store
 from holdfast.sessions.stores.reading import set_aside
@@ -64,7 +64,7 @@ class Loader:
         self._limits = limits
 
     def restoring(
-        self, stored: Stored, backend_of: Callable[[Head], Backend], now: float
+        self, stored: Stored, backend_of: Callable[[Head], SessionBackend], now: float
     ) -> Iterator[None]:
         """Take up what the store has, in parts of some milliseconds. It gives its heads away."""
         self._journal.resume(stored.number, stored.journal_bytes)
@@ -104,7 +104,7 @@ class Loader:
             asked = wanted[start : start + _LOADED_MAX]
             self._take_up(asked, await self.store.take(asked), now)
 
-    async def load_all(self, backend: Backend, now: float) -> None:
+    async def load_all(self, backend: SessionBackend, now: float) -> None:
         """Load all sessions of one backend. Raises `StoreError`."""
         await self.load([session.sid for session in self.dormant.of(backend)], now)
 

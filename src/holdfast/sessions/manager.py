@@ -23,7 +23,7 @@ from holdfast.sessions.loading import Loader
 from holdfast.sessions.population import Member, Population
 from holdfast.sessions.records import Head, Row, SetAside, Stored
 from holdfast.sessions.retention import Retention
-from holdfast.sessions.session import Backend, Session
+from holdfast.sessions.session import Session, SessionBackend
 from holdfast.sessions.states import Durability, SessionInput, SessionState
 
 _log: Final = RateLimitedLogger("holdfast.sessions")
@@ -102,7 +102,7 @@ class SessionManager:
     # --- creating
 
     def create(
-        self, backend: Backend, durability: Durability, now: float, network: str = ""
+        self, backend: SessionBackend, durability: Durability, now: float, network: str = ""
     ) -> Session:
         """Make a new session for a client in `network`.
 
@@ -131,7 +131,7 @@ class SessionManager:
     # --- what the store has
 
     def restoring(
-        self, stored: Stored, backend_of: Callable[[Head], Backend], now: float
+        self, stored: Stored, backend_of: Callable[[Head], SessionBackend], now: float
     ) -> Iterator[None]:
         """Register the sessions of the store, in parts of some milliseconds. Each is detached,
         and is loaded on first use."""
@@ -240,7 +240,7 @@ class SessionManager:
         session.row.data = data
         session.mark_row_dirty()
 
-    # --- Owner of the sessions
+    # --- SessionOwner
 
     def changed(self, state: DurableState) -> None:
         self._journal.add(state)

@@ -23,7 +23,7 @@ class AckError(ProtocolError):
     """A client acknowledged output that was never sent to it."""
 
 
-class Entry(Struct, array_like=True, gc=False):
+class OutputEntry(Struct, array_like=True, gc=False):
     """One output in the window."""
 
     item: Output
@@ -35,7 +35,7 @@ class Entry(Struct, array_like=True, gc=False):
     """The size of an output in the window, in bytes."""
 
 
-class SharedEntry(Entry):
+class SharedEntry(OutputEntry):
     """One output in the windows of many sessions: kept, and stored, once."""
 
     holders: int = 0
@@ -80,7 +80,7 @@ class Outbox:
         self._shared_bytes = 0
         self.shared = 0
         """The number of the newest entry that other windows hold, too."""
-        self.entries: list[Entry] = []
+        self.entries: list[OutputEntry] = []
         self.base = 0
         self.sent = 0
         self.acked = 0
@@ -119,11 +119,11 @@ class Outbox:
             if type(item) is Prompt:
                 self.prompt = item.text
         size = size_of(item)
-        entries.append(Entry(item, now, key, size))
+        entries.append(OutputEntry(item, now, key, size))
         self.size += size
         return self.size > self._limit or len(entries) > self._limits.window_messages_max
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: OutputEntry) -> None:
         """Number an output that is in other windows, too, or was stored before."""
         self.entries.append(entry)
         self.size += entry.size
@@ -238,7 +238,7 @@ class Outbox:
             count += 1
         self._drop(count)
 
-    def since(self, seq: int) -> Sequence[Entry]:
+    def since(self, seq: int) -> Sequence[OutputEntry]:
         """The entries after `seq`."""
         return self.entries[max(0, seq - self.base) :]
 
@@ -269,7 +269,7 @@ class Outbox:
         if self._latest is not None:
             self._latest = {k: n for k, n in self._latest.items() if n > self.base} or None
 
-    def _leave(self, entries: Sequence[Entry]) -> None:
+    def _leave(self, entries: Sequence[OutputEntry]) -> None:
         """What is shared is in one window less."""
         for entry in entries:
             if type(entry) is SharedEntry:

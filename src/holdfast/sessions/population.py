@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from holdfast.core.errors import BusyError
 from holdfast.core.limits import SessionLimits
 from holdfast.sessions.dormant import DormantSession
-from holdfast.sessions.session import Backend, Session
+from holdfast.sessions.session import Session, SessionBackend
 
 Member = Session | DormantSession
 _Order = OrderedDict[str, Member]  # its first is found at once, whatever has left it before
@@ -42,7 +42,7 @@ class Population:
         """When the sessions of the run before were taken up: nobody could come back before."""
         self._limits = limits
         self._networks: dict[str, _Network] = {}
-        self._users: dict[tuple[Backend, str], Member | dict[str, Member]] = {}
+        self._users: dict[tuple[SessionBackend, str], Member | dict[str, Member]] = {}
         """A user with one session has no dictionary: there may be very many of them."""
         self._brief: _Order = OrderedDict()
         self._anonymous: _Order = OrderedDict()
@@ -90,7 +90,7 @@ class Population:
         session.row.user = user
         self._index_user(session)
 
-    def of_user(self, backend: Backend, user: str) -> Iterable[Member]:
+    def of_user(self, backend: SessionBackend, user: str) -> Iterable[Member]:
         """The sessions of a user of a backend, none for nobody."""
         found = self._users.get((backend, user))
         if found is None:

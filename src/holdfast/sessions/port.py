@@ -29,7 +29,7 @@ from holdfast.sessions.inbox import Queued
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.outbox import shared
-from holdfast.sessions.session import Backend, Session
+from holdfast.sessions.session import Session, SessionBackend
 from holdfast.sessions.states import SessionInput
 
 
@@ -78,7 +78,7 @@ class Caller:
         raise NotImplementedError
 
 
-class Host(Protocol):
+class ClientNotifier(Protocol):
     """Acts on the connections of sessions that a backend changes: the gateway."""
 
     def user_changed(self, session: Session) -> None:
@@ -95,10 +95,10 @@ class SessionPort:
 
     def __init__(
         self,
-        backend: Backend,
+        backend: SessionBackend,
         manager: SessionManager,
         journal: Journal,
-        host: Host,
+        host: ClientNotifier,
         clock: Clock,
     ) -> None:
         self._backend = backend

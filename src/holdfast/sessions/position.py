@@ -19,14 +19,14 @@ class ResetReason(Enum):
     """The client begins with an empty display: a page was loaded anew."""
 
 
-class Position(Struct, frozen=True):
+class ClientPosition(Struct, frozen=True):
     """How much of which output log a client has."""
 
     epoch: str
     last: int
 
 
-def reset_reason(session: Session, position: Position) -> ResetReason | None:
+def reset_reason(session: Session, position: ClientPosition) -> ResetReason | None:
     """Why a client at `position` must be reset, or `None` if nothing it needs is lost."""
     row = session.row
     if position.epoch != row.epoch:
@@ -39,7 +39,7 @@ def reset_reason(session: Session, position: Position) -> ResetReason | None:
     return ResetReason.TRIMMED if position.last < session.out.base else None
 
 
-def reset_position(session: Session, position: Position | None, reason: ResetReason) -> int:
+def reset_position(session: Session, position: ClientPosition | None, reason: ResetReason) -> int:
     """After which number the output goes on for a client at `position` that must be reset.
 
     What is kept follows, unless the client begins with an empty screen of its own will.

@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from holdfast.sessions.inbox import Queued
-from holdfast.sessions.outbox import Entry
+from holdfast.sessions.outbox import OutputEntry
 from holdfast.sessions.tokens import Tokens
 
 
@@ -114,7 +114,7 @@ class Record(Struct, array_like=True, gc=False):
 
     n: int
     """Position among the session's records. A snapshot has that of the newest it holds."""
-    outs: Sequence[Entry | int]
+    outs: Sequence[OutputEntry | int]
     """The new entries of the OUT log; the last one's number is `top`. An `int` is the place of
     one in its batch's `shared`."""
     ins: Sequence[Queued]
@@ -150,10 +150,10 @@ class Batch(Struct):
     rows: list[Row] = field(default_factory=list)
     records: list[tuple[str, Record]] = field(default_factory=list)
     """By `sid`; one for each session."""
-    shared: list[Entry] = field(default_factory=list)
+    shared: list[OutputEntry] = field(default_factory=list)
     """What several records hold: it is stored once."""
     snapshots: list[tuple[str, Record]] = field(default_factory=list)
-    snapshots_shared: list[Entry] = field(default_factory=list)
+    snapshots_shared: list[OutputEntry] = field(default_factory=list)
     """What several snapshots hold: it is stored once, as long as any of them is there."""
     journal_from: int = 0
     """If above 0: the journal before this number is done with."""

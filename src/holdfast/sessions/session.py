@@ -20,7 +20,7 @@ from holdfast.sessions.records import HIDDEN, Record, Row
 from holdfast.sessions.states import Durability, SessionInput
 
 
-class Backend(Protocol):
+class SessionBackend(Protocol):
     """The backend as a session sees it."""
 
     def commanded(self, session: Session) -> None:
@@ -75,7 +75,7 @@ class Session(DurableState):
     _owner: SessionOwner
 
     def __init__(
-        self, row: Row, backend: Backend, limits: SessionLimits, owner: SessionOwner
+        self, row: Row, backend: SessionBackend, limits: SessionLimits, owner: SessionOwner
     ) -> None:
         super().__init__(row, limits, owner)
         self.backend = backend

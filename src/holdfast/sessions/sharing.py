@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from holdfast.sessions.outbox import Entry, SharedEntry
+from holdfast.sessions.outbox import OutputEntry, SharedEntry
 from holdfast.sessions.records import Record
 
 
@@ -18,14 +18,14 @@ class Sharing:
     __slots__ = ("_places", "entries", "size")
 
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
+        self.entries: list[OutputEntry] = []
         self.size = 0
         """What the entries count for, in bytes."""
         self._places: dict[int, int] = {}
 
-    def share(self, outs: Sequence[Entry | int]) -> list[Entry | int]:
+    def share(self, outs: Sequence[OutputEntry | int]) -> list[OutputEntry | int]:
         """`outs` with the place in `entries` instead of each entry that other windows hold, too."""
-        told: list[Entry | int] = []
+        told: list[OutputEntry | int] = []
         for entry in outs:
             if type(entry) is SharedEntry:
                 place = self._places.get(id(entry))
@@ -45,5 +45,7 @@ _PLACE_BYTES: Final = 3
 
 def size_of_record(record: Record) -> int:
     """What a record counts for, without what it shares, in bytes."""
-    outs = sum(entry.size if isinstance(entry, Entry) else _PLACE_BYTES for entry in record.outs)
+    outs = sum(
+        entry.size if isinstance(entry, OutputEntry) else _PLACE_BYTES for entry in record.outs
+    )
     return outs + sum(queued.size for queued in record.ins)

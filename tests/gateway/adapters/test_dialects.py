@@ -46,7 +46,7 @@ from holdfast.gateway.adapters.events import (
 from holdfast.link.messages import ProfileSummary
 from holdfast.protocols import holdfast as wire
 from holdfast.protocols.websocket import ServerConnection
-from holdfast.sessions.position import Position
+from holdfast.sessions.position import ClientPosition
 from holdfast.sessions.records import Capabilities
 
 JSON = HoldfastDialect(msgpack=False)
@@ -67,11 +67,11 @@ INBOUND: dict[str, tuple[dict[str, Any], list[Event | Ping]]] = {
     "hello-new": ({"t": "hello"}, [Capable(BROWSER), Enter()]),
     "hello-resume": (
         {"t": "hello", "token": "tok", "epoch": "e1", "last": 7},
-        [Capable(BROWSER), Enter("tok", position=Position("e1", 7))],
+        [Capable(BROWSER), Enter("tok", position=ClientPosition("e1", 7))],
     ),
     "hello-from-the-beginning": (
         {"t": "hello", "token": "tok", "epoch": "e1"},
-        [Capable(BROWSER), Enter("tok", position=Position("e1", 0))],
+        [Capable(BROWSER), Enter("tok", position=ClientPosition("e1", 0))],
     ),
     "hello-fresh": ({"t": "hello", "token": "tok"}, [Capable(BROWSER), Enter("tok")]),
     "hello-code": (

@@ -25,7 +25,7 @@ from holdfast.link import messages as m
 from holdfast.link.codec import FrameDecoder, encode_notification
 from holdfast.protocols.telnet.codes import CHARSET, DO, GMCP, TTYPE
 from holdfast.protocols.websocket import Deflate
-from holdfast.sessions.outbox import Entry
+from holdfast.sessions.outbox import OutputEntry
 
 LIMITS = Limits()
 
@@ -154,5 +154,5 @@ def test_the_link_and_the_store_carry_what_may_be_said(item: Output) -> None:
         assert isinstance(heard, m.Notification)
         (emit,) = msgspec.msgpack.decode(heard.params, type=list[m.Emit])
         assert emit.item == item
-        stored = msgspec.msgpack.encode(Entry(item, 0.0, "", 1))
-        assert msgspec.msgpack.decode(stored, type=Entry).item == item
+        stored = msgspec.msgpack.encode(OutputEntry(item, 0.0, "", 1))
+        assert msgspec.msgpack.decode(stored, type=OutputEntry).item == item

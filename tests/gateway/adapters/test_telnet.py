@@ -56,7 +56,7 @@ from holdfast.protocols.telnet.codes import (
     WONT,
 )
 from holdfast.protocols.telnet.server import Offers, server_options
-from holdfast.sessions.position import Position, ResetReason
+from holdfast.sessions.position import ClientPosition, ResetReason
 from holdfast.sessions.records import Capabilities
 
 LIMITS = Limits().but(telnet={"line_chars_max": 100}).telnet
@@ -301,7 +301,7 @@ COMMANDS: dict[str, tuple[bytes, list[Event]]] = {
     "hello-with-nothing": (gmcp("Holdfast.Hello"), [TokenWanted()]),
     "hello-with-a-token": (
         gmcp('Holdfast.Hello {"token":"tok","epoch":"e1","last":4}'),
-        [Enter(token="tok", position=Position("e1", 4), or_new=True)],
+        [Enter(token="tok", position=ClientPosition("e1", 4), or_new=True)],
     ),
     "hello-from-nowhere": (
         gmcp('Holdfast.Hello {"token":"tok"}'),
@@ -468,7 +468,7 @@ def test_a_place_told_early_is_taken_up() -> None:
     hello = 'Holdfast.Hello {"token":"tok","epoch":"e1","last":4}'
     adapter.receive_data(wire(IAC, DO, GMCP) + gmcp(hello), 0.1)
     assert adapter.receive_data(answers()[:-3], 0.1)[-1] == Enter(
-        token="tok", position=Position("e1", 4), or_new=True
+        token="tok", position=ClientPosition("e1", 4), or_new=True
     )
 
 

@@ -26,7 +26,7 @@ from holdfast.gateway.conversation import events as steps
 from holdfast.gateway.conversation.intake import Intake, network_input
 from holdfast.gateway.conversation.news import News
 from holdfast.gateway.conversation.output import Attachment
-from holdfast.gateway.conversation.phases import Move, Phase, after
+from holdfast.gateway.conversation.phases import ConversationPhase, Move, after
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.net.security_log import SecurityEvent, SecurityLog
 from holdfast.sessions.journal import Journal
@@ -192,7 +192,7 @@ class Recorded:
         self.adapter = self.listener.new_adapter()
         self.adapter.begin(0.0)
         self.intake = Intake()
-        self.phase = Phase.WAITING
+        self.phase = ConversationPhase.WAITING
         self.attachment: Attachment | None = None
         self.capabilities = Capabilities()
         self.waiting = 0

@@ -17,7 +17,7 @@ from holdfast.core.limits import KIB
 from holdfast.core.login import Policy
 from holdfast.gateway.adapters.events import LoginGiven
 from holdfast.gateway.conversation import events
-from holdfast.gateway.conversation.phases import Phase
+from holdfast.gateway.conversation.phases import ConversationPhase
 from holdfast.net.connection.connection import Connection
 
 
@@ -51,7 +51,7 @@ def test_a_step_that_fails_ends_its_connection_alone() -> None:
     (failure,) = (log for log in logs if log["event"] == "a connection failed")
     assert failure["session"] == attachment.session.sid
     assert line.world.bench.transport.aborted
-    assert line.driver.phase is Phase.LEAVING
+    assert line.driver.phase is ConversationPhase.LEAVING
     assert line.driver.attachment is None
     assert attachment.session.consumer is None
     assert len(line.world.context.pool) == 0

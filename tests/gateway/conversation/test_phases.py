@@ -6,24 +6,24 @@ from itertools import product
 
 import pytest
 
-from holdfast.gateway.conversation.phases import TABLE, Move, Phase
+from holdfast.gateway.conversation.phases import TABLE, ConversationPhase, Move
 
 WRITTEN = {
-    (Phase.WAITING, Move.ENTER): Phase.ENTERING,
-    (Phase.ENTERING, Move.ADMIT): Phase.LIVE,
-    (Phase.ENTERING, Move.WAIT): Phase.WAITING,
-    (Phase.LIVE, Move.ENTER): Phase.ENTERING,  # it takes up another session
+    (ConversationPhase.WAITING, Move.ENTER): ConversationPhase.ENTERING,
+    (ConversationPhase.ENTERING, Move.ADMIT): ConversationPhase.LIVE,
+    (ConversationPhase.ENTERING, Move.WAIT): ConversationPhase.WAITING,
+    (ConversationPhase.LIVE, Move.ENTER): ConversationPhase.ENTERING,  # it takes up another session
     # Whoever leaves has left, however often it is said.
-    (Phase.WAITING, Move.LEAVE): Phase.LEAVING,
-    (Phase.ENTERING, Move.LEAVE): Phase.LEAVING,
-    (Phase.LIVE, Move.LEAVE): Phase.LEAVING,
-    (Phase.LEAVING, Move.LEAVE): Phase.LEAVING,
+    (ConversationPhase.WAITING, Move.LEAVE): ConversationPhase.LEAVING,
+    (ConversationPhase.ENTERING, Move.LEAVE): ConversationPhase.LEAVING,
+    (ConversationPhase.LIVE, Move.LEAVE): ConversationPhase.LEAVING,
+    (ConversationPhase.LEAVING, Move.LEAVE): ConversationPhase.LEAVING,
 }
 
 
-@pytest.mark.parametrize(("state", "given"), list(product(Phase, Move)))
+@pytest.mark.parametrize(("state", "given"), list(product(ConversationPhase, Move)))
 def test_the_table_is_total_and_allows_what_is_written_and_nothing_else(
-    state: Phase, given: Move
+    state: ConversationPhase, given: Move
 ) -> None:
     allowed = TABLE.allows(state, given)
     assert allowed is ((state, given) in WRITTEN)

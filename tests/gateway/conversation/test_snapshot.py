@@ -27,7 +27,7 @@ from holdfast.gateway.adapters.telnet import TelnetAdapter
 from holdfast.gateway.adapters.upgrade import WebSocketSettings
 from holdfast.gateway.adapters.websocket import WebSocketAdapter
 from holdfast.gateway.conversation.driver import Driver
-from holdfast.gateway.conversation.phases import Phase
+from holdfast.gateway.conversation.phases import ConversationPhase
 from holdfast.gateway.conversation.snapshot import ConversationSnapshot, restore, snapshot
 from holdfast.gateway.cookies import SessionCookie
 
@@ -219,7 +219,7 @@ def begin(line: Line) -> None:
         line.comes(HANDSHAKE + b"\r\n")
     else:
         line.passes(3.0)
-    assert line.driver.phase is Phase.LIVE
+    assert line.driver.phase is ConversationPhase.LIVE
 
 
 LONG = b"x" * 1_500 + b"\n"

@@ -25,7 +25,7 @@ from holdfast.gateway.adapters.events import (
     ResumeOwn,
 )
 from holdfast.gateway.conversation.news import News
-from holdfast.gateway.conversation.phases import Phase
+from holdfast.gateway.conversation.phases import ConversationPhase
 from holdfast.gateway.conversation.ports import Conversation
 from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.claims import Claim
@@ -35,14 +35,14 @@ from holdfast.sessions.states import Durability, SessionState
 
 def test_the_recorder_is_a_conversation() -> None:
     conversation: Conversation = Recorded(World())
-    assert conversation.phase is Phase.WAITING
+    assert conversation.phase is ConversationPhase.WAITING
 
 
 def entered(world: World, **options: object) -> Recorded:
     """A client with a new session, which is live; what came of that is forgotten."""
     client = Recorded(world, **options)  # type: ignore[arg-type]
     client.hears(Enter())
-    assert client.phase is Phase.LIVE
+    assert client.phase is ConversationPhase.LIVE
     return client
 
 
@@ -62,7 +62,7 @@ def test_a_client_that_is_ready_gets_a_session() -> None:
     code, *rest = client.hears(Capable(able), Enter())
     assert 'type "resume ' in code[1]
     assert rest == [("go on",), ("opened",)]
-    assert client.phase is Phase.LIVE
+    assert client.phase is ConversationPhase.LIVE
     row = client.session.row
     assert (row.capabilities, row.protocol, row.app) == (able, "tcp", "asked")
 

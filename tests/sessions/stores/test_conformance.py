@@ -13,7 +13,7 @@ from holdfast.core.items import Binary, Command, Data, Formatted, Interrupt, Pro
 from holdfast.core.limits import StoreLimits
 from holdfast.sessions.folding import fold
 from holdfast.sessions.inbox import Queued
-from holdfast.sessions.outbox import Entry, SharedEntry
+from holdfast.sessions.outbox import OutputEntry, SharedEntry
 from holdfast.sessions.records import (
     Batch,
     EpochEnd,
@@ -70,7 +70,7 @@ def row(sid: str, **fields: object) -> Row:
 
 
 def record(n: int, *texts: str, top: int, base: int = 0, ins: tuple[Queued, ...] = ()) -> Record:
-    outs = [Entry(Text(text), 1.0, "", 40) for text in texts]
+    outs = [OutputEntry(Text(text), 1.0, "", 40) for text in texts]
     return Record(
         n=n,
         outs=outs,
@@ -122,7 +122,7 @@ async def test_every_kind_of_item_comes_back_as_it_was(reopen: Reopen) -> None:
     store = reopen()
     await store.open()
     outs = [
-        Entry(item, 2.5, "k", 9)
+        OutputEntry(item, 2.5, "k", 9)
         for item in (
             Text("é\n\U0001f600"),
             Formatted("ab", (Span(0, 1, "bold red"),)),
@@ -250,17 +250,20 @@ async def test_a_store_that_is_where_it_was_passes_its_check(reopen: Reopen) -> 
 async def test_what_several_sessions_hold_is_stored_once_and_shared_again(reopen: Reopen) -> None:
     store = reopen()
     await store.open()
-    long = Entry(Text("y" * 10_000), 1.0, "", 10_032)
+    long = OutputEntry(Text("y" * 10_000), 1.0, "", 10_032)
     sids = [f"s{number}" for number in range(20)]
     records = [(sid, record(1, top=3, base=1)) for sid in sids]
     for _, each in records:
-        each.outs = [Entry(Text("own"), 1.0, "", 35), 0]
+        each.outs = [OutputEntry(Text("own"), 1.0, "", 35), 0]
     rows = [row(sid) for sid in sids]
     size = await store.commit(Batch(1, rows=rows, records=records, shared=[long]))
     assert 10_000 < size < 15_000
     _, _, sessions = await again(reopen, store)
     outs = [session.records[0].outs for session in sessions]
-    assert outs == [[Entry(Text("own"), 1.0, "", 35), SharedEntry(long.item, 1.0, "", 10_032)]] * 20
+    assert (
+        outs
+        == [[OutputEntry(Text("own"), 1.0, "", 35), SharedEntry(long.item, 1.0, "", 10_032)]] * 20
+    )
     assert len({id(each[1]) for each in outs}) == 1
 
 
@@ -271,7 +274,7 @@ async def test_an_output_that_is_shared_is_whole_in_a_snapshot(reopen: Reopen) -
     whole.outs = [SharedEntry(Text("all"), 1.0, "", 35, holders=3)]
     await store.commit(Batch(1, rows=[row("s1")], snapshots=[("s1", whole)]))
     _, _, sessions = await again(reopen, store)
-    assert sessions[0].records[0].outs == [Entry(Text("all"), 1.0, "", 35)]
+    assert sessions[0].records[0].outs == [OutputEntry(Text("all"), 1.0, "", 35)]
 
 
 # --- what finds a session
@@ -452,7 +455,7 @@ async def test_what_is_shared_is_shared_again_by_those_that_are_read_apart(reope
     records = [(sid, record(1, top=1)) for sid in ("s1", "s2")]
     for _, each in records:
         each.outs = [0]
-    shared = [Entry(Text("all"), 1.0, "", 35)]
+    shared = [OutputEntry(Text("all"), 1.0, "", 35)]
     rows = [row("s1"), row("s2")]
     await store.commit(Batch(1, rows=rows, records=records, shared=shared))
     store, _, _ = await again(reopen, store)
@@ -465,7 +468,7 @@ async def test_what_is_shared_is_shared_again_by_those_that_are_read_apart(reope
 
 def sharing_one(*sids: str, text: str = "y" * 10_000) -> Batch:
     """Snapshots of sessions that hold one output, each with one of its own."""
-    entry = Entry(Text(text), 1.0, "", len(text) + 32)
+    entry = OutputEntry(Text(text), 1.0, "", len(text) + 32)
     batch = Batch(1, rows=[row(sid) for sid in sids], snapshots_shared=[entry])
     for sid in sids:
         snapshot = record(1, sid, top=2)
@@ -518,7 +521,7 @@ async def test_what_was_shared_in_the_journal_is_shared_in_snapshots(reopen: Reo
     records = [(sid, record(1, top=1)) for sid in sids]
     for _, each in records:
         each.outs = [0]
-    long = Entry(Text("y" * 10_000), 1.0, "", 10_032)
+    long = OutputEntry(Text("y" * 10_000), 1.0, "", 10_032)
     rows = [row(sid) for sid in sids]
     await store.commit(Batch(1, rows=rows, records=records, shared=[long]))
     store, _, _ = await again(reopen, store)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from holdfast.core.items import Text
-from holdfast.sessions.outbox import Entry
+from holdfast.sessions.outbox import OutputEntry
 from holdfast.sessions.records import Found, Record, Row
 from holdfast.sessions.stores.reading import Heads, Reader, Snapshot, Tail
 
@@ -20,7 +20,7 @@ def row(sid: str) -> bytes:
 
 
 def record(n: int, text: str = "x") -> Record:
-    outs = [Entry(Text(text), 1.0, "", 33)]
+    outs = [OutputEntry(Text(text), 1.0, "", 33)]
     return Record(
         n=n,
         outs=outs,

@@ -18,7 +18,7 @@ import structlog
 
 from holdfast.core.items import Text
 from holdfast.core.limits import StoreLimits
-from holdfast.sessions.outbox import Entry
+from holdfast.sessions.outbox import OutputEntry
 from holdfast.sessions.records import Batch, Record, Row
 from holdfast.sessions.stores.base import (
     StoreBrokenError,
@@ -268,7 +268,7 @@ def test_an_older_file_is_brought_to_the_newest_schema(path: Path) -> None:
         other.execute("PRAGMA user_version = 1")
         body = msgspec.msgpack.encode(row("s1"))
         other.execute("INSERT INTO session VALUES ('s1', '', 'active', 0.0, ?)", (body,))
-        record = Record(1, [Entry(Text("x"), 1.0, "", 33)], [], 0, 0, 0, 1, 0, 0, 0)
+        record = Record(1, [OutputEntry(Text("x"), 1.0, "", 33)], [], 0, 0, 0, 1, 0, 0, 0)
         entry = msgspec.msgpack.encode([("s1", record)])
         other.execute("INSERT INTO journal VALUES (1, ?)", (entry,))
     file = SQLiteFile(path, LIMITS)
@@ -336,7 +336,7 @@ def test_the_file_survives_a_migration_from_nothing_twice(path: Path) -> None:
 
 def test_what_many_snapshots_hold_is_in_the_file_once(path: Path) -> None:
     file = opened(path)
-    entry = Entry(Text("y" * 100_000), 1.0, "", 100_032)
+    entry = OutputEntry(Text("y" * 100_000), 1.0, "", 100_032)
     snapshots = [(f"s{n}", Record(1, [0], [], 0, 0, 0, 1, 0, 0, 0)) for n in range(50)]
     rows = [row(sid) for sid, _ in snapshots]
     file.commit(Batch(1, rows=rows, snapshots=snapshots, snapshots_shared=[entry]))
@@ -353,7 +353,7 @@ def test_what_many_snapshots_hold_is_in_the_file_once(path: Path) -> None:
 
 def test_what_snapshots_share_and_cannot_be_read_costs_only_them(path: Path) -> None:
     file = opened(path)
-    entry = Entry(Text("y"), 1.0, "", 33)
+    entry = OutputEntry(Text("y"), 1.0, "", 33)
     shares = Record(1, [0], [], 0, 0, 0, 1, 0, 0, 0)
     batch = Batch(1, rows=[row("s1"), row("s2")], snapshots=[("s1", shares)])
     batch.snapshots_shared = [entry]

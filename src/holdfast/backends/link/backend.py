@@ -15,7 +15,7 @@ from holdfast.backends.link.assignment import AWAY, Assignment
 from holdfast.backends.link.calls import Calls
 from holdfast.backends.link.instance import Instance, Reservation
 from holdfast.backends.link.questions import Questions
-from holdfast.backends.link.runs import Heard, Runs
+from holdfast.backends.link.runs import RunProgress, Runs
 from holdfast.backends.link.settings import AppSettings
 from holdfast.backends.link.trials import Trials
 from holdfast.core.errors import Reason
@@ -29,10 +29,10 @@ from holdfast.sessions.records import Stored
 from holdfast.sessions.session import Session
 
 
-class Welcomed(NamedTuple):
+class InstanceWelcome(NamedTuple):
     """The answer to an instance that has linked."""
 
-    heard: Heard
+    heard: RunProgress
     sessions: list[m.SessionInfo]
 
 
@@ -136,7 +136,7 @@ class LinkBackend(Questions, BaseBackend):
         """Load what the store has of this backend's sessions. Raises `StoreError`."""
         await self.port.load()
 
-    def welcome(self, peer: Peer, hello: m.Hello) -> Welcomed:
+    def welcome(self, peer: Peer, hello: m.Hello) -> InstanceWelcome:
         """Handle the hello of an instance: it gets back its sessions, and a share of those
         without a holder.
 
@@ -161,7 +161,7 @@ class LinkBackend(Questions, BaseBackend):
             instance.introduce(info.sid, m.Adopted(info))
         self.assignment.share_out()
         self._flush_later()
-        return Welcomed(heard, infos[:count])
+        return InstanceWelcome(heard, infos[:count])
 
     def gone(self, peer: Peer) -> None:
         """Handle the end of a link: its sessions move, or wait and are notified."""
@@ -174,7 +174,7 @@ class LinkBackend(Questions, BaseBackend):
     def _unlink(self, instance: Instance, *, died: bool) -> list[Session]:
         """Take an instance out, and its sessions from it. Returns them."""
         self._trials.run_ended(instance, died=died)
-        self._runs.end(instance.name, Heard(instance.accepted, instance.durable))
+        self._runs.end(instance.name, RunProgress(instance.accepted, instance.durable))
         return self.assignment.unlink(instance)
 
     def accepted(self, instance: str, bseq: int) -> None:

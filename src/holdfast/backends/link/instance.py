@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from holdfast.backends.link.runs import Heard
+from holdfast.backends.link.runs import RunProgress
 from holdfast.link.messages import (
     EVENTS,
     HEARTBEAT,
@@ -55,7 +55,9 @@ class Instance(Caller):
         "sessions",
     )
 
-    def __init__(self, hello: Hello, key: str, peer: Peer, heard: Heard, port: SessionPort) -> None:
+    def __init__(
+        self, hello: Hello, key: str, peer: Peer, heard: RunProgress, port: SessionPort
+    ) -> None:
         super().__init__(key, heard.accepted, maybe_delivered=hello.sent)
         self.name = hello.instance
         self.peer = peer

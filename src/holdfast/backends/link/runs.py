@@ -23,7 +23,7 @@ _SEPARATOR: Final = "/"
 """Between application and instance in the store's keys; no instance may have it in its name."""
 
 
-class Heard(NamedTuple):
+class RunProgress(NamedTuple):
     """Of one instance."""
 
     accepted: int
@@ -34,11 +34,11 @@ class Heard(NamedTuple):
     """How many older ones are not known any more."""
 
 
-_NEW: Final = Heard(0, 0)
+_NEW: Final = RunProgress(0, 0)
 
 
 class _Gone(NamedTuple):
-    heard: Heard
+    heard: RunProgress
     since: float
 
 
@@ -67,9 +67,9 @@ class Runs:
                 self._journal.forget(key)
             elif app != self._app:
                 continue
-            self._gone[instance] = _Gone(Heard(bseq, bseq), now)
+            self._gone[instance] = _Gone(RunProgress(bseq, bseq), now)
 
-    def begin(self, hello: Hello) -> Heard:
+    def begin(self, hello: Hello) -> RunProgress:
         """An instance links: from where its outputs go on."""
         gone = self._gone.pop(hello.instance, None)
         self._forget_old()
@@ -88,9 +88,9 @@ class Runs:
             forgotten=forgotten,
         )
         self._journal.accept(self.key(hello.instance), before)
-        return Heard(before, before, forgotten)
+        return RunProgress(before, before, forgotten)
 
-    def end(self, instance: str, heard: Heard) -> None:
+    def end(self, instance: str, heard: RunProgress) -> None:
         """An instance is not linked any more."""
         self._gone[instance] = _Gone(heard, self._clock())
 

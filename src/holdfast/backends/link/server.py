@@ -30,7 +30,7 @@ _log: Final = RateLimitedLogger("holdfast.link")
 
 
 class LinkServer:
-    """The gateway's end of every link: the `Owner` of its peers."""
+    """The gateway's end of every link: the `PeerOwner` of its peers."""
 
     def __init__(
         self,

@@ -12,11 +12,11 @@ from typing import Final
 from holdfast.backends.tcp.context import BridgeContext
 from holdfast.backends.tcp.session_output import SessionOutput
 from holdfast.backends.tcp.states import TABLE, BridgeInput, BridgeState
-from holdfast.backends.tcp.wires import (
+from holdfast.backends.tcp.upstream_protocols import (
     Said,
+    UpstreamProtocol,
     UpstreamProtocolError,
-    Wire,
-    make_wire,
+    make_protocol,
     terminal_of,
 )
 from holdfast.core.backoff import LASTED_SECONDS_MIN, Backoff
@@ -56,11 +56,11 @@ class Bridge:
         "_machine",
         "_output",
         "_over",
+        "_protocol",
         "_said_at",
         "_session",
         "_target",
         "_tasks",
-        "_wire",
     )
 
     def __init__(self, context: BridgeContext, session: Session) -> None:
@@ -69,7 +69,7 @@ class Bridge:
         self._machine = Machine(TABLE, BridgeState.CREATED)
         self._connection: Connection | None = None
         self._target: Target | None = None
-        self._wire: Wire | None = None
+        self._protocol: UpstreamProtocol | None = None
         self._output = SessionOutput(context, session)
         """Of the server. Reading is paused while any is held."""
         self._introduction = Introduction()
@@ -98,18 +98,18 @@ class Bridge:
 
     def forward(self) -> None:
         """Send the client's input, unless the server lags."""
-        connection, wire = self._connection, self._wire
-        if connection is None or wire is None or connection.full:
+        connection, protocol = self._connection, self._protocol
+        if connection is None or protocol is None or connection.full:
             if connection is None and self._connected_at is not None:
                 self._refuse()
             return
         port, session = self._context.port, self._session
         taken = port.take(session)
         for queued in taken:
-            wire.say(queued.item)
+            protocol.say(queued.item)
         if taken and self._context.redial is not None:
             self._last = taken[-1].item
-        data = wire.data_to_send()
+        data = protocol.data_to_send()
         if data:
             connection.send(data)  # at once: what makes room for more must be known to fit
         self._said_at = connection.now
@@ -120,9 +120,9 @@ class Bridge:
 
     def resize(self, size: Resized) -> None:
         """The client's screen has another size."""
-        if self._connection is not None and self._wire is not None:
-            self._wire.resize(size)
-            self._send(self._connection, self._wire)
+        if self._connection is not None and self._protocol is not None:
+            self._protocol.resize(size)
+            self._send(self._connection, self._protocol)
 
     def go_on(self) -> None:
         """Held output may fit now."""
@@ -145,17 +145,17 @@ class Bridge:
         """Never called: the bridge is attached to a connection that is established."""
 
     def received(self, data: bytes) -> None:
-        connection, wire = self._connection, self._wire
-        if connection is None or wire is None or self._machine.state is not BridgeState.ACTIVE:
+        connection, protocol = self._connection, self._protocol
+        if connection is None or protocol is None or self._machine.state is not BridgeState.ACTIVE:
             return
         try:
-            said = wire.receive_data(data, connection.now)
+            said = protocol.receive_data(data, connection.now)
         except UpstreamProtocolError as error:
             _log.warning("protocol error of a server", server=connection.peer, fault=str(error))
             text = "The server has said what cannot be passed on."
             self._end(text, Reason.UPSTREAM_CLOSED, again=False)
             return
-        self._send(connection, wire)
+        self._send(connection, protocol)
         output = self._output
         output.say(said)
         if output.held:
@@ -171,8 +171,8 @@ class Bridge:
 
     def expired(self, now: float) -> None:
         """Nothing has followed the last line for a while."""
-        if self._wire is not None and not self._output.held:
-            prompt = self._wire.prompt()
+        if self._protocol is not None and not self._output.held:
+            prompt = self._protocol.prompt()
             if prompt is not None:
                 self._say([prompt])
 
@@ -287,7 +287,7 @@ class Bridge:
         if self._output.held:
             connection.pause_reading()
         address = ProxiedClient(row.address).host.strip("[]") if context.sends_address else ""
-        self._wire = make_wire(
+        self._protocol = make_protocol(
             target.address.scheme,
             context.content,
             context.limits,
@@ -298,7 +298,7 @@ class Bridge:
         )
         if again and context.redial is not None:
             for line in context.redial.lines:
-                self._wire.say(Text(line))
+                self._protocol.say(Text(line))
         self.forward()
 
     def _look_for_prompt(self, connection: Connection) -> None:
@@ -306,8 +306,8 @@ class Bridge:
         context = self._context
         connection.wake_at(context.dialler.now + context.limits.upstream.prompt_seconds_max)
 
-    def _send(self, connection: Connection, wire: Wire) -> None:
-        data = wire.data_to_send()
+    def _send(self, connection: Connection, protocol: UpstreamProtocol) -> None:
+        data = protocol.data_to_send()
         if data:
             connection.write(data)
 
@@ -321,8 +321,8 @@ class Bridge:
         self, text: str, reason: Reason, cause: Exception | None = None, *, again: bool = True
     ) -> None:
         """The connection is lost: reconnect, or tell the client and end the session."""
-        connection, wire = self._connection, self._wire
-        if connection is None or wire is None or self._machine.state is not BridgeState.ACTIVE:
+        connection, protocol = self._connection, self._protocol
+        if connection is None or protocol is None or self._machine.state is not BridgeState.ACTIVE:
             return
         if self._target is not None and reason is Reason.UPSTREAM_CLOSED:
             self._context.dialler.pool.ended(self._target, connection, cause)
@@ -334,11 +334,11 @@ class Bridge:
         again = redial is not None and self._may_redial()
         if again and redial is not None:
             text = f"{text} {_KEEPS if redial.typed == 'keep' else _REFUSES}"
-        last: list[Said] = [*wire.receive_eof(), Notice(text)]
+        last: list[Said] = [*protocol.receive_eof(), Notice(text)]
         if again:
             self._machine.apply(BridgeInput.REDIAL)
             connection.attach(NullHandler())  # what becomes of it is of no interest any more
-            self._connection = self._wire = None
+            self._connection = self._protocol = None
             pause = self._backoff.pause(self._context.dialler.pool.entropy(), lasted)
             self._tasks.create_task(self._dial(pause))
         else:

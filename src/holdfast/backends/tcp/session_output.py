@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from holdfast.backends.tcp.context import BridgeContext
-from holdfast.backends.tcp.wires import InputMode, Said
+from holdfast.backends.tcp.upstream_protocols import InputMode, Said
 from holdfast.core.items import LATEST_PROMPT, MUST, Prompt, size_of
 from holdfast.core.limits import KIB
 from holdfast.sessions.session import Session

@@ -25,7 +25,7 @@ from holdfast.gateway.adapters.events import (
 from holdfast.gateway.adapters.shown import notice, unforged
 from holdfast.protocols import holdfast as wire
 from holdfast.protocols.websocket import ServerConnection
-from holdfast.sessions.position import Position
+from holdfast.sessions.position import ClientPosition
 from holdfast.sessions.records import Capabilities
 
 _TRUE_COLOR = 1 << 24
@@ -179,7 +179,7 @@ class HoldfastDialect:
             data=True,
             binary=hello.binary or self._msgpack,
         )
-        position = Position(hello.epoch, hello.last) if hello.epoch else None
+        position = ClientPosition(hello.epoch, hello.last) if hello.epoch else None
         enter = Enter(hello.token, hello.code, position, hello.attempt, acked=hello.acked)
         return [Capable(capabilities), enter]
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 from holdfast.core.errors import Reason
 from holdfast.core.items import Binary, Data, Interrupt, Resized, Text
 from holdfast.net.security_log import SecurityEvent
-from holdfast.sessions.position import Position
+from holdfast.sessions.position import ClientPosition
 from holdfast.sessions.records import Capabilities
 
 
@@ -16,7 +16,7 @@ class Enter(Struct, frozen=True, array_like=True, tag=True):
 
     token: str = ""
     code: str = ""
-    position: Position | None = None
+    position: ClientPosition | None = None
     """How much of the output it has; `None` for a client that does not count."""
     attempt: int = 0
     """The client's count of its connections, if it keeps one."""

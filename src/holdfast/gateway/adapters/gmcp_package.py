@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from holdfast.gateway.adapters.events import Ack, Enter, TokenWanted
 from holdfast.gateway.adapters.notifications import Restart, Resumption, TokenIssued, Welcomed
-from holdfast.sessions.position import Position
+from holdfast.sessions.position import ClientPosition
 
 HELLO: Final = "holdfast.hello"
 ACK: Final = "holdfast.ack"
@@ -55,7 +55,7 @@ class HoldfastPackage:
     def hello(self, json: str, *, settled: bool) -> Enter | TokenWanted | None:
         """The event of a `Hello`, if the connection is `settled`; raises `msgspec.MsgspecError`."""
         hello = msgspec.json.decode(json or "{}", type=_Hello)
-        position = Position(hello.epoch, hello.last) if hello.epoch else None
+        position = ClientPosition(hello.epoch, hello.last) if hello.epoch else None
         entry = Enter(token=hello.token, position=position, or_new=True)
         if not settled:
             self.entry = entry

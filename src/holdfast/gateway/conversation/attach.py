@@ -23,7 +23,7 @@ from holdfast.gateway.adapters.notifications import (
 )
 from holdfast.gateway.conversation import login
 from holdfast.gateway.conversation.output import Attachment
-from holdfast.gateway.conversation.phases import Move, Phase, after
+from holdfast.gateway.conversation.phases import ConversationPhase, Move, after
 from holdfast.gateway.conversation.ports import Conversation, Work
 from holdfast.gateway.conversation.rights import CANNOT_KEEP, can_keep, settle
 from holdfast.net.addresses import network_of
@@ -31,7 +31,7 @@ from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.claims import Claim, ClaimRefusal
 from holdfast.sessions.dormant import DormantSession
-from holdfast.sessions.position import Position, ResetReason, reset_position, reset_reason
+from holdfast.sessions.position import ClientPosition, ResetReason, reset_position, reset_reason
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionState
@@ -58,7 +58,7 @@ _REPLACED: Final = Notice(
 class Returning(NamedTuple):
     """Where a client stands that takes a session up, and what it is given."""
 
-    position: Position | None
+    position: ClientPosition | None
     cin: int
     """The newest command that was kept before it came."""
     token: str
@@ -110,7 +110,7 @@ async def _load(conversation: Conversation, event: Enter | ResumeOwn, sids: Sequ
     except StoreError as error:
         _log.error("session not loaded", error=str(error))
         conversation.goodbye(Reason.INTERNAL_ERROR, CANNOT_KEEP)
-    if conversation.phase is Phase.ENTERING:
+    if conversation.phase is ConversationPhase.ENTERING:
         _enter_loaded(conversation, event)
 
 
@@ -121,7 +121,7 @@ def _enter_loaded(conversation: Conversation, event: Enter | ResumeOwn) -> None:
     if attachment is not None:
         attachment.live = True
     enter(conversation, event)
-    if conversation.phase in (Phase.WAITING, Phase.LIVE):
+    if conversation.phase in (ConversationPhase.WAITING, ConversationPhase.LIVE):
         conversation.go_on()  # it was refused
         if attachment is not None:
             attachment.deliver()

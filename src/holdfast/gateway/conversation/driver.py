@@ -21,7 +21,7 @@ from holdfast.gateway.conversation.events import FREE, hear, react, react_early
 from holdfast.gateway.conversation.intake import OWED_BYTES_MAX, Intake
 from holdfast.gateway.conversation.news import News
 from holdfast.gateway.conversation.output import Attachment
-from holdfast.gateway.conversation.phases import Move, Phase, after
+from holdfast.gateway.conversation.phases import ConversationPhase, Move, after
 from holdfast.gateway.conversation.ports import Work
 from holdfast.net.connection.connection import Connection
 from holdfast.net.log import RateLimitedLogger, log_failure
@@ -32,7 +32,7 @@ from holdfast.sessions.records import Capabilities
 _log: Final = RateLimitedLogger("holdfast.gateway")
 
 _NEVER: Final = float("inf")
-_LIVE: Final = Phase.LIVE
+_LIVE: Final = ConversationPhase.LIVE
 """Looked up once: before Python 3.12 an enum's members are dear to reach."""
 _UNKNOWN: Final = Capabilities()
 _NOT_TAKEN: Final = Notice("What you typed last was not taken.")
@@ -68,7 +68,7 @@ class Driver:
         self.attachment: Attachment | None = None
         self.capabilities = _UNKNOWN
         self.intake = Intake()
-        self.phase = Phase.WAITING
+        self.phase = ConversationPhase.WAITING
         self.login_attempts = 0
         self.wrong_code = False
         self.waiting = 0
@@ -110,7 +110,7 @@ class Driver:
             if self.connection.handler is not self:
                 self.connection.handler.received(data[start:])
                 return
-            waits = intake.held is not None or self.phase is Phase.ENTERING
+            waits = intake.held is not None or self.phase is ConversationPhase.ENTERING
             if waits or turns.spent >= turn_ends:
                 intake.keep(data[start:], turns, self, self.connection.peer)
                 break
@@ -124,7 +124,7 @@ class Driver:
 
     def ended(self) -> None:
         held = self.intake.held
-        if held is not None and self.phase is not Phase.LEAVING:
+        if held is not None and self.phase is not ConversationPhase.LEAVING:
             held.eof = True
             return
         self._handle(self.adapter.receive_eof())
@@ -139,12 +139,12 @@ class Driver:
 
     def expired(self, now: float) -> None:
         self.wake = _NEVER
-        if self.phase is Phase.LEAVING:
+        if self.phase is ConversationPhase.LEAVING:
             self.connection.close()
             return
         held = self.intake.held
         if held is not None and held.turn <= now and not held.full:
-            if self.phase is not Phase.ENTERING:
+            if self.phase is not ConversationPhase.ENTERING:
                 self.intake.wait_for_loop(self.context.runtime.turns, self, self.connection.peer)
         elif held is not None and held.tell_at <= now:
             held.tell_at = _NEVER
@@ -225,8 +225,8 @@ class Driver:
             self.received(unread)  # what it meant was perhaps not known yet
         if self.attachment is not None:
             self.attachment.greeted = self.attachment.live
-        if held is not None and held.eof and self.phase is not Phase.LEAVING:
-            if self.intake.held is None and self.phase is not Phase.ENTERING:
+        if held is not None and held.eof and self.phase is not ConversationPhase.LEAVING:
+            if self.intake.held is None and self.phase is not ConversationPhase.ENTERING:
                 self.ended()
                 return
             self.intake.block().eof = True
@@ -236,7 +236,12 @@ class Driver:
     def take_turn(self) -> None:
         """Handle a part of what is held, if nothing but other connections was in its way."""
         held = self.intake.held
-        if held is None or held.full or held.turn != _NEVER or self.phase is Phase.ENTERING:
+        if (
+            held is None
+            or held.full
+            or held.turn != _NEVER
+            or self.phase is ConversationPhase.ENTERING
+        ):
             return
         peer, now = self.connection.peer, self.context.runtime.timers.now
         if self.intake.wait_for_network(self.context.network_input, peer, now):
@@ -252,7 +257,7 @@ class Driver:
 
     def _resume_reading(self) -> None:
         connection = self.connection
-        waits = self.intake.held is not None or self.phase is Phase.ENTERING
+        waits = self.intake.held is not None or self.phase is ConversationPhase.ENTERING
         if not (waits or connection.full):
             connection.resume_reading()
 
@@ -274,7 +279,7 @@ class Driver:
     def goodbye(self, reason: Reason, text: str = "") -> None:
         """Tell the client why, and close. Its session, if it has one, waits for its client."""
         attachment, held = self._detach(reason), self.intake.release()
-        if self.phase is Phase.LEAVING:
+        if self.phase is ConversationPhase.LEAVING:
             return
         typed = held is not None and (held.events or held.unread)
         if typed and attachment is not None and attachment.greeted and not self.adapter.numbered:
@@ -377,7 +382,7 @@ class Driver:
 
     def _schedule(self) -> None:
         """Ask to be woken for whatever is due first."""
-        if self.phase is Phase.LEAVING:
+        if self.phase is ConversationPhase.LEAVING:
             return
         wake = self.adapter.next_deadline() or _NEVER
         if self.intake.held is not None:

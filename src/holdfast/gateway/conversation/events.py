@@ -25,7 +25,7 @@ from holdfast.gateway.adapters.events import (
 from holdfast.gateway.conversation import attach, login, rights
 from holdfast.gateway.conversation.news import News
 from holdfast.gateway.conversation.output import Attachment
-from holdfast.gateway.conversation.phases import Phase
+from holdfast.gateway.conversation.phases import ConversationPhase
 from holdfast.gateway.conversation.ports import Conversation
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security_log import SecurityEvent
@@ -39,19 +39,19 @@ FREE: Final = frozenset({Ack, Proven, AbortOutput, Left, Broken})
 def react_early(conversation: Conversation, event: Event) -> None:
     """An event while there is no live session."""
     match event:
-        case Left() if conversation.phase is Phase.LEAVING:
+        case Left() if conversation.phase is ConversationPhase.LEAVING:
             conversation.connection.close()
-        case _ if conversation.phase is Phase.LEAVING:
+        case _ if conversation.phase is ConversationPhase.LEAVING:
             pass
         case Left() | Broken():
             _end(conversation, event)
         case PlainHttp(data):
             conversation.serve_http(data)
-        case Capable(capabilities) if conversation.phase is Phase.WAITING:
+        case Capable(capabilities) if conversation.phase is ConversationPhase.WAITING:
             conversation.capabilities = capabilities
-        case Enter() if conversation.phase is Phase.WAITING:
+        case Enter() if conversation.phase is ConversationPhase.WAITING:
             attach.enter(conversation, event)
-        case _ if conversation.phase is Phase.ENTERING:
+        case _ if conversation.phase is ConversationPhase.ENTERING:
             conversation.intake.hold([event])
         case _:
             conversation.goodbye(Reason.PROTOCOL_ERROR, "expected hello first")

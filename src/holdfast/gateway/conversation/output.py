@@ -33,7 +33,7 @@ _NEVER: Final = float("inf")
 _WITH_WELCOME: Final = -1.0
 
 
-class Host(Protocol):
+class AttachmentDriver(Protocol):
     """What an attachment asks of the driver of its connection."""
 
     wake: float
@@ -64,9 +64,9 @@ class Attachment:
         "acks",
         "adapter",
         "connection",
+        "driver",
         "evidence",
         "greeted",
-        "host",
         "live",
         "pinged",
         "proof",
@@ -75,14 +75,14 @@ class Attachment:
 
     def __init__(
         self,
-        host: Host,
+        driver: AttachmentDriver,
         connection: Connection,
         adapter: Adapter,
         context: Context,
         session: Session,
     ) -> None:
         self._context = context
-        self.host = host
+        self.driver = driver
         self.connection = connection
         self.adapter = adapter
         self.session = session
@@ -150,8 +150,8 @@ class Attachment:
         evidence = self.evidence
         if evidence is not None:
             evidence.wrote(limit, connection.bytes_out, self._context.runtime.timers.now)
-            if evidence.next < self.host.wake:
-                self.host.wake_by(evidence.due)
+            if evidence.next < self.driver.wake:
+                self.driver.wake_by(evidence.due)
 
     def show(self, item: Output) -> None:
         if not self.live or self.connection.full:
@@ -166,13 +166,13 @@ class Attachment:
             return
         if acks.note(cin, self._context.runtime.timers.now):
             self._tell_acks(acks)
-        elif acks.due < self.host.wake:
-            self.host.wake_by(acks.due)
+        elif acks.due < self.driver.wake:
+            self.driver.wake_by(acks.due)
 
     def make_room(self) -> None:
-        held = self.host.intake.held
+        held = self.driver.intake.held
         if held is not None and held.full and self.live:
-            self.host.go_on()
+            self.driver.go_on()
         if self.acks is not None and self.acks.make_room():
             self._ask_resend(self.acks)
             self._send()
@@ -182,10 +182,10 @@ class Attachment:
         self._send()
 
     def close(self, reason: Reason) -> None:
-        self.host.goodbye(reason)
+        self.driver.goodbye(reason)
 
     def fail(self, error: Exception) -> None:
-        self.host.fail(error)
+        self.driver.fail(error)
 
     # --- what the client says of it
 
@@ -223,7 +223,7 @@ class Attachment:
         try:
             session.out.ack(n)
         except AckError as error:
-            self.host.goodbye(Reason.PROTOCOL_ERROR, str(error))
+            self.driver.goodbye(Reason.PROTOCOL_ERROR, str(error))
             return
         session.mark_dirty()
         if self.evidence is not None:
@@ -263,13 +263,13 @@ class Attachment:
     def _look_for_life(self, now: float) -> None:
         """Ping a silent client; give up one that does not answer."""
         connection = self.connection
-        if connection.full or connection.held or self.host.intake.held is not None:
+        if connection.full or connection.held or self.driver.intake.held is not None:
             self.pinged = 0.0  # it may not have been listened to; the limit of progress decides
             return
         patience = self._context.limits.websocket.heartbeat_seconds_max
         life = judge(connection.heard, self.pinged, now, patience)
         if life is Life.DEAD:
-            self.host.goodbye(Reason.TIMEOUT)
+            self.driver.goodbye(Reason.TIMEOUT)
         elif life is Life.SILENT:
             self.pinged = now
             self.adapter.heartbeat()

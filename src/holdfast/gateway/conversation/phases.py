@@ -8,7 +8,7 @@ from typing import Final
 from holdfast.core.states import Table, to
 
 
-class Phase(Enum):
+class ConversationPhase(Enum):
     """Where a connection stands towards its session."""
 
     WAITING = auto()
@@ -30,39 +30,40 @@ class Move(Enum):
     LEAVE = auto()
 
 
-TABLE: Final[Table[Phase, Move, None]] = Table(
+TABLE: Final[Table[ConversationPhase, Move, None]] = Table(
     "conversation",
-    Phase,
+    ConversationPhase,
     Move,
     {
-        Phase.WAITING: {
-            Move.ENTER: to(Phase.ENTERING),
+        ConversationPhase.WAITING: {
+            Move.ENTER: to(ConversationPhase.ENTERING),
             Move.ADMIT: None,
             Move.WAIT: None,
-            Move.LEAVE: to(Phase.LEAVING),
+            Move.LEAVE: to(ConversationPhase.LEAVING),
         },
-        Phase.ENTERING: {
+        ConversationPhase.ENTERING: {
             Move.ENTER: None,
-            Move.ADMIT: to(Phase.LIVE),
-            Move.WAIT: to(Phase.WAITING),
-            Move.LEAVE: to(Phase.LEAVING),
+            Move.ADMIT: to(ConversationPhase.LIVE),
+            Move.WAIT: to(ConversationPhase.WAITING),
+            Move.LEAVE: to(ConversationPhase.LEAVING),
         },
-        Phase.LIVE: {
-            Move.ENTER: to(Phase.ENTERING),  # a person typed `resume` in a fresh session
+        ConversationPhase.LIVE: {
+            # A person typed `resume` in a fresh session.
+            Move.ENTER: to(ConversationPhase.ENTERING),
             Move.ADMIT: None,
             Move.WAIT: None,
-            Move.LEAVE: to(Phase.LEAVING),
+            Move.LEAVE: to(ConversationPhase.LEAVING),
         },
-        Phase.LEAVING: {
+        ConversationPhase.LEAVING: {
             Move.ENTER: None,
             Move.ADMIT: None,
             Move.WAIT: None,
-            Move.LEAVE: to(Phase.LEAVING),
+            Move.LEAVE: to(ConversationPhase.LEAVING),
         },
     },
 )
 
 
-def after(phase: Phase, move: Move) -> Phase:
+def after(phase: ConversationPhase, move: Move) -> ConversationPhase:
     """The phase that `move` leads to. Raises `UndefinedTransitionError`."""
     return TABLE.step(phase, move).state

@@ -13,8 +13,8 @@ from holdfast.core.errors import Reason
 from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.context import Context, ListenerContext
 from holdfast.gateway.conversation.intake import Intake
-from holdfast.gateway.conversation.output import Attachment, Host
-from holdfast.gateway.conversation.phases import Phase
+from holdfast.gateway.conversation.output import Attachment, AttachmentDriver
+from holdfast.gateway.conversation.phases import ConversationPhase
 from holdfast.net.connection.connection import Connection
 from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.records import Capabilities
@@ -23,7 +23,7 @@ Work = Coroutine[Any, Any, None]
 """A step that waits: for the store, or for the backend."""
 
 
-class Conversation(Host, Protocol):
+class Conversation(AttachmentDriver, Protocol):
     """One client, from its first byte to its last."""
 
     connection: Connection
@@ -31,7 +31,7 @@ class Conversation(Host, Protocol):
     listener: ListenerContext
     adapter: Adapter
     intake: Intake
-    phase: Phase
+    phase: ConversationPhase
     attachment: Attachment | None
     """Its session, from the moment at which it is claimed."""
     capabilities: Capabilities

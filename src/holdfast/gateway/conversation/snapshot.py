@@ -16,7 +16,7 @@ from holdfast.gateway.conversation.acks import AckPacer
 from holdfast.gateway.conversation.evidence import Evidence, Written
 from holdfast.gateway.conversation.intake import Held, Intake
 from holdfast.gateway.conversation.output import Attachment
-from holdfast.gateway.conversation.phases import Phase
+from holdfast.gateway.conversation.phases import ConversationPhase
 from holdfast.gateway.conversation.ports import Conversation
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Session
@@ -130,7 +130,7 @@ def restore(
     `sid`, and has no other connection.
     """
     shift = conversation.context.runtime.timers.now - taken.at
-    conversation.phase = Phase[taken.phase]
+    conversation.phase = ConversationPhase[taken.phase]
     conversation.capabilities = taken.capabilities
     conversation.login_attempts = taken.login_attempts
     conversation.wrong_code = taken.wrong_code

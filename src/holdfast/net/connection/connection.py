@@ -49,7 +49,7 @@ class Upgrade(NamedTuple):
     """At the client's end: the name that the certificate must be for."""
 
 
-class Owner(Protocol):
+class ConnectionOwner(Protocol):
     """Who made the connection, and counts it."""
 
     def opened(self, connection: Connection) -> bool:
@@ -105,7 +105,7 @@ class Connection(Output, asyncio.Protocol):
         self,
         clockwork: Runtime,
         limits: ConnectionLimits,
-        owner: Owner,
+        owner: ConnectionOwner,
         *,
         opened_at: float | None = None,
         peer: str = "",

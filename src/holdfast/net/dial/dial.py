@@ -11,7 +11,7 @@ from collections.abc import Callable
 from holdfast.core.errors import HoldfastError, Source
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.addresses import Address
-from holdfast.net.connection.connection import Connection, Owner
+from holdfast.net.connection.connection import Connection, ConnectionOwner
 from holdfast.net.dial.happy_eyeballs import connect, connect_first
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.acceptor import HandlerFactory
@@ -43,7 +43,7 @@ async def dial(
     clockwork: Runtime,
     limits: ConnectionLimits,
     tls: ssl.SSLContext | None = None,
-    owner: Owner | None = None,
+    owner: ConnectionOwner | None = None,
     header: bytes = b"",
 ) -> Connection:
     """Connect to `address` within the handshake's limit of time. Raises `DialError`.

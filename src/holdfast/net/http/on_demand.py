@@ -11,7 +11,7 @@ from holdfast.net.connection.handler import Handler, NullHandler
 from holdfast.net.http.pages import NewHandler
 
 
-class Host(Protocol):
+class PageHost(Protocol):
     """What takes connections over and serves pages on them: `handover.HttpHost`."""
 
     async def start(self) -> None: ...
@@ -31,12 +31,12 @@ class HostOnDemand:
 
     def __init__(
         self,
-        make: Callable[[], Awaitable[Host]],
+        make: Callable[[], Awaitable[PageHost]],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self._make = make
         self._spawn = spawn
-        self._host: Host | None = None
+        self._host: PageHost | None = None
         self._waiting: list[_Waiting] = []
 
     async def stop(self) -> None:
@@ -99,7 +99,7 @@ class _Waiting(NullHandler):
         self._over = True
         self._before.lost(cause)
 
-    def go_on(self, host: Host) -> None:
+    def go_on(self, host: PageHost) -> None:
         """The host is there."""
         if not self._over:
             self.connection.resume_reading()

@@ -198,7 +198,7 @@ class Server:
         if self.connections:
             await done_within(self._empty.wait(), self.limits.close_seconds_max)
 
-    # --- Owner of its connections
+    # --- ConnectionOwner of its connections
 
     def opened(self, connection: Connection) -> bool:
         """Count a connection; false refuses it."""

@@ -24,7 +24,7 @@ from holdfast.protocols.telnet.options.naws import WindowSizeTold
 from holdfast.protocols.telnet.options.new_environ import EnvironmentTold
 from holdfast.protocols.telnet.options.special_characters import SLC, Level, Setting
 from holdfast.protocols.telnet.options.ttype import TerminalTypeTold
-from holdfast.protocols.telnet.phases import Phase
+from holdfast.protocols.telnet.phases import PeerPhase
 from holdfast.protocols.telnet.terminal import Terminal
 
 _REFUSE, _ACCEPT = Policy.REFUSE, Policy.ACCEPT
@@ -90,7 +90,7 @@ class TelnetClient(TelnetCore):
         super().__init__(
             limits, _options(terminal, refused, introduction or Introduction()), charsets
         )
-        self._phase = Phase.PLAIN
+        self._phase = PeerPhase.PLAIN
 
     @property
     def unfinished_line(self) -> str:

@@ -39,7 +39,7 @@ from holdfast.protocols.telnet.parser import (
     Subnegotiation,
     Token,
 )
-from holdfast.protocols.telnet.phases import Phase
+from holdfast.protocols.telnet.phases import PeerPhase
 from holdfast.protocols.telnet.snapshot import CoreSnapshot
 
 _NEVER: Final = float("-inf")
@@ -61,7 +61,7 @@ class TelnetCore(OptionHost):
         """Bytes that compressed input has become."""
         self._parser = Parser(limits, table.data_options)
         self._paid_until = _NEVER
-        self._phase = Phase.FRESH
+        self._phase = PeerPhase.FRESH
 
     @property
     def undecodable(self) -> int:
@@ -97,7 +97,7 @@ class TelnetCore(OptionHost):
         """Be what `taken` was. This end is new, and of the same role."""
         self._out.restore(taken.unsent, taken.checksum)
         self._events.clear()
-        self._phase = Phase[taken.phase]
+        self._phase = PeerPhase[taken.phase]
         self._parser.restore(taken.parser, now)
         self._lines.restore(taken.lines)
         self._options.restore(taken.options, now)
@@ -114,13 +114,13 @@ class TelnetCore(OptionHost):
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         """Process the peer's bytes; return their events in order."""
         if (
-            (self._phase is Phase.TELNET or self._phase is Phase.PLAIN)
+            (self._phase is PeerPhase.TELNET or self._phase is PeerPhase.PLAIN)
             and self._parser.state is State.DATA
             and codes.IAC not in data
             and self._inflater is None
         ):
             return self._receive_lines(data)
-        while data and self._phase is not Phase.OVER:
+        while data and self._phase is not PeerPhase.OVER:
             if self._inflater is None:
                 data = self._receive_tokens(data, now)
             else:
@@ -129,7 +129,7 @@ class TelnetCore(OptionHost):
 
     def receive_eof(self) -> list[Event]:
         """The peer will send no more. Half a line is discarded: it must not be run."""
-        self._phase = Phase.OVER
+        self._phase = PeerPhase.OVER
         return []
 
     def _receive_lines(self, data: bytes) -> list[Event]:
@@ -141,7 +141,7 @@ class TelnetCore(OptionHost):
     def _receive_compressed(self, inflater: Inflater, data: bytes, now: float) -> bytes:
         """Process decompressed bytes; return the bytes after the end of the compressed stream."""
         out = None
-        while self._phase is not Phase.OVER and not inflater.ended:
+        while self._phase is not PeerPhase.OVER and not inflater.ended:
             if out is not None and len(out) < self.limits.inflate_bytes_max:
                 return b""
             try:
@@ -165,12 +165,12 @@ class TelnetCore(OptionHost):
         inflater = self._inflater
         for token in self._parser.parse(data, now):
             if not isinstance(token, bytes):
-                self._phase = Phase.TELNET
+                self._phase = PeerPhase.TELNET
                 self.tokens += 1
                 self._take_price(token, now)
-            if self._phase is not Phase.OVER:
+            if self._phase is not PeerPhase.OVER:
                 self._handle(token, now)
-            if self._phase is Phase.OVER:
+            if self._phase is PeerPhase.OVER:
                 return b""
             self._settle_if_done()
             if self._inflater is not inflater:
@@ -179,20 +179,20 @@ class TelnetCore(OptionHost):
 
     def _begins_tls(self, data: bytes) -> bool:
         """Whether these are the first bytes, and those of a TLS ClientHello."""
-        if self._phase is Phase.FRESH:
+        if self._phase is PeerPhase.FRESH:
             head = data[:2]
-        elif self._phase is Phase.TLS_BEGUN:
+        elif self._phase is PeerPhase.TLS_BEGUN:
             head = TLS_HANDSHAKE[:1] + data[:1]
         else:
             return False
         begun = head == TLS_HANDSHAKE[:1]
-        self._phase = Phase.TLS_BEGUN if begun else Phase.UNKNOWN
+        self._phase = PeerPhase.TLS_BEGUN if begun else PeerPhase.UNKNOWN
         return head == TLS_HANDSHAKE
 
     def _handle_text(self, data: bytes) -> None:
         lines = self._receive_lines(data)
-        if self._phase is Phase.UNKNOWN and lines:
-            self._phase = Phase.PLAIN
+        if self._phase is PeerPhase.UNKNOWN and lines:
+            self._phase = PeerPhase.PLAIN
             fault = sniffing.judge(lines[0])
             if fault is not None:
                 self._violate(fault)
@@ -267,7 +267,7 @@ class TelnetCore(OptionHost):
         """The peer sent GA or EOR."""
 
     def _violate(self, fault: Fault) -> None:
-        self._phase = Phase.OVER
+        self._phase = PeerPhase.OVER
         self._out.append(sniffing.ANSWERS.get(fault, b""))
         self._events.append(Violation(fault))
 
@@ -290,7 +290,7 @@ class TelnetCore(OptionHost):
 
     def next_deadline(self) -> float | None:
         """The time at which to call `handle_timer`, if any."""
-        if self._phase is Phase.OVER:
+        if self._phase is PeerPhase.OVER:
             return None
         due = [when for when, _ in self._timers]
         if self._settle_at is not None:
@@ -301,7 +301,7 @@ class TelnetCore(OptionHost):
 
     def handle_timer(self, now: float) -> list[Event]:
         """Perform the actions that are due; return their events."""
-        if self._phase is Phase.OVER:
+        if self._phase is PeerPhase.OVER:
             return []
         opened_at = self._parser.opened_at
         if opened_at is not None and opened_at + self.limits.subnegotiation_seconds_max <= now:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 
-class Phase(Enum):
+class PeerPhase(Enum):
     """The kind of peer, as far as it is known; it only moves downwards."""
 
     FRESH = auto()

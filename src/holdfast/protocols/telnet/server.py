@@ -26,7 +26,7 @@ from holdfast.protocols.telnet.options.mxp import MxpLocked
 from holdfast.protocols.telnet.options.naws import WindowSizeAsked
 from holdfast.protocols.telnet.options.new_environ import EnvironmentAsked
 from holdfast.protocols.telnet.options.ttype import TerminalTypeAsked
-from holdfast.protocols.telnet.phases import Phase
+from holdfast.protocols.telnet.phases import PeerPhase
 
 _END_OF_RECORD: Final = bytes((codes.IAC, codes.EOR))
 _GO_AHEAD: Final = bytes((codes.IAC, codes.GA))
@@ -115,7 +115,7 @@ class TelnetServer(TelnetCore):
         self.send_text(text)
         if self.capabilities.eor:
             self._out.append(_END_OF_RECORD)
-        elif self._phase is Phase.TELNET and not self._options.is_on_at(codes.SGA, Side.US):
+        elif self._phase is PeerPhase.TELNET and not self._options.is_on_at(codes.SGA, Side.US):
             self._out.append(_GO_AHEAD)
 
     def hide_input(self, hidden: bool) -> None:

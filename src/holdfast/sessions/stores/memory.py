@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from holdfast.sessions.outbox import Entry
+from holdfast.sessions.outbox import OutputEntry
 from holdfast.sessions.records import Batch, Found, Record, Recovered, SetAside, Stored
 from holdfast.sessions.stores.one_node import OneNode
 from holdfast.sessions.stores.reading import Commons, Heads, Reader, Snapshot, Tail, snapshots_of
@@ -113,7 +113,7 @@ class MemoryStore(OneNode):
         return Recovered(tail.left, found.set_aside)
 
     def _write_snapshots(
-        self, snapshots: Sequence[tuple[str, Record]], shared: Sequence[Entry]
+        self, snapshots: Sequence[tuple[str, Record]], shared: Sequence[OutputEntry]
     ) -> None:
         number = 0
         if shared:

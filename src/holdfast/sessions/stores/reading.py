@@ -17,7 +17,7 @@ from msgspec import Struct
 from holdfast.core.limits import StoreLimits
 from holdfast.sessions.cuts import Cuts
 from holdfast.sessions.folding import fold
-from holdfast.sessions.outbox import Entry, SharedEntry
+from holdfast.sessions.outbox import OutputEntry, SharedEntry
 from holdfast.sessions.records import (
     Capabilities,
     Found,
@@ -307,7 +307,7 @@ def set_aside(session: StoredSession, fault: str) -> SetAside:
     return SetAside(session.row.sid, fault, _encode(session))
 
 
-def snapshots_of(found: Found) -> tuple[list[tuple[str, Record]], list[Entry]]:
+def snapshots_of(found: Found) -> tuple[list[tuple[str, Record]], list[OutputEntry]]:
     """A snapshot of each of these sessions, and what these share."""
     sharing, snapshots = Sharing(), []
     for session in found.sessions:
@@ -348,7 +348,9 @@ def _check_sid(found: str, sid: str) -> None:
         raise UnreadableError(f"it is the row of {found}")
 
 
-def _resolve(outs: Sequence[Entry | int], common: list[SharedEntry]) -> list[Entry | int]:
+def _resolve(
+    outs: Sequence[OutputEntry | int], common: list[SharedEntry]
+) -> list[OutputEntry | int]:
     try:
         return [common[entry] if isinstance(entry, int) else entry for entry in outs]
     except IndexError:

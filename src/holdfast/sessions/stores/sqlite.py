@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from holdfast.core.limits import StoreLimits
-from holdfast.sessions.outbox import Entry
+from holdfast.sessions.outbox import OutputEntry
 from holdfast.sessions.records import Batch, Found, Record, Recovered, SetAside, Stored
 from holdfast.sessions.stores.base import (
     StoreBrokenError,
@@ -285,7 +285,7 @@ class SQLiteFile:
         self,
         db: sqlite3.Connection,
         snapshots: Sequence[tuple[str, Record]],
-        shared: Sequence[Entry],
+        shared: Sequence[OutputEntry],
     ) -> None:
         number = 0
         if shared:

@@ -1,6 +1,6 @@
 """The protocols to an upstream as items: lines, Telnet, or bytes.
 
-No I/O. Each connection has a `Wire`.
+No I/O. Each connection has a `UpstreamProtocol`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class UpstreamProtocolError(ProtocolError):
     """Output of an upstream that cannot be forwarded."""
 
 
-class Wire(Protocol):
+class UpstreamProtocol(Protocol):
     """The translation on one connection. `now` is the runtime's time."""
 
     def receive_data(self, data: bytes, now: float) -> list[Said]:
@@ -117,7 +117,7 @@ def _typed(text: str) -> str:
     return "\n".join(line.translate(_CONTROLS) for line in lines_of(text))
 
 
-class LineWire:
+class LineProtocol:
     """Lines of UTF-8 that end in LF; CR LF is understood. A long one is passed on in pieces."""
 
     __slots__ = ("_decoder", "_out", "_shown")
@@ -165,7 +165,7 @@ _WAITING_MAX: Final = 32
 """Messages of a client that wait for its server to speak GMCP or MSDP."""
 
 
-class TelnetWire:
+class TelnetProtocol:
     """Telnet, in the client's role: prompts, hidden input, window size, GMCP and, where it is
     configured, MSDP pass through.
 
@@ -244,7 +244,7 @@ _PIECE_BYTES: Final = 16 * KIB
 """Of a stream, in one item: some of them fit into a session's window."""
 
 
-class ByteWire:
+class ByteProtocol:
     """Bytes in both directions; text is sent as UTF-8 without a line ending."""
 
     __slots__ = ("_out",)
@@ -308,7 +308,7 @@ def terminal_of(known: Capabilities, address: str = "") -> telnet.Terminal:
     )
 
 
-def make_wire(
+def make_protocol(
     scheme: str,
     content: str,
     limits: Limits,
@@ -316,8 +316,8 @@ def make_wire(
     charsets: Charsets,
     introduction: Introduction,
     spoken_options: frozenset[int] = frozenset(),
-) -> Wire:
-    """The wire to a server of this scheme, for a client with this terminal.
+) -> UpstreamProtocol:
+    """The protocol to a server of this scheme, for a client with this terminal.
 
     `content` is `lines` or `bytes`; Telnet is always Telnet, and has the character sets, what
     the client says first by GMCP, and the options that are spoken where they are configured.
@@ -332,5 +332,5 @@ def make_wire(
             introduction=introduction,
             also=spoken_options,
         )
-        return TelnetWire(core, introduction)
-    return ByteWire() if content == "bytes" else LineWire(limits.line.line_bytes_max)
+        return TelnetProtocol(core, introduction)
+    return ByteProtocol() if content == "bytes" else LineProtocol(limits.line.line_bytes_max)

@@ -9,8 +9,8 @@ from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.session import Session
 
 
-class ClientHost:
-    """The `Host` of every session port: it tells the connections of the sessions."""
+class ConnectionNotifier:
+    """The `ClientNotifier` of every session port: it tells the connections of the sessions."""
 
     def __init__(self, manager: SessionManager) -> None:
         self._manager = manager
@@ -30,4 +30,4 @@ class ClientHost:
 def _tell_connection(session: Session, news: News) -> None:
     consumer = session.consumer
     if isinstance(consumer, Attachment):
-        guarded(consumer, consumer.host.hear, news)
+        guarded(consumer, consumer.driver.hear, news)

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from tests.protocols.telnet.wire import sb
 from tests.protocols.telnet.wire import wire as wire_bytes
 
-from holdfast.backends.tcp.wires import (
-    ByteWire,
+from holdfast.backends.tcp.upstream_protocols import (
+    ByteProtocol,
     InputMode,
-    LineWire,
+    LineProtocol,
     Said,
-    TelnetWire,
+    TelnetProtocol,
+    UpstreamProtocol,
     UpstreamProtocolError,
-    Wire,
-    make_wire,
+    make_protocol,
     terminal_of,
 )
 from holdfast.core.items import Binary, Command, Data, Interrupt, Prompt, Resized, Text
@@ -46,13 +46,13 @@ QUIET = None
 """In a table: nothing comes for a while."""
 
 
-def wire(kind: str) -> Wire:
+def protocol(kind: str) -> UpstreamProtocol:
     scheme, _, content = kind.partition("/")
     terminal = terminal_of(Capabilities(width=80, height=24))
-    return make_wire(scheme, content or "lines", LIMITS, terminal, AUTOMATIC, Introduction())
+    return make_protocol(scheme, content or "lines", LIMITS, terminal, AUTOMATIC, Introduction())
 
 
-def hear(it: Wire, *pieces: bytes | None) -> list[Said]:
+def hear(it: UpstreamProtocol, *pieces: bytes | None) -> list[Said]:
     said: list[Said] = []
     for piece in pieces:
         if piece is None:
@@ -108,7 +108,7 @@ HEARD: dict[str, tuple[str, list[bytes | None], list[Said]]] = {
 
 @pytest.mark.parametrize(("kind", "pieces", "said"), HEARD.values(), ids=HEARD)
 def test_what_a_server_says(kind: str, pieces: list[bytes | None], said: list[Said]) -> None:
-    assert hear(wire(kind), *pieces) == said
+    assert hear(protocol(kind), *pieces) == said
 
 
 LAST: dict[str, tuple[str, list[bytes | None], list[Said]]] = {
@@ -125,7 +125,7 @@ LAST: dict[str, tuple[str, list[bytes | None], list[Said]]] = {
 def test_what_has_no_end_is_said_at_the_end(
     kind: str, pieces: list[bytes | None], said: list[Said]
 ) -> None:
-    it = wire(kind)
+    it = protocol(kind)
     hear(it, *pieces)
     assert it.receive_eof() == said
 
@@ -155,14 +155,14 @@ SAID: dict[str, tuple[str, Command, bytes]] = {
 
 @pytest.mark.parametrize(("kind", "item", "sent"), SAID.values(), ids=SAID)
 def test_what_is_said_to_a_server(kind: str, item: Command, sent: bytes) -> None:
-    it = wire(kind)
+    it = protocol(kind)
     it.say(item)
     assert it.data_to_send() == sent
     assert it.data_to_send() == b""
 
 
 def test_telnet_tells_the_size_of_the_screen_and_its_changes() -> None:
-    it = wire("telnet")
+    it = protocol("telnet")
     hear(it, b"\xff\xfd\x1f")
     assert it.data_to_send() == b"\xff\xfb\x1f\xff\xfa\x1f\x00\x50\x00\x18\xff\xf0"
     it.resize(Resized(100, 30))
@@ -170,7 +170,7 @@ def test_telnet_tells_the_size_of_the_screen_and_its_changes() -> None:
 
 
 def test_data_goes_to_a_server_that_speaks_gmcp() -> None:
-    it = wire("telnet")
+    it = protocol("telnet")
     hear(it, b"\xff\xfb\xc9")
     it.data_to_send()
     it.say(Data("Char.Login", '{"name":"x"}'))
@@ -182,7 +182,7 @@ def test_data_goes_to_a_server_that_speaks_gmcp() -> None:
 def test_a_long_line_is_passed_on_in_pieces(kind: str, size: int) -> None:
     data = b"x" * 39 + "é".encode() + b"y" * 60 + b"\nnext\n"
     pieces = [data[start : start + size] for start in range(0, len(data), size)]
-    said = [item.text for item in hear(wire(kind), *pieces) if isinstance(item, Text)]
+    said = [item.text for item in hear(protocol(kind), *pieces) if isinstance(item, Text)]
     assert said == ["x" * 39, "é" + "y" * 38, "y" * 22, "next"]
 
 
@@ -198,20 +198,20 @@ BROKEN = {
 @pytest.mark.parametrize(("kind", "data", "fault"), BROKEN.values(), ids=BROKEN)
 def test_what_cannot_be_passed_on(kind: str, data: bytes, fault: str) -> None:
     with pytest.raises(UpstreamProtocolError, match=fault):
-        hear(wire(kind), data)
+        hear(protocol(kind), data)
 
 
-KINDS = {"tcp": LineWire, "telnet": TelnetWire, "tcp/bytes": ByteWire}
+KINDS = {"tcp": LineProtocol, "telnet": TelnetProtocol, "tcp/bytes": ByteProtocol}
 
 
 @pytest.mark.parametrize(("kind", "class_"), KINDS.items(), ids=KINDS)
-def test_each_scheme_has_its_wire(kind: str, class_: type) -> None:
-    assert type(wire(kind)) is class_
+def test_each_scheme_has_its_protocol(kind: str, class_: type) -> None:
+    assert type(protocol(kind)) is class_
 
 
 @given(st.sampled_from(sorted(KINDS)), st.lists(st.binary(max_size=30), max_size=6))
 def test_any_bytes_are_items_or_refused(kind: str, pieces: list[bytes]) -> None:
-    it = wire(kind)
+    it = protocol(kind)
     try:
         hear(it, *pieces, QUIET)
         it.receive_eof()
@@ -226,10 +226,10 @@ def test_chunks_do_not_change_what_is_said(lengths: list[int], cuts: list[int]) 
     data = "".join(f"{line}\n" for line in lines).encode()
     edges = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
     pieces = [data[a:b] for a, b in pairwise(edges)]
-    assert hear(wire("tcp"), *pieces) == [Text(line) for line in lines]
+    assert hear(protocol("tcp"), *pieces) == [Text(line) for line in lines]
     seen: list[str] = []
     cursor = ""
-    for said in hear(wire("tcp"), *[piece for one in pieces for piece in (one, QUIET)]):
+    for said in hear(protocol("tcp"), *[piece for one in pieces for piece in (one, QUIET)]):
         assert isinstance(said, Prompt | Text)
         if cursor and not said.text.startswith(cursor):
             seen.append(cursor)  # its line had nothing more
@@ -242,7 +242,7 @@ def test_chunks_do_not_change_what_is_said(lengths: list[int], cuts: list[int]) 
 
 @pytest.mark.parametrize("kind", ["tcp", "telnet"])
 def test_behind_an_answered_prompt_only_what_is_new_is_shown(kind: str) -> None:
-    it = wire(kind)
+    it = protocol(kind)
     assert hear(it, b"> ", QUIET) == [Prompt("> ")]
     it.say(Text("look"))
     assert hear(it, b"A door.\r\n> ", QUIET) == [Text("A door."), Prompt("> ")]
@@ -251,7 +251,7 @@ def test_behind_an_answered_prompt_only_what_is_new_is_shown(kind: str) -> None:
 
 def test_what_the_client_says_before_the_server_speaks_gmcp_is_passed_on() -> None:
     introduction = Introduction()
-    telnet = make_wire(
+    telnet = make_protocol(
         "telnet", "lines", LIMITS, terminal_of(Capabilities()), AUTOMATIC, introduction
     )
     hello, supports = '{"client":"Mudlet"}', '["Char 1"]'
@@ -269,7 +269,7 @@ def test_what_the_client_says_before_the_server_speaks_gmcp_is_passed_on() -> No
     assert telnet.data_to_send() == first + introduced + sb(GMCP, "Char.Items.Inv null")
     # A new connection begins in the same way.
     telnet.say(Data("Core.Supports.Add", '["Room 1"]'))
-    again = make_wire(
+    again = make_protocol(
         "telnet", "lines", LIMITS, terminal_of(Capabilities()), AUTOMATIC, introduction
     )
     again.receive_data(wire_bytes(IAC, WILL, GMCP), 0.0)
@@ -279,7 +279,7 @@ def test_what_the_client_says_before_the_server_speaks_gmcp_is_passed_on() -> No
 
 def test_what_waits_for_a_server_without_gmcp_is_bounded() -> None:
     introduction = Introduction()
-    telnet = make_wire(
+    telnet = make_protocol(
         "telnet", "lines", LIMITS, terminal_of(Capabilities()), AUTOMATIC, introduction
     )
     for number in range(100):
@@ -314,23 +314,23 @@ def test_the_server_is_told_of_the_clients_terminal(
 
 def test_the_server_is_told_the_clients_address_if_it_asks() -> None:
     terminal = terminal_of(Capabilities(), "2001:db8::1")
-    told = make_wire("telnet", "lines", LIMITS, terminal, AUTOMATIC, Introduction())
+    told = make_protocol("telnet", "lines", LIMITS, terminal, AUTOMATIC, Introduction())
     asked = wire_bytes(IAC, DO, NEW_ENVIRON) + sb(NEW_ENVIRON, b"\1\0IPADDRESS")
     told.receive_data(asked, 0.0)
     answer = sb(NEW_ENVIRON, b"\0\0IPADDRESS\x012001:db8::1")
     assert told.data_to_send() == wire_bytes(IAC, WILL, NEW_ENVIRON) + answer
 
 
-def options_wire(*options: int) -> Wire:
-    """The wire to a server with which these are spoken, where it offers them."""
+def options_protocol(*options: int) -> UpstreamProtocol:
+    """The protocol to a server with which these are spoken, where it offers them."""
     terminal = terminal_of(Capabilities(width=80, height=24))
-    return make_wire(
+    return make_protocol(
         "telnet", "lines", LIMITS, terminal, AUTOMATIC, Introduction(), frozenset(options)
     )
 
 
 def test_variables_of_msdp_are_data_in_both_directions() -> None:
-    it = options_wire(MSDP)
+    it = options_protocol(MSDP)
     it.say(Data("REPORT", '["HEALTH"]'))
     assert it.data_to_send() == b""  # it waits for the offer
     assert hear(it, wire_bytes(IAC, WILL, MSDP)) == []
@@ -341,7 +341,7 @@ def test_variables_of_msdp_are_data_in_both_directions() -> None:
 
 
 def test_gmcp_is_preferred_to_msdp() -> None:
-    it = options_wire(MSDP)
+    it = options_protocol(MSDP)
     hear(it, wire_bytes(IAC, WILL, GMCP), wire_bytes(IAC, WILL, MSDP))
     it.data_to_send()
     it.say(Data("Char.Ask", "1"))
@@ -349,7 +349,7 @@ def test_gmcp_is_preferred_to_msdp() -> None:
 
 
 def test_compressed_output_of_a_server_is_read() -> None:
-    it = options_wire(MCCP2)
+    it = options_protocol(MCCP2)
     hear(it, wire_bytes(IAC, WILL, MCCP2))
     assert it.data_to_send() == wire_bytes(IAC, DO, MCCP2)
     packed = zlib.compress(b"One.\r\nTwo.\r\n")
@@ -362,6 +362,6 @@ def test_compressed_output_of_a_server_is_read() -> None:
 
 @pytest.mark.parametrize("option", [MSDP, MCCP2, MCCP3])
 def test_what_is_not_configured_is_refused(option: int) -> None:
-    it = options_wire()
+    it = options_protocol()
     hear(it, wire_bytes(IAC, WILL, option))
     assert it.data_to_send() == wire_bytes(IAC, DONT, option)
