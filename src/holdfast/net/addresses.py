@@ -9,7 +9,9 @@ unix:/run/holdfast.sock     unix:@abstract
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -167,4 +169,12 @@ def network_of(peer: str) -> str:
     host, _ = split_peer(peer)
     if ":" not in host:
         return host
-    return str(ipaddress.IPv6Network((host, 64), strict=False))
+    try:
+        return _network_of_v6(socket.inet_pton(socket.AF_INET6, host)[:8])
+    except OSError as error:
+        raise ValueError(f"{host} is not an IPv6 address") from error
+
+
+@lru_cache(maxsize=4096)
+def _network_of_v6(prefix: bytes) -> str:
+    return str(ipaddress.IPv6Network((prefix + bytes(8), 64)))

@@ -24,6 +24,8 @@ from holdfast.sessions.stores.base import Store
 from holdfast.sessions.stores.reading import set_aside
 
 _log: Final = RateLimitedLogger("holdfast.sessions")
+_DETACHED: Final = {name for name, state in DETACHED.items() if name == state.value}
+"""The states that are stored of sessions whose clients were away."""
 _RESTORED_MAX: Final = 1_000
 """Sessions that are taken up in one go."""
 _LOADED_MAX: Final = 100
@@ -80,7 +82,7 @@ class Loader:
                 self._registry.unresumable(head.sid)
                 continue
             detached = head.detached
-            if head.state != state.value:
+            if head.state not in _DETACHED:
                 stopped = self.eras.stopped(head.era)
                 detached = now if stopped is None else stopped
             waiting.append(DormantSession(head, backend_of(head), detached))

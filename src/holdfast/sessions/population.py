@@ -197,12 +197,13 @@ class Population:
             del self._networks[network]
 
     def _index_user(self, session: Member) -> None:
-        if not session.user:
+        user = session.user
+        if not user:
             return
-        key = (session.backend, session.user)
-        found = self._users.get(key)
-        if found is None:
-            self._users[key] = session
+        key = (session.backend, user)
+        found = self._users.setdefault(key, session)
+        if found is session:
+            pass
         elif isinstance(found, dict):
             found[session.sid] = session
         else:

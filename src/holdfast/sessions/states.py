@@ -23,6 +23,9 @@ class SessionState(Enum):
     DETACHED_ACTIVE = "detached_active"
     CLOSED = "closed"
 
+    __hash__ = object.__hash__
+    """A member is equal to itself alone. An enum's own hash is a call in Python."""
+
     @property
     def detached(self) -> bool:
         """Whether the session waits for its client."""

@@ -74,6 +74,10 @@ _COMMONS_MAX: Final = 64
 _STATES: Final = frozenset(state.value for state in SessionState)
 
 
+_UNREADABLE: Final = (msgspec.MsgspecError, ValueError, TypeError)
+"""What msgspec raises."""
+
+
 class UnreadableError(Exception):
     """Bytes that are not what they should be."""
 
@@ -90,14 +94,16 @@ class Heads:
     def row(self, sid: str, body: bytes) -> None:
         """The row of one session."""
         try:
-            row = _read(_head, body)
-            _check_sid(row.sid, sid)
-            if row.state not in _STATES:
+            row = _head.decode(body)
+            if row.sid != sid or row.state not in _STATES:
+                _check_sid(row.sid, sid)
                 raise UnreadableError(f"{row.state!r} is not a valid SessionState")
-        except UnreadableError as error:
+        except (UnreadableError, *_UNREADABLE) as error:
             self.set_aside.append(SetAside(sid, f"its row cannot be read: {error}", body))
             return
-        self.newest = max(self.newest, row.created, row.detached)
+        newest = row.detached if row.detached > row.created else row.created
+        if newest > self.newest:
+            self.newest = newest
         self.heads[sid] = Head(
             sid=sid,
             app=intern(row.app),
@@ -360,5 +366,5 @@ def _resolve(
 def _read(decoder: msgspec.msgpack.Decoder[T], body: bytes | bytearray | msgspec.Raw) -> T:
     try:
         return decoder.decode(body)
-    except (msgspec.MsgspecError, ValueError, TypeError) as error:
+    except _UNREADABLE as error:
         raise UnreadableError(str(error)) from error

@@ -72,6 +72,13 @@ _MIGRATIONS: Final = (
 SCHEMA_VERSION: Final = len(_MIGRATIONS)
 """Kept in `user_version`. Migration k brings a file from version k - 1 to k."""
 
+_ORPHANS: Final = """
+    SELECT sid, body FROM snapshot
+    WHERE sid NOT IN (SELECT sid FROM session) OR sid IN (SELECT value FROM json_each(?))
+    ORDER BY rowid
+"""
+"""The snapshots whose row is not there or cannot be read."""
+
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
@@ -222,10 +229,9 @@ class SQLiteFile:
         heads, tail = Heads(), Tail(self._limits)
         for sid, body in db.execute("SELECT sid, body FROM session"):
             heads.row(sid, body)
-        for (sid,) in db.execute("SELECT sid FROM snapshot").fetchall():
-            if sid not in heads.heads:
-                query = db.execute("SELECT body FROM snapshot WHERE sid = ?", (sid,))
-                heads.orphan(sid, query.fetchone()[0])
+        unreadable = msgspec.json.encode([aside.sid for aside in heads.set_aside]).decode()
+        for sid, body in db.execute(_ORPHANS, (unreadable,)):
+            heads.orphan(sid, body)
         journal = db.execute("SELECT number, body, shared FROM journal ORDER BY number")
         for number, body, shared in journal:
             tail.entry(number, body, shared, heads.heads)
