@@ -37,6 +37,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         slow_first(items)
 
 
+def pytest_collection(session: pytest.Session) -> None:
+    """Collect thousands of tests without looking for garbage among them again and again."""
+    gc.disable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.freeze()  # the tests and what they import stay: no later collection looks at them
+    gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def no_files_left_open() -> Iterator[None]:
+    """Collect the garbage of a test that ends with more open files than it began with.
+
+    A file that nobody closes is a `ResourceWarning` once it is collected: so it fails the test that
+    left it, and not a later one.
+    """
+    before = open_files()
+    yield
+    if open_files() > before:
+        gc.collect()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def few_open_files() -> Iterator[None]:
     """Close what earlier tests have left to the collector: some programs take only low numbers.
@@ -44,6 +67,12 @@ def few_open_files() -> Iterator[None]:
     An application that a test ran here has kept the collector away.
     """
     yield
-    if len(os.listdir("/proc/self/fd")) > _FILES_MAX:
+    if open_files() > _FILES_MAX:
         gc.unfreeze()
         gc.collect()
+        gc.freeze()
+
+
+def open_files() -> int:
+    """How many files this process has open."""
+    return len(os.listdir("/proc/self/fd"))

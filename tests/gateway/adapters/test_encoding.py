@@ -130,7 +130,14 @@ def test_what_may_be_said_can_be_written(name: str, items: list[Output]) -> None
 )
 def test_data_that_no_format_holds_is_passed_on_as_text(name: str, item: Data) -> None:
     """A store from before may hold it."""
-    ADAPTERS[name]().encode(1, [item])
+    encoded = ADAPTERS[name]().encode(1, [item])
+    if name.startswith("json"):
+        told = encoded.rpartition(b'"d":')[2].strip(b'"}')
+        assert told == msgspec.json.encode(item.json).strip(b'"')
+    elif name == "msgpack":
+        assert encoded.endswith(item.json.encode())
+    else:  # it has no message for data, or its client has not asked for any
+        assert encoded == b""
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
