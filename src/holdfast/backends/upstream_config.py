@@ -27,6 +27,7 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """One server of an upstream."""
 
     url: str
+    """The server's address."""
     weight: int = 1
     """Its share, in relation to the others'."""
 
@@ -39,14 +40,17 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Servers of one kind, to which clients are passed on."""
 
     name: str
+    """What listeners call it: 1 to 64 letters, digits, `.`, `_` or `-`."""
     servers: tuple[str | ServerConfig, ...]
     """`tcp:// tls:// unix:` or `telnet:// telnets://`."""
     balance: Literal["round_robin", "least_connections", "random_of_two", "hash"] = "round_robin"
+    """How a server is chosen for a client; `hash`: by the client's address."""
     content: Literal["lines", "bytes"] = "lines"
     """The protocol of sessions on `tcp`, `tls` and `unix`: lines of text, or bytes."""
     charset: str = AUTO
     """The character set of Telnet servers, as of a listener."""
     charset_fallback: str = UTF_8
+    """With `auto`, the character set of a server of which nothing is known."""
     msdp: bool = False
     """Whether MSDP is spoken with a Telnet server that offers it: its variables are data. GMCP is
     preferred."""

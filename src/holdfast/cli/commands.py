@@ -42,6 +42,9 @@ LISTED: Final = {
     "check": Listed(
         "check", "Check a configuration without serving it. Exits with 2 if it is wrong."
     ),
+    "config": Listed(
+        "config", "Print what a configuration may say: a reference, a JSON Schema or an example."
+    ),
     "vtc": Listed(
         "vtc", "Run network test scripts (.vtc), compatible with VTest2 and varnishtest."
     ),

@@ -42,9 +42,11 @@ class ConnectionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     accepts_per_second_max: float = 20_000.0
     """Accepted sockets, sustained. More wait in the kernel."""
     accept_burst_max: int = 20_000
+    """Accepted sockets at once, beyond the sustained rate."""
     accepts_per_address_per_second_max: float = 1_000.0
     """Of one IP address (IPv6: of one /64 network), sustained. More are dropped."""
     accept_burst_per_address_max: int = 20_000
+    """The same at once."""
     bytes_per_second_max: float = 1024.0 * MIB
     """Input of one connection, sustained. More is read later."""
     bytes_per_address_per_second_max: float = 4096.0 * MIB
@@ -84,7 +86,9 @@ class WebSocketLimits(_Group, frozen=True, forbid_unknown_fields=True):
     head_bytes_max: int = 16 * KIB
     """The whole head of the opening handshake."""
     header_count_max: int = 100
+    """Header fields of the opening handshake."""
     frame_bytes_max: int = 1 * MIB
+    """Payload of one frame; a larger one closes the connection with 1009."""
     message_bytes_max: int = 1 * MIB
     """A peer may have so much of a message kept for it without ever finishing it."""
     message_seconds_max: float = 120.0
@@ -104,9 +108,11 @@ class WebSocketLimits(_Group, frozen=True, forbid_unknown_fields=True):
     messages_per_second_max: float = 1_000_000.0
     """Of one connection, sustained; more closes it with 1008."""
     message_burst_max: int = 100_000
+    """Messages at once, beyond the sustained rate."""
     bytes_per_second_max: float = 1024.0 * MIB
     """From one connection's socket, sustained; more closes it with 1008."""
     bytes_burst_max: int = 256 * MIB
+    """The same at once."""
 
 
 class PageLimits(_Group, frozen=True, forbid_unknown_fields=True):
@@ -115,6 +121,7 @@ class PageLimits(_Group, frozen=True, forbid_unknown_fields=True):
     head_bytes_max: int = 16 * KIB
     """The head of one request."""
     header_count_max: int = 100
+    """Header fields of one request."""
     head_seconds_max: float = 10.0
     """From the first byte of a request to the end of its head."""
     body_seconds_max: float = 60.0
@@ -130,11 +137,13 @@ class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Input, sustained; a line and a command of the protocol count 64 bytes more. More is read
     later."""
     bytes_burst_max: int = 512 * KIB
+    """Input at once, beyond the sustained rate."""
     line_chars_max: int = 6_000
     """A longer line is discarded."""
     subnegotiation_bytes_max: int = 1 * KIB
     """Payload of one subnegotiation, but for GMCP."""
     gmcp_bytes_max: int = 64 * KIB
+    """Payload of one GMCP message."""
     gmcp_depth_max: int = 32
     """Arrays and objects within each other in one message."""
     msdp_depth_max: int = 16
@@ -146,6 +155,7 @@ class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):
     negotiations_per_second_max: float = 64.0
     """Commands and subnegotiations, but for GMCP and the marks of prompts, sustained."""
     negotiation_burst_max: int = 256
+    """The same at once."""
     negotiation_seconds_max: float = 2.0
     """Silence is taken for refusal after this time; late answers still count."""
     start_tls_bytes_max: int = 4 * KIB
@@ -155,6 +165,7 @@ class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Decompressed size of one step (MCCP). In total, at most this and `inflate_ratio_max` times
     the compressed input."""
     inflate_ratio_max: int = 200
+    """Decompressed bytes for each compressed byte, over a whole connection (MCCP)."""
     terminal_types_max: int = 4
     """Names that a client is asked for (RFC 1091, MTTS)."""
     name_chars_max: int = 40
@@ -164,6 +175,7 @@ class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):
     columns_max: int = 500
     """The widest window that is reported."""
     rows_max: int = 300
+    """The highest window that is reported."""
     resize_seconds_max: float = 0.1
     """From a new window size to its event; of several sizes, only the last is reported."""
 
@@ -176,6 +188,7 @@ class LineLimits(_Group, frozen=True, forbid_unknown_fields=True):
     bytes_per_second_max: float = 64.0 * KIB
     """Input, sustained. More is read later."""
     bytes_burst_max: int = 512 * KIB
+    """Input at once, beyond the sustained rate."""
 
 
 class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
@@ -196,9 +209,11 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     window_messages_max: int = 256
     """Outputs kept for a client that has not acknowledged them."""
     window_bytes_max: int = 64 * KIB
+    """The same in bytes."""
     unsent_bytes_max: int = 1 * MIB
     """Unsent output of a connected client. A client that is further behind is detached."""
     window_age_seconds_max: float = 3_600.0
+    """How long an output is kept for a client that has not acknowledged it."""
     queue_messages_max: int = 256
     """Commands kept for an application that has not applied them."""
     queue_bytes_max: int = 64 * KIB
@@ -223,10 +238,12 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Of one WebSocket client, sustained; each message or control frame counts 64 bytes more.
     More is read later."""
     input_burst_bytes_max: int = 8 * MIB
+    """The same at once."""
     input_bytes_per_network_per_second_max: float = 2.0 * MIB
     """Of all clients of one IP address (IPv6: of one /64 network), of any kind, counted likewise.
     More is read later."""
     input_burst_bytes_per_network_max: int = 8 * MIB
+    """The same at once."""
     detached_seconds_max: float = 3_600.0
     """How long a detached session is kept, with its token and its code."""
     unclaimed_seconds_max: float = 60.0
@@ -235,10 +252,12 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     attach_failures_per_minute_max: float = 10.0
     """Wrong tokens and codes from one address, sustained."""
     attach_failure_burst_max: int = 20
+    """The same at once."""
     node_attach_failures_per_second_max: float = 5.0
     """Wrong codes from all networks, sustained. Beyond it the log warns, and each network may
     try one wrong code at a time."""
     node_attach_failure_burst_max: int = 200
+    """The same at once."""
     asked_code_seconds_max: float = 600.0
     """How long a resume code is good that a client has asked for, to go on elsewhere."""
     login_seconds_max: float = 300.0
@@ -250,6 +269,7 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     login_failures_per_user_per_minute_max: float = 10.0
     """Wrong logins with one user's name, from anywhere, sustained."""
     login_failure_burst_per_user_max: int = 30
+    """The same at once."""
     login_attempts_max: int = 5
     """Wrong passwords on one connection."""
     output_bytes_max: int = 512 * KIB
@@ -275,11 +295,13 @@ class LinkLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """The link between gateway and application."""
 
     frame_bytes_max: int = 16 * MIB
+    """One frame of the link."""
     batch_bytes_max: int = 1 * MIB
     """The frame size at which output to the peer is split."""
     window_bytes_max: int = 4 * MIB
     """Bytes in flight: outputs that are not accepted, or commands that are not applied."""
     handshake_seconds_max: float = 10.0
+    """From the accepted socket to the `hello` of an application."""
     heartbeat_seconds_max: float = 15.0
     """Between two heartbeats; a peer that is silent for three is disconnected."""
     request_seconds_max: float = 30.0
@@ -337,6 +359,7 @@ class UpstreamLimits(_Group, frozen=True, forbid_unknown_fields=True):
     dial_seconds_max: float = 15.0
     """From the first attempt until the client is told that no server can be reached."""
     attempts_max: int = 4
+    """Connections that are tried for one client before it is told that no server answers."""
     backoff_seconds_max: float = 2.0
     """Between two attempts, once every server has been tried."""
     failures_max: int = 3
@@ -370,6 +393,7 @@ class AdminLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """The admin listener."""
 
     connections_max: int = 64
+    """Open connections to the admin listener."""
     head_bytes_max: int = 16 * KIB
     """The head of one request."""
     body_bytes_max: int = 16 * KIB
@@ -381,6 +405,7 @@ class AdminLimits(_Group, frozen=True, forbid_unknown_fields=True):
     wrong_tokens_per_minute_max: float = 10.0
     """From one address, sustained."""
     wrong_token_burst_max: int = 10
+    """The same at once."""
 
 
 class DrainLimits(_Group, frozen=True, forbid_unknown_fields=True):

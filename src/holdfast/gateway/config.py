@@ -98,6 +98,7 @@ class LinkConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where applications dial in."""
 
     listen: str = ""
+    """`unix:`, `tcp://` or `tls://`. Empty: no application can connect."""
     secret: str = ""
     """What an application must know. Empty for a Unix socket, whose file protects it."""
     secrets: dict[str, str] = field(default_factory=dict)
@@ -122,11 +123,15 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where clients come in."""
 
     url: str
+    """The protocol and the address: `ws:// wss:// telnet:// telnets:// tcp:// tls://` with a host
+    and a port, or `unix:` with a path."""
     backend: BackendConfig = registry.DEFAULT
-    """What is behind it. In a file: `backend = "link"` (an application), `"tcp"` (a session on
-    a server of an upstream), `"stream"` (the bytes as they are, to a server of an upstream,
-    without a session) or `"echo"`, with the kind's own keys beside it."""
+    """What is behind it: an application (`link`), a session on a server of an upstream (`tcp`),
+    the bytes as they are to a server of an upstream, without a session (`stream`), or an echo
+    (`echo`). The kind's own keys stand beside it."""
     durability: Literal["memory", "fast", "durable"] = "fast"
+    """What a crash of the gateway may cost: everything (`memory`), the last moments (`fast`), or
+    nothing (`durable`)."""
     certificate: Certificate | None = None
     tls: TlsOptions | None = None
     """Instead of `certificate`: several of them, client certificates, versions and more."""
@@ -157,7 +162,7 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The character set of Telnet clients, by any name that Python knows; `auto`: UTF-8 or what
     is negotiated, or what a client's first line beyond ASCII is in."""
     charset_fallback: str = UTF_8
-    """With `auto`, what is spoken to a client of which nothing is known."""
+    """With `auto`, the character set of a client of which nothing is known."""
     msdp: bool = False
     """Whether Telnet clients are offered MSDP: one without GMCP gets data as variables, and what
     it says by MSDP (`REPORT`, `SEND`) is data."""
@@ -192,6 +197,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     listener: tuple[ListenerConfig, ...]
     upstream: tuple[UpstreamConfig, ...] = ()
     node: str = "gateway"
+    """The name of this gateway, which applications and logs show."""
     store: StoreConfig = field(default_factory=StoreConfig)
     link: LinkConfig = field(default_factory=LinkConfig)
     admin: AdminConfig = field(default_factory=AdminConfig)

@@ -18,6 +18,7 @@ class Gauge(Struct, frozen=True, forbid_unknown_fields=True):
     """A number of a structured message (GMCP) that is shown as a bar."""
 
     label: str
+    """The bar's name."""
     value: str
     """The package and the field, as in `Char.Vitals.hp`, or a variable of MSDP, as in `HEALTH`.
     Case does not matter."""
@@ -31,6 +32,7 @@ class Fact(Struct, frozen=True, forbid_unknown_fields=True):
     """A field of a structured message that is shown in words."""
 
     label: str
+    """The words' name."""
     value: str
     """The package and the field, as in `Room.Info.name`. Of an object, the names are shown."""
 
@@ -51,6 +53,7 @@ class PlayConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The page `/play/` of a WebSocket listener."""
 
     title: str = "Play"
+    """The page's title."""
     telnet: str = ""
     """How people come in by Telnet, as in `telnet mud.example.org 4000`: shown beside a resume
     code. Empty: nothing."""

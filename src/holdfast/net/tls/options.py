@@ -15,7 +15,9 @@ class Certificate(Struct, frozen=True, forbid_unknown_fields=True):
     """A server's certificate chain and its private key, as PEM files."""
 
     cert: str
+    """A PEM file: the certificate, then those that sign it."""
     key: str
+    """A PEM file with the private key."""
     passphrase_file: str = ""
     """A file whose first line opens the key."""
     passphrase_env: str = ""
@@ -28,10 +30,13 @@ class TlsOptions(Struct, frozen=True, forbid_unknown_fields=True):
     certificates: tuple[Certificate, ...] = ()
     """The first is for clients that ask for no name, or for one that none is for."""
     minimum: Version = "1.2"
+    """The lowest version of TLS."""
     maximum: Version = "1.3"
+    """The highest version of TLS."""
     ciphers: str = ""
     """Of TLS 1.2, in OpenSSL's words. Empty: OpenSSL's own choice."""
     client_certificates: Literal["none", "optional", "required"] = "none"
+    """Whether clients are asked for a certificate, and whether they must have one."""
     client_ca: str = ""
     """A PEM file of the authorities that client certificates are checked against."""
     alpn: tuple[str, ...] = ()
