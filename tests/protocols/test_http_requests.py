@@ -80,3 +80,61 @@ def test_any_bytes_are_requests_or_refused(data: bytes, cuts: list[int]) -> None
                 break
     except HeadError:
         pass
+
+
+@pytest.mark.parametrize(
+    ("data", "right"),
+    [
+        pytest.param(b"GET /" + b"x" * 186 + b" HTTP/1.1\r\n\r\n", True, id="head"),
+        pytest.param(b"GET /" + b"x" * 187 + b" HTTP/1.1\r\n\r\n", False, id="longer-head"),
+        pytest.param(b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 10 + b"\r\n", True, id="fields"),
+        pytest.param(CHUNKED + b"1;" + b"x" * 252 + b"\r\n", True, id="chunk-line"),
+        pytest.param(CHUNKED + b"1;" + b"x" * 253 + b"\r\n", False, id="longer-chunk-line"),
+        pytest.param(CHUNKED + b"1;" + b"x" * 253, True, id="half-a-chunk-line"),
+        pytest.param(CHUNKED + b"1;" + b"x" * 254, False, id="half-a-longer-chunk-line"),
+        pytest.param(CHUNKED + b"0" * 15 + b"1\r\n", True, id="digits"),
+        pytest.param(CHUNKED + b"0" * 16 + b"1\r\n", False, id="more-digits"),
+        pytest.param(CHUNKED + b"\r\n", False, id="no-digits"),
+        pytest.param(CHUNKED + b"0\r\n" + (b"x" * 128 + b"\r\n") * 64, True, id="trailers"),
+        pytest.param(
+            CHUNKED + b"0\r\n" + (b"x" * 128 + b"\r\n") * 64 + b"x\r\n", False, id="more-trailers"
+        ),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nContent-Length: " + b"0" * 17 + b"1\r\n\r\nx", True, id="length"
+        ),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nContent-Length: " + b"0" * 18 + b"1\r\n\r\nx", False, id="longer"
+        ),
+        pytest.param(b"GET / HTTP/1.1\r\nContent-Length: \r\n\r\n", False, id="no-length"),
+        pytest.param(b"GET / HTTP/1.0\r\n\r\n", True, id="http-1.0"),
+        pytest.param(b"GET / HTTP/0.9\r\n\r\n", False, id="http-0.9"),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            False,
+            id="both",
+        ),
+    ],
+)
+def test_both_sides_of_each_limit(data: bytes, right: bool) -> None:
+    reader = RequestReader(head_bytes_max=200, header_count_max=10)
+    reader.receive_data(data)
+    try:
+        assert reader.take_head() is not None
+        reader.take_body()
+    except HeadError:
+        assert not right
+    else:
+        assert right
+
+
+def test_a_body_of_no_bytes_is_none() -> None:
+    reader = RequestReader(head_bytes_max=200, header_count_max=10)
+    reader.receive_data(b"GET / HTTP/1.1\r\nContent-Length: 0\r\n\r\n" + GET)
+    found = reader.take_head()
+    assert found is not None
+    assert found[0].target == "/"
+    assert not reader.in_body
+    assert reader.waiting
+    assert reader.take_head() is not None
+    assert not reader.waiting
+    assert reader.rest() == b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -351,3 +352,15 @@ def test_a_header_of_version_2_has_the_limit_of_the_decoder() -> None:
     assert decode(data, len(data))[0] == inet(2)
     with pytest.raises(ProxyError, match=f"at most {len(data) - 1} bytes, found {len(data)}"):
         decode(data, len(data) - 1)
+
+
+@pytest.mark.parametrize(
+    ("source", "destination"),
+    [(Endpoint("192.0.2.1", 1), None), (None, Endpoint("192.0.2.1", 1)), (None, None)],
+)
+@pytest.mark.parametrize("encode", [encode_v1, encode_v2])
+def test_one_address_is_not_enough(
+    encode: Callable[[ProxyHeader], bytes], source: Endpoint | None, destination: Endpoint | None
+) -> None:
+    with pytest.raises(ProxyError, match="expected two addresses of INET, found fewer"):
+        encode(ProxyHeader(1, Family.INET, source, destination))

@@ -149,3 +149,12 @@ def test_a_descriptor_that_is_no_socket_is_refused(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("where", ["", "relative", "/nowhere/at/all"])
 def test_without_a_manager_nothing_is_told(where: str) -> None:
     assert not notify("READY=1", environment={"NOTIFY_SOCKET": where})
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_the_manager_is_told(tmp_path: Path, abstract: bool) -> None:
+    where = f"@{tmp_path}" if abstract else f"{tmp_path}/notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(where.replace("@", "\0", 1))
+        assert notify("READY=1", "STATUS=up", environment={"NOTIFY_SOCKET": where})
+        assert manager.recv(100) == b"READY=1\nSTATUS=up"

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from holdfast.core.errors import ConfigurationError
+from holdfast.net.addresses import Address, parse_address
 from holdfast.net.server import workers
 
 QUICK = workers._QUICK_DEATH_SECONDS
@@ -96,3 +98,49 @@ def test_workers_that_break_at_once_end_the_parent_with_code_1() -> None:
     assert done.returncode == 1
     text = (done.stdout + done.stderr).decode()
     assert text.count("worker exited") == 1, "it is started again and again"
+
+
+def test_ports_are_taken_before_the_first_worker_and_held() -> None:
+    addresses = [parse_address("tcp://127.0.0.1:0"), parse_address("ws://127.0.0.1:0/x")]
+    held, taken = workers._hold(addresses)
+    try:
+        assert len(held) == 2
+        ports = [sock.getsockname()[1] for sock in held]
+        assert [address.port for address in taken] == ports
+        assert 0 not in ports
+        assert [address.scheme for address in taken] == ["tcp", "ws"]
+        assert taken[1].path == "/x"
+    finally:
+        for sock in held:
+            sock.close()
+
+
+def test_nothing_is_held_when_an_address_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Sock:
+        closed = False
+
+        def getsockname(self) -> tuple[str, int]:
+            return "127.0.0.1", 7
+
+        def close(self) -> None:
+            self.closed = True
+
+    sock = Sock()
+    asked: list[Address] = []
+
+    def bind(address: Address, _: object) -> list[Sock]:
+        asked.append(address)
+        return [sock]
+
+    monkeypatch.setattr(workers, "bind", bind)
+    addresses = [parse_address("tcp://127.0.0.1:0"), parse_address("unix:x")]
+    with pytest.raises(ConfigurationError, match="workers: expected addresses of TCP, found unix:"):
+        workers._hold(addresses)
+    assert asked == addresses[:1]
+    assert sock.closed
+
+
+@pytest.mark.parametrize("count", [0, -1, workers.WORKERS_MAX + 1])
+def test_the_number_of_workers_has_bounds(count: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"expected 1 to .* found {count}"):
+        workers.run_workers(count, [], lambda *_: None, lambda _: None)  # type: ignore[arg-type]

@@ -28,6 +28,7 @@ from tests.net.transports import (
     until_lost,
 )
 
+from holdfast.core.errors import Source
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.stream import Stream, StreamClosedError, serve
 from holdfast.net.tls.contexts import client_context
@@ -264,3 +265,8 @@ async def test_large_messages_leave_little_behind() -> None:
         peer.close()
     await until_lost(*crowd)
     assert grown < 24 * MIB
+
+
+def test_a_cut_connection_is_the_peer_s_fault_and_may_be_tried_again() -> None:
+    assert (TruncatedError.source, TruncatedError.retryable) == (Source.REMOTE, True)
+    assert issubclass(TruncatedError, ConnectionError)

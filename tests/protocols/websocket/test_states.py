@@ -6,6 +6,7 @@ from itertools import product
 
 import pytest
 
+from holdfast.protocols.websocket import events
 from holdfast.protocols.websocket.states import TABLE, Effect, Input, State
 
 C, NOTHING, SEND_CLOSE = State.CLOSED, Effect.NOTHING, Effect.SEND_CLOSE
@@ -36,3 +37,8 @@ def test_the_table_is_total_and_allows_what_is_written_and_nothing_else(
     assert allowed is ((state, given) in WRITTEN)
     if allowed:
         assert tuple(TABLE.step(state, given)) == WRITTEN[state, given]
+
+
+def test_codes_that_are_never_on_the_wire() -> None:
+    """RFC 6455 section 7.4.1."""
+    assert (events.NO_STATUS, events.ABNORMAL) == (1005, 1006)

@@ -45,6 +45,11 @@ MESSAGES: dict[str, tuple[bytes, list[tuple[str, Any]]]] = {
         ),
         [("R", {"E": [{}]})],
     ),
+    "not-utf-8": (wire(VAR, "A", VAL) + b"\xe9x", [("A", "\ufffdx")]),
+    "as-deep-as-may-be": (
+        wire(VAR, "A", wire(VAL, ARRAY) * 16),
+        [("A", [[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]])],
+    ),
     "open-at-the-end": (wire(VAR, "A", VAL, ARRAY, VAL, "1"), [("A", ["1"])]),
 }
 
