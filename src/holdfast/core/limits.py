@@ -158,6 +158,8 @@ class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """The same at once."""
     negotiation_seconds_max: float = 2.0
     """Silence is taken for refusal after this time; late answers still count."""
+    queue_lines_max: int = 64
+    """Lines that wait for a program (`holdfast.telnet`); more are read later."""
     start_tls_bytes_max: int = 4 * KIB
     """Input that is kept while a peer has not answered START_TLS; with more, it goes on in the
     clear."""

@@ -16,12 +16,12 @@ from holdfast.core.limits import Limits
 from holdfast.core.rate import FlowRates
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Phase
+from holdfast.net.runtime.waiter import Waiter
 from holdfast.protocols import websocket as ws
 from holdfast.protocols.websocket import CloseCode, State
 from holdfast.websocket.closed import ConnectionClosed, how_it_ended
 from holdfast.websocket.fragments import Data, to_bytes
 from holdfast.websocket.pings import Pings
-from holdfast.websocket.waiter import Waiter
 
 SlowPolicy = Literal["wait", "drop-volatile", "close"]
 

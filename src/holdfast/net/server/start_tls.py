@@ -1,7 +1,8 @@
-"""START_TLS on accepted connections: before the Telnet conversation there may come TLS.
+"""START_TLS: before the Telnet conversation there may come TLS.
 
-A handler of its own asks for it, and then hands the connection over to the one that serves the
-client: as it was, with what the client has sent meanwhile, or in TLS, with nothing of that.
+A handler of its own, at a server or at a client, asks for it, and then hands the connection
+over to the one that stays: as it was, with what the peer has sent meanwhile, or in TLS, with
+nothing of that.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ _NEEDED: Final = (
 
 
 class StartTlsOptions(Struct, frozen=True):
-    """How a server asks for TLS."""
+    """How the other end is asked for TLS."""
 
     tls: ssl.SSLContext | ServerTls
     limits: TelnetLimits
     required: bool = False
-    """Whether a client that does not agree is turned away."""
+    """Whether there is no conversation with an end that does not agree."""
 
 
 def with_start_tls(factory: HandlerFactory, options: StartTlsOptions) -> HandlerFactory:
@@ -47,15 +48,22 @@ def with_start_tls(factory: HandlerFactory, options: StartTlsOptions) -> Handler
 class StartTlsHandler:
     """The handler of a connection until it is known whether it goes on in TLS."""
 
-    __slots__ = ("_connection", "_core", "_factory", "_options")
+    __slots__ = ("_connection", "_core", "_factory", "_options", "_server_hostname")
 
     def __init__(
-        self, connection: Connection, factory: HandlerFactory, options: StartTlsOptions
+        self,
+        connection: Connection,
+        factory: HandlerFactory,
+        options: StartTlsOptions,
+        side: Side = Side.HIM,
+        server_hostname: str | None = None,
     ) -> None:
         self._connection = connection
         self._factory = factory
         self._options = options
-        self._core = StartTls(options.limits, Side.HIM)
+        self._core = StartTls(options.limits, side)
+        self._server_hostname = server_hostname
+        """At a client: the name that the certificate must be for."""
 
     def connected(self) -> None:
         self._connection.wake_at(
@@ -98,17 +106,30 @@ class StartTlsHandler:
             case start_tls.Upgrade.PLAIN if not self._options.required:
                 hand_over(self._connection, self._factory(self._connection), self._came())
             case start_tls.Upgrade.PLAIN:
-                self._fail("START_TLS: refused, and required")
-                self._connection.write(_NEEDED)
-                self._connection.close_on()
+                self._refused("START_TLS: refused, and required")
             case start_tls.Upgrade.BROKEN:
-                self._fail("START_TLS: agreed to, and not begun")
-                self._connection.abort()
+                self._broken("START_TLS: agreed to, and not begun")
+
+    def _refused(self, reason: str) -> None:
+        """There will be no conversation."""
+        self._fail(reason)
+        self._connection.write(_NEEDED)
+        self._connection.close_on()
+
+    def _broken(self, reason: str) -> None:
+        """The peer waits for nothing that could be said."""
+        self._fail(reason)
+        self._connection.abort()
 
     def _start_tls(self) -> None:
         tls = self._options.tls
         context = tls.context if isinstance(tls, ServerTls) else tls
-        upgrade = Upgrade(server_side=True, came=self._core.rest, done=self._secured)
+        upgrade = Upgrade(
+            server_side=self._server_hostname is None,
+            came=self._core.rest,
+            done=self._secured,
+            server_hostname=self._server_hostname,
+        )
         self._connection.start_tls(context, upgrade)
 
     def _secured(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from holdfast.websocket.waiter import Waiter
+from holdfast.net.runtime.waiter import Waiter
 
 
 async def test_a_task_is_stepped_in_the_call_that_wakes_it() -> None:
