@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import telnetlib3
 from examples.talker import talk
 from tests.peers.clients import TELNET_CLIENTS, start
 from tests.peers.tmux import Tmux
@@ -15,6 +14,8 @@ from tests.peers.tmux import Tmux
 from holdfast.telnet import ServerTelnet, connect, serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+telnetlib3: Any = pytest.importorskip("telnetlib3")
 
 
 async def test_people_at_real_clients_talk(tmp_path: Path, terminals: Tmux) -> None:
@@ -48,10 +49,9 @@ async def test_a_client_of_telnetlib3() -> None:
         await telnet.send(f"Welcome, {name}.\n")
 
     async with asyncio.timeout(30), serve(greet) as server:
-        ends: tuple[Any, Any] = await telnetlib3.open_connection(
+        reader, writer = await telnetlib3.open_connection(
             "127.0.0.1", server.port, cols=90, rows=20, term="vt220", encoding="utf8"
         )
-        reader, writer = ends
         heard = ""
         while "Name: " not in heard:
             heard += await reader.read(1000)
@@ -71,7 +71,7 @@ async def test_a_server_of_telnetlib3() -> None:
         writer.write(f"Welcome, {line.strip()}.\r\n")
         writer.close()
 
-    server: Any = await telnetlib3.create_server(
+    server = await telnetlib3.create_server(
         host="127.0.0.1", port=0, shell=shell, connect_maxwait=0.5
     )
     try:
