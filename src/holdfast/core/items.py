@@ -39,6 +39,15 @@ class Data(Struct, frozen=True, array_like=True, tag="data", gc=False):
     json: str
 
 
+_LOGIN: Final = "char.login"
+"""GMCP's login: `Char.Login {"name", "password"}`, or `Char.Login.Credentials`."""
+
+
+def is_secret(item: object) -> bool:
+    """Whether a client's item has a password in it by its kind. Hot path."""
+    return type(item) is Data and item.package.lower().startswith(_LOGIN)
+
+
 class Interrupt(Struct, frozen=True, array_like=True, tag="interrupt", gc=False):
     """The user asks to stop the running command (Telnet IP and BRK, RFC 854)."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from holdfast.core.errors import Reason
-from holdfast.core.items import VOLATILE, Command, Output
+from holdfast.core.items import VOLATILE, Command, Output, is_secret
 from holdfast.core.limits import SessionLimits
 from holdfast.sessions.consumer import Consumer, guarded
 from holdfast.sessions.durable_state import DurableState, StateOwner
@@ -66,6 +66,7 @@ class Session(DurableState):
         "_unsent_bytes_max",
         "backend",
         "consumer",
+        "hides",
         "lagging",
         "network",
         "paced",
@@ -84,6 +85,9 @@ class Session(DurableState):
         self.network = ""
         """Of its client: what it counts for (`Population`)."""
         self.consumer: Consumer | None = None
+        self.hides = False
+        """Whether input comes that was held back while the input mode changed: it may have been
+        typed while input was hidden."""
         self.paced = 0.0
         """Its client's place in the rate of commands, as its last connection left it."""
         self.lagging = False
@@ -196,7 +200,7 @@ class Session(DurableState):
         """Take `item` of the client, unnumbered."""
         verdict = self.inbox.accept(item)
         if verdict is ACCEPTED:
-            if self.row.input_mode == HIDDEN:
+            if self.row.input_mode == HIDDEN or self.hides or is_secret(item):
                 self.inbox.hide(numbered=False)
             self.out.prompt = ""
             if self._clean:
@@ -210,7 +214,7 @@ class Session(DurableState):
         """Take `item` of the client as its command number `c`."""
         verdict = self.inbox.accept_numbered(c, item)
         if verdict is ACCEPTED:
-            if self.row.input_mode == HIDDEN:
+            if self.row.input_mode == HIDDEN or self.hides or is_secret(item):
                 self.inbox.hide(numbered=True)
             self.out.prompt = ""
             if self._clean:

@@ -12,7 +12,7 @@ from tests.net.fakes import Recorder
 from tests.protocols.websocket.wire import frame
 
 from holdfast.core.errors import Reason
-from holdfast.core.items import Text
+from holdfast.core.items import Data, Text
 from holdfast.core.limits import KIB
 from holdfast.core.login import Policy
 from holdfast.gateway.adapters.events import LoginGiven
@@ -202,3 +202,39 @@ def test_what_comes_behind_a_request_for_a_page_is_for_who_serves_it() -> None:
         request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" + b"x" * 60_000
         line.connection.data_received(request)
     assert b"".join(data for _, data in served.calls) == request
+
+
+def stored(line: Line) -> list[Any]:
+    """The commands that a store would be given."""
+    (session,) = line.world.manager.sessions.values()
+    _, record = session.record()
+    return [queued.item for queued in record.ins]
+
+
+@pytest.mark.parametrize("kind", ["tcp", "telnet", "plain"])
+def test_what_was_typed_unseen_is_hidden_even_if_it_is_taken_later(kind: str) -> None:
+    line = live(kind)
+    (session,) = line.world.manager.sessions.values()
+    session.set_input_mode("secret")
+    line.types(7)  # the queue has room for six
+    line.arrives(b"hunter2" if kind == "plain" else b"hunter2\r\n")
+    session.set_input_mode("line")
+    session.applied(session.inbox.top)
+    while line.driver.intake.held is not None:
+        line.passes(0.5)
+    assert session.inbox.top == 8
+    assert stored(line) == []
+    session.applied(session.inbox.top)
+    line.passes(5.0)
+    line.comes(line.line(b"look"))
+    assert stored(line) == [Text("look")]
+
+
+@pytest.mark.parametrize("package", ["Char.Login", "Char.Login.Credentials", "char.login.token"])
+def test_the_passwords_of_gmcp_are_not_stored(package: str) -> None:
+    line = live("v1")
+    line.comes(message("data", c=1, p="Char.Skills", d={}))
+    line.comes(message("data", c=2, p=package, d={"password": "hunter2"}))
+    (session,) = line.world.manager.sessions.values()
+    assert session.inbox.top == 2
+    assert stored(line) == [Data("Char.Skills", "{}")]

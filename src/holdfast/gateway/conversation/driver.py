@@ -225,6 +225,7 @@ class Driver:
             self.received(unread)  # what it meant was perhaps not known yet
         if self.attachment is not None:
             self.attachment.greeted = self.attachment.live
+            self.attachment.session.hides &= self.intake.held is not None
         if held is not None and held.eof and self.phase is not ConversationPhase.LEAVING:
             if self.intake.held is None and self.phase is not ConversationPhase.ENTERING:
                 self.ended()

@@ -178,6 +178,7 @@ class Attachment:
             self._send()
 
     def change_input_mode(self) -> None:
+        self.session.hides = self.driver.intake.held is not None
         self.adapter.notify(InputModeChanged(self.session.row.input_mode))
         self._send()
 

@@ -188,6 +188,7 @@ def _restore_attachment(
         conversation, conversation.connection, conversation.adapter, context, session
     )
     session.consumer = attachment
+    session.hides = conversation.intake.held is not None
     attachment.live, attachment.proof = taken.live, taken.proof
     attachment.greeted = taken.greeted
     attachment.pinged = taken.pinged + shift if taken.pinged else 0.0
