@@ -45,6 +45,10 @@ class BusyError(HoldfastError):
     retryable = True
 
 
+class SnapshotError(HoldfastError):
+    """The state of a connection cannot be written down, or not be restored here."""
+
+
 class ClosedError(HoldfastError):
     """The resource was closed in an orderly way before this call."""
 

@@ -84,6 +84,14 @@ class Flow:
         self._messages_due, self._bytes_due = messages_due, bytes_due
         return True
 
+    def snapshot(self, now: float) -> tuple[float, float]:
+        """The connection's place in both rates, in seconds from `now`."""
+        return max(0.0, self._messages_due - now), max(0.0, self._bytes_due - now)
+
+    def restore(self, taken: tuple[float, float], now: float) -> None:
+        """Go on where `taken` was made."""
+        self._messages_due, self._bytes_due = now + taken[0], now + taken[1]
+
 
 _KEYS_MAX: Final = 10_000
 

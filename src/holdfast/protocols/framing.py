@@ -20,6 +20,14 @@ _LF: Final = b"\n"
 _UTF_8_BYTES_MAX: Final = 4  # of one character
 
 
+class LinesSnapshot(Struct, frozen=True):
+    """The received part of an incomplete line."""
+
+    partial: bytes
+    discarding: bool
+    """Whether it is too long, and is discarded up to its end."""
+
+
 class LineDecoder:
     """Lines of UTF-8 text that end in LF or CR LF.
 
@@ -55,6 +63,16 @@ class LineDecoder:
     def unfinished(self) -> str:
         """The received part of an incomplete line."""
         return b"".join(self._pieces).decode(errors="replace")
+
+    def snapshot(self) -> LinesSnapshot:
+        """The received part of an incomplete line."""
+        return LinesSnapshot(b"".join(self._pieces), self._discarding)
+
+    def restore(self, taken: LinesSnapshot) -> None:
+        """Go on where `taken` was made."""
+        self._pieces = [taken.partial] if taken.partial else []
+        self._size = len(taken.partial)
+        self._discarding = taken.discarding
 
     def _take(self, piece: bytes, events: list[Event]) -> None:
         if self._discarding:

@@ -126,6 +126,15 @@ class Decoder:
             return self._fail(events, _bad_magic(buffer, 0))
         return events
 
+    def snapshot(self) -> bytes | None:
+        """The received part of an incomplete message; `None` after a `Fault`."""
+        return None if self._done else bytes(self._buffer)
+
+    def restore(self, taken: bytes | None) -> None:
+        """Go on where `taken` was made."""
+        self._done = taken is None
+        self._buffer = bytearray(taken or b"")
+
     def receive_eof(self) -> list[Event]:
         """The stream ends: half a message is a fault."""
         if self._done or not self._buffer:

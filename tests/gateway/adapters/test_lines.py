@@ -614,4 +614,4 @@ def test_there_is_no_code_before_there_is_a_session() -> None:
 
 
 def test_a_client_of_lines_cannot_be_probed() -> None:
-    assert not active().probe(3)
+    assert not active().probe(3, 60.0)

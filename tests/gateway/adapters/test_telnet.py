@@ -425,16 +425,16 @@ def test_the_application_may_hide_what_is_typed() -> None:
 
 def test_a_probe_is_answered_after_what_was_sent_before_it() -> None:
     adapter = active(TTYPE)
-    assert adapter.probe(7)
+    assert adapter.probe(7, 60.0)
     assert adapter.data_to_send() == SEND
-    assert not adapter.probe(9)  # one at a time: nothing tells the answers apart
+    assert not adapter.probe(9, 60.0)  # one at a time: nothing tells the answers apart
     assert adapter.data_to_send() == b""
     assert adapter.receive_data(sb(TTYPE, 0, "XTERM"), 2.0) == [Proven(7)]
-    assert adapter.probe(9)
+    assert adapter.probe(9, 60.0)
 
 
 def test_who_has_no_terminal_type_cannot_be_probed() -> None:
-    assert not active().probe(3)
+    assert not active().probe(3, 60.0)
 
 
 # --- the package Holdfast

@@ -438,8 +438,8 @@ def test_a_v1_client_is_told_everything() -> None:
 def test_signs_of_life_and_proofs_are_pings(adapter: WebSocketAdapter) -> None:
     adapter.heartbeat()
     assert frames(adapter.data_to_send()) == [(PING, b"")]
-    assert adapter.probe(7)
-    assert adapter.probe(12)
+    assert adapter.probe(7, 60.0)
+    assert adapter.probe(12, 60.0)
     (first, asked), (second, asked_later) = frames(adapter.data_to_send())
     assert first == second == PING
     # A pong that is late proves no more than its own ping asked for.

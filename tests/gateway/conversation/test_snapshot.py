@@ -113,7 +113,6 @@ class Line:
         taken = msgspec.msgpack.encode(snapshot(before))
         session = before.attachment.session if before.attachment is not None else None
         driver = Driver(self.connection, self.world.context, self.listener)
-        driver.adapter = before.adapter
         self.driver = driver
         restore(driver, msgspec.msgpack.decode(taken, type=ConversationSnapshot), session)
         handler = self.connection._handler
@@ -292,7 +291,6 @@ def test_times_are_those_of_the_other_process() -> None:
         shift = other.world.bench.runtime.timers.now - taken.at
         assert shift > 400
         driver = Driver(other.connection, other.world.context, other.listener)
-        driver.adapter = line.driver.adapter
         restore(driver, taken, line.driver.attachment.session)
         moved = snapshot(driver)
     assert moved.wake == pytest.approx(taken.wake + shift)

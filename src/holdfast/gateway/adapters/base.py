@@ -15,6 +15,7 @@ from holdfast.core.items import Output
 from holdfast.core.rate import Rate
 from holdfast.gateway.adapters.events import Event
 from holdfast.gateway.adapters.notifications import Notification
+from holdfast.gateway.adapters.snapshot import AdapterSnapshot
 
 TOKEN_BYTES: Final = 64
 """The cost of a protocol unit in addition to its bytes, however small it is."""
@@ -87,7 +88,7 @@ class Adapter(Protocol):
     def notify(self, notification: Notification) -> None:
         """Tell the client what happened to its session."""
 
-    def probe(self, number: int) -> bool:
+    def probe(self, number: int, now: float) -> bool:
         """Ask for proof that outputs up to `number` have arrived; it comes as `Proven`.
 
         False if the client cannot be asked, or owes an answer already.
@@ -95,6 +96,16 @@ class Adapter(Protocol):
 
     def heartbeat(self) -> None:
         """Ask for a sign of life. Only where `pings`."""
+
+    def snapshot(self, now: float) -> AdapterSnapshot:
+        """All that this adapter knows of its client, with the queued bytes, which stay queued.
+
+        Raises `SnapshotError` while it cannot be written down.
+        """
+
+    def restore(self, taken: AdapterSnapshot, now: float) -> None:
+        """Be what `taken` was. This adapter is new, and of the same kind of listener; `begin` is
+        not called. Raises `SnapshotError` for a snapshot of another kind."""
 
     def goodbye(self, disconnect: Disconnect, text: str, retry_seconds: float) -> bool:
         """Say why the connection ends. True if the client is to close first."""

@@ -74,8 +74,27 @@ class Dialect(Protocol):
     def frame(self, core: ServerConnection, message: wire.ServerMessage) -> bytes:
         """Encode a message of the gateway itself as a frame; empty if the dialect lacks it."""
 
+    def snapshot(self) -> bytes | None:
+        """The part of a message that is not read yet, where one goes over several frames; `None`
+        after a `DialectError`."""
 
-class PlainDialect:
+    def restore(self, taken: bytes | None) -> None:
+        """Go on where `taken` was made."""
+
+
+class _WholeMessages:
+    """A dialect that keeps nothing of a message."""
+
+    __slots__ = ()
+
+    def snapshot(self) -> bytes | None:
+        return b""
+
+    def restore(self, taken: bytes | None) -> None:
+        pass
+
+
+class PlainDialect(_WholeMessages):
     """Text frames are lines, both ways; nothing is numbered."""
 
     numbered = False
@@ -113,7 +132,7 @@ class PlainDialect:
                 return b""  # there is no way to tell it from text
 
 
-class HoldfastDialect:
+class HoldfastDialect(_WholeMessages):
     """The sub-protocol `holdfast.v1`, as JSON or as MessagePack."""
 
     numbered = True

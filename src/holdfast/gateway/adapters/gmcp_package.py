@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from holdfast.gateway.adapters.events import Ack, Enter, TokenWanted
 from holdfast.gateway.adapters.notifications import Restart, Resumption, TokenIssued, Welcomed
+from holdfast.gateway.adapters.snapshot import PackageSnapshot
 from holdfast.sessions.position import ClientPosition
 
 HELLO: Final = "holdfast.hello"
@@ -51,6 +52,17 @@ class HoldfastPackage:
         """What the client has asked for before it was ready for a session."""
         self._token = ""
         """The token that the client has of this session."""
+
+    def snapshot(self) -> PackageSnapshot:
+        """What is known of the client."""
+        return PackageSnapshot(self.entry, self._token)
+
+    @classmethod
+    def restore(cls, taken: PackageSnapshot) -> HoldfastPackage:
+        """The package that `taken` was made of."""
+        package = cls()
+        package.entry, package._token = taken.entry, taken.token
+        return package
 
     def hello(self, json: str, *, settled: bool) -> Enter | TokenWanted | None:
         """The event of a `Hello`, if the connection is `settled`; raises `msgspec.MsgspecError`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from holdfast.core.items import Formatted, Notice, Output, Prompt, Text
+from holdfast.gateway.adapters.snapshot import HeadingsSnapshot
 
 ALL: Final = "That was all."
 _PERHAPS_SEEN: Final = "You may have seen this:"
@@ -25,6 +26,17 @@ class Headings:
         """Outputs up to this number may have been seen before."""
         self.now = ""
         """The heading that the last line shown stands under."""
+
+    def snapshot(self) -> HeadingsSnapshot:
+        """The headings as they stand."""
+        return HeadingsSnapshot(self.missed, self.maybe_delivered, self.now)
+
+    @classmethod
+    def restore(cls, taken: HeadingsSnapshot) -> Headings:
+        """The headings that `taken` was made of."""
+        headings = cls(taken.missed)
+        headings.maybe_delivered, headings.now = taken.maybe_delivered, taken.now
+        return headings
 
     def above(self, number: int, item: Output) -> str:
         """The line that goes before output `number`, or nothing."""

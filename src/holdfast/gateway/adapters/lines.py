@@ -8,6 +8,7 @@ from holdfast.core.errors import Reason
 from holdfast.core.limits import LineLimits
 from holdfast.core.rate import shared_rate
 from holdfast.gateway.adapters.events import Broken, Capable, Enter, Event, Left
+from holdfast.gateway.adapters.snapshot import AdapterSnapshot, LineAdapterSnapshot, other_kind
 from holdfast.gateway.adapters.terminal import TerminalAdapter
 from holdfast.protocols.framing import LineDecoder
 from holdfast.protocols.sniffing import TLS_ALERT, TLS_HANDSHAKE, ForeignProtocol, recognise
@@ -92,7 +93,26 @@ class LineAdapter(TerminalAdapter):
         self._enter_at = None
         return [Capable(Capabilities()), *self._enter(Enter())]
 
-    def probe(self, number: int) -> bool:
+    def snapshot(self, now: float) -> LineAdapterSnapshot:
+        return LineAdapterSnapshot(
+            terminal=self._snapshot(),
+            lines=self._decoder.snapshot(),
+            newcomer=self._newcomer,
+            first_bytes=self._first_bytes,
+            enter_seconds=self._enter_at - now if self._enter_at is not None else None,
+            unsent=b"".join(self._out),
+        )
+
+    def restore(self, taken: AdapterSnapshot, now: float) -> None:
+        if not isinstance(taken, LineAdapterSnapshot):
+            raise other_kind(taken, LineAdapterSnapshot)
+        self._restore(taken.terminal)
+        self._decoder.restore(taken.lines)
+        self._newcomer, self._first_bytes = taken.newcomer, taken.first_bytes
+        self._enter_at = now + taken.enter_seconds if taken.enter_seconds is not None else None
+        self._out = [taken.unsent]
+
+    def probe(self, number: int, now: float) -> bool:
         return False
 
     def _line(self, text: str) -> bytes:

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from holdfast.core.errors import DISCONNECTS, Reason
+from holdfast.core.errors import Reason
 from holdfast.core.items import Data, Interrupt, Output, Resized
 from holdfast.core.limits import TelnetLimits
 from holdfast.core.rate import shared_rate
@@ -35,6 +35,7 @@ from holdfast.gateway.adapters.notifications import (
     TokenIssued,
     Welcomed,
 )
+from holdfast.gateway.adapters.snapshot import AdapterSnapshot, TelnetAdapterSnapshot, other_kind
 from holdfast.gateway.adapters.terminal import TerminalAdapter
 from holdfast.gateway.adapters.terminal_colors import colors_of, limit_of
 from holdfast.protocols import telnet
@@ -58,7 +59,6 @@ class TelnetAdapter(TerminalAdapter):
         "_charsets",
         "_core",
         "_limits",
-        "_now",
         "_options",
         "_package",
         "_probed",
@@ -80,7 +80,6 @@ class TelnetAdapter(TerminalAdapter):
         self._charsets = charsets
         self._options = options
         self._core: telnet.TelnetServer
-        self._now = 0.0
         self._probed = 0
         """Which output the newest probe asks for: the core has one under way at most."""
         self._settled = False
@@ -105,12 +104,10 @@ class TelnetAdapter(TerminalAdapter):
     # --- inbound
 
     def begin(self, now: float) -> list[Event]:
-        self._now = now
         self._core = telnet.TelnetServer(self._limits, now, self._charsets, self._options)
         return []
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
-        self._now = now
         return self._translate(self._core.receive_data(data, now))
 
     def receive_eof(self) -> list[Event]:
@@ -121,7 +118,6 @@ class TelnetAdapter(TerminalAdapter):
         return self._core.next_deadline()
 
     def handle_timer(self, now: float) -> list[Event]:
-        self._now = now
         return self._translate(self._core.handle_timer(now))
 
     def _translate(self, received: Sequence[telnet.Event]) -> list[Event]:
@@ -158,7 +154,7 @@ class TelnetAdapter(TerminalAdapter):
         """A client of another protocol has its answer; a person is told in a line."""
         if fault in ANSWERS:
             return Broken(Reason.PROTOCOL_ERROR, fault.value)
-        return self._break(fault.value)
+        return self._break(Reason.PROTOCOL_ERROR, fault.value)
 
     def _react_settled(self, event: telnet.Event) -> Event | None:
         """What means nothing before there is a session, or is asked for then."""
@@ -166,7 +162,7 @@ class TelnetAdapter(TerminalAdapter):
             case telnet.WindowSize(width, height):
                 return Resized(width, height)
             case telnet.CapabilitiesChanged() | telnet.CharsetHeard():
-                return Capable(self._capabilities())
+                return Capable(_capabilities(self._core))
             case telnet.Interrupt():
                 return Interrupt()
             case telnet.OutputAborted():
@@ -183,7 +179,7 @@ class TelnetAdapter(TerminalAdapter):
         package = self._package
         entered = self._enter(package.entry if package is not None else Enter(or_new=True))
         said, self._said_early = self._said_early, []
-        return [Capable(self._capabilities()), *entered, *said]
+        return [Capable(_capabilities(self._core)), *entered, *said]
 
     def _read_gmcp(self, package: str, json: str) -> Event | None:
         name = package.lower()
@@ -198,7 +194,7 @@ class TelnetAdapter(TerminalAdapter):
             if name == ACK:
                 return read_ack(json)
         except msgspec.MsgspecError as error:
-            return self._break(f"{package}: {error}")
+            return self._break(Reason.PROTOCOL_ERROR, f"{package}: {error}")
         return self._data_event(Data(package, json or "null"))
 
     def _data_event(self, data: Data) -> Data | None:
@@ -207,21 +203,27 @@ class TelnetAdapter(TerminalAdapter):
         self._said_early.append(data)
         return None
 
-    def _break(self, text: str) -> Broken:
-        self.goodbye(DISCONNECTS[Reason.PROTOCOL_ERROR], text, 0)
-        return Broken(Reason.PROTOCOL_ERROR, text)
-
-    def _capabilities(self) -> Capabilities:
-        known = self._core.capabilities
-        return Capabilities(
-            client=known.client_name,
-            terminal=known.terminal_type,
-            width=known.width,
-            height=known.height,
-            utf8=self._core.charset == UTF_8,
-            colors=self._colors,
-            data=known.gmcp or known.msdp,
+    def snapshot(self, now: float) -> TelnetAdapterSnapshot:
+        package = self._package
+        return TelnetAdapterSnapshot(
+            terminal=self._snapshot(),
+            core=self._core.snapshot(now),
+            probed=self._probed,
+            settled=self._settled,
+            package=package.snapshot() if package is not None else None,
+            said_early=self._said_early,
         )
+
+    def restore(self, taken: AdapterSnapshot, now: float) -> None:
+        if not isinstance(taken, TelnetAdapterSnapshot):
+            raise other_kind(taken, TelnetAdapterSnapshot)
+        self.begin(now)
+        self._core.restore(taken.core, now)
+        self._restore(taken.terminal)
+        self._probed, self._settled = taken.probed, taken.settled
+        if taken.package is not None:
+            self._package = HoldfastPackage.restore(taken.package)
+        self._said_early = taken.said_early
 
     # --- outbound
 
@@ -261,8 +263,8 @@ class TelnetAdapter(TerminalAdapter):
             case _:
                 super().notify(notification)
 
-    def probe(self, number: int) -> bool:
-        if not self._core.probe(self._now):
+    def probe(self, number: int, now: float) -> bool:
+        if not self._core.probe(now):
             return False
         self._probed = number
         return True
@@ -293,3 +295,17 @@ class TelnetAdapter(TerminalAdapter):
 
     def _queue(self, data: bytes) -> None:
         """It is queued already, by the core."""
+
+
+def _capabilities(core: telnet.TelnetServer) -> Capabilities:
+    """What the client can show, as the session keeps it."""
+    known = core.capabilities
+    return Capabilities(
+        client=known.client_name,
+        terminal=known.terminal_type,
+        width=known.width,
+        height=known.height,
+        utf8=core.charset == UTF_8,
+        colors=colors_of(known),
+        data=known.gmcp or known.msdp,
+    )

@@ -37,6 +37,7 @@ from holdfast.gateway.adapters.notifications import (
 )
 from holdfast.gateway.adapters.screen import Screen
 from holdfast.gateway.adapters.shown import visible
+from holdfast.gateway.adapters.snapshot import TerminalSnapshot
 from holdfast.gateway.adapters.typed import Asking, Typed
 
 _KEPT: Final = (DISCONNECTS[Reason.FLOOD], DISCONNECTS[Reason.PROTOCOL_ERROR])
@@ -80,6 +81,24 @@ class TerminalAdapter(Screen):
     def _hide(self, hidden: bool) -> None:
         """Stop or start to show what the person types."""
 
+    def _snapshot(self) -> TerminalSnapshot:
+        """The part of `snapshot` that all terminals share."""
+        headings = self._headings
+        return TerminalSnapshot(
+            prompted=self._prompted,
+            headings=headings.snapshot() if headings is not None else None,
+            encoded=self._encoded,
+            typed=self._typed.snapshot(),
+            code=self._code,
+            secret=self._secret,
+        )
+
+    def _restore(self, taken: TerminalSnapshot) -> None:
+        self._prompted, self._encoded = taken.prompted, taken.encoded
+        self._headings = Headings.restore(taken.headings) if taken.headings is not None else None
+        self._typed.restore(taken.typed)
+        self._code, self._secret = taken.code, taken.secret
+
     # --- inbound
 
     def _enter(self, enter: Enter) -> list[Event]:
@@ -104,8 +123,7 @@ class TerminalAdapter(Screen):
             self._secret = False
             self._hide(False)
         elif type(event) is Broken:
-            disconnect = DISCONNECTS[event.reason]
-            self.goodbye(disconnect, disconnect.text, 0)
+            self._break(event.reason)
         return [event]
 
     def _read_ahead(self) -> list[Event]:
@@ -114,6 +132,12 @@ class TerminalAdapter(Screen):
         if typed.ahead is None:
             return []
         return [event for line in typed.take_ahead() for event in self._read(line)]
+
+    def _break(self, reason: Reason, text: str = "") -> Broken:
+        """The client broke the protocol, or a limit: the person is told."""
+        disconnect = DISCONNECTS[reason]
+        self.goodbye(disconnect, text or disconnect.text, 0)
+        return Broken(reason, text)
 
     def _discard(self, most: str) -> None:
         """A line was too long, and nothing of it was taken."""

@@ -18,6 +18,7 @@ from holdfast.gateway.adapters.events import (
     ProfileWanted,
     ResumeOwn,
 )
+from holdfast.gateway.adapters.snapshot import TypedSnapshot
 
 _AHEAD_BYTES_MAX: Final = 128 * KIB
 """The most input that may be typed before the gateway's questions."""
@@ -65,6 +66,27 @@ class Typed:
         self._username = ""
         self.profiles: Sequence[str] = ()
         """The ids of the profiles to choose from, in the order shown."""
+
+    def snapshot(self) -> TypedSnapshot:
+        """What is known of the lines."""
+        return TypedSnapshot(
+            early=self.early,
+            ahead=self.ahead,
+            ahead_bytes=self._ahead_bytes,
+            first=self.first,
+            offered=self.offered,
+            asking=self.asking.name,
+            username=self._username,
+            profiles=list(self.profiles),
+        )
+
+    def restore(self, taken: TypedSnapshot) -> None:
+        """Go on where `taken` was made."""
+        self.early, self.ahead = taken.early, taken.ahead
+        self._ahead_bytes = taken.ahead_bytes
+        self.first, self.offered = taken.first, taken.offered
+        self.asking = Asking[taken.asking]
+        self._username, self.profiles = taken.username, taken.profiles
 
     def ready(self, enter: Enter) -> tuple[Enter, list[str]]:
         """The client is ready: its session, or the one that the person has asked for already; and

@@ -105,6 +105,12 @@ class WebsDialect:
             raise DialectError(f"auth: {error}") from error
         return LoginGiven(claim.username, claim.password, claim.token)
 
+    def snapshot(self) -> bytes | None:
+        return self._decoder.snapshot()
+
+    def restore(self, taken: bytes | None) -> None:
+        self._decoder.restore(taken)
+
     # --- outbound
 
     def write(self, core: ServerConnection, first: int, outputs: Sequence[Output | None]) -> bytes:

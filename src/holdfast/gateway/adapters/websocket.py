@@ -27,6 +27,7 @@ from holdfast.gateway.adapters.notifications import (
     Welcomed,
     gone,
 )
+from holdfast.gateway.adapters.snapshot import AdapterSnapshot, WebSocketAdapterSnapshot, other_kind
 from holdfast.gateway.adapters.upgrade import (
     UpgradeRefusal,
     WebSocketSettings,
@@ -65,8 +66,8 @@ class WebSocketAdapter:
         "_accepted",
         "_core",
         "_dialect",
-        "_doubted",
         "_flow",
+        "_maybe_delivered",
         "_message",
         "_message_due",
         "_settings",
@@ -86,7 +87,7 @@ class WebSocketAdapter:
         self._flow = Flow(flow_rates(settings.limits))
         self._dialect: Dialect = _PLAIN
         self._accepted = False
-        self._doubted = 0
+        self._maybe_delivered = 0
         self._message = 0
         """The message whose end has not come."""
         self._message_due: float | None = None
@@ -174,10 +175,13 @@ class WebSocketAdapter:
             # The session must be known before the answer, which carries its cookie.
             cookies = tuple(settings.cookie.read(request.headers))
             return [Enter(cookies=cookies, or_new=True)]
-        self._dialect = _DIALECTS[subprotocol](settings.limits)
-        self.numbered = self._dialect.numbered
+        self._speak(subprotocol)
         self._accept(subprotocol)
         return self._translate(self._core.receive_data(b""))
+
+    def _speak(self, subprotocol: str) -> None:
+        self._dialect = _DIALECTS[subprotocol](self._settings.limits)
+        self.numbered = self._dialect.numbered
 
     def _refuse(self, refusal: UpgradeRefusal) -> list[Event]:
         self._core.refuse(refusal.status, presentable(refusal.text))
@@ -223,8 +227,8 @@ class WebSocketAdapter:
             case Welcomed(token=token) | Resumption(token=token) if not self._accepted:
                 self._accept(None, [self._settings.cookie.write(token)])
             case MaybeDelivered(upto):
-                if upto > self._doubted:
-                    self._doubted = upto
+                if upto > self._maybe_delivered:
+                    self._maybe_delivered = upto
                     self._say("The next messages you may have seen.")
             case _:
                 message = message_of(notification, self._settings.limits.message_bytes_max)
@@ -234,7 +238,38 @@ class WebSocketAdapter:
             for line in gone(notification, "message"):
                 self._say(line)
 
-    def probe(self, number: int) -> bool:
+    def snapshot(self, now: float) -> WebSocketAdapterSnapshot:
+        due = self._message_due
+        return WebSocketAdapterSnapshot(
+            core=self._core.snapshot(),
+            unfinished=self._dialect.snapshot(),
+            accepted=self._accepted,
+            maybe_delivered=self._maybe_delivered,
+            message=self._message,
+            message_seconds=due - now if due is not None else None,
+            flow_seconds=self._flow.snapshot(now),
+            tokens=self.tokens,
+        )
+
+    def restore(self, taken: AdapterSnapshot, now: float) -> None:
+        if not isinstance(taken, WebSocketAdapterSnapshot):
+            raise other_kind(taken, WebSocketAdapterSnapshot)
+        settings = self._settings
+        core = ws.ServerConnection.restore(taken.core, settings.limits, settings.deflate)
+        self._core = core
+        self._flow.restore(taken.flow_seconds, now)
+        self._accepted, self._maybe_delivered = taken.accepted, taken.maybe_delivered
+        if core.subprotocol is not None:
+            self._speak(core.subprotocol)
+        self._dialect.restore(taken.unfinished)
+        seconds = taken.message_seconds
+        self._message = taken.message
+        self._message_due = now + seconds if seconds is not None else None
+        self.tokens = taken.tokens
+        if taken.accepted and core.deflate is None:
+            self.slice_bytes = _SLICE_BYTES
+
+    def probe(self, number: int, now: float) -> bool:
         self._core.ping(b"%s%d" % (_PROBE, number))
         return True
 

@@ -279,7 +279,7 @@ class Attachment:
     def _probe(self, evidence: Evidence, now: float) -> None:
         number = evidence.probing(now)
         if number:
-            if self.adapter.probe(number):
+            if self.adapter.probe(number, now):
                 evidence.probed(number)
                 self._send()
             else:

@@ -1,6 +1,6 @@
 """A conversation as it stands, written down: another process can go on with it.
 
-Everything of it that is not the connection's, the adapter's or the session's own. Times are the
+Everything of it and of its adapter that is not the connection's or the session's own. Times are the
 runtime's; those of the other process are reckoned from `at`, the time of the snapshot.
 """
 
@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from holdfast.core.errors import BusyError
 from holdfast.gateway.adapters.events import Event
+from holdfast.gateway.adapters.snapshot import AdapterSnapshot
 from holdfast.gateway.conversation.acks import AckPacer
 from holdfast.gateway.conversation.evidence import Evidence, Written
 from holdfast.gateway.conversation.intake import Held, Intake
@@ -94,6 +95,7 @@ class ConversationSnapshot(Struct):
     login_attempts: int
     wrong_code: bool
     intake: IntakeSnapshot
+    adapter: AdapterSnapshot
     attachment: AttachmentSnapshot | None
 
 
@@ -101,22 +103,23 @@ def snapshot(conversation: Conversation) -> ConversationSnapshot:
     """The conversation as it stands.
 
     Raises `BusyError` while a step of it waits for the store or the backend: its answer would
-    find nobody.
+    find nobody; `SnapshotError` while the adapter's state cannot be written down.
     """
     if conversation.waiting:
         raise BusyError(
             f"{conversation.connection.peer}: expected no step that waits for an answer; found"
             f" {conversation.waiting}"
         )
-    attachment = conversation.attachment
+    now, attachment = conversation.context.runtime.timers.now, conversation.attachment
     return ConversationSnapshot(
-        at=conversation.context.runtime.timers.now,
+        at=now,
         phase=conversation.phase.name,
         wake=conversation.wake,
         capabilities=conversation.capabilities,
         login_attempts=conversation.login_attempts,
         wrong_code=conversation.wrong_code,
         intake=_of_intake(conversation.intake),
+        adapter=conversation.adapter.snapshot(now),
         attachment=_of_attachment(attachment) if attachment is not None else None,
     )
 
@@ -126,10 +129,13 @@ def restore(
 ) -> None:
     """Let a new conversation go on where another one stood.
 
-    Its connection and its adapter are restored already; `session` is the one with the snapshot's
-    `sid`, and has no other connection.
+    Its adapter is new; its connection is restored already. `session` is the one with the
+    snapshot's `sid`, and has no other connection. Raises `SnapshotError` for the snapshot of a
+    client of another kind of listener.
     """
-    shift = conversation.context.runtime.timers.now - taken.at
+    now = conversation.context.runtime.timers.now
+    shift = now - taken.at
+    conversation.adapter.restore(taken.adapter, now)
     conversation.phase = ConversationPhase[taken.phase]
     conversation.capabilities = taken.capabilities
     conversation.login_attempts = taken.login_attempts

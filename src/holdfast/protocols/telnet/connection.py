@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from holdfast.core.errors import SnapshotError
 from holdfast.core.limits import TelnetLimits
 from holdfast.protocols.sniffing import TLS_HANDSHAKE
 from holdfast.protocols.telnet import codes, sniffing
@@ -71,10 +72,13 @@ class TelnetCore(OptionHost):
     # Moving to another process.
 
     def snapshot(self, now: float) -> CoreSnapshot:
-        """All that this end is, with what is queued. Raises `ValueError` while input comes
-        compressed: a zlib stream that is read cannot be moved."""
+        """All that this end is, with what is queued, which stays queued.
+
+        Raises `SnapshotError` while input comes compressed: the state of a zlib stream that is
+        read cannot be written down.
+        """
         if self._inflater is not None:
-            raise ValueError("compressed input cannot be taken over")
+            raise SnapshotError("the input is compressed: its zlib stream cannot be written down")
         return CoreSnapshot(
             phase=self._phase.name,
             parser=self._parser.snapshot(now),
@@ -89,7 +93,7 @@ class TelnetCore(OptionHost):
             overflows=self.overflows,
             tokens=self.tokens,
             inflated=self.inflated,
-            unsent=self.data_to_send(),
+            unsent=self._out.encode(),
             checksum=self._out.checksum,
         )
 

@@ -36,9 +36,14 @@ class Output(list[bytes]):
             data, self._ready = self._ready + data, b""
         return data
 
+    def encode(self) -> bytes:
+        """Everything queued as `take` would return it; it stays queued."""
+        self._ready = self.take()
+        return self._ready
+
     def compress(self) -> None:
         """What is queued later is compressed."""
-        self._ready = self.take()
+        self.encode()
         self._deflater = Deflater()
 
     def end_compression(self) -> None:
@@ -48,7 +53,7 @@ class Output(list[bytes]):
             self._deflater = None
 
     def restore(self, unsent: bytes, checksum: int | None) -> None:
-        """Go on where another process was, whose last words are `unsent`."""
+        """Go on where another process was, which had not sent `unsent` yet."""
         self.clear()
         self._ready = unsent
         self._deflater = None if checksum is None else Deflater(checksum)

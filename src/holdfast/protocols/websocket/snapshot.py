@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from holdfast.core.errors import HoldfastError
+from holdfast.core.errors import SnapshotError
 from holdfast.protocols.websocket.head import Request
 from holdfast.protocols.websocket.states import State
 
 
-class NotBetweenMessagesError(HoldfastError):
+class NotBetweenMessagesError(SnapshotError):
     """A compressed message has come in part: it cannot be written down."""
 
     retryable = True
