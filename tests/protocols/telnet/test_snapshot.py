@@ -118,6 +118,21 @@ def test_a_compressed_stream_goes_on_and_may_end() -> None:
     assert output.plain.endswith(b"before\r\nbehind\r\n" + wire(IAC, WONT, MCCP2) + b"plain\r\n")
 
 
+def test_a_compressed_stream_that_is_empty_yet_begins_with_its_header() -> None:
+    server = compressing_server()
+    server.receive_data(wire(IAC, DO, MCCP2), 0.0)
+    server.handle_timer(2.0)
+    output = Output()
+    output.hears(server.data_to_send())
+    other = taken_over(server, compressing_server, 3.0)
+    other.send_text("first\n")
+    output.hears(other.data_to_send())
+    other.receive_data(wire(IAC, DONT, MCCP2), 1004.0)
+    other.send_text("plain\n")
+    output.hears(other.data_to_send())
+    assert output.plain.endswith(b"first\r\n" + wire(IAC, WONT, MCCP2) + b"plain\r\n")
+
+
 def test_an_option_that_is_asked_for() -> None:
     server = silent_server()
     assert not server.request(99, Side.HIM)

@@ -46,6 +46,7 @@ class TerminalSnapshot(Struct, frozen=True):
     typed: TypedSnapshot
     code: str
     secret: bool
+    lines: int
 
 
 class LineAdapterSnapshot(Struct, frozen=True, tag="lines"):

@@ -91,6 +91,7 @@ class TerminalAdapter(Screen):
             typed=self._typed.snapshot(),
             code=self._code,
             secret=self._secret,
+            lines=self._lines,
         )
 
     def _restore(self, taken: TerminalSnapshot) -> None:
@@ -98,6 +99,7 @@ class TerminalAdapter(Screen):
         self._headings = Headings.restore(taken.headings) if taken.headings is not None else None
         self._typed.restore(taken.typed)
         self._code, self._secret = taken.code, taken.secret
+        self._lines = taken.lines
 
     # --- inbound
 

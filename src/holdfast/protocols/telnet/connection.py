@@ -94,12 +94,13 @@ class TelnetCore(OptionHost):
             tokens=self.tokens,
             inflated=self.inflated,
             unsent=self._out.encode(),
+            compressed=self._out.compressed,
             checksum=self._out.checksum,
         )
 
     def restore(self, taken: CoreSnapshot, now: float) -> None:
         """Be what `taken` was. This end is new, and of the same role."""
-        self._out.restore(taken.unsent, taken.checksum)
+        self._out.restore(taken.unsent, taken.checksum, compressed=taken.compressed)
         self._events.clear()
         self._phase = PeerPhase[taken.phase]
         self._parser.restore(taken.parser, now)

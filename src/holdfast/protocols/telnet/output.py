@@ -23,7 +23,8 @@ class Output(list[bytes]):
 
     @property
     def checksum(self) -> int | None:
-        """Of what the compressed stream contains so far; `None` without one."""
+        """Of what the compressed stream contains so far; `None` without one, or while it is
+        empty."""
         return None if self._deflater is None else self._deflater.checksum
 
     def take(self) -> bytes:
@@ -52,8 +53,8 @@ class Output(list[bytes]):
             self._ready = self.take() + self._deflater.finish()
             self._deflater = None
 
-    def restore(self, unsent: bytes, checksum: int | None) -> None:
+    def restore(self, unsent: bytes, checksum: int | None, *, compressed: bool) -> None:
         """Go on where another process was, which had not sent `unsent` yet."""
         self.clear()
         self._ready = unsent
-        self._deflater = None if checksum is None else Deflater(checksum)
+        self._deflater = Deflater(checksum) if compressed else None

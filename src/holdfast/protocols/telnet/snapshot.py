@@ -60,5 +60,8 @@ class CoreSnapshot(Struct, frozen=True):
     inflated: int
     unsent: bytes
     """What is to be sent first, as it goes on the wire."""
+    compressed: bool
+    """Whether output is compressed behind that."""
     checksum: int | None
-    """Of what the compressed stream contains so far; `None` if output is not compressed."""
+    """Of what the compressed stream contains so far; `None` without one, or while it is empty:
+    then its header is not written either."""

@@ -17,6 +17,7 @@ from holdfast.protocols.telnet.codes import MCCP2, MCCP3
 from holdfast.protocols.telnet.negotiation import Side
 from holdfast.protocols.telnet.options.base import Host, Option
 
+_EMPTY: Final = zlib.adler32(b"")
 _LEVEL: Final = 6
 _WINDOW_BITS: Final = 12
 _MEMORY_LEVEL: Final = 4
@@ -35,20 +36,22 @@ class Deflater:
     def __init__(self, checksum: int | None = None) -> None:
         self._begun = checksum is not None
         """Whether another compressor has written the beginning, and the header."""
-        self.checksum = zlib.adler32(b"") if checksum is None else checksum
-        """Of what went in."""
+        self.checksum = checksum
+        """Of what went in; `None` before anything did."""
         bits = -_WINDOW_BITS if self._begun else _WINDOW_BITS
         self._stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, bits, _MEMORY_LEVEL)
 
     def compress(self, data: bytes) -> bytes:
         """`data`, so that the peer can read all of it at once."""
-        self.checksum = zlib.adler32(data, self.checksum)
+        self.checksum = zlib.adler32(data, _EMPTY if self.checksum is None else self.checksum)
         return self._stream.compress(data) + self._stream.flush(zlib.Z_SYNC_FLUSH)
 
     def finish(self) -> bytes:
         """The end of the stream."""
         end = self._stream.flush(zlib.Z_FINISH)
-        return end + self.checksum.to_bytes(4, "big") if self._begun else end
+        if not self._begun or self.checksum is None:
+            return end
+        return end + self.checksum.to_bytes(4, "big")
 
 
 class InflateError(Exception):
