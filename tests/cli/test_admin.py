@@ -1,4 +1,4 @@
-"""`holdfast sessions`, `connections`, `kick`, `drain`, against a gateway in another process."""
+"""`holdfast health`, `sessions`, `connections`, `kick` and `drain`, against a running gateway."""
 
 from __future__ import annotations
 
@@ -180,15 +180,66 @@ async def test_what_is_wrong_is_one_line(
     assert await run(*arguments) == (code, "", f"holdfast: {message}\n")
 
 
-async def test_who_is_not_there_cannot_be_kicked(tmp_path: Path) -> None:
+async def test_who_is_not_there_is_named_and_the_others_are_kicked(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as (_, port), person_at(port, telnet=False) as someone:
+        await entered(someone)
+        (session,) = await rows(tmp_path, "sessions")
+        admin = f"unix:{tmp_path / 'admin'}"
+        assert await run("kick", "9999", "a/../b", session["sid"], "--admin", admin) == (
+            1,
+            f"{session['sid']}: kicked\n",
+            f"holdfast: 9999: {admin}: there is no such connection\n"
+            f"holdfast: a/../b: {admin}: there is no such session\n",
+        )
+        assert "Your session was closed" in await someone.rest()
+
+
+async def test_a_state_that_there_is_not_is_refused(tmp_path: Path) -> None:
     async with gateway(tmp_path):
         admin = f"unix:{tmp_path / 'admin'}"
-        for which, what in (("9", "connection"), ("a/../b", "session")):
-            assert await run("kick", which, "--admin", admin) == (
-                1,
-                "",
-                f"holdfast: {admin}: there is no such {what}\n",
-            )
+        code, out, err = await run("sessions", "--state", "away", "--admin", admin)
+        assert (code, out) == (1, "")
+        assert err.startswith(f"holdfast: {admin}: state: expected one of ")
+        assert "detached_active" in err
+        assert err.endswith("; found 'away'\n")
+
+
+async def test_the_health_of_a_gateway(tmp_path: Path) -> None:
+    """It needs no token."""
+    (tmp_path / "token").write_text(TOKEN)
+    async with gateway(tmp_path, more='token_file = "token"'):
+        admin = f"unix:{tmp_path / 'admin'}"
+        assert await run("health", "--admin", admin) == (0, "ok\n", "")
+        assert await run("health", "--ready", "--admin", admin) == (0, "ready\n", "")
+
+
+async def test_a_gateway_that_has_lost_its_store_is_not_well(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as (it, port):
+        (tmp_path / "sessions.db").rename(tmp_path / "elsewhere.db")
+        async with person_at(port, telnet=False):
+            await it.logged("store not writable")
+            for which in ("health", "health --ready"):
+                code, out, err = await run(*which.split(), "--admin", f"unix:{tmp_path / 'admin'}")
+                assert (code, out, err) == (1, "the store cannot be written to\n", "")
+
+
+async def test_a_gateway_that_does_not_answer_is_not_well(tmp_path: Path) -> None:
+    code, out, err = await run("health", "--admin", f"unix:{tmp_path / 'admin'}")
+    assert (code, out) == (1, "")
+    assert err.startswith("holdfast: no admin listener answers at unix:")
+
+
+async def test_something_else_than_a_gateway_is_not_well() -> None:
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+        writer.close()
+
+    server = await asyncio.start_server(say, "127.0.0.1", 0)
+    async with server:
+        where = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        message = f"holdfast: {where}: expected a gateway's health, found status 200\n"
+        assert await run("health", "--admin", where) == (1, "", message)
 
 
 async def test_something_else_listens_there(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
-"""`holdfast sessions`, `connections`, `kick`, `drain`: an operator at a running gateway."""
+"""An operator at a running gateway: `health`, `sessions`, `connections`, `kick` and `drain`."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -12,8 +13,8 @@ from urllib.parse import quote
 import msgspec
 import typer
 
-from holdfast.cli.admin_client import ADMIN_VARIABLE, Where, ask, find
-from holdfast.cli.output import reported
+from holdfast.cli.admin_client import ADMIN_VARIABLE, AdminError, Where, ask, find, request
+from holdfast.cli.output import EXIT_FAILED, reported, stop
 from holdfast.gateway.admin.guard import DEFAULT_LISTEN
 
 Admin = Annotated[
@@ -38,6 +39,38 @@ Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
 _PAGE_MAX = 1_000
 _WIDTH = 10_000
 """The width of a table: a terminal wraps longer lines, and nothing is cut off."""
+
+
+def health(
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Whether clients may come, not only whether it lives.")
+    ] = False,
+    admin: Admin = "",
+    ca: Ca = None,
+) -> None:
+    """Ask a running gateway whether it is well. Exits with 1 if it is not, or does not answer.
+
+    Examples:
+
+        holdfast health
+
+        holdfast health --ready --admin unix:/run/holdfast/admin.sock
+    """
+    with reported():
+        where = find(admin, None, ca)
+        status, answer = request(where, "GET", "/readyz" if ready else "/healthz")
+    try:
+        typer.echo(msgspec.json.decode(answer, type=_Health).status)
+    except msgspec.DecodeError:
+        stop(f"{where.address}: expected a gateway's health, found status {status}", EXIT_FAILED)
+    if status != HTTPStatus.OK:
+        raise typer.Exit(EXIT_FAILED)
+
+
+class _Health(msgspec.Struct):
+    """What is answered, well or not."""
+
+    status: str
 
 
 def sessions(
@@ -114,12 +147,20 @@ def kick(
 
         holdfast kick 17 18 --token-file admin.token
     """
+    failed = 0
     with reported():
         where = find(admin, token_file, ca)
-        for one in which:
-            kind = "connections" if one.isdecimal() else "sessions"
+    for one in which:
+        kind = "connections" if one.isdecimal() else "sessions"
+        try:
             ask(where, "DELETE", f"/api/{kind}/{quote(one, safe='')}")
+        except AdminError as error:
+            failed += 1
+            typer.echo(f"holdfast: {one}: {error}", err=True)
+        else:
             typer.echo(f"{one}: kicked")
+    if failed:
+        raise typer.Exit(EXIT_FAILED)
 
 
 def drain(

@@ -58,6 +58,16 @@ def ask(
     where: Where, method: str, path: str, query: Mapping[str, str] | None = None, body: bytes = b""
 ) -> bytes:
     """The body of a good answer. Raises `AdminError` for any other."""
+    status, answer = request(where, method, path, query, body)
+    if status >= 400:
+        raise AdminError(_refusal(where, status, answer))
+    return answer
+
+
+def request(
+    where: Where, method: str, path: str, query: Mapping[str, str] | None = None, body: bytes = b""
+) -> tuple[int, bytes]:
+    """The status and the body of an answer. Raises `AdminError` if there is none."""
     target = f"{path}?{urlencode(query)}" if query else path
     headers = {"Authorization": f"Bearer {where.token}"} if where.token else {}
     connection = _connection(where)
@@ -71,9 +81,7 @@ def ask(
         raise AdminError(f"no admin listener answers at {where.address}: {cause}") from error
     finally:
         connection.close()
-    if response.status >= 400:
-        raise AdminError(_refusal(where, response.status, answer))
-    return answer
+    return response.status, answer
 
 
 def _refusal(where: Where, status: int, answer: bytes) -> str:

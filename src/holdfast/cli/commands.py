@@ -51,6 +51,10 @@ LISTED: Final = {
     "record": Listed(
         "record", "Forward clients to a server, and write their conversation as a test script."
     ),
+    "health": Listed(
+        "admin",
+        "Ask a running gateway whether it is well. Exits with 1 if it is not, or does not answer.",
+    ),
     "sessions": Listed("admin", "List the sessions of a running gateway, oldest first."),
     "connections": Listed("admin", "List the open connections of a running gateway, oldest first."),
     "kick": Listed(

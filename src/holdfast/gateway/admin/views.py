@@ -18,6 +18,7 @@ from holdfast.sessions.folding import fold
 from holdfast.sessions.population import Member
 from holdfast.sessions.records import Row, StoredSession
 from holdfast.sessions.session import Session
+from holdfast.sessions.states import SessionState
 
 T = TypeVar("T")
 
@@ -174,6 +175,7 @@ _SESSION_KEYS: Mapping[str, Callable[[Member], str]] = {
     "protocol": lambda session: _about(session).protocol,
     "address": lambda session: _about(session).address.rpartition(":")[0],
 }
+_STATES = [state.value for state in SessionState]
 _CONNECTION_KEYS: Mapping[str, Callable[[Connection], str]] = {
     "protocol": lambda one: one.listener.scheme if one.listener is not None else "",
     "listener": lambda one: str(one.listener or ""),
@@ -185,6 +187,9 @@ async def list_sessions(view: GatewayView, query: Mapping[str, str], limits: Adm
     """Sessions that fit, in the order of their birth. Raises `BadQueryError` and `StoreError`."""
     manager = view.manager
     wanted, count, after = _read(query, _SESSION_KEYS, limits)
+    state = wanted.get("state", SessionState.ACTIVE.value)
+    if state not in _STATES:
+        raise BadQueryError(f"state: expected one of {', '.join(_STATES)}; found {state!r}")
     found = _page(_matching(manager.all(), _SESSION_KEYS, wanted), _sid, after, count)
     page, more = found[:count], len(found) > count
     total = manager.total
