@@ -163,6 +163,9 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     is negotiated, or what a client's first line beyond ASCII is in."""
     charset_fallback: str = UTF_8
     """With `auto`, the character set of a client of which nothing is known."""
+    wrap: bool = False
+    """Whether lines for Telnet clients are wrapped at the width of their windows, as far as that
+    is known; never for a screen reader."""
     msdp: bool = False
     """Whether Telnet clients are offered MSDP: one without GMCP gets data as variables, and what
     it says by MSDP (`REPORT`, `SEND`) is data."""
@@ -341,7 +344,7 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
     check_charset(key, listener, address.scheme, telnet=telnet)
     if listener.mssp and "NAME" not in listener.mssp:
         raise ConfigurationError(f"{key}.mssp: expected a NAME, found {', '.join(listener.mssp)}")
-    for name in ("mccp", "msdp", "mssp"):
+    for name in ("mccp", "msdp", "mssp", "wrap"):
         if getattr(listener, name) and not telnet:
             raise ConfigurationError(
                 f"{key}.{name}: expected only for telnet and telnets, found for {address.scheme}"

@@ -57,7 +57,9 @@ def adapter_factory(
         case "telnet" | "telnets":
             charsets = charsets_of(listener)
             options = server_options(_offers(listener, players))
-            return lambda: TelnetAdapter(limits.telnet, charsets, options, raw=raw)
+            return lambda: TelnetAdapter(
+                limits.telnet, charsets, options, raw=raw, wraps=listener.wrap
+            )
         case scheme:
             return lambda: LineAdapter(scheme, limits.line, raw=raw)
 

@@ -33,6 +33,8 @@ class Capabilities(Struct, frozen=True, omit_defaults=True):
     data: bool = False
     """Whether `Data` items reach it (GMCP, or a WebSocket sub-protocol)."""
     binary: bool = False
+    screen_reader: bool = False
+    """Whether the client says that its output is read out (MTTS)."""
 
 
 HIDDEN = "secret"

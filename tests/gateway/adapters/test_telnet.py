@@ -210,6 +210,37 @@ def test_a_servers_colours_are_those_that_the_terminal_has(name: str, shown: byt
     assert adapter.encode(1, [Text("\x1b[38;2;255;0;0mred\x1b[0m")]) == shown
 
 
+WRAPPED = {
+    "a client of lines": ("MTTS 13", b"one two three four\r\nfive\r\n"),
+    "a screen reader": ("MTTS 77", b"one two three four five\r\n"),
+}
+
+
+@pytest.mark.parametrize(("mtts", "shown"), WRAPPED.values(), ids=WRAPPED)
+def test_lines_are_wrapped_at_the_window_and_not_for_a_screen_reader(
+    mtts: str, shown: bytes
+) -> None:
+    adapter = TelnetAdapter(LIMITS, raw=True, wraps=True)
+    adapter.begin(0.0)
+    adapter.receive_data(answers(TTYPE, NAWS), 0.1)
+    adapter.receive_data(sb(TTYPE, 0, "HAND") + sb(TTYPE, 0, "XTERM") + sb(TTYPE, 0, mtts) * 2, 0.1)
+    adapter.receive_data(sb(NAWS, 0, 20, 0, 10), 0.1)
+    adapter.data_to_send()
+    assert adapter.encode(1, [Text("one two three four five")]) == shown
+
+
+def test_a_screen_reader_is_sent_no_control_sequences() -> None:
+    adapter = TelnetAdapter(LIMITS, raw=True)
+    adapter.begin(0.0)
+    adapter.receive_data(answers(TTYPE), 0.1)
+    told = [sb(TTYPE, 0, name) for name in ("HAND", "XTERM", "MTTS 77", "MTTS 77")]
+    events = adapter.receive_data(b"".join(told), 0.1)
+    (known,) = [event.capabilities for event in events if isinstance(event, Capable)]
+    assert (known.screen_reader, known.colors) == (True, 0)
+    adapter.data_to_send()
+    assert adapter.encode(1, [Text("\x1b[31mred\x1b[0m")]) == b"red\r\n"
+
+
 COLORS: dict[str, tuple[str, int]] = {
     "mtts-ansi": ("MTTS 1", 8),
     "mtts-256": ("MTTS 9", 256),

@@ -292,11 +292,13 @@ def terminal_of(known: Capabilities, address: str = "") -> telnet.Terminal:
     """Return the client's capabilities for a server: its name and terminal, if it reported them,
     and its address, unless that is empty."""
     mtts = DEFAULT_MTTS
-    if known.client or known.terminal or known.colors:
+    if known.client or known.terminal or known.colors or known.screen_reader:
         mtts = telnet.Mtts.UTF_8 if known.utf8 else telnet.Mtts(0)
         for colors, bit in _COLOR_BITS:
             if known.colors >= colors:
                 mtts |= bit
+    if known.screen_reader:
+        mtts |= telnet.Mtts.SCREEN_READER
     return telnet.Terminal(
         name=known.client or "Holdfast",
         version=holdfast.__version__,

@@ -14,7 +14,7 @@ from typing import Final
 
 TRUE_COLORS: Final = 1 << 24
 _SGR: Final = re.compile("\x1b\\[([0-9;:]{0,80})m")
-_SEQUENCE: Final = re.compile(
+SEQUENCE: Final = re.compile(
     "\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[ -/]*[0-Z\\\\^-~])"
 )
 """CSI, OSC, or another escape."""
@@ -41,7 +41,7 @@ def fit(text: str, colors: int) -> str:
     if "\x1b" not in text or colors >= TRUE_COLORS:
         return text
     if not colors:
-        return _SEQUENCE.sub("", text).replace("\x1b", "")
+        return SEQUENCE.sub("", text).replace("\x1b", "")
     return _SGR.sub(lambda found: _fitted(found[1], colors), text)
 
 

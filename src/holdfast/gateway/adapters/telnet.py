@@ -38,6 +38,7 @@ from holdfast.gateway.adapters.notifications import (
 from holdfast.gateway.adapters.snapshot import AdapterSnapshot, TelnetAdapterSnapshot, other_kind
 from holdfast.gateway.adapters.terminal import TerminalAdapter
 from holdfast.gateway.adapters.terminal_colors import colors_of, limit_of
+from holdfast.gateway.adapters.wrapping import wrap
 from holdfast.protocols import telnet
 from holdfast.protocols.telnet import codes
 from holdfast.protocols.telnet.charsets import AUTOMATIC, UTF_8, Charsets
@@ -64,6 +65,7 @@ class TelnetAdapter(TerminalAdapter):
         "_probed",
         "_said_early",
         "_settled",
+        "_wraps",
     )
 
     def __init__(
@@ -73,12 +75,15 @@ class TelnetAdapter(TerminalAdapter):
         options: Options = OPTIONS,
         *,
         raw: bool = False,
+        wraps: bool = False,
     ) -> None:
         rate = shared_rate(limits.bytes_per_second_max, limits.bytes_burst_max)
         super().__init__("telnet", rate, raw=raw)
         self._limits = limits
         self._charsets = charsets
         self._options = options
+        self._wraps = wraps
+        """Whether lines are wrapped at the width of the client's window."""
         self._core: telnet.TelnetServer
         self._probed = 0
         """Which output the newest probe asks for: the core has one under way at most."""
@@ -276,6 +281,8 @@ class TelnetAdapter(TerminalAdapter):
     def _line(self, text: str) -> bytes:
         if "\x1b" in text:
             text = fit(text, limit_of(self._core.capabilities))
+        if self._wraps:
+            text = _wrapped(text, self._core.capabilities)
         self._core.send_text(text + "\n")
         return b""
 
@@ -308,4 +315,10 @@ def _capabilities(core: telnet.TelnetServer) -> Capabilities:
         utf8=core.charset == UTF_8,
         colors=colors_of(known),
         data=known.gmcp or known.msdp,
+        screen_reader=bool(known.mtts & telnet.Mtts.SCREEN_READER),
     )
+
+
+def _wrapped(text: str, known: telnet.Capabilities) -> str:
+    """A screen reader reads a paragraph better in one line."""
+    return text if known.mtts & telnet.Mtts.SCREEN_READER else wrap(text, known.width)

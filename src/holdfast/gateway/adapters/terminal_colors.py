@@ -35,7 +35,9 @@ _NAMES_MAX: Final = 256
 
 
 def colors_of(known: Capabilities) -> int:
-    """0, 8, 256 or 16,777,216."""
+    """0, 8, 256 or 16,777,216. A screen reader would read the sequences out."""
+    if known.mtts & Mtts.SCREEN_READER:
+        return 0
     if known.mtts:
         return next((colors for bit, colors in _BITS if known.mtts & bit), 0)
     return max(_by_name(known.terminal_type), _by_name(known.client_name))

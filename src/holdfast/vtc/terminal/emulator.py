@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from holdfast.core.display_width import char_width
 from holdfast.vtc.terminal.grid import CursorPosition
 from holdfast.vtc.terminal.screen import Screen
 
@@ -29,7 +29,6 @@ _CHARSETS = {
     "B": _Charset.ASCII,
     "A": _Charset.UK,
 }
-_WIDE = frozenset("WF")
 _POUND = 0xA3
 _NOT_ASCII = 0x2500
 """Stands for all line drawing: the screen cannot show it."""
@@ -167,7 +166,7 @@ class Emulator:
 
     def _print(self, code: int) -> None:
         code = self._translate(code)
-        width = _width(code)
+        width = char_width(code)
         if width:
             self._last = code
             (self.screen.put_on_console if self._console else self.screen.put)(code, width)
@@ -309,18 +308,6 @@ class _Numbers:
     def plain(self, place: int = 0) -> int:
         """Return a number, 0 if it is absent."""
         return self._numbers[place] if place < len(self._numbers) else 0
-
-
-def _width(code: int) -> int:
-    """How many columns a character takes; 0 if it is not shown."""
-    if code < 0x20 or 0x7F <= code < 0xA0:
-        return 0
-    if code < 0x300:
-        return 1
-    char = chr(code) if code <= 0x10FFFF else " "
-    if unicodedata.category(char) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in _WIDE else 1
 
 
 _ESCAPES: dict[str, Callable[[Emulator], None]] = {
