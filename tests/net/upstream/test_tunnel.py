@@ -44,6 +44,10 @@ ENDS = {
     "lost": ([I.CONNECTED, I.LOST, I.LOST], "P X ."),
     "lost-when-half-closed": ([I.CONNECTED, I.CLIENT_ENDED, I.LOST, I.LOST], "P U X ."),
     "lost-when-half-closed-by-the-upstream": ([I.CONNECTED, I.UPSTREAM_ENDED, I.LOST], "P C X"),
+    "broken": ([I.CONNECTED, I.BROKEN, I.LOST], "P R ."),
+    "broken-while-connecting": ([I.BROKEN, I.CONNECTED, I.LOST], "R X ."),
+    "broken-when-half-closed": ([I.CONNECTED, I.CLIENT_ENDED, I.BROKEN, I.BROKEN], "P U R ."),
+    "broken-after-the-loss": ([I.CONNECTED, I.LOST, I.BROKEN], "P X ."),
     "an-end-after-the-loss": ([I.CONNECTED, I.LOST, I.CLIENT_ENDED, I.UPSTREAM_ENDED], "P X . ."),
 }
 SHORT = {
@@ -53,6 +57,7 @@ SHORT = {
     "END_UPSTREAM": "U",
     "END_CLIENT": "C",
     "CLOSE": "X",
+    "RESET": "R",
 }
 
 
@@ -92,7 +97,7 @@ def test_both_ends_are_told_once(inputs: list[StreamInput]) -> None:
             effects.append(effect.name)
     assert effects.count("END_UPSTREAM") + effects.count("PASS_ON_AND_END") <= 1
     assert effects.count("END_CLIENT") <= 1
-    if I.LOST in inputs:
+    if I.LOST in inputs or I.BROKEN in inputs:
         assert state is S.CLOSED
 
 
@@ -203,26 +208,40 @@ async def test_what_comes_before_there_is_an_upstream_is_passed_on_with_its_end(
         assert stand.data == b"everything"
 
 
-async def test_a_client_that_is_reset_ends_the_upstream() -> None:
+async def test_a_client_that_is_reset_resets_the_upstream() -> None:
     async with one_upstream() as (server, at), passing(at) as proxy, proxy.call() as client:
+        await client.write(b"half of")
         stand = await server.stand()
+        await stand.until(lambda stand: stand.data == b"half of")
         client.reset()
-        await stand.until(lambda stand: "ended" in stand.calls)
-        stand.connection.close()
         await stand.until_lost()
+        assert "ended" not in stand.calls
+        assert isinstance(stand.cause, ConnectionResetError)
 
 
-async def test_an_upstream_that_is_reset_ends_the_client() -> None:
+@pytest.mark.parametrize(("answer", "failed"), [(b"half of", 0), (b"", 1)])
+async def test_an_upstream_that_is_reset_resets_the_client(answer: bytes, failed: int) -> None:
     async with one_upstream() as (server, at), passing(at) as proxy, proxy.call() as client:
         await client.write(b"x")
         stand = await server.stand()
         await stand.until(lambda stand: stand.data == b"x")
-        sock = stand.connection.extra("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-        stand.connection.abort()
-        await client.dropped()
+        stand.connection.write(answer)
+        assert await client.read(len(answer)) == answer
+        stand.connection.reset()
+        with pytest.raises(ConnectionResetError):
+            await client.read_all()
         (target,) = proxy.dialler.pool.targets
-        assert (target.connected, target.failed) == (1, 1)
+        assert (target.connected, target.failed) == (1, failed)
+
+
+async def test_a_reset_behind_a_half_close_is_passed_on() -> None:
+    async with one_upstream() as (server, at), passing(at) as proxy, proxy.call() as client:
+        client.writer.write_eof()
+        stand = await server.stand()
+        await stand.until(lambda stand: "ended" in stand.calls)
+        stand.connection.reset()
+        with pytest.raises(ConnectionResetError):
+            await client.read_all()
 
 
 async def test_an_upstream_that_hangs_up_without_a_word_is_blamed_and_left_alone() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from holdfast.net.runtime.runtime import Runtime
+from holdfast.net.transport.reset import reset_on_close
 from holdfast.net.transport.tcp_info import Delivery, output_held, tcp_info, through_tls
 
 _LARGE_BYTES: Final = 64 * 1024
@@ -103,6 +104,12 @@ class Output:
         """Drop the connection at once, with its unsent output."""
         if self._transport is not None:
             self._transport.abort()
+
+    def reset(self) -> None:
+        """Drop the connection at once, with a reset where it is TCP: its peer must not take what
+        has come for everything."""
+        reset_on_close(self.extra("socket"))
+        self.abort()
 
     # --- what is known of it
 

@@ -9,11 +9,9 @@ under the server's limits.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import os
 import socket
-import struct
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -24,13 +22,12 @@ from holdfast.net.addresses import Address
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.server.bind import DEFAULT, BindOptions, bind, is_file
 from holdfast.net.server.inherited import Inherited
+from holdfast.net.transport.reset import reset_on_close
 from holdfast.net.transport.transports import keep_urgent_data_in_place
 
 ACCEPTS_PER_PASS: Final = 16
 """Then the loop serves others before it goes on."""
 _OUT_OF_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
-"""struct linger: on, for no time."""
 
 Accepted = Callable[[socket.socket, Any], bool]
 """Takes an accepted socket and its peer's name. False when no more should be accepted for now."""
@@ -169,8 +166,7 @@ def open_listener(
 def refuse(sock: socket.socket, *, reset: bool) -> None:
     """Drop an accepted socket at once. In a flood with a reset: it leaves nothing in the kernel."""
     if reset:
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        reset_on_close(sock)
     sock.close()
 
 

@@ -2,7 +2,8 @@
 
 Input of one side is written to the other at once; while that side's buffer is full, the first
 is not read (back-pressure). A half-close is forwarded, and the other direction continues (RFC
-9293 section 3.6). Nothing is kept except data in transit.
+9293 section 3.6). A connection that breaks resets the other one, so that no side takes what has
+come for everything. Nothing is kept except data in transit.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class StreamInput(Enum):
     CLIENT_ENDED = auto()
     UPSTREAM_ENDED = auto()
     LOST = auto()
-    """One of both is gone, or the upstream cannot be reached."""
+    """One of both is closed, or the upstream cannot be reached."""
+    BROKEN = auto()
+    """One of both was reset, or has ended in the middle of something."""
 
 
 class TunnelEffect(Enum):
@@ -57,6 +60,8 @@ class TunnelEffect(Enum):
     END_CLIENT = auto()
     CLOSE = auto()
     """Both, after what is on its way."""
+    RESET = auto()
+    """Both, at once."""
 
 
 _S = StreamState
@@ -73,36 +78,42 @@ TABLE: Final[Table[StreamState, StreamInput, TunnelEffect]] = Table(
             _I.CLIENT_ENDED: Step(_S.CONNECTING_ENDED, _E.NOTHING),
             _I.UPSTREAM_ENDED: None,
             _I.LOST: Step(_S.CLOSED, _E.CLOSE),
+            _I.BROKEN: Step(_S.CLOSED, _E.RESET),
         },
         _S.CONNECTING_ENDED: {
             _I.CONNECTED: Step(_S.CLIENT_ENDED, _E.PASS_ON_AND_END),
             _I.CLIENT_ENDED: None,
             _I.UPSTREAM_ENDED: None,
             _I.LOST: Step(_S.CLOSED, _E.CLOSE),
+            _I.BROKEN: Step(_S.CLOSED, _E.RESET),
         },
         _S.OPEN: {
             _I.CONNECTED: None,
             _I.CLIENT_ENDED: Step(_S.CLIENT_ENDED, _E.END_UPSTREAM),
             _I.UPSTREAM_ENDED: Step(_S.UPSTREAM_ENDED, _E.END_CLIENT),
             _I.LOST: Step(_S.CLOSED, _E.CLOSE),
+            _I.BROKEN: Step(_S.CLOSED, _E.RESET),
         },
         _S.CLIENT_ENDED: {
             _I.CONNECTED: None,
             _I.CLIENT_ENDED: None,
             _I.UPSTREAM_ENDED: Step(_S.CLOSED, _E.CLOSE),
             _I.LOST: Step(_S.CLOSED, _E.CLOSE),
+            _I.BROKEN: Step(_S.CLOSED, _E.RESET),
         },
         _S.UPSTREAM_ENDED: {
             _I.CONNECTED: None,
             _I.CLIENT_ENDED: Step(_S.CLOSED, _E.CLOSE),
             _I.UPSTREAM_ENDED: None,
             _I.LOST: Step(_S.CLOSED, _E.CLOSE),
+            _I.BROKEN: Step(_S.CLOSED, _E.RESET),
         },
         _S.CLOSED: {
             _I.CONNECTED: Step(_S.CLOSED, _E.CLOSE),  # too late: the client has left
             _I.CLIENT_ENDED: Step(_S.CLOSED, _E.NOTHING),
             _I.UPSTREAM_ENDED: Step(_S.CLOSED, _E.NOTHING),
             _I.LOST: Step(_S.CLOSED, _E.NOTHING),
+            _I.BROKEN: Step(_S.CLOSED, _E.NOTHING),
         },
     },
 )
@@ -217,9 +228,12 @@ class _Stream:
             side.connection.wake_at(due)
             return
         _log.info("stream closed", peer=self.client.connection.peer, reason=reason.value)
+        if reason is not Reason.TIMEOUT:
+            self.apply(StreamInput.BROKEN)  # what is unsent is lost
+            return
         self.apply(StreamInput.LOST)
         for connection in connections:
-            connection.abort()  # whoever is stalled takes nothing more
+            connection.abort()
 
     def ended(self, side: _Side) -> None:
         self._blame(side, None)
@@ -227,7 +241,7 @@ class _Stream:
 
     def lost(self, side: _Side, cause: Exception | None) -> None:
         self._blame(side, cause)
-        self.apply(StreamInput.LOST)
+        self.apply(StreamInput.LOST if cause is None else StreamInput.BROKEN)
 
     def _blame(self, side: _Side, cause: Exception | None) -> None:
         """A server that is the first to end may be at fault."""
@@ -253,6 +267,10 @@ class _Stream:
                 client.connection.close()
                 if upstream is not None:
                     upstream.connection.close()
+            case TunnelEffect.RESET:
+                client.connection.reset()
+                if upstream is not None:
+                    upstream.connection.reset()
 
     def _pass_on(self) -> Connection:
         client, upstream = self.client, self.upstream

@@ -13,18 +13,16 @@ import errno
 import os
 import select
 import socket
-import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+from holdfast.net.transport.reset import reset_on_close
 from holdfast.vtc.io.socket_address import SocketAddress, own_address, peer_address
 
 PEEK_BYTES_MAX = 65536
 CONNECT_SECONDS_MAX = 10.0
 
-_AT_ONCE = struct.pack("ii", 1, 0)
-"""SO_LINGER: discard unsent data, and send a reset."""
 _Switch = Callable[..., Any]
 Prepare = Callable[["StreamSocket"], Awaitable["StreamSocket"]]
 """Prepares an accepted connection before it is used: a TLS handshake."""
@@ -121,7 +119,7 @@ class StreamSocket:
 
     def reset(self) -> None:
         """Close with a reset: the peer sees a connection that broke."""
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        reset_on_close(self._sock)
         self._sock.close()
 
     def tls_value(self, word: str) -> str | None:
