@@ -94,6 +94,80 @@ PROCESSES = [
         'process p1 -winsz 30 100\nprocess p1 {stty size} -run -expect-text 1 1 "30 100"',
     ),
     fails("too small a screen", "process p1 -winsz 1 1", "-winsz: 2 to 1000"),
+    fails("too few lines", "process p1 -winsz 1 2", "-winsz: 2 to 1000 (found 1)", "2:19"),
+    fails("too few columns", "process p1 -winsz 2 1", "-winsz: 2 to 1000 (found 1)", "2:21"),
+    fails("too many lines", "process p1 -winsz 1001 2", "(found 1001)", "2:19"),
+    fails("too many columns", "process p1 -winsz 2 1001", "(found 1001)", "2:21"),
+    passes(
+        "the smallest screen and the largest",
+        "process p1 -winsz 2 2 {printf abc} -run -expect-text 2 1 c -expect-cursor 2 2\n"
+        "process p2 -winsz 1000 1000 {stty size} -run -expect-text 1 1 {1000 1000}",
+    ),
+    passes("a status of a signal", "process p1 {kill -15 $$} -expect-signal 15 -run"),
+    fails(
+        "an end without the signal", "process p1 {exit 0} -expect-signal 15 -run", "Bad exit status"
+    ),
+    fails("another signal", "process p1 {kill -9 $$} -expect-signal 15 -run", "signal 9"),
+    passes("a signal that may come", "process p1 {kill -15 $$} -expect-signal -15 -run"),
+    passes("a signal that may stay out", "process p1 {exit 0} -expect-signal -15 -run"),
+    passes("the default size", 'process p1 {stty size} -run -expect-text 1 1 "24 80"'),
+    passes(
+        "text anywhere, in a line, in a column",
+        "process p1 {printf 'a\\nxbc'} -run -expect-text 0 0 bc -expect-text 2 0 bc\n"
+        "process p1 -expect-text 0 2 bc -expect-text 2 2 bc",
+    ),
+    fails(
+        "text in another line", "process p1 {printf 'a\\nb'} -run -expect-text 1 0 b", "not at 1,0"
+    ),
+    fails(
+        "text in another column",
+        "process p1 {printf ab} -run -expect-text 0 1 b",
+        "the process has ended and 'b' is not at 0,1",
+    ),
+    passes("text to the edge", "process p1 -winsz 2 4 {printf abcd} -run -expect-text 1 3 cd"),
+    fails(
+        "text beyond the edge",
+        "process p1 -winsz 2 4 {printf abcd} -run -expect-text 1 3 cde",
+        "the text does not fit on a line",
+    ),
+    fails(
+        "text as long as no line", "process p1 -winsz 2 4 -expect-text 0 0 abcde", "does not fit"
+    ),
+    fails(
+        "a column that is not there", "process p1 -expect-cursor 1 81", "column 81 of 80 columns"
+    ),
+    fails("a line below the last", "process p1 -expect-cursor 25 1", "line 25 of 24 lines"),
+    passes(
+        "the last line and column", "process p1 {printf '\\033[24;80H'} -run -expect-cursor 24 80"
+    ),
+    fails(
+        "a cursor in another line",
+        "process p1 {echo} -run -expect-cursor 1 0",
+        "line 2 (expected 1)",
+    ),
+    passes("a cursor anywhere", "process p1 {echo} -run -expect-cursor 0 0 -expect-cursor 2 0"),
+    passes(
+        "a pattern from a line and a column on",
+        "process p1 {printf 'abc\\nxyz'} -run -match-text 1 2 ^bc -match-text 2 1 ^xyz",
+    ),
+    fails(
+        "a pattern before the column",
+        "process p1 {printf abc} -run -match-text 1 2 a",
+        "match failed",
+    ),
+    fails("a pattern that is none", "process p1 -match-text 0 0 (", "invalid regexp"),
+    fails("one byte too few", "process p1 {printf abc} -run -need-bytes +4", "has ended after 3"),
+    fails(
+        "bytes that cannot be typed", "process p1 {cat} -start -writehex 0g", "Illegal hex string"
+    ),
+    passes(
+        "bytes that are typed",
+        "process p1 {cat} -start -writehex {61 0a} -expect-text 2 1 a -writehex 04 -wait",
+    ),
+    passes("a hang-up", "process p1 {sleep 60} -start -close -wait"),
+    passes("it is stopped", "process p1 {sleep 60} -start -stop -wait"),
+    fails("a log of one that runs", "process p1 {cat} -start -log", "Cannot log a running process"),
+    passes("macros", "process p1 {true} -run\nshell {test -d ${p1_dir} && test ! -s ${p1_err}}"),
     passes(
         "a terminal that answers",
         "process p1 {stty -icanon -echo; printf '\\033[6n'; head -c 6 | cat -v} -ansi-response "

@@ -21,7 +21,13 @@ TOP = [
     fails("a loop with a slip", "loop 2 {\n  nonsense\n}", 'Unknown command: "nonsense"', "3:3"),
     passes("a file", 'filewrite f "a" "b\\n"\nfilewrite -a f "c"\nshell -match "^ab\\nc$" {cat f}'),
     fails("a file without a name", "filewrite", "Need filename", "2:1"),
-    fails("a file in no directory", 'filewrite no/f "x"', "No such file or directory"),
+    fails("a file in no directory", 'filewrite no/f "x"', "No such file or directory", "2:11"),
+    passes("a file from a later one", 'filewrite f "a"\nfilewrite f "b"\nshell -expect b {cat f}'),
+    fails("a variable without a name", 'setenv "" b', 'CMD setenv ="b" failed: Invalid argument'),
+    fails("a variable with a sign", "setenv a=b c", 'CMD setenv a=b="c" failed: Invalid argument'),
+    passes("an empty variable", 'setenv A ""\nsetenv -ifunset A b\nshell {test -z "$A"}'),
+    passes("no delay at all", "delay 0\ndelay -1"),
+    passes("a loop once", 'loop 1 {\nfilewrite -a f "x"\n}\nshell {test "$(cat f)" = x}'),
     passes("a variable", 'setenv FOO "a b"\nshell -expect "a b" {echo "$FOO"}'),
     passes("a variable that is kept", "setenv F a\nsetenv -ifunset F b\nshell -expect a {echo $F}"),
     fails("a variable without a value", "setenv FOO", "setenv: 2 arguments needed"),
@@ -39,6 +45,12 @@ SHELL = [
     passes("a shell command that must fail", "shell -err {false}"),
     fails("it does not fail", "shell -err {true}", "shell did not fail as expected"),
     passes("a status", "shell -exit 3 {exit 3}"),
+    passes("the status of success", "shell -exit 0 {true}"),
+    fails("another than success", "shell -exit 0 {exit 1}", "got 0x0001 wanted 0x0000", "2:1"),
+    passes("the largest status", "shell -exit 255 {exit 255}"),
+    passes("output and a status", "shell -exit 3 -expect a {echo a; exit 3}"),
+    fails("output and another status", "shell -exit 3 -expect a {echo a}", "got 0x0000"),
+    passes("output over lines", 'shell -match "(?m)^b$" {echo a; echo b}'),
     fails("another status", "shell -exit 3 {exit 4}", "got 0x0004 wanted 0x0003"),
     passes("output", 'shell -expect "b c" {echo a b c}'),
     fails("no such output", 'shell -expect "x" {echo a}', 'shell_expect not found: ("x")', "2:16"),
@@ -106,6 +118,25 @@ BARRIERS = [
         "barrier b1 sync\nprocess p1 -wait",
     ),
     fails("a barrier for one", "barrier b1 cond 1", "wrong expectation (1)"),
+    fails("a barrier for nobody", "barrier b1 sock 0", "wrong expectation (0)"),
+    fails("a barrier in two ways", "barrier b1 cond 2\nbarrier b1 sock 2", "already initialized"),
+    fails(
+        "a barrier that is changed in use",
+        "barrier b1 cond 2\nserver s1 {\n  barrier b1 sync\n} -start\n"
+        "client c1 -connect ${s1_sock} {\n  delay .2\n} -run\nbarrier b1 -cyclic",
+        "already in use",
+    ),
+    passes(
+        "a barrier of three",
+        "barrier b1 cond 3\n"
+        + conversation("barrier b1 sync", "barrier b1 sync").replace("-run", "-start")
+        + "\nbarrier b1 sync\nclient c1 -wait",
+    ),
+    passes(
+        "a barrier with a socket again and again",
+        "barrier b1 sock 2 -cyclic\n"
+        + conversation("loop 3 {\nbarrier b1 sync\n}", "loop 3 {\nbarrier b1 sync\n}"),
+    ),
     fails("a barrier twice", "barrier b1 cond 2\nbarrier b1 cond 2", "already initialized"),
     fails("a barrier that is none", "barrier b1 sync", "use error: not initialized"),
     fails("a barrier that is none, again and again", "barrier b1 -cyclic", "not initialized"),

@@ -122,6 +122,14 @@ CONNECTIONS = [
         "a head that is cut short, and may be",
         conversation("rxreq", "txreq\nnon_fatal\nrxresp\nexpect resp.status == <undef>"),
     ),
+    passes(
+        "a response that nobody asked for",
+        conversation(
+            'send "HTTP/1.1 200 OK\\r\\nContent-Length: 3\\r\\n\\r\\nabc"',
+            'expect resp.chunklen == ""\nexpect resp.bodylen == ""\nrxresp\n'
+            "expect resp.body == abc",
+        ),
+    ),
     passes("half a close", conversation("rxreq\ntxresp", "txreq\nshutdown -write\nrxresp")),
     fails(
         "an option of shutdown",

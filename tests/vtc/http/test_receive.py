@@ -7,9 +7,10 @@ from tests.vtc.cases import conversation
 from tests.vtc.running import run_script
 
 from holdfast.vtc.http import connection, receive
+from holdfast.vtc.http.connection_state import ConnectionState
 from holdfast.vtc.language.context import Context
 from holdfast.vtc.language.registry import commands
-from holdfast.vtc.run.results import Outcome
+from holdfast.vtc.run.results import Outcome, RunSettings
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -190,3 +191,20 @@ def test_what_is_not_fatal_leaves_what_came() -> None:
         "non_fatal\nrxresphdrs\nrxrespbody\nexpect resp.body == abc\nexpect resp.bodylen == <undef>"
     )
     assert passes('txresp -hdr "Content-Length: 5" -body abc', client.replace("== abc", '!= "x"'))
+
+
+def test_a_peer_may_take_half_of_the_time_of_the_test() -> None:
+    assert RunSettings(seconds_max=5.0).io_seconds_max == 2.5
+    state = ConnectionState("c1", 2.5, is_client=True)
+    assert (state.name, state.seconds_max, state.is_client) == ("c1", 2.5, True)
+    assert (state.fatal, state.body_length, state.gzip_level) == (True, "", 0)
+
+
+def test_a_request_has_its_parts_too() -> None:
+    result = run_script(
+        conversation(
+            "rxreqhdrs\nrxreqbody\nexpect req.body == abc\ntxresp",
+            "txreq -body abc\nrxresp",
+        )
+    )
+    assert result.outcome is Outcome.PASSED, result.text()

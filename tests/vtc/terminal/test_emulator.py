@@ -80,6 +80,37 @@ def shown(data: bytes, rows: int = 5, columns: int = 10) -> tuple[list[str], tup
         pytest.param(
             b"\x1b[2;3r\x1b[2;1Ha\r\nb\r\nc", ["", "b", "c"], (3, 2), id="a scrolling region"
         ),
+        pytest.param(b"\x1b[3b", [], (1, 1), id="REP repeats nothing"),
+        pytest.param(
+            b"\x1b[=1T\x1b[2;1H\x08X", [" " * 9 + "X"], (2, 1), id="BS on the console goes up"
+        ),
+        pytest.param(b"\x1b[=1T\x08X", ["X"], (1, 2), id="BS on the console stays at the top"),
+        pytest.param(b"\x1b(0\x1b7\x1b(B\x1b8q", ["?"], (1, 2), id="DECRC brings the set back"),
+        pytest.param(b"\x1b7\x1b(0\x1b8q", ["q"], (1, 2), id="DECRC brings ASCII back"),
+        pytest.param(
+            b"\x1b[2;9r\x1b[5;1Ha\r\nb", ["", "", "", "a", "b"], (5, 2), id="margins beyond the end"
+        ),
+        pytest.param(
+            b"\x1b[2r\x1b[5;1Ha\r\nb", ["", "", "", "a", "b"], (5, 2), id="a margin to the end"
+        ),
+        pytest.param(
+            b"1\x1b[3;2r\x1b[5;1Ha\r\nb", ["", "", "", "a", "b"], (5, 2), id="margins that cross"
+        ),
+        pytest.param(
+            b"\x1b[1;2r\x1b[5;10HXY", ["", "", "", "", " " * 9 + "Y"], (5, 10), id="the last line"
+        ),
+        pytest.param(b"\x1b[99A\x1b[99DX", ["X"], (1, 2), id="CUU and CUB clamped"),
+        pytest.param(
+            b"\x1b[99B\x1b[99CX", ["", "", "", "", " " * 9 + "X"], (5, 10), id="CUD and CUF clamped"
+        ),
+        pytest.param(b"abcdefghij\x1b[1;9H\x1b[9@", ["abcdefgh"], (1, 9), id="ICH to the edge"),
+        pytest.param(b"abcdefghij\x1b[1;9H\x1b[9P", ["abcdefgh"], (1, 9), id="DCH to the edge"),
+        pytest.param(b"abcdefghij\x1b[1;9H\x1b[9X", ["abcdefgh"], (1, 9), id="ECH to the edge"),
+        pytest.param(b"1\r\n2\r\n3\x1b[9S", [], (3, 2), id="SU by more than all"),
+        pytest.param(
+            b"\x1b[4habcdefghij\x1b[1;10HX", ["abcdefghiX"], (1, 10), id="IRM at the edge"
+        ),
+        pytest.param(b"ab\x1b[?7l\x1b[?7h12345678X", ["ab12345678", "X"], (2, 2), id="DECAWM on"),
         pytest.param(b"\x1b[2;3r\x1b[?6hX\x1b[9;1HY", ["", "X", "Y"], (3, 2), id="DECOM"),
     ],
 )
