@@ -77,15 +77,23 @@ def gateway(folder: Path) -> Iterator[Besieged]:
         url = "ws://127.0.0.1:{target.ws}/"
         pages = "{folder}/site"
         deflate = {{}}
+        app = "bench"
+        [[listener]]
+        url = "ws://127.0.0.1:{target.login}/"
+        app = "guarded"
         [[listener]]
         url = "telnet://127.0.0.1:{target.telnet}"
+        app = "bench"
         [[listener]]
         url = "tcp://127.0.0.1:{target.tcp}"
+        app = "bench"
         [[listener]]
         url = "tls://127.0.0.1:{target.tls}"
+        app = "bench"
         certificate = {{ cert = "{certificate}", key = "{certificate}" }}
         [[listener]]
         url = "tcp://127.0.0.1:{target.proxied}"
+        app = "bench"
         proxy = {{ trust = ["127.0.0.0/8"] }}
     """)
     with (folder / "log").open("wb") as log:
@@ -93,15 +101,21 @@ def gateway(folder: Path) -> Iterator[Besieged]:
         process = subprocess.Popen(serve, stdout=log, stderr=log)
     try:
         harness.await_port(process, target.ws)
-        application = [PYTHON, str(HERE / "apps" / "echo.py")]
-        link = f"tcp://127.0.0.1:{target.link}"
-        with harness.running(
-            application, says="linked", core=1, HOLDFAST_LINK=link, HOLDFAST_LINK_SECRET=_SECRET
-        ):
+        with _application("echo", target), _application("guarded", target):
             yield Besieged(target, process.pid, folder)
     finally:
         process.kill()
         process.wait()
+
+
+def _application(name: str, target: Target) -> contextlib.AbstractContextManager[object]:
+    return harness.running(
+        [PYTHON, str(HERE / "apps" / f"{name}.py")],
+        says="linked",
+        core=1,
+        HOLDFAST_LINK=f"tcp://127.0.0.1:{target.link}",
+        HOLDFAST_LINK_SECRET=_SECRET,
+    )
 
 
 def _certificate(folder: Path) -> Path:

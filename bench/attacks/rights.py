@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from bench.attacks.wire import (
+    HELLO,
     V1,
     Attack,
     Peer,
@@ -69,6 +70,20 @@ async def codes_of_many_networks(target: Target) -> None:
     await crowd(step, 40)
 
 
+async def logins(target: Target) -> None:
+    """Passwords, as many as one connection is let, of one user and of many."""
+
+    async def step() -> None:
+        async with websocket(target, V1, port=target.login) as peer:
+            await peer.send(HELLO)
+            for name in ("ann", hexadecimal(4), "ann", hexadecimal(4), "ann", "ann"):
+                claim = {"t": "login", "username": name, "password": hexadecimal(8)}
+                await peer.send(frame(msgspec.json.encode(claim)))
+                await peer.read()
+
+    await crowd(step, 40)
+
+
 def _link_frame(secret: str) -> bytes:
     fields = {"protocol": 1, "app": "bench", "instance": "i", "window": 1, "secret": secret}
     body = msgspec.msgpack.encode([0, 1, "hello", fields])
@@ -114,6 +129,7 @@ ATTACKS: Final[dict[str, Attack]] = {
     "wrong tokens": wrong_tokens,
     "codes, one /64": codes_of_one_network,
     "codes, many networks": codes_of_many_networks,
+    "logins": logins,
     "link secrets": link_secrets,
     "silent links": silent_links,
     "admin tokens": admin_tokens,

@@ -32,6 +32,8 @@ class Target(NamedTuple):
     tls: int
     proxied: int
     """Line clients behind a proxy, which is believed."""
+    login: int
+    """WebSockets, with a login."""
     link: int
     admin: int
 
@@ -87,11 +89,11 @@ async def dialled(port: int, tls: ssl.SSLContext | None = None) -> Any:
         peer.writer.transport.abort()
 
 
-def request(target: Target, *fields: str, path: str = "/") -> bytes:
+def request(target: Target, *fields: str, port: int = 0) -> bytes:
     """The head of an opening handshake."""
     head = (
-        f"GET {path} HTTP/1.1",
-        f"Host: 127.0.0.1:{target.ws}",
+        "GET / HTTP/1.1",
+        f"Host: 127.0.0.1:{port or target.ws}",
         "Upgrade: websocket",
         "Connection: Upgrade",
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
@@ -104,10 +106,10 @@ V1: Final = "Sec-WebSocket-Protocol: holdfast.v1"
 
 
 @contextlib.asynccontextmanager
-async def websocket(target: Target, *fields: str) -> Any:
+async def websocket(target: Target, *fields: str, port: int = 0) -> Any:
     """A WebSocket that is open, with these header fields in its request."""
-    async with dialled(target.ws) as peer:
-        await peer.send(request(target, *fields))
+    async with dialled(port or target.ws) as peer:
+        await peer.send(request(target, *fields, port=port))
         async with asyncio.timeout(_PATIENCE_SECONDS):
             head = await peer.reader.readuntil(b"\r\n\r\n")
         if b" 101 " not in head:

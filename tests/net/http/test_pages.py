@@ -18,6 +18,7 @@ from holdfast.core.limits import ConnectionLimits, PageLimits
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler, Phase
 from holdfast.net.http.handover import HttpHost
+from holdfast.net.runtime.turns import PASS_COST_MAX
 from holdfast.net.tls.contexts import client_context, server_context
 
 REQUEST = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -43,9 +44,11 @@ class Pages:
         self.waiting = asyncio.Event()
         self.go_on = asyncio.Event()
         self.upgraded: list[Stand] = []
+        self.answers: list[web.Response] = []
 
     async def _page(self, request: web.Request) -> web.Response:
-        return web.Response(text="a page")
+        self.answers.append(web.Response(text="a page"))
+        return self.answers[-1]
 
     async def _slow(self, request: web.Request) -> web.Response:
         self.waiting.set()
@@ -119,6 +122,23 @@ async def test_a_connection_is_served_pages_and_counted(tmp_path: Path) -> None:
             await stand.until_lost()
             assert stand.calls == ["connected", "received", "lost"]
             assert server.server.connections == set()
+
+
+async def test_a_connection_keeps_no_page_that_it_was_served() -> None:
+    async with serving_pages() as (server, pages), call(await server.listen(ANYWHERE)) as caller:
+        await caller.write(REQUEST % b"/")
+        assert await read_page(caller) == b"a page"
+        await until(lambda: pages.answers[0].body is None)
+
+
+async def test_a_request_waits_for_its_turn_when_a_pass_of_the_loop_is_full() -> None:
+    async with serving_pages() as (server, pages), call(await server.listen(ANYWHERE)) as caller:
+        stand = await server.stand()
+        turns = stand.connection.turns
+        turns.spent = PASS_COST_MAX
+        pages.host.take_over(stand.connection, REQUEST % b"/", stand, pages.anew)
+        assert turns.spent == PASS_COST_MAX, "the request was passed on at once"
+        assert await read_page(caller) == b"a page"
 
 
 @pytest.mark.parametrize("scheme", ["tcp", "tls", "unix"])

@@ -111,6 +111,8 @@ class _Requests(web.RequestHandler):
             for name, value in self._headers.items():
                 resp.headers.setdefault(name, value)
         finished = await super().finish_response(request, resp, start_time)
+        if isinstance(finished[0], web.Response):
+            finished[0].body = None  # aiohttp holds the last answer until the next request
         transport = self.transport
         if isinstance(transport, PageTransport) and transport.page is not None:
             transport.page.answered(bool(finished[0].keep_alive))
