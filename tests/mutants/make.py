@@ -18,6 +18,8 @@ _LEFT_OUT: Final = (mutators.operator_string, mutators.operator_dict_arguments)
 _NOT_RUN: Final = (libcst.Annotation, libcst.Decorator, libcst.ImportFrom, libcst.Import)
 _NOT_CHECKED: Final = re.compile(r"__all__\b|_?log(ger)?\.|if TYPE_CHECKING|[A-Z]\w+ = \w+(\[| \|)")
 """Lines whose change no test can notice: names for `import *`, log lines, aliases of types."""
+_FROZEN: Final = ("frozen=True", "frozen=False")
+"""The type checker refuses what would show this change: an assignment to a field."""
 _TRIES_PER_MUTANT: Final = 20
 _ALSO: Final = {
     "backends/upstream_config": ("gateway/test_keys.py",),
@@ -84,7 +86,7 @@ class Module:
             return None
         line = _first_difference(self._source, text)
         before, after = (whole.splitlines()[line - 1].strip() for whole in (self._source, text))
-        if _NOT_CHECKED.match(before):
+        if _NOT_CHECKED.match(before) or before.replace(*_FROZEN) == after:
             return None
         return Mutant(self._path, line, before, after, text)
 

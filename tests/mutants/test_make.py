@@ -13,6 +13,10 @@ def fits(size: int, most: int) -> bool:
     """Whether it fits."""
     _log.debug("seen", size=size)
     return 0 < size <= most and not size % 2
+
+
+class Row(Struct, frozen=True):
+    """A row."""
 '''
 
 
