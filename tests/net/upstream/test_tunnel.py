@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -428,3 +429,10 @@ async def test_haproxy_behind_us_is_told_who_the_client_is(version: int, tmp_pat
         host, number, *_ = client.writer.get_extra_info("sockname")
         shown = f"{host}:{number} 127.0.0.1:{proxy.address.port}"
         assert (await client.read_all()).decode().endswith("\r\n\r\n" + shown)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["kept-ready", "none"])
+def test_connections_that_are_kept_ready_are_used_first(kept: bool) -> None:
+    dialler, idle_pool = SimpleNamespace(connect="dialled"), SimpleNamespace(connect="kept")
+    proxy = StreamProxy(dialler, lambda _: None, idle_pool if kept else None)  # type: ignore[arg-type]
+    assert proxy.connect == ("kept" if kept else "dialled")  # type: ignore[comparison-overlap]
