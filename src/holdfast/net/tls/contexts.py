@@ -6,7 +6,6 @@ with itself in memory. That also tells which names it is for, and until when.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import ssl
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from holdfast.core.errors import ConfigurationError
+from holdfast.net.tls.core import TlsCore
 from holdfast.net.tls.describe import peer_certificate
 from holdfast.net.tls.options import Certificate, TlsOptions, Version, check
 
@@ -227,13 +227,12 @@ def _prove(certificate: Certificate, minimum: Version, maximum: Version) -> Cert
 
 def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> dict[str, Any]:
     """The server's certificate as the client sees it."""
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    near = client.wrap_bio(to_client, to_server)
-    far = server.wrap_bio(to_server, to_client, server_side=True)
-    waiting = [near, far]
+    near = TlsCore(client, server_side=False)
+    far = TlsCore(server, server_side=True)
+    waiting = [(near, far), (far, near)]
     while waiting:
-        for end in list(waiting):
-            with contextlib.suppress(ssl.SSLWantReadError):
-                end.do_handshake()
-                waiting.remove(end)
-    return peer_certificate(near)
+        for end, other in list(waiting):
+            if end.shake_hands():
+                waiting.remove((end, other))
+            other.incoming.write(end.outgoing.read())
+    return peer_certificate(near.object)

@@ -4,7 +4,7 @@ The event loops have TLS of their own. This one is used for what they cannot do:
 the handshake has the server's limits and counts from the first byte, its failure
 is explained, a PROXY header may stand before it, every connection takes the
 certificates of its moment, and there is no buffer of 256 KiB for each.
-`ssl.SSLObject` is the core; this is the shell around it.
+`tls.core.TlsCore` is the part without I/O; this moves its bytes.
 
 A connection has two directions, and close_notify ends one of them (RFC 8446
 section 6.1): after the peer's we may still write, after ours we still read. In
@@ -17,12 +17,12 @@ OpenSSL's memory buffers never shrink, so they are given little at a time.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
 from holdfast.core.errors import HoldfastError, Source
+from holdfast.net.tls.core import TlsCore
 
 _RECORD_BYTES_MAX: Final = 16 * 1024
 """A whole record (RFC 8446 section 5.1): after a read, OpenSSL holds nothing back."""
@@ -62,7 +62,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         "_protocol",
         "_raw",
         "_raw_ended",
-        "_ssl",
+        "_tls",
         "_wire_bytes",
     )
 
@@ -78,11 +78,8 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     ) -> None:
         super().__init__()
         self._raw = raw
-        self._in = ssl.MemoryBIO()
-        self._out = ssl.MemoryBIO()
-        self._ssl = context.wrap_bio(self._in, self._out, server_side, server_hostname)
-        self._core: Any = getattr(self._ssl, "_sslobj", self._ssl)
-        """What reads and writes records: `ssl.SSLObject` is a Python frame around each call."""
+        self._tls = tls = TlsCore(context, server_side=server_side, server_hostname=server_hostname)
+        self._in, self._out, self._core = tls.incoming, tls.outgoing, tls.records
         self._done: Callable[[TlsTransport, Exception | None], None] | None = done
         self._protocol: asyncio.Protocol | None = None
         self._plain_bytes = self._wire_bytes = written  # in the clear, before TLS
@@ -101,7 +98,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def start(self) -> None:
         """Take over the raw transport and begin the handshake."""
         self._raw.set_protocol(self)
-        if not self._ssl.server_side:
+        if not self._tls.object.server_side:
             self._shake_hands()
 
     # --- what the raw transport says
@@ -145,18 +142,15 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     # --- the handshake and the records
 
     def _shake_hands(self) -> bool:
-        while True:
-            try:
-                self._ssl.do_handshake()
-                break
-            except ssl.SSLWantReadError:
+        try:
+            while not self._tls.shake_hands():
                 if not self._feed():
                     self._flush()
                     return False
-            except (ssl.SSLError, OSError) as error:
-                self._flush()  # the alert that tells the peer why
-                self._fail(error)
-                return False
+        except (ssl.SSLError, OSError) as error:
+            self._flush()  # the alert that tells the peer why
+            self._fail(error)
+            return False
         self._established = True
         self._flush()
         self._finish(None)
@@ -219,7 +213,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         assert self._protocol is not None
         if not self._protocol.eof_received():
             self.close()
-        elif self._ssl.version() != "TLSv1.3":
+        elif self._tls.object.version() != "TLSv1.3":
             self._close_soon()
 
     def _truncated(self) -> None:
@@ -283,12 +277,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._notify_close()
 
     def _notify_close(self) -> None:
-        # unwrap() also reads, to find the peer's close_notify, and takes data for an error.
-        waiting = self._in.read()
-        with contextlib.suppress(ssl.SSLError, OSError):
-            self._ssl.unwrap()
-        if waiting:
-            self._in.write(waiting)
+        self._tls.notify_close()
         self._flush()
 
     def can_write_eof(self) -> bool:
@@ -350,15 +339,15 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         match name:
             case "ssl_object":
-                return self._ssl
+                return self._tls.object
             case "sslcontext":
-                return self._ssl.context
+                return self._tls.object.context
             case "peercert":
-                return self._ssl.getpeercert()
+                return self._tls.object.getpeercert()
             case "tls_bytes":  # written so far: plain ones, and those that they became
                 return self._plain_bytes, self._wire_bytes
             case "cipher":
-                return self._ssl.cipher()
+                return self._tls.object.cipher()
             case _:
                 return self._raw.get_extra_info(name, default)
 

@@ -6,7 +6,6 @@ The script decides what is verified: without `ca`, a client accepts any certific
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 import ssl
@@ -14,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from holdfast.net.tls.core import TlsCore
 from holdfast.vtc.io.socket_address import SocketAddress
 from holdfast.vtc.io.stream_socket import CONNECT_SECONDS_MAX, PEEK_BYTES_MAX, StreamSocket
 from holdfast.vtc.language.errors import Failure
@@ -154,10 +154,7 @@ class TlsSocket(StreamSocket):
         """Owns `raw` from here on."""
         self._raw = raw
         self.peer = raw.peer
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(
-            self._incoming, self._outgoing, server_side=server, server_hostname=name
-        )
+        self._tls = TlsCore(context, server_side=server, server_hostname=name)
         self._sending = asyncio.Lock()
         self._read_ahead = bytearray()
 
@@ -171,7 +168,7 @@ class TlsSocket(StreamSocket):
 
     async def handshake(self) -> None:
         """Agree with the peer. Raises `OSError`."""
-        await self._perform(self._tls.do_handshake, None)
+        await self._perform(self._tls.object.do_handshake, None)
 
     async def _perform(self, step: Callable[[], T], seconds: float | None) -> T:
         """Take a step of TLS, with all that must be sent and received for it."""
@@ -182,9 +179,9 @@ class TlsSocket(StreamSocket):
                 await self._flush()
                 data = await self._raw.recv(PEEK_BYTES_MAX, seconds)
                 if data:
-                    self._incoming.write(data)
+                    self._tls.incoming.write(data)
                 else:
-                    self._incoming.write_eof()
+                    self._tls.incoming.write_eof()
                 continue
             except ssl.SSLError:
                 await self._flush()  # the alert
@@ -194,7 +191,7 @@ class TlsSocket(StreamSocket):
 
     async def _flush(self) -> None:
         async with self._sending:
-            if data := self._outgoing.read():
+            if data := self._tls.outgoing.read():
                 await self._raw.send(data)
 
     async def peek(self, seconds: float) -> bytes:
@@ -214,14 +211,14 @@ class TlsSocket(StreamSocket):
 
     async def _read(self, count: int, seconds: float | None) -> bytes:
         try:
-            return await self._perform(lambda: self._tls.read(count), seconds)
+            return await self._perform(lambda: self._tls.object.read(count), seconds)
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             return b""
 
     async def send(self, data: bytes, *, urgent: bool = False, more: bool = False) -> None:
         if urgent:
             raise OSError(0, "urgent data cannot be sent with TLS")
-        self._tls.write(data)
+        self._tls.object.write(data)
         await self._flush()
 
     def shutdown(self, how: int) -> None:
@@ -231,9 +228,8 @@ class TlsSocket(StreamSocket):
 
     def _say_goodbye(self) -> None:
         """Send `close_notify` if the socket is writable."""
-        with contextlib.suppress(ssl.SSLError, ValueError):
-            self._tls.unwrap()
-        self._raw.send_now(self._outgoing.read())
+        self._tls.notify_close()
+        self._raw.send_now(self._tls.outgoing.read())
 
     def close(self) -> None:
         if self.fd >= 0:
@@ -249,14 +245,14 @@ class TlsSocket(StreamSocket):
     def tls_value(self, word: str) -> str | None:
         match word:
             case "tls.version":
-                return self._tls.version()
+                return self._tls.object.version()
             case "tls.cipher":
-                cipher = self._tls.cipher()
+                cipher = self._tls.object.cipher()
                 return cipher[0] if cipher else None
             case "tls.alpn":
-                return self._tls.selected_alpn_protocol()
+                return self._tls.object.selected_alpn_protocol()
             case _:
-                return _subject(self._tls.getpeercert())
+                return _subject(self._tls.object.getpeercert())
 
 
 def _subject(certificate: dict[str, Any] | None) -> str | None:
