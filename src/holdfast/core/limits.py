@@ -166,7 +166,7 @@ class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):
     inflate_bytes_max: int = 4 * KIB
     """Decompressed size of one step (MCCP). In total, at most this and `inflate_ratio_max` times
     the compressed input."""
-    inflate_ratio_max: int = 200
+    inflate_ratio_max: int = 32
     """Decompressed bytes for each compressed byte, over a whole connection (MCCP)."""
     terminal_types_max: int = 4
     """Names that a client is asked for (RFC 1091, MTTS)."""

@@ -11,7 +11,7 @@ table, no event object.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from holdfast.core.errors import SnapshotError
 from holdfast.core.limits import TelnetLimits
@@ -49,6 +49,9 @@ _DATA_MARK: Final = bytes((codes.IAC, codes.DM))
 
 class TelnetCore(OptionHost):
     """One end of a Telnet connection. Use `TelnetServer` or `TelnetClient`."""
+
+    _is_client_limited: ClassVar[bool] = False
+    """Whether the peer is a client, whose decompressed input is held to a rate."""
 
     __slots__ = ("_paid_until", "_parser", "_phase", "inflated", "overflows", "tokens")
 
@@ -155,7 +158,8 @@ class TelnetCore(OptionHost):
                 self._violate(Fault.NOT_COMPRESSED)
                 break
             self.inflated += len(out)
-            if inflater.excessive:
+            too_fast = self._is_client_limited and inflater.is_too_fast(len(out), now)
+            if inflater.excessive or too_fast:
                 self._violate(Fault.ZIP_BOMB)
             elif out:
                 self._receive_tokens(out, now)

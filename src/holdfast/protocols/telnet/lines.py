@@ -25,7 +25,7 @@ from holdfast.protocols.telnet.snapshot import LinesSnapshot
 _BS: Final = b"\x08"
 _DEL: Final = b"\x7f"
 _KEPT_CONTROLS: Final = b"\x08\t\x1b"  # BS edits; TAB and ESC are text
-_DROPPED: Final = bytes(set(range(32)) - set(_KEPT_CONTROLS))
+_DROPPED: Final = bytes(set(range(32)) - set(_KEPT_CONTROLS + b"\n"))
 
 _CHARACTER_BYTES_MAX: Final = 4  # in UTF-8 and GB 18030
 _TAIL_BYTES_MAX: Final = 64
@@ -116,14 +116,20 @@ class Lines:
         if self._after_cr:
             data = data.removeprefix(b"\n")
         self._after_cr = data.endswith(b"\r")
-        *pieces, rest = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").translate(None, _DROPPED)
+        edited = _BS in data or _DEL in data
+        *pieces, rest = data.split(b"\n")
         lines: list[Event] = []
         for piece in pieces:
-            self._append(piece, charset)
-            if self._cuts:
-                self._cut(lines, charset)
             heard = self.heard
-            lines.append(self._end(charset))
+            whole = self._partial is None and not self._too_long
+            if whole and not edited and len(piece) <= self._chars_max:
+                lines.append(self._decode(piece, charset))
+            else:
+                self._append(piece, charset)
+                if self._cuts:
+                    self._cut(lines, charset)
+                lines.append(self._end(charset))
             if self.heard != heard:
                 lines.append(CharsetHeard(self.heard))
         self._append(rest, charset)
@@ -153,7 +159,7 @@ class Lines:
         return LineTooLong()
 
     def _append(self, piece: bytes, charset: str) -> None:
-        run, *after_erasures = piece.translate(None, _DROPPED).replace(_DEL, _BS).split(_BS)
+        run, *after_erasures = piece.replace(_DEL, _BS).split(_BS)
         self._extend(run)
         for run in after_erasures:
             self.erase_character(charset)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 from msgspec import Struct
 
@@ -95,6 +95,8 @@ class TelnetServer(TelnetCore):
     """The server's end. Its opening offers are queued when it is made."""
 
     __slots__ = ()
+
+    _is_client_limited: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -61,10 +61,11 @@ class InflateError(Exception):
 class Inflater:
     """The decompressed input of one zlib stream, in bounded steps."""
 
-    __slots__ = ("_limits", "_read", "_stream", "made")
+    __slots__ = ("_limits", "_paid_until", "_read", "_stream", "made")
 
     def __init__(self, limits: TelnetLimits) -> None:
         self._limits = limits
+        self._paid_until = 0.0
         self._stream = zlib.decompressobj()
         self._read = 0
         self.made = 0
@@ -80,6 +81,13 @@ class Inflater:
         """Whether the output is far larger than the input (a "zip bomb")."""
         limits = self._limits
         return self.made > limits.inflate_bytes_max + limits.inflate_ratio_max * self._read
+
+    def is_too_fast(self, size: int, now: float) -> bool:
+        """Account for `size` bytes that have come out; whether they are more than a client may
+        send in this time, compressed or not (GCRA)."""
+        limits = self._limits
+        self._paid_until = max(self._paid_until, now) + size / limits.bytes_per_second_max
+        return self._paid_until - now > limits.bytes_burst_max / limits.bytes_per_second_max
 
     def inflate(self, data: bytes) -> tuple[bytes, bytes]:
         """Return the decompressed `data`, at most `inflate_bytes_max`, and the rest of `data`:
