@@ -264,6 +264,7 @@ async def test_after_a_kill_everybody_goes_on(tmp_path: Path, durability: str) -
             ports = await gateway.ports(3)
             (taken_up,) = await gateway.logged("sessions loaded")
             assert (taken_up["sessions"], taken_up["clean"]) == (2, False)
+            await gateway.logged("application linked")  # else people are told that it is away
             hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 4}
             async with (
                 v1_at(ports["ws"], **hello) as page,
