@@ -564,6 +564,7 @@ async def test_a_bare_stream_on_a_connection_that_was_ready(tmp_path: Path) -> N
             await visit.hears("EHLO\n")
             await it.visit()  # the next one is made ready
             writer.close()
+            visit.ends()  # a drain waits for both sides
 
 
 async def test_socat_echoes_through_haproxy_through_us(tmp_path: Path) -> None:
@@ -644,7 +645,10 @@ async def test_a_defect_while_a_client_is_connected_ends_that_one_alone(
             await before.sees("still here\n")
             async with person(gateway, "tcp") as after:
                 after.types("look")
-                await (await it.visit()).hears("look\n" if backend == "tcp" else "look\r\n")
+                other = await it.visit()
+                await other.hears("look\n" if backend == "tcp" else "look\r\n")
+            for each in (visit, other):
+                each.ends()  # a drain waits for both sides of a stream
 
 
 async def test_checks_go_on_after_a_defect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

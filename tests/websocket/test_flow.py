@@ -104,7 +104,7 @@ async def test_one_large_message_is_enough_to_stop_the_reading(
 
 
 async def test_while_the_peer_is_full_one_message_is_enough() -> None:
-    async with serve(echo) as server, connect(url(server)):
+    async with serve(echo) as server, connect(url(server), close_timeout=0.1):
         (socket,) = server.connections
         socket._messages.append("x")
         socket._take_less()

@@ -355,8 +355,9 @@ async def test_every_wait_for_a_client_has_a_limit(begun: bytes, limit: str) -> 
 
 @pytest.mark.parametrize("head", [True, False], ids=["head", "body"])
 async def test_a_request_that_drips_is_cut_off(head: bool) -> None:
+    limits = ConnectionLimits(close_seconds_max=0.3)  # a lingering close reads as long
     async with (
-        serving_pages(head_seconds_max=0.3, body_seconds_max=0.3) as (server, _),
+        serving_pages(limits, head_seconds_max=0.3, body_seconds_max=0.3) as (server, _),
         call(await server.listen(ANYWHERE)) as caller,
     ):
         stand = await server.stand()
