@@ -67,6 +67,22 @@ asyncio.run(once())
     assert set(_PAGES + _OTHER_PARTS + _SHOWING + _LOOK_UPS) & modules == set()
 
 
+def test_a_start_looks_for_no_garbage_in_what_it_imports() -> None:
+    code = """
+import gc
+from holdfast.cli.commands import load
+
+before = gc.get_stats()[0]["collections"]
+load("serve")
+looks = gc.get_stats()[0]["collections"] - before
+print(looks, gc.isenabled())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    looks, enabled = done.stdout.split()
+    assert int(looks) < 10, "some fifty, with the collector on"
+    assert enabled == "True", "a program that runs is looked at as ever"
+
+
 @pytest.mark.parametrize("name", LISTED)
 def test_the_list_says_what_a_command_says_of_itself(name: str) -> None:
     command = getattr(import_module(f"holdfast.cli.{LISTED[name].module}"), name)
