@@ -14,7 +14,7 @@ FILE: Final = Path(__file__).with_suffix(".txt")
 
 
 def declarations() -> str:
-    """A line for each command and, below it, one for each argument and option."""
+    """A line for each command and one for each argument and option, which names its command."""
     return "\n".join(_lines()) + "\n"
 
 
@@ -22,7 +22,7 @@ def _lines() -> Iterator[str]:
     for name in LISTED:
         command = load(name)
         yield name
-        yield from (f"    {_parameter(parameter)}" for parameter in command.params)
+        yield from (f"{name}: {_parameter(parameter)}" for parameter in command.params)
 
 
 def _parameter(parameter: Any) -> str:

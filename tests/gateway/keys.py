@@ -32,7 +32,7 @@ GROUPS: Final[tuple[type[Struct], ...]] = (
 
 
 def keys() -> str:
-    """A line for each group and, below it, one for each key."""
+    """A line for each group and one for each key, which names its group."""
     return "\n".join(_lines()) + "\n"
 
 
@@ -41,7 +41,9 @@ def _lines() -> Iterator[str]:
         closed = group.__struct_config__.forbid_unknown_fields
         name = f"{group.__module__.removeprefix('holdfast.')}.{group.__name__}"
         yield f"{name}: {'no other keys' if closed else 'any other key'}"
-        yield from (f"    {field.encode_name} {_default(field)}" for field in structs.fields(group))
+        yield from (
+            f"{name}: {field.encode_name} {_default(field)}" for field in structs.fields(group)
+        )
 
 
 def _default(field: Any) -> str:

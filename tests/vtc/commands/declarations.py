@@ -15,7 +15,7 @@ FILE: Final = Path(__file__).with_suffix(".txt")
 
 
 def declarations() -> str:
-    """A line for each command and, below it, one for each option."""
+    """A line for each command and one for each option, which names its command."""
     return "\n".join(_lines()) + "\n"
 
 
@@ -24,7 +24,8 @@ def _lines() -> Iterator[str]:
         if context is not Context.SAME:
             for command in sorted(commands(context), key=lambda command: command.name):
                 yield f"{context.value} {_command(command)}"
-                yield from (f"    {_option(option)}" for option in command.options)
+                name = f"{context.value} {command.name}"
+                yield from (f"{name}: {_option(option)}" for option in command.options)
 
 
 def _command(command: Command) -> str:
