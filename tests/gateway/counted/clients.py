@@ -227,7 +227,7 @@ async def is_kicked(scene: Scene) -> AsyncIterator[Found | None]:
 
 @exchange(
     {"listener_accepted_total{listener}": 1, "connections_closed_total{timeout}": 1},
-    echoing(connection={"handshake_seconds_max": 0.2}),
+    echoing(connection={"handshake_seconds_max": 1.0}),  # the scrapes have no more, either
 )
 async def says_nothing(scene: Scene) -> AsyncIterator[Found | None]:
     await ends_by_itself(scene.gateway)
