@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from tests.cli.process import SECONDS
 
+from holdfast.backends.link.server_config import LinkConfig
 from holdfast.cli import supervise
 from holdfast.cli.supervise import Application, Supervisor
-from holdfast.gateway.config import LinkConfig
 
 DISTANT = 3600.0
 

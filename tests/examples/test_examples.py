@@ -20,7 +20,8 @@ from tests.net.certificates import write_pems
 from tests.ports import free_port
 from tests.programs import need
 
-from holdfast.gateway.config import LinkConfig, ListenerConfig, load
+from holdfast.backends.link.server_config import LinkConfig
+from holdfast.gateway.config import ListenerConfig, load
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DASHBOARD = EXAMPLES / "grafana" / "holdfast.json"

@@ -12,11 +12,12 @@ from msgspec import Struct, structs
 
 from holdfast.backends.echo import Config as EchoConfig
 from holdfast.backends.link import Config as LinkBackendConfig
+from holdfast.backends.link.server_config import LinkConfig
 from holdfast.backends.stream import Config as StreamConfig
 from holdfast.backends.tcp import Config as TcpConfig
 from holdfast.backends.upstream_config import ServerConfig, UpstreamConfig
 from holdfast.gateway.admin.guard import AdminConfig
-from holdfast.gateway.config import Config, LinkConfig, ListenerConfig, StoreConfig
+from holdfast.gateway.config import Config, ListenerConfig, StoreConfig
 from holdfast.gateway.cookies import CookieOptions
 from holdfast.net.server.bind import BindOptions
 from holdfast.net.server.handshake import ProxyOptions

@@ -11,8 +11,9 @@ from typing import Final, Literal
 from holdfast.app import App, Session
 from holdfast.backends import echo, link
 from holdfast.backends.link.config import ANY_APP
+from holdfast.backends.link.server_config import LinkConfig
 from holdfast.core.limits import Limits
-from holdfast.gateway.config import Config, LinkConfig, ListenerConfig, StoreConfig
+from holdfast.gateway.config import Config, ListenerConfig, StoreConfig
 from holdfast.gateway.gateway import Gateway
 from holdfast.link.messages import LIST, Filter, SessionInfo
 from holdfast.link.peer import LinkClosedError

@@ -19,8 +19,8 @@ from tests.gateway.running import (
     serving,
 )
 
+from holdfast.backends.link.server_config import LinkConfig
 from holdfast.core.limits import Limits
-from holdfast.gateway.config import LinkConfig
 
 AWAY = "The application is away. What you type is kept, and runs when it is back."
 NOT_YET = "The application is not here yet. Hold on."

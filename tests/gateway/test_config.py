@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from holdfast.backends import link
+from holdfast.backends.link.server_config import LinkConfig
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
-from holdfast.gateway.config import Config, LinkConfig, ListenerConfig, StoreConfig, load, parse
+from holdfast.gateway.config import Config, ListenerConfig, StoreConfig, load, parse
 from holdfast.net.server.bind import BindOptions
 from holdfast.net.server.handshake import ProxyOptions
 from holdfast.net.tls.options import Certificate, TlsOptions

@@ -8,11 +8,11 @@ from typing import Final, Literal
 
 from msgspec import Struct, field
 
-from holdfast.backends.charset_config import check_charset
 from holdfast.backends.redial_config import RedialConfig, check_redial
 from holdfast.core.errors import ConfigurationError
 from holdfast.net.addresses import SCHEMES, Address, InvalidAddressError, parse_address
 from holdfast.protocols.telnet import codes
+from holdfast.protocols.telnet.charset_config import check_charset
 from holdfast.protocols.telnet.charsets import AUTO, UTF_8
 
 _TELNET: Final = frozenset({"telnet", "telnets"})

@@ -11,13 +11,14 @@ import structlog
 import typer
 from msgspec import structs
 
+from holdfast.backends.link.server_config import LinkConfig
 from holdfast.cli.options import Level, LogLevel
 from holdfast.cli.output import reported
 from holdfast.cli.serve import say_where
 from holdfast.cli.serving import serve_gateway
 from holdfast.cli.supervise import Application, Supervisor
 from holdfast.core.errors import ConfigurationError
-from holdfast.gateway.config import Config, LinkConfig, ListenerConfig, StoreConfig, check, load
+from holdfast.gateway.config import Config, ListenerConfig, StoreConfig, check, load
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.play_config import PlayConfig
 from holdfast.net.log import configure_logs

@@ -20,8 +20,8 @@ from holdfast.app.app import (
     PARENT_VARIABLE,
     SECRET_VARIABLE,
 )
+from holdfast.backends.link.server_config import LinkConfig
 from holdfast.core.backoff import Backoff
-from holdfast.gateway.config import LinkConfig
 from holdfast.net.runtime.loop import done_within
 
 _log = structlog.get_logger("holdfast.run")

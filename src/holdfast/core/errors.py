@@ -6,6 +6,8 @@ Protocol packages have their own errors below `ProtocolError`, with the codes of
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from typing import ClassVar, Final, NamedTuple
 
@@ -37,6 +39,15 @@ class ProtocolError(HoldfastError):
 class ConfigurationError(HoldfastError):
     """An invalid configuration. The message names the place, the value found and the value
     expected."""
+
+
+@contextmanager
+def inside(key: str) -> Iterator[None]:
+    """Put `key` before the key that a `ConfigurationError` of the block names."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{key}.{error}") from error
 
 
 class BusyError(HoldfastError):

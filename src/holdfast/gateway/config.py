@@ -53,8 +53,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -63,22 +62,21 @@ from msgspec import Struct, field, inspect, structs
 
 from holdfast.backends import registry
 from holdfast.backends.base import BackendConfig, Placement
-from holdfast.backends.charset_config import check_charset
-from holdfast.backends.link.secrets import Secrets
+from holdfast.backends.link.server_config import LinkConfig, check_link
 from holdfast.backends.upstream_config import PLAIN, UpstreamConfig, address_at, check_upstream
-from holdfast.core.errors import ConfigurationError
+from holdfast.core.errors import ConfigurationError, inside
 from holdfast.core.limits import Limits
 from holdfast.gateway.admin.guard import AdminConfig, token_hash
 from holdfast.gateway.cookies import CookieOptions, check_cookie
 from holdfast.gateway.play_config import PlayConfig, check_play
-from holdfast.link.peer import SCHEMES as LINK_SCHEMES
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.http.hosts import check_host
 from holdfast.net.server.bind import BindOptions
 from holdfast.net.server.bind import check as check_bind
 from holdfast.net.server.handshake import ProxyOptions, TrustedProxies
+from holdfast.net.tls.config import check_tls_keys, tls_options
 from holdfast.net.tls.options import Certificate, TlsOptions
-from holdfast.net.tls.options import check as check_tls
+from holdfast.protocols.telnet.charset_config import check_charset
 from holdfast.protocols.telnet.charsets import AUTO, UTF_8
 from holdfast.protocols.uris import parse_origin
 from holdfast.protocols.websocket import DeflateSettings
@@ -92,31 +90,6 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """A SQLite file. Empty: nothing is kept, every listener is `memory`."""
     on_failure: Literal["refuse", "memory"] = "refuse"
     """While it cannot be written to: refuse new sessions, or go on without promises."""
-
-
-class LinkConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where applications dial in."""
-
-    listen: str = ""
-    """`unix:`, `tcp://` or `tls://`. Empty: no application can connect."""
-    secret: str = ""
-    """What an application must know. Empty for a Unix socket, whose file protects it."""
-    secrets: dict[str, str] = field(default_factory=dict)
-    """By application, in its place."""
-    certificate: Certificate | None = None
-    tls: TlsOptions | None = None
-    """Instead of `certificate`, for `tls://`: client certificates among others."""
-    bind: BindOptions = field(default_factory=BindOptions)
-    """`mode` and `group` of a Unix socket, among others."""
-
-    @property
-    def all_secrets(self) -> Secrets:
-        return Secrets(self.secret, self.secrets)
-
-    @property
-    def tls_options(self) -> TlsOptions | None:
-        """What to do about TLS, whichever way it was written."""
-        return _tls_options(self)
 
 
 class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -185,13 +158,7 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def tls_options(self) -> TlsOptions | None:
         """What to do about TLS, whichever way it was written."""
-        return _tls_options(self)
-
-
-def _tls_options(config: LinkConfig | ListenerConfig) -> TlsOptions | None:
-    if config.certificate is not None:
-        return TlsOptions(certificates=(config.certificate,))
-    return config.tls
+        return tls_options(self)
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -269,31 +236,7 @@ def check(config: Config) -> None:
     elif config.admin != AdminConfig():
         raise ConfigurationError("admin.listen: expected an address, found none")
     if config.link.listen:
-        _check_link(config.link)
-
-
-_SECRET_CHARS_MIN: Final = 16
-"""Of a secret that anybody on a network may try to guess."""
-
-
-def _check_link(link: LinkConfig) -> None:
-    address = address_at("link.listen", link.listen, LINK_SCHEMES)
-    with _inside("link.bind"):
-        check_bind(address, link.bind)
-    _check_tls("link", link, address)
-    if address.scheme == "unix":
-        return
-    if not link.all_secrets.asked:
-        raise ConfigurationError(
-            "link.secret: expected a secret, because link.listen is on TCP; found none"
-        )
-    named = {f"secrets.{app}": secret for app, secret in link.secrets.items()}
-    for key, secret in {"secret": link.secret, **named}.items():
-        if len(secret) < _SECRET_CHARS_MIN and (secret or key != "secret"):
-            raise ConfigurationError(
-                f"link.{key}: expected at least {_SECRET_CHARS_MIN} characters, because"
-                f" link.listen is on TCP; found {len(secret)}"
-            )
+        check_link(config.link)
 
 
 def _check_admin(admin: AdminConfig) -> None:
@@ -307,7 +250,7 @@ def _check_admin(admin: AdminConfig) -> None:
         raise ConfigurationError(
             f"admin.certificate: expected {expected} for {address.scheme}, found {found}"
         )
-    with _inside("admin.bind"):
+    with inside("admin.bind"):
         check_bind(address, admin.bind)
     token_hash(admin, os.environ)
 
@@ -318,11 +261,11 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
         raise ConfigurationError(
             f"{key}.starttls: expected only for telnet, found for {address.scheme}"
         )
-    _check_tls(key, listener, address, wanted=bool(listener.starttls))
-    with _inside(f"{key}.bind"):
+    check_tls_keys(key, listener, address, wanted=bool(listener.starttls))
+    with inside(f"{key}.bind"):
         check_bind(address, listener.bind)
     if listener.proxy is not None:
-        with _inside(f"{key}.proxy"):
+        with inside(f"{key}.proxy"):
             TrustedProxies(listener.proxy)
     backend = listener.backend
     backend.check(
@@ -372,7 +315,7 @@ def _check_web(key: str, listener: ListenerConfig, address: Address) -> None:
         except ConfigurationError as error:
             raise ConfigurationError(f"{key}.hosts[{number}]: {error}") from error
     web = address.scheme in ("ws", "wss")
-    with _inside(f"{key}.cookie"):
+    with inside(f"{key}.cookie"):
         check_cookie(listener.cookie)
     check_play(f"{key}.play", listener.play)
     for name in ("pages", "play", "page_headers", "origins", "hosts", "deflate", "cookie"):
@@ -382,34 +325,6 @@ def _check_web(key: str, listener: ListenerConfig, address: Address) -> None:
             )
     if listener.pages and not Path(listener.pages).is_dir():
         raise ConfigurationError(f"{key}.pages: expected a folder, found {listener.pages!r}")
-
-
-def _check_tls(
-    key: str, listener: LinkConfig | ListenerConfig, address: Address, *, wanted: bool = False
-) -> None:
-    """`wanted`: TLS comes into use later, by START_TLS."""
-    if (address.secure or wanted) and listener.tls_options is None:
-        what = "starttls" if wanted else address.scheme
-        raise ConfigurationError(
-            f"{key}.certificate: expected a certificate for {what}, found none"
-        )
-    if listener.certificate is not None and listener.tls is not None:
-        raise ConfigurationError(f"{key}: expected certificate or tls, found both")
-    for name in ("certificate", "tls"):
-        if not (address.secure or wanted) and getattr(listener, name) is not None:
-            raise ConfigurationError(f"{key}.{name}: expected none for {address.scheme}, found one")
-    if listener.tls is not None:
-        with _inside(f"{key}.tls"):
-            check_tls(listener.tls)
-
-
-@contextmanager
-def _inside(key: str) -> Iterator[None]:
-    """Say where it stood what is wrong."""
-    try:
-        yield
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{key}.{error}") from error
 
 
 _NOTHING_SAID: Final = ListenerConfig(url="")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from holdfast.backends.charset_config import charsets_of
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits, PageLimits, WebSocketLimits
 from holdfast.gateway.adapters.base import Adapter
@@ -27,6 +26,7 @@ from holdfast.net.http.hosts import served_hosts
 from holdfast.net.http.on_demand import HostOnDemand
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.inherited import Inherited
+from holdfast.protocols.telnet.charset_config import charsets_of
 from holdfast.protocols.telnet.server import Offers, server_options
 from holdfast.protocols.uris import normal_path
 from holdfast.protocols.websocket import Deflate

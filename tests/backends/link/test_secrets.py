@@ -15,8 +15,9 @@ from tests.net.helpers import patience
 
 from holdfast.app import App
 from holdfast.backends.link.secrets import Secrets
+from holdfast.backends.link.server_config import LinkConfig
 from holdfast.core.limits import Limits
-from holdfast.gateway.config import Config, LinkConfig, ListenerConfig, check
+from holdfast.gateway.config import Config, ListenerConfig, check
 from holdfast.gateway.gateway import Gateway
 from holdfast.link import messages as m
 from holdfast.link.peer import RequestError

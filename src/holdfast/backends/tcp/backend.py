@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Final
 
 from holdfast.backends.base import BaseBackend, Services
-from holdfast.backends.charset_config import charsets_of
 from holdfast.backends.tcp.bridge import Bridge
 from holdfast.backends.tcp.config import PREFIX
 from holdfast.backends.tcp.context import BridgeContext
@@ -25,6 +24,7 @@ from holdfast.core.login import (
     AuthResult,
     LoginRefusedError,
 )
+from holdfast.protocols.telnet.charset_config import charsets_of
 from holdfast.sessions.position import ResetReason
 from holdfast.sessions.session import Session
 

@@ -1,0 +1,65 @@
+"""The table `[link]`: where applications dial in."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct, field
+
+from holdfast.backends.link.secrets import Secrets
+from holdfast.backends.upstream_config import address_at
+from holdfast.core.errors import ConfigurationError, inside
+from holdfast.link.peer import SCHEMES
+from holdfast.net.server.bind import BindOptions
+from holdfast.net.server.bind import check as check_bind
+from holdfast.net.tls.config import check_tls_keys, tls_options
+from holdfast.net.tls.options import Certificate, TlsOptions
+
+_SECRET_CHARS_MIN: Final = 16
+"""Of a secret that anybody on a network may try to guess."""
+
+
+class LinkConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where applications dial in."""
+
+    listen: str = ""
+    """`unix:`, `tcp://` or `tls://`. Empty: no application can connect."""
+    secret: str = ""
+    """What an application must know. Empty for a Unix socket, whose file protects it."""
+    secrets: dict[str, str] = field(default_factory=dict)
+    """By application, in its place."""
+    certificate: Certificate | None = None
+    tls: TlsOptions | None = None
+    """Instead of `certificate`, for `tls://`: client certificates among others."""
+    bind: BindOptions = field(default_factory=BindOptions)
+    """`mode` and `group` of a Unix socket, among others."""
+
+    @property
+    def all_secrets(self) -> Secrets:
+        return Secrets(self.secret, self.secrets)
+
+    @property
+    def tls_options(self) -> TlsOptions | None:
+        """What to do about TLS, whichever way it was written."""
+        return tls_options(self)
+
+
+def check_link(link: LinkConfig) -> None:
+    """Whether an application could dial in. Raises `ConfigurationError` naming the key."""
+    address = address_at("link.listen", link.listen, SCHEMES)
+    with inside("link.bind"):
+        check_bind(address, link.bind)
+    check_tls_keys("link", link, address)
+    if address.scheme == "unix":
+        return
+    if not link.all_secrets.asked:
+        raise ConfigurationError(
+            "link.secret: expected a secret, because link.listen is on TCP; found none"
+        )
+    named = {f"secrets.{app}": secret for app, secret in link.secrets.items()}
+    for key, secret in {"secret": link.secret, **named}.items():
+        if len(secret) < _SECRET_CHARS_MIN and (secret or key != "secret"):
+            raise ConfigurationError(
+                f"link.{key}: expected at least {_SECRET_CHARS_MIN} characters, because"
+                f" link.listen is on TCP; found {len(secret)}"
+            )
