@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from tests.cli.process import Program, program, run
@@ -41,29 +41,28 @@ async def test_players_stay_while_the_network_and_the_mud_restart(tmp_path: Path
     hello = bytes((IAC, SB, GMCP)) + b'Core.Supports.Set ["Char 1"]' + bytes((IAC, SE))
     async with (
         served(tmp_path, moved(FIRST, where)) as (_, ports),
-        mud(where) as server,
         person_at(ports["telnet"], telnet=True) as ada,
     ):
         code = await ada.shown_code()
-        visit = await server.visit()
-        visit.writer.write(bytes((IAC, 251, GMCP)))
-        ada.sends(bytes((IAC, 253, GMCP)) + hello)
-        await visit.reader.readuntil(b'Core.Supports.Set ["Char 1"]')
-        visit.says("Name?\r\n")
-        await ada.sees("Name?")
-        ada.types("Ada")
-        await visit.reader.readuntil(b"Ada\r\n")
-        ada.writer.transport.abort()
-        visit.says("Missed.\r\n")
-        async with person_at(ports["telnet"], telnet=True) as back:
+        await ada.sees("*** The MUD is restarting. Stay here.")
+        async with mud(where) as server, AsyncExitStack() as stack:
+            visit = await server.visit()
+            visit.writer.write(bytes((IAC, 251, GMCP)))
+            ada.sends(bytes((IAC, 253, GMCP)) + hello)
+            await visit.reader.readuntil(b'Core.Supports.Set ["Char 1"]')
+            visit.says("Name?\r\n")
+            await ada.sees("Name?")
+            ada.types("Ada")
+            await visit.reader.readuntil(b"Ada\r\n")
+            ada.writer.transport.abort()
+            visit.says("Missed.\r\n")
+            back = await stack.enter_async_context(person_at(ports["telnet"], telnet=True))
             await back.shown_code()
             back.types(f"resume {code}")
             await back.sees("Missed.")
             server.close()
             visit.ends()
             await back.sees("It is tried again; what you type meanwhile is not sent.")
-            async with person_at(ports["telnet"], telnet=True) as new:
-                await new.sees("*** The MUD is restarting. Stay here.")
             async with mud(where) as again:
                 await back.sees("You are connected to the server again.")
                 back.types("Ada")
