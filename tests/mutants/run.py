@@ -22,6 +22,8 @@ from tests.mutants.make import Mutant, mirrored
 
 SECONDS_MAX: Final = 600.0
 """For the tests of one mutant. One that makes them run longer is noticed: a test never ends."""
+FAILING_MAX: Final = 3
+"""So many tests that fail anyway are left out for one mutant, before it is given up."""
 _LEFT_OUT: Final = shutil.ignore_patterns(".*", "__pycache__", "build", "*.egg-info")
 _NO_TESTS_STATUS: Final = 5
 _FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - |$)", re.MULTILINE)
@@ -33,7 +35,7 @@ class Verdict(Enum):
     KILLED = "killed"
     SURVIVED = "survived"
     UNCLEAR = "unclear"
-    """The test that failed fails without the mutant too, or there is no test."""
+    """The tests that failed fail without the mutant too, or there is no test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +69,28 @@ def run_all(
 
 
 def run_one(copy: Path, mutant: Mutant) -> Outcome:
-    """Run the tests that mirror `mutant` in `copy`, which is as before afterwards."""
+    """Run the tests that mirror `mutant` in `copy`, which is as before afterwards.
+
+    A test that fails without the mutant too is left out, and the others are asked.
+    """
     groups = mirrored(copy, mutant.path)
+    failing: list[str] = []
     for group in groups:
-        with _changed(copy / mutant.path, mutant.text):
-            status, output = _pytest(copy, group)
-        if status in (0, _NO_TESTS_STATUS):
-            continue
-        failed = _FAILED.search(output)
-        by = failed[1] if failed else "a test that does not end, or no test can be collected"
-        if failed and "::" in by and _pytest(copy, [by])[0] != 0:
-            return Outcome(mutant, Verdict.UNCLEAR, by)
-        return Outcome(mutant, Verdict.KILLED, by)
-    return Outcome(mutant, Verdict.SURVIVED if groups else Verdict.UNCLEAR)
+        while len(failing) <= FAILING_MAX:
+            with _changed(copy / mutant.path, mutant.text):
+                status, output = _pytest(
+                    copy, [*group, *(f"--deselect={each}" for each in failing)]
+                )
+            if status in (0, _NO_TESTS_STATUS):
+                break
+            failed = _FAILED.search(output)
+            by = failed[1] if failed else "a test that does not end, or no test can be collected"
+            if not failed or "::" not in by or _pytest(copy, [by])[0] == 0:
+                return Outcome(mutant, Verdict.KILLED, by)
+            failing.append(by)
+    return Outcome(
+        mutant, Verdict.SURVIVED if groups and not failing else Verdict.UNCLEAR, *failing[:1]
+    )
 
 
 def _pytest(copy: Path, tests: Sequence[str]) -> tuple[int, str]:

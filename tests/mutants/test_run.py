@@ -35,3 +35,15 @@ def test_what_becomes_of_a_mutant(copy: Path, number: int, half: int, verdict: s
     mutant = Mutant(Path("src/holdfast/it.py"), 2, "", "", changed)
     assert run_one(copy, mutant).verdict.value == verdict
     assert (copy / "src/holdfast/it.py").read_text() == MODULE
+
+
+def test_a_test_that_fails_anyway_hides_no_other(copy: Path) -> None:
+    from tests.mutants.make import Mutant
+    from tests.mutants.run import run_one
+
+    (copy / "tests/test_it.py").write_text(
+        TEST.format(5, 3) + "\n\ndef test_other() -> None:\n    assert half(5) == 2\n"
+    )
+    mutant = Mutant(Path("src/holdfast/it.py"), 2, "", "", MODULE.replace("//", "/"))
+    outcome = run_one(copy, mutant)
+    assert (outcome.verdict.value, outcome.by) == ("killed", "tests/test_it.py::test_other")
