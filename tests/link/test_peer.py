@@ -352,7 +352,7 @@ async def test_a_side_that_stays_silent_is_given_up(tmp_path: Path) -> None:
         assert isinstance(heard, Request)
         assert heard.method == HEARTBEAT
         reason = await side.until_unlinked()
-        assert reason == "timeout: the other end was not heard from for too long"
+        assert reason == "timeout: the other end has been silent for too long"
         assert b"goodbye" in await link.caller.read_all()
 
 
@@ -376,14 +376,14 @@ async def test_who_never_says_hello_is_given_up_after_the_handshake_s_limit(
         side.established = False
         async with served(tmp_path, side) as (_, address), call(address) as caller:
             goodbye = await Raw(caller).hear_goodbye()
-            assert goodbye == "timeout: the other end was not heard from for too long"
+            assert goodbye == "timeout: the other end has been silent for too long"
 
 
 async def test_a_side_that_reads_too_slowly_is_given_up_as_such(tmp_path: Path) -> None:
     limits = LinkLimits(frame_bytes_max=1_000)
     async with pair(tmp_path, limits) as (our, _):
         our.peer.overdue(Reason.SLOW_CONSUMER)
-        assert await our.until_unlinked() == "slow_consumer: the other end takes nothing more"
+        assert await our.until_unlinked() == "slow_consumer: the other end reads too slowly"
 
 
 # --- limits

@@ -379,7 +379,7 @@ async def test_a_session_that_cannot_be_restored_is_set_aside_whole(setting: Set
     await setting.manager.loader.load([bad.sid], 0.0)
     assert setting.manager.find(bad.sid) is None
     (kept,) = setting.journal.collect().batch.set_aside
-    assert "it cannot be taken up: " in kept.fault
+    assert "it cannot be loaded: " in kept.fault
     assert b"application data" in kept.body
 
 

@@ -1,4 +1,4 @@
-"""What the gateway asks an application, answered by its handlers."""
+"""Answers the requests of the gateway with the results of handlers."""
 
 from __future__ import annotations
 

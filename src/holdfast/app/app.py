@@ -148,10 +148,10 @@ class App(Handlers):
         calm_collector()
         await self.serve(address, secret=secret, tls=tls)
 
-    # --- saying something
+    # --- sending
 
     async def say(self, sid: str, delivery: str, item: Output) -> None:
-        """Say `item` to the client of one session. Hot path.
+        """Send `item` to the client of one session. Hot path.
 
         Raises `TypeError`, `UnsendableError` for what cannot be sent.
         """
@@ -161,13 +161,13 @@ class App(Handlers):
             await self.moved_until(lambda: not self.outgoing.full)
 
     async def broadcast(self, group: str, text: str, *, but: Session | None = None) -> None:
-        """Say `text` to every session in `group`, but one."""
+        """Send `text` to every session in `group`, except `but`."""
         await self.broadcast_item(group, Text(text), but=but)
 
     async def broadcast_item(
         self, group: str, item: Output, *, delivery: str = MUST, but: Session | None = None
     ) -> None:
-        """Say any item to every session in `group`, but one.
+        """Send any item to every session in `group`, except `but`.
 
         Raises `TypeError`, `UnsendableError` for what cannot be sent.
         """

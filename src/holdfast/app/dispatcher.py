@@ -1,5 +1,4 @@
-"""Dispatches events to the handlers of their sessions, and remembers the handled commands. No
-I/O.
+"""Dispatches events to the handlers of their sessions. No I/O.
 
 The events of one session are handled in order, one at a time, in a task that exists while there
 are any. A repeated command is not handled again.
@@ -51,10 +50,10 @@ class Dispatcher:
         """Whether no handler is running."""
         return not self._busy
 
-    # --- what the gateway says
+    # --- from the gateway
 
     def receive(self, events: list[m.SessionEvent]) -> None:
-        """Events in their order. Hot path."""
+        """Handle events, in order. Hot path."""
         for event in events:
             session = self.sessions.get(event.sid)
             cseq = event.cseq
@@ -161,7 +160,7 @@ class Dispatcher:
         released, self._released = self._released, []
         return released
 
-    # --- what the gateway is told
+    # --- to the gateway
 
     def applied(self, accepted: int) -> dict[str, int]:
         """By session that is known here: the newest command that need not come again, or 0.
@@ -215,7 +214,7 @@ class Dispatcher:
     async def _handle(self, session: Session, event: m.Event) -> None:
         """One handler is one failure domain: its exception is logged, and the next handler runs."""
         if isinstance(event, m.Opened | m.Adopted):
-            self.sessions[session.sid] = session  # taken for gone, and back before that was handled
+            self.sessions[session.sid] = session  # it ended, and came back before that was handled
         try:
             await handle(self._app, session, event)
         except (Exception, asyncio.CancelledError) as error:

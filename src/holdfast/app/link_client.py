@@ -57,7 +57,7 @@ class LinkedApp(Protocol):
 _log: Final = RateLimitedLogger("holdfast.app")
 
 _FIRST_PAUSE_SECONDS: Final = 0.05
-_SESSIONS_OF_STRANGERS_MAX: Final = 1_000
+_UNAUTHENTICATED_SESSIONS_MAX: Final = 1_000
 """The most sessions in a `hello` that fits into a frame before the secret is shown."""
 _FATAL: Final = frozenset({"protocol", "secret", "unknown_app"})
 """Answers to `hello` that trying again does not change."""
@@ -81,7 +81,7 @@ class LinkClient:
         self._tasks = tasks
         self._runtime = Runtime(asyncio.get_running_loop())
         self._peer: Peer | None = None
-        """The peer, once the gateway has welcomed us."""
+        """The peer, once the gateway has answered hello."""
         self._early: list[m.SessionEvent] = []
         """Events that came before the welcome was handled, usually in the same read."""
         self._linked_at = 0.0
@@ -92,7 +92,7 @@ class LinkClient:
     async def run(self) -> None:
         """Link, and link again with growing pauses, until cancelled.
 
-        Raises `ConfigurationError` when the gateway refuses us for good.
+        Raises `ConfigurationError` when the gateway refuses the application permanently.
         """
         self._runtime.timers.start()
         try:
@@ -107,7 +107,7 @@ class LinkClient:
             self._runtime.timers.stop()
 
     async def _link(self) -> float:
-        """One link, from dialling to its end. For how many seconds it was established."""
+        """Dial, and wait for the end of the link. Returns the seconds that it was established."""
         self._ended.clear()
         limits = connection_limits(self._app.limits)
         try:
@@ -151,7 +151,7 @@ class LinkClient:
             profiles=app.has("profiles"),
         )
         peer.dispatch = self._dispatch
-        if self._secret and len(hello.applied) > _SESSIONS_OF_STRANGERS_MAX:
+        if self._secret and len(hello.applied) > _UNAUTHENTICATED_SESSIONS_MAX:
             # An unauthenticated link may not send so much at once.
             peer.ask(
                 m.AUTHORIZE,
@@ -177,7 +177,8 @@ class LinkClient:
         if self._peer is peer:
             _log.warning("link lost", reason=reason)
             self._app.dispatcher.unlink()
-        if peer.goodbye_code == Reason.SUPERSEDED.value:  # it would be taken back in turn
+        # To link again would supersede the other process in turn.
+        if peer.goodbye_code == Reason.SUPERSEDED.value:
             self._fatal = RequestError(peer.goodbye_code, reason)
         self._ended.set()
         self._app.move()
@@ -264,7 +265,7 @@ class LinkClient:
             peer.notify_batch(m.RELEASE, released)
 
     async def finish(self) -> None:
-        """Begin nothing more; let what runs end, and its outputs be accepted, in limited time."""
+        """Begin no more handlers, and wait a limited time for those that run and their outputs."""
         app = self._app
         app.dispatcher.leave()
         with contextlib.suppress(TimeoutError):

@@ -29,7 +29,7 @@ class Outgoing:
         self.bounds = Bounds()
         """The bounds that the gateway reported."""
         self.number = 0
-        """Of the newest output."""
+        """The number of the newest output."""
         self._kept: deque[tuple[int, str, Any, int]] = deque()
         """(number, method, params, size), not accepted yet, oldest first."""
         self._unsent = 0
@@ -49,7 +49,7 @@ class Outgoing:
         return self._size >= self.window
 
     def emit(self, sid: str, delivery: str, item: Output) -> None:
-        """Say `item` to the client of one session.
+        """Queue `item` for the client of one session.
 
         Raises `TypeError`, `UnsendableError` for what cannot be sent; it takes no number then.
         """
@@ -62,7 +62,8 @@ class Outgoing:
         self._keep(number, EMIT, Emit(sid, number, delivery, item), size)
 
     def call(self, method: str, make: Callable[[int], Any], size: int = 0) -> None:
-        """Any other numbered call. `make` gives its params for the number, which were checked."""
+        """Queue any other numbered call. `make` returns its params, which were checked, for a
+        number."""
         number = self.number + 1
         params = make(number)
         self.number = number

@@ -1,4 +1,4 @@
-"""Waiting for what others of the same application do."""
+"""Waiting for a condition that other parts of the application change."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 
 class Progress:
-    """Told when something has ended that others may wait for."""
+    """Wakes those who wait when something has ended."""
 
     def __init__(self) -> None:
         self._moved = asyncio.Event()
 
     def move(self) -> None:
-        """Something has ended: an output is accepted, a handler done."""
+        """An output was accepted, or a handler has ended: check all conditions."""
         self._moved.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:

@@ -129,14 +129,14 @@ class Session:
     def __repr__(self) -> str:
         return f"<Session {self.sid} {self.user or 'anonymous'} {self.protocol}>"
 
-    # --- saying something
+    # --- sending
 
     async def text(self, text: str, *, latest: str = "") -> None:
-        """Whole lines of text, without the last one's end.
+        """Send whole lines of text, without the end of the last one.
 
-        With `latest`, a newer text of the same key replaces an unseen older one. On terminals
-        controls in it are shown, not sent, and before a line that begins as the gateway's own do
-        (`***`) stands a space.
+        With `latest`, a newer text of the same key replaces an unseen older one. On terminals,
+        control characters are shown and not sent, and a line that begins like the gateway's
+        own lines (`***`) is preceded by a space.
         """
         await self._say(Text(text), f"{LATEST}{latest}" if latest else MUST)
 
@@ -154,7 +154,7 @@ class Session:
     async def data(
         self, package: str, value: Any, *, latest: bool = False, volatile: bool = False
     ) -> None:
-        """A structured message beside the text. `value` is anything that JSON can hold, with
+        """Send a structured message beside the text. `value` is anything that JSON can hold, with
         finite numbers and integers of 64 bits."""
         item = Data(package, to_json("data", value))
         await self._say(item, VOLATILE if volatile else f"{LATEST}{package}" if latest else MUST)
@@ -168,17 +168,17 @@ class Session:
         await self._say(Binary(data), MUST)
 
     async def notice(self, text: str) -> None:
-        """A line set apart from the application's text."""
+        """Send a line that is set apart from the application's text."""
         await self._say(Notice(text), MUST)
 
     async def broadcast(self, group: str, text: str, *, but_me: bool = False) -> None:
-        """Say `text` to every session in `group`."""
+        """Send `text` to every session in `group`."""
         await self._app.broadcast(group, text, but=self if but_me else None)
 
-    # --- changing it
+    # --- changing
 
     async def join(self, group: str) -> None:
-        """Be in `group` from now on. Raises `LimitExceededError` for one group too many."""
+        """Join `group`. Raises `LimitExceededError` for one group too many."""
         bounds = self._bounds
         check_text("group", group, bounds.name_bytes_max)
         if group not in self.groups:
@@ -191,7 +191,7 @@ class Session:
         await self._app.call_gateway(m.JOIN, lambda bseq: m.Membership(group, bseq, [self.sid]))
 
     async def leave(self, group: str) -> None:
-        """Be in `group` no longer."""
+        """Leave `group`."""
         check_text("group", group, self._bounds.name_bytes_max)
         if group in self.groups:
             self.groups.remove(group)
@@ -221,7 +221,7 @@ class Session:
         )
 
     async def input_mode(self, mode: str) -> None:
-        """How typing is taken: `line`, `key`, or `secret`, which is not shown."""
+        """Set how typed input is read: `line`, `key`, or `secret`, which is not shown."""
         check_choice("input_mode", mode, m.INPUT_MODES)
         await self._app.call_gateway(m.INPUT_MODE, lambda bseq: m.InputMode(self.sid, bseq, mode))
 

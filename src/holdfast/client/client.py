@@ -95,10 +95,10 @@ class Client:
 
     @property
     def unsaid(self) -> int:
-        """How many commands the gateway is not known to have."""
+        """How many commands the gateway has not acknowledged."""
         return len(self._core.state.pending)
 
-    # --- what the person does
+    # --- sending
 
     def command(self, text: str) -> None:
         """Send a line: it is sent until the gateway has it, and runs once.
@@ -173,7 +173,7 @@ class Client:
         """Try now, instead of after the pause; a connection that is open is dropped."""
         self._reconnector.reconnect()
 
-    # --- what comes
+    # --- events
 
     def __aiter__(self) -> AsyncIterator[ClientEvent]:
         return self._reconnector.events()
@@ -225,7 +225,7 @@ class _SessionHandler(ClientHandler):
         self._ws = socket
         self._connected = False
         self._leaving = False
-        """Whether we have closed, and know why."""
+        """Whether this end has closed the connection, and knows why."""
         self._ack_due = self._beat_due = _NEVER
 
     def send(self) -> None:
@@ -337,7 +337,7 @@ class _SessionHandler(ClientHandler):
         self._ws.close()
 
     def _put(self, events: list[Event]) -> bool:
-        """Show these events; whether there are any."""
+        """Queue these events. Returns whether there are any."""
         for event in events:
             self._reconnector.put(event)
         return bool(events)

@@ -152,7 +152,7 @@ class ClientCore:
             case wire.Token(token):
                 self.state.token = token
             case wire.Pong():
-                pass  # it was heard: that is all
+                pass  # any message shows that the connection is alive
 
     def _enter(self, message: wire.Welcome | wire.Resumed | wire.Reset) -> list[Event]:
         events: list[Event] = []
@@ -254,7 +254,7 @@ class ClientCore:
         self._say(wire.Ack(self._position.acknowledge()))
 
     def ping(self) -> None:
-        """Give a sign of life, and ask for one."""
+        """Send a ping, which the gateway answers, with an acknowledgement."""
         self._say(wire.Ping(self._position.acknowledge()))
 
     def command(self, text: str) -> None:
@@ -315,7 +315,7 @@ class ClientCore:
         self._fill()
 
     def take(self) -> list[bytes]:
-        """Messages to be sent, once."""
+        """Return the messages to send, once."""
         out, self._out = self._out, []
         return out
 

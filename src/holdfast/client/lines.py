@@ -75,7 +75,7 @@ LineEvent = Line | Unfinished | Hidden | NotSaid | Online | Offline | Ended
 
 
 class _Place(Struct):
-    """Where a client is: kept over its connections."""
+    """The position of a client, which is kept over its connections."""
 
     token: str = ""
     epoch: str = ""
@@ -193,7 +193,7 @@ class _LineHandler(ClientHandler):
         self._over = False
         """Whether the gateway has closed its side."""
         self._claims = self._has_claim
-        """Whether it is not known yet that this is the session that was there before."""
+        """Whether it is not known yet whether this is the session of before."""
 
     @property
     def _has_claim(self) -> bool:
@@ -201,7 +201,7 @@ class _LineHandler(ClientHandler):
         return bool(self._place.code)
 
     def say(self) -> None:
-        """Say what waits."""
+        """Send the lines that wait."""
         while self.online and self._unsaid:
             self._write(self._unsaid.popleft())
             self._unfinished = ""
@@ -228,7 +228,7 @@ class _LineHandler(ClientHandler):
         assert self._decoder is not None
         for line in self._decoder.receive_data(data):
             if self.retry_seconds:
-                return  # we have left
+                return  # this end has closed
             if isinstance(line, LineTooLong):
                 self.reason = "the gateway sent a line that is too long"
                 self.connection.abort()

@@ -60,7 +60,7 @@ class ClientHandler(Handler):
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.online_at: float | None = None
-        """When it got as far as a session."""
+        """When it had a session first."""
         self.reason = LOST
         """Why it ended."""
         self.retry_seconds: float | None = 0.0
@@ -68,11 +68,11 @@ class ClientHandler(Handler):
 
     @property
     def online(self) -> bool:
-        """Whether it got as far as a session."""
+        """Whether it has had a session."""
         return self.online_at is not None
 
     def came_online(self) -> None:
-        """Whether the connection has reached a session."""
+        """The connection has a session."""
         self.online_at = self.connection.time()
 
     @property
@@ -123,7 +123,7 @@ class Reconnector(Generic[E, H]):
         self._room.set()
         self._over = False
 
-    # --- what came
+    # --- events
 
     def put(self, event: E | Offline | Ended) -> None:
         """Add an event to the queue."""
@@ -136,7 +136,7 @@ class Reconnector(Generic[E, H]):
 
     @property
     def full(self) -> bool:
-        """Whether so much waits to be read that nothing more is taken from the gateway."""
+        """Whether so many events wait that reading from the gateway is paused."""
         return len(self._events) >= _EVENTS_MAX
 
     async def receive(self) -> E | Offline | Ended:
@@ -208,7 +208,7 @@ class Reconnector(Generic[E, H]):
             self._runtime.release()
 
     async def _one_connection(self) -> tuple[str, float | None, float]:
-        """From dialling to the end: why it ended, the pause asked for, how long it stood."""
+        """Dial, and wait for the end: returns its reason, the pause asked for, and its duration."""
         self._lost.clear()
 
         def make(connection: Connection) -> H:

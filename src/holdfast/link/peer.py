@@ -124,10 +124,10 @@ class Dispatch:
 
 
 class PeerOwner(Protocol):
-    """Who a peer belongs to."""
+    """The owner of a peer."""
 
     def linked(self, peer: Peer) -> None:
-        """The transport is there."""
+        """The transport is connected."""
 
     def unlinked(self, peer: Peer, reason: str) -> None:
         """The link has ended. Called once after `linked`."""
@@ -137,7 +137,7 @@ class PeerOwner(Protocol):
 
 
 def connection_limits(limits: LinkLimits) -> ConnectionLimits:
-    """The limits of a link's transport: a silent one is given up after three heartbeats."""
+    """The limits of a link's transport: a silent link is closed after three heartbeats."""
     return ConnectionLimits(
         connections_max=limits.links_max + limits.strangers_max,
         connections_per_address_max=limits.links_max + limits.strangers_max,
@@ -157,7 +157,7 @@ class Peer:
         """The methods that the other end may call; replaced after the handshake."""
         self.round_trip_s = 0.0
         self.orderly = False
-        """Whether the link ends because one of both programs is about to."""
+        """Whether the link ends because one of the two programs stops."""
         self.goodbye_code = ""
         """The reason in the other end's `goodbye`, if it sent one."""
         self._connection = connection
@@ -188,11 +188,11 @@ class Peer:
         self._decoder.bytes_max = self._limits.frame_bytes_max
 
     def notify(self, method: str, params: Any) -> None:
-        """Tell the other end. Leaves with everything else of this tick."""
+        """Send a notification. It leaves with everything else of this tick."""
         self._connection.write(encode_notification(method, params))
 
     def notify_batch(self, method: str, entries: list[Any]) -> None:
-        """Tell the other end `entries`, in as many frames as their size asks for."""
+        """Send a notification of `entries`, in as many frames as their size needs."""
         self._connection.write(encode_batch(method, entries, self._limits.batch_bytes_max))
 
     def ask(
@@ -226,7 +226,7 @@ class Peer:
     async def request(
         self, method: str, params: Any, result: type[T], *, seconds_max: float | None = None
     ) -> T:
-        """Ask the other end, and wait for the answer.
+        """Send a request, and wait for the answer.
 
         Raises `RequestError` for an error as answer or an answer that is no
         `result`, `LinkClosedError` when the link ends first or has ended, and
@@ -256,13 +256,13 @@ class Peer:
         self._owner.spawn(work)
 
     def close(self, reason: str, code: str = "") -> None:
-        """Say why, and close. `code` is for the other end's program (`Goodbye`)."""
+        """Send a goodbye with the reason, and close. `code` is for the other end's program."""
         self._reason = reason
         self.notify(GOODBYE, Goodbye(reason, code))
         self._connection.close()
 
     def abort(self) -> None:
-        """Let go of the transport at once, without a word."""
+        """Drop the transport at once, without a goodbye."""
         self._connection.abort()
 
     # --- Handler
@@ -291,7 +291,7 @@ class Peer:
 
     def overdue(self, reason: Reason) -> None:
         slow = reason is Reason.SLOW_CONSUMER
-        fault = "takes nothing more" if slow else "was not heard from for too long"
+        fault = "reads too slowly" if slow else "has been silent for too long"
         self.close(f"{reason.value}: the other end {fault}")
 
     def drain(self) -> None:
@@ -360,7 +360,7 @@ class Peer:
 
     def _handle_response(self, number: int, error: LinkFault | None, result: msgspec.Raw) -> None:
         asked = self._asked.pop(number, None)
-        if asked is not None:  # else it came too late
+        if asked is not None:  # else it came after the limit of time
             receive, _ = asked
             receive(error, result)
 
@@ -376,5 +376,5 @@ class Peer:
         try:
             await self.request(HEARTBEAT, Heartbeat(), Heartbeat)
         except (LinkClosedError, TimeoutError, RequestError):
-            return  # the limit of silence decides
+            return  # the idle limit ends a silent link
         self.round_trip_s = self._connection.time() - self._beat_at

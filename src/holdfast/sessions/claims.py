@@ -1,4 +1,4 @@
-"""Who may take a session up again: by a token, by a code, or as the same user."""
+"""Who may resume a session: by a token, by a code, or as the same user."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from holdfast.sessions.tokens import UNKNOWN_SESSION, TokenStatus, hash_code, sp
 _log: Final = RateLimitedLogger("holdfast.sessions")
 _NO_CODE: Final = b""
 _ANYWHERE: Final = ""
-"""The key of what all networks do together."""
+"""The key of the rate for all networks together."""
 
 
 class ClaimRefusal(Enum):
@@ -146,7 +146,7 @@ class Claims:
         return self._claim(session, None, presented)
 
     def code_wait(self, network: str, now: float) -> float:
-        """Seconds after which a code from this network is looked at again."""
+        """Seconds until a code from this network is checked again."""
         return self._wrong.wait(network, now)
 
     def by_user(self, session: Session) -> Claim | None:
@@ -167,18 +167,18 @@ class Claims:
         return max(able, key=lambda other: (other.detached, other.sid), default=None)
 
     def dormant_of_token(self, token: str) -> str | None:
-        """Which session is to be loaded before this token can be judged, if any."""
+        """The id of the session to load before this token can be checked, if any."""
         parts = split_token(token)
         return parts[0] if parts is not None and parts[0] in self._dormant else None
 
     def dormant_of_code(self, typed: str) -> str | None:
-        """Which session is to be loaded before this code can be judged, if any."""
+        """The id of the session to load before this code can be checked, if any."""
         code = read_resume_code(typed)
         found = self._codes.get(hash_code(code)) if code is not None else None
         return found.sid if isinstance(found, DormantSession) else None
 
     def issue_token(self, claim: Claim) -> str:
-        """A new token for the claimed session."""
+        """Issue a new token for the claimed session."""
         session = claim.session
         session.mark_row_dirty()
         return session.row.tokens.issue(session.sid, claim.secret)
@@ -195,16 +195,16 @@ class Claims:
         return code
 
     def use_up_code(self, claim: Claim) -> None:
-        """The code that proved the claim is valid until `confirm`, and no new one is given."""
+        """Issue no new code; the one that proved the claim stays valid until `confirm`."""
         self._set_codes(claim.session, _NO_CODE, claim.code)
 
     def void_tokens(self, session: Session) -> None:
-        """No token given so far is good any more: the session has another holder."""
+        """Void all tokens: the session has another holder."""
         session.row.tokens.forget()
         session.mark_row_dirty()
 
     def renew(self, session: Session, *, new_token: bool) -> str:
-        """The session got a user: only the credentials of its current client stay valid.
+        """Void all credentials but those of the current client: the session has got a user.
 
         Earlier holders of a token or a code (it may have been planted or read) have no access
         to it. Returns a new token, if one is wanted; the current one is valid until `confirm`.
@@ -221,11 +221,11 @@ class Claims:
         return token
 
     def void_codes(self, session: Session) -> None:
-        """No code given so far is good any more."""
+        """Void all codes."""
         self._set_codes(session, _NO_CODE, _NO_CODE)
 
     def confirm(self, session: Session) -> None:
-        """The client has received its newest credentials: older tokens and codes become void."""
+        """Void older tokens and codes: the client has received its newest ones."""
         row = session.row
         row.tokens.confirm()
         self._codes.pop(row.code_before, None)

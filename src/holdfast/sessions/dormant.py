@@ -52,7 +52,7 @@ class DormantSession:
         self.user = head.user
         self.address = head.address
         self.network = ""
-        """Of its client: what it counts for (`Population`)."""
+        """The network of its client (`Population`)."""
         self.protocol = head.protocol
         self.detached = detached
         """Since when its client is away."""
@@ -64,7 +64,7 @@ class DormantSession:
 
 
 class DormantSessions:
-    """All of them, by `sid`."""
+    """All dormant sessions, by `sid`."""
 
     def __init__(self) -> None:
         self.states: Counter[SessionState] = Counter()
@@ -88,12 +88,12 @@ class DormantSessions:
         return self._sessions.get(sid)
 
     def pop(self, sid: str) -> DormantSession | None:
-        """It was loaded, or it ended."""
+        """Remove a session, which was loaded or has ended."""
         session = self._sessions.pop(sid, None)
         if session is not None:
             self.states[session.state] -= 1
         return session
 
     def of(self, backend: SessionBackend) -> Iterable[DormantSession]:
-        """Those of one backend."""
+        """The dormant sessions of one backend."""
         return (session for session in self if session.backend is backend)

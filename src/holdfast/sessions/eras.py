@@ -20,7 +20,7 @@ from holdfast.net.log import RateLimitedLogger
 _log: Final = RateLimitedLogger("holdfast.sessions")
 
 KEY: Final = "eras"
-"""Under which name the store keeps them."""
+"""The store's key for them."""
 _BEGUN_MAX: Final = 1_000
 """Eras of which the beginning is remembered."""
 

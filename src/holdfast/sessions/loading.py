@@ -1,4 +1,4 @@
-"""Taking up what the store has: at the start what finds the sessions, and each of them on demand.
+"""Loads the sessions of the store: an index of them at the start, each session on demand.
 
 A session is loaded when its client comes, when its application links, or when
 somebody else needs what is in it. To end it, or to list it, it need not be loaded.
@@ -27,25 +27,25 @@ _log: Final = RateLimitedLogger("holdfast.sessions")
 _DETACHED: Final = {name for name, state in DETACHED.items() if name == state.value}
 """The states that are stored of sessions whose clients were away."""
 _RESTORED_MAX: Final = 1_000
-"""Sessions that are taken up in one go."""
+"""Sessions that are registered in one go."""
 _LOADED_MAX: Final = 100
 """Sessions that are loaded in one go."""
 
 
 class Registry(Protocol):
-    """Who keeps all sessions of the node, loaded or not."""
+    """The registry of all sessions of the node, loaded or not."""
 
     def found(self, dormant: DormantSession, network: str) -> None:
         """The store has a session, of a client in `network`."""
 
     def loaded(self, dormant: DormantSession, session: Session) -> None:
-        """It is there, in the place of what stood for it."""
+        """`session` is loaded and replaces `dormant`."""
 
     def forget(self, dormant: DormantSession) -> None:
-        """It cannot be loaded, and is set aside."""
+        """`dormant` cannot be loaded and is set aside."""
 
     def unresumable(self, sid: str) -> None:
-        """The store has a session that nobody can come back to."""
+        """The store has a session that cannot be resumed."""
 
     def has_set_aside(self, kept: SetAside) -> None:
         """A part of the store cannot be read."""
@@ -68,7 +68,10 @@ class Loader:
     def restoring(
         self, stored: Stored, backend_of: Callable[[Head], SessionBackend], now: float
     ) -> Iterator[None]:
-        """Take up what the store has, in parts of some milliseconds. It gives its heads away."""
+        """Register the sessions of the store, in parts of some milliseconds.
+
+        `stored.heads` is empty afterwards.
+        """
         self._journal.resume(stored.number, stored.journal_bytes)
         self._begin_era(stored, now)
         for unreadable in stored.set_aside:
@@ -96,9 +99,9 @@ class Loader:
                 yield
 
     async def load(self, sids: Iterable[str], now: float) -> None:
-        """Load those of these sessions that are not. Raises `StoreError`.
+        """Load those of these sessions that are dormant. Raises `StoreError`.
 
-        What cannot be loaded is set aside, and is not there any more.
+        A session that cannot be loaded is set aside, and no longer found.
         """
         wanted = [sid for sid in sids if self.dormant.get(sid) is not None]
         for start in range(0, len(wanted), _LOADED_MAX):
@@ -111,7 +114,7 @@ class Loader:
         await self.load([session.sid for session in self.dormant.of(backend)], now)
 
     async def find(self, sids: Sequence[str]) -> dict[str, StoredSession]:
-        """What the store has of these sessions, which stay as they are. Raises `StoreError`."""
+        """Read these sessions from the store without loading them. Raises `StoreError`."""
         found = await self.store.find(sids) if self.store is not None and sids else Found()
         return {session.row.sid: session for session in found.sessions}
 
@@ -123,7 +126,7 @@ class Loader:
             self._journal.keep(KEY, msgspec.msgpack.encode(self.eras))
 
     def _take_up(self, asked: Sequence[str], found: Found, now: float) -> None:
-        """The store has been read. Meanwhile, a session may have been loaded, or have ended."""
+        """Load what was read. Meanwhile, a session may have been loaded, or have ended."""
         for unreadable in found.set_aside:
             self._give_up(unreadable)
         for kept in found.sessions:
@@ -133,8 +136,8 @@ class Loader:
             try:
                 session = self._restore(kept, dormant, now)
             except Exception as error:
-                # Whatever is wrong with one session, the others are taken up.
-                self._give_up(set_aside(kept, f"it cannot be taken up: {error!r}"))
+                # One session is one failure domain: the others are loaded.
+                self._give_up(set_aside(kept, f"it cannot be loaded: {error!r}"))
                 continue
             self.dormant.pop(session.sid)
             self._registry.loaded(dormant, session)
@@ -154,7 +157,7 @@ class Loader:
         return session
 
     def lost(self, kept: SetAside) -> None:
-        """The store has set aside what it cannot read."""
+        """Forget a session that the store has set aside, because it cannot be read."""
         self._registry.has_set_aside(kept)
         dormant = self.dormant.pop(kept.sid)
         if dormant is not None:
@@ -165,6 +168,6 @@ class Loader:
         self._journal.set_aside(kept)
 
     def _set_aside(self, kept: SetAside) -> None:
-        """At the start: nothing stands for it yet."""
+        """Set aside what cannot be read at the start, when no session is registered for it."""
         self._registry.has_set_aside(kept)
         self._journal.set_aside(kept)

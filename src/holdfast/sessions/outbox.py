@@ -252,7 +252,7 @@ class Outbox:
         return max(count / limits.window_messages_max, size / limits.window_bytes_max)
 
     def skip_to(self, base: int) -> None:
-        """Let go of everything up to number `base`, present or not."""
+        """Drop the outputs up to number `base`, whether they are in the window or not."""
         self._drop(min(base, self.top) - self.base if base > self.base else 0)
         self.base = max(self.base, base)
 
@@ -270,7 +270,7 @@ class Outbox:
             self._latest = {k: n for k, n in self._latest.items() if n > self.base} or None
 
     def _leave(self, entries: Sequence[OutputEntry]) -> None:
-        """What is shared is in one window less."""
+        """Count the shared entries among `entries` as in one window less."""
         for entry in entries:
             if type(entry) is SharedEntry:
                 self._shared_bytes -= entry.size

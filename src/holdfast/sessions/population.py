@@ -18,7 +18,7 @@ from holdfast.sessions.dormant import DormantSession
 from holdfast.sessions.session import Session, SessionBackend
 
 Member = Session | DormantSession
-_Order = OrderedDict[str, Member]  # its first is found at once, whatever has left it before
+_Order = OrderedDict[str, Member]  # its first is found in constant time
 
 
 class _Network:
@@ -39,7 +39,7 @@ class Population:
     def __init__(self, limits: SessionLimits) -> None:
         self.total = 0
         self.begun = 0.0
-        """When the sessions of the run before were taken up: nobody could come back before."""
+        """When the sessions of the previous run were registered: none could be resumed before."""
         self._limits = limits
         self._networks: dict[str, _Network] = {}
         self._users: dict[tuple[SessionBackend, str], Member | dict[str, Member]] = {}
@@ -48,16 +48,16 @@ class Population:
         self._anonymous: _Order = OrderedDict()
         self._known: _Order = OrderedDict()
 
-    # --- who is there
+    # --- all sessions
 
     def add(self, session: Member, network: str) -> None:
-        """A session whose client is in this network."""
+        """Count a session, whose client is in this network."""
         self.total += 1
         self._count(session, network)
         self._index_user(session)
 
     def replace(self, dormant: DormantSession, session: Session) -> None:
-        """A session is loaded: it takes the place of what stood for it."""
+        """Replace a dormant session by the loaded one."""
         sid, here = session.sid, self._networks[dormant.network]
         session.network = here.name
         for order in (self._brief, self._anonymous, self._known, here.evictable):
@@ -72,7 +72,7 @@ class Population:
                 self._users[key] = session
 
     def remove(self, session: Member) -> None:
-        """The session is closed."""
+        """The session has ended."""
         self.stop_waiting(session)
         self.total -= 1
         self._uncount(session.network)
@@ -97,7 +97,7 @@ class Population:
             return ()
         return found.values() if isinstance(found, dict) else (found,)
 
-    # --- who waits
+    # --- detached sessions
 
     def wait(self, session: Member) -> None:
         """The session is detached."""
@@ -110,7 +110,7 @@ class Population:
             here.evictable[sid] = session
 
     def stop_waiting(self, session: Member) -> None:
-        """The session waits no more."""
+        """The session is not detached any more."""
         sid = session.sid
         for order in (self._brief, self._anonymous, self._known):
             order.pop(sid, None)
@@ -119,7 +119,7 @@ class Population:
             evictable.pop(sid, None)
 
     def waiting(self) -> Iterator[Member]:
-        """The detached sessions, in the order in which they would be missed least."""
+        """The detached sessions, in the order in which they make room for others."""
         for order in (self._brief, self._anonymous, self._known):
             yield from order.values()
 
@@ -167,7 +167,7 @@ class Population:
         return None
 
     def _first(self, order: _Order) -> Member | None:
-        """The first that has no user, and that nobody would miss more than is known."""
+        """The first session of a list that still belongs to it; others move to their list."""
         while order:
             session = next(iter(order.values()))
             right = self._order_of(session)

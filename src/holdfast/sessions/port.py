@@ -38,7 +38,7 @@ class GapError(ProtocolError):
 
 
 class SessionMovedError(HoldfastError):
-    """A caller speaks for a session that another has held since."""
+    """A caller changes a session that another caller has held since."""
 
     source = Source.REMOTE
 
@@ -57,29 +57,30 @@ class NumberedOutput(Protocol):
 
 
 class Caller:
-    """Whoever changes sessions from elsewhere, and numbers its changes 1, 2, 3 …"""
+    """Changes sessions from another process, and numbers its changes 1, 2, 3 …"""
 
     __slots__ = ("accepted", "caller_key", "maybe_delivered")
 
     def __init__(self, key: str, accepted: int = 0, maybe_delivered: int = 0) -> None:
         self.caller_key = key
-        """Under which name the store keeps how far it was heard."""
+        """The store's key for `accepted`."""
         self.accepted = accepted
-        """The number of its newest change that was taken in."""
+        """The number of its newest change that was accepted."""
         self.maybe_delivered = maybe_delivered
-        """Up to this number, a gateway before us may have shown what it said."""
+        """An earlier gateway may have shown the outputs up to this number."""
 
     def may_change(self, session: Session) -> bool:
-        """Whether what it says is not of an earlier time, in which it held the session."""
+        """Whether it may change the session now. False if it held the session, and another caller
+        has held it since."""
         return True
 
     def refuse(self, number: int, fault: str) -> None:
-        """Its change of this number was taken in, but cannot be carried out."""
+        """Report that the change of this number was accepted, but cannot be carried out."""
         raise NotImplementedError
 
 
 class ClientNotifier(Protocol):
-    """Acts on the connections of sessions that a backend changes: the gateway."""
+    """Tells the connections of sessions that a backend has changed them: the gateway."""
 
     def user_changed(self, session: Session) -> None:
         """The session is another user's now."""
@@ -108,7 +109,8 @@ class SessionPort:
         self._clock = clock
         self.limits: Final = manager.limits
         self.by_sid: Final[Mapping[str, Session]] = manager.sessions
-        """Every session of the node, other backends' among them: for look-ups on the hot path."""
+        """All loaded sessions of the node, also those of other backends: for look-ups on the hot
+        path."""
 
     @property
     def sessions(self) -> Iterator[Session]:
@@ -118,11 +120,11 @@ class SessionPort:
 
     @property
     def dormant(self) -> Iterable[DormantSession]:
-        """The backend's sessions that are in the store alone."""
+        """The backend's sessions that are not loaded."""
         return self._manager.loader.dormant.of(self._backend)
 
     async def load(self) -> None:
-        """Load all of those. Raises `StoreError`."""
+        """Load all sessions of the backend. Raises `StoreError`."""
         await self._manager.loader.load_all(self._backend, self._clock())
 
     def find(self, sid: str) -> Session | None:
@@ -130,10 +132,10 @@ class SessionPort:
         session = self.by_sid.get(sid)
         return session if session is not None and session.backend is self._backend else None
 
-    # --- from inside this process. What is called for every message is the session's own method.
+    # --- from this process. What is called for every message is the session's own method.
 
     emit = staticmethod(Session.emit)
-    """`(session, item, delivery, now)`: say `item` to the client. `now` is the gateway's time."""
+    """`(session, item, delivery, now)`: send `item` to the client. `now` is the gateway's time."""
     show = staticmethod(Session.show)
     """`(session, item)`: show the client a volatile item now, if there is one."""
     applied = staticmethod(Session.applied)
@@ -141,7 +143,7 @@ class SessionPort:
     set_input_mode = staticmethod(Session.set_input_mode)
     """`(session, mode)`: how typing is to be taken."""
     save = staticmethod(Session.mark_row_dirty)
-    """`(session)`: the backend's notes in the row have changed: they are to be stored."""
+    """`(session)`: store the row, in which the backend has changed its notes."""
 
     @staticmethod
     def take(session: Session) -> Sequence[Queued]:
@@ -155,7 +157,7 @@ class SessionPort:
 
     @staticmethod
     def rewind(session: Session) -> None:
-        """Commands that were taken and not applied are to be taken again."""
+        """Let commands that were taken and not applied be taken again."""
         session.inbox.rewind()
 
     @staticmethod
@@ -165,8 +167,8 @@ class SessionPort:
 
     @staticmethod
     def fill(session: Session) -> float:
-        """How full the window is, as a share of it; while a client is attached, only with what
-        was not written to it."""
+        """The used share of the window; while a client is attached, only by outputs that were not
+        written to it."""
         if not session.attached:
             return session.out.fill(0)
         session.deliver()
@@ -174,7 +176,7 @@ class SessionPort:
 
     @staticmethod
     def is_delivered(session: Session) -> bool:
-        """Whether a client is attached that has been given everything, as far as it takes it."""
+        """Whether a client is attached and all outputs were written to it."""
         if not session.attached:
             return False
         session.deliver()
@@ -189,10 +191,10 @@ class SessionPort:
         """End the session for good."""
         self._manager.close(session, reason)
 
-    # --- from elsewhere, numbered
+    # --- from another process, numbered
 
     def emit_numbered(self, caller: Caller, outputs: Sequence[NumberedOutput]) -> None:
-        """Say outputs, each to the client of its session. Raises `GapError`."""
+        """Send outputs, each to the client of its session. Raises `GapError`."""
         now = self._clock()
         find = self.by_sid.get
         backend = self._backend
@@ -232,7 +234,7 @@ class SessionPort:
         *,
         exclude: str = "",
     ) -> None:
-        """Say `item` to every session in `group`, but the one with the id `exclude`."""
+        """Send `item` to every session in `group`, except the one with the id `exclude`."""
 
         def change() -> None:
             check_output(item, self.limits.output_bytes_max)
@@ -317,14 +319,14 @@ class SessionPort:
         self._once(caller, number, change)
 
     def refuse(self, caller: Caller, number: int, fault: str) -> None:
-        """The change of this number cannot be understood. Raises `GapError`."""
+        """Refuse the change of this number, which cannot be read. Raises `GapError`."""
         if self._is_new(caller, number):
             caller.refuse(number, fault)
             self._journal.accept(caller.caller_key, number)
 
     def held(self, caller: Caller, sid: str) -> Session | None:
-        """The session, if it is there. Raises `SessionMovedError` if the caller held it in a time
-        that is over."""
+        """The session, if it exists. Raises `SessionMovedError` if another caller has held it
+        since."""
         session = self.find(sid)
         if session is not None and not caller.may_change(session):
             raise _moved(sid)

@@ -1,7 +1,7 @@
-"""Bytes that many windows, or many queues, may take together on one node.
+"""The memory that all windows, or all queues, of one node may take together.
 
-Each takes its room in steps and gives back what it needs no longer, so that the
-account is kept off the hot path.
+Each reserves bytes in steps and releases those that it no longer needs, so that nothing is
+reserved for a message.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 STEP_BYTES = 1_024
-"""The least that is taken."""
+"""The smallest reservation."""
 
 
 class Room:
-    """An account of bytes. `make_room` is asked for so many where there are not enough."""
+    """A budget of bytes. `make_room` is called with the missing bytes if too few are free."""
 
     __slots__ = ("bytes_max", "make_room", "used")
 
@@ -23,7 +23,7 @@ class Room:
         self.make_room: Callable[[float], None] = lambda wanted: None
 
     def take(self, size: int) -> bool:
-        """Take `size` bytes; false if there are not so many."""
+        """Reserve `size` bytes. Returns false if too few are free."""
         missing = self.used + size - self.bytes_max
         if missing > 0:
             self.make_room(missing)
@@ -33,18 +33,18 @@ class Room:
         return True
 
     def charge(self, size: int) -> None:
-        """Take `size` bytes, of which there may be too few: what is shared is there anyway."""
+        """Reserve `size` bytes even if too few are free: they are in memory already."""
         if not self.take(size):
             self.used += size
 
     def give(self, size: int) -> None:
-        """Give `size` bytes back."""
+        """Release `size` bytes."""
         self.used -= size
 
     def grow(self, taken: int, wanted: int, most: int) -> int:
-        """Take room for `wanted` bytes and some more, up to `most`, for one that has `taken`.
+        """Raise a reservation of `taken` bytes to `wanted` and some more, up to `most`.
 
-        Returns what it has then: `taken`, if there is no room.
+        Returns the new reservation: `taken`, if too few bytes are free.
         """
         if wanted <= taken:
             return taken
@@ -52,9 +52,9 @@ class Room:
         return target if self.take(target - taken) else taken
 
     def fit(self, taken: int, size: int) -> int:
-        """Give back what one that has `taken` bytes does not need for `size`, if it is much.
+        """Lower a reservation of `taken` bytes, if it is much more than `size` needs.
 
-        Returns what it has then.
+        Returns the new reservation.
         """
         if taken < 4 * size:
             return taken

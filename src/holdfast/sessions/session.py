@@ -83,7 +83,7 @@ class Session(DurableState):
         self.route: object = None
         """The backend's own: where it has sent this session."""
         self.network = ""
-        """Of its client: what it counts for (`Population`)."""
+        """The network of its client (`Population`)."""
         self.consumer: Consumer | None = None
         self.hides = False
         """Whether input comes that was held back while the input mode changed: it may have been
@@ -102,7 +102,7 @@ class Session(DurableState):
 
     @property
     def lasting(self) -> bool:
-        """Whether anybody would miss it: it has a user, or something was kept for it."""
+        """Whether it has a user, or something was kept for it: then it is not evicted first."""
         row = self.row
         kept = row.user or row.data or row.profile or row.groups
         return bool(kept) or self.backend.keeps(known=row.known)
@@ -189,7 +189,7 @@ class Session(DurableState):
                 consumer.fail(error)
 
     def relieve(self) -> None:
-        """There may be room for what a lagging session's backend holds back."""
+        """Tell the backend of a lagging session that there may be room for more output."""
         if self.lagging:
             self.lagging = False
             self.backend.relieved(self)
@@ -246,13 +246,13 @@ class Session(DurableState):
         return freed
 
     def offer_room(self) -> None:
-        """Commands that found no room may come again, if there is room now."""
+        """Ask the client for commands that were refused, if there is room now."""
         consumer = self.consumer
         if consumer is not None and not self.inbox.full:
             guarded(consumer, consumer.make_room)
 
     def set_input_mode(self, mode: str) -> None:
-        """How typing is to be taken: `line`, `key` or `secret`."""
+        """Set how typed input is read: `line`, `key` or `secret`."""
         self.row.input_mode = mode
         self.mark_row_dirty()
         consumer = self.consumer

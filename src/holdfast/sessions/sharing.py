@@ -10,7 +10,7 @@ from holdfast.sessions.records import Record
 
 
 class Sharing:
-    """What several records hold, and where each of it stands.
+    """The entries that several records hold, each with its place.
 
     All entries live as long as this does: they are known by their identity.
     """
@@ -20,7 +20,7 @@ class Sharing:
     def __init__(self) -> None:
         self.entries: list[OutputEntry] = []
         self.size = 0
-        """What the entries count for, in bytes."""
+        """The size of the entries, in bytes."""
         self._places: dict[int, int] = {}
 
     def share(self, outs: Sequence[OutputEntry | int]) -> list[OutputEntry | int]:
@@ -40,11 +40,11 @@ class Sharing:
 
 
 _PLACE_BYTES: Final = 3
-"""Of an output that is shared, at most in most commits."""
+"""The size of the place of a shared entry, which most commits do not exceed."""
 
 
 def size_of_record(record: Record) -> int:
-    """What a record counts for, without what it shares, in bytes."""
+    """The size of a record without its shared entries, in bytes."""
     outs = sum(
         entry.size if isinstance(entry, OutputEntry) else _PLACE_BYTES for entry in record.outs
     )

@@ -43,7 +43,7 @@ class Tokens(Struct):
     retired: tuple[bytes, ...] = ()
 
     def issue(self, sid: str, presented: bytes | None = None) -> str:
-        """A new token, for a new session or for the holder of the secret `presented`.
+        """Issue a token, for a new session or for the holder of the secret `presented`.
 
         The presented one stays valid beside it; any other is retired.
         """
@@ -68,22 +68,22 @@ class Tokens(Struct):
         return token
 
     def keep_newest(self) -> None:
-        """Only the present token is valid; any other is unknown, and none counts as stolen."""
+        """Make all tokens but the present one unknown: none of them counts as stolen."""
         self.previous, self.retired = _NOTHING, ()
 
     def confirm(self) -> None:
-        """The client has used the present token: the previous one is retired."""
+        """Retire the previous token: the client has used the present one."""
         if self.previous != _NOTHING:
             self._retire(self.previous)
             self.previous = _NOTHING
 
     def forget(self) -> None:
-        """No token given so far is valid, and none counts as stolen: they become unknown."""
+        """Make all tokens unknown: none is valid, and none counts as stolen."""
         self.current = self.previous = _NOTHING
         self.retired = ()
 
     def judge(self, secret: bytes) -> TokenStatus:
-        """What `secret` is worth; takes as long for a wrong one as for a right one."""
+        """The status of `secret`. Takes the same time for a wrong one as for a right one."""
         digest = hash_secret(secret)
         valid = _equal(digest, self.current) | _equal(digest, self.previous)
         retired = False

@@ -37,7 +37,7 @@ _read_number: Final = msgspec.msgpack.Decoder(_Numbered).decode
 
 
 class Instances(Protocol):
-    """Who has sessions move from one instance to another: the link backend."""
+    """Moves sessions from one instance to another: the link backend."""
 
     def progressed(self, session: Session) -> None:
         """The application has applied commands of the session. Hot path."""
@@ -91,7 +91,8 @@ class Calls:
             session = sessions.get(mark.sid)
             if session is not None and session.route is instance:
                 instance.applied(session, mark.cseq)
-                if session.inbox.entries or session.row.suspect:  # seldom: most apply what they get
+                # Rare: most instances apply what they get.
+                if session.inbox.entries or session.row.suspect:
                     self._instances.progressed(session)
 
     def _update(self, it: m.Update) -> None:
@@ -141,7 +142,7 @@ class Calls:
     def _release(self, sids: list[str]) -> None:
         self._instances.released(self._instance, sids)
 
-    # --- what cannot be read
+    # --- malformed calls
 
     def _emit_readable(self, params: msgspec.Raw, error: Exception) -> None:
         """Some of these outputs are malformed: they are refused, and the others delivered."""

@@ -36,7 +36,7 @@ class Reservation:
 
 
 class Instance(Caller):
-    """An application at the other end of a link, and the sessions that stick to it."""
+    """An application at the other end of a link, and the sessions that it holds."""
 
     __slots__ = (
         "_events",
@@ -68,8 +68,8 @@ class Instance(Caller):
         self.leaving = False
         """Whether it is sent no further command and given no further session."""
         self.lost: set[str] = set()
-        """Sessions that it takes for its own and another has held since: it speaks for a time
-        that is over."""
+        """Sessions that it takes for its own, and that another instance has held since: its calls
+        for them are refused."""
         self.sessions: dict[Session, None] = {}
         self.reserved: dict[Session, None] = {}
         """Sessions that the instance will hold after it has answered `remember`."""
@@ -84,7 +84,7 @@ class Instance(Caller):
 
     @property
     def load(self) -> int:
-        """How many sessions are its own, or will be."""
+        """How many sessions it holds or will hold."""
         return len(self.sessions) + len(self.reserved)
 
     def reserve(self, session: Session) -> None:
@@ -93,7 +93,7 @@ class Instance(Caller):
         self.reserved[session] = None
 
     def enter(self, session: Session) -> None:
-        """Write down that this instance was the last to hold the session."""
+        """Store that this instance was the last to hold the session."""
         if session.row.instance != self.name:
             session.row.instance = self.name
             self._port.save(session)
@@ -162,14 +162,14 @@ class Instance(Caller):
         self._resynced.append(session)
 
     def flush(self) -> None:
-        """Everything of this tick leaves together."""
+        """Send all events of this tick."""
         events = self._events
         if events:
             self._events = []
             self.peer.notify_batch(EVENTS, events)
         if self._resynced:
             told, self._resynced = self._resynced, []
-            # Who answers this has heard what came before it.
+            # An answer to this shows that everything before it was received.
             self.peer.ask(
                 HEARTBEAT, Heartbeat(), Heartbeat, lambda _: self._heard(told), lambda _: None
             )

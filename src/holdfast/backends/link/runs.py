@@ -24,14 +24,14 @@ _SEPARATOR: Final = "/"
 
 
 class RunProgress(NamedTuple):
-    """Of one instance."""
+    """What the gateway has of the outputs of one run."""
 
     accepted: int
-    """The newest of its outputs that was taken in: an older one is a repeat."""
+    """The newest output that was accepted: an older one is a repeat."""
     durable: int
-    """The newest one that is stored: a newer one is to be sent again."""
+    """The newest output that is stored: a newer one is to be sent again."""
     forgotten: int = 0
-    """How many older ones are not known any more."""
+    """How many accepted outputs are lost."""
 
 
 _NEW: Final = RunProgress(0, 0)
@@ -54,11 +54,11 @@ class Runs:
         """In the order in which they were linked last."""
 
     def key(self, instance: str) -> str:
-        """Under which name the store keeps an instance."""
+        """The store's key for an instance."""
         return f"{self._app}{_SEPARATOR}{instance}"
 
     def restore(self, accepted: Mapping[str, int]) -> None:
-        """The kept settings of an earlier gateway, by key."""
+        """Take what an earlier gateway has accepted, by key."""
         now = self._clock()
         for key, bseq in accepted.items():
             app, instance = split_key(key)
@@ -70,7 +70,7 @@ class Runs:
             self._gone[instance] = _Gone(RunProgress(bseq, bseq), now)
 
     def begin(self, hello: Hello) -> RunProgress:
-        """An instance links: from where its outputs go on."""
+        """An instance links: return where its outputs continue."""
         gone = self._gone.pop(hello.instance, None)
         self._forget_old()
         heard = gone.heard if gone is not None else _NEW

@@ -21,18 +21,18 @@ class Secrets(Struct, frozen=True):
 
     @property
     def asked(self) -> bool:
-        """Whether anybody must know any."""
+        """Whether any application needs a secret."""
         return bool(self.common or self.by_app)
 
     def match(self, app: str, given: str) -> bool:
-        """Whether an application that gives this may link. Takes the same time for any."""
+        """Whether this is the secret of the application. Takes the same time for any."""
         expected = self.by_app.get(app, self.common)
         same = hmac.compare_digest(given.encode(), expected.encode())
         return same and bool(expected or not self.by_app)
 
 
 class UnprovenLinks:
-    """Links that have not sent hello. A new link gets a place; the oldest loses it."""
+    """Links that have not sent hello. If there are too many, the oldest is aborted."""
 
     def __init__(self, limits: LinkLimits) -> None:
         self._limits = limits
@@ -40,7 +40,7 @@ class UnprovenLinks:
         self._all: dict[Peer, None] = {}
 
     def add(self, peer: Peer) -> None:
-        """Somebody has come, and another may have to go."""
+        """Add a link, and abort the oldest one if there are too many."""
         same = self._by_network.setdefault(network_of(peer.name), {})
         if len(same) >= self._limits.strangers_per_address_max:
             self._turn_away(next(iter(same)))

@@ -1,4 +1,4 @@
-"""Where applications dial in: hellos are checked here, then belong to a `LinkBackend`."""
+"""The server that applications dial: it checks a hello, and passes the link to a `LinkBackend`."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class LinkServer:
         self._linked[peer] = backend
         if backend.loaded:
             return self._welcome(peer, hello, backend)
-        peer.dispatch = Dispatch({})  # nothing can be said before the welcome
+        peer.dispatch = Dispatch({})  # no method can be called before the welcome
         return self._load_and_welcome(peer, hello, backend)
 
     async def _load_and_welcome(self, peer: Peer, hello: Hello, backend: LinkBackend) -> Welcome:

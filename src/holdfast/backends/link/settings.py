@@ -72,10 +72,10 @@ class AppSettings:
 
 
 def policy_key(app: str) -> str:
-    """Under which name the store keeps an application's policy."""
+    """The store's key for an application's policy."""
     return f"policy:{app}"
 
 
 def _bound_key(app: str) -> str:
-    """Under which name the store keeps which application a backend serves."""
+    """The store's key for the name of the application that a backend serves."""
     return f"bound:{app}"

@@ -32,13 +32,13 @@ class Suspects:
     def __init__(self, runs_max: int) -> None:
         self._runs_max = runs_max
         self._tried: dict[Session, None] = {}
-        """Their command is under way, and they are not cleared."""
+        """Sessions whose suspect is in flight."""
         self._passed: set[Session] = set()
-        """They have been tried for long enough, and their command is still under way."""
+        """Sessions whose suspect was tried for long enough, and is still in flight."""
         self._once: dict[Session, None] = {}
-        """They wait; one run died with their command under way."""
+        """Sessions that wait, whose suspect was in flight when one run died."""
         self._often: dict[Session, None] = {}
-        """They wait; several runs did."""
+        """Sessions that wait, whose suspect was in flight when several runs died."""
         self._blamed: dict[str, dict[Session, int]] = {}
         """By run that has ended: the commands that were counted for it."""
 

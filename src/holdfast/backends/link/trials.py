@@ -40,7 +40,7 @@ class Trials:
         self._port = port
         self._commanded = commanded
         self._timing = False
-        """Whether the time of some of them is running."""
+        """Whether a timer for the suspects that are tried is running."""
 
     def run_began(self, instance: Instance) -> None:
         """An instance has linked."""
