@@ -90,6 +90,7 @@ def test_a_client_forges_no_line_and_moves_no_cursor(terminal: bool) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     text = done.stderr.decode()
     assert text.count("\n") == 1
+    assert text.startswith("{") is not terminal
     assert "all is well" in text
     assert "\x1b[2J" not in text
     assert not set(text) & set("\x9b\x85\u2028\u202e")
