@@ -50,7 +50,7 @@ class LoginAttempts:
         self._under_way[network] += 1
 
     def end(self, network: str) -> None:
-        """It is judged, or nobody could judge it."""
+        """The attempt was checked, or could not be."""
         self._under_way[network] -= 1
         if not self._under_way[network]:
             del self._under_way[network]

@@ -45,7 +45,7 @@ class Context(Struct, frozen=True):
     security: SecurityLog = field(default_factory=SecurityLog)
     attempts: LoginAttempts = field(default_factory=lambda: LoginAttempts(SessionLimits()))
     counts: Counter[str] = field(default_factory=Counter)
-    """What happened how often, by a name from a closed set."""
+    """Counters, by names from a closed set."""
 
 
 class ServeHttp(Protocol):
@@ -58,7 +58,7 @@ class ServeHttp(Protocol):
 
 
 class ListenerContext(Struct, frozen=True):
-    """What the connections of one listener share."""
+    """The settings and the backend that the connections of one listener share."""
 
     backend: Backend
     durability: Durability

@@ -1,4 +1,4 @@
-"""What a gateway takes from around it: the time, its servers and its store.
+"""The environment of a gateway: the clock, its servers and its store.
 
 A program replaces them to run the whole gateway, as it is wired, without
 sockets, disks or a clock.

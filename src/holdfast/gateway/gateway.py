@@ -106,7 +106,7 @@ class Gateway:
         )
 
     def _make_services(self) -> Services:
-        """What backends are offered."""
+        """Return the services for backends."""
         context, host = self.context, ConnectionNotifier(self.manager)
 
         def open_port(backend: SessionBackend) -> SessionPort:
@@ -153,12 +153,12 @@ class Gateway:
 
     @property
     def addresses(self) -> list[Address]:
-        """Where clients are accepted, in the configuration's order, with the ports taken."""
+        """The addresses of the listeners, in the order of the configuration, with actual ports."""
         return self.listeners.addresses
 
     @property
     def link_address(self) -> Address | None:
-        """Where applications dial in."""
+        """The address of the link."""
         return self.listeners.link_address
 
     @property
@@ -213,7 +213,7 @@ class Gateway:
         self._clean = self.journal.idle
 
     async def _start_backends(self) -> list[asyncio.Task[None]]:
-        """Let every upstream and every backend be ready for clients, before any comes."""
+        """Start every upstream and every backend, before the listeners open."""
         tasks = []
         for run in (
             *(upstream.run for upstream in self.upstreams.values()),
@@ -235,7 +235,7 @@ class Gateway:
                 log_failure(_log, "a sweep failed", error)
 
     async def _close(self) -> None:
-        """Let go of everything, however far it got."""
+        """Release everything, also after a start that failed halfway."""
         await self.listeners.close()
         self.context.runtime.timers.stop()
         await self._store.close(clean=self._clean)

@@ -20,7 +20,7 @@ _SHARED: Final = {
     "/holdfast-ansi.js": ("ansi.js", "text/javascript"),
     "/holdfast-ansi.css": ("ansi.css", "text/css"),
 }
-"""What pages import, whoever made them."""
+"""Files that any page may import."""
 HEADERS: Final = {
     "Cache-Control": "no-cache",
     "Content-Security-Policy": (

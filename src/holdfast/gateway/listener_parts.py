@@ -67,7 +67,7 @@ def adapter_factory(
 def _status(
     told: Mapping[str, str | int | list[str]], players: Callable[[], int]
 ) -> Callable[[], Mapping[str, str | int | list[str]]]:
-    """What MSSP tells at a moment."""
+    """Return the current MSSP variables."""
     started = int(time.time())
     return lambda: {"PLAYERS": players(), "UPTIME": started, **told}
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Listeners:
-    """Where a gateway accepts connections, from `open` to `close`."""
+    """The listeners of a gateway, from `open` to `close`."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class Listeners:
             closing.cancel()
 
     async def close(self) -> None:
-        """Let go of every connection and every address."""
+        """Close every connection and every listener."""
         await self.clients.close()
         await self.links.close()
         if self._admin is not None:
@@ -113,7 +113,7 @@ class Listeners:
     def _factory(
         self, listener: ListenerConfig, context: Context, backends: Backends
     ) -> HandlerFactory:
-        """What makes the handlers of a listener's connections."""
+        """Return the factory of the handlers of a listener's connections."""
         backend = backends.open(listener.backend)
         if backend.handler is not None:
             return backend.handler
@@ -134,7 +134,7 @@ class Listeners:
         return StartTlsOptions(tls, self._config.limits.telnet, required=required)
 
     def _serve_http(self, listener: ListenerConfig, context: Context) -> ServeHttp | None:
-        """What serves the pages of a listener, if it has any."""
+        """Return the handler of a listener's HTTP requests, if it has pages."""
 
         def healthy() -> bool:
             return context.journal.broken is None

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: every counter that the gateway keeps anyway, read when it is asked for.
+"""The metrics for Prometheus: counters that the gateway keeps anyway, read at each scrape.
 
 Nothing here runs for a message. A scrape looks at each session and connection
 once: some milliseconds for ten thousand.

@@ -1,4 +1,4 @@
-"""What becomes of the clients when something behind their sessions changes."""
+"""Notifies connections of changes that backends make to their sessions."""
 
 from __future__ import annotations
 

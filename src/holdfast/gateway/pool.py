@@ -27,7 +27,7 @@ class ConnectionPool:
     def __init__(self) -> None:
         self._members: dict[str, Member] = {}
         self.total = 0
-        """How many there have been."""
+        """The number of connections since the start."""
 
     def register(self, sid: str, member: Member) -> None:
         """The session has this connection now, and no other."""
@@ -54,7 +54,7 @@ class ConnectionPool:
         return len(self._members)
 
     def by_protocol(self) -> Counter[str]:
-        """How many connections there are of each protocol."""
+        """The number of connections of each protocol."""
         return Counter(member.protocol for member in self._members.values())
 
     def __len__(self) -> int:

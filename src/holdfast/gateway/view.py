@@ -1,4 +1,4 @@
-"""What an operator may see of a gateway, and do to it."""
+"""The part of a gateway that an operator may see and change."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from holdfast.protocols.sniffing import TLS_ALERT, TLS_HANDSHAKE, ForeignProtoco
 from holdfast.sessions.records import Capabilities
 
 _PATIENCE_SECONDS: Final = 0.2
-"""How long a client may take to say that it wants to resume, before it gets a new session."""
+"""The time for a client to ask for its session, before it gets a new one."""
 
 
 class LineAdapter(TerminalAdapter):
@@ -28,7 +28,7 @@ class LineAdapter(TerminalAdapter):
         super().__init__(protocol, rate, raw=raw)
         self._decoder = LineDecoder(limits.line_bytes_max)
         self._newcomer = True
-        """Whether no line has come: the first shows who is at the wrong port."""
+        """Whether no line has come: the first one shows a client of another protocol."""
         self._first_bytes: bytes | None = b""
         """The first bytes, while they could be those of a TLS client."""
         self._enter_at: float | None = None

@@ -156,13 +156,13 @@ class TelnetAdapter(TerminalAdapter):
                 return self._react_settled(event) if self._settled else None
 
     def _violated(self, fault: telnet.Fault) -> Broken:
-        """A client of another protocol has its answer; a person is told in a line."""
+        """Tell the user, unless the client speaks another protocol and was answered in it."""
         if fault in ANSWERS:
             return Broken(Reason.PROTOCOL_ERROR, fault.value)
         return self._break(Reason.PROTOCOL_ERROR, fault.value)
 
     def _react_settled(self, event: telnet.Event) -> Event | None:
-        """What means nothing before there is a session, or is asked for then."""
+        """Return the event of what has no meaning before there is a session."""
         match event:
             case telnet.WindowSize(width, height):
                 return Resized(width, height)
@@ -301,7 +301,7 @@ class TelnetAdapter(TerminalAdapter):
         self._core.hide_input(hidden)
 
     def _queue(self, data: bytes) -> None:
-        """It is queued already, by the core."""
+        """Nothing to do: the core has queued it."""
 
 
 def _capabilities(core: telnet.TelnetServer) -> Capabilities:

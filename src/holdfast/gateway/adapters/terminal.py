@@ -41,7 +41,7 @@ from holdfast.gateway.adapters.snapshot import TerminalSnapshot
 from holdfast.gateway.adapters.typed import Asking, Typed
 
 _KEPT: Final = (DISCONNECTS[Reason.FLOOD], DISCONNECTS[Reason.PROTOCOL_ERROR])
-"""After which the session waits all the same, for a person who goes about it otherwise."""
+"""Disconnects after which the session stays, so that the user may resume it."""
 
 
 class TerminalAdapter(Screen):
@@ -62,9 +62,9 @@ class TerminalAdapter(Screen):
         self._lines = 0
         """How many have come."""
         self._code = ""
-        """The code that the person was shown last."""
+        """The resume code that was shown last."""
         self._secret = False
-        """Whether what is typed is not shown."""
+        """Whether typed input is hidden."""
 
     @property
     def tokens(self) -> int:
@@ -79,7 +79,7 @@ class TerminalAdapter(Screen):
         return self.wants_token
 
     def _hide(self, hidden: bool) -> None:
-        """Stop or start to show what the person types."""
+        """Hide typed input, or show it again."""
 
     def _snapshot(self) -> TerminalSnapshot:
         """The part of `snapshot` that all terminals share."""
@@ -109,7 +109,7 @@ class TerminalAdapter(Screen):
         return [enter, *(event for line in lines for event in self._read(line))]
 
     def _read(self, line: str) -> list[Event]:
-        """What a typed line means."""
+        """Return the events of a typed line."""
         self._prompted = ""
         self._lines += 1
         typed = self._typed
@@ -129,7 +129,7 @@ class TerminalAdapter(Screen):
         return [event]
 
     def _read_ahead(self) -> list[Event]:
-        """What was typed before it was known what it answers."""
+        """Return the events of lines that came before their meaning was known."""
         typed = self._typed
         if typed.ahead is None:
             return []
@@ -142,7 +142,7 @@ class TerminalAdapter(Screen):
         return Broken(reason, text)
 
     def _discard(self, most: str) -> None:
-        """A line was too long, and nothing of it was taken."""
+        """Tell the user that a line was too long and was discarded."""
         prompt, self._prompted = self._prompted, ""
         self._typed.first = False
         self._say(f"That line was too long and was not taken: a line has at most {most}.")

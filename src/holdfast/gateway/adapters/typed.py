@@ -1,4 +1,4 @@
-"""What the lines that a person types mean: for the application, or answers to the gateway. Pure."""
+"""The meaning of typed lines: input for the application, or answers to the gateway. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _RESUME_CHARS_MAX: Final = 64
 
 
 class Asking(Enum):
-    """What the next line answers."""
+    """The question that the next line answers."""
 
     UNKNOWN = auto()
     """It is not known yet whether the gateway or the application reads it."""

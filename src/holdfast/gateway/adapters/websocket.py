@@ -89,7 +89,7 @@ class WebSocketAdapter:
         self._accepted = False
         self._maybe_delivered = 0
         self._message = 0
-        """The message whose end has not come."""
+        """The number of the incomplete message; 0 without one."""
         self._message_due: float | None = None
         self.numbered = False
         self.tokens = 0
@@ -208,7 +208,7 @@ class WebSocketAdapter:
         return [Broken(Reason.TIMEOUT, text)]
 
     def _time_message(self, now: float) -> None:
-        """A message that drips has a limit from its beginning."""
+        """Limit the time of a message from its first byte."""
         unfinished = self._core.unfinished
         if unfinished != self._message:
             self._message = unfinished

@@ -1,4 +1,4 @@
-"""Who may use the admin listener. Decisions only: no I/O, and the time is an argument."""
+"""Authorises requests to the admin listener. Pure: no I/O, and the time is an argument."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class AdminConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Access(Enum):
-    """What becomes of a request: the status of its answer, and why."""
+    """The decision on a request: the status of the answer, and the reason."""
 
     ALLOWED = (200, "")
     MISSING = (401, "expected a token: Authorization: Bearer TOKEN")
@@ -106,7 +106,7 @@ class Guard:
 
     def __init__(self, hash_: bytes | None, limits: AdminLimits) -> None:
         self.wrong = 0
-        """How many wrong tokens there have been."""
+        """The number of wrong tokens since the start."""
         self._hash = hash_
         self._rate = RateByKey(
             Rate(limits.wrong_tokens_per_minute_max / 60, limits.wrong_token_burst_max)

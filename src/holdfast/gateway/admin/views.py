@@ -1,4 +1,4 @@
-"""What the admin listener tells of sessions and connections: chosen, in pages, without secrets."""
+"""Sessions and connections as the admin listener returns them: filtered, paged, no secrets."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ConnectionView(Struct, frozen=True):
     phase: str
     secure: bool
     sid: str
-    """Of its session, or nothing."""
+    """The id of its session, or empty."""
     received_bytes: int
     sent_bytes: int
     silent_seconds: float
@@ -77,7 +77,7 @@ class Page(Struct, frozen=True):
     items: list[Any]
     next: str | int | None
     total: int
-    """How many there are in all, of any kind."""
+    """The total number, without filters."""
 
 
 async def view_sessions(view: GatewayView, sessions: Sequence[Member]) -> list[SessionView]:

@@ -23,16 +23,16 @@ class AckPacer:
         self.told = self.newest = told
         """Up to which command the client was told, and may be told."""
         self.at = 0.0
-        """When it was told last."""
+        """When the last acknowledgement was sent."""
         self.due = _NEVER
-        """When what is held must be told."""
+        """When the held acknowledgements must be sent."""
         self.asked = 0
         """From which command on the client was asked to send again."""
         self.refused = False
         """Whether a command found the queue full: what comes behind it is not asked for."""
 
     def note(self, cin: int, now: float) -> bool:
-        """Commands up to `cin` are durable. Whether to say so now."""
+        """Note that commands up to `cin` are durable. Returns whether to acknowledge now."""
         if cin <= self.told:
             return False
         self.newest = cin
@@ -43,29 +43,29 @@ class AckPacer:
         return False
 
     def repeat(self, c: int) -> None:
-        """Command `c` came again: what was told of it did not arrive."""
+        """Note that command `c` came again: its acknowledgement did not arrive."""
         self.told = min(self.told, c - 1)
 
     def tell(self, now: float) -> int:
-        """It is said now. Returns what."""
+        """Return the number to acknowledge now, and count it as sent."""
         self.told = self.newest
         self.at = now
         self.due = _NEVER
         return self.newest
 
     def missing(self, c: int) -> bool:
-        """Command `c` is missing, as one behind it has come. Whether to ask for it."""
+        """Return whether to ask for command `c`, which is missing: a later one has come."""
         if self.refused or self.asked == c:
             return False
         self.asked = c
         return True
 
     def refuse(self) -> None:
-        """There was no room for a command; it is asked for when there is."""
+        """Note that a command was refused for lack of space; it is requested when there is some."""
         self.refused = True
 
     def make_room(self) -> bool:
-        """There is room. Whether a command was refused, which may be asked for now."""
+        """Return whether a command was refused: there is space now, so it may be requested."""
         refused, self.refused = self.refused, False
         if refused:
             self.asked = 0

@@ -56,7 +56,7 @@ _REPLACED: Final = Notice(
 
 
 class Returning(NamedTuple):
-    """Where a client stands that takes a session up, and what it is given."""
+    """The position of a client that resumes a session, and its new token and code."""
 
     position: ClientPosition | None
     cin: int
@@ -68,7 +68,7 @@ class Returning(NamedTuple):
 
 
 def enter(conversation: Conversation, event: Enter | ResumeOwn) -> None:
-    """Give the connection its session; what else the client sends waits until it has it."""
+    """Attach the connection to its session. Other input waits until that is done."""
     dormant = _dormant(conversation, event)
     if dormant:
         if conversation.attachment is not None:
@@ -87,7 +87,7 @@ def _wait(conversation: Conversation, work: Work) -> None:
 
 
 def _dormant(conversation: Conversation, event: Enter | ResumeOwn) -> list[str]:
-    """The sessions that are to be loaded before it can be judged what the client asks for."""
+    """Return the ids of the sessions that must be loaded before the event can be handled."""
     claims, attachment = conversation.context.manager.claims, conversation.attachment
     if isinstance(event, ResumeOwn):
         newest = claims.newest_of_user(attachment.session) if attachment is not None else None
@@ -115,7 +115,7 @@ async def _load(conversation: Conversation, event: Enter | ResumeOwn, sids: Sequ
 
 
 def _enter_loaded(conversation: Conversation, event: Enter | ResumeOwn) -> None:
-    """What the client wants is loaded: it wants it again, where it stood."""
+    """Handle the event again, now that the sessions it asks for are loaded."""
     attachment = conversation.attachment
     conversation.phase = after(conversation.phase, Move.ADMIT if attachment else Move.WAIT)
     if attachment is not None:
@@ -163,7 +163,7 @@ def _begin(conversation: Conversation, event: Enter | ResumeOwn) -> Work | None:
 
 
 def _give_up(conversation: Conversation, before: Attachment) -> None:
-    """A person typed `resume` in a fresh session, which is of no more use."""
+    """Close the session that the connection had before it resumed another one."""
     before.session.release(before)
     before.release()
     conversation.context.manager.close(before.session, Reason.CLIENT_LEFT)
@@ -193,7 +193,7 @@ def _tell_refusal(
 
 
 def _retry_seconds(conversation: Conversation, refusal: ClaimRefusal) -> float | None:
-    """When to come back with the same code; `None` where it was judged."""
+    """Return the seconds after which the same code may be tried again; `None` if it was checked."""
     if refusal is not ClaimRefusal.RATE:
         return None
     now = conversation.context.wall()
@@ -215,7 +215,7 @@ def _is_overtaken(event: Enter | ResumeOwn, session: Session) -> bool:
 
 
 def _claim(conversation: Conversation, event: Enter | ResumeOwn) -> Claim | ClaimRefusal | None:
-    """The session that the client may take up, or `None` for a new one."""
+    """Claim the session that the client may resume; `None` for a new one."""
     manager, now = conversation.context.manager, conversation.context.wall()
     attachment = conversation.attachment
     own = attachment.session if attachment is not None else None

@@ -120,7 +120,7 @@ class Driver:
         if due is not None and due < self.wake:
             self._schedule()
         if self.connection.full:
-            self.connection.pause_reading()  # who does not read our answers is not listened to
+            self.connection.pause_reading()  # the client does not read our answers
 
     def ended(self) -> None:
         held = self.intake.held
@@ -213,7 +213,7 @@ class Driver:
         self.send()
 
     def go_on(self) -> None:
-        """What is held is handled now, as far as it may be."""
+        """Handle the held input, as far as the limits allow."""
         held = self.intake.release()
         if held is not None:
             self.context.runtime.turns.spent += TOKEN_BYTES * len(held.events)
@@ -288,7 +288,7 @@ class Driver:
         self.phase = after(self.phase, Move.LEAVE)
         self.context.counts[f"closed_{reason.value}"] += 1
         disconnect = DISCONNECTS[reason]
-        # Clients that leave together do not come back together.
+        # A random pause: clients that are disconnected together must not reconnect together.
         retry = random.uniform(0.1, self.context.limits.drain.retry_seconds_max)
         waits = self.adapter.goodbye(disconnect, text or disconnect.text, retry)
         self.send()
@@ -301,7 +301,7 @@ class Driver:
             self.wake = self.connection.time() + close_seconds
             self.connection.wake_at(self.wake)
         else:
-            self.connection.close_on()  # whoever is busy sends on until it has read our goodbye
+            self.connection.close_on()  # a busy client sends until it has read our goodbye
 
     def end(self, reason: Reason) -> None:
         """Close without a further goodbye: the client has had its answer, or has left."""
@@ -328,7 +328,7 @@ class Driver:
             attachment.session.lost(attachment, Reason.INTERNAL_ERROR, self.context.wall())
 
     def _detach(self, reason: Reason) -> Attachment | None:
-        """Let go of the session, which waits for its client. Returns what there was."""
+        """Detach the session, which waits for its client. Returns the attachment, if any."""
         attachment, self.attachment = self.attachment, None
         if attachment is not None:
             session = attachment.session
@@ -353,7 +353,7 @@ class Driver:
         self.context.spawn(guarded())
 
     def tell(self, event: SecurityEvent, **fields: Any) -> None:
-        """Write to the security log what this client did."""
+        """Log a security event of this client."""
         connection, attachment = self.connection, self.attachment
         self.context.security.tell(
             event,

@@ -77,7 +77,7 @@ def react(conversation: Conversation, attachment: Attachment, event: Event) -> b
 
 
 def _serve(conversation: Conversation, attachment: Attachment, event: Event) -> None:
-    """What a client may ask of the gateway itself."""
+    """Handle a client's request to the gateway itself."""
     match event:
         case Resized() | Capable():
             _describe(conversation, attachment, event)
@@ -96,7 +96,7 @@ def _serve(conversation: Conversation, attachment: Attachment, event: Event) -> 
 
 
 def _describe(conversation: Conversation, attachment: Attachment, event: Resized | Capable) -> None:
-    """The client can show other things than before."""
+    """Handle changed capabilities of the client."""
     session, backend = attachment.session, conversation.listener.backend
     if isinstance(event, Resized):
         session.resize(event)
@@ -109,7 +109,7 @@ def _describe(conversation: Conversation, attachment: Attachment, event: Resized
 
 
 def hear(conversation: Conversation, attachment: Attachment, news: News) -> None:
-    """News of the backend's."""
+    """Handle news of the backend."""
     match news:
         case News.POLICY_KNOWN:
             if attachment.live:
@@ -122,7 +122,7 @@ def hear(conversation: Conversation, attachment: Attachment, news: News) -> None
 
 
 def _end(conversation: Conversation, event: Left | Broken) -> None:
-    """The client ends the connection, or leaves us no choice; it has had its answer."""
+    """End the connection: the client has left or broken the protocol, and has its answer."""
     reason = Reason.CLIENT_LEFT
     if isinstance(event, Broken):
         reason = event.reason

@@ -32,7 +32,7 @@ class Written:
         """Output up to `numbers[i]` ended at byte `offsets[i]`, written at `times[i]`."""
 
     def forget(self, count: int) -> bool:
-        """Let go of the oldest. Returns whether none is left."""
+        """Drop the oldest `count` entries. Returns whether none is left."""
         del self.numbers[:count], self.offsets[:count], self.times[:count]
         return not self.numbers
 
@@ -56,7 +56,7 @@ class Evidence:
         self._limits = limits
         self._out = out
         self.written: Written | None = None
-        """What was written and is not proven; `None` while that is nothing."""
+        """Output that was written and is not proven; `None` if there is none."""
         self.asked = 0
         """Up to which output the newest probe asks."""
         self.pending = 0
@@ -141,7 +141,7 @@ class Evidence:
         return not self.exact and (self.mute or self.misses >= self._limits.probe_misses_max)
 
     def age(self, delivery: Delivery | None, now: float) -> bool:
-        """Let go of what is old. Returns whether there was anything.
+        """Count old output as delivered. Returns whether there was any.
 
         `delivery` is how far the bytes have come, if that is known.
         """
@@ -156,7 +156,7 @@ class Evidence:
         return True
 
     def close(self, delivery: Delivery | None, now: float) -> None:
-        """The connection is lost: what the client has, and what it may have."""
+        """Note, at the loss of the connection, which output the client may have."""
         self.age(delivery, now)
         out = self._out
         arrived = out.sent

@@ -25,7 +25,7 @@ _ROOM_SECONDS: Final = 1.0
 
 
 def network_input(limits: SessionLimits) -> DebtByKey:
-    """How much the clients of one network may send together."""
+    """Return the rate limit of the input that all clients of one network share."""
     return DebtByKey(
         Rate(
             limits.input_bytes_per_network_per_second_max,
@@ -42,7 +42,7 @@ class Held:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.unread = b""
-        """What came behind the events, as bytes."""
+        """Undecoded input after the events."""
         self.eof = False
         """Whether the client's end has come behind what waits."""
         self.full = False
@@ -69,20 +69,20 @@ class Intake:
 
     def __init__(self) -> None:
         self.held: Held | None = None
-        """What waits; if there is something, even if empty, what comes next waits, too."""
+        """Input that waits. While it is set, even if empty, later input waits, too."""
         self.bytes_due = 0.0
         """Its place in the rate of bytes (`core.rate`)."""
         self.commands_due = 0.0
         """Its client's place in the rate of commands."""
         self.owed = 0
-        """What input cost that is not accounted for yet, in bytes."""
+        """The cost of input that is not charged to the rate yet, in bytes."""
         self.network: str | None = None
         """Whose share of the input this is; `None` until it is asked for."""
         self.told = False
         """Whether it is known to the security log that the client sends too much."""
 
     def block(self) -> Held:
-        """Let what comes next wait."""
+        """Hold later input. Returns the held input."""
         held = self.held
         if held is None:
             held = self.held = Held()
@@ -95,7 +95,7 @@ class Intake:
         self.block().unread += data
 
     def hold(self, events: list[Event]) -> Held:
-        """These wait, behind those that do already."""
+        """Hold these events, after those held already."""
         held = self.block()
         held.events += events
         return held
@@ -111,7 +111,7 @@ class Intake:
         held.tell_at = now + _ROOM_SECONDS
 
     def charge(self, rate: Rate, now: float, of_networks: DebtByKey, peer: str) -> None:
-        """Account for the input that is owed; what comes next may have to wait."""
+        """Charge the owed input to the rate. Later input may have to wait."""
         self.bytes_due = due = rate.spend(self.bytes_due, now, self.owed)
         of_networks.spend(self.network_of(peer), now, self.owed)
         self.owed = 0
@@ -143,12 +143,12 @@ class Intake:
         return self.network
 
     def news(self) -> bool:
-        """Whether the client has to wait for the first time because it sends too much."""
+        """Return whether a rate limit holds this client's input for the first time."""
         first = not self.told and self.held is not None and self.held.turn != _NEVER
         self.told = self.told or first
         return first
 
     def release(self) -> Held | None:
-        """What waits, which is handled now."""
+        """Return the held input, and hold none."""
         held, self.held = self.held, None
         return held

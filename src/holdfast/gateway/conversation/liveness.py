@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 
 class Life(Enum):
-    """What is known of a client."""
+    """The state of a client's heartbeat."""
 
     HEARD = auto()
     """It has been heard lately, or since it was asked."""

@@ -96,7 +96,7 @@ def log_in(conversation: Conversation, attachment: Attachment, given: LoginGiven
 
 
 def _end_late(manager: SessionManager, sid: str) -> None:
-    """Who has not logged in by now is sent away."""
+    """Disconnect a client that has not logged in by now."""
     session = manager.sessions.get(sid)
     if session is not None and session.state is SessionState.AUTHENTICATING:
         manager.close(session, Reason.TIMEOUT)
@@ -229,7 +229,7 @@ async def _choose(
 
 
 def _explain(session: Session, error: LoginError) -> str:
-    """What the user is told of a question to the backend that failed."""
+    """Return the text for the user about a failed call of the backend."""
     if isinstance(error, LoginRefusedError):
         return str(error)
     if not isinstance(error, LoginFaultError):
@@ -241,5 +241,5 @@ def _explain(session: Session, error: LoginError) -> str:
 
 
 def _retry_seconds(error: LoginError) -> float:
-    """How long the user is to wait, as the backend says, if that makes sense."""
+    """Return the backend's retry time in seconds, within limits."""
     return error.retry_s if 0 <= error.retry_s <= _RETRY_SECONDS_MAX else 0.0

@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 
 class News(Enum):
-    """What a backend has to say of a session that concerns its connection, beside output."""
+    """Changes that a backend makes to a session and that its connection must handle."""
 
     POLICY_KNOWN = auto()
     """New sessions need not wait any more for what their login is to be."""

@@ -1,4 +1,4 @@
-"""What a session says goes to its client, and what the client is known to have. Hot path.
+"""The output of a session on its way to the client, and its acknowledgements. Hot path.
 
 An `Attachment` is one connection and the session that writes to it: the session's `Consumer`,
 from the moment at which the connection is to have the session until either lets go of the other.
@@ -34,7 +34,7 @@ _WITH_WELCOME: Final = -1.0
 
 
 class AttachmentDriver(Protocol):
-    """What an attachment asks of the driver of its connection."""
+    """The operations of a driver that an attachment uses."""
 
     wake: float
     """When the connection is to wake the driver next."""
@@ -53,7 +53,7 @@ class AttachmentDriver(Protocol):
         """The backend has news of the session."""
 
     def fail(self, error: Exception) -> None:
-        """A defect: it ends this connection alone."""
+        """End this connection because of a defect."""
 
 
 class Attachment:
@@ -89,9 +89,9 @@ class Attachment:
         self.live = False
         """Whether the client has been given the session: only then anything is written."""
         self.acks: AckPacer | None = None
-        """Of a client that numbers its commands."""
+        """For a client that numbers its commands."""
         self.evidence: Evidence | None = None
-        """Of one that does not."""
+        """For a client that does not."""
         self.proof: float | None = _WITH_WELCOME
         """An acknowledgement of an output above this number shows that the client has its present
         token or code; below 0: they came with the answer that let it in. `None`: that is known."""
@@ -115,7 +115,7 @@ class Attachment:
             self.evidence = Evidence(limits, self.session.out, exact=exact)
 
     def detach(self) -> None:
-        """Let go of the session: it knows now what this connection knows of its client."""
+        """Detach the session, and note which output the client may have."""
         session, evidence = self.session, self.evidence
         self.release()
         if evidence is not None:
@@ -127,7 +127,7 @@ class Attachment:
             session.mark_dirty()
 
     def release(self) -> None:
-        """The session is given up for another one: nothing is kept of it."""
+        """Release the session for another one, without noting anything."""
         self.live = False
         self._context.pool.unregister(self.session.sid, self)
 

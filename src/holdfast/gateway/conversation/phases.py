@@ -1,4 +1,4 @@
-"""Where a connection stands towards its session, as a table."""
+"""The phases of a connection, from its start to its session and its end, as a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from holdfast.core.states import Table, to
 
 
 class ConversationPhase(Enum):
-    """Where a connection stands towards its session."""
+    """The phase of a connection."""
 
     WAITING = auto()
     """The client has not said which session it wants."""
@@ -21,7 +21,7 @@ class ConversationPhase(Enum):
 
 
 class Move(Enum):
-    """What moves a connection."""
+    """The inputs of the table."""
 
     ENTER = auto()
     ADMIT = auto()

@@ -1,4 +1,4 @@
-"""What the steps of a conversation see of it, and the effects that they may cause.
+"""The interface between the steps of a conversation and its driver.
 
 The steps (`events`, `attach`, `login`, `rights`) decide; the driver does what they decide, and
 is where a failure ends. A step has no other way to its connection than this protocol.

@@ -100,7 +100,7 @@ class ConversationSnapshot(Struct):
 
 
 def snapshot(conversation: Conversation) -> ConversationSnapshot:
-    """The conversation as it stands.
+    """Return a snapshot of the conversation.
 
     Raises `BusyError` while a step of it waits for the store or the backend: its answer would
     find nobody; `SnapshotError` while the adapter's state cannot be written down.
@@ -127,7 +127,7 @@ def snapshot(conversation: Conversation) -> ConversationSnapshot:
 def restore(
     conversation: Conversation, taken: ConversationSnapshot, session: Session | None
 ) -> None:
-    """Let a new conversation go on where another one stood.
+    """Restore a snapshot into a new conversation.
 
     Its adapter is new; its connection is restored already. `session` is the one with the
     snapshot's `sid`, and has no other connection. Raises `SnapshotError` for the snapshot of a
@@ -237,7 +237,7 @@ def _restore_evidence(evidence: Evidence, taken: EvidenceSnapshot, shift: float)
 
 
 def _copy(kind: type[T], source: object) -> T:
-    """What `source` has of the fields of `kind`."""
+    """Return a `kind` with the values of the fields that `source` has of the same names."""
     names = kind.__struct_fields__  # type: ignore[attr-defined]
     return kind(**{name: getattr(source, name) for name in names})
 

@@ -76,7 +76,7 @@ class BackPressure:
         """Look at the peer: whether it does not read. `over` is called once it has read enough."""
         found = unread_output(sock)
         if found is None and came >= _TRUSTED_BYTES_MIN:
-            # Who has been found reading is looked at more and more seldom.
+            # A client that was found reading is checked less and less often.
             self._look_at = came + min(came, _LOOK_BYTES_MAX)
         before, self._taken = self._taken, found.taken if found is not None else -1
         # What was written just now it cannot have read yet: unless it goes on sending.

@@ -103,16 +103,16 @@ class Connection(Output, asyncio.Protocol):
 
     def __init__(
         self,
-        clockwork: Runtime,
+        runtime: Runtime,
         limits: ConnectionLimits,
         owner: ConnectionOwner,
         *,
         opened_at: float | None = None,
         peer: str = "",
     ) -> None:
-        super().__init__(clockwork)
+        super().__init__(runtime)
         self.timer_slot = UNSCHEDULED
-        self._timers = clockwork.timers
+        self._timers = runtime.timers
         now = self._timers.now
         self._limits = limits
         self._owner = owner

@@ -57,7 +57,7 @@ class Lease:
             self._pool.failed(self._target, now, self._probe)
 
     def abandoned(self) -> None:
-        """Nobody wants it any more."""
+        """The connection is not needed any more."""
         if not self._decided:
             self._decided = True
             self._pool.abandoned(self._target, self._probe)

@@ -26,11 +26,11 @@ _log: Final = RateLimitedLogger("holdfast.upstream")
 
 
 class StreamState(Enum):
-    """Where a stream is."""
+    """The state of a stream."""
 
     CONNECTING = auto()
     CONNECTING_ENDED = auto()
-    """The client has said everything already."""
+    """The client has ended its direction already."""
     OPEN = auto()
     CLIENT_ENDED = auto()
     UPSTREAM_ENDED = auto()
@@ -50,18 +50,18 @@ class StreamInput(Enum):
 
 
 class TunnelEffect(Enum):
-    """What is to be done with a step."""
+    """The actions of a step."""
 
     NOTHING = auto()
     PASS_ON = auto()
-    """What the client has said so far goes out."""
+    """Forward the input of the client so far."""
     PASS_ON_AND_END = auto()
     END_UPSTREAM = auto()
     END_CLIENT = auto()
     CLOSE = auto()
-    """Both, after what is on its way."""
+    """Close both connections, after the data in transit."""
     RESET = auto()
-    """Both, at once."""
+    """Reset both connections at once."""
 
 
 _S = StreamState
@@ -120,7 +120,7 @@ TABLE: Final[Table[StreamState, StreamInput, TunnelEffect]] = Table(
 
 
 def client_of(connection: Connection) -> ProxiedClient:
-    """Who is at the other end, as a server may be told."""
+    """Return the client's address, as the PROXY header tells it to a server."""
     local = connection.extra("sockname")
     where = peer_name(local) if isinstance(local, tuple) else ""
     return ProxiedClient(connection.peer, where, connection.tls)
@@ -143,7 +143,7 @@ class StreamProxy:
         self.spawn = spawn
 
     def handler(self, connection: Connection) -> _Side:
-        """What stands on a new client's connection."""
+        """Return the handler of a new client's connection."""
         return _Stream(self, connection).client
 
 
@@ -186,7 +186,7 @@ class _Side:
         self.stream.overdue(self, reason)
 
     def drain(self) -> None:
-        """What is under way may finish, as long as the drain lasts."""
+        """Nothing is done: open streams may finish within the drain."""
 
     def lost(self, cause: Exception | None) -> None:
         self.stream.lost(self, cause)
@@ -201,7 +201,7 @@ class _Stream:
         self._proxy = proxy
         self._machine = Machine(TABLE, StreamState.CONNECTING)
         self._held: list[bytes] = []
-        """What the client has said before there is an upstream: one read, or little more."""
+        """Input of the client before there is an upstream: one read, or little more."""
         self.client = _Side(self, connection, None)
         self.upstream: _Side | None = None
 
@@ -249,7 +249,7 @@ class _Stream:
             self._proxy.dialler.pool.ended(side.target, side.connection, cause)
 
     def apply(self, given: StreamInput) -> None:
-        """Take a step: the one place where something is done to either connection."""
+        """Apply an input, and carry out its effect on both connections."""
         client, upstream = self.client, self.upstream
         match self._machine.apply(given):
             case TunnelEffect.NOTHING:
