@@ -50,7 +50,7 @@ class Upgrade(NamedTuple):
 
 
 class ConnectionOwner(Protocol):
-    """Who made the connection, and counts it."""
+    """The owner of a connection, which made it and counts it."""
 
     def opened(self, connection: Connection) -> bool:
         """Take it into account; false refuses it."""
@@ -138,7 +138,7 @@ class Connection(Output, asyncio.Protocol):
     # --- what the handler does
 
     def attach(self, handler: Handler) -> None:
-        """Let `handler` stand on this connection, instead of any before it."""
+        """Set the handler of this connection, in place of the one before."""
         self._handler = handler
 
     def established(self) -> None:
@@ -266,7 +266,7 @@ class Connection(Output, asyncio.Protocol):
 
     @property
     def handler(self) -> Handler:
-        """Who stands on this connection now."""
+        """The current handler."""
         return self._handler
 
     @property

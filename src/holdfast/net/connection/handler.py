@@ -50,7 +50,7 @@ class NullHandler:
 
 
 class Phase(Enum):
-    """Where in its life a connection is."""
+    """The phase of a connection."""
 
     HANDSHAKE = auto()
     """Accepted; the protocol is not established, and the handshake's limit runs."""

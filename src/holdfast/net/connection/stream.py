@@ -82,7 +82,7 @@ class Stream:
 
     @property
     def state(self) -> Phase:
-        """Where in its life the connection is."""
+        """The phase of the connection."""
         return self.connection.phase
 
     # --- reading

@@ -267,7 +267,7 @@ class PageTransport(asyncio.Transport):
         self.page: PageConnection | None = page
 
     def detach(self) -> None:
-        """Let the connection be another's."""
+        """Hand the connection over."""
         self.page = None
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:

@@ -46,7 +46,7 @@ def allow_files() -> None:
 
 @contextmanager
 def unwrapped() -> Iterator[None]:
-    """Let the one error of a task group out as it is, not wrapped by the group it ended."""
+    """Raise the only error of a task group itself, not the group that wraps it."""
     try:
         yield
     except BaseExceptionGroup as group:

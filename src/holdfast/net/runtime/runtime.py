@@ -40,7 +40,7 @@ class ClientRuntime(Runtime):
         self._holders = 0
 
     def hold(self) -> None:
-        """Let the timers run, until as many `release`."""
+        """Start the timers, until `release` is called as often."""
         self._holders += 1
         if self._holders == 1:
             self.timers.start()

@@ -38,7 +38,7 @@ class Waiting(Protocol):
 
 
 class Turns:
-    """Who waits for a turn, by network."""
+    """Handlers that wait for a turn, by network."""
 
     __slots__ = ("_loop", "_networks", "_scheduled", "spent")
 

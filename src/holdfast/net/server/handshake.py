@@ -75,7 +75,7 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 
 class HandshakeOwner(Protocol):
-    """Who accepted the socket."""
+    """The acceptor of the socket."""
 
     runtime: Runtime
     limits: ConnectionLimits
@@ -84,13 +84,13 @@ class HandshakeOwner(Protocol):
         """Count it."""
 
     def handshake_ended(self, pending: PendingConnection) -> None:
-        """It is over, one way or the other."""
+        """The handshake has ended, with or without a connection."""
 
     def admits(self, peer: str) -> bool:
         """Count and tell whether the client that a proxy speaks for may come in."""
 
     def failed(self, peer: str, error: HandshakeError) -> None:
-        """It never became a connection."""
+        """The handshake has failed: there is no connection."""
 
 
 class PendingConnection(asyncio.Protocol):

@@ -102,12 +102,12 @@ class Server:
 
     @property
     def state(self) -> ServerState:
-        """Where in its life it is."""
+        """The phase of the server."""
         return self._machine.state
 
     @property
     def addresses(self) -> list[Address]:
-        """Where it listens, with the ports that were taken."""
+        """The addresses of the listeners, with their actual ports."""
         return [listener.address for listener in self._listeners]
 
     @property
@@ -302,7 +302,7 @@ class Server:
 
     @property
     def _handshakes_max(self) -> int:
-        """Silent sockets of one address leave half of the room to others."""
+        """The limit of pending handshakes of one address: at most half of all connections."""
         return min(self.limits.handshakes_per_address_max, (self.limits.connections_max + 1) // 2)
 
     def _too_many(self, network: str, counted: int = 0) -> AdmissionRefusal | None:

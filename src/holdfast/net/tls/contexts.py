@@ -200,7 +200,7 @@ def _chooser(
 
 
 def _prove(certificate: Certificate, minimum: Version, maximum: Version) -> CertificateFacts:
-    """Let the certificate pass a handshake with itself, and read what it says."""
+    """Test the certificate in a handshake with itself, and return its facts."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for context in (server, client):

@@ -18,7 +18,7 @@ class SettableSocket(Protocol):
 
 
 def reset_on_close(sock: SettableSocket | None) -> None:
-    """Let the next close of `sock` discard unsent output and send a reset.
+    """Make the next close of `sock` discard unsent output and send a reset.
 
     It changes nothing for a socket that is closed already, and for one that is not TCP.
     """

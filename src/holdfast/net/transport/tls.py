@@ -270,7 +270,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._raw.writelines(pieces)
 
     def write_eof(self) -> None:
-        """Say that nothing more will be written (close_notify); what comes is still read."""
+        """End our direction with close_notify; input is still read."""
         if self._eof_sent or self._closing:
             return
         self._eof_sent = True

@@ -1,4 +1,4 @@
-"""Where clients are passed on to: several servers of one kind, and which of them is next.
+"""Upstream servers: several servers of one kind, and the choice among them.
 
 `balance`, `breaker`, `health` and `pool` decide and do no I/O; `dialler` connects.
 """

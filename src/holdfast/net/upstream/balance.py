@@ -35,7 +35,7 @@ class Balance(Enum):
     ROUND_ROBIN = "round_robin"
     """One after the other."""
     LEAST_CONNECTIONS = "least_connections"
-    """Who has the fewest open connections for its weight."""
+    """The server with the fewest open connections for its weight."""
     RANDOM_OF_TWO = "random_of_two"
     """The less busy of two drawn at random: as good, where several gateways choose."""
     HASH = "hash"

@@ -59,7 +59,7 @@ class IdleList(Generic[T]):
         return None
 
     def forget(self, thing: T) -> None:
-        """It has ended by itself."""
+        """The server has ended the connection."""
         self._ready = [one for one in self._ready if one[0] is not thing]
 
     def expire(self, now: float) -> list[T]:

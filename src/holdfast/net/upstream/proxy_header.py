@@ -31,7 +31,7 @@ class ProxiedClient(NamedTuple):
     peer: str
     """`HOST:PORT`, `[HOST]:PORT` or `unix`."""
     local: str = ""
-    """Where it came in, likewise; empty where that is not known."""
+    """The address that it connected to, likewise; empty if unknown."""
     tls: TlsInfo | None = None
 
     @property
