@@ -146,7 +146,7 @@ async def test_two_instances_share_the_sessions_and_one_takes_over_from_the_othe
             assert len(first.app.sessions) == len(second.app.sessions) == 1
             first.app.stop()
             async with patience():
-                await second.app.moved_until(lambda: "adopt" in second.heard)
+                await second.app.progress.until(lambda: "adopt" in second.heard)
             await ann.say("a2")
             await bob.say("b2")
             await ann.hear("you said a2")
@@ -175,7 +175,7 @@ async def test_a_session_that_is_closed_by_its_own_command_is_over(tmp_path: Pat
         assert "goodbye\n" in rest
         assert "*** Your session was closed.\n" in rest
         async with patience():
-            await app.moved_until(lambda: not app.sessions)
+            await app.progress.until(lambda: not app.sessions)
         assert chat.heard == ["close kicked"]
 
 

@@ -79,7 +79,7 @@ class Stage:
         for gate in self._gates.values():
             gate.set()
         async with patience():
-            await self.app.moved_until(lambda: self.app.dispatcher.idle)
+            await self.app.progress.until(lambda: self.app.dispatcher.idle)
 
     @property
     def applied(self) -> list[m.Applied]:
@@ -179,7 +179,7 @@ async def test_a_handler_that_fails_is_logged_and_the_next_one_runs() -> None:
         with structlog.testing.capture_logs() as logs:
             app.dispatcher.receive([opened("a"), said("a", 1), said("a", 2)])
             async with patience():
-                await app.moved_until(lambda: app.dispatcher.idle)
+                await app.progress.until(lambda: app.dispatcher.idle)
     assert heard == ["a2"]
     (entry,) = logs
     assert entry["session"] == "a"
@@ -202,7 +202,7 @@ async def test_a_cancelled_handler_has_not_applied_its_command() -> None:
         await it.until_begun("a1")
         running[0].cancel()
         async with patience():
-            await it.app.moved_until(lambda: it.app.dispatcher.idle)
+            await it.app.progress.until(lambda: it.app.dispatcher.idle)
         assert it.applied == []
         assert it.app.sessions["a"].applied == 0
 
@@ -457,6 +457,6 @@ async def test_a_handler_whose_own_task_was_cancelled_is_a_failure_like_any_othe
         with structlog.testing.capture_logs() as logs:
             it.receive(opened("s"), m.SessionEvent("s", 1, Binary(b"x")), said("s", 2))
             await it.until_begun("s2")
-            await it.app.moved_until(lambda: it.app.dispatcher.idle)
+            await it.app.progress.until(lambda: it.app.dispatcher.idle)
         assert [log["event"] for log in logs] == ["a handler failed"]
         assert it.app.dispatcher.take_applied() == [m.Applied("s", 2)]

@@ -128,7 +128,7 @@ async def test_a_session_that_moved_is_told_and_may_come_back(tmp_path: Path) ->
         gateway.tell(opened("a"), said("a", 1))
         await gateway.until(lambda gateway: (m.APPLIED, [m.Applied("a", 1)]) in gateway.notes)
         async with patience():  # a command counts once what it said is accepted
-            await it.app.moved_until(lambda: it.app.outgoing.oldest > 1)
+            await it.app.progress.until(lambda: it.app.outgoing.oldest > 1)
         gateway.cut()
         await gateway.until_linked(2)
         assert gateway.hellos[1].applied == {"a": 1}

@@ -232,7 +232,7 @@ async def test_a_command_is_not_reported_as_applied_before_its_answer(tmp_path: 
         gateway.accept(1)
         gateway.on_hello = lambda hello: gateway.welcome(1)
         async with patience():
-            await app.moved_until(lambda: app.outgoing.oldest == 2)
+            await app.progress.until(lambda: app.outgoing.oldest == 2)
         gateway.notes.clear()
         gateway.cut()
         await gateway.until_linked(2)

@@ -160,7 +160,7 @@ class Stage:
     async def accepted(self) -> None:
         """Wait until the gateway has everything that was said, durably."""
         async with asyncio.timeout(SECONDS):
-            await self.app.moved_until(lambda: self.app.outgoing.idle)
+            await self.app.progress.until(lambda: self.app.outgoing.idle)
 
     async def count(self, first: int, last: int) -> None:
         """Say the numbers from `first` to `last`, a line each."""

@@ -60,8 +60,8 @@ class App(Handlers):
         self.outgoing = Outgoing(self.limits.window_bytes_max)
         self.dispatcher = Dispatcher(self)
         self._link_client: LinkClient | None = None
-        self._progress = Progress()
-        self.answers = Answers(name, self, self._progress)
+        self.progress = Progress()
+        self.answers = Answers(name, self, self.progress)
         self._stop = asyncio.Event()
 
     @property
@@ -158,7 +158,7 @@ class App(Handlers):
         self.outgoing.emit(sid, delivery, item)
         self.flush_later()
         if self.outgoing.full:
-            await self.moved_until(lambda: not self.outgoing.full)
+            await self.progress.until(lambda: not self.outgoing.full)
 
     async def broadcast(self, group: str, text: str, *, but: Session | None = None) -> None:
         """Send `text` to every session in `group`, except `but`."""
@@ -188,7 +188,7 @@ class App(Handlers):
         self.outgoing.call(method, make, size)
         self.flush_later()
         if self.outgoing.full:
-            await self.moved_until(lambda: not self.outgoing.full)
+            await self.progress.until(lambda: not self.outgoing.full)
 
     async def request(self, method: str, params: Any, result: type[T]) -> T:
         """Ask the gateway. Raises `RequestError`, `LinkClosedError`, `TimeoutError`."""
@@ -200,20 +200,3 @@ class App(Handlers):
         """Send the queued calls at the end of this tick."""
         if self._link_client is not None:
             self._link_client.flush_later()
-
-    # --- waiting
-
-    def move(self) -> None:
-        """Something ended that others may wait for: an output is accepted, a handler done."""
-        self._progress.move()
-
-    async def moved_until(self, condition: Callable[[], bool]) -> None:
-        """Wait until `condition` is true; it is checked after each `move`."""
-        await self._progress.until(condition)
-
-    # --- what the gateway says or asks
-
-    def accepted(self, number: int) -> None:
-        """The gateway has our outputs up to `number`, durably."""
-        self.outgoing.accepted(number)
-        self.move()

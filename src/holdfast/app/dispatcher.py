@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from holdfast.app.events import HandlerCaller, handle
 from holdfast.app.mailbox import put
+from holdfast.app.progress import Progress
 from holdfast.app.session import Sender, Session
 from holdfast.link import messages as m
 from holdfast.net.log import RateLimitedLogger, log_failure
@@ -24,9 +25,9 @@ _log: Final = RateLimitedLogger("holdfast.app")
 class HandlingApp(Sender, HandlerCaller, Protocol):
     """The application, as far as a dispatcher and its sessions need it."""
 
-    def flush_later(self) -> None: ...
+    progress: Progress
 
-    def move(self) -> None: ...
+    def flush_later(self) -> None: ...
 
 
 class Dispatcher:
@@ -209,7 +210,7 @@ class Dispatcher:
             if self._releasing:
                 self._released.append(session.sid)
                 self._app.flush_later()
-            self._app.move()
+            self._app.progress.move()
 
     async def _handle(self, session: Session, event: m.Event) -> None:
         """One handler is one failure domain: its exception is logged, and the next handler runs."""

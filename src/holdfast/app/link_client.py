@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import random
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from holdfast.app.answers import Answers
 from holdfast.app.dispatcher import Dispatcher
 from holdfast.app.outgoing import Outgoing
+from holdfast.app.progress import Progress
 from holdfast.core.backoff import Backoff
 from holdfast.core.errors import ConfigurationError, Reason
 from holdfast.core.limits import LinkLimits
@@ -37,6 +38,7 @@ class LinkedApp(Protocol):
     outgoing: Outgoing
     dispatcher: Dispatcher
     answers: Answers
+    progress: Progress
 
     @property
     def idle(self) -> bool: ...
@@ -46,12 +48,6 @@ class LinkedApp(Protocol):
     def orphaned(self) -> bool: ...
 
     def stop(self) -> None: ...
-
-    def move(self) -> None: ...
-
-    async def moved_until(self, condition: Callable[[], bool]) -> None: ...
-
-    def accepted(self, number: int) -> None: ...
 
 
 _log: Final = RateLimitedLogger("holdfast.app")
@@ -181,7 +177,7 @@ class LinkClient:
         if peer.goodbye_code == Reason.SUPERSEDED.value:
             self._fatal = RequestError(peer.goodbye_code, reason)
         self._ended.set()
-        self._app.move()
+        self._app.progress.move()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         spawn(self._tasks, work, partial(log_failure, _log, "a task of the link failed"))
@@ -217,11 +213,15 @@ class LinkClient:
         return Dispatch(
             {
                 m.EVENTS: (list[m.SessionEvent], self._receive),
-                m.ACCEPTED: (m.Accepted, lambda accepted: app.accepted(accepted.bseq)),
+                m.ACCEPTED: (m.Accepted, self._accepted),
                 m.REFUSED: (m.Refused, _log_refused),
                 **app.answers.methods,
             }
         )
+
+    def _accepted(self, accepted: m.Accepted) -> None:
+        self._app.outgoing.accepted(accepted.bseq)
+        self._app.progress.move()
 
     def _receive(self, events: list[m.SessionEvent]) -> None:
         """Hot path."""
@@ -271,8 +271,8 @@ class LinkClient:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(app.limits.finish_seconds_max):
                 await self._leave()
-                await app.moved_until(lambda: app.idle)
-                await app.moved_until(lambda: app.outgoing.idle or self._peer is None)
+                await app.progress.until(lambda: app.idle)
+                await app.progress.until(lambda: app.outgoing.idle or self._peer is None)
         if self._peer is not None:
             self._flush()
             self._peer.close("the application is stopping")
