@@ -311,7 +311,16 @@ def test_a_snapshot_changes_nothing() -> None:
         assert adapter.data_to_send()
 
 
-CONFIGURED = {"_limits", "_charsets", "_options", "_settings", "_raw", "input_rate", "protocol"}
+CONFIGURED = {
+    "_limits",
+    "_wraps",
+    "_charsets",
+    "_options",
+    "_settings",
+    "_raw",
+    "input_rate",
+    "protocol",
+}
 """What an adapter has of its listener."""
 DERIVED = {"_dialect", "numbered", "slice_bytes"}
 """What follows from the rest."""
