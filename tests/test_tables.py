@@ -18,8 +18,8 @@ from holdfast.gateway.conversation import phases
 from holdfast.net.server import lifecycle as server_states
 from holdfast.net.upstream import circuit_breaker as breaker
 from holdfast.net.upstream import tunnel as stream
-from holdfast.protocols.telnet import negotiation, parser
-from holdfast.protocols.telnet.options import ttype
+from holdfast.protocols.telnet import negotiation, parser, start_tls
+from holdfast.protocols.telnet.options import linemode, special_characters, ttype
 from holdfast.protocols.websocket import states as websocket
 from holdfast.sessions import states
 from tests.backends.tcp import test_states as test_bridge
@@ -27,8 +27,8 @@ from tests.gateway.conversation import test_phases
 from tests.net.server import test_server
 from tests.net.upstream import test_circuit_breaker as test_breaker
 from tests.net.upstream import test_tunnel as test_stream
-from tests.protocols.telnet import test_negotiation, test_parser
-from tests.protocols.telnet.options import test_ttype
+from tests.protocols.telnet import test_negotiation, test_parser, test_start_tls
+from tests.protocols.telnet.options import test_linemode, test_special_characters, test_ttype
 from tests.protocols.websocket import test_states as test_websocket_states
 from tests.sessions import test_states as test_session_states
 
@@ -42,6 +42,9 @@ TESTS: Final[list[tuple[AnyTable, ModuleType]]] = [
     (stream.TABLE, test_stream),
     (negotiation.Q_METHOD, test_negotiation),
     (parser.PARSER, test_parser),
+    (start_tls.UPGRADE, test_start_tls),
+    (linemode.AGREEMENT, test_linemode),
+    (special_characters.DECISIONS, test_special_characters),
     (ttype.CYCLE, test_ttype),
     (websocket.TABLE, test_websocket_states),
     (states.TABLE, test_session_states),

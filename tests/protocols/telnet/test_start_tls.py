@@ -135,6 +135,6 @@ def test_both_roles_agree_in_any_interleaving(steps: list[tuple[bool, int]], typ
     assert not any(waiting.values())
 
 
-def test_the_table_is_total_and_decisions_are_final() -> None:
-    for state, given_ in product(Upgrade, Heard):
-        assert UPGRADE.allows(state, given_) is (state in (Upgrade.ASKED, Upgrade.AGREED))
+@pytest.mark.parametrize(("state", "given_"), list(product(Upgrade, Heard)))
+def test_decisions_are_final(state: Upgrade, given_: Heard) -> None:
+    assert UPGRADE.allows(state, given_) is (state in (Upgrade.ASKED, Upgrade.AGREED))

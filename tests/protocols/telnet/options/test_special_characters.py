@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.protocols.telnet.wire import properties
 
-from holdfast.protocols.telnet.options.special_characters import SLC, Level, Setting, Special
+from holdfast.protocols.telnet.options.special_characters import (
+    DECISIONS,
+    SLC,
+    Do,
+    Level,
+    Setting,
+    Special,
+    Support,
+    Told,
+)
 
 NOSUPPORT, CANTCHANGE, VALUE, DEFAULT, ACK = 0, 1, 2, 3, 128
 DEFAULTS: dict[int, Setting] = {
@@ -78,3 +89,23 @@ def test_two_ends_fall_silent_and_agree(
     if not asked:
         for function in ours:
             assert a.setting(function)[:2] == b.setting(function)[:2]
+
+
+ACTIONS = {
+    (Support.UNKNOWN, Told.CANTCHANGE): Do.REFUSE,
+    (Support.UNKNOWN, Told.VALUE): Do.REFUSE,
+    (Support.UNKNOWN, Told.DEFAULT): Do.REFUSE,
+    (Support.CHANGEABLE, Told.NOSUPPORT): Do.TAKE,
+    (Support.CHANGEABLE, Told.CANTCHANGE): Do.TAKE,
+    (Support.CHANGEABLE, Told.VALUE): Do.TAKE,
+    (Support.CHANGEABLE, Told.DEFAULT): Do.RESET,
+    (Support.FIXED, Told.NOSUPPORT): Do.TAKE,
+    (Support.FIXED, Told.CANTCHANGE): Do.REFUSE,
+    (Support.FIXED, Told.VALUE): Do.KEEP,
+    (Support.FIXED, Told.DEFAULT): Do.RESET,
+}
+
+
+@pytest.mark.parametrize(("state", "given_"), list(product(Support, Told)))
+def test_each_answer(state: Support, given_: Told) -> None:
+    assert DECISIONS.step(state, given_) == (state, ACTIONS.get((state, given_), Do.NOTHING))
