@@ -43,9 +43,9 @@ _LOGIN: Final = "char.login"
 """GMCP's login: `Char.Login {"name", "password"}`, or `Char.Login.Credentials`."""
 
 
-def is_secret(item: object) -> bool:
-    """Whether a client's item has a password in it by its kind. Hot path."""
-    return type(item) is Data and item.package.lower().startswith(_LOGIN)
+def is_secret(item: Data) -> bool:
+    """Whether a client's structured message has a password in it."""
+    return item.package.lower().startswith(_LOGIN)
 
 
 class Interrupt(Struct, frozen=True, array_like=True, tag="interrupt", gc=False):

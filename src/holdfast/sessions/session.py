@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from holdfast.core.errors import Reason
-from holdfast.core.items import VOLATILE, Command, Output, is_secret
+from holdfast.core.items import VOLATILE, Command, Data, Output, is_secret
 from holdfast.core.limits import SessionLimits
 from holdfast.sessions.consumer import Consumer, guarded
 from holdfast.sessions.durable_state import DurableState, StateOwner
@@ -200,7 +200,11 @@ class Session(DurableState):
         """Take `item` of the client, unnumbered."""
         verdict = self.inbox.accept(item)
         if verdict is ACCEPTED:
-            if self.row.input_mode == HIDDEN or self.hides or is_secret(item):
+            if (
+                self.row.input_mode == HIDDEN
+                or self.hides
+                or (type(item) is Data and is_secret(item))
+            ):
                 self.inbox.hide(numbered=False)
             self.out.prompt = ""
             if self._clean:
@@ -214,7 +218,11 @@ class Session(DurableState):
         """Take `item` of the client as its command number `c`."""
         verdict = self.inbox.accept_numbered(c, item)
         if verdict is ACCEPTED:
-            if self.row.input_mode == HIDDEN or self.hides or is_secret(item):
+            if (
+                self.row.input_mode == HIDDEN
+                or self.hides
+                or (type(item) is Data and is_secret(item))
+            ):
                 self.inbox.hide(numbered=True)
             self.out.prompt = ""
             if self._clean:
