@@ -13,6 +13,7 @@ import pytest
 
 import holdfast
 from holdfast.backends.tcp import states as bridge
+from holdfast.backends.terminal import states as terminal
 from holdfast.core.states import Table
 from holdfast.gateway.conversation import phases
 from holdfast.net.server import lifecycle as server_states
@@ -23,6 +24,7 @@ from holdfast.protocols.telnet.options import linemode, special_characters, ttyp
 from holdfast.protocols.websocket import states as websocket
 from holdfast.sessions import states
 from tests.backends.tcp import test_states as test_bridge
+from tests.backends.terminal import test_states as test_terminal
 from tests.gateway.conversation import test_phases
 from tests.net.server import test_server
 from tests.net.upstream import test_circuit_breaker as test_breaker
@@ -38,6 +40,7 @@ TESTS: Final[list[tuple[AnyTable, ModuleType]]] = [
     (phases.TABLE, test_phases),
     (server_states.TABLE, test_server),
     (bridge.TABLE, test_bridge),
+    (terminal.TABLE, test_terminal),
     (breaker.TABLE, test_breaker),
     (stream.TABLE, test_stream),
     (negotiation.Q_METHOD, test_negotiation),

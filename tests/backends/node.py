@@ -25,6 +25,7 @@ from holdfast.link.peer import Dispatch, Peer, connection_limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.dial.dial import dial
 from holdfast.net.runtime.runtime import Runtime
+from holdfast.net.security_log import SecurityLog
 from holdfast.net.server.server import Server
 from holdfast.sessions.inbox import Verdict
 from holdfast.sessions.journal import Journal
@@ -140,6 +141,7 @@ class Node:
             journal=self.journal,
             spawn=spawn,
             upstreams={},
+            security=SecurityLog(),
             policy_known=self.host.policy_known,
         )
 

@@ -34,8 +34,8 @@ def test_a_listener_s_keys_are_read_by_its_kind(
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no-such-kind": (
-        {"backend": "ssh"},
-        "l.backend: expected 'echo', 'link', 'stream' or 'tcp', found 'ssh'",
+        {"backend": "smtp"},
+        "l.backend: expected 'echo', 'link', 'pty', 'ssh', 'stream' or 'tcp', found 'smtp'",
     ),
     "a-key-of-two-other-kinds": (
         {"backend": "echo", "upstream": "mud"},
@@ -63,7 +63,7 @@ def test_a_value_of_a_wrong_type_is_the_type_s_error() -> None:
 
 
 def test_each_kind_has_what_a_kind_must_have() -> None:
-    assert list(KINDS) == ["tcp", "stream", "echo", "link"]
+    assert list(KINDS) == ["tcp", "stream", "echo", "ssh", "pty", "link"]
     for name, kind in KINDS.items():
         assert kind.Config.kind == name
         assert callable(kind.open)

@@ -128,7 +128,7 @@ async def test_configurations(tmp_path: Path) -> None:
 
 def test_nothing_is_forgotten() -> None:
     tested = {"gateway.toml", "parrot.mjs", "parrot.py", "watch.py"}
-    elsewhere = {"parrot.vtc", "webs_demo.py"}  # collected themselves; in tests/examples
+    elsewhere = {"parrot.vtc", "ssh.toml", "talker.py", "webs_demo.py"}  # by tests of their own
     assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} == tested | elsewhere
     assert len(re.findall(r"^```(?!sh)\w", README, re.M)) == 6
 

@@ -26,6 +26,7 @@ from holdfast.core.login import (
 )
 from holdfast.net.addresses import Address
 from holdfast.net.runtime.runtime import Runtime
+from holdfast.net.security_log import SecurityLog
 from holdfast.net.server.acceptor import HandlerFactory
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.port import SessionPort
@@ -57,6 +58,9 @@ class BackendConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the clients get sessions."""
     raw: ClassVar[bool] = False
     """Whether the server behind shows its own prompts and asks for logins itself."""
+
+    terminal: ClassVar[bool] = False
+    """Whether the sessions are terminals (`TerminalSession`), which are never stored."""
 
     @property
     def name(self) -> str:
@@ -206,5 +210,6 @@ class Services(Struct, frozen=True):
     """Runs a coroutine in the gateway's task group; its exception is logged."""
     upstreams: Mapping[str, Upstream]
     """The servers of each `[[upstream]]`, by its name."""
+    security: SecurityLog
     policy_known: Callable[[], None]
     """A backend's `policy` is known now: sessions that waited for it go on."""

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import msgspec
 from msgspec import structs
 
-from holdfast.backends import echo, link, stream, tcp
+from holdfast.backends import echo, link, pty, ssh, stream, tcp
 from holdfast.backends.base import Backend, BackendConfig, Services
 from holdfast.backends.link.backend import LinkBackend
 from holdfast.core.errors import ConfigurationError
@@ -32,6 +32,8 @@ _KINDS: Final[Sequence[Kind]] = (
     tcp,
     stream,
     echo,
+    ssh,
+    pty,
     link,  # the last: an application has any name that is left
 )
 

@@ -391,6 +391,55 @@ class UpstreamLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """A line without its end that nothing has followed for so long is a prompt."""
 
 
+class TerminalLimits(_Group, frozen=True, forbid_unknown_fields=True):
+    """Terminals: sessions on SSH servers, and on commands of this machine."""
+
+    terminals_max: int = 1_000
+    """On one node, logins under way among them."""
+    terminals_per_network_max: int = 100
+    """Of the clients of one IP address (IPv6: of one /64 network)."""
+    terminals_per_target_max: int = 500
+    """On one server, or of one command."""
+    terminals_per_user_max: int = 50
+    """Of one user of one server."""
+    logins_max: int = 64
+    """Connections to servers whose login is under way."""
+    ring_bytes_max: int = 1 * MIB
+    """Output of a terminal that is kept, for a client that comes with an empty screen."""
+    unshown_bytes_max: int = 384 * KIB
+    """Output that the client has not shown yet, beyond which the server is not read."""
+    window_bytes_max: int = 256 * KIB
+    """What a server may send before it is read (the channel's window)."""
+    unsent_bytes_max: int = 256 * KIB
+    """Input that waits to be sent. Beyond it, no more is taken from the client."""
+    resolve_seconds_max: float = 5.0
+    """For the addresses of a host's name."""
+    connect_seconds_max: float = 10.0
+    """To connect to a server."""
+    login_seconds_max: float = 45.0
+    """From the connection to the end of the login, with what the user must type for it."""
+    question_seconds_max: float = 120.0
+    """For the user to answer what is asked before: which server, which user, which host key."""
+    keepalive_seconds_max: float = 15.0
+    """Between two signs of life of a server; one that is silent for three has gone."""
+    write_seconds_max: float = 60.0
+    """Input that a server does not take ends the terminal after this time."""
+    closing_seconds_max: float = 5.0
+    """For the end of a connection or a command to be orderly; then it is cut off."""
+    idle_seconds_max: float = 43_200.0
+    """Without input. Output is no sign of a user."""
+    login_failures_per_minute_max: float = 6.0
+    """Wrong logins of one network at one server as one user, sustained."""
+    login_failure_burst_max: int = 5
+    """The same at once."""
+    password_tries_max: int = 3
+    """Passwords that one login asks for."""
+    answer_chars_max: int = 32 * KIB
+    """One answer: a private key, say."""
+    recording_bytes_max: int = 256 * MIB
+    """One recording. What comes behind it is not recorded."""
+
+
 class AdminLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """The admin listener."""
 
@@ -431,6 +480,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     link: LinkLimits = field(default_factory=LinkLimits)
     store: StoreLimits = field(default_factory=StoreLimits)
     upstream: UpstreamLimits = field(default_factory=UpstreamLimits)
+    terminal: TerminalLimits = field(default_factory=TerminalLimits)
     admin: AdminLimits = field(default_factory=AdminLimits)
     drain: DrainLimits = field(default_factory=DrainLimits)
 

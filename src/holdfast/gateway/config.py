@@ -104,7 +104,7 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     (`echo`). The kind's own keys stand beside it."""
     durability: Literal["memory", "fast", "durable"] = "fast"
     """What a crash of the gateway may cost: everything (`memory`), the last moments (`fast`), or
-    nothing (`durable`)."""
+    nothing (`durable`). Of a terminal (`ssh`, `pty`), nothing is stored."""
     certificate: Certificate | None = None
     tls: TlsOptions | None = None
     """Instead of `certificate`: several of them, client certificates, versions and more."""
@@ -277,7 +277,7 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
             is_reserved=lambda name: registry.is_reserved(name, backend.kind),
         )
     )
-    keeps = listener.durability != "memory" and backend.has_sessions
+    keeps = listener.durability != "memory" and backend.has_sessions and not backend.terminal
     if keeps and not config.store.path:
         raise ConfigurationError(
             f"store.path: expected a path, because {key}.durability is"

@@ -22,6 +22,7 @@ from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.security_log import SecurityLog
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
+from holdfast.sessions.session import NewSession, Session
 from holdfast.sessions.states import Durability
 
 
@@ -63,5 +64,6 @@ class ListenerContext(Struct, frozen=True):
     backend: Backend
     durability: Durability
     new_adapter: Callable[[], Adapter]
+    new_session: NewSession = Session
     serve_http: ServeHttp | None = None
     """Hands a connection over that asked for a page."""

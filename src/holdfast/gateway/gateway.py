@@ -120,6 +120,7 @@ class Gateway:
             journal=context.journal,
             spawn=self._spawn,
             upstreams=self.upstreams,
+            security=context.security,
             policy_known=host.policy_known,
         )
 

@@ -8,12 +8,19 @@ from collections.abc import Callable, Coroutine, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
 
+import holdfast
 from holdfast.core.errors import ConfigurationError
-from holdfast.core.limits import Limits, PageLimits, WebSocketLimits
+from holdfast.core.limits import (
+    Limits,
+    PageLimits,
+    SessionLimits,
+    TerminalLimits,
+    WebSocketLimits,
+)
 from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.adapters.lines import LineAdapter
 from holdfast.gateway.adapters.telnet import TelnetAdapter
@@ -30,6 +37,10 @@ from holdfast.protocols.telnet.charset_config import charsets_of
 from holdfast.protocols.telnet.server import Offers, server_options
 from holdfast.protocols.uris import normal_path
 from holdfast.protocols.websocket import Deflate
+from holdfast.sessions.records import Row
+from holdfast.sessions.session import NewSession, Session, SessionBackend, SessionOwner
+from holdfast.sessions.states import Durability
+from holdfast.sessions.terminal import TerminalSession
 
 if TYPE_CHECKING:
     from holdfast.gateway.admin.listener import AdminListener
@@ -52,6 +63,7 @@ def adapter_factory(
                 deflate=Deflate(listener.deflate) if listener.deflate is not None else None,
                 hosts=served_hosts(listener.hosts, address),
                 input_rate=input_rate(limits.session),
+                terminal=listener.backend.terminal,
             )
             return lambda: WebSocketAdapter(settings)
         case "telnet" | "telnets":
@@ -62,6 +74,25 @@ def adapter_factory(
             )
         case scheme:
             return lambda: LineAdapter(scheme, limits.line, raw=raw)
+
+
+def durability_of(listener: ListenerConfig) -> Durability:
+    """What is stored of the sessions of a listener."""
+    return Durability.MEMORY if listener.backend.terminal else Durability(listener.durability)
+
+
+def new_session(listener: ListenerConfig, limits: TerminalLimits) -> NewSession:
+    """What makes the sessions of a listener."""
+    if not listener.backend.terminal:
+        return Session
+
+    def make(
+        row: Row, backend: SessionBackend, session: SessionLimits, owner: SessionOwner
+    ) -> Session:
+        session = structs.replace(session, window_bytes_max=limits.ring_bytes_max)
+        return TerminalSession(row, backend, session, owner)
+
+    return make
 
 
 def _status(
@@ -111,6 +142,10 @@ def http_pages(
             )
         return None
     folder = Path(listener.pages) if listener.pages else None
+    headers = dict(listener.page_headers)
+    if folder is None and listener.backend.terminal:
+        folder = _terminal_page()
+        headers = {"Content-Security-Policy": _TERMINAL_POLICY} | headers
 
     async def make() -> HttpPages:
         await asyncio.to_thread(import_module, "holdfast.gateway.http")  # the loop goes on
@@ -118,9 +153,23 @@ def http_pages(
         from holdfast.gateway.play import PlayPage
 
         play = PlayPage(listener.play, listener.address.path) if listener.play else None
-        return HttpPages(folder, healthy, listener.page_headers, limits, play)
+        return HttpPages(folder, healthy, headers, limits, play)
 
     return HostOnDemand(make, spawn)
+
+
+_TERMINAL_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self';"
+    " img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""What the terminal's page may do: nothing but run its own script and connect to its gateway."""
+
+
+def _terminal_page() -> Path:
+    """The terminal's page; one that says what is missing, where it was not built."""
+    web = Path(holdfast.__file__).parent / "web"
+    built = web / "terminal"
+    return built if (built / "terminal.js").is_file() else web / "terminal_missing"
 
 
 def admin_listener(

@@ -11,7 +11,13 @@ from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.context import Context, ListenerContext, ServeHttp
 from holdfast.gateway.conversation.driver import Driver
 from holdfast.gateway.environment import MakeServer
-from holdfast.gateway.listener_parts import adapter_factory, admin_listener, http_pages
+from holdfast.gateway.listener_parts import (
+    adapter_factory,
+    admin_listener,
+    durability_of,
+    http_pages,
+    new_session,
+)
 from holdfast.gateway.view import GatewayView
 from holdfast.link.peer import connection_limits
 from holdfast.net.addresses import Address, parse_address
@@ -23,7 +29,6 @@ from holdfast.net.server.server import ListenOptions, Server
 from holdfast.net.server.start_tls import StartTlsOptions
 from holdfast.net.tls.certificates import ServerTls
 from holdfast.net.tls.options import TlsOptions
-from holdfast.sessions.states import Durability
 
 if TYPE_CHECKING:
     from holdfast.gateway.admin.listener import AdminListener
@@ -119,8 +124,9 @@ class Listeners:
             return backend.handler
         shared = ListenerContext(
             backend=backend,
-            durability=Durability(listener.durability),
+            durability=durability_of(listener),
             new_adapter=adapter_factory(listener, context.limits, lambda: len(context.pool)),
+            new_session=new_session(listener, context.limits.terminal),
             serve_http=self._serve_http(listener, context),
         )
         return lambda connection: Driver(connection, context, shared)

@@ -50,6 +50,10 @@ class SecurityEvent(Enum):
     """A page of another host wanted to connect."""
     HOST_REFUSED = "host_refused"
     """A request for a host name that is not served."""
+    TARGET_REFUSED = "target_refused"
+    """A user wanted to reach a server that is not for users."""
+    HOST_KEY_REFUSED = "host_key_refused"
+    """A server showed a key that is another one than is known, or that nobody accepted."""
     EVICTED = "evicted"
     """A session was closed before its time, to make room."""
     LIMITED = "limited"
@@ -70,6 +74,7 @@ _WARNINGS: Final = frozenset(
         SecurityEvent.LOGIN_LIMITED,
         SecurityEvent.LINK_REFUSED,
         SecurityEvent.EVICTED,
+        SecurityEvent.HOST_KEY_REFUSED,
     }
 )
 

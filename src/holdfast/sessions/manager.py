@@ -23,7 +23,7 @@ from holdfast.sessions.loading import Loader
 from holdfast.sessions.population import Member, Population
 from holdfast.sessions.records import Head, Row, SetAside, Stored
 from holdfast.sessions.retention import Retention
-from holdfast.sessions.session import Session, SessionBackend
+from holdfast.sessions.session import NewSession, Session, SessionBackend
 from holdfast.sessions.states import Durability, SessionInput, SessionState
 
 _log: Final = RateLimitedLogger("holdfast.sessions")
@@ -102,9 +102,14 @@ class SessionManager:
     # --- creating
 
     def create(
-        self, backend: SessionBackend, durability: Durability, now: float, network: str = ""
+        self,
+        backend: SessionBackend,
+        durability: Durability,
+        now: float,
+        network: str = "",
+        make: NewSession = Session,
     ) -> Session:
-        """Make a new session for a client in `network`.
+        """Make a new session for a client in `network`, of the kind that `make` makes.
 
         If there is no room, it takes the place of a detached session without a user
         (`Population`). Raises `BusyError` if there is none.
@@ -112,7 +117,7 @@ class SessionManager:
         self._make_room(network)
         row = Row(sid=new_sid(), epoch=new_epoch(), durability=durability.value, created=now)
         row.era = self.loader.eras.now
-        session = Session(row, backend, self.limits, self)
+        session = make(row, backend, self.limits, self)
         self.sessions[session.sid] = session
         self._population.add(session, network)
         self.counts.created += 1

@@ -238,6 +238,11 @@ class Outbox:
             count += 1
         self._drop(count)
 
+    def beginning(self) -> tuple[int, bytes]:
+        """After which number a client can begin that has nothing, and what prepares its screen
+        for it."""
+        return self.base, b""
+
     def since(self, seq: int) -> Sequence[OutputEntry]:
         """The entries after `seq`."""
         return self.entries[max(0, seq - self.base) :]

@@ -31,6 +31,7 @@ from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.outbox import shared
 from holdfast.sessions.session import Session, SessionBackend
 from holdfast.sessions.states import SessionInput
+from holdfast.sessions.terminal import TerminalSession
 
 
 class GapError(ProtocolError):
@@ -181,6 +182,12 @@ class SessionPort:
             return False
         session.deliver()
         return session.out.sent >= session.out.top
+
+    @staticmethod
+    def unacknowledged(session: TerminalSession) -> int:
+        """Bytes of a terminal that its client has not shown yet; that were not written to it,
+        for a client that does not say what it has shown."""
+        return session.unacknowledged
 
     @staticmethod
     def await_delivery(session: Session) -> None:

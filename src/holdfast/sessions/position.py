@@ -23,13 +23,14 @@ class ClientPosition(Struct, frozen=True):
     """How much of which output log a client has."""
 
     epoch: str
+    """Empty: of the one log that a session has which is not stored."""
     last: int
 
 
 def reset_reason(session: Session, position: ClientPosition) -> ResetReason | None:
     """Why a client at `position` must be reset, or `None` if nothing it needs is lost."""
     row = session.row
-    if position.epoch != row.epoch:
+    if position.epoch and position.epoch != row.epoch:
         # The numbers of an older epoch are ours up to where it ended, if we know where.
         ends = {end.epoch: end.top for end in row.ends}
         if position.epoch not in ends or position.last > ends[position.epoch]:
@@ -51,4 +52,4 @@ def reset_position(session: Session, position: ClientPosition | None, reason: Re
     if reason is ResetReason.EPOCH:
         ends = {end.epoch: end.top for end in session.row.ends}
         known = ends.get(position.epoch, 0)  # up to there it has everything
-    return min(max(session.out.base, known), deliverable)
+    return min(max(session.out.beginning()[0], known), deliverable)

@@ -7,6 +7,7 @@ waits.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from holdfast.core.errors import Reason
@@ -351,3 +352,7 @@ class Session(DurableState):
         if adrift:
             self.deliver()
             self._acknowledge(self.inbox.cin)
+
+
+NewSession = Callable[[Row, SessionBackend, SessionLimits, SessionOwner], Session]
+"""What makes a session of some kind."""

@@ -82,7 +82,7 @@ class Dialect(Protocol):
         """Go on where `taken` was made."""
 
 
-class _WholeMessages:
+class WholeMessages:
     """A dialect that keeps nothing of a message."""
 
     __slots__ = ()
@@ -94,7 +94,7 @@ class _WholeMessages:
         pass
 
 
-class PlainDialect(_WholeMessages):
+class PlainDialect(WholeMessages):
     """Text frames are lines, both ways; nothing is numbered."""
 
     numbered = False
@@ -132,7 +132,7 @@ class PlainDialect(_WholeMessages):
                 return b""  # there is no way to tell it from text
 
 
-class HoldfastDialect(_WholeMessages):
+class HoldfastDialect(WholeMessages):
     """The sub-protocol `holdfast.v1`, as JSON or as MessagePack."""
 
     numbered = True

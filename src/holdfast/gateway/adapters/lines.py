@@ -121,5 +121,8 @@ class LineAdapter(TerminalAdapter):
     def _prompt(self, text: str) -> bytes:
         return text.encode()
 
+    def _bytes(self, data: bytes) -> bytes:
+        return data if self._raw else b""
+
     def _queue(self, data: bytes) -> None:
         self._out.append(data)

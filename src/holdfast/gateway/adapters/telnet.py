@@ -6,6 +6,7 @@ WebSocket client (`gmcp_package`); every other one by its code and by evidence.
 
 from __future__ import annotations
 
+from codecs import IncrementalDecoder, getincrementaldecoder
 from collections.abc import Sequence
 from typing import Final
 
@@ -59,6 +60,7 @@ class TelnetAdapter(TerminalAdapter):
     __slots__ = (
         "_charsets",
         "_core",
+        "_decoder",
         "_limits",
         "_options",
         "_package",
@@ -92,6 +94,8 @@ class TelnetAdapter(TerminalAdapter):
         """Of a client that speaks it, and so counts outputs."""
         self._said_early: list[Data] = []
         """What it has said by GMCP while we negotiated: who it is and what it wants to hear."""
+        self._decoder: IncrementalDecoder | None = None
+        """Of the bytes of a terminal, which may end in the middle of a character."""
 
     @property
     def wants_token(self) -> bool:
@@ -150,16 +154,12 @@ class TelnetAdapter(TerminalAdapter):
             case telnet.LineTooLong():
                 self._discard(f"{self._limits.line_chars_max} characters")
                 return None
+            case telnet.Violation(fault) if fault in ANSWERS:
+                return Broken(Reason.PROTOCOL_ERROR, fault.value)  # it has its answer
             case telnet.Violation(fault):
-                return self._violated(fault)
+                return self._break(Reason.PROTOCOL_ERROR, fault.value)
             case _:
                 return self._react_settled(event) if self._settled else None
-
-    def _violated(self, fault: telnet.Fault) -> Broken:
-        """Tell the user, unless the client speaks another protocol and was answered in it."""
-        if fault in ANSWERS:
-            return Broken(Reason.PROTOCOL_ERROR, fault.value)
-        return self._break(Reason.PROTOCOL_ERROR, fault.value)
 
     def _react_settled(self, event: telnet.Event) -> Event | None:
         """Return the event of what has no meaning before there is a session."""
@@ -290,6 +290,12 @@ class TelnetAdapter(TerminalAdapter):
         if "\x1b" in text:
             text = fit(text, limit_of(self._core.capabilities))
         self._core.send_prompt(text)
+        return b""
+
+    def _bytes(self, data: bytes) -> bytes:
+        if self._raw:
+            self._decoder = self._decoder or getincrementaldecoder("utf-8")("replace")
+            self._core.send_text(self._decoder.decode(data).replace("\r\n", "\n"))
         return b""
 
     def _data(self, package: str, json: str) -> bytes:

@@ -33,6 +33,8 @@ class WebSocketSettings(Struct, frozen=True):
     deflate: ws.Deflate | None = None
     """Compression for clients that offer it."""
     hosts: ServedHosts = ServedHosts()
+    terminal: bool = False
+    """Whether its sessions are terminals, which have a sub-protocol of their own."""
     input_rate: Rate = input_rate(SessionLimits())
     """How much a client may send, in bytes."""
 

@@ -28,6 +28,7 @@ from holdfast.gateway.adapters.notifications import (
     gone,
 )
 from holdfast.gateway.adapters.snapshot import AdapterSnapshot, WebSocketAdapterSnapshot, other_kind
+from holdfast.gateway.adapters.term import TermDialect
 from holdfast.gateway.adapters.upgrade import (
     UpgradeRefusal,
     WebSocketSettings,
@@ -37,7 +38,7 @@ from holdfast.gateway.adapters.upgrade import (
 )
 from holdfast.gateway.adapters.webs import WebsDialect
 from holdfast.protocols import holdfast as wire
-from holdfast.protocols import webs
+from holdfast.protocols import term, webs
 from holdfast.protocols import websocket as ws
 
 _PROBE: Final = b"probe "
@@ -47,10 +48,13 @@ _DIGITS_MAX: Final = 16
 _PLAIN: Final = PlainDialect()
 _JSON: Final = HoldfastDialect(msgpack=False)
 _MSGPACK: Final = HoldfastDialect(msgpack=True)
+_OFFERED: Final = (wire.SUBPROTOCOL, wire.SUBPROTOCOL_MSGPACK, webs.SUBPROTOCOL)
+_OFFERED_FOR_TERMINALS: Final = (term.SUBPROTOCOL,)
 _DIALECTS: Final[Mapping[str, Callable[[WebSocketLimits], Dialect]]] = {
     wire.SUBPROTOCOL: lambda _: _JSON,
     wire.SUBPROTOCOL_MSGPACK: lambda _: _MSGPACK,
     webs.SUBPROTOCOL: lambda limits: WebsDialect(limits.message_bytes_max),
+    term.SUBPROTOCOL: lambda _: TermDialect(),
 }
 
 
@@ -170,7 +174,11 @@ class WebSocketAdapter:
         refusal = judge(request, settings)
         if refusal is not None:
             return self._refuse(refusal)
-        subprotocol = ws.choose_subprotocol(request, tuple(_DIALECTS))
+        offered = _OFFERED_FOR_TERMINALS if settings.terminal else _OFFERED
+        subprotocol = ws.choose_subprotocol(request, offered)
+        if subprotocol is None and settings.terminal:
+            text = f"expected the sub-protocol {term.SUBPROTOCOL}, found none"
+            return self._refuse(UpgradeRefusal(400, text))
         if subprotocol is None:
             # The session must be known before the answer, which carries its cookie.
             cookies = tuple(settings.cookie.read(request.headers))

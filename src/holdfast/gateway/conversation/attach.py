@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from holdfast.core.errors import BusyError, Reason
-from holdfast.core.items import LATEST_PROMPT, Notice, Prompt
+from holdfast.core.items import LATEST_PROMPT, Binary, Notice, Prompt
 from holdfast.gateway.adapters.events import Enter, ResumeOwn
 from holdfast.gateway.adapters.notifications import (
     CaughtUp,
@@ -262,7 +262,9 @@ def _enter_new(conversation: Conversation, attempt: int, *, replaced: bool = Fal
         durability = Durability.MEMORY
     try:
         network = _network(conversation)
-        session = context.manager.create(listener.backend, durability, context.wall(), network)
+        session = context.manager.create(
+            listener.backend, durability, context.wall(), network, listener.new_session
+        )
     except BusyError as error:
         conversation.tell(SecurityEvent.LIMITED, why=f"no room for a session: {error}")
         conversation.goodbye(Reason.CROWDED)
@@ -353,7 +355,7 @@ def _resume(conversation: Conversation, attachment: Attachment, back: Returning)
     lost = unsure = 0
     assumed_seconds = 0.0
     if back.position is None:
-        last, lost, unsure = out.base, out.lost, out.unsure
+        last, lost, unsure = max(out.base, out.acked), out.lost, out.unsure
         if out.assumed and out.assumed == out.acked:
             assumed_seconds = limits.session.unproven_seconds_max
     else:
@@ -393,6 +395,7 @@ def _restart(
     """The client may have missed output that is gone: it begins afresh, with what is kept."""
     session = attachment.session
     top = reset_position(session, back.position, reason)
+    prologue = session.out.beginning()[1]
     session.out.rewind(top)
     conversation.context.counts[f"resets_{reason.value}"] += 1
     conversation.adapter.notify(
@@ -407,6 +410,8 @@ def _restart(
         )
     )
     conversation.send()
+    if prologue:
+        conversation.connection.write(conversation.adapter.encode_volatile(Binary(prologue)))
     attachment.deliver()
     conversation.listener.backend.resync(session, reason)
 

@@ -227,6 +227,8 @@ class Attachment:
             self.driver.goodbye(Reason.PROTOCOL_ERROR, str(error))
             return
         session.mark_dirty()
+        if session.lagging:
+            session.relieve()
         if self.evidence is not None:
             self.evidence.acknowledges()
         if self.proof is not None and n > self.proof:

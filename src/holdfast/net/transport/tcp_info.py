@@ -17,6 +17,7 @@ if sys.platform == "linux":
 _STATE: Final = 0
 _ACKED: Final = struct.Struct("=120xQ")
 _SENT: Final = struct.Struct("=200xQQ")
+_ROUND_TRIP: Final = struct.Struct("=68xI")
 _WINDOW: Final = struct.Struct("=228xI")
 _ESTABLISHED: Final = 1
 
@@ -69,6 +70,17 @@ def tcp_info(sock: Socket | None) -> TcpInfo | None:
     sent, again = _SENT.unpack_from(info)
     window = _WINDOW.unpack_from(info)[0] if len(info) >= _WINDOW.size else None
     return TcpInfo(info[_STATE] == _ESTABLISHED, acked, max(acked, sent - again), window)
+
+
+def round_trip(sock: Socket | None) -> float | None:
+    """Seconds to the peer's kernel and back, as this one has measured; `None` where it has not."""
+    if sys.platform != "linux" or sock is None:
+        return None
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ROUND_TRIP.size)
+    except (OSError, ValueError):  # it is closed, or no TCP
+        return None
+    return _ROUND_TRIP.unpack(info)[0] / 1e6 if len(info) == _ROUND_TRIP.size else None
 
 
 def through_tls(info: TcpInfo, plain: int, wire: int) -> Delivery:

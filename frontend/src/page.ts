@@ -1,0 +1,267 @@
+// The page: a terminal, the questions before it, and what is told about it.
+
+import { FitAddon } from "@xterm/addon-fit";
+import { UnicodeGraphemesAddon } from "@xterm/addon-unicode-graphemes";
+import { WebLinksAddon } from "@xterm/addon-web-links";
+import { Terminal } from "@xterm/xterm";
+import "@xterm/xterm/css/xterm.css";
+import { Link, type Message } from "./link";
+import { forget, held, keep } from "./sessions";
+import "./style.css";
+
+const THEMES = {
+  dark: {},
+  light: {
+    background: "#ffffff", foreground: "#1c2128", cursor: "#1c2128", cursorAccent: "#ffffff",
+    selectionBackground: "#b6d6fb", black: "#24292f", red: "#b3261e", green: "#116329",
+    yellow: "#7d4e00", blue: "#0550ae", magenta: "#7928a1", cyan: "#1b6a72", white: "#57606a",
+    brightBlack: "#57606a", brightRed: "#a40e26", brightGreen: "#1a7f37", brightYellow: "#633c01",
+    brightBlue: "#0969da", brightMagenta: "#8250df", brightCyan: "#3192aa", brightWhite: "#24292f",
+  },
+};
+const THEME = "holdfast.theme";
+const KEYS: Record<string, string> = {
+  esc: "\x1b", tab: "\t", up: "\x1b[A", down: "\x1b[B", right: "\x1b[C", left: "\x1b[D",
+  pipe: "|", tilde: "~", dash: "-", slash: "/",
+};
+
+const find = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
+const state = find("state");
+const form = find<HTMLFormElement>("question");
+const label = find<HTMLLabelElement>("label");
+const field = find<HTMLInputElement>("field");
+const area = find<HTMLTextAreaElement>("area");
+const choices = find("choices");
+const notices = find("notices");
+const banner = find("banner");
+
+const term = new Terminal({
+  allowProposedApi: true, cursorBlink: true, scrollback: 10_000, fontSize: 14,
+  fontFamily: "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace",
+});
+const fit = new FitAddon();
+term.loadAddon(fit);
+term.loadAddon(new UnicodeGraphemesAddon());
+term.loadAddon(new WebLinksAddon());
+term.open(find("terminal"));
+fit.fit();
+
+let sid = "";
+let over = false;
+let control = false;
+
+const url = new URL(location.pathname, location.href);
+url.protocol = url.protocol.replace("http", "ws");
+const link = new Link(url.href, {
+  ready(session, token, afresh) {
+    sid = session;
+    keep(sid, token);
+    if (afresh) term.reset();
+    show("online");
+    hide(banner);
+    fit.fit();
+    if (form.hidden) term.focus();
+  },
+  output: (data, shown) => term.write(data, shown),
+  screen: (data) => term.write(data),
+  message: hear,
+  lost(retryMs, text) {
+    if (retryMs === undefined) return end(text || "The connection has ended.");
+    show("offline");
+    count(Date.now() + retryMs);
+  },
+  size: () => ({ cols: term.cols, rows: term.rows }),
+});
+
+function hear(message: Message): void {
+  switch (message.t) {
+    case "prompt":
+      return ask(message);
+    case "opened":
+      form.hidden = true;
+      notices.replaceChildren();
+      document.title = `${message.user}@${message.target}`;
+      find("where").textContent = document.title + (message.recorded ? " (recorded)" : "");
+      term.focus();
+      return;
+    case "notify": {
+      const line = document.createElement("p");
+      line.textContent = message.text as string;
+      notices.append(line);
+      return;
+    }
+    case "token":
+      return keep(sid, message.d as string);
+    case "code":
+      find("code").textContent =
+        `To go on at another device, open this page there and give it the code ${message.d}`;
+      find("code").hidden = false;
+      return;
+    case "refused":
+      forget(sid);
+      return end(
+        `This session cannot be taken up again: ${message.text}. Its shell has ended, or the`
+        + " gateway was restarted and the shell has ended with it.",
+      );
+    case "error":
+      return end(message.text as string);
+    case "exit":
+      return end(ended(message));
+  }
+}
+
+function ended(message: Message): string {
+  if (message.error) return message.error as string;
+  if (message.signal) return `Ended by the signal ${message.signal}.`;
+  return `Ended with status ${message.status ?? 0}.`;
+}
+
+function ask(message: Message): void {
+  const kind = message.kind as string;
+  const long = kind === "key";
+  const options = message.choices as string[];
+  label.textContent = message.text as string;
+  label.htmlFor = long ? "area" : "field";
+  area.hidden = !long;
+  field.hidden = long;
+  field.type = message.echo ? "text" : "password";
+  field.autocomplete = kind === "password" ? "current-password" : kind === "user" ? "username" : "off";
+  field.value = area.value = "";
+  choices.replaceChildren(
+    ...options.map((choice) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = choice;
+      button.onclick = () => reply(choice);
+      return button;
+    }),
+  );
+  field.hidden ||= kind === "hostkey";
+  find("go").hidden = kind === "hostkey";
+  form.dataset.kind = kind;
+  form.hidden = false;
+  (long ? area : field).focus();
+}
+
+function reply(text: string): void {
+  form.hidden = true;
+  notices.replaceChildren();
+  link.answer(text);
+  field.value = area.value = "";
+}
+
+function end(text: string): void {
+  if (over) return;
+  over = true;
+  forget(sid);
+  show("over");
+  form.hidden = true;
+  say(text, "Start again", () => location.reload());
+}
+
+function count(until: number): void {
+  const left = Math.ceil((until - Date.now()) / 1000);
+  if (state.dataset.state !== "offline") return;
+  say(
+    `The connection is lost. Your session goes on; trying again ${left > 0 ? `in ${left} s` : "now"}.`,
+    "Try now", () => link.retry(),
+  );
+  window.setTimeout(() => count(until), 500);
+}
+
+function say(text: string, action: string, act: () => void): void {
+  const button = find<HTMLButtonElement>("act");
+  find("said").textContent = text;
+  button.textContent = action;
+  button.onclick = act;
+  banner.hidden = false;
+}
+
+function show(name: string): void {
+  state.dataset.state = name;
+  state.textContent = name;
+}
+
+function hide(element: HTMLElement): void {
+  element.hidden = true;
+}
+
+function theme(name: string): void {
+  document.documentElement.dataset.theme = name;
+  term.options.theme = name === "light" ? THEMES.light : THEMES.dark;
+}
+
+form.onsubmit = (event) => {
+  event.preventDefault();
+  reply(area.hidden ? field.value : area.value);
+};
+term.onData((data) => {
+  if (control && data.length === 1) {
+    data = String.fromCharCode(data.charCodeAt(0) & 0x1f);
+    press(false);
+  }
+  link.type(data);
+});
+term.onBinary((data) => link.typeBinary(data));
+term.onResize(({ cols, rows }) => link.resize(cols, rows));
+term.onTitleChange((title) => (document.title = title));
+// A program may write to the clipboard, and never read it.
+term.parser.registerOscHandler(52, (data) => {
+  const text = data.slice(data.indexOf(";") + 1);
+  if (text !== "?") {
+    try {
+      const bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+      void navigator.clipboard?.writeText(new TextDecoder().decode(bytes)).catch(() => undefined);
+    } catch {
+      // No base64: nothing is written.
+    }
+  }
+  return true;
+});
+new ResizeObserver(() => fit.fit()).observe(find("terminal"));
+
+function press(on: boolean): void {
+  control = on;
+  find("ctrl").setAttribute("aria-pressed", String(on));
+}
+find("ctrl").onclick = () => {
+  press(!control);
+  term.focus();
+};
+for (const button of document.querySelectorAll<HTMLButtonElement>("#keys [data-key]")) {
+  button.onclick = () => {
+    link.type(KEYS[button.dataset.key!]);
+    term.focus();
+  };
+}
+find("elsewhere").onclick = () => link.say({ t: "code" });
+find("code").onclick = () => hide(find("code"));
+find("resume").onclick = () => {
+  const code = prompt("The code from the other device:");
+  if (code) location.assign(`${location.pathname}#${encodeURIComponent(code.trim())}`);
+  if (code) location.reload();
+};
+find("theme").onclick = () => {
+  const name = document.documentElement.dataset.theme === "light" ? "dark" : "light";
+  localStorage.setItem(THEME, name);
+  theme(name);
+};
+find("end").onclick = () => link.say({ t: "close" });
+const preferred = matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark";
+theme(localStorage.getItem(THEME) ?? preferred);
+
+declare global {
+  interface Window {
+    holdfastTerminal: Terminal;
+  }
+}
+window.holdfastTerminal = term;
+
+show("connecting");
+const code = decodeURIComponent(location.hash.slice(1));
+history.replaceState(null, "", location.pathname);
+if (code) link.open("", code);
+else void held().then((session) => {
+  sid = session?.sid ?? "";
+  link.open(session?.token);
+});

@@ -1,0 +1,1 @@
+"""Terminals: what the kinds `ssh` and `pty` share."""

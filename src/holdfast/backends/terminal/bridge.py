@@ -1,0 +1,413 @@
+"""One session's terminal: from the questions before it to the release of everything. Hot path.
+
+One task leads each terminal through its states. It is cancelled to end the terminal; whatever
+happens, it closes the channel and gives the places back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from holdfast.backends.terminal.dialogue import Dialogue
+from holdfast.backends.terminal.kind import Channel, Exit, Opener, Plan, Screen, TerminalError
+from holdfast.backends.terminal.places import Place, Places, Reservation
+from holdfast.backends.terminal.recording import NoRecording, Recorder, Recording
+from holdfast.backends.terminal.states import TABLE, BridgeInput, BridgeState
+from holdfast.backends.terminal.stats import TerminalCounts, TerminalView
+from holdfast.core.clock import Clock
+from holdfast.core.errors import LimitExceededError, Reason
+from holdfast.core.items import (
+    MUST,
+    Binary,
+    Command,
+    Data,
+    Interrupt,
+    Notice,
+    Output,
+    Resized,
+    Text,
+)
+from holdfast.core.limits import TerminalLimits
+from holdfast.core.states import Machine
+from holdfast.net.addresses import network_of
+from holdfast.net.log import RateLimitedLogger, log_failure
+from holdfast.net.security_log import SecurityEvent, SecurityLog
+from holdfast.sessions.port import SessionPort
+from holdfast.sessions.session import Session
+from holdfast.sessions.terminal import TerminalSession
+
+_log: Final = RateLimitedLogger("holdfast.terminal")
+
+_RESUME_AT: Final = 1 / 3
+"""The share of the unshown output at which the server is read again."""
+_FILL_AWAY_MAX: Final = 3 / 4
+"""With `away = "pause"`: the share of the ring that may fill while the client is away."""
+_NUDGE_SECONDS: Final = 0.05
+"""Between two sizes: a program that is told both at once sees no change."""
+_SIGNAL: Final = "Terminal.Signal"
+_ERROR: Final = "Terminal.Error"
+_EXIT: Final = "Terminal.Exit"
+
+
+class BridgeContext(Struct, frozen=True):
+    """What the terminals of one backend share."""
+
+    kind: str
+    opener: Opener
+    port: SessionPort
+    clock: Clock
+    now: Callable[[], float]
+    """The runtime's time."""
+    later: Callable[[float, Callable[[], None]], object]
+    at_end_of_tick: Callable[[Callable[[], None]], None]
+    limits: TerminalLimits
+    places: Places
+    security: SecurityLog
+    counts: TerminalCounts
+    recorder: Recorder
+    pauses: bool
+    """Whether a server waits while the client is away and the ring is nearly full."""
+
+
+class Bridge:
+    """One session's terminal, and the `Sink` of its channel."""
+
+    def __init__(self, context: BridgeContext, session: TerminalSession) -> None:
+        self._context = context
+        self._session = session
+        self._machine = Machine(TABLE, BridgeState.CREATED)
+        self._entered = self._said_at = context.now()
+        self._stuck_since: float | None = None
+        """Since when input waits for the server."""
+        self._seconds: dict[str, float] = {}
+        self._channel: Channel | None = None
+        self._reservation: Reservation | None = None
+        self._plan: Plan | None = None
+        self._paused = False
+        self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self._last: list[Output] = []
+        """What the client is told when it has seen all output; the session ends then."""
+        self._over: Reason | None = None
+        self._recording: Recording | NoRecording = NoRecording()
+        self._bytes_in = self._bytes_out = self._gaps = self._reattachments = 0
+        self.dialogue = Dialogue(
+            lambda item: context.port.show(session, item),
+            lambda mode: context.port.set_input_mode(session, mode),
+            clicks=session.row.capabilities.binary,
+            network=network_of(session.row.address),
+        )
+
+    @property
+    def state(self) -> BridgeState:
+        return self._machine.state
+
+    @property
+    def closing(self) -> bool:
+        """Whether it is being released, or was."""
+        return not self._machine.allows(BridgeInput.CLOSE)
+
+    # --- its life
+
+    async def run(self) -> None:
+        """Lead the terminal from its first question to the release of everything."""
+        try:
+            await self._open()
+            self._end(await self._exit)
+        except TerminalError as error:
+            self._fail(error)
+        except Exception as error:  # the other terminals are others'
+            log_failure(_log, "a terminal failed", error, sid=self._session.sid)
+            self._fail(TerminalError("internal", "Something is wrong here. Try again later."))
+        finally:
+            await self._release()
+
+    def apply(self, given: BridgeInput) -> bool:
+        """Take a step. False, with a warning, if the state forbids it: of many, one wins."""
+        machine, now = self._machine, self._context.now()
+        before = machine.state
+        if not machine.allows(given):
+            self._context.counts.forbidden += 1
+            _log.warning(
+                "forbidden change of a terminal",
+                sid=self._session.sid,
+                state=before.value,
+                input=given.value,
+            )
+            return False
+        machine.apply(given)
+        lasted, self._entered = now - self._entered, now
+        self._seconds[before.value] = self._seconds.get(before.value, 0.0) + lasted
+        self._context.counts.lasted(before, lasted)
+        _log.debug(
+            "terminal",
+            sid=self._session.sid,
+            before=before.value,
+            state=machine.state.value,
+            seconds=round(lasted, 3),
+        )
+        return True
+
+    async def _open(self) -> None:
+        context, session = self._context, self._session
+        try:
+            async with asyncio.timeout(context.limits.question_seconds_max):
+                plan = self._plan = await context.opener.plan(self.dialogue)
+        except TimeoutError:
+            raise TerminalError("timeout", "There was no answer for too long.") from None
+        self._reservation = self._reserve(plan)
+        self.apply(BridgeInput.CONNECT)
+        channel = await context.opener.connect(plan, self.dialogue, self._screen(), self)
+        self._channel = channel
+        self._reservation.logged_in()
+        self.apply(BridgeInput.CONNECTED)
+        context.counts.opened += 1
+        context.counts.active += 1
+        session.row.known = True
+        context.port.save(session)
+        context.port.set_input_mode(session, "line" if self._types_lines else "key")
+        capabilities = session.row.capabilities
+        size = (capabilities.width or 80, capabilities.height or 24)
+        self._recording = context.recorder.begin(session.sid, plan, size)
+        told = {"target": plan.target, "user": plan.user, "recorded": self._recording.path != ""}
+        self._show(Data("Terminal.Opened", msgspec.json.encode(told).decode()))
+        if self._recording.path:
+            self.dialogue.tell("This session is recorded.")
+        self.forward()
+
+    def _reserve(self, plan: Plan) -> Reservation:
+        place = Place(self.dialogue.network, plan.target, plan.user)
+        try:
+            return self._context.places.reserve(place)
+        except LimitExceededError as error:
+            raise TerminalError(
+                "crowded", f"{str(error).capitalize()}. Try again later.", SecurityEvent.LIMITED
+            ) from error
+
+    @property
+    def _types_lines(self) -> bool:
+        return not self._session.row.capabilities.binary
+
+    def _screen(self) -> Screen:
+        known = self._session.row.capabilities
+        term = known.terminal.lower() or ("dumb" if self._types_lines else "xterm-256color")
+        return Screen(term, known.width or 80, known.height or 24, echo=not self._types_lines)
+
+    async def _release(self) -> None:
+        """The channel first, with its connection and its command; then what counted it."""
+        if self._machine.state is BridgeState.ACTIVE:
+            self._context.counts.active -= 1
+        if self._machine.allows(BridgeInput.CLOSE):
+            self.apply(BridgeInput.CLOSE)
+        try:
+            if self._channel is not None:
+                await self._channel.close()
+        finally:
+            self._recording.close()
+            if self._reservation is not None:
+                self._reservation.release()
+            self.apply(BridgeInput.RELEASED)
+
+    def _fail(self, error: TerminalError) -> None:
+        session, context = self._session, self._context
+        context.counts.failures[error.code] += 1
+        plan = self._plan
+        where = {"target": plan.target, "user": plan.user} if plan is not None else {}
+        _log.info("no terminal", sid=session.sid, fault=str(error), code=error.code, **where)
+        if error.security is not None:
+            context.security.tell(
+                error.security,
+                peer=session.row.address,
+                sid=session.sid,
+                why=str(error),
+                **(where | error.fields),
+            )
+        told = {"code": error.code, "text": str(error)}
+        self._last = [Data(_ERROR, msgspec.json.encode(told).decode()), Notice(str(error))]
+        self._finish(Reason.UPSTREAM_FAILED)
+
+    def _end(self, exit: Exit) -> None:
+        if exit.error:
+            text = exit.error
+        elif exit.signal:
+            text = f"It was ended by the signal {exit.signal}."
+        else:
+            text = f"It has ended with status {exit.status or 0}."
+        self._last = [Data(_EXIT, msgspec.json.encode(exit).decode()), Notice(text)]
+        self._finish(Reason.UPSTREAM_CLOSED)
+
+    def _finish(self, reason: Reason) -> None:
+        """End the session, if its client is there and was given everything; else later."""
+        session, port = self._session, self._context.port
+        self._over = reason
+        if port.is_delivered(session):
+            last, self._last = self._last, []
+            for item in last:
+                self._show(item)
+            # Not in this tick: its client may be resuming now.
+            self._context.at_end_of_tick(lambda: port.close(session, reason))
+        elif session.attached:
+            port.await_delivery(session)
+        # Else it resumes to get the missed output, or it expires.
+
+    def _show(self, item: Output) -> None:
+        self._context.port.show(self._session, item)
+
+    # --- what the client does
+
+    def forward(self) -> None:
+        """Take what the client has typed, unless the server lags."""
+        port, session, channel = self._context.port, self._session, self._channel
+        if channel is not None and channel.full:
+            if self._stuck_since is None:
+                self._stuck_since = self._context.now()
+            return
+        self._stuck_since = None
+        for queued in port.take(session):
+            self._typed(queued.item)
+        port.applied(session, session.inbox.top)
+        self._said_at = self._context.now()
+
+    def _typed(self, item: Command) -> None:
+        channel = self._channel
+        if channel is None:
+            if isinstance(item, Text) and len(item.text) <= self._context.limits.answer_chars_max:
+                self.dialogue.answer(item.text)
+            return
+        match item:
+            case Binary(data):
+                self._send(channel, data)
+            case Text(text):
+                self._send(channel, text.encode() + b"\r")
+            case Interrupt():
+                self._send(channel, b"\x03")
+            case Data(package, json) if package == _SIGNAL:
+                channel.signal(msgspec.json.decode(json, type=str))
+            case _:
+                pass  # what a client says beside its terminal is not for it
+
+    def _send(self, channel: Channel, data: bytes) -> None:
+        if self._over is None:
+            self._bytes_out += len(data)
+            self._context.counts.bytes_out += len(data)
+            self._recording.input(data)
+            channel.write(data)
+
+    def resize(self, size: Resized) -> None:
+        """The client's screen has another size."""
+        if self._channel is not None and size.width and size.height:
+            self._channel.resize(size.width, size.height)
+            self._recording.resize(size.width, size.height)
+
+    def attached(self, *, afresh: bool) -> None:
+        """The client is back, with an empty screen if `afresh`."""
+        self._reattachments += 1
+        self._context.counts.reattachments += 1
+        if afresh:
+            self._gaps += 1
+            self._context.counts.gaps += 1
+        self.dialogue.repeat()
+        if self._channel is not None:
+            self._nudge(self._channel)
+        self.go_on()
+
+    def _nudge(self, channel: Channel) -> None:
+        """Have a program that fills the screen paint it again: it is told another size, and then
+        the true one."""
+        known = self._session.row.capabilities
+        if known.width and known.height > 1:
+            channel.resize(known.width, known.height - 1)
+            self._context.later(_NUDGE_SECONDS, self._true_size)
+
+    def _true_size(self) -> None:
+        known = self._session.row.capabilities
+        self.resize(Resized(known.width, known.height))
+
+    def go_on(self) -> None:
+        """The client has shown more, has left or is back."""
+        if self._over is not None:
+            self._finish(self._over)
+        if self._paused and self._channel is not None:
+            if self._lag() <= _RESUME_AT:
+                self._paused = False
+                self._channel.resume_reading()
+            else:
+                self._context.port.await_delivery(self._session)
+
+    # --- Sink: what the channel says
+
+    def received(self, data: bytes) -> None:
+        context = self._context
+        self._bytes_in += len(data)
+        context.counts.bytes_in += len(data)
+        self._recording.output(data)
+        context.port.emit(self._session, Binary(data), MUST, context.clock())
+        if not self._paused and self._channel is not None and self._lag() > 1:
+            self._paused = True
+            context.counts.pauses += 1
+            self._channel.pause_reading()
+            context.port.await_delivery(self._session)
+
+    def writable(self) -> None:
+        self.forward()
+
+    def ended(self, exit: Exit) -> None:
+        if not self._exit.done():
+            self._exit.set_result(exit)
+
+    def _lag(self) -> float:
+        """How much output waits for the client, as a share of what may."""
+        context, session = self._context, self._session
+        if session.attached:
+            return context.port.unacknowledged(session) / context.limits.unshown_bytes_max
+        return context.port.fill(session) / _FILL_AWAY_MAX if context.pauses else 0.0
+
+    # --- time
+
+    def check(self, now: float) -> None:
+        """End a terminal that is used no more, or whose server takes no input; tell of one that
+        does not close."""
+        limits = self._context.limits
+        state = self._machine.state
+        if state is BridgeState.CLOSING and now - self._entered > 2 * limits.closing_seconds_max:
+            self._entered = now
+            self._context.counts.stuck += 1
+            _log.error("a terminal does not close", sid=self._session.sid)
+        if state is not BridgeState.ACTIVE:
+            return
+        if self._stuck_since is not None and now - self._stuck_since > limits.write_seconds_max:
+            self.ended(Exit(error="The server takes no input: the terminal was closed."))
+        elif now - self._said_at > limits.idle_seconds_max:
+            self.ended(Exit(error="Nothing was typed for too long: the terminal was closed."))
+
+    def view(self) -> TerminalView:
+        """What an operator sees of it."""
+        now, plan = self._context.now(), self._plan
+        seconds = dict(self._seconds)
+        state = self._machine.state.value
+        seconds[state] = seconds.get(state, 0.0) + now - self._entered
+        return TerminalView(
+            kind=self._context.kind,
+            target=plan.target if plan is not None else "",
+            user=plan.user if plan is not None else "",
+            state=state,
+            seconds={name: round(lasted, 3) for name, lasted in seconds.items()},
+            bytes_in=self._bytes_in,
+            bytes_out=self._bytes_out,
+            unacknowledged_bytes=self._session.unacknowledged,
+            gaps=self._gaps,
+            reattachments=self._reattachments,
+            last_input=round(now - self._said_at, 3),
+            round_trip=self._channel.round_trip() if self._channel is not None else None,
+            recording=self._recording.path,
+        )
+
+
+def terminal(session: Session) -> TerminalSession:
+    """The session as a terminal, as all of a kind with `terminal` are."""
+    assert isinstance(session, TerminalSession), session
+    return session

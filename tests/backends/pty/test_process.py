@@ -1,0 +1,202 @@
+"""Commands of this machine in terminals."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pwd
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.backends.terminal.client import term_client
+from tests.gateway.clients import person
+from tests.gateway.running import TCP, TELNET, WS, eventually, serving
+
+from holdfast.backends import pty
+from holdfast.backends.pty.config import PtyOptions
+from holdfast.core.errors import ConfigurationError
+from holdfast.core.limits import Limits
+from holdfast.gateway.config import Config, ListenerConfig, check
+from holdfast.gateway.gateway import Gateway
+
+OWN = pwd.getpwuid(os.geteuid()).pw_name
+SHELL = ("bash", "--norc", "--noprofile")
+
+
+def config(
+    *command: str, limits: Limits | None = None, user: str = OWN, record: str = ""
+) -> Config:
+    options = PtyOptions(command=command, user=user, record=record)
+    return Config(
+        listener=tuple(
+            ListenerConfig(url=url, backend=pty.Config(options)) for url in (WS, TELNET, TCP)
+        ),
+        limits=limits or Limits(),
+    )
+
+
+@asynccontextmanager
+async def shells(*command: str, limits: Limits | None = None) -> AsyncIterator[Gateway]:
+    async with serving(config(*(command or SHELL), limits=limits)) as gateway:
+        yield gateway
+
+
+async def test_a_shell() -> None:
+    async with shells() as gateway, term_client(gateway, cols=100, rows=30) as client:
+        await client.told("opened")
+        await client.types("stty size; tty; echo FI''NISH $TERM\r")
+        seen = await client.sees("FINISH xterm-256color")
+        assert b"30 100" in seen
+        assert b"/dev/pts/" in seen
+        await client.say("resize", cols=90, rows=20)
+        await client.types("stty size\r")
+        await client.sees("20 90")
+        await client.types("exit 5\r")
+        assert (await client.told("exit"))["status"] == 5
+        assert (await client.ends())[0] == 4004
+
+
+async def test_control_c_reaches_what_runs() -> None:
+    async with shells() as gateway, term_client(gateway) as client:
+        await client.told("opened")
+        await client.types("yes\r")
+        await client.sees("y\r\ny\r\n")
+        await client.types(b"\x03")
+        await client.types("echo BA''CK\r")
+        await client.sees("BACK")
+        await client.types("sleep 100\r")
+        await client.sees("sleep 100")
+        await client.types(b"\x03")
+        await client.types("echo AG''AIN\r")
+        await client.sees("AGAIN")
+
+
+async def test_nothing_of_the_gateway_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_SECRET", "s3cret")
+    command = ("sh", "-c", "env; ls /proc/self/fd; echo DONE")
+    async with shells(*command) as gateway, term_client(gateway) as client:
+        seen = await client.sees("DONE")
+        assert b"s3cret" not in seen
+        assert b"3\r\n4\r\n" not in seen, "it has its terminal, and what `ls` opens"
+
+
+async def test_what_runs_ends_with_its_session() -> None:
+    """Also what ignores that its terminal is gone, and what has been left in the background."""
+    script = (
+        "set -m; trap '' HUP; (trap '' HUP; sleep 1000) & "
+        'echo "PIDS $$ $!"; while :; do sleep 1; done'
+    )
+    limits = Limits().but(terminal={"closing_seconds_max": 0.3})
+    async with shells("bash", "-c", script, limits=limits) as gateway:
+        async with term_client(gateway) as client:
+            await client.sees("PIDS ")
+            pids = [int(pid) for pid in (await client.sees("\r\n")).split()]
+            await client.say("close")
+            await client.ends()
+        await eventually(lambda: not any(is_alive(pid) for pid in pids))
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not asked for does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+async def test_a_command_that_a_signal_ends() -> None:
+    async with shells("bash", "-c", "kill -TERM $$") as gateway, term_client(gateway) as client:
+        assert (await client.told("exit"))["signal"] == "TERM"
+
+
+async def test_a_signal_of_the_client() -> None:
+    async with shells("sleep", "1000") as gateway, term_client(gateway) as client:
+        await client.told("opened")
+        client.c += 1
+        await client.say("signal", c=client.c, name="TERM")
+        assert (await client.told("exit"))["signal"] == "TERM"
+
+
+async def test_a_large_paste_comes_whole() -> None:
+    text = "x" * 60 + "\n"
+    lines = 3_000
+    command = ("sh", "-c", f"stty raw -echo; echo READY; head -c {len(text) * lines} | cksum")
+    async with shells(*command) as gateway, term_client(gateway) as client:
+        await client.sees("READY")
+        pasted = (text * lines).encode()
+        for at in range(0, len(pasted), 16_384):
+            await client.types(pasted[at : at + 16_384])
+        check = await asyncio.create_subprocess_exec(
+            "cksum", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        wanted, _ = await check.communicate(pasted)
+        await client.sees(wanted.strip())
+
+
+async def test_a_person_at_a_line_terminal() -> None:
+    async with shells() as gateway:
+        for scheme in ("telnet", "tcp"):
+            async with person(gateway, scheme) as ann:
+                await ann.sees("resume")
+                ann.types("echo FI''NISH")
+                seen = await ann.sees("FINISH")
+                assert "echo FI" not in seen, "what is typed is not shown twice"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may run a command as another user")
+async def test_as_another_user() -> None:
+    async with (
+        serving(
+            config("sh", "-c", "id -un; id -gn; id -Gn; tty; echo DONE", user="nobody")
+        ) as gateway,
+        term_client(gateway) as client,
+    ):
+        seen = await client.sees("DONE")
+        assert seen.startswith(b"nobody\r\nnogroup\r\n")
+        assert b"root" not in seen
+        assert b"/dev/pts/" in seen
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({}, "pty.command: expected a command, found none"),
+        ({"command": ("no-such-program",)}, "expected a program, found 'no-such-program'"),
+        ({"command": ("sh",), "user": "no-such-user"}, "expected a user of this machine"),
+        ({"command": ("sh",), "user": OWN, "away": "wait"}, "'drain' or 'pause', found 'wait'"),
+        ({"command": ("sh",), "user": OWN, "folder": "/no/such"}, "expected a folder"),
+        ({"command": ("sh",), "user": OWN, "record": "/no/such"}, "expected a folder"),
+        ({"command": ("sh",), "user": OWN, "environment": ("A",)}, "expected NAME=value"),
+    ],
+    ids=["none", "program", "user", "away", "folder", "record", "environment"],
+)
+def test_bad_configurations(options: dict[str, object], fault: str) -> None:
+    listener = ListenerConfig(url=WS, backend=pty.Config(PtyOptions(**options)))  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=fault):
+        check(Config(listener=(listener,)))
+
+
+async def test_a_recording(tmp_path: Path) -> None:
+    async with serving(config(*SHELL, record=str(tmp_path))) as gateway:
+        async with term_client(gateway) as client:
+            assert (await client.told("opened"))["recorded"] is True
+            await client.types("echo FI''NISH é\r")
+            await client.sees("FINISH é")
+            await client.say("resize", cols=90, rows=20)
+            await client.types("exit\r")
+            await client.ends()
+        (session,) = [path.stem for path in tmp_path.iterdir()]  # noqa: ASYNC240
+        await eventually(lambda: not gateway.manager.sessions)
+    header, *events = [
+        json.loads(line) for line in (tmp_path / f"{session}.cast").read_text().splitlines()
+    ]
+    assert (header["version"], header["term"]) == (3, {"cols": 80, "rows": 24})
+    assert all(seconds >= 0 for seconds, _, _ in events)
+    assert {code for _, code, _ in events} == {"o", "r"}, "what was typed is not in it"
+    assert "FINISH é" in "".join(text for _, code, text in events if code == "o")
+    assert "90x20" in [text for _, code, text in events if code == "r"]
+    assert (tmp_path / f"{session}.cast").stat().st_mode & 0o077 == 0
