@@ -84,24 +84,23 @@ class Driver:
     def received(self, data: bytes) -> None:
         intake, runtime = self.intake, self.context.runtime
         turns, now = runtime.turns, runtime.timers.now
-        held = intake.held
-        if held is not None or (data and turns.spent >= PASS_COST_MAX):
+        held, spent = intake.held, turns.spent
+        if held is not None or (spent >= PASS_COST_MAX and data):
             intake.keep(data, turns, self, self.connection.peer)
             self.connection.pause_reading()
             return
         adapter = self.adapter
         start, end = 0, len(data)
-        turn_ends = turns.spent + TURN_COST_MAX
         while True:
             size = adapter.slice_bytes
             piece = data if not start and end <= size else data[start : start + size]
             start += size
             tokens = adapter.tokens
             self._handle(adapter.receive_data(piece, now))
-            cost = len(piece) + TOKEN_BYTES * (adapter.tokens - tokens)
-            turns.spent += cost
-            intake.owed += cost
-            if intake.owed >= OWED_BYTES_MAX:
+            owed = intake.owed + len(piece) + TOKEN_BYTES * (adapter.tokens - tokens)
+            intake.owed = owed
+            if owed >= OWED_BYTES_MAX:
+                turns.spent += owed
                 intake.charge(
                     adapter.input_rate, now, self.context.network_input, self.connection.peer
                 )
@@ -111,7 +110,7 @@ class Driver:
                 self.connection.handler.received(data[start:])
                 return
             waits = intake.held is not None or self.phase is ConversationPhase.ENTERING
-            if waits or turns.spent >= turn_ends:
+            if waits or turns.spent - spent >= TURN_COST_MAX:
                 intake.keep(data[start:], turns, self, self.connection.peer)
                 break
         if intake.held is not None:

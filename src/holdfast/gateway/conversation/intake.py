@@ -18,6 +18,8 @@ from holdfast.net.runtime.turns import Turns, Waiting
 _NEVER: Final = float("inf")
 OWED_BYTES_MAX: Final = 1024
 """Input that is accounted for at once, instead of with every read."""
+_SHARED_BYTES_MAX: Final = 4096
+"""The same, for the rate that the clients of a network share."""
 _FREE: Final = -(1 << 60)
 """Owed by a client whose input is not accounted for any more."""
 _ROOM_SECONDS: Final = 1.0
@@ -65,7 +67,7 @@ class Held:
 class Intake:
     """The input of one connection: what is held of it, and its place in the rates."""
 
-    __slots__ = ("bytes_due", "commands_due", "held", "network", "owed", "told")
+    __slots__ = ("bytes_due", "commands_due", "held", "network", "owed", "shared", "told")
 
     def __init__(self) -> None:
         self.held: Held | None = None
@@ -78,6 +80,8 @@ class Intake:
         """The cost of input that is not charged to the rate yet, in bytes."""
         self.network: str | None = None
         """Whose share of the input this is; `None` until it is asked for."""
+        self.shared = 0
+        """The same, of what all clients of its network may send."""
         self.told = False
         """Whether it is known to the security log that the client sends too much."""
 
@@ -113,11 +117,14 @@ class Intake:
     def charge(self, rate: Rate, now: float, of_networks: DebtByKey, peer: str) -> None:
         """Charge the owed input to the rate. Later input may have to wait."""
         self.bytes_due = due = rate.spend(self.bytes_due, now, self.owed)
-        of_networks.spend(self.network_of(peer), now, self.owed)
+        self.shared += self.owed
         self.owed = 0
         if due > now + rate.tolerance:
             self.block().wait_until(rate.when(due))
-        self.wait_for_network(of_networks, peer, now)
+        if self.shared >= _SHARED_BYTES_MAX:
+            of_networks.spend(self.network_of(peer), now, self.shared)
+            self.shared = 0
+            self.wait_for_network(of_networks, peer, now)
 
     def wait_for_network(self, of_networks: DebtByKey, peer: str, now: float) -> bool:
         """Wait if the clients of this network have sent too much together; true if so."""
