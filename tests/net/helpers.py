@@ -146,9 +146,12 @@ class Caller:
         async with patience():
             return await self.reader.readexactly(size)
 
-    async def read_all(self) -> bytes:
-        """Everything up to the server's end."""
-        async with patience():
+    async def read_all(self, within: float = PATIENCE_SECONDS) -> bytes:
+        """Everything up to the server's end.
+
+        Raises `TimeoutError` after `within` seconds.
+        """
+        async with asyncio.timeout(within):
             return await self.reader.read()
 
     async def dropped(self, within: float = PATIENCE_SECONDS) -> None:

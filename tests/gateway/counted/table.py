@@ -35,7 +35,7 @@ CONFIGURED: Final = frozenset({"listener", "app", "upstream", "server", "version
 """Labels whose values come from the configuration."""
 
 
-SECONDS_TO_SETTLE: Final = 3.0
+SECONDS_TO_SETTLE: Final = 15.0
 """What is done may take so long to show."""
 
 
