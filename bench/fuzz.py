@@ -1,4 +1,4 @@
-"""Fuzz the WebSocket engine: generated inputs over decoder, handshake and deflate.
+"""Fuzz the engines: generated inputs over WebSocket's decoder, handshake and deflate, and Telnet.
 
 Every input must end in events or an orderly refusal: nothing may be raised but
 `HandshakeError`, no more may be kept than the limits say, and time must grow
@@ -14,11 +14,14 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tests.protocols.websocket.fuzzing import PARTS, Broken, Tally
+from tests.protocols.telnet.fuzzing import PARTS as TELNET
+from tests.protocols.websocket.fuzzing import PARTS as WEBSOCKET
+from tests.protocols.websocket.fuzzing import Broken, Tally
 
 from bench import harness
 
 _BLOCK = 20_000
+PARTS = {**WEBSOCKET, **TELNET}
 
 
 def _work(job: tuple[str, int, int]) -> Tally | str:
@@ -32,15 +35,19 @@ def _work(job: tuple[str, int, int]) -> Tally | str:
 def main(arguments: Sequence[str]) -> int:
     parser = harness.parser(__doc__)
     parser.add_argument("--inputs", type=int, default=10_000_000, help="in all")
+    parser.add_argument("--only", default="", help="parts whose name begins so")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     options = parser.parse_args(arguments)
+    parts = [part for part in PARTS if part.startswith(options.only)]
+    if not parts:
+        parser.error(f"--only: expected the beginning of one of {', '.join(PARTS)}")
     rows = []
     failed = False
     with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
-        for part in PARTS:
+        for part in parts:
             begun = time.process_time(), time.monotonic()
-            blocks = -(-options.inputs // len(PARTS) // _BLOCK)
+            blocks = -(-options.inputs // len(parts) // _BLOCK)
             jobs = [(part, options.seed * 1_000_000 + n, _BLOCK) for n in range(blocks)]
             total = Tally()
             for found in pool.imap_unordered(_work, jobs):
