@@ -108,7 +108,7 @@ async def test_a_game_is_played(tmp_path: Path, browser: Browser, screen: dict[s
         assert await page.page.title() == "The Mud"
         server.writer.write(OFFERS_GMCP + b"\x1b[1;31mRed\x1b[0m dragon\r\nBy what name? " + GA)
         await page.sees("Red dragon")
-        await heard(server, b'Core.Supports.Set ["Char 1","Room 1"]')
+        await heard(server, b'Core.Supports.Set ["Room 1","Char 1"]')
         await page.shows("#prompt", "By what name? ")
         await page.types("frodo")
         await heard(server, b"frodo\r\n")

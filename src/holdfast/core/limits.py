@@ -1,8 +1,7 @@
 """All limits, in one object.
 
-Names end in their unit and contain `max`. Times are in seconds, sizes in bytes. An application
-or a configuration file overrides values; the others keep these defaults. No other module has
-defaults for limits.
+Names end in their unit and contain `max`. Times are in seconds, sizes in bytes. An application or a
+configuration file overrides values. No other module has defaults for limits.
 """
 
 from __future__ import annotations
@@ -164,10 +163,11 @@ class TelnetLimits(_Group, frozen=True, forbid_unknown_fields=True):
     """Input that is kept while a peer has not answered START_TLS; with more, it goes on in the
     clear."""
     inflate_bytes_max: int = 4 * KIB
-    """Decompressed size of one step (MCCP). In total, at most this and `inflate_ratio_max` times
-    the compressed input."""
+    """Decompressed size of one step (MCCP), and what there may be beyond the ratio below."""
     inflate_ratio_max: int = 32
-    """Decompressed bytes for each compressed byte, over a whole connection (MCCP)."""
+    """Decompressed bytes for each compressed byte of a client, over a whole connection (MCCP)."""
+    server_inflate_ratio_max: int = 256
+    """The same of a server that was connected to, whose screens may be little but spaces."""
     terminal_types_max: int = 4
     """Names that a client is asked for (RFC 1091, MTTS)."""
     name_chars_max: int = 40

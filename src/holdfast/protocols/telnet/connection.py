@@ -158,13 +158,19 @@ class TelnetCore(OptionHost):
                 self._violate(Fault.NOT_COMPRESSED)
                 break
             self.inflated += len(out)
-            too_fast = self._is_client_limited and inflater.is_too_fast(len(out), now)
-            if inflater.excessive or too_fast:
+            if self._is_bomb(inflater, len(out), now):
                 self._violate(Fault.ZIP_BOMB)
             elif out:
                 self._receive_tokens(out, now)
         self._inflater = None
         return data
+
+    def _is_bomb(self, inflater: Inflater, size: int, now: float) -> bool:
+        """Whether `size` decompressed bytes more are too many."""
+        limits = self.limits
+        if not self._is_client_limited:
+            return inflater.exceeds(limits.server_inflate_ratio_max)
+        return inflater.exceeds(limits.inflate_ratio_max) or inflater.is_too_fast(size, now)
 
     def _receive_tokens(self, data: bytes, now: float) -> bytes:
         """Process plain bytes; return the bytes after the beginning of a compressed stream."""

@@ -76,11 +76,9 @@ class Inflater:
         """Whether the stream is over."""
         return self._stream.eof
 
-    @property
-    def excessive(self) -> bool:
-        """Whether the output is far larger than the input (a "zip bomb")."""
-        limits = self._limits
-        return self.made > limits.inflate_bytes_max + limits.inflate_ratio_max * self._read
+    def exceeds(self, ratio: int) -> bool:
+        """Whether the output is more than `ratio` times the input (a "zip bomb")."""
+        return self.made > self._limits.inflate_bytes_max + ratio * self._read
 
     def is_too_fast(self, size: int, now: float) -> bool:
         """Account for `size` bytes that have come out; whether they are more than a client may
