@@ -114,8 +114,9 @@ async def test_a_command_that_a_signal_ends() -> None:
 
 
 async def test_a_signal_of_the_client() -> None:
-    async with shells("sleep", "1000") as gateway, term_client(gateway) as client:
-        await client.told("opened")
+    command = ("sh", "-c", "echo READY; exec sleep 1000")
+    async with shells(*command) as gateway, term_client(gateway) as client:
+        await client.sees("READY")  # the command has its terminal
         client.c += 1
         await client.say("signal", c=client.c, name="TERM")
         assert (await client.told("exit"))["signal"] == "TERM"
