@@ -237,8 +237,8 @@ class SessionLimits(_Group, frozen=True, forbid_unknown_fields=True):
     command_burst_max: int = 400
     """Burst of commands. More is delayed, and the client is not read meanwhile."""
     input_bytes_per_second_max: float = 1024.0 * KIB
-    """Of one WebSocket client, sustained; each message or control frame counts 64 bytes more.
-    More is read later."""
+    """Of one WebSocket client, sustained; each message, fragment and control frame counts 64 bytes
+    more. More is read later."""
     input_burst_bytes_max: int = 8 * MIB
     """The same at once."""
     input_bytes_per_network_per_second_max: float = 2.0 * MIB

@@ -113,11 +113,14 @@ def test_nothing_is_kept_of_what_waited_once_it_is_handled() -> None:
 PING: Final = frame(0x9, b"")
 SIGN_OF_LIFE: Final = message("ping")
 MARK: Final = b"\xff\xf9"
+FRAGMENT: Final = frame(0x0, b"", fin=False)
+FIRST_FRAGMENT: Final = frame(0x1, b"x", fin=False)
 FLOODS: Final = {
     "pings": ("v1", PING),
     "pings of the sub-protocol": ("v1", SIGN_OF_LIFE),
     "marks of prompts": ("telnet", MARK),
     "empty lines": ("tcp", b"\n"),
+    "fragments": ("plain", FRAGMENT),
 }
 TOKENS_PER_PASS_MAX: Final = 1100
 """Of the cheapest kind; of one that is answered, fewer."""
@@ -127,6 +130,8 @@ TOKENS_PER_PASS_MAX: Final = 1100
 def test_a_read_of_many_small_units_is_handled_in_many_passes(kind: str, unit: bytes) -> None:
     line = live(kind)
     adapter, loop = line.driver.adapter, line.world.bench.loop
+    if unit is FRAGMENT:
+        line.connection.data_received(FIRST_FRAGMENT)
     tokens = before = adapter.tokens
     line.connection.data_received(unit * (64 * KIB // len(unit)))
     assert not line.world.bench.transport.reading

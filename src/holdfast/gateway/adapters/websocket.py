@@ -117,6 +117,7 @@ class WebSocketAdapter:
         received = core.receive_data(data)
         if core.eventful:
             self._time_message(now)
+            self.tokens += core.continuations
         count = len(received)
         self.tokens += count
         if not self._flow.admit(count, len(data), now):

@@ -169,6 +169,7 @@ class Decoder:
         "_plain",
         "_simple_max",
         "_tail",
+        "continuations",
         "eventful",
     )
 
@@ -190,6 +191,9 @@ class Decoder:
         """Whether the next byte begins a frame that the codec may try."""
         self.eventful = False
         """Whether the newest events may include events other than messages."""
+        self.continuations = 0
+        """Continuation frames in the newest input, if `eventful`. Each costs as much as a message,
+        and most are no event."""
 
     @property
     def unfinished(self) -> int:
@@ -243,6 +247,7 @@ class Decoder:
     def _receive_rest(self, data: bytes, pos: int, events: list[Event]) -> list[Event]:
         """Process the bytes that the codec left, from `pos` on, as `receive_data` does."""
         self.eventful = True
+        self.continuations = 0
         if self._done:
             return events
         if self._tail:
@@ -332,6 +337,7 @@ class Decoder:
             message = self._message = _Message(text=text, compressed=bool(first & _RSV1))
         else:
             message.fragments += 1
+            self.continuations += 1
             if message.fragments > limits.fragments_max:
                 raise ViolationError(
                     CloseCode.MESSAGE_TOO_BIG,
