@@ -147,7 +147,7 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     are added unless they are here."""
     mccp: tuple[Literal[2, 3], ...] = ()
     """Which versions of MCCP Telnet clients are offered: 2 compresses output, 3 input. A client
-    that accepts costs 10 kB more for each. On TLS, compression may give secrets away."""
+    that accepts costs 20 to 40 kB more for each. On TLS, compression may give secrets away."""
     deflate: DeflateSettings | None = None
     """How messages are compressed with WebSocket clients that offer it. Absent: not at all."""
 

@@ -78,7 +78,7 @@ def _may_dial(options: SshOptions, target: TargetConfig, address: IPAddress) -> 
 
 
 def _address(text: str) -> IPAddress:
-    """An address; one of IPv4 in IPv6's clothes (RFC 4291 section 2.5.5.2) as what it is."""
+    """An address; an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) as the IPv4 address."""
     address = ipaddress.ip_address(text.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address

@@ -20,8 +20,8 @@ from holdfast.protocols.telnet.options.base import Host, Option
 _EMPTY: Final = zlib.adler32(b"")
 _LEVEL: Final = 6
 _WINDOW_BITS: Final = 12
-_MEMORY_LEVEL: Final = 4
-"""About 10 kB a connection; zlib's defaults take 256 kB for a ratio that is a tenth better."""
+_MEMORY_LEVEL: Final = 3
+"""About 20 kB a connection; zlib's defaults take 256 kB for a ratio that is a tenth better."""
 
 
 class Deflater:
