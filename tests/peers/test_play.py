@@ -339,12 +339,18 @@ async def test_a_colour_holds_over_lines(tmp_path: Path, browser: Browser) -> No
         assert red == ["red", "still"]
 
 
+async def width_told(server: Visit) -> int:
+    """The width that the server is told next (NAWS), below 255."""
+    await heard(server, b"\xff\xfa\x1f\x00")
+    return int.from_bytes(await server.reader.readexactly(1), "big")
+
+
 async def test_the_server_is_told_the_size(tmp_path: Path, browser: Browser) -> None:
     async with scene(tmp_path) as it, played(browser, it) as (page, server):
         server.writer.write(b"\xff\xfd\x1f")  # DO NAWS
-        await heard(server, b"\xff\xfa\x1f\x00")
-        width = int.from_bytes(b"\x00" + await server.reader.readexactly(1), "big")
+        width = await width_told(server)
         assert 60 < width < 255
         await page.page.set_viewport_size({"width": 500, "height": 500})
-        await heard(server, b"\xff\xfa\x1f\x00")
-        assert int.from_bytes(await server.reader.readexactly(1), "big") < width
+        while (narrower := await width_told(server)) == width:
+            pass  # the first size may be told again, with another height
+        assert narrower < width
