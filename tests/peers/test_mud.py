@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 from tests.cli.process import program
 from tests.examples.mud import MUD, play
 from tests.gateway.clients import GMCP, person_at
@@ -116,7 +116,7 @@ async def test_in_the_page(tmp_path: Path, browser: Browser, screen: str) -> Non
     ):
         page = PlayPage(await context.new_page())
         await page.page.goto(f"{house.page}play/")
-        assert await page.page.title() == "mud"
+        await expect(page.page).to_have_title("mud")
         await page.page.fill("#username", "frodo")
         await page.page.fill("#password", "short")
         await page.page.press("#password", "Enter")

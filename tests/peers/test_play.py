@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 from msgspec import structs
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 from tests.backends.test_upstreams import at, bridged
 from tests.gateway.clients import person_at
 from tests.gateway.running import TELNET, WS, port, serving
@@ -105,7 +105,7 @@ async def test_a_game_is_played(tmp_path: Path, browser: Browser, screen: dict[s
             await legible(page)
             await at_the_end(page)
 
-        assert await page.page.title() == "The Mud"
+        await expect(page.page).to_have_title("The Mud")
         server.writer.write(OFFERS_GMCP + b"\x1b[1;31mRed\x1b[0m dragon\r\nBy what name? " + GA)
         await page.sees("Red dragon")
         await heard(server, b'Core.Supports.Set ["Room 1","Char 1"]')
@@ -147,7 +147,7 @@ async def test_accessibility(tmp_path: Path, browser: Browser) -> None:
         await page.sees("Hello.")
         assert await page.page.get_by_role("log", name="Game").inner_text() == "Hello."
         meter = page.page.get_by_role("meter", name="Health")
-        assert await meter.get_attribute("aria-valuenow") == "1"
+        await expect(meter).to_have_attribute("aria-valuenow", "1")
         assert await page.page.get_by_role("textbox", name="Command").is_visible()
         title = await page.page.locator("#log div").first.get_attribute("title")
         assert title
