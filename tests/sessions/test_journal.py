@@ -340,7 +340,7 @@ async def test_the_end_of_a_fast_session_is_told_at_once_and_stored_at_once(
     await setting.commit()
     setting.manager.close(session, Reason.KICKED)
     assert consumer.closed == [Reason.KICKED]
-    assert setting.journal._hurry.is_set()
+    assert setting.journal._hurry.is_set
     assert (await setting.commit()).deleted == [session.sid]
 
 

@@ -12,7 +12,6 @@ store.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import Final
 
@@ -22,6 +21,7 @@ from msgspec import Struct
 from holdfast.core.errors import HoldfastError
 from holdfast.core.limits import StoreLimits
 from holdfast.net.log import RateLimitedLogger, log_failure
+from holdfast.net.runtime.timed_event import TimedEvent
 from holdfast.sessions.compaction import Compaction
 from holdfast.sessions.durable_state import DurableState
 from holdfast.sessions.records import Batch, Record, Row, SetAside
@@ -83,8 +83,8 @@ class Journal:
         self._batch = Batch()
         self._waiting: list[asyncio.Future[None]] = []
         self._closed: list[Callable[[], None]] = []
-        self._wake = asyncio.Event()
-        self._hurry = asyncio.Event()
+        self._wake = TimedEvent()
+        self._hurry = TimedEvent()
         self._stopping = False
         self._number = 0
         self._compaction = Compaction(limits)
@@ -352,18 +352,10 @@ class Journal:
         """Wait until a commit is due; false when there will be no more."""
         if self._stopping:
             return not self.idle
-        while not await self._within(self._wake, self._limits.check_seconds_max):
+        while not await self._wake.within(self._limits.check_seconds_max):
             await self._check(store)
-        if not self._hurry.is_set():
-            await self._within(self._hurry, self._limits.commit_seconds_max)
+        await self._hurry.within(self._limits.commit_seconds_max)
         return not (self._stopping and self.idle)
-
-    async def _within(self, event: asyncio.Event, seconds: float) -> bool:
-        """Wait for an event; false if it takes longer."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await event.wait()
-        return event.is_set()
 
     async def _check(self, store: Store) -> None:
         """Nothing is to be written: look whether it could be."""
