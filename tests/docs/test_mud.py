@@ -12,7 +12,7 @@ from tests.cli.process import Program, program, run
 from tests.docs.pages import ROOT, blocks
 from tests.gateway.clients import GMCP, IAC, SB, SE, person_at
 from tests.gateway.servers import mud
-from tests.peers.houses import url
+from tests.peers.gateways import url
 from tests.ports import free_port
 
 from holdfast.client import Client, Text, connect

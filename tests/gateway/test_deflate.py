@@ -26,8 +26,8 @@ LINES = [f"{number}: a line that is long enough to be worth compressing" for num
 def with_deflate(folder: Path, deflate: DeflateSettings | None) -> Config:
     """One WebSocket listener with an echo behind it."""
     config = configured(folder, [WS], backend="echo", durability="memory")
-    (door,) = config.listener
-    return structs.replace(config, listener=(structs.replace(door, deflate=deflate),))
+    (listener,) = config.listener
+    return structs.replace(config, listener=(structs.replace(listener, deflate=deflate),))
 
 
 @pytest.mark.parametrize("deflate", [None, DeflateSettings()], ids=["plain", "deflate"])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.peers.houses import url
+from tests.peers.gateways import url
 from tests.peers.tmux import Pane, Tmux
 from tests.programs import need
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser
 from tests.peers.chromium import chat_page
 from tests.peers.clients import ALL, SCHEMES, come, person, typed
-from tests.peers.houses import demo
+from tests.peers.gateways import demo
 from tests.peers.tmux import Tmux
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -17,8 +17,8 @@ PROTOCOLS = {**SCHEMES, "page": "ws"}
 
 
 async def test_all_talk_with_each_other(tmp_path: Path, terminals: Tmux, browser: Browser) -> None:
-    async with demo(tmp_path) as house, chat_page(browser, house.page) as page:
-        panes = await come(terminals, ALL, house.ports, tmp_path)
+    async with demo(tmp_path) as gateway, chat_page(browser, gateway.page) as page:
+        panes = await come(terminals, ALL, gateway.ports, tmp_path)
         await page.shows("#prompt", "Your name: ")
         await page.types(person("page"))
         await page.sees("You are in lobby.")
@@ -55,10 +55,10 @@ async def test_all_talk_with_each_other(tmp_path: Path, terminals: Tmux, browser
 
 
 async def test_everybody_leaves(tmp_path: Path, terminals: Tmux, browser: Browser) -> None:
-    async with demo(tmp_path) as house, chat_page(browser, house.page) as page:
+    async with demo(tmp_path) as gateway, chat_page(browser, gateway.page) as page:
         await page.types("page")
         await page.sees("You are in lobby.")
-        panes = await come(terminals, ALL, house.ports, tmp_path)
+        panes = await come(terminals, ALL, gateway.ports, tmp_path)
         for name, pane in panes.items():
             await pane.types(typed(name, "/quit"))
             await pane.sees("Goodbye.")

@@ -17,7 +17,7 @@ from playwright.async_api import Browser
 from tests.cli.process import SECONDS, run
 from tests.gateway.clients import person_at
 from tests.net.certificates import write_pems
-from tests.peers.houses import House, running
+from tests.peers.gateways import RunningGateway, running
 from tests.programs import ROOT
 
 EXAMPLES: Final = ROOT / "examples"
@@ -54,18 +54,18 @@ async def says(output: asyncio.StreamReader, line: str) -> None:
             assert found, f"it ended without {line!r}"
 
 
-async def answers(house: House) -> None:
+async def answers(gateway: RunningGateway) -> None:
     """The parrot is there."""
-    async with person_at(house.ports["tcp"], telnet=False) as someone:
+    async with person_at(gateway.ports["tcp"], telnet=False) as someone:
         await someone.sees("Say something.\n> ")
         someone.types("Polly")
         await someone.sees("You said: Polly\n> ")
 
 
 async def test_the_parrot_and_who_watches_it(tmp_path: Path) -> None:
-    async with running(EXAMPLES / "parrot.py", tmp_path) as house:
-        await answers(house)
-        async with python(EXAMPLES / "watch.py", house.url("ws"), "Hello", "you") as output:
+    async with running(EXAMPLES / "parrot.py", tmp_path) as gateway:
+        await answers(gateway)
+        async with python(EXAMPLES / "watch.py", gateway.url("ws"), "Hello", "you") as output:
             await says(output, "--- a new session")
             await says(output, "Say something.")
             await says(output, "You said: Hello")
@@ -75,16 +75,16 @@ async def test_the_parrot_and_who_watches_it(tmp_path: Path) -> None:
 async def test_the_application_of_the_readme(tmp_path: Path) -> None:
     code = shown("python", "app.run()")
     (tmp_path / "parrot.py").write_text(code)
-    async with running(tmp_path / "parrot.py", tmp_path) as house:
-        await answers(house)
+    async with running(tmp_path / "parrot.py", tmp_path) as gateway:
+        await answers(gateway)
     example = (EXAMPLES / "parrot.py").read_text().partition("\n\n")[2]
     assert example.replace('if __name__ == "__main__":\n    ', "") == code  # one and the same
 
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_the_clients_of_the_readme(tmp_path: Path, browser: Browser) -> None:
-    async with running(EXAMPLES / "parrot.py", tmp_path) as house:
-        code = shown("python", "async with connect").replace(URL, house.url("ws"))
+    async with running(EXAMPLES / "parrot.py", tmp_path) as gateway:
+        code = shown("python", "async with connect").replace(URL, gateway.url("ws"))
         head, _, body = code.partition("\n\n")
         main = f"async def main():\n{indent(body, '    ')}\n"
         (tmp_path / "client.py").write_text(
@@ -93,10 +93,10 @@ async def test_the_clients_of_the_readme(tmp_path: Path, browser: Browser) -> No
         async with python(tmp_path / "client.py") as output:
             await says(output, "You said: look")
 
-        script = shown("js", "new Session").replace("wss://example.org/", house.url("ws"))
+        script = shown("js", "new Session").replace("wss://example.org/", gateway.url("ws"))
         async with await browser.new_context() as context:
             page = await context.new_page()
-            await page.goto(f"{house.page}healthz")
+            await page.goto(f"{gateway.page}healthz")
             async with page.expect_console_message(lambda it: it.text == "You said: look"):
                 await page.add_script_tag(content=script, type="module")
 

@@ -7,19 +7,19 @@ from typing import Final
 
 import pytest
 from tests.peers.clients import OURS, TELNET_CLIENTS, start
-from tests.peers.houses import running
+from tests.peers.gateways import running
 from tests.peers.tmux import Tmux
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-DOOR: Final = Path(__file__).with_name("door.py")
+PASSWORD: Final = Path(__file__).with_name("password.py")
 HIDING: Final = (*TELNET_CLIENTS, *(name for name, scheme in OURS.items() if scheme != "tcp"))
 
 
 async def test_secrets_are_not_shown(tmp_path: Path, terminals: Tmux) -> None:
-    async with running(DOOR, tmp_path) as house:
+    async with running(PASSWORD, tmp_path) as gateway:
         for name in HIDING:
-            pane = await start(terminals, name, house.ports, tmp_path)
+            pane = await start(terminals, name, gateway.ports, tmp_path)
             await pane.sees("Name:")
             await pane.types("alibaba")
             await pane.sees("Password:")

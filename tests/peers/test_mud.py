@@ -16,7 +16,7 @@ from tests.cli.process import program
 from tests.examples.mud import MUD, play
 from tests.gateway.clients import GMCP, person_at
 from tests.peers.clients import TELNET_CLIENTS, start
-from tests.peers.houses import SCHEMES, House, running, url
+from tests.peers.gateways import SCHEMES, RunningGateway, running, url
 from tests.peers.looks import at_the_end, fits, legible
 from tests.peers.test_play import SCREENS, PlayPage
 from tests.peers.tmux import Tmux, until
@@ -37,8 +37,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 async def test_by_telnet(tmp_path: Path) -> None:
     async with (
-        running(MUD, tmp_path) as house,
-        person_at(house.ports["telnet"], telnet=True, options=[GMCP]) as someone,
+        running(MUD, tmp_path) as gateway,
+        person_at(gateway.ports["telnet"], telnet=True, options=[GMCP]) as someone,
     ):
         await someone.sees("Name:")
         someone.types("frodo")
@@ -66,7 +66,7 @@ async def test_by_telnet(tmp_path: Path) -> None:
 
 
 async def test_by_websocket(tmp_path: Path) -> None:
-    async with running(MUD, tmp_path) as house, connect(house.url("ws")) as client:
+    async with running(MUD, tmp_path) as gateway, connect(gateway.url("ws")) as client:
         seen = ""
 
         async def sees(text: str) -> None:
@@ -98,24 +98,24 @@ async def _shown(client: Client) -> str:
 
 
 @asynccontextmanager
-async def at_home(folder: Path) -> AsyncIterator[House]:
+async def at_home(folder: Path) -> AsyncIterator[RunningGateway]:
     """The game as its README starts it."""
     listen = [f"--listen={url(scheme, 0)}" for scheme in SCHEMES]
     async with program("run", MUD, *listen, folder=folder) as it:
         ports = await it.ports(len(SCHEMES))
         (started,) = await it.logged("application started")
         await it.logged("linked")
-        yield House(it, ports, started["process"])
+        yield RunningGateway(it, ports, started["process"])
 
 
 @pytest.mark.parametrize("screen", ["desk", "phone"])
 async def test_in_the_page(tmp_path: Path, browser: Browser, screen: str) -> None:
     async with (
-        at_home(tmp_path) as house,
+        at_home(tmp_path) as gateway,
         await browser.new_context(**SCREENS[screen]) as context,
     ):
         page = PlayPage(await context.new_page())
-        await page.page.goto(f"{house.page}play/")
+        await page.page.goto(f"{gateway.page}play/")
         await expect(page.page).to_have_title("mud")
         await page.page.fill("#username", "frodo")
         await page.page.fill("#password", "short")
@@ -145,7 +145,7 @@ async def test_in_the_page(tmp_path: Path, browser: Browser, screen: str) -> Non
         await play(page.types, sees)
         await page.shows(".gauge > span", "Health\n20 / 20")
         await page.shows("#facts div", "Place\nThe tower", "Exits\nsouth")
-        os.kill(house.application, signal.SIGKILL)
+        os.kill(gateway.application, signal.SIGKILL)
         await page.types("look")
         await sees("A sword lies here.")
         assert await page.text_of("#state") == "online"
@@ -158,9 +158,9 @@ async def test_in_the_page(tmp_path: Path, browser: Browser, screen: str) -> Non
 
 
 async def test_at_the_terminals(tmp_path: Path, terminals: Tmux) -> None:
-    async with running(MUD, tmp_path) as house:
+    async with running(MUD, tmp_path) as gateway:
         for number, name in enumerate(TELNET_CLIENTS):
-            pane = await start(terminals, name, house.ports, tmp_path)
+            pane = await start(terminals, name, gateway.ports, tmp_path)
             await pane.sees("Name:")
             await pane.types(f"player{'abc'[number]}")
             await pane.sees("Password:")

@@ -16,7 +16,7 @@ import playwright
 from tests.cli.process import SECONDS, program
 from tests.gateway.clients import person_at
 from tests.peers.cutter import cutter
-from tests.peers.houses import running, url
+from tests.peers.gateways import running, url
 from tests.peers.test_resume import COUNT, COUNTING, DONE, LAST
 from tests.programs import ROOT
 
@@ -94,8 +94,8 @@ async def script(
 
 async def test_the_client_resumes_by_itself_and_leaves(tmp_path: Path) -> None:
     async with (
-        running(COUNTING, tmp_path) as house,
-        cutter(house.ports["ws"]) as cable,
+        running(COUNTING, tmp_path) as gateway,
+        cutter(gateway.ports["ws"]) as cable,
         script(url("ws", cable.port)) as it,
     ):
         it.types(COUNT)
@@ -122,8 +122,8 @@ async def test_the_client_resumes_by_itself_and_leaves(tmp_path: Path) -> None:
 async def test_the_package_ws(tmp_path: Path) -> None:
     """It throws errors that nobody listens to: a gateway that is away must not end the program."""
     async with (
-        running(COUNTING, tmp_path) as house,
-        cutter(house.ports["ws"]) as cable,
+        running(COUNTING, tmp_path) as gateway,
+        cutter(gateway.ports["ws"]) as cable,
     ):
         cable.cut()
         at = url("ws", cable.port)
@@ -147,14 +147,14 @@ heartbeat_seconds_max = 1
 
 async def test_a_gateway_that_is_silent_is_left_and_found_again(tmp_path: Path) -> None:
     async with (
-        running(COUNTING, tmp_path, limits=BEATS) as house,
-        script(house.url("ws")) as it,
+        running(COUNTING, tmp_path, limits=BEATS) as gateway,
+        script(gateway.url("ws")) as it,
     ):
         await it.hears("Ready.")
-        house.program.send(signal.SIGSTOP)
+        gateway.program.send(signal.SIGSTOP)
         assert (await it.comes("offline"))["reason"] == "the gateway is silent"
         it.types("said meanwhile")
-        house.program.send(signal.SIGCONT)
+        gateway.program.send(signal.SIGCONT)
         await it.comes("online")
         await it.hears("Done: said meanwhile.")
         assert it.texts == ["Ready.", "Done: said meanwhile."]
@@ -163,8 +163,8 @@ async def test_a_gateway_that_is_silent_is_left_and_found_again(tmp_path: Path) 
 async def test_a_page_in_the_background_is_not_cut_off(tmp_path: Path) -> None:
     """Its timers are late, as a browser has them: what is heard meanwhile counts."""
     async with (
-        running(COUNTING, tmp_path, limits=BEATS) as house,
-        script(house.url("ws"), 3) as it,
+        running(COUNTING, tmp_path, limits=BEATS) as gateway,
+        script(gateway.url("ws"), 3) as it,
     ):
         await it.hears("Ready.")
         await asyncio.sleep(7)  # two of its beats, and seven of the gateway's
@@ -176,8 +176,8 @@ async def test_a_page_in_the_background_is_not_cut_off(tmp_path: Path) -> None:
 async def test_a_page_that_wakes_looks_at_once_whether_the_gateway_is_there(tmp_path: Path) -> None:
     """The machine was asleep, or the network is another: a beat would be long to wait for."""
     async with (
-        running(COUNTING, tmp_path) as house,
-        script(house.url("ws"), 1, 0.1) as it,
+        running(COUNTING, tmp_path) as gateway,
+        script(gateway.url("ws"), 1, 0.1) as it,
     ):
         await it.hears("Ready.")
         it.types("wake")
@@ -185,18 +185,18 @@ async def test_a_page_that_wakes_looks_at_once_whether_the_gateway_is_there(tmp_
         it.types("here")
         await it.hears("Done: here.")
         assert it.states == ["connecting", "online"]  # somebody is there: nothing happens
-        house.program.send(signal.SIGSTOP)
+        gateway.program.send(signal.SIGSTOP)
         it.types("wake")
         assert (await it.comes("offline"))["reason"] == "the gateway is silent"
-        house.program.send(signal.SIGCONT)
+        gateway.program.send(signal.SIGCONT)
         await it.comes("online")
 
 
 async def test_a_code_right_and_wrong(tmp_path: Path) -> None:
     async with (
-        running(COUNTING, tmp_path) as house,
-        person_at(house.ports["telnet"], telnet=True) as someone,
-        script(house.url("ws")) as it,
+        running(COUNTING, tmp_path) as gateway,
+        person_at(gateway.ports["telnet"], telnet=True) as someone,
+        script(gateway.url("ws")) as it,
     ):
         await it.hears("Ready.")
         it.types("mine")

@@ -15,7 +15,7 @@ from playwright.async_api import Browser, WebSocketRoute
 from tests.gateway.clients import Person, person_at
 from tests.peers.chromium import ChatPage, chat_page
 from tests.peers.cutter import cutter
-from tests.peers.houses import demo
+from tests.peers.gateways import demo
 from tests.peers.looks import at_the_end, fits, legible
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -30,11 +30,11 @@ SCREENS: Final[dict[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("screen", SCREENS.values(), ids=SCREENS)
 async def test_every_state(tmp_path: Path, browser: Browser, screen: dict[str, Any]) -> None:
-    async with demo(tmp_path) as house, cutter(house.ports["ws"]) as cable:
+    async with demo(tmp_path) as gateway, cutter(gateway.ports["ws"]) as cable:
         url = f"http://127.0.0.1:{cable.port}/"
         async with (
             chat_page(browser, url, **screen) as page,
-            person_at(house.ports["tcp"], telnet=False) as speaker,
+            person_at(gateway.ports["tcp"], telnet=False) as speaker,
         ):
 
             async def looks_well() -> None:
@@ -81,7 +81,7 @@ async def test_every_state(tmp_path: Path, browser: Browser, screen: dict[str, A
 
 
 async def test_with_the_keyboard_alone(tmp_path: Path, browser: Browser) -> None:
-    async with demo(tmp_path) as house, chat_page(browser, house.page) as page:
+    async with demo(tmp_path) as gateway, chat_page(browser, gateway.page) as page:
         keyboard = page.page.keyboard
         await keyboard.type("Someone\n")  # where one types has the focus from the start
         await page.sees("You are in lobby.")
@@ -101,9 +101,9 @@ async def test_with_the_keyboard_alone(tmp_path: Path, browser: Browser) -> None
 async def a_full_log(folder: Path, browser: Browser) -> AsyncIterator[tuple[ChatPage, Person]]:
     """A page with more lines than are in sight, and somebody who says more."""
     async with (
-        demo(folder) as house,
-        chat_page(browser, house.page) as page,
-        person_at(house.ports["tcp"], telnet=False) as speaker,
+        demo(folder) as gateway,
+        chat_page(browser, gateway.page) as page,
+        person_at(gateway.ports["tcp"], telnet=False) as speaker,
     ):
         await page.types("Reader")
         speaker.types("Speaker", *(f"Line {n}" for n in range(60)))
@@ -142,7 +142,7 @@ async def test_what_comes_below_the_log_does_not_hide_its_end(
 
 
 async def test_a_wrong_code_costs_nothing(tmp_path: Path, browser: Browser) -> None:
-    async with demo(tmp_path) as house, chat_page(browser, house.page) as page:
+    async with demo(tmp_path) as gateway, chat_page(browser, gateway.page) as page:
         await page.types("Someone")
         await page.sees("You are in lobby.")
         await page.resumes("ABCD-2345")
@@ -156,7 +156,7 @@ async def test_a_wrong_code_costs_nothing(tmp_path: Path, browser: Browser) -> N
 
 
 async def test_a_reload(tmp_path: Path, browser: Browser) -> None:
-    async with demo(tmp_path) as house, chat_page(browser, house.page) as page:
+    async with demo(tmp_path) as gateway, chat_page(browser, gateway.page) as page:
         await page.types("Someone")
         await page.sees("You are in lobby.")
         await page.types("Hello.")
@@ -195,14 +195,14 @@ HOSTILE: Final = (
 
 async def test_hostile_names_are_text(browser: Browser, tmp_path: Path) -> None:
     """Whatever an application passes on, the page shows it and runs nothing of it."""
-    async with demo(tmp_path) as house, await browser.new_context() as context:
+    async with demo(tmp_path) as gateway, await browser.new_context() as context:
         page = ChatPage(await context.new_page())
         dialogs: list[str] = []
         page.page.on("dialog", lambda dialog: dialogs.append(dialog.message))
         asked: list[str] = []
         page.page.on("request", lambda request: asked.append(request.url))
 
-        def gateway(socket: WebSocketRoute) -> None:
+        def hostile(socket: WebSocketRoute) -> None:
             def hear(message: str | bytes) -> None:
                 if json.loads(message)["t"] == "hello":
                     for output in _hostile_outputs():
@@ -210,8 +210,8 @@ async def test_hostile_names_are_text(browser: Browser, tmp_path: Path) -> None:
 
             socket.on_message(hear)
 
-        await page.page.route_web_socket(re.compile("."), gateway)
-        await page.page.goto(house.page)
+        await page.page.route_web_socket(re.compile("."), hostile)
+        await page.page.goto(gateway.page)
         await page.sees(HOSTILE[-1])
         for selector in ("#log li", "#people li"):
             found = await page.page.locator(selector).all_text_contents()
@@ -223,7 +223,7 @@ async def test_hostile_names_are_text(browser: Browser, tmp_path: Path) -> None:
         assert await page.page.locator(strangers).count() == 0
         assert await page.page.evaluate("window.evil") is None
         assert (dialogs, page.faults) == ([], [])
-        assert [url for url in asked if not url.startswith(house.page)] == []
+        assert [url for url in asked if not url.startswith(gateway.page)] == []
         assert await page.page.title() == "Holdfast chat"
 
 
@@ -250,9 +250,9 @@ def _hostile_outputs() -> list[str]:
 
 async def test_markup_is_text(tmp_path: Path, browser: Browser) -> None:
     async with (
-        demo(tmp_path) as house,
-        chat_page(browser, house.page) as page,
-        person_at(house.ports["tcp"], telnet=False) as speaker,
+        demo(tmp_path) as gateway,
+        chat_page(browser, gateway.page) as page,
+        person_at(gateway.ports["tcp"], telnet=False) as speaker,
     ):
         await page.types("Someone")
         await page.sees("You are in lobby.")

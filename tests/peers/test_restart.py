@@ -14,7 +14,7 @@ from playwright.async_api import Browser
 from tests.gateway.clients import v1_at
 from tests.peers.chromium import chat_page
 from tests.peers.clients import ALL, LINE_CLIENTS, OURS, STAYING, come, person, start
-from tests.peers.houses import demo
+from tests.peers.gateways import demo
 from tests.peers.tmux import Pane, Tmux
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -35,8 +35,8 @@ async def are_told(panes: Mapping[str, Pane], codes: Mapping[str, str]) -> None:
 async def test_everybody_comes_back(
     tmp_path: Path, terminals: Tmux, browser: Browser, how: signal.Signals
 ) -> None:
-    async with demo(tmp_path) as house, chat_page(browser, house.page) as page:
-        panes = await come(terminals, ALL, house.ports, tmp_path)
+    async with demo(tmp_path) as gateway, chat_page(browser, gateway.page) as page:
+        panes = await come(terminals, ALL, gateway.ports, tmp_path)
         await page.types("page")
         await page.sees("You are in lobby.")
         await page.types("Before.")
@@ -46,18 +46,18 @@ async def test_everybody_comes_back(
 
         async with asyncio.TaskGroup() as tasks:
             told = tasks.create_task(page.comes("offline"))  # its next attempt fails, for another
-            house.program.send(how)
+            gateway.program.send(how)
             if how is signal.SIGTERM:
                 await are_told(panes, codes)
         if how is signal.SIGTERM:
             assert "restarting; your session is kept" in told.result()
-        assert await house.program.ends() == (0 if how is signal.SIGTERM else -how)
+        assert await gateway.program.ends() == (0 if how is signal.SIGTERM else -how)
 
-        async with demo(tmp_path, house.ports):
+        async with demo(tmp_path, gateway.ports):
             for name in LINE_CLIENTS:
                 if name in STAYING:
                     await panes[name].kill()
-                panes[name] = await start(terminals, name, house.ports, tmp_path)
+                panes[name] = await start(terminals, name, gateway.ports, tmp_path)
                 await panes[name].code()
                 await panes[name].types(f"resume {codes[name]}")
                 await panes[name].sees("Your session goes on.")
@@ -78,14 +78,14 @@ async def test_everybody_comes_back(
 
 
 async def test_a_websocket_is_told_when_to_come_back(tmp_path: Path) -> None:
-    async with demo(tmp_path) as house, v1_at(house.ports["ws"]) as client:
+    async with demo(tmp_path) as gateway, v1_at(gateway.ports["ws"]) as client:
         await client.expect("text")
-        house.program.send(signal.SIGTERM)
+        gateway.program.send(signal.SIGTERM)
         bye = await client.expect("bye")
         assert (bye["code"], bye["reason"]) == (1012, "shutdown")
         assert 0 < bye["retry_ms"] <= 2000
         assert (await client.closed())[0] == 1012
-        assert await house.program.ends() == 0
+        assert await gateway.program.ends() == 0
 
 
 def command_line(process: int) -> str:
@@ -93,16 +93,16 @@ def command_line(process: int) -> str:
 
 
 async def test_the_chat_itself_is_killed(tmp_path: Path, terminals: Tmux, browser: Browser) -> None:
-    async with demo(tmp_path) as house, chat_page(browser, house.page) as page:
-        panes = await come(terminals, ALL, house.ports, tmp_path)
+    async with demo(tmp_path) as gateway, chat_page(browser, gateway.page) as page:
+        panes = await come(terminals, ALL, gateway.ports, tmp_path)
         await page.types("page")
         await page.sees("You are in lobby.")
-        assert "holdfast.demo.chat" in command_line(house.application)  # as the README finds it
-        os.kill(house.application, signal.SIGKILL)
+        assert "holdfast.demo.chat" in command_line(gateway.application)  # as the README finds it
+        os.kill(gateway.application, signal.SIGKILL)
         for pane in panes.values():
             # When it is back, it asks again.
             await pane.shows(lambda screen: "[lobby]" in screen.partition(AWAY)[2], "a prompt")
-        again = await house.program.says("The chat itself is process ")
+        again = await gateway.program.says("The chat itself is process ")
 
         os.kill(int(again.split()[-1].rstrip(".")), signal.SIGKILL)
         await page.page.wait_for_selector(f"#log :nth-match(li:text('{AWAY}'), 2)")

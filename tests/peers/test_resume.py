@@ -14,7 +14,7 @@ from tests.gateway.clients import person_at
 from tests.peers.chromium import chat_page
 from tests.peers.clients import LINE_CLIENTS, SCHEMES, STAYING, TELNET_CLIENTS, start
 from tests.peers.cutter import Cutter, cutter
-from tests.peers.houses import demo, running
+from tests.peers.gateways import demo, running
 from tests.peers.tmux import Pane, Tmux
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -72,7 +72,7 @@ async def cut_off(pane: Pane, cable: Cutter) -> str:
 
 @pytest.mark.parametrize("scheme", ["ws", "telnet"])
 async def test_a_terminal_of_ours(tmp_path: Path, terminals: Tmux, scheme: str) -> None:
-    async with running(COUNTING, tmp_path) as house, cutter(house.ports[scheme]) as cable:
+    async with running(COUNTING, tmp_path) as gateway, cutter(gateway.ports[scheme]) as cable:
         pane = await start(terminals, f"connect-{scheme}", {scheme: cable.port}, tmp_path)
         await pane.sees("Ready.")
         await pane.types(COUNT)
@@ -86,7 +86,7 @@ async def test_a_terminal_of_ours(tmp_path: Path, terminals: Tmux, scheme: str) 
 
 
 async def test_a_terminal_of_ours_over_bare_lines(tmp_path: Path, terminals: Tmux) -> None:
-    async with running(COUNTING, tmp_path) as house, cutter(house.ports["tcp"]) as cable:
+    async with running(COUNTING, tmp_path) as gateway, cutter(gateway.ports["tcp"]) as cable:
         pane = await start(terminals, "connect-tcp", {"tcp": cable.port}, tmp_path)
         await pane.sees("Ready.")
         await pane.types(COUNT)
@@ -101,9 +101,11 @@ async def test_a_terminal_of_ours_over_bare_lines(tmp_path: Path, terminals: Tmu
 
 @pytest.mark.parametrize("how", ["cut", "killed"])
 async def test_people_type_their_codes(tmp_path: Path, terminals: Tmux, how: str) -> None:
-    async with running(COUNTING, tmp_path) as house, asyncio.TaskGroup() as tasks:
+    async with running(COUNTING, tmp_path) as gateway, asyncio.TaskGroup() as tasks:
         for name in LINE_CLIENTS:
-            tasks.create_task(a_person_types_the_code(terminals, name, house.ports, tmp_path, how))
+            tasks.create_task(
+                a_person_types_the_code(terminals, name, gateway.ports, tmp_path, how)
+            )
 
 
 async def a_person_types_the_code(
@@ -154,8 +156,8 @@ async (command) => {
 
 async def test_the_javascript_client_alone(tmp_path: Path, browser: Browser) -> None:
     async with (
-        running(COUNTING, tmp_path) as house,
-        cutter(house.ports["ws"]) as cable,
+        running(COUNTING, tmp_path) as gateway,
+        cutter(gateway.ports["ws"]) as cable,
         await browser.new_context() as context,
     ):
         page = await context.new_page()
@@ -177,10 +179,10 @@ async def test_the_javascript_client_alone(tmp_path: Path, browser: Browser) -> 
 
 async def test_the_chats_page(tmp_path: Path, browser: Browser) -> None:
     async with (
-        demo(tmp_path) as house,
-        cutter(house.ports["ws"]) as cable,
+        demo(tmp_path) as gateway,
+        cutter(gateway.ports["ws"]) as cable,
         chat_page(browser, f"http://127.0.0.1:{cable.port}/") as page,
-        person_at(house.ports["tcp"], telnet=False) as speaker,
+        person_at(gateway.ports["tcp"], telnet=False) as speaker,
     ):
         await page.types("page")
         await page.sees("You are in lobby.")
@@ -207,13 +209,13 @@ async def test_from_telnet_to_the_browser_and_back(
     tmp_path: Path, terminals: Tmux, browser: Browser
 ) -> None:
     async with (
-        demo(tmp_path) as house,
-        chat_page(browser, house.page) as page,
-        person_at(house.ports["tcp"], telnet=False) as speaker,
+        demo(tmp_path) as gateway,
+        chat_page(browser, gateway.page) as page,
+        person_at(gateway.ports["tcp"], telnet=False) as speaker,
     ):
         await page.types("!")
         await page.sees(WRONG_NAME)
-        telnet = await start(terminals, "telnet", house.ports, tmp_path)
+        telnet = await start(terminals, "telnet", gateway.ports, tmp_path)
         code = await telnet.code()
         await telnet.types("wanderer")
         await telnet.sees("You are in lobby.")
@@ -237,7 +239,7 @@ async def test_from_telnet_to_the_browser_and_back(
         await page.sees("<wanderer> In the browser.")
 
         code = await page.code()
-        telnet = await start(terminals, "telnet", house.ports, tmp_path)
+        telnet = await start(terminals, "telnet", gateway.ports, tmp_path)
         await telnet.code()
         await telnet.types(f"resume {code}")
         await telnet.code(times=2)

@@ -16,7 +16,7 @@ from tests.gateway.clients import person_at
 from tests.peers.chromium import ChatPage, chat_page
 from tests.peers.clients import LINE_CLIENTS, person, start
 from tests.peers.cutter import cutter
-from tests.peers.houses import demo, running
+from tests.peers.gateways import demo, running
 from tests.peers.test_resume import COUNTING, numbers
 from tests.peers.tmux import Tmux
 
@@ -39,7 +39,7 @@ async def duplicate(page: ChatPage) -> AsyncIterator[ChatPage]:
 async def test_a_tab_that_is_duplicated_has_a_session_of_its_own(
     tmp_path: Path, browser: Browser
 ) -> None:
-    async with demo(tmp_path) as house, chat_page(browser, house.page) as old:
+    async with demo(tmp_path) as gateway, chat_page(browser, gateway.page) as old:
         await old.types("older")
         await old.sees("You are in lobby.")
         async with duplicate(old) as new:
@@ -60,7 +60,7 @@ async def test_a_tab_that_is_duplicated_has_a_session_of_its_own(
 
 
 async def test_also_where_the_older_tab_is_cut_off(tmp_path: Path, browser: Browser) -> None:
-    async with demo(tmp_path) as house, cutter(house.ports["ws"]) as cable:
+    async with demo(tmp_path) as gateway, cutter(gateway.ports["ws"]) as cable:
         url = f"http://127.0.0.1:{cable.port}/"
         async with chat_page(browser, url) as old:
             await old.types("older")
@@ -85,7 +85,7 @@ async def test_a_tab_whose_session_was_taken_over_begins_another(
     tmp_path: Path, browser: Browser
 ) -> None:
     """Loaded anew it shows no token, which would be taken for a stolen one."""
-    async with demo(tmp_path) as house, chat_page(browser, house.page) as old:
+    async with demo(tmp_path) as gateway, chat_page(browser, gateway.page) as old:
         await old.types("page")
         await old.sees("You are in lobby.")
         # Where tabs cannot talk to each other, the younger one takes the session over.
@@ -133,9 +133,9 @@ async () => {
 
 
 async def test_in_mid_stream(tmp_path: Path, browser: Browser) -> None:
-    async with running(COUNTING, tmp_path) as house, await browser.new_context() as context:
+    async with running(COUNTING, tmp_path) as gateway, await browser.new_context() as context:
         page = await context.new_page()
-        await page.goto(f"{house.page}healthz")
+        await page.goto(f"{gateway.page}healthz")
         told = await page.evaluate(RACE)
     ended = told.index(["old", "ended"])
     bye = told.index(["old", "bye 4001 superseded"])
@@ -153,17 +153,17 @@ def counted(told: list[list[str]], by: str) -> list[int]:
 
 async def test_at_a_terminal(tmp_path: Path, terminals: Tmux) -> None:
     async with (
-        demo(tmp_path) as house,
-        person_at(house.ports["tcp"], telnet=False) as speaker,
+        demo(tmp_path) as gateway,
+        person_at(gateway.ports["tcp"], telnet=False) as speaker,
     ):
         speaker.types("speaker")
         await speaker.sees("[lobby] ")
         for name in LINE_CLIENTS:
-            old = await start(terminals, name, house.ports, tmp_path)
+            old = await start(terminals, name, gateway.ports, tmp_path)
             code = await old.code()
             await old.types(person(name))
             await old.sees("You are in lobby.")
-            new = await start(terminals, name, house.ports, tmp_path)
+            new = await start(terminals, name, gateway.ports, tmp_path)
             await new.code()
             await new.types(f"resume {code}")
             await new.sees("[lobby]")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.peers.clients import TELNET_CLIENTS, start
-from tests.peers.houses import running
+from tests.peers.gateways import running
 from tests.peers.tmux import Tmux
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -15,9 +15,9 @@ MIRROR = Path(__file__).with_name("mirror.py")
 
 
 async def test_a_person_sees_what_was_sent(tmp_path: Path, terminals: Tmux) -> None:
-    async with running(MIRROR, tmp_path) as house:
+    async with running(MIRROR, tmp_path) as gateway:
         for name in TELNET_CLIENTS:
-            pane = await start(terminals, name, house.ports, tmp_path)
+            pane = await start(terminals, name, gateway.ports, tmp_path)
             if name == "tf":  # it cannot show UTF-8
                 await pane.sees("cafe ?????? ??")
                 continue

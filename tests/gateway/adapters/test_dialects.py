@@ -304,7 +304,7 @@ def test_volatile_outputs_have_no_number(output: Output, written: list[dict[str,
     assert messages(JSON.volatile(CORE, output)) == written
 
 
-# --- server → client, the house itself
+# --- server → client, of the gateway itself
 
 OWN: dict[str, tuple[wire.ServerMessage, dict[str, Any]]] = {
     "welcome": (

@@ -364,7 +364,7 @@ def test_more_that_becomes_known_is_told() -> None:
     assert event.capabilities.client == "Late"
 
 
-def test_core_ping_is_answered_by_the_house() -> None:
+def test_core_ping_is_answered_by_the_gateway() -> None:
     adapter = active(GMCP)
     assert adapter.receive_data(gmcp("Core.Ping 120"), 2.0) == []
     assert adapter.data_to_send() == gmcp("Core.Ping")

@@ -1,4 +1,4 @@
-"""Gateways with an application behind them, as people start them: in processes of their own."""
+"""Gateways with an application, each in a process of its own, as users start them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ probe_interval_seconds_max = 0.2
 """
 
 
-class House:
-    """A running gateway with its application, and where it is."""
+class RunningGateway:
+    """A running gateway with its application, and its ports."""
 
     def __init__(self, program: Program, ports: Mapping[str, int], application: int) -> None:
         self.program = program
@@ -38,12 +38,12 @@ class House:
         """The process of the application's first run."""
 
     def url(self, scheme: str) -> str:
-        """Where clients of this scheme come in."""
+        """The URL of the listener of this scheme."""
         return url(scheme, self.ports[scheme])
 
     @property
     def page(self) -> str:
-        """Where a browser finds a page."""
+        """The URL of the page."""
         return f"http://127.0.0.1:{self.ports['ws']}/"
 
 
@@ -53,7 +53,7 @@ def url(scheme: str, port: int) -> str:
 
 
 @asynccontextmanager
-async def demo(folder: Path, ports: Mapping[str, int] = ANY) -> AsyncIterator[House]:
+async def demo(folder: Path, ports: Mapping[str, int] = ANY) -> AsyncIterator[RunningGateway]:
     """The demo, with its data in `folder`, while the block runs."""
     options = [
         f"--{option}={url(scheme, ports[scheme])}"
@@ -70,7 +70,7 @@ async def demo(folder: Path, ports: Mapping[str, int] = ANY) -> AsyncIterator[Ho
             "tcp": int(netcat.split()[-1]),
         }
         chat = await it.says("The chat itself is process ")
-        yield House(it, found, int(chat.split()[-1].rstrip(".")))
+        yield RunningGateway(it, found, int(chat.split()[-1].rstrip(".")))
 
 
 @asynccontextmanager
@@ -81,7 +81,7 @@ async def running(
     durability: str = "fast",
     ports: Mapping[str, int] = ANY,
     limits: str = "",
-) -> AsyncIterator[House]:
+) -> AsyncIterator[RunningGateway]:
     """`holdfast run APPLICATION`, with windows that hold whatever a test can miss.
 
     `limits` is TOML: further tables of the configuration.
@@ -99,4 +99,4 @@ async def running(
         found = await it.ports(len(SCHEMES))
         (started,) = await it.logged("application started")
         await it.logged("linked")
-        yield House(it, found, started["process"])
+        yield RunningGateway(it, found, started["process"])

@@ -1,8 +1,8 @@
-"""An application with a door: a name and a password, and a question that is not to be seen."""
+"""An application with a login (a name and a password), and a question whose answer is secret."""
 
 from holdfast.app import App, Authenticate, Refusal, Session
 
-app = App("door")
+app = App("password")
 
 
 @app.on_authenticate
