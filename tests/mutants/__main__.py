@@ -37,7 +37,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
     rows = [*sorted(counts.items()), ("all", sum(counts.values(), Counter[Verdict]()))]
     return "\n".join(
         [
-            f"{'folder':12} {'mutants':>7} {'killed':>7} {'survived':>8} {'unclear':>7}",
+            f"{'folder':12} {'mutants':>7} {'killed':>7} {'survived':>8} {'refused':>7}"
+            f" {'unclear':>7}",
             *(f"{folder:12} {count.total():7} {_row(count)}" for folder, count in rows),
         ]
     )
@@ -46,7 +47,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
 def _row(count: Counter[Verdict]) -> str:
     killed, survived = count[Verdict.KILLED], count[Verdict.SURVIVED]
     share = f"{100 * killed / (killed + survived):5.0f} %" if killed + survived else ""
-    return f"{killed:7} {survived:8} {count[Verdict.UNCLEAR]:7} {share}"
+    refused, unclear = count[Verdict.REFUSED], count[Verdict.UNCLEAR]
+    return f"{killed:7} {survived:8} {refused:7} {unclear:7} {share}"
 
 
 def _tell(outcome: Outcome) -> None:

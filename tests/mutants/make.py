@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import random
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 import libcst  # type: ignore[import-not-found, unused-ignore]
 from mutmut.mutation import mutators  # type: ignore[import-not-found, unused-ignore]
 
+from tests.mutants.equivalent import is_equivalent
+
 SOURCE: Final = Path("src/holdfast")
 _LEFT_OUT: Final = (mutators.operator_string, mutators.operator_dict_arguments)
 """Texts are checked where somebody reads them, and no behaviour hangs on most."""
 _NOT_RUN: Final = (libcst.Annotation, libcst.Decorator, libcst.ImportFrom, libcst.Import)
-_NOT_CHECKED: Final = re.compile(r"__all__\b|_?log(ger)?\.|if TYPE_CHECKING|[A-Z]\w+ = \w+(\[| \|)")
-"""Lines whose change no test can notice: names for `import *`, log lines, aliases of types."""
 _FROZEN: Final = ("frozen=True", "frozen=False")
 """The type checker refuses what would show this change: an assignment to a field."""
 _TRIES_PER_MUTANT: Final = 20
@@ -86,32 +87,46 @@ class Module:
             return None
         line = _first_difference(self._source, text)
         before, after = (whole.splitlines()[line - 1].strip() for whole in (self._source, text))
-        if _NOT_CHECKED.match(before) or before.replace(*_FROZEN) == after:
+        module = str(self._path.relative_to(SOURCE)) if self._path.is_relative_to(SOURCE) else ""
+        if is_equivalent(module, before, after) or before.replace(*_FROZEN) == after:
             return None
         return Mutant(self._path, line, before, after, text)
 
 
 def sample(root: Path, number: int, seed: int) -> list[Mutant]:
-    """So many mutants of the modules below `root`, the same for the same seed and sources.
+    """So many mutants of the modules below `root`. Fewer where there are no more.
 
-    A module is drawn by its size, then one of its mutants. Fewer where there are no more.
+    A module is drawn by its size, then one of its mutants. The same seed draws the same mutants,
+    except of modules that have changed: so a sample can be run again when tests are added.
     """
-    paths = sorted((root / SOURCE).rglob("*.py"))
-    sizes = [path.stat().st_size for path in paths]
-    modules: dict[Path, Module] = {}
+    sizes = {
+        str(path.relative_to(root)): path.stat().st_size
+        for path in sorted((root / SOURCE).rglob("*.py"))
+        if path.stat().st_size
+    }
+    modules: dict[str, Module] = {}
     drawn: dict[tuple[Path, str], Mutant] = {}
-    choice = random.Random(seed)
-    for _ in range(number * _TRIES_PER_MUTANT):
+    for attempt in range(number * _TRIES_PER_MUTANT):
         if len(drawn) == number:
             break
-        (path,) = choice.choices(paths, sizes)
-        if path not in modules:
-            modules[path] = Module(path.relative_to(root), path.read_text())
-        module = modules[path]
-        mutant = module.mutant(choice.randrange(len(module))) if len(module) else None
+        name = _drawn_by_size(sizes, f"{seed} {attempt}")
+        if name not in modules:
+            modules[name] = Module(Path(name), (root / name).read_text())
+        module = modules[name]
+        mutant = module.mutant(int(_random(f"{seed} {attempt}") * len(module))) if module else None
         if mutant is not None:
             drawn[mutant.path, mutant.text] = mutant
     return list(drawn.values())
+
+
+def _drawn_by_size(sizes: Mapping[str, int], key: str) -> str:
+    """One of the names. A size that changes moves few draws, unlike with a running total."""
+    return min(sizes, key=lambda name: -math.log(1 - _random(f"{key} {name}")) / sizes[name])
+
+
+def _random(key: str) -> float:
+    """A number from 0 to below 1, the same for the same key."""
+    return int.from_bytes(sha256(key.encode()).digest()[:6]) / (1 << 48)
 
 
 def mirrored(root: Path, module: Path) -> list[list[str]]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,15 +17,20 @@ from queue import Queue
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from tests.mutants.first_failure import FILE
 from tests.mutants.make import Mutant, mirrored
 
-SECONDS_MAX: Final = 600.0
-"""For the tests of one mutant. One that makes them run longer is noticed: a test never ends."""
-FAILING_MAX: Final = 3
+ROOT: Final = Path(__file__).parents[2]
+
+SECONDS_MAX: Final = 1800.0
+"""For the tests of one mutant; one that takes longer is unclear."""
+TEST_SECONDS_MAX: Final = 100
+"""For one test. A mutant that makes one run longer is noticed: something never ends."""
+FAILING_MAX: Final = 5
 """So many tests that fail anyway are left out for one mutant, before it is given up."""
 _LEFT_OUT: Final = shutil.ignore_patterns(".*", "__pycache__", "build", "*.egg-info")
+_TYPES: Final = ".mypy_cache"
 _NO_TESTS_STATUS: Final = 5
-_FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - |$)", re.MULTILINE)
 
 
 class Verdict(Enum):
@@ -34,8 +38,10 @@ class Verdict(Enum):
 
     KILLED = "killed"
     SURVIVED = "survived"
+    REFUSED = "refused"
+    """No test failed, but the type checker refuses the change: nobody can make it unnoticed."""
     UNCLEAR = "unclear"
-    """The tests that failed fail without the mutant too, or there is no test."""
+    """Too many tests fail without the mutant too, or they take too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,11 @@ class Outcome:
     mutant: Mutant
     verdict: Verdict
     by: str = ""
-    """The test that failed."""
+    """The test that failed; where none did, what is to know of those that were left out."""
+
+
+class TooLongError(Exception):
+    """The tests of a mutant take more than `SECONDS_MAX`."""
 
 
 def run_all(
@@ -73,46 +83,72 @@ def run_one(copy: Path, mutant: Mutant) -> Outcome:
 
     A test that fails without the mutant too is left out, and the others are asked.
     """
-    groups = mirrored(copy, mutant.path)
     failing: list[str] = []
-    for group in groups:
-        while len(failing) <= FAILING_MAX:
-            with _changed(copy / mutant.path, mutant.text):
-                status, output = _pytest(
-                    copy, [*group, *(f"--deselect={each}" for each in failing)]
-                )
-            if status in (0, _NO_TESTS_STATUS):
-                break
-            failed = _FAILED.search(output)
-            by = failed[1] if failed else "a test that does not end, or no test can be collected"
-            if not failed or "::" not in by or _pytest(copy, [by])[0] == 0:
+    try:
+        for group in mirrored(copy, mutant.path):
+            by = _first_to_notice(copy, mutant, group, failing)
+            if by:
                 return Outcome(mutant, Verdict.KILLED, by)
-            failing.append(by)
-    return Outcome(
-        mutant, Verdict.SURVIVED if groups and not failing else Verdict.UNCLEAR, *failing[:1]
-    )
+            if len(failing) > FAILING_MAX:
+                return Outcome(mutant, Verdict.UNCLEAR, f"fail anyway: {', '.join(failing)}")
+    except TooLongError:
+        return Outcome(mutant, Verdict.UNCLEAR, "the tests take too long")
+    verdict = Verdict.REFUSED if _is_refused(copy, mutant) else Verdict.SURVIVED
+    return Outcome(mutant, verdict, f"without {', '.join(failing)}" if failing else "")
+
+
+def _first_to_notice(copy: Path, mutant: Mutant, group: Sequence[str], failing: list[str]) -> str:
+    """The first test of `group` that fails, and passes without the mutant; empty if none does.
+
+    Tests that fail anyway are added to `failing`.
+    """
+    while len(failing) <= FAILING_MAX:
+        with _changed(copy / mutant.path, mutant.text):
+            status, failed = _pytest(copy, [*group, *(f"--deselect={each}" for each in failing)])
+        if status in (0, _NO_TESTS_STATUS):
+            return ""
+        if not failed:
+            return "the tests, which cannot be collected"
+        if _pytest(copy, [failed])[0] == 0:
+            return failed
+        failing.append(failed)
+    return ""
 
 
 def _pytest(copy: Path, tests: Sequence[str]) -> tuple[int, str]:
-    """The status of pytest, and its output; a status of -1 where it does not end in time."""
-    command = (sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-n", "0")
-    environment = {**os.environ, "PYTHONPATH": str(copy / "src")}
+    """The status of pytest, and the name of the test that failed. Raises `TooLongError`."""
+    report = copy / "first-failure"
+    report.unlink(missing_ok=True)
+    options = ("-x", "-q", "--no-header", "-n", "0", "-o", f"timeout={TEST_SECONDS_MAX}")
+    plugins = ("-p", "no:cacheprovider", "-p", "tests.mutants.first_failure")
+    environment = {"PYTHONPATH": f"{copy / 'src'}{os.pathsep}{ROOT}", FILE: str(report)}
+    status = _run(copy, ("-m", "pytest", *options, *plugins, *tests), environment)
+    return status, report.read_text() if report.exists() else ""
+
+
+def _is_refused(copy: Path, mutant: Mutant) -> bool:
+    """Whether the type checker finds something in the module, and nothing without the mutant."""
+    check = ("-m", "mypy", "--no-error-summary", str(mutant.path))
+    with _changed(copy / mutant.path, mutant.text):
+        status = _run(copy, check, {})
+    return status != 0 and _run(copy, check, {}) == 0
+
+
+def _run(copy: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """The status of a Python program in `copy`. Raises `TooLongError`."""
     try:
-        done = subprocess.run(
-            (*command, "-p", "no:cacheprovider", *tests),
+        return subprocess.run(
+            (sys.executable, *arguments),
             cwd=copy,
-            env=environment,
+            env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             timeout=SECONDS_MAX,
             check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return -1, ""
-    return done.returncode, done.stdout
+        ).returncode
+    except subprocess.TimeoutExpired as error:
+        raise TooLongError from error
 
 
 @contextmanager
@@ -141,5 +177,7 @@ def _copies(root: Path, number: int) -> Iterator[Queue[Path]]:
         for index in range(number):
             copy = Path(folder, str(index))
             shutil.copytree(root, copy, ignore=_LEFT_OUT)
+            if (root / _TYPES).is_dir():  # else the type checker reads everything for the first
+                shutil.copytree(root / _TYPES, copy / _TYPES)
             copies.put(copy)
         yield copies

@@ -52,6 +52,13 @@ def test_a_seed_draws_the_same_again(tmp_path: Path) -> None:
     assert drawn == sample(tmp_path, 3, seed=1)
     assert drawn != sample(tmp_path, 3, seed=2)
     assert len(sample(tmp_path, 100, seed=1)) == 7, "no more than there are"
+    (tmp_path / FOLDER / "other.py").write_text(SOURCE.replace("most", "limit") * 3)
+    more = sample(tmp_path, 20, seed=1)
+    assert {mutant.path.name for mutant in more} == {"it.py", "other.py"}
+    (tmp_path / FOLDER / "part" / "it.py").write_text(SOURCE.replace("2", "4"))
+    others = {mutant.text for mutant in sample(tmp_path, 20, seed=1)}
+    kept = [mutant for mutant in more if mutant.path.name == "other.py"]
+    assert sum(mutant.text in others for mutant in kept) > len(kept) / 2, "most of them again"
 
 
 def test_the_tests_of_its_name_meet_it_first_and_then_those_of_its_folder() -> None:
@@ -79,3 +86,16 @@ def test_tests_that_mirror_a_module_in_another_place_meet_it_too() -> None:
     for place, names in _ALSO.items():
         assert (ROOT / FOLDER / place).is_dir() or (ROOT / FOLDER / f"{place}.py").is_file(), place
         assert all((ROOT / "tests" / name).exists() for name in names), place
+
+
+def test_each_equivalent_mutant_is_of_a_line_that_is_there() -> None:
+    from tests.mutants.equivalent import LINES, is_equivalent
+    from tests.mutants.make import SOURCE as FOLDER
+
+    assert is_equivalent("it.py", "_log.debug('seen')", "_log.debug(None)")
+    assert is_equivalent("it.py", "OPEN = auto()", "OPEN = None")
+    assert not is_equivalent("it.py", "size = 2", "size = 3")
+    for (module, before, after), reason in LINES.items():
+        lines = [line.strip() for line in (ROOT / FOLDER / module).read_text().splitlines()]
+        assert before in lines, module
+        assert reason, after

@@ -23,7 +23,7 @@ def copy(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("number", "half", "verdict"),
-    [(5, 2, "killed"), (0, 0, "survived"), (5, 3, "unclear")],
+    [(5, 2, "killed"), (0, 0, "survived"), (5, 3, "survived")],
     ids=["noticed", "not-noticed", "fails-anyway"],
 )
 def test_what_becomes_of_a_mutant(copy: Path, number: int, half: int, verdict: str) -> None:
@@ -31,9 +31,14 @@ def test_what_becomes_of_a_mutant(copy: Path, number: int, half: int, verdict: s
     from tests.mutants.run import run_one
 
     (copy / "tests/test_it.py").write_text(TEST.format(number, half))
-    changed = MODULE.replace("//", "/")
+    changed = MODULE.replace("//", "%")
     mutant = Mutant(Path("src/holdfast/it.py"), 2, "", "", changed)
-    assert run_one(copy, mutant).verdict.value == verdict
+    outcome = run_one(copy, mutant)
+    assert outcome.verdict.value == verdict
+    assert outcome.by == {
+        2: "tests/test_it.py::test_half",
+        3: "without tests/test_it.py::test_half",
+    }.get(half, "")
     assert (copy / "src/holdfast/it.py").read_text() == MODULE
 
 
@@ -47,3 +52,14 @@ def test_a_test_that_fails_anyway_hides_no_other(copy: Path) -> None:
     mutant = Mutant(Path("src/holdfast/it.py"), 2, "", "", MODULE.replace("//", "/"))
     outcome = run_one(copy, mutant)
     assert (outcome.verdict.value, outcome.by) == ("killed", "tests/test_it.py::test_other")
+
+
+def test_a_change_that_the_type_checker_refuses_is_neither_killed_nor_a_survivor(
+    copy: Path,
+) -> None:
+    from tests.mutants.make import Mutant
+    from tests.mutants.run import run_one
+
+    (copy / "tests/test_it.py").write_text("def test_nothing() -> None:\n    pass\n")
+    mutant = Mutant(Path("src/holdfast/it.py"), 2, "", "", MODULE.replace("number // 2", "None"))
+    assert run_one(copy, mutant).verdict.value == "refused"
