@@ -20,14 +20,14 @@ def test_each_listener_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[
     urls = ("telnet://127.0.0.1:4000", "tcp://127.0.0.1:4001", "ws://127.0.0.1:8080/")
     _say_how(gateway(*urls), tmp_path)
     assert capsys.readouterr().out.splitlines() == [
-        "The chat is open. Come in by:",
+        "The chat is running. Connect with:",
         "",
         "  browser   http://127.0.0.1:8080/",
         "  terminal  holdfast connect ws://127.0.0.1:8080/",
         "  telnet    telnet 127.0.0.1 4000",
         "  netcat    nc 127.0.0.1 4001",
         "",
-        f"Sessions are kept in {tmp_path}. Ctrl-C ends it; they stay.",
+        f"Sessions are stored in {tmp_path}. Ctrl-C stops the demo; they stay.",
     ]
 
 

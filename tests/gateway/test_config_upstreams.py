@@ -221,8 +221,8 @@ WRONG: dict[str, tuple[str, str]] = {
     ),
     "bytes-to-a-terminal": (
         TCP + 'content = "bytes"\n' + listener("telnet://127.0.0.1:1", "tcp"),
-        "listener[0].upstream: 'u' speaks bytes, which sessions on ws and wss can carry; found"
-        " telnet",
+        "listener[0].upstream: expected a listener on ws or wss, because the content of 'u' is"
+        " 'bytes'; found telnet",
     ),
     "app-with-a-backend-s-name": (
         '[link]\nlisten = "unix:x"\n[[listener]]\nurl = "tcp://127.0.0.1:1"\napp = "tcp:u"\n'

@@ -182,7 +182,7 @@ class World:
 
     def kill_gateway(self, *, stored: bool) -> None:
         if self.gateway is not None:
-            self.unpromised = self.unpromised or self.gateway.gateway.journal.adrift
+            self.unpromised = self.unpromised or self.gateway.gateway.journal.degraded
             self.gateway.die(stored=stored)
             self.gateway = None
             self.spin()

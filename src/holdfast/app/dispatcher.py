@@ -107,7 +107,7 @@ class Dispatcher:
         return True
 
     def welcome(self, infos: list[m.SessionInfo]) -> None:
-        """A link begins with these sessions: the application is told about those that changed."""
+        """A link begins with these sessions: report those that changed to the application."""
         for info in infos:
             self._tell_changes(info)
 

@@ -1,4 +1,4 @@
-"""The configuration of how a lost server is waited for (`on_server_lost = "redial"`)."""
+"""The configuration of `on_server_lost = "redial"`."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ _CHARS_MAX: Final = 1_000
 
 
 class RedialConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """What clients are told meanwhile, and what becomes of what they type."""
+    """The notices for clients while the server is unreachable, and what happens to their input."""
 
     lines: tuple[str, ...] = ()
-    """Lines that the server is sent first on each connection after the first."""
+    """Lines that are sent to the server first, on each connection after a session's first one."""
     typed: Literal["refuse", "keep"] = "refuse"
-    """What is typed while the server is gone: refused with a notice, or kept and sent to the next
-    connection, as much as a session's queue holds."""
+    """What happens to input while the server is unreachable: it is refused with a notice, or kept
+    in the session's queue and sent on the next connection."""
     waiting_text: str = "The server cannot be reached. It is tried again."
-    """What a new client is told when there is no server."""
+    """The notice for a new client when no server can be reached."""
     quit: tuple[str, ...] = ("quit",)
-    """Lines with which a person leaves the server: when it closes the connection after one of
-    them, the session ends. Case does not matter."""
+    """Commands that leave the server. When it closes the connection after one of them, the session
+    ends. Case does not matter."""
 
     def is_quit(self, line: str) -> bool:
-        """Whether a person leaves with `line`."""
+        """Whether `line` is a command that leaves the server."""
         return line.strip().lower() in self.quit
 
 
 def check_redial(key: str, redial: RedialConfig, on_server_lost: str) -> None:
-    """What types cannot say. Raises `ConfigurationError` naming the key."""
+    """Check what types cannot express. Raises `ConfigurationError`, which names the key."""
     if redial != RedialConfig() and on_server_lost != "redial":
         raise ConfigurationError(
             f"{key}: expected only with on_server_lost = 'redial', found with {on_server_lost!r}"

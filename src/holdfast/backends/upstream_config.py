@@ -1,4 +1,4 @@
-"""The configuration of upstreams: servers to which clients are passed on."""
+"""The configuration of upstreams: servers that clients are forwarded to."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     url: str
     """The server's address."""
     weight: int = 1
-    """Its share, in relation to the others'."""
+    """The server's share of clients, relative to the weights of the others."""
 
     @property
     def address(self) -> Address:
@@ -37,44 +37,45 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Servers of one kind, to which clients are passed on."""
+    """Servers of one kind, that clients are forwarded to."""
 
     name: str
-    """What listeners call it: 1 to 64 letters, digits, `.`, `_` or `-`."""
+    """The name that listeners refer to: 1 to 64 letters, digits, `.`, `_` or `-`."""
     servers: tuple[str | ServerConfig, ...]
-    """`tcp:// tls:// unix:` or `telnet:// telnets://`."""
+    """The addresses: `tcp:// tls:// unix:` or `telnet:// telnets://`."""
     balance: Literal["round_robin", "least_connections", "random_of_two", "hash"] = "round_robin"
-    """How a server is chosen for a client; `hash`: by the client's address."""
+    """How a server is selected for a client; `hash`: by the client's address."""
     content: Literal["lines", "bytes"] = "lines"
     """The protocol of sessions on `tcp`, `tls` and `unix`: lines of text, or bytes."""
     charset: str = AUTO
-    """The character set of Telnet servers, as of a listener."""
+    """The character set of Telnet servers, like that of a listener."""
     charset_fallback: str = UTF_8
-    """With `auto`, the character set of a server of which nothing is known."""
+    """With `auto`, the character set until one is negotiated or detected."""
     msdp: bool = False
-    """Whether MSDP is spoken with a Telnet server that offers it: its variables are data. GMCP is
-    preferred."""
+    """Whether MSDP is accepted from a Telnet server that offers it. Its variables are data for the
+    client. GMCP is preferred."""
     mccp: tuple[Literal[2, 3], ...] = ()
-    """Which versions of MCCP are spoken with a Telnet server that offers them: 2 compresses its
-    output, 3 what it is sent."""
+    """The versions of MCCP that are accepted from a Telnet server that offers them: 2 compresses
+    its output, 3 its input."""
     on_server_lost: Literal["close", "redial"] = "close"
-    """When a server ends a session's connection or cannot be reached: end the session, or connect
-    again while the client stays."""
+    """What happens when a server closes a session's connection or cannot be reached: the session
+    ends (`close`), or it stays while the gateway connects again (`redial`)."""
     redial: RedialConfig = field(default_factory=RedialConfig)
-    """With `on_server_lost = "redial"`: what clients are told, and what they type meanwhile."""
+    """With `on_server_lost = "redial"`: notices for clients, and what happens to their input."""
     away: Literal["drain", "pause"] = "drain"
-    """When the client is away and the window is full: drop the oldest output, or stop reading."""
+    """What happens while a session is detached and its window is full: the oldest output is
+    dropped (`drain`), or the server is not read (`pause`)."""
     check: bool = False
-    """Whether to connect to each server now and then, to see that it is there."""
+    """Whether each server is checked by a connection at intervals (health check)."""
     ready: int = 0
-    """Connections that are kept ready for bare streams."""
+    """The number of idle connections that are kept open for new clients of `backend = "stream"`."""
     send_proxy: Literal[0, 1, 2] = 0
-    """The version of the PROXY header with the client's address; 0: none."""
+    """The version of the PROXY header that carries the client's address; 0: no header."""
     send_address: bool = False
-    """Whether a Telnet server that asks by NEW-ENVIRON is told the client's address (MNES
+    """Whether a Telnet server that asks by NEW-ENVIRON gets the client's address (MNES
     `IPADDRESS`)."""
     ca: str = ""
-    """PEM certificates that sign the servers' certificates; empty: the system's."""
+    """A PEM file of the authorities for the servers' certificates. Empty: those of the system."""
 
     @property
     def all_servers(self) -> list[ServerConfig]:

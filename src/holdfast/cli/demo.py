@@ -22,10 +22,10 @@ _TELNET, _TCP, _WEB = DEFAULT_URLS
 
 def demo(
     telnet: Annotated[
-        str, typer.Option("--telnet", help="Where Telnet clients come in.")
+        str, typer.Option("--telnet", help="The address for Telnet clients.")
     ] = _TELNET,
-    tcp: Annotated[str, typer.Option("--tcp", help="Where plain TCP clients come in.")] = _TCP,
-    web: Annotated[str, typer.Option("--web", help="Where browsers come in.")] = _WEB,
+    tcp: Annotated[str, typer.Option("--tcp", help="The address for plain TCP clients.")] = _TCP,
+    web: Annotated[str, typer.Option("--web", help="The address for browsers.")] = _WEB,
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Run the demo: a chat of several rooms, for Telnet, plain TCP and the browser.
@@ -54,7 +54,7 @@ def _pages() -> Path:
 
 def _say_how(gateway: Gateway, data: Path) -> None:
     by_scheme = {address.scheme.rstrip("s"): address for address in gateway.addresses}
-    lines = ["The chat is open. Come in by:", ""]
+    lines = ["The chat is running. Connect with:", ""]
     web = by_scheme.get("w")
     if web is not None:
         page = f"http{'s' if web.secure else ''}://{web.authority}/"
@@ -66,7 +66,7 @@ def _say_how(gateway: Gateway, data: Path) -> None:
     tcp = by_scheme.get("tcp")
     if tcp is not None:
         lines.append(f"  netcat    nc {tcp.host} {tcp.port}")
-    lines += ["", f"Sessions are kept in {data.resolve()}. Ctrl-C ends it; they stay."]
+    lines += ["", f"Sessions are stored in {data.resolve()}. Ctrl-C stops the demo; they stay."]
     typer.echo("\n".join(lines))
 
 

@@ -39,7 +39,7 @@ def run(
     application: Annotated[Path, typer.Argument(help="The application, a Python file.")],
     listen: Annotated[
         list[str] | None,
-        typer.Option("--listen", help="Where clients come in; may be repeated.", metavar="URL"),
+        typer.Option("--listen", help="An address for clients; may be repeated.", metavar="URL"),
     ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", help="A configuration instead of --listen.")
@@ -109,7 +109,7 @@ def make_config(urls: Sequence[str], data: Path, pages: Path | None = None) -> C
 
 
 def _with_play(config: Config, title: str) -> Config:
-    """The same with the page `/play/`, which says how people come in by Telnet."""
+    """The configuration with the page `/play/`, which shows the command to connect by Telnet."""
     addresses = [listener.address for listener in config.listener]
     telnet = [
         f"telnet {at.host} {at.port}" for at in addresses if at.scheme == "telnet" and at.port

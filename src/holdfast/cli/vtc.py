@@ -133,7 +133,7 @@ def vtc(
     timeline: Annotated[
         Path | None,
         typer.Option(
-            help="Write who said what to whom; a page if the name ends in .html.", **_NEW_FILE
+            help="Write a timeline of the messages; a page if the name ends in .html.", **_NEW_FILE
         ),
     ] = None,
     manual: Annotated[

@@ -170,7 +170,7 @@ async def tell_room(room: str, *, but: Session | None = None) -> None:
 
 
 async def show_room(session: Session, there: list[Session]) -> None:
-    """Tell one's page who one is, and who else is there."""
+    """Send a page the name of its user and of the others in the room."""
     room, names = room_of(session), sorted(one.user for one in there)
     value = {"room": room, "people": names, "you": session.user}
     await session.data("Chat.Room", value, latest=True)

@@ -1,14 +1,14 @@
-"""The gateway's configuration: one TOML file, typed, refused as a whole when it is wrong.
+"""The gateway's configuration: one TOML file, converted to types and checked before it is used.
 
 ```toml
 [store]
-path = "data/sessions.db"          # without it, sessions live in memory only
+path = "data/sessions.db"          # without it, sessions are in memory only
 
 [link]
-listen = "unix:data/link.sock"     # where applications dial in
+listen = "unix:data/link.sock"     # where applications connect
 
 [admin]
-listen = "tcp://127.0.0.1:9180"    # health, metrics, `holdfast sessions` and the like
+listen = "tcp://127.0.0.1:9180"    # health, metrics, `holdfast sessions` and more
 token_file = "/etc/holdfast/admin.token"
 
 [[listener]]
@@ -18,30 +18,30 @@ url = "telnet://0.0.0.0:4000"
 url = "wss://0.0.0.0:8443/ws"
 durability = "durable"             # memory, fast or durable
 certificate = { cert = "cert.pem", key = "key.pem" }
-pages = "site"                     # what a browser gets that asks for a page
+pages = "site"                     # a folder of static files
 play = { title = "My MUD" }        # a MUD client for browsers, at /play/
 deflate = {}                       # compress messages (permessage-deflate); may set its parameters
 
-[[upstream]]                       # servers that know nothing of sessions
+[[upstream]]                       # servers that are not applications of Holdfast
 name = "mud"
 servers = ["telnet://10.0.0.1:4000", { url = "telnet://10.0.0.2:4000", weight = 2 }]
 balance = "least_connections"
 
 [[listener]]
 url = "telnet://0.0.0.0:4001"
-backend = "tcp"                    # a session on each connection to a server …
+backend = "tcp"                    # each session has a connection to a server …
 upstream = "mud"
 
 [[listener]]
 url = "tcp://0.0.0.0:9000"
-backend = "stream"                 # … or the bytes as they are, without a session
+backend = "stream"                 # … or bytes are forwarded, without sessions
 upstream = "metrics"
 
 [[listener]]
 url = "tls://[::]:4433"
 bind = { dual_stack = true }
 proxy = { trust = ["10.0.0.0/8"] } # load balancers that send a PROXY header
-[listener.tls]                     # instead of `certificate`, with everything that TLS can
+[listener.tls]                     # instead of `certificate`: all TLS options
 certificates = [{ cert = "a.pem", key = "a.key" }, { cert = "b.pem", key = "b.key" }]
 client_certificates = "required"
 client_ca = "clients.pem"
@@ -84,72 +84,77 @@ from holdfast.protocols.websocket.handshake import SELF
 
 
 class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where sessions are kept."""
+    """Where sessions are stored."""
 
     path: str = ""
-    """A SQLite file. Empty: nothing is kept, every listener is `memory`."""
+    """The SQLite file. Empty: nothing is stored, and the durability of each listener must be
+    `memory`."""
     on_failure: Literal["refuse", "memory"] = "refuse"
-    """While it cannot be written to: refuse new sessions, or go on without promises."""
+    """What happens while a write to the store fails: new sessions are refused (`refuse`), or
+    accepted without durability (`memory`)."""
 
 
 class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where clients come in."""
+    """An address that clients connect to, and how they are served."""
 
     url: str
     """The protocol and the address: `ws:// wss:// telnet:// telnets:// tcp:// tls://` with a host
     and a port, or `unix:` with a path."""
     backend: BackendConfig = registry.DEFAULT
-    """What is behind it: an application (`link`), a session on a server of an upstream (`tcp`),
-    the bytes as they are to a server of an upstream, without a session (`stream`), or an echo
-    (`echo`). The kind's own keys stand beside it."""
+    """What serves the clients: an application (`link`), a connection to a server of an upstream
+    for each session (`tcp`), a server of an upstream to which bytes are forwarded without a
+    session (`stream`), a terminal on an SSH server (`ssh`), a terminal with a local command
+    (`pty`), or an echo (`echo`). Each kind adds its own keys to the listener."""
     durability: Literal["memory", "fast", "durable"] = "fast"
-    """What a crash of the gateway may cost: everything (`memory`), the last moments (`fast`), or
-    nothing (`durable`). Of a terminal (`ssh`, `pty`), nothing is stored."""
+    """What a crash of the gateway may lose: all sessions (`memory`), the output of the last
+    milliseconds (`fast`), or nothing (`durable`). Terminals (`ssh`, `pty`) are never stored."""
     certificate: Certificate | None = None
     tls: TlsOptions | None = None
-    """Instead of `certificate`: several of them, client certificates, versions and more."""
+    """Replaces `certificate` where more is needed: several certificates, client certificates,
+    versions, ciphers, ALPN."""
     starttls: Literal["", "offered", "required"] = ""
-    """Whether Telnet clients of a `telnet` listener are asked to go on in TLS (START_TLS), with
-    `certificate` or `tls`; `required`: a client that refuses is turned away."""
+    """Whether a `telnet` listener offers the Telnet option START_TLS, with `certificate` or `tls`.
+    `required`: a client that refuses it is disconnected."""
     bind: BindOptions = field(default_factory=BindOptions)
     proxy: ProxyOptions | None = None
-    """Proxies that are believed when they say whom they speak for."""
+    """The proxies whose PROXY headers are trusted for the client's address."""
     origins: tuple[str, ...] = ()
-    """Web pages that may connect: origins as in `https://example.org`, `self` for pages of the
-    host that a request is for, `*` for any. Empty: `self`."""
+    """The web origins whose pages may connect, as in `https://example.org`. `self` is the host that
+    a request names, `*` is any origin. Empty: `self`."""
     hosts: tuple[str, ...] = ()
-    """Host names that requests may be for, without ports; `*` for any. Empty: any, but on a
-    loopback address, where a request for its own port must be for a loopback name."""
+    """The host names that requests may name, without ports; `*` is any. Empty: any; on a loopback
+    address, a request that names the listener's own port must name a loopback host."""
     pages: str = ""
-    """A folder of files for browsers that ask for a page, on a WebSocket listener. Names that
-    begin with a dot are not served; `404.html` is what is shown for what is not there."""
+    """A folder of static files that a WebSocket listener serves over HTTP. Names that begin with a
+    dot are not served. `404.html` is the page for paths that do not exist."""
     play: PlayConfig | None = None
-    """A MUD client for browsers at `/play/`, on a WebSocket listener; `{}`: with what is usual."""
+    """A MUD client for browsers at `/play/`, on a WebSocket listener; `{}` is the default page."""
     page_headers: dict[str, str] = field(default_factory=dict)
-    """Header fields of every page, beside those that there are anyway or in their place; an
-    empty one leaves the field out. HTTP Strict Transport Security is yours to choose:
-    `{ Strict-Transport-Security = "max-age=31536000" }`."""
+    """Header fields for each page. They are added to the default fields or replace them; an empty
+    value removes a default field. HTTP Strict Transport Security is off by default:
+    `{ Strict-Transport-Security = "max-age=31536000" }` sets it."""
     cookie: CookieOptions = field(default_factory=CookieOptions)
-    """How a browser that speaks no sub-protocol keeps its session."""
+    """The cookie that identifies the session of a WebSocket client without a sub-protocol."""
     charset: str = AUTO
-    """The character set of Telnet clients, by any name that Python knows; `auto`: UTF-8 or what
-    is negotiated, or what a client's first line beyond ASCII is in."""
+    """The character set of Telnet clients, by any name that Python knows. `auto`: the negotiated
+    one, else the one detected from the client's first line beyond ASCII, else UTF-8."""
     charset_fallback: str = UTF_8
-    """With `auto`, the character set of a client of which nothing is known."""
+    """With `auto`, the character set until one is negotiated or detected."""
     wrap: bool = False
-    """Whether lines for Telnet clients are wrapped at the width of their windows, as far as that
-    is known; never for a screen reader."""
+    """Whether lines for Telnet clients are wrapped at the width of the window, if the client
+    reports it (NAWS). Lines for screen readers are never wrapped."""
     msdp: bool = False
-    """Whether Telnet clients are offered MSDP: one without GMCP gets data as variables, and what
-    it says by MSDP (`REPORT`, `SEND`) is data."""
+    """Whether Telnet clients are offered MSDP. A client without GMCP receives data as MSDP
+    variables; its MSDP commands (`REPORT`, `SEND`) are data for the application."""
     mssp: dict[str, str | int | list[str]] = field(default_factory=dict)
-    """What crawlers of games are told by MSSP: `NAME` and whatever else. `PLAYERS` and `UPTIME`
-    are added unless they are here."""
+    """The variables that MUD crawlers get by MSSP. `NAME` is required; `PLAYERS` and `UPTIME` are
+    added by default."""
     mccp: tuple[Literal[2, 3], ...] = ()
-    """Which versions of MCCP Telnet clients are offered: 2 compresses output, 3 input. A client
-    that accepts costs 20 to 40 kB more for each. On TLS, compression may give secrets away."""
+    """The versions of MCCP that Telnet clients are offered: 2 compresses output, 3 input. Each
+    takes 20 to 40 kB of memory for a client. With TLS, compression may reveal secrets."""
     deflate: DeflateSettings | None = None
-    """How messages are compressed with WebSocket clients that offer it. Absent: not at all."""
+    """How messages are compressed with WebSocket clients that offer permessage-deflate. Absent: no
+    compression."""
 
     @property
     def address(self) -> Address:
@@ -157,17 +162,17 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def tls_options(self) -> TlsOptions | None:
-        """What to do about TLS, whichever way it was written."""
+        """The TLS options, from `tls` or `certificate`."""
         return tls_options(self)
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
-    """All of it."""
+    """The configuration file."""
 
     listener: tuple[ListenerConfig, ...]
     upstream: tuple[UpstreamConfig, ...] = ()
     node: str = "gateway"
-    """The name of this gateway, which applications and logs show."""
+    """The name of this gateway in logs and in applications."""
     store: StoreConfig = field(default_factory=StoreConfig)
     link: LinkConfig = field(default_factory=LinkConfig)
     admin: AdminConfig = field(default_factory=AdminConfig)
@@ -175,8 +180,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load(path: Path) -> Config:
-    """Read a file. Raises `ConfigurationError` with the file, the key, what was found and what
-    was expected."""
+    """Read a file. Raises `ConfigurationError`, which names the file, the key, the value that was
+    found and what was expected."""
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -202,10 +207,10 @@ def parse(text: str) -> Config:
 
 
 def _convert(data: dict[str, Any]) -> Config:
-    """The types' part of `parse`. The keys of a listener's backend are the registry's to read."""
+    """Convert to the types. The registry converts the keys that belong to a listener's backend."""
     tables = data.get("listener")
     if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
-        return msgspec.convert(data, type=Config)  # which says what is wrong
+        return msgspec.convert(data, type=Config)  # raises the error
     parts = [registry.split(table) for table in tables]
     config = msgspec.convert({**data, "listener": [rest for _, rest in parts]}, type=Config)
     listeners = [
@@ -224,7 +229,7 @@ def _read_backend(key: str, own: Mapping[str, Any]) -> BackendConfig:
 
 
 def check(config: Config) -> None:
-    """What types cannot say. Raises `ConfigurationError` naming the key."""
+    """Check what types cannot express. Raises `ConfigurationError`, which names the key."""
     if not config.listener:
         raise ConfigurationError("listener: expected at least one [[listener]], found none")
     for number, upstream in enumerate(config.upstream):
@@ -296,7 +301,7 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
 
 
 def _check_web(key: str, listener: ListenerConfig, address: Address) -> None:
-    """What only a WebSocket listener has."""
+    """Check the keys that only WebSocket listeners have."""
     for number, origin in enumerate(listener.origins):
         if origin not in _ORIGIN_WORDS and (parse_origin(origin) is None or "*" in origin):
             raise ConfigurationError(
@@ -319,7 +324,7 @@ def _check_web(key: str, listener: ListenerConfig, address: Address) -> None:
         check_cookie(listener.cookie)
     check_play(f"{key}.play", listener.play)
     for name in ("pages", "play", "page_headers", "origins", "hosts", "deflate", "cookie"):
-        if getattr(listener, name) != getattr(_NOTHING_SAID, name) and not web:
+        if getattr(listener, name) != getattr(_DEFAULTS, name) and not web:
             raise ConfigurationError(
                 f"{key}.{name}: expected only for ws and wss, found for {address.scheme}"
             )
@@ -327,7 +332,7 @@ def _check_web(key: str, listener: ListenerConfig, address: Address) -> None:
         raise ConfigurationError(f"{key}.pages: expected a folder, found {listener.pages!r}")
 
 
-_NOTHING_SAID: Final = ListenerConfig(url="")
+_DEFAULTS: Final = ListenerConfig(url="")
 _FIELD_NAME: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _FIELD_VALUE: Final = r"[ -~]*"
 """RFC 9110 section 5.5, in ASCII."""
@@ -335,7 +340,7 @@ _ORIGIN_WORDS: Final = frozenset({"*", "null", SELF})
 
 
 def _explain(message: str, data: Any) -> str:
-    """A validation error as `key: expected what, found what`, in TOML's words."""
+    """A validation error as `key: expected …, found …`, in TOML's terms."""
     words, _, where = message.partition(" - at `$")
     words = words.replace("`", "")
     key = where.rstrip("`").lstrip(".")
@@ -343,7 +348,7 @@ def _explain(message: str, data: Any) -> str:
     steps = [int(index) if index else name for name, index in re.findall(_STEP, key)]
     if match := re.fullmatch(r"Expected (\w+).*, got (\w+)", words):
         wanted, got = (_TOML_WORDS.get(word, word) for word in match.groups())
-        wanted = "number" if wanted == "float" else wanted  # 3 will do for 3.0
+        wanted = "number" if wanted == "float" else wanted  # TOML writes 3.0 as 3, too
         return f"{key}: expected {_with_article(wanted)}, found {_show(got, steps, data)}"
     if match := re.fullmatch(r"Object missing required field (.*)", words):
         return f"{inside}{match[1]}: expected a value, found none"
@@ -368,7 +373,7 @@ def _with_article(noun: str) -> str:
 
 
 def _show(kind: str, steps: Sequence[str | int], data: Any) -> str:
-    """A wrong value, unless it is long or may be a secret: then only what kind it is."""
+    """A wrong value; only its type if it is long or may be a secret."""
     for step in steps:
         data = data[step]
     if kind in ("table", "array") or steps[-1:] == ["secret"]:
@@ -377,7 +382,7 @@ def _show(kind: str, steps: Sequence[str | int], data: Any) -> str:
 
 
 def _choices(steps: Sequence[str | int]) -> str:
-    """What a key with a few possible values may be."""
+    """The possible values of a key."""
     found: inspect.Type = inspect.type_info(Config)
     for step in steps:
         if isinstance(found, inspect.UnionType):  # a table that may be absent

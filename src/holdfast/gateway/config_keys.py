@@ -1,7 +1,7 @@
-"""The keys of the configuration, read off its types: names, types, defaults and descriptions.
+"""The keys of the configuration, from its types: names, types, defaults and descriptions.
 
-A key's description is the docstring behind its field. It is read from the source, as Python
-keeps no docstring of a field.
+The description of a key is the docstring after its field. It is read from the source, because
+Python does not keep docstrings of fields.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from holdfast.gateway.config import Config, ListenerConfig
 
 
 class Choice(Struct, frozen=True):
-    """A value that a key may have besides those of other types: one of a few."""
+    """One of a few values."""
 
     values: tuple[Any, ...]
 
@@ -40,13 +40,13 @@ class Array(Struct, frozen=True):
 
 
 class Mapping(Struct, frozen=True):
-    """A table with keys of the user's own."""
+    """A table whose keys the user chooses."""
 
     values: tuple[Type, ...]
 
 
 class Table(Struct, frozen=True):
-    """A table with keys that the gateway knows."""
+    """A table with known keys."""
 
     name: str
     """The name of its type."""
@@ -62,7 +62,7 @@ class Key(Struct, frozen=True):
 
     name: str
     types: tuple[Type, ...]
-    """A value has one of these types."""
+    """The types that a value may have."""
     required: bool
     default: Any
     """`None`: required, or absent by default."""
@@ -155,7 +155,7 @@ def _types(found: types.Type) -> Iterator[Type]:
 
 @cache
 def _descriptions(struct: type[Struct]) -> dict[str, str]:
-    """What is said of each field, those of base classes too; empty for one without a docstring."""
+    """The docstring of each field, also of base classes; empty for a field without one."""
     found = dict.fromkeys(struct.__struct_fields__, "")
     for owner in reversed(struct.__mro__):
         if issubclass(owner, Struct) and owner is not Struct:

@@ -1,4 +1,4 @@
-"""The configuration's keys for readers: a page, a JSON Schema for editors, a file to begin with."""
+"""The reference of the configuration: a page, a JSON Schema for editors, an example file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ url = "telnet://127.0.0.1:4000"
 backend = "echo"
 durability = "memory"
 """
-"""The part of the example that is in force."""
+"""The part of the example that is not a comment."""
 _COLUMNS: Final = 100
 
 
@@ -25,13 +25,13 @@ _COLUMNS: Final = 100
 
 
 def markdown() -> str:
-    """The reference as Markdown: a section for each table, in the order of the types."""
+    """The reference as Markdown, with a section for each table, in the order of the types."""
     lines = [
         "# Configuration reference",
         "",
-        "`holdfast config --reference` writes this page from the program's own types. `holdfast"
-        " config --schema` is a JSON Schema for editors, `holdfast config --example` a file to"
-        " begin with. `holdfast check` says what is wrong with a file.",
+        "`holdfast config --reference` writes this page from the types of the program. `holdfast"
+        " config --schema` writes a JSON Schema for editors, `holdfast config --example` an example"
+        " file. `holdfast check` checks a file.",
     ]
     for heading, table in _sections():
         lines += ["", f"## {heading}", ""]
@@ -43,7 +43,7 @@ def markdown() -> str:
 
 
 def _sections() -> Iterator[tuple[str, Table]]:
-    """Each kind of table once, where it occurs first: its heading, and the table."""
+    """The heading and the table of each type of table, once, where it occurs first."""
     seen: set[str] = set()
 
     def walk(table: Table, path: str) -> Iterator[tuple[str, Table]]:
@@ -70,7 +70,7 @@ def _row(key: Key) -> str:
 def _default(key: Key) -> str:
     if key.required:
         return "required"
-    if not _says(key.default):
+    if not _has_default(key.default):
         return ""
     if "bytes" in key.name:
         for unit, size in (("MiB", MIB), ("KiB", KIB)):
@@ -115,8 +115,8 @@ def _plural(kind: Type) -> str:
     return f"{words}s" if isinstance(kind, Scalar | Table) else words
 
 
-def _says(default: Any) -> bool:
-    """Whether a default says more than that the key is absent."""
+def _has_default(default: Any) -> bool:
+    """Whether a default is more than the absence of the key."""
     return default is not None and default not in ("", [], {})
 
 
@@ -144,7 +144,7 @@ def _schema_of_table(table: Table) -> dict[str, Any]:
     properties = {}
     for key in table.keys:
         properties[key.name] = {**_one_of(key.types), "description": _meaning(key)}
-        if _says(key.default):
+        if _has_default(key.default):
             properties[key.name]["default"] = key.default
     required = [key.name for key in table.keys if key.required]
     return {

@@ -1,4 +1,4 @@
-"""The cookie by which a plain WebSocket client keeps its session."""
+"""The cookie that identifies the session of a WebSocket client without a sub-protocol."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from holdfast.protocols.websocket import Headers
 class CookieOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """The session's cookie on a WebSocket listener.
 
-    All ports of a host share their cookies (RFC 6265 section 8.5): gateways that share a host,
-    a path and the name of what is behind them need names of their own.
+    All ports of a host share their cookies (RFC 6265 section 8.5). Gateways with the same host,
+    path and application or upstream need different cookie names.
     """
 
     name: str = ""
-    """Empty: `holdfast`, and the name of the listener's application or upstream. On TLS, the
-    prefix `__Host-` comes before it, and the listener's path behind it."""
+    """The name of the cookie. Empty: `holdfast`, followed by the name of the listener's application
+    or upstream. With TLS, the prefix `__Host-` and the listener's path are added."""
     secure: bool = False
-    """Clients of a `ws` listener come through a proxy that ends TLS."""
+    """Whether the clients of a `ws` listener connect through a proxy that terminates TLS."""
 
 
 class SessionCookie(Struct, frozen=True):
     """The cookie of one listener.
 
-    Whether a token is good is the gateway's to say. So the cookie lives for as long as its
-    connection may, and then for as long as the session waits.
+    The gateway decides whether a token is valid. The cookie's age is the longest life of a
+    connection and the longest time that a session waits after it.
     """
 
     name: str
@@ -57,24 +57,24 @@ class SessionCookie(Struct, frozen=True):
 def session_cookie(
     options: CookieOptions, address: Address, limits: Limits, behind: str = ""
 ) -> SessionCookie:
-    """The cookie of the listener at `address`. `behind` names the application or the upstream to
-    which it leads, if it leads to one by name."""
+    """The cookie of the listener at `address`. `behind` is the name of its application or upstream,
+    if there is one."""
     seconds = limits.connection.life_seconds_max + limits.session.detached_seconds_max
     name = options.name or _joined(_NAME, behind)
     if not (address.secure or options.secure):
         return SessionCookie(name, address.path, seconds, secure=False)
-    # The prefix demands `Path=/`, so it is the name that keeps listeners apart.
+    # The prefix requires `Path=/`, so the name distinguishes the listeners.
     name = HOST_PREFIX + _joined(name, address.path.strip("/"))
     return SessionCookie(name, "/", seconds, secure=True)
 
 
 def _joined(name: str, part: str) -> str:
-    """A cookie's name with one more part, in which no sign is but a token's."""
+    """A cookie's name with one more part, escaped to the characters of a token."""
     return f"{name}.{quote(part, safe='').replace('%2F', '.')}" if part else name
 
 
 def check_cookie(options: CookieOptions) -> None:
-    """Raises `ConfigurationError` for a name that no browser takes."""
+    """Check the name. Raises `ConfigurationError` for one that browsers do not accept."""
     if not options.name:
         return
     if not is_cookie_name(options.name) or options.name.lower().startswith(_PREFIXES):
@@ -85,6 +85,7 @@ def check_cookie(options: CookieOptions) -> None:
 
 
 _COOKIES_MAX: Final = 16
-"""Of one name in one request: a browser has one for each path and domain. Each one costs a look."""
+"""Cookies of the name in one request. A browser sends one for each path and domain, and each is
+looked up."""
 _NAME: Final = "holdfast"
 _PREFIXES: Final = ("__host-", "__secure-")

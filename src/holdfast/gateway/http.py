@@ -30,12 +30,12 @@ HEADERS: Final = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
-"""What browsers are told with every answer, unless the configuration says otherwise. Pages may
-have scripts and styles in line, so what these may do is the configuration's to say."""
+"""Header fields of each answer, unless the configuration replaces them. Pages may have inline
+scripts and styles, so a stricter policy for these is left to the configuration."""
 _INDEX: Final = "index.html"
 _NOT_FOUND: Final = "404.html"
 _WELL_KNOWN: Final = ".well-known"
-"""The one name with a dot that is for everybody (RFC 8615)."""
+"""The only name with a leading dot that is public (RFC 8615)."""
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

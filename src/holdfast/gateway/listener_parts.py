@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 def adapter_factory(
     listener: ListenerConfig, limits: Limits, players: Callable[[], int]
 ) -> Callable[[], Adapter]:
-    """What makes the adapter of each connection of a listener. `players` counts who is there."""
+    """What makes the adapter of each connection of a listener. `players` counts the players."""
     address = listener.address
     raw = listener.backend.raw
     match address.scheme:
@@ -166,7 +166,7 @@ _TERMINAL_POLICY: Final = (
 
 
 def _terminal_page() -> Path:
-    """The terminal's page; one that says what is missing, where it was not built."""
+    """The terminal's page; where it was not built, one that names what is missing."""
     web = Path(holdfast.__file__).parent / "web"
     built = web / "terminal"
     return built if (built / "terminal.js").is_file() else web / "terminal_missing"

@@ -60,15 +60,15 @@ class Listeners:
         self._pages: list[HostOnDemand] = []
 
     def add_admin(self, view: GatewayView) -> None:
-        """Let the operator see and do what the view offers, where the configuration says so.
+        """Open the admin listener, which offers the view to operators, if it is configured.
 
-        Raises `ConfigurationError` where what that takes is not installed.
+        Raises `ConfigurationError` if a package that it needs is not installed.
         """
         if self._config.admin.listen:
             self._admin = admin_listener(self._config, self._runtime, view, self._inherited)
 
     async def open(self, context: Context, backends: Backends, applications: LinkServer) -> None:
-        """Accept connections: of applications first. Raises what is wrong with an address."""
+        """Accept connections, of applications first. Raises the error of an address."""
         self.clients.start()
         self.links.start()
         link = self._config.link

@@ -113,10 +113,14 @@ def _listeners(kind: str, who: str, server: Server) -> Iterator[Metric]:
     for name, help_, value in (
         (
             "accepted",
-            f"Connections of {who} that were let in.",
+            f"Connections of {who} that were accepted.",
             lambda at, counters: counters.accepted,
         ),
-        ("refused", f"Connections of {who} turned away.", lambda at, counters: counters.refused),
+        (
+            "refused",
+            f"Connections of {who} that were refused.",
+            lambda at, counters: counters.refused,
+        ),
         (
             "received_bytes",
             f"Bytes from {who}.",
@@ -136,7 +140,7 @@ def _connections(view: GatewayView) -> Iterator[Metric]:
     )
     yield _counter(
         "connections_refused",
-        "Clients turned away, by why.",
+        "Clients that were refused, by reason.",
         (((why.value,), view.server.refusals[why]) for why in AdmissionRefusal),
         "reason",
     )

@@ -18,23 +18,25 @@ class Gauge(Struct, frozen=True, forbid_unknown_fields=True):
     """A number of a structured message (GMCP) that is shown as a bar."""
 
     label: str
-    """The bar's name."""
+    """The label of the bar."""
     value: str
-    """The package and the field, as in `Char.Vitals.hp`, or a variable of MSDP, as in `HEALTH`.
+    """The GMCP package and the field, as in `Char.Vitals.hp`, or an MSDP variable, as in `HEALTH`.
     Case does not matter."""
     max: str = ""
-    """The same of the largest value, or a number; empty: no bar, only the number."""
+    """The maximum: a field or a variable like `value`, or a number. Empty: the number is shown
+    without a bar."""
     color: str = ""
-    """Of the bar, as in `#d05050`."""
+    """The color of the bar, as in `#d05050`."""
 
 
 class Fact(Struct, frozen=True, forbid_unknown_fields=True):
-    """A field of a structured message that is shown in words."""
+    """A field of a structured message (GMCP) that is shown as text."""
 
     label: str
-    """The words' name."""
+    """The label of the text."""
     value: str
-    """The package and the field, as in `Room.Info.name`. Of an object, the names are shown."""
+    """The GMCP package and the field, as in `Room.Info.name`, or an MSDP variable. Of an object,
+    the keys are shown."""
 
 
 GAUGES: Final = (
@@ -55,16 +57,16 @@ class PlayConfig(Struct, frozen=True, forbid_unknown_fields=True):
     title: str = "Play"
     """The page's title."""
     telnet: str = ""
-    """How people come in by Telnet, as in `telnet mud.example.org 4000`: shown beside a resume
-    code. Empty: nothing."""
+    """The command to connect by Telnet, as in `telnet mud.example.org 4000`. It is shown beside a
+    resume code. Empty: none is shown."""
     gauges: tuple[Gauge, ...] = GAUGES
-    """What is shown as bars, once the server has told it."""
+    """The numbers that are shown as bars, once the server has sent them."""
     facts: tuple[Fact, ...] = FACTS
-    """What is shown in words."""
+    """The fields that are shown as text."""
 
 
 def check_play(key: str, play: PlayConfig | None) -> None:
-    """What types cannot say. Raises `ConfigurationError` naming the key."""
+    """Check what types cannot express. Raises `ConfigurationError`, which names the key."""
     if play is None:
         return
     _check_paths(f"{key}.gauges", [gauge.value for gauge in play.gauges])

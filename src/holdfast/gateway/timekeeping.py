@@ -1,8 +1,7 @@
 """The gateway's time, from one run to the next.
 
-Sessions are told the time by a `SteadyClock`. How far that is behind the wall
-clock is kept in the store, so that the next run does not take a clock that was
-set for time that has passed.
+Sessions get the time from a `SteadyClock`. Its difference to the wall clock is stored,
+so that the next run does not mistake a change of the wall clock for time that has passed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The security log: who tried what, and what an operator did. One line each, of a closed set.
+"""The security log: refused attempts and the actions of operators, a line each, of fixed kinds.
 
 The lines are part of the log (stderr), with `"log": "security"`. They have their
-own limits, by kind and by network: whoever floods the log hides nobody else's
-lines, and every event is counted, logged or not.
+own limits, by kind and by network: a client that floods the log does not suppress
+the lines of others. Every event is counted, logged or not.
 """
 
 from __future__ import annotations

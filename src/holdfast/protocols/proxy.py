@@ -101,7 +101,7 @@ class ProxyHeader(Struct, frozen=True):
     destination: Endpoint | None = None
     tlvs: tuple[Tlv, ...] = ()
     local: bool = False
-    """The proxy speaks for itself, as for a health check."""
+    """Whether the connection is the proxy's own (LOCAL), as for a health check."""
 
     def value(self, kind: TlvType) -> bytes | None:
         """The first value of a type."""

@@ -1,4 +1,4 @@
-"""Peers that came to the wrong port: what they speak, by their first bytes."""
+"""Detects the protocol of peers that are at the wrong port, by their first bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TLS_ALERT: Final = b"\x15\x03\x01\x00\x02\x02\x28"
 
 
 class ForeignProtocol(Enum):
-    """What somebody speaks who is at the wrong port."""
+    """A protocol that a line or Telnet port does not serve."""
 
     HTTP = "HTTP"
     SSH = "SSH"
@@ -20,7 +20,7 @@ class ForeignProtocol(Enum):
 
 
 def recognise(line: str) -> ForeignProtocol | None:
-    """What a peer speaks whose first line is `line`; `None` for anybody who may stay."""
+    """The protocol of a peer whose first line is `line`; `None` if it may be text."""
     if line.startswith("SSH-2.0-"):
         return ForeignProtocol.SSH
     # RFC 9112 section 3: request-line = method SP request-target SP HTTP-version

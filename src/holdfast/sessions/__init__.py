@@ -1,1 +1,1 @@
-"""Sessions: what outlives a connection. Knows nothing of sockets; time is an argument."""
+"""Sessions, which outlive connections. There are no sockets here; time is an argument."""

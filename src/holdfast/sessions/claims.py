@@ -102,7 +102,7 @@ class Claims:
         With `revoke`, a replaced token ends its session: two clients have it, and one of them
         has stolen it (RFC 9700 section 4.14.2). Without it, such a token is only refused. That
         is for a browser's cookies: a browser that is killed, restored or copied sends an older
-        one (it is not stored at once), and whoever finds an old cookie must not be able to end
+        one (it is not stored at once), and somebody with an old cookie must not be able to end
         the session of its newest holder.
         """
         parts = split_token(token)

@@ -108,7 +108,7 @@ class DurableState:
         self.inbox.fit()
 
     def forget_window(self) -> None:
-        """Drop all kept output: the client is told when it resumes."""
+        """Drop all kept output. The client gets a `reset` when it resumes."""
         self.out.skip_to(self.out.top)
         self.out.fit()
         self.mark_dirty()

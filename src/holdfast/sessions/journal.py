@@ -101,7 +101,7 @@ class Journal:
             self._hurry.set()
 
     @property
-    def adrift(self) -> bool:
+    def degraded(self) -> bool:
         """Whether the gateway continues without durability while the store is not writable."""
         return self.broken is not None and not self._promises
 
@@ -139,7 +139,7 @@ class Journal:
         """Outputs of an application instance up to `bseq` have been taken in."""
         self._batch.accepted[instance] = bseq
         self._wake.set()
-        if self.adrift:
+        if self.degraded:
             self._on_accepted({instance: bseq})
 
     def forget(self, instance: str) -> None:
@@ -232,7 +232,7 @@ class Journal:
             closed()
 
     def failed(self, commit: Commit, error: StoreError) -> None:
-        """`commit` was refused: its changes go into the next one, and its waiters are told."""
+        """`commit` was refused: its changes go into the next one, and its waiters get the error."""
         self.failures += 1
         waiting, commit.waiting = commit.waiting, []
         closed, commit.closed = commit.closed + self._closed, []
@@ -242,7 +242,7 @@ class Journal:
         for future in waiting:
             if not future.done():
                 future.set_exception(StoreUnavailableError(str(error)))
-        if self.adrift and self._batch.accepted:
+        if self.degraded and self._batch.accepted:
             self._on_accepted(dict(self._batch.accepted))
         for call in closed:  # nobody is to wait for a store that refuses
             call()

@@ -152,8 +152,8 @@ class Loader:
             session.row.detached = dormant.detached
             session.apply(SessionInput.DROPPED)
         session.out.trim_older(now - self._limits.window_age_seconds_max)
-        if session.persistent and self._journal.adrift:
-            session.set_adrift(adrift=True)
+        if session.persistent and self._journal.degraded:
+            session.set_degraded(degraded=True)
         return session
 
     def lost(self, kept: SetAside) -> None:

@@ -268,7 +268,7 @@ class SessionManager:
         journal = self._journal
         for session in list(self.sessions.values()):
             if session.persistent:
-                session.set_adrift(adrift=journal.adrift)
+                session.set_degraded(degraded=journal.degraded)
             if journal.broken and session.durable:
                 session.show(UNANSWERED)
 

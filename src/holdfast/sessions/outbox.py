@@ -1,8 +1,8 @@
 """The OUT log: the numbered outputs of the backend to the client. Hot path.
 
 Each output gets its number when it enters the window, before it may be written. The window is
-bounded by messages, bytes and age; output that leaves it unacknowledged is a gap that the
-client is told of. Entries are one flat list: the position is the number, so no number is
+bounded by messages, bytes and age; output that leaves it unacknowledged is a gap, which is
+reported to the client. Entries are one flat list: the position is the number, so no number is
 stored.
 """
 

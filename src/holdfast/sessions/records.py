@@ -46,7 +46,7 @@ _NO_PROPERTIES: Final[Mapping[str, str]] = {}
 
 
 class EpochEnd(Struct, frozen=True, array_like=True):
-    """Where an older output log ended: whoever saw no more of it has lost nothing."""
+    """The end of an older output log. A client whose position is not beyond it has lost nothing."""
 
     epoch: str
     top: int
@@ -74,7 +74,7 @@ class Row(Struct):
     protocol: str = ""
     app: str = ""
     known: bool = False
-    """Whether an application was told of it, or a server got input of its client."""
+    """Whether an application knows it, or a server got input of its client."""
     instance: str = ""
     """The instance of the application that held it last."""
     resync: str = ""

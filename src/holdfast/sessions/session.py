@@ -345,11 +345,11 @@ class Session(DurableState):
         self._acknowledge(record.cin)
         self.relieve()
 
-    def set_adrift(self, *, adrift: bool) -> None:
+    def set_degraded(self, *, degraded: bool) -> None:
         """Whether the gateway continues without its store: then nothing waits for a commit."""
-        self.durable = self.row.durability == Durability.DURABLE.value and not adrift
-        self.unkept = adrift
-        if adrift:
+        self.durable = self.row.durability == Durability.DURABLE.value and not degraded
+        self.unkept = degraded
+        if degraded:
             self.deliver()
             self._acknowledge(self.inbox.cin)
 

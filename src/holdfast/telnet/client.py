@@ -176,9 +176,9 @@ class connect:
     """A connection to a server: `async with connect(url) as telnet`, or `await connect(url)`.
 
     `url` is `telnet://host:port`, or `telnets://` for TLS from the first byte; `starttls` asks a
-    `telnet` server for TLS, and `required` goes on without it for nothing. `tls` is for both;
+    `telnet` server for TLS; `required` does not continue without it. `tls` is for both;
     without it, the server's name is checked against the system's authorities. `terminal` is
-    what the server is told. `also` are options (`codes`) to accept beside the usual ones:
+    reported to the server. `also` are options (`codes`) to accept beside the usual ones:
     LINEMODE, MCCP2, MCCP3, MSDP, MXP; `refused` are some to refuse.
 
     Raises `DialError`, and `StartTlsRefusedError`, which is one.

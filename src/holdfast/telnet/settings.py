@@ -17,7 +17,7 @@ OnEvent = Callable[[Any, Event], None]
 
 
 class Settings(Struct, frozen=True):
-    """How a server or a client speaks."""
+    """The settings of a server or a client."""
 
     limits: Limits
     charsets: Charsets

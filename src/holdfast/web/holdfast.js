@@ -185,7 +185,7 @@ export class Session {
   }
 
   /**
-   * Be told of something. Returns a function that ends it.
+   * Listen to an event. Returns a function that removes the listener.
    * @template {keyof Events} Name
    * @param {Name} name
    * @param {(message: Events[Name]) => void} listener

@@ -180,7 +180,7 @@ class Assignment:
         """Ask an instance for its remembered commands, and give it the sessions.
 
         The answer follows the instance's calls from an earlier time as holder. The new holder
-        is stored before the instance is told, so a restart cannot mistake another instance for
+        is stored before the instance gets them, so a restart cannot mistake another instance for
         the holder.
         """
         try:
@@ -222,7 +222,7 @@ class Assignment:
         heir.peer.close(f"expected an answer to {m.REMEMBER}, found: {fault}")
 
     def _begin(self, instance: Instance, session: Session) -> None:
-        """An instance was told of a session: the waiting commands follow."""
+        """An instance has got a session: the waiting commands follow."""
         if session.row.resync and not session.state.detached:
             instance.resynced(session)
         self._forwarding.commanded(session)

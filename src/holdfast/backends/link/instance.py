@@ -194,7 +194,7 @@ class Instance(Caller):
 
 
 def info_of(session: Session) -> SessionInfo:
-    """What an application is told of a session that it gets."""
+    """What an application gets with a session."""
     row = session.row
     return SessionInfo(
         sid=row.sid,

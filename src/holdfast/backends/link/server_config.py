@@ -1,4 +1,4 @@
-"""The table `[link]`: where applications dial in."""
+"""The table `[link]`: the address that applications connect to."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from holdfast.net.tls.config import check_tls_keys, tls_options
 from holdfast.net.tls.options import Certificate, TlsOptions
 
 _SECRET_CHARS_MIN: Final = 16
-"""Of a secret that anybody on a network may try to guess."""
+"""The shortest secret on TCP, where anybody on the network can guess."""
 
 
 class LinkConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where applications dial in."""
+    """The address that applications connect to."""
 
     listen: str = ""
-    """`unix:`, `tcp://` or `tls://`. Empty: no application can connect."""
+    """The address: `unix:`, `tcp://` or `tls://`. Empty: no application can connect."""
     secret: str = ""
-    """What an application must know. Empty for a Unix socket, whose file protects it."""
+    """The secret of all applications. It may be empty on a Unix socket, which its file protects."""
     secrets: dict[str, str] = field(default_factory=dict)
-    """By application, in its place."""
+    """The secrets of single applications, which replace `secret`."""
     certificate: Certificate | None = None
     tls: TlsOptions | None = None
-    """Instead of `certificate`, for `tls://`: client certificates among others."""
+    """Replaces `certificate` of a `tls://` address, with client certificates and other options."""
     bind: BindOptions = field(default_factory=BindOptions)
-    """`mode` and `group` of a Unix socket, among others."""
+    """Options of the socket, as `mode` and `group` of a Unix socket."""
 
     @property
     def all_secrets(self) -> Secrets:
@@ -40,12 +40,12 @@ class LinkConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def tls_options(self) -> TlsOptions | None:
-        """What to do about TLS, whichever way it was written."""
+        """The TLS options, from `tls` or `certificate`."""
         return tls_options(self)
 
 
 def check_link(link: LinkConfig) -> None:
-    """Whether an application could dial in. Raises `ConfigurationError` naming the key."""
+    """Check the table. Raises `ConfigurationError`, which names the key."""
     address = address_at("link.listen", link.listen, SCHEMES)
     with inside("link.bind"):
         check_bind(address, link.bind)

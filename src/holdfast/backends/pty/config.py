@@ -7,11 +7,11 @@ backend = "pty"
 
 [listener.pty]
 command = ["bash", "-l"]
-user = "guest"                 # whom it runs as; the gateway must be root for another than its own
+user = "guest"                 # another user than the gateway's requires that it runs as root
 ```
 
-Whoever reaches the listener gets the command: it asks for no login. Give it a command that does
-(`login`), client certificates, or a proxy in front that knows its users.
+The listener itself does not authenticate: every client gets the command. Use a command that does
+(`login`), client certificates, or a proxy that authenticates its users.
 """
 
 from __future__ import annotations
@@ -29,28 +29,29 @@ from holdfast.backends.ssh.config import AWAY, check_record
 from holdfast.core.errors import ConfigurationError
 
 SETSID: Final = "setsid"
-"""Of util-linux: gives a command its terminal as the controlling one."""
+"""The program of util-linux that makes the terminal the command's controlling terminal."""
 _ROOT: Final = "root"
 
 
 class PtyOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """What runs, and as whom."""
+    """The command that runs in each terminal, and its user."""
 
     command: tuple[str, ...] = ()
     """The program and its arguments."""
     user: str = ""
-    """Whom it runs as. Empty: whoever runs the gateway, unless that is root."""
+    """The user that it runs as. Empty: that of the gateway, unless it is root."""
     folder: str = ""
-    """Where it starts. Empty: the user's home."""
+    """The working directory. Empty: the user's home."""
     environment: tuple[str, ...] = ()
-    """Variables beside TERM, HOME, USER, LOGNAME, SHELL, PATH and LANG: `["EDITOR=vi"]`."""
+    """Variables in addition to TERM, HOME, USER, LOGNAME, SHELL, PATH and LANG, as in
+    `["EDITOR=vi"]`."""
     away: str = "drain"
-    """While a client is away and the ring is full: `drain` lets the oldest output go, `pause`
-    stops the command."""
+    """What happens while a session is detached and its ring buffer is full: the oldest output is
+    dropped (`drain`), or the command's output is not read (`pause`)."""
     record: str = ""
-    """A folder for recordings."""
+    """A folder for recordings of the terminals. Empty: none are made."""
     record_input: bool = False
-    """Whether recordings hold what is typed, passwords among it."""
+    """Whether recordings include input, with passwords that are typed."""
 
 
 class Config(BackendConfig, frozen=True):

@@ -7,7 +7,7 @@ backend = "ssh"
 
 [listener.ssh]
 known_hosts = "/etc/holdfast/known_hosts"
-unknown_keys = "refuse"                 # or "ask", the default: the user sees the fingerprint
+unknown_keys = "refuse"                 # default: "ask", which shows the user the fingerprint
 
 [[listener.ssh.target]]
 name = "build"
@@ -38,49 +38,49 @@ class TargetConfig(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     """The server's name in the list that users choose from."""
     host: str
-    """A name or an address. An address that stands here may be dialled, whichever it is."""
+    """A name or an address. An address here is allowed even in a denied network."""
     port: int = 22
     """The port of its SSH server."""
     user: str = ""
     """The only user to log in as. Empty: the user is asked."""
     methods: tuple[str, ...] = METHODS
-    """How users may log in, in the order in which it is tried."""
+    """The methods of authentication, in the order in which they are tried."""
     key_file: str = ""
-    """A private key with which everybody logs in who may use this listener."""
+    """A private key that all users of this listener log in with."""
     command: str = ""
-    """What runs instead of the user's shell."""
+    """A command that runs instead of the user's shell."""
     legacy: bool = False
-    """Whether old algorithms are allowed, for a server that knows no others."""
+    """Whether old algorithms are allowed, for a server without newer ones."""
 
 
 class SshOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which servers may be reached, and how far they are believed."""
+    """The SSH servers that may be reached, and how they are verified."""
 
     target: tuple[TargetConfig, ...] = ()
     """The servers that users may choose."""
     allow_hosts: tuple[str, ...] = ()
-    """Patterns (`*.lab.example.org`) of hosts that a user may name. Empty: none but the targets."""
+    """Patterns (`*.lab.example.org`) of the hosts that a user may enter. Empty: targets only."""
     allow_ports: tuple[int, ...] = (22,)
-    """Of hosts that a user names."""
+    """The ports of hosts that a user enters."""
     allow_networks: tuple[str, ...] = ()
-    """Networks that may be dialled although they are denied otherwise: loopback addresses, say."""
+    """Exceptions from the denied networks, as for loopback addresses."""
     deny_networks: tuple[str, ...] = ()
-    """Networks that are never dialled, beside link-local, loopback, multicast and unspecified
-    addresses, and those of metadata services."""
+    """Networks that are denied in addition to link-local, loopback, multicast and unspecified
+    addresses and those of metadata services."""
     known_hosts: str = ""
-    """A file in OpenSSH's format."""
+    """The known host keys: a file in OpenSSH's format."""
     unknown_keys: str = "ask"
-    """What becomes of a server whose key is not known: `ask` shows the user its fingerprint,
-    `refuse` does not connect. A key that has changed is always refused."""
+    """What happens when the key of a server is unknown: `ask` shows the user its fingerprint,
+    `refuse` ends the connection. A changed key is always refused."""
     agent: str = ""
-    """The socket of an SSH agent with which everybody logs in who may use this listener."""
+    """The socket of an SSH agent that all users of this listener log in with."""
     away: str = "drain"
-    """While a client is away and the ring is full: `drain` lets the oldest output go, `pause`
-    stops the server."""
+    """What happens while a session is detached and its ring buffer is full: the oldest output is
+    dropped (`drain`), or the server is not read (`pause`)."""
     record: str = ""
-    """A folder for recordings."""
+    """A folder for recordings of the terminals. Empty: none are made."""
     record_input: bool = False
-    """Whether recordings hold what is typed, passwords among it."""
+    """Whether recordings include input, with passwords that are typed."""
 
 
 class Config(BackendConfig, frozen=True):

@@ -22,7 +22,7 @@ _KEY: Final = Question("key", "Private key (leave it empty to log in in another 
 
 
 class Login(asyncssh.SSHClient):
-    """One login: what the connection asks for. `accepted` are host keys that are believed."""
+    """One login: what the connection asks for. `accepted` are trusted host keys."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Login(asyncssh.SSHClient):
         return pairs
 
     async def _read_key(self, text: str) -> asyncssh.SSHKey | None:
-        """The key that a user has given, or `None`; then the user was told."""
+        """The key that a user has given, or `None`; then the user got a notice."""
         passphrase = None
         for _ in range(self._passphrases_max):
             try:

@@ -1,9 +1,9 @@
-"""The backend `tcp`: each session is bridged to a server that does not know sessions.
+"""The backend `tcp`: each session has a connection to a server of an upstream.
 
-The connection to the server lives as long as the session: while the client is away it stays
+The connection to the server lasts as long as the session: while the client is away it stays
 open, and the server's output is kept in the session's window. When the server ends the
 connection, the session ends once its client has received everything. A session that outlived
-its gateway gets a new connection, and its client is told.
+its gateway gets a new connection, and its client a notice.
 """
 
 from __future__ import annotations

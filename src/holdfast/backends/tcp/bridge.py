@@ -229,8 +229,7 @@ class Bridge:
         return True
 
     def _may_redial(self) -> bool:
-        """Whether a server that was lost or not reached is tried again. The first time, the
-        client is told."""
+        """Whether to connect to the server again. The first time, the client gets a notice."""
         redial, limits = self._context.redial, self._context.limits.upstream
         now = self._context.dialler.now
         if redial is None:

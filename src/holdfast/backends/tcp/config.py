@@ -40,6 +40,6 @@ class Config(BackendConfig, frozen=True):
         upstream = find_upstream(key, self.upstream, placement.upstreams)
         if upstream.content == "bytes" and scheme not in ("ws", "wss"):
             raise ConfigurationError(
-                f"{key}: {upstream.name!r} speaks bytes, which sessions on ws and wss can carry;"
-                f" found {scheme}"
+                f"{key}: expected a listener on ws or wss, because the content of"
+                f" {upstream.name!r} is 'bytes'; found {scheme}"
             )

@@ -25,10 +25,10 @@ class BridgeContext(Struct, frozen=True):
     content: str
     charsets: Charsets
     spoken_options: frozenset[int]
-    """The Telnet options that are spoken with servers beside the usual ones."""
+    """The Telnet options that are accepted from servers in addition to the default ones."""
     pauses: bool
-    """Whether a server is not read while its client is away and the window is full."""
+    """Whether reading from a server stops while its client is away and the window is full."""
     redial: RedialConfig | None
-    """How a server that was lost is connected to again, if it is."""
+    """How the gateway connects to a lost server again; `None`: it does not."""
     sends_address: bool
-    """Whether a Telnet server is told its client's address."""
+    """Whether a Telnet server gets its client's address."""

@@ -48,7 +48,7 @@ _RESUME_AT: Final = 1 / 3
 _FILL_AWAY_MAX: Final = 3 / 4
 """With `away = "pause"`: the share of the ring that may fill while the client is away."""
 _NUDGE_SECONDS: Final = 0.05
-"""Between two sizes: a program that is told both at once sees no change."""
+"""Between two sizes: a program that gets both at once sees no change."""
 _SIGNAL: Final = "Terminal.Signal"
 _ERROR: Final = "Terminal.Error"
 _EXIT: Final = "Terminal.Exit"
@@ -91,7 +91,7 @@ class Bridge:
         self._paused = False
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._last: list[Output] = []
-        """What the client is told when it has seen all output; the session ends then."""
+        """The last outputs, after which the session ends."""
         self._over: Reason | None = None
         self._recording: Recording | NoRecording = NoRecording()
         self._bytes_in = self._bytes_out = self._gaps = self._reattachments = 0
@@ -316,8 +316,7 @@ class Bridge:
         self.go_on()
 
     def _nudge(self, channel: Channel) -> None:
-        """Have a program that fills the screen paint it again: it is told another size, and then
-        the true one."""
+        """Make a full-screen program repaint: send it another size, and then the true one."""
         known = self._session.row.capabilities
         if known.width and known.height > 1:
             channel.resize(known.width, known.height - 1)

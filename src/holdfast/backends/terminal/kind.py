@@ -51,7 +51,7 @@ class Exit(Struct, frozen=True):
 
 
 class Sink(Protocol):
-    """Who hears of a channel."""
+    """The receiver of a channel's events."""
 
     def received(self, data: bytes) -> None:
         """Output. Hot path."""

@@ -214,7 +214,7 @@ class HoldfastDialect(WholeMessages):
                 skipped = number
                 continue
             if skipped:
-                # The client counts: it is told before the next one that it need not wait.
+                # The client counts outputs: it gets the skipped number before the next one.
                 frames.append(frame(encode(wire.Skip(skipped))))
                 skipped = 0
             if type(output) is items.Text:

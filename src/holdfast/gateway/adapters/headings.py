@@ -1,4 +1,4 @@
-"""What a person is told of outputs that are shown again, or late: the headings above them."""
+"""The headings above outputs that are shown again, or late, on a terminal."""
 
 from __future__ import annotations
 

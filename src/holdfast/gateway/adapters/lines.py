@@ -19,7 +19,7 @@ _PATIENCE_SECONDS: Final = 0.2
 
 
 class LineAdapter(TerminalAdapter):
-    """One client that speaks lines."""
+    """The adapter of a client that sends and receives lines of text."""
 
     __slots__ = ("_decoder", "_enter_at", "_first_bytes", "_newcomer", "_out")
 

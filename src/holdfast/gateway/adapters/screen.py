@@ -21,11 +21,11 @@ class Screen:
 
     def __init__(self, *, raw: bool) -> None:
         self._raw = raw
-        """Whether text comes from a server that speaks to terminals: its controls are sent."""
+        """Whether text comes from a server for terminals: its control sequences are kept."""
         self._prompted = ""
-        """The prompt that nobody has answered, if the cursor stands behind one."""
+        """The unanswered prompt in front of the cursor."""
         self._headings: Headings | None = None
-        """While outputs stand under any."""
+        """The headings, while outputs are shown under any."""
         self._encoded = 0
         """The number of the newest output that went through `encode`."""
 

@@ -116,7 +116,7 @@ class TermDialect(WholeMessages):
             case items.Binary(data):
                 return core.encode_text(_encode(term.Screen(data.decode("latin-1"))))
             case _:
-                return b""  # a prompt is told as data, with all that belongs to it
+                return b""  # a prompt is sent as data, with its other fields
 
     def frame(self, core: ServerConnection, message: wire.ServerMessage) -> bytes:
         told = self._told(message)

@@ -136,7 +136,7 @@ class TerminalAdapter(Screen):
         return [event for line in typed.take_ahead() for event in self._read(line)]
 
     def _break(self, reason: Reason, text: str = "") -> Broken:
-        """The client broke the protocol, or a limit: the person is told."""
+        """The client violated the protocol or a limit: tell the user, and end the connection."""
         disconnect = DISCONNECTS[reason]
         self.goodbye(disconnect, text or disconnect.text, 0)
         return Broken(reason, text)

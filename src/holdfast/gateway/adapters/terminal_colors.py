@@ -44,8 +44,8 @@ def colors_of(known: Capabilities) -> int:
 
 
 def limit_of(known: Capabilities) -> int:
-    """As many colours as a server's own sequences may use: all, for a client of which nothing is
-    known, since whoever reads plain TCP in a terminal sees them well."""
+    """The number of colors that a server's own sequences may use: all for an unknown client, as
+    plain TCP is mostly read in a terminal that shows them."""
     colors = colors_of(known)
     told = known.mtts or colors or known.terminal_type.lower() in _WITHOUT
     return colors if told else _TRUE

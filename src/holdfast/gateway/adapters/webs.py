@@ -160,7 +160,7 @@ def _input(payload: bytes) -> items.Text | items.Binary:
 
 
 def _payload(output: Output) -> bytes:
-    """What a display shows of an output; data beside the text cannot be told from it."""
+    """The text of an output for a display, which cannot distinguish data from text."""
     match output:
         case items.Text(text) | items.Formatted(text, _) | items.Prompt(text):
             return unforged(text).encode()

@@ -13,7 +13,7 @@ from holdfast.core.display_width import clusters
 from holdfast.gateway.adapters.ansi import SEQUENCE
 
 _WIDTH_MIN: Final = 20
-"""Narrower terminals are told everything as it is."""
+"""Text for narrower terminals is not wrapped."""
 
 
 def wrap(text: str, width: int) -> str:

@@ -66,7 +66,7 @@ class Entry:
         self._runtime.timers.cancel(self)
 
     def expire(self, now: float) -> None:
-        """The time for the whole exchange is over, whoever is slow."""
+        """The time for the whole exchange is over."""
         self._connection.abort()
 
     def _refuse(self, status: str) -> None:

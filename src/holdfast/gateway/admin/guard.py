@@ -28,16 +28,16 @@ _TOKEN_CHARS_MIN: Final = 16
 
 
 class AdminConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where an operator, and Prometheus, come in."""
+    """The admin listener, for operators and for Prometheus."""
 
     listen: str = ""
-    """`tcp://`, `tls://` or `unix:`. Empty: there is no admin listener."""
+    """The address: `tcp://`, `tls://` or `unix:`. Empty: there is no admin listener."""
     token_file: str = ""
-    """A file with the token, or with `sha256:` and the hexadecimal hash of it. Without a file,
-    the environment's HOLDFAST_ADMIN_TOKEN is taken, likewise."""
+    """A file with the token, or with `sha256:` and its hash in hexadecimal. Empty: the environment
+    variable HOLDFAST_ADMIN_TOKEN has it, in the same form."""
     certificate: Certificate | None = None
     bind: BindOptions = field(default_factory=BindOptions)
-    """`mode` and `group` of a Unix socket, among others."""
+    """Options of the socket, as `mode` and `group` of a Unix socket."""
 
 
 class Access(Enum):
@@ -102,7 +102,7 @@ def _is_local(address: Address) -> bool:
 
 
 class Guard:
-    """Decides on each request. `hash_` is of the token; `None`: whoever reaches us may."""
+    """Decides on each request. `hash_` is of the token; `None`: no token is required."""
 
     def __init__(self, hash_: bytes | None, limits: AdminLimits) -> None:
         self.wrong = 0

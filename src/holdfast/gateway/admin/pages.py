@@ -1,13 +1,13 @@
 """The admin listener's paths, served by aiohttp.
 
-GET    /healthz /readyz             for whoever watches over the process: no token needed
+GET    /healthz /readyz             for supervisors of the process; no token is required
 GET    /metrics                     Prometheus or OpenMetrics text, as `Accept` says
 GET    /api/sessions                ?state= user= app= protocol= address= limit= after=
 GET    /api/sessions/SID
-DELETE /api/sessions/SID            the session is closed for good, its client told
+DELETE /api/sessions/SID            the session is closed for good; its client gets a goodbye
 GET    /api/connections             ?protocol= listener= address= limit= after=
-DELETE /api/connections/ID          the connection is ended; a session of it waits
-POST   /api/drain                   {"now": true} for at once
+DELETE /api/connections/ID          the connection is closed; its session waits
+POST   /api/drain                   {"now": true}: without waiting
 """
 
 from __future__ import annotations

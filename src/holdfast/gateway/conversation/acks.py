@@ -21,7 +21,7 @@ class AckPacer:
 
     def __init__(self, told: int) -> None:
         self.told = self.newest = told
-        """Up to which command the client was told, and may be told."""
+        """The last acknowledged command, and the last that may be acknowledged."""
         self.at = 0.0
         """When the last acknowledgement was sent."""
         self.due = _NEVER

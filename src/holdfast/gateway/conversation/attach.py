@@ -1,7 +1,7 @@
 """Attaches a connection to its session.
 
 A token or a code resumes an existing session; otherwise a new one is made. Both are durable
-before the client is told, so a gateway that is killed at any moment still knows its promises.
+before the client gets them, so a gateway that is killed at any moment still honours them.
 `login` makes a new session active.
 """
 
@@ -236,7 +236,7 @@ def _claim(conversation: Conversation, event: Enter | ResumeOwn) -> Claim | Clai
 def _served_here(conversation: Conversation, claimed: Claim | ClaimRefusal) -> Claim | ClaimRefusal:
     backend = conversation.listener.backend
     if isinstance(claimed, Claim) and claimed.session.backend is not backend:
-        return ClaimRefusal.ELSEWHERE  # what is behind this listener knows nothing of it
+        return ClaimRefusal.ELSEWHERE  # the session is of another backend
     return claimed
 
 
@@ -360,9 +360,9 @@ def _resume(conversation: Conversation, attachment: Attachment, back: Returning)
             assumed_seconds = limits.session.unproven_seconds_max
     else:
         last = back.position.last
-        out.maybe_delivered = last  # what it says is more than evidence
+        out.maybe_delivered = last  # the client's own position is exact
     out.rewind(last)
-    out.prove(out.base)  # what is lost is told once
+    out.prove(out.base)  # a loss is reported once
     out.assumed = 0
     resumption = Resumption(
         sid=session.sid,

@@ -23,7 +23,7 @@ _SHARED_BYTES_MAX: Final = 4096
 _FREE: Final = -(1 << 60)
 """Owed by a client whose input is not accounted for any more."""
 _ROOM_SECONDS: Final = 1.0
-"""Without room for its commands, after which a person is told."""
+"""The time without room for commands, after which the user gets a notice."""
 
 
 def network_input(limits: SessionLimits) -> DebtByKey:
@@ -46,13 +46,13 @@ class Held:
         self.unread = b""
         """Undecoded input after the events."""
         self.eof = False
-        """Whether the client's end has come behind what waits."""
+        """Whether the end of the client's input follows."""
         self.full = False
-        """Whether it is room in the session's queue that the first of the events waits for."""
+        """Whether the first of the events waits for room in the session's queue."""
         self.turn = _NEVER
         """When the client may send again."""
         self.tell_at = _NEVER
-        """When the person is to be told that there is no room."""
+        """When the user gets the notice that there is no room."""
 
     @property
     def due(self) -> float:

@@ -1,6 +1,6 @@
-"""Tokens and codes: the rights to a session that its client is given while it has it.
+"""Tokens and codes, which a client gets for its session while it is attached.
 
-Each is durable before the client is told of it.
+Each is durable before the client gets it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ async def give_token(conversation: Conversation, attachment: Attachment) -> None
 
 
 def renew(conversation: Conversation, attachment: Attachment) -> None:
-    """The session has become a user's: whoever had a right to it before has none any more."""
+    """The session has got a user: earlier tokens and codes become invalid."""
     conversation.tell(SecurityEvent.USER_CHANGED, user=attachment.session.row.user)
     conversation.run(_renew(conversation, attachment))
 

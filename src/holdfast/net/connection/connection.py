@@ -156,10 +156,10 @@ class Connection(Output, asyncio.Protocol):
             self.wake_at(FOREVER)
 
     def start_tls(self, context: ssl.SSLContext, upgrade: Upgrade) -> None:
-        """Go on in TLS, in the middle of a handshake, which has the time that it had.
+        """Continue in TLS, during a handshake, whose deadline stays.
 
-        What is written goes out in the clear before it; what has come in the clear must not be
-        used after it. If TLS fails, the handler's `lost` says why.
+        Queued output is sent in the clear first. Input that was received in the clear must not
+        be used after this. If TLS fails, the handler's `lost` gets the cause.
         """
         transport = self._transport
         if transport is None or transport.is_closing():
@@ -304,7 +304,7 @@ class Connection(Output, asyncio.Protocol):
         if self._takes_output():
             self.heard = self._timers.now
 
-    # --- what the transport says
+    # --- callbacks of the transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._begin_output(transport)
@@ -390,7 +390,7 @@ class Connection(Output, asyncio.Protocol):
                 if gate.look(self._metered, now):
                     self._reschedule()
             elif self._pending >= _BURST_BYTES:
-                self.flush()  # many reads may come in one tick
+                self.flush()  # a tick may have many reads
 
     # --- time
 

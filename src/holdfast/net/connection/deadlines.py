@@ -17,7 +17,7 @@ class Reached(Enum):
     CLOSE = auto()
     """The limit of the phase: of the handshake, of the whole life, or of our close."""
     STALL = auto()
-    """The peer has read too little for too long, unless `still_stalled` says no."""
+    """The peer has read too little for too long, unless `still_stalled` returns false."""
     IDLE = auto()
     """Nothing has come for too long."""
     WAKE = auto()
@@ -82,5 +82,5 @@ class Deadlines(Struct, gc=False):
         return stalled
 
     def _idle_due(self, heard: float, idle_seconds: float) -> float:
-        """Told once for each silence, so that a handler that says goodbye can be woken after it."""
+        """Once for each silence, so that a handler that sends a goodbye can be woken after it."""
         return FOREVER if self._told_at == heard else heard + idle_seconds

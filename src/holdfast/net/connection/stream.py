@@ -174,9 +174,9 @@ class Stream:
         self._burst += len(data)
         if self._burst >= _BURST_BYTES:
             self._burst = 0
-            connection.flush()  # the transport says when it is full only once it has the bytes
+            connection.flush()  # the transport reports that it is full only once it has the bytes
             if not connection.full:
-                await asyncio.sleep(0)  # who only writes must not keep all others waiting
+                await asyncio.sleep(0)  # a writer must not keep all others waiting
         if connection.full:
             self._writable.clear()
             await self._writable.wait()
@@ -197,7 +197,7 @@ class Stream:
         self.connection.established()
 
     def received(self, data: bytes) -> None:
-        """Keep what has come for who reads."""
+        """Keep input for the reader."""
         self._data += data
         if len(self._data) >= self._limits.read_buffer_bytes_max:
             self.connection.pause_reading()
@@ -209,7 +209,7 @@ class Stream:
         self._changed.set()
 
     def writable(self) -> None:
-        """Wake who waits to write."""
+        """Wake the waiting writer."""
         self._writable.set()
 
     def expired(self, now: float) -> None:
@@ -228,7 +228,7 @@ class Stream:
         self._changed.set()
 
     def lost(self, cause: Exception | None) -> None:
-        """Wake whoever waits: the connection is gone."""
+        """Wake all waiting calls: the connection is lost."""
         self._ended = True
         self._cause = cause
         self._changed.set()

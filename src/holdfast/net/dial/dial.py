@@ -50,7 +50,7 @@ async def dial(
 
     Of a name's addresses the first that answers is taken. Without `tls`, a
     secure address is checked against the system's authorities. `header` goes
-    first, before TLS: a PROXY header that says for whom we speak.
+    first, before TLS: a PROXY header with the client's address.
     """
     loop = clockwork.loop
     if address.secure and tls is None:

@@ -28,7 +28,7 @@ _DEFAULT: Final = PageLimits()
 
 class HttpHost:
     """An aiohttp application that takes over accepted connections. `headers` are those that every
-    answer has, unless it says another."""
+    answer has, unless it has another of that name."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
-"""For which host names a listener is: the defence against DNS rebinding.
+"""The host names that a listener serves: the defence against DNS rebinding.
 
-A page may connect to the host that it came from. Whoever owns a name can let it
-point at any address for a while, at 127.0.0.1 too; then the browser takes this
-gateway for that page's host. What gives it away is the name in `Host`.
+A page may connect to its own host. The owner of a name can point it at any address
+for a while, also at 127.0.0.1; the browser then takes this gateway for the page's
+host. The name in `Host` shows the attack.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class ServedHosts(Struct, frozen=True):
     """The host names of one listener."""
 
     names: tuple[str, ...] = ()
-    """Without ports; `*` for any. Empty: any, but for what `loopback_port` says."""
+    """Without ports; `*` for any. Empty: any, except as `loopback_port` describes."""
     loopback_port: int = 0
     """The port of a listener that only this machine can reach. A browser that dialled it wrote
     its port: the name must be one of this machine's then. What came through a proxy has the

@@ -49,7 +49,7 @@ class PageConnection:
 
     A request for an upgrade, or for another host than the first, is given to what
     `anew` makes. Without it, all requests are aiohttp's. `before` is the handler
-    that stood here; it hears `lost` when the pages are over. `headers` are those of
+    that was here; its `lost` is called when the pages are over. `headers` are those of
     a refusal.
     """
 
@@ -129,7 +129,7 @@ class PageConnection:
     def lost(self, cause: Exception | None) -> None:
         self._leave(cause)
 
-    # --- what aiohttp says
+    # --- callbacks of aiohttp
 
     def answered(self, keep_alive: bool) -> None:
         """The answer to the present request is written."""
@@ -314,5 +314,5 @@ class PageTransport(asyncio.Transport):
 
     @property
     def _sendfile_compatible(self) -> Any:
-        # What asyncio's sendfile() asks, and uvloop's answer: whoever called it reads the file.
+        # asyncio's sendfile() reads this. The error is uvloop's: the caller then reads the file.
         raise NotImplementedError("sendfile")

@@ -23,23 +23,23 @@ class AddressInUseError(BusyError):
 
 
 class BindOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """How to listen, beside where."""
+    """Options of a listening socket."""
 
     interface: str = ""
-    """Only what comes in through this network interface."""
+    """Accept connections of this network interface only (SO_BINDTODEVICE)."""
     dual_stack: bool = False
-    """On `[::]`, take IPv4 too."""
+    """On `[::]`, accept IPv4, too."""
     reuse_port: bool = False
     """Share the port with other processes of this user (SO_REUSEPORT)."""
     mode: str = ""
-    """Permissions of a Unix socket's file in octal, as in "0660"."""
+    """The permissions of a Unix socket's file in octal, as in "0660"."""
     group: str = ""
     """The group of a Unix socket's file, by its name or number."""
 
 
 DEFAULT: Final = BindOptions()
 _TRIES_MAX: Final = 16
-"""Free ports that are tried until one is free in every family of a name."""
+"""Ports that are tried until one is free in each address family of a name."""
 _MODE_MAX: Final = 0o777
 
 
@@ -59,7 +59,7 @@ def bind(address: Address, options: BindOptions) -> list[socket.socket]:
 
 
 def check(address: Address, options: BindOptions) -> None:
-    """Whether the options are such that `address` can have. Raises `ConfigurationError`."""
+    """Check that `address` can have the options. Raises `ConfigurationError`."""
     if address.scheme == "unix":
         for name in ("interface", "dual_stack", "reuse_port"):
             if getattr(options, name):
@@ -84,7 +84,7 @@ def check(address: Address, options: BindOptions) -> None:
 
 
 def is_file(address: Address) -> bool:
-    """Whether a file stands for the socket."""
+    """Whether the socket has a file: a Unix socket that is not abstract."""
     return address.scheme == "unix" and not address.path.startswith("@")
 
 

@@ -33,14 +33,14 @@ class HandshakeError(HoldfastError):
 
 
 class ProxyOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """The proxies whose PROXY headers a listener believes."""
+    """The proxies whose PROXY headers a listener trusts."""
 
     trust: tuple[str, ...]
-    """Networks as in "10.0.0.0/8", and "unix" for a Unix socket's peers."""
+    """The networks of the proxies, as in "10.0.0.0/8"; "unix" for the peers of a Unix socket."""
     required: bool = True
-    """A trusted peer must send a header; otherwise it may be a client that sends first."""
+    """Whether a trusted peer must send a header. If not, it may be a client that sends first."""
     others: Literal["refuse", "direct"] = "refuse"
-    """Other peers are refused, or are clients themselves, whose header would be data."""
+    """Whether other peers are refused, or are direct clients, whose bytes are data."""
 
 
 class TrustedProxies:
@@ -87,7 +87,7 @@ class HandshakeOwner(Protocol):
         """The handshake has ended, with or without a connection."""
 
     def admits(self, peer: str) -> bool:
-        """Count and tell whether the client that a proxy speaks for may come in."""
+        """Count the client that a PROXY header names, and return whether it is admitted."""
 
     def failed(self, peer: str, error: HandshakeError) -> None:
         """The handshake has failed: there is no connection."""
@@ -138,7 +138,7 @@ class PendingConnection(asyncio.Protocol):
         else:
             self.network = network_of(peer)
 
-    # --- what the transport says
+    # --- callbacks of the transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._raw = transport
@@ -181,7 +181,7 @@ class PendingConnection(asyncio.Protocol):
     # --- its two steps
 
     def _take(self, header: ProxyHeader) -> bool:
-        """From here on the peer is whom the proxy speaks for, if that one may come in."""
+        """Take the peer from the PROXY header, and return whether it is admitted."""
         self.header = header
         if header.source is None:
             return True

@@ -112,7 +112,7 @@ class Server:
 
     @property
     def refused(self) -> int:
-        """Connections that were turned away."""
+        """Connections that were refused."""
         return self.refusals.total()
 
     def start(self) -> None:
@@ -249,7 +249,7 @@ class Server:
     # ---
 
     def refuse(self, counters: ListenerCounters, refusal: AdmissionRefusal, peer: str = "") -> None:
-        """Count one that was turned away at a listener."""
+        """Count a refused connection of a listener."""
         self.refusals[refusal] += 1
         counters.refused += 1
         self._quiet.info("refused", why=refusal.value, peer=peer, at=counters.at)
@@ -268,7 +268,7 @@ class Server:
     def refusal(
         self, peer: str, *, handshake: bool = False, counted: bool = False
     ) -> AdmissionRefusal | None:
-        """Account for a client that wants to come in from `peer`, and say why it may not.
+        """Account for a client from `peer`, and return why it is refused, if it is.
 
         With `handshake`, one is before it; with `counted`, it is among the pending already.
         """

@@ -1,4 +1,4 @@
-"""The keys `certificate` and `tls` of whatever listens."""
+"""The keys `certificate` and `tls` of a listener."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from holdfast.net.tls.options import check as check_tls
 
 
 class TlsConfig(Protocol):
-    """A configuration with these two keys, of which one is given at most."""
+    """A configuration with these two keys, of which at most one is set."""
 
     @property
     def certificate(self) -> Certificate | None:
-        """The only certificate, with no other options."""
+        """One certificate, without other options."""
 
     @property
     def tls(self) -> TlsOptions | None:
-        """Every option of TLS."""
+        """The TLS options."""
 
 
 def tls_options(config: TlsConfig) -> TlsOptions | None:
-    """The options of TLS, whichever of the two keys is given."""
+    """The TLS options, from either key."""
     if config.certificate is not None:
         return TlsOptions(certificates=(config.certificate,))
     return config.tls
 
 
 def check_tls_keys(key: str, config: TlsConfig, address: Address, *, wanted: bool = False) -> None:
-    """Whether the keys fit the address. `wanted`: TLS comes into use later, by START_TLS.
+    """Check that the keys fit the address. `wanted`: TLS starts later, by START_TLS.
 
-    Raises `ConfigurationError` naming the key.
+    Raises `ConfigurationError`, which names the key.
     """
     if (address.secure or wanted) and tls_options(config) is None:
         what = "starttls" if wanted else address.scheme

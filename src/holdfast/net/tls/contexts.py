@@ -24,7 +24,7 @@ _PEM_END: Final = "-----END CERTIFICATE-----"
 
 
 class CertificateFacts(NamedTuple):
-    """What a certificate says of itself."""
+    """The fields of a certificate."""
 
     names: tuple[str, ...]
     """DNS names and IP addresses, in lower case."""

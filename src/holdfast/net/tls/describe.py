@@ -65,7 +65,7 @@ _SHORT: Final = {
 
 
 def explain(error: BaseException) -> str:
-    """Why a handshake failed, for whoever runs the server."""
+    """Why a handshake failed, as text for operators."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the peer's certificate is not accepted: {error.verify_message}"
     reason = getattr(error, "reason", None)

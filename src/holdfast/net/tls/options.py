@@ -1,4 +1,4 @@
-"""TLS settings: what can be said of them without reading a file."""
+"""The TLS options of a listener, and the checks that need no file."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ class Certificate(Struct, frozen=True, forbid_unknown_fields=True):
     """A server's certificate chain and its private key, as PEM files."""
 
     cert: str
-    """A PEM file: the certificate, then those that sign it."""
+    """A PEM file: the certificate, then the intermediate certificates."""
     key: str
     """A PEM file with the private key."""
     passphrase_file: str = ""
-    """A file whose first line opens the key."""
+    """A file whose first line is the passphrase of the key."""
     passphrase_env: str = ""
-    """An environment variable that opens the key."""
+    """An environment variable with the passphrase of the key."""
 
 
 class TlsOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a listener does about TLS."""
+    """The TLS options of a listener."""
 
     certificates: tuple[Certificate, ...] = ()
-    """The first is for clients that ask for no name, or for one that none is for."""
+    """Certificates, selected by the name that a client asks for (SNI). The first is the default."""
     minimum: Version = "1.2"
-    """The lowest version of TLS."""
+    """The lowest TLS version."""
     maximum: Version = "1.3"
-    """The highest version of TLS."""
+    """The highest TLS version."""
     ciphers: str = ""
-    """Of TLS 1.2, in OpenSSL's words. Empty: OpenSSL's own choice."""
+    """The ciphers of TLS 1.2, in OpenSSL's syntax. Empty: OpenSSL's default."""
     client_certificates: Literal["none", "optional", "required"] = "none"
-    """Whether clients are asked for a certificate, and whether they must have one."""
+    """Whether clients are asked for a certificate, and whether one is required."""
     client_ca: str = ""
-    """A PEM file of the authorities that client certificates are checked against."""
+    """A PEM file of the authorities for client certificates."""
     alpn: tuple[str, ...] = ()
-    """Protocols in the order of our liking (RFC 7301)."""
+    """The application protocols, the preferred one first (RFC 7301)."""
     unknown_names: Literal["default", "refuse"] = "default"
-    """A name that no certificate is for: show the first one, or end the handshake."""
+    """For a name without a certificate: send the first certificate, or end the handshake."""
     session_tickets: bool = True
-    """Let clients resume without a whole handshake (RFC 5077, RFC 8446 section 4.6.1)."""
+    """Whether clients may resume TLS sessions (RFC 5077, RFC 8446 section 4.6.1)."""
 
 
 def check(options: TlsOptions) -> None:
-    """What can be said without reading a file. Raises `ConfigurationError` naming the key."""
+    """Check the options without reading files. Raises `ConfigurationError`, which names the key."""
     if not options.certificates:
         raise ConfigurationError("certificates: expected at least one, found none")
     if options.minimum > options.maximum:

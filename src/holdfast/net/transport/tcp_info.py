@@ -55,7 +55,7 @@ class Delivery(NamedTuple):
 
 
 def tcp_info(sock: Socket | None) -> TcpInfo | None:
-    """What is known of `sock`; `None` for what is no TCP, and where nothing is told."""
+    """The TCP_INFO of `sock`; `None` for other sockets and other systems."""
     if sys.platform != "linux" or sock is None:
         return None
     if sock.family not in (socket.AF_INET, socket.AF_INET6):

@@ -85,7 +85,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._plain_bytes = self._wire_bytes = written  # in the clear, before TLS
         self._established = self._closing = self._paused = self._eof_sent = False
         self._ended = False
-        """The protocol gets no more input: the peer's end was told, or we are closing."""
+        """The protocol gets no more input: it got the end of the peer, or this end is closing."""
         self._raw_ended = False
         self._held: bytes | None = None
         """What has come and is not with OpenSSL yet, from `_at` on."""
@@ -101,7 +101,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         if not self._tls.object.server_side:
             self._shake_hands()
 
-    # --- what the raw transport says
+    # --- callbacks of the raw transport
 
     def data_received(self, data: bytes) -> None:
         if self._ended:
@@ -353,5 +353,5 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     @property
     def _sendfile_compatible(self) -> Any:
-        # What asyncio's sendfile() asks, and uvloop's answer: whoever called it reads the file.
+        # asyncio's sendfile() reads this. The error is uvloop's: the caller then reads the file.
         raise NotImplementedError("sendfile")

@@ -116,7 +116,7 @@ class Dialler:
                     except NoUpstreamError:
                         if error is None:
                             raise
-                        break  # what was tried last says more
+                        break  # the last error is more specific
                     try:
                         return await self._attempt(target, factory, header)
                     except DialError as failure:

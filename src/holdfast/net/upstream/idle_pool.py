@@ -118,7 +118,7 @@ class IdlePool:
             try:
                 await self._dialler.connect(self._put, _NOBODY)
             except HoldfastError:
-                return  # it was logged; who comes now is told
+                return  # it was logged; the next client gets the error
 
     def _put(self, connection: Connection, target: Target) -> Handler:
         return _IdleConnection(self._idle, connection, target)
@@ -132,7 +132,7 @@ class _IdleConnection(NullHandler):
     ) -> None:
         self.connection = connection
         self.said: list[bytes] = []
-        """What the server has said: one read, or little more."""
+        """The output of the server: one read, or little more."""
         self._idle = idle
         self._target = target
 
@@ -156,5 +156,5 @@ class _IdleConnection(NullHandler):
         self._idle.forget(self)
 
     def hand_over(self, factory: UpstreamFactory) -> None:
-        """From here on it is another's, who hears what was said so far."""
+        """Give the connection to another handler, with the output of the server so far."""
         hand_over(self.connection, factory(self.connection, self._target), self.said)

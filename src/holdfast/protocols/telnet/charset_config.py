@@ -1,4 +1,4 @@
-"""The configuration of character sets, of listeners and upstreams that speak Telnet."""
+"""The configuration of the character sets of Telnet listeners and upstreams."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class CharsetConfig(Protocol):
 
     @property
     def charset(self) -> str:
-        """The character set that is spoken; `auto`: as negotiated, or as what comes shows."""
+        """The character set; `auto`: the negotiated or detected one."""
 
     @property
     def charset_fallback(self) -> str:
@@ -28,9 +28,9 @@ def charsets_of(config: CharsetConfig) -> Charsets:
 
 
 def check_charset(key: str, config: CharsetConfig, kind: str, *, telnet: bool) -> None:
-    """Whether the names are of character sets, and of any use. `kind` is the scheme.
+    """Check that the names are known and that the keys have an effect. `kind` is the scheme.
 
-    Raises `ConfigurationError` naming the key.
+    Raises `ConfigurationError`, which names the key.
     """
     for name, default in (("charset", AUTO), ("charset_fallback", UTF_8)):
         value = getattr(config, name)

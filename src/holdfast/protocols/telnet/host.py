@@ -112,7 +112,7 @@ class OptionHost:
         )
 
     def send_msdp(self, variable: str, json: str) -> bool:
-        """Queue an MSDP variable; `False` if the peer does not speak MSDP, or cannot be told."""
+        """Queue an MSDP variable; `False` if MSDP is not on, or cannot encode it."""
         try:
             payload = encode_msdp(variable, json, self.limits.msdp_depth_max)
         except MalformedMsdp:

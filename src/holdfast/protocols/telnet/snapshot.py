@@ -1,7 +1,7 @@
-"""What a core is, as a value: for a process that takes over a connection from another.
+"""The snapshot of a core, for a process that takes over a connection from another.
 
-Times are told from the moment of the snapshot. Names stand for states: the other process may be of
-another version.
+Times are relative to the snapshot. States are stored by name: the other process may be of another
+version.
 """
 
 from __future__ import annotations

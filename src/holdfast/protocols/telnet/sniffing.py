@@ -1,4 +1,4 @@
-"""Peers that came to the wrong port: as faults, with the answer they understand."""
+"""Peers that use another protocol than Telnet: the fault, and an answer in their protocol."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ ANSWERS: Final = {
 
 
 def judge(line: Event) -> Fault | None:
-    """What is wrong with a peer whose first line is `line`; `None` for anybody who may stay."""
+    """The fault of a peer whose first line is `line`; `None` if it may be Telnet."""
     foreign = recognise(line) if isinstance(line, str) else None
     return _FAULTS[foreign] if foreign is not None else None

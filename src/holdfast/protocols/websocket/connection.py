@@ -79,7 +79,7 @@ class Connection(Decoder):
     def snapshot(self) -> ConnectionSnapshot:
         """The connection as it stands, to be restored elsewhere.
 
-        Raises `NotBetweenMessagesError` while a compressed message has come in part.
+        Raises `NotBetweenMessagesError` while a compressed message is incomplete.
         """
         return ConnectionSnapshot(
             self.state,

@@ -58,20 +58,21 @@ _RANGES: Final = (
 
 
 class DeflateSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """The request of one side, and its compression. The first four are the RFC's parameters."""
+    """The parameters of permessage-deflate (RFC 7692; the first four), and of the compressor."""
 
     server_no_context_takeover: bool = False
-    """The server compresses each message alone: less memory, larger messages."""
+    """Whether the server compresses each message separately: less memory, larger messages."""
     client_no_context_takeover: bool = False
-    """The client compresses each message alone."""
+    """Whether the client compresses each message separately."""
     server_max_window_bits: int = 12
-    """How far back, as a power of two, the server refers: 9 to 15."""
+    """The size of the server's window as a power of two, 9 to 15."""
     client_max_window_bits: int = 12
-    """How far back the client refers: 9 to 15."""
+    """The size of the client's window as a power of two, 9 to 15."""
     level: int = 1
-    """zlib's, from 1 (fast) to 9 (small)."""
+    """The compression level of zlib, from 1 (fast) to 9 (small)."""
     memory_level: int = 5
-    """zlib's, from 1 to 9. A compressor takes 2^(bits + 2) + 2^(memory_level + 9) bytes."""
+    """The memory level of zlib, from 1 to 9. A compressor takes 2^(bits + 2) + 2^(memory_level + 9)
+    bytes."""
     threshold_bytes: int = 64
     """Shorter messages are sent uncompressed."""
 

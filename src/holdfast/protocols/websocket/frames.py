@@ -203,13 +203,13 @@ class Decoder:
     def snapshot_decoder(self) -> DecoderSnapshot:
         """What has come and is not given as an event yet.
 
-        Raises `NotBetweenMessagesError` while a compressed message has come in part.
+        Raises `NotBetweenMessagesError` while a compressed message is incomplete.
         """
         message, payload = self._message, self._payload
         if self._done or message is None:
             return DecoderSnapshot(self._tail, self._begun, self._done, None, None)
         if message.compressed:
-            raise NotBetweenMessagesError("a compressed message has come in part")
+            raise NotBetweenMessagesError("a compressed message is incomplete")
         if payload is not None:
             payload.take_apart(message)
         frame = payload.snapshot() if payload is not None else None

@@ -207,7 +207,7 @@ def _check_extensions(headers: Headers, offer: Offer) -> Agreement | None:
 
 
 def choose_subprotocol(request: Request, spoken: Sequence[str]) -> str | None:
-    """The first of the client's sub-protocols, in its order, that the server speaks."""
+    """The first of the client's sub-protocols, in its order, that the server supports."""
     for offered in request.headers.tokens("sec-websocket-protocol"):
         if offered in spoken:
             return spoken[spoken.index(offered)]  # one string for all connections

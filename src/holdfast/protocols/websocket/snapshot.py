@@ -1,8 +1,8 @@
-"""A connection as it can be written down, to go on elsewhere: in another process, say.
+"""The snapshot of a connection, to restore it elsewhere, for instance in another process.
 
-Everything is there but two things. A compressor's memory: what is sent from then on
-refers to nothing before, as after `rest`. And a compressed message that has come in
-part, which zlib cannot write down: `NotBetweenMessagesError`, try again once it is whole.
+Two things are not part of it. The window of a compressor: later messages do not refer to
+earlier ones, as after `rest`. And a compressed message that is incomplete, which zlib
+cannot serialize: `NotBetweenMessagesError`; try again once it is complete.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from holdfast.protocols.websocket.states import State
 
 
 class NotBetweenMessagesError(SnapshotError):
-    """A compressed message has come in part: it cannot be written down."""
+    """A compressed message is incomplete: there can be no snapshot."""
 
     retryable = True
 

@@ -282,7 +282,7 @@ def _plain_commands() -> tuple[Command, ...]:
 
 
 SAVE = """\
-vtest "what one client hears, another one uses"
+vtest "one client uses what another one received"
 
 server s1 -repeat 2 {
     lines {

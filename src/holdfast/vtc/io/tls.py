@@ -80,7 +80,7 @@ def _context(side: ssl._SSLMethod, words: dict[str, str]) -> ssl.SSLContext:
 
 @dataclass(frozen=True, slots=True)
 class ClientTlsOptions:
-    """How a client speaks TLS."""
+    """The TLS settings of a client."""
 
     context: ssl.SSLContext
     name: str | None
@@ -92,7 +92,7 @@ class ClientTlsOptions:
 
 @dataclass(frozen=True, slots=True)
 class ServerTlsOptions:
-    """How a server speaks TLS."""
+    """The TLS settings of a server."""
 
     words: dict[str, str]
 

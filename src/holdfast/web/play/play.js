@@ -72,7 +72,7 @@ log.addEventListener("scroll", look);
 /** @param {string} text */
 const mark = (text) => show([text], "mark");
 
-// --- the size of the screen, in characters, as the game is told it
+// --- the size of the screen in characters, which the server gets
 
 let resizing = 0;
 function tellSize() {
@@ -135,7 +135,7 @@ function enter() {
   tellSize();
 }
 
-// The server behind is told what we want to hear, as by any client of GMCP or of MSDP.
+// Subscribe to packages and variables, as any client of GMCP or MSDP does.
 function introduce() {
   const paths = settings.facts.map(({ value }) => value);
   for (const { value, max } of settings.gauges) paths.push(value, max);
@@ -335,7 +335,7 @@ session.on("mode", ({ d }) => {
   hidden = d === "secret";
   input.type = hidden ? "password" : "text";
   input.autocomplete = hidden ? "current-password" : "off";
-  input.value = ""; // what was hidden does not come in sight, nor is what was a line a password
+  input.value = ""; // hidden input must not become visible, nor a line become a password
 });
 
 element("form").addEventListener("submit", (event) => {

@@ -33,7 +33,7 @@ class Host(Protocol):
         """Replace the capabilities of the peer, and queue an event."""
 
     def assume_charset(self, charset: str) -> None:
-        """The peer is of a kind that speaks this, unless it names or shows another one."""
+        """Assume this character set of the peer, until another one is negotiated or detected."""
 
     def emit(self, event: Event) -> None:
         """Give the caller an event."""

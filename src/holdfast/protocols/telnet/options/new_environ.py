@@ -1,7 +1,7 @@
 """NEW-ENVIRON (RFC 1572) as MNES uses it: the client sends the few requested variables.
 
 https://tintin.mudhalla.net/protocols/mnes/. The values describe the client and are never put
-into a process environment. IPADDRESS is not requested: only a trusted proxy could be believed.
+into a process environment. IPADDRESS is not requested: only a trusted proxy could vouch for it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The special characters of LINEMODE (RFC 1184, section 2.4): which key means which function.
 
-Each end says for a function what it has: nothing, a character that it cannot change, or one
+Each end sends its setting for a function: none, a character that it cannot change, or one
 that it can. An answer is due only where the two differ, and never to an acknowledgement, so
-the exchange ends. `Special` is one end: what it is told goes in, and what it answers comes out.
+the exchange ends. `Special` is one end: it takes settings, and returns the answers.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ COMMANDS = (
         options=(
             option(
                 "-listen URL",
-                "Clients come in here too; `wss`, `tls` and `telnets` with a "
+                "Another address for clients; `wss`, `tls` and `telnets` with a "
                 "certificate made for the test, `${gNAME_cert}`. May be repeated.",
             ),
             option("-durability MODE", "Of these listeners, else `fast`."),
