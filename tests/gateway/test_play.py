@@ -32,7 +32,7 @@ async def test_the_files(tmp_path: Path) -> None:
         imported = re.findall(
             r'from "([^"]+)"', (await ask(gateway, "/play/play.js")).body.decode()
         )
-        assert set(imported) == {"/holdfast.js", "/holdfast-ansi.js"}
+        assert set(imported) == {"/holdfast.js", "/holdfast-ansi.js", "/holdfast-log.js"}
         for name in (*asked, *imported, "settings.json"):
             answer = await ask(gateway, name if name.startswith("/") else f"/play/{name}")
             assert (answer.status, answer.headers["X-Content-Type-Options"]) == (200, "nosniff")

@@ -19,6 +19,7 @@ _SHARED: Final = {
     CLIENT_PATH: ("holdfast.js", "text/javascript"),
     "/holdfast-ansi.js": ("ansi.js", "text/javascript"),
     "/holdfast-ansi.css": ("ansi.css", "text/css"),
+    "/holdfast-log.js": ("log.js", "text/javascript"),
 }
 """Files that any page may import."""
 HEADERS: Final = {

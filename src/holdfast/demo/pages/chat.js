@@ -1,13 +1,12 @@
 // @ts-check
-// The chat's page: everything that keeps the session together is in the client.
+// The page of the chat. The session is in /holdfast.js.
 import { Ansi, formatted } from "/holdfast-ansi.js";
+import { Log } from "/holdfast-log.js";
 import { Session } from "/holdfast.js";
-
-const LINES_MAX = 1000;
 
 /** @param {string} id */
 const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
-const log = element("log");
+const log = new Log(element("log"), { tag: "li", linesMax: 1000 });
 const state = element("state");
 const prompt = element("prompt");
 const form = /** @type {HTMLFormElement} */ (element("form"));
@@ -16,42 +15,13 @@ const code = element("code");
 
 const session = new Session(`${location.origin.replace(/^http/, "ws")}/`, { client: "chat page" });
 let you = "";
-let following = true; // whether the end of the log is in sight, and to be kept there
-let placed = 0; // how far down we have scrolled it for that
-
-/**
- * @param {string | Node[]} content
- * @param {string} kind
- */
-function show(content, kind = "") {
-  look(); // the event of a scrolling comes a frame later
-  const item = document.createElement("li");
-  item.append(...(typeof content === "string" ? [content] : content));
-  item.className = kind;
-  log.append(item);
-  while (log.children.length > LINES_MAX) log.firstElementChild?.remove();
-  follow();
-}
 
 function beginAnew() {
-  for (const id of ["log", "room", "people"]) element(id).replaceChildren();
+  log.clear();
+  for (const id of ["room", "people"]) element(id).replaceChildren();
   code.hidden = true;
   you = "";
 }
-
-// Who has scrolled up is left there, until the end is in sight again. An end that was pushed out
-// of sight, by a line or by what stands below the log, was not left.
-function look() {
-  if (log.scrollHeight - log.scrollTop - log.clientHeight < 40) following = true;
-  else if (log.scrollTop < placed) following = false;
-}
-function follow() {
-  if (!following) return;
-  log.scrollTop = log.scrollHeight;
-  placed = log.scrollTop;
-}
-log.addEventListener("scroll", look);
-new ResizeObserver(follow).observe(log);
 
 let ticking = 0;
 let sid = ""; // whose output is on the screen
@@ -60,7 +30,7 @@ session.on("state", ({ name, reason, retryMs }) => {
   clearInterval(ticking);
   const resumed = name === "online" && sid !== "" && !began;
   if (name === "online") {
-    if (resumed && session.sid !== sid) beginAnew(); // it was taken up by its code
+    if (resumed && session.sid !== sid) beginAnew(); // another session was resumed by its code
     [sid, began] = [session.sid, false];
   }
   state.dataset.state = name;
@@ -81,25 +51,25 @@ session.on("state", ({ name, reason, retryMs }) => {
 session.on("text", ({ d }) => {
   for (const line of d.split("\n")) {
     const own = you && (line.startsWith(`<${you}> `) || line.startsWith(`* ${you} `));
-    show(new Ansi({ links: false }).nodes(line), own ? "own" : "");
+    log.append(new Ansi({ links: false }).nodes(line), own ? "own" : "");
   }
 });
-session.on("formatted", ({ d, s }) => show(formatted(d, s)));
-session.on("notice", ({ d }) => show(d, "notice"));
+session.on("formatted", ({ d, s }) => log.append(formatted(d, s)));
+session.on("notice", ({ d }) => log.append(d, "notice"));
 session.on("prompt", ({ d }) => {
   prompt.textContent = d;
 });
 session.on("began", ({ reason }) => {
   beginAnew();
   began = true;
-  if (reason !== "fresh") show(`(what was here before could not be kept: ${reason})`, "mark");
+  if (reason !== "fresh") log.append(`(what was here before could not be kept: ${reason})`, "mark");
 });
-session.on("refused", ({ reason }) => show(`(that does not resume a session: ${reason})`, "mark"));
+session.on("refused", ({ reason }) => log.append(`(that does not resume a session: ${reason})`, "mark"));
 session.on("dropped", ({ commands }) => {
-  for (const { d } of commands) show(`(not known to be done: ${d ?? "an interrupt"})`, "mark");
+  for (const { d } of commands) log.append(`(not known to be done: ${d ?? "an interrupt"})`, "mark");
 });
 session.on("uncertain", ({ first, last }) =>
-  show(`(the gateway has forgotten commands ${first} to ${last}; they may be undone)`, "mark"),
+  log.append(`(the gateway has forgotten commands ${first} to ${last}; they may be undone)`, "mark"),
 );
 session.on("data", ({ p, d }) => {
   if (p !== "Chat.Room") return;
@@ -123,8 +93,8 @@ form.addEventListener("submit", (event) => {
   try {
     session.command(input.value);
   } catch (error) {
-    show(`(not sent: ${error instanceof Error ? error.message : error})`, "mark");
-    return; // the line stays, to be mended
+    log.append(`(not sent: ${error instanceof Error ? error.message : error})`, "mark");
+    return; // the line stays, to be corrected
   }
   input.value = "";
 });

@@ -1,7 +1,8 @@
 // @ts-check
-// A MUD client in the browser. What keeps the session together is in /holdfast.js, what makes
-// colours of control sequences in /holdfast-ansi.js; what the operator chose in settings.json.
+// A MUD client in the browser. The session is in /holdfast.js, the colors of control sequences in
+// /holdfast-ansi.js, the log in /holdfast-log.js, the operator's settings in settings.json.
 import { Ansi, formatted } from "/holdfast-ansi.js";
+import { Log } from "/holdfast-log.js";
 import { isSecret, Session } from "/holdfast.js";
 
 /**
@@ -12,7 +13,6 @@ import { isSecret, Session } from "/holdfast.js";
 
 const LINES_MAX = 2000;
 const HISTORY_MAX = 200;
-const NEAR_END_PX = 40;
 const RESIZE_MS = 200;
 const GOOD_NEWS_MS = 6000;
 
@@ -20,7 +20,8 @@ const GOOD_NEWS_MS = 6000;
 const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 /** @param {string} id */
 const field = (id) => /** @type {HTMLInputElement} */ (element(id));
-const log = element("log");
+const screen = element("log");
+const log = new Log(screen, { tag: "div", linesMax: LINES_MAX });
 const state = element("state");
 const prompt = element("prompt");
 const input = field("line");
@@ -38,36 +39,13 @@ let ansi = new Ansi();
 
 // --- the log
 
-let following = true; // whether the end of the log is in sight, and to be kept there
-let placed = 0; // how far down we have scrolled it for that
-
 /**
  * @param {(Node | string)[]} content
  * @param {string} kind
  */
 function show(content, kind = "") {
-  look(); // the event of a scrolling comes a frame later
-  const line = document.createElement("div");
-  line.append(...content);
-  line.className = kind;
-  line.title = new Date().toLocaleTimeString();
-  log.append(line);
-  while (log.children.length > LINES_MAX) log.firstElementChild?.remove();
-  follow();
+  log.append(content, kind).title = new Date().toLocaleTimeString();
 }
-
-// Who has scrolled up is left there, until the end is in sight again. An end that was pushed out
-// of sight, by a line or by what stands below the log, was not left.
-function look() {
-  if (log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END_PX) following = true;
-  else if (log.scrollTop < placed) following = false;
-}
-function follow() {
-  if (!following) return;
-  log.scrollTop = log.scrollHeight;
-  placed = log.scrollTop;
-}
-log.addEventListener("scroll", look);
 
 /** @param {string} text */
 const mark = (text) => show([text], "mark");
@@ -79,20 +57,19 @@ function tellSize() {
   const probe = document.createElement("span");
   probe.textContent = "0".repeat(20);
   probe.style.position = "absolute";
-  log.append(probe);
+  screen.append(probe);
   const { width, height } = probe.getBoundingClientRect();
   probe.remove();
-  const { paddingLeft, paddingRight } = getComputedStyle(log);
-  const room = log.clientWidth - Number.parseFloat(paddingLeft) - Number.parseFloat(paddingRight);
+  const { paddingLeft, paddingRight } = getComputedStyle(screen);
+  const room = screen.clientWidth - Number.parseFloat(paddingLeft) - Number.parseFloat(paddingRight);
   if (width && height) {
-    session.resize(Math.floor((20 * room) / width), Math.floor(log.clientHeight / height));
+    session.resize(Math.floor((20 * room) / width), Math.floor(screen.clientHeight / height));
   }
 }
 new ResizeObserver(() => {
-  follow();
   clearTimeout(resizing);
   resizing = Number(setTimeout(tellSize, RESIZE_MS));
-}).observe(log);
+}).observe(screen);
 
 // --- the connection
 
@@ -126,7 +103,7 @@ session.on("state", ({ name, reason, retryMs }) => {
 function enter() {
   const resumed = sid !== "" && !began && session.sid === sid;
   if (sid !== session.sid) {
-    if (sid && !began) beginAnew(); // it was taken up by its code
+    if (sid && !began) beginAnew(); // another session was resumed by its code
     introduce();
   }
   [sid, began] = [session.sid, false];
@@ -166,7 +143,7 @@ function tell(text, kind = "") {
 }
 
 function beginAnew() {
-  log.replaceChildren();
+  log.clear();
   ansi = new Ansi();
   setPrompt("");
   forgetFigures();
@@ -204,7 +181,7 @@ function setPrompt(text) {
   prompt.replaceChildren(...(prompt.dataset.text = text.trim()) ? nodes : ["Command"]);
 }
 
-// --- figures: gauges and facts of structured messages
+// --- gauges and facts of structured messages
 
 /** @param {string} path */
 const packageOf = (path) => path.slice(0, Math.max(0, path.lastIndexOf(".")));
@@ -312,7 +289,7 @@ function fact({ label, value }) {
 }
 
 /**
- * A value in words: exits, say, come as a list or as the names of an object.
+ * A value as text. Exits, for instance, are a list, or the keys of an object.
  * @param {unknown} value
  * @returns {string}
  */
@@ -322,12 +299,12 @@ function worded(value) {
   return typeof value === "object" ? Object.keys(value).join(", ") : String(value);
 }
 
-// --- what is typed
+// --- input
 
 let hidden = false;
 /** @type {string[]} */
 const history = [];
-let recalled = 0; // where in the history one is; at its end, one types a new line
+let recalled = 0; // the position in the history; at its end is the new line
 let draft = "";
 
 session.on("mode", ({ d }) => {
@@ -349,10 +326,10 @@ element("form").addEventListener("submit", (event) => {
     session.command(line, { secret: hidden });
   } catch (error) {
     mark(`(not sent: ${error instanceof Error ? error.message : error})`);
-    return; // the line stays, to be mended
+    return; // the line stays, to be corrected
   }
   input.value = "";
-  following = true;
+  log.toEnd();
   echo(hidden ? "" : line);
   if (!hidden) remember(line);
 });
@@ -385,7 +362,7 @@ input.addEventListener("keydown", (event) => {
   input.setSelectionRange(input.value.length, input.value.length);
 });
 
-// --- who one is: the application's login and its profiles
+// --- the application's login and profiles
 
 /**
  * @param {string} id
@@ -447,7 +424,7 @@ session.on("offer", ({ d }) => {
   show([`${d} `, take], "mark");
 });
 
-// --- going on at another client
+// --- resuming at another client
 
 const address = /** @type {HTMLElement} */ (element("address").querySelector("code"));
 address.textContent = settings.telnet;
