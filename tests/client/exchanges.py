@@ -22,7 +22,7 @@ from msgspec import Struct
 from holdfast.client.commands import Dropped, Uncertain
 from holdfast.client.core import Began, ClientCore, Event, Online
 from holdfast.client.state import ServerFaultError, State
-from holdfast.protocols import holdfast as wire
+from holdfast.protocols import holdfast_v1 as wire
 
 Json = dict[str, Any]
 

@@ -38,7 +38,7 @@ from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.gateway import Gateway
 from holdfast.net.tls.contexts import client_context
-from holdfast.protocols import holdfast as wire
+from holdfast.protocols import holdfast_v1 as wire
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from holdfast.client.lines import LineClient
 from holdfast.client.state import State
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import parse_address
-from holdfast.protocols import holdfast as wire
+from holdfast.protocols import holdfast_v1 as wire
 from holdfast.protocols.telnet import Terminal
 
 _CYCLE: Final[list[Any]] = []

@@ -22,7 +22,7 @@ from holdfast.client.position import ACK_EACH
 from holdfast.client.queue import PENDING_MAX
 from holdfast.client.state import State
 from holdfast.core.errors import DISCONNECTS, BusyError, Reason
-from holdfast.protocols import holdfast as wire
+from holdfast.protocols import holdfast_v1 as wire
 
 
 class Gateway:

@@ -8,7 +8,7 @@ from holdfast.client.commands import Dropped, Uncertain
 from holdfast.client.queue import IN_FLIGHT_MAX, PENDING_MAX, CommandQueue
 from holdfast.client.state import State
 from holdfast.core.errors import BusyError
-from holdfast.protocols.holdfast import Command
+from holdfast.protocols.holdfast_v1 import Command
 
 
 def queue(count: int) -> tuple[CommandQueue, State]:

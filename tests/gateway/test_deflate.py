@@ -16,7 +16,7 @@ from holdfast.core.items import Text
 from holdfast.gateway.adapters.events import Numbered
 from holdfast.gateway.config import Config, parse
 from holdfast.gateway.conversation.output import Attachment
-from holdfast.protocols.holdfast import SUBPROTOCOL
+from holdfast.protocols.holdfast_v1 import SUBPROTOCOL
 from holdfast.protocols.websocket import CLIENT_DEFAULTS, DeflateSettings
 from holdfast.websocket import connect
 

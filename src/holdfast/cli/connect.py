@@ -29,7 +29,7 @@ from holdfast.core.limits import Limits
 from holdfast.net.addresses import parse_address
 from holdfast.net.runtime.loop import run
 from holdfast.net.tls.contexts import client_context
-from holdfast.protocols import holdfast as wire
+from holdfast.protocols import holdfast_v1 as wire
 from holdfast.protocols.telnet import Terminal
 
 _QUIT = ("/quit", "/exit")

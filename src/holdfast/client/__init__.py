@@ -7,7 +7,7 @@ from holdfast.client.commands import Dropped, Uncertain
 from holdfast.client.core import Began, ClientCore, Online
 from holdfast.client.reconnector import Ended, Offline
 from holdfast.client.state import ServerFaultError, State
-from holdfast.protocols.holdfast import (
+from holdfast.protocols.holdfast_v1 import (
     Binary,
     Bye,
     Code,

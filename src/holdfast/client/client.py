@@ -27,7 +27,7 @@ from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.runtime.loop import unwrapped
-from holdfast.protocols import holdfast as wire
+from holdfast.protocols import holdfast_v1 as wire
 from holdfast.protocols import websocket as ws
 
 _NEVER: Final = float("inf")

@@ -18,7 +18,7 @@ from holdfast.client.position import OutputPosition
 from holdfast.client.queue import CommandQueue
 from holdfast.client.state import ServerFaultError, State
 from holdfast.core.errors import RECONNECT_CODE_MIN, Reason
-from holdfast.protocols import holdfast as wire
+from holdfast.protocols import holdfast_v1 as wire
 
 ACK_SECONDS: Final = 1.0
 """How long an acknowledgement may wait for more outputs."""

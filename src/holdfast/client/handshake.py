@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.client import commands
 from holdfast.client.state import State
-from holdfast.protocols import holdfast as wire
+from holdfast.protocols import holdfast_v1 as wire
 
 
 class Handshake:

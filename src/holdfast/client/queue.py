@@ -12,7 +12,7 @@ from holdfast.client import commands
 from holdfast.client.commands import Dropped, Said, Uncertain
 from holdfast.client.state import State
 from holdfast.core.errors import BusyError
-from holdfast.protocols import holdfast as wire
+from holdfast.protocols import holdfast_v1 as wire
 
 IN_FLIGHT_MAX: Final = 128
 """Unacknowledged commands that are sent at once. More wait, so that a client that was

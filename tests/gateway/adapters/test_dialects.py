@@ -44,7 +44,7 @@ from holdfast.gateway.adapters.events import (
     ResumeOwn,
 )
 from holdfast.link.messages import ProfileSummary
-from holdfast.protocols import holdfast as wire
+from holdfast.protocols import holdfast_v1 as wire
 from holdfast.protocols.websocket import ServerConnection
 from holdfast.sessions.position import ClientPosition
 from holdfast.sessions.records import Capabilities

@@ -12,7 +12,7 @@ from holdfast.core.limits import WebSocketLimits
 from holdfast.gateway.adapters.dialects import DialectError, Ping
 from holdfast.gateway.adapters.events import Ack, Capable, CodeWanted, Enter, Left, Numbered
 from holdfast.gateway.adapters.term import TermDialect
-from holdfast.protocols import holdfast as wire
+from holdfast.protocols import holdfast_v1 as wire
 from holdfast.protocols import term
 from holdfast.protocols.websocket import ServerConnection
 from holdfast.sessions.position import ClientPosition

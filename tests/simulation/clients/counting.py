@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.client.commands import Dropped, Uncertain
 from holdfast.client.core import Began, ClientCore, Event, Online
-from holdfast.protocols import holdfast as wire
+from holdfast.protocols import holdfast_v1 as wire
 from holdfast.protocols import websocket as ws
 from tests.simulation.clients.web import WebSocketNode
 

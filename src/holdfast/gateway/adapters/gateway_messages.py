@@ -22,7 +22,7 @@ from holdfast.gateway.adapters.notifications import (
     TokenIssued,
     Welcomed,
 )
-from holdfast.protocols import holdfast as wire
+from holdfast.protocols import holdfast_v1 as wire
 
 
 def message_of(  # noqa: C901 - one case for each

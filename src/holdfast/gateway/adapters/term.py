@@ -19,7 +19,7 @@ from holdfast.gateway.adapters.events import (
     Left,
     Numbered,
 )
-from holdfast.protocols import holdfast as wire
+from holdfast.protocols import holdfast_v1 as wire
 from holdfast.protocols import term
 from holdfast.protocols.websocket import ServerConnection
 from holdfast.sessions.position import ClientPosition

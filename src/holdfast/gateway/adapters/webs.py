@@ -31,7 +31,7 @@ from holdfast.core.items import Output
 from holdfast.gateway.adapters.dialects import DialectError, Read, Reply
 from holdfast.gateway.adapters.events import Capable, Enter, Left, LoginGiven
 from holdfast.gateway.adapters.shown import notice, unforged
-from holdfast.protocols import holdfast as wire
+from holdfast.protocols import holdfast_v1 as wire
 from holdfast.protocols import webs
 from holdfast.protocols.webs import ErrorCode, Fault, Message, Opcode
 from holdfast.protocols.websocket import ServerConnection

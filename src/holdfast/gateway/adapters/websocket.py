@@ -37,7 +37,7 @@ from holdfast.gateway.adapters.upgrade import (
     refuse_in_http,
 )
 from holdfast.gateway.adapters.webs import WebsDialect
-from holdfast.protocols import holdfast as wire
+from holdfast.protocols import holdfast_v1 as wire
 from holdfast.protocols import term, webs
 from holdfast.protocols import websocket as ws
 

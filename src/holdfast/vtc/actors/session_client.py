@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import Any, ClassVar
 
 from holdfast.client import ClientCore
-from holdfast.protocols import holdfast as v1
+from holdfast.protocols import holdfast_v1 as v1
 from holdfast.protocols.websocket import Offer
 from holdfast.vtc.actors.client import Client
 from holdfast.vtc.dialogue.conversation import to_script

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from holdfast.protocols import websocket as ws
-from holdfast.protocols.holdfast import SUBPROTOCOL
+from holdfast.protocols.holdfast_v1 import SUBPROTOCOL
 from holdfast.protocols.websocket.frames import Decoder
 from holdfast.protocols.websocket.head import END, HeadError, parse_request, parse_response
 from holdfast.vtc.dialogue.conversation import json_in
