@@ -11,6 +11,10 @@ import pytest
 from tests.cli.process import SECONDS, Program, program, run
 from tests.gateway.clients import person_at, v1_at
 
+from holdfast.cli.run import with_play
+from holdfast.gateway.config import Config, ListenerConfig
+from holdfast.gateway.play_config import PlayConfig
+
 APPLICATION = """\
 from pathlib import Path
 
@@ -99,6 +103,21 @@ async def test_what_is_wrong_is_one_line(tmp_path: Path, arguments: list[str], e
         '[[listener]]\nurl = "tcp://127.0.0.1:0"\nbackend = "echo"\ndurability = "memory"\n'
     )
     assert await run("run", *arguments, folder=tmp_path) == (2, "", f"holdfast: {error}\n")
+
+
+@pytest.mark.parametrize(
+    ("urls", "shown"),
+    [
+        (("telnet://127.0.0.1:4000", "ws://127.0.0.1:8080/"), "telnet 127.0.0.1 4000"),
+        (("telnet://127.0.0.1:0", "telnet://a:1", "wss://127.0.0.1:8080/"), "telnet a 1"),
+        (("tcp://127.0.0.1:4000", "ws://127.0.0.1:8080/"), ""),
+    ],
+)
+def test_the_page_shows_how_to_connect_by_telnet(urls: tuple[str, ...], shown: str) -> None:
+    listeners = tuple(ListenerConfig(url=url) for url in urls)
+    *others, web = with_play(Config(listener=listeners), "Parrot").listener
+    assert web.play == PlayConfig(title="Parrot", telnet=shown)
+    assert [listener.play for listener in others] == [None] * len(others)
 
 
 # --- running

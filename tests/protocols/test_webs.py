@@ -27,6 +27,30 @@ def test_a_message_stands_as_the_table_says() -> None:
     assert Decoder().receive_data(WIRE) == [MESSAGE]
 
 
+def test_the_numbers_of_opcodes_and_errors() -> None:
+    assert {code.name: code.value for code in Opcode} == {
+        "DISPLAY": 1,
+        "INPUT": 2,
+        "FILESYSTEM": 3,
+        "NETWORK": 4,
+        "PROCESS": 5,
+        "AUTH": 6,
+        "CONNECT": 7,
+        "DISCONNECT": 8,
+        "PING": 9,
+        "PONG": 10,
+        "ERROR": 11,
+    }
+    assert {code.name: code.value for code in ErrorCode} == {
+        "BAD_MAGIC": -1,
+        "BAD_VERSION": -2,
+        "BAD_OPCODE": -3,
+        "PAYLOAD_TOO_LARGE": -4,
+        "TOO_SHORT": -5,
+        "BAD_TIMESTAMP": -6,
+    }
+
+
 def with_byte(position: int, value: int) -> bytes:
     return WIRE[:position] + bytes([value]) + WIRE[position + 1 :]
 

@@ -67,7 +67,7 @@ def run(
         if config is not None:
             loaded = load(config)
         else:
-            loaded = _with_play(make_config(listen or DEFAULT_URLS, data), application.stem)
+            loaded = with_play(make_config(listen or DEFAULT_URLS, data), application.stem)
         if not loaded.link.listen:
             raise ConfigurationError(
                 f"{config}: link.listen: expected an address for the application, found none"
@@ -108,7 +108,7 @@ def make_config(urls: Sequence[str], data: Path, pages: Path | None = None) -> C
     return config
 
 
-def _with_play(config: Config, title: str) -> Config:
+def with_play(config: Config, title: str) -> Config:
     """The configuration with the page `/play/`, which shows the command to connect by Telnet."""
     addresses = [listener.address for listener in config.listener]
     telnet = [

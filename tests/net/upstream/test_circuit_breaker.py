@@ -107,6 +107,17 @@ def test_pauses_grow_for_a_server_that_accepts_and_hangs_up() -> None:
     assert pauses == [2.0, 4.0, 4.0]
 
 
+def test_each_probe_has_a_number_of_its_own_and_other_attempts_have_none() -> None:
+    breaker = Breaker(3, 4.0)
+    assert [breaker.tried() for _ in range(2)] == [0, 0]
+    for _ in range(3):
+        breaker.failed(100.0, 1.0)
+    assert breaker.tried() == 1
+    breaker.failed(101.0, 1.0, probe=1)
+    assert breaker.probe == 0
+    assert breaker.tried() == 2
+
+
 def test_an_attempt_that_tells_nothing_does_not_block_the_next() -> None:
     breaker = failing(3)
     breaker.abandoned(breaker.tried())
