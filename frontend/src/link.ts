@@ -1,17 +1,17 @@
-// The client's half of `holdfast.term.v1`: a terminal that goes on after a lost connection.
+// A client of `holdfast.term.v1`: a terminal that resumes after a lost connection.
 
 export type Message = { t: string; [field: string]: unknown };
 
 export interface Host {
-  /** The session: its output goes on after `n`. With `afresh`, the screen is to be cleared. */
+  /** The session: its output continues after `n`. With `afresh`, the screen must be cleared. */
   ready(sid: string, token: string, afresh: boolean): void;
   /** Output; call `shown` when it is on the screen. */
   output(data: Uint8Array, shown: () => void): void;
-  /** What restores the screen and is no output. */
+  /** Bytes that restore the screen; they are not output. */
   screen(data: string): void;
   /** Any other message. */
   message(message: Message): void;
-  /** The connection is lost; it is tried again in so many milliseconds, or not (`undefined`). */
+  /** The connection is lost. The next attempt is in so many milliseconds; `undefined`: none. */
   lost(retryMs: number | undefined, text: string): void;
   size(): { cols: number; rows: number };
 }
@@ -46,7 +46,7 @@ export class Link {
 
   constructor(private readonly url: string, private readonly host: Host) {}
 
-  /** Open a new session, or go on with the one of a token or a code. */
+  /** Open a new session, or resume the one of a token or a code. */
   open(token = "", code = ""): void {
     this.token = token;
     this.code = code;
@@ -67,7 +67,7 @@ export class Link {
     }
   }
 
-  /** Bytes as they are: what the terminal reports in an encoding of its own. */
+  /** Send bytes unchanged: reports of the terminal in their own encoding. */
   typeBinary(data: string): void {
     this.input(Uint8Array.from(data, (char) => char.charCodeAt(0)));
   }
@@ -142,7 +142,7 @@ export class Link {
     this.received += data.length;
     const generation = this.generation;
     this.host.output(data, () => {
-      if (generation !== this.generation) return; // it was of a screen that was cleared
+      if (generation !== this.generation) return; // it belongs to a screen that was cleared
       this.shown += data.length;
       if (this.shown - this.acked >= ACK_BYTES || this.shown === this.received) this.ack();
     });

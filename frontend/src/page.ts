@@ -1,4 +1,4 @@
-// The page: a terminal, the questions before it, and what is told about it.
+// The page: a terminal, the questions before it, and the notices about it.
 
 import { FitAddon } from "@xterm/addon-fit";
 import { UnicodeGraphemesAddon } from "@xterm/addon-unicode-graphemes";
@@ -205,7 +205,7 @@ term.onData((data) => {
 term.onBinary((data) => link.typeBinary(data));
 term.onResize(({ cols, rows }) => link.resize(cols, rows));
 term.onTitleChange((title) => (document.title = title));
-// A program may write to the clipboard, and never read it.
+// A program may write to the clipboard, but not read it.
 term.parser.registerOscHandler(52, (data) => {
   const text = data.slice(data.indexOf(";") + 1);
   if (text !== "?") {
@@ -213,7 +213,7 @@ term.parser.registerOscHandler(52, (data) => {
       const bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
       void navigator.clipboard?.writeText(new TextDecoder().decode(bytes)).catch(() => undefined);
     } catch {
-      // No base64: nothing is written.
+      // Not base64: nothing is written.
     }
   }
   return true;

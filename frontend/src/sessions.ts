@@ -1,9 +1,9 @@
-// Which sessions this browser holds: one for each tab, and those of tabs that were closed.
+// The sessions of this browser: one for each tab, and those of closed tabs.
 
 const KEY = "holdfast.term.";
 const TAB = "holdfast.term.tab";
 
-/** The session that this tab goes on with: its own, or one that no other tab has. */
+/** The session that this tab resumes: its own, or one that no other tab has. */
 export async function held(): Promise<{ sid: string; token: string } | undefined> {
   const own = sessionStorage.getItem(TAB);
   const sids = Object.keys(localStorage)
@@ -15,7 +15,7 @@ export async function held(): Promise<{ sid: string; token: string } | undefined
   return undefined;
 }
 
-/** Keep a session's token, so that this browser can go on with it after it was closed. */
+/** Store a session's token, so that this browser can resume it after it was closed. */
 export function keep(sid: string, token: string): void {
   localStorage.setItem(KEY + sid, token);
   if (sessionStorage.getItem(TAB) === sid) return;
@@ -30,7 +30,7 @@ export function forget(sid: string): void {
 
 const claimed = new Set<string>();
 
-/** Whether no other tab has this session; as long as this one lives, none will. */
+/** Whether no other tab has this session. No other tab gets it while this one is open. */
 async function claim(sid: string): Promise<boolean> {
   if (claimed.has(sid) || !navigator.locks) return true;
   return new Promise((resolve) => {

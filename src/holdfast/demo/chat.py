@@ -1,8 +1,8 @@
-"""A chat of several rooms: what an application looks like that never loses its users.
+"""A chat of several rooms: an example of an application that keeps its users' sessions.
 
-It keeps what was said in SQLite and with it, in the same transaction, the
-number of the command that said it. Kill it at any moment: nobody is cut off,
-nothing is said twice, and nothing that was typed meanwhile is lost.
+It stores each line in SQLite and, in the same transaction, the number of the
+command that sent it. Kill it at any moment: no user is disconnected, no line
+is repeated, and no input meanwhile is lost.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ async def greet(session: Session) -> None:
 
 @app.on_adopt
 async def adopted(session: Session) -> None:
-    """A session from before this process: what it needs to know of it is kept in it."""
+    """A session that is older than this process. Its data is stored with it."""
     if named(session):
         await ask(session)
     else:
@@ -57,7 +57,7 @@ async def adopted(session: Session) -> None:
 
 @app.on_resume
 async def back(session: Session) -> None:
-    """The client has missed nothing; but it may be another one, whose screen shows no prompt."""
+    """The client has missed nothing, but may be another one, without a prompt on its screen."""
     if named(session):
         await show_room(session, in_room(room_of(session)))
     await ask(session)
@@ -65,7 +65,7 @@ async def back(session: Session) -> None:
 
 @app.on_resync
 async def show(session: Session, reason: str) -> None:
-    """The client begins with an empty screen, or has lost some of it."""
+    """The client starts with an empty screen, or has missed output."""
     if named(session):
         await history(session)
         await show_room(session, in_room(room_of(session)))
@@ -76,7 +76,7 @@ async def show(session: Session, reason: str) -> None:
 
 @app.on_text
 async def heard(session: Session, text: str) -> None:
-    line = re.sub(r"[\x00-\x1f\x7f-\x9f]", "", text).strip()  # no escapes into others' terminals
+    line = re.sub(r"[\x00-\x1f\x7f-\x9f]", "", text).strip()  # no control sequences for other users' terminals
     command, _, rest = line.partition(" ")
     if not named(session):
         await introduce(session, line)
@@ -163,7 +163,7 @@ async def leave(session: Session, rest: str) -> None:
 
 
 async def tell_room(room: str, *, but: Session | None = None) -> None:
-    """Tell the pages of all in a room who is there."""
+    """Send the pages of a room the names of all in it."""
     there = [other for other in in_room(room) if other is not but]
     for other in there:
         await show_room(other, there)

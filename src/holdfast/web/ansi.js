@@ -1,15 +1,15 @@
 // @ts-check
 /**
- * Text of terminals as nodes of a page: colours and styles (ECMA-48, SGR), and links.
+ * Converts text for terminals to nodes of a page: colours and styles (ECMA-48, SGR), and links.
  *
  *     import { Ansi, formatted } from "/holdfast-ansi.js";
  *
  *     const ansi = new Ansi();
  *     line.append(...ansi.nodes("\x1b[1;31mDragon\x1b[0m"));
  *
- * Nothing in the text becomes markup: it stands in text nodes. The 16 colours by name are classes
- * (`fg-1`, `bg-12`), so a style sheet chooses them; the others are set as they are. Other control
- * sequences and control characters are left out.
+ * Nothing in the text becomes markup: it goes into text nodes. The 16 named colours are classes
+ * (`fg-1`, `bg-12`), which a style sheet sets; other colours are set directly. Other control
+ * sequences and control characters are removed.
  *
  * @module
  */
@@ -33,10 +33,10 @@ const SEQUENCE =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   /\x1b(?:\[([0-?]*)[ -/]*([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-Z\\^-~])|[\0-\x08\x0a-\x1f\x7f-\x9f]/g;
 const LINK = /\bhttps?:\/\/[^\s<>"'`]+/g;
-// What ends a sentence, and not an address.
+// Punctuation after an address that is not part of it.
 const TRAILING = /[.,;:!?)\]}*_]+$/;
 
-/** A stream of text: a style holds until it is set again, also in the lines that follow. */
+/** A stream of text: a style applies until it is set again, also in the following lines. */
 export class Ansi {
   /** @param {{links?: boolean}} [options] `links`: whether addresses of the web are links. */
   constructor({ links = true } = {}) {
@@ -45,13 +45,13 @@ export class Ansi {
     this._style = PLAIN;
   }
 
-  /** The next text begins without a style. */
+  /** Reset the style. */
   reset() {
     this._style = PLAIN;
   }
 
   /**
-   * What a piece of text shows.
+   * The nodes of a piece of text.
    * @param {string} text
    * @returns {Node[]}
    */
@@ -78,7 +78,7 @@ export class Ansi {
 }
 
 /**
- * What a text with spans shows, as `formatted` messages carry it.
+ * The nodes of a text with spans, as in `formatted` messages.
  * @param {string} text
  * @param {[start: number, length: number, style: string][]} spans Counted in code points.
  * @returns {Node[]}
@@ -160,7 +160,7 @@ function indexed(number) {
 }
 
 /**
- * A colour of 24 bits; between colons, the number of a colour space may stand before it.
+ * A colour of 24 bits; with colons, the number of a colour space may precede it.
  * @param {number[]} sub
  * @param {number[]} rest
  */
@@ -178,7 +178,7 @@ function hex(parts) {
 }
 
 /**
- * The style that words name: `["bold", "red", "on-#202020"]`. Others are ignored.
+ * The style of a list of words: `["bold", "red", "on-#202020"]`. Others are ignored.
  * @param {string[]} words
  * @returns {Style}
  */
@@ -224,7 +224,7 @@ function styled(content, style) {
 }
 
 /**
- * A text with its addresses of the web as links.
+ * A text whose web addresses are links.
  * @param {string} text
  * @returns {(Node | string)[]}
  */

@@ -9,12 +9,11 @@
  *     session.on("state", (state) => console.log(state.name));
  *     session.command("look");
  *
- * It reconnects and resumes by itself: outputs come once and in order, commands
- * are sent until the gateway has them and done once. What could never be sent is
- * refused by the call, with an exception; commands of a session that is gone come
- * back in `dropped`. Across a reload of the page
- * the session stays (in `sessionStorage`); the page then begins afresh (`began`).
- * A tab that is duplicated gets a session of its own.
+ * It reconnects and resumes by itself: outputs arrive once and in order; commands are sent
+ * until the gateway acknowledges them, and run once. A call throws for a command that could
+ * never be sent. Commands of a session that has ended are returned by the event `dropped`. The
+ * session survives a reload of the page (in `sessionStorage`); the page then starts with an empty
+ * screen (`began`). A duplicated tab gets its own session.
  *
  * @module
  */
@@ -22,7 +21,7 @@
 /**
  * @typedef {"offline" | "connecting" | "online" | "ended"} StateName
  * @typedef {{name: StateName, reason: string, retryMs: number}} State
- *   `retryMs` is how long it waits before it tries again.
+ *   `retryMs` is the time until the next attempt.
  * @typedef {[start: number, length: number, style: string]} Span
  *   Counted in characters (code points), not in UTF-16 units.
  * @typedef {{t: "text", n: number, d: string}} TextMessage
@@ -39,15 +38,15 @@
  * @typedef {{t: "code", d: string}} CodeMessage
  * @typedef {{t: "refused", reason: string, retry_ms?: number}} RefusedMessage
  * @typedef {{t: "bye", code: number, reason: string, text: string, retry_ms: number}} ByeMessage
- * @typedef {{reason: string}} Began Why what was shown so far is no longer the whole.
+ * @typedef {{reason: string}} Began Why the output so far is incomplete.
  * @typedef {{reason: "gone" | "left" | "superseded" | "refused", commands: Command[]}} Dropped
- *   Commands that are not sent again, oldest first: their session is gone (`gone`), or was left
- *   for another one (`left`), or is another client's now (`superseded`), or the gateway does not
- *   take them (`refused`). Those that were sent before may have been done; the others were not.
+ *   Commands that are not sent again, oldest first: their session has ended (`gone`), was left for
+ *   another one (`left`), or belongs to another client now (`superseded`), or the gateway does not
+ *   accept them (`refused`). Those that were sent before may have run; the others have not.
  * @typedef {{first: number, last: number}} Uncertain
- *   The gateway's store went back in time: it has forgotten these commands, which it had
- *   acknowledged. They may have been done or not; they are not sent again.
- * @typedef {{error: unknown, event: string}} Failure What a listener of `event` has thrown.
+ *   The gateway's store was restored from an earlier state: it has lost these commands, which
+ *   it had acknowledged. They may have run or not; they are not sent again.
+ * @typedef {{error: unknown, event: string}} Failure The error that a listener of `event` has thrown.
  * @typedef {{
  *   text: TextMessage, formatted: FormattedMessage, data: DataMessage, binary: BinaryMessage,
  *   prompt: PromptMessage, notice: NoticeMessage, mode: ModeMessage, login: LoginMessage,
@@ -66,9 +65,9 @@ const ACK_EACH = 32;
 const ACK_MS = 1000;
 const FIRST_PAUSE_MS = 100;
 const PAUSE_MS_MAX = 10_000;
-// A connection that stood so long has lasted: the pause after it is the first again.
+// After a connection of this duration, the next pause is the first one again.
 const LASTED_MS_MIN = 10_000;
-// The longest pause that a gateway may ask for, and the longest that a timer has.
+// The longest pause that a gateway may ask for, and the longest of a timer.
 const ASKED_MS_MAX = 3_600_000;
 const TIMER_MS_MAX = 2 ** 31 - 1;
 const OPEN_MS_MAX = 10_000;
@@ -76,11 +75,11 @@ const UNANSWERED_MAX = 2;
 // Commands that are sent before the first of them is acknowledged, and commands that may wait.
 const IN_FLIGHT_MAX = 128;
 const PENDING_MAX = 1000;
-// The largest message that a gateway takes which does not say so in its welcome.
+// The largest message for a gateway whose welcome does not name one.
 const BYTES_MAX = 65_536;
 // A command may get another number, with as many digits.
 const NUMBER_DIGITS = 16;
-// Arrays and objects within each other in the value of one `data`.
+// The depth of arrays and objects in the value of one `data`.
 const DEPTH_MAX = 100;
 const CHARACTERS_MAX = 65_535;
 const NAME_CHARS_MAX = 100;
@@ -91,19 +90,19 @@ const SUPERSEDED = "superseded";
 const RECONNECT_CODE_MIN = 4500;
 // Marks a command that is kept in memory only. A symbol is neither sent nor stored.
 const SECRET = Symbol("secret");
-// How long another tab has to say that a session is its own, and before it is asked once more.
+// The time for another tab to claim a session, and before it is asked again.
 const ANSWER_MS_MAX = 100;
 const ASK_AGAIN_MS = 300;
 
 /** One session, over any number of connections. */
 export class Session {
   /**
-   * @param {string} url Where the gateway is: `ws:` or `wss:`.
+   * @param {string} url The gateway's address: `ws:` or `wss:`.
    * @param {{storage?: Storage | null, key?: string, client?: string,
    *   WebSocket?: typeof WebSocket}} [options]
-   *   `storage` keeps the session over a reload; the default is `sessionStorage`, `null` keeps
-   *   nothing. A `storage` of your own is for one session at a time. `key` tells several
-   *   sessions of one page apart.
+   *   `storage` keeps the session across a reload; the default is `sessionStorage`, `null` keeps
+   *   nothing. Another `storage` is for one session at a time. `key` distinguishes several
+   *   sessions of one page.
    */
   constructor(url, options = {}) {
     this._url = url;
@@ -132,7 +131,7 @@ export class Session {
     this._goodbye = /** @type {ByeMessage | null} */ (null);
     this._timers = { retry: 0, ack: 0, beat: 0, open: 0, wake: 0, lasted: 0 };
     const wake = () => this._wake();
-    // A page that the browser keeps for Back has lost its connection without being told.
+    // A page in the back/forward cache has lost its connection without an event.
     const shown = (/** @type {any} */ event) => {
       if (event.persisted) this._return();
     };
@@ -159,7 +158,7 @@ export class Session {
   }
 
   /**
-   * What a duplicated tab finds in its storage is a copy: its session is the other tab's.
+   * The storage of a duplicated tab is a copy: the session belongs to the other tab.
    * @param {Tabs} tabs
    */
   async _settle(tabs) {
@@ -174,7 +173,7 @@ export class Session {
     this._connect();
   }
 
-  /** Whether the session is connected now, and what it waits for otherwise. */
+  /** Whether the session is connected, or what it waits for. */
   get state() {
     return this._state;
   }
@@ -198,14 +197,14 @@ export class Session {
   }
 
   /**
-   * Say a line. It is sent until the gateway has it, and done once. If its session is gone
-   * before that, it comes back in `dropped`.
+   * Send a line. It is sent until the gateway acknowledges it, and runs once. If the session ends
+   * before that, the event `dropped` returns it.
    * @param {string} text
    * @param {{secret?: boolean}} [options] `secret`: it is not written to the storage, so a reload
-   *   of the page before the gateway has it loses it, and what was said behind it.
-   * @throws {TypeError | RangeError} for what could never be sent: no string, half a character (a
-   *   lone surrogate), a message larger than the gateway takes. Nothing is kept of it.
-   * @throws {Error} when too many wait already
+   *   of the page before the acknowledgement loses it, and the commands after it.
+   * @throws {TypeError | RangeError} for a text that could never be sent: not a string, with a lone
+   *   surrogate, or larger than the gateway accepts. Nothing of it is kept.
+   * @throws {Error} when too many commands wait
    */
   command(text, options = {}) {
     const command = { t: "cmd", c: 0, d: checkText("command", text) };
@@ -213,23 +212,23 @@ export class Session {
   }
 
   /**
-   * Send a structured message, as `command` does a line. What it is now is sent, whatever
-   * becomes of `value` later.
+   * Send a structured message, like a line with `command`. `value` is copied: later changes have
+   * no effect.
    * @param {string} packageName
-   * @param {unknown} value Anything that JSON has.
+   * @param {unknown} value A JSON value.
    */
   data(packageName, value) {
     const p = checkText("package", packageName);
     this._number("data", { t: "data", c: 0, p, d: copyOf("data", value) });
   }
 
-  /** Ask for what is running to stop. */
+  /** Ask to stop the running command. */
   interrupt() {
     this._number("interrupt", { t: "interrupt", c: 0 });
   }
 
   /**
-   * Tell the size of the screen, in characters.
+   * Send the size of the screen, in characters.
    * @param {number} width
    * @param {number} height
    */
@@ -258,14 +257,14 @@ export class Session {
     this._answer("choose", { t: "profile", id, name: checkText("name", name) });
   }
 
-  /** Answer `offer`: take up the other session. */
+  /** Answer `offer`: resume the other session. */
   takeOffer() {
     this._say({ t: "resume" });
   }
 
   /**
-   * Leave this session for the one with this resume code, as a Telnet client was shown it.
-   * If the code is refused, this session goes on.
+   * Leave this session for the one with this resume code, which the other client shows.
+   * If the code is refused, this session continues.
    * @param {string} code
    */
   resume(code) {
@@ -274,14 +273,14 @@ export class Session {
     this._reconnect("to resume another session");
   }
 
-  /** Ask for a resume code, to go on at another client; it comes as `code`. */
+  /** Ask for a resume code, to resume at another client. The event `code` has it. */
   askCode() {
     this._say({ t: "code" });
   }
 
   /**
-   * End the session for good, behind what was said before. Without a connection, it ends on
-   * the next one; a page that is closed or loaded anew before that leaves it as it is.
+   * End the session for good, after the commands so far. Without a connection, it ends on the
+   * next one; if the page is closed or reloaded before that, the session stays.
    */
   quit() {
     this._quitting = this._state.name !== "ended";
@@ -289,14 +288,14 @@ export class Session {
   }
 
   /**
-   * Whether `quit` was said, and the session is not known to have ended: if the page is closed
+   * Whether `quit` was called, and the session is not known to have ended. If the page is closed
    * now, the session waits for its client as long as the gateway keeps it.
    */
   get quitting() {
     return this._quitting;
   }
 
-  /** Leave: the session waits for its client as long as the gateway keeps it. */
+  /** Disconnect. The session waits for its client as long as the gateway keeps it. */
   close() {
     this._end("closed by this page");
     this._socket?.close(1000);
@@ -317,7 +316,7 @@ export class Session {
       return;
     }
     this._socket = socket;
-    // A dial that hangs (a phone between two networks) is given up, and the next one may succeed.
+    // An attempt that hangs (a phone between two networks) is ended; the next one may succeed.
     this._timers.open = later(OPEN_MS_MAX, () => this._drop(socket, "no answer"));
     socket.onopen = () => {
       if (this._socket === socket) this._hello();
@@ -326,7 +325,7 @@ export class Session {
       if (this._socket === socket) this._receive(String(event.data));
     };
     socket.onclose = (event) => this._closed(socket, event.code, event.reason);
-    // The close that follows says all; in Node, `ws` throws an error that nobody listens to.
+    // The close event follows; in Node, `ws` throws an error without a listener.
     socket.onerror = () => {};
   }
 
@@ -386,7 +385,7 @@ export class Session {
   }
 
   /**
-   * Whether to come back after a close with this code.
+   * Whether to reconnect after a close with this code.
    * @param {number} code
    */
   _returns(code) {
@@ -395,8 +394,8 @@ export class Session {
   }
 
   /**
-   * A message was too large for the gateway: the largest command that is under way. Without it,
-   * the others go on. False if there is none.
+   * A message was too large for the gateway: drop the largest command that was sent and is not
+   * acknowledged. Return false if there is none.
    */
   _dropLargest() {
     const { pending } = this._kept;
@@ -408,7 +407,7 @@ export class Session {
     return true;
   }
 
-  /** The network or the page is back: do not wait for the pause, or the silence, to end. */
+  /** The network or the page is back: do not wait for the pause or the heartbeat to end. */
   _wake() {
     if (globalThis.document?.visibilityState === "hidden") return;
     if (this._state.name === "offline") {
@@ -421,13 +420,13 @@ export class Session {
     }
   }
 
-  /** The page is shown again as the browser has kept it: its connection is gone. */
+  /** The page is shown from the back/forward cache: its connection is lost. */
   _return() {
     if (this._state.name === "ended" || !this._settled) return;
     this._reconnect("the page was away");
   }
 
-  /** Another page of this tab may have gone on with the session, and have newer tokens. */
+  /** Another page of this tab may have resumed the session, and have newer tokens. */
   _catchUpWithStorage() {
     const stored = this._load();
     const { sid, epoch, last, attempts } = this._kept;
@@ -450,17 +449,17 @@ export class Session {
   /** @param {string} reason */
   _end(reason) {
     clearTimeout(this._timers.retry);
-    // The page goes on without this session: nothing of the page may hold it.
+    // The page continues without this session: nothing may reference it.
     for (const [target, type, heard] of this._hears) target?.removeEventListener?.(type, heard);
     this._hears = [];
     this._tabs?.close();
     this._setState("ended", reason, 0);
   }
 
-  // --- what comes
+  // --- received messages
 
   /**
-   * The gateway broke the protocol: a new connection sets it right.
+   * The gateway violated the protocol: reconnect.
    * @param {string} reason
    */
   _fault(reason) {
@@ -553,7 +552,7 @@ export class Session {
   }
 
   /**
-   * The gateway has every command up to `cin`: keep the others that it can take.
+   * The gateway has every command up to `cin`: keep the others that it can accept.
    * @param {Kept} kept
    * @param {number} cin
    */
@@ -562,14 +561,14 @@ export class Session {
     const wanted = kept.pending.filter(({ c }) => c > cin);
     const first = wanted.length ? wanted[0].c : Math.max(acked, kept.sent, cin) + 1;
     const dropped = wanted.filter((command) => !isSayable(command, this._bytesMax));
-    // What stands behind a command that is missing was never taken: its number is free.
+    // Commands after a missing one were never accepted: their numbers are free.
     this._keep(numberedFrom(kept, wanted.filter((each) => !dropped.includes(each)), first));
     if (cin < acked) this._emit("uncertain", { first: cin + 1, last: acked });
     if (dropped.length) this._emit("dropped", { reason: "refused", commands: dropped });
   }
 
   /**
-   * Leave the session, and with it what was said to it.
+   * Leave the session, and drop its commands.
    * @param {"gone" | "left" | "superseded"} reason
    */
   _abandon(reason) {
@@ -580,8 +579,8 @@ export class Session {
   }
 
   /**
-   * The code is wrong: go on as before. Or the session is gone: begin a new one, or, if it was
-   * to end, none. Or too many have come: nothing is known yet.
+   * The code is wrong: continue as before. Or the session has ended: begin a new one, unless it was
+   * to end. Or there were too many attempts: nothing is known yet.
    * @param {RefusedMessage} message
    */
   _refused(message) {
@@ -611,7 +610,7 @@ export class Session {
     this._goodbye = message;
     this._emit("bye", message);
     if (message.reason === SUPERSEDED) {
-      // The token is another's now: shown again, it would be taken for a stolen one.
+      // The token belongs to another client now: used again, it would count as stolen.
       this._quitting = false;
       this._abandon("superseded");
     } else if (this._quitting && message.retry_ms < 0) {
@@ -656,13 +655,13 @@ export class Session {
 
   /** @param {number} c */
   _resend(c) {
-    // It has forgotten commands, and counts on from there (`uncertain` has told of it).
+    // It has lost commands, and counts on from there (`uncertain` has reported them).
     if (c <= acknowledged(this._kept)) this._keep(numberedFrom(this._kept, this._kept.pending, c));
     this._given = c - 1;
     this._fill();
   }
 
-  // --- what goes
+  // --- sent messages
 
   /**
    * @param {string} what
@@ -679,8 +678,8 @@ export class Session {
     this._fill();
   }
 
-  // Sends the commands whose turn it is: who was away for long is no flood when it is back.
-  // Behind the last of them goes the end of the session.
+  // Sends the commands that the window allows, so a long absence does not end in a flood.
+  // After the last one follows the end of the session.
   _fill() {
     if (this._state.name !== "online") return;
     for (const command of this._kept.pending.slice(0, IN_FLIGHT_MAX)) {
@@ -722,7 +721,7 @@ export class Session {
     this._timers.beat = Number(setInterval(() => this._beat(), ms));
   }
 
-  // Beats are counted, and not seconds: a page in the background has its timers a minute apart.
+  // Heartbeats are counted, not seconds: timers of a page in the background are a minute apart.
   _beat() {
     if (++this._unanswered > UNANSWERED_MAX) this._giveUp();
     else this._ping();
@@ -737,7 +736,7 @@ export class Session {
     if (this._socket) this._drop(this._socket, "the gateway is silent");
   }
 
-  // --- what is kept
+  // --- storage
 
   /** @returns {Kept} */
   _load() {
@@ -746,7 +745,7 @@ export class Session {
       const kept = text && { ...empty(0), ...JSON.parse(text) };
       if (kept && holdsAll(KEPT, kept)) return kept;
     } catch {
-      // A storage that is blocked, or holds what is not ours, keeps nothing.
+      // A storage that is blocked, or has foreign content, is ignored.
     }
     return empty(0);
   }
@@ -759,14 +758,14 @@ export class Session {
 
   _save() {
     if (!this._storage || this._store(storable(this._kept))) return;
-    // It is full, or blocked. An older token must not stay: shown again, it would be taken for a
-    // stolen one. Without room for the token, the session lives as long as the page.
+    // It is full or blocked. An older token must not stay: used again, it would count as stolen.
+    // Without room for the token, the session lasts as long as the page.
     if (this._store({ ...this._kept, sent: acknowledged(this._kept), pending: [] })) return;
     try {
       if (this._storage.removeItem) this._storage.removeItem(this._key);
       else this._storage.setItem(this._key, "");
     } catch {
-      // Blocked: there is nothing in it.
+      // Blocked: it is empty.
     }
   }
 
@@ -791,7 +790,7 @@ export class Session {
   }
 
   /**
-   * A listener that throws costs itself this message, and the session nothing.
+   * A listener that throws loses this message; the session continues.
    * @param {string} name
    * @param {unknown} message
    */
@@ -818,8 +817,8 @@ export class Session {
 }
 
 /**
- * The tabs of this browser that show this page: each answers for the session that it has.
- * A tab that is closed or loaded anew answers no more.
+ * The tabs of this browser that show this page: each answers for its own session.
+ * A tab that is closed or reloaded does not answer any more.
  */
 class Tabs {
   /**
@@ -837,8 +836,8 @@ class Tabs {
   }
 
   /**
-   * Whether another tab has this session, and goes on having it: one that is just being loaded
-   * anew may still have answered.
+   * Whether another tab has this session, and keeps it: a tab that is being reloaded may still
+   * have answered.
    * @param {string} sid
    */
   async hold(sid) {
@@ -847,7 +846,7 @@ class Tabs {
     return this._ask(sid);
   }
 
-  /** Ask and answer no more. */
+  /** Stop asking and answering. */
   close() {
     this._open = false;
     this._channel.close();
@@ -874,7 +873,7 @@ function empty(attempts) {
 }
 
 /**
- * The same with these commands pending, numbered from `first` on without a gap.
+ * A copy with these commands pending, numbered from `first` on without a gap.
  * @param {Kept} kept
  * @param {Command[]} commands
  * @param {number} first
@@ -886,7 +885,7 @@ function numberedFrom(kept, commands, first) {
 }
 
 /**
- * The same without its secret commands, and what is numbered behind the first of them.
+ * A copy without its secret commands and those after the first of them.
  * @param {Kept} kept
  * @returns {Kept}
  */
@@ -897,7 +896,7 @@ function storable(kept) {
 }
 
 /**
- * Whether a command was said to be secret: `dropped` tells of such ones, too.
+ * Whether a command was sent as secret; `dropped` also has such commands.
  * @param {Command} command
  * @returns {boolean}
  */
@@ -906,14 +905,14 @@ export function isSecret(command) {
 }
 
 /**
- * The newest command that the gateway has said is durable.
+ * The newest command that the gateway has acknowledged.
  * @param {Kept} kept
  */
 function acknowledged({ pending, sent }) {
   return pending.length ? pending[0].c - 1 : sent;
 }
 
-// --- what can be sent
+// --- checks of outgoing values
 
 /**
  * @param {string} what
@@ -948,7 +947,7 @@ function checkSize(what, value) {
 }
 
 /**
- * A copy of a value that JSON has.
+ * A copy of a JSON value.
  * @param {string} what
  * @param {unknown} value
  * @returns {unknown}
@@ -1009,7 +1008,7 @@ function checkBytes(what, message, most) {
 }
 
 /**
- * Whether a command that was kept can be sent: an earlier version may have kept any.
+ * Whether a stored command can be sent: an earlier version may have stored others.
  * @param {Command} command
  * @param {number} most
  */
@@ -1032,7 +1031,7 @@ function named(value) {
   return `${value === null ? "null" : typeof value} ${String(value).slice(0, 40)}`.trim();
 }
 
-// --- what comes, and what was kept
+// --- checks of messages and of the storage
 
 /** @typedef {(value: unknown) => boolean} Check */
 /** @type {Check} */
@@ -1061,7 +1060,7 @@ const KEPT = {
 const ENTRANCE = {
   sid: isText, token: isText, epoch: isText, heartbeat: isSeconds, bytes_max: maybe(isSeconds),
 };
-// The messages of the gateway and what they must carry.
+// The messages of the gateway and their required fields.
 const MESSAGES = new Map(
   Object.entries(/** @type {Record<string, Record<string, Check>>} */ ({
     welcome: { ...ENTRANCE, seq: isCount },
@@ -1090,7 +1089,7 @@ const MESSAGES = new Map(
 
 /**
  * @param {string} text
- * @returns {any} The message in it, or `null` if it is none of the gateway's.
+ * @returns {any} The message, or `null` if it is not one of the gateway's.
  */
 function read(text) {
   let message;
