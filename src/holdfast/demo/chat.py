@@ -76,7 +76,7 @@ async def show(session: Session, reason: str) -> None:
 
 @app.on_text
 async def heard(session: Session, text: str) -> None:
-    line = re.sub(r"[\x00-\x1f\x7f-\x9f]", "", text).strip()  # no control sequences for other users' terminals
+    line = re.sub(r"[\x00-\x1f\x7f-\x9f]", "", text).strip()  # no escapes to other terminals
     command, _, rest = line.partition(" ")
     if not named(session):
         await introduce(session, line)
