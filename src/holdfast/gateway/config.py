@@ -150,8 +150,9 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The variables that MUD crawlers get by MSSP. `NAME` is required; `PLAYERS` and `UPTIME` are
     added by default."""
     mccp: tuple[Literal[2, 3], ...] = ()
-    """The versions of MCCP that Telnet clients are offered: 2 compresses output, 3 input. Each
-    takes 20 to 40 kB of memory for a client. With TLS, compression may reveal secrets."""
+    """The versions of MCCP that Telnet clients are offered: 2 compresses output, 3 input. For each
+    client, version 2 takes 4 kB of memory and version 3 up to 40 kB. With TLS, compression may
+    reveal secrets."""
     deflate: DeflateSettings | None = None
     """How messages are compressed with WebSocket clients that offer permessage-deflate. Absent: no
     compression."""

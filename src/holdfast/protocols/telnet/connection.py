@@ -29,7 +29,7 @@ from holdfast.protocols.telnet.events import (
 )
 from holdfast.protocols.telnet.host import OptionHost
 from holdfast.protocols.telnet.options.base import Options
-from holdfast.protocols.telnet.options.mccp import InflateError, Inflater
+from holdfast.protocols.telnet.options.mccp import Deflater, InflateError, Inflater
 from holdfast.protocols.telnet.parser import (
     Command,
     Malformed,
@@ -99,11 +99,13 @@ class TelnetCore(OptionHost):
             unsent=self._out.encode(),
             compressed=self._out.compressed,
             checksum=self._out.checksum,
+            history=self._out.history,
         )
 
     def restore(self, taken: CoreSnapshot, now: float) -> None:
         """Be what `taken` was. This end is new, and of the same role."""
-        self._out.restore(taken.unsent, taken.checksum, compressed=taken.compressed)
+        stream = Deflater(taken.checksum, taken.history) if taken.compressed else None
+        self._out.restore(taken.unsent, stream)
         self._events.clear()
         self._phase = PeerPhase[taken.phase]
         self._parser.restore(taken.parser, now)

@@ -27,6 +27,11 @@ class Output(list[bytes]):
         empty."""
         return None if self._deflater is None else self._deflater.checksum
 
+    @property
+    def history(self) -> bytes:
+        """The newest part of the compressed stream's contents."""
+        return b"" if self._deflater is None else self._deflater.history
+
     def take(self) -> bytes:
         """Everything queued, once; where it is compressed, flushed once."""
         data = b"".join(self)
@@ -53,8 +58,9 @@ class Output(list[bytes]):
             self._ready = self.take() + self._deflater.finish()
             self._deflater = None
 
-    def restore(self, unsent: bytes, checksum: int | None, *, compressed: bool) -> None:
-        """Go on where another process was, which had not sent `unsent` yet."""
+    def restore(self, unsent: bytes, deflater: Deflater | None) -> None:
+        """Go on where another process was, which had not sent `unsent` yet; `deflater` continues
+        its compressed stream."""
         self.clear()
         self._ready = unsent
-        self._deflater = Deflater(checksum) if compressed else None
+        self._deflater = deflater

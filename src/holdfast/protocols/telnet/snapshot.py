@@ -65,3 +65,5 @@ class CoreSnapshot(Struct, frozen=True):
     checksum: int | None
     """Of what the compressed stream contains so far; `None` without one, or while it is empty:
     then its header is not written either."""
+    history: bytes = b""
+    """The newest part of the compressed stream's contents."""

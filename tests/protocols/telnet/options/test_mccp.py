@@ -15,6 +15,7 @@ from tests.protocols.telnet.wire import (
     cut,
     cuts,
     feed,
+    footprint,
     properties,
     sb,
     wire,
@@ -32,6 +33,7 @@ from holdfast.protocols.telnet import (
 )
 from holdfast.protocols.telnet.charsets import AUTOMATIC
 from holdfast.protocols.telnet.codes import DO, DONT, GMCP, IAC, MCCP2, MCCP3, WILL, WONT
+from holdfast.protocols.telnet.options.mccp import Deflater
 from holdfast.protocols.telnet.server import Offers, server_options
 
 OPTIONS = server_options(Offers(mccp2=True, mccp3=True))
@@ -243,3 +245,44 @@ def test_the_ratio_of_small_flushes() -> None:
         plain += len(text)
         packed += len(server.data_to_send())
     assert plain / packed > 2.0
+
+
+# --- the stream of the output
+
+
+@properties
+@given(st.lists(st.binary(max_size=9_000), max_size=8), st.integers(0, 8))
+def test_a_stream_is_one_for_zlib_whoever_continues_it(pieces: list[bytes], place: int) -> None:
+    stream, reader = Deflater(), zlib.decompressobj()
+    for number, piece in enumerate(pieces):
+        if number == place:
+            stream = Deflater(stream.checksum, stream.history)
+        assert reader.decompress(stream.compress(piece)) == piece
+    assert reader.decompress(stream.finish()) == b""
+    assert reader.eof  # its checksum is right
+
+
+PROSE = "".join(
+    f"{number} {word} stones lie {place}; {word} is what {number * 7} others were.\r\n"
+    for number in range(60)
+    for word, place in (("old", "by the well"), ("grey", "under an oak"), ("wet", "in the rain"))
+).encode()
+
+
+def test_a_stream_is_hardly_longer_than_that_of_one_compressor() -> None:
+    stream, whole = Deflater(), zlib.compressobj(6, zlib.DEFLATED, 12, 5)
+    ours = theirs = 0
+    for start in range(0, len(PROSE), 200):
+        piece = PROSE[start : start + 200]
+        ours += len(stream.compress(piece))
+        theirs += len(whole.compress(piece) + whole.flush(zlib.Z_SYNC_FLUSH))
+    assert len(PROSE) / ours > 2.0
+    assert ours < 1.02 * theirs
+
+
+def test_between_two_flushes_a_stream_costs_its_window() -> None:
+    server, _ = settled_server()
+    before = footprint(server)
+    server.send_text("x" * 10_000 + "\n")
+    server.data_to_send()
+    assert footprint(server) - before < 4_100
