@@ -100,6 +100,12 @@ def test_an_acknowledgement_is_told_once() -> None:
     assert feed(server, [ACK, ACK]) == ([LinemodeChanged(True, True)], b"")
 
 
+def test_a_client_that_would_rather_have_another_mode_is_told_the_servers() -> None:
+    server = telnet_server(WILL_LINEMODE, ACK)
+    assert feed(server, [sb(LINEMODE, 1, 0)]) == ([], sb(LINEMODE, 1, 3))
+    assert feed(server, [ACK, sb(LINEMODE, 1, 3), sb(LINEMODE, 1, 4)]) == ([], b"")
+
+
 def test_another_mode_is_asked_for_and_the_answer_to_the_first_does_not_count() -> None:
     server = telnet_server(WILL_LINEMODE)
     server.set_linemode(edit=True, trapsig=False)

@@ -133,8 +133,10 @@ TOLD: dict[str, tuple[bytes, bytes]] = {
         b"\0\0CLIENT_NAME\1Hold\0CLIENT_VERSION\x011\0TERMINAL_TYPE\1xterm\0MTTS\x01271"
         b"\0CHARSET\1UTF-8",
     ),
-    "some": (b"\1\0MTTS\3CLIENT_NAME", b"\0\0MTTS\x01271\0CLIENT_NAME\1Hold"),
-    "one-twice": (b"\1\0MTTS\0MTTS", b"\0\0MTTS\x01271"),
+    "some": (b"\1\0MTTS\3CLIENT_NAME", b"\0\0MTTS\x01271\3CLIENT_NAME\1Hold"),
+    "one-twice": (b"\1\0MTTS\0MTTS", b"\0\0MTTS\x01271\0MTTS\x01271"),
+    "a-value": (b"\1\0MTTS\1x", b"\0\0MTTS\x01271"),
+    "too-many": (b"\1" + b"\0X" * 40, b"\0" + b"\0X" * 32),
     "unknown": (b"\1\0USER\2\1", b"\0\0USER\2\1"),
     "no-address": (b"\1\0IPADDRESS", b"\0\0IPADDRESS"),
 }

@@ -60,6 +60,20 @@ def test_answers(told: tuple[int, ...], answer: tuple[int, ...]) -> None:
     assert special().receive(bytes(told)) == bytes(answer)
 
 
+def test_the_clients_wish_holds_where_both_asked() -> None:
+    """RFC 1184 section 5.5: both have asked for another value of the same function."""
+    client, server = Special({SLC.EL: Setting(Level.VALUE, 21)}, is_client=True), Special({})
+    wish = client.export()
+    assert client.receive(bytes((11, VALUE, 8))) == bytes((11, VALUE | ACK, 8))
+    assert client.receive(server.receive(wish)) == b""
+    assert server.receive(bytes((11, VALUE | ACK, 8))) == b""
+    assert client.setting(SLC.EL) == server.setting(SLC.EL) == (Level.VALUE, 21, 0)
+
+
+def test_only_a_client_asks_for_all() -> None:
+    assert Special(DEFAULTS, is_client=True).receive(bytes((0, VALUE, 0))) == b""
+
+
 def test_it_goes_on_in_another_process() -> None:
     one, other = special(), Special({})
     one.receive(bytes((3, VALUE, 9, 8, VALUE, 4)))
@@ -95,6 +109,7 @@ ACTIONS = {
     (Support.UNKNOWN, Told.CANTCHANGE): Do.REFUSE,
     (Support.UNKNOWN, Told.VALUE): Do.REFUSE,
     (Support.UNKNOWN, Told.DEFAULT): Do.REFUSE,
+    (Support.CHANGEABLE, Told.CONFIRMED): Do.ADOPT,
     (Support.CHANGEABLE, Told.NOSUPPORT): Do.TAKE,
     (Support.CHANGEABLE, Told.CANTCHANGE): Do.TAKE,
     (Support.CHANGEABLE, Told.VALUE): Do.TAKE,

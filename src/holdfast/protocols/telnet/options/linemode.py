@@ -58,8 +58,10 @@ class Heard(Enum):
     WANT = auto()
     """The server wants a mode, the first one or another."""
     ACKNOWLEDGED = auto()
+    SUGGESTED = auto()
+    """Another mode, which the client would rather have."""
     OTHER = auto()
-    """An acknowledgement of an earlier mode, or a mode that the client would rather have."""
+    """An acknowledgement of an earlier mode, or what changes nothing."""
     DISABLED = auto()
 
 
@@ -79,18 +81,22 @@ AGREEMENT: Final[Table[Agreement, Heard, Do]] = Table(
         Agreement.OFF: {
             Heard.WANT: Step(Agreement.ASKED, Do.SEND),
             Heard.ACKNOWLEDGED: None,
+            Heard.SUGGESTED: None,
             Heard.OTHER: None,
             Heard.DISABLED: None,
         },
         Agreement.ASKED: {
             Heard.WANT: Step(Agreement.ASKED, Do.SEND),
             Heard.ACKNOWLEDGED: Step(Agreement.AGREED, Do.REPORT),
+            Heard.SUGGESTED: Step(Agreement.ASKED, Do.NOTHING),
             Heard.OTHER: Step(Agreement.ASKED, Do.NOTHING),
             Heard.DISABLED: Step(Agreement.OFF, Do.NOTHING),
         },
         Agreement.AGREED: {
             Heard.WANT: Step(Agreement.ASKED, Do.SEND),
             Heard.ACKNOWLEDGED: Step(Agreement.AGREED, Do.NOTHING),
+            # "it may set the EDIT and TRAPSIG bits in the response" (RFC 1184 section 2.2)
+            Heard.SUGGESTED: Step(Agreement.AGREED, Do.SEND),
             Heard.OTHER: Step(Agreement.AGREED, Do.NOTHING),
             Heard.DISABLED: Step(Agreement.OFF, Do.NOTHING),
         },
@@ -122,7 +128,7 @@ class _Linemode(Option):
         mode, self.mask, forwarding, special = taken
         self.mode, self._forwarding = Mode(mode), Q[forwarding]
         if special is not None:
-            self._special = Special(self._defaults())
+            self._special = self._new_special()
             self._special.restore(special)
 
     def subnegotiation(self, host: Host, payload: bytes, now: float) -> None:
@@ -143,9 +149,12 @@ class _Linemode(Option):
         """The special characters of this end."""
         return {}
 
+    def _new_special(self) -> Special:
+        return Special(self._defaults(), is_client=self._side is Side.US)
+
     def _hear_characters(self, host: Host, triples: bytes) -> None:
         if self._special is None:
-            self._special = Special(self._defaults())
+            self._special = self._new_special()
         answer = self._special.receive(triples)
         if answer:
             host.send_subnegotiation(LINEMODE, bytes((_SLC,)) + answer)
@@ -220,8 +229,11 @@ class LinemodeAsked(_Linemode):
         self._negotiate_forwarding(host, Given.ASK_ON if characters else Given.ASK_OFF)
 
     def _hear_mode(self, host: Host, mode: Mode) -> None:
-        acknowledged = mode & Mode.ACK and mode & _DECIDED == self.mode & _DECIDED
-        self._apply(host, Heard.ACKNOWLEDGED if acknowledged else Heard.OTHER)
+        same = mode & _DECIDED == self.mode & _DECIDED
+        if mode & Mode.ACK:
+            self._apply(host, Heard.ACKNOWLEDGED if same else Heard.OTHER)
+        else:
+            self._apply(host, Heard.OTHER if same else Heard.SUGGESTED)
 
     def _apply(self, host: Host, given: Heard) -> None:
         self._agreement, do = AGREEMENT.step(self._agreement, given)
@@ -247,7 +259,7 @@ class LinemodePerformed(_Linemode):
 
     def enabled(self, host: Host, side: Side) -> None:
         """The client says which keys it has (RFC 1184 section 2.4, at the start)."""
-        self._special = Special(self._characters)
+        self._special = self._new_special()
         triples = self._special.export()
         if triples:
             host.send_subnegotiation(LINEMODE, bytes((_SLC,)) + triples)

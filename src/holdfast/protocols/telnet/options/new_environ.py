@@ -6,7 +6,7 @@ into a process environment. IPADDRESS is not requested: only a trusted proxy cou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from msgspec import structs
@@ -79,10 +79,9 @@ class EnvironmentTold(Option):
         if payload[:1] != bytes((_SEND,)):
             return
         values = self._values(host)
-        asked = [name for _, name in _fields(payload[1:])] or [*values]
         told = bytearray((_IS,))
-        for name in dict.fromkeys(asked[:_ASKED_MAX]):
-            told.append(_VAR)
+        for kind, name in _asked_for(payload[1:], values):
+            told.append(kind)
             told += _escape(name)
             if name in values:  # else it is not defined here (RFC 1572)
                 told.append(_VALUE)
@@ -104,6 +103,17 @@ class EnvironmentTold(Option):
             for name, value in values.items()
             if value
         }
+
+
+def _asked_for(data: bytes, known: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The variables of a SEND, in its order: VAR or USERVAR, and a name. VAR without a name asks
+    for all well-known ones, and so does a SEND of nothing; ours are all well-known (RFC 1572)."""
+    asked = [(kind, name) for kind, name in _fields(data) if kind != _VALUE][:_ASKED_MAX]
+    for kind, name in asked or [(_VAR, b"")]:
+        if name:
+            yield kind, name
+        elif kind == _VAR:
+            yield from ((_VAR, one) for one in known)
 
 
 def _escape(text: bytes) -> bytes:

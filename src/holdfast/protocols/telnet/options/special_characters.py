@@ -93,6 +93,9 @@ class Told(Enum):
     """The inputs: what the other end says of a function."""
 
     ACKNOWLEDGED = auto()
+    CONFIRMED = auto()
+    """To the client: the value that it had asked for is taken, and it has taken another one
+    meanwhile. The client's holds (RFC 1184 section 5.5)."""
     SAME = auto()
     """The level and the value that we have."""
     NOSUPPORT = auto()
@@ -107,6 +110,8 @@ class Do(Enum):
     NOTHING = auto()
     TAKE = auto()
     """Have what the other end has, and acknowledge it."""
+    ADOPT = auto()
+    """Have what the other end has."""
     RESET = auto()
     """Have our default, and say so."""
     KEEP = auto()
@@ -129,6 +134,7 @@ DECISIONS: Final[Table[Support, Told, Do]] = Table(
         ),
         Support.CHANGEABLE: _row(
             Support.CHANGEABLE,
+            CONFIRMED=Do.ADOPT,
             NOSUPPORT=Do.TAKE,
             CANTCHANGE=Do.TAKE,
             VALUE=Do.TAKE,
@@ -148,10 +154,11 @@ DECISIONS: Final[Table[Support, Told, Do]] = Table(
 class Special:
     """The special characters at one end. `defaults` are its own, by function."""
 
-    __slots__ = ("_current", "_defaults")
+    __slots__ = ("_current", "_defaults", "_is_client")
 
-    def __init__(self, defaults: Mapping[int, Setting]) -> None:
+    def __init__(self, defaults: Mapping[int, Setting], *, is_client: bool = False) -> None:
         self._defaults = defaults
+        self._is_client = is_client
         self._current = dict(defaults)
 
     def setting(self, function: int) -> Setting:
@@ -172,6 +179,8 @@ class Special:
         """What the other end says; returns the answers, as triples. Half a triple is dropped."""
         answers: dict[int, bytes] = {}
         for function, flags, value in _cut(triples):
+            if function == _EVERY and self._is_client:
+                continue  # only a client may ask for that
             if function == _EVERY:
                 if _setting(flags, value).level is Level.DEFAULT:
                     self._current = dict(self._defaults)
@@ -183,11 +192,15 @@ class Special:
 
     def _hear(self, function: int, flags: int, value: int) -> bytes:
         given, ours = _setting(flags, value), self.setting(function)
-        _, do = DECISIONS.step(self._support(function), _told(given, ours, flags))
+        told = _told(given, ours, acknowledged=bool(flags & _ACK), is_client=self._is_client)
+        _, do = DECISIONS.step(self._support(function), told)
         match do:
             case Do.TAKE:
                 self._current[function] = given
                 return _triple(function, given, _ACK)
+            case Do.ADOPT:
+                self._current[function] = given
+                return b""
             case Do.RESET:
                 self._current[function] = self._defaults.get(function, _NONE)
             case Do.REFUSE:
@@ -205,10 +218,12 @@ class Special:
         return Support.FIXED if fixed else Support.CHANGEABLE
 
 
-def _told(given: Setting, ours: Setting, flags: int) -> Told:
-    if flags & _ACK:
-        return Told.ACKNOWLEDGED
-    if given[:2] == ours[:2]:
+def _told(given: Setting, ours: Setting, *, acknowledged: bool, is_client: bool) -> Told:
+    same = given[:2] == ours[:2]
+    if acknowledged:
+        confirmed = is_client and not same and given.level is ours.level
+        return Told.CONFIRMED if confirmed else Told.ACKNOWLEDGED
+    if same:
         return Told.SAME
     return Told[given.level.name]
 

@@ -173,7 +173,8 @@ def _described(known: Capabilities, names: tuple[str, ...]) -> Capabilities:
 
 
 class TerminalTypeTold(Option):
-    """The client's side: each SEND is answered with the next name, the last one for ever."""
+    """The client's side: each SEND is answered with the next name. The last one is said twice,
+    which ends the list; then it begins again (RFC 1091 section 6)."""
 
     __slots__ = ("_next", "_terminal")
 
@@ -192,6 +193,7 @@ class TerminalTypeTold(Option):
 
     def subnegotiation(self, host: Host, payload: bytes, now: float) -> None:
         if payload == _SEND:
-            names = (self._terminal.name, self._terminal.type, f"{_MTTS}{self._terminal.mtts}")
+            last = f"{_MTTS}{self._terminal.mtts}"
+            names = (self._terminal.name, self._terminal.type, last, last)
             host.send_subnegotiation(TTYPE, _IS + names[self._next].encode("ascii", "replace"))
-            self._next = min(self._next + 1, len(names) - 1)
+            self._next = (self._next + 1) % len(names)
