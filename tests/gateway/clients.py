@@ -49,6 +49,8 @@ class Person:
         """What is on the screen and was not looked at."""
         self.gmcp: list[tuple[str, Any]] = []
         self.answers_probes = True
+        self.window: tuple[int, int] | None = None
+        """Columns and lines, told to whoever asks (NAWS)."""
         self.holds_back: set[int] = set()
         """Options about which it does not say anything yet."""
         self.probes = 0
@@ -112,6 +114,14 @@ class Person:
             if name == package:
                 return value
 
+    async def is_sent(self, command: bytes) -> None:
+        """Wait for a Telnet command; takes away it and all before it."""
+        async with asyncio.timeout(SECONDS):
+            while command not in self.commands:
+                assert not self._over, f"{command!r} never came"
+                await self.reads()
+        del self.commands[: self.commands.index(command) + 1]
+
     def types(self, *lines: str) -> None:
         """Type lines."""
         self.sends("".join(f"{line}\r\n" for line in lines).encode())
@@ -162,6 +172,8 @@ class Person:
             self._held.append(command)
         elif command[1] == DO:
             self.sends(bytes((IAC, WILL if command[2] in self._options else WONT, command[2])))
+            if command[2] == NAWS and self.window is not None:
+                self.sends(_sb(NAWS, struct.pack("!HH", *self.window)))
         elif command[1] == WILL:
             self.sends(bytes((IAC, DO if command[2] in self._options else DONT, command[2])))
 

@@ -34,6 +34,9 @@ from holdfast.sessions.position import ResetReason
 from holdfast.sessions.records import Stored
 from holdfast.sessions.session import Session, SessionBackend
 
+Status = Callable[[], Mapping[str, str | list[str]]]
+"""Values of the moment, by the names of MSSP."""
+
 
 class Placement(Struct, frozen=True):
     """Where a kind's configuration stands, and what its `check` may look at beside it."""
@@ -96,6 +99,10 @@ class Backend(SessionBackend, Protocol):
     def handler(self) -> HandlerFactory | None:
         """`None`: a connection is given a session."""
 
+    @property
+    def status(self) -> Status | None:
+        """What the servers behind it say of themselves (MSSP); `None`: they are not asked."""
+
     def restore(self, stored: Stored) -> None:
         """Take the kept settings of an earlier gateway. The sessions are restored already."""
 
@@ -144,6 +151,7 @@ class BaseBackend:
 
     policy: Policy | None = Policy()
     handler: HandlerFactory | None = None
+    status: Status | None = None
 
     def restore(self, stored: Stored) -> None:
         pass

@@ -57,6 +57,9 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     mccp: tuple[Literal[2, 3], ...] = ()
     """The versions of MCCP that are accepted from a Telnet server that offers them: 2 compresses
     its output, 3 its input."""
+    mssp: bool = False
+    """Whether the MSSP values of Telnet servers are queried once a minute. Telnet listeners in
+    front of them send these to crawlers; the listener's own `mssp` overrides them."""
     on_server_lost: Literal["close", "redial"] = "close"
     """What happens when a server closes a session's connection or cannot be reached: the session
     ends (`close`), or it stays while the gateway connects again (`redial`)."""
@@ -153,7 +156,7 @@ def check_upstream(key: str, upstream: UpstreamConfig, before: Sequence[Upstream
 def _check_telnet(key: str, upstream: UpstreamConfig, kind: str) -> None:
     """What only Telnet servers have."""
     check_charset(key, upstream, kind, telnet=upstream.telnet)
-    for name in ("send_address", "msdp", "mccp"):
+    for name in ("send_address", "msdp", "mssp", "mccp"):
         if getattr(upstream, name) and not upstream.telnet:
             raise ConfigurationError(
                 f"{key}.{name}: expected only for telnet and telnets, found for {kind}"

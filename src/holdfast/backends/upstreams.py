@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from holdfast.backends.upstream_config import UpstreamConfig
+from holdfast.backends.upstream_status import StatusPoll
 from holdfast.core.limits import Limits
 from holdfast.net.log import log_failure
 from holdfast.net.runtime.runtime import Runtime
@@ -41,6 +42,7 @@ class Upstream:
         dialler = self.dialler = Dialler(
             self.pool, runtime, limits.connection, tls, config.send_proxy
         )
+        self.status = StatusPoll(dialler, limits) if config.mssp else None
         idle_pool = IdlePool(dialler, config.ready) if config.ready else None
         self.proxy = StreamProxy(dialler, self._spawn, idle_pool)
         self._checks = dialler.check if config.check else None
@@ -53,6 +55,12 @@ class Upstream:
             started()
             if self._checks is not None:
                 self._tasks.create_task(self._checks())
+            if self.status is not None:
+                self._tasks.create_task(
+                    restarted(
+                        self.status.run, _log, "asking for a status failed", upstream=self.pool.name
+                    )
+                )
             if self._fill is not None:
                 self._tasks.create_task(
                     restarted(self._fill, _log, "the idle pool failed", upstream=self.pool.name)

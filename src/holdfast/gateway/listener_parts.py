@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import structs
 
 import holdfast
+from holdfast.backends.base import Status
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import (
     Limits,
@@ -48,9 +49,13 @@ if TYPE_CHECKING:
 
 
 def adapter_factory(
-    listener: ListenerConfig, limits: Limits, players: Callable[[], int]
+    listener: ListenerConfig,
+    limits: Limits,
+    players: Callable[[], int],
+    status: Status | None = None,
 ) -> Callable[[], Adapter]:
-    """What makes the adapter of each connection of a listener. `players` counts the players."""
+    """What makes the adapter of each connection of a listener. `players` counts the players;
+    `status` gives the MSSP values of the servers behind it."""
     address = listener.address
     raw = listener.backend.raw
     match address.scheme:
@@ -68,7 +73,7 @@ def adapter_factory(
             return lambda: WebSocketAdapter(settings)
         case "telnet" | "telnets":
             charsets = charsets_of(listener)
-            options = server_options(_offers(listener, players))
+            options = server_options(_offers(listener, players, status))
             return lambda: TelnetAdapter(
                 limits.telnet, charsets, options, raw=raw, wraps=listener.wrap
             )
@@ -96,17 +101,22 @@ def new_session(listener: ListenerConfig, limits: TerminalLimits) -> NewSession:
 
 
 def _status(
-    told: Mapping[str, str | int | list[str]], players: Callable[[], int]
-) -> Callable[[], Mapping[str, str | int | list[str]]]:
-    """Return the current MSSP variables."""
+    told: Mapping[str, str | int | list[str]], players: Callable[[], int], status: Status | None
+) -> Callable[[], Mapping[str, str | int | list[str]]] | None:
+    """Return what gives the current MSSP variables, if there are any: of the gateway, the servers
+    and the configuration, of which each overrides those before."""
+    if not told and status is None:
+        return None
     started = int(time.time())
-    return lambda: {"PLAYERS": players(), "UPTIME": started, **told}
+    return lambda: {
+        "PLAYERS": players(), "UPTIME": started, **(status() if status else {}), **told,
+    }  # fmt: skip
 
 
-def _offers(listener: ListenerConfig, players: Callable[[], int]) -> Offers:
+def _offers(listener: ListenerConfig, players: Callable[[], int], status: Status | None) -> Offers:
     return Offers(
         msdp=listener.msdp,
-        mssp=_status(listener.mssp, players) if listener.mssp else None,
+        mssp=_status(listener.mssp, players, status),
         mccp2=2 in listener.mccp,
         mccp3=3 in listener.mccp,
     )

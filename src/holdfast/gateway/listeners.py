@@ -125,7 +125,9 @@ class Listeners:
         shared = ListenerContext(
             backend=backend,
             durability=durability_of(listener),
-            new_adapter=adapter_factory(listener, context.limits, lambda: len(context.pool)),
+            new_adapter=adapter_factory(
+                listener, context.limits, lambda: len(context.pool), backend.status
+            ),
             new_session=new_session(listener, context.limits.terminal),
             serve_http=self._serve_http(listener, context),
         )

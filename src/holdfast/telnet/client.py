@@ -179,7 +179,7 @@ class connect:
     `telnet` server for TLS; `required` does not continue without it. `tls` is for both;
     without it, the server's name is checked against the system's authorities. `terminal` is
     reported to the server. `also` are options (`codes`) to accept beside the usual ones:
-    LINEMODE, MCCP2, MCCP3, MSDP, MXP; `refused` are some to refuse.
+    LINEMODE, MCCP2, MCCP3, MSDP, MSSP, MXP; `refused` are some to refuse.
 
     Raises `DialError`, and `StartTlsRefusedError`, which is one.
     """

@@ -45,6 +45,7 @@ class TcpBackend(BaseBackend):
     ) -> None:
         config = upstream.config
         self.name = PREFIX + config.name
+        self.status = upstream.status.values if upstream.status is not None else None
         self._port = services.open_port(self)
         self._clock = services.clock
         self._at_end_of_tick = services.runtime.coalescer.add

@@ -176,16 +176,23 @@ class Dialler:
             spread = 1 - self.pool.entropy() / 10
             await asyncio.sleep(limits.check_interval_seconds_max * spread)
 
+    async def visit(self, target: Target, factory: Callable[[Connection], Handler]) -> Connection:
+        """A connection to one server for the gateway's own sake, which counts as nobody's.
+
+        Raises `DialError`.
+        """
+        return await dial(
+            target.address,
+            factory,
+            clockwork=self._runtime,
+            limits=self._check_limits,
+            tls=self._tls,
+            header=self._header(None),
+        )
+
     async def _answers(self, target: Target) -> bool:
         try:
-            connection = await dial(
-                target.address,
-                lambda connection: NullHandler(),
-                clockwork=self._runtime,
-                limits=self._check_limits,
-                tls=self._tls,
-                header=self._header(None),
-            )
+            connection = await self.visit(target, lambda connection: NullHandler())
         except DialError:
             return False
         connection.close()

@@ -19,6 +19,7 @@ from holdfast.protocols.telnet.options.gmcp import GmcpIntroduced, Introduction
 from holdfast.protocols.telnet.options.linemode import LinemodePerformed
 from holdfast.protocols.telnet.options.mccp import InputCompressed, OutputCompressedAtOnce
 from holdfast.protocols.telnet.options.msdp import MsdpSupported
+from holdfast.protocols.telnet.options.mssp import ServerStatusAsked
 from holdfast.protocols.telnet.options.mxp import MxpSupported
 from holdfast.protocols.telnet.options.naws import WindowSizeTold
 from holdfast.protocols.telnet.options.new_environ import EnvironmentTold
@@ -54,6 +55,7 @@ def _options(terminal: Terminal, refused: Collection[int], introduction: Introdu
         Row(codes.LINEMODE,       _ACCEPT, _REFUSE, partial(LinemodePerformed, _KEYS)),
         Row(codes.MXP,            _ACCEPT, _ACCEPT, MxpSupported),
         Row(codes.MSDP,           _REFUSE, _ACCEPT, MsdpSupported, carries_data=True),
+        Row(codes.MSSP,           _REFUSE, _ACCEPT, ServerStatusAsked, carries_data=True),
         Row(codes.MCCP2,          _REFUSE, _ACCEPT, InputCompressed),
         Row(codes.MCCP3,          _REFUSE, _ACCEPT, OutputCompressedAtOnce),
     )  # fmt: skip
@@ -62,14 +64,16 @@ def _options(terminal: Terminal, refused: Collection[int], introduction: Introdu
     )
 
 
-_ON_REQUEST: Final = frozenset({codes.LINEMODE, codes.MCCP2, codes.MCCP3, codes.MSDP, codes.MXP})
+_ON_REQUEST: Final = frozenset(
+    {codes.LINEMODE, codes.MCCP2, codes.MCCP3, codes.MSDP, codes.MSSP, codes.MXP}
+)
 
 
 class TelnetClient(TelnetCore):
     """The client's role. It offers no option: it answers the server.
 
-    It refuses the options in `refused`, and LINEMODE, MCCP2, MCCP3, MSDP and MXP unless they are
-    in `also`.
+    It refuses the options in `refused`, and LINEMODE, MCCP2, MCCP3, MSDP, MSSP and MXP unless they
+    are in `also`.
     """
 
     __slots__ = ()

@@ -63,6 +63,12 @@ class Msdp(Struct, frozen=True, gc=False):
     json: str
 
 
+class Mssp(Struct, frozen=True):
+    """Client: what the server says of itself, by MSSP's names; several values are a list."""
+
+    values: dict[str, str | list[str]]
+
+
 class Interrupt(Struct, frozen=True, gc=False):
     """IP, BRK or ABORT: the user asks to stop the running command (RFC 854, 1184)."""
 
@@ -127,6 +133,7 @@ Event = (
     | CharsetHeard
     | Gmcp
     | Msdp
+    | Mssp
     | Interrupt
     | LinemodeChanged
     | OptionChanged

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from tests.protocols.telnet.wire import LIMITS, client, converse, feed, sb, wire
+import pytest
+from tests.protocols.telnet.wire import LIMITS, TERMINAL, client, converse, feed, sb, wire
 
-from holdfast.protocols.telnet import Settled, TelnetServer
+from holdfast.protocols.telnet import Mssp, Settled, TelnetClient, TelnetServer
 from holdfast.protocols.telnet.charsets import AUTOMATIC
-from holdfast.protocols.telnet.codes import DO, IAC, MSSP, NOP
-from holdfast.protocols.telnet.options.mssp import Values, encode
+from holdfast.protocols.telnet.codes import DO, DONT, IAC, MSSP, NOP, WILL
+from holdfast.protocols.telnet.options.mssp import Values, decode, encode
 from holdfast.protocols.telnet.server import Offers, server_options
 
 PLAYERS = [3]
@@ -17,8 +18,12 @@ def values() -> Values:
     return {"NAME": "My game", "PLAYERS": PLAYERS[0], "PORT": ["4000", "4001"]}
 
 
+def offering() -> TelnetServer:
+    return TelnetServer(LIMITS, 0.0, AUTOMATIC, server_options(Offers(mssp=values)))
+
+
 def server() -> TelnetServer:
-    it = TelnetServer(LIMITS, 0.0, AUTOMATIC, server_options(Offers(mssp=values)))
+    it = offering()
     it.data_to_send()
     return it
 
@@ -55,7 +60,28 @@ def test_a_server_without_values_has_no_answer() -> None:
 
 def test_nobody_waits_for_the_answer() -> None:
     """tt++ gives none."""
-    it = TelnetServer(LIMITS, 0.0, AUTOMATIC, server_options(Offers(mssp=values)))
-    silent = client()
-    told, _ = converse(it, silent)
+    told, _ = converse(offering(), client())
     assert Settled() in told
+
+
+def test_a_client_that_wants_it_hears_the_values() -> None:
+    asking = TelnetClient(LIMITS, TERMINAL, also=[MSSP])
+    _, heard = converse(offering(), asking)
+    assert heard[-1] == Mssp({"NAME": "My game", "PLAYERS": "3", "PORT": ["4000", "4001"]})
+    assert feed(client(), [wire(IAC, WILL, MSSP)])[1] == wire(IAC, DONT, MSSP)
+
+
+PAYLOADS: dict[str, tuple[bytes, dict[str, str | list[str]]]] = {
+    "nothing": (b"", {}),
+    "no-value": (b"\1NAME", {}),
+    "an-empty-value": (b"\1NAME\2", {"NAME": ""}),
+    "no-name": (b"\2x\1\2y", {}),
+    "no-mark": (b"NAME\2x", {}),
+    "again": (b"\1A\2x\2y\1A\2z", {"A": "z"}),
+    "controls-and-other-bytes": (b"\1A\2\x1b[2Jx\xff", {"A": "[2Jx\ufffd"}),
+}
+
+
+@pytest.mark.parametrize(("payload", "values"), PAYLOADS.values(), ids=PAYLOADS)
+def test_payloads(payload: bytes, values: dict[str, str | list[str]]) -> None:
+    assert decode(payload) == values

@@ -6,14 +6,17 @@ line is `MSSP-REQUEST`. https://tintin.mudhalla.net/protocols/mssp/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from holdfast.protocols.telnet.codes import MSSP
+from holdfast.protocols.telnet.events import Mssp
 from holdfast.protocols.telnet.negotiation import Side
 from holdfast.protocols.telnet.options.base import Host, Option
 
 REQUEST: Final = "MSSP-REQUEST"
+_FIELD: Final = re.compile(rb"([\1\2])([^\1\2]*)")
 _VAR: Final = b"\1"
 _VAL: Final = b"\2"
 
@@ -32,6 +35,29 @@ class ServerStatus(Option):
 
     def enabled(self, host: Host, side: Side) -> None:
         host.send_subnegotiation(MSSP, encode(self.values()))
+
+
+class ServerStatusAsked(Option):
+    """The client's side: it hears what the server says of itself."""
+
+    __slots__ = ()
+
+    def subnegotiation(self, host: Host, payload: bytes, now: float) -> None:
+        host.emit(Mssp(decode(payload)))
+
+
+def decode(payload: bytes) -> dict[str, str | list[str]]:
+    """The values in a payload; a variable that comes again replaces the one before."""
+    told: dict[str, list[str]] = {}
+    name = ""
+    for mark, field in _FIELD.findall(payload):
+        text = _plain(field.decode("utf-8", "replace"))
+        if mark == _VAR:
+            name = text
+            told.pop(name, None)
+        elif name:
+            told.setdefault(name, []).append(text)
+    return {name: texts[0] if len(texts) == 1 else texts for name, texts in told.items()}
 
 
 def encode(values: Values) -> bytes:
