@@ -11,6 +11,7 @@ NAMES = (
     "tcp",
     "proxy",
     "websocket",
+    "telnet",
     "gateway",
     "memory",
     "chaos",
