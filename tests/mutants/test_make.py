@@ -78,8 +78,8 @@ def test_tests_that_mirror_a_module_in_another_place_meet_it_too() -> None:
     from tests.mutants.make import _ALSO, mirrored
     from tests.mutants.make import SOURCE as FOLDER
 
-    own, _, also, *_ = mirrored(ROOT, FOLDER / "core" / "limits.py")
-    assert (own, also) == (["tests/core/test_limits.py"], ["tests/docs/test_limits.py"])
+    own, also, *_ = mirrored(ROOT, FOLDER / "core" / "limits" / "sessions.py")
+    assert (own, also) == (["tests/core/limits/test_limits.py"], ["tests/docs/test_limits.py"])
     groups = mirrored(ROOT, FOLDER / "vtc" / "commands" / "http" / "body.py")
     assert "tests/vtc/http/test_cases.py" in groups[0]
     assert "tests/vtc/commands/test_cases.py" in groups[1]
