@@ -37,7 +37,7 @@ class Remote(Caller):
     def may_change(self, session: Session) -> bool:
         return session not in self.lost
 
-    def refuse(self, number: int, fault: str) -> None:
+    def refuse(self, number: int, fault: str, *, unknown: bool = False) -> None:
         self.refused.append((number, fault))
 
 
@@ -151,8 +151,8 @@ def test_of_a_batch_what_is_new_is_said_and_what_cannot_be_is_refused() -> None:
     )
     assert texts(session) == ["new"]
     assert texts(foreign) == texts(lost) == []
-    assert [number for number, _ in it.caller.refused] == [4, 5, 8]
-    assert it.caller.refused[2][1] == f"session {lost.sid} has moved to another instance"
+    assert [number for number, _ in it.caller.refused] == [4, 5, 6, 7, 8]
+    assert it.caller.refused[4][1] == f"session {lost.sid} has moved to another instance"
     assert (it.caller.accepted, it.durable) == (10, {"chat/i1": 10})
     assert session.out.entries[0].time == NOW
 

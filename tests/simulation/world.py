@@ -123,9 +123,10 @@ class World:
         """`Instance.refuse`, with a note of what is refused."""
         honest, refused = Instance.refuse, self.database.refused
 
-        def refuse(instance: Instance, number: int, fault: str) -> None:
-            refused.add((instance.name, number))
-            honest(instance, number, fault)
+        def refuse(instance: Instance, number: int, fault: str, *, unknown: bool = False) -> None:
+            if not unknown:
+                refused.add((instance.name, number))
+            honest(instance, number, fault, unknown=unknown)
 
         return refuse
 

@@ -17,20 +17,31 @@ from __future__ import annotations
 
 from holdfast.app.answers import Refusal
 from holdfast.app.app import App
+from holdfast.app.publishing import PublishRefusedError, UnknownSessionError
 from holdfast.app.session import Session
-from holdfast.core.items import Span
+from holdfast.core.items import Binary, Data, Formatted, Notice, Prompt, Span, Text
 from holdfast.core.login import Authenticate, AuthResult, ProfileSummary
 from holdfast.core.validation import UnsendableError
+from holdfast.sessions.publishing import Published
 from holdfast.sessions.records import Capabilities
 
 __all__ = [
     "App",
     "AuthResult",
     "Authenticate",
+    "Binary",
     "Capabilities",
+    "Data",
+    "Formatted",
+    "Notice",
     "ProfileSummary",
+    "Prompt",
+    "PublishRefusedError",
+    "Published",
     "Refusal",
     "Session",
     "Span",
+    "Text",
+    "UnknownSessionError",
     "UnsendableError",
 ]

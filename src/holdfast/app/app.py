@@ -17,6 +17,7 @@ from holdfast.app.handlers import Handlers
 from holdfast.app.link_client import LinkClient
 from holdfast.app.outgoing import Outgoing
 from holdfast.app.progress import Progress
+from holdfast.app.publishing import SECONDS_MAX, Names, Publisher
 from holdfast.app.session import Session
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.ids import new_instance
@@ -29,6 +30,7 @@ from holdfast.net.addresses import Address, parse_address
 from holdfast.net.log import configure_logs
 from holdfast.net.runtime.loop import calm_collector, run, unwrapped
 from holdfast.net.tls.contexts import client_context
+from holdfast.sessions.publishing import Published
 
 T = TypeVar("T")
 
@@ -49,11 +51,15 @@ class _FinishedError(Exception):
 
 
 class App(Handlers):
-    """An application called `name`. `run` serves it until it is stopped."""
+    """An application called `name`. `run` serves it until it is stopped.
 
-    def __init__(self, name: str, *, limits: LinkLimits | None = None) -> None:
+    Without `serves`, it gets no sessions: it publishes to those of the instances that do.
+    """
+
+    def __init__(self, name: str, *, limits: LinkLimits | None = None, serves: bool = True) -> None:
         super().__init__()
         self.name = name
+        self.serves = serves
         self.instance = ""
         """The name of this run, from its start."""
         self.limits = limits or LinkLimits()
@@ -62,7 +68,18 @@ class App(Handlers):
         self._link_client: LinkClient | None = None
         self.progress = Progress()
         self.answers = Answers(name, self, self.progress)
+        self._publisher = Publisher(self)
         self._stop = asyncio.Event()
+
+    @property
+    def linked(self) -> bool:
+        """Whether the gateway can be reached now."""
+        return self._link_client is not None and self._link_client.welcomed
+
+    @property
+    def bounds(self) -> m.Bounds:
+        """The limits that the gateway reported."""
+        return self.outgoing.bounds
 
     @property
     def idle(self) -> bool:
@@ -178,6 +195,34 @@ class App(Handlers):
         sid = but.sid if but is not None else ""
         await self.call_gateway(
             m.BROADCAST, lambda bseq: m.Broadcast(group, bseq, delivery, item, sid), size
+        )
+
+    async def publish(
+        self,
+        *items: Output | str,
+        session: Names = (),
+        user: Names = (),
+        group: Names = (),
+        delivery: str = MUST,
+        id: str = "",
+        seconds_max: float = SECONDS_MAX,
+    ) -> Published:
+        """Send items to sessions, to all sessions of users, or to groups, whichever instance
+        holds them. A string is a text.
+
+        Returns how many were reached and who does not exist, once it is stored. It is sent again
+        when the link breaks, and carried out once; with an `id`, also if it is published again.
+        Raises `UnknownSessionError` if there is none of these sessions, `PublishRefusedError`,
+        `TimeoutError`, and `TypeError` or `UnsendableError` for what cannot be sent.
+        """
+        return await self._publisher.publish(
+            items,
+            session=session,
+            user=user,
+            group=group,
+            delivery=delivery,
+            id_=id,
+            seconds_max=seconds_max,
         )
 
     async def call_gateway(self, method: str, make: Callable[[int], Any], size: int = 0) -> None:

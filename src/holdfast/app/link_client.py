@@ -35,6 +35,7 @@ class LinkedApp(Protocol):
     name: str
     instance: str
     limits: LinkLimits
+    serves: bool
     outgoing: Outgoing
     dispatcher: Dispatcher
     answers: Answers
@@ -84,6 +85,11 @@ class LinkClient:
         self._ended = asyncio.Event()
         self._flushing = False
         self._fatal: RequestError | None = None
+
+    @property
+    def welcomed(self) -> bool:
+        """Whether the gateway has welcomed the application."""
+        return self._peer is not None
 
     async def run(self) -> None:
         """Link, and link again with growing pauses, until cancelled.
@@ -145,6 +151,7 @@ class LinkClient:
             applied=app.dispatcher.applied(app.outgoing.oldest - 1),
             login=app.has("authenticate"),
             profiles=app.has("profiles"),
+            serves=app.serves,
         )
         peer.dispatch = self._dispatch
         if self._secret and len(hello.applied) > _UNAUTHENTICATED_SESSIONS_MAX:
@@ -200,6 +207,7 @@ class LinkClient:
             self.spawn(self._leave())  # the link before this one broke meanwhile
         _log.info("linked", gateway=welcome.node, sessions=len(welcome.sessions))
         self.flush_later()
+        app.progress.move()
 
     def _refused(self, peer: Peer, error: Exception) -> None:
         if isinstance(error, RequestError):
@@ -288,4 +296,7 @@ class LinkClient:
 
 
 def _log_refused(refused: m.Refused) -> None:
-    _log.error("output refused by the gateway", fault=refused.message)
+    if refused.code == m.UNKNOWN_SESSION:  # most often it has just ended
+        _log.info("output for a session that there is not", fault=refused.message)
+    else:
+        _log.error("output refused by the gateway", fault=refused.message)

@@ -96,6 +96,10 @@ class Backend(SessionBackend, Protocol):
         """Kept with each session, so that it finds its backend again after a restart."""
 
     @property
+    def app(self) -> str:
+        """What publishers call the owner of the sessions; empty while it is not known."""
+
+    @property
     def handler(self) -> HandlerFactory | None:
         """`None`: a connection is given a session."""
 
@@ -149,9 +153,14 @@ class BaseBackend:
     kept.
     """
 
+    name: str
     policy: Policy | None = Policy()
     handler: HandlerFactory | None = None
     status: Status | None = None
+
+    @property
+    def app(self) -> str:
+        return self.name
 
     def restore(self, stored: Stored) -> None:
         pass

@@ -99,6 +99,8 @@ class Hello(Struct, frozen=True, omit_defaults=True):
     """Whether it authenticates users: then no session reaches it before that."""
     profiles: bool = False
     """Whether users choose a profile after the login."""
+    serves: bool = True
+    """Whether it is given sessions. One that is not says what it has to say, and gets no event."""
 
 
 _LIMITS: Final = SessionLimits()
@@ -312,6 +314,8 @@ class Refused(Struct, frozen=True, array_like=True):
 
     bseq: int
     message: str
+    code: str = ""
+    """`unknown_session`: the application has no such session."""
 
 
 class Close(Struct, frozen=True):
@@ -349,6 +353,8 @@ class Goodbye(Struct, frozen=True, omit_defaults=True):
 
 # --- the methods
 
+UNKNOWN_SESSION: Final = "unknown_session"
+"""Code of what is refused because the application has no such session."""
 HELLO: Final = "hello"
 AUTHORIZE: Final = "authorize"
 HEARTBEAT: Final = "heartbeat"
@@ -370,5 +376,6 @@ LIST: Final = "sessions.list"
 INPUT_MODE: Final = "input_mode"
 JOIN: Final = "group.join"
 LEAVE: Final = "group.leave"
+PUBLISH: Final = "publish"
 LEAVING: Final = "leaving"
 RELEASE: Final = "release"

@@ -157,13 +157,22 @@ class Journal:
 
         Raises `StoreUnavailableError` if the store refuses them.
         """
+        await self.settling()
+
+    def settling(self, *, sync: bool = False) -> asyncio.Future[None]:
+        """A future that is done when all changes so far are durable.
+
+        Raises, or gets, `StoreUnavailableError` if the store refuses them. With `sync`, they
+        survive a loss of power, and not only the death of the process.
+        """
         if self.broken is not None:
             raise StoreUnavailableError(str(self.broken))
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
+        self._batch.sync = self._batch.sync or sync
         self._wake.set()
         self._hurry.set()
-        await future
+        return future
 
     # --- one commit
 

@@ -44,6 +44,12 @@ class SessionMovedError(HoldfastError):
     source = Source.REMOTE
 
 
+class UnknownSessionError(HoldfastError):
+    """The backend has no such session."""
+
+    source = Source.REMOTE
+
+
 class NumberedOutput(Protocol):
     """One output of a `Caller`, with its number."""
 
@@ -75,8 +81,9 @@ class Caller:
         has held it since."""
         return True
 
-    def refuse(self, number: int, fault: str) -> None:
-        """Report that the change of this number was accepted, but cannot be carried out."""
+    def refuse(self, number: int, fault: str, *, unknown: bool = False) -> None:
+        """Report that the change of this number was accepted, but cannot be carried out; with
+        `unknown`, because the backend has no such session."""
         raise NotImplementedError
 
 
@@ -124,19 +131,37 @@ class SessionPort:
         """The backend's sessions that are not loaded."""
         return self._manager.loader.dormant.of(self._backend)
 
-    async def load(self) -> None:
-        """Load all sessions of the backend. Raises `StoreError`."""
-        await self._manager.loader.load_all(self._backend, self._clock())
+    async def load(self, sids: Iterable[str] | None = None) -> None:
+        """Load sessions of the backend: these, or all. Raises `StoreError`."""
+        loader = self._manager.loader
+        if sids is None:
+            await loader.load_all(self._backend, self._clock())
+        else:
+            found = map(loader.dormant.get, sids)
+            own = [one.sid for one in found if one is not None and one.backend is self._backend]
+            await loader.load(own, self._clock())
 
     def find(self, sid: str) -> Session | None:
         """The backend's session of this id."""
         session = self.by_sid.get(sid)
         return session if session is not None and session.backend is self._backend else None
 
+    def of_user(self, user: str) -> Iterable[Session | DormantSession]:
+        """The backend's sessions of a user, loaded or not."""
+        return self._manager.of_user(self._backend, user)
+
+    def members(self, group: str) -> Iterable[Session]:
+        """The backend's loaded sessions in a group, in the order in which they joined."""
+        backend = self._backend
+        members = self._manager.groups.members(group)
+        return (session for session in members if session.backend is backend)
+
     # --- from this process. What is called for every message is the session's own method.
 
     emit = staticmethod(Session.emit)
     """`(session, item, delivery, now)`: send `item` to the client. `now` is the gateway's time."""
+    emit_shared = staticmethod(Session.emit_shared)
+    """`(session, entry)`: as `emit`, of an output that many sessions get (`outbox.shared`)."""
     show = staticmethod(Session.show)
     """`(session, item)`: show the client a volatile item now, if there is one."""
     applied = staticmethod(Session.applied)
@@ -222,6 +247,7 @@ class SessionPort:
                 continue
             session = find(output.sid)
             if session is None or session.backend is not backend:
+                caller.refuse(bseq, str(_unknown(output.sid)), unknown=True)
                 continue
             if session.route is not caller and not caller.may_change(session):
                 caller.refuse(bseq, str(_moved(output.sid)))
@@ -276,9 +302,7 @@ class SessionPort:
         """
 
         def change() -> None:
-            session = self.held(caller, sid)
-            if session is None:
-                return
+            session = self._needed(caller, sid)
             for name, text in (("user", user), ("profile", profile)):
                 check_text(name, text or "", self.limits.name_bytes_max)
             if data is not None:
@@ -300,9 +324,7 @@ class SessionPort:
 
         def change() -> None:
             check_choice("input_mode", mode, INPUT_MODES)
-            session = self.held(caller, sid)
-            if session is not None:
-                session.set_input_mode(mode)
+            self._needed(caller, sid).set_input_mode(mode)
 
         self._once(caller, number, change)
 
@@ -339,11 +361,23 @@ class SessionPort:
             raise _moved(sid)
         return session
 
+    def _needed(self, caller: Caller, sid: str) -> Session:
+        """As `held`. Raises `UnknownSessionError` if there is none."""
+        session = self.held(caller, sid)
+        if session is None:
+            raise _unknown(sid)
+        return session
+
     def _all_held(self, caller: Caller, sids: Sequence[str]) -> Iterator[Session]:
+        """Those of these sessions that there are. Raises `UnknownSessionError` if none is."""
+        found = False
         for sid in sids:
             session = self.held(caller, sid)
             if session is not None:
+                found = True
                 yield session
+        if sids and not found:
+            raise _unknown(sids[0])
 
     def _is_new(self, caller: Caller, number: int) -> bool:
         """Account for the number of a change; false for a repeat."""
@@ -360,6 +394,8 @@ class SessionPort:
             return
         try:
             change()
+        except UnknownSessionError as error:
+            caller.refuse(number, str(error), unknown=True)
         except (SessionMovedError, UnsendableError, LimitExceededError) as error:
             caller.refuse(number, str(error))
         self._journal.accept(caller.caller_key, number)
@@ -367,3 +403,7 @@ class SessionPort:
 
 def _moved(sid: str) -> SessionMovedError:
     return SessionMovedError(f"session {sid} has moved to another instance")
+
+
+def _unknown(sid: str) -> UnknownSessionError:
+    return UnknownSessionError(f"the application has no session {sid}")

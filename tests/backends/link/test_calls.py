@@ -96,8 +96,8 @@ async def test_an_unknown_delivery_is_refused_and_the_others_go_on(
         assert client.texts == ["one", "three"]
 
 
-async def test_what_is_said_to_nobody_is_accepted_all_the_same(tmp_path: Path) -> None:
-    """The session may have ended while it was on its way."""
+async def test_what_is_said_to_nobody_is_accepted_and_refused_by_its_number(tmp_path: Path) -> None:
+    """The session may have ended while it was on its way, or be another application's."""
     async with node(tmp_path) as it, apps(it) as one_more:
         end = await one_more()
         await end.hello()
@@ -105,7 +105,10 @@ async def test_what_is_said_to_nobody_is_accepted_all_the_same(tmp_path: Path) -
         end.emit(m.Emit("gone", 1, "must", Text("x")), m.Emit(foreign.sid, 2, "must", Text("x")))
         await end.until(lambda end: end.accepted == [2])
         assert client.outputs == []
-        assert end.refused == []
+        assert end.refused == [
+            m.Refused(1, "the application has no session gone", m.UNKNOWN_SESSION),
+            m.Refused(2, f"the application has no session {foreign.sid}", m.UNKNOWN_SESSION),
+        ]
 
 
 BAD_OUTPUTS: dict[str, tuple[Any, str]] = {

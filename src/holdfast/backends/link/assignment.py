@@ -71,6 +71,11 @@ class Assignment:
 
     # --- instances
 
+    @property
+    def serving(self) -> bool:
+        """Whether an instance is linked that is given sessions."""
+        return any(instance.serves for instance in self.linked.values())
+
     def link(self, instance: Instance) -> None:
         """The instance has linked: it can be given sessions."""
         self.linked[instance.name] = instance
@@ -86,7 +91,7 @@ class Assignment:
 
     def least_busy(self) -> Instance | None:
         """Return the instance with the fewest sessions, of those that take more."""
-        ready = [one for one in self.linked.values() if not one.leaving]
+        ready = [one for one in self.linked.values() if one.serves and not one.leaving]
         return min(ready, key=lambda instance: instance.load) if ready else None
 
     # --- giving sessions

@@ -14,6 +14,7 @@ from holdfast.backends.base import BaseBackend, Services
 from holdfast.backends.link.assignment import AWAY, Assignment
 from holdfast.backends.link.calls import Calls
 from holdfast.backends.link.instance import Instance, Reservation
+from holdfast.backends.link.publications import Publications
 from holdfast.backends.link.questions import Questions
 from holdfast.backends.link.runs import RunProgress, Runs
 from holdfast.backends.link.settings import AppSettings
@@ -23,8 +24,10 @@ from holdfast.core.items import Resized
 from holdfast.core.login import Policy
 from holdfast.link import messages as m
 from holdfast.link.codec import fitting
-from holdfast.link.peer import Peer
+from holdfast.link.peer import Peer, RequestError
 from holdfast.sessions.position import ResetReason
+from holdfast.sessions.publication_ids import PublicationIds
+from holdfast.sessions.publishing import Publishing
 from holdfast.sessions.records import Stored
 from holdfast.sessions.session import Session
 
@@ -50,6 +53,11 @@ class LinkBackend(Questions, BaseBackend):
         self._trials = Trials(
             name, services.runtime.loop, services.clock, self.port, self.commanded
         )
+        limits = services.limits.api
+        self._published = Publications(
+            Publishing(name, self.port, services.journal, limits, services.clock),
+            PublicationIds(f"link/{name}", services.journal.keep, limits.ids_max),
+        )
         self._at_end_of_tick = services.runtime.coalescer.add
         self._instances = self.assignment.linked
         self._commanded: dict[Session, None] = {}
@@ -57,12 +65,17 @@ class LinkBackend(Questions, BaseBackend):
 
     def restore(self, stored: Stored) -> None:
         self._runs.restore(stored.accepted)
+        self._published.ids.restore(stored.settings)
         self._settings.restore(stored.settings)
         self.assignment.restore()
 
     @property
     def policy(self) -> Policy | None:  # type: ignore[override]
         return self._settings.policy
+
+    @property
+    def app(self) -> str:
+        return self._settings.app
 
     @property
     def instances(self) -> int:
@@ -88,7 +101,7 @@ class LinkBackend(Questions, BaseBackend):
             self._tell_resync(session)
         else:
             self._tell(session, m.Resumed(row.protocol, row.address))
-        if not self._instances:
+        if not self.assignment.serving:
             self.port.show(session, AWAY)
 
     def resync(self, session: Session, reason: ResetReason) -> None:
@@ -120,12 +133,19 @@ class LinkBackend(Questions, BaseBackend):
 
     # --- instances
 
-    def bind(self, app: str) -> None:
+    def bind(self, app: str, *, serves: bool = True) -> None:
         """An application of this name is about to link. Raises `RequestError` if this backend
-        serves another one."""
+        serves another one; or none yet, for an instance that is given no sessions."""
+        if not serves:
+            if app != self.app:
+                raise RequestError(
+                    "busy", f"found application {app!r}, which has not linked yet to serve sessions"
+                )
+            return
         kept = sum(session.row.known for session in self.port.sessions)
         kept += sum(session.known for session in self.port.dormant)
-        self._settings.bind(app, kept=kept, linked=len(self._instances))
+        serving = sum(instance.serves for instance in self._instances.values())
+        self._settings.bind(app, kept=kept, linked=serving)
 
     @property
     def loaded(self) -> bool:
@@ -152,8 +172,9 @@ class LinkBackend(Questions, BaseBackend):
         instance = Instance(hello, self._runs.key(hello.instance), peer, heard, self.port)
         self.assignment.link(instance)
         self._trials.run_began(instance)
-        self._settings.set_policy(Policy(login=hello.login, profiles=hello.profiles))
-        peer.dispatch = Calls(instance, self.port, self).dispatch
+        if hello.serves:
+            self._settings.set_policy(Policy(login=hello.login, profiles=hello.profiles))
+        peer.dispatch = Calls(instance, self.port, self, self._published).dispatch
         self.assignment.compare(instance, hello)
         infos = self.assignment.take_back(instance)
         count = fitting(infos, self._limits.batch_bytes_max)

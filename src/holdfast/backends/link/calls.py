@@ -13,12 +13,14 @@ from typing import Final, Protocol
 import msgspec
 
 from holdfast.backends.link.instance import Instance, info_of
+from holdfast.backends.link.publications import Publications
 from holdfast.core.errors import REASONS, Reason
 from holdfast.core.validation import UnsendableError, check_choice
 from holdfast.link import messages as m
 from holdfast.link.codec import UNREADABLE, LinkProtocolError
 from holdfast.link.peer import Dispatch, RequestError
 from holdfast.sessions.port import SessionMovedError, SessionPort
+from holdfast.sessions.publishing import Publication
 from holdfast.sessions.session import Session
 
 _NUMBERED: Final = (m.BROADCAST, m.UPDATE, m.INPUT_MODE, m.JOIN, m.LEAVE)
@@ -52,7 +54,13 @@ class Instances(Protocol):
 class Calls:
     """The calls of one instance."""
 
-    def __init__(self, instance: Instance, port: SessionPort, instances: Instances) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        port: SessionPort,
+        instances: Instances,
+        publications: Publications,
+    ) -> None:
         self.dispatch = Dispatch(
             {
                 m.EMIT: (list[m.Emit], self._emit),
@@ -66,6 +74,7 @@ class Calls:
                 m.LEAVING: (m.Leaving, self._leaving),
                 m.RELEASE: (list[str], self._release),
                 m.LIST: (m.Filter, self._list),
+                m.PUBLISH: (Publication, publications.carry_out),
             },
             unreadable={
                 m.EMIT: self._emit_readable,

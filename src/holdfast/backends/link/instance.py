@@ -9,6 +9,7 @@ from holdfast.link.messages import (
     EVENTS,
     HEARTBEAT,
     REFUSED,
+    UNKNOWN_SESSION,
     Event,
     Heartbeat,
     Hello,
@@ -52,6 +53,7 @@ class Instance(Caller):
         "peer",
         "reservation",
         "reserved",
+        "serves",
         "sessions",
     )
 
@@ -63,6 +65,8 @@ class Instance(Caller):
         self.peer = peer
         self.durable = heard.durable
         """The newest of its outputs that is stored."""
+        self.serves = hello.serves
+        """Whether it is given sessions."""
         self.lasted = False
         """Whether it has lived long enough to be sent a command that several runs died with."""
         self.leaving = False
@@ -122,8 +126,9 @@ class Instance(Caller):
         """
         return session.route is not self.reservation and session.sid not in self.lost
 
-    def refuse(self, number: int, fault: str) -> None:
-        self.peer.notify(REFUSED, Refused(number, fault))
+    def refuse(self, number: int, fault: str, *, unknown: bool = False) -> None:
+        code = UNKNOWN_SESSION if unknown else ""
+        self.peer.notify(REFUSED, Refused(number, fault, code))
 
     def forward(self, session: Session) -> None:
         """Send the session's new commands, as far as the windows allow. Hot path.

@@ -118,7 +118,7 @@ class LinkServer:
                 f" {hello.instance[:128]!r}",
             )
         try:
-            backend.bind(hello.app)
+            backend.bind(hello.app, serves=hello.serves)
         except RequestError as error:
             _log.error("application refused", peer=peer.name, error=str(error))
             raise

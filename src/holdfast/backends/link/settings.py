@@ -61,6 +61,11 @@ class AppSettings:
         self._bound = app
         self._journal.keep(_bound_key(self._name), app.encode())
 
+    @property
+    def app(self) -> str:
+        """The name of the application; empty as long as it may have any."""
+        return self._bound if self._name == ANY_APP else self._name
+
     def set_policy(self, policy: Policy) -> None:
         """Store the policy, if it is another one."""
         if policy != self.policy:

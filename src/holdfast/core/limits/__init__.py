@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field, structs
 
+from holdfast.core.limits.backends import HttpLimits as HttpLimits
 from holdfast.core.limits.backends import LinkLimits as LinkLimits
 from holdfast.core.limits.backends import TerminalLimits as TerminalLimits
 from holdfast.core.limits.backends import UpstreamLimits as UpstreamLimits
@@ -22,6 +23,7 @@ from holdfast.core.limits.connections import PageLimits as PageLimits
 from holdfast.core.limits.connections import TelnetLimits as TelnetLimits
 from holdfast.core.limits.connections import WebSocketLimits as WebSocketLimits
 from holdfast.core.limits.operation import AdminLimits as AdminLimits
+from holdfast.core.limits.operation import ApiLimits as ApiLimits
 from holdfast.core.limits.operation import DrainLimits as DrainLimits
 from holdfast.core.limits.sessions import SessionLimits as SessionLimits
 from holdfast.core.limits.sessions import StoreLimits as StoreLimits
@@ -39,8 +41,10 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     link: LinkLimits = field(default_factory=LinkLimits)
     store: StoreLimits = field(default_factory=StoreLimits)
     upstream: UpstreamLimits = field(default_factory=UpstreamLimits)
+    http: HttpLimits = field(default_factory=HttpLimits)
     terminal: TerminalLimits = field(default_factory=TerminalLimits)
     admin: AdminLimits = field(default_factory=AdminLimits)
+    api: ApiLimits = field(default_factory=ApiLimits)
     drain: DrainLimits = field(default_factory=DrainLimits)
 
     def but(self, **groups: Mapping[str, float]) -> Limits:

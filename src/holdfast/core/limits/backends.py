@@ -82,6 +82,31 @@ class UpstreamLimits(Group, frozen=True, forbid_unknown_fields=True):
     """A line without its end that nothing has followed for so long is a prompt."""
 
 
+class HttpLimits(Group, frozen=True, forbid_unknown_fields=True):
+    """Backends that are a URL."""
+
+    requests_max: int = 256
+    """Requests of one backend at one time, one for each session."""
+    events_max: int = 64
+    """Events in one request."""
+    events_bytes_max: int = 64 * KIB
+    """Commands in one request. The command that exceeds it is still sent."""
+    connect_seconds_max: float = 5.0
+    """To connect, TLS included."""
+    request_seconds_max: float = 30.0
+    """From a request to the end of its answer."""
+    answer_bytes_max: int = 1 * MIB
+    """The body of one answer."""
+    items_max: int = 1_000
+    """Items in one answer."""
+    backoff_seconds_max: float = 30.0
+    """The longest pause between two attempts at one request."""
+    retry_after_seconds_max: float = 300.0
+    """The longest `Retry-After` that is respected."""
+    stop_seconds_max: float = 5.0
+    """For the answers to requests under way, when the gateway stops."""
+
+
 class TerminalLimits(Group, frozen=True, forbid_unknown_fields=True):
     """Terminals: sessions on SSH servers, and on commands of this machine."""
 

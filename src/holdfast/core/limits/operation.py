@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.core.limits.base import KIB, Group
+from holdfast.core.limits.base import KIB, MIB, Group
 
 
 class AdminLimits(Group, frozen=True, forbid_unknown_fields=True):
@@ -21,6 +21,40 @@ class AdminLimits(Group, frozen=True, forbid_unknown_fields=True):
     wrong_tokens_per_minute_max: float = 10.0
     """From one address, sustained."""
     wrong_token_burst_max: int = 10
+    """The same at once."""
+
+
+class ApiLimits(Group, frozen=True, forbid_unknown_fields=True):
+    """The HTTP API, and what publishers say over the link."""
+
+    connections_max: int = 1_000
+    """Open connections to the API."""
+    head_bytes_max: int = 16 * KIB
+    """The head of one request."""
+    header_count_max: int = 100
+    """Header fields of one request."""
+    body_bytes_max: int = 1 * MIB
+    """The body of one request."""
+    request_seconds_max: float = 15.0
+    """From the first byte of a request to the end of its body."""
+    idle_seconds_max: float = 75.0
+    """From one answer to the next request."""
+    publications_max: int = 1_000
+    """Publications in one request."""
+    targets_max: int = 1_000
+    """Sessions, users and groups that one publication names."""
+    items_max: int = 1_000
+    """Items of one publication."""
+    ids_max: int = 10_000
+    """Publications with an `id` that are remembered of each publisher, so that a repeat is known
+    for one."""
+    id_bytes_max: int = 128
+    """The `id` of a publication."""
+    page_max: int = 1_000
+    """Sessions in one answer."""
+    wrong_keys_per_minute_max: float = 10.0
+    """From one network, sustained."""
+    wrong_key_burst_max: int = 10
     """The same at once."""
 
 
