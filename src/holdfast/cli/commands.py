@@ -39,6 +39,11 @@ LISTED: Final = {
     "connect": Listed(
         "connect", "Connect a terminal to a gateway; it reconnects and resumes by itself."
     ),
+    "publish": Listed(
+        "publish",
+        "Send outputs to sessions, users and groups of a running gateway. Exits with 1 if one of"
+        " these does not exist.",
+    ),
     "echo": Listed("echo", "Echo input: for benchmarks, conformance suites and trials."),
     "check": Listed(
         "check", "Check a configuration without serving it. Exits with 2 if it is wrong."

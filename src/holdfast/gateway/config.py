@@ -11,6 +11,14 @@ listen = "unix:data/link.sock"     # where applications connect
 listen = "tcp://127.0.0.1:9180"    # health, metrics, `holdfast sessions` and more
 token_file = "/etc/holdfast/admin.token"
 
+[api]
+listen = "tcp://127.0.0.1:9181"    # publish from any program: `holdfast publish` and the like
+
+[[api.key]]
+name = "shop-workers"
+file = "/etc/holdfast/shop.key"
+apps = ["shop"]
+
 [[listener]]
 url = "telnet://0.0.0.0:4000"
 
@@ -67,6 +75,7 @@ from holdfast.backends.upstream_config import PLAIN, UpstreamConfig, address_at,
 from holdfast.core.errors import ConfigurationError, inside
 from holdfast.core.limits import Limits
 from holdfast.gateway.admin.guard import AdminConfig, token_hash
+from holdfast.gateway.api.config import ApiConfig, check_api
 from holdfast.gateway.cookies import CookieOptions, check_cookie
 from holdfast.gateway.play_config import PlayConfig, check_play
 from holdfast.net.addresses import Address, parse_address
@@ -177,6 +186,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     store: StoreConfig = field(default_factory=StoreConfig)
     link: LinkConfig = field(default_factory=LinkConfig)
     admin: AdminConfig = field(default_factory=AdminConfig)
+    api: ApiConfig = field(default_factory=ApiConfig)
     limits: Limits = field(default_factory=Limits)
 
 
@@ -241,6 +251,7 @@ def check(config: Config) -> None:
         _check_admin(config.admin)
     elif config.admin != AdminConfig():
         raise ConfigurationError("admin.listen: expected an address, found none")
+    check_api(config.api)
     if config.link.listen:
         check_link(config.link)
 

@@ -65,10 +65,10 @@ class Gateway:
         """Whether the store has everything: if not, the next run begins new epochs."""
         runtime, limits = Runtime(asyncio.get_running_loop()), config.limits
         self.clock = SteadyClock(environment.wall, runtime.timers.time)
-        by_name: dict[str, Backend] = {}
+        self._by_name: dict[str, Backend] = {}
         security = SecurityLog()
         self._applications = LinkServer(
-            config.node, config.link.all_secrets, by_name, limits.link, self._spawn, security
+            config.node, config.link.all_secrets, self._by_name, limits.link, self._spawn, security
         )
         journal = Journal(
             limits.store, self._applications.accepted, promises=config.store.on_failure == "refuse"
@@ -80,9 +80,11 @@ class Gateway:
         self.upstreams = {
             upstream.name: Upstream(upstream, limits, runtime) for upstream in config.upstream
         }
-        self.backends = Backends(self._make_services(), by_name)
+        services = self._make_services()
+        self.backends = Backends(services, self._by_name)
         self.listeners = Listeners(config, runtime, environment.make_server, inherited)
         self.listeners.add_admin(self._view())
+        self._api = self.listeners.add_api(services, self._by_name)
 
     def _make_context(
         self, runtime: Runtime, journal: Journal, manager: SessionManager, security: SecurityLog
@@ -166,6 +168,10 @@ class Gateway:
     def admin_address(self) -> Address | None:
         return self.listeners.admin_address
 
+    @property
+    def api_address(self) -> Address | None:
+        return self.listeners.api_address
+
     # --- from its start to its end
 
     async def run(self, started: Callable[[], None] = lambda: None) -> None:
@@ -192,6 +198,8 @@ class Gateway:
             self.backends.open(listener.backend)
         for backend in self.backends.all:
             backend.restore(stored)
+        if self._api is not None:
+            self._api.restore(stored.settings)
         if self.manager.total:
             _log.info("sessions loaded", sessions=self.manager.total, clean=stored.clean)
 

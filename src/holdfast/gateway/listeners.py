@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from holdfast.backends.base import Backend, Services
 from holdfast.backends.link.server import LinkServer
 from holdfast.backends.registry import Backends
+from holdfast.gateway.api.listener import ApiListener, api_limits
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.context import Context, ListenerContext, ServeHttp
 from holdfast.gateway.conversation.driver import Driver
@@ -53,10 +56,13 @@ class Listeners:
         """Of the clients' listeners, in the configuration's order, with the ports taken."""
         self.link_address: Address | None = None
         self.admin_address: Address | None = None
+        self.api_address: Address | None = None
         self._config = config
         self._runtime = runtime
         self._inherited = inherited
         self._admin: AdminListener | None = None
+        self._api: ApiListener | None = None
+        self._make_server = make_server
         self._pages: list[HostOnDemand] = []
 
     def add_admin(self, view: GatewayView) -> None:
@@ -66,6 +72,14 @@ class Listeners:
         """
         if self._config.admin.listen:
             self._admin = admin_listener(self._config, self._runtime, view, self._inherited)
+
+    def add_api(self, services: Services, backends: Mapping[str, Backend]) -> ApiListener | None:
+        """Let other programs publish, where the configuration says so."""
+        if self._config.api.listen:
+            limits = self._config.limits
+            server = self._make_server(api_limits(limits), self._runtime, inherited=self._inherited)
+            self._api = ApiListener(self._config.api, services, backends, server)
+        return self._api
 
     async def open(self, context: Context, backends: Backends, applications: LinkServer) -> None:
         """Accept connections, of applications first. Raises the error of an address."""
@@ -88,6 +102,8 @@ class Listeners:
                     ListenOptions(listener.bind, listener.proxy, self._start_tls(listener)),
                 )
             )
+        if self._api is not None:
+            self.api_address = await self._api.open()
         if self._admin is not None:
             self.admin_address = await self._admin.open()
         if self._inherited is not None:
@@ -96,12 +112,16 @@ class Listeners:
     def reload(self) -> None:
         """Read the certificates again, for the connections to come."""
         self.clients.reload()
+        if self._api is not None:
+            self._api.reload()
 
     async def drain(self, aborted: asyncio.Event) -> None:
         """Tell the clients, then the applications; `aborted` cuts it short."""
         seconds = self._config.limits.drain.drain_seconds_max
         async with asyncio.TaskGroup() as tasks:
             closing = tasks.create_task(self._close_when(aborted))
+            if self._api is not None:
+                await self._api.drain(seconds)
             await self.clients.drain(seconds)
             await self.links.drain(seconds)
             closing.cancel()
@@ -110,6 +130,8 @@ class Listeners:
         """Close every connection and every listener."""
         await self.clients.close()
         await self.links.close()
+        if self._api is not None:
+            await self._api.close()
         if self._admin is not None:
             await self._admin.close()
         for pages in self._pages:

@@ -62,6 +62,8 @@ class SecurityEvent(Enum):
     """An application did not know the link's secret, or came too often."""
     ADMIN_REFUSED = "admin_refused"
     """A request to the admin listener without the right token."""
+    API_REFUSED = "api_refused"
+    """A request to the API without the right key, or beyond what its key may do."""
     OPERATOR_ACTED = "operator_acted"
     """An operator closed a session, ended a connection, or asked for a drain."""
 

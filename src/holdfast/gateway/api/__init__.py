@@ -1,0 +1,1 @@
+"""The HTTP API: what other programs send to sessions, and ask of them (docs/publish.md)."""

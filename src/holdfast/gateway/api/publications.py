@@ -1,0 +1,180 @@
+"""`POST /v1/publish`: from the body of a request to its answer. Hot path."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from holdfast.core.limits import ApiLimits
+from holdfast.core.validation import UnsendableError
+from holdfast.gateway.api.applications import Applications
+from holdfast.gateway.api.bodies import (
+    PublishRequest,
+    PublishResult,
+    publication_of,
+    read_publications,
+    result_of,
+    write,
+)
+from holdfast.gateway.api.keys import ApiRefusedError, Key
+from holdfast.net.http.exchanges import Exchange
+from holdfast.net.log import RateLimitedLogger
+from holdfast.sessions.journal import StoreUnavailableError
+from holdfast.sessions.port import UnknownSessionError
+from holdfast.sessions.publication_ids import IdReusedError, PublicationIds
+from holdfast.sessions.publishing import Publication, Publishing
+from holdfast.sessions.states import Durability
+from holdfast.sessions.stores.base import StoreError
+
+_log: Final = RateLimitedLogger("holdfast.api")
+
+STATUSES: Final = {
+    "": 200,
+    "bad_request": 400,
+    "forbidden": 403,
+    "unknown_app": 404,
+    "unknown_session": 404,
+    "id_reused": 409,
+}
+"""The status of an answer to one publication, by its code."""
+_ORDER: Final = (Durability.MEMORY, Durability.FAST, Durability.DURABLE)
+
+
+class _Prepared(NamedTuple):
+    publishing: Publishing
+    publication: Publication
+
+
+class Publications:
+    """Carries out publications. `keep` stores a setting of the gateway."""
+
+    def __init__(
+        self,
+        applications: Applications,
+        limits: ApiLimits,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        keep: Callable[[str, bytes], None],
+        keys: list[Key],
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        """Publications by the code of their result; empty for those carried out."""
+        self._applications = applications
+        self._limits = limits
+        self._spawn = spawn
+        self._ids = {
+            key.name: PublicationIds(f"api/{key.name}", keep, limits.ids_max) for key in keys
+        }
+
+    def restore(self, settings: Mapping[str, bytes]) -> None:
+        """Take the ids of an earlier gateway."""
+        for ids in self._ids.values():
+            ids.restore(settings)
+
+    def handle(self, exchange: Exchange, key: Key) -> None:
+        """Answer a request, at once or once it is stored. Raises `ApiRefusedError`."""
+        key.check("publish")
+        try:
+            body = read_publications(exchange.body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise ApiRefusedError(400, "bad_request", f"expected a publication: {error}") from None
+        several = isinstance(body, list)
+        requests: list[PublishRequest] = body if isinstance(body, list) else [body]
+        if not 0 < len(requests) <= self._limits.publications_max:
+            raise ApiRefusedError(
+                400,
+                "bad_request",
+                f"expected 1 to {self._limits.publications_max} publications, found"
+                f" {len(requests)}",
+            )
+        prepared = [self._prepare(key, it) for it in requests]
+        durability = max((Durability(it.durability) for it in requests), key=_ORDER.index)
+        to_load = [
+            one
+            for one in prepared
+            if isinstance(one, _Prepared) and not one.publishing.is_loaded(one.publication)
+        ]
+        answer = _Answer(exchange, self._ids[key.name], prepared, durability, several=several)
+        if to_load:
+            self._spawn(self._load(to_load, answer))
+        else:
+            self._carry_out(answer)
+
+    async def _load(self, to_load: list[_Prepared], answer: _Answer) -> None:
+        """Load the sessions first, all at once: publications stay in their order."""
+        try:
+            for one in to_load:
+                await one.publishing.load(one.publication)
+        except StoreError as error:
+            unavailable(answer.exchange, error)
+        else:
+            self._carry_out(answer)
+
+    def _prepare(self, key: Key, it: PublishRequest) -> _Prepared | PublishResult:
+        try:
+            publishing = self._applications.find(key, it.app)
+            publication = publication_of(it)
+            publishing.check(publication)
+        except ApiRefusedError as error:
+            return PublishResult(0, error=str(error), code=error.code)
+        except UnsendableError as error:
+            return PublishResult(0, error=str(error), code="bad_request")
+        return _Prepared(publishing, publication)
+
+    def _carry_out(self, answer: _Answer) -> None:
+        try:
+            results = [self._publish(one, answer.ids) for one in answer.prepared]
+            settling = None
+            for one in answer.prepared:
+                if isinstance(one, _Prepared):
+                    settling = one.publishing.settling(answer.durability)
+                    break
+        except StoreUnavailableError as error:
+            unavailable(answer.exchange, error)
+            return
+        for result in results:
+            self.counts[result.code] += 1
+        body = write(results if answer.several else results[0])
+        status = 200 if answer.several else STATUSES[results[0].code]
+        if settling is None or status != 200:
+            answer.exchange.answer(body, status)
+            return
+
+        def stored(future: asyncio.Future[None]) -> None:
+            error = future.exception()
+            if error is None:
+                answer.exchange.answer(body)
+            else:
+                unavailable(answer.exchange, error)
+
+        settling.add_done_callback(stored)
+
+    def _publish(self, one: _Prepared | PublishResult, ids: PublicationIds) -> PublishResult:
+        if isinstance(one, PublishResult):
+            return one
+        try:
+            return result_of(one.publishing.publish(one.publication, ids))
+        except UnknownSessionError as error:
+            return PublishResult(0, error=str(error), code="unknown_session")
+        except IdReusedError as error:
+            return PublishResult(0, error=str(error), code="id_reused")
+
+
+class _Answer(NamedTuple):
+    """A request under way."""
+
+    exchange: Exchange
+    ids: PublicationIds
+    prepared: list[_Prepared | PublishResult]
+    durability: Durability
+    several: bool
+
+
+def unavailable(exchange: Exchange, error: BaseException) -> None:
+    """Answer that the store cannot be used now. What was sent with an `id` may be sent again."""
+    _log.warning("publication not stored", peer=exchange.peer, error=str(error))
+    body = write({"error": f"the store cannot be used now: {error}", "code": "unavailable"})
+    exchange.answer(body, 503, (("Retry-After", "1"),))

@@ -1,0 +1,295 @@
+"""Requests and answers on a connection, for small bodies and many requests. Hot path.
+
+`ExchangeConnection` is the handler of a connection that speaks HTTP/1.1 and nothing else. It
+reads one request at a time, within the limits, and gives it to a `Service` as an `Exchange`, which
+is answered at once or later. What comes behind a request waits until that is answered. There is no
+task and no timer for a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from holdfast.core.errors import Reason
+from holdfast.core.limits import KIB
+from holdfast.net.addresses import network_of
+from holdfast.net.connection.connection import Connection
+from holdfast.net.log import RateLimitedLogger
+from holdfast.net.runtime.turns import PASS_COST_MAX
+from holdfast.protocols.http_requests import RequestReader
+from holdfast.protocols.websocket.head import HeadError, Request, write_head
+
+_log: Final = RateLimitedLogger("holdfast.http")
+
+_FOREVER: Final = float("inf")
+_COST: Final = 1 * KIB
+"""What a request counts for in a pass of the event loop, beside its body."""
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_JSON: Final = b"Content-Type: application/json\r\nContent-Length: "
+_END: Final = b"\r\n\r\n"
+_OK: Final = b"HTTP/1.1 200 OK\r\n" + _JSON
+
+
+class ExchangeLimits(Struct, frozen=True):
+    """The limits of one connection."""
+
+    head_bytes_max: int
+    header_count_max: int
+    body_bytes_max: int
+    request_seconds_max: float
+    idle_seconds_max: float
+
+
+class Service(Protocol):
+    """Answers requests."""
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer a request, now or later."""
+
+    def refused(self, status: int, fault: str) -> bytes:
+        """The body of an answer to a request that cannot be read."""
+
+
+class _Wait(Enum):
+    """What is waited for."""
+
+    REQUEST = auto()
+    """The first byte of a request."""
+    REST = auto()
+    """The rest of its head and of its body."""
+    ANSWER = auto()
+
+
+class Exchange:
+    """A request and its answer. `answer` is called once."""
+
+    __slots__ = ("_connection", "body", "request")
+
+    def __init__(self, connection: ExchangeConnection, request: Request, body: bytes) -> None:
+        self._connection = connection
+        self.request = request
+        self.body = body
+
+    @property
+    def peer(self) -> str:
+        """The client's address."""
+        return self._connection.peer
+
+    @property
+    def memory(self) -> dict[str, object]:
+        """What the service keeps of this connection between requests."""
+        return self._connection.memory
+
+    def answer(
+        self, body: bytes, status: int = 200, fields: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """Answer with JSON; nothing happens if the client has gone."""
+        self._connection.answer(body, status, fields)
+
+
+class ExchangeConnection:
+    """The handler of one connection."""
+
+    def __init__(self, connection: Connection, service: Service, limits: ExchangeLimits) -> None:
+        self.memory: dict[str, object] = {}
+        self._connection = connection
+        self._service = service
+        self._limits = limits
+        self._reader = RequestReader(
+            head_bytes_max=limits.head_bytes_max, header_count_max=limits.header_count_max
+        )
+        self._request: Request | None = None
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._wait: _Wait | None = None
+        self._due = self._armed = _FOREVER
+        """When the present wait is over, and when the timer looks: not later than that."""
+        self._last = False
+        """Whether no request is served after the present one."""
+        self._waits = False
+        """Whether a request waits for its turn in the event loop."""
+        self._over = False
+
+    @property
+    def peer(self) -> str:
+        return self._connection.peer
+
+    # --- Handler
+
+    def connected(self) -> None:
+        self._connection.established()
+        self._set_wait(_Wait.REQUEST)
+
+    def received(self, data: bytes) -> None:
+        self._reader.receive_data(data)
+        self._go_on()
+
+    def ended(self) -> None:
+        self._end_after_answer()
+
+    def writable(self) -> None:
+        pass  # one answer at a time is written
+
+    def expired(self, now: float) -> None:
+        self._armed = _FOREVER
+        if self._wait is _Wait.ANSWER:
+            return  # that has no limit here
+        if now < self._due:
+            self._arm()
+        elif self._wait is _Wait.REST:
+            self._refuse(408, "the request took too long")
+        else:
+            self._close()
+
+    def overdue(self, reason: Reason) -> None:
+        if reason is Reason.SLOW_CONSUMER:
+            self._connection.abort()
+        elif self._wait is not _Wait.ANSWER:
+            self._close()
+
+    def drain(self) -> None:
+        self._end_after_answer()
+
+    def lost(self, cause: Exception | None) -> None:
+        self._over = True
+
+    # --- answers
+
+    def answer(self, body: bytes, status: int, fields: Sequence[tuple[str, str]]) -> None:
+        """Answer the present request."""
+        if self._over:
+            return
+        assert self._wait is _Wait.ANSWER, "a request is answered once"
+        self._write(body, status, fields)
+        self._wait = None
+        if self._last:
+            self._close()
+        elif self._reader.waiting:
+            self._connection.resume_reading()
+            self._go_on()
+        else:
+            self._connection.resume_reading()
+            self._set_wait(_Wait.REQUEST)
+
+    def take_turn(self) -> None:
+        """The next request may be handled now."""
+        self._waits = False
+        if not self._over:
+            self._go_on()
+
+    # --- inside
+
+    def _go_on(self) -> None:
+        """Handle what has come: as many requests as are complete, one after the other."""
+        try:
+            while not self._over and self._wait is not _Wait.ANSWER and not self._waits:
+                if not self._step():
+                    return
+        except HeadError as error:
+            self._refuse(error.status, str(error))
+
+    def _step(self) -> bool:
+        """One step; false when more must come first."""
+        reader = self._reader
+        if self._request is None and not self._take_head():
+            return False
+        request = self._request
+        assert request is not None
+        while reader.in_body:
+            piece = reader.take_body()
+            if not piece:
+                self._set_wait(_Wait.REST)
+                return False
+            self._body.append(piece)
+            self._body_bytes += len(piece)
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._request = None
+        self._body.clear()
+        self._body_bytes = 0
+        self._wait = _Wait.ANSWER
+        self._connection.turns.spent += _COST + len(body)
+        self._service.handle(Exchange(self, request, body))
+        if self._wait is _Wait.ANSWER and reader.waiting:
+            self._connection.pause_reading()
+        return True
+
+    def _take_head(self) -> bool:
+        """Read the head of the next request. Raises `HeadError`."""
+        reader, turns = self._reader, self._connection.turns
+        if turns.spent >= PASS_COST_MAX and reader.waiting:
+            self._waits = True
+            self._connection.pause_reading()
+            turns.wait(self, network_of(self._connection.peer))
+            return False
+        found = reader.take_head()
+        if found is None:
+            self._set_wait(_Wait.REST if reader.waiting else _Wait.REQUEST)
+            return False
+        request = self._request = found[0]
+        headers = request.headers
+        if headers.get("transfer-encoding") is not None:
+            raise HeadError(411, "expected Content-Length, found Transfer-Encoding")
+        length = int(headers.get("content-length") or 0)
+        if length > self._limits.body_bytes_max:
+            raise HeadError(
+                413,
+                f"expected a body of at most {self._limits.body_bytes_max} bytes, found {length}",
+            )
+        persistent = request.version >= (1, 1) and not headers.has_token("connection", "close")
+        self._last = self._last or not persistent
+        if reader.in_body and not reader.waiting and headers.has_token("expect", "100-continue"):
+            self._connection.write(_CONTINUE)
+        return True
+
+    def _set_wait(self, wait: _Wait) -> None:
+        """Wait for something, with the time of that from when the waiting begins."""
+        if wait is not self._wait:
+            self._wait = wait
+            limits = self._limits
+            idle = wait is _Wait.REQUEST
+            seconds = limits.idle_seconds_max if idle else limits.request_seconds_max
+            self._due = self._connection.now + seconds
+            if self._due < self._armed:
+                self._arm()
+
+    def _arm(self) -> None:
+        self._armed = self._due
+        self._connection.wake_at(self._due)
+
+    def _write(self, body: bytes, status: int, fields: Sequence[tuple[str, str]]) -> None:
+        if status == HTTPStatus.OK and not fields and not self._last:
+            self._connection.write(b"%b%d%b%b" % (_OK, len(body), _END, body))
+            return
+        closes = [("Connection", "close")] if self._last else []
+        head = write_head(
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+            [
+                ("Content-Type", "application/json"),
+                ("Content-Length", str(len(body))),
+                *closes,
+                *fields,
+            ],
+        )
+        self._connection.write(head + body)
+
+    def _refuse(self, status: int, fault: str) -> None:
+        peer = self._connection.peer
+        _log.info("protocol error of a client", peer=peer, protocol="http", fault=fault)
+        if self._wait is not _Wait.ANSWER:  # else it would stand in the middle of another answer
+            self._last = True
+            self._write(self._service.refused(status, fault), status, ())
+        self._close()
+
+    def _end_after_answer(self) -> None:
+        self._last = True
+        if self._wait is not _Wait.ANSWER:
+            self._close()
+
+    def _close(self) -> None:
+        self._over = True
+        self._connection.close_on()
