@@ -112,7 +112,7 @@ class Publishing:
         Raises `UnknownSessionError` for sessions alone, none of which there is, `IdReusedError`,
         and `StoreUnavailableError`; then nothing was sent.
         """
-        if self._journal.broken is not None and not self._journal.adrift:
+        if self._journal.broken is not None and not self._journal.degraded:
             raise StoreUnavailableError(str(self._journal.broken))
         digest = b""
         if it.id:
@@ -135,7 +135,7 @@ class Publishing:
 
         `None` if they are already. Raises `StoreUnavailableError`.
         """
-        if durability is Durability.MEMORY or self._journal.adrift:
+        if durability is Durability.MEMORY or self._journal.degraded:
             return None
         return self._journal.settling(sync=durability is Durability.DURABLE)
 
