@@ -14,7 +14,9 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -145,6 +147,8 @@ def _await_words(process: subprocess.Popen[bytes], words: str) -> None:
     assert process.stderr is not None
     for line in process.stderr:
         if words.encode() in line:
+            # A program whose log nobody reads waits for ever once the pipe is full.
+            threading.Thread(target=deque, args=(process.stderr, 0), daemon=True).start()
             return
     raise Missing(f"{process.args!r} ended with {process.wait()}")
 

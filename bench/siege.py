@@ -148,12 +148,14 @@ class Noticed:
                 number += 1
                 said = time.perf_counter()
                 session.command(str(number))
-                while True:
-                    event = await session.receive()
-                    if isinstance(event, client.Text) and event.d == str(number):
-                        break
-                    self.cut += isinstance(event, client.Offline)
-                self.waits.append(time.perf_counter() - said)
+                try:
+                    while True:
+                        event = await session.receive()
+                        if isinstance(event, client.Text) and event.d == str(number):
+                            break
+                        self.cut += isinstance(event, client.Offline)
+                finally:  # the answer that never comes counts, too
+                    self.waits.append(time.perf_counter() - said)
                 await asyncio.sleep(_TALK_SECONDS)
 
     async def arrive(self, port: int) -> None:

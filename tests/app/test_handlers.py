@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from holdfast.app import App, Capabilities, Session
 from holdfast.app.events import handle
@@ -117,3 +118,16 @@ async def test_a_call_gives_what_its_handler_gives() -> None:
 
     assert await app.call("remember") == {"s": 1}
     assert await app.call("start") is None
+
+
+@pytest.mark.parametrize("json", ["9" * 5000, "[", '"\\ud800'], ids=["digits", "open", "half"])
+async def test_data_that_cannot_be_decoded_is_the_fault_of_the_client(json: str) -> None:
+    app = App("test")
+    heard: list[object] = []
+    app.on_data(lambda *args: heard.append(args))
+    with capture_logs() as logs:
+        await handle(app, Session(app, INFO), Data("Room.Info", json))
+    assert heard == []
+    (line,) = logs
+    assert (line["event"], line["log_level"]) == ("data of a client cannot be decoded", "info")
+    assert (line["session"], line["package"]) == ("s1", "Room.Info")

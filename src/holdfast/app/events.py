@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from holdfast.app.session import Session
 from holdfast.core.items import Binary, Data, Interrupt, Resized, Text
 from holdfast.link import messages as m
+from holdfast.net.log import RateLimitedLogger
+
+_log: Final = RateLimitedLogger("holdfast.app")
 
 
 class HandlerCaller(Protocol):
@@ -28,7 +31,17 @@ async def handle(  # noqa: C901 - a case for each event
         case Binary(data):
             await handlers.call("binary", session, data)
         case Data(package, json):
-            await handlers.call("data", session, package, msgspec.json.decode(json))
+            try:
+                value = msgspec.json.decode(json)
+            except ValueError as error:  # a number of 5,000 digits
+                _log.info(
+                    "data of a client cannot be decoded",
+                    session=session.sid,
+                    package=package,
+                    fault=str(error),
+                )
+                return
+            await handlers.call("data", session, package, value)
         case Interrupt():
             await handlers.call("interrupt", session)
         case m.Opened(info):
