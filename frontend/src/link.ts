@@ -5,6 +5,8 @@ export type Message = { t: string; [field: string]: unknown };
 export interface Host {
   /** The session: its output continues after `n`. With `afresh`, the screen must be cleared. */
   ready(sid: string, token: string, afresh: boolean): void;
+  /** A viewer: as `ready`, of a screen that has this size. */
+  watching(cols: number, rows: number, afresh: boolean): void;
   /** Output; call `shown` when it is on the screen. */
   output(data: Uint8Array, shown: () => void): void;
   /** Bytes that restore the screen; they are not output. */
@@ -30,6 +32,7 @@ export class Link {
   private socket: WebSocket | undefined;
   private token = "";
   private code = "";
+  private invitation = "";
   private received = 0;
   private shown = 0;
   private acked = 0;
@@ -53,6 +56,12 @@ export class Link {
     this.received = this.shown = this.acked = this.c = 0;
     this.unsure = [];
     this.connect();
+  }
+
+  /** Watch the session of an invitation. */
+  watch(invitation: string): void {
+    this.invitation = invitation;
+    this.open();
   }
 
   /** Try again now. */
@@ -119,6 +128,7 @@ export class Link {
   }
 
   private first(): Message {
+    if (this.invitation) return { t: "watch", token: this.invitation, n: this.received };
     const { cols, rows } = this.host.size();
     const common = { cols, rows, attempt: this.attempt };
     if (!this.token && !this.code) return { t: "open", ...common };
@@ -157,6 +167,11 @@ export class Link {
     switch (message.t) {
       case "ready":
         return this.begin(message);
+      case "watching": {
+        const afresh = this.goTo(message.n as number);
+        this.pause = FIRST_PAUSE_MS;
+        return this.host.watching(message.cols as number, message.rows as number, afresh);
+      }
       case "screen":
         return this.host.screen(message.d as string);
       case "took":
@@ -168,7 +183,7 @@ export class Link {
         this.token = message.d as string;
         return this.host.message(message);
       case "refused":
-        this.token = this.code = "";
+        this.token = this.code = this.invitation = "";
         this.retryMs = undefined;
         this.host.message(message);
         this.socket?.close();
@@ -185,14 +200,9 @@ export class Link {
   }
 
   private begin(message: Message): void {
-    const n = message.n as number;
-    const afresh = n !== this.received || n === 0;
+    const afresh = this.goTo(message.n as number);
     this.token = message.token as string;
     this.code = "";
-    if (afresh) {
-      this.generation += 1;
-      this.received = this.shown = this.acked = n;
-    }
     const c = message.c as number;
     this.c = Math.max(this.c, c);
     this.unsure = this.unsure.filter((sent) => sent.c > c);
@@ -200,6 +210,16 @@ export class Link {
     this.pause = FIRST_PAUSE_MS;
     this.host.ready(message.sid as string, this.token, afresh);
     this.resend(c + 1);
+  }
+
+  /** Output goes on after `n`; whether the screen is to be cleared for it. */
+  private goTo(n: number): boolean {
+    const afresh = n !== this.received || n === 0;
+    if (afresh) {
+      this.generation += 1;
+      this.received = this.shown = this.acked = n;
+    }
+    return afresh;
   }
 
   private resend(from: number): void {

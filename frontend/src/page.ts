@@ -7,6 +7,7 @@ import { Terminal } from "@xterm/xterm";
 import "@xterm/xterm/css/xterm.css";
 import { Link, type Message } from "./link";
 import { forget, held, keep } from "./sessions";
+import { Sharing, WATCH } from "./sharing";
 import "./style.css";
 
 const THEMES = {
@@ -20,6 +21,8 @@ const THEMES = {
   },
 };
 const THEME = "holdfast.theme";
+const FONT_PIXELS = 14;
+const FONT_PIXELS_MIN = 6;
 const KEYS: Record<string, string> = {
   esc: "\x1b", tab: "\t", up: "\x1b[A", down: "\x1b[B", right: "\x1b[C", left: "\x1b[D",
   pipe: "|", tilde: "~", dash: "-", slash: "/",
@@ -36,7 +39,7 @@ const notices = find("notices");
 const banner = find("banner");
 
 const term = new Terminal({
-  allowProposedApi: true, cursorBlink: true, scrollback: 10_000, fontSize: 14,
+  allowProposedApi: true, cursorBlink: true, scrollback: 10_000, fontSize: FONT_PIXELS,
   fontFamily: "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace",
 });
 const fit = new FitAddon();
@@ -46,9 +49,15 @@ term.loadAddon(new WebLinksAddon());
 term.open(find("terminal"));
 fit.fit();
 
+/** What stands in the address behind `#`, which no server is sent. */
+const given = decodeURIComponent(location.hash.slice(1));
+const invitation = given.startsWith(WATCH) ? given.slice(WATCH.length) : "";
+const code = invitation ? "" : given;
 let sid = "";
 let over = false;
 let control = false;
+/** The size of the screen that is watched, for a viewer. */
+let watched: { cols: number; rows: number } | undefined;
 
 const url = new URL(location.pathname, location.href);
 url.protocol = url.protocol.replace("http", "ws");
@@ -62,18 +71,43 @@ const link = new Link(url.href, {
     fit.fit();
     if (form.hidden) term.focus();
   },
+  watching(cols, rows, afresh) {
+    if (afresh) term.reset();
+    watch(cols, rows);
+    show("watching");
+    hide(banner);
+  },
   output: (data, shown) => term.write(data, shown),
   screen: (data) => term.write(data),
   message: hear,
   lost(retryMs, text) {
-    if (retryMs === undefined) return end(text || "The connection has ended.");
+    if (retryMs === undefined) return end(text ? sentence(text) : "The connection has ended.");
     show("offline");
     count(Date.now() + retryMs);
   },
   size: () => ({ cols: term.cols, rows: term.rows }),
 });
 
+const sharing = new Sharing(link);
+
+/** Show a screen of another's size, as large as there is room for. */
+function watch(cols: number, rows: number): void {
+  watched = { cols, rows };
+  term.resize(cols, rows);
+  scale();
+}
+
+function scale(): void {
+  if (!watched) return fit.fit();
+  term.options.fontSize = FONT_PIXELS;
+  const room = fit.proposeDimensions();
+  if (!room?.cols || !room.rows) return;
+  const ratio = Math.min(1, room.cols / watched.cols, room.rows / watched.rows);
+  term.options.fontSize = Math.max(FONT_PIXELS_MIN, Math.floor(FONT_PIXELS * ratio));
+}
+
 function hear(message: Message): void {
+  if (sharing.hear(message)) return;
   switch (message.t) {
     case "prompt":
       return ask(message);
@@ -97,7 +131,10 @@ function hear(message: Message): void {
         `To go on at another device, open this page there and give it the code ${message.d}`;
       find("code").hidden = false;
       return;
+    case "size":
+      return watch(message.cols as number, message.rows as number);
     case "refused":
+      if (watched || invitation) return end(`You cannot watch: ${message.text}.`);
       forget(sid);
       return end(
         `This session cannot be taken up again: ${message.text}. Its shell has ended, or the`
@@ -163,10 +200,14 @@ function count(until: number): void {
   const left = Math.ceil((until - Date.now()) / 1000);
   if (state.dataset.state !== "offline") return;
   say(
-    `The connection is lost. Your session goes on; trying again ${left > 0 ? `in ${left} s` : "now"}.`,
+    `The connection is lost. ${invitation ? "The" : "Your"} session goes on; trying again ${left > 0 ? `in ${left} s` : "now"}.`,
     "Try now", () => link.retry(),
   );
   window.setTimeout(() => count(until), 500);
+}
+
+function sentence(text: string): string {
+  return text[0].toUpperCase() + text.slice(1) + (text.endsWith(".") ? "" : ".");
 }
 
 function say(text: string, action: string, act: () => void): void {
@@ -218,7 +259,7 @@ term.parser.registerOscHandler(52, (data) => {
   }
   return true;
 });
-new ResizeObserver(() => fit.fit()).observe(find("terminal"));
+new ResizeObserver(scale).observe(find("terminal"));
 
 function press(on: boolean): void {
   control = on;
@@ -258,9 +299,14 @@ declare global {
 window.holdfastTerminal = term;
 
 show("connecting");
-const code = decodeURIComponent(location.hash.slice(1));
-history.replaceState(null, "", location.pathname);
-if (code) link.open("", code);
+if (!invitation) history.replaceState(null, "", location.pathname);
+if (invitation) {
+  document.documentElement.dataset.watching = "";
+  document.title = "Watching a terminal";
+  find("where").textContent = document.title;
+  term.options.disableStdin = true;
+  link.watch(invitation);
+} else if (code) link.open("", code);
 else void held().then((session) => {
   sid = session?.sid ?? "";
   link.open(session?.token);

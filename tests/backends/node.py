@@ -82,6 +82,9 @@ class Client:
     def change_input_mode(self) -> None:
         self.modes.append(self.session.row.input_mode)
 
+    def change_viewers(self) -> None:
+        pass
+
     def close(self, reason: Reason) -> None:
         self.closed.append(reason)
 

@@ -28,6 +28,20 @@ from holdfast.core.limits import Limits
 from holdfast.gateway.gateway import Gateway
 from holdfast.net.server.lifecycle import ServerState
 
+# --- a client that leaves before it is told of its session
+
+
+@pytest.mark.parametrize("durability", ["memory", "fast", "durable"])
+async def test_who_quits_at_once_leaves_no_session(tmp_path: Path, durability: Durability) -> None:
+    config = configured(tmp_path, backend="echo", durability=durability)
+    async with serving(config) as gateway:
+        for _ in range(3):
+            async with v1(gateway) as client:
+                await client.say("quit")
+                await client.closed()
+        await eventually(lambda: not gateway.manager.sessions)
+
+
 # --- resets
 
 

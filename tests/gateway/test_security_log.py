@@ -73,6 +73,14 @@ async def shows_a_replaced_token(gateway: Gateway, stage: Stage) -> dict[str, An
     return {"of": [first["sid"]]}
 
 
+async def sends_what_is_no_message(gateway: Gateway, stage: Stage) -> dict[str, Any]:
+    async with v1(gateway) as client:
+        await client.expect("welcome")
+        await client.ws.send("{}")
+        await client.expect("bye")
+    return {}
+
+
 async def types_a_wrong_code(gateway: Gateway, stage: Stage) -> dict[str, Any]:
     async with v1(gateway, code="AAAA-AAAA") as client:
         await client.expect("refused")
@@ -178,6 +186,7 @@ def _says(gateway: Gateway, text: str) -> None:
 
 DEEDS: Final[dict[SecurityEvent, Deed]] = {
     E.TOKEN_REFUSED: shows_an_unknown_token,
+    E.MALFORMED: sends_what_is_no_message,
     E.TOKEN_REPLACED: shows_an_older_cookie,
     E.TOKEN_REVOKED: shows_a_replaced_token,
     E.CODE_REFUSED: types_a_wrong_code,
@@ -226,8 +235,15 @@ async def test_every_event_is_told(event: SecurityEvent, tmp_path: Path) -> None
     assert {name: line[name] for name in expected} == expected
 
 
-OF_TERMINALS = {SecurityEvent.TARGET_REFUSED, SecurityEvent.HOST_KEY_REFUSED}
-"""Their deeds are in `tests/backends/ssh`."""
+OF_TERMINALS = {
+    SecurityEvent.TARGET_REFUSED,
+    SecurityEvent.TARGET_FAILED,
+    SecurityEvent.HOST_KEY_REFUSED,
+    SecurityEvent.INVITED,
+    SecurityEvent.INVITATION_REFUSED,
+    SecurityEvent.WATCHED,
+}
+"""Their deeds are in `tests/backends/ssh` and `tests/backends/terminal`."""
 
 
 def test_every_event_has_its_deed() -> None:

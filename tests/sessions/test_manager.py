@@ -74,6 +74,8 @@ class RecordingConsumer:
 
     def change_input_mode(self) -> None: ...
 
+    def change_viewers(self) -> None: ...
+
     def close(self, reason: Reason) -> None:
         self.closed.append(reason)
 

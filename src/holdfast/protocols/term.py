@@ -8,7 +8,8 @@ big-endian), and what was typed. All else is JSON objects in text messages; `t` 
 from __future__ import annotations
 
 import struct
-from typing import Annotated, Final
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
@@ -21,6 +22,8 @@ Command = Annotated[int, Meta(ge=1, le=COMMAND_MAX)]
 Count = Annotated[int, Meta(ge=0, le=COMMAND_MAX)]
 Attempt = Annotated[int, Meta(ge=0, le=_NUMBER_MAX)]
 Size = Annotated[int, Meta(ge=1, le=1_000)]
+_SECONDS_MAX: Final = 1e9
+_INVITATION_SECONDS: Final = 3_600.0
 Name = Annotated[str, Meta(max_length=100)]
 
 INPUT: Final = 0
@@ -93,11 +96,44 @@ class Close(Struct, frozen=True, tag_field="t", tag="close", forbid_unknown_fiel
     """The session is to end, and what runs in it."""
 
 
+class Invite(Struct, frozen=True, tag_field="t", tag="invite", forbid_unknown_fields=True):
+    """Others are to watch, for so many seconds."""
+
+    seconds: Annotated[float, Meta(gt=0, le=_SECONDS_MAX)] = _INVITATION_SECONDS
+
+
+class Revoke(Struct, frozen=True, tag_field="t", tag="revoke", forbid_unknown_fields=True):
+    """The invitation `id` is to end."""
+
+    id: Count
+
+
+class Watch(Struct, frozen=True, tag_field="t", tag="watch", forbid_unknown_fields=True):
+    """The first message of a viewer: it has an invitation, and the output up to offset `n`. It
+    sends `ack`, `ping` and `close` after that, and nothing else."""
+
+    token: str
+    n: Offset = 0
+
+
 class Ping(Struct, frozen=True, tag_field="t", tag="ping", forbid_unknown_fields=True):
     """A question for a sign of life."""
 
 
-ClientMessage = Open | Attach | Ack | Resize | Answer | Signal | AskCode | Close | Ping
+ClientMessage = (
+    Open
+    | Attach
+    | Ack
+    | Resize
+    | Answer
+    | Signal
+    | AskCode
+    | Invite
+    | Revoke
+    | Watch
+    | Close
+    | Ping
+)
 
 
 # --- server → client
@@ -134,6 +170,40 @@ class Code(Struct, frozen=True, tag_field="t", tag="code"):
     """A code for another device."""
 
     d: str
+
+
+class Invitation(Struct, frozen=True, tag_field="t", tag="invitation"):
+    """An invitation, which is good for so many seconds."""
+
+    id: int
+    token: str
+    seconds: float
+
+
+class Viewers(Struct, frozen=True, tag_field="t", tag="viewers"):
+    """The invitations that are good now: of each its `id`, for how many `seconds` it is good, and
+    the addresses of its `viewers`."""
+
+    invitations: Sequence[Mapping[str, Any]]
+
+
+class Watching(Struct, frozen=True, tag_field="t", tag="watching"):
+    """To a viewer: output follows after offset `n`. If that is not its own offset, `gap` bytes
+    are gone: it clears its terminal, which has the size of the watched one."""
+
+    sid: str
+    n: int
+    gap: int
+    cols: int
+    rows: int
+    heartbeat: float
+
+
+class WatchedSize(Struct, frozen=True, tag_field="t", tag="size"):
+    """To a viewer: the watched terminal has another size."""
+
+    cols: int
+    rows: int
 
 
 class Took(Struct, frozen=True, tag_field="t", tag="took"):
@@ -174,7 +244,22 @@ class Pong(Struct, frozen=True, tag_field="t", tag="pong"):
     """A sign of life."""
 
 
-ServerMessage = Ready | Screen | Token | Code | Took | Resend | Refused | Notify | Bye | Pong
+ServerMessage = (
+    Ready
+    | Screen
+    | Token
+    | Code
+    | Invitation
+    | Viewers
+    | Watching
+    | WatchedSize
+    | Took
+    | Resend
+    | Refused
+    | Notify
+    | Bye
+    | Pong
+)
 
 
 def read_input(message: bytes) -> tuple[int, bytes]:

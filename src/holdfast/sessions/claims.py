@@ -217,6 +217,8 @@ class Claims:
             row.tokens.keep_newest()
         self._codes.pop(row.code_before, None)
         row.code_before = _NO_CODE
+        if session.viewers is not None:
+            session.viewers.revoke_all()
         session.mark_row_dirty()
         return token
 

@@ -27,6 +27,9 @@ class Consumer(Protocol):
     def change_input_mode(self) -> None:
         """The row's `input_mode` is another one."""
 
+    def change_viewers(self) -> None:
+        """Other viewers watch the session, or other invitations are valid."""
+
     def close(self, reason: Reason) -> None:
         """Send a goodbye and close. The session is detached already."""
 
@@ -34,8 +37,15 @@ class Consumer(Protocol):
         """A method above has raised: log it, drop the connection and detach."""
 
 
-def guarded(consumer: Consumer, call: Callable[..., None], *args: object) -> None:
-    """Call a session's connection, or a function for it: an exception ends that connection only.
+class FailureDomain(Protocol):
+    """What ends by itself where a call of it raises."""
+
+    def fail(self, error: Exception) -> None:
+        """Log the error, and end."""
+
+
+def guarded(consumer: FailureDomain, call: Callable[..., None], *args: object) -> None:
+    """Call a connection of a session, or a function for it: an exception ends that connection only.
 
     Calls for every message do the same in place, to save a call.
     """

@@ -18,6 +18,7 @@ from holdfast.sessions.claims import Claims
 from holdfast.sessions.dormant import DormantSession
 from holdfast.sessions.durable_state import DurableState
 from holdfast.sessions.groups import Groups
+from holdfast.sessions.invitations import Invitations
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.loading import Loader
 from holdfast.sessions.population import Member, Population
@@ -82,6 +83,8 @@ class SessionManager:
             limits, self.sessions, self.loader.dormant, self._population, self.close
         )
         """Who may resume a session."""
+        self.invitations = Invitations(limits, self.sessions)
+        """Who may watch one."""
         journal.on_turned = self._store_turned
         journal.on_set_aside = self.loader.lost
 

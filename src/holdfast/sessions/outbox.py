@@ -211,6 +211,15 @@ class Outbox:
             for number, entry in enumerate(entries, first)
         ]
 
+    def view(self, after: int, upto: int) -> Sequence[Output | None]:
+        """The outputs after `after`, up to number `upto`, as `take` gives them, for somebody who
+        only watches: nothing counts as sent."""
+        latest = self._latest or {}
+        return [
+            None if entry.key and latest[entry.key] != number else entry.item
+            for number, entry in enumerate(self.since(after)[: upto - after], after + 1)
+        ]
+
     def ack(self, seq: int) -> None:
         """The client has all outputs up to `seq`. Raises `AckError` beyond the sent ones."""
         if seq > self.sent:

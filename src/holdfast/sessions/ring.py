@@ -57,16 +57,25 @@ class Ring(Outbox):
         self._drop(max(0, min(self.size - (most - most // 8), upto - self.base)))
 
     def take(self, limit: int) -> tuple[int, Sequence[Output | None]]:
-        first, wanted = self.sent + 1, self.top - self.sent
-        self.sent = self.top
-        parts = []
-        for chunk in reversed(self._chunks):
-            if wanted <= 0:
-                break
-            parts.append(Binary(chunk if len(chunk) <= wanted else chunk[-wanted:]))
-            wanted -= len(chunk)
-        parts.reverse()
+        first, top = self.sent + 1, self.top
+        parts = self.view(self.sent, top)
+        self.sent = top
         return first, parts
+
+    def view(self, after: int, upto: int) -> Sequence[Output | None]:
+        parts = []
+        end = self.top
+        for chunk in reversed(self._chunks):
+            if end <= after:
+                break
+            start = end - len(chunk)
+            if start < upto:
+                inside = start >= after and end <= upto
+                data = chunk if inside else chunk[max(0, after - start) : upto - start]
+                parts.append(Binary(data))
+            end = start
+        parts.reverse()
+        return parts
 
     def prove(self, seq: int) -> None:
         self.acked = max(self.acked, seq)

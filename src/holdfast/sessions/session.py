@@ -19,6 +19,7 @@ from holdfast.sessions.inbox import ACCEPTED, FULL, REFUSED, Verdict
 from holdfast.sessions.outbox import SharedEntry
 from holdfast.sessions.records import HIDDEN, Record, Row
 from holdfast.sessions.states import Durability, SessionInput
+from holdfast.sessions.viewers import Viewers
 
 
 class SessionBackend(Protocol):
@@ -72,6 +73,7 @@ class Session(DurableState):
         "network",
         "paced",
         "route",
+        "viewers",
     )
 
     _owner: SessionOwner
@@ -93,6 +95,8 @@ class Session(DurableState):
         """Its client's place in the rate of commands, as its last connection left it."""
         self.lagging = False
         """Whether the backend holds output back until earlier output is written."""
+        self.viewers: Viewers | None = None
+        """Who watches it, once somebody was invited."""
         self._unsent_bytes_max = limits.unsent_bytes_max
         self._ready = False
 
@@ -130,7 +134,11 @@ class Session(DurableState):
             self.mark_dirty()
         if over and out.crowded():
             self._make_room(now)
-        elif consumer is not None and not self._ready and not self.durable:
+        elif (
+            (consumer is not None or self.viewers is not None)
+            and not self._ready
+            and not self.durable
+        ):
             self._ready = True  # as `_tell_ready` does
             self._owner.ready(self)
 
@@ -142,7 +150,7 @@ class Session(DurableState):
             self.mark_dirty()
         if out.over and out.crowded():
             self._make_room(entry.time)
-        elif self.consumer is not None:
+        elif self.consumer is not None or self.viewers is not None:
             self._tell_ready()
 
     def show(self, item: Output) -> None:
@@ -163,6 +171,8 @@ class Session(DurableState):
         """The window is full: sent output leaves it, and unsent output is sent first."""
         out = self.out
         consumer = self.consumer
+        if self.viewers is not None:
+            self._tell_ready()
         if consumer is None:
             out.shrink(out.top)
             return
@@ -188,6 +198,8 @@ class Session(DurableState):
                 consumer.deliver()
             except Exception as error:
                 consumer.fail(error)
+        if self.viewers is not None:
+            self.viewers.deliver()
 
     def relieve(self) -> None:
         """Tell the backend of a lagging session that there may be room for more output."""
@@ -310,6 +322,8 @@ class Session(DurableState):
         self.durable = False  # nothing of it will be stored: there is nothing to wait for
         self.deliver()
         self._close_consumer(reason)
+        if self.viewers is not None:
+            self.viewers.close()
 
     def fail(self) -> None:
         """Something of the session cannot be stored: it ends."""

@@ -51,10 +51,10 @@ class Tokens(Struct):
         for old in (self.current, self.previous):
             if old not in (_NOTHING, kept):
                 self._retire(old)
-        secret = secrets.token_bytes(_SECRET_BYTES)
+        secret = new_secret()
         self.previous = kept
         self.current = hash_secret(secret)
-        return base64.urlsafe_b64encode(UUID(sid).bytes + secret).decode()
+        return join_token(sid, secret)
 
     def renew(self, sid: str) -> str:
         """Issue a new token for the holder of the current one, which stays valid.
@@ -110,6 +110,16 @@ def hash_secret(secret: bytes) -> bytes:
 def hash_code(code: str) -> bytes:
     """Return the stored form of a resume code."""
     return hash_secret(b"resume code " + code.encode())
+
+
+def new_secret() -> bytes:
+    """The random part of a token."""
+    return secrets.token_bytes(_SECRET_BYTES)
+
+
+def join_token(sid: str, secret: bytes) -> str:
+    """The token of a session's id and a secret."""
+    return base64.urlsafe_b64encode(UUID(sid).bytes + secret).decode()
 
 
 def split_token(token: str) -> tuple[str, bytes] | None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -74,8 +74,9 @@ class TermClient:
         if message["t"] == "resend":
             for c in range(message["c"], self.c + 1):
                 await self.socket.send(self.sent[c])
-        if message["t"] == "ready":
-            self.offset, self.c = message["n"], message["c"]
+        if message["t"] in ("ready", "watching"):
+            self.offset = message["n"]
+            self.c = message.get("c", 0)
 
     async def told(self, t: str) -> dict[str, Any]:
         """Wait for a message; it and those before it are taken away."""
@@ -124,15 +125,32 @@ async def term_client(
     gateway: Gateway | int, *, origin: str = "", **first: Any
 ) -> AsyncIterator[TermClient]:
     """A client that opens a session, or attaches to one with a `token` or a `code`."""
+    attaches = "token" in first or "code" in first
+    async with connected(gateway, origin=origin) as self:
+        await self.say("attach" if attaches else "open", **first)
+        yield self
+
+
+@asynccontextmanager
+async def viewer(gateway: Gateway | int, token: str, n: int = 0) -> AsyncIterator[TermClient]:
+    """A client that shows an invitation."""
+    async with connected(gateway) as self:
+        await self.say("watch", token=token, n=n)
+        yield self
+
+
+@asynccontextmanager
+async def connected(
+    gateway: Gateway | int, *, origin: str = "", headers: Mapping[str, str] | None = None
+) -> AsyncIterator[TermClient]:
+    """A client that has said nothing."""
     at = gateway if isinstance(gateway, int) else port(gateway, "ws")
     async with connect(
         f"ws://127.0.0.1:{at}/",
         subprotocols=[SUBPROTOCOL],
         origin=Origin(origin) if origin else None,
+        additional_headers=headers,
         max_size=None,
         compression=None,
     ) as socket:
-        self = TermClient(socket)
-        attaches = "token" in first or "code" in first
-        await self.say("attach" if attaches else "open", **first)
-        yield self
+        yield TermClient(socket)

@@ -72,6 +72,15 @@ class SessionLimits(Group, frozen=True, forbid_unknown_fields=True):
     try one wrong code at a time."""
     node_attach_failure_burst_max: int = 200
     """The same at once."""
+    invitations_max: int = 8
+    """Invitations of one session, for viewers, at one time."""
+    invitation_seconds_max: float = 86_400.0
+    """How long an invitation is good, whatever its session's client asks for."""
+    viewers_max: int = 20
+    """Viewers of one session."""
+    viewer_unacknowledged_max: int = 384 * KIB
+    """So far output goes on to a viewer that acknowledges nothing: numbers of outputs, and bytes
+    of a terminal."""
     asked_code_seconds_max: float = 600.0
     """How long a resume code is good that a client has asked for, to go on elsewhere."""
     login_seconds_max: float = 300.0

@@ -22,6 +22,7 @@ from holdfast.gateway.adapters.events import (
     ProfileWanted,
     ResumeOwn,
 )
+from holdfast.gateway.adapters.notifications import ViewerNotification
 from holdfast.gateway.adapters.shown import notice, unforged
 from holdfast.protocols import holdfast_v1 as wire
 from holdfast.protocols.websocket import ServerConnection
@@ -74,6 +75,9 @@ class Dialect(Protocol):
     def frame(self, core: ServerConnection, message: wire.ServerMessage) -> bytes:
         """Encode a message of the gateway itself as a frame; empty if the dialect lacks it."""
 
+    def viewing(self, core: ServerConnection, told: ViewerNotification) -> bytes:
+        """A frame that tells of viewers, or tells a viewer; empty if the dialect has none."""
+
     def snapshot(self) -> bytes | None:
         """The part of a message that is not read yet, where one goes over several frames; `None`
         after a `DialectError`."""
@@ -83,9 +87,12 @@ class Dialect(Protocol):
 
 
 class WholeMessages:
-    """A dialect that keeps nothing of a message."""
+    """A dialect that keeps nothing of a message, and knows no viewers."""
 
     __slots__ = ()
+
+    def viewing(self, core: ServerConnection, told: ViewerNotification) -> bytes:
+        return b""
 
     def snapshot(self) -> bytes | None:
         return b""

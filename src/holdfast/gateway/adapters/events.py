@@ -81,6 +81,25 @@ class TokenWanted(Struct, frozen=True, array_like=True, tag=True):
     """The client has begun to count outputs, and needs a token to resume with."""
 
 
+class InvitationWanted(Struct, frozen=True, array_like=True, tag=True):
+    """The user wants others to watch, for so many seconds."""
+
+    seconds: float
+
+
+class InvitationRevoked(Struct, frozen=True, array_like=True, tag=True):
+    """The user revokes the invitation of this number."""
+
+    id: int
+
+
+class Watch(Struct, frozen=True, array_like=True, tag=True):
+    """The client has an invitation, and wants to watch. It has the output up to number `n`."""
+
+    token: str
+    n: int = 0
+
+
 class AbortOutput(Struct, frozen=True, array_like=True, tag=True):
     """The user discards the queued output (Telnet AO)."""
 
@@ -125,6 +144,9 @@ Event = (
     | ProfileWanted
     | CodeWanted
     | TokenWanted
+    | InvitationWanted
+    | InvitationRevoked
+    | Watch
     | AbortOutput
     | Left
     | Broken

@@ -13,11 +13,11 @@ from holdfast.gateway.adapters.notifications import (
     InputModeChanged,
     LoginNeeded,
     MaybeDelivered,
-    Notification,
     ResendNeeded,
     Restart,
     Resumption,
     SessionActive,
+    SessionNotification,
     SessionOffered,
     TokenIssued,
     Welcomed,
@@ -26,7 +26,7 @@ from holdfast.protocols import holdfast_v1 as wire
 
 
 def message_of(  # noqa: C901 - one case for each
-    notification: Notification, bytes_max: int
+    notification: SessionNotification, bytes_max: int
 ) -> wire.ServerMessage | None:
     """The message that tells a notification, if there is one. `bytes_max` is the longest message
     that the client may send."""

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from holdfast.core.login import ProfileSummary
 from holdfast.sessions.position import ResetReason
+from holdfast.sessions.viewers import InvitationView
 
 
 class Welcomed(Struct, frozen=True):
@@ -136,7 +137,43 @@ class InputModeChanged(Struct, frozen=True):
     mode: str
 
 
-Notification = (
+class InvitationIssued(Struct, frozen=True):
+    """The answer to `InvitationWanted`."""
+
+    id: int
+    token: str
+    seconds: float
+
+
+class ViewersChanged(Struct, frozen=True):
+    """Who watches the session, by which invitation."""
+
+    invitations: Sequence[InvitationView]
+
+
+class Watching(Struct, frozen=True):
+    """To a viewer: output of the session follows after number `n`. If that is not its own
+    position, `gap` outputs are gone, and it clears its screen."""
+
+    sid: str
+    n: int
+    gap: int
+    width: int
+    height: int
+    heartbeat_seconds: float
+
+
+class WatchedResized(Struct, frozen=True):
+    """To a viewer: the screen that it watches has this size."""
+
+    width: int
+    height: int
+
+
+ViewerNotification = InvitationIssued | ViewersChanged | Watching | WatchedResized
+"""What is told where sessions can be watched."""
+
+SessionNotification = (
     Welcomed
     | Resumption
     | CaughtUp
@@ -153,6 +190,7 @@ Notification = (
     | ResendNeeded
     | InputModeChanged
 )
+Notification = SessionNotification | ViewerNotification
 
 
 def gone(resumption: Resumption, what: str) -> list[str]:

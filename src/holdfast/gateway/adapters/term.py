@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 from holdfast.core import items
 from holdfast.core.items import Output, Resized
@@ -16,8 +17,18 @@ from holdfast.gateway.adapters.events import (
     Capable,
     CodeWanted,
     Enter,
+    InvitationRevoked,
+    InvitationWanted,
     Left,
     Numbered,
+    Watch,
+)
+from holdfast.gateway.adapters.notifications import (
+    InvitationIssued,
+    ViewerNotification,
+    ViewersChanged,
+    WatchedResized,
+    Watching,
 )
 from holdfast.protocols import holdfast_v1 as wire
 from holdfast.protocols import term
@@ -60,7 +71,7 @@ class TermDialect(WholeMessages):
             return [Ack(decoded.n)]
         return self._read_other(decoded)
 
-    def _read_other(self, message: term.ClientMessage) -> list[Read]:
+    def _read_other(self, message: term.ClientMessage) -> list[Read]:  # noqa: C901 - one case a message
         match message:
             case term.Ack(n):
                 return [Ack(n)]
@@ -74,6 +85,12 @@ class TermDialect(WholeMessages):
                 return [_capable(message), Enter(attempt=message.attempt)]
             case term.Attach():
                 return self._attach(message)
+            case term.Invite(seconds):
+                return [InvitationWanted(seconds)]
+            case term.Revoke(id_):
+                return [InvitationRevoked(id_)]
+            case term.Watch(token, n):
+                return [Watch(token, n)]
             case term.AskCode():
                 return [CodeWanted()]
             case term.Close():
@@ -121,6 +138,9 @@ class TermDialect(WholeMessages):
     def frame(self, core: ServerConnection, message: wire.ServerMessage) -> bytes:
         told = self._told(message)
         return core.encode_text(_encode(told)) if told is not None else b""
+
+    def viewing(self, core: ServerConnection, told: ViewerNotification) -> bytes:
+        return core.encode_text(_encode(_viewing(told)))
 
     def _told(self, message: wire.ServerMessage) -> term.ServerMessage | None:  # noqa: C901 - one case a message
         match message:
@@ -170,6 +190,18 @@ def _capable(message: term.Open | term.Attach) -> Capable:
             binary=True,
         )
     )
+
+
+def _viewing(told: ViewerNotification) -> term.ServerMessage:
+    match told:
+        case InvitationIssued(id_, token, seconds):
+            return term.Invitation(id_, token, seconds)
+        case ViewersChanged(invitations):
+            return term.Viewers([structs.asdict(one) for one in invitations])
+        case Watching(sid, n, gap, width, height, heartbeat):
+            return term.Watching(sid, n, gap, width, height, heartbeat)
+        case WatchedResized(width, height):
+            return term.WatchedSize(width, height)
 
 
 def _message(name: str, json: str) -> bytes:

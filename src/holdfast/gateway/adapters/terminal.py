@@ -23,6 +23,7 @@ from holdfast.gateway.adapters.notifications import (
     ClaimRefused,
     CodeIssued,
     InputModeChanged,
+    InvitationIssued,
     LoginNeeded,
     MaybeDelivered,
     Notification,
@@ -32,6 +33,9 @@ from holdfast.gateway.adapters.notifications import (
     SessionActive,
     SessionOffered,
     TokenIssued,
+    ViewersChanged,
+    WatchedResized,
+    Watching,
     Welcomed,
     gone,
 )
@@ -179,8 +183,13 @@ class TerminalAdapter(Screen):
                 self._ask(Asking.USERNAME, "Name: ")
             case ChooseProfile():
                 self._ask_profile(notification)
+            case ViewersChanged(invitations):
+                count = sum(len(one.viewers) for one in invitations)
+                self._say(f"Viewers of this session: {count}.")
             case Restart() | TokenIssued() | Acknowledged() | ResendNeeded() | CodeIssued():
                 raise AssertionError(f"not for a client that does not count: {notification}")
+            case InvitationIssued() | Watching() | WatchedResized():
+                raise AssertionError(f"not for a client of lines: {notification}")
 
     def _resume(self, resumption: Resumption) -> None:
         self._typed.first = False

@@ -30,6 +30,7 @@ from holdfast.core import items
 from holdfast.core.items import Output
 from holdfast.gateway.adapters.dialects import DialectError, Read, Reply
 from holdfast.gateway.adapters.events import Capable, Enter, Left, LoginGiven
+from holdfast.gateway.adapters.notifications import ViewerNotification
 from holdfast.gateway.adapters.shown import notice, unforged
 from holdfast.protocols import holdfast_v1 as wire
 from holdfast.protocols import webs
@@ -104,6 +105,9 @@ class WebsDialect:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise DialectError(f"auth: {error}") from error
         return LoginGiven(claim.username, claim.password, claim.token)
+
+    def viewing(self, core: ServerConnection, told: ViewerNotification) -> bytes:
+        return b""
 
     def snapshot(self) -> bytes | None:
         return self._decoder.snapshot()

@@ -21,9 +21,13 @@ from holdfast.gateway.adapters.dialects import (
 from holdfast.gateway.adapters.events import Broken, Enter, Event, Left, PlainHttp, Proven
 from holdfast.gateway.adapters.gateway_messages import message_of
 from holdfast.gateway.adapters.notifications import (
+    InvitationIssued,
     MaybeDelivered,
     Notification,
     Resumption,
+    ViewersChanged,
+    WatchedResized,
+    Watching,
     Welcomed,
     gone,
 )
@@ -239,6 +243,9 @@ class WebSocketAdapter:
                 if upto > self._maybe_delivered:
                     self._maybe_delivered = upto
                     self._say("The next messages you may have seen.")
+            case InvitationIssued() | ViewersChanged() | Watching() | WatchedResized():
+                if self._core.state is ws.State.OPEN:
+                    self._core.queue(self._dialect.viewing(self._core, notification))
             case _:
                 message = message_of(notification, self._settings.limits.message_bytes_max)
                 if message is not None:

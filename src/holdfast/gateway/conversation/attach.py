@@ -329,6 +329,8 @@ async def _take_up(
     _admit(conversation, attachment)
     if session.row.capabilities != able:
         conversation.listener.backend.capabilities_changed(session)
+        if session.viewers is not None:
+            session.viewers.resize()
     reset = reset_reason(session, position) if position is not None else None
     if back.fresh:
         reset = ResetReason.FRESH
@@ -345,6 +347,8 @@ async def _take_up(
         login.choose_profile(conversation, attachment)
     else:
         conversation.adapter.notify(SessionActive())
+    if session.viewers is not None:
+        attachment.change_viewers()
     conversation.go_on()
 
 

@@ -14,6 +14,8 @@ from holdfast.gateway.adapters.events import (
     CodeWanted,
     Enter,
     Event,
+    InvitationRevoked,
+    InvitationWanted,
     Left,
     LoginGiven,
     PlainHttp,
@@ -21,14 +23,14 @@ from holdfast.gateway.adapters.events import (
     Proven,
     ResumeOwn,
     TokenWanted,
+    Watch,
 )
-from holdfast.gateway.conversation import attach, login, rights
+from holdfast.gateway.conversation import attach, login, rights, viewing
 from holdfast.gateway.conversation.news import News
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import ConversationPhase
-from holdfast.gateway.conversation.ports import Conversation
+from holdfast.gateway.conversation.ports import Conversation, security_of
 from holdfast.net.log import RateLimitedLogger
-from holdfast.net.security_log import SecurityEvent
 
 _log: Final = RateLimitedLogger("holdfast.gateway")
 
@@ -43,6 +45,8 @@ def react_early(conversation: Conversation, event: Event) -> None:
             conversation.connection.close()
         case _ if conversation.phase is ConversationPhase.LEAVING:
             pass
+        case Left(done=True) if conversation.phase is ConversationPhase.ENTERING:
+            _leave_early(conversation, event)
         case Left() | Broken():
             _end(conversation, event)
         case PlainHttp(data):
@@ -51,10 +55,21 @@ def react_early(conversation: Conversation, event: Event) -> None:
             conversation.capabilities = capabilities
         case Enter() if conversation.phase is ConversationPhase.WAITING:
             attach.enter(conversation, event)
+        case Watch() if conversation.phase is ConversationPhase.WAITING:
+            viewing.watch(conversation, event)
         case _ if conversation.phase is ConversationPhase.ENTERING:
             conversation.intake.hold([event])
         case _:
             conversation.goodbye(Reason.PROTOCOL_ERROR, "expected hello first")
+
+
+def _leave_early(conversation: Conversation, event: Left) -> None:
+    """The client does not want the session any more that it is about to get."""
+    attachment = conversation.attachment
+    if attachment is None:  # it is being loaded
+        conversation.intake.hold([event])
+    else:
+        conversation.context.manager.close(attachment.session, Reason.CLIENT_LEFT)
 
 
 def react(conversation: Conversation, attachment: Attachment, event: Event) -> bool:
@@ -91,6 +106,12 @@ def _serve(conversation: Conversation, attachment: Attachment, event: Event) -> 
             conversation.run(rights.give_code(conversation, attachment))
         case TokenWanted():
             conversation.run(rights.give_token(conversation, attachment))
+        case InvitationWanted(seconds):
+            viewing.invite(conversation, attachment, seconds)
+        case InvitationRevoked(number):
+            viewing.revoke(conversation, attachment, number)
+        case Watch():
+            conversation.goodbye(Reason.PROTOCOL_ERROR, "a client with a session cannot watch")
         case _:
             raise AssertionError(f"an event that cannot come here: {event!r}")
 
@@ -105,6 +126,8 @@ def _describe(conversation: Conversation, attachment: Attachment, event: Resized
         session.row.capabilities = event.capabilities
         session.mark_row_dirty()
         backend.capabilities_changed(session)
+    if session.viewers is not None:
+        session.viewers.resize()
     conversation.capabilities = session.row.capabilities  # of another session, too, if it resumes
 
 
@@ -128,7 +151,7 @@ def _end(conversation: Conversation, event: Left | Broken) -> None:
         reason = event.reason
         peer, protocol = conversation.connection.peer, conversation.adapter.protocol
         _log.info("protocol error of a client", peer=peer, protocol=protocol, fault=event.text)
-        security = SecurityEvent.LIMITED if reason is Reason.FLOOD else event.security
+        security = security_of(event)
         if security is not None:
             conversation.tell(security, why=event.text)
         conversation.context.counts[f"closed_{reason.value}"] += 1

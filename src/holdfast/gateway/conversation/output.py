@@ -17,6 +17,7 @@ from holdfast.gateway.adapters.notifications import (
     InputModeChanged,
     MaybeDelivered,
     ResendNeeded,
+    ViewersChanged,
 )
 from holdfast.gateway.context import Context
 from holdfast.gateway.conversation.acks import AckPacer
@@ -181,6 +182,12 @@ class Attachment:
         self.session.hides = self.driver.intake.held is not None
         self.adapter.notify(InputModeChanged(self.session.row.input_mode))
         self._send()
+
+    def change_viewers(self) -> None:
+        viewers = self.session.viewers
+        if viewers is not None and self.live:
+            self.adapter.notify(ViewersChanged(viewers.views(self._context.wall())))
+            self._send()
 
     def close(self, reason: Reason) -> None:
         self.driver.goodbye(reason)

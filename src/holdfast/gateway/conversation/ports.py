@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from holdfast.core.errors import Reason
 from holdfast.gateway.adapters.base import Adapter
+from holdfast.gateway.adapters.events import Broken
 from holdfast.gateway.context import Context, ListenerContext
 from holdfast.gateway.conversation.intake import Intake
 from holdfast.gateway.conversation.output import Attachment, AttachmentDriver
@@ -55,3 +56,14 @@ class Conversation(AttachmentDriver, Protocol):
 
     def serve_http(self, data: bytes) -> None:
         """Hand the connection over to what serves pages, with what has come."""
+
+
+def security_of(broken: Broken) -> SecurityEvent | None:
+    """What the security log says of a client that broke its protocol or a limit of it."""
+    match broken.reason:
+        case Reason.FLOOD:
+            return SecurityEvent.LIMITED
+        case Reason.PROTOCOL_ERROR:
+            return broken.security or SecurityEvent.MALFORMED
+        case _:
+            return broken.security

@@ -1,0 +1,307 @@
+"""Viewers: how a session's client invites them, and the connection of each. Hot path.
+
+A viewer's connection begins as any other. When it shows an invitation, a `Watcher` takes the
+connection over: it reads the session's output at a position of its own, and nothing that comes
+from it reaches the session.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from holdfast.core.errors import DISCONNECTS, LimitExceededError, Reason, sentence
+from holdfast.core.items import Binary, Notice
+from holdfast.gateway.adapters.base import Adapter
+from holdfast.gateway.adapters.events import Ack, Broken, Event, Left, Proven, Watch
+from holdfast.gateway.adapters.notifications import (
+    ClaimRefused,
+    InvitationIssued,
+    WatchedResized,
+    Watching,
+)
+from holdfast.gateway.context import Context
+from holdfast.gateway.conversation.liveness import Life, judge
+from holdfast.gateway.conversation.output import Attachment
+from holdfast.gateway.conversation.phases import Move, after
+from holdfast.gateway.conversation.ports import Conversation, security_of
+from holdfast.net.connection.connection import Connection
+from holdfast.net.log import RateLimitedLogger, log_failure
+from holdfast.net.security_log import SecurityEvent
+from holdfast.sessions.invitations import Invited
+
+_log: Final = RateLimitedLogger("holdfast.gateway")
+
+_UNKNOWN: Final = "the invitation is not known: it was revoked, or its time or its session is over"
+_READ_ONLY: Final = "a viewer may acknowledge output and leave, and nothing else"
+_EXPIRED: Final = "the time of the invitation is over"
+_COLUMNS: Final = 80
+_ROWS: Final = 24
+
+
+# --- what the session's client asks for
+
+
+def invite(conversation: Conversation, attachment: Attachment, seconds: float) -> None:
+    """Give the client an invitation to its session."""
+    context, session = conversation.context, attachment.session
+    now = context.wall()
+    try:
+        invitation, token = context.manager.invitations.invite(session, seconds, now)
+    except LimitExceededError as error:
+        attachment.show(Notice(sentence(str(error))))
+    else:
+        left = round(invitation.expires - now, 1)
+        conversation.tell(SecurityEvent.INVITED, number=invitation.id, seconds=left)
+        conversation.adapter.notify(InvitationIssued(invitation.id, token, left))
+        conversation.send()
+
+
+def revoke(conversation: Conversation, attachment: Attachment, number: int) -> None:
+    """Revoke an invitation; nothing happens if it has ended before."""
+    viewers = attachment.session.viewers
+    if viewers is not None and viewers.revoke(number):
+        conversation.tell(SecurityEvent.INVITED, number=number, revoked=True)
+
+
+# --- a viewer
+
+
+def watch(conversation: Conversation, event: Watch) -> None:
+    """Let a client with an invitation watch, or refuse it."""
+    context = conversation.context
+    invited = context.manager.invitations.find(event.token, context.wall())
+    if invited is None or invited.session.backend is not conversation.listener.backend:
+        context.counts["claims_refused"] += 1
+        conversation.tell(SecurityEvent.INVITATION_REFUSED)
+        conversation.adapter.notify(ClaimRefused(_UNKNOWN))
+        conversation.send()
+        return
+    watcher = Watcher(conversation.connection, conversation.adapter, context, invited)
+    try:
+        invited.viewers.add(invited.invitation, watcher)
+    except LimitExceededError as error:
+        conversation.tell(SecurityEvent.LIMITED, why=str(error))
+        conversation.goodbye(Reason.CROWDED, str(error))
+        return
+    conversation.tell(SecurityEvent.WATCHED, of=[invited.session.sid], number=invited.invitation.id)
+    conversation.phase = after(conversation.phase, Move.LEAVE)  # nothing of it is the driver's now
+    conversation.connection.attach(watcher)
+    watcher.begin(event.n)
+
+
+class Watcher:
+    """The handler of one viewer's connection, and the session's `Viewer`."""
+
+    __slots__ = (
+        "_acked",
+        "_adapter",
+        "_connection",
+        "_context",
+        "_invited",
+        "_leaving",
+        "_pinged",
+        "_position",
+    )
+
+    def __init__(
+        self, connection: Connection, adapter: Adapter, context: Context, invited: Invited
+    ) -> None:
+        self._connection = connection
+        self._adapter = adapter
+        self._context = context
+        self._invited = invited
+        self._position = self._acked = 0
+        self._pinged = 0.0
+        self._leaving = False
+
+    def begin(self, n: int) -> None:
+        """Begin to watch after number `n`, if that is still there."""
+        session = self._invited.session
+        self._connection.established()
+        self._go_to(n, fits=session.out.base <= n <= session.deliverable)
+        self.deliver()
+        self._wake(self._connection.now)
+
+    def _go_to(self, n: int, *, fits: bool) -> None:
+        """Go on after `n`, or where the output that is kept begins."""
+        session, row = self._invited.session, self._invited.session.row
+        at, prologue = (n, b"") if fits else session.out.beginning()
+        at = min(at, session.deliverable)
+        self._position = self._acked = at
+        self._adapter.notify(
+            Watching(
+                sid=session.sid,
+                n=at,
+                gap=max(0, at - n),
+                width=row.capabilities.width or _COLUMNS,
+                height=row.capabilities.height or _ROWS,
+                heartbeat_seconds=self._context.limits.websocket.heartbeat_seconds_max,
+            )
+        )
+        self._send()
+        if prologue:
+            self._connection.write(self._adapter.encode_volatile(Binary(prologue)))
+
+    # --- Viewer: what the session says
+
+    @property
+    def address(self) -> str:
+        return self._connection.peer
+
+    def deliver(self) -> None:
+        session, connection = self._invited.session, self._connection
+        if self._leaving or connection.full:
+            return
+        out = session.out
+        if self._position < out.base:
+            self._go_to(self._position, fits=False)
+        most = self._context.limits.session.viewer_unacknowledged_max
+        upto = min(session.deliverable, self._acked + most)
+        after_ = self._position
+        if upto > after_:
+            self._position = upto
+            connection.write(self._adapter.encode(after_ + 1, out.view(after_, upto)))
+
+    def resize(self) -> None:
+        known = self._invited.session.row.capabilities
+        if not self._leaving and known.width and known.height:
+            self._adapter.notify(WatchedResized(known.width, known.height))
+            self._send()
+
+    def close(self, reason: Reason, text: str = "") -> None:
+        if self._leaving:
+            return
+        self._leave()
+        disconnect = DISCONNECTS[reason]
+        self._context.counts[f"closed_{reason.value}"] += 1
+        retry = self._context.limits.drain.retry_seconds_max
+        waits = self._adapter.goodbye(disconnect, text or disconnect.text, retry)
+        self._send()
+        self._connection.flush()
+        if waits:
+            due = self._connection.time() + self._context.limits.connection.close_seconds_max
+            self._connection.wake_at(due)
+        else:
+            self._connection.close_on()
+
+    def fail(self, error: Exception) -> None:
+        log_failure(_log, "a viewer's connection failed", error, peer=self._connection.peer)
+        self._leave()
+        self._connection.abort()
+
+    # --- Handler: what the connection says
+
+    def connected(self) -> None:
+        """Nothing: it is connected."""
+
+    def received(self, data: bytes) -> None:
+        now, step = self._connection.now, self._adapter.slice_bytes
+        for start in range(0, len(data), step):
+            for event in self._adapter.receive_data(data[start : start + step], now):
+                self._react(event)
+        self._send()
+        self.deliver()
+        due = self._adapter.next_deadline()
+        if due is not None and not self._leaving:
+            self._wake(now)
+
+    def ended(self) -> None:
+        self._adapter.receive_eof()
+        self._end()
+        self._connection.close()
+
+    def writable(self) -> None:
+        self.deliver()
+
+    def expired(self, now: float) -> None:
+        if self._leaving:
+            self._connection.close()
+            return
+        due = self._adapter.next_deadline()
+        if due is not None and now >= due:
+            for event in self._adapter.handle_timer(now):
+                self._react(event)
+        if self._context.wall() >= self._invited.invitation.expires:
+            self.close(Reason.REFUSED, _EXPIRED)
+        if self._adapter.pings and not self._leaving:
+            self._look_for_life(now)
+        if not self._leaving:
+            self._wake(now)
+
+    def overdue(self, reason: Reason) -> None:
+        if self._leaving:
+            self._connection.close()
+        else:
+            self.close(reason)
+
+    def drain(self) -> None:
+        self.close(Reason.SHUTDOWN)
+
+    def lost(self, cause: Exception | None) -> None:
+        self._leave()
+
+    # --- inside
+
+    def _react(self, event: Event) -> None:
+        match event:
+            case Left():
+                self._end()
+                self._connection.close()
+            case Broken(reason):
+                self._context.counts[f"closed_{reason.value}"] += 1
+                security = security_of(event)
+                if security is not None:
+                    peer, listener = self._connection.peer, self._connection.listener
+                    self._context.security.tell(
+                        security, peer=peer, listener=listener, why=event.text
+                    )
+                self._end()
+                self._connection.close_on()
+            case _ if self._leaving:
+                pass
+            case Ack(n) if n <= self._position:
+                self._acked = max(self._acked, n)
+            case Ack(n):
+                self.close(
+                    Reason.PROTOCOL_ERROR, f"acknowledged {n}; the last one was {self._position}"
+                )
+            case Proven():
+                pass
+            case _:
+                self.close(Reason.PROTOCOL_ERROR, _READ_ONLY)
+
+    def _look_for_life(self, now: float) -> None:
+        """Ping a silent viewer; give up one that does not answer."""
+        connection = self._connection
+        if connection.full or connection.held:
+            self._pinged = 0.0  # the limit of progress decides
+            return
+        patience = self._context.limits.websocket.heartbeat_seconds_max
+        life = judge(connection.heard, self._pinged, now, patience)
+        if life is Life.DEAD:
+            self.close(Reason.TIMEOUT)
+        elif life is Life.SILENT:
+            self._pinged = now
+            self._adapter.heartbeat()
+            self._send()
+
+    def _wake(self, now: float) -> None:
+        left = self._invited.invitation.expires - self._context.wall()
+        due = now + min(left, self._context.limits.websocket.heartbeat_seconds_max)
+        message = self._adapter.next_deadline()
+        self._connection.wake_at(due if message is None else min(due, message))
+
+    def _send(self) -> None:
+        data = self._adapter.data_to_send()
+        if data:
+            self._connection.write(data)
+
+    def _end(self) -> None:
+        """It has left, or has had its answer."""
+        self._leave()
+        self._send()
+
+    def _leave(self) -> None:
+        if not self._leaving:
+            self._leaving = True
+            self._invited.viewers.remove(self._invited.invitation, self)
