@@ -19,6 +19,7 @@ from typing import Any, Final
 import pytest
 import structlog
 from msgspec import structs
+from tests.backends.terminal import test_statistics
 from tests.backends.test_upstreams import bridged
 from tests.cli.process import program
 from tests.gateway import test_metrics, test_security_log
@@ -163,6 +164,7 @@ ELSEWHERE: Final[dict[str, Callable[..., Any]]] = {
     "log_lines_lost_total": test_lines_of_the_log_that_are_lost_are_counted,
     "session_windows_forgotten_total": test_windows_that_are_let_go_are_counted,
     "store_set_aside_total": test_what_is_set_aside_is_counted,
+    "session_viewers": test_statistics.test_of_one_terminal,
     "build_info{version}": test_metrics.test_the_process_is_there_too,
     **{
         f"security_events_total{{{event.value}}}": test_security_log.test_every_event_is_told

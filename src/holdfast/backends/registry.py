@@ -14,6 +14,7 @@ from msgspec import structs
 from holdfast.backends import echo, link, pty, ssh, stream, tcp
 from holdfast.backends.base import Backend, BackendConfig, Services
 from holdfast.backends.link.backend import LinkBackend
+from holdfast.backends.terminal.backend import TerminalBackend
 from holdfast.core.errors import ConfigurationError
 
 
@@ -125,6 +126,11 @@ class Backends:
     def links(self) -> dict[str, LinkBackend]:
         """The applications, by name."""
         return {one.name: one for one in self.all if isinstance(one, LinkBackend)}
+
+    @property
+    def terminals(self) -> list[TerminalBackend]:
+        """Those of terminals."""
+        return [one for one in self.all if isinstance(one, TerminalBackend)]
 
     def open(self, config: BackendConfig) -> Backend:
         """The backend for this configuration."""

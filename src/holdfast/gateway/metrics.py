@@ -7,17 +7,19 @@ once: some milliseconds for ten thousand.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.core import InfoMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from holdfast import __version__
 from holdfast.core.errors import Reason
+from holdfast.gateway.metric_families import Samples, counter, gauge, gauge_of
+from holdfast.gateway.terminal_metrics import terminals
 from holdfast.gateway.view import GatewayView
 from holdfast.net.log import LostLines
 from holdfast.net.security_log import SecurityEvent
@@ -26,7 +28,6 @@ from holdfast.net.server.server import Server
 from holdfast.sessions.position import ResetReason
 from holdfast.sessions.states import SessionState
 
-Samples = Iterable[tuple[Sequence[str], float]]
 _ENDED: Final = SessionState.CLOSED
 """No session that there is is in this state."""
 
@@ -62,31 +63,32 @@ class _GatewayCollector(Collector):
         yield InfoMetricFamily(
             "holdfast_build", "The version that runs.", value={"version": __version__}
         )
-        yield _gauge("draining", "Whether the gateway is stopping.", float(view.draining()))
+        yield gauge("draining", "Whether the gateway is stopping.", float(view.draining()))
         yield from _listeners("listener", "clients", view.server)
         yield from _listeners("link", "applications", view.link_server)
         yield from _connections(view)
         yield from _sessions(view)
         yield from _store(view)
         yield from _upstreams(view)
-        yield _counter(
+        yield from terminals(view)
+        yield counter(
             "security_events",
             "What the security log tells, logged or left out.",
             (((event.value,), view.security.counts[event]) for event in SecurityEvent),
             "event",
         )
-        yield _counter(
+        yield counter(
             "admin_requests",
             "Answers of the admin listener, by the class of their status.",
             (((kind,), self._metrics.admin_requests[kind]) for kind in ("2xx", "4xx", "5xx")),
             "status",
         )
-        yield _counter(
+        yield counter(
             "log_lines_lost",
             "Lines of the log that could not be written.",
             [((), LostLines.count)],
         )
-        yield _counter(
+        yield counter(
             "admin_wrong_tokens",
             "Requests to the admin listener with a wrong token.",
             [((), self._metrics.wrong_tokens)],
@@ -104,7 +106,7 @@ def _listeners(kind: str, who: str, server: Server) -> Iterator[Metric]:
     def each(value: Callable[[Any, Any], float]) -> Samples:
         return (((str(at),), value(at, counters)) for at, counters in tallies.items())
 
-    yield _gauge_of(
+    yield gauge_of(
         f"{kind}_connections",
         f"Open connections of {who}.",
         each(lambda at, counters: counters.open),
@@ -128,35 +130,35 @@ def _listeners(kind: str, who: str, server: Server) -> Iterator[Metric]:
         ),
         ("sent_bytes", f"Bytes to {who}.", lambda at, counters: counters.bytes_out + sent[at]),
     ):
-        yield _counter(f"{kind}_{name}", help_, each(value), "listener")
+        yield counter(f"{kind}_{name}", help_, each(value), "listener")
 
 
 def _connections(view: GatewayView) -> Iterator[Metric]:
-    yield _counter(
+    yield counter(
         "listener_handshake_failures",
         "TLS handshakes and PROXY headers that came to nothing.",
         (((str(at),), counters.failed) for at, counters in view.server.tallies.items()),
         "listener",
     )
-    yield _counter(
+    yield counter(
         "connections_refused",
         "Clients that were refused, by reason.",
         (((why.value,), view.server.refusals[why]) for why in AdmissionRefusal),
         "reason",
     )
-    yield _gauge_of(
+    yield gauge_of(
         "connections",
         "Connections that have a session, by protocol.",
         (((protocol,), count) for protocol, count in view.pool.by_protocol().items()),
         "protocol",
     )
-    yield _counter(
+    yield counter(
         "connections_closed",
         "Connections that the gateway ended, by why.",
         (((why.value,), view.counts[f"closed_{why.value}"]) for why in Reason),
         "reason",
     )
-    yield _gauge_of(
+    yield gauge_of(
         "link_applications",
         "Instances of applications that are linked, by application.",
         (((name,), link.instances) for name, link in view.backends.links.items()),
@@ -168,28 +170,30 @@ def _sessions(view: GatewayView) -> Iterator[Metric]:
     manager, counts = view.manager, view.manager.counts
     states = Counter(manager.loader.dormant.states)
     outputs, commands = counts.outputs, counts.commands
-    window = queue = 0
+    window = queue = viewers = 0
     for session in manager.sessions.values():
         states[session.state] += 1
         outputs += session.out.top
         commands += session.inbox.top
         window += session.out.size
         queue += session.inbox.size
-    yield _gauge_of(
+        viewers += len(session.viewers) if session.viewers is not None else 0
+    yield gauge_of(
         "sessions",
         "Sessions, by state.",
         (((state.value,), states[state]) for state in SessionState if state is not _ENDED),
         "state",
     )
-    yield _gauge("session_window_bytes", "Output kept in memory for clients, in bytes.", window)
-    yield _gauge("session_queue_bytes", "Commands kept in memory for backends, in bytes.", queue)
-    yield _counter(
+    yield gauge("session_viewers", "Viewers of sessions.", viewers)
+    yield gauge("session_window_bytes", "Output kept in memory for clients, in bytes.", window)
+    yield gauge("session_queue_bytes", "Commands kept in memory for backends, in bytes.", queue)
+    yield counter(
         "sessions_closed",
         "Sessions that have ended, by why.",
         (((why.value,), counts.closed[why.value]) for why in Reason),
         "reason",
     )
-    yield _counter(
+    yield counter(
         "session_resets",
         "Clients that came back and had to begin afresh, by why.",
         (((why.value,), view.counts[f"resets_{why.value}"]) for why in ResetReason),
@@ -216,12 +220,12 @@ def _sessions(view: GatewayView) -> Iterator[Metric]:
             view.counts["claims_refused"],
         ),
     ):
-        yield _counter(name, help_, [((), value)])
+        yield counter(name, help_, [((), value)])
 
 
 def _store(view: GatewayView) -> Iterator[Metric]:
     journal = view.journal
-    yield _gauge(
+    yield gauge(
         "store_writable", "Whether the store takes what it is given.", float(journal.broken is None)
     )
     for name, help_, value in (
@@ -234,7 +238,7 @@ def _store(view: GatewayView) -> Iterator[Metric]:
             view.manager.counts.set_aside,
         ),
     ):
-        yield _counter(name, help_, [((), value)])
+        yield counter(name, help_, [((), value)])
 
 
 def _upstreams(view: GatewayView) -> Iterator[Metric]:
@@ -248,13 +252,13 @@ def _upstreams(view: GatewayView) -> Iterator[Metric]:
         )
 
     labels = ("upstream", "server")
-    yield _gauge_of(
+    yield gauge_of(
         "upstream_connections",
         "Connections to a server, with attempts under way.",
         each(lambda pool, target: target.active),
         *labels,
     )
-    yield _gauge_of(
+    yield gauge_of(
         "upstream_usable",
         "Whether a server can be used: its breaker, its checks and its limit let it.",
         each(lambda pool, target: float(pool.usable(target, now))),
@@ -270,29 +274,10 @@ def _upstreams(view: GatewayView) -> Iterator[Metric]:
         ("received_bytes", "Bytes from a server.", lambda pool, target: target.received),
         ("sent_bytes", "Bytes to a server.", lambda pool, target: target.sent),
     ):
-        yield _counter(f"upstream_{name}", help_, each(value), *labels)
-    yield _counter(
+        yield counter(f"upstream_{name}", help_, each(value), *labels)
+    yield counter(
         "upstream_refused",
         "Clients for whom no server could be used.",
         (((pool.name,), pool.refused) for pool in view.upstreams),
         "upstream",
     )
-
-
-def _gauge(name: str, help_: str, value: float) -> Metric:
-    return GaugeMetricFamily(f"holdfast_{name}", help_, value=value)
-
-
-def _gauge_of(name: str, help_: str, samples: Samples, *labels: str) -> Metric:
-    family = GaugeMetricFamily(f"holdfast_{name}", help_, labels=labels)
-    for values, value in samples:
-        family.add_metric(values, value)
-    return family
-
-
-def _counter(name: str, help_: str, samples: Samples, *labels: str) -> Metric:
-    """A counter; `_total` is added to its name, as its format wants it."""
-    family = CounterMetricFamily(f"holdfast_{name}", help_, labels=labels)
-    for values, value in samples:
-        family.add_metric(values, value)
-    return family

@@ -5,43 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pwd
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.backends.terminal.client import term_client
+from tests.backends.pty.running import OWN, SHELL, config, shells
+from tests.backends.terminal.client import connected, term_client
 from tests.gateway.clients import person
-from tests.gateway.running import TCP, TELNET, WS, eventually, serving
+from tests.gateway.running import WS, eventually, serving
 
 from holdfast.backends import pty
 from holdfast.backends.pty.config import PtyOptions
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, ListenerConfig, check
-from holdfast.gateway.gateway import Gateway
-
-OWN = pwd.getpwuid(os.geteuid()).pw_name
-SHELL = ("bash", "--norc", "--noprofile")
-
-
-def config(
-    *command: str, limits: Limits | None = None, user: str = OWN, record: str = ""
-) -> Config:
-    options = PtyOptions(command=command, user=user, record=record)
-    return Config(
-        listener=tuple(
-            ListenerConfig(url=url, backend=pty.Config(options)) for url in (WS, TELNET, TCP)
-        ),
-        limits=limits or Limits(),
-    )
-
-
-@asynccontextmanager
-async def shells(*command: str, limits: Limits | None = None) -> AsyncIterator[Gateway]:
-    async with serving(config(*(command or SHELL), limits=limits)) as gateway:
-        yield gateway
 
 
 async def test_a_shell() -> None:
@@ -120,6 +96,46 @@ async def test_a_signal_of_the_client() -> None:
         client.c += 1
         await client.say("signal", c=client.c, name="TERM")
         assert (await client.told("exit"))["signal"] == "TERM"
+
+
+async def test_a_signal_right_after_the_start_is_not_lost() -> None:
+    """There is a session with a process group as soon as there is a terminal."""
+    for name in ("TERM", "INT", "KILL"):
+        async with shells("sleep", "1000") as gateway, term_client(gateway) as client:
+            await client.told("opened")
+            client.c += 1
+            await client.say("signal", c=client.c, name=name)
+            assert (await client.told("exit"))["signal"] == name
+
+
+async def test_control_c_right_after_the_start_is_not_lost() -> None:
+    async with shells("sleep", "1000") as gateway, term_client(gateway) as client:
+        await client.told("opened")
+        await client.types(b"\x03")
+        assert (await client.told("exit"))["signal"] == "INT"
+
+
+async def test_a_command_that_cannot_take_its_terminal() -> None:
+    async with shells("no-such-program-behind-which") as gateway, term_client(gateway) as client:
+        assert (await client.told("exit"))["status"] == 127
+
+
+async def test_what_is_typed_ahead_is_not_lost() -> None:
+    async with shells() as gateway, term_client(gateway) as client:
+        await client.told("ready")
+        await client.types("echo AHE''AD\r")
+        await client.sees("AHEAD")
+
+
+async def test_a_client_that_leaves_before_its_session_is_ready() -> None:
+    async with shells() as gateway:
+        for _ in range(3):
+            async with connected(gateway) as client:
+                await client.say("open")
+                await client.say("close")
+                assert (await client.ends())[0] == 1000
+        await eventually(lambda: not gateway.manager.sessions)
+        await eventually(lambda: not list(gateway.backends.terminals[0].views()))
 
 
 async def test_a_large_paste_comes_whole() -> None:

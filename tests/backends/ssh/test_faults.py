@@ -9,7 +9,7 @@ import asyncssh
 import pytest
 from tests.backends.ssh.running import configured, gateway_to, target
 from tests.backends.ssh.servers import PASSWORD, echo_shell, scripted
-from tests.backends.terminal.client import term_client
+from tests.backends.terminal.client import connected, term_client
 from tests.gateway.running import eventually, serving
 from websockets.exceptions import InvalidStatus
 
@@ -108,6 +108,7 @@ async def test_a_silent_server_has_a_time_limit(tmp_path: Path) -> None:
         options = SshOptions(target=(target(server, port=port),))
         async with serving(configured(options, limits)) as gateway, term_client(gateway) as client:
             assert (await client.told("error"))["code"] == "timeout"
+            assert told(gateway, SecurityEvent.TARGET_FAILED) == 1
 
 
 async def test_a_wrong_password_has_a_rate(tmp_path: Path) -> None:
@@ -158,9 +159,11 @@ async def test_a_closed_port_and_an_unknown_name(tmp_path: Path) -> None:
         term_client(gateway) as client,
     ):
         assert (await client.told("error"))["code"] == "unreachable"
+        assert told(gateway, SecurityEvent.TARGET_FAILED) == 1
     nowhere = SshOptions(target=(target(server, host="no-such-host.invalid"),))
     async with serving(configured(nowhere)) as gateway, term_client(gateway) as client:
         assert (await client.told("error"))["code"] == "unknown_host"
+        assert told(gateway, SecurityEvent.TARGET_FAILED) == 1
 
 
 # --- 3. CONNECTING only after the connection
@@ -308,6 +311,32 @@ async def test_a_server_that_takes_no_input_is_left(tmp_path: Path) -> None:
         for _ in range(20):
             await client.types(b"x" * 16 * KIB)
         assert "takes no input" in (await client.told("exit"))["error"]
+        assert told(gateway, SecurityEvent.TARGET_FAILED) == 1
+
+
+async def test_a_server_that_ignores_the_window_is_left(tmp_path: Path) -> None:
+    async def floods(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        process.channel._send_window = 1 << 40
+        for _ in range(64):
+            process.stdout.write(b"y" * 64 * KIB)
+            await asyncio.sleep(0)
+        await asyncio.Event().wait()
+
+    async with (
+        scripted(tmp_path, floods) as server,
+        gateway_to(server) as gateway,
+        term_client(gateway) as client,
+    ):
+        client.acks = False
+        await client.logs_in(PASSWORD)
+        await eventually(lambda: told(gateway, SecurityEvent.TARGET_FAILED) == 1)
+        limits = Limits().terminal
+        assert backend(gateway).counts.bytes_in <= limits.ring_bytes_max
+        client.acks = True
+        while client.offset < backend(gateway).counts.bytes_in:
+            await client.reads()
+        await client.say("ack", n=client.offset)
+        assert "Window exceeded" in (await client.told("exit"))["error"]
 
 
 # --- 8. the last output is dropped, errors never reach the browser
@@ -392,6 +421,48 @@ async def test_a_page_of_another_host_may_not_connect(tmp_path: Path) -> None:
                 pass
         assert caught.value.response.status_code == 403
         assert told(gateway, SecurityEvent.ORIGIN_REFUSED) == 1
+
+
+@pytest.mark.parametrize("origin", ["", "null", "http://", "http://127.0.0.1.evil.example"])
+async def test_an_origin_that_is_none(tmp_path: Path, origin: str) -> None:
+    async with scripted(tmp_path) as server, gateway_to(server) as gateway:
+        with pytest.raises(InvalidStatus) as caught:
+            async with connected(gateway, headers={"Origin": origin}):
+                pass
+        assert caught.value.response.status_code == 403
+        assert told(gateway, SecurityEvent.ORIGIN_REFUSED) == 1
+
+
+async def test_an_address_that_a_client_claims_is_not_believed(tmp_path: Path) -> None:
+    limits = Limits().but(terminal={"terminals_per_network_max": 1})
+    async with (
+        scripted(tmp_path) as server,
+        gateway_to(server, limits) as gateway,
+        connected(gateway, headers={"X-Forwarded-For": "192.0.2.1"}) as first,
+        connected(gateway, headers={"X-Forwarded-For": "192.0.2.2"}) as second,
+    ):
+        await first.say("open")
+        await first.asked("password")
+        (session,) = gateway.manager.sessions.values()
+        assert session.row.address.startswith("127.0.0.1:")
+        await second.say("open")
+        assert (await second.told("error"))["code"] == "crowded"
+
+
+async def test_malformed_messages_and_those_that_are_too_large(tmp_path: Path) -> None:
+    limits = Limits().but(websocket={"message_bytes_max": 10_000})
+    async with scripted(tmp_path) as server, gateway_to(server, limits) as gateway:
+        bad: list[tuple[str | bytes, int]] = [
+            ('{"t":"nothing"}', 1002),
+            (b"\7\0\0\0\1x", 1002),
+            (b"\0" * 20_000, 1009),
+        ]
+        for number, (message, code) in enumerate(bad, 1):
+            async with term_client(gateway) as client:
+                await client.asked("password")
+                await client.socket.send(message)
+                assert (await client.ends())[0] == code
+            assert told(gateway, SecurityEvent.MALFORMED) == number
 
 
 async def test_a_token_that_was_replayed(tmp_path: Path) -> None:

@@ -28,8 +28,6 @@ from holdfast.backends.base import BackendConfig, Placement
 from holdfast.backends.ssh.config import AWAY, check_record
 from holdfast.core.errors import ConfigurationError
 
-SETSID: Final = "setsid"
-"""The program of util-linux that makes the terminal the command's controlling terminal."""
 _ROOT: Final = "root"
 
 
@@ -71,8 +69,6 @@ class Config(BackendConfig, frozen=True):
             raise ConfigurationError(
                 f"{key}.command: expected a program, found {options.command[0]!r}"
             )
-        if shutil.which(SETSID) is None:
-            raise ConfigurationError(f"{key}: expected the program {SETSID}, found none")
         for number, variable in enumerate(options.environment):
             if not variable.partition("=")[0] or "=" not in variable:
                 raise ConfigurationError(

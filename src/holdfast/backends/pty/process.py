@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from holdfast.backends.pty.config import SETSID, PtyOptions
+from holdfast.backends.pty.config import PtyOptions
 from holdfast.backends.terminal.dialogue import Dialogue
 from holdfast.backends.terminal.kind import Exit, Plan, Screen, Sink, TerminalError
 from holdfast.core.limits import KIB, TerminalLimits
@@ -26,6 +26,9 @@ Spawn = Callable[[Coroutine[Any, Any, None]], None]
 _READ_BYTES: Final = 64 * KIB
 _SESSION: Final = 3
 """Where a process's session stands in its `stat`, behind its name."""
+_SHELL: Final = "/bin/sh"
+_TAKE_TERMINAL: Final = 'exec <>"$0" 1>&0 2>&1; exec "$@"'
+"""What the shell does before the command takes its place."""
 _PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 _SIGNALS: Final = {
     "INT": signal.SIGINT,
@@ -55,19 +58,31 @@ class PtyOpener:
     ) -> PtyChannel:
         master, slave = os.openpty()
         try:
-            process = _start(self._options, pwd.getpwnam(plan.user), screen, slave)
+            process, has_terminal = _start(self._options, pwd.getpwnam(plan.user), screen, slave)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             os.close(master)
-            raise TerminalError("not_started", f"{plan.target!r} cannot be started.") from error
-        finally:
             os.close(slave)
-        return PtyChannel(master, process, sink, self)
+            raise TerminalError("not_started", f"{plan.target!r} cannot be started.") from error
+        channel = PtyChannel(master, process, sink, self)
+        try:
+            await _closed(has_terminal)
+        except BaseException:
+            await channel.close()
+            raise
+        finally:
+            os.close(slave)  # until here, so that the terminal does not end before it begins
+        return channel
 
 
 def _start(
     options: PtyOptions, account: pwd.struct_passwd, screen: Screen, slave: int
-) -> subprocess.Popen[bytes]:
-    """The command in a session of its own, which `slave` controls. Raises `OSError`."""
+) -> tuple[subprocess.Popen[bytes], int]:
+    """The command in a session of its own, which `slave` controls, and a pipe that is closed once
+    it does. Raises `OSError`.
+
+    The session is there before this returns, so that no signal to it is lost; whoever leads a
+    session without a terminal gets the first that it opens.
+    """
     _set_size(slave, screen.columns, screen.rows)
     if not screen.echo:
         modes = termios.tcgetattr(slave)
@@ -76,17 +91,37 @@ def _start(
     other = account.pw_uid != os.geteuid()
     if other:
         os.fchown(slave, account.pw_uid, -1)
-    return subprocess.Popen(
-        (SETSID, "--ctty", *options.command),
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        cwd=options.folder or (account.pw_dir if Path(account.pw_dir).is_dir() else "/"),
-        env=_environment(options, account, screen),
-        user=account.pw_uid if other else None,
-        group=account.pw_gid if other else None,
-        extra_groups=os.getgrouplist(account.pw_name, account.pw_gid) if other else None,
-    )
+    has_terminal, held = os.pipe()
+    try:
+        process = subprocess.Popen(
+            (_SHELL, "-c", _TAKE_TERMINAL, os.ttyname(slave), *options.command),
+            stdin=held,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd=options.folder or (account.pw_dir if Path(account.pw_dir).is_dir() else "/"),
+            env=_environment(options, account, screen),
+            user=account.pw_uid if other else None,
+            group=account.pw_gid if other else None,
+            extra_groups=os.getgrouplist(account.pw_name, account.pw_gid) if other else None,
+        )
+    except BaseException:
+        os.close(has_terminal)
+        raise
+    finally:
+        os.close(held)
+    return process, has_terminal
+
+
+async def _closed(pipe: int) -> None:
+    """Wait until nobody has the other end of `pipe`, and close this one."""
+    loop, closed = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(pipe, closed.set)
+    try:
+        await closed.wait()
+    finally:
+        loop.remove_reader(pipe)
+        os.close(pipe)
 
 
 def _environment(options: PtyOptions, account: pwd.struct_passwd, screen: Screen) -> dict[str, str]:

@@ -43,7 +43,7 @@ class SshSession(asyncssh.SSHClientSession[bytes]):
             self._exit = Exit(error=f"The connection to the server was lost: {exc}.")
         elif self._exit == Exit():
             self._exit = Exit(error="The server has closed the connection.")
-        self._sink.ended(self._exit)
+        self._sink.ended(self._exit, broken=isinstance(exc, asyncssh.ProtocolError))
 
 
 class SshChannel:

@@ -145,7 +145,9 @@ class SshOpener:
                 found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):  # a time-out is an OSError, too
             raise TerminalError(
-                "unknown_host", f"The server {target.name!r} has no known address."
+                "unknown_host",
+                f"The server {target.name!r} has no known address.",
+                SecurityEvent.TARGET_FAILED,
             ) from None
         return list(dict.fromkeys(str(it[4][0]) for it in found))
 
@@ -315,13 +317,16 @@ def _algorithms(target: TargetConfig) -> dict[str, Any]:
 
 def _unreachable(plan: SshPlan, error: OSError) -> TerminalError:
     if isinstance(error, TimeoutError):
-        return TerminalError("timeout", f"{plan.target!r} does not answer.")
-    return TerminalError(
-        "unreachable", f"{plan.target!r} cannot be reached: {error.strerror or error}."
-    )
+        return _fault("timeout", f"{plan.target!r} does not answer.")
+    return _fault("unreachable", f"{plan.target!r} cannot be reached: {error.strerror or error}.")
 
 
 def _failed(plan: SshPlan, error: Exception) -> TerminalError:
     if isinstance(error, TimeoutError):
-        return TerminalError("timeout", f"The login at {plan.target!r} took too long.")
-    return TerminalError("protocol", f"{plan.target!r} cannot be talked to: {error}.")
+        return _fault("timeout", f"The login at {plan.target!r} took too long.")
+    return _fault("protocol", f"{plan.target!r} cannot be talked to: {error}.")
+
+
+def _fault(code: str, text: str) -> TerminalError:
+    """A fault of the server, or of the way to it."""
+    return TerminalError(code, text, SecurityEvent.TARGET_FAILED)

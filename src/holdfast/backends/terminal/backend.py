@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from holdfast.backends.base import BaseBackend, Services
-from holdfast.backends.terminal.bridge import Bridge, BridgeContext, terminal
+from holdfast.backends.terminal.bridge import Bridge, BridgeContext, screen_size, terminal
 from holdfast.backends.terminal.kind import Opener
 from holdfast.backends.terminal.places import Places
 from holdfast.backends.terminal.recording import Recorder
@@ -19,6 +19,7 @@ from holdfast.core.items import Resized
 from holdfast.core.login import Authenticate, AuthResult, LoginRefusedError
 from holdfast.sessions.position import ResetReason
 from holdfast.sessions.session import Session
+from holdfast.sessions.states import SessionState
 
 _CHECK_SECONDS: Final = 1.0
 
@@ -39,6 +40,7 @@ class TerminalBackend(BaseBackend):
 
     def __init__(self, settings: TerminalSettings, opener: Opener, services: Services) -> None:
         self.name = settings.name
+        self.kind = settings.kind
         self.counts = TerminalCounts()
         self._runtime = services.runtime
         self._at_end_of_tick = services.runtime.coalescer.add
@@ -80,6 +82,11 @@ class TerminalBackend(BaseBackend):
                 for bridge in list(self._bridges.values()):
                     bridge.check(now)
 
+    def view(self, session: Session) -> TerminalView | None:
+        """The terminal of a session, as an operator sees it."""
+        bridge = self._bridges.get(session)
+        return bridge.view() if bridge is not None else None
+
     def views(self) -> Iterator[tuple[str, TerminalView]]:
         """Each terminal, by its session's id."""
         for session, bridge in self._bridges.items():
@@ -95,7 +102,7 @@ class TerminalBackend(BaseBackend):
     def opened(self, session: Session) -> None:
         bridge = self._bridges[session] = Bridge(self._context, terminal(session))
         task = self._tasks[session] = self._group.create_task(bridge.run())
-        task.add_done_callback(lambda _: self._tasks.pop(session, None))
+        task.add_done_callback(lambda _: self._released(session))
 
     def resumed(self, session: Session) -> None:
         self._bridges[session].attached(afresh=False)
@@ -118,15 +125,21 @@ class TerminalBackend(BaseBackend):
             bridge.resize(size)
 
     def capabilities_changed(self, session: Session) -> None:
-        known = session.row.capabilities
-        self.resized(session, Resized(known.width, known.height))
+        self.resized(session, screen_size(session))
 
     def ended(self, session: Session, reason: Reason) -> None:
         self._commanded.pop(session, None)
-        bridge = self._bridges.pop(session, None)
-        task = self._tasks.get(session)
-        if bridge is not None and task is not None and not bridge.closing:
+        bridge, task = self._bridges.get(session), self._tasks.get(session)
+        if task is None:
+            self._bridges.pop(session, None)
+        elif bridge is not None and not bridge.life.closing:
             task.cancel()
+
+    def _released(self, session: Session) -> None:
+        """All of a terminal is released. Its client may still come for the last output."""
+        self._tasks.pop(session, None)
+        if session.state is SessionState.CLOSED:
+            self._bridges.pop(session, None)
 
     async def authenticate(self, session: Session, claim: Authenticate) -> AuthResult:
         raise LoginRefusedError("the server asks for itself who you are")

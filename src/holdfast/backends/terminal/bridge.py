@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from holdfast.backends.terminal.dialogue import Dialogue
 from holdfast.backends.terminal.kind import Channel, Exit, Opener, Plan, Screen, TerminalError
+from holdfast.backends.terminal.life import Life
 from holdfast.backends.terminal.places import Place, Places, Reservation
 from holdfast.backends.terminal.recording import NoRecording, Recorder, Recording
-from holdfast.backends.terminal.states import TABLE, BridgeInput, BridgeState
+from holdfast.backends.terminal.states import BridgeInput, BridgeState
 from holdfast.backends.terminal.stats import TerminalCounts, TerminalView
 from holdfast.core.clock import Clock
 from holdfast.core.errors import LimitExceededError, Reason
@@ -33,7 +34,6 @@ from holdfast.core.items import (
     Text,
 )
 from holdfast.core.limits import TerminalLimits
-from holdfast.core.states import Machine
 from holdfast.net.addresses import network_of
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.security_log import SecurityEvent, SecurityLog
@@ -52,6 +52,7 @@ _NUDGE_SECONDS: Final = 0.05
 _SIGNAL: Final = "Terminal.Signal"
 _ERROR: Final = "Terminal.Error"
 _EXIT: Final = "Terminal.Exit"
+_OPENED: Final = "Terminal.Opened"
 
 
 class BridgeContext(Struct, frozen=True):
@@ -80,11 +81,10 @@ class Bridge:
     def __init__(self, context: BridgeContext, session: TerminalSession) -> None:
         self._context = context
         self._session = session
-        self._machine = Machine(TABLE, BridgeState.CREATED)
-        self._entered = self._said_at = context.now()
+        self.life = Life(session.sid, context.counts, context.now)
+        self._said_at = context.now()
         self._stuck_since: float | None = None
         """Since when input waits for the server."""
-        self._seconds: dict[str, float] = {}
         self._channel: Channel | None = None
         self._reservation: Reservation | None = None
         self._plan: Plan | None = None
@@ -93,23 +93,18 @@ class Bridge:
         self._last: list[Output] = []
         """The last outputs, after which the session ends."""
         self._over: Reason | None = None
+        self._opened: Data | None = None
+        """What a client is told of the terminal, once there is one."""
+        self._told_opened = False
         self._recording: Recording | NoRecording = NoRecording()
         self._bytes_in = self._bytes_out = self._gaps = self._reattachments = 0
         self.dialogue = Dialogue(
             lambda item: context.port.show(session, item),
             lambda mode: context.port.set_input_mode(session, mode),
+            self.forward,
             clicks=session.row.capabilities.binary,
             network=network_of(session.row.address),
         )
-
-    @property
-    def state(self) -> BridgeState:
-        return self._machine.state
-
-    @property
-    def closing(self) -> bool:
-        """Whether it is being released, or was."""
-        return not self._machine.allows(BridgeInput.CLOSE)
 
     # --- its life
 
@@ -126,32 +121,6 @@ class Bridge:
         finally:
             await self._release()
 
-    def apply(self, given: BridgeInput) -> bool:
-        """Take a step. False, with a warning, if the state forbids it: of many, one wins."""
-        machine, now = self._machine, self._context.now()
-        before = machine.state
-        if not machine.allows(given):
-            self._context.counts.forbidden += 1
-            _log.warning(
-                "forbidden change of a terminal",
-                sid=self._session.sid,
-                state=before.value,
-                input=given.value,
-            )
-            return False
-        machine.apply(given)
-        lasted, self._entered = now - self._entered, now
-        self._seconds[before.value] = self._seconds.get(before.value, 0.0) + lasted
-        self._context.counts.lasted(before, lasted)
-        _log.debug(
-            "terminal",
-            sid=self._session.sid,
-            before=before.value,
-            state=machine.state.value,
-            seconds=round(lasted, 3),
-        )
-        return True
-
     async def _open(self) -> None:
         context, session = self._context, self._session
         try:
@@ -159,34 +128,42 @@ class Bridge:
                 plan = self._plan = await context.opener.plan(self.dialogue)
         except TimeoutError:
             raise TerminalError("timeout", "There was no answer for too long.") from None
-        self._reservation = self._reserve(plan)
-        self.apply(BridgeInput.CONNECT)
-        channel = await context.opener.connect(plan, self.dialogue, self._screen(), self)
+        place = Place(self.dialogue.network, plan.target, plan.user)
+        self._reservation = _reserve(context.places, place)
+        self.life.apply(BridgeInput.CONNECT)
+        asked = self._screen()
+        channel = await context.opener.connect(plan, self.dialogue, asked, self)
         self._channel = channel
         self._reservation.logged_in()
-        self.apply(BridgeInput.CONNECTED)
+        self.life.apply(BridgeInput.CONNECTED)
         context.counts.opened += 1
         context.counts.active += 1
         session.row.known = True
         context.port.save(session)
         context.port.set_input_mode(session, "line" if self._types_lines else "key")
-        capabilities = session.row.capabilities
-        size = (capabilities.width or 80, capabilities.height or 24)
+        screen = self._screen()
+        size = (screen.columns, screen.rows)
+        if size != (asked.columns, asked.rows):  # it has changed while the user logged in
+            channel.resize(*size)
         self._recording = context.recorder.begin(session.sid, plan, size)
         told = {"target": plan.target, "user": plan.user, "recorded": self._recording.path != ""}
-        self._show(Data("Terminal.Opened", msgspec.json.encode(told).decode()))
+        self._opened = Data(_OPENED, msgspec.json.encode(told).decode())
+        self._tell_opened()
         if self._recording.path:
             self.dialogue.tell("This session is recorded.")
         self.forward()
 
-    def _reserve(self, plan: Plan) -> Reservation:
-        place = Place(self.dialogue.network, plan.target, plan.user)
-        try:
-            return self._context.places.reserve(place)
-        except LimitExceededError as error:
-            raise TerminalError(
-                "crowded", f"{str(error).capitalize()}. Try again later.", SecurityEvent.LIMITED
-            ) from error
+    def _tell_opened(self) -> None:
+        """Tell the client of its terminal, behind the output so far: before that, what has no
+        number is dropped."""
+        port, session = self._context.port, self._session
+        if self._opened is None or self._told_opened or not session.attached:
+            return
+        if port.is_delivered(session):
+            self._told_opened = True
+            self._show(self._opened)
+        else:
+            port.await_delivery(session)
 
     @property
     def _types_lines(self) -> bool:
@@ -199,10 +176,10 @@ class Bridge:
 
     async def _release(self) -> None:
         """The channel first, with its connection and its command; then what counted it."""
-        if self._machine.state is BridgeState.ACTIVE:
+        if self.life.state is BridgeState.ACTIVE:
             self._context.counts.active -= 1
-        if self._machine.allows(BridgeInput.CLOSE):
-            self.apply(BridgeInput.CLOSE)
+        if not self.life.closing:
+            self.life.apply(BridgeInput.CLOSE)
         try:
             if self._channel is not None:
                 await self._channel.close()
@@ -210,22 +187,15 @@ class Bridge:
             self._recording.close()
             if self._reservation is not None:
                 self._reservation.release()
-            self.apply(BridgeInput.RELEASED)
+            self.life.apply(BridgeInput.RELEASED)
 
     def _fail(self, error: TerminalError) -> None:
         session, context = self._session, self._context
         context.counts.failures[error.code] += 1
-        plan = self._plan
-        where = {"target": plan.target, "user": plan.user} if plan is not None else {}
-        _log.info("no terminal", sid=session.sid, fault=str(error), code=error.code, **where)
+        sid = session.sid
+        _log.info("no terminal", sid=sid, fault=str(error), code=error.code, **self._where)
         if error.security is not None:
-            context.security.tell(
-                error.security,
-                peer=session.row.address,
-                sid=session.sid,
-                why=str(error),
-                **(where | error.fields),
-            )
+            self._security(error.security, str(error), **error.fields)
         told = {"code": error.code, "text": str(error)}
         self._last = [Data(_ERROR, msgspec.json.encode(told).decode()), Notice(str(error))]
         self._finish(Reason.UPSTREAM_FAILED)
@@ -257,27 +227,47 @@ class Bridge:
     def _show(self, item: Output) -> None:
         self._context.port.show(self._session, item)
 
+    def _security(self, event: SecurityEvent, why: str, **fields: Any) -> None:
+        row, told = self._session.row, self._where | fields
+        self._context.security.tell(event, peer=row.address, sid=row.sid, why=why, **told)
+
+    @property
+    def _where(self) -> dict[str, Any]:
+        plan = self._plan
+        return {"target": plan.target, "user": plan.user} if plan is not None else {}
+
     # --- what the client does
 
     def forward(self) -> None:
         """Take what the client has typed, unless the server lags."""
         port, session, channel = self._context.port, self._session, self._channel
-        if channel is not None and channel.full:
+        if channel is None:
+            self._answer()
+            return
+        if channel.full:
             if self._stuck_since is None:
                 self._stuck_since = self._context.now()
             return
         self._stuck_since = None
         for queued in port.take(session):
-            self._typed(queued.item)
+            self._typed(queued.item, channel)
         port.applied(session, session.inbox.top)
         self._said_at = self._context.now()
 
-    def _typed(self, item: Command) -> None:
-        channel = self._channel
-        if channel is None:
+    def _answer(self) -> None:
+        """Give the open question its answer. What was typed ahead waits for the next question, or
+        for the terminal."""
+        port, session = self._context.port, self._session
+        while self.dialogue.asking:
+            taken = port.take_within(session, 1)  # one
+            if not taken:
+                return
+            item = taken[0].item
             if isinstance(item, Text) and len(item.text) <= self._context.limits.answer_chars_max:
                 self.dialogue.answer(item.text)
-            return
+            port.applied(session, taken[0].cseq)
+
+    def _typed(self, item: Command, channel: Channel) -> None:
         match item:
             case Binary(data):
                 self._send(channel, data)
@@ -311,6 +301,7 @@ class Bridge:
             self._gaps += 1
             self._context.counts.gaps += 1
         self.dialogue.repeat()
+        self._told_opened = False
         if self._channel is not None:
             self._nudge(self._channel)
         self.go_on()
@@ -320,14 +311,11 @@ class Bridge:
         known = self._session.row.capabilities
         if known.width and known.height > 1:
             channel.resize(known.width, known.height - 1)
-            self._context.later(_NUDGE_SECONDS, self._true_size)
-
-    def _true_size(self) -> None:
-        known = self._session.row.capabilities
-        self.resize(Resized(known.width, known.height))
+            self._context.later(_NUDGE_SECONDS, lambda: self.resize(screen_size(self._session)))
 
     def go_on(self) -> None:
         """The client has shown more, has left or is back."""
+        self._tell_opened()
         if self._over is not None:
             self._finish(self._over)
         if self._paused and self._channel is not None:
@@ -354,9 +342,12 @@ class Bridge:
     def writable(self) -> None:
         self.forward()
 
-    def ended(self, exit: Exit) -> None:
-        if not self._exit.done():
-            self._exit.set_result(exit)
+    def ended(self, exit: Exit, *, broken: bool = False) -> None:
+        if self._exit.done():
+            return
+        if broken:
+            self._security(SecurityEvent.TARGET_FAILED, exit.error)
+        self._exit.set_result(exit)
 
     def _lag(self) -> float:
         """How much output waits for the client, as a share of what may."""
@@ -371,39 +362,48 @@ class Bridge:
         """End a terminal that is used no more, or whose server takes no input; tell of one that
         does not close."""
         limits = self._context.limits
-        state = self._machine.state
-        if state is BridgeState.CLOSING and now - self._entered > 2 * limits.closing_seconds_max:
-            self._entered = now
-            self._context.counts.stuck += 1
-            _log.error("a terminal does not close", sid=self._session.sid)
-        if state is not BridgeState.ACTIVE:
+        self.life.tell_if_stuck(2 * limits.closing_seconds_max)
+        if self.life.state is not BridgeState.ACTIVE:
             return
         if self._stuck_since is not None and now - self._stuck_since > limits.write_seconds_max:
-            self.ended(Exit(error="The server takes no input: the terminal was closed."))
+            error = "The server takes no input: the terminal was closed."
+            self.ended(Exit(error=error), broken=True)
         elif now - self._said_at > limits.idle_seconds_max:
             self.ended(Exit(error="Nothing was typed for too long: the terminal was closed."))
 
     def view(self) -> TerminalView:
         """What an operator sees of it."""
-        now, plan = self._context.now(), self._plan
-        seconds = dict(self._seconds)
-        state = self._machine.state.value
-        seconds[state] = seconds.get(state, 0.0) + now - self._entered
+        now, plan, viewers = self._context.now(), self._plan, self._session.viewers
         return TerminalView(
             kind=self._context.kind,
             target=plan.target if plan is not None else "",
             user=plan.user if plan is not None else "",
-            state=state,
-            seconds={name: round(lasted, 3) for name, lasted in seconds.items()},
+            state=self.life.state.value,
+            seconds=self.life.seconds(),
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
             unacknowledged_bytes=self._session.unacknowledged,
+            viewers=len(viewers) if viewers is not None else 0,
             gaps=self._gaps,
             reattachments=self._reattachments,
             last_input=round(now - self._said_at, 3),
             round_trip=self._channel.round_trip() if self._channel is not None else None,
             recording=self._recording.path,
         )
+
+
+def _reserve(places: Places, place: Place) -> Reservation:
+    try:
+        return places.reserve(place)
+    except LimitExceededError as error:
+        text = f"{str(error).capitalize()}. Try again later."
+        raise TerminalError("crowded", text, SecurityEvent.LIMITED) from error
+
+
+def screen_size(session: Session) -> Resized:
+    """The size of the client's screen; 0 where it is not known."""
+    known = session.row.capabilities
+    return Resized(known.width, known.height)
 
 
 def terminal(session: Session) -> TerminalSession:

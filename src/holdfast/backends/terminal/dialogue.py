@@ -31,7 +31,8 @@ class Question(Struct, frozen=True):
 class Dialogue:
     """The questions of one terminal.
 
-    `show` shows the client an item, if there is one; `set_input_mode` says how it takes typing.
+    `show` shows the client an item, if there is one; `set_input_mode` says how it takes typing;
+    `asked` is called when a question is open: its answer may have been typed ahead.
     `clicks` is whether the client is a page, which can answer with more than a line; `network`
     is where it is.
     """
@@ -40,12 +41,14 @@ class Dialogue:
         self,
         show: Callable[[Output], None],
         set_input_mode: Callable[[str], None],
+        asked: Callable[[], None],
         *,
         clicks: bool,
         network: str,
     ) -> None:
         self._show = show
         self._set_input_mode = set_input_mode
+        self._asked = asked
         self._question: Question | None = None
         self._answer: asyncio.Future[str] | None = None
         self.clicks = clicks
@@ -54,7 +57,7 @@ class Dialogue:
     @property
     def asking(self) -> bool:
         """Whether an answer is awaited."""
-        return self._answer is not None
+        return self._answer is not None and not self._answer.done()
 
     async def ask(self, question: Question) -> str:
         """The user's answer."""
@@ -62,6 +65,7 @@ class Dialogue:
         self._answer = asyncio.get_running_loop().create_future()
         self._set_input_mode("line" if question.echo else "secret")
         self.repeat()
+        self._asked()
         try:
             return await self._answer
         finally:
@@ -70,7 +74,7 @@ class Dialogue:
 
     def answer(self, text: str) -> None:
         """The user has answered."""
-        if self._answer is not None and not self._answer.done():
+        if self._answer is not None and self.asking:
             self._answer.set_result(text)
 
     def repeat(self) -> None:

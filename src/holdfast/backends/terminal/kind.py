@@ -59,8 +59,9 @@ class Sink(Protocol):
     def writable(self) -> None:
         """More input is taken again."""
 
-    def ended(self, exit: Exit) -> None:
-        """There is no more output. Called once."""
+    def ended(self, exit: Exit, *, broken: bool = False) -> None:
+        """There is no more output. Called once. `broken` is whether the other end has broken its
+        protocol."""
 
 
 class Channel(Protocol):

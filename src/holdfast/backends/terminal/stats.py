@@ -56,6 +56,7 @@ class TerminalView(Struct, frozen=True):
     bytes_in: int
     bytes_out: int
     unacknowledged_bytes: int
+    viewers: int
     gaps: int
     reattachments: int
     last_input: float

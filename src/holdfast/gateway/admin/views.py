@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from holdfast.backends.terminal.backend import TerminalBackend
+from holdfast.backends.terminal.stats import TerminalView
 from holdfast.core.errors import HoldfastError
 from holdfast.core.limits import AdminLimits
 from holdfast.gateway.conversation.output import Attachment
@@ -52,6 +54,10 @@ class SessionView(Struct, frozen=True):
     queue_messages: int
     queue_bytes: int
     groups: list[str]
+    viewers: int
+    """Who watch it."""
+    terminal: TerminalView | None
+    """What is behind it, if it is a terminal."""
 
 
 class ConnectionView(Struct, frozen=True):
@@ -102,6 +108,7 @@ async def view_sessions(view: GatewayView, sessions: Sequence[Member]) -> list[S
 def _loaded_view(session: Session, behind: float) -> SessionView:
     """A session; `behind` is by how much the wall clock is ahead of the gateway's time."""
     row, consumer, out, inbox = session.row, session.consumer, session.out, session.inbox
+    backend = session.backend
     return SessionView(
         **_row_view(row, behind),
         state=session.state.value,
@@ -112,6 +119,8 @@ def _loaded_view(session: Session, behind: float) -> SessionView:
         window_bytes=out.size,
         queue_messages=len(inbox.entries),
         queue_bytes=inbox.size,
+        viewers=len(session.viewers) if session.viewers is not None else 0,
+        terminal=backend.view(session) if isinstance(backend, TerminalBackend) else None,
     )
 
 
@@ -130,6 +139,8 @@ def _dormant_view(dormant: DormantSession, stored: StoredSession, behind: float)
         window_bytes=sum(entry.size for entry in outs),
         queue_messages=len(ins),
         queue_bytes=sum(queued.size for queued in ins),
+        viewers=0,
+        terminal=None,
     )
 
 
