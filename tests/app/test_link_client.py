@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +134,67 @@ async def test_a_gateway_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> 
         address = probe.address
     async with running(app, address), fake_gateway(tmp_path) as gateway:
         await gateway.until_linked()
+
+
+# --- what is logged while there is no link
+
+
+async def test_an_unreachable_gateway_is_reported_once_with_the_reason(tmp_path: Path) -> None:
+    app = App("chat", limits=LinkLimits(reconnect_seconds_max=0.01))
+    async with fake_gateway(tmp_path / ".") as probe:
+        address = probe.address
+    with structlog.testing.capture_logs() as logs:
+        async with running(app, address):
+            async with patience():
+                while not logs:  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+            async with fake_gateway(tmp_path) as gateway:
+                await gateway.until_linked()
+    (warning,) = [entry for entry in logs if entry["log_level"] == "warning"]
+    assert warning["event"] == "no link to the gateway"
+    assert warning["at"] == str(address)
+    assert str(address) in warning["reason"]
+    assert warning["reason"].endswith("No such file or directory")
+    assert (warning["attempts"], warning["for_s"]) == (1, 0)
+
+
+async def test_a_refusal_that_may_pass_is_reported_with_the_gateway_s_words(tmp_path: Path) -> None:
+    def refuse(hello: m.Hello) -> m.Welcome:
+        raise RequestError("busy", "64 applications are linked already")
+
+    app = App("chat", limits=QUICK)
+    with structlog.testing.capture_logs() as logs:
+        async with fake_gateway(tmp_path) as gateway:
+            gateway.on_hello = refuse
+            async with running(app, gateway.address):
+                await gateway.until(lambda gateway: gateway.asked >= 3)
+    reasons = [entry["reason"] for entry in logs if entry["event"] == "no link to the gateway"]
+    assert reasons == ["64 applications are linked already"]
+
+
+def test_an_application_inside_a_loop_of_its_own_logs_as_run_does(tmp_path: Path) -> None:
+    """`serve` in another process: whoever uses it in this one shares its logs."""
+    program = (
+        "import asyncio, os, sys\n"
+        "from holdfast.app import App\n"
+        "async def main():\n"
+        "    app = App('chat')\n"
+        "    asyncio.get_running_loop().add_reader(0, app.stop)\n"
+        "    await app.serve(sys.argv[1])\n"
+        "asyncio.run(main())\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, f"unix:{tmp_path / 'nowhere'}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        line = json.loads(process.stderr.readline())
+        out, _ = process.communicate(timeout=60)  # its standard input ends
+    assert (line["level"], line["event"]) == ("warning", "no link to the gateway")
+    assert out == ""
 
 
 # --- what comes with the welcome

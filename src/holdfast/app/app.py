@@ -41,7 +41,7 @@ SECRET_VARIABLE: Final = "HOLDFAST_LINK_SECRET"
 CA_VARIABLE: Final = "HOLDFAST_LINK_CA"
 """A file with the authorities that the gateway's certificate is checked against."""
 LOG_LEVEL_VARIABLE: Final = "HOLDFAST_LOG_LEVEL"
-"""How much `App.run` logs: `debug`, `info`, `warning` or `error`."""
+"""How much `App.run` and `App.serve` log: `debug`, `info`, `warning` or `error`."""
 PARENT_VARIABLE: Final = "HOLDFAST_PARENT"
 """Set by `holdfast run` to its process id: without that process, the application ends too."""
 
@@ -106,8 +106,9 @@ class App(Handlers):
         default is `HOLDFAST_LINK` in the environment. `tls` is for `tls://`, with a client
         certificate, say; without it, the gateway's certificate is verified with the file that
         `HOLDFAST_LINK_CA` names, or with the system's authorities. Logs go to stderr, unless
-        the application has configured structlog itself. Raises `ConfigurationError` when there
-        is no address, or the gateway refuses the application permanently.
+        the application has configured structlog itself; `HOLDFAST_LOG_LEVEL` is the level.
+        Raises `ConfigurationError` when there is no address, or the gateway refuses the
+        application permanently.
         """
         address = address or os.environ.get(LINK_VARIABLE)
         if not address:
@@ -115,14 +116,14 @@ class App(Handlers):
                 f"expected an address, as in app.run('unix:data/link.sock'), or {LINK_VARIABLE}"
                 " in the environment; found neither"
             )
-        if not structlog.is_configured():
-            configure_logs(os.environ.get(LOG_LEVEL_VARIABLE, "info"))
         run(self._run(address, secret, tls))
 
     async def serve(
         self, address: str, *, secret: str | None = None, tls: ssl.SSLContext | None = None
     ) -> None:
-        """Serve inside a running event loop, until `stop`. Raises as `run` does."""
+        """Serve inside a running event loop, until `stop`. Logs and raises as `run` does."""
+        if not structlog.is_configured():
+            configure_logs(os.environ.get(LOG_LEVEL_VARIABLE, "info"))
         parsed = parse_address(address, SCHEMES)
         self.instance = new_instance()  # not before: a process that forks must not share it
         if secret is None:

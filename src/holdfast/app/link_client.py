@@ -17,6 +17,7 @@ from holdfast.app.progress import Progress
 from holdfast.core.backoff import Backoff
 from holdfast.core.errors import ConfigurationError, Reason
 from holdfast.core.limits import LinkLimits
+from holdfast.core.outage import Outage
 from holdfast.link import messages as m
 from holdfast.link.peer import Dispatch, LinkClosedError, Peer, RequestError, connection_limits
 from holdfast.net.addresses import Address
@@ -85,6 +86,9 @@ class LinkClient:
         self._ended = asyncio.Event()
         self._flushing = False
         self._fatal: RequestError | None = None
+        self._outage = Outage()
+        self._why_unlinked = ""
+        """Why the newest connection to the gateway ended before its welcome."""
 
     @property
     def welcomed(self) -> bool:
@@ -121,17 +125,31 @@ class LinkClient:
                 tls=self._tls,
             )
         except DialError as error:
-            _log.debug("gateway unreachable", error=str(error))
+            self._not_linked(str(error))
             return 0.0
         try:
             await self._ended.wait()
         finally:
             connection.abort()
-        lasted = connection.time() - self._linked_at if self._peer is not None else 0.0
+        linked = self._peer is not None
         self._peer = None
         if self._fatal is not None:
             raise ConfigurationError(f"{self._address}: {self._fatal}") from self._fatal
-        return lasted
+        if not linked:
+            self._not_linked(self._why_unlinked)
+            return 0.0
+        return connection.time() - self._linked_at
+
+    def _not_linked(self, reason: str) -> None:
+        now = self._runtime.timers.time()
+        if self._outage.failed(now):
+            _log.warning(
+                "no link to the gateway",
+                at=str(self._address),
+                reason=reason,
+                attempts=self._outage.attempts,
+                for_s=round(self._outage.seconds(now)),
+            )
 
     def _handler(self, connection: Connection) -> Peer:
         return Peer(connection, self, self._app.limits)
@@ -180,6 +198,8 @@ class LinkClient:
         if self._peer is peer:
             _log.warning("link lost", reason=reason)
             self._app.dispatcher.unlink()
+        else:
+            self._why_unlinked = reason
         # To link again would supersede the other process in turn.
         if peer.goodbye_code == Reason.SUPERSEDED.value:
             self._fatal = RequestError(peer.goodbye_code, reason)
@@ -194,6 +214,7 @@ class LinkClient:
         peer.established()
         self._peer = peer
         self._linked_at = self._runtime.timers.time()
+        self._outage.ended()
         if welcome.forgotten:
             _log.warning(
                 "accepted outputs lost by the gateway",
