@@ -37,6 +37,7 @@ AsJson = Annotated[
 Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
 
 _PAGE_MAX = 1_000
+_LOOK_SECONDS = 0.1
 _WIDTH = 10_000
 """The width of a table: a terminal wraps longer lines, and nothing is cut off."""
 
@@ -165,6 +166,9 @@ def kick(
 
 def drain(
     now: Annotated[bool, typer.Option("--now", help="Drop everybody at once.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Return when the gateway has ended, not before.")
+    ] = False,
     admin: Admin = "",
     token_file: TokenFile = None,
     ca: Ca = None,
@@ -178,9 +182,23 @@ def drain(
         holdfast drain --now --admin tls://gateway.example.org:9180 --ca ca.pem
     """
     with reported():
-        body = msgspec.json.encode({"now": now})
-        ask(find(admin, token_file, ca), "POST", "/api/drain", body=body)
+        where = find(admin, token_file, ca)
+        ask(where, "POST", "/api/drain", body=msgspec.json.encode({"now": now}))
     typer.echo("draining" if not now else "stopping")
+    if wait:
+        _wait_for_the_end(where)
+        typer.echo("stopped")
+
+
+def _wait_for_the_end(where: Where) -> None:
+    """Wait until the gateway does not answer, or the next one does in its place."""
+    status: int = HTTPStatus.SERVICE_UNAVAILABLE
+    while status == HTTPStatus.SERVICE_UNAVAILABLE:
+        time.sleep(_LOOK_SECONDS)
+        try:
+            status, _ = request(where, "GET", "/readyz")
+        except AdminError:
+            return
 
 
 # --- showing
