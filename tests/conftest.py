@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -12,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from holdfast.net.runtime.loop import allow_files
 from tests.distribution import make_scheduler, slow_first
+from tests.package.build import Environment, Packages, install, packages_in
 from tests.programs import look_everywhere
 
 _FILES_MAX: Final = 60
@@ -71,6 +75,38 @@ def few_open_files() -> Iterator[None]:
         gc.unfreeze()
         gc.collect()
         gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
+    """The source distribution and the wheel, built once for all processes of the suite."""
+    with shared(tmp_path_factory, "packages") as folder:
+        return packages_in(folder)
+
+
+@pytest.fixture(scope="session")
+def installed(packages: Packages, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment with the wheel and nothing else, made once for all processes."""
+    with shared(tmp_path_factory, "installed") as folder:
+        environment = Environment(folder / "environment")
+        return (
+            environment
+            if environment.bin.exists()
+            else install(packages.wheel, folder / "environment")
+        )
+
+
+@contextmanager
+def shared(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+    """A folder that all processes of this run of the suite share; one at a time works in it."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder = base / name
+    folder.mkdir(exist_ok=True)
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
 
 
 def open_files() -> int:

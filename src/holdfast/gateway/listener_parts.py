@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +13,6 @@ from msgspec import structs
 
 import holdfast
 from holdfast.backends.base import Status
-from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import (
     Limits,
     PageLimits,
@@ -138,18 +136,11 @@ def http_pages(
     limits: PageLimits,
     spawn: Callable[[Coroutine[Any, Any, None]], None],
 ) -> HostOnDemand | None:
-    """What serves the pages of a WebSocket listener, where aiohttp is installed.
+    """What serves the pages of a WebSocket listener.
 
     aiohttp is imported at the first request: many listeners never get one.
     """
     if listener.address.scheme not in ("ws", "wss"):
-        return None
-    if find_spec("aiohttp") is None:
-        wanted = "pages" if listener.pages else "play" if listener.play is not None else ""
-        if wanted:
-            raise ConfigurationError(
-                f"listener.{wanted}: expected aiohttp to be installed (holdfast[admin]); found none"
-            )
         return None
     folder = Path(listener.pages) if listener.pages else None
     headers = dict(listener.page_headers)
@@ -185,11 +176,7 @@ def _terminal_page() -> Path:
 def admin_listener(
     config: Config, runtime: Runtime, view: GatewayView, inherited: Inherited | None
 ) -> AdminListener:
-    """The admin listener. Raises `ConfigurationError` where what it is made of is missing."""
-    try:
-        from holdfast.gateway.admin.listener import AdminListener
-    except ImportError as error:
-        raise ConfigurationError(
-            f"admin.listen: expected {error.name} to be installed (holdfast[admin]); found none"
-        ) from None
+    """The admin listener. Only a gateway that has one imports it, with aiohttp."""
+    from holdfast.gateway.admin.listener import AdminListener
+
     return AdminListener(config.admin, config.limits, runtime, view, inherited)

@@ -372,7 +372,7 @@ class serve:
     async def __aenter__(self) -> Server:
         http: HttpHost | None = None
         if self._http is not None:
-            from holdfast.net.http.handover import HttpHost  # aiohttp is optional
+            from holdfast.net.http.handover import HttpHost  # with aiohttp
 
             http = HttpHost(self._http, limits=self._settings.limits.pages)
         self._server = Server(
