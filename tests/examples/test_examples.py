@@ -7,11 +7,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
+import pytest
 from msgspec import structs
 from prometheus_client.parser import text_string_to_metric_families
 from tests.backends.test_upstreams import at, bridged
+from tests.examples.dashboard import DASHBOARD, expressions
 from tests.gateway.admin.asking import administered, ask
 from tests.gateway.clients import person, person_at
 from tests.gateway.running import SECONDS, TCP, WS, eventually, linked, serving
@@ -24,22 +25,12 @@ from holdfast.backends.link.server_config import LinkConfig
 from holdfast.gateway.config import ListenerConfig, load
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-DASHBOARD = EXAMPLES / "grafana" / "holdfast.json"
-ALERTS = EXAMPLES / "grafana" / "alerts.yml"
 SERVICE = EXAMPLES / "systemd" / "holdfast.service"
 SOCKET = EXAMPLES / "systemd" / "holdfast.socket"
+APPLICATION = EXAMPLES / "systemd" / "holdfast-application.service"
 GATEWAY = EXAMPLES / "systemd" / "gateway.toml"
 
 _METRIC = re.compile(r"\b(?:holdfast|process)_[a-z_]+\b")
-
-
-def expressions() -> list[str]:
-    """Every query of the dashboard and of the alerts."""
-    dashboard: dict[str, Any] = json.loads(DASHBOARD.read_text())
-    panels = [
-        target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())
-    ]
-    return panels + re.findall(r"^\s+expr: (.*)$", ALERTS.read_text(), re.MULTILINE)
 
 
 async def registry(tmp_path: Path) -> dict[str, tuple[str, set[str]]]:
@@ -109,16 +100,37 @@ def test_the_dashboard_s_panels_do_not_overlap() -> None:
         taken |= cells
 
 
-def test_systemd_finds_no_fault(tmp_path: Path) -> None:
-    analyze = need("systemd-analyze")
-    for unit in (SERVICE, SOCKET):
-        text = unit.read_text().replace("/usr/local/bin/holdfast", sys.executable)
-        (tmp_path / unit.name).write_text(text)
-    units = [str(tmp_path / unit.name) for unit in (SERVICE, SOCKET)]
-    done = subprocess.run(
-        [analyze, "verify", "--man=no", *units], capture_output=True, text=True, check=False
+UNITS = (SERVICE, SOCKET, APPLICATION)
+EXPOSURE = {SERVICE: 15, APPLICATION: 15}
+"""In tenths, of `systemd-analyze security`: 15 is 1.5, "OK"."""
+
+
+def here(folder: Path, unit: Path) -> str:
+    """A unit in `folder`, with a program that there is; its path."""
+    text = re.sub(
+        r"/usr/local/bin/holdfast|/opt/holdfast/bin/python", sys.executable, unit.read_text()
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    (folder / unit.name).write_text(text)
+    return str(folder / unit.name)
+
+
+def analyzed(*arguments: str) -> tuple[int, str]:
+    """The exit code and the complaints of `systemd-analyze`."""
+    done = subprocess.run(
+        [need("systemd-analyze"), *arguments], capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stderr
+
+
+def test_systemd_finds_no_fault(tmp_path: Path) -> None:
+    units = [here(tmp_path, unit) for unit in UNITS]
+    assert analyzed("verify", "--man=no", *units) == (0, "")
+
+
+@pytest.mark.parametrize("unit", EXPOSURE, ids=lambda unit: unit.name)
+def test_a_service_is_exposed_no_more_than_it_must_be(unit: Path, tmp_path: Path) -> None:
+    threshold = f"--threshold={EXPOSURE[unit]}"
+    assert analyzed("security", "--offline=true", threshold, here(tmp_path, unit)) == (0, "")
 
 
 async def test_the_socket_unit_has_a_socket_for_each_listener(tmp_path: Path) -> None:
