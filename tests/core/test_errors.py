@@ -81,6 +81,8 @@ TOLD = {
     "internal_error": (1011, True),
     "upstream_closed": (4004, False),
     "upstream_failed": (4005, False),
+    "unauthenticated": (4006, False),
+    "expired": (4505, True),
 }
 
 

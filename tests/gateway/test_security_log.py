@@ -12,6 +12,7 @@ import pytest
 import structlog
 from msgspec import structs
 from tests.gateway.admin.asking import administered, ask
+from tests.gateway.auth import issuer
 from tests.gateway.clients import person, plain, v1
 from tests.gateway.conversation.test_login import doorman
 from tests.gateway.running import Stage, configured, eventually, linked, port, serving, staged
@@ -20,6 +21,7 @@ from tests.gateway.test_rights import of_nobody
 from holdfast.app import App
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
+from holdfast.gateway.auth.options import AuthOptions
 from holdfast.gateway.config import Config
 from holdfast.gateway.gateway import Gateway
 from holdfast.net.security_log import SecurityEvent
@@ -160,6 +162,20 @@ async def is_identified(gateway: Gateway, stage: Stage) -> dict[str, Any]:
     return {"sid": sid, "user": "ann"}
 
 
+async def shows_a_token_that_is_none(gateway: Gateway, stage: Stage) -> dict[str, Any]:
+    async with v1(gateway, auth="x") as client:
+        await client.expect("auth")
+    return {"why": "expected a signed JSON Web Token, found something else"}
+
+
+async def resumes_another_users_session(gateway: Gateway, stage: Stage) -> dict[str, Any]:
+    async with v1(gateway, auth=issuer.token()) as client:
+        annas = await client.expect("welcome")
+    async with v1(gateway, auth=issuer.token(sub="bert"), token=annas["token"]) as client:
+        await client.expect("refused")
+    return {"of": [annas["sid"]]}
+
+
 async def makes_room(gateway: Gateway, stage: Stage) -> dict[str, Any]:
     async with v1(gateway) as client:
         sid = (await client.expect("welcome"))["sid"]
@@ -197,6 +213,8 @@ DEEDS: Final[dict[SecurityEvent, Deed]] = {
     E.LIMITED: sends_too_much,
     E.LOGIN_FAILED: logs_in_wrongly,
     E.LOGIN_LIMITED: logs_in_wrongly_too_often,
+    E.CREDENTIAL_REFUSED: shows_a_token_that_is_none,
+    E.USER_REFUSED: resumes_another_users_session,
     E.USER_CHANGED: is_identified,
     E.EVICTED: makes_room,
     E.LINK_REFUSED: links_with_a_wrong_secret,
@@ -213,8 +231,11 @@ CROWDED: Final = LIMITS.but(session={"sessions_per_network_max": 1})
 def _config(folder: Path, event: SecurityEvent | None = None) -> Config:
     limits = CROWDED if event is E.EVICTED else LIMITS
     config = administered(configured(folder, limits=limits))
+    secret = folder / "secret"
+    secret.write_bytes(issuer.SECRET)
+    auth = AuthOptions(algorithms=("HS256",), keys_file=str(secret), anonymous=True)
     listeners = tuple(
-        structs.replace(one, hosts=("127.0.0.1",)) if one.url.startswith("ws") else one
+        structs.replace(one, hosts=("127.0.0.1",), auth=auth) if one.url.startswith("ws") else one
         for one in config.listener
     )
     return structs.replace(config, listener=listeners)

@@ -15,6 +15,7 @@ from tests.net.fakes import FakeLoop, runtime
 from holdfast.core.errors import ConfigurationError
 from holdfast.net.tls.certificates import CertificateWatch, ServerTls
 from holdfast.net.tls.contexts import server_contexts
+from holdfast.net.tls.describe import requested_name
 from holdfast.net.tls.options import Certificate, TlsOptions
 
 
@@ -129,9 +130,13 @@ def test_an_expired_certificate_is_served_for_clients_to_judge(tmp_path: Path) -
     assert facts.expires < os.path.getmtime(tmp_path)
 
 
-def test_without_names_there_is_nothing_to_choose(tmp_path: Path) -> None:
+def test_the_name_that_a_client_asks_for_is_noted(tmp_path: Path) -> None:
     context = server_contexts(options(tmp_path)).context
-    assert context.sni_callback is None
+    connection = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
+    assert requested_name(connection) == ""
+    assert context.sni_callback(connection, "A.example.", context) is None
+    assert requested_name(connection) == "a.example"
+    assert connection.context is context, "there is nothing to choose"
     assert context.options & ssl.OP_NO_RENEGOTIATION
 
 

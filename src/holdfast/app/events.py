@@ -57,11 +57,11 @@ async def handle(  # noqa: C901 - a case for each event
         case m.Detached(reason):
             session.attached = False
             await handlers.call("detach", session, reason)
-        case m.Resumed(protocol, address):
-            session.attached, session.protocol, session.address = True, protocol, address
+        case m.Resumed(protocol, address, client):
+            session.returned(protocol, address, client)
             await handlers.call("resume", session)
-        case m.Resync(reason):
-            session.attached = True
+        case m.Resync(reason, protocol, address, client):
+            session.returned(protocol or session.protocol, address or session.address, client)
             await handlers.call("resync", session, reason)
         case m.Closed(reason):
             await handlers.call("close", session, reason)

@@ -10,6 +10,7 @@ import msgspec
 
 from holdfast.app.outgoing import Outgoing
 from holdfast.core.errors import REASONS, LimitExceededError
+from holdfast.core.identity import ClientFacts
 from holdfast.core.items import (
     LATEST,
     LATEST_PROMPT,
@@ -71,6 +72,7 @@ class Session:
         "applied",
         "attached",
         "capabilities",
+        "client",
         "cseq",
         "ended",
         "groups",
@@ -117,6 +119,8 @@ class Session:
         self.capabilities: Capabilities = info.capabilities
         self.address = info.address
         self.protocol = info.protocol
+        self.client: ClientFacts = info.client
+        """What is known of the client's connection: its request, its certificate."""
         self.attached = not info.state.startswith("detached")
         """Whether a client is connected now."""
         self.applied = max(self.applied, info.applied)
@@ -125,6 +129,11 @@ class Session:
                 self.stored = msgspec.msgpack.decode(info.data)
             except UNREADABLE as error:
                 _log.error("session data is not MessagePack", session=self.sid, fault=str(error))
+
+    def returned(self, protocol: str, address: str, client: ClientFacts) -> None:
+        """The client is back, on another connection."""
+        self.attached = True
+        self.protocol, self.address, self.client = protocol, address, client
 
     def __repr__(self) -> str:
         return f"<Session {self.sid} {self.user or 'anonymous'} {self.protocol}>"

@@ -104,6 +104,8 @@ class Reason(Enum):
     INTERNAL_ERROR = "internal_error"
     UPSTREAM_CLOSED = "upstream_closed"
     UPSTREAM_FAILED = "upstream_failed"
+    UNAUTHENTICATED = "unauthenticated"
+    EXPIRED = "expired"
 
 
 REASONS: Final = tuple(reason.value for reason in Reason)
@@ -127,4 +129,6 @@ DISCONNECTS: dict[Reason, Disconnect] = {
     Reason.INTERNAL_ERROR: Disconnect(1011, "internal error", True),
     Reason.UPSTREAM_CLOSED: Disconnect(4004, "the server has ended the connection", False),
     Reason.UPSTREAM_FAILED: Disconnect(4005, "the server cannot be reached now", False),
+    Reason.UNAUTHENTICATED: Disconnect(4006, "a valid token is needed here", False),
+    Reason.EXPIRED: Disconnect(4505, "your token has expired; your session is kept", True),
 }

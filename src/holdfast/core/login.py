@@ -10,6 +10,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from holdfast.core.errors import HoldfastError, Source
+from holdfast.core.identity import NO_FACTS, ClientFacts
 
 
 class Policy(Struct, frozen=True):
@@ -27,6 +28,8 @@ class Authenticate(Struct, frozen=True, omit_defaults=True):
     password: str = ""
     token: str = ""
     certificate: str = ""
+    client: ClientFacts = NO_FACTS
+    """What is known of the client's connection."""
 
 
 class AuthResult(Struct, frozen=True, omit_defaults=True):

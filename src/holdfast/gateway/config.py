@@ -76,6 +76,8 @@ from holdfast.core.errors import ConfigurationError, inside
 from holdfast.core.limits import Limits
 from holdfast.gateway.admin.guard import AdminConfig, token_hash
 from holdfast.gateway.api.config import ApiConfig, check_api
+from holdfast.gateway.auth.options import AuthOptions, check_auth
+from holdfast.gateway.auth.request import RequestOptions, check_request
 from holdfast.gateway.cookies import CookieOptions, check_cookie
 from holdfast.gateway.play_config import PlayConfig, check_play
 from holdfast.net.addresses import Address, parse_address
@@ -162,6 +164,10 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The versions of MCCP that Telnet clients are offered: 2 compresses output, 3 input. For each
     client, version 2 takes 4 kB of memory and version 3 up to 40 kB. With TLS, compression may
     reveal secrets."""
+    request: RequestOptions = field(default_factory=RequestOptions)
+    """Which parts of a WebSocket client's request its backend gets."""
+    auth: AuthOptions | None = None
+    """How clients prove who they are. Absent: they need not, or the backend asks them."""
     deflate: DeflateSettings | None = None
     """How messages are compressed with WebSocket clients that offer permessage-deflate. Absent: no
     compression."""
@@ -335,7 +341,8 @@ def _check_web(key: str, listener: ListenerConfig, address: Address) -> None:
     with inside(f"{key}.cookie"):
         check_cookie(listener.cookie)
     check_play(f"{key}.play", listener.play)
-    for name in ("pages", "play", "page_headers", "origins", "hosts", "deflate", "cookie"):
+    _check_identity(key, listener, web=web)
+    for name in _WEB_KEYS:
         if getattr(listener, name) != getattr(_DEFAULTS, name) and not web:
             raise ConfigurationError(
                 f"{key}.{name}: expected only for ws and wss, found for {address.scheme}"
@@ -344,6 +351,21 @@ def _check_web(key: str, listener: ListenerConfig, address: Address) -> None:
         raise ConfigurationError(f"{key}.pages: expected a folder, found {listener.pages!r}")
 
 
+def _check_identity(key: str, listener: ListenerConfig, *, web: bool) -> None:
+    """What clients tell and prove of themselves."""
+    with inside(f"{key}.request"):
+        check_request(listener.request)
+    if listener.auth is None:
+        return
+    verifies = listener.tls is not None and listener.tls.client_certificates != "none"
+    any_origin = "*" in listener.origins
+    with inside(f"{key}.auth"):
+        check_auth(listener.auth, verifies_clients=verifies, web=web, any_origin=any_origin)
+
+
+_WEB_KEYS: Final = (
+    "pages", "play", "page_headers", "origins", "hosts", "deflate", "cookie", "request",
+)  # fmt: skip
 _DEFAULTS: Final = ListenerConfig(url="")
 _FIELD_NAME: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _FIELD_VALUE: Final = r"[ -~]*"

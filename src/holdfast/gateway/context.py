@@ -14,6 +14,7 @@ from holdfast.core.limits import Limits, SessionLimits
 from holdfast.core.rate import DebtByKey, Rate
 from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.attempts import LoginAttempts
+from holdfast.gateway.auth.base import CredentialJudge
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
@@ -65,5 +66,7 @@ class ListenerContext(Struct, frozen=True):
     durability: Durability
     new_adapter: Callable[[], Adapter]
     new_session: NewSession = Session
+    auth: CredentialJudge | None = None
+    """What clients must prove of themselves, if anything."""
     serve_http: ServeHttp | None = None
     """Hands a connection over that asked for a page."""

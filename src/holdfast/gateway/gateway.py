@@ -82,7 +82,7 @@ class Gateway:
         }
         services = self._make_services()
         self.backends = Backends(services, self._by_name)
-        self.listeners = Listeners(config, runtime, environment.make_server, inherited)
+        self.listeners = Listeners(config, runtime, environment, inherited)
         self.listeners.add_admin(self._view())
         self._api = self.listeners.add_api(services, self._by_name)
 

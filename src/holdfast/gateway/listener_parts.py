@@ -13,6 +13,8 @@ from msgspec import structs
 
 import holdfast
 from holdfast.backends.base import Status
+from holdfast.core.clock import Clock
+from holdfast.core.errors import ConfigurationError, inside
 from holdfast.core.limits import (
     Limits,
     PageLimits,
@@ -25,6 +27,8 @@ from holdfast.gateway.adapters.lines import LineAdapter
 from holdfast.gateway.adapters.telnet import TelnetAdapter
 from holdfast.gateway.adapters.upgrade import WebSocketSettings, input_rate
 from holdfast.gateway.adapters.websocket import WebSocketAdapter
+from holdfast.gateway.auth.base import CredentialJudge
+from holdfast.gateway.auth.request import RequestReader
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.cookies import session_cookie
 from holdfast.gateway.view import GatewayView
@@ -64,6 +68,8 @@ def adapter_factory(
                 origins=listener.origins,
                 cookie=session_cookie(listener.cookie, address, limits, listener.backend.scope),
                 deflate=Deflate(listener.deflate) if listener.deflate is not None else None,
+                requests=RequestReader(listener.request),
+                auth=listener.auth,
                 hosts=served_hosts(listener.hosts, address),
                 input_rate=input_rate(limits.session),
                 terminal=listener.backend.terminal,
@@ -77,6 +83,26 @@ def adapter_factory(
             )
         case scheme:
             return lambda: LineAdapter(scheme, limits.line, raw=raw)
+
+
+def credential_judge(
+    listener: ListenerConfig, limits: Limits, wall: Clock
+) -> CredentialJudge | None:
+    """What judges the credentials of a listener's clients, if they need any.
+
+    Raises `ConfigurationError` for keys that cannot be read.
+    """
+    if listener.auth is None:
+        return None
+    missing = [name for name in ("jwt", "cryptography") if find_spec(name) is None]
+    if missing:
+        raise ConfigurationError(
+            f"listener.auth: expected {missing[0]} to be installed (holdfast[jwt]); found none"
+        )
+    from holdfast.gateway.auth.authenticator import Authenticator
+
+    with inside("listener.auth"):
+        return Authenticator(listener.auth, limits, wall)
 
 
 def durability_of(listener: ListenerConfig) -> Durability:

@@ -13,10 +13,11 @@ from holdfast.gateway.api.listener import ApiListener, api_limits
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.context import Context, ListenerContext, ServeHttp
 from holdfast.gateway.conversation.driver import Driver
-from holdfast.gateway.environment import MakeServer
+from holdfast.gateway.environment import Environment
 from holdfast.gateway.listener_parts import (
     adapter_factory,
     admin_listener,
+    credential_judge,
     durability_of,
     http_pages,
     new_session,
@@ -44,10 +45,10 @@ class Listeners:
         self,
         config: Config,
         runtime: Runtime,
-        make_server: MakeServer,
+        environment: Environment,
         inherited: Inherited | None,
     ) -> None:
-        limits = config.limits
+        limits, make_server = config.limits, environment.make_server
         self.clients: Server = make_server(limits.connection, runtime, inherited=inherited)
         self.links: Server = make_server(
             connection_limits(limits.link), runtime, inherited=inherited
@@ -60,6 +61,7 @@ class Listeners:
         self._config = config
         self._runtime = runtime
         self._inherited = inherited
+        self._wall = environment.wall
         self._admin: AdminListener | None = None
         self._api: ApiListener | None = None
         self._make_server = make_server
@@ -151,6 +153,7 @@ class Listeners:
                 listener, context.limits, lambda: len(context.pool), backend.status
             ),
             new_session=new_session(listener, context.limits.terminal),
+            auth=credential_judge(listener, context.limits, self._wall),
             serve_http=self._serve_http(listener, context),
         )
         return lambda connection: Driver(connection, context, shared)

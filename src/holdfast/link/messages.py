@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Raw, Struct, field
 
+from holdfast.core.identity import NO_FACTS, ClientFacts
 from holdfast.core.items import INPUT_MODES as INPUT_MODES
 from holdfast.core.items import Binary, Data, Interrupt, Output, Resized, Text
 from holdfast.core.limits import SessionLimits
@@ -74,6 +75,8 @@ class SessionInfo(Struct, frozen=True, omit_defaults=True):
     protocol: str = ""
     applied: int = 0
     """The newest command that the application has reported as applied."""
+    client: ClientFacts = NO_FACTS
+    """What is known of the client's connection, or of the one before."""
     resync: str = ""
     """If not empty: the client came back meanwhile and may have missed output, for this reason."""
 
@@ -171,12 +174,17 @@ class Resumed(Struct, frozen=True, array_like=True, tag="resumed", gc=False):
 
     protocol: str
     address: str
+    client: ClientFacts = NO_FACTS
+    """What is known of the new connection."""
 
 
 class Resync(Struct, frozen=True, array_like=True, tag="resync", gc=False):
     """The client is back and may have missed output: show it where it stands."""
 
     reason: str
+    protocol: str = ""
+    address: str = ""
+    client: ClientFacts = NO_FACTS
 
 
 class Closed(Struct, frozen=True, array_like=True, tag="closed", gc=False):

@@ -159,6 +159,17 @@ class Login(Struct, frozen=True, tag_field="t", tag="login", omit_defaults=True)
     retry_ms: int = 0
 
 
+class Auth(Struct, frozen=True, tag_field="t", tag="auth", omit_defaults=True):
+    """The client must give a token that proves who it is, with `auth`.
+
+    `error` says why what it has given is not accepted. `left_ms` is how long what it gave before
+    is still good: after that, the connection ends.
+    """
+
+    error: str = ""
+    left_ms: int = 0
+
+
 class Profiles(Struct, frozen=True, tag_field="t", tag="profiles", omit_defaults=True):
     """The user must choose one of these, or create one."""
 
@@ -215,6 +226,9 @@ class Hello(Struct, frozen=True, tag_field="t", tag="hello", rename={"attempt": 
     """The newest command that was acknowledged to the client: it cannot send it again."""
     attempt: Attempt = 0
     """Counts the client's connections: one that was overtaken by a later one is too late."""
+    auth: str = ""
+    """A JSON Web Token that proves who the user is, where the gateway asks for one. Not to be
+    confused with `token`, which is the session's."""
     client: Name = ""
     width: Characters = 0
     height: Characters = 0
@@ -262,6 +276,12 @@ class LoginClaim(Struct, frozen=True, tag_field="t", tag="login"):
     token: str = ""
 
 
+class AuthClaim(Struct, frozen=True, tag_field="t", tag="auth"):
+    """A JSON Web Token that proves who the user is: the answer to `auth`, or a newer one."""
+
+    token: str
+
+
 class Profile(Struct, frozen=True, tag_field="t", tag="profile"):
     """Choose a profile by `id`, or create one by `name`."""
 
@@ -291,6 +311,7 @@ ClientMessage = (
     | Ping
     | Resize
     | LoginClaim
+    | AuthClaim
     | Profile
     | ResumeOwn
     | CodeWanted
@@ -313,6 +334,7 @@ ServerMessage = (
     | Pong
     | InputMode
     | Login
+    | Auth
     | Profiles
     | Offer
     | Code

@@ -35,6 +35,7 @@ class ClaimRefusal(Enum):
     OWN = "it is the one you are in"
     ENTERED = "you are in a session already"
     ELSEWHERE = "its session is not one of those that are served here"
+    OTHER_USER = "its session is another user's"
     TOO_EARLY = "its session cannot be resumed yet"
     RATE = "too many wrong attempts; try again later"
 

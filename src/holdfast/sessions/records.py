@@ -65,6 +65,8 @@ class Row(Struct):
     user: str = ""
     properties: Mapping[str, str] = field(default_factory=lambda: _NO_PROPERTIES)
     """The application's own, from the login."""
+    proven: bool = False
+    """Whether a credential of the listener has proved the user: only its holder may resume."""
     profile: str = ""
     data: bytes = b""
     """The application's own, opaque."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from holdfast.core.errors import Reason
+from holdfast.core.identity import NO_FACTS
 from holdfast.core.items import VOLATILE, Command, Data, Output, is_secret
 from holdfast.core.limits import SessionLimits
 from holdfast.sessions.consumer import Consumer, guarded
@@ -68,6 +69,7 @@ class Session(DurableState):
         "_unsent_bytes_max",
         "backend",
         "consumer",
+        "facts",
         "hides",
         "lagging",
         "network",
@@ -88,6 +90,8 @@ class Session(DurableState):
         self.network = ""
         """The network of its client (`Population`)."""
         self.consumer: Consumer | None = None
+        self.facts = NO_FACTS
+        """What is known of the connection of its client, or of the one before. Never stored."""
         self.hides = False
         """Whether input comes that was held back while the input mode changed: it may have been
         typed while input was hidden."""

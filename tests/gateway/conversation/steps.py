@@ -27,6 +27,7 @@ from holdfast.gateway.conversation.intake import Intake, network_input
 from holdfast.gateway.conversation.news import News
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import ConversationPhase, Move, after
+from holdfast.gateway.conversation.proof import Proof
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.net.security_log import SecurityEvent, SecurityLog
 from holdfast.sessions.journal import Journal
@@ -196,6 +197,7 @@ class Recorded:
         self.attachment: Attachment | None = None
         self.capabilities = Capabilities()
         self.waiting = 0
+        self.proof: Proof | None = None
         self.login_attempts = 0
         self.wrong_code = False
         self._effects: list[Effect] = []

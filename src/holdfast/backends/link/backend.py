@@ -100,7 +100,7 @@ class LinkBackend(Questions, BaseBackend):
         if row.resync:  # from an earlier return, of which the application has not heard
             self._tell_resync(session)
         else:
-            self._tell(session, m.Resumed(row.protocol, row.address))
+            self._tell(session, m.Resumed(row.protocol, row.address, session.facts))
         if not self.assignment.serving:
             self.port.show(session, AWAY)
 
@@ -111,7 +111,8 @@ class LinkBackend(Questions, BaseBackend):
             self._tell_resync(session)
 
     def _tell_resync(self, session: Session) -> None:
-        self._tell(session, m.Resync(session.row.resync))
+        row = session.row
+        self._tell(session, m.Resync(row.resync, row.protocol, row.address, session.facts))
         if isinstance(session.route, Instance):
             session.route.resynced(session)
 

@@ -212,6 +212,7 @@ def info_of(session: Session) -> SessionInfo:
         capabilities=row.capabilities,
         address=row.address,
         protocol=row.protocol,
+        client=session.facts,
         applied=session.inbox.applied,
         resync=row.resync,
     )

@@ -17,6 +17,7 @@ from holdfast.core.limits.backends import UpstreamLimits as UpstreamLimits
 from holdfast.core.limits.base import KIB as KIB
 from holdfast.core.limits.base import MIB as MIB
 from holdfast.core.limits.base import LimitError as LimitError
+from holdfast.core.limits.connections import AuthLimits as AuthLimits
 from holdfast.core.limits.connections import ConnectionLimits as ConnectionLimits
 from holdfast.core.limits.connections import LineLimits as LineLimits
 from holdfast.core.limits.connections import PageLimits as PageLimits
@@ -34,6 +35,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
 
     connection: ConnectionLimits = field(default_factory=ConnectionLimits)
     websocket: WebSocketLimits = field(default_factory=WebSocketLimits)
+    auth: AuthLimits = field(default_factory=AuthLimits)
     pages: PageLimits = field(default_factory=PageLimits)
     telnet: TelnetLimits = field(default_factory=TelnetLimits)
     line: LineLimits = field(default_factory=LineLimits)

@@ -165,3 +165,22 @@ class LineLimits(Group, frozen=True, forbid_unknown_fields=True):
     """Input, sustained. More is read later."""
     bytes_burst_max: int = 512 * KIB
     """Input at once, beyond the sustained rate."""
+
+
+class AuthLimits(Group, frozen=True, forbid_unknown_fields=True):
+    """The credentials of clients, on a listener with `auth`."""
+
+    token_bytes_max: int = 8 * KIB
+    """A JSON Web Token."""
+    keys_bytes_max: int = 256 * KIB
+    """The keys of an issuer, as a file or as the answer of an address."""
+    keys_seconds_max: float = 5.0
+    """To fetch the keys of an issuer."""
+    keys_age_seconds_max: float = 600.0
+    """Fetched keys are fetched again after this time."""
+    keys_stale_seconds_max: float = 86_400.0
+    """While the issuer does not answer, its keys are used for so long."""
+    key_lookups_per_minute_max: float = 6.0
+    """Fetches because a token names an unknown key, sustained."""
+    key_lookup_burst_max: int = 2
+    """The same at once."""

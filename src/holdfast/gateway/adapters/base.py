@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from holdfast.core.errors import Disconnect
+from holdfast.core.identity import ClientFacts
 from holdfast.core.items import Output
 from holdfast.core.rate import Rate
 from holdfast.gateway.adapters.events import Event
@@ -24,6 +25,9 @@ TOKEN_BYTES: Final = 64
 class Adapter(Protocol):
     """One connection's translation. Methods that queue bytes return nothing; the bytes are
     fetched with `data_to_send`. `now` is the runtime's time."""
+
+    credential: str
+    """The token in its client's request, until it is judged; empty if there is none."""
 
     @property
     def protocol(self) -> str:
@@ -44,6 +48,14 @@ class Adapter(Protocol):
     @property
     def wants_code(self) -> bool:
         """Whether its user can type a code."""
+
+    @property
+    def takes_credentials(self) -> bool:
+        """Whether its client can be asked for a token while it is connected."""
+
+    @property
+    def facts(self) -> ClientFacts:
+        """What its client's request says."""
 
     @property
     def pings(self) -> bool:

@@ -14,6 +14,7 @@ from holdfast.gateway.adapters.events import (
     Ack,
     Capable,
     CodeWanted,
+    CredentialGiven,
     Enter,
     Event,
     Left,
@@ -187,6 +188,8 @@ class HoldfastDialect(WholeMessages):
                 return self._read_hello(message)
             case wire.LoginClaim(username, password, token):
                 return [LoginGiven(username, password, token)]
+            case wire.AuthClaim(token):
+                return [CredentialGiven(token)]
             case wire.Profile(id_, name):
                 return [ProfileWanted(id_, name)]
             case wire.ResumeOwn():
@@ -206,7 +209,14 @@ class HoldfastDialect(WholeMessages):
             binary=hello.binary or self._msgpack,
         )
         position = ClientPosition(hello.epoch, hello.last) if hello.epoch else None
-        enter = Enter(hello.token, hello.code, position, hello.attempt, acked=hello.acked)
+        enter = Enter(
+            hello.token,
+            hello.code,
+            position,
+            hello.attempt,
+            acked=hello.acked,
+            credential=hello.auth,
+        )
         return [Capable(capabilities), enter]
 
     # --- outbound

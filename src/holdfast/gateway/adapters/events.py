@@ -27,6 +27,8 @@ class Enter(Struct, frozen=True, array_like=True, tag=True):
     than the newest one that the browser was given."""
     acked: int = 0
     """The newest command that was acknowledged to the client."""
+    credential: str = ""
+    """A token that proves who the client is."""
 
 
 class ResumeOwn(Struct, frozen=True, array_like=True, tag=True):
@@ -64,6 +66,12 @@ class LoginGiven(Struct, frozen=True, array_like=True, tag=True):
     username: str = ""
     password: str = ""
     token: str = ""
+
+
+class CredentialGiven(Struct, frozen=True, array_like=True, tag=True):
+    """A token that proves who the client is: it was asked for, or replaces one that expires."""
+
+    token: str
 
 
 class ProfileWanted(Struct, frozen=True, array_like=True, tag=True):
@@ -141,6 +149,7 @@ Event = (
     | Proven
     | Capable
     | LoginGiven
+    | CredentialGiven
     | ProfileWanted
     | CodeWanted
     | TokenWanted

@@ -10,6 +10,7 @@ from holdfast.gateway.adapters.notifications import (
     ChooseProfile,
     ClaimRefused,
     CodeIssued,
+    CredentialNeeded,
     InputModeChanged,
     LoginNeeded,
     MaybeDelivered,
@@ -48,6 +49,8 @@ def message_of(  # noqa: C901 - one case for each
             return wire.Token(token)
         case LoginNeeded(error, retry_seconds):
             return wire.Login(error, round(retry_seconds * 1000))
+        case CredentialNeeded(error, seconds):
+            return wire.Auth(error, max(0, round(seconds * 1000)))
         case ChooseProfile(profiles, error):
             return wire.Profiles(tuple(profiles), error)
         case InputModeChanged(mode):

@@ -112,6 +112,14 @@ class LoginNeeded(Struct, frozen=True):
     retry_seconds: float = 0.0
 
 
+class CredentialNeeded(Struct, frozen=True):
+    """The client must prove who it is; `error` says why what it has shown does not."""
+
+    error: str = ""
+    seconds: float = 0.0
+    """For how long what it has shown before is still good."""
+
+
 class ChooseProfile(Struct, frozen=True):
     """The user must choose a profile."""
 
@@ -185,6 +193,7 @@ SessionNotification = (
     | CodeIssued
     | TokenIssued
     | LoginNeeded
+    | CredentialNeeded
     | ChooseProfile
     | Acknowledged
     | ResendNeeded

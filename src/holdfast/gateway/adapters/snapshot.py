@@ -9,6 +9,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from holdfast.core.errors import SnapshotError
+from holdfast.core.identity import ClientFacts
 from holdfast.core.items import Data
 from holdfast.gateway.adapters.events import Enter
 from holdfast.protocols.framing import LinesSnapshot
@@ -92,6 +93,9 @@ class WebSocketAdapterSnapshot(Struct, frozen=True, tag="websocket"):
     """When the message that arrives must be whole."""
     flow_seconds: tuple[float, float]
     tokens: int
+    facts: ClientFacts
+    credential: str
+    """The token in the request of a client that has not entered a session."""
 
 
 AdapterSnapshot = LineAdapterSnapshot | TelnetAdapterSnapshot | WebSocketAdapterSnapshot

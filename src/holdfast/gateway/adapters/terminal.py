@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from holdfast.core.errors import DISCONNECTS, Disconnect, Reason, sentence
+from holdfast.core.identity import NO_FACTS
 from holdfast.core.ids import show_resume_code
 from holdfast.core.items import Text
 from holdfast.core.limits import KIB
@@ -22,6 +23,7 @@ from holdfast.gateway.adapters.notifications import (
     ChooseProfile,
     ClaimRefused,
     CodeIssued,
+    CredentialNeeded,
     InputModeChanged,
     InvitationIssued,
     LoginNeeded,
@@ -55,6 +57,9 @@ class TerminalAdapter(Screen):
 
     numbered = False
     wants_code = True
+    takes_credentials = False
+    facts = NO_FACTS
+    credential = ""
     pings = False
     slice_bytes = 1 * KIB
 
@@ -186,7 +191,14 @@ class TerminalAdapter(Screen):
             case ViewersChanged(invitations):
                 count = sum(len(one.viewers) for one in invitations)
                 self._say(f"Viewers of this session: {count}.")
-            case Restart() | TokenIssued() | Acknowledged() | ResendNeeded() | CodeIssued():
+            case (
+                Restart()
+                | TokenIssued()
+                | Acknowledged()
+                | ResendNeeded()
+                | CodeIssued()
+                | CredentialNeeded()
+            ):
                 raise AssertionError(f"not for a client that does not count: {notification}")
             case InvitationIssued() | Watching() | WatchedResized():
                 raise AssertionError(f"not for a client of lines: {notification}")

@@ -9,6 +9,8 @@ from msgspec import Struct
 from holdfast.core.errors import DISCONNECTS, Disconnect, Reason
 from holdfast.core.limits import SessionLimits, WebSocketLimits
 from holdfast.core.rate import Rate, shared_rate
+from holdfast.gateway.auth.options import AuthOptions
+from holdfast.gateway.auth.request import RequestReader
 from holdfast.gateway.cookies import SessionCookie
 from holdfast.net.http.hosts import ServedHosts
 from holdfast.net.security_log import SecurityEvent
@@ -30,6 +32,10 @@ class WebSocketSettings(Struct, frozen=True):
     origins: Sequence[str]
     """Pages that may connect; empty: those of the gateway's own host."""
     cookie: SessionCookie
+    requests: RequestReader = RequestReader()
+    """What the backend gets to know of a request."""
+    auth: AuthOptions | None = None
+    """Where the tokens of clients are."""
     deflate: ws.Deflate | None = None
     """Compression for clients that offer it."""
     hosts: ServedHosts = ServedHosts()
@@ -74,6 +80,8 @@ def refuse_in_http(
     """Refuse a request for which there is no WebSocket yet: the goodbye is an HTTP answer."""
     if disconnect is DISCONNECTS[Reason.TIMEOUT]:
         core.refuse(408, text)
+    elif disconnect is DISCONNECTS[Reason.UNAUTHENTICATED]:
+        core.refuse(401, text, [("WWW-Authenticate", "Bearer")])  # RFC 6750 section 3
     elif disconnect.reconnect:
         core.refuse(503, text, [("Retry-After", str(max(1, round(retry_seconds))))])
     else:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from holdfast.core.errors import DISCONNECTS, Disconnect, Reason
+from holdfast.core.identity import NO_FACTS
 from holdfast.core.items import Notice, Output
 from holdfast.core.limits import KIB, WebSocketLimits
 from holdfast.core.rate import Flow, Rate, flow_rates
@@ -41,6 +42,7 @@ from holdfast.gateway.adapters.upgrade import (
     refuse_in_http,
 )
 from holdfast.gateway.adapters.webs import WebsDialect
+from holdfast.gateway.auth.credentials import token_of
 from holdfast.protocols import holdfast_v1 as wire
 from holdfast.protocols import term, webs
 from holdfast.protocols import websocket as ws
@@ -79,6 +81,8 @@ class WebSocketAdapter:
         "_message",
         "_message_due",
         "_settings",
+        "credential",
+        "facts",
         "numbered",
         "slice_bytes",
         "tokens",
@@ -95,17 +99,23 @@ class WebSocketAdapter:
         self._flow = Flow(flow_rates(settings.limits))
         self._dialect: Dialect = _PLAIN
         self._accepted = False
+        self.credential = ""
         self._maybe_delivered = 0
         self._message = 0
         """The number of the incomplete message; 0 without one."""
         self._message_due: float | None = None
         self.numbered = False
+        self.facts = NO_FACTS
         self.tokens = 0
         self.slice_bytes = _SLICE_BYTES if settings.deflate is None else _PACKED_SLICE_BYTES
 
     @property
     def takes_tokens(self) -> bool:
         return self.numbered
+
+    @property
+    def takes_credentials(self) -> bool:
+        return self._dialect is _JSON or self._dialect is _MSGPACK
 
     # --- inbound
 
@@ -179,6 +189,9 @@ class WebSocketAdapter:
         refusal = judge(request, settings)
         if refusal is not None:
             return self._refuse(refusal)
+        self.facts = settings.requests.read(request)
+        if settings.auth is not None:
+            self.credential = token_of(request, settings.auth)
         offered = _OFFERED_FOR_TERMINALS if settings.terminal else _OFFERED
         subprotocol = ws.choose_subprotocol(request, offered)
         if subprotocol is None and settings.terminal:
@@ -265,6 +278,8 @@ class WebSocketAdapter:
             message_seconds=due - now if due is not None else None,
             flow_seconds=self._flow.snapshot(now),
             tokens=self.tokens,
+            facts=self.facts,
+            credential=self.credential,
         )
 
     def restore(self, taken: AdapterSnapshot, now: float) -> None:
@@ -282,6 +297,7 @@ class WebSocketAdapter:
         self._message = taken.message
         self._message_due = now + seconds if seconds is not None else None
         self.tokens = taken.tokens
+        self.facts, self.credential = taken.facts, taken.credential
         if taken.accepted and core.deflate is None:
             self.slice_bytes = _SLICE_BYTES
 

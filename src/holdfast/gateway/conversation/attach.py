@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from holdfast.core.errors import BusyError, Reason
+from holdfast.core.errors import BusyError, LimitExceededError, Reason
+from holdfast.core.identity import Identity
 from holdfast.core.items import LATEST_PROMPT, Binary, Notice, Prompt
 from holdfast.gateway.adapters.events import Enter, ResumeOwn
 from holdfast.gateway.adapters.notifications import (
@@ -21,6 +22,7 @@ from holdfast.gateway.adapters.notifications import (
     SessionActive,
     Welcomed,
 )
+from holdfast.gateway.auth.facts import facts_of
 from holdfast.gateway.conversation import login
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import ConversationPhase, Move, after
@@ -44,6 +46,7 @@ _TOLD: Final = {
     ClaimRefusal.UNKNOWN: SecurityEvent.TOKEN_REFUSED,
     ClaimRefusal.REPLACED: SecurityEvent.TOKEN_REPLACED,
     ClaimRefusal.REVOKED: SecurityEvent.TOKEN_REVOKED,
+    ClaimRefusal.OTHER_USER: SecurityEvent.USER_REFUSED,
     ClaimRefusal.RATE: SecurityEvent.CODE_LIMITED,
 }
 """What the security log says of a refusal, with the sessions that the tokens name."""
@@ -73,14 +76,15 @@ def enter(conversation: Conversation, event: Enter | ResumeOwn) -> None:
     if dormant:
         if conversation.attachment is not None:
             conversation.attachment.live = False
-        _wait(conversation, _load(conversation, event, dormant))
+        wait(conversation, _load(conversation, event, dormant))
         return
     work = _begin(conversation, event)
     if work is not None:
-        _wait(conversation, work)
+        wait(conversation, work)
 
 
-def _wait(conversation: Conversation, work: Work) -> None:
+def wait(conversation: Conversation, work: Work) -> None:
+    """Run a step on the way to a session. Other input is held until then."""
     conversation.phase = after(conversation.phase, Move.ENTER)
     conversation.connection.pause_reading()
     conversation.run(work)
@@ -221,7 +225,7 @@ def _claim(conversation: Conversation, event: Enter | ResumeOwn) -> Claim | Clai
     own = attachment.session if attachment is not None else None
     if isinstance(event, ResumeOwn):
         claim = manager.claims.by_user(own) if own is not None else None
-        return claim or ClaimRefusal.UNKNOWN
+        return _served_here(conversation, claim or ClaimRefusal.UNKNOWN)
     if event.code:
         network = _network(conversation)
         claimed = manager.claims.by_code(event.code, network, now, exclude=own)
@@ -234,9 +238,13 @@ def _claim(conversation: Conversation, event: Enter | ResumeOwn) -> Claim | Clai
 
 
 def _served_here(conversation: Conversation, claimed: Claim | ClaimRefusal) -> Claim | ClaimRefusal:
-    backend = conversation.listener.backend
-    if isinstance(claimed, Claim) and claimed.session.backend is not backend:
+    backend, proof = conversation.listener.backend, conversation.proof
+    if not isinstance(claimed, Claim):
+        return claimed
+    if claimed.session.backend is not backend:
         return ClaimRefusal.ELSEWHERE  # the session is of another backend
+    if claimed.session.row.proven if proof is None else not proof.may_resume(claimed.session.row):
+        return ClaimRefusal.OTHER_USER
     return claimed
 
 
@@ -269,12 +277,38 @@ def _enter_new(conversation: Conversation, attempt: int, *, replaced: bool = Fal
         conversation.tell(SecurityEvent.LIMITED, why=f"no room for a session: {error}")
         conversation.goodbye(Reason.CROWDED)
         return None
+    if not _enter_as_user(conversation, session):
+        return None
     attachment = _attachment(conversation, session)
     session.open(attachment, numbered=conversation.adapter.numbered)
     session.row.attempt = attempt
     _introduce(conversation, attachment)
     token, code = _issue(conversation, Claim(session, None))
     return _welcome(conversation, attachment, (token, code), replaced=replaced)
+
+
+def _enter_as_user(conversation: Conversation, session: Session) -> bool:
+    """A new session is the user's who the client has proved to be. False if that user has too
+    many."""
+    proof, manager = conversation.proof, conversation.context.manager
+    if proof is None or proof.identity is None:
+        return True
+    try:
+        manager.set_user(session, proof.identity.user)
+    except LimitExceededError:
+        manager.close(session, Reason.CROWDED)
+        conversation.goodbye(Reason.CROWDED, login.TOO_MANY_SESSIONS)
+        return False
+    refresh(session, proof.identity)
+    return True
+
+
+def refresh(session: Session, identity: Identity) -> None:
+    """The client of this session has proved to be its user."""
+    row = session.row
+    if not row.proven or row.properties != identity.properties:
+        row.proven, row.properties = True, identity.properties
+        session.mark_row_dirty()
 
 
 async def _welcome(
@@ -302,6 +336,8 @@ async def _welcome(
 
 def _enter_claimed(conversation: Conversation, claim: Claim, event: Enter) -> Work:
     session = claim.session
+    if conversation.proof is not None and conversation.proof.identity is not None:
+        refresh(session, conversation.proof.identity)
     attachment = _attachment(conversation, session)
     session.attach(attachment, numbered=conversation.adapter.numbered)
     cin, _ = session.inbox.kept
@@ -430,6 +466,7 @@ def _introduce(conversation: Conversation, attachment: Attachment) -> None:
     """The session is this connection's, as soon as it is durable."""
     conversation.attachment = attachment
     row = attachment.session.row
+    attachment.session.facts = facts_of(conversation.connection, conversation.adapter.facts)
     row.address = conversation.connection.peer
     row.protocol = conversation.adapter.protocol
     row.app = conversation.listener.backend.name

@@ -18,11 +18,13 @@ from holdfast.gateway.adapters.events import Ack, Event, Numbered
 from holdfast.gateway.context import Context, ListenerContext
 from holdfast.gateway.conversation.cost import cost_of
 from holdfast.gateway.conversation.events import FREE, hear, react, react_early
+from holdfast.gateway.conversation.identify import expire
 from holdfast.gateway.conversation.intake import OWED_BYTES_MAX, Intake
 from holdfast.gateway.conversation.news import News
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import ConversationPhase, Move, after
 from holdfast.gateway.conversation.ports import Work
+from holdfast.gateway.conversation.proof import Proof
 from holdfast.net.connection.connection import Connection
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.turns import ARRIVAL_COST, PASS_COST_MAX, TURN_COST_MAX
@@ -54,6 +56,7 @@ class Driver:
         "listener",
         "login_attempts",
         "phase",
+        "proof",
         "waiting",
         "wake",
         "wrong_code",
@@ -69,6 +72,7 @@ class Driver:
         self.capabilities = _UNKNOWN
         self.intake = Intake()
         self.phase = ConversationPhase.WAITING
+        self.proof = Proof() if listener.auth is not None else None
         self.login_attempts = 0
         self.wrong_code = False
         self.waiting = 0
@@ -154,10 +158,13 @@ class Driver:
             self._handle(self.adapter.handle_timer(now))
         if self.attachment is not None:
             self.attachment.expire(now)
+        if self.proof is not None and now >= self.proof.due:
+            expire(self, self.proof, now)
         self._schedule()
 
     def overdue(self, reason: Reason) -> None:
-        self.goodbye(reason)
+        unproven = self.proof is not None and self.proof.waiting is not None
+        self.goodbye(Reason.UNAUTHENTICATED if unproven else reason)
 
     def drain(self) -> None:
         self.goodbye(Reason.SHUTDOWN)
@@ -389,4 +396,6 @@ class Driver:
             wake = min(wake, self.intake.held.due)
         if self.attachment is not None:
             wake = min(wake, self.attachment.due(self.context.runtime.timers.now))
+        if self.proof is not None:
+            wake = min(wake, self.proof.due)
         self.wake_by(wake)

@@ -12,6 +12,7 @@ from holdfast.gateway.adapters.events import (
     Broken,
     Capable,
     CodeWanted,
+    CredentialGiven,
     Enter,
     Event,
     InvitationRevoked,
@@ -25,7 +26,7 @@ from holdfast.gateway.adapters.events import (
     TokenWanted,
     Watch,
 )
-from holdfast.gateway.conversation import attach, login, rights, viewing
+from holdfast.gateway.conversation import attach, identify, login, rights, viewing
 from holdfast.gateway.conversation.news import News
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import ConversationPhase
@@ -54,7 +55,9 @@ def react_early(conversation: Conversation, event: Event) -> None:
         case Capable(capabilities) if conversation.phase is ConversationPhase.WAITING:
             conversation.capabilities = capabilities
         case Enter() if conversation.phase is ConversationPhase.WAITING:
-            attach.enter(conversation, event)
+            identify.enter(conversation, event)
+        case CredentialGiven() if conversation.phase is ConversationPhase.WAITING:
+            identify.give(conversation, event)
         case Watch() if conversation.phase is ConversationPhase.WAITING:
             viewing.watch(conversation, event)
         case _ if conversation.phase is ConversationPhase.ENTERING:
@@ -99,7 +102,9 @@ def _serve(conversation: Conversation, attachment: Attachment, event: Event) -> 
         case Enter() | ResumeOwn():
             attach.enter(conversation, event)
         case LoginGiven():
-            login.log_in(conversation, attachment, event)
+            identify.log_in(conversation, attachment, event)
+        case CredentialGiven():
+            identify.renew(conversation, attachment, event)
         case ProfileWanted():
             login.choose(conversation, attachment, event)
         case CodeWanted():

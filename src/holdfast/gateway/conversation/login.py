@@ -6,6 +6,7 @@ import math
 from typing import Final
 
 from holdfast.core.errors import LimitExceededError, Reason
+from holdfast.core.identity import Identity
 from holdfast.core.items import Notice
 from holdfast.core.login import (
     Authenticate,
@@ -33,7 +34,7 @@ from holdfast.sessions.states import SessionInput, SessionState
 _log: Final = RateLimitedLogger("holdfast.gateway")
 
 _TOO_MANY: Final = "too many wrong attempts"
-_TOO_MANY_SESSIONS: Final = "you have too many sessions open"
+TOO_MANY_SESSIONS: Final = "you have too many sessions open"
 _AWAY: Final = "The application is away. Try again in a moment."
 _WRONG: Final = "Something is wrong here. Try again later."
 _RETRY_SECONDS_MAX: Final = 86_400.0
@@ -50,7 +51,10 @@ def begin(conversation: Conversation, attachment: Attachment) -> None:
         attachment.show(_NOT_YET)
         return
     session.apply(SessionInput.NEGOTIATED)
-    if policy.login:
+    if session.row.proven:
+        _authenticated(conversation, attachment)
+        offer_own(conversation, attachment)
+    elif policy.login:
         conversation.adapter.notify(LoginNeeded())
         conversation.send()
         limit = conversation.context.limits.session.login_seconds_max
@@ -147,7 +151,9 @@ async def _login(
     conversation: Conversation, attachment: Attachment, given: LoginGiven, network: str
 ) -> None:
     session = attachment.session
-    claim = Authenticate(session.sid, given.username, given.password, given.token)
+    claim = Authenticate(
+        session.sid, given.username, given.password, given.token, client=session.facts
+    )
     try:
         result = await conversation.listener.backend.authenticate(session, claim)
     except LoginError as error:
@@ -164,19 +170,34 @@ async def _login(
         need = LoginNeeded(_explain(session, error), _retry_seconds(error))
     else:
         if conversation.attachment is attachment and session.state is SessionState.AUTHENTICATING:
-            try:
-                conversation.context.manager.set_user(session, result.user)
-            except LimitExceededError:
-                conversation.goodbye(Reason.CROWDED, _TOO_MANY_SESSIONS)
-                return
-            session.row.properties = result.properties
-            rights.renew(conversation, attachment)
-            _authenticated(conversation, attachment)
-            offer_own(conversation, attachment)
+            _become(conversation, attachment, result.user, result.properties)
         return
     if conversation.attachment is attachment:
         conversation.adapter.notify(need)
         conversation.send()
+
+
+def log_in_proven(conversation: Conversation, attachment: Attachment, identity: Identity) -> bool:
+    """The client of a session that waits for a login has this identity. False if it has ended."""
+    attachment.session.row.proven = True
+    return _become(conversation, attachment, identity.user, identity.properties)
+
+
+def _become(
+    conversation: Conversation, attachment: Attachment, user: str, properties: dict[str, str]
+) -> bool:
+    """The session is this user's from now on. False if the user has too many."""
+    session = attachment.session
+    try:
+        conversation.context.manager.set_user(session, user)
+    except LimitExceededError:
+        conversation.goodbye(Reason.CROWDED, TOO_MANY_SESSIONS)
+        return False
+    session.row.properties = properties
+    rights.renew(conversation, attachment)
+    _authenticated(conversation, attachment)
+    offer_own(conversation, attachment)
+    return True
 
 
 def _authenticated(conversation: Conversation, attachment: Attachment) -> None:

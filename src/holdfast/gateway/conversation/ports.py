@@ -16,6 +16,7 @@ from holdfast.gateway.context import Context, ListenerContext
 from holdfast.gateway.conversation.intake import Intake
 from holdfast.gateway.conversation.output import Attachment, AttachmentDriver
 from holdfast.gateway.conversation.phases import ConversationPhase
+from holdfast.gateway.conversation.proof import Proof
 from holdfast.net.connection.connection import Connection
 from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.records import Capabilities
@@ -38,6 +39,8 @@ class Conversation(AttachmentDriver, Protocol):
     capabilities: Capabilities
     waiting: int
     """How many steps wait for an answer."""
+    proof: Proof | None
+    """What its client has proved of itself; `None` on a listener without `auth`."""
     login_attempts: int
     wrong_code: bool
     """Whether a resume code was wrong: no other is looked at here."""

@@ -11,7 +11,8 @@ from typing import Final, TypeVar
 from msgspec import Struct
 
 from holdfast.core.errors import BusyError
-from holdfast.gateway.adapters.events import Event
+from holdfast.core.identity import Identity
+from holdfast.gateway.adapters.events import Enter, Event
 from holdfast.gateway.adapters.snapshot import AdapterSnapshot
 from holdfast.gateway.conversation.acks import AckPacer
 from holdfast.gateway.conversation.evidence import Evidence, Written
@@ -19,6 +20,7 @@ from holdfast.gateway.conversation.intake import Held, Intake
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import ConversationPhase
 from holdfast.gateway.conversation.ports import Conversation
+from holdfast.gateway.conversation.proof import Proof
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Session
 
@@ -85,6 +87,18 @@ class AttachmentSnapshot(Struct):
     evidence: EvidenceSnapshot | None
 
 
+class ProofSnapshot(Struct):
+    """What the client has proved of itself (`proof.Proof`)."""
+
+    identity: Identity | None
+    judged: bool
+    waiting: Enter | None
+    failures: int
+    asked: bool
+    due: float
+    expires: float
+
+
 class ConversationSnapshot(Struct):
     """A whole conversation (`driver.Driver`)."""
 
@@ -94,6 +108,7 @@ class ConversationSnapshot(Struct):
     capabilities: Capabilities
     login_attempts: int
     wrong_code: bool
+    proof: ProofSnapshot | None
     intake: IntakeSnapshot
     adapter: AdapterSnapshot
     attachment: AttachmentSnapshot | None
@@ -111,6 +126,7 @@ def snapshot(conversation: Conversation) -> ConversationSnapshot:
             f" {conversation.waiting}"
         )
     now, attachment = conversation.context.runtime.timers.now, conversation.attachment
+    proof = conversation.proof
     return ConversationSnapshot(
         at=now,
         phase=conversation.phase.name,
@@ -118,6 +134,7 @@ def snapshot(conversation: Conversation) -> ConversationSnapshot:
         capabilities=conversation.capabilities,
         login_attempts=conversation.login_attempts,
         wrong_code=conversation.wrong_code,
+        proof=_copy(ProofSnapshot, proof) if proof is not None else None,
         intake=_of_intake(conversation.intake),
         adapter=conversation.adapter.snapshot(now),
         attachment=_of_attachment(attachment) if attachment is not None else None,
@@ -140,6 +157,11 @@ def restore(
     conversation.capabilities = taken.capabilities
     conversation.login_attempts = taken.login_attempts
     conversation.wrong_code = taken.wrong_code
+    if taken.proof is not None:
+        proof = conversation.proof = Proof()
+        _give(proof, taken.proof)
+        proof.due += shift
+        proof.expires += shift
     _restore_intake(conversation.intake, taken.intake, shift)
     if taken.attachment is not None:
         assert session is not None, "a session is restored before its connection"

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from holdfast.core.errors import ConfigurationError
 from holdfast.net.tls.core import TlsCore
-from holdfast.net.tls.describe import peer_certificate
+from holdfast.net.tls.describe import ServerTlsObject, peer_certificate
 from holdfast.net.tls.options import Certificate, TlsOptions, Version, check
 
 _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -68,8 +68,10 @@ def server_contexts(options: TlsOptions) -> ServerContexts:
     for context, fact in zip(contexts, facts, strict=True):
         for name in fact.names:
             by_name.setdefault(name, context)
-    if len(contexts) > 1 or options.unknown_names == "refuse":
-        contexts[0].sni_callback = _chooser(by_name, refuse=options.unknown_names == "refuse")
+    if len(contexts) == 1 and options.unknown_names != "refuse":
+        by_name.clear()  # there is nothing to choose
+    contexts[0].sslobject_class = ServerTlsObject
+    contexts[0].sni_callback = _chooser(by_name, refuse=options.unknown_names == "refuse")
     return ServerContexts(contexts[0], facts)
 
 
@@ -183,12 +185,12 @@ def _load_authorities(context: ssl.SSLContext, file: str) -> None:
 def _chooser(
     by_name: dict[str, ssl.SSLContext], *, refuse: bool
 ) -> Callable[[ssl.SSLObject, str | None, ssl.SSLContext], int | None]:
-    """RFC 6066 section 3: the certificate for the name that the client asks for."""
+    """RFC 6066 section 3: the certificate for the name that the client asks for, which is noted."""
 
     def choose(connection: Any, name: str | None, _: ssl.SSLContext) -> int | None:
         if name is None:
             return None
-        name = name.lower().rstrip(".")
+        name = connection.requested_name = name.lower().rstrip(".")
         context = by_name.get(name) or by_name.get("*." + name.partition(".")[2])
         if context is not None:
             connection.context = context

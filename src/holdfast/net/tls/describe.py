@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import ssl
 from typing import Any, Final, NamedTuple
+
+from holdfast.core.identity import ClientCertificate
 
 
 class TlsInfo(NamedTuple):
@@ -33,16 +36,53 @@ def describe(connection: ssl.SSLObject) -> TlsInfo:
         version=connection.version() or "",
         cipher=cipher[0] if cipher is not None else "",
         alpn=connection.selected_alpn_protocol() or "",
-        subject=",".join(
-            "+".join(f"{_SHORT.get(kind, kind)}={_escaped(value)}" for kind, value in part)
-            for part in subject
-        ),
+        subject=_subject(subject),
         names=tuple(name for _, name in certificate.get("subjectAltName", ())),
-        common_name=next(
-            (value for part in subject for kind, value in part if kind == "commonName"), ""
-        ),
+        common_name=_common_name(subject),
         shown=bool(certificate),
     )
+
+
+def client_certificate(connection: ssl.SSLObject) -> ClientCertificate | None:
+    """The client's certificate, if it showed one and that was verified."""
+    certificate = peer_certificate(connection)
+    if not certificate:
+        return None
+    subject = certificate.get("subject", ())
+    return ClientCertificate(
+        subject=_subject(subject),
+        common_name=_common_name(subject),
+        names=tuple(f"{kind}:{name}" for kind, name in certificate.get("subjectAltName", ())),
+        fingerprint=hashlib.sha256(connection.getpeercert(binary_form=True) or b"").hexdigest(),
+        serial=certificate.get("serialNumber", ""),
+        expires=ssl.cert_time_to_seconds(certificate["notAfter"]),
+    )
+
+
+class ServerTlsObject(ssl.SSLObject):
+    """One TLS connection at a server."""
+
+    requested_name = ""
+    """The name that the client asked for (RFC 6066 section 3)."""
+
+
+def requested_name(connection: ssl.SSLObject) -> str:
+    """The name that the client of this connection asked for, in lower case; empty if none."""
+    return connection.requested_name if isinstance(connection, ServerTlsObject) else ""
+
+
+_Subject = tuple[tuple[tuple[str, str], ...], ...]
+
+
+def _subject(subject: _Subject) -> str:
+    return ",".join(
+        "+".join(f"{_SHORT.get(kind, kind)}={_escaped(value)}" for kind, value in part)
+        for part in subject
+    )
+
+
+def _common_name(subject: _Subject) -> str:
+    return next((value for part in subject for kind, value in part if kind == "commonName"), "")
 
 
 def _escaped(value: str) -> str:
