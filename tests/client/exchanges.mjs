@@ -13,7 +13,7 @@ const METHODS = {
   ask_code: (session) => session.askCode(),
 };
 const EVENTS = [
-  ..."text formatted data binary prompt notice mode login profiles offer code refused bye"
+  ..."text formatted data binary prompt notice mode login auth profiles offer code refused bye"
     .split(" "),
 ];
 

@@ -147,6 +147,7 @@ _LIMITS: Final[list[Json]] = [
             {"do": ["data", "P", ["x" * 65_536]], "shows": [{"t": "thrown"}]},
             {"do": ["data", "x" * 65_536, 1], "shows": [{"t": "thrown"}]},
             {"do": ["login", "ann", "x" * 65_536], "shows": [{"t": "thrown"}]},
+            {"do": ["authenticate", "x" * 65_536], "shows": [{"t": "thrown"}]},
             {"do": ["choose", "", "x" * 65_536], "shows": [{"t": "thrown"}]},
             {"do": ["resume", "x" * 65_536], "shows": [{"t": "thrown"}]},
             {"do": ["command", "x"], "says": [{"t": "cmd", "c": 1, "d": "x"}]},

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { pathToFileURL } from "node:url";
 import { Clock, Storage, fakeSockets } from "./fakes.mjs";
 
-const { Session } = await import(pathToFileURL(process.argv[2]).href);
+const { Session, forget } = await import(pathToFileURL(process.argv[2]).href);
 const WELCOME = { t: "welcome", sid: "S", token: "t1", epoch: "E", seq: 0, heartbeat: 30 };
 const KEY = "holdfast:k";
 
@@ -28,7 +28,85 @@ async function begin(options = {}) {
   return { clock, session, sockets, welcome, retry };
 }
 
+/** What waits for a promise has gone on. */
+const settled = () => new Promise((done) => setImmediate(done));
+
 const CASES = {
+  async "a token is fetched before each hello and when it is asked for"() {
+    let made = 0;
+    const { session, sockets, welcome, retry } = await begin({ token: () => `jwt${++made}` });
+    sockets[0].opens();
+    await settled();
+    assert.deepEqual(sockets[0].said.map(({ t, auth }) => [t, auth]), [["hello", "jwt1"]]);
+    sockets[0].hears(WELCOME);
+    sockets[0].hears({ t: "auth", left_ms: 60_000 });
+    await settled();
+    assert.deepEqual(sockets[0].said.at(-1), { t: "auth", token: "jwt2" });
+    sockets[0].ends(4505);
+    retry();
+    sockets[1].opens();
+    await settled();
+    assert.equal(sockets[1].said[0].auth, "jwt3");
+    assert.equal(session.state.name, "connecting");
+  },
+
+  async "without a token the page tries again later"() {
+    let works = false;
+    const token = async () => {
+      if (!works) throw new Error("logged out");
+      return "jwt";
+    };
+    const { session, sockets, welcome, retry } = await begin({ token });
+    sockets[0].opens();
+    await settled();
+    assert.deepEqual(sockets[0].said, []);
+    assert.equal(session.state.name, "offline");
+    assert.match(session.state.reason, /no token: Error: logged out/);
+    works = true;
+    retry();
+    sockets[1].opens();
+    await settled();
+    assert.equal(sockets[1].said[0].auth, "jwt");
+  },
+
+  async "a token that comes too late is not sent on another connection"() {
+    const gives = [];
+    const { sockets, retry } = await begin({ token: () => new Promise((give) => gives.push(give)) });
+    sockets[0].opens();
+    sockets[0].ends();
+    retry();
+    sockets[1].opens();
+    gives[0]("old");
+    await settled();
+    assert.deepEqual([sockets[0].said, sockets[1].said], [[], []]);
+    gives[1]("new");
+    await settled();
+    assert.equal(sockets[1].said[0].auth, "new");
+  },
+
+  async "each user of a tab has a session of its own"() {
+    const storage = new Storage();
+    const anna = await begin({ storage, user: "anna" });
+    anna.welcome({ ...WELCOME, sid: "A", token: "annas" });
+    anna.session.close();
+    const bert = await begin({ storage, user: "bert" });
+    bert.sockets[0].opens();
+    assert.equal(bert.sockets[0].said[0].token, undefined);
+    bert.session.close();
+    const nobody = await begin({ storage });
+    nobody.sockets[0].opens();
+    assert.equal(nobody.sockets[0].said[0].token, undefined);
+    const again = await begin({ storage, user: "anna" });
+    again.sockets[0].opens();
+    assert.equal(again.sockets[0].said[0].token, "annas");
+    again.session.close();
+    forget("ws://gateway/", { key: "k", user: "anna", storage });
+    const last = await begin({ storage, user: "anna" });
+    last.sockets[0].opens();
+    assert.equal(last.sockets[0].said[0].token, undefined);
+    assert.equal(last.session.sid, "");
+  },
+
   async "what JSON has not"() {
     const { session, sockets, welcome } = await begin();
     welcome();

@@ -8,6 +8,7 @@ from holdfast.client.core import Began, ClientCore, Online
 from holdfast.client.reconnector import Ended, Offline
 from holdfast.client.state import ServerFaultError, State
 from holdfast.protocols.holdfast_v1 import (
+    Auth,
     Binary,
     Bye,
     Code,
@@ -24,6 +25,7 @@ from holdfast.protocols.holdfast_v1 import (
 )
 
 __all__ = [
+    "Auth",
     "Began",
     "Binary",
     "Bye",

@@ -16,7 +16,8 @@ import asyncio
 import contextlib
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from inspect import isawaitable
 from typing import Any, Final
 
 from holdfast.client.core import ACK_SECONDS, ClientCore, Event, Online, may_return
@@ -33,6 +34,8 @@ from holdfast.protocols import websocket as ws
 _NEVER: Final = float("inf")
 
 ClientEvent = Event | Offline | Ended
+GiveToken = Callable[[], str | Awaitable[str]]
+"""Gives a JSON Web Token."""
 
 
 @contextlib.asynccontextmanager
@@ -43,18 +46,21 @@ async def connect(
     tls: ssl.SSLContext | None = None,
     limits: Limits | None = None,
     client: str = "holdfast-python",
+    token: GiveToken | None = None,
     deflate: ws.DeflateSettings | None = None,
 ) -> AsyncIterator[Client]:
     """Open a session at the gateway at `url` (`ws://` or `wss://`) for the duration of the
     block.
 
     `state` is the kept state of an earlier client (`Client.state`). A gateway that cannot be
-    reached raises nothing: the client retries and reports `Offline`. `deflate` offers
-    compression.
+    reached raises nothing: the client retries and reports `Offline`. `token` gives the JSON Web
+    Token that proves who the user is, where the gateway asks for one: it is called before each
+    connection, and when a newer token is needed. While it raises, the client retries. `deflate`
+    offers compression.
     """
     compression = ws.Deflate(deflate) if deflate is not None else None
     core = ClientCore(state, client)
-    self = Client(parse_address(url), core, limits or Limits(), tls, compression)
+    self = Client(parse_address(url), core, limits or Limits(), tls, compression, token)
     with unwrapped():
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(self.run())
@@ -74,13 +80,16 @@ class Client:
         limits: Limits,
         tls: ssl.SSLContext | None,
         deflate: ws.Deflate | None = None,
+        token: GiveToken | None = None,
     ) -> None:
+        self._give_token = token
+        self._spawn: Callable[[Coroutine[Any, Any, None]], object] | None = None
         self._address = address
         self._deflate = deflate
         self._core = core
         self._limits = limits
         self._reconnector: Reconnector[Event, _SessionHandler] = Reconnector(
-            address, self._make, limits, tls
+            address, self._make, limits, tls, self._authenticate if token is not None else None
         )
 
     @property
@@ -129,6 +138,11 @@ class Client:
     def login(self, username: str, password: str) -> None:
         """Answer `Login`. Raises `TypeError` or `ValueError`, as `choose` does."""
         self._core.login(username, password)
+        self._send()
+
+    def authenticate(self, token: str) -> None:
+        """Answer `Auth`, as `token` of `connect` does. Raises `TypeError` or `ValueError`."""
+        self._core.authenticate(token)
         self._send()
 
     def choose(self, *, profile: str = "", name: str = "") -> None:
@@ -192,7 +206,31 @@ class Client:
 
     async def run(self) -> None:
         """Keep the session connected until it ends."""
-        await self._reconnector.run()
+        async with asyncio.TaskGroup() as tasks:
+            self._spawn = tasks.create_task
+            await self._reconnector.run()
+
+    async def _authenticate(self) -> str:
+        """Get a token. Returns why there is none, or nothing."""
+        assert self._give_token is not None
+        try:
+            found = self._give_token()
+            self.authenticate(await found if isawaitable(found) else found)
+        except Exception as error:
+            return f"no token: {error}"
+        return ""
+
+    async def _renew(self) -> None:
+        """Give the gateway a newer token. A connection for which there is none is dropped."""
+        if fault := await self._authenticate():
+            handler = self._reconnector.handler
+            if handler is not None:
+                handler.reason = fault
+                handler.connection.abort()
+
+    def _token_wanted(self) -> None:
+        if self._give_token is not None and self._spawn is not None:
+            self._spawn(self._renew())
 
     def _send(self) -> None:
         if self._reconnector.handler is not None:
@@ -206,7 +244,9 @@ class Client:
             deflate=self._deflate,
         )
         socket = ws.ClientConnection(self._limits.websocket, offer, os.urandom)
-        return _SessionHandler(connection, self._reconnector, self._core, socket)
+        return _SessionHandler(
+            connection, self._reconnector, self._core, socket, self._token_wanted
+        )
 
 
 class _SessionHandler(ClientHandler):
@@ -218,8 +258,10 @@ class _SessionHandler(ClientHandler):
         reconnector: Reconnector[Event, _SessionHandler],
         core: ClientCore,
         socket: ws.ClientConnection,
+        token_wanted: Callable[[], None],
     ) -> None:
         super().__init__(connection)
+        self._token_wanted = token_wanted
         self._reconnector = reconnector
         self._core = core
         self._ws = socket
@@ -283,7 +325,7 @@ class _SessionHandler(ClientHandler):
         self._schedule()
 
     def lost(self, cause: Exception | None) -> None:
-        self._core.online = False
+        self._core.disconnected()
         self._reconnector.lost()
 
     # --- events
@@ -321,6 +363,8 @@ class _SessionHandler(ClientHandler):
                     self.retry_seconds = retry_ms / 1000 if retry_ms >= 0 else None
                 case wire.Refused(reason=reason, retry_ms=retry_ms) if retry_ms >= 0:
                     self._leave(reason, retry_ms / 1000)
+                case wire.Auth():
+                    self._token_wanted()
                 case Online():
                     self.came_online()
                     self._await_beat()

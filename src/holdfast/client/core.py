@@ -56,6 +56,7 @@ Event = (
     | wire.Notice
     | wire.InputMode
     | wire.Login
+    | wire.Auth
     | wire.Profiles
     | wire.Offer
     | wire.Code
@@ -79,6 +80,8 @@ class ClientCore:
         self.state = state or State()
         self.heartbeat_seconds = 30.0
         self.online = False
+        self._greeted = False
+        """Whether `hello` was said on the current connection."""
         self.quitting = False
         """Whether `quit` was called and the session is not known to have ended."""
         self.over = False
@@ -95,8 +98,13 @@ class ClientCore:
     def connected(self) -> None:
         """A new connection is open."""
         self.online = False
+        self._greeted = True
         self._out.clear()
         self._say(self._handshake.hello())
+
+    def disconnected(self) -> None:
+        """The connection is lost."""
+        self.online = self._greeted = False
 
     def resume(self, code: str) -> None:
         """Take over the session of this resume code at the next connection.
@@ -292,6 +300,15 @@ class ClientCore:
         message = wire.LoginClaim(username, commands.text("password", password))
         commands.check_size("login", message, self._queue.bytes_max)
         self._say(message)
+
+    def authenticate(self, token: str) -> None:
+        """Give the token that proves who the user is: now if there is a connection, and at each
+        later one. Raises `TypeError` or `ValueError`."""
+        message = wire.AuthClaim(commands.text("token", token))
+        commands.check_size("authenticate", message, self._queue.bytes_max)
+        self._handshake.auth = token
+        if self._greeted:
+            self._say(message)
 
     def choose(self, *, profile: str = "", name: str = "") -> None:
         """Choose a profile, or ask for a new one by name."""

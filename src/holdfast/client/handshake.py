@@ -13,6 +13,8 @@ class Handshake:
     def __init__(self, state: State, client: str) -> None:
         self.code = ""
         """The resume code of the session that is wanted in place of the client's own."""
+        self.auth = ""
+        """The token that proves who the user is."""
         self.fresh = True
         """Whether nothing of this session is shown: an epoch and a position mean nothing then."""
         self.size = (0, 0)
@@ -32,6 +34,7 @@ class Handshake:
             epoch=state.epoch if knows_position else "",
             last=state.last if knows_position else 0,
             attempt=state.attempts,
+            auth=self.auth,
             client=self._client,
             width=self.size[0],
             height=self.size[1],

@@ -11,7 +11,7 @@ import contextlib
 import random
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
@@ -97,6 +97,10 @@ class ClientHandler(Handler):
         self.connection.close()
 
 
+Prepare = Callable[[], Awaitable[str]]
+"""Called before each connection. Returns why there can be none now, or nothing."""
+
+
 class Reconnector(Generic[E, H]):
     """One client's connections, one after the other, and the events of all of them."""
 
@@ -106,11 +110,13 @@ class Reconnector(Generic[E, H]):
         make: Callable[[Connection], H],
         limits: Limits,
         tls: ssl.SSLContext | None,
+        prepare: Prepare | None = None,
     ) -> None:
         self.handler: H | None = None
         """The protocol on the current connection, if there is one."""
         self._address = address
         self._make = make
+        self._prepare = prepare
         self._limits = limits
         self._tls = tls or (client_context() if address.secure else None)
         self._runtime = client_runtime(asyncio.get_running_loop())
@@ -215,6 +221,10 @@ class Reconnector(Generic[E, H]):
             self.handler = self._make(connection)
             return self.handler
 
+        if self._prepare is not None:
+            fault = await self._prepare()
+            if fault:
+                return fault, 0.0, 0.0
         try:
             connection = await dial(
                 self._address,

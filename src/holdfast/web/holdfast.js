@@ -15,6 +15,14 @@
  * session survives a reload of the page (in `sessionStorage`); the page then starts with an empty
  * screen (`began`). A duplicated tab gets its own session.
  *
+ * Where the gateway wants to know who the user is, give it the `user`, whose session is kept apart
+ * from those of others in the same tab, and `token`, which gives a JSON Web Token when it is called:
+ *
+ *     const session = new Session("/live", {
+ *       user: "anna",
+ *       token: async () => (await fetch("/session/token")).text(),
+ *     });
+ *
  * @module
  */
 
@@ -32,6 +40,8 @@
  * @typedef {{t: "notice", n?: number, d: string}} NoticeMessage
  * @typedef {{t: "mode", d: "line" | "key" | "secret"}} ModeMessage
  * @typedef {{t: "login", error?: string, retry_ms?: number}} LoginMessage
+ * @typedef {{t: "auth", error?: string, left_ms?: number}} AuthMessage
+ * @typedef {() => string | Promise<string>} GiveToken
  * @typedef {{t: "profiles", d: {id: string, name: string, summary?: string}[], error?: string}}
  *   ProfilesMessage
  * @typedef {{t: "offer", d: string}} OfferMessage
@@ -50,6 +60,7 @@
  * @typedef {{
  *   text: TextMessage, formatted: FormattedMessage, data: DataMessage, binary: BinaryMessage,
  *   prompt: PromptMessage, notice: NoticeMessage, mode: ModeMessage, login: LoginMessage,
+ *   auth: AuthMessage,
  *   profiles: ProfilesMessage, offer: OfferMessage, code: CodeMessage, refused: RefusedMessage, bye: ByeMessage,
  *   began: Began, dropped: Dropped, uncertain: Uncertain, state: State, error: Failure
  * }} Events
@@ -98,15 +109,18 @@ const ASK_AGAIN_MS = 300;
 export class Session {
   /**
    * @param {string} url The gateway's address: `ws:` or `wss:`.
-   * @param {{storage?: Storage | null, key?: string, client?: string,
-   *   WebSocket?: typeof WebSocket}} [options]
+   * @param {{storage?: Storage | null, key?: string, user?: string, token?: GiveToken,
+   *   client?: string, WebSocket?: typeof WebSocket}} [options]
    *   `storage` keeps the session across a reload; the default is `sessionStorage`, `null` keeps
    *   nothing. Another `storage` is for one session at a time. `key` distinguishes several
-   *   sessions of one page.
+   *   sessions of one page, `user` those of several users of one tab. `token` is called before each
+   *   connection, and when the gateway asks for a newer token.
    */
   constructor(url, options = {}) {
     this._url = url;
-    this._key = `holdfast:${options.key ?? url}`;
+    this._key = keyOf(url, options);
+    this._token = options.token ?? null;
+    this._auth = "";
     this._storage = options.storage === undefined ? defaultStorage() : options.storage;
     this._client = checkText("client", options.client ?? "holdfast.js").slice(0, NAME_CHARS_MAX);
     this._WebSocket = options.WebSocket ?? WebSocket;
@@ -248,6 +262,18 @@ export class Session {
   }
 
   /**
+   * Answer `auth`: give a JSON Web Token, now and on each later connection. The option `token`
+   * does so by itself.
+   * @param {string} token
+   */
+  authenticate(token) {
+    const message = { t: "auth", token: checkText("token", token) };
+    checkBytes("authenticate", message, this._bytesMax);
+    this._auth = token;
+    this._write(message);
+  }
+
+  /**
    * Answer `profiles`: choose one by its id, or create one by name.
    * @param {{id?: string, name?: string}} choice
    */
@@ -318,9 +344,7 @@ export class Session {
     this._socket = socket;
     // An attempt that hangs (a phone between two networks) is ended; the next one may succeed.
     this._timers.open = later(OPEN_MS_MAX, () => this._drop(socket, "no answer"));
-    socket.onopen = () => {
-      if (this._socket === socket) this._hello();
-    };
+    socket.onopen = () => this._greet(socket);
     socket.onmessage = (event) => {
       if (this._socket === socket) this._receive(String(event.data));
     };
@@ -329,13 +353,50 @@ export class Session {
     socket.onerror = () => {};
   }
 
-  _hello() {
+  /**
+   * Say hello, with a token if there is one.
+   * @param {WebSocket} socket
+   */
+  async _greet(socket) {
+    const auth = this._token ? await this._ask(socket, this._token) : this._auth;
+    if (this._socket === socket && auth !== null) this._hello(auth);
+  }
+
+  /**
+   * The token that the page gives; `null` if it gives none, and the connection is dropped.
+   * @param {WebSocket} socket
+   * @param {GiveToken} give
+   */
+  async _ask(socket, give) {
+    try {
+      return checkText("token", await give());
+    } catch (error) {
+      if (this._socket === socket) this._drop(socket, `no token: ${error}`);
+      return null;
+    }
+  }
+
+  /**
+   * The gateway wants a token, or a newer one.
+   * @param {AuthMessage} message
+   */
+  async _authenticate(message) {
+    const socket = this._socket;
+    this._emit("auth", message);
+    if (!this._token || !socket || this._socket !== socket) return;
+    const auth = await this._ask(socket, this._token);
+    if (this._socket === socket && auth !== null) this._write({ t: "auth", token: auth });
+  }
+
+  /** @param {string} [auth] */
+  _hello(auth = "") {
     this._catchUpWithStorage();
     const { token, epoch, last } = this._kept;
     this._kept.attempts++;
     this._save();
     /** @type {Record<string, unknown>} */
     const hello = { t: "hello", client: this._client, try: this._kept.attempts, ...this._size };
+    if (auth) hello.auth = auth;
     if (this._code) hello.code = this._code;
     else if (token) {
       const acked = acknowledged(this._kept);
@@ -509,6 +570,9 @@ export class Session {
       case "bye":
         this._leave(message);
         break;
+      case "auth":
+        this._authenticate(message);
+        break;
       case "pong":
         break;
       default:
@@ -602,7 +666,7 @@ export class Session {
       return;
     }
     if (!isCode) this._emit("began", { reason: "expired" });
-    this._hello();
+    this._greet(socket);
   }
 
   /** @param {ByeMessage} message */
@@ -814,6 +878,31 @@ export class Session {
     } else if (globalThis.reportError) globalThis.reportError(error);
     else console.error(error);
   }
+}
+
+/**
+ * Forget the session that this tab keeps for a user, as at a logout: the next one begins anew.
+ * It does not end the session at the gateway, as `quit` does.
+ * @param {string} url
+ * @param {{storage?: Storage | null, key?: string, user?: string}} [options] Those of `Session`.
+ */
+export function forget(url, options = {}) {
+  const storage = options.storage === undefined ? defaultStorage() : options.storage;
+  try {
+    storage?.removeItem?.(keyOf(url, options));
+  } catch {
+    // Blocked: there is nothing in it.
+  }
+}
+
+/**
+ * Under which name a session is kept: one for each user of a tab.
+ * @param {string} url
+ * @param {{key?: string, user?: string}} options
+ */
+function keyOf(url, { key, user }) {
+  const name = `holdfast:${key ?? url}`;
+  return user === undefined ? name : `${name}\n${checkText("user", user)}`;
 }
 
 /**
@@ -1080,6 +1169,7 @@ const MESSAGES = new Map(
     pong: {},
     mode: { d: isText },
     login: { error: maybe(isText), retry_ms: maybe(isNumber) },
+    auth: { error: maybe(isText), left_ms: maybe(isNumber) },
     profiles: { d: Array.isArray, error: maybe(isText) },
     offer: { d: isText },
     code: { d: isText },
