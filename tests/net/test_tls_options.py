@@ -134,7 +134,9 @@ def test_the_name_that_a_client_asks_for_is_noted(tmp_path: Path) -> None:
     context = server_contexts(options(tmp_path)).context
     connection = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
     assert requested_name(connection) == ""
-    assert context.sni_callback(connection, "A.example.", context) is None
+    note = context.sni_callback
+    assert note is not None
+    assert note(connection, "A.example.", context) is None
     assert requested_name(connection) == "a.example"
     assert connection.context is context, "there is nothing to choose"
     assert context.options & ssl.OP_NO_RENEGOTIATION

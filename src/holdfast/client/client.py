@@ -325,7 +325,7 @@ class _SessionHandler(ClientHandler):
         self._schedule()
 
     def lost(self, cause: Exception | None) -> None:
-        self._core.disconnected()
+        self._core.online = False
         self._reconnector.lost()
 
     # --- events

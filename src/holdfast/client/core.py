@@ -80,8 +80,6 @@ class ClientCore:
         self.state = state or State()
         self.heartbeat_seconds = 30.0
         self.online = False
-        self._greeted = False
-        """Whether `hello` was said on the current connection."""
         self.quitting = False
         """Whether `quit` was called and the session is not known to have ended."""
         self.over = False
@@ -98,13 +96,8 @@ class ClientCore:
     def connected(self) -> None:
         """A new connection is open."""
         self.online = False
-        self._greeted = True
         self._out.clear()
         self._say(self._handshake.hello())
-
-    def disconnected(self) -> None:
-        """The connection is lost."""
-        self.online = self._greeted = False
 
     def resume(self, code: str) -> None:
         """Take over the session of this resume code at the next connection.
@@ -271,17 +264,21 @@ class ClientCore:
         Raises `TypeError` or `ValueError` for a value that cannot be sent, and `BusyError` when
         too many commands wait, as `data` and `interrupt` do. Nothing is kept then.
         """
-        self._keep("command", wire.Command(self._queue.next, commands.text("command", text)))
+        said = wire.Command(self._queue.next, commands.text("command", text))
+        self._queue.append("command", said)
+        self._fill()
 
     def data(self, package: str, value: Any) -> None:
         """Send a structured message, as `command` does a line."""
         package = commands.text("package", package)
         encoded = commands.json("data", value)
-        self._keep("data", wire.DataCommand(self._queue.next, package, encoded))
+        self._queue.append("data", wire.DataCommand(self._queue.next, package, encoded))
+        self._fill()
 
     def interrupt(self) -> None:
         """Ask to stop the running command."""
-        self._keep("interrupt", wire.InterruptCommand(self._queue.next))
+        self._queue.append("interrupt", wire.InterruptCommand(self._queue.next))
+        self._fill()
 
     def resize(self, width: int, height: int) -> None:
         """Tell the size of the screen, in characters. Raises `TypeError` or `ValueError`."""
@@ -307,8 +304,7 @@ class ClientCore:
         message = wire.AuthClaim(commands.text("token", token))
         commands.check_size("authenticate", message, self._queue.bytes_max)
         self._handshake.auth = token
-        if self._greeted:
-            self._say(message)
+        self._say(message)  # `connected` discards it, and `hello` has the token
 
     def choose(self, *, profile: str = "", name: str = "") -> None:
         """Choose a profile, or ask for a new one by name."""
@@ -335,10 +331,6 @@ class ClientCore:
         """Return the messages to send, once."""
         out, self._out = self._out, []
         return out
-
-    def _keep(self, what: str, command: commands.Said) -> None:
-        self._queue.append(what, command)
-        self._fill()
 
     def _say(self, message: wire.ClientMessage) -> None:
         self._out.append(_encode(message))

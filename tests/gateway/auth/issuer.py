@@ -44,7 +44,10 @@ def pem(kind: str) -> bytes:
 
 def jwk(kind: str, kid: str = "", **fields: Any) -> dict[str, Any]:
     """The public key as a JSON Web Key."""
-    algorithms = {"RS": jwt.algorithms.RSAAlgorithm, "ES": jwt.algorithms.ECAlgorithm}
+    algorithms: dict[str, Any] = {
+        "RS": jwt.algorithms.RSAAlgorithm,
+        "ES": jwt.algorithms.ECAlgorithm,
+    }
     algorithm = algorithms.get(kind[:2], jwt.algorithms.OKPAlgorithm)
     found: dict[str, Any] = json.loads(algorithm.to_jwk(private_key(kind).public_key()))
     return found | ({"kid": kid} if kid else {}) | fields

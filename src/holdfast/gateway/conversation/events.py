@@ -54,12 +54,10 @@ def react_early(conversation: Conversation, event: Event) -> None:
             conversation.serve_http(data)
         case Capable(capabilities) if conversation.phase is ConversationPhase.WAITING:
             conversation.capabilities = capabilities
-        case Enter() if conversation.phase is ConversationPhase.WAITING:
+        case Enter() | Watch() if conversation.phase is ConversationPhase.WAITING:
             identify.enter(conversation, event)
         case CredentialGiven() if conversation.phase is ConversationPhase.WAITING:
             identify.give(conversation, event)
-        case Watch() if conversation.phase is ConversationPhase.WAITING:
-            viewing.watch(conversation, event)
         case _ if conversation.phase is ConversationPhase.ENTERING:
             conversation.intake.hold([event])
         case _:
@@ -101,10 +99,8 @@ def _serve(conversation: Conversation, attachment: Attachment, event: Event) -> 
             _describe(conversation, attachment, event)
         case Enter() | ResumeOwn():
             attach.enter(conversation, event)
-        case LoginGiven():
+        case LoginGiven() | CredentialGiven():
             identify.log_in(conversation, attachment, event)
-        case CredentialGiven():
-            identify.renew(conversation, attachment, event)
         case ProfileWanted():
             login.choose(conversation, attachment, event)
         case CodeWanted():

@@ -10,12 +10,12 @@ from typing import Final
 
 from holdfast.core.errors import Reason
 from holdfast.core.identity import Identity
-from holdfast.gateway.adapters.events import CredentialGiven, Enter, LoginGiven
+from holdfast.gateway.adapters.events import CredentialGiven, Enter, LoginGiven, Watch
 from holdfast.gateway.adapters.notifications import CredentialNeeded
 from holdfast.gateway.auth.base import CredentialJudge
 from holdfast.gateway.auth.errors import CredentialError, KeysUnavailableError
 from holdfast.gateway.auth.facts import facts_of
-from holdfast.gateway.conversation import attach, login
+from holdfast.gateway.conversation import attach, login, viewing
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import ConversationPhase, Move, after
 from holdfast.gateway.conversation.ports import Conversation
@@ -30,14 +30,14 @@ _ANOTHERS: Final = "the token is another user's"
 _ANONYMOUS: Final = "this session is anonymous; connect anew with the token"
 
 
-def enter(conversation: Conversation, event: Enter) -> None:
+def enter(conversation: Conversation, event: Enter | Watch) -> None:
     """Attach the connection to its session, once it is known who its client is."""
     proof = conversation.proof
     if proof is None or proof.judged:
-        attach.enter(conversation, event)
+        _enter(conversation, event)
         return
     adapter = conversation.adapter
-    token = event.credential or adapter.credential
+    token = (event.credential if isinstance(event, Enter) else "") or adapter.credential
     if adapter.credential:
         adapter.credential = ""  # it is not kept for longer than it is needed
     attach.wait(conversation, _identify(conversation, proof, event, token))
@@ -52,20 +52,17 @@ def give(conversation: Conversation, event: CredentialGiven) -> None:
     attach.wait(conversation, _identify(conversation, proof, proof.waiting, event.token))
 
 
-def renew(conversation: Conversation, attachment: Attachment, event: CredentialGiven) -> None:
-    """A client with a session gives a token."""
-    if conversation.proof is None:
-        conversation.goodbye(Reason.PROTOCOL_ERROR, _NOT_ASKED)
-        return
-    conversation.run(_renew(conversation, attachment, conversation.proof, event.token))
-
-
-def log_in(conversation: Conversation, attachment: Attachment, event: LoginGiven) -> None:
-    """The client says who it is: by a token for the gateway, or to the backend."""
-    if conversation.proof is not None and event.token and not event.username:
-        renew(conversation, attachment, CredentialGiven(event.token))
-    else:
+def log_in(
+    conversation: Conversation, attachment: Attachment, event: LoginGiven | CredentialGiven
+) -> None:
+    """A client with a session says who it is: by a token for the gateway, or to the backend."""
+    proof = conversation.proof
+    if isinstance(event, LoginGiven) and (proof is None or event.username or not event.token):
         login.log_in(conversation, attachment, event)
+    elif proof is None:
+        conversation.goodbye(Reason.PROTOCOL_ERROR, _NOT_ASKED)
+    else:
+        conversation.run(_renew(conversation, attachment, proof, event.token))
 
 
 def expire(conversation: Conversation, proof: Proof, now: float) -> None:
@@ -79,7 +76,9 @@ def expire(conversation: Conversation, proof: Proof, now: float) -> None:
         conversation.send()
 
 
-async def _identify(conversation: Conversation, proof: Proof, event: Enter, token: str) -> None:
+async def _identify(
+    conversation: Conversation, proof: Proof, event: Enter | Watch, token: str
+) -> None:
     judge = _judge(conversation)
     try:
         if token:
@@ -99,12 +98,19 @@ async def _identify(conversation: Conversation, proof: Proof, event: Enter, toke
     elif conversation.phase is ConversationPhase.ENTERING:
         _accept(conversation, proof, identity)
         conversation.phase = after(conversation.phase, Move.WAIT)
-        attach.enter(conversation, event)
+        _enter(conversation, event)
         if conversation.phase is ConversationPhase.WAITING:
             conversation.go_on()  # it was refused
 
 
-def _ask(conversation: Conversation, proof: Proof, event: Enter, text: str) -> None:
+def _enter(conversation: Conversation, event: Enter | Watch) -> None:
+    if isinstance(event, Watch):
+        viewing.watch(conversation, event)
+    else:
+        attach.enter(conversation, event)
+
+
+def _ask(conversation: Conversation, proof: Proof, event: Enter | Watch, text: str) -> None:
     """Ask a client for a token that has given none, or one that is not accepted."""
     if conversation.phase is not ConversationPhase.ENTERING:
         return  # it has left meanwhile

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from holdfast.core.identity import Identity
-from holdfast.gateway.adapters.events import Enter
+from holdfast.gateway.adapters.events import Enter, Watch
 from holdfast.sessions.records import Row
 
 _NEVER: Final = float("inf")
@@ -21,7 +21,7 @@ class Proof:
         """`None` for an anonymous client, and until the client is judged."""
         self.judged = False
         """Whether it is known who the client is, or that it is anonymous."""
-        self.waiting: Enter | None = None
+        self.waiting: Enter | Watch | None = None
         """The session that the client wants, while a token is awaited."""
         self.failures = 0
         """Credentials that were refused on this connection."""

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from holdfast.core.errors import BusyError
 from holdfast.core.identity import Identity
-from holdfast.gateway.adapters.events import Enter, Event
+from holdfast.gateway.adapters.events import Enter, Event, Watch
 from holdfast.gateway.adapters.snapshot import AdapterSnapshot
 from holdfast.gateway.conversation.acks import AckPacer
 from holdfast.gateway.conversation.evidence import Evidence, Written
@@ -92,7 +92,7 @@ class ProofSnapshot(Struct):
 
     identity: Identity | None
     judged: bool
-    waiting: Enter | None
+    waiting: Enter | Watch | None
     failures: int
     asked: bool
     due: float
