@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
-from tests.net.conftest import LOOPS, Factory
+from tests.loops import LOOPS, Factory
 from tests.net.helpers import PATIENCE_SECONDS, until
 from tests.net.transports import (
     FILLING,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ import structlog
 from holdfast.core.text import TEXT_CHARS_MAX
 from holdfast.net.security_log import (
     LINES_BURST_MAX,
+    LINES_PER_MINUTE_MAX,
     NETWORK_LINES_BURST_MAX,
+    NETWORK_LINES_PER_MINUTE_MAX,
     SecurityEvent,
     SecurityLog,
 )
@@ -62,6 +65,15 @@ def test_one_network_fills_nothing_and_hides_nobody(lines: list[Any]) -> None:
     assert lines[-1]["address"] == PEER
     assert lines[-1]["left_out"] == 1000 - NETWORK_LINES_BURST_MAX
     assert log.counts[SecurityEvent.CODE_REFUSED] == 1001
+
+
+def test_the_limits_are_those_of_the_documentation() -> None:
+    page = Path(__file__).parents[2] / "docs" / "security.md"
+    assert (
+        f"{NETWORK_LINES_BURST_MAX} lines from one address (IPv6: /64 network) are logged, then"
+        f" {NETWORK_LINES_PER_MINUTE_MAX:g} a minute; {LINES_BURST_MAX:,} in all, then"
+        f" {LINES_PER_MINUTE_MAX:g} a minute."
+    ) in " ".join(page.read_text().split())
 
 
 def test_many_networks_fill_nothing_and_hide_no_other_kind(lines: list[Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.net.conftest import LOOPS, Factory
+from tests.loops import LOOPS, Factory
 from tests.net.helpers import until
 from tests.net.transports import (
     MIB,
