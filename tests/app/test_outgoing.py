@@ -113,7 +113,7 @@ def emit(outgoing: Outgoing, *texts: str) -> None:
 def test_runs_of_emit_are_one_notification_and_other_calls_keep_their_place() -> None:
     outgoing = Outgoing(WINDOW)
     emit(outgoing, "a", "b")
-    outgoing.call(m.JOIN, lambda bseq: m.Membership("g", bseq, ["s"]))
+    outgoing.call(m.JOIN, lambda bseq: m.Membership("g", bseq, ["s"]), 0)
     emit(outgoing, "c")
     assert outgoing.take() == [
         (m.EMIT, [m.Emit("s", 1, "must", Text("a")), m.Emit("s", 2, "must", Text("b"))]),

@@ -178,7 +178,7 @@ async def test_large_values_count_for_the_window() -> None:
     session = Session(app, m.SessionInfo(S, "active"))
     await session.store("x" * 900)
     assert not app.outgoing.full
-    app.outgoing.call(m.JOIN, lambda bseq: m.Membership("g", bseq, [S]))
+    app.outgoing.call(m.JOIN, lambda bseq: m.Membership("g", bseq, [S]), 0)
     assert app.outgoing.full
 
 

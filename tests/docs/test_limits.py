@@ -12,6 +12,7 @@ from tests.gateway.counted.table import Meter
 from tests.gateway.running import TCP, WS, configured, serving
 
 from holdfast.core.limits import Limits
+from holdfast.gateway.adapters.base import TOKEN_BYTES
 
 PAGE = Path(__file__).parents[2] / "docs" / "limits.md"
 ROWS = [
@@ -39,3 +40,8 @@ async def test_every_row_names_metrics_that_there_are(tmp_path: Path) -> None:
         exposed = set(await Meter(gateway).read())
     named = {name for row in ROWS for name in re.findall(r"`([^`]+)`", row[3])}
     assert named <= exposed
+
+
+def test_the_cost_of_a_small_message_is_that_of_the_reference() -> None:
+    reference = PAGE.with_name("configuration.md").read_text()
+    assert f"each message, fragment and control frame counts {TOKEN_BYTES} bytes more" in reference

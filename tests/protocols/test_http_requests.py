@@ -138,3 +138,11 @@ def test_a_body_of_no_bytes_is_none() -> None:
     assert reader.take_head() is not None
     assert not reader.waiting
     assert reader.rest() == b""
+
+
+def test_a_wrong_size_of_a_chunk_is_quoted_up_to_forty_bytes() -> None:
+    reader = RequestReader(head_bytes_max=200, header_count_max=10)
+    reader.receive_data(CHUNKED + b"x" * 41 + b"\r\n")
+    assert reader.take_head() is not None
+    with pytest.raises(HeadError, match=f"^expected the size of a chunk, found b'{'x' * 40}'$"):
+        reader.take_body()

@@ -410,6 +410,29 @@ async def test_a_store_that_is_not_where_it_was_is_noticed_without_a_commit(
         assert setting.journal.broken is None
 
 
+async def test_a_store_that_fails_in_another_way_is_tried_again(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing, stored = [OSError("the disk is on fire")], list[str]()
+
+    async def commit(batch: Batch) -> int:
+        if failing:
+            raise failing.pop()
+        stored.extend(row.sid for row in batch.rows)
+        return await MemoryStore.commit(setting.store, batch)
+
+    monkeypatch.setattr(setting.store, "commit", commit)
+    session = setting.session()
+    async with setting.running(), asyncio.timeout(5):
+        with pytest.raises(StoreUnavailableError, match="a commit failed: the disk is on fire"):
+            await setting.journal.settled()
+        turned = asyncio.Event()
+        setting.journal.on_turned = turned.set
+        await turned.wait()
+        assert setting.journal.broken is None
+        assert stored == [session.sid]
+
+
 async def test_without_promises_nothing_waits_for_a_store_that_refuses() -> None:
     setting = Setting(promises=False)
     session, consumer = connected(setting, Durability.DURABLE)

@@ -176,6 +176,12 @@ def test_where_many_guess_from_everywhere_each_network_has_one_wrong_code_at_a_t
     assert isinstance(claim_by_code(code, "another", 0.0, exclude=None), Claim)
 
 
+def test_a_code_is_valid_as_long_as_its_session_unless_it_expires(setting: Setting) -> None:
+    session, _ = setting.active()
+    code = setting.manager.claims.issue_code(Claim(session, None))
+    assert isinstance(setting.manager.claims.by_code(code, ADDRESS, 1e9, exclude=None), Claim)
+
+
 def test_a_code_may_expire_before_its_session(setting: Setting) -> None:
     session, _ = setting.active()
     code = setting.manager.claims.issue_code(Claim(session, None), 100.0)

@@ -8,7 +8,7 @@ import pytest
 from tests.sessions.test_manager import RecordingBackend, RecordingConsumer
 
 from holdfast.core.errors import Reason
-from holdfast.core.items import MUST, Text
+from holdfast.core.items import MUST, Command, Data, Text
 from holdfast.core.limits import SessionLimits, StoreLimits
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
@@ -110,3 +110,24 @@ def test_the_window_of_a_session_that_is_away_keeps_the_newest(setting: Setting)
     kept = [entry.item for entry in session.out.entries]
     assert 0 < len(kept) <= LIMITS.window_messages_max
     assert kept == [Text(str(number)) for number in range(10)][-len(kept) :]
+
+
+@pytest.mark.parametrize(
+    ("mode", "hides", "item", "hidden"),
+    [
+        ("line", False, Text("look"), False),
+        ("line", True, Text("look"), True),
+        ("secret", False, Text("look"), True),
+        ("line", False, Data("Char.Login.Credentials", "{}"), True),
+        ("line", False, Data("Char.Vitals", "{}"), False),
+    ],
+)
+def test_which_input_is_never_written_down(
+    setting: Setting, mode: str, hides: bool, item: Command, hidden: bool
+) -> None:
+    session = setting.active(Durability.FAST)
+    session.row.input_mode, session.hides = mode, hides
+    session.receive(item)
+    session.receive_numbered(1, item)
+    (record,) = (record for _, record in setting.journal.collect().batch.records)
+    assert [queued.item for queued in record.ins] == ([] if hidden else [item, item])

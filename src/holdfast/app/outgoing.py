@@ -61,7 +61,7 @@ class Outgoing:
         number = self.number = self.number + 1
         self._keep(number, EMIT, Emit(sid, number, delivery, item), size)
 
-    def call(self, method: str, make: Callable[[int], Any], size: int = 0) -> None:
+    def call(self, method: str, make: Callable[[int], Any], size: int) -> None:
         """Queue any other numbered call. `make` returns its params, which were checked, for a
         number."""
         number = self.number + 1

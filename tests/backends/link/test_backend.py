@@ -73,6 +73,7 @@ async def test_what_is_opened_is_told_with_all_that_is_known(tmp_path: Path) -> 
         session, _ = it.open(user="ann")
         row = session.row
         row.properties, row.profile, row.data = {"role": "admin"}, "p1", b"\x01"
+        row.groups = ("lobby", "garden")
         row.capabilities = Capabilities(client="tt++", width=80)
         row.address, row.protocol = "192.0.2.1:5", "telnet"
         row.known = False
@@ -87,12 +88,28 @@ async def test_what_is_opened_is_told_with_all_that_is_known(tmp_path: Path) -> 
                 properties={"role": "admin"},
                 profile="p1",
                 data=b"\x01",
+                groups=["lobby", "garden"],
                 capabilities=Capabilities(client="tt++", width=80),
                 address="192.0.2.1:5",
                 protocol="telnet",
                 applied=0,
             )
         )
+
+
+async def test_the_events_of_a_tick_are_flushed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with node(tmp_path) as it, apps(it) as one_more:
+        end = await one_more()
+        await end.hello()
+        session, _ = it.open()
+        await end.until(lambda end: len(end.events) == 1)
+        flushes: list[object] = []
+        monkeypatch.setattr(it.backend(), "_at_end_of_tick", flushes.append)
+        for width in (100, 120):
+            it.backend().resized(session, Resized(width, 30))
+        assert len(flushes) == 1
 
 
 async def test_a_command_is_forwarded_once(tmp_path: Path) -> None:

@@ -34,6 +34,15 @@ def test_it_is_read_again_when_neither_the_handler_nor_the_rate_stops_it(first: 
     assert it.until == FOREVER
 
 
+def test_the_handlers_pause_alone_stops_reading_and_ends_it() -> None:
+    it, transport = gate(FakeLoop())
+    assert it.until == FOREVER
+    it.pause()
+    assert not transport.reading
+    it.resume()
+    assert transport.reading
+
+
 def test_a_transport_that_is_closing_is_left_alone() -> None:
     it, transport = gate(FakeLoop())
     transport.close()

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from random import Random
 
 import pytest
+import structlog
 from tests.net.helpers import Serving, Stand, patience, serving
 
 from holdfast.core.limits import ConnectionLimits, UpstreamLimits
@@ -169,7 +170,9 @@ async def test_checks_find_a_server_that_goes_and_comes_back() -> None:
         async with dialling(address) as dialler, asyncio.TaskGroup() as tasks:
             (target,) = dialler.pool.targets
             checking = tasks.create_task(dialler.check())
-            await server.stand(1)  # visited twice
+            with structlog.testing.capture_logs() as logs:
+                await server.stand(1)  # visited twice
+            assert logs == []
             assert target.health.up
             await server.server.close()
             await until_up(target.health, False)

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.vtc.language.errors import Failure
-from holdfast.vtc.language.macros import NESTING_MAX, MacroError, Macros, http_date, split_arguments
+from holdfast.vtc.language.macros import (
+    NESTING_MAX,
+    MacroError,
+    Macros,
+    http_date,
+    parse_definition,
+    split_arguments,
+)
 from holdfast.vtc.language.source import Source
 
 
@@ -112,6 +119,18 @@ def test_what_stands_behind_a_value_keeps_its_place() -> None:
     token = Macros({"a": "a long value"}).expand(Source("f", "${a} b").whole())
     assert token == "a long value b"
     assert token.offset(len(token) - 1) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a=1", ("a", "1")), ("a=", ("a", "")), ("a=b=c", ("a", "b=c")), ("a", None), ("=1", None)],
+)
+def test_a_definition_of_a_command_line(text: str, expected: tuple[str, str] | None) -> None:
+    if expected is not None:
+        assert parse_definition(text) == expected
+        return
+    with pytest.raises(MacroError, match=f"^'{text}' is not NAME=VALUE$"):
+        parse_definition(text)
 
 
 def test_a_macro_can_be_replaced_and_removed() -> None:
