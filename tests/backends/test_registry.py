@@ -35,7 +35,7 @@ def test_a_listener_s_keys_are_read_by_its_kind(
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no-such-kind": (
         {"backend": "smtp"},
-        "l.backend: expected 'echo', 'link', 'pty', 'ssh', 'stream' or 'tcp', found 'smtp'",
+        "l.backend: expected 'echo', 'http', 'link', 'pty', 'ssh', 'stream' or 'tcp', found 'smtp'",
     ),
     "a-key-of-two-other-kinds": (
         {"backend": "echo", "upstream": "mud"},
@@ -43,7 +43,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a-key-of-one-other-kind": (
         {"backend": "tcp", "app": "chat"},
-        "l.app: expected only for the backend 'link', found it for 'tcp'",
+        "l.app: expected only for the backends 'http' and 'link', found it for 'tcp'",
     ),
 }
 
@@ -63,7 +63,7 @@ def test_a_value_of_a_wrong_type_is_the_type_s_error() -> None:
 
 
 def test_each_kind_has_what_a_kind_must_have() -> None:
-    assert list(KINDS) == ["tcp", "stream", "echo", "ssh", "pty", "link"]
+    assert list(KINDS) == ["tcp", "stream", "echo", "ssh", "pty", "http", "link"]
     for name, kind in KINDS.items():
         assert kind.Config.kind == name
         assert callable(kind.open)

@@ -83,7 +83,7 @@ def test_a_listener_has_the_keys_of_every_kind_of_backend() -> None:
     assert backend.types == (Choice(tuple(registry.KINDS)),)
     assert backend.default == registry.DEFAULT.kind
     assert key("listener.upstream").backends == ("tcp", "stream")
-    assert key("listener.app").backends == ("link",)
+    assert key("listener.app").backends == ("http", "link")
     assert key("listener.url").backends == ()
 
 

@@ -5,13 +5,13 @@ A new kind is a folder beside these, and a line in `_KINDS`.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec import structs
 
-from holdfast.backends import echo, link, pty, ssh, stream, tcp
+from holdfast.backends import echo, http, link, pty, ssh, stream, tcp
 from holdfast.backends.base import Backend, BackendConfig, Services
 from holdfast.backends.link.backend import LinkBackend
 from holdfast.backends.terminal.backend import TerminalBackend
@@ -35,6 +35,7 @@ _KINDS: Final[Sequence[Kind]] = (
     echo,
     ssh,
     pty,
+    http,
     link,  # the last: an application has any name that is left
 )
 
@@ -112,8 +113,14 @@ class Backends:
     `by_name` has those with sessions; it is shared with the parts that look them up by name.
     """
 
-    def __init__(self, services: Services, by_name: dict[str, Backend]) -> None:
+    def __init__(
+        self,
+        services: Services,
+        by_name: dict[str, Backend],
+        configured: Iterable[BackendConfig] = (),
+    ) -> None:
         self._services = services
+        self._configured = {config.name: config for config in configured}
         self._by_name = by_name
         self._opened: dict[BackendConfig, Backend] = {}
 
@@ -143,7 +150,8 @@ class Backends:
 
     def named(self, name: str) -> Backend:
         """The backend of a stored session, also if no listener names it any more."""
-        return self.open(config_of(name, self._services.upstreams))
+        config = self._configured.get(name) or config_of(name, self._services.upstreams)
+        return self.open(config)
 
 
 def _listed(words: Sequence[str], joint: str) -> str:

@@ -112,7 +112,8 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The protocol and the address: `ws:// wss:// telnet:// telnets:// tcp:// tls://` with a host
     and a port, or `unix:` with a path."""
     backend: BackendConfig = registry.DEFAULT
-    """What serves the clients: an application (`link`), a connection to a server of an upstream
+    """What serves the clients: an application (`link`), an application that is a URL (`http`), a
+    connection to a server of an upstream
     for each session (`tcp`), a server of an upstream to which bytes are forwarded without a
     session (`stream`), a terminal on an SSH server (`ssh`), a terminal with a local command
     (`pty`), or an echo (`echo`). Each kind adds its own keys to the listener."""
@@ -253,6 +254,7 @@ def check(config: Config) -> None:
         check_upstream(f"upstream[{number}]", upstream, config.upstream[:number])
     for number, listener in enumerate(config.listener):
         _check_listener(f"listener[{number}]", listener, config)
+        _check_backend(number, config.listener)
     if config.admin.listen:
         _check_admin(config.admin)
     elif config.admin != AdminConfig():
@@ -260,6 +262,17 @@ def check(config: Config) -> None:
     check_api(config.api)
     if config.link.listen:
         check_link(config.link)
+
+
+def _check_backend(number: int, listeners: Sequence[ListenerConfig]) -> None:
+    """A backend that several listeners name is the same for all."""
+    backend = listeners[number].backend
+    for other, listener in enumerate(listeners[:number]):
+        if listener.backend.name == backend.name and listener.backend != backend:
+            raise ConfigurationError(
+                f"listener[{number}].backend: expected the keys of listener[{other}], whose backend"
+                f" is {backend.name!r}, too; found others"
+            )
 
 
 def _check_admin(admin: AdminConfig) -> None:

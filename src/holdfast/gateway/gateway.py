@@ -81,7 +81,8 @@ class Gateway:
             upstream.name: Upstream(upstream, limits, runtime) for upstream in config.upstream
         }
         services = self._make_services()
-        self.backends = Backends(services, self._by_name)
+        configured = (listener.backend for listener in config.listener)
+        self.backends = Backends(services, self._by_name, configured)
         self.listeners = Listeners(config, runtime, environment, inherited)
         self.listeners.add_admin(self._view())
         self._api = self.listeners.add_api(services, self._by_name)

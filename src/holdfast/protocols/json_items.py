@@ -88,7 +88,7 @@ def read_output(it: JsonOutput | str) -> Output:
 
 def _check_alone(it: JsonOutput, *allowed: str) -> None:
     """Raise `UnsendableError` if there is anything beside what an item of its kind has."""
-    for name in it.__struct_fields__:
+    for name in JsonOutput.__struct_fields__:
         if name not in allowed and getattr(it, name):
             raise UnsendableError(f"item: expected no {name} beside {allowed[0]}")
 

@@ -148,7 +148,7 @@ class Journal:
         self._wake.set()
 
     def keep(self, key: str, value: bytes) -> None:
-        """Keep a setting of the gateway's own."""
+        """Keep a setting of the gateway's own; an empty value forgets it."""
         self._batch.settings[key] = value
         self._wake.set()
 

@@ -104,6 +104,8 @@ class Row(Struct):
     ends: tuple[EpochEnd, ...] = ()
     era: int = 0
     """The era of its logs (`Eras`)."""
+    notes: bytes = b""
+    """The backend's own, opaque."""
 
     def copy(self) -> Row:
         """The row as it is now, whatever becomes of it."""
@@ -167,6 +169,7 @@ class Batch(Struct):
     forgotten: list[str] = field(default_factory=list)
     """Application instances that will not come back."""
     settings: dict[str, bytes] = field(default_factory=dict)
+    """An empty value forgets a setting."""
     set_aside: list[SetAside] = field(default_factory=list)
     """Their sessions are also among the deleted ones."""
     sync: bool = False

@@ -214,8 +214,12 @@ async def test_a_deleted_session_is_gone_with_all_it_had(reopen: Reopen) -> None
 async def test_instances_and_settings_are_kept_until_forgotten(reopen: Reopen) -> None:
     store = reopen()
     await store.open()
-    await store.commit(Batch(1, accepted={"i1": 5, "i2": 1}, settings={"k": b"v"}))
-    await store.commit(Batch(2, accepted={"i1": 9}, forgotten=["i2"], settings={"k": b"w"}))
+    await store.commit(
+        Batch(1, accepted={"i1": 5, "i2": 1}, settings={"k": b"v", "l": b"x", "m": b""})
+    )
+    await store.commit(
+        Batch(2, accepted={"i1": 9}, forgotten=["i2"], settings={"k": b"w", "l": b""})
+    )
     _, stored, _ = await again(reopen, store)
     assert stored.accepted == {"i1": 9}
     assert stored.settings == {"k": b"w"}

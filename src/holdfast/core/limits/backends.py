@@ -91,6 +91,9 @@ class HttpLimits(Group, frozen=True, forbid_unknown_fields=True):
     """Events in one request."""
     events_bytes_max: int = 64 * KIB
     """Commands in one request. The command that exceeds it is still sent."""
+    closed_max: int = 10_000
+    """Sessions that have ended and whose last events are not sent yet. Beyond it, the oldest are
+    given up."""
     connect_seconds_max: float = 5.0
     """To connect, TLS included."""
     request_seconds_max: float = 30.0
@@ -103,8 +106,6 @@ class HttpLimits(Group, frozen=True, forbid_unknown_fields=True):
     """The longest pause between two attempts at one request."""
     retry_after_seconds_max: float = 300.0
     """The longest `Retry-After` that is respected."""
-    stop_seconds_max: float = 5.0
-    """For the answers to requests under way, when the gateway stops."""
 
 
 class TerminalLimits(Group, frozen=True, forbid_unknown_fields=True):

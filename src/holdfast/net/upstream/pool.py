@@ -126,6 +126,12 @@ class UpstreamPool:
         target.connected += 1
         target.breaker.succeeded(connection.now)
 
+    def answered(self, target: Target, now: float) -> None:
+        """The attempt was a request, which is answered."""
+        target.active -= 1
+        target.connected += 1
+        target.breaker.succeeded(now)
+
     def failed(self, target: Target, now: float, probe: int = 0) -> None:
         """The attempt has failed."""
         target.active -= 1

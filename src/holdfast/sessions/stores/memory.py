@@ -72,6 +72,8 @@ class MemoryStore(OneNode):
         for instance in batch.forgotten:
             self._accepted.pop(instance, None)
         self._settings.update(batch.settings)
+        for key in [key for key, value in batch.settings.items() if not value]:
+            del self._settings[key]
         for kept in batch.set_aside:
             self._set_aside.append(kept)
             self._journal.pop(kept.entry, None)

@@ -281,6 +281,8 @@ class SQLiteFile:
             db.executemany("DELETE FROM instance WHERE name = ?", [(n,) for n in batch.forgotten])
         if batch.settings:
             db.executemany("REPLACE INTO setting VALUES (?, ?)", batch.settings.items())
+            gone = [(key,) for key, value in batch.settings.items() if not value]
+            db.executemany("DELETE FROM setting WHERE key = ?", gone)
         if batch.set_aside:
             self._write_set_aside(db, batch.set_aside)
             entries = [(kept.entry,) for kept in batch.set_aside if kept.entry]
