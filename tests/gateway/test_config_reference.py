@@ -37,7 +37,7 @@ def test_the_page_has_a_section_for_each_table_once() -> None:
         "| `write_buffer_bytes_max` | integer | `65536` (64 KiB) |",
         "| `message_bytes_max` | integer | `1048576` (1 MiB) |",
         "| `drain_seconds_max` | number | `10.0` |",
-        '| `app` | string | `"*"` | The name of the application; with the backend `link`, `*` takes',
+        '| `app` | string | `"*"` | The name of the application; with the backend `link`, `*`',
     ],
 )
 def test_a_row_says_the_type_the_default_and_the_meaning(row: str) -> None:
