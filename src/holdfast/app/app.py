@@ -9,8 +9,6 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-import structlog
-
 from holdfast.app.answers import Answers
 from holdfast.app.dispatcher import Dispatcher
 from holdfast.app.handlers import Handlers
@@ -28,6 +26,7 @@ from holdfast.link import messages as m
 from holdfast.link.peer import SCHEMES, LinkClosedError
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.log import configure_logs
+from holdfast.net.loggers import is_configured
 from holdfast.net.runtime.loop import calm_collector, run, unwrapped
 from holdfast.net.tls.contexts import client_context
 from holdfast.sessions.publishing import Published
@@ -122,7 +121,7 @@ class App(Handlers):
         self, address: str, *, secret: str | None = None, tls: ssl.SSLContext | None = None
     ) -> None:
         """Serve inside a running event loop, until `stop`. Logs and raises as `run` does."""
-        if not structlog.is_configured():
+        if not is_configured():
             configure_logs(os.environ.get(LOG_LEVEL_VARIABLE, "info"))
         parsed = parse_address(address, SCHEMES)
         self.instance = new_instance()  # not before: a process that forks must not share it

@@ -7,12 +7,11 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import structlog
-
 from holdfast.backends.upstream_config import UpstreamConfig
 from holdfast.backends.upstream_status import StatusPoll
 from holdfast.core.limits import Limits
 from holdfast.net.log import log_failure
+from holdfast.net.loggers import LazyLogger
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import restarted, spawn
 from holdfast.net.tls.contexts import client_context
@@ -22,7 +21,7 @@ from holdfast.net.upstream.idle_pool import IdlePool
 from holdfast.net.upstream.pool import UpstreamPool, UpstreamServer
 from holdfast.net.upstream.tunnel import StreamProxy
 
-_log = structlog.get_logger("holdfast.upstream")
+_log = LazyLogger("holdfast.upstream")
 
 
 class Upstream:

@@ -7,7 +7,6 @@ gateway.
 from __future__ import annotations
 
 import gc
-import sys
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
@@ -101,28 +100,12 @@ def load(name: str) -> Any:
     """Return the command `name` with its options. Raises `KeyError` if there is none."""
     gc.disable()  # what is imported stays: looking for garbage in it takes some 25 ms of a start
     try:
-        _import_structlog()
         module = import_module(f"holdfast.cli.{LISTED[name].module}")
     finally:
         gc.enable()
     alone = make_typer()
     alone.command(name)(getattr(module, name))
     return get_command(alone)
-
-
-def _import_structlog() -> None:
-    """Import structlog without rich, which would be a third of a gateway's start.
-
-    structlog takes it, with Pygments and attrs, for tracebacks that the log of our programs never
-    shows. Programs that only use the library are left alone.
-    """
-    if "structlog" in sys.modules or "rich" in sys.modules:
-        return
-    sys.modules["rich"] = None  # type: ignore[assignment] # as if it were not installed
-    try:
-        import_module("structlog")
-    finally:
-        del sys.modules["rich"]
 
 
 def list_commands(app: typer.Typer) -> None:

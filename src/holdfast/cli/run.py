@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
-import structlog
 import typer
 from msgspec import structs
 
@@ -22,6 +21,7 @@ from holdfast.gateway.config import Config, ListenerConfig, StoreConfig, check, 
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.play_config import PlayConfig
 from holdfast.net.log import configure_logs
+from holdfast.net.loggers import LazyLogger
 from holdfast.net.runtime.loop import run as run_loop
 from holdfast.net.runtime.loop import unwrapped
 
@@ -78,7 +78,7 @@ def run(
 
 
 def _say_process(number: int) -> None:
-    structlog.get_logger("holdfast.run").info("application started", process=number)
+    LazyLogger("holdfast.run").info("application started", process=number)
 
 
 _OWN_PAGES: Final = {

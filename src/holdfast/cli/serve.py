@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 
 from holdfast.cli.options import Level, LogLevel
@@ -14,6 +13,7 @@ from holdfast.cli.serving import serve_gateway
 from holdfast.gateway.config import load
 from holdfast.gateway.gateway import Gateway
 from holdfast.net.log import configure_logs
+from holdfast.net.loggers import LazyLogger
 from holdfast.net.runtime.loop import run
 
 DEFAULT_CONFIG = Path("holdfast.toml")
@@ -40,7 +40,7 @@ def serve(
 
 def say_where(gateway: Gateway) -> None:
     """Log the addresses of the listeners."""
-    logger = structlog.get_logger("holdfast")
+    logger = LazyLogger("holdfast")
     for address in gateway.addresses:
         logger.info("listening for clients", at=str(address))
     if gateway.link_address is not None:

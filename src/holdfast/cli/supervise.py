@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-import structlog
 from msgspec import Struct
 
 from holdfast.app.app import (
@@ -22,9 +21,10 @@ from holdfast.app.app import (
 )
 from holdfast.backends.link.server_config import LinkConfig
 from holdfast.core.backoff import Backoff
+from holdfast.net.loggers import LazyLogger
 from holdfast.net.runtime.loop import done_within
 
-_log = structlog.get_logger("holdfast.run")
+_log = LazyLogger("holdfast.run")
 
 _LOOK_SECONDS: Final = 0.5
 _PAUSE_SECONDS_MIN: Final = 0.2

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
-import structlog
 from msgspec import Struct
 
 from holdfast.core.clock import SteadyClock
+from holdfast.net.loggers import LazyLogger
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.records import Stored
 
-_log = structlog.get_logger("holdfast.gateway")
+_log = LazyLogger("holdfast.gateway")
 
 KEY: Final = "clock"
 """Under which name the store keeps it."""

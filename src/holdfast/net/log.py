@@ -12,11 +12,10 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Final, TextIO
 
-import structlog
-
 from holdfast.core.clock import Clock, monotonic
 from holdfast.core.rate import Rate, RateByKey
 from holdfast.core.text import presentable
+from holdfast.net.loggers import LazyLogger, import_structlog
 
 LINES_PER_MINUTE_MAX: Final = 60.0
 """Lines of one kind, sustained."""
@@ -30,6 +29,9 @@ def configure_logs(level: str) -> None:
 
     `level` is `debug`, `info`, `warning` or `error`. Raises `KeyError` for another.
     """
+    import_structlog()
+    import structlog
+
     terminal = _is_terminal(sys.stderr)
     processors: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
@@ -87,7 +89,7 @@ class _Lines:
             return
         untold, self._untold = self._untold, 0
         if untold:
-            structlog.get_logger("holdfast.net").warning("log lines lost", lines=untold)
+            LazyLogger("holdfast.net").warning("log lines lost", lines=untold)
 
     log = debug = info = warn = warning = msg
     fatal = failure = err = error = critical = exception = msg
@@ -107,7 +109,7 @@ class RateLimitedLogger:
         burst: int = LINES_BURST_MAX,
         clock: Clock = monotonic,
     ) -> None:
-        self._log = structlog.get_logger(name)
+        self._log = LazyLogger(name)
         self._rate = RateByKey(Rate(per_minute / 60.0, burst))
         self._clock = clock
         self._left_out: dict[str, int] = {}

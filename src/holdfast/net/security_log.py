@@ -11,12 +11,11 @@ from collections import Counter
 from enum import Enum
 from typing import Any, Final
 
-import structlog
-
 from holdfast.core.clock import Clock, monotonic
 from holdfast.core.rate import Rate, RateByKey
 from holdfast.net.addresses import network_of
 from holdfast.net.log import bounded
+from holdfast.net.loggers import LazyLogger
 
 LINES_PER_MINUTE_MAX: Final = 600.0
 """Of one kind, sustained."""
@@ -102,7 +101,7 @@ class SecurityLog:
 
     def __init__(self, clock: Clock = monotonic) -> None:
         self.counts: Counter[SecurityEvent] = Counter()
-        self._log = structlog.get_logger("holdfast.security")
+        self._log = LazyLogger("holdfast.security")
         self._clock = clock
         self._by_kind = RateByKey(Rate(LINES_PER_MINUTE_MAX / 60, LINES_BURST_MAX))
         self._by_network = RateByKey(

@@ -16,16 +16,16 @@ from collections.abc import Callable, Coroutine, Sequence
 from types import FrameType
 from typing import Any, Final
 
-import structlog
 from msgspec import structs
 
 from holdfast.core.errors import ConfigurationError
 from holdfast.net.addresses import Address
+from holdfast.net.loggers import LazyLogger
 from holdfast.net.runtime.loop import run
 from holdfast.net.server.bind import BindOptions, bind
 from holdfast.net.server.inherited import notify
 
-_log = structlog.get_logger("holdfast.net")
+_log = LazyLogger("holdfast.net")
 
 WORKERS_MAX: Final = 256
 _SHARED: Final = BindOptions(reuse_port=True)

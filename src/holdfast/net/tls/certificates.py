@@ -9,15 +9,14 @@ from __future__ import annotations
 import os
 import ssl
 
-import structlog
-
 from holdfast.core.errors import ConfigurationError
+from holdfast.net.loggers import LazyLogger
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.timers import UNSCHEDULED
 from holdfast.net.tls.contexts import CertificateFacts, server_contexts
 from holdfast.net.tls.options import TlsOptions
 
-_log = structlog.get_logger("holdfast.net")
+_log = LazyLogger("holdfast.net")
 
 _Fingerprint = tuple[tuple[int, ...], ...]
 

@@ -7,9 +7,9 @@ import stat
 from pathlib import Path
 from typing import Final
 
-import structlog
+from holdfast.net.loggers import LazyLogger
 
-_log = structlog.get_logger("holdfast.store")
+_log = LazyLogger("holdfast.store")
 
 _PRIVATE: Final = 0o600
 _OTHERS: Final = 0o077
