@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 
 _BURIAL_SECONDS = 120.0
+_TURNS_MAX = 1_000
+_NEVER = float("inf")
 
 
 class Time:
@@ -27,25 +30,29 @@ class SimLoop(asyncio.SelectorEventLoop):
     @property
     def due(self) -> bool:
         """Whether anything would run now."""
-        return bool(self._ready) or self.next_timer <= self.time()  # type: ignore[attr-defined]
+        return bool(self._ready) or self.next_timer <= self._sim_time.now  # type: ignore[attr-defined]
 
     @property
     def next_timer(self) -> float:
         """When the next timer is due, if there is one."""
-        scheduled = self._scheduled  # type: ignore[attr-defined]
-        return min(
-            (handle.when() for handle in scheduled if not handle.cancelled()),
-            default=float("inf"),
-        )
+        scheduled = self._scheduled  # type: ignore[attr-defined] # a heap: the next is the first
+        while scheduled and scheduled[0]._cancelled:
+            heapq.heappop(scheduled)._scheduled = False
+            self._timer_cancelled_count -= 1
+        return scheduled[0]._when if scheduled else _NEVER
 
     def spin(self) -> None:
         """Run callbacks until none is ready now."""
-        for _ in range(1_000):
-            self.call_soon(self.stop)
-            self.run_forever()
-            if not self._ready:  # type: ignore[attr-defined]
-                return
-        raise AssertionError("the loop does not come to rest")
+        self._turns = 0
+        self.run_forever()
+
+    def _run_once(self) -> None:
+        self._stopping = True  # it never waits
+        super()._run_once()  # type: ignore[misc]
+        self._stopping = not self._ready  # type: ignore[attr-defined]
+        self._turns += 1
+        if self._turns > _TURNS_MAX:
+            raise AssertionError("the loop does not come to rest")
 
     def bury(self) -> None:
         """End what runs, in a time of its own, and close."""

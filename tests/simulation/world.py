@@ -142,10 +142,10 @@ class World:
     @property
     def processes(self) -> list[Process]:
         """All that run."""
-        found = [self.people, *(node.process for node in self.applications)]
-        if self.gateway is not None:
+        found = [node.process for node in self.applications if node.process.runs]
+        if self.gateway is not None and self.gateway.process.runs:
             found.append(self.gateway.process)
-        return [process for process in found if process.runs]
+        return [self.people, *found] if self.people.runs else found
 
     def spin(self) -> None:
         """Let everybody do what can be done now."""
