@@ -19,8 +19,12 @@ def scripts(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
+OTHERS = ("-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:xdist.looponfail")
+"""Plug-ins that have nothing to do with scripts, and take most of a start."""
+
+
 def run(pytester: pytest.Pytester, *words: str) -> pytest.RunResult:
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *words)
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *OTHERS, *words)
 
 
 def test_each_file_is_a_test(scripts: pytest.Pytester) -> None:
