@@ -18,7 +18,7 @@ from tests.peers.cutter import cutter
 from tests.peers.gateways import demo
 from tests.peers.looks import at_the_end, fits, legible
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 _PHONE: Final[dict[str, Any]] = {"is_mobile": True, "has_touch": True}
 SCREENS: Final[dict[str, dict[str, Any]]] = {
@@ -106,6 +106,7 @@ async def a_full_log(folder: Path, browser: Browser) -> AsyncIterator[tuple[Chat
         person_at(gateway.ports["tcp"], telnet=False) as speaker,
     ):
         await page.types("Reader")
+        await page.sees("You are in lobby.")  # it sees what is said from here on
         speaker.types("Speaker", *(f"Line {n}" for n in range(60)))
         await page.sees("<Speaker> Line 59")
         yield page, speaker
