@@ -11,7 +11,7 @@ from tests.peers.clients import ALL, SCHEMES, come, person, typed
 from tests.peers.gateways import demo
 from tests.peers.tmux import Tmux
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PROTOCOLS = {**SCHEMES, "page": "ws"}
 

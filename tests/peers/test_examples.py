@@ -81,7 +81,7 @@ async def test_the_application_of_the_readme(tmp_path: Path) -> None:
     assert example.replace('if __name__ == "__main__":\n    ', "") == code  # one and the same
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="session")
 async def test_the_clients_of_the_readme(tmp_path: Path, browser: Browser) -> None:
     async with running(EXAMPLES / "parrot.py", tmp_path) as gateway:
         code = shown("python", "async with connect").replace(URL, gateway.url("ws"))

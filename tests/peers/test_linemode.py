@@ -13,7 +13,7 @@ from tests.programs import need
 from holdfast.core.limits import Limits
 from holdfast.protocols.telnet import Event, Interrupt, LinemodeChanged, TelnetServer
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 class Mirror(asyncio.Protocol):

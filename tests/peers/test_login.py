@@ -10,7 +10,7 @@ from tests.peers.clients import OURS, TELNET_CLIENTS, start
 from tests.peers.gateways import running
 from tests.peers.tmux import Tmux
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PASSWORD: Final = Path(__file__).with_name("password.py")
 HIDING: Final = (*TELNET_CLIENTS, *(name for name, scheme in OURS.items() if scheme != "tcp"))

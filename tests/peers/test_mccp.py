@@ -16,7 +16,7 @@ from holdfast.protocols.telnet.codes import MCCP2
 from holdfast.protocols.telnet.negotiation import Side
 from holdfast.protocols.telnet.server import Offers, server_options
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 OPTIONS = server_options(Offers(mccp2=True, mccp3=True))
 

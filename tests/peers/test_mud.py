@@ -32,7 +32,7 @@ AFTER: Final = """
 """
 """What stands behind a line of the log."""
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_by_telnet(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from tests.peers.test_page import HOSTILE
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.play_config import PlayConfig
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SCREENS: Final[dict[str, dict[str, Any]]] = {
     "desk": {"viewport": {"width": 1100, "height": 700}},

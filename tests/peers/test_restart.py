@@ -17,7 +17,7 @@ from tests.peers.clients import ALL, LINE_CLIENTS, OURS, STAYING, come, person, 
 from tests.peers.gateways import demo
 from tests.peers.tmux import Pane, Tmux
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 AWAY: Final = "The application is away. What you type is kept, and runs when it is back."

@@ -17,7 +17,7 @@ from tests.peers.cutter import Cutter, cutter
 from tests.peers.gateways import demo, running
 from tests.peers.tmux import Pane, Tmux
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 COUNTING: Final = Path(__file__).with_name("counting.py")
 LAST: Final = 1200

@@ -20,7 +20,7 @@ from tests.peers.gateways import demo, running
 from tests.peers.test_resume import COUNTING, numbers
 from tests.peers.tmux import Tmux
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TAKEN: Final = "your session was taken over by a newer connection"
 

@@ -13,7 +13,7 @@ from tests.peers.tmux import Tmux
 
 from holdfast.telnet import ServerTelnet, connect, serve
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 telnetlib3: Any = pytest.importorskip("telnetlib3")
 

@@ -16,7 +16,6 @@ from tests.backends.ssh.running import gateway_to
 from tests.backends.ssh.servers import PASSWORD, openssh, scripted
 from tests.cli.process import SECONDS
 from tests.gateway.running import WS, eventually, port, serving
-from tests.peers.chromium import chromium
 from tests.peers.tmux import until
 from tests.programs import missing
 
@@ -26,6 +25,8 @@ from holdfast.backends.pty.config import PtyOptions
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.gateway import Gateway
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PAGE: Final = Path(holdfast.__file__).parent / "web" / "terminal" / "terminal.js"
 _PHONE: Final[dict[str, Any]] = {
@@ -112,12 +113,6 @@ async def page_of(
         yield self
         assert self.faults == []
         assert [one for one in self.requests if not one.startswith((url, "data:"))] == []
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as it:
-        yield it
 
 
 def shell(*command: str, limits: Limits | None = None) -> Config:

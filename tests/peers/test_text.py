@@ -9,7 +9,7 @@ from tests.peers.clients import TELNET_CLIENTS, start
 from tests.peers.gateways import running
 from tests.peers.tmux import Tmux
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MIRROR = Path(__file__).with_name("mirror.py")
 

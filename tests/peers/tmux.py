@@ -1,10 +1,15 @@
-"""Programs in terminals of tmux: what a person types, and what is then on the screen."""
+"""Programs in terminals of tmux: what a person types, and what is then on the screen.
+
+One process of tmux in control mode passes all commands on, and tells when a program writes.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,9 +18,14 @@ from typing import Final
 from tests.cli.process import SECONDS
 from tests.programs import need
 
-_SIZE: Final = ("-x", "100", "-y", "30")
-_OPTIONS: Final = ("history-limit", "20000"), ("remain-on-exit", "on"), ("status", "off")
+_SETTINGS: Final = (
+    ("set-option", "-g", "history-limit", "20000"),
+    ("set-option", "-g", "remain-on-exit", "on"),
+    ("refresh-client", "-C", "100x30"),
+)
 _LOOK_SECONDS: Final = 0.05
+_BURST_SECONDS: Final = 0.02
+"""How long a program may write on before the screen is looked at."""
 
 
 async def until(condition: Callable[[], Awaitable[bool]], what: Callable[[], str]) -> None:
@@ -28,33 +38,95 @@ async def until(condition: Callable[[], Awaitable[bool]], what: Callable[[], str
         raise AssertionError(what()) from None
 
 
-class Tmux:
-    """A tmux server of its own."""
+class Tmux(asyncio.SubprocessProtocol):
+    """A tmux server of its own, and a client of it in control mode."""
 
-    def __init__(self, socket: Path) -> None:
-        self._command = (need("tmux"), "-u", "-S", str(socket), "-f", os.devnull)
+    def __init__(self) -> None:
+        self._answers: deque[asyncio.Future[str]] = deque()
+        self._panes: dict[str, Pane] = {}
+        self._rest = b""
+        self._block: list[bytes] | None = None
+        """The lines of the answer that comes, from the one that begins it."""
+        self._ended = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.SubprocessTransport)
+        stdin = transport.get_pipe_transport(0)
+        assert isinstance(stdin, asyncio.WriteTransport)
+        self._transport, self._stdin = transport, stdin
+        self._begun = self._expect()  # the answer to the command that has begun the server
+
+    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
+        assert isinstance(data, bytes)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._read(line)
+
+    def process_exited(self) -> None:
+        self._ended.set()
+        while self._answers:
+            self._give(AssertionError("tmux has ended"))
+
+    async def begun(self) -> None:
+        """Wait until the server runs."""
+        await self._got(self._begun)
 
     async def do(self, *words: str) -> str:
-        """Run a command of tmux; returns what it wrote."""
-        process = await asyncio.create_subprocess_exec(
-            *self._command,
-            *words,
-            env={**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        assert process.returncode == 0, f"tmux {' '.join(words)}: {err.decode()}"
-        return out.decode()
+        """Run a command of tmux; returns what it answers. Raises `AssertionError` if it fails."""
+        self._stdin.write(shlex.join(words).encode() + b"\n")
+        return await self._got(self._expect())
+
+    def _expect(self) -> asyncio.Future[str]:
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._answers.append(answer)
+        return answer
+
+    async def _got(self, answer: asyncio.Future[str]) -> str:
+        async with asyncio.timeout(SECONDS):
+            return await answer
 
     async def open(self, *command: str) -> Pane:
         """Run a program in a terminal of 100 by 30."""
         told = await self.do(
-            "new-session", "-d", *_SIZE, "-P", "-F", "#{pane_id} #{pane_pid}", "--", *command
+            "new-window", "-d", "-P", "-F", "#{pane_id} #{pane_pid}", "--", *command
         )
         name, pid = told.split()
-        return Pane(self, name, int(pid))
+        pane = self._panes[name] = Pane(self, name, int(pid))
+        return pane
+
+    async def close(self) -> None:
+        """End the server, and with it all that runs in it."""
+        self._stdin.write(b"kill-server\n")
+        self._expect().cancel()  # it may not come
+        async with asyncio.timeout(SECONDS):
+            await self._ended.wait()
+        self._transport.close()
+
+    def _read(self, line: bytes) -> None:
+        """Take in a line: of an answer, or a notification."""
+        if self._block is None:
+            kind, _, rest = line.partition(b" ")
+            if kind == b"%begin":
+                self._block = [rest]
+            elif kind == b"%output" and (pane := self._panes.get(rest.split()[0].decode())):
+                pane.changed.set()
+            return
+        begun, *lines = self._block
+        if line not in (b"%end " + begun, b"%error " + begun):
+            self._block.append(line)
+            return
+        self._block = None
+        text = b"\n".join(lines).decode()
+        self._give(text if line.startswith(b"%end") else AssertionError(f"tmux: {text}"))
+
+    def _give(self, found: str | AssertionError) -> None:
+        answer = self._answers.popleft()
+        if answer.done():  # nobody waits any more
+            return
+        if isinstance(found, str):
+            answer.set_result(found)
+        else:
+            answer.set_exception(found)
 
 
 class Pane:
@@ -63,12 +135,15 @@ class Pane:
     def __init__(self, tmux: Tmux, name: str, pid: int) -> None:
         self.pid = pid
         """The program's process."""
+        self.changed = asyncio.Event()
+        """Whether the program has written since somebody looked."""
         self._tmux = tmux
         self._name = name
         self._seen = ""
 
     async def screen(self) -> str:
         """All that is on the screen or has scrolled off it; a wrapped line is one line."""
+        self.changed.clear()
         self._seen = await self._tmux.do("capture-pane", "-p", "-J", "-S", "-", "-t", self._name)
         return self._seen
 
@@ -79,11 +154,14 @@ class Pane:
 
     async def shows(self, condition: Callable[[str], bool], what: str) -> str:
         """Wait until the screen is as wanted; returns it."""
-
-        async def is_so() -> bool:
-            return condition(await self.screen())
-
-        await until(is_so, lambda: f"{what} never came; on the screen:\n{self._seen.rstrip()}")
+        try:
+            async with asyncio.timeout(SECONDS):
+                while not condition(await self.screen()):
+                    await self.changed.wait()
+                    await asyncio.sleep(_BURST_SECONDS)
+        except TimeoutError:
+            seen = self._seen.rstrip()
+            raise AssertionError(f"{what} never came; on the screen:\n{seen}") from None
         return self._seen
 
     async def after(self, text: str) -> str:
@@ -95,9 +173,6 @@ class Pane:
         """Wait until a resume code was shown so often; returns the newest."""
         await self.sees('type "resume ', times)
         return (await self.after('type "resume ')).partition('"')[0]
-
-    async def _tell(self, what: str) -> str:
-        return (await self._tmux.do("display-message", "-p", "-t", self._name, what)).strip()
 
     async def types(self, line: str) -> None:
         """Type a line."""
@@ -117,7 +192,8 @@ class Pane:
         """Wait until the program has ended; returns the screen."""
 
         async def is_over() -> bool:
-            return (await self._tell("#{pane_dead}")) == "1"
+            told = await self._tmux.do("display-message", "-p", "-t", self._name, "#{pane_dead}")
+            return told.strip() == "1"
 
         await until(is_over, lambda: "the program has not ended")
         return await self.screen()
@@ -131,12 +207,17 @@ class Pane:
 @asynccontextmanager
 async def tmux(folder: Path) -> AsyncIterator[Tmux]:
     """A tmux server while the block runs; what runs in it ends with it."""
-    self = Tmux(folder / "tmux")
-    # One session that stays: a server without any would end.
-    await self.do("new-session", "-d", *_SIZE, "--", "sleep", "1000")
-    for option in _OPTIONS:
-        await self.do("set-option", "-g", *option)
+    _, self = await asyncio.get_running_loop().subprocess_exec(
+        Tmux,
+        *(need("tmux"), "-u", "-C", "-S", str(folder / "tmux"), "-f", os.devnull),
+        *("new-session", "--", "sleep", "1000"),
+        env={**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"},
+        stderr=None,
+    )
+    await self.begun()
+    for command in _SETTINGS:
+        await self.do(*command)
     try:
         yield self
     finally:
-        await self.do("kill-server")
+        await self.close()

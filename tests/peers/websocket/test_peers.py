@@ -13,7 +13,7 @@ import pytest
 import websockets.asyncio.client as websockets_client
 import websockets.asyncio.server as websockets_server
 from aiohttp import web
-from playwright.async_api import async_playwright
+from playwright.async_api import Browser
 from tests.peers.websocket.programs import (
     HERE,
     LARGE_BYTES,
@@ -239,21 +239,17 @@ IN_THE_PAGE = """async ([url, size]) => {
 
 
 @with_and_without
-async def test_chromium(compressed: bool) -> None:
-    chromium = need("chromium")
+@pytest.mark.asyncio(loop_scope="session")
+async def test_chromium(compressed: bool, browser: Browser) -> None:
     compression: Compression = "deflate" if compressed else None
     async with (
         serve(echo, compression=compression, subprotocols=["b"], max_size=SIZE_MAX) as server,
-        async_playwright() as playwright,
+        await browser.new_context() as context,
         asyncio.timeout(SECONDS),
     ):
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        try:
-            page = await browser.new_page()
-            url = f"ws://127.0.0.1:{server.port}/"
-            found: Any = await page.evaluate(IN_THE_PAGE, [url, LARGE_BYTES])
-        finally:
-            await browser.close()
+        page = await context.new_page()
+        url = f"ws://127.0.0.1:{server.port}/"
+        found: Any = await page.evaluate(IN_THE_PAGE, [url, LARGE_BYTES])
         wrong, extensions, protocol, closed = found
         assert wrong == []
         assert extensions.startswith("permessage-deflate") is compressed
