@@ -17,7 +17,9 @@ def copy(tmp_path: Path) -> Path:
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "src/holdfast/__init__.py").touch()
     (tmp_path / "src/holdfast/it.py").write_text(MODULE)
-    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -p no:holdfast-vtc -p no:hypothesispytest\n")
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\naddopts = -p no:holdfast-vtc -p no:hypothesispytest\n"
+    )
     return tmp_path
 
 

@@ -12,6 +12,8 @@ from tests.programs import need
 
 from holdfast.core.limits import Limits
 from holdfast.protocols.telnet import Event, Interrupt, LinemodeChanged, TelnetServer
+from holdfast.protocols.telnet.codes import ECHO
+from holdfast.protocols.telnet.negotiation import Q, Side
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -81,6 +83,7 @@ async def test_the_client_edits_traps_signals_and_hides(tmp_path: Path, terminal
         await mirror.until(lambda: len(mirror.lines) == 2)
         mirror.core.hide_input(False)
         mirror.send()
+        await mirror.until(lambda: mirror.core._options.state(ECHO, Side.US) is Q.NO)
         await pane.types("aloud")
         screen = await pane.sees("You said [aloud].")
         assert mirror.lines == ["hello", "secret", "aloud"]

@@ -149,12 +149,13 @@ async def test_a_login_by_password(tmp_path: Path, browser: Browser) -> None:
 
 async def test_a_login_by_key(tmp_path: Path, browser: Browser) -> None:
     key = asyncssh.generate_private_key("ssh-ed25519")
+    locked = key.export_private_key(passphrase="sesame").decode()  # it takes its time
     async with (
         openssh(tmp_path, key) as server,
         gateway_to(server, of_target={"command": "bash --norc --noprofile"}) as gateway,
         page_of(browser, gateway) as page,
     ):
-        await page.answers("key", key.export_private_key(passphrase="sesame").decode())
+        await page.answers("key", locked)
         await page.answers("passphrase", "sesame")
         await page.sees("#" if server.user == "root" else "$")
         await page.enters("echo FI''NISH")
