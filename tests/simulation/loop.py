@@ -38,7 +38,7 @@ class SimLoop(asyncio.SelectorEventLoop):
         scheduled = self._scheduled  # type: ignore[attr-defined] # a heap: the next is the first
         while scheduled and scheduled[0]._cancelled:
             heapq.heappop(scheduled)._scheduled = False
-            self._timer_cancelled_count -= 1
+            self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
         return scheduled[0]._when if scheduled else _NEVER
 
     def spin(self) -> None:
