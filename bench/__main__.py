@@ -20,6 +20,7 @@ NAMES = (
     "vtc",
     "restart",
     "broadcast",
+    "ssh",
 )
 
 

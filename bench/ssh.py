@@ -1,0 +1,203 @@
+"""Terminals on an SSH server, beside `ssh` and webssh: output, keys, CPU time, memory.
+
+The SSH server and the load have one core, the gateway (or the client `ssh`) the other. `MB_s` is
+`cat` of a file through a pseudo-terminal; `key_ms` is from a key to its echo, the median;
+`cpu_ms_MB` is the gateway's CPU time for each megabyte of output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from statistics import median
+
+from bench import harness
+from bench.harness import Missing, Options, Row
+from bench.terminals import (
+    SshServer,
+    Terminal,
+    holdfast,
+    holdfast_terminal,
+    plain_ssh,
+    ssh_server,
+    webssh,
+    webssh_terminal,
+)
+
+_MEGABYTE = 1e6
+_KEYS = 300
+_KEY_PAUSE_SECONDS = 0.005
+"""Between two keys: nobody types while the last echo is under way."""
+
+
+async def output_of(terminal: Terminal, command: str) -> tuple[int, float]:
+    """Type a command; how many bytes it has put out, in how many seconds."""
+    start = time.monotonic()
+    await terminal.write(f"{command}; echo FINI''SHED\r".encode())
+    count = await _reads_until(terminal, b"FINISHED")
+    return count, time.monotonic() - start
+
+
+async def _reads_until(terminal: Terminal, mark: bytes) -> int:
+    """Read up to `mark`; how many bytes that were."""
+    count, tail = 0, b""
+    while mark not in tail:
+        data = await terminal.read()
+        if not data:
+            raise Missing("a terminal has ended")
+        count += len(data)
+        tail = (tail + data)[-100:]
+    return count
+
+
+async def _key_seconds(terminal: Terminal) -> float:
+    """The median time from a key to its echo."""
+    await terminal.write(b"echo REA''DY; cat >/dev/null\r")
+    await _reads_until(terminal, b"READY")
+    times = []
+    for _ in range(_KEYS):
+        await asyncio.sleep(_KEY_PAUSE_SECONDS)
+        start = time.monotonic()
+        await terminal.write(b"x")
+        await _reads_until(terminal, b"x")
+        times.append(time.monotonic() - start)
+    await terminal.write(b"\x03")
+    return median(times)
+
+
+async def measured(terminal: Terminal, pid: int, file: Path) -> Row:
+    """One round of one program."""
+    await output_of(terminal, "true")
+    cpu = harness.cpu_seconds(pid)
+    size, seconds = await output_of(terminal, f"cat {file}")
+    cpu = harness.cpu_seconds(pid) - cpu
+    return {
+        "MB_s": size / _MEGABYTE / seconds,
+        "key_ms": await _key_seconds(terminal) * 1e3,
+        "cpu_ms_MB": cpu * 1e3 / (size / _MEGABYTE),
+    }
+
+
+async def _beside_peers(server: SshServer, file: Path, options: Options) -> list[Row]:
+    rows: dict[str, list[Row]] = {"ssh": [], "holdfast": [], "webssh": []}
+    with holdfast(server) as (port, pid), webssh(server) as (peer_port, peer_pid):
+        for _ in range(options.rounds):
+            async with plain_ssh(server) as (terminal, client):
+                rows["ssh"].append(await measured(terminal, client, file))
+            async with holdfast_terminal(port) as mine:
+                rows["holdfast"].append(await measured(mine, pid, file))
+            async with webssh_terminal(server, peer_port) as terminal:
+                rows["webssh"].append(await measured(terminal, peer_pid, file))
+    return [{"terminal": name, **harness.medians(found)} for name, found in rows.items()]
+
+
+async def _watched(server: SshServer, file: Path, options: Options) -> list[Row]:
+    """The owner's output with three viewers, of whom one has stalled, and without."""
+    alone: list[float] = []
+    watched: list[float] = []
+    with holdfast(server) as (port, _):
+        for _ in range(options.rounds):
+            async with AsyncExitStack() as stack:
+                owner = await stack.enter_async_context(holdfast_terminal(port))
+                await output_of(owner, "true")
+                size, seconds = await output_of(owner, f"cat {file}")
+                alone.append(size / _MEGABYTE / seconds)
+                await owner.say("invite")
+                token = (await owner.told("invitation"))["token"]
+                viewers = [
+                    await stack.enter_async_context(holdfast_terminal(port, token=token))
+                    for _ in range(3)
+                ]
+                tasks = await stack.enter_async_context(asyncio.TaskGroup())
+                reading = [tasks.create_task(_reads_on(one)) for one in viewers[1:]]
+                size, seconds = await output_of(owner, f"cat {file}")
+                watched.append(size / _MEGABYTE / seconds)
+                for task in reading:
+                    task.cancel()
+    return [
+        {"owner": "alone", "MB_s": round(median(alone), 2)},
+        {"owner": "three viewers, one stalled", "MB_s": round(median(watched), 2)},
+    ]
+
+
+async def _reads_on(terminal: Terminal) -> None:
+    while True:
+        await terminal.read()
+
+
+async def _opens(stack: AsyncExitStack, port: int, count: int) -> None:
+    for _ in range(count):
+        terminal = await stack.enter_async_context(holdfast_terminal(port))
+        await terminal.told("opened")
+
+
+async def _held(server: SshServer, count: int) -> Row:
+    """How much memory each of `count` idle terminals takes."""
+    with holdfast(server) as (port, pid):
+        async with AsyncExitStack() as stack:
+            await _opens(stack, port, 20)  # what the first ones take is the program's own
+            await asyncio.sleep(1.0)
+            before = harness.rss_bytes(pid)
+            await _opens(stack, port, count)
+            await asyncio.sleep(2.0)
+            grown = harness.rss_bytes(pid) - before
+    return {"idle terminals": count, "kB each": round(grown / count / 1e3, 1)}
+
+
+async def _stalled(server: SshServer, seconds: float) -> Row:
+    """`yes` with a client that reads nothing: how much memory it costs, and how long Ctrl-C takes
+    under it once it reads."""
+    with holdfast(server) as (port, pid):
+        async with holdfast_terminal(port) as terminal:
+            await output_of(terminal, "true")
+            await terminal.write(b"yes\r")
+            await asyncio.sleep(2.0)
+            early = harness.rss_bytes(pid)
+            await asyncio.sleep(seconds)
+            grown = harness.rss_bytes(pid) - early
+        async with holdfast_terminal(port) as terminal:
+            await output_of(terminal, "true")
+            await terminal.write(b"yes\r")
+            end = time.monotonic() + 1.0
+            while time.monotonic() < end:
+                await terminal.read()
+            start = time.monotonic()
+            await terminal.write(b"\x03echo BA''CK\r")
+            await _reads_until(terminal, b"BACK")
+            back = time.monotonic() - start
+    return {"seconds": seconds, "grown_kB": round(grown / 1e3), "ctrl_c_ms": round(back * 1e3)}
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = harness.parser(__doc__)
+    parser.add_argument("--megabytes", type=int, default=32, help="of the file")
+    parser.add_argument("--count", type=int, default=200, help="idle terminals")
+    parser.add_argument("--stalled", type=float, default=60.0, help="seconds without reading")
+    options = parser.parse_args(arguments)
+    if (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(0, {1})
+    with (
+        tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder,
+        ssh_server(Path(folder)) as server,
+    ):
+        file = Path(folder) / "file"
+        line = b"The quick brown fox jumps over the lazy dog, and the dog sleeps on. 0123456789\n"
+        file.write_bytes(line * (options.megabytes * 1_000_000 // len(line)))
+
+        async def run() -> None:
+            tables = {
+                "Beside peers": await _beside_peers(server, file, options),
+                "Viewers": await _watched(server, file, options),
+                "Memory": [await _held(server, options.count)],
+                "A client that does not read": [await _stalled(server, options.stalled)],
+            }
+            for title, rows in tables.items():
+                harness.show(title, rows, as_json=options.json)
+
+        asyncio.run(run())
+    return 0
