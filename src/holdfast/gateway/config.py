@@ -84,6 +84,7 @@ from holdfast.net.addresses import Address, parse_address
 from holdfast.net.http.hosts import check_host
 from holdfast.net.server.bind import BindOptions
 from holdfast.net.server.bind import check as check_bind
+from holdfast.net.server.forwarded import ForwardedOptions, ForwardingProxies
 from holdfast.net.server.handshake import ProxyOptions, TrustedProxies
 from holdfast.net.tls.config import check_tls_keys, tls_options
 from holdfast.net.tls.options import Certificate, TlsOptions
@@ -165,6 +166,8 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The versions of MCCP that Telnet clients are offered: 2 compresses output, 3 input. For each
     client, version 2 takes 4 kB of memory and version 3 up to 40 kB. With TLS, compression may
     reveal secrets."""
+    forwarded: ForwardedOptions | None = None
+    """The HTTP proxies that are trusted for the client's address (`X-Forwarded-For`)."""
     request: RequestOptions = field(default_factory=RequestOptions)
     """Which parts of a WebSocket client's request its backend gets."""
     auth: AuthOptions | None = None
@@ -366,6 +369,9 @@ def _check_web(key: str, listener: ListenerConfig, address: Address) -> None:
 
 def _check_identity(key: str, listener: ListenerConfig, *, web: bool) -> None:
     """What clients tell and prove of themselves."""
+    if listener.forwarded is not None:
+        with inside(f"{key}.forwarded"):
+            ForwardingProxies(listener.forwarded)
     with inside(f"{key}.request"):
         check_request(listener.request)
     if listener.auth is None:
@@ -378,6 +384,7 @@ def _check_identity(key: str, listener: ListenerConfig, *, web: bool) -> None:
 
 _WEB_KEYS: Final = (
     "pages", "play", "page_headers", "origins", "hosts", "deflate", "cookie", "request",
+    "forwarded",
 )  # fmt: skip
 _DEFAULTS: Final = ListenerConfig(url="")
 _FIELD_NAME: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"

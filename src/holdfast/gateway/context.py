@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct, field
@@ -68,5 +68,7 @@ class ListenerContext(Struct, frozen=True):
     new_session: NewSession = Session
     auth: CredentialJudge | None = None
     """What clients must prove of themselves, if anything."""
+    forward: Callable[[Connection, Sequence[str]], bool] | None = None
+    """`Server.forward`, where HTTP proxies are trusted."""
     serve_http: ServeHttp | None = None
     """Hands a connection over that asked for a page."""

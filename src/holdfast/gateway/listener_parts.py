@@ -70,6 +70,7 @@ def adapter_factory(
                 cookie=session_cookie(listener.cookie, address, limits, listener.backend.scope),
                 deflate=Deflate(listener.deflate) if listener.deflate is not None else None,
                 requests=RequestReader(listener.request),
+                forwarded=listener.forwarded.header if listener.forwarded else "",
                 auth=listener.auth,
                 hosts=served_hosts(listener.hosts, address),
                 input_rate=input_rate(limits.session),

@@ -101,7 +101,12 @@ class Listeners:
                     listener.address,
                     self._factory(listener, context, backends),
                     None if listener.starttls else _server_tls(listener.tls_options),
-                    ListenOptions(listener.bind, listener.proxy, self._start_tls(listener)),
+                    ListenOptions(
+                        listener.bind,
+                        listener.proxy,
+                        listener.forwarded,
+                        self._start_tls(listener),
+                    ),
                 )
             )
         if self._api is not None:
@@ -153,6 +158,7 @@ class Listeners:
                 listener, context.limits, lambda: len(context.pool), backend.status
             ),
             new_session=new_session(listener, context.limits.terminal),
+            forward=self.clients.forward if listener.forwarded is not None else None,
             auth=credential_judge(listener, context.limits, self._wall),
             serve_http=self._serve_http(listener, context),
         )

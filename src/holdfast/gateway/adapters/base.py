@@ -26,6 +26,8 @@ class Adapter(Protocol):
     """One connection's translation. Methods that queue bytes return nothing; the bytes are
     fetched with `data_to_send`. `now` is the runtime's time."""
 
+    forwarded: Sequence[str]
+    """What a proxy's request says of whom it speaks for, until the connection is told."""
     credential: str
     """The token in its client's request, until it is judged; empty if there is none."""
 

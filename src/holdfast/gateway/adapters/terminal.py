@@ -6,6 +6,7 @@ text, and it resumes by typing `resume CODE` as its first line.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from holdfast.core.errors import DISCONNECTS, Disconnect, Reason, sentence
@@ -60,6 +61,7 @@ class TerminalAdapter(Screen):
     takes_credentials = False
     facts = NO_FACTS
     credential = ""
+    forwarded: Sequence[str] = ()
     pings = False
     slice_bytes = 1 * KIB
 

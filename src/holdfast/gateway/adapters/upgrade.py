@@ -34,6 +34,8 @@ class WebSocketSettings(Struct, frozen=True):
     cookie: SessionCookie
     requests: RequestReader = RequestReader()
     """What the backend gets to know of a request."""
+    forwarded: str = ""
+    """The header field in which trusted proxies name their clients; empty if none are trusted."""
     auth: AuthOptions | None = None
     """Where the tokens of clients are."""
     deflate: ws.Deflate | None = None

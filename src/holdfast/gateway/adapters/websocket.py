@@ -83,6 +83,7 @@ class WebSocketAdapter:
         "_settings",
         "credential",
         "facts",
+        "forwarded",
         "numbered",
         "slice_bytes",
         "tokens",
@@ -100,6 +101,7 @@ class WebSocketAdapter:
         self._dialect: Dialect = _PLAIN
         self._accepted = False
         self.credential = ""
+        self.forwarded: Sequence[str] = ()
         self._maybe_delivered = 0
         self._message = 0
         """The number of the incomplete message; 0 without one."""
@@ -186,6 +188,8 @@ class WebSocketAdapter:
 
     def _open(self, request: ws.Request) -> list[Event]:
         settings = self._settings
+        if settings.forwarded:
+            self.forwarded = request.headers.get_all(settings.forwarded)
         refusal = judge(request, settings)
         if refusal is not None:
             return self._refuse(refusal)

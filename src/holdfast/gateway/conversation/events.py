@@ -33,6 +33,7 @@ from holdfast.gateway.conversation.phases import ConversationPhase
 from holdfast.gateway.conversation.ports import Conversation, security_of
 from holdfast.net.log import RateLimitedLogger
 
+_TOO_MANY: Final = "too many connections from your address"
 _log: Final = RateLimitedLogger("holdfast.gateway")
 
 FREE: Final = frozenset({Ack, Proven, AbortOutput, Left, Broken})
@@ -41,6 +42,11 @@ FREE: Final = frozenset({Ack, Proven, AbortOutput, Left, Broken})
 
 def react_early(conversation: Conversation, event: Event) -> None:
     """An event while there is no live session."""
+    if not conversation.adapter.forwarded or _forward(conversation):
+        _react_early(conversation, event)
+
+
+def _react_early(conversation: Conversation, event: Event) -> None:
     match event:
         case Left() if conversation.phase is ConversationPhase.LEAVING:
             conversation.connection.close()
@@ -71,6 +77,17 @@ def _leave_early(conversation: Conversation, event: Left) -> None:
         conversation.intake.hold([event])
     else:
         conversation.context.manager.close(attachment.session, Reason.CLIENT_LEFT)
+
+
+def _forward(conversation: Conversation) -> bool:
+    """A proxy says whom it speaks for. False if that client may not connect."""
+    adapter, forward = conversation.adapter, conversation.listener.forward
+    values, adapter.forwarded = adapter.forwarded, ()
+    if forward is None or forward(conversation.connection, values):
+        conversation.intake.network = None  # it may be another one now
+        return True
+    conversation.goodbye(Reason.CROWDED, _TOO_MANY)
+    return False
 
 
 def react(conversation: Conversation, attachment: Attachment, event: Event) -> bool:

@@ -16,6 +16,7 @@ from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.admission import AdmissionRefusal
+from holdfast.net.server.forwarded import ForwardingProxies
 from holdfast.net.server.handshake import (
     HandshakeError,
     PendingConnection,
@@ -80,6 +81,7 @@ class Acceptor:
         factory: HandlerFactory,
         tls: ssl.SSLContext | ServerTls | None,
         proxy: ProxyOptions | None,
+        forwarding: ForwardingProxies | None = None,
     ) -> None:
         self.address: Address | None = None
         self.factory = factory
@@ -87,6 +89,7 @@ class Acceptor:
         self._server = server
         self._tls = tls
         self._proxies = TrustedProxies(proxy) if proxy is not None else None
+        self._forwarding = forwarding
         self.runtime = server.runtime
         self.limits = server.limits
 
@@ -95,7 +98,9 @@ class Acceptor:
         server, proxies = self._server, self._proxies
         peer = peer_name(where)
         trusted = proxies is not None and proxies.trusts(peer)
-        refusal = None if trusted else self._refusal(peer)
+        # A trusted proxy has many clients: each is counted when it is known.
+        forwards = self._forwarding is not None and self._forwarding.trusts(peer)
+        refusal = None if trusted or forwards else self._refusal(peer)
         if refusal is not None:
             refuse(sock, reset=refusal is AdmissionRefusal.TOO_FAST_FROM_ADDRESS)
             server.refuse(self.counters, refusal, peer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from itertools import count
 from typing import Final
@@ -23,6 +24,7 @@ from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.acceptor import Acceptor, HandlerFactory, ListenerCounters
 from holdfast.net.server.admission import Admission, AdmissionRefusal
 from holdfast.net.server.bind import BindOptions
+from holdfast.net.server.forwarded import ForwardedOptions, ForwardingProxies
 from holdfast.net.server.handshake import (
     HandshakeError,
     PendingConnection,
@@ -50,11 +52,16 @@ class ListenOptions(Struct, frozen=True):
 
     bind: BindOptions = BindOptions()
     proxy: ProxyOptions | None = None
+    forwarded: ForwardedOptions | None = None
     start_tls: StartTlsOptions | None = None
     """How Telnet clients of a listener without TLS are asked for it."""
 
 
 DEFAULT: Final = ListenOptions()
+
+
+_PROXIES: Final = "proxies"
+"""In place of a network: HTTP proxies with many clients."""
 
 
 class Server:
@@ -80,6 +87,7 @@ class Server:
         self.accepted = 0
         self.refusals: Counter[AdmissionRefusal] = Counter()
         self.tallies: dict[Address, ListenerCounters] = {}
+        self._forwarding: dict[Address, ForwardingProxies] = {}
         self._other = ListenerCounters()
         """Of connections that came by no listener of ours."""
         self._observer = GuardedObserver(observer) if observer is not None else None
@@ -136,7 +144,8 @@ class Server:
         start_tls = options.start_tls
         if start_tls is not None:
             factory = with_start_tls(factory, start_tls)
-        acceptor = Acceptor(self, factory, tls, options.proxy)
+        forwarding = ForwardingProxies(options.forwarded) if options.forwarded else None
+        acceptor = Acceptor(self, factory, tls, options.proxy, forwarding)
         listener = open_listener(
             self.runtime.loop,
             address,
@@ -149,6 +158,8 @@ class Server:
         acceptor.address = listener.address
         acceptor.counters.at = str(listener.address)
         self.tallies[listener.address] = acceptor.counters
+        if forwarding is not None:
+            self._forwarding[listener.address] = forwarding
         self._listeners.append(listener)
         for used in (tls, start_tls.tls if start_tls is not None else None):
             if isinstance(used, ServerTls):
@@ -202,7 +213,7 @@ class Server:
 
     def opened(self, connection: Connection) -> bool:
         """Count a connection; false refuses it."""
-        network = network_of(connection.peer)
+        network = self._network_of(connection)
         refusal = self._too_many(network)
         if refusal is not None:  # they came together, and are more than may come
             self.refuse(self._counters_of(connection), refusal, connection.peer)
@@ -222,7 +233,7 @@ class Server:
     def closed(self, connection: Connection) -> None:
         """Count it out."""
         self.connections.discard(connection)
-        self._admission.closed(network_of(connection.peer))
+        self._admission.closed(self._network_of(connection))
         counters = self._counters_of(connection)
         counters.open -= 1
         counters.bytes_in += connection.bytes_in
@@ -231,6 +242,39 @@ class Server:
             self._empty.set()
         if self._observer is not None:
             self._observer.closed(connection)
+
+    def forward(self, connection: Connection, values: Sequence[str]) -> bool:
+        """The request on a connection has these values of the listener's `forwarded` header.
+
+        If its peer is a trusted proxy, the client that it speaks for takes the peer's place, in
+        limits and logs. Returns false if that client may not connect.
+        """
+        forwarding = self._forwarding.get(connection.listener) if connection.listener else None
+        before = self._network_of(connection)
+        peer = (
+            connection.peer if forwarding is None else forwarding.client_of(connection.peer, values)
+        )
+        if peer == connection.peer:
+            return True
+        connection.peer = peer
+        network = self._network_of(connection)
+        refusal = None
+        if network != _PROXIES:
+            refusal = self._admission.check(network, self.runtime.loop.time())
+        connection.meter = self._admission.opened(network)
+        self._admission.closed(before)
+        if refusal is not None:
+            self.refuse(self._counters_of(connection), refusal, peer)
+        return refusal is None
+
+    def _network_of(self, connection: Connection) -> str:
+        """By which key a connection is counted: `_PROXIES` for a trusted HTTP proxy, as long as
+        its client is not known."""
+        if self._forwarding and connection.listener is not None:
+            forwarding = self._forwarding.get(connection.listener)
+            if forwarding is not None and forwarding.trusts(connection.peer):
+                return _PROXIES
+        return network_of(connection.peer)
 
     # --- handshakes
 
@@ -311,7 +355,8 @@ class Server:
         others = len(self.connections) + len(self.pending) - counted
         if others >= self.limits.connections_max:
             return AdmissionRefusal.TOO_MANY
-        return AdmissionRefusal.TOO_MANY_FROM_ADDRESS if self._admission.full(network) else None
+        full = network != _PROXIES and self._admission.full(network)
+        return AdmissionRefusal.TOO_MANY_FROM_ADDRESS if full else None
 
     def _counters_of(self, connection: Connection) -> ListenerCounters:
         at = connection.listener
