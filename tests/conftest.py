@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -17,6 +14,7 @@ from holdfast.net.runtime.loop import allow_files
 from tests.distribution import make_scheduler, slow_first
 from tests.package.build import Environment, Packages, install, packages_in
 from tests.programs import look_everywhere
+from tests.shared import shared
 
 _FILES_MAX: Final = 60
 """Files that a process of the suite has open between two modules, before it collects garbage."""
@@ -94,19 +92,6 @@ def installed(packages: Packages, tmp_path_factory: pytest.TempPathFactory) -> E
             if environment.bin.exists()
             else install(packages.wheel, folder / "environment")
         )
-
-
-@contextmanager
-def shared(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
-    """A folder that all processes of this run of the suite share; one at a time works in it."""
-    base = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
-    folder = base / name
-    folder.mkdir(exist_ok=True)
-    with (base / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder
 
 
 def open_files() -> int:

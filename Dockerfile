@@ -1,0 +1,31 @@
+# The image of a gateway: docker build -t holdfast .
+# HOLDFAST is what pip installs: this folder, a wheel in it, or a release (holdfast==0.1.0).
+ARG PYTHON=3.13
+
+FROM python:${PYTHON} AS build
+ARG HOLDFAST=.
+WORKDIR /source
+COPY . .
+RUN python -m venv --without-pip /opt/holdfast \
+    && python -m pip --python /opt/holdfast/bin/python install --no-cache-dir \
+        --constraint constraints.txt "${HOLDFAST}" \
+    && find /opt/holdfast -name '*.so' -exec strip --strip-unneeded {} + \
+    && find /opt/holdfast -name '*.pyx' -delete -o -name '*.pxd' -delete -o -name '*.[ch]' -delete \
+        -o -path '*/pygments/*.pyc' -delete -o -path '*/rich/*.pyc' -delete
+
+FROM python:${PYTHON}-slim
+COPY --from=build /opt/holdfast /opt/holdfast
+RUN groupadd --gid 10001 holdfast \
+    && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin holdfast \
+    && install -d -m 0700 -o holdfast -g holdfast /var/lib/holdfast /run/holdfast
+ENV PATH=/opt/holdfast/bin:${PATH} \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+USER 10001:10001
+WORKDIR /var/lib/holdfast
+EXPOSE 4000 8080 9180
+# SIGTERM tells every client, and keeps every session. The process is PID 1, and needs no shell.
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["holdfast", "health"]
+ENTRYPOINT ["holdfast"]
+CMD ["serve", "/etc/holdfast/gateway.toml"]
