@@ -1,0 +1,97 @@
+"""The programs and configurations of the how-to pages do what the pages say."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import pytest
+from tests.docs.following import blocks
+from tests.docs.pages import ROOT
+from tests.gateway.clients import person
+from tests.gateway.running import TCP, acting, configured, serving
+from tests.net.certificates import CHAIN, KEY
+from tests.programs import need
+
+from holdfast.app import Authenticate, AuthResult, Refusal
+from holdfast.gateway.config import load
+
+HOWTO: Final = ROOT / "docs" / "howto"
+
+
+def module(page: str, title: str) -> Any:
+    """The program of a page, imported."""
+    (code,) = [block.text for block in blocks(HOWTO / page) if block.title == title]
+    found = ModuleType(title.removesuffix(".py"))
+    exec(compile(code, title, "exec"), found.__dict__)
+    return found
+
+
+async def test_a_login_by_name_and_password() -> None:
+    login = module("login.md", "login.py")
+    claim = Authenticate("s1", username="ada", password="correct-horse")
+    assert await login.authenticate(claim) == AuthResult("ada", {"role": "member"})
+    with pytest.raises(Refusal):
+        await login.authenticate(Authenticate("s1", username="ada", password="wrong"))
+
+
+async def test_a_login_by_a_ticket_of_the_site() -> None:
+    tickets = module("login.md", "tickets.py")
+    now = tickets.time.time()
+    good = tickets.ticket("ada", now)
+    assert await tickets.authenticate(Authenticate("s1", password=good)) == AuthResult("ada")
+    old = tickets.ticket("ada", now - 2 * tickets.SECONDS)
+    for wrong in ("", "ada", "ada:1:2", good.replace("ada", "ben"), old):
+        with pytest.raises(Refusal):
+            await tickets.authenticate(Authenticate("s1", password=wrong))
+
+
+async def test_an_application_that_runs_each_command_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bank = module("deploy.md", "bank.py")
+    async with (
+        serving(configured(tmp_path, [TCP])) as gateway,
+        acting(bank.app, str(gateway.link_address)),
+        person(gateway, "tcp") as someone,
+    ):
+        await someone.shown_code()
+        someone.types("5", "-2")
+        await someone.sees("The balance is 5.")
+        await someone.sees("The balance is 3.")
+        ((sid, cseq),) = bank.database.execute("SELECT * FROM applied").fetchall()
+        assert bank.remembered([sid, "another"]) == {sid: cseq}
+    bank.database.close()
+    with sqlite3.connect("bank.db") as database:
+        assert database.execute("SELECT balance FROM account").fetchall() == [(3,)]
+    database.close()
+
+
+@pytest.mark.parametrize("page", sorted(HOWTO.glob("*.md")), ids=lambda page: page.name)
+def test_each_configuration_is_valid(page: Path, tmp_path: Path) -> None:
+    for block in blocks(page):
+        if block.language == "toml":
+            (tmp_path / "holdfast.toml").write_text(block.text)
+            assert load(tmp_path / "holdfast.toml").listener
+
+
+def test_haproxy_takes_its_configuration(tmp_path: Path) -> None:
+    (shown,) = [
+        block.text for block in blocks(HOWTO / "proxies.md") if block.title == "haproxy.cfg"
+    ]
+    (tmp_path / "site.pem").write_text(CHAIN + KEY)
+    text = shown.replace("/etc/haproxy/site.pem", str(tmp_path / "site.pem"))
+    defaults = "defaults\n    mode http\n    timeout connect 5s\n"
+    site = "\nbackend site\n    timeout server 60s\n    server site 127.0.0.1:8000\n"
+    (tmp_path / "haproxy.cfg").write_text(defaults + text + site)
+    done = subprocess.run(
+        [need("haproxy"), "-c", "-f", str(tmp_path / "haproxy.cfg")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
