@@ -54,6 +54,8 @@ class Person:
         self.holds_back: set[int] = set()
         """Options about which it does not say anything yet."""
         self.probes = 0
+        self.payloads: list[tuple[int, bytes]] = []
+        """Every subnegotiation that came, but for GMCP and the terminal's type."""
         self.commands: list[bytes] = []
         """Every Telnet command that came, but for GMCP."""
         self._telnet = telnet
@@ -121,6 +123,17 @@ class Person:
                 assert not self._over, f"{command!r} never came"
                 await self.reads()
         del self.commands[: self.commands.index(command) + 1]
+
+    async def subnegotiated(self, option: int) -> bytes:
+        """Wait for a subnegotiation; returns its payload, and takes away all before it."""
+        async with asyncio.timeout(SECONDS):
+            while not any(code == option for code, _ in self.payloads):
+                assert not self._over, f"no subnegotiation of {option} came"
+                await self.reads()
+        while True:
+            code, payload = self.payloads.pop(0)
+            if code == option:
+                return payload
 
     def types(self, *lines: str) -> None:
         """Type lines."""
@@ -190,6 +203,8 @@ class Person:
                 if not self.answers_probes:
                     return
             self.sends(_sb(TTYPE, b"\0" + name))
+        else:
+            self.payloads.append((option, payload))
 
 
 def _command_end(data: bytes, start: int) -> int | None:

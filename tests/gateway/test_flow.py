@@ -54,14 +54,16 @@ async def test_whose_lines_wait_when_the_gateway_stops_is_told_that_they_were_no
         assert "*** What you typed last was not taken.\n" in await someone.rest()
 
 
-async def test_what_came_before_the_end_is_done_before_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["telnet", "tcp"])
+async def test_what_came_before_the_end_is_done_before_it(tmp_path: Path, scheme: str) -> None:
     """Piped into a connection that closes: `cat commands | nc`."""
     swift = Limits().but(session={"command_burst_max": 10, "commands_per_second_max": 500.0})
     async with staged(configured(tmp_path, limits=swift)) as (gateway, stage):
-        async with person(gateway, "tcp") as tcp:
-            tcp.types(*(f"l{number}" for number in range(1, 301)))
-            tcp.writer.write_eof()
-            await tcp.rest()
+        async with person(gateway, scheme) as someone:
+            someone.types(*(f"l{number}" for number in range(1, 301)))
+            await someone.shown_code()
+            someone.writer.write_eof()
+            await someone.rest()
         await stage.has_heard(300)
         assert stage.texts == [f"l{number}" for number in range(1, 301)]
 
@@ -211,13 +213,33 @@ async def test_a_slow_reader_is_detached_and_comes_back(tmp_path: Path) -> None:
             assert f"*** {said - 9} older lines could not be kept.\n" in screen
 
 
-async def test_who_makes_no_progress_is_detached(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["telnet", "tcp"])
+async def test_who_has_sent_its_end_still_gets_what_is_on_its_way(
+    tmp_path: Path, scheme: str
+) -> None:
+    patient = Limits().but(connection={"write_buffer_bytes_max": 1 << 22})
+    async with (
+        staged(configured(tmp_path, limits=patient)) as (gateway, stage),
+        person(gateway, scheme, small_window=True) as slow,
+    ):
+        await slow.shown_code()
+        await stage.noted("open")
+        lines = [f"{number} {'y' * 8_000}" for number in range(60)]
+        for line in lines:
+            await stage.session.text(line)
+        await stage.accepted()
+        slow.writer.write_eof()
+        assert [line for line in (await slow.rest()).splitlines() if "yyy" in line] == lines
+
+
+@pytest.mark.parametrize("scheme", ["telnet", "tcp"])
+async def test_who_makes_no_progress_is_detached(tmp_path: Path, scheme: str) -> None:
     patient = TIGHT.but(
         session={"window_messages_max": 1000}, connection={"stalled_seconds_max": 0.3}
     )
     async with (
         staged(configured(tmp_path, limits=patient)) as (gateway, stage),
-        person(gateway, "tcp", small_window=True) as slow,
+        person(gateway, scheme, small_window=True) as slow,
     ):
         await slow.shown_code()
         await stage.noted("open")

@@ -192,6 +192,14 @@ def test_a_resize(name: str, resize: bytes, size: WindowSize) -> None:
     assert server.handle_timer(10.2) == [size]
 
 
+@pytest.mark.parametrize("transcript", RECORDED.values(), ids=RECORDED)
+def test_every_split_in_two_gives_the_same(transcript: tuple[bytes, ...]) -> None:
+    data = b"".join(transcript)
+    whole = feed(silent_server(), [data])
+    for place in range(1, len(data)):
+        assert feed(silent_server(), [data[:place], data[place:]]) == whole
+
+
 @pytest.mark.parametrize("name", ["inetutils", "tf"])
 def test_sga_is_never_offered(name: str) -> None:
     # It would put inetutils into character mode.
