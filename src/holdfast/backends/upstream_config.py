@@ -75,8 +75,8 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     send_proxy: Literal[0, 1, 2] = 0
     """The version of the PROXY header that carries the client's address; 0: no header."""
     send_address: bool = False
-    """Whether a Telnet server that asks by NEW-ENVIRON gets the client's address (MNES
-    `IPADDRESS`)."""
+    """Whether a Telnet server gets the client's address: by GMCP (`Holdfast.Client`), and by
+    NEW-ENVIRON (MNES `IPADDRESS`) if it asks."""
     ca: str = ""
     """A PEM file of the authorities for the servers' certificates. Empty: those of the system."""
 

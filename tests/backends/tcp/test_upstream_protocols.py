@@ -34,7 +34,11 @@ from holdfast.protocols.telnet.codes import (
     MCCP2,
     MCCP3,
     MSDP,
+    NAWS,
     NEW_ENVIRON,
+    SB,
+    SE,
+    TTYPE,
     WILL,
 )
 from holdfast.protocols.telnet.options.gmcp import Introduction
@@ -319,6 +323,41 @@ def test_the_server_is_told_the_clients_address_if_it_asks() -> None:
     told.receive_data(asked, 0.0)
     answer = sb(NEW_ENVIRON, b"\0\0IPADDRESS\x012001:db8::1")
     assert told.data_to_send() == wire_bytes(IAC, WILL, NEW_ENVIRON) + answer
+
+
+def test_the_server_is_told_the_clients_address_by_gmcp() -> None:
+    terminal = terminal_of(Capabilities(client="MUDLET"), "192.0.2.7")
+    told = make_protocol("telnet", "lines", LIMITS, terminal, AUTOMATIC, Introduction())
+    told.receive_data(wire_bytes(IAC, WILL, GMCP), 0.0)
+    _, hello, address = told.data_to_send().split(wire_bytes(IAC, SB, GMCP))
+    assert hello.startswith(b'Core.Hello {"client":"MUDLET"')
+    assert address == b'Holdfast.Client {"address":"192.0.2.7"}' + wire_bytes(IAC, SE)
+
+
+def test_the_server_is_told_what_changes_of_the_client() -> None:
+    it = protocol("telnet")
+    assert isinstance(it, TelnetProtocol)
+    it.describe(terminal_of(Capabilities(client="TINTIN++", width=80, height=24)))
+    hear(it, wire_bytes(IAC, DO, NEW_ENVIRON, IAC, DO, TTYPE, IAC, DO, NAWS))
+    it.data_to_send()
+    it.describe(terminal_of(Capabilities(client="MUDLET", width=80, height=24)))
+    assert it.data_to_send() == b""  # it has not asked
+    hear(it, sb(NEW_ENVIRON, b"\1\0CLIENT_NAME"))
+    assert it.data_to_send() == sb(NEW_ENVIRON, b"\0\0CLIENT_NAME\1MUDLET")
+    it.describe(terminal_of(Capabilities(client="MUDLET", width=80, height=24)))
+    assert it.data_to_send() == b""
+    it.describe(terminal_of(Capabilities(client="KildClient", width=90, height=24)))
+    changed = sb(NEW_ENVIRON, b"\2\0CLIENT_NAME\1KildClient")
+    assert it.data_to_send() == changed + sb(NAWS, b"\0\x5a\0\x18")
+    hear(it, sb(TTYPE, b"\1"))
+    assert it.data_to_send() == sb(TTYPE, b"\0KildClient")
+
+
+@pytest.mark.parametrize("kind", ["tcp", "tcp/bytes"])
+def test_without_telnet_a_server_is_told_nothing_of_the_client(kind: str) -> None:
+    it = protocol(kind)
+    it.describe(terminal_of(Capabilities(client="MUDLET")))
+    assert it.data_to_send() == b""
 
 
 def options_protocol(*options: int) -> UpstreamProtocol:

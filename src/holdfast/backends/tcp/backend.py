@@ -117,9 +117,9 @@ class TcpBackend(BaseBackend):
             bridge.resize(size)
 
     def capabilities_changed(self, session: Session) -> None:
-        known = session.row.capabilities
-        if known.width and known.height:
-            self.resized(session, Resized(known.width, known.height))
+        bridge = self._bridges.get(session)
+        if bridge is not None:
+            bridge.describe()
 
     def ended(self, session: Session, reason: Reason) -> None:
         self._commanded.pop(session, None)

@@ -29,6 +29,7 @@ from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.upstream.pool import Target
 from holdfast.net.upstream.proxy_header import ProxiedClient
 from holdfast.protocols.telnet.options.gmcp import Introduction
+from holdfast.protocols.telnet.terminal import Terminal
 from holdfast.sessions.session import Session
 
 _log: Final = RateLimitedLogger("holdfast.upstream")
@@ -122,6 +123,12 @@ class Bridge:
         """The client's screen has another size."""
         if self._connection is not None and self._protocol is not None:
             self._protocol.resize(size)
+            self._send(self._connection, self._protocol)
+
+    def describe(self) -> None:
+        """The client can show other things, or is another one."""
+        if self._connection is not None and self._protocol is not None:
+            self._protocol.describe(self._terminal())
             self._send(self._connection, self._protocol)
 
     def go_on(self) -> None:
@@ -276,7 +283,7 @@ class Bridge:
             return
         connection.attach(self)
         connection.established()
-        context, row = self._context, self._session.row
+        context = self._context
         self._connection, self._target = connection, target
         self._said_at = connection.now
         again, self._connected_at = self._connected_at is not None, connection.now
@@ -285,12 +292,11 @@ class Bridge:
             context.port.set_input_mode(self._session, "line")
         if self._output.held:
             connection.pause_reading()
-        address = ProxiedClient(row.address).host.strip("[]") if context.sends_address else ""
         self._protocol = make_protocol(
             target.address.scheme,
             context.content,
             context.limits,
-            terminal_of(row.capabilities, address),
+            self._terminal(),
             context.charsets,
             self._introduction,
             context.spoken_options,
@@ -299,6 +305,12 @@ class Bridge:
             for line in context.redial.lines:
                 self._protocol.say(Text(line))
         self.forward()
+
+    def _terminal(self) -> Terminal:
+        """The client, as a server is told of it."""
+        row, sends_address = self._session.row, self._context.sends_address
+        address = ProxiedClient(row.address).host.strip("[]") if sends_address else ""
+        return terminal_of(row.capabilities, address)
 
     def _look_for_prompt(self, connection: Connection) -> None:
         """Unfinished output after a silence of the server is a prompt."""

@@ -64,6 +64,9 @@ class UpstreamProtocol(Protocol):
     def resize(self, size: Resized) -> None:
         """Queue the size of the screen, if the protocol has it."""
 
+    def describe(self, terminal: telnet.Terminal) -> None:
+        """Queue what has changed of the client's terminal, if the protocol has it."""
+
     def data_to_send(self) -> bytes:
         """Return the queued bytes, once."""
 
@@ -156,6 +159,9 @@ class LineProtocol:
     def resize(self, size: Resized) -> None:
         pass
 
+    def describe(self, terminal: telnet.Terminal) -> None:
+        pass
+
     def data_to_send(self) -> bytes:
         out, self._out = self._out, []
         return b"".join(out)
@@ -236,6 +242,9 @@ class TelnetProtocol:
     def resize(self, size: Resized) -> None:
         self._core.resize(size.width, size.height)
 
+    def describe(self, terminal: telnet.Terminal) -> None:
+        self._core.describe(terminal)
+
     def data_to_send(self) -> bytes:
         return self._core.data_to_send()
 
@@ -274,6 +283,9 @@ class ByteProtocol:
                 pass
 
     def resize(self, size: Resized) -> None:
+        pass
+
+    def describe(self, terminal: telnet.Terminal) -> None:
         pass
 
     def data_to_send(self) -> bytes:

@@ -105,6 +105,13 @@ class TelnetClient(TelnetCore):
         """The window has a new size."""
         self._options.find(WindowSizeTold).resize(self, width, height)
 
+    def describe(self, terminal: Terminal) -> None:
+        """The client has another terminal: tell the server what it can be told."""
+        self._options.find(TerminalTypeTold).describe(terminal)
+        self._options.find(EnvironmentTold).describe(self, terminal)
+        if terminal.width and terminal.height:
+            self.resize(terminal.width, terminal.height)
+
     def send_interrupt(self) -> None:
         """Ask the server to stop the running command."""
         self._out.append(bytes((codes.IAC, codes.IP)))

@@ -100,6 +100,9 @@ class GmcpIntroduced(GmcpSupported):
         if not any(package.lower() == _HELLO for package, _ in messages):
             hello = {"client": self._terminal.name, "version": self._terminal.version}
             messages.insert(0, ("Core.Hello", msgspec.json.encode(hello).decode("utf-8")))
+        if self._terminal.address:
+            told = {"address": self._terminal.address}
+            messages.append(("Holdfast.Client", msgspec.json.encode(told).decode("utf-8")))
         for package, json in messages:
             host.send_subnegotiation(codes.GMCP, encode(package, json))
         super().enabled(host, side)

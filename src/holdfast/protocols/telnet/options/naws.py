@@ -90,8 +90,9 @@ class WindowSizeTold(Option):
 
     def resize(self, host: Host, width: int, height: int) -> None:
         """Tell the new size, now or when the server asks for it."""
-        self._size = (width, height)
-        self._tell(host)
+        if (width, height) != self._size:
+            self._size = (width, height)
+            self._tell(host)
 
     def _tell(self, host: Host) -> None:
         host.send_subnegotiation(NAWS, _SIZE.pack(*self._size))

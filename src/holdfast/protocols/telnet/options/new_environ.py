@@ -7,7 +7,7 @@ into a process environment. IPADDRESS is not requested: only a trusted proxy cou
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from msgspec import structs
 
@@ -68,25 +68,46 @@ def _is_other(name: bytes) -> bool:
 
 
 class EnvironmentTold(Option):
-    """The client's side: it tells the variables of MNES, and of them those it is asked for."""
+    """The client's side: it tells the variables of MNES, and of them those it is asked for. Later
+    it tells what has changed (INFO)."""
 
-    __slots__ = ("_terminal",)
+    __slots__ = ("_is_told", "_terminal")
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
+        self._is_told = False
+        """Whether the server has asked: INFO is only for changes (RFC 1572)."""
+
+    def snapshot(self, now: float) -> tuple[Any, ...]:
+        return (self._is_told,)
+
+    def restore(self, taken: tuple[Any, ...], now: float) -> None:
+        (self._is_told,) = taken or (False,)
+
+    def disabled(self, host: Host, side: Side) -> None:
+        self._is_told = False
+
+    def describe(self, host: Host, terminal: Terminal) -> None:
+        """The client has another terminal."""
+        before = self._values(host)
+        self._terminal = terminal
+        changed = {
+            name: value for name, value in self._values(host).items() if before.get(name) != value
+        }
+        if changed and self._is_told:
+            told = b"".join(_variable(_VAR, name, value) for name, value in changed.items())
+            host.send_subnegotiation(NEW_ENVIRON, bytes((_INFO,)) + told)
 
     def subnegotiation(self, host: Host, payload: bytes, now: float) -> None:
         if payload[:1] != bytes((_SEND,)):
             return
         values = self._values(host)
-        told = bytearray((_IS,))
-        for kind, name in _asked_for(payload[1:], values):
-            told.append(kind)
-            told += _escape(name)
-            if name in values:  # else it is not defined here (RFC 1572)
-                told.append(_VALUE)
-                told += _escape(values[name])
-        host.send_subnegotiation(NEW_ENVIRON, bytes(told))
+        told = b"".join(
+            _variable(kind, name, values.get(name))
+            for kind, name in _asked_for(payload[1:], values)
+        )
+        host.send_subnegotiation(NEW_ENVIRON, bytes((_IS,)) + told)
+        self._is_told = True
 
     def _values(self, host: Host) -> dict[bytes, bytes]:
         terminal = self._terminal
@@ -114,6 +135,12 @@ def _asked_for(data: bytes, known: Iterable[bytes]) -> Iterator[tuple[int, bytes
             yield kind, name
         elif kind == _VAR:
             yield from ((_VAR, one) for one in known)
+
+
+def _variable(kind: int, name: bytes, value: bytes | None) -> bytes:
+    """A variable; without a value, it is not defined here (RFC 1572)."""
+    told = bytes((kind,)) + _escape(name)
+    return told if value is None else told + bytes((_VALUE,)) + _escape(value)
 
 
 def _escape(text: bytes) -> bytes:

@@ -182,6 +182,10 @@ class TerminalTypeTold(Option):
         self._terminal = terminal
         self._next = 0
 
+    def describe(self, terminal: Terminal) -> None:
+        """The client has another terminal: the next list is of its names."""
+        self._terminal = terminal
+
     def snapshot(self, now: float) -> tuple[Any, ...]:
         return (self._next,)
 
