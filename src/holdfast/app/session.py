@@ -87,9 +87,27 @@ class Session:
         "user",
     )
 
+    user: str
+    """Who it belongs to; empty before a login or `identify`."""
+    profile: str
+    """The id of the profile that the user has chosen, or empty."""
+    properties: dict[str, str]
+    """What the login has said of the user (`AuthResult.properties`)."""
+    capabilities: Capabilities
+    """What the client can show and do."""
+    address: str
+    """Where the newest client is connected from."""
+    protocol: str
+    """How the newest client is connected: `telnet`, `websocket`, `tcp` …"""
+    client: ClientFacts
+    """What is known of the client's connection: its request, its certificate."""
+    attached: bool
+    """Whether a client is connected now."""
+
     def __init__(self, app: Sender, info: m.SessionInfo) -> None:
         self._app = app
         self.sid = info.sid
+        """Its public id."""
         self.groups: list[str] = []
         """The groups that it is in."""
         self.stored: Any = None
@@ -116,13 +134,11 @@ class Session:
         self.profile = info.profile
         self.properties = info.properties
         self.groups = info.groups
-        self.capabilities: Capabilities = info.capabilities
+        self.capabilities = info.capabilities
         self.address = info.address
         self.protocol = info.protocol
-        self.client: ClientFacts = info.client
-        """What is known of the client's connection: its request, its certificate."""
+        self.client = info.client
         self.attached = not info.state.startswith("detached")
-        """Whether a client is connected now."""
         self.applied = max(self.applied, info.applied)
         if info.data:
             try:
