@@ -35,6 +35,7 @@ from holdfast.gateway.adapters.events import (
     Ack,
     Capable,
     CodeWanted,
+    CredentialGiven,
     Enter,
     Event,
     Left,
@@ -95,6 +96,7 @@ INBOUND: dict[str, tuple[dict[str, Any], list[Event | Ping]]] = {
     "ping": ({"t": "ping"}, [Ping()]),
     "ping-with-ack": ({"t": "ping", "n": 9}, [Ack(9), Ping()]),
     "resize": ({"t": "resize", "width": 120, "height": 0}, [Resized(120, 0)]),
+    "auth": ({"t": "auth", "token": "jwt"}, [CredentialGiven("jwt")]),
     "login": (
         {"t": "login", "username": "ann", "password": "pw", "token": "t"},
         [LoginGiven("ann", "pw", "t")],
@@ -351,6 +353,8 @@ OWN: dict[str, tuple[wire.ServerMessage, dict[str, Any]]] = {
     "resend": (wire.Resend(12), {"t": "resend", "c": 12}),
     "pong": (wire.Pong(), {"t": "pong"}),
     "mode": (wire.InputMode("secret"), {"t": "mode", "d": "secret"}),
+    "auth": (wire.Auth(), {"t": "auth"}),
+    "auth-again": (wire.Auth("no", 500), {"t": "auth", "error": "no", "left_ms": 500}),
     "login": (wire.Login(), {"t": "login"}),
     "login-again": (wire.Login("no", 500), {"t": "login", "error": "no", "retry_ms": 500}),
     "profiles": (

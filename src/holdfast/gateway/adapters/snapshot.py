@@ -94,6 +94,7 @@ class WebSocketAdapterSnapshot(Struct, frozen=True, tag="websocket"):
     flow_seconds: tuple[float, float]
     tokens: int
     facts: ClientFacts
+    forwarded: list[str]
     credential: str
     """The token in the request of a client that has not entered a session."""
 

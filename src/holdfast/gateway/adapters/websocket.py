@@ -283,6 +283,7 @@ class WebSocketAdapter:
             flow_seconds=self._flow.snapshot(now),
             tokens=self.tokens,
             facts=self.facts,
+            forwarded=list(self.forwarded),
             credential=self.credential,
         )
 
@@ -302,6 +303,7 @@ class WebSocketAdapter:
         self._message_due = now + seconds if seconds is not None else None
         self.tokens = taken.tokens
         self.facts, self.credential = taken.facts, taken.credential
+        self.forwarded = taken.forwarded
         if taken.accepted and core.deflate is None:
             self.slice_bytes = _SLICE_BYTES
 
