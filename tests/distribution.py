@@ -1,7 +1,8 @@
 """Which tests run in the same process when several run side by side.
 
 A file stays together: its fixtures of module scope are made once, and what its tests leave behind
-meets its own tests. The slow folders come first, so no process ends long after the others.
+meets its own tests. Files that use the browser are two groups, so that two processes start one.
+The slow folders come first, so no process ends long after the others.
 """
 
 from __future__ import annotations
@@ -11,10 +12,33 @@ from typing import Any, Final
 
 import pytest
 
-_FIRST: Final = ("chaos", "peers", "cli", "vtc", "simulation", "scripts", "gateway", "net", "app")
-"""The folders whose tests wait longest."""
+_FIRST: Final = (
+    "peers",
+    "chaos",
+    "simulation",
+    "package",
+    "cli",
+    "scripts",
+    "vtc",
+    "gateway",
+    "backends",
+    "net",
+    "mutants",
+    "app",
+)
+"""The folders whose tests take longest."""
 _ALONE: Final = ("tests/peers/test_examples.py", "tests/examples/", "tests/conformance/")
 """Tests that listen at the ports of the documentation: one process, one after the other."""
+_SPLIT: Final = "tests/simulation/"
+"""Long tests that share nothing: each is a group."""
+_PEERS: Final = "tests/peers/"
+_BROWSERS: Final = {
+    **dict.fromkeys(("test_page", "test_play", "test_mud", "websocket/test_peers"), "browser 1"),
+    **dict.fromkeys(
+        ("test_chat", "test_restart", "test_resume", "test_takeover", "test_terminal_page"),
+        "browser 2",
+    ),
+}
 
 
 def slow_first(items: list[pytest.Item]) -> None:
@@ -32,7 +56,10 @@ def group_of(nodeid: str) -> str:
     """The name of what is run in one process."""
     if nodeid.startswith(_ALONE):
         return "alone"
-    return nodeid.partition("::")[0]
+    file = nodeid.partition("::")[0]
+    if file.startswith(_SPLIT):
+        return nodeid
+    return _BROWSERS.get(file.removeprefix(_PEERS).removesuffix(".py"), file)
 
 
 def make_scheduler(config: pytest.Config, log: Any) -> Any:
