@@ -45,7 +45,8 @@ class HttpPages(HttpHost):
     """The pages of a listener. `healthy` says whether the gateway can keep its promises now.
 
     `headers` are added to `HEADERS`, or take their place; an empty one is left out. `play` is the
-    MUD client, if there is to be one.
+    MUD client, if there is to be one. Below `prefix`, the listener's path, the shared files are
+    served, too: a proxy may forward nothing else.
     """
 
     def __init__(
@@ -55,13 +56,15 @@ class HttpPages(HttpHost):
         headers: Mapping[str, str],
         limits: PageLimits,
         play: PlayPage | None = None,
+        prefix: str = "",
     ) -> None:
         self._pages = pages.resolve() if pages is not None else None
         self._healthy = healthy
         app = web.Application(middlewares=[self._around])
         app.router.add_get("/healthz", self._health)
-        for path in _SHARED:
-            app.router.add_get(path, self._share)
+        for below in {"", prefix.rstrip("/")}:
+            for path in _SHARED:
+                app.router.add_get(below + path, self._share)
         if play is not None:
             play.add_to(app.router)
         if self._pages is not None:
@@ -95,7 +98,7 @@ class HttpPages(HttpHost):
         )
 
     async def _share(self, request: web.Request) -> web.Response:
-        name, kind = _SHARED[request.path]
+        name, kind = _SHARED[f"/{request.path.rpartition('/')[2]}"]
         text = resources.files("holdfast.web").joinpath(name).read_text()
         return web.Response(text=text, content_type=kind, charset="utf-8")
 

@@ -182,7 +182,7 @@ def http_pages(
         from holdfast.gateway.play import PlayPage
 
         play = PlayPage(listener.play, listener.address.path) if listener.play else None
-        return HttpPages(folder, healthy, headers, limits, play)
+        return HttpPages(folder, healthy, headers, limits, play, listener.address.path)
 
     return HostOnDemand(make, spawn)
 
