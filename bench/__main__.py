@@ -21,6 +21,7 @@ NAMES = (
     "restart",
     "broadcast",
     "ssh",
+    "publish",
 )
 
 
