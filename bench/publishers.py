@@ -81,7 +81,7 @@ def publish(
         socks[sock.fileno()] = sock
         poll.register(sock.fileno(), select.EPOLLIN)
     answered, counted_from, begun = 0, 0, time.monotonic()
-    cpu = 0.0
+    since, cpu = begun, 0.0
     while (now := time.monotonic()) - begun < warm_up + seconds:
         if not counted_from and now - begun >= warm_up:
             counted_from, since, cpu = answered, now, time.process_time()
