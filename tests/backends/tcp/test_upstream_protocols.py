@@ -295,6 +295,20 @@ def test_what_waits_for_a_server_without_gmcp_is_bounded() -> None:
     assert sent.count(b"Core.Supports.Add") == 32
 
 
+@pytest.mark.parametrize("package", ["Char.Items.Get", "Core.Supports.Add"])
+def test_what_is_kept_for_a_server_is_bounded_in_bytes(package: str) -> None:
+    telnet = make_protocol(
+        "telnet", "lines", LIMITS, terminal_of(Capabilities()), AUTOMATIC, Introduction()
+    )
+    for number in range(32):
+        telnet.say(Data(package, f'"{number}{"é" * 5_000}"'))
+    telnet.say(Data(package, '"short"'))
+    telnet.receive_data(wire_bytes(IAC, WILL, GMCP), 0.0)
+    sent = telnet.data_to_send()
+    assert sent.count(package.encode()) == 2
+    assert b'"short"' in sent
+
+
 TERMINALS = {
     "nothing-known": (Capabilities(), ("Holdfast", "xterm", int(DEFAULT_MTTS | Mtts.PROXY))),
     "mudlet": (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.protocols.telnet.wire import LIMITS, cut, cuts, footprint, properties
 
@@ -279,3 +279,19 @@ def test_memory_is_bounded_at_the_limit() -> None:
     lines = Lines(LIMITS)
     lines.receive(b"x" * 4 * LIMITS.line_chars_max, "")
     assert footprint(lines) < 5 * LIMITS.line_chars_max
+
+
+@properties
+@given(
+    st.binary(min_size=1, max_size=80),
+    st.sampled_from(["", UTF_8, LATIN_1, "GB18030", "GBK", "BIG5", "SHIFT-JIS", "EUC-KR", "CP437"]),
+)
+@example(b"\x80\x81", "GB18030")  # U+FFFD has four bytes there
+def test_each_erasure_takes_something_and_little(data: bytes, charset: str) -> None:
+    lines = Lines(LIMITS)
+    lines._partial = bytearray(data)
+    while lines._partial:
+        before = bytes(lines._partial)
+        lines.erase_character(charset)
+        assert before.startswith(lines._partial)
+        assert 1 <= len(before) - len(lines._partial) <= 64

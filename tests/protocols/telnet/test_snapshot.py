@@ -15,9 +15,9 @@ from tests.protocols.telnet.wire import TERMINAL, client, feed, properties, sile
 from holdfast.core.errors import SnapshotError
 from holdfast.protocols.telnet import OptionChanged, TelnetClient, TelnetServer
 from holdfast.protocols.telnet.charsets import AUTOMATIC
-from holdfast.protocols.telnet.codes import BINARY, DO, DONT, IAC, MCCP2, SGA, WILL, WONT
+from holdfast.protocols.telnet.codes import BINARY, DO, DONT, GMCP, IAC, MCCP2, SGA, WILL, WONT
 from holdfast.protocols.telnet.connection import TelnetCore
-from holdfast.protocols.telnet.negotiation import Side
+from holdfast.protocols.telnet.negotiation import Q, Side
 from holdfast.protocols.telnet.server import Offers, server_options
 from holdfast.protocols.telnet.snapshot import CoreSnapshot
 
@@ -131,6 +131,35 @@ def test_a_compressed_stream_that_is_empty_yet_begins_with_its_header() -> None:
     other.send_text("plain\n")
     output.hears(other.data_to_send())
     assert output.plain.endswith(b"first\r\n" + wire(IAC, WONT, MCCP2) + b"plain\r\n")
+
+
+def test_what_the_other_process_did_not_offer_is_off() -> None:
+    server = silent_server()
+    server.handle_timer(2.0)
+    other = taken_over(server, compressing_server, 3.0)
+    assert other.data_to_send() == b""
+    assert other._options.state(MCCP2, Side.US) is Q.NO
+    assert feed(other, [wire(IAC, DONT, MCCP2)], 1004.0) == ([], b"")
+    output = Output()
+    output.hears(feed(other, [wire(IAC, DO, MCCP2)], 1004.0)[1])
+    other.send_text("packed\n")
+    output.hears(other.data_to_send())
+    assert output.plain.endswith(b"packed\r\n")
+
+
+def test_what_is_offered_no_more_is_ended() -> None:
+    server = compressing_server()
+    server.receive_data(wire(IAC, DO, MCCP2, IAC, DO, GMCP), 0.0)
+    server.handle_timer(2.0)
+    output = Output()
+    output.hears(server.data_to_send())
+    other = taken_over(server, silent_server, 3.0)
+    other.send_text("plain\n")
+    output.hears(other.data_to_send())
+    assert output.plain.endswith(wire(IAC, WONT, MCCP2) + b"plain\r\n")
+    assert not output._compressed
+    assert feed(other, [wire(IAC, DONT, MCCP2)], 1004.0) == ([], b"")
+    assert other.is_on(GMCP, Side.US)
 
 
 def test_an_option_that_is_asked_for() -> None:

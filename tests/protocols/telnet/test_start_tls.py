@@ -97,6 +97,39 @@ def test_a_peer_that_goes_on_is_served_in_the_clear(data: bytes, size: int) -> N
     assert (core.state, core.rest) == (Upgrade.PLAIN, data)
 
 
+@pytest.mark.parametrize(
+    "flood",
+    [
+        pytest.param(b"x" * 100, id="text"),
+        pytest.param(wire(IAC, NOP) * 50, id="commands"),
+        pytest.param(AGREE * 30, id="agreements"),
+        pytest.param(sb(NAWS, b"x" * 90), id="subnegotiations"),
+    ],
+)
+@pytest.mark.parametrize("side", Side)
+def test_a_peer_that_agrees_and_goes_on_is_left(flood: bytes, side: Side) -> None:
+    agrees = AGREE if side is Side.HIM else ASK
+    core = StartTls(LIMITS, side)
+    core.receive_data(agrees)
+    sent = 0
+    while not core.decided:
+        core.receive_data(flood)
+        sent += len(flood)
+        assert sent <= LIMITS.start_tls_bytes_max + len(flood)
+    assert (core.state, core.rest) == (Upgrade.BROKEN, b"")
+
+
+def test_a_peer_that_goes_on_with_half_an_agreement_is_served_in_the_clear() -> None:
+    core = heard([FOLLOWS * 100] * 10)
+    assert core.state is Upgrade.PLAIN
+
+
+def test_a_server_may_still_greet_after_it_has_agreed() -> None:
+    greeting = b"x" * (LIMITS.start_tls_bytes_max - 10)
+    core = heard([ASK, greeting, FOLLOWS + HELLO], Side.US)
+    assert (core.state, core.rest) == (Upgrade.TLS, HELLO)
+
+
 @pytest.mark.parametrize("before", [b"", AGREE])
 def test_what_is_kept_is_bounded(before: bytes) -> None:
     core = StartTls(LIMITS, Side.HIM)

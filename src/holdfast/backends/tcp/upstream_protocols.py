@@ -21,6 +21,7 @@ from holdfast.core.items import (
     Resized,
     Text,
     lines_of,
+    utf8_bytes,
 )
 from holdfast.core.limits import KIB, Limits
 from holdfast.protocols import telnet
@@ -169,6 +170,8 @@ class LineProtocol:
 
 _WAITING_MAX: Final = 32
 """Messages of a client that wait for its server to speak GMCP or MSDP."""
+_WAITING_BYTES_MAX: Final = 16 * KIB
+"""Of all of them."""
 
 
 class TelnetProtocol:
@@ -232,12 +235,18 @@ class TelnetProtocol:
                 sent = self._core.send_gmcp(package, json)
                 if not (sent or introduces):
                     sent = self._core.send_msdp(package, json)
-                if not (sent or introduces) and len(self._waiting) < _WAITING_MAX:
-                    self._waiting.append(item)
+                if not (sent or introduces):
+                    self._keep(item)
             case Interrupt():
                 self._core.send_interrupt()
             case Binary():
                 pass  # a Telnet upstream takes lines
+
+    def _keep(self, item: Data) -> None:
+        waiting = self._waiting
+        size = sum(utf8_bytes(kept.json) for kept in waiting) + utf8_bytes(item.json)
+        if len(waiting) < _WAITING_MAX and size <= _WAITING_BYTES_MAX:
+            waiting.append(item)
 
     def resize(self, size: Resized) -> None:
         self._core.resize(size.width, size.height)

@@ -135,7 +135,7 @@ class TelnetLimits(Group, frozen=True, forbid_unknown_fields=True):
     """Lines that wait for a program (`holdfast.telnet`); more are read later."""
     start_tls_bytes_max: int = 4 * KIB
     """Input that is kept while a peer has not answered START_TLS; with more, it goes on in the
-    clear."""
+    clear; one that has agreed, and sends more before TLS, is closed."""
     inflate_bytes_max: int = 4 * KIB
     """Decompressed size of one step (MCCP), and what there may be beyond the ratio below."""
     inflate_ratio_max: int = 32

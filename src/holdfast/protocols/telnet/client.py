@@ -79,6 +79,7 @@ class TelnetClient(TelnetCore):
     __slots__ = ()
 
     _cuts_lines: ClassVar[bool] = True
+    _compressing: ClassVar[int] = codes.MCCP3
 
     def __init__(
         self,

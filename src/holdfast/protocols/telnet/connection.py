@@ -29,7 +29,7 @@ from holdfast.protocols.telnet.events import (
 )
 from holdfast.protocols.telnet.host import OptionHost
 from holdfast.protocols.telnet.options.base import Options
-from holdfast.protocols.telnet.options.mccp import Deflater, InflateError, Inflater
+from holdfast.protocols.telnet.options.mccp import Deflater, InflateError, Inflater, Inflation
 from holdfast.protocols.telnet.parser import (
     Command,
     Malformed,
@@ -52,6 +52,8 @@ class TelnetCore(OptionHost):
 
     _is_client_limited: ClassVar[bool] = False
     """Whether the peer is a client, whose decompressed input is held to a rate."""
+    _compressing: ClassVar[int]
+    """The option with which this end compresses its output."""
 
     __slots__ = ("_paid_until", "_parser", "_phase", "inflated", "overflows", "tokens")
 
@@ -110,7 +112,9 @@ class TelnetCore(OptionHost):
         self._phase = PeerPhase[taken.phase]
         self._parser.restore(taken.parser, now)
         self._lines.restore(taken.lines)
-        self._options.restore(taken.options, now)
+        self._options.restore(self, taken.options, now)
+        if taken.compressed and self._compressing not in self._options.table.index:
+            self._out.end_compression()
         self.capabilities = taken.capabilities
         self._timers = tuple((now + seconds, code) for seconds, code in taken.timers)
         self._settle_at = None if taken.settle_seconds is None else now + taken.settle_seconds
@@ -160,19 +164,19 @@ class TelnetCore(OptionHost):
                 self._violate(Fault.NOT_COMPRESSED)
                 break
             self.inflated += len(out)
-            if self._is_bomb(inflater, len(out), now):
+            if self._is_bomb(inflater.inflation, len(out), now):
                 self._violate(Fault.ZIP_BOMB)
             elif out:
                 self._receive_tokens(out, now)
         self._inflater = None
         return data
 
-    def _is_bomb(self, inflater: Inflater, size: int, now: float) -> bool:
+    def _is_bomb(self, inflation: Inflation, size: int, now: float) -> bool:
         """Whether `size` decompressed bytes more are too many."""
         limits = self.limits
         if not self._is_client_limited:
-            return inflater.exceeds(limits.server_inflate_ratio_max)
-        return inflater.exceeds(limits.inflate_ratio_max) or inflater.is_too_fast(size, now)
+            return inflation.exceeds(limits.server_inflate_ratio_max)
+        return inflation.exceeds(limits.inflate_ratio_max) or inflation.is_too_fast(size, now)
 
     def _receive_tokens(self, data: bytes, now: float) -> bytes:
         """Process plain bytes; return the bytes after the beginning of a compressed stream."""
@@ -220,22 +224,24 @@ class TelnetCore(OptionHost):
 
     def _take_price(self, token: Token, now: float) -> None:
         """Hold the rate of commands to its limit (GCRA: a bucket in one number)."""
-        if self._is_free(token):
+        weight = self._weight(token)
+        if weight == 0:
             return
         price = 1 / self.limits.negotiations_per_second_max
-        self._paid_until = max(self._paid_until, now) + price
+        self._paid_until = max(self._paid_until, now) + weight * price
         if self._paid_until - now > price * self.limits.negotiation_burst_max:
             self._violate(Fault.NEGOTIATION_FLOOD)
 
-    def _is_free(self, token: Token) -> bool:
-        """Whether a token counts as text or data, which have other limits."""
+    def _weight(self, token: Token) -> int:
+        """How many commands a token counts for. Text and data have limits of their own."""
         match token:
             case Command(codes.GA | codes.EOR):
-                return True
-            case Subnegotiation(code, _):
-                return code in self._options.table.data_options
+                return 0
+            case Subnegotiation(code, payload) if code in self._options.table.data_options:
+                weighs = self._is_client_limited
+                return self._options.handler(code).weight(payload) if weighs else 0
             case _:
-                return False
+                return 1
 
     def _handle(self, token: Token, now: float) -> None:
         match token:

@@ -16,7 +16,7 @@ from holdfast.protocols.telnet.negotiator import Negotiator
 from holdfast.protocols.telnet.options.base import Options
 from holdfast.protocols.telnet.options.gmcp import encode as encode_gmcp
 from holdfast.protocols.telnet.options.gmcp import is_package
-from holdfast.protocols.telnet.options.mccp import Inflater
+from holdfast.protocols.telnet.options.mccp import Inflater, Inflation
 from holdfast.protocols.telnet.options.msdp import MalformedMsdp
 from holdfast.protocols.telnet.options.msdp import encode as encode_msdp
 from holdfast.protocols.telnet.output import Output
@@ -33,6 +33,7 @@ class OptionHost:
         "_events",
         "_fixed",
         "_inflater",
+        "_inflation",
         "_lines",
         "_options",
         "_out",
@@ -60,6 +61,8 @@ class OptionHost:
         self._events: list[Event] = []
         self._out = Output()
         self._inflater: Inflater | None = None
+        self._inflation: Inflation | None = None
+        """Of a peer that has compressed."""
         self._timers: tuple[tuple[float, int], ...] = ()
         self._settle_at: float | None = None
         self._echoing = False
@@ -171,7 +174,8 @@ class OptionHost:
     def start_inflating(self) -> None:
         """The bytes after this subnegotiation are a zlib stream."""
         if self._inflater is None:
-            self._inflater = Inflater(self.limits)
+            self._inflation = self._inflation or Inflation(self.limits)
+            self._inflater = Inflater(self.limits.inflate_bytes_max, self._inflation)
         else:
             self.malformed += 1
 

@@ -220,4 +220,5 @@ def _last_of_legacy(line: bytearray, charset: str) -> int:
     while start > first and line[start - 1] not in _NEVER_WITHIN:
         start -= 1
     before = line[start:].decode(charset, "replace")[:-1]
-    return start + len(before.encode(charset, "replace"))
+    # What is not in the character set may be longer as it is encoded than as it came.
+    return min(start + len(before.encode(charset, "replace")), len(line) - 1)

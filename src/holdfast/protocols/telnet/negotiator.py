@@ -19,6 +19,8 @@ T = TypeVar("T", bound=Option)
 
 _NOTHING: Final[frozenset[int]] = frozenset()
 """One for all connections."""
+_UNKNOWN: Final = OptionSnapshot(Q.NO.name, Q.NO.name, False, ())
+"""Of an option that the other process did not have."""
 
 
 class Negotiator:
@@ -129,18 +131,34 @@ class Negotiator:
             for row, handler in zip(self.table.rows, self._handlers, strict=True)
         }
 
-    def restore(self, options: dict[int, OptionSnapshot], now: float) -> None:
-        """Take over options from another process; what that did not know is as at the start."""
+    def restore(self, host: Host, options: dict[int, OptionSnapshot], now: float) -> None:
+        """Take over options from another process.
+
+        What that did not know was never offered, and is off. What it had agreed to, and is not in
+        the table any more, the peer is told to be over.
+        """
+        for code, taken in options.items():
+            if code not in self.table.index:
+                _withdraw(host, code, taken)
         for row, handler in zip(self.table.rows, self._handlers, strict=True):
-            taken = options.get(row.code)
-            if taken is None:
-                continue
             index = self.table.index[row.code]
+            taken = options.get(row.code, _UNKNOWN)
+            if taken is _UNKNOWN:
+                for side in Side:
+                    self._states.set(index, side, Q.NO)
+                continue
             self._states.set(index, Side.US, Q[taken.us])
             self._states.set(index, Side.HIM, Q[taken.him])
             if taken.watched:
                 self.watch(row.code)
             handler.restore(taken.handler, now)
+
+
+def _withdraw(host: Host, code: int, taken: OptionSnapshot) -> None:
+    """End an option of another process; the peer's acknowledgement is not waited for."""
+    for side, state in ((Side.US, taken.us), (Side.HIM, taken.him)):
+        if state in (Q.YES.name, Q.WANTYES_EMPTY.name):
+            host.say(VERBS[side, Say.OFF], code)
 
 
 def _refuse(host: Host, verb: int, code: int) -> None:

@@ -97,6 +97,7 @@ class TelnetServer(TelnetCore):
     __slots__ = ()
 
     _is_client_limited: ClassVar[bool] = True
+    _compressing: ClassVar[int] = codes.MCCP2
 
     def __init__(
         self,

@@ -51,7 +51,9 @@ class Heard(Enum):
     REFUSES = auto()
     FOLLOWS = auto()
     SPEAKS = auto()
-    """It goes on as if nothing had been asked: a line of text, or too much of anything."""
+    """It goes on as if nothing had been asked: with a line of text."""
+    TOO_MUCH = auto()
+    """It sends more than an answer could be among."""
     SILENCE = auto()
     """The time for an answer is over."""
 
@@ -75,6 +77,7 @@ UPGRADE: Final[Table[Upgrade, Heard, Do]] = Table(
             Heard.REFUSES: Step(Upgrade.PLAIN, Do.NOTHING),
             Heard.FOLLOWS: Step(Upgrade.ASKED, Do.NOTHING),  # of an option that is not in effect
             Heard.SPEAKS: Step(Upgrade.PLAIN, Do.NOTHING),
+            Heard.TOO_MUCH: Step(Upgrade.PLAIN, Do.NOTHING),
             Heard.SILENCE: Step(Upgrade.PLAIN, Do.NOTHING),
         },
         Upgrade.AGREED: {
@@ -82,6 +85,7 @@ UPGRADE: Final[Table[Upgrade, Heard, Do]] = Table(
             Heard.REFUSES: Step(Upgrade.BROKEN, Do.NOTHING),
             Heard.FOLLOWS: Step(Upgrade.TLS, Do.NOTHING),
             Heard.SPEAKS: Step(Upgrade.AGREED, Do.NOTHING),
+            Heard.TOO_MUCH: Step(Upgrade.BROKEN, Do.NOTHING),
             Heard.SILENCE: Step(Upgrade.BROKEN, Do.NOTHING),
         },
         Upgrade.TLS: _OVER,
@@ -97,7 +101,17 @@ class StartTls:
     `side` performs the option: `HIM` for a server, whose client performs it, `US` for a client.
     """
 
-    __slots__ = ("_kept", "_limits", "_out", "_parser", "_partial", "_side", "rest", "state")
+    __slots__ = (
+        "_discarded",
+        "_kept",
+        "_limits",
+        "_out",
+        "_parser",
+        "_partial",
+        "_side",
+        "rest",
+        "state",
+    )
 
     def __init__(self, limits: TelnetLimits, side: Side) -> None:
         self.state = Upgrade.ASKED
@@ -109,6 +123,8 @@ class StartTls:
         self._kept = bytearray()
         self._partial = bytearray()
         """The beginning of a token."""
+        self._discarded = 0
+        """Bytes that came and are not kept: those of the agreement itself, and all after it."""
         verb = codes.WILL if side is Side.US else codes.DO
         self._out = bytes((codes.IAC, verb, codes.START_TLS))
 
@@ -134,9 +150,12 @@ class StartTls:
                 return
         if self.state is Upgrade.ASKED:
             self._partial += data[start:]
-            if len(self._kept) + len(self._partial) > self._limits.start_tls_bytes_max:
-                self._apply(Heard.SPEAKS)
-                self.rest = bytes(self._kept + self._partial)
+        else:
+            self._discarded += len(data) - start
+        waiting = len(self._kept) + len(self._partial)
+        if max(waiting, self._discarded) > self._limits.start_tls_bytes_max:
+            self._apply(Heard.TOO_MUCH)
+            self.rest = bytes(self._kept + self._partial)
 
     def give_up(self) -> None:
         """The time for an answer is over."""
@@ -148,6 +167,8 @@ class StartTls:
         given = self._meaning(token)
         if given is Heard.SPEAKS and self.state is Upgrade.ASKED:
             self._kept += self._partial + tail
+        else:
+            self._discarded += len(tail)
         self._partial.clear()
         if given is not Heard.SPEAKS or self._is_typed(token):
             self._apply(given)

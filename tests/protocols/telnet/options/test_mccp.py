@@ -144,9 +144,19 @@ BOMBS = {
 }
 
 
+def bomb_of(unit: bytes) -> bytes:
+    """58 kB that become some 60 MB: after a full flush, a megabyte is compressed the same again."""
+    stream, megabyte = zlib.compressobj(9), unit * (1_000_000 // len(unit))
+    first, second = (
+        stream.compress(megabyte) + stream.flush(zlib.Z_FULL_FLUSH) for _ in range(2)
+    )
+    return (first + second * 100)[:58_000]
+
+
 @pytest.mark.parametrize("unit", BOMBS.values(), ids=BOMBS)
 def test_a_bomb_costs_little_and_ends_the_connection(unit: bytes) -> None:
-    bomb = zlib.compress(unit * (60_000_000 // len(unit)), 9)[:58_000]
+    bomb = bomb_of(unit)
+    assert len(bomb) == 58_000
     server, _ = settled_server()
     events = server.receive_data(BEGIN3 + bomb, 1.0)
     assert violation(events) is Fault.ZIP_BOMB
@@ -182,6 +192,30 @@ def test_a_stream_within_the_ratio_is_held_to_the_rate_of_a_client() -> None:
             isinstance(event, Violation)
             for event in server.receive_data(packed[number : number + 1_000], 2.0 + number)
         )
+
+
+STREAMS = {
+    # One stream, and how often a client may begin it anew: as often as it may negotiate.
+    "of-the-ratio": zlib.compress(b"x" * 4_000, 9),
+    "of-the-rate": zlib.compress(random.Random(1).randbytes(300).hex().encode() * 8, 9),
+    "of-nothing": zlib.compress(b"", 9),
+}
+
+
+@pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
+def test_many_streams_are_held_to_the_limits_of_one(stream: bytes) -> None:
+    server, _ = settled_server()
+    wire_bytes, inflated = 0, 0
+    for number in range(6_000):
+        events = server.receive_data(BEGIN3 + stream, 1.0 + number / 60)
+        wire_bytes += len(stream)
+        if violation(events or [Settled()]):
+            break
+        inflated = server.inflated
+        seconds = number / 60
+        assert inflated <= LIMITS.inflate_bytes_max + LIMITS.inflate_ratio_max * wire_bytes
+        assert inflated <= LIMITS.bytes_burst_max + LIMITS.bytes_per_second_max * seconds + 10_000
+    assert (inflated == 0) is (len(zlib.decompress(stream)) == 0)
 
 
 def test_a_stream_within_a_stream_is_malformed() -> None:

@@ -13,12 +13,14 @@ from tests.protocols.telnet.wire import LIMITS, TERMINAL, converse, feed, proper
 from holdfast.protocols.telnet import (
     Capabilities,
     CapabilitiesChanged,
+    Fault,
     Msdp,
     TelnetClient,
     TelnetServer,
+    Violation,
 )
 from holdfast.protocols.telnet.charsets import AUTOMATIC
-from holdfast.protocols.telnet.codes import DO, IAC, MSDP
+from holdfast.protocols.telnet.codes import DO, IAC, MSDP, WILL
 from holdfast.protocols.telnet.options.msdp import MalformedMsdp, decode, encode
 from holdfast.protocols.telnet.server import Offers, server_options
 
@@ -52,6 +54,22 @@ MESSAGES: dict[str, tuple[bytes, list[tuple[str, Any]]]] = {
     ),
     "open-at-the-end": (wire(VAR, "A", VAL, ARRAY, VAL, "1"), [("A", ["1"])]),
 }
+
+
+TOO_MUCH: dict[str, bytes] = {
+    "variables": wire(VAR, VAL) * 257,
+    "names-alone": wire(VAR) * 257,
+    "values": wire(VAR, wire(VAL) * 4096),
+    "an-array": wire(VAR, VAL, ARRAY, wire(VAL) * 4095),
+    "a-table": wire(VAR, VAL, TABLE, wire(VAR, VAL) * 2048),
+}
+
+
+@pytest.mark.parametrize("payload", TOO_MUCH.values(), ids=TOO_MUCH)
+def test_what_a_message_becomes_is_bounded(payload: bytes) -> None:
+    with pytest.raises(MalformedMsdp, match="more than"):
+        decode(payload, 16)
+    assert decode(payload[:-2], 16)
 
 
 @pytest.mark.parametrize(("payload", "variables"), MESSAGES.values(), ids=MESSAGES)
@@ -126,6 +144,33 @@ def msdp_server() -> TelnetServer:
     known = CapabilitiesChanged(Capabilities(msdp=True))
     assert feed(server, [wire(IAC, DO, MSDP)])[0] == [known]
     return server
+
+
+@pytest.mark.parametrize("values", [16, 200, 4_000])
+def test_a_client_that_floods_with_values_is_closed(values: int) -> None:
+    server = msdp_server()
+    message = sb(MSDP, wire(VAR, "A", wire(VAL) * (values - 1)))
+    taken = 0
+    for _ in range(LIMITS.negotiation_burst_max + 1):
+        events = server.receive_data(message, 1.0)
+        if events[-1] == Violation(Fault.NEGOTIATION_FLOOD):
+            break
+        taken += values
+    else:
+        pytest.fail("nothing ended it")
+    assert 0 < taken <= 16 * (LIMITS.negotiation_burst_max + 12)
+
+
+def test_what_clients_and_servers_say_is_no_flood() -> None:
+    server = msdp_server()
+    report = sb(MSDP, VAR, "REPORT", VAL, ARRAY, wire(VAL, "HEALTH") * 40, END_ARRAY)
+    for number in range(300):
+        assert server.receive_data(report, 1.0 + number / 10) != []
+    client = TelnetClient(LIMITS, TERMINAL, also=(MSDP,))
+    told = sb(MSDP, wire(VAR, "A", VAL, "1") * 200)
+    client.receive_data(wire(IAC, WILL, MSDP), 1.0)
+    events = client.receive_data(told * 100, 1.0)
+    assert len([event for event in events if isinstance(event, Msdp)]) == 20_000
 
 
 def test_both_ways() -> None:

@@ -96,6 +96,10 @@ class Option:
     def subnegotiation(self, host: Host, payload: bytes, now: float) -> None:
         """Handle a payload of the peer; never raises."""
 
+    def weight(self, payload: bytes) -> int:
+        """How many commands a client's payload counts for, where the row carries data."""
+        return 0
+
     def timer(self, host: Host) -> None:
         """The time that was set has come."""
 

@@ -13,6 +13,8 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
+from holdfast.core.items import utf8_bytes
+from holdfast.core.limits import KIB
 from holdfast.protocols.telnet import codes
 from holdfast.protocols.telnet.events import Gmcp
 from holdfast.protocols.telnet.negotiation import Side
@@ -30,6 +32,8 @@ _INTRODUCTION: Final = frozenset(
 )
 _INTRODUCTION_MAX: Final = 32
 """Messages of an introduction. Later additions and removals of the client are not repeated."""
+_INTRODUCTION_BYTES_MAX: Final = 16 * KIB
+"""Of all of them: they are kept as long as the session."""
 
 # In valid JSON each string ends, so no character is scanned twice.
 _BRACKET_OR_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
@@ -76,7 +80,8 @@ class Introduction:
             kind = _HELLO if name == _HELLO else _SUPPORTS
             for key in [key for key in messages if key[0].startswith(kind)]:
                 del messages[key]
-        if len(messages) < _INTRODUCTION_MAX:
+        size = sum(utf8_bytes(kept) for _, kept in messages) + utf8_bytes(json)
+        if len(messages) < _INTRODUCTION_MAX and size <= _INTRODUCTION_BYTES_MAX:
             messages[name, json] = (package, json)
         return True
 

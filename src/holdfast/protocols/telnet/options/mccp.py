@@ -74,27 +74,25 @@ class InflateError(Exception):
     """The input is no zlib stream."""
 
 
-class Inflater:
-    """The decompressed input of one zlib stream, in bounded steps."""
+class Inflation:
+    """How much compressed input one connection has sent, and what came out of it.
 
-    __slots__ = ("_limits", "_paid_until", "_read", "_stream", "made")
+    A peer may end a stream and begin another as often as it likes: this is about all of them.
+    """
+
+    __slots__ = ("_limits", "_paid_until", "made", "read")
 
     def __init__(self, limits: TelnetLimits) -> None:
         self._limits = limits
         self._paid_until = 0.0
-        self._stream = zlib.decompressobj()
-        self._read = 0
+        self.read = 0
+        """How many bytes have gone in."""
         self.made = 0
         """How many bytes have come out."""
 
-    @property
-    def ended(self) -> bool:
-        """Whether the stream is over."""
-        return self._stream.eof
-
     def exceeds(self, ratio: int) -> bool:
         """Whether the output is more than `ratio` times the input (a "zip bomb")."""
-        return self.made > self._limits.inflate_bytes_max + ratio * self._read
+        return self.made > self._limits.inflate_bytes_max + ratio * self.read
 
     def is_too_fast(self, size: int, now: float) -> bool:
         """Account for `size` bytes that have come out; whether they are more than a client may
@@ -102,6 +100,22 @@ class Inflater:
         limits = self._limits
         self._paid_until = max(self._paid_until, now) + size / limits.bytes_per_second_max
         return self._paid_until - now > limits.bytes_burst_max / limits.bytes_per_second_max
+
+
+class Inflater:
+    """The decompressed input of one zlib stream, in bounded steps."""
+
+    __slots__ = ("_bytes_max", "_stream", "inflation")
+
+    def __init__(self, bytes_max: int, inflation: Inflation) -> None:
+        self.inflation = inflation
+        self._bytes_max = bytes_max
+        self._stream = zlib.decompressobj()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the stream is over."""
+        return self._stream.eof
 
     def inflate(self, data: bytes) -> tuple[bytes, bytes]:
         """Return the decompressed `data`, at most `inflate_bytes_max`, and the rest of `data`:
@@ -111,12 +125,12 @@ class Inflater:
         """
         stream = self._stream
         try:
-            out = stream.decompress(data, self._limits.inflate_bytes_max)
+            out = stream.decompress(data, self._bytes_max)
         except zlib.error as error:
             raise InflateError(str(error)) from error
         rest = stream.unused_data if stream.eof else stream.unconsumed_tail
-        self._read += len(data) - len(rest)
-        self.made += len(out)
+        self.inflation.read += len(data) - len(rest)
+        self.inflation.made += len(out)
         return out, rest
 
 

@@ -28,6 +28,12 @@ _TABLE_OPEN: Final = 3
 _TABLE_CLOSE: Final = 4
 _ARRAY_OPEN: Final = 5
 _ARRAY_CLOSE: Final = 6
+_VARIABLES_MAX: Final = 256
+"""Of one message: each becomes an event."""
+_VALUES_MAX: Final = 4096
+"""Names and values in one message. Each takes two bytes at least, and much longer than text."""
+_VALUES_PER_COMMAND: Final = 16
+"""That a client may send at the price of a command of the protocol: they are as much work."""
 _MARK: Final = re.compile(rb"[\x00-\x06]")
 _NO_TEXT: Final = re.compile("[\x00-\x06]")
 
@@ -45,6 +51,9 @@ class MsdpSupported(Option):
 
     def disabled(self, host: Host, side: Side) -> None:
         host.learn(structs.replace(host.capabilities, msdp=False))
+
+    def weight(self, payload: bytes) -> int:
+        return _values(payload) // _VALUES_PER_COMMAND
 
     def subnegotiation(self, host: Host, payload: bytes, now: float) -> None:
         try:
@@ -66,13 +75,22 @@ def decode(payload: bytes, depth_max: int) -> list[tuple[str, Value]]:
     A variable with several values is an array (an older form). What is still open at the end is
     closed there.
     """
+    if _values(payload) > _VALUES_MAX:
+        raise MalformedMsdp(f"more than {_VALUES_MAX} names and values")
     reader = _Reader(payload, depth_max)
     variables: list[tuple[str, Value]] = []
     while not reader.ended:
+        if len(variables) == _VARIABLES_MAX:
+            raise MalformedMsdp(f"more than {_VARIABLES_MAX} variables")
         name = reader.name()
         values = reader.values()
         variables.append((name, values[0] if len(values) == 1 else values or ""))
     return variables
+
+
+def _values(payload: bytes) -> int:
+    """How many names and values a payload has."""
+    return payload.count(_VAR) + payload.count(_VAL)
 
 
 class _Reader:
