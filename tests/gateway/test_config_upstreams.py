@@ -165,6 +165,10 @@ WRONG: dict[str, tuple[str, str]] = {
         TCP + listener("tcp://a:1", "tcp") + "\nmccp = [2]",
         "listener[0].mccp: expected only for telnet and telnets, found for tcp",
     ),
+    "mxp-of-a-servers-text": (
+        TELNET + listener("telnet://a:1", "tcp") + "\nmxp = true",
+        "listener[0].mxp: expected only with an application, found with backend = 'tcp'",
+    ),
     "starttls-without-a-certificate": (
         TELNET + listener("telnet://a:1", "tcp") + '\nstarttls = "offered"',
         "listener[0].certificate: expected a certificate for starttls, found none",

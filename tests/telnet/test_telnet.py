@@ -196,13 +196,14 @@ async def test_mxp(also: list[int]) -> None:
         if not await telnet.send_mxp("<send>north</send>"):
             await telnet.send("north\n")
         await telnet.send("\x1b[1z<b>\n")
+        await telnet.send_prompt("\x1b[1z<i>\n")
 
     async with pair(show, server={"offers": Offers(mxp=True)}, also=also) as (_, telnet):
         lines = [line async for line in telnet]
     if also:
-        assert lines == ["\x1b[7z\x1b[1z<send>north</send>", "<b>"]
+        assert lines == ["\x1b[7z\x1b[1z<send>north</send>", "␛[1z<b>", "␛[1z<i>"]
     else:
-        assert lines == ["north", "\x1b[1z<b>"]
+        assert lines == ["north", "\x1b[1z<b>", "\x1b[1z<i>"]
 
 
 async def test_a_character_set() -> None:

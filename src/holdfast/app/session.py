@@ -173,6 +173,9 @@ class Session:
 
         Control characters in a span of the style `raw` are sent to terminals unchanged: never
         put text of others there.
+
+        A span of the style `send` is a command: on `/play/`, and at Telnet clients with MXP, who
+        chooses its text sends it. Elsewhere it is text.
         """
         await self._say(Formatted(text, tuple(spans)), MUST)
 

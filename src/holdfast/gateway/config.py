@@ -162,6 +162,9 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     mssp: dict[str, str | int | list[str]] = field(default_factory=dict)
     """The variables that MUD crawlers get by MSSP. `NAME` is required; `PLAYERS` and `UPTIME` are
     added by default."""
+    mxp: bool = False
+    """Whether Telnet clients of an application are offered MXP. Spans of the style `send` in
+    formatted text are then clickable commands. Users' text never becomes an element."""
     mccp: tuple[Literal[2, 3], ...] = ()
     """The versions of MCCP that Telnet clients are offered: 2 compresses output, 3 input. For each
     client, version 2 takes 4 kB of memory and version 3 up to 40 kB. With TLS, compression may
@@ -326,7 +329,11 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
     check_charset(key, listener, address.scheme, telnet=telnet)
     if listener.mssp and "NAME" not in listener.mssp:
         raise ConfigurationError(f"{key}.mssp: expected a NAME, found {', '.join(listener.mssp)}")
-    for name in ("mccp", "msdp", "mssp", "wrap"):
+    if listener.mxp and backend.raw:
+        raise ConfigurationError(
+            f"{key}.mxp: expected only with an application, found with backend = {backend.kind!r}"
+        )
+    for name in ("mccp", "msdp", "mssp", "mxp", "wrap"):
         if getattr(listener, name) and not telnet:
             raise ConfigurationError(
                 f"{key}.{name}: expected only for telnet and telnets, found for {address.scheme}"

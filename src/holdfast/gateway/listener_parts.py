@@ -143,6 +143,7 @@ def _offers(listener: ListenerConfig, players: Callable[[], int], status: Status
     return Offers(
         msdp=listener.msdp,
         mssp=_status(listener.mssp, players, status),
+        mxp=listener.mxp,
         mccp2=2 in listener.mccp,
         mccp3=3 in listener.mccp,
     )

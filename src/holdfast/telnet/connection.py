@@ -106,10 +106,12 @@ class Telnet(Lifecycle):
 
         Raises `TelnetClosed`.
         """
-        if "\x1b" in text and self._core.capabilities.mxp:
-            text = defused(text)
-        self._core.send_text(text)
+        self._core.send_text(self._safe(text))
         await self._sent(len(text))
+
+    def _safe(self, text: str) -> str:
+        """Text that the peer does not read as elements."""
+        return defused(text) if self._core.capabilities.mxp else text
 
     async def send_mxp(self, markup: str) -> bool:
         """Send a line with elements, in which text is escaped (`escape`); `False`, and nothing

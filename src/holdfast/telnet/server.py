@@ -65,7 +65,7 @@ class ServerTelnet(Telnet):
 
     async def send_prompt(self, text: str) -> None:
         """Send the text before the cursor, and the mark that ends a prompt, if there is one."""
-        self._core.send_prompt(text)
+        self._core.send_prompt(self._safe(text))
         await self._sent(len(text))
 
     async def ask(self, prompt: str, *, hidden: bool = False) -> str:

@@ -51,6 +51,56 @@ def test_painting(text: str, spans: list[Span], painted: str) -> None:
     assert paint(text, spans, 8) == painted
 
 
+IN_ELEMENTS: dict[str, tuple[str, list[Span], str]] = {
+    "a-command": ("go north", [Span(3, 5, "send")], "\x1b[1zgo <send>north</send>"),
+    "with-colours": (
+        "n, s",
+        [Span(0, 1, "green send"), Span(3, 1, "send")],
+        f"\x1b[1z\x1b[32m<send>n</send>{OFF}, <send>s</send>",
+    ),
+    "what-others-wrote": (
+        '<b>&"\x1b[1z look',
+        [Span(10, 4, "send")],
+        "\x1b[1z&lt;b&gt;&amp;&quot;␛[1z <send>look</send>",
+    ),
+    "a-command-of-others": (
+        "<send>quit</send>",
+        [Span(0, 17, "send")],
+        "\x1b[1z<send>&lt;send&gt;quit&lt;/send&gt;</send>",
+    ),
+    "raw": ("\x1b[1z<a>n", [Span(0, 7, "raw"), Span(7, 1, "send")],
+            "\x1b[1z␛[1z&lt;a&gt;<send>n</send>"),
+    "raw-and-its-end": ("\x1b[1zn", [Span(0, 2, "raw"), Span(4, 1, "send")],
+                        "\x1b[1z␛[1z<send>n</send>"),
+    "lines": ("a\nb", [Span(2, 1, "send")], "\x1b[1za\n\x1b[1z<send>b</send>"),
+    "over-lines": ("a\nb", [Span(0, 3, "send")], "\x1b[1za\n\x1b[1zb"),
+    "nothing": ("ab", [Span(1, 0, "send")], "\x1b[1zab"),
+    "no-command": ("<b>", [Span(0, 3, "bold")], f"\x1b[1m<b>{OFF}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "spans", "painted"), IN_ELEMENTS.values(), ids=IN_ELEMENTS)
+def test_commands_are_elements_of_mxp(text: str, spans: list[Span], painted: str) -> None:
+    assert paint(text, spans, 8, elements=True) == painted
+
+
+@given(
+    st.text("<>&\"/send \x1b[1z\n*ab", max_size=40),
+    st.lists(
+        st.tuples(st.integers(0, 30), st.integers(0, 9), st.sampled_from(["send", "bold", "raw"]))
+    ),
+)
+def test_no_text_becomes_an_element(text: str, spans: list[tuple[int, int, str]]) -> None:
+    painted = paint(text, [Span(*span) for span in spans], 8, elements=True)
+    if "\x1b[1z" not in painted or not any(style == "send" for *_, style in spans):
+        return
+    for line in painted.split("\n"):
+        assert line.startswith("\x1b[1z")
+        for piece in re.split("<send>([^<>]*)</send>", line.removeprefix("\x1b[1z")):
+            assert not {"<", ">", '"'} & set(piece)
+            assert not re.search("\x1b\\[[0-9]*z", piece)
+
+
 def test_a_terminal_without_colours_gets_the_text() -> None:
     assert paint("dragon", [Span(0, 6, "red")], 0) == "dragon"
 

@@ -49,6 +49,7 @@ from holdfast.protocols.telnet.codes import (
     IAC,
     IP,
     MSDP,
+    MXP,
     NAWS,
     NEW_ENVIRON,
     TTYPE,
@@ -227,6 +228,36 @@ def test_lines_are_wrapped_at_the_window_and_not_for_a_screen_reader(
     adapter.receive_data(sb(NAWS, 0, 20, 0, 10), 0.1)
     adapter.data_to_send()
     assert adapter.encode(1, [Text("one two three four five")]) == shown
+
+
+NORTH = Formatted("north, <b>", (Span(0, 5, "send"),))
+NORTH_IN_MXP = b"\x1b[1z<send>north</send>, &lt;b&gt;\r\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        pytest.param(wire(IAC, DO, MXP), NORTH_IN_MXP, id="mxp"),
+        pytest.param(wire(IAC, WILL, MXP), NORTH_IN_MXP, id="mxp-by-itself"),
+        pytest.param(wire(IAC, DONT, MXP), b"north, <b>\r\n", id="none"),
+        pytest.param(
+            wire(IAC, DO, MXP, IAC, WILL, TTYPE)
+            + b"".join(sb(TTYPE, 0, name) for name in ("READER", "XTERM", "MTTS 64")),
+            b"north, <b>\r\n",
+            id="screen-reader",
+        ),
+    ],
+)
+def test_commands_are_elements_for_a_client_with_mxp(said: bytes, shown: bytes) -> None:
+    adapter = TelnetAdapter(LIMITS, options=server_options(Offers(mxp=True)), wraps=True)
+    adapter.begin(0.0)
+    adapter.receive_data(said + wire(IAC, WILL, NAWS) + sb(NAWS, 0, 20, 0, 24), 1.0)
+    adapter.handle_timer(5.0)
+    adapter.notify(SessionActive())
+    adapter.data_to_send()
+    assert adapter.encode(1, [NORTH]) == shown
+    # What nobody chooses is text, whoever wrote it.
+    assert adapter.encode(2, [Text("\x1b[1z<b>")]) == "␛[1z<b>\r\n".encode()
 
 
 def test_a_screen_reader_is_sent_no_control_sequences() -> None:

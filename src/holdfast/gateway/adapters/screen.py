@@ -51,9 +51,9 @@ class Screen:
         """Send `data` with the next `data_to_send`."""
         raise NotImplementedError
 
-    @property
-    def _colors(self) -> int:
-        return 0
+    def _paint(self, text: str, spans: Sequence[Span]) -> str:
+        """Styled text, as far as the client shows styles."""
+        return paint(text, spans, 0)
 
     # --- outputs
 
@@ -83,8 +83,7 @@ class Screen:
             case Text(text):
                 return self._fresh() + self._line(self._shown(text))
             case Formatted(text, spans):
-                painted = unforged(paint(text, spans, self._colors))
-                return self._fresh() + self._line(painted)
+                return self._fresh() + self._line(unforged(self._paint(text, spans)))
             case Prompt(text) if text == self._prompted:
                 return b""  # it stands there
             case Prompt(text):

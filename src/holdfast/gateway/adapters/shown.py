@@ -19,9 +19,10 @@ _PICTURES: Final = {
     0x7F: "\u2421",
     **dict.fromkeys(range(0x80, 0xA0), "\ufffd"),  # C1 controls have none
 }
-# What shows nothing may stand before and between: styles of ours, and format characters.
+# What shows nothing may stand before and between: styles and elements of ours, and format
+# characters.
 _NOTHING: Final = (
-    "\x1b\\[[0-9;]*m|[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+    "\x1b\\[[0-9;]*[mz]|</?send>|[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
 )
 _FORGED: Final = re.compile(rf"^(?=(?:(?:{_NOTHING})*\*){{3}})", re.MULTILINE)
 

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from holdfast.core.errors import Reason
-from holdfast.core.items import Data, Interrupt, Output, Resized
+from holdfast.core.items import Data, Interrupt, Output, Resized, Span
 from holdfast.core.limits import TelnetLimits
 from holdfast.core.rate import shared_rate
 from holdfast.gateway.adapters.ansi import fit
@@ -37,6 +37,7 @@ from holdfast.gateway.adapters.notifications import (
     Welcomed,
 )
 from holdfast.gateway.adapters.snapshot import AdapterSnapshot, TelnetAdapterSnapshot, other_kind
+from holdfast.gateway.adapters.styles import paint
 from holdfast.gateway.adapters.terminal import TerminalAdapter
 from holdfast.gateway.adapters.terminal_colors import colors_of, limit_of
 from holdfast.gateway.adapters.wrapping import wrap
@@ -44,6 +45,7 @@ from holdfast.protocols import telnet
 from holdfast.protocols.telnet import codes
 from holdfast.protocols.telnet.charsets import AUTOMATIC, UTF_8, Charsets
 from holdfast.protocols.telnet.options.base import Options
+from holdfast.protocols.telnet.options.mxp import SECURE_LINE
 from holdfast.protocols.telnet.server import OPTIONS
 from holdfast.protocols.telnet.sniffing import ANSWERS
 from holdfast.sessions.records import Capabilities
@@ -274,9 +276,9 @@ class TelnetAdapter(TerminalAdapter):
         self._probed = number
         return True
 
-    @property
-    def _colors(self) -> int:
-        return colors_of(self._core.capabilities)
+    def _paint(self, text: str, spans: Sequence[Span]) -> str:
+        known = self._core.capabilities
+        return paint(text, spans, colors_of(known), elements=known.mxp and limit_of(known) > 0)
 
     def _line(self, text: str) -> bytes:
         if "\x1b" in text:
@@ -326,5 +328,6 @@ def _capabilities(core: telnet.TelnetServer) -> Capabilities:
 
 
 def _wrapped(text: str, known: telnet.Capabilities) -> str:
-    """A screen reader reads a paragraph better in one line."""
-    return text if known.mtts & telnet.Mtts.SCREEN_READER else wrap(text, known.width)
+    """A screen reader reads a paragraph better in one line; an element must end in its line."""
+    whole = known.mtts & telnet.Mtts.SCREEN_READER or SECURE_LINE in text
+    return text if whole else wrap(text, known.width)

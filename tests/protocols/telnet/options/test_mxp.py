@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from tests.protocols.telnet.wire import LIMITS, TERMINAL, converse, feed, sb, wire
 
 from holdfast.protocols.telnet import Capabilities, CapabilitiesChanged, TelnetClient, TelnetServer
@@ -58,5 +62,14 @@ def test_text_in_a_secure_line() -> None:
 
 
 def test_users_cannot_change_the_mode() -> None:
-    assert defused("\x1b[1z<send>\x1b[31m\x1b[z") == "<send>\x1b[31m"
-    assert escape("\x1b[1z<") == "&lt;"
+    assert defused("\x1b[1z<send>\x1b[31m\x1b[z") == "␛[1z<send>\x1b[31m␛[z"
+    assert escape("\x1b[1z<") == "␛[1z&lt;"
+
+
+@given(st.text("\x1b\x9b[01;? zm", max_size=30))
+@example("\x1b[\x1b[1z1z")
+@example("\x9b1z")
+@example("\x1b[1;0z")
+def test_no_change_of_the_mode_is_left(text: str) -> None:
+    assert not re.search("(\x1b\\[|\x9b)[0-?]*[ -/]*z", defused(text))
+    assert len(defused(text)) == len(text)

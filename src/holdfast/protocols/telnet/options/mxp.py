@@ -21,8 +21,11 @@ from holdfast.protocols.telnet.options.base import Host, Option
 
 _LOCK_LOCKED: Final = "\x1b[7z"
 """From here on each line begins in the mode in which nothing is read as an element."""
-_SECURE_LINE: Final = "\x1b[1z"
-_MODE: Final = re.compile("\x1b\\[[0-9]*z")
+SECURE_LINE: Final = "\x1b[1z"
+"""This line has elements."""
+_MODE: Final = re.compile("\x1b(?=\\[[0-?]*[ -/]*z)|\x9b(?=[0-?]*[ -/]*z)")
+"""The first character of a change of the mode, in any form of CSI (ECMA-48)."""
+_SHOWN: Final = "\u241b"
 _ESCAPES: Final = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;"})
 
 
@@ -57,9 +60,12 @@ def escape(text: str) -> str:
 
 def secure_line(markup: str) -> str:
     """A line with elements. What users have written in it is escaped before."""
-    return f"{_SECURE_LINE}{defused(markup)}\n"
+    return f"{SECURE_LINE}{defused(markup)}\n"
 
 
 def defused(text: str) -> str:
-    """Text without changes of the mode: other users' must not make elements of it."""
-    return _MODE.sub("", text) if "\x1b" in text else text
+    """Text without changes of the mode: other users' must not make elements of it.
+
+    They are shown instead. Left out, one within another could leave a third.
+    """
+    return text if text.isprintable() else _MODE.sub(_SHOWN, text)
