@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from msgspec import structs
@@ -32,9 +33,10 @@ async def test_the_files(tmp_path: Path) -> None:
         imported = re.findall(
             r'from "([^"]+)"', (await ask(gateway, "/play/play.js")).body.decode()
         )
-        assert set(imported) == {"/holdfast.js", "/holdfast-ansi.js", "/holdfast-log.js"}
+        ours = {"/holdfast.js", "/holdfast-ansi.js", "/holdfast-log.js", "./figures.js"}
+        assert set(imported) == ours
         for name in (*asked, *imported, "settings.json"):
-            answer = await ask(gateway, name if name.startswith("/") else f"/play/{name}")
+            answer = await ask(gateway, urljoin("/play/", name))
             assert (answer.status, answer.headers["X-Content-Type-Options"]) == (200, "nosniff")
 
 

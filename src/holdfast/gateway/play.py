@@ -15,6 +15,7 @@ _INDEX: Final = "index.html"
 _KINDS: Final = {
     _INDEX: "text/html",
     "play.js": "text/javascript",
+    "figures.js": "text/javascript",
     "play.css": "text/css",
     "icon.svg": "image/svg+xml",
 }

@@ -4,10 +4,11 @@
 import { Ansi, formatted } from "/holdfast-ansi.js";
 import { Log } from "/holdfast-log.js";
 import { isSecret, Session } from "/holdfast.js";
+import { Figures } from "./figures.js";
 
 /**
- * @typedef {{label: string, value: string, max: string, color: string}} Gauge
- * @typedef {{label: string, value: string}} Fact
+ * @typedef {import("./figures.js").Gauge} Gauge
+ * @typedef {import("./figures.js").Fact} Fact
  * @typedef {{title: string, path: string, telnet: string, gauges: Gauge[], facts: Fact[]}} Settings
  */
 
@@ -114,11 +115,7 @@ function enter() {
 
 // Subscribe to packages and variables, as any client of GMCP or MSDP does.
 function introduce() {
-  const paths = settings.facts.map(({ value }) => value);
-  for (const { value, max } of settings.gauges) paths.push(value, max);
-  const named = paths.filter((path) => path && Number.isNaN(Number(path)));
-  const packages = new Set(named.map((path) => packageOf(path).split(".")[0]).filter(Boolean));
-  const variables = new Set(named.filter((path) => !path.includes(".")));
+  const { packages, variables } = figures;
   if (packages.size) {
     session.data("Core.Hello", { client: "Holdfast", version: "1" });
     session.data("Core.Supports.Set", [...packages].map((name) => `${name} 1`));
@@ -146,7 +143,7 @@ function beginAnew() {
   log.clear();
   ansi = new Ansi();
   setPrompt("");
-  forgetFigures();
+  figures.forget();
   for (const id of ["code", "login", "profiles"]) element(id).hidden = true;
 }
 
@@ -181,123 +178,10 @@ function setPrompt(text) {
   prompt.replaceChildren(...(prompt.dataset.text = text.trim()) ? nodes : ["Command"]);
 }
 
-// --- gauges and facts of structured messages
+// --- gauges and facts
 
-/** @param {string} path */
-const packageOf = (path) => path.slice(0, Math.max(0, path.lastIndexOf(".")));
-
-/** @type {Map<string, unknown>} The newest values of what is shown, by their path in lower case. */
-const values = new Map();
-const wanted = new Set(
-  [
-    ...settings.gauges.flatMap(({ value, max }) => [value, max]),
-    ...settings.facts.map(({ value }) => value),
-  ].map((path) => path.toLowerCase()),
-);
-
-session.on("data", ({ p, d }) => {
-  let found = false;
-  for (const [name, value] of Object.entries(Object(d))) {
-    const path = `${p}.${name}`.toLowerCase();
-    if (wanted.has(path)) {
-      values.set(path, value);
-      found = true;
-    }
-  }
-  if (wanted.has(p.toLowerCase())) {
-    values.set(p.toLowerCase(), d);
-    found = true;
-  }
-  if (found) showFigures();
-});
-
-function forgetFigures() {
-  values.clear();
-  showFigures();
-}
-
-/** @param {string} path */
-function figure(path) {
-  const value = values.get(path.toLowerCase());
-  return value === undefined && path.trim() && !Number.isNaN(Number(path)) ? Number(path) : value;
-}
-
-function showFigures() {
-  const gauges = settings.gauges.flatMap(gauge);
-  const facts = settings.facts.flatMap(fact);
-  element("gauges").replaceChildren(...gauges);
-  element("facts").replaceChildren(...facts);
-  element("panel").hidden = !gauges.length && !facts.length;
-}
-
-/**
- * @param {Gauge} settings
- * @returns {Node[]}
- */
-function gauge({ label, value, max, color }) {
-  const now = Number(figure(value) ?? Number.NaN);
-  if (Number.isNaN(now)) return [];
-  const most = Number(figure(max) ?? Number.NaN);
-  const item = document.createElement("div");
-  item.className = "gauge";
-  const words = document.createElement("span");
-  const name = document.createElement("span");
-  const figures = document.createElement("span");
-  name.textContent = label;
-  figures.textContent = most > 0 ? `${now} / ${most}` : `${now}`;
-  words.append(name, figures);
-  item.append(words);
-  if (most > 0) item.append(bar(label, now, most, color));
-  return [item];
-}
-
-/**
- * @param {string} label
- * @param {number} now
- * @param {number} most
- * @param {string} color
- */
-function bar(label, now, most, color) {
-  const share = Math.max(0, Math.min(1, now / most));
-  const ground = document.createElement("i");
-  const filled = document.createElement("b");
-  ground.setAttribute("role", "meter");
-  ground.setAttribute("aria-label", label);
-  ground.setAttribute("aria-valuemin", "0");
-  ground.setAttribute("aria-valuemax", `${most}`);
-  ground.setAttribute("aria-valuenow", `${Math.max(0, Math.min(most, now))}`);
-  filled.style.width = `${100 * share}%`;
-  if (color) filled.style.backgroundColor = color;
-  ground.append(filled);
-  return ground;
-}
-
-/**
- * @param {Fact} settings
- * @returns {Node[]}
- */
-function fact({ label, value }) {
-  const found = worded(figure(value));
-  if (!found) return [];
-  const item = document.createElement("div");
-  const name = document.createElement("dt");
-  const words = document.createElement("dd");
-  name.textContent = label;
-  words.append(...new Ansi().nodes(found));
-  item.append(name, words);
-  return [item];
-}
-
-/**
- * A value as text. Exits, for instance, are a list, or the keys of an object.
- * @param {unknown} value
- * @returns {string}
- */
-function worded(value) {
-  if (value === undefined || value === null) return "";
-  if (Array.isArray(value)) return value.map(worded).join(", ");
-  return typeof value === "object" ? Object.keys(value).join(", ") : String(value);
-}
+const figures = new Figures(settings, element("panel"));
+session.on("data", ({ p, d }) => figures.take(p, d));
 
 // --- input
 
