@@ -266,7 +266,6 @@ class once:
 async def look(session: Session, rest: str = "") -> None:
     me = character_of(session)
     room = ROOMS[me.room]
-    exits = f"Exits: {', '.join(room.exits)}."
     await session.formatted(room.name, [Span(0, len(room.name), "bold yellow")])
     await session.text(room.text)
     for thing in things_at(me.room):
@@ -275,8 +274,18 @@ async def look(session: Session, rest: str = "") -> None:
         await session.formatted("A troll blocks the way north.", [Span(2, 5, "bold #ff5f00")])
     for other in sorted(here(me.room, session), key=lambda one: one.name):
         await session.text(f"{other.name} is here.")
-    await session.formatted(exits, [Span(0, len(exits), "green")])
+    await tell_exits(session, room)
     await tell_room(session)
+
+
+async def tell_exits(session: Session, room: Room) -> None:
+    """Who chooses one goes there: on the page, and at clients with MXP."""
+    text, spans = "Exits: ", [Span(0, 7, "green")]
+    for number, way in enumerate(room.exits):
+        text += ", " if number else ""
+        spans.append(Span(len(text), len(way), "green send"))
+        text += way
+    await session.formatted(f"{text}.", spans)
 
 
 async def tell_room(session: Session) -> None:

@@ -148,6 +148,9 @@ async def test_in_the_page(tmp_path: Path, browser: Browser, screen: str) -> Non
         os.kill(gateway.application, signal.SIGKILL)
         await page.types("look")
         await sees("A sword lies here.")
+        await page.page.locator("#log button.send", has_text="south").last.click()
+        await sees("Old stones over a river")
+        assert await page.page.evaluate("document.activeElement.id") == "line"
         assert await page.text_of("#state") == "online"
         await legible(page)
         await fits(page)

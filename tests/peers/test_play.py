@@ -162,6 +162,118 @@ async def test_accessibility(tmp_path: Path, browser: Browser) -> None:
         assert reached >= {"log", "elsewhere", "resume", "line", "send"}
 
 
+LIVE: Final = """
+(text) => {
+    const live = "[role=log], [role=status], [role=alert], [aria-live]";
+    let heard = 0;
+    const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) {
+        const node = walk.currentNode;
+        const parent = node.parentElement;
+        if (!node.data.includes(text) || parent.closest("[aria-hidden=true]")) continue;
+        if (parent.closest(live)) heard++;
+    }
+    return heard;
+}
+"""
+"""How often a screen reader reads that out when it comes."""
+
+
+async def test_what_a_screen_reader_reads_out(tmp_path: Path, browser: Browser) -> None:
+    async with scene(tmp_path) as it, played(browser, it) as (page, server):
+
+        async def is_heard(text: str, times: int = 1) -> bool:
+            heard: int = await page.page.evaluate(LIVE, text)
+            return heard == times
+
+        server.writer.write(b"Welcome.\r\nBy what name? " + GA)
+        await page.shows("#prompt", "By what name? ")
+        assert await is_heard("Welcome.")
+        assert await is_heard("By what name?")
+        # A prompt that comes again is no news.
+        await page.page.evaluate(
+            "globalThis.changes = 0;"
+            "new MutationObserver(() => changes++).observe(document.all.prompt, {childList: true})"
+        )
+        await page.types("frodo")
+        await heard(server, b"frodo\r\n")
+        server.writer.write(b"Again.\r\nBy what name? " + GA + HIDES + b"Password: " + GA)
+        await page.page.wait_for_selector("#line[type=password]")
+        await page.shows("#prompt", "Password: ")
+        assert await page.page.evaluate("changes") == 1
+        assert await is_heard("What you type is hidden.")
+        server.writer.write(SHOWS + b"Ok.\r\n")
+        await page.page.wait_for_selector("#line[type=text]")
+        assert await is_heard("What you type is hidden.", 0)
+        it.cable.cut()
+        await page.comes("offline")
+        assert await is_heard("What you type is sent when you are back.")
+        assert await is_heard("Trying again in", 0)  # it changes each second
+
+
+async def test_with_the_keyboard_alone(tmp_path: Path, browser: Browser) -> None:
+    async with scene(tmp_path) as it, played(browser, it) as (page, server):
+        keyboard = page.page.keyboard
+
+        async def focus() -> str:
+            found: str = await page.page.evaluate("document.activeElement.id")
+            return found
+
+        server.writer.write(b"".join(f"Line {n}\r\n".encode() for n in range(200)))
+        await page.sees("Line 199")
+        assert await focus() == "line"
+        await keyboard.press("PageUp")
+        await page.page.wait_for_function(
+            "() => log.scrollTop + log.clientHeight < log.scrollHeight"
+        )
+        server.says("Newer.\r\n")
+        await page.sees("Newer.")
+        await page.page.wait_for_selector("#newest:not([hidden])")
+        await legible(page)
+        await fits(page)
+        await page.page.focus("#newest")
+        await keyboard.press("Enter")
+        await at_the_end(page)
+        await page.page.wait_for_selector("#newest", state="hidden")
+        assert await focus() == "line"
+        await page.page.focus("#log")
+        await keyboard.type("look\n")  # in the log, one types a line
+        await heard(server, b"look\r\n")
+        await page.page.focus("#elsewhere")
+        await keyboard.press("Enter")
+        await page.page.wait_for_function("() => document.activeElement.id === 'copy'")
+        await keyboard.press("Tab")
+        await keyboard.press("Enter")
+        assert await focus() == "line"
+        server.ends()
+        await page.comes("ended")
+        assert await focus() == "send"
+        await keyboard.press("Enter")
+        await page.comes("online")
+        await it.server.visit()
+
+
+async def test_a_phones_keyboard_stays(tmp_path: Path, browser: Browser) -> None:
+    async with scene(tmp_path) as it, played(browser, it, **SCREENS["phone"]) as (page, server):
+        await page.page.tap("#line")
+        await page.page.fill("#line", "look")
+        await page.page.tap("#send")
+        await heard(server, b"look\r\n")
+        assert await page.page.evaluate("document.activeElement.id") == "line"
+        # Where only the part in sight becomes less high, the page does as well.
+        await page.page.evaluate(
+            "Object.defineProperty(visualViewport, 'height', {value: 400, configurable: true});"
+            "visualViewport.dispatchEvent(new Event('resize'))"
+        )
+        box = await page.page.locator("#form").bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] == 400
+        await page.page.evaluate(
+            "delete visualViewport.height; visualViewport.dispatchEvent(new Event('resize'))"
+        )
+        assert await page.page.evaluate("document.body.clientHeight") == 780
+
+
 async def test_the_history(tmp_path: Path, browser: Browser) -> None:
     async with scene(tmp_path) as it, played(browser, it) as (page, server):
         for line in ("north", "south"):
@@ -202,7 +314,7 @@ async def test_a_connection_that_is_lost(tmp_path: Path, browser: Browser) -> No
         await page.sees("One.")
         it.cable.cut()
         await page.comes("offline")
-        assert "trying again in" in await page.text_of("#banner")
+        assert "Trying again in" in await page.text_of("#banner")
         await legible(page)
         await page.types("kept")
         server.says("Missed.\r\n")

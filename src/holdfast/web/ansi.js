@@ -81,9 +81,11 @@ export class Ansi {
  * The nodes of a text with spans, as in `formatted` messages.
  * @param {string} text
  * @param {[start: number, length: number, style: string][]} spans Counted in code points.
+ * @param {{send?: (command: string) => void}} [options] `send`: what becomes of the text of a span
+ *   of the style `send` when it is chosen; without it, it is text like any other.
  * @returns {Node[]}
  */
-export function formatted(text, spans) {
+export function formatted(text, spans, { send } = {}) {
   const points = [...text];
   /** @type {Node[]} */
   const nodes = [];
@@ -92,7 +94,9 @@ export function formatted(text, spans) {
     const shown = points.slice(from, to).join("");
     const words = style.split(/\s+/);
     if (words.includes("raw")) nodes.push(...new Ansi().nodes(shown));
-    else if (shown) nodes.push(styled(linked(shown.replace(SEQUENCE, "")), named(words)));
+    else if (shown && send && words.includes("send")) {
+      nodes.push(command(shown.replace(SEQUENCE, ""), named(words), send));
+    } else if (shown) nodes.push(styled(linked(shown.replace(SEQUENCE, "")), named(words)));
   };
   for (const [start, length, style] of [...spans].sort((one, other) => one[0] - other[0])) {
     const from = Math.max(position, Math.min(start, points.length));
@@ -103,6 +107,22 @@ export function formatted(text, spans) {
   }
   piece(position, points.length, "");
   return nodes;
+}
+
+/**
+ * A command that is sent when it is chosen.
+ * @param {string} text
+ * @param {Style} style
+ * @param {(command: string) => void} send
+ * @returns {Node}
+ */
+function command(text, style, send) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "send";
+  button.append(styled([text], style));
+  button.addEventListener("click", () => send(text));
+  return button;
 }
 
 /**

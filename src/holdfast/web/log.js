@@ -10,12 +10,17 @@ export class Log {
   #linesMax;
   #following = true; // whether the end is kept in sight
   #placed = 0; // the position to which the log itself has scrolled
+  /** @type {HTMLElement | undefined} */
+  #newest;
 
   /**
    * @param {HTMLElement} element
-   * @param {{tag: string, linesMax: number}} options The tag of a line, and how many lines stay.
+   * @param {{tag: string, linesMax: number, newest?: HTMLElement}} options The tag of a line; how
+   *   many lines stay; a button to the end, which is visible while newer lines are out of sight.
    */
-  constructor(element, { tag, linesMax }) {
+  constructor(element, { tag, linesMax, newest }) {
+    this.#newest = newest;
+    newest?.addEventListener("click", () => this.toEnd());
     this.#element = element;
     this.#tag = tag;
     this.#linesMax = linesMax;
@@ -37,6 +42,7 @@ export class Log {
     this.#element.append(line);
     while (this.#element.children.length > this.#linesMax) this.#element.firstElementChild?.remove();
     this.#follow();
+    if (this.#newest) this.#newest.hidden = this.#following;
     return line;
   }
 
@@ -48,6 +54,7 @@ export class Log {
   toEnd() {
     this.#following = true;
     this.#follow();
+    if (this.#newest) this.#newest.hidden = true;
   }
 
   // An end that was pushed out of sight, by a line or by an element below the log, was not left by
@@ -56,6 +63,7 @@ export class Log {
     const { scrollHeight, scrollTop, clientHeight } = this.#element;
     if (scrollHeight - scrollTop - clientHeight < NEAR_END_PX) this.#following = true;
     else if (scrollTop < this.#placed) this.#following = false;
+    if (this.#newest && this.#following) this.#newest.hidden = true;
   }
 
   #follow() {

@@ -85,7 +85,7 @@ def test_commands_are_elements_of_mxp(text: str, spans: list[Span], painted: str
 
 
 @given(
-    st.text("<>&\"/send \x1b[1z\n*ab", max_size=40),
+    st.text('<>&"/send \x1b[1z\n*ab', max_size=40),
     st.lists(
         st.tuples(st.integers(0, 30), st.integers(0, 9), st.sampled_from(["send", "bold", "raw"]))
     ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from holdfast.core.items import Binary, Data, Formatted, Notice, Output, Prompt, Text
+from holdfast.core.items import Binary, Data, Formatted, Notice, Output, Prompt, Span, Text
 from holdfast.gateway.adapters.headings import Headings
 from holdfast.gateway.adapters.shown import notice, unforged, visible
 from holdfast.gateway.adapters.styles import paint

@@ -22,7 +22,8 @@ const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id))
 /** @param {string} id */
 const field = (id) => /** @type {HTMLInputElement} */ (element(id));
 const screen = element("log");
-const log = new Log(screen, { tag: "div", linesMax: LINES_MAX });
+const newest = element("newest");
+const log = new Log(screen, { tag: "div", linesMax: LINES_MAX, newest });
 const state = element("state");
 const prompt = element("prompt");
 const input = field("line");
@@ -81,20 +82,23 @@ let was = ""; // the state before
 
 session.on("state", ({ name, reason, retryMs }) => {
   clearInterval(ticking);
+  const typing = document.activeElement === input;
   if (name === "online") enter();
   state.dataset.state = name;
   state.textContent = name === "ended" ? reason || "ended" : name;
   input.disabled = name === "ended";
   element("send").textContent = name === "ended" ? "Begin again" : "Send";
   if (name === "ended") {
+    if (typing) element("send").focus(); // Enter begins again
     for (const id of ["code", "login", "profiles", "take"]) element(id).hidden = true;
     tell(reason || "The session has ended.");
   } else if (name === "offline" && retryMs) {
     const due = Date.now() + retryMs;
     const tick = () => {
       const seconds = Math.max(0, Math.ceil((due - Date.now()) / 1000));
-      tell(`${reason} · trying again in ${seconds} s. What you type is sent then.`);
+      element("countdown").textContent = `Trying again in ${seconds} s.`;
     };
+    tell(`${reason} · What you type is sent when you are back.`);
     tick();
     ticking = Number(setInterval(tick, 250));
   }
@@ -130,7 +134,9 @@ function introduce() {
 function tell(text, kind = "") {
   banner.hidden = false;
   banner.dataset.kind = kind;
-  banner.textContent = text;
+  // The countdown changes each second, which a screen reader is spared.
+  element("news").textContent = text;
+  element("countdown").textContent = "";
   if (kind !== "good") return;
   ticking = Number(
     setTimeout(() => {
@@ -168,12 +174,16 @@ session.on("uncertain", ({ first, last }) =>
 session.on("text", ({ d }) => {
   for (const line of d.split("\n")) show(ansi.nodes(line));
 });
-session.on("formatted", ({ d, s }) => show(formatted(d, s)));
+session.on("formatted", ({ d, s }) => show(formatted(d, s, { send: pick })));
 session.on("notice", ({ d }) => show([d], "notice"));
 session.on("prompt", ({ d }) => setPrompt(d));
 
+let asked = "";
+
 /** @param {string} text */
 function setPrompt(text) {
+  if (text === asked) return; // a screen reader reads out what changes
+  asked = text;
   const nodes = new Ansi().nodes(text);
   prompt.replaceChildren(...(prompt.dataset.text = text.trim()) ? nodes : ["Command"]);
 }
@@ -197,6 +207,7 @@ session.on("mode", ({ d }) => {
   input.type = hidden ? "password" : "text";
   input.autocomplete = hidden ? "current-password" : "off";
   input.value = ""; // hidden input must not become visible, nor a line become a password
+  element("hint").textContent = hidden ? "What you type is hidden." : "";
 });
 
 element("form").addEventListener("submit", (event) => {
@@ -205,25 +216,46 @@ element("form").addEventListener("submit", (event) => {
     location.reload();
     return;
   }
-  const line = input.value;
+  if (say(input.value, hidden)) input.value = ""; // else the line stays, to be mended
+});
+
+// A click on the button leaves the focus where it is: a phone's keyboard stays.
+element("send").addEventListener("mousedown", (event) => {
+  if (document.activeElement === input) event.preventDefault();
+});
+
+/**
+ * @param {string} line
+ * @param {boolean} secret
+ */
+function say(line, secret) {
   try {
-    session.command(line, { secret: hidden });
+    session.command(line, { secret });
   } catch (error) {
     mark(`(not sent: ${error instanceof Error ? error.message : error})`);
-    return; // the line stays, to be corrected
+    return false;
   }
-  input.value = "";
   log.toEnd();
-  echo(hidden ? "" : line);
-  if (!hidden) remember(line);
-});
+  echo(secret ? "" : line);
+  if (!secret) remember(line);
+  return true;
+}
+
+/**
+ * A clickable command of the text. It never answers a question for hidden input.
+ * @param {string} command
+ */
+function pick(command) {
+  if (!hidden && !input.disabled) say(command, false);
+  input.focus();
+}
 
 /** @param {string} line */
 function echo(line) {
   const typed = document.createElement("b");
   typed.textContent = line;
-  const asked = prompt.dataset.text ? [...prompt.childNodes].map((node) => node.cloneNode(true)) : [];
-  show([...asked, typed], "echo");
+  const question = prompt.dataset.text ? [...prompt.childNodes].map((node) => node.cloneNode(true)) : [];
+  show([...question, typed], "echo");
 }
 
 /** @param {string} line */
@@ -236,6 +268,11 @@ function remember(line) {
 
 input.addEventListener("keydown", (event) => {
   const step = { ArrowUp: -1, ArrowDown: 1 }[event.key] ?? 0;
+  const pages = { PageUp: -1, PageDown: 1 }[event.key] ?? 0;
+  if (pages) {
+    event.preventDefault();
+    screen.scrollBy(0, 0.9 * pages * screen.clientHeight);
+  }
   if (!step || hidden || event.isComposing) return;
   event.preventDefault();
   const next = Math.max(0, Math.min(history.length, recalled + step));
@@ -244,6 +281,22 @@ input.addEventListener("keydown", (event) => {
   recalled = next;
   input.value = recalled === history.length ? draft : history[recalled];
   input.setSelectionRange(input.value.length, input.value.length);
+});
+
+newest.addEventListener("click", () => input.focus());
+
+// A character that is typed in the log goes to the input.
+screen.addEventListener("keydown", (event) => {
+  const typed = event.target === screen && event.key.length === 1 && event.key !== " ";
+  if (typed && !event.ctrlKey && !event.metaKey && !event.altKey) input.focus();
+});
+
+// On iOS, the keyboard on the screen covers a part of the layout: the page takes the visible part.
+window.visualViewport?.addEventListener("resize", () => {
+  const { height, scale } = /** @type {VisualViewport} */ (window.visualViewport);
+  const covered = scale === 1 && height < innerHeight;
+  document.body.style.height = covered ? `${height}px` : "";
+  if (covered) scrollTo(0, 0);
 });
 
 // --- the application's login and profiles
@@ -317,11 +370,13 @@ session.on("code", ({ d }) => {
   element("code").hidden = false;
   element("typed").textContent = `resume ${d}`;
   element("copy").textContent = "Copy";
+  element("copy").focus();
 });
 element("elsewhere").addEventListener("click", () => session.askCode());
 element("hide").addEventListener("click", () => {
   element("code").hidden = true;
   element("typed").textContent = "";
+  input.focus();
 });
 element("copy").addEventListener("click", async () => {
   const lines = [settings.telnet, element("typed").textContent];

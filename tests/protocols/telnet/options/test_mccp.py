@@ -147,9 +147,7 @@ BOMBS = {
 def bomb_of(unit: bytes) -> bytes:
     """58 kB that become some 60 MB: after a full flush, a megabyte is compressed the same again."""
     stream, megabyte = zlib.compressobj(9), unit * (1_000_000 // len(unit))
-    first, second = (
-        stream.compress(megabyte) + stream.flush(zlib.Z_FULL_FLUSH) for _ in range(2)
-    )
+    first, second = (stream.compress(megabyte) + stream.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
     return (first + second * 100)[:58_000]
 
 
