@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from playwright.async_api import Browser, Dialog, Page, async_playwright
 from tests.cli.process import SECONDS
-from tests.peers.tmux import until
+from tests.peers.screens import until
 from tests.programs import need
 
 _FLAGS: Final = (

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from tests.peers.gateways import url
-from tests.peers.tmux import Pane, Tmux
+from tests.peers.kildclient import kildclient
+from tests.peers.screens import Screen
+from tests.peers.tmux import Tmux
 from tests.programs import need
 
-TELNET_CLIENTS: Final = ("telnet", "tt++", "tf")
+TELNET_CLIENTS: Final = ("telnet", "tt++", "tf", "kildclient")
 LINE_CLIENTS: Final = (*TELNET_CLIENTS, "nc")
 """Who can only type their resume code."""
 OURS: Final = {"connect-ws": "ws", "connect-telnet": "telnet", "connect-tcp": "tcp"}
@@ -19,11 +21,11 @@ OURS: Final = {"connect-ws": "ws", "connect-telnet": "telnet", "connect-tcp": "t
 ALL: Final = (*LINE_CLIENTS, *OURS)
 SCHEMES: Final = {**dict.fromkeys(TELNET_CLIENTS, "telnet"), "nc": "tcp", **OURS}
 """Which listener each comes to."""
-STAYING: Final = ("tt++", "tf")
+STAYING: Final = ("tt++", "tf", "kildclient")
 """Who does not end when its connection does."""
 
 
-async def start(tmux: Tmux, name: str, ports: Mapping[str, int], home: Path) -> Pane:
+async def start(tmux: Tmux, name: str, ports: Mapping[str, int], home: Path) -> Screen:
     """Start the client `name`. `home` is a folder without settings of anybody."""
     port = ports[SCHEMES[name]]
     where = ("127.0.0.1", str(port))
@@ -38,6 +40,10 @@ async def start(tmux: Tmux, name: str, ports: Mapping[str, int], home: Path) -> 
         case "tf":
             # -n: no automatic login; -v: lines that scroll, and no window for the input.
             return await tmux.open(*in_home, need("tf"), "-n", "-v", *where)
+        case "kildclient":
+            client = await kildclient(await tmux.display(), port, home)
+            tmux.stack.push_async_callback(client.kill)
+            return client
         case _:
             place = url(SCHEMES[name], port)
             return await tmux.open(sys.executable, "-m", "holdfast", "connect", place)
@@ -50,7 +56,7 @@ def person(name: str) -> str:
 
 async def come(
     tmux: Tmux, names: tuple[str, ...], ports: Mapping[str, int], home: Path
-) -> dict[str, Pane]:
+) -> dict[str, Screen]:
     """Everybody comes to the chat's lobby; returns their terminals by client."""
     panes = {name: await start(tmux, name, ports, home) for name in names}
     for name, pane in panes.items():

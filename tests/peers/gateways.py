@@ -81,10 +81,11 @@ async def running(
     durability: str = "fast",
     ports: Mapping[str, int] = ANY,
     limits: str = "",
+    telnet: str = "",
 ) -> AsyncIterator[RunningGateway]:
     """`holdfast run APPLICATION`, with windows that hold whatever a test can miss.
 
-    `limits` is TOML: further tables of the configuration.
+    `limits` is TOML: further tables of the configuration. `telnet`: keys of the Telnet listener.
     """
     config = folder / "holdfast.toml"
     config.write_text(
@@ -92,6 +93,7 @@ async def running(
         + limits
         + "".join(
             f'\n[[listener]]\nurl = "{url(scheme, ports[scheme])}"\ndurability = "{durability}"\n'
+            + telnet * (scheme == "telnet")
             for scheme in SCHEMES
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.peers.chromium import ChatPage
-from tests.peers.tmux import until
+from tests.peers.screens import until
 
 CONTRASTS: Final = """
 () => {

@@ -18,8 +18,9 @@ from tests.gateway.clients import GMCP, person_at
 from tests.peers.clients import TELNET_CLIENTS, start
 from tests.peers.gateways import SCHEMES, RunningGateway, running, url
 from tests.peers.looks import at_the_end, fits, legible
+from tests.peers.screens import until
 from tests.peers.test_play import SCREENS, PlayPage
-from tests.peers.tmux import Tmux, until
+from tests.peers.tmux import Tmux
 
 from holdfast.client import Client, Data, Formatted, Login, Profiles, Prompt, Text, connect
 
@@ -165,10 +166,10 @@ async def test_at_the_terminals(tmp_path: Path, terminals: Tmux) -> None:
         for number, name in enumerate(TELNET_CLIENTS):
             pane = await start(terminals, name, gateway.ports, tmp_path)
             await pane.sees("Name:")
-            await pane.types(f"player{'abc'[number]}")
+            await pane.types(f"player{'abcd'[number]}")
             await pane.sees("Password:")
             await pane.types("mellon-1")
-            await pane.types(f"Hero{'abc'[number]}")
+            await pane.types(f"Hero{'abcd'[number]}")
             await pane.sees("Welcome to the small world")
             for line, answer in (
                 ("e", "the anvil still warm"),

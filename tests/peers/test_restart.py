@@ -15,7 +15,8 @@ from tests.gateway.clients import v1_at
 from tests.peers.chromium import chat_page
 from tests.peers.clients import ALL, LINE_CLIENTS, OURS, STAYING, come, person, start
 from tests.peers.gateways import demo
-from tests.peers.tmux import Pane, Tmux
+from tests.peers.screens import Screen
+from tests.peers.tmux import Tmux
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 AWAY: Final = "The application is away. What you type is kept, and runs when it is back."
 
 
-async def are_told(panes: Mapping[str, Pane], codes: Mapping[str, str]) -> None:
+async def are_told(panes: Mapping[str, Screen], codes: Mapping[str, str]) -> None:
     """Everybody sees that the gateway goes, and how to come back."""
     for name, pane in panes.items():
         await pane.sees("he gateway is restarting; your session is kept")

@@ -15,7 +15,8 @@ from tests.peers.chromium import chat_page
 from tests.peers.clients import LINE_CLIENTS, SCHEMES, STAYING, TELNET_CLIENTS, start
 from tests.peers.cutter import Cutter, cutter
 from tests.peers.gateways import demo, running
-from tests.peers.tmux import Pane, Tmux
+from tests.peers.screens import Screen
+from tests.peers.tmux import Tmux
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -60,7 +61,7 @@ def is_missed(old: str, screen: str) -> None:
 # --- clients that come back by themselves
 
 
-async def cut_off(pane: Pane, cable: Cutter) -> str:
+async def cut_off(pane: Screen, cable: Cutter) -> str:
     """Cut a client of ours off, and let it come back; returns its screen between the two."""
     before = await pane.screen()
     cable.cut()

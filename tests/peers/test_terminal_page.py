@@ -16,7 +16,7 @@ from tests.backends.ssh.running import gateway_to
 from tests.backends.ssh.servers import PASSWORD, openssh, scripted
 from tests.cli.process import SECONDS
 from tests.gateway.running import WS, eventually, port, serving
-from tests.peers.tmux import until
+from tests.peers.screens import until
 from tests.programs import missing
 
 import holdfast

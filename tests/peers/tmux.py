@@ -10,12 +10,14 @@ import os
 import shlex
 import signal
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 from tests.cli.process import SECONDS
+from tests.peers.kildclient import Display, display
+from tests.peers.screens import Screen, until
 from tests.programs import need
 
 _SETTINGS: Final = (
@@ -23,25 +25,18 @@ _SETTINGS: Final = (
     ("set-option", "-g", "remain-on-exit", "on"),
     ("refresh-client", "-C", "100x30"),
 )
-_LOOK_SECONDS: Final = 0.05
 _BURST_SECONDS: Final = 0.02
 """How long a program may write on before the screen is looked at."""
 
 
-async def until(condition: Callable[[], Awaitable[bool]], what: Callable[[], str]) -> None:
-    """Look again and again until `condition` is true; `what` says what was seen instead."""
-    try:
-        async with asyncio.timeout(SECONDS):
-            while not await condition():  # noqa: ASYNC110 - a screen tells nobody of its changes
-                await asyncio.sleep(_LOOK_SECONDS)
-    except TimeoutError:
-        raise AssertionError(what()) from None
-
-
 class Tmux(asyncio.SubprocessProtocol):
-    """A tmux server of its own, and a client of it in control mode."""
+    """A tmux server of its own, and a client of it in control mode; and a display for programs
+    with windows."""
 
     def __init__(self) -> None:
+        self.stack = AsyncExitStack()
+        """What ends before it."""
+        self._display: Display | None = None
         self._answers: deque[asyncio.Future[str]] = deque()
         self._panes: dict[str, Pane] = {}
         self._rest = b""
@@ -66,6 +61,12 @@ class Tmux(asyncio.SubprocessProtocol):
         self._ended.set()
         while self._answers:
             self._give(AssertionError("tmux has ended"))
+
+    async def display(self) -> Display:
+        """The display, from the first use on."""
+        if self._display is None:
+            self._display = await self.stack.enter_async_context(display())
+        return self._display
 
     async def begun(self) -> None:
         """Wait until the server runs."""
@@ -96,6 +97,7 @@ class Tmux(asyncio.SubprocessProtocol):
 
     async def close(self) -> None:
         """End the server, and with it all that runs in it."""
+        await self.stack.aclose()
         self._stdin.write(b"kill-server\n")
         self._expect().cancel()  # it may not come
         async with asyncio.timeout(SECONDS):
@@ -129,31 +131,23 @@ class Tmux(asyncio.SubprocessProtocol):
             answer.set_exception(found)
 
 
-class Pane:
+class Pane(Screen):
     """A terminal with a program in it."""
 
     def __init__(self, tmux: Tmux, name: str, pid: int) -> None:
+        super().__init__()
         self.pid = pid
         """The program's process."""
         self.changed = asyncio.Event()
         """Whether the program has written since somebody looked."""
         self._tmux = tmux
         self._name = name
-        self._seen = ""
 
-    async def screen(self) -> str:
-        """All that is on the screen or has scrolled off it; a wrapped line is one line."""
+    async def _look(self) -> str:
         self.changed.clear()
-        self._seen = await self._tmux.do("capture-pane", "-p", "-J", "-S", "-", "-t", self._name)
-        return self._seen
-
-    async def sees(self, text: str, times: int = 1) -> str:
-        """Wait until `text` is there so often; returns the whole screen."""
-        await self.shows(lambda screen: screen.count(text) >= times, f"{text!r} (x {times})")
-        return self._seen
+        return await self._tmux.do("capture-pane", "-p", "-J", "-S", "-", "-t", self._name)
 
     async def shows(self, condition: Callable[[str], bool], what: str) -> str:
-        """Wait until the screen is as wanted; returns it."""
         try:
             async with asyncio.timeout(SECONDS):
                 while not condition(await self.screen()):
@@ -164,18 +158,7 @@ class Pane:
             raise AssertionError(f"{what} never came; on the screen:\n{seen}") from None
         return self._seen
 
-    async def after(self, text: str) -> str:
-        """Wait until `text` is there; returns what stands in its line after its last place."""
-        seen = await self.sees(text)
-        return seen.rpartition(text)[2].partition("\n")[0].rstrip()
-
-    async def code(self, times: int = 1) -> str:
-        """Wait until a resume code was shown so often; returns the newest."""
-        await self.sees('type "resume ', times)
-        return (await self.after('type "resume ')).partition('"')[0]
-
     async def types(self, line: str) -> None:
-        """Type a line."""
         await self._tmux.do("send-keys", "-t", self._name, "-l", "--", line)
         await self.press("Enter")
 
@@ -184,13 +167,10 @@ class Pane:
         await self._tmux.do("send-keys", "-t", self._name, key)
 
     async def resize(self, width: int, height: int) -> None:
-        """Give the window another size."""
         size = ("-x", str(width), "-y", str(height))
         await self._tmux.do("resize-window", "-t", self._name, *size)
 
     async def ends(self) -> str:
-        """Wait until the program has ended; returns the screen."""
-
         async def is_over() -> bool:
             told = await self._tmux.do("display-message", "-p", "-t", self._name, "#{pane_dead}")
             return told.strip() == "1"
@@ -199,7 +179,6 @@ class Pane:
         return await self.screen()
 
     async def kill(self) -> str:
-        """End the program with a signal that it cannot notice; returns the screen."""
         os.kill(self.pid, signal.SIGKILL)
         return await self.ends()
 
