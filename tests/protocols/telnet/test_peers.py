@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.protocols.telnet.wire import LIMITS, client, converse, properties
+from tests.protocols.telnet.wire import LIMITS, TERMINAL, client, converse, properties
 
 from holdfast.protocols.telnet import (
     Capabilities,
@@ -17,6 +17,7 @@ from holdfast.protocols.telnet import (
     TelnetServer,
     WindowSize,
 )
+from holdfast.protocols.telnet.codes import BINARY, END_OF_RECORD, GMCP, LINEMODE, NAWS, SGA
 from holdfast.protocols.telnet.connection import TelnetCore
 from holdfast.protocols.telnet.negotiation import Q, Side
 
@@ -82,12 +83,23 @@ class Line:
         self.waiting = self.waiting[count:]
 
 
+ASKED = (SGA, BINARY, GMCP, LINEMODE, END_OF_RECORD, NAWS)
+"""Options that either end may ask for, or ask away, at any time."""
+
+
+def ask(server: TelnetServer, peer: TelnetClient, number: int) -> None:
+    """One of them asks for one side of an option, or asks it away."""
+    core = (server, peer)[number & 1]
+    core.request(ASKED[number >> 3], Side(number >> 1 & 1), on=bool(number & 4))
+
+
 actions = st.lists(
     st.tuples(st.just("to client"), st.integers(1, 40))
     | st.tuples(st.just("to server"), st.integers(1, 40))
     | st.tuples(st.just("hide"), st.integers(0, 1))
     | st.tuples(st.just("resize"), st.integers(20, 300))
-    | st.tuples(st.just("probe"), st.just(0)),
+    | st.tuples(st.just("probe"), st.just(0))
+    | st.tuples(st.just("ask"), st.integers(0, 8 * len(ASKED) - 1)),
     max_size=60,
 )
 
@@ -107,6 +119,8 @@ def play(server: TelnetServer, peer: TelnetClient, script: list[tuple[str, int]]
                 server.hide_input(hidden)
             case "resize":
                 peer.resize(value, value)
+            case "ask":
+                ask(server, peer, value)
             case _:
                 server.probe(0.0)
     for _ in range(60):
@@ -119,11 +133,13 @@ def play(server: TelnetServer, peer: TelnetClient, script: list[tuple[str, int]]
 @properties
 @given(actions)
 def test_any_interleaving_ends_in_agreement(script: list[tuple[str, int]]) -> None:
-    server, peer = TelnetServer(LIMITS, 0.0), client()
+    server, peer = TelnetServer(LIMITS, 0.0), TelnetClient(LIMITS, TERMINAL, also=(LINEMODE,))
     hidden = play(server, peer, script)
     assert disagreements(server, peer) == []
     assert peer._options.is_on_at(1, Side.HIM) is hidden
     assert server.capabilities.utf8
     assert server.malformed == peer.malformed == 0
+    if any(action == "ask" for action, _ in script):
+        return  # it may have asked for the size no more
     sizes = [value for action, value in script if action == "resize"]
     assert server.capabilities.raw_width == (sizes[-1] if sizes else 80)
