@@ -170,15 +170,22 @@ def test_two_machines_agree_in_every_interleaving(agrees: tuple[bool, bool]) -> 
     assert quiet > ASKS
 
 
+@pytest.mark.parametrize("state", [Q.NO, Q.YES])
 @pytest.mark.parametrize("agrees", [(True, True), (True, False)], ids=str)
-def test_what_is_asked_last_is_what_holds(agrees: tuple[bool, bool]) -> None:
+@pytest.mark.parametrize("answered", range(ASKS), ids=lambda count: f"{count}-answered-between")
+def test_what_is_asked_last_is_what_holds(
+    agrees: tuple[bool, bool], state: Q, answered: int
+) -> None:
     for wishes in product((Given.ASK_ON, Given.ASK_OFF), repeat=ASKS):
-        world: World = ((Q.NO, Q.NO), ((), ()), ASKS)
-        for wish in wishes:
+        world: World = ((state, state), ((), ()), ASKS)
+        for number, wish in enumerate(wishes):
             world = ask(world, 0, wish)
+            if number < answered and any(world[1]):
+                world = deliver(world, 0 if world[1][0] else 1, agrees)
         while any(world[1]):
             world = deliver(world, 0 if world[1][0] else 1, agrees)
-        wanted = wishes[-1] is Given.ASK_ON and all(agrees)
+        kept = state is Q.YES and Given.ASK_OFF not in wishes  # nobody was asked anything
+        wanted = wishes[-1] is Given.ASK_ON and (all(agrees) or kept)
         assert world[0] == ((Q.YES, Q.YES) if wanted else (Q.NO, Q.NO))
 
 
