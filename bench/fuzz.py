@@ -21,6 +21,8 @@ from tests.protocols.websocket.fuzzing import Broken, Tally
 from bench import harness
 
 _BLOCK = 20_000
+_TELL = 10 * _BLOCK
+"""Inputs between two lines of progress."""
 PARTS = {**WEBSOCKET, **TELNET}
 
 
@@ -56,6 +58,8 @@ def main(arguments: Sequence[str]) -> int:
                     failed = True
                 else:
                     total = total + found
+                    if total.inputs % _TELL == 0:
+                        print(f"{part}: {total.inputs:,} inputs", file=sys.stderr, flush=True)
             rows.append({"part": part, **total._asdict(), "seconds": time.monotonic() - begun[1]})
             print(rows[-1], file=sys.stderr)
     harness.show("Fuzzing", rows, as_json=options.json)
