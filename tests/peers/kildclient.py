@@ -118,6 +118,7 @@ class KildClient(Screen):
         self._window = window
 
     async def _look(self) -> str:
+        assert self._process.returncode is None, "KildClient has ended by itself"
         return self._file.read_text() if self._file.exists() else ""
 
     async def types(self, line: str) -> None:
@@ -133,39 +134,55 @@ class KildClient(Screen):
         await self._display.do("windowsize", self._window, str(width), str(height))
 
     async def ends(self) -> str:
-        await self._process.wait()
-        return await self.screen()
-
-    async def kill(self) -> str:
         screen = await self.screen()
-        with suppress(ProcessLookupError):
-            self._process.kill()
         await self._process.wait()
         return screen
 
+    async def kill(self) -> str:
+        if self._process.returncode is None:
+            await self.screen()
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+        return self._seen
+
 
 async def kildclient(display: Display, port: int, home: Path) -> KildClient:
-    """A window that connects to this port. Its settings are in a new folder in `home`."""
+    """A window that connects to this port. Its settings are in a new folder in `home`.
+
+    Now and then KildClient does not find its settings, and takes their name for a host's: then it
+    is started again.
+    """
     folder = home / f"kildclient-{next(_numbers)}"
     folder.mkdir()
     script, screen = folder / "test.pl", folder / "screen"
     script.write_text(_SCRIPT.replace("SCREEN", str(screen)))
     (folder / "test.wrl").write_text(_WORLD.format(port=port, script=script))
-    process = await asyncio.create_subprocess_exec(
-        *(need("kildclient"), f"--config={folder}", "test"),
-        env={**display.environment, "HOME": str(folder)},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    window = ""
+    while True:
+        process = await asyncio.create_subprocess_exec(
+            *(need("kildclient"), f"--config={folder}", "test"),
+            env={**display.environment, "HOME": str(folder)},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        window = await _window(display, process)
+        if window:
+            return KildClient(display, process, screen, window)
+        process.kill()
+        await process.wait()
+
+
+async def _window(display: Display, process: asyncio.subprocess.Process) -> str:
+    """The window with the connection; none if it is another's."""
+    found = ""
 
     async def is_open() -> bool:
-        nonlocal window
-        assert process.returncode is None, "KildClient has ended"
-        found = await display.do("search", "--onlyvisible", "--pid", str(process.pid))
-        window = found.partition("\n")[0]
-        return bool(window)
+        nonlocal found
+        assert process.returncode is None, "KildClient has ended by itself"
+        of_it = ("search", "--all", "--onlyvisible", "--pid", str(process.pid), "--name")
+        found = (await display.do(*of_it, "^KildClient - test$")).partition("\n")[0]
+        return bool(found or await display.do(*of_it, "^Disconnected$"))
 
     await until(is_open, lambda: "KildClient has no window")
-    return KildClient(display, process, screen, window)
+    return found

@@ -13,9 +13,8 @@ async def opened(session: Session) -> None:
 
 
 @app.on_resize
-async def resized(session: Session) -> None:
-    known = session.capabilities
-    await session.text(f"Your window: {known.width} x {known.height}.")
+async def resized(session: Session, width: int, height: int) -> None:
+    await session.text(f"Your window: {width} x {height}.")
 
 
 @app.on_text

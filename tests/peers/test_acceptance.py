@@ -23,12 +23,15 @@ making (`tests/protocols/telnet/test_mudlet.py`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
 
 import pytest
 import pytest_asyncio
+from tests.cli.process import SECONDS
 from tests.peers.clients import TELNET_CLIENTS, start
 from tests.peers.houses import House, running
 from tests.peers.recorder import Recorder, inflated, recorder
@@ -36,7 +39,7 @@ from tests.peers.screens import Screen
 from tests.peers.tmux import Tmux
 from tests.programs import need
 
-from holdfast.client import Text, connect
+from holdfast.client import Client, ClientEvent, Online, Text, connect
 from holdfast.protocols.telnet.codes import MCCP2, MCCP3
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -84,7 +87,7 @@ async def test_compression(tmp_path: Path, terminals: Tmux, house: House, name: 
 
 async def tintin(terminals: Tmux, folder: Path, wire: Recorder, accepts: str) -> Screen:
     """tt++ with a script for one of the two."""
-    script = TINTIN.replace("PORT", str(wire.port))
+    script = TINTIN.lstrip().replace("PORT", str(wire.port))
     for name in ACCEPTS:
         script = script.replace(
             f"{{{name}}}\n", f"{{{(ACCEPTS if name == accepts else REFUSES)[name]}}}\n"
@@ -130,12 +133,15 @@ async def test_a_window_has_another_size(
     await pane.code()
     await pane.sees("> ")
     await pane.resize(*SIZES.get(name, (120, 35)))
-    told = await pane.after("Your window: ")
-    width, height = map(int, told.rstrip(".").split(" x "))
-    if name != "kildclient":
-        assert (width, height) == ((119, 31) if name == "tf" else (120, 35))
-    assert 20 < width < 200
-    assert 10 < height < 100
+    told = re.compile(r"Your window: (\d+) x (\d+)\.")
+
+    def is_another(screen: str) -> bool:
+        widths = [int(width) for width, _ in told.findall(screen)]
+        # The first size is told as well if it comes late; KildClient's font decides its own.
+        return widths[-1:] != [] and (widths[-1] in (119, 120) or 50 < widths[-1] < 99)
+
+    screen = await pane.shows(is_another, "another size")
+    assert 10 < int(told.findall(screen)[-1][1]) < 40
 
 
 @pytest.mark.parametrize("name", TELNET_CLIENTS)
@@ -159,7 +165,7 @@ async def test_hidden_input(tmp_path: Path, terminals: Tmux, house: House, name:
 
 async def test_character_mode(tmp_path: Path, terminals: Tmux, house: House) -> None:
     async with recorder(house.ports["telnet"]) as wire:
-        pane = await start(terminals, "telnet", {"telnet": wire.port}, tmp_path)
+        pane = await terminals.open(need("telnet"), "127.0.0.1", str(wire.port))
         await pane.code()
         await pane.press("C-]")
         await pane.sees("telnet> ")
@@ -172,6 +178,12 @@ async def test_character_mode(tmp_path: Path, terminals: Tmux, house: House) -> 
         assert screen.count("You said [") == 2  # none of an empty line
 
 
+async def hears(client: Client, condition: Callable[[ClientEvent], bool]) -> None:
+    async with asyncio.timeout(SECONDS):
+        while not condition(await client.receive()):
+            pass
+
+
 async def test_on_to_a_websocket(tmp_path: Path, terminals: Tmux, house: House) -> None:
     for name in TELNET_CLIENTS:
         pane = await start(terminals, name, house.ports, tmp_path)
@@ -180,7 +192,8 @@ async def test_on_to_a_websocket(tmp_path: Path, terminals: Tmux, house: House) 
         await pane.sees("You said [here].")
         await pane.kill()
         async with connect(house.url("ws")) as client:
+            await hears(client, lambda event: isinstance(event, Online))
             client.resume(code)
+            await hears(client, lambda event: isinstance(event, Online))
             client.command("there")
-            while await client.receive() != Text(d="You said [there]."):
-                pass
+            await hears(client, lambda it: isinstance(it, Text) and it.d == "You said [there].")
