@@ -33,7 +33,7 @@ import pytest
 import pytest_asyncio
 from tests.cli.process import SECONDS
 from tests.peers.clients import TELNET_CLIENTS, start
-from tests.peers.houses import House, running
+from tests.peers.gateways import RunningGateway, running
 from tests.peers.recorder import Recorder, inflated, recorder
 from tests.peers.screens import Screen
 from tests.peers.tmux import Tmux
@@ -61,15 +61,17 @@ REFUSES: Final = {"GMCP": r"#send {\xFF\xFE\xC9\}", "MSDP": r"#send {\xFF\xFE\x4
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningGateway]:
     folder = tmp_path_factory.mktemp("stage")
     async with running(STAGE, folder, telnet="mccp = [2, 3]\nmsdp = true\n") as it:
         yield it
 
 
 @pytest.mark.parametrize("name", TELNET_CLIENTS)
-async def test_compression(tmp_path: Path, terminals: Tmux, house: House, name: str) -> None:
-    async with recorder(house.ports["telnet"]) as wire:
+async def test_compression(
+    tmp_path: Path, terminals: Tmux, gateway: RunningGateway, name: str
+) -> None:
+    async with recorder(gateway.ports["telnet"]) as wire:
         pane = await start(terminals, name, {"telnet": wire.port}, tmp_path)
         await pane.code()
         for line in ("look", "north"):
@@ -97,8 +99,10 @@ async def tintin(terminals: Tmux, folder: Path, wire: Recorder, accepts: str) ->
     return await terminals.open(need("env"), f"HOME={folder}", need("tt++"), "-G", "-r", str(path))
 
 
-async def test_structured_messages(tmp_path: Path, terminals: Tmux, house: House) -> None:
-    async with recorder(house.ports["telnet"]) as wire:
+async def test_structured_messages(
+    tmp_path: Path, terminals: Tmux, gateway: RunningGateway
+) -> None:
+    async with recorder(gateway.ports["telnet"]) as wire:
         for accepts, seen in (
             ("GMCP", "GOT GMCP Char.Vitals {hp}{42}{note}{été}"),
             ("MSDP", "GOT MSDP Char.Vitals {hp}{42}{note}{été}"),
@@ -109,7 +113,7 @@ async def test_structured_messages(tmp_path: Path, terminals: Tmux, house: House
             await pane.sees("Told.")
             await pane.sees(seen)
     panes = {
-        name: await start(terminals, name, house.ports, tmp_path)
+        name: await start(terminals, name, gateway.ports, tmp_path)
         for name in ("kildclient", "tf", "telnet")
     }
     for pane in panes.values():
@@ -127,9 +131,9 @@ async def test_structured_messages(tmp_path: Path, terminals: Tmux, house: House
 
 @pytest.mark.parametrize("name", TELNET_CLIENTS)
 async def test_a_window_has_another_size(
-    tmp_path: Path, terminals: Tmux, house: House, name: str
+    tmp_path: Path, terminals: Tmux, gateway: RunningGateway, name: str
 ) -> None:
-    pane = await start(terminals, name, house.ports, tmp_path)
+    pane = await start(terminals, name, gateway.ports, tmp_path)
     await pane.code()
     await pane.sees("> ")
     await pane.resize(*SIZES.get(name, (120, 35)))
@@ -145,8 +149,10 @@ async def test_a_window_has_another_size(
 
 
 @pytest.mark.parametrize("name", TELNET_CLIENTS)
-async def test_hidden_input(tmp_path: Path, terminals: Tmux, house: House, name: str) -> None:
-    async with recorder(house.ports["telnet"]) as wire:
+async def test_hidden_input(
+    tmp_path: Path, terminals: Tmux, gateway: RunningGateway, name: str
+) -> None:
+    async with recorder(gateway.ports["telnet"]) as wire:
         pane = await start(terminals, name, {"telnet": wire.port}, tmp_path)
         await pane.code()
         await pane.types("hide")
@@ -163,8 +169,8 @@ async def test_hidden_input(tmp_path: Path, terminals: Tmux, house: House, name:
         await pane.sees("You said [aloud].")
 
 
-async def test_character_mode(tmp_path: Path, terminals: Tmux, house: House) -> None:
-    async with recorder(house.ports["telnet"]) as wire:
+async def test_character_mode(tmp_path: Path, terminals: Tmux, gateway: RunningGateway) -> None:
+    async with recorder(gateway.ports["telnet"]) as wire:
         pane = await terminals.open(need("telnet"), "127.0.0.1", str(wire.port))
         await pane.code()
         await pane.press("C-]")
@@ -184,14 +190,14 @@ async def hears(client: Client, condition: Callable[[ClientEvent], bool]) -> Non
             pass
 
 
-async def test_on_to_a_websocket(tmp_path: Path, terminals: Tmux, house: House) -> None:
+async def test_on_to_a_websocket(tmp_path: Path, terminals: Tmux, gateway: RunningGateway) -> None:
     for name in TELNET_CLIENTS:
-        pane = await start(terminals, name, house.ports, tmp_path)
+        pane = await start(terminals, name, gateway.ports, tmp_path)
         code = await pane.code()
         await pane.types("here")
         await pane.sees("You said [here].")
         await pane.kill()
-        async with connect(house.url("ws")) as client:
+        async with connect(gateway.url("ws")) as client:
             await hears(client, lambda event: isinstance(event, Online))
             client.resume(code)
             await hears(client, lambda event: isinstance(event, Online))
