@@ -42,7 +42,7 @@ from tests.programs import need
 from holdfast.client import Client, ClientEvent, Online, Text, connect
 from holdfast.protocols.telnet.codes import MCCP2, MCCP3
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 STAGE: Final = Path(__file__).with_name("stage.py")
 INFLATES: Final = ("tt++", "tf", "kildclient")
@@ -60,7 +60,7 @@ ACCEPTS: Final = {"GMCP": r"#send {\xFF\xFD\xC9\}", "MSDP": r"#send {\xFF\xFD\x4
 REFUSES: Final = {"GMCP": r"#send {\xFF\xFE\xC9\}", "MSDP": r"#send {\xFF\xFE\x45\}"}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningGateway]:
     folder = tmp_path_factory.mktemp("stage")
     async with running(STAGE, folder, telnet="mccp = [2, 3]\nmsdp = true\n") as it:
