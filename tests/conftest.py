@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from holdfast.net.runtime.loop import allow_files
-from tests.distribution import make_scheduler, slow_first
+from tests.distribution import make_scheduler, report_less, slow_first
 from tests.package.build import Environment, Packages, install, packages_in
 from tests.programs import look_everywhere
 from tests.shared import shared
@@ -32,6 +32,11 @@ look_everywhere()
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return make_scheduler(config, log)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        report_less(config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
