@@ -229,7 +229,7 @@ async def execute(gateway: Gateway, statement: str) -> list[Any]:
         assert store._file._db is not None
         return store._file._db.execute(statement).fetchall()
 
-    return await store._run(run)
+    return await store._thread.run(run)
 
 
 async def test_new_sessions_are_refused_aloud(tmp_path: Path) -> None:

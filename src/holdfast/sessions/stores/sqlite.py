@@ -7,18 +7,17 @@ SQLite waits for the disk (`SQLiteFile`).
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
 from holdfast.core.limits import StoreLimits
+from holdfast.net.runtime.worker_thread import WorkerThread
 from holdfast.sessions.outbox import OutputEntry
 from holdfast.sessions.records import Batch, Found, Record, Recovered, SetAside, Stored
 from holdfast.sessions.stores.base import (
@@ -33,8 +32,6 @@ from holdfast.sessions.stores.base import (
 from holdfast.sessions.stores.one_node import OneNode
 from holdfast.sessions.stores.private import make_private
 from holdfast.sessions.stores.reading import Commons, Heads, Reader, Snapshot, Tail, snapshots_of
-
-T = TypeVar("T")
 
 APPLICATION_ID: Final = 0x484F4C44  # "HOLD"
 _CHECKPOINT_PAGES: Final = 4_000
@@ -364,37 +361,34 @@ class SQLiteStore(OneNode):
 
     def __init__(self, path: Path, limits: StoreLimits) -> None:
         self._file = SQLiteFile(path, limits)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="holdfast-store")
+        self._thread = WorkerThread("holdfast-store")
 
     async def open(self) -> Stored:
-        return await self._run(self._file.open)
+        return await self._thread.run(self._file.open)
 
     async def commit(self, batch: Batch) -> int:
-        return await self._run(lambda: self._file.commit(batch))
+        return await self._thread.run(self._file.commit, batch)
 
     async def check(self) -> None:
-        await self._run(self._file.check)
+        await self._thread.run(self._file.check)
 
     async def claim(self, sids: Sequence[str]) -> list[str]:
-        return await self._run(lambda: self._file.claim(sids))
+        return await self._thread.run(self._file.claim, sids)
 
     async def find(self, sids: Sequence[str]) -> Found:
-        return await self._run(lambda: self._file.find(sids))
+        return await self._thread.run(self._file.find, sids)
 
     async def take(self, sids: Sequence[str]) -> Found:
-        return await self._run(lambda: self._file.find(sids))
+        return await self._thread.run(self._file.find, sids)
 
     async def recover(self, count: int) -> Recovered:
-        return await self._run(lambda: self._file.recover(count))
+        return await self._thread.run(self._file.recover, count)
 
     async def close(self, *, clean: bool) -> None:
         try:
-            await self._run(lambda: self._file.close(clean=clean))
+            await self._thread.run(lambda: self._file.close(clean=clean))
         finally:
-            self._thread.shutdown(wait=False)
-
-    async def _run(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+            self._thread.stop()
 
 
 @contextmanager
