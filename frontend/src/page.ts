@@ -83,7 +83,7 @@ const link = new Link(url.href, {
   lost(retryMs, text) {
     if (retryMs === undefined) return end(text ? sentence(text) : "The connection has ended.");
     show("offline");
-    count(Date.now() + retryMs);
+    count(Date.now() + retryMs, text ? sentence(text) : "The connection is lost.");
   },
   size: () => ({ cols: term.cols, rows: term.rows }),
 });
@@ -196,14 +196,11 @@ function end(text: string): void {
   say(text, "Start again", () => location.reload());
 }
 
-function count(until: number): void {
+function count(until: number, why: string): void {
   const left = Math.ceil((until - Date.now()) / 1000);
   if (state.dataset.state !== "offline") return;
-  say(
-    `The connection is lost. ${invitation ? "The" : "Your"} session goes on; trying again ${left > 0 ? `in ${left} s` : "now"}.`,
-    "Try now", () => link.retry(),
-  );
-  window.setTimeout(() => count(until), 500);
+  say(`${why} Trying again ${left > 0 ? `in ${left} s` : "now"}.`, "Try now", () => link.retry());
+  window.setTimeout(() => count(until, why), 500);
 }
 
 function sentence(text: string): string {

@@ -38,6 +38,7 @@ _LIVE: Final = ConversationPhase.LIVE
 """Looked up once: before Python 3.12 an enum's members are dear to reach."""
 _UNKNOWN: Final = Capabilities()
 _NOT_TAKEN: Final = Notice("What you typed last was not taken.")
+_NOT_KEPT: Final = "the gateway is restarting; your session ends with it"
 _FULL: Final = Notice(
     "Too much is waiting already. What you have typed since is taken when there is room."
 )
@@ -167,7 +168,9 @@ class Driver:
         self.goodbye(Reason.UNAUTHENTICATED if unproven else reason)
 
     def drain(self) -> None:
-        self.goodbye(Reason.SHUTDOWN)
+        attachment = self.attachment
+        kept = attachment is None or attachment.session.persistent
+        self.goodbye(Reason.SHUTDOWN, "" if kept else _NOT_KEPT)
 
     def lost(self, cause: Exception | None) -> None:
         self.phase = after(self.phase, Move.LEAVE)

@@ -33,6 +33,7 @@ _log: Final = RateLimitedLogger("holdfast.gateway")
 
 _UNKNOWN: Final = "the invitation is not known: it was revoked, or its time or its session is over"
 _READ_ONLY: Final = "a viewer may acknowledge output and leave, and nothing else"
+_RESTARTING: Final = "the gateway is restarting"
 _EXPIRED: Final = "the time of the invitation is over"
 _COLUMNS: Final = 80
 _ROWS: Final = 24
@@ -235,7 +236,7 @@ class Watcher:
             self.close(reason)
 
     def drain(self) -> None:
-        self.close(Reason.SHUTDOWN)
+        self.close(Reason.SHUTDOWN, _RESTARTING)
 
     def lost(self, cause: Exception | None) -> None:
         self._leave()
