@@ -146,3 +146,9 @@ def test_a_wrong_size_of_a_chunk_is_quoted_up_to_forty_bytes() -> None:
     assert reader.take_head() is not None
     with pytest.raises(HeadError, match=f"^expected the size of a chunk, found b'{'x' * 40}'$"):
         reader.take_body()
+
+
+def test_a_head_that_comes_again_has_a_body_of_its_own() -> None:
+    requests = [(SIZED, b"hello"), (SIZED, b"again"), (GET, b""), (GET, b""), (SIZED, b"third")]
+    data = b"".join(head + body for head, body in requests)
+    assert [body for _, body in split(data, [])] == [body for _, body in requests]

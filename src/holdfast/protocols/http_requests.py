@@ -25,7 +25,7 @@ class RequestReader:
     Take the body before the next head. Raises `HeadError` for a malformed head or body.
     """
 
-    __slots__ = ("_body", "_data", "_head_bytes_max", "_header_count_max", "_searched")
+    __slots__ = ("_body", "_data", "_head_bytes_max", "_header_count_max", "_last", "_searched")
 
     def __init__(self, *, head_bytes_max: int, header_count_max: int) -> None:
         self._head_bytes_max = head_bytes_max
@@ -33,6 +33,8 @@ class RequestReader:
         self._data = bytearray()
         self._searched = 0
         self._body: _Sized | _Chunked | None = None
+        self._last: tuple[bytes, Request] | None = None
+        """The head before: programs often send the same one again, which is not parsed anew."""
 
     def receive_data(self, data: bytes) -> None:
         """Bytes have come."""
@@ -73,12 +75,20 @@ class RequestReader:
         if end < 0:
             self._searched = max(0, len(data) - len(END))
             return None
-        request = parse_request(bytes(data[:end]), header_count_max=self._header_count_max)
-        if request.version[0] != 1:
-            raise HeadError(505, f"expected HTTP/1.1, found HTTP/{request.version[0]}")
+        head = self._take(end + len(END))
+        if self._last is None or self._last[0] != head:
+            self._last = head, self._parse(head)
+        request = self._last[1]
         self._body = _body_of(request)
         self._searched = 0
-        return request, self._take(end + len(END))
+        return request, head
+
+    def _parse(self, head: bytes) -> Request:
+        text = head.removesuffix(END)
+        request = parse_request(text, header_count_max=self._header_count_max)
+        if request.version[0] != 1:
+            raise HeadError(505, f"expected HTTP/1.1, found HTTP/{request.version[0]}")
+        return request
 
     def rest(self) -> bytes:
         """All that was not taken."""

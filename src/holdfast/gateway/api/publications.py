@@ -42,6 +42,7 @@ STATUSES: Final = {
 }
 """The status of an answer to one publication, by its code."""
 _ORDER: Final = (Durability.MEMORY, Durability.FAST, Durability.DURABLE)
+_RANKS: Final = {durability.value: rank for rank, durability in enumerate(_ORDER)}
 
 
 class _Prepared(NamedTuple):
@@ -91,7 +92,7 @@ class Publications:
                 f" {len(requests)}",
             )
         prepared = [self._prepare(key, it) for it in requests]
-        durability = max((Durability(it.durability) for it in requests), key=_ORDER.index)
+        durability = _ORDER[max([_RANKS[it.durability] for it in requests])]
         to_load = [
             one
             for one in prepared

@@ -106,6 +106,8 @@ class ExchangeConnection:
         self._request: Request | None = None
         self._body: list[bytes] = []
         self._body_bytes = 0
+        self._accepted: Request | None = None
+        """The newest request whose head was checked."""
         self._wait: _Wait | None = None
         self._due = self._armed = _FOREVER
         """When the present wait is over, and when the timer looks: not later than that."""
@@ -231,6 +233,8 @@ class ExchangeConnection:
             self._set_wait(_Wait.REST if reader.waiting else _Wait.REQUEST)
             return False
         request = self._request = found[0]
+        if request is self._accepted:  # its head has come again
+            return True
         headers = request.headers
         if headers.get("transfer-encoding") is not None:
             raise HeadError(411, "expected Content-Length, found Transfer-Encoding")
@@ -242,7 +246,9 @@ class ExchangeConnection:
             )
         persistent = request.version >= (1, 1) and not headers.has_token("connection", "close")
         self._last = self._last or not persistent
-        if reader.in_body and not reader.waiting and headers.has_token("expect", "100-continue"):
+        if headers.get("expect") is None:
+            self._accepted = request
+        elif reader.in_body and not reader.waiting and headers.has_token("expect", "100-continue"):
             self._connection.write(_CONTINUE)
         return True
 
