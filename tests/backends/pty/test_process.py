@@ -217,3 +217,15 @@ async def test_a_recording(tmp_path: Path) -> None:
     assert "FINISH é" in "".join(text for _, code, text in events if code == "o")
     assert "90x20" in [text for _, code, text in events if code == "r"]
     assert (tmp_path / f"{session}.cast").stat().st_mode & 0o077 == 0
+
+
+async def test_a_recording_holds_what_is_typed_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    async with shells(record=str(tmp_path), record_input=True) as gateway:
+        async with term_client(gateway) as client:
+            await client.told("opened")
+            await client.types("exit\r")
+            await client.ends()
+        await eventually(lambda: not list(gateway.backends.terminals[0].views()))
+    (cast,) = tmp_path.glob("*.cast")  # noqa: ASYNC240
+    events = [json.loads(line) for line in cast.read_text().splitlines()[1:]]
+    assert "".join(text for _, code, text in events if code == "i") == "exit\r"

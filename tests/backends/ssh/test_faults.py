@@ -395,6 +395,43 @@ async def test_a_browser_that_returns_has_missed_nothing(tmp_path: Path) -> None
             assert seen.startswith(b"first\r\nsecond\r\n"), "a page that is loaded again has it all"
 
 
+async def test_a_server_can_wait_for_a_client_that_is_away(tmp_path: Path) -> None:
+    """With `away = "pause"` nothing is lost, and no more is kept than fits."""
+    lines = 400_000
+    leaves = asyncio.Event()
+
+    async def counts(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        process.stdout.write(b"READY\r\n")
+        await leaves.wait()
+        for start in range(0, lines, 1_000):
+            process.stdout.write(b"".join(b"%07d\n" % n for n in range(start, start + 1_000)))
+            await process.stdout.drain()
+        process.stdout.write(b"THE END")
+        await process.stdin.read()
+
+    async with (
+        scripted(tmp_path, counts) as server,
+        gateway_to(server, away="pause") as gateway,
+    ):
+        async with term_client(gateway) as client:
+            token = (await client.told("ready"))["token"]
+            await client.logs_in(PASSWORD)
+            await client.sees("READY\r\n")
+        (session,) = gateway.manager.sessions.values()
+        await eventually(lambda: not session.attached)
+        leaves.set()
+        await eventually(lambda: backend(gateway).counts.pauses == 1)
+        await asyncio.sleep(0.1)  # the window may still come
+        limits = Limits().terminal
+        assert session.out.size <= limits.ring_bytes_max
+        assert backend(gateway).counts.bytes_in < lines * 8
+        async with term_client(gateway, token=token, n=client.offset) as client:
+            assert (await client.told("ready"))["gap"] == 0
+            while not client.output.endswith(b"THE END"):
+                await client.reads()
+        assert client.output == b"".join(b"%07d\n" % n for n in range(lines)) + b"THE END"
+
+
 async def test_a_session_ends_with_its_shell_when_nobody_returns(tmp_path: Path) -> None:
     ended = asyncio.Event()
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from pathlib import Path
 
 import asyncssh
 from tests.backends.ssh.running import gateway_to
 from tests.backends.ssh.servers import PASSWORD, openssh, scripted
 from tests.backends.terminal.client import term_client
+from tests.gateway.running import eventually
+from tests.programs import need
 
 
 async def test_by_password(tmp_path: Path) -> None:
@@ -59,3 +63,60 @@ async def test_by_key_with_a_passphrase(tmp_path: Path) -> None:
         await client.told("opened")
         await client.types("stty size; echo FI''NISH\r")
         assert b"24 80" in await client.sees("FINISH")
+
+
+async def test_by_a_key_of_the_operator(tmp_path: Path) -> None:
+    """Nobody is asked anything."""
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    key.write_private_key(tmp_path / "key")
+    only = {"key_file": str(tmp_path / "key"), "methods": ("publickey",)}
+    async with (
+        openssh(tmp_path, key) as server,
+        gateway_to(server, of_target=only) as gateway,
+        term_client(gateway) as client,
+    ):
+        await client.told("opened")
+        assert not [message for message in client.messages if message["t"] == "prompt"]
+        await client.types("echo FI''NISH\r")
+        await client.sees("FINISH")
+
+
+async def test_by_an_agent_of_the_operator(tmp_path: Path) -> None:
+    agent, add = need("ssh-agent"), need("ssh-add")
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    key.write_private_key(tmp_path / "key")
+    (tmp_path / "key").chmod(0o600)
+    at = str(tmp_path / "agent")
+    process = await asyncio.create_subprocess_exec(
+        agent, "-D", "-a", at, stdout=asyncio.subprocess.DEVNULL
+    )
+    try:
+        await eventually(lambda: os.path.exists(at))
+        environment = {**os.environ, "SSH_AUTH_SOCK": at}
+        adding = await asyncio.create_subprocess_exec(
+            add, "-q", str(tmp_path / "key"), env=environment
+        )
+        assert await adding.wait() == 0
+        async with (
+            openssh(tmp_path, key) as server,
+            gateway_to(server, agent=at, of_target={"methods": ("publickey",)}) as gateway,
+            term_client(gateway) as client,
+        ):
+            await client.told("opened")
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def test_a_screen_that_changes_during_the_login(tmp_path: Path) -> None:
+    async with (
+        scripted(tmp_path) as server,
+        gateway_to(server) as gateway,
+        term_client(gateway, cols=80, rows=24) as client,
+    ):
+        await client.asked("password")
+        await client.say("resize", cols=100, rows=30)
+        await client.answers(PASSWORD)
+        await client.told("opened")
+        if b"100x30" not in client.output:
+            await client.sees("100x30")

@@ -36,6 +36,7 @@ class Login(asyncssh.SSHClient):
         self.dialogue = dialogue
         self._accepted = accepted
         self._agent = agent
+        self._agent_client: asyncssh.SSHAgentClient | None = None
         self._tries = tries_max
         self._passphrases_max = tries_max + 1  # the first time, without one
         self._keys_given = self._key_asked = False
@@ -77,10 +78,17 @@ class Login(asyncssh.SSHClient):
         if self._target.key_file:
             pairs += asyncssh.load_keypairs(Path(self._target.key_file))
         if self._agent:
-            agent = await asyncssh.connect_agent(self._agent)
-            if agent is not None:
-                pairs += await agent.get_keys()
+            client = self._agent_client = await asyncssh.connect_agent(self._agent)
+            if client is not None:
+                pairs += await client.get_keys()
         return pairs
+
+    async def close(self) -> None:
+        """The login is over: the agent is asked for no more signatures."""
+        client, self._agent_client = self._agent_client, None
+        if client is not None:
+            client.close()
+            await client.wait_closed()
 
     async def _read_key(self, text: str) -> asyncssh.SSHKey | None:
         """The key that a user has given, or `None`; then the user got a notice."""

@@ -260,6 +260,7 @@ class SshOpener:
         finally:
             if not login.connected:
                 sock.close()
+            await login.close()
 
     def _denied(self, plan: SshPlan, login: Login) -> TerminalError:
         self._failures.spend(self._key(plan, login.dialogue), self._now())
