@@ -1,0 +1,237 @@
+"""The shop of `examples/shop` behind nginx, while its parts are killed: real processes.
+
+`python -m tests.chaos.shop 200` runs it with as many customers, and prints what they saw.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import aiohttp
+import jwt
+import msgspec
+from tests.ports import free_port
+from tests.programs import ROOT, need
+
+from holdfast.client import Began, Client, Data, Online, connect
+
+SHOP: Final = ROOT / "examples" / "shop"
+JWT_KEY: Final = "a secret of the shop for nothing but chaos, and long enough"
+API_KEY: Final = "a key for nothing but chaos"
+SECONDS: Final = 200.0
+
+
+class Outcome(NamedTuple):
+    """What all customers saw together."""
+
+    customers: int
+    updates: int
+    """That should have come."""
+    lost: int
+    twice: int
+    out_of_order: int
+    resets: int
+    seconds: float
+
+
+class Part:
+    """One process of the shop."""
+
+    def __init__(self, folder: Path, *command: str) -> None:
+        self._folder = folder
+        self._command = command
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+        with (self._folder / "log.txt").open("a") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *self._command, cwd=self._folder, env=environment, stdout=log, stderr=log
+            )
+
+    async def end(self, number: signal.Signals = signal.SIGKILL) -> None:
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        await self.process.wait()
+
+    async def again(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """End it, and start it again."""
+        await self.end(number)
+        await self.start()
+
+
+class Customer:
+    """Somebody who watches the orders come."""
+
+    def __init__(self, name: str, client: Client) -> None:
+        self.name = name
+        self.client = client
+        self.online = asyncio.Event()
+        self.seen: list[tuple[int, str]] = []
+        self.resets = 0
+
+    async def watch(self) -> None:
+        async for event in self.client:
+            if isinstance(event, Online):
+                self.online.set()
+            elif isinstance(event, Began):
+                self.resets += 1
+            elif isinstance(event, Data):
+                told = msgspec.json.decode(event.d)
+                self.seen.append((told["id"], told["state"]))
+
+
+def token_for(user: str) -> str:
+    """The token that the site would give this user."""
+    claims = {"sub": user, "iss": "shop", "aud": "live", "exp": time.time() + 900}
+    return jwt.encode(claims, JWT_KEY, "HS256")
+
+
+def lay_out(folder: Path) -> int:
+    """The files of the shop, at ports that are free. Returns nginx's port."""
+    ports = {name: free_port() for name in ("8000", "8001", "8081", "9181")}
+    for path in SHOP.iterdir():
+        if path.is_file():
+            text = re.sub("|".join(ports), lambda match: str(ports[match[0]]), path.read_text())
+            (folder / path.name).write_text(text)
+    config = folder / "gateway.toml"
+    config.write_text(
+        config.read_text().replace(
+            'app = "shop"\norigins', 'app = "shop"\ndurability = "durable"\norigins'
+        )
+        + "\n[limits.upstream]\nbroken_seconds_max = 0.5\n"
+    )
+    (folder / "jwt.key").write_text(JWT_KEY)
+    (folder / "api.key").write_text(API_KEY)
+    (folder / "site-port").write_text(str(ports["8001"]))
+    return ports["8000"]
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[dict[str, Part]]:
+    """All parts of the shop, by their names."""
+    site = (folder / "site-port").read_text()
+    parts = {
+        "gateway": Part(folder, "holdfast", "serve", "gateway.toml"),
+        "site": Part(folder, "uvicorn", "shop:app", "--port", site, "--log-level", "warning"),
+        "live": Part(folder, "python", "live.py"),
+        "worker": Part(folder, "python", "worker.py"),
+        "nginx": Part(folder, need("nginx"), "-p", ".", "-c", "nginx.conf", "-e", "stderr"),
+    }
+    try:
+        for part in parts.values():
+            await part.start()
+        yield parts
+    finally:
+        for part in parts.values():
+            if part.process is not None:
+                await part.end()
+
+
+async def order(port: int, names: Sequence[str], item: str) -> None:
+    """Each of these customers orders something at the site, behind nginx."""
+    async with aiohttp.ClientSession() as browser:
+        for name in names:
+            cookies = {"shop_token": token_for(name)}
+            for _ in range(100):
+                try:
+                    async with browser.post(
+                        f"http://127.0.0.1:{port}/orders", json={"item": item}, cookies=cookies
+                    ) as answer:
+                        if answer.status == 200:
+                            break
+                except aiohttp.ClientError:
+                    pass
+                await asyncio.sleep(0.1)
+            else:
+                raise AssertionError("the site does not answer")
+
+
+async def torment(customers: int, orders: int = 4) -> Outcome:
+    """Let so many customers order something, while everything is killed."""
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        port = lay_out(folder)
+        async with (
+            asyncio.timeout(SECONDS + customers),
+            opened(folder) as parts,
+            AsyncExitStack() as stack,
+            asyncio.TaskGroup() as tasks,
+        ):
+            everyone = []
+            for number in range(customers):
+                user = f"customer-{number}"
+                url = f"ws://127.0.0.1:{port}/live"
+                client = await stack.enter_async_context(
+                    connect(url, token=lambda user=user: token_for(user))  # type: ignore[misc]
+                )
+                everyone.append(Customer(user, client))
+            watching = [tasks.create_task(customer.watch()) for customer in everyone]
+            for customer in everyone:
+                await customer.online.wait()
+            await _orders_and_kills(port, everyone, parts, orders)
+            wanted = 2 * orders
+            # There is no event for it.
+            while any(len(customer.seen) < wanted for customer in everyone):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+            for task in watching:
+                task.cancel()
+        return _outcome(everyone, 2 * orders, time.monotonic() - begun)
+
+
+async def _orders_and_kills(
+    port: int, everyone: Sequence[Customer], parts: dict[str, Part], orders: int
+) -> None:
+    names = [customer.name for customer in everyone]
+    for number in range(orders):
+        async with asyncio.TaskGroup() as both:
+            both.create_task(order(port, names, f"thing {number}"))
+            await asyncio.sleep(0.3)
+            both.create_task(parts["gateway"].again())
+            if number % 2:
+                both.create_task(parts["worker"].again())
+            else:
+                both.create_task(parts["live"].again(signal.SIGTERM))  # a deployment
+            if number == 1:
+                nginx = parts["nginx"].process
+                assert nginx is not None
+                nginx.send_signal(signal.SIGHUP)  # it reads its configuration again
+
+
+def _outcome(everyone: Sequence[Customer], wanted: int, seconds: float) -> Outcome:
+    lost = twice = disorder = 0
+    for customer in everyone:
+        counts = Counter(customer.seen)
+        twice += sum(counts.values()) - len(counts)
+        lost += wanted - len(counts)
+        for number in {number for number, _ in counts}:
+            states = [state for one, state in customer.seen if one == number]
+            disorder += states != ["packed", "sent"]
+    return Outcome(
+        customers=len(everyone),
+        updates=wanted * len(everyone),
+        lost=lost,
+        twice=twice,
+        out_of_order=disorder,
+        resets=sum(customer.resets for customer in everyone),
+        seconds=round(seconds, 1),
+    )
+
+
+if __name__ == "__main__":
+    print(asyncio.run(torment(int(sys.argv[1]) if sys.argv[1:] else 20)))  # noqa: T201
