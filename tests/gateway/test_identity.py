@@ -330,3 +330,25 @@ async def test_a_client_that_never_gives_a_token_is_told_why_it_ends(tmp_path: P
         bye = await client.expect("bye")
         assert (bye["reason"], bye["retry_ms"]) == ("unauthenticated", -1)
         await eventually(lambda: not gateway.pool)
+
+
+async def test_all_sessions_of_a_user_end_at_a_logout(tmp_path: Path) -> None:
+    async with staged(guarded(tmp_path)) as (gateway, stage):
+        async with v1(gateway, auth=token()) as away:
+            sid = (await away.expect("welcome"))["sid"]
+        async with (
+            v1(gateway, auth=token()) as anna,
+            v1(gateway, auth=token(sub="bert")) as bert,
+        ):
+            await anna.expect("welcome")
+            await bert.expect("welcome")
+            await stage.until(lambda: stage.notes.count(("open",)) == 3)
+            found = await stage.app.sessions_of("anna")
+            assert sid in [one.sid for one in found]
+            assert {(one.user, one.client.request is not None) for one in found} == {("anna", True)}
+            assert await stage.app.close_sessions_of("anna") == 2
+            assert (await anna.expect("bye"))["reason"] == "kicked"
+            assert await stage.app.sessions_of("anna") == []
+            assert len(await stage.app.sessions_of("bert")) == 1
+            with pytest.raises(ValueError, match="expected the name of a user"):
+                await stage.app.close_sessions_of("")

@@ -17,11 +17,11 @@ from holdfast.app.outgoing import Outgoing
 from holdfast.app.progress import Progress
 from holdfast.app.publishing import SECONDS_MAX, Names, Publisher
 from holdfast.app.session import Session
-from holdfast.core.errors import ConfigurationError
+from holdfast.core.errors import REASONS, ConfigurationError
 from holdfast.core.ids import new_instance
 from holdfast.core.items import MUST, Output, Text
 from holdfast.core.limits import LinkLimits
-from holdfast.core.validation import check_delivery, check_output, check_text
+from holdfast.core.validation import check_choice, check_delivery, check_output, check_text
 from holdfast.link import messages as m
 from holdfast.link.peer import SCHEMES, LinkClosedError
 from holdfast.net.addresses import Address, parse_address
@@ -234,6 +234,26 @@ class App(Handlers):
         self.flush_later()
         if self.outgoing.full:
             await self.progress.until(lambda: not self.outgoing.full)
+
+    async def sessions_of(self, user: str) -> list[m.SessionInfo]:
+        """All sessions of a user, also those of other instances and those without a client.
+
+        Raises `ValueError` for an empty name, and as `request` does.
+        """
+        if not check_text("user", user, self.outgoing.bounds.name_bytes_max):
+            raise ValueError("user: expected the name of a user, found none")
+        return await self.request(m.LIST, m.Filter(user=user), list[m.SessionInfo])
+
+    async def close_sessions_of(self, user: str, reason: str = "kicked") -> int:
+        """End all sessions of a user for good, as at a logout. Returns how many there were.
+
+        Raises as `sessions_of` does, and `UnsendableError` for a reason that there is not.
+        """
+        check_choice("reason", reason, REASONS)
+        found = await self.sessions_of(user)
+        for session in found:
+            await self.request(m.CLOSE, m.Close(session.sid, reason), bool)
+        return len(found)
 
     async def request(self, method: str, params: Any, result: type[T]) -> T:
         """Ask the gateway. Raises `RequestError`, `LinkClosedError`, `TimeoutError`."""
