@@ -211,7 +211,7 @@ def model(data: bytes, charset: str, chars_max: int) -> list[Event]:
             line, too_long = [], False
         elif byte in b"\x08\x7f":
             if line and not too_long:
-                line = shortened(line)
+                line = line[:-1] if charset == LATIN_1 else shortened(line)
         elif byte in b"\t\x1b" or byte >= 32:
             line.append(byte)
             too_long = too_long or len(line) > 4 * chars_max
@@ -262,6 +262,7 @@ typed = st.lists(
 
 @properties
 @given(typed, cuts, st.sampled_from(["", UTF_8, LATIN_1]))
+@example(b"\xc3\xa9\x7f\n", [], LATIN_1)  # a character of UTF-8, where each byte is one
 def test_any_cutting_gives_what_a_plain_model_gives(
     data: bytes, places: list[int], charset: str
 ) -> None:
