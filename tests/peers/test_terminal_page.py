@@ -9,7 +9,7 @@ import asyncssh
 import pytest
 from playwright.async_api import Browser
 from tests.backends.ssh.running import gateway_to
-from tests.backends.ssh.servers import PASSWORD, openssh, scripted
+from tests.backends.ssh.servers import PASSWORD, encrypted, openssh, scripted
 from tests.gateway.running import eventually, port, serving
 from tests.peers.terminal_page import PHONE, TerminalPage, page_of, shell
 
@@ -39,13 +39,12 @@ async def test_a_login_by_password(tmp_path: Path, browser: Browser) -> None:
 
 async def test_a_login_by_key(tmp_path: Path, browser: Browser) -> None:
     key = asyncssh.generate_private_key("ssh-ed25519")
-    locked = key.export_private_key(passphrase="sesame").decode()  # it takes its time
     async with (
         openssh(tmp_path, key) as server,
         gateway_to(server, of_target={"command": "bash --norc --noprofile"}) as gateway,
         page_of(browser, gateway) as page,
     ):
-        await page.answers("key", locked)
+        await page.answers("key", encrypted(key, "sesame"))
         await page.answers("passphrase", "sesame")
         await page.sees("#" if server.user == "root" else "$")
         await page.enters("echo FI''NISH")

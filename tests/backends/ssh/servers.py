@@ -17,6 +17,7 @@ from tests.ports import free_port
 from tests.programs import look_everywhere, need
 
 PASSWORD: Final = "c0rrect horse"
+_ROUNDS: Final = 16
 _SSHD_FOLDER: Final = Path("/run/sshd")
 _CONFIG: Final = """
 Port {port}
@@ -90,6 +91,17 @@ async def openssh(folder: Path, *keys: asyncssh.SSHKey) -> AsyncIterator[SshServ
         if process.returncode is None:
             process.terminate()
             await process.wait()
+
+
+def encrypted(key: asyncssh.SSHKey, passphrase: str) -> str:
+    """The file of a private key, with the rounds that ssh-keygen has long taken.
+
+    What asyncssh takes is more than a second, in which a test's gateway would do nothing else.
+    """
+    data: bytes = key.export_private_key(
+        passphrase=passphrase, rounds=_ROUNDS, ignore_few_rounds=True
+    )
+    return data.decode()
 
 
 class Accounts(asyncssh.SSHServer):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import asyncssh
 from tests.backends.ssh.running import gateway_to
-from tests.backends.ssh.servers import PASSWORD, openssh, scripted
+from tests.backends.ssh.servers import PASSWORD, encrypted, openssh, scripted
 from tests.backends.terminal.client import term_client
 from tests.gateway.running import eventually
 from tests.programs import need
@@ -54,7 +54,7 @@ async def test_by_key_with_a_passphrase(tmp_path: Path) -> None:
         term_client(gateway) as client,
     ):
         await client.asked("key")
-        await client.answers(key.export_private_key(passphrase="open sesame").decode())
+        await client.answers(encrypted(key, "open sesame"))
         await client.asked("passphrase")
         await client.answers("wrong")
         assert "passphrase" in (await client.told("notify"))["text"]
