@@ -20,7 +20,6 @@ from holdfast.protocols import telnet
 from holdfast.protocols.telnet import codes
 
 _INTERVAL_SECONDS: Final = 60.0
-_TERMINAL: Final = telnet.Terminal("Holdfast", holdfast.__version__, "dumb", width=80, height=24)
 _REFUSED: Final = frozenset(
     {
         codes.TTYPE, codes.NAWS, codes.NEW_ENVIRON, codes.CHARSET, codes.END_OF_RECORD, codes.GMCP,
@@ -81,7 +80,8 @@ class _Visitor(NullHandler):
     ) -> None:
         self._connection = connection
         self._answer = answer
-        self._core = telnet.TelnetClient(limits, _TERMINAL, _REFUSED, also=[codes.MSSP])
+        terminal = telnet.Terminal("Holdfast", holdfast.__version__, "dumb", width=80, height=24)
+        self._core = telnet.TelnetClient(limits, terminal, _REFUSED, also=[codes.MSSP])
 
     def connected(self) -> None:
         self._connection.established()

@@ -40,8 +40,8 @@ LISTED: Final = {
     ),
     "publish": Listed(
         "publish",
-        "Send outputs to sessions, users and groups of a running gateway. Exits with 1 if one of"
-        " these does not exist.",
+        "Send outputs to sessions, users and groups of a gateway. Exits with 1 if one does not"
+        " exist.",
     ),
     "echo": Listed("echo", "Echo input: for benchmarks, conformance suites and trials."),
     "check": Listed(

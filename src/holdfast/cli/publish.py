@@ -48,8 +48,7 @@ def publish(
     ] = None,
     seconds: Annotated[float, typer.Option(min=0.0, help="How long it is tried again.")] = 30.0,
 ) -> None:
-    """Send outputs to sessions, users and groups of a running gateway. Exits with 1 if one of
-    these does not exist.
+    """Send outputs to sessions, users and groups of a gateway. Exits with 1 if one does not exist.
 
     Examples:
 
