@@ -15,6 +15,7 @@ from holdfast.protocols.telnet import (
     ProbeAnswered,
     Settled,
     TelnetServer,
+    Violation,
     WindowSize,
     codes,
 )
@@ -198,6 +199,17 @@ def test_every_split_in_two_gives_the_same(transcript: tuple[bytes, ...]) -> Non
     whole = feed(silent_server(), [data])
     for place in range(1, len(data)):
         assert feed(silent_server(), [data[:place], data[place:]]) == whole
+
+
+@pytest.mark.parametrize("transcript", RECORDED.values(), ids=RECORDED)
+def test_a_client_that_answers_everything_twice(transcript: tuple[bytes, ...]) -> None:
+    server = silent_server()
+    events, sent = feed(server, [chunk for chunk in transcript for _ in range(2)])
+    events += server.handle_timer(2.0)
+    assert not any(isinstance(event, Violation) for event in events)
+    assert events.count(Settled()) == 1
+    assert len(sent) <= 2 * len(feed(silent_server(), transcript)[1])
+    assert server.receive_data(b"look\r\n", 3.0) == ["look"]
 
 
 @pytest.mark.parametrize("name", ["inetutils", "tf"])
