@@ -36,6 +36,21 @@ def test_outputs_are_numbered_from_1_and_taken_in_order_once() -> None:
     assert out.sent == 3
 
 
+def test_the_entries_after_a_number_also_once_the_oldest_are_acknowledged() -> None:
+    out = box(4, sent=4)
+    assert [texts([entry.item for entry in out.since(number)]) for number in (0, 3)] == [
+        ["o1", "o2", "o3", "o4"],
+        ["o4"],
+    ]
+    out.skip_to(2)
+    assert [texts([entry.item for entry in out.since(number)]) for number in (1, 2, 3, 4)] == [
+        ["o3", "o4"],
+        ["o3", "o4"],
+        ["o4"],
+        [],
+    ]
+
+
 def test_of_what_is_said_to_many_only_the_latest_of_a_key_takes_another_s_place() -> None:
     out = box()
     said = (("one", MUST), ("two", MUST), ("3:0", "latest:score"), ("3:1", "latest:score"))

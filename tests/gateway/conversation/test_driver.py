@@ -19,6 +19,7 @@ from holdfast.gateway.adapters.events import LoginGiven
 from holdfast.gateway.conversation import events
 from holdfast.gateway.conversation.phases import ConversationPhase
 from holdfast.net.connection.connection import Connection
+from holdfast.net.security_log import SecurityEvent
 
 
 class DefectError(Exception):
@@ -69,6 +70,20 @@ def test_what_the_session_says_to_a_broken_adapter_ends_the_connection() -> None
     assert line.world.bench.transport.aborted
     assert ("detached", Reason.INTERNAL_ERROR) in told(line)
     assert attachment.session.out.maybe_delivered == 2  # it may have come so far
+
+
+def test_a_security_event_names_the_client_its_session_and_the_listener() -> None:
+    line = live()
+    attachment = line.driver.attachment
+    assert attachment is not None
+    for listener in ("ws://127.0.0.1:8080/", None):
+        line.connection.listener = listener
+        with structlog.testing.capture_logs() as logs:
+            line.driver.tell(SecurityEvent.LIMITED, why="crowded")
+        (event,) = logs
+        assert event["address"] == line.connection.peer
+        assert (event["sid"], event["why"]) == (attachment.session.sid, "crowded")
+        assert event.get("listener") == listener
 
 
 def test_a_connection_that_is_lost_detaches_its_session_once() -> None:

@@ -11,7 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.vtc.running import PROGRAM, SECONDS_MAX, assert_no_processes, processes_of, vtest
+from tests.vtc.running import (
+    PROGRAM,
+    SECONDS_MAX,
+    assert_no_processes,
+    processes_of,
+    run_script,
+    vtest,
+)
 
 STUBBORN = "    trap '' TERM INT HUP\n"
 
@@ -168,3 +175,8 @@ def test_all_tests_fail_when_no_process_is_left(tmp_path: Path) -> None:
     done = vtest("-k", "-j2", "a.vtc", "b.vtc", "c.vtc", cwd=tmp_path)
     assert done.returncode == 1, done.stdout
     assert done.stdout.count("FAILED") == 3
+
+
+def test_the_log_says_once_where_the_script_ends_and_its_actors_are_reset() -> None:
+    result = run_script('vtest "ends"\nserver s1 {\n    delay 60\n} -start\n')
+    assert result.log.render().count("RESETTING after") == 1

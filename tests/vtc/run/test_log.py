@@ -87,3 +87,13 @@ def test_a_log_that_grows_without_end_loses_its_older_half(
     assert f"debug|line {left_out}\n" in shown
     assert f"debug|line {left_out - 1}\n" not in shown
     assert "debug|line 999\n" in shown
+
+
+def test_a_log_may_have_so_many_bytes_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_module, "LOG_BYTES_MAX", 1_000)
+    log = Log()
+    for size in (350, 350):  # and 150 for each entry
+        log.add(LogEntry(0.0, 1, "c1", "", "x" * size))
+    assert len(log.entries) == 2
+    log.add(LogEntry(0.0, 1, "c1", "", ""))
+    assert "first 2 entries are left out" in log.render()
