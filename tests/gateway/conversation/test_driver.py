@@ -18,6 +18,7 @@ from holdfast.core.login import Policy
 from holdfast.gateway.adapters.events import LoginGiven
 from holdfast.gateway.conversation import events
 from holdfast.gateway.conversation.phases import ConversationPhase
+from holdfast.net.addresses import parse_address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.security_log import SecurityEvent
 
@@ -76,7 +77,7 @@ def test_a_security_event_names_the_client_its_session_and_the_listener() -> Non
     line = live()
     attachment = line.driver.attachment
     assert attachment is not None
-    for listener in ("ws://127.0.0.1:8080/", None):
+    for listener in (parse_address("ws://127.0.0.1:8080/"), None):
         line.connection.listener = listener
         with structlog.testing.capture_logs() as logs:
             line.driver.tell(SecurityEvent.LIMITED, why="crowded")
