@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -136,7 +137,7 @@ async def _opens(stack: AsyncExitStack, port: int, count: int) -> None:
         await terminal.told("opened")
 
 
-async def _held(server: SshServer, count: int) -> Row:
+async def _held(server: SshServer, count: int) -> list[Row]:
     """How much memory each of `count` idle terminals takes."""
     with holdfast(server) as (port, pid):
         async with AsyncExitStack() as stack:
@@ -146,10 +147,10 @@ async def _held(server: SshServer, count: int) -> Row:
             await _opens(stack, port, count)
             await asyncio.sleep(2.0)
             grown = harness.rss_bytes(pid) - before
-    return {"idle terminals": count, "kB each": round(grown / count / 1e3, 1)}
+    return [{"idle terminals": count, "kB each": round(grown / count / 1e3, 1)}]
 
 
-async def _stalled(server: SshServer, seconds: float) -> Row:
+async def _stalled(server: SshServer, seconds: float) -> list[Row]:
     """`yes` with a client that reads nothing: how much memory it costs, and how long Ctrl-C takes
     under it once it reads."""
     with holdfast(server) as (port, pid):
@@ -170,7 +171,7 @@ async def _stalled(server: SshServer, seconds: float) -> Row:
             await terminal.write(b"\x03echo BA''CK\r")
             await _reads_until(terminal, b"BACK")
             back = time.monotonic() - start
-    return {"seconds": seconds, "grown_kB": round(grown / 1e3), "ctrl_c_ms": round(back * 1e3)}
+    return [{"seconds": seconds, "grown_kB": round(grown / 1e3), "ctrl_c_ms": round(back * 1e3)}]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -190,14 +191,14 @@ def main(arguments: Sequence[str]) -> int:
         file.write_bytes(line * (options.megabytes * 1_000_000 // len(line)))
 
         async def run() -> None:
-            tables = {
-                "Beside peers": await _beside_peers(server, file, options),
-                "Viewers": await _watched(server, file, options),
-                "Memory": [await _held(server, options.count)],
-                "A client that does not read": [await _stalled(server, options.stalled)],
-            }
-            for title, rows in tables.items():
-                harness.show(title, rows, as_json=options.json)
+            for title, measure in (
+                ("Beside peers", _beside_peers(server, file, options)),
+                ("Viewers", _watched(server, file, options)),
+                ("Memory", _held(server, options.count)),
+                ("A client that does not read", _stalled(server, options.stalled)),
+            ):
+                harness.show(title, await measure, as_json=options.json)
+                sys.stdout.flush()
 
         asyncio.run(run())
     return 0

@@ -3,68 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 from typing import Any, Final
 
 import asyncssh
 
 from holdfast.backends.terminal.kind import Exit, Sink
-from holdfast.core.limits import KIB, TerminalLimits
+from holdfast.core.limits import TerminalLimits
 from holdfast.net.transport.tcp_info import round_trip
 
-_MUCH_BYTES: Final = 32 * KIB
-"""In `_GATHER_SECONDS`."""
-_GATHERED_BYTES: Final = 64 * KIB
-_GATHER_SECONDS: Final = 0.004
 _SIGNALS: Final = frozenset({"INT", "TERM", "HUP", "KILL", "QUIT", "USR1", "USR2"})
-
-
-class Gathering:
-    """Has much output read in larger pieces: fewer reads, frames and writes for the same bytes.
-
-    While a server sends much, its socket counts as readable only with `_GATHERED_BYTES` in it
-    (SO_RCVLOWAT), and every few milliseconds with whatever is there. Little output is never
-    delayed.
-    """
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._later = asyncio.get_running_loop().call_later
-        self._bytes = 0
-        """Since the last look."""
-        self._much = self._gathers = False
-
-    def received(self, count: int) -> None:
-        """So many bytes have come. Hot path."""
-        self._bytes += count
-        if not self._gathers and (self._much or self._bytes >= _MUCH_BYTES):
-            self._gathers = True
-            self._set(_GATHERED_BYTES)
-            self._later(_GATHER_SECONDS, self._look)
-
-    def _look(self) -> None:
-        self._much = self._bytes >= _MUCH_BYTES
-        self._bytes = 0
-        self._gathers = False
-        self._set(1)
-
-    def _set(self, count: int) -> None:
-        with contextlib.suppress(OSError):  # it is closed
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
 
 
 class SshSession(asyncssh.SSHClientSession[bytes]):
     """What asyncssh tells of the channel."""
 
-    def __init__(self, sink: Sink, gathering: Gathering) -> None:
+    def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._gathering = gathering
         self._exit = Exit()
         self.full = False
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
-        self._gathering.received(len(data))
         self._sink.received(data)
 
     def pause_writing(self) -> None:

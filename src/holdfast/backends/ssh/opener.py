@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import asyncssh
 
-from holdfast.backends.ssh.channel import Gathering, SshChannel, SshSession, close_connection
+from holdfast.backends.ssh.channel import SshChannel, SshSession, close_connection
 from holdfast.backends.ssh.config import SshOptions, TargetConfig
 from holdfast.backends.ssh.login import Login
 from holdfast.backends.ssh.targets import find_target, permitted
@@ -281,7 +281,7 @@ class SshOpener:
         try:
             async with asyncio.timeout(limits.connect_seconds_max):
                 channel, session = await connection.create_session(
-                    lambda: SshSession(sink, Gathering(connection.get_extra_info("socket"))),
+                    lambda: SshSession(sink),
                     plan.config.command or None,
                     request_pty="force",
                     term_type=screen.term,
