@@ -23,6 +23,16 @@ LINES: Final[dict[tuple[str, str, str], str]] = {
         "lasted = 1.0 if given is BreakerInput.PROBE_FAILED else now - self._closed_at",
     ): "any time below `LASTED_SECONDS_MIN` is too short to reset the pause",
     (
+        "vtc/language/errors.py",
+        'self.actor = ""',
+        "self.actor = None",
+    ): "whoever records a failure sets it before it is read",
+    (
+        "vtc/run/reference_run.py",
+        'directory=os.environ.get("TMPDIR", "/tmp"),',
+        'directory=os.environ.get("TMPDIR", ),',
+    ): "without a folder, `tempfile` takes the same one",
+    (
         "telnet/client.py",
         "super().lost(cause)",
         "super().lost(None)",

@@ -40,6 +40,18 @@ def guarded(tmp_path: Path, limits: Limits | None = None) -> Config:
 # --- health
 
 
+async def test_a_defect_is_an_answer_without_details(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("a defect")
+
+    async with serving(echoing(tmp_path)) as gateway:
+        monkeypatch.setattr("holdfast.gateway.admin.pages.list_sessions", fail)
+        answer = await ask(gateway, "/api/sessions")
+        assert (answer.status, json.loads(answer.body)) == (500, {"error": "internal error"})
+
+
 async def test_health_and_readiness(tmp_path: Path) -> None:
     async with serving(echoing(tmp_path, limits=IMPATIENT)) as gateway:
         assert await told(gateway, "/healthz") == {"status": "ok"}

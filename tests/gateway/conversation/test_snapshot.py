@@ -285,6 +285,8 @@ def test_times_are_those_of_the_other_process() -> None:
         line.step(("says", 3))
         line.step(("types", 12))
         taken = snapshot(line.driver)
+        assert taken.intake.held is not None
+        taken.intake.held.turn = taken.intake.held.tell_at = taken.at + 5.0
         other = Line("telnet", restored=False)
         other.world.bench.loop.advance(500.0)
         assert line.driver.attachment is not None
@@ -295,8 +297,8 @@ def test_times_are_those_of_the_other_process() -> None:
         moved = snapshot(driver)
     assert moved.wake == pytest.approx(taken.wake + shift)
     assert moved.intake.held is not None
-    assert taken.intake.held is not None
     assert moved.intake.held.turn == pytest.approx(taken.intake.held.turn + shift)
+    assert moved.intake.held.tell_at == pytest.approx(taken.intake.held.tell_at + shift)
     assert moved.attachment is not None
     assert taken.attachment is not None
     assert moved.attachment.evidence is not None

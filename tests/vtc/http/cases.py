@@ -359,6 +359,14 @@ MESSAGES = [
         "raw bytes",
         conversation('recv 3\nsendhex "0 1 61"\nsend_n 3 "ab"', 'send "xyz"\nrecv 2\nrecv 6'),
     ),
+    passes("urgent bytes", conversation('send_urgent "a"\nsend "b"', "recv 1")),
+    passes(
+        "a body in a file",
+        conversation(
+            'rxreq\nwrite_body body.txt\nshell {test "$(cat ${tmpdir}/body.txt)" = abc}\ntxresp',
+            "txreq -req POST -body abc\nrxresp",
+        ),
+    ),
     fails(
         "bytes that are none", conversation("recv 1", "sendhex 0g"), "Illegal hex string", "6:13"
     ),

@@ -23,6 +23,7 @@ def problems(body: str) -> list[str]:
         ("client", ["2:1 client: the name is missing"]),
         ("delay", ["2:1 delay: 1 argument needed, 0 given"]),
         ("delay 1 2", ["2:9 delay: takes 1 argument, 2 given"]),
+        ("client c1 {\n  send_n 1 a b\n}", ["3:14 send_n: takes 2 arguments, 3 given"]),
         ("client c1 {\n  txreq -body x -hdr y\n}", ["3:17 Unknown http txreq spec: -hdr"]),
         ("client c1 {\n  rxreqx\n}", ['3:3 Unknown command: "rxreqx"']),
         ("client c1 {", ["2:11 unbalanced '{': it is never closed"]),

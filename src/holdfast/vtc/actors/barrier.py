@@ -71,18 +71,21 @@ class Barrier(Actor):
             await self._sync(scope)
 
     def _arrive(self) -> bool:
-        """One more is here. Says whether all are."""
+        """Count one more waiter. Return whether it is the last; a cyclic barrier begins again."""
         if self._waiting == self._expected:
             raise self._use_error(f"more waiters than the {self._expected} expected")
         self._waiting += 1
-        return self._waiting == self._expected
+        if self._waiting < self._expected:
+            return False
+        if self._cyclic:
+            self._waiting = 0
+        return True
 
     async def _sync(self, scope: Scope[Any]) -> None:
         if self._arrive():
             scope.log.line(4, f"Barrier({self.name}) wake {self._expected}")
             self._opened.set()
             if self._cyclic:
-                self._waiting = 0
                 self._opened = asyncio.Event()
             return
         scope.log.line(4, f"Barrier({self.name}) wait {self._waiting} of {self._expected}")
@@ -117,7 +120,6 @@ class Barrier(Actor):
                 _close_all(here)
                 if not self._cyclic:
                     break
-                self._waiting = 0
         finally:
             _close_all(here)
             self.release()
