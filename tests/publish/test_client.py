@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 from tests.gateway.api.asking import API, KEY, READ_KEY, person, with_api
+from tests.gateway.certificates import certificate
 from tests.gateway.running import TCP, configured, serving
 
 from holdfast.core.errors import ConfigurationError
@@ -186,6 +188,23 @@ async def test_it_gives_up_when_its_time_is_over(tmp_path: Path, kind: Any) -> N
     client = AnyClient(kind(f"unix:{tmp_path / 'nobody'}", key=KEY, seconds_max=0.3))
     with pytest.raises(UnavailableError, match=r"POST /v1/publish: .*No such file"):
         await client.call("publish", "x", user="anna")
+
+
+async def test_it_speaks_tls_with_a_gateway_whose_certificate_is_right(
+    tmp_path: Path, kind: Any
+) -> None:
+    pair = certificate(tmp_path)
+    api = structs.replace(API, listen="tls://127.0.0.1:0", certificate=pair)
+    async with serving(with_api(configured(tmp_path, [TCP], backend="echo"), api)) as gateway:
+        assert gateway.api_address is not None
+        url = f"https://127.0.0.1:{gateway.api_address.port}"
+        trusting = ssl.create_default_context(cafile=pair.cert)
+        client = AnyClient(kind(url, key=KEY, tls=trusting))
+        assert (await client.call("publish", "x", user="anna")).reached == 0
+        await client.call("close")
+        stranger = AnyClient(kind(url, key=KEY, seconds_max=60.0))
+        with pytest.raises(UnavailableError, match="certificate verify failed"):
+            await stranger.call("publish", "x", user="anna")
 
 
 async def test_threads_share_a_client(tmp_path: Path) -> None:

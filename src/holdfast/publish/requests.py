@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+import ssl
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
@@ -221,7 +222,8 @@ def attempts(call: Call, seconds_max: float, times: Iterable[float], entropy: An
             fault = _fault(result).error
         else:
             fault = str(result) or type(result).__name__
-        if next(clock) - begun + pause > seconds_max:
+        hopeless = isinstance(result, ssl.SSLCertVerificationError)
+        if hopeless or next(clock) - begun + pause > seconds_max:
             raise UnavailableError(f"{call.method} {call.target.partition('?')[0]}: {fault}")
 
 
