@@ -17,6 +17,8 @@ _SIZE_DIGITS_MAX: Final = 16
 _LENGTH_DIGITS_MAX: Final = 18
 _HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 _CRLF: Final = b"\r\n"
+_CHUNKED: Final = -1
+"""In place of the size of a body that comes in chunks."""
 
 
 class RequestReader:
@@ -33,8 +35,9 @@ class RequestReader:
         self._data = bytearray()
         self._searched = 0
         self._body: _Sized | _Chunked | None = None
-        self._last: tuple[bytes, Request] | None = None
-        """The head before: programs often send the same one again, which is not parsed anew."""
+        self._last: tuple[bytes, Request, int] | None = None
+        """The head before and the size of its body: programs often send the same head again, which
+        is not parsed anew."""
 
     def receive_data(self, data: bytes) -> None:
         """Bytes have come."""
@@ -77,9 +80,10 @@ class RequestReader:
             return None
         head = self._take(end + len(END))
         if self._last is None or self._last[0] != head:
-            self._last = head, self._parse(head)
-        request = self._last[1]
-        self._body = _body_of(request)
+            request = self._parse(head)
+            self._last = head, request, _body_size(request)
+        _, request, size = self._last
+        self._body = _Sized(size) if size > 0 else _Chunked() if size else None
         self._searched = 0
         return request, head
 
@@ -169,8 +173,8 @@ def _chunk_size(line: bytes) -> int:
     return int(digits, 16)
 
 
-def _body_of(request: Request) -> _Sized | _Chunked | None:
-    """RFC 9112 section 6.3."""
+def _body_size(request: Request) -> int:
+    """The size of a request's body, or `_CHUNKED` (RFC 9112 section 6.3)."""
     lengths = request.headers.get_all("content-length")
     codings = request.headers.tokens("transfer-encoding")
     if codings:
@@ -178,10 +182,10 @@ def _body_of(request: Request) -> _Sized | _Chunked | None:
             raise HeadError(400, "both Transfer-Encoding and Content-Length")
         if [coding.lower() for coding in codings] != ["chunked"]:
             raise HeadError(501, f"expected the transfer coding chunked, found {codings}")
-        return _Chunked()
+        return _CHUNKED
     if not lengths:
-        return None
+        return 0
     (length, *others) = lengths
     if others or not (length.isascii() and length.isdigit()) or len(length) > _LENGTH_DIGITS_MAX:
         raise HeadError(400, f"expected one Content-Length, found {lengths}")
-    return _Sized(int(length)) if int(length) else None
+    return int(length)

@@ -155,6 +155,9 @@ class Publishing:
 
     def _resolve(self, to: Targets) -> tuple[dict[Session, None], Targets]:
         """The sessions of some targets, in their order, and the targets without one."""
+        if to.count == 1 and to.users:
+            alone = dict.fromkeys(self._of_user(to.users[0]))
+            return alone, _NOBODY if alone else to
         found: dict[Session, None] = {}
         unknown: tuple[list[str], list[str], list[str]] = ([], [], [])
         for sid in to.sessions:
