@@ -44,7 +44,8 @@ def smoke(environment: Environment, folder: Path) -> None:
     with demo:
         try:
             assert demo.stdout is not None
-            assert demo.stdout.readline() == "The chat is open. Come in by:\n"
+            first = demo.stdout.readline()
+            assert first == "The chat is open. Come in by:\n", first
             for path, part in (("", "<html"), ("holdfast.js", "class Session")):
                 with urllib.request.urlopen(f"http://127.0.0.1:{web}/{path}", timeout=60) as page:
                     assert part in page.read().decode()
