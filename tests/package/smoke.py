@@ -44,16 +44,20 @@ def smoke(environment: Environment, folder: Path) -> None:
     with demo:
         try:
             assert demo.stdout is not None
-            first = demo.stdout.readline()
-            assert first == "The chat is open. Come in by:\n", first
+            page = f"http://127.0.0.1:{web}/"
+            said = ""
+            while page not in said:
+                line = demo.stdout.readline()
+                assert line, said
+                said += line
             for path, part in (("", "<html"), ("holdfast.js", "class Session")):
-                with urllib.request.urlopen(f"http://127.0.0.1:{web}/{path}", timeout=60) as page:
-                    assert part in page.read().decode()
+                with urllib.request.urlopen(f"{page}{path}", timeout=60) as answer:
+                    assert part in answer.read().decode()
             assert "Welcome to the chat." in _first_words(tcp)
         finally:
             demo.send_signal(signal.SIGTERM)
-            said, _ = demo.communicate(timeout=SECONDS)
-    assert demo.returncode == 0, said
+            rest, _ = demo.communicate(timeout=SECONDS)
+    assert demo.returncode == 0, rest
 
 
 def _first_words(port: int) -> str:
