@@ -122,10 +122,12 @@ class KildClient(Screen):
         return self._file.read_text() if self._file.exists() else ""
 
     async def types(self, line: str) -> None:
-        # One command: another window on the display cannot take the keys.
+        # One command: another window on the display cannot take the keys. For a character that is
+        # on no key, the keyboard is changed first, which the window must hear of.
+        delay = "2" if line.isascii() else "200"
         await self._display.do(
             *("windowfocus", "--sync", self._window),
-            *("type", "--clearmodifiers", "--delay", "2", "--", line),
+            *("type", "--clearmodifiers", "--delay", delay, "--", line),
         )
         await self._display.do("windowfocus", "--sync", self._window, "key", "Return")
 

@@ -160,8 +160,8 @@ async def test_hidden_input(
         before = len(wire.up)
         await pane.types("sesame")
         screen = await pane.sees("You said [sesame].")
-        assert screen.count("sesame") == 1  # what the application says again
         between = screen.partition("Secret:")[2].partition("You said")[0]
+        assert "sesame" not in between
         assert between.count("\n") <= 2
         typed = inflated(wire.up, MCCP3) or wire.up[before:]
         assert typed.count(b"sesame\r\n") == 1
