@@ -395,6 +395,7 @@ def test_the_sdk_exports_what_an_author_needs() -> None:
         "Authenticate",
         "Binary",
         "Capabilities",
+        "ClientFacts",
         "Data",
         "Formatted",
         "Notice",

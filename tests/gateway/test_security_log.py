@@ -267,8 +267,12 @@ OF_TERMINALS = {
 """Their deeds are in `tests/backends/ssh` and `tests/backends/terminal`."""
 
 
+OF_THE_API = {SecurityEvent.API_REFUSED}
+"""Its deed is in `tests/gateway/api`."""
+
+
 def test_every_event_has_its_deed() -> None:
-    assert DEEDS.keys() == set(SecurityEvent) - OF_TERMINALS
+    assert DEEDS.keys() == set(SecurityEvent) - OF_TERMINALS - OF_THE_API
 
 
 async def test_no_line_has_a_secret(tmp_path: Path) -> None:

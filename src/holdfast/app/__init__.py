@@ -19,6 +19,7 @@ from holdfast.app.answers import Refusal
 from holdfast.app.app import App
 from holdfast.app.publishing import PublishRefusedError, UnknownSessionError
 from holdfast.app.session import Session
+from holdfast.core.identity import ClientFacts
 from holdfast.core.items import Binary, Data, Formatted, Notice, Prompt, Span, Text
 from holdfast.core.login import Authenticate, AuthResult, ProfileSummary
 from holdfast.core.validation import UnsendableError
@@ -31,6 +32,7 @@ __all__ = [
     "Authenticate",
     "Binary",
     "Capabilities",
+    "ClientFacts",
     "Data",
     "Formatted",
     "Notice",
