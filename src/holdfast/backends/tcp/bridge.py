@@ -123,13 +123,13 @@ class Bridge:
         """The client's screen has another size."""
         if self._connection is not None and self._protocol is not None:
             self._protocol.resize(size)
-            self._send(self._connection, self._protocol)
+            _send(self._connection, self._protocol)
 
     def describe(self) -> None:
         """The client can show other things, or is another one."""
         if self._connection is not None and self._protocol is not None:
-            self._protocol.describe(self._terminal())
-            self._send(self._connection, self._protocol)
+            self._protocol.describe(_described(self._session, self._context))
+            _send(self._connection, self._protocol)
 
     def go_on(self) -> None:
         """Held output may fit now."""
@@ -162,7 +162,7 @@ class Bridge:
             text = "The server has said what cannot be passed on."
             self._end(text, Reason.UPSTREAM_CLOSED, again=False)
             return
-        self._send(connection, protocol)
+        _send(connection, protocol)
         output = self._output
         output.say(said)
         if output.held:
@@ -296,7 +296,7 @@ class Bridge:
             target.address.scheme,
             context.content,
             context.limits,
-            self._terminal(),
+            _described(self._session, context),
             context.charsets,
             self._introduction,
             context.spoken_options,
@@ -306,21 +306,10 @@ class Bridge:
                 self._protocol.say(Text(line))
         self.forward()
 
-    def _terminal(self) -> Terminal:
-        """The client, as a server is told of it."""
-        row, sends_address = self._session.row, self._context.sends_address
-        address = ProxiedClient(row.address).host.strip("[]") if sends_address else ""
-        return terminal_of(row.capabilities, address)
-
     def _look_for_prompt(self, connection: Connection) -> None:
         """Unfinished output after a silence of the server is a prompt."""
         context = self._context
         connection.wake_at(context.dialler.now + context.limits.upstream.prompt_seconds_max)
-
-    def _send(self, connection: Connection, protocol: UpstreamProtocol) -> None:
-        data = protocol.data_to_send()
-        if data:
-            connection.write(data)
 
     def _say(self, said: list[Said]) -> None:
         """Forward the server's output to the session, and stop reading where it is held."""
@@ -383,3 +372,17 @@ class _Plug(NullHandler):
 
     def connected(self) -> None:
         self._bridge.plugged(self._connection, self._target)
+
+
+def _described(session: Session, context: BridgeContext) -> Terminal:
+    """The client, as a server is told of it."""
+    row = session.row
+    address = ProxiedClient(row.address).host.strip("[]") if context.sends_address else ""
+    return terminal_of(row.capabilities, address)
+
+
+def _send(connection: Connection, protocol: UpstreamProtocol) -> None:
+    """Write what is queued for the server."""
+    data = protocol.data_to_send()
+    if data:
+        connection.write(data)
