@@ -140,7 +140,9 @@ class TelnetAdapter(TerminalAdapter):
                 events += self._settle()
             else:
                 found = self._react(event)
-                if found is not None:
+                if type(found) is Data and not self._settled:
+                    self._said_early.append(found)
+                elif found is not None:
                     events.append(found)
         early = self._typed.early or ()
         if not self._settled and max(len(early), len(self._said_early)) > _EARLY_MAX:
@@ -152,7 +154,7 @@ class TelnetAdapter(TerminalAdapter):
             case telnet.Gmcp(package, json):
                 return self._read_gmcp(package, json)
             case telnet.Msdp(variable, json):
-                return self._data_event(Data(variable, json))
+                return Data(variable, json)
             case telnet.LineTooLong():
                 self._discard(f"{self._limits.line_chars_max} characters")
                 return None
@@ -202,13 +204,7 @@ class TelnetAdapter(TerminalAdapter):
                 return read_ack(json)
         except msgspec.MsgspecError as error:
             return self._break(Reason.PROTOCOL_ERROR, f"{package}: {error}")
-        return self._data_event(Data(package, json or "null"))
-
-    def _data_event(self, data: Data) -> Data | None:
-        if self._settled:
-            return data
-        self._said_early.append(data)
-        return None
+        return Data(package, json or "null")
 
     def snapshot(self, now: float) -> TelnetAdapterSnapshot:
         package = self._package
