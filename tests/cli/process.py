@@ -24,6 +24,8 @@ class Program:
         self.out = ""
         self.err = ""
         self._came = asyncio.Event()
+        self._open = 2
+        """How many of its outputs may have more."""
 
     @property
     def pid(self) -> int:
@@ -36,9 +38,13 @@ class Program:
         return [json.loads(line) for line in lines if line[0] == "{" and line[-1] == "\n"]
 
     async def until(self, condition: Callable[[], object]) -> None:
-        """Wait until `condition` is true; it is looked at after each piece of output."""
+        """Wait until `condition` is true; it is looked at after each piece of output.
+
+        Raises `AssertionError` with what it has written where it ends before.
+        """
         async with asyncio.timeout(SECONDS):
             while not condition():
+                assert self._open, f"it has ended: {self.out}{self.err}"
                 self._came.clear()
                 await self._came.wait()
 
@@ -78,6 +84,8 @@ class Program:
         while data := await stream.read(65536):
             setattr(self, name, getattr(self, name) + data.decode())
             self._came.set()
+        self._open -= 1
+        self._came.set()
 
 
 @asynccontextmanager
