@@ -121,6 +121,17 @@ class KildClient(Screen):
         assert self._process.returncode is None, "KildClient has ended by itself"
         return self._file.read_text() if self._file.exists() else ""
 
+    async def _shown_anew(self) -> None:
+        """Wait until the window was read out from its beginning to its end once more."""
+        seen = set[int]()
+
+        async def is_newer() -> bool:
+            if self._file.exists():
+                seen.add(self._file.stat().st_mtime_ns)
+            return len(seen) > 2 or self._process.returncode is not None
+
+        await until(is_newer, lambda: "KildClient does not read out its window")
+
     async def types(self, line: str) -> None:
         # One command: another window on the display cannot take the keys. For a character that is
         # on no key, the keyboard is changed first, which the window must hear of.
@@ -142,6 +153,7 @@ class KildClient(Screen):
 
     async def kill(self) -> str:
         if self._process.returncode is None:
+            await self._shown_anew()
             await self.screen()
             with suppress(ProcessLookupError):
                 self._process.kill()
