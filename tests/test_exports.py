@@ -65,6 +65,19 @@ EXPORTS: Final = {
         "Uncertain",
         "connect",
     ],
+    "holdfast.publish": [
+        "AsyncClient",
+        "Client",
+        "Group",
+        "PublishError",
+        "Published",
+        "RefusedError",
+        "SessionFound",
+        "UnavailableError",
+        "Unknown",
+        "UnknownSessionError",
+        "publication",
+    ],
     "holdfast.protocols.telnet": [
         "Capabilities",
         "CapabilitiesChanged",
@@ -298,6 +311,7 @@ LIGHT: Final = {
     "holdfast": (*HEAVY, "rich", "asyncio", "msgspec", "structlog", "uvloop"),
     "holdfast.app": HEAVY,
     "holdfast.client": HEAVY,
+    "holdfast.publish": (*HEAVY, "structlog", "uvloop"),
     "holdfast.protocols.telnet": (*HEAVY, "asyncio", "ssl", "structlog", "uvloop"),
     "holdfast.protocols.websocket": (*HEAVY, "asyncio", "ssl", "structlog", "uvloop"),
 }
