@@ -343,6 +343,7 @@ async def test_the_screen_and_interrupts_over_telnet(tmp_path: Path) -> None:
         await stage.noted("resize", 100, 30)
         someone.client.interrupt()
         await stage.noted("interrupt")
+        await someone.client.room()  # nothing waits to be sent
 
 
 async def test_lines_alone_carry_neither(tmp_path: Path) -> None:

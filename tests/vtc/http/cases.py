@@ -359,6 +359,11 @@ MESSAGES = [
         "raw bytes",
         conversation('recv 3\nsendhex "0 1 61"\nsend_n 3 "ab"', 'send "xyz"\nrecv 2\nrecv 6'),
     ),
+    fails(
+        "bytes after the close",
+        conversation("rxreq\nclose\nsend x", "txreq\nexpect_close"),
+        "the connection is closed",
+    ),
     passes("urgent bytes", conversation('send_urgent "a"\nsend "b"', "recv 1")),
     passes(
         "a body in a file",
