@@ -46,6 +46,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         durability = "durable"
         certificate = {{ cert = "cert.pem", key = "key.pem" }}
         origins = ["https://example.org", "https://example.org:8443", "*", "null"]
+        page_headers = {{ X-Robots-Tag = "noindex, nofollow", Referrer-Policy = "" }}
         pages = "{tmp_path}"
 
         [[listener]]
@@ -77,6 +78,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
                 certificate=Certificate("cert.pem", "key.pem"),
                 origins=("https://example.org", "https://example.org:8443", "*", "null"),
                 pages=str(tmp_path),
+                page_headers={"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": ""},
             ),
             ListenerConfig(url="telnet://[::1]:4000"),
             ListenerConfig(
@@ -319,6 +321,14 @@ WRONG: dict[str, tuple[str, str]] = {
     "pages-on-telnet": (
         listener('url = "telnet://127.0.0.1:1"\npages = "/"'),
         "listener[0].pages: expected only for ws and wss, found for telnet",
+    ),
+    "page-header-with-a-space-in-its-name": (
+        listener('url = "ws://127.0.0.1:1"\npage_headers = { "X Y" = "a" }'),
+        "listener[0].page_headers: expected a header's name and its value, found 'X Y' and 'a'",
+    ),
+    "page-header-with-a-line-break-in-its-value": (
+        listener('url = "ws://127.0.0.1:1"\npage_headers = { X = "a\\nb" }'),
+        "listener[0].page_headers: expected a header's name and its value, found 'X' and 'a\\nb'",
     ),
     "origins-on-tcp": (
         listener('url = "tcp://127.0.0.1:1"\norigins = ["*"]'),

@@ -17,7 +17,7 @@ from holdfast.sessions.compaction import Compaction
 from holdfast.sessions.dormant import DormantSession
 from holdfast.sessions.journal import Journal, StoreUnavailableError
 from holdfast.sessions.manager import UNANSWERED, SessionManager
-from holdfast.sessions.outbox import OutputEntry
+from holdfast.sessions.outbox import OutputEntry, shared
 from holdfast.sessions.records import Batch, Record, Recovered
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionInput
@@ -256,6 +256,18 @@ async def test_what_is_done_with_is_dropped_in_slices(setting: Setting) -> None:
         longest = max(longest, gone)
     assert dropped > 20_000
     assert longest < 500 + 250  # the limit, and what goes beyond it
+
+
+async def test_outputs_that_sessions_share_count_for_the_snapshots_of_a_commit(
+    setting: Setting,
+) -> None:
+    limits = StoreLimits(journal_bytes_max=1_000, snapshot_bytes_max=2_000)
+    setting.journal._compaction = Compaction(limits)
+    entry = shared(Text("x" * 3_000), MUST, 1.0)
+    for session in [active(setting) for _ in range(3)]:
+        session.emit_shared(entry)
+    await setting.commit()
+    assert [len((await setting.commit()).snapshots) for _ in range(3)] == [1, 1, 1]
 
 
 async def test_the_loop_commits_by_itself_and_tells_who_waits(setting: Setting) -> None:
