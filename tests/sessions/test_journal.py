@@ -264,6 +264,7 @@ async def test_outputs_that_sessions_share_count_for_the_snapshots_of_a_commit(
     limits = StoreLimits(journal_bytes_max=1_000, snapshot_bytes_max=2_000)
     setting.journal._compaction = Compaction(limits)
     entry = shared(Text("x" * 3_000), MUST, 1.0)
+    assert entry is not None
     for session in [active(setting) for _ in range(3)]:
         session.emit_shared(entry)
     await setting.commit()
