@@ -33,7 +33,10 @@ _SPLIT: Final = "tests/simulation/"
 """Long tests that share nothing: each is a group."""
 _PEERS: Final = "tests/peers/"
 _BROWSERS: Final = {
-    **dict.fromkeys(("test_page", "test_play", "test_mud", "websocket/test_peers"), "browser 1"),
+    **dict.fromkeys(
+        ("test_page", "test_play", "test_mud", "test_terminal_uses", "websocket/test_peers"),
+        "browser 1",
+    ),
     **dict.fromkeys(
         ("test_chat", "test_restart", "test_resume", "test_takeover", "test_terminal_page"),
         "browser 2",
