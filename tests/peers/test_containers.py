@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +14,8 @@ import pytest
 import yaml
 from tests.package.build import Packages, unpack
 from tests.peers.dockerfile import stages
-from tests.programs import ROOT, missing, need
+from tests.peers.namespaces import need_unshare
+from tests.programs import ROOT
 
 from holdfast.gateway.config import load
 
@@ -44,8 +44,7 @@ def test_the_linter_finds_no_fault() -> None:
 
 def test_the_image_runs_as_its_dockerfile_says(packages: Packages, tmp_path: Path) -> None:
     """As a user without rights, on a read-only root, as process 1, which SIGTERM stops."""
-    if os.geteuid() != 0:
-        missing("only root can make the mounts of an image")
+    unshare = need_unshare("--mount")
     context = unpack(packages.sdist, tmp_path / "unpacked").rename(tmp_path / "context")
     shutil.copy(_DOCKERFILE, context)
     (context / "dist").mkdir()
@@ -55,7 +54,7 @@ def test_the_image_runs_as_its_dockerfile_says(packages: Packages, tmp_path: Pat
     command = [sys.executable, "-m", "tests.peers.image", str(context), str(tmp_path)]
     argument = f"HOLDFAST=dist/{packages.wheel.name}"
     done = subprocess.run(
-        [need("unshare"), "--mount", "--fork", "--kill-child", *command, argument],
+        [*unshare, *command, argument],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -10,15 +9,22 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import pytest
 from tests.docs.pages import ROOT, blocks
 from tests.net.certificates import CHAIN, KEY
 from tests.package.build import Environment
-from tests.programs import missing, need
+from tests.peers.namespaces import need_unshare
+from tests.programs import missing
 
 _PAGE: Final = ROOT / "docs" / "systemd.md"
 _UNITS: Final = ROOT / "examples" / "systemd"
 _SECONDS: Final = 120
 _NAMESPACES: Final = ("--mount", "--pid", "--ipc", "--uts", "--net", "--cgroup")
+_MOUNTS: Final = """
+mount -t proc proc /mnt/root/proc
+mount -t sysfs sysfs /mnt/root/sys
+mount -t cgroup2 cgroup2 /mnt/root/sys/fs/cgroup
+"""
 _SYSTEM_PYTHON: Final = "/usr/bin/python3"
 """Of the system: services cannot see one in somebody's home."""
 _CHECK_UNIT: Final = f"""
@@ -75,19 +81,12 @@ def prepare(folder: Path, installed: Environment) -> None:
     (folder / "site").symlink_to(site)
 
 
-def may_unshare() -> bool:
-    """Whether this user and this kernel can make such namespaces."""
-    command = [need("unshare"), *_NAMESPACES, "--fork", "true"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
 def test_the_units_run_an_application_behind_the_gateway(
     installed: Environment, tmp_path: Path
 ) -> None:
     if not Path("/lib/systemd/systemd").exists():
         missing("systemd is not installed (./dev peers)")
-    if os.geteuid() != 0 or not may_unshare():
-        missing("only root may boot systemd in namespaces of its own")
+    unshare = need_unshare(*_NAMESPACES, mounts=_MOUNTS)
     version = subprocess.run(
         [_SYSTEM_PYTHON, "-c", "import sys; print(*sys.version_info[:2])"],
         capture_output=True,
@@ -95,11 +94,11 @@ def test_the_units_run_an_application_behind_the_gateway(
         check=False,
     )
     if version.stdout.split() != [str(part) for part in sys.version_info[:2]]:
-        missing(f"{_SYSTEM_PYTHON} has another version than {sys.executable}")
+        pytest.skip(f"{_SYSTEM_PYTHON} has another version than {sys.executable}")
     prepare(tmp_path, installed)
     boot = [str(Path(__file__).with_name("systemd.sh")), str(tmp_path), steps(_PAGE)]
     done = subprocess.run(
-        [need("unshare"), *_NAMESPACES, "--fork", "--kill-child", "sh", *boot],
+        [*unshare, "sh", *boot],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
