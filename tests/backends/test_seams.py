@@ -13,7 +13,9 @@ import holdfast.backends
 from holdfast.sessions.session import Session
 
 FOLDER: Final = Path(holdfast.backends.__file__).parent
-READ: Final = frozenset({"sid", "row", "inbox", "attached", "state", "backend", "route"})
+READ: Final = frozenset(
+    {"sid", "row", "inbox", "attached", "state", "backend", "route", "facts", "viewers"}
+)
 """What a backend may look at of a session; `route` is its own."""
 QUEUE: Final = frozenset(
     {"applied", "top", "entries", "oldest", "waiting", "forwarded_bytes", "size"}

@@ -110,7 +110,7 @@ FRAMES: list[tuple[str, bytes, bytes, type[Any], Any]] = [
     ),
     (
         "refused",
-        b"\x00\x00\x00\x10\x93\x02\xa7refused\x92\x05\xa3why",
+        b"\x00\x00\x00\x11\x93\x02\xa7refused\x93\x05\xa3why\xa0",
         encode_notification(m.REFUSED, m.Refused(5, "why")),
         m.Refused,
         m.Refused(5, "why"),
@@ -289,4 +289,4 @@ def test_what_a_newer_version_adds_is_ignored(data: st.DataObject, kind: Any) ->
 
 def test_the_methods_have_names_of_their_own() -> None:
     names = [value for name, value in vars(m).items() if name.isupper() and isinstance(value, str)]
-    assert len(set(names)) == len(names) == 23
+    assert len(set(names)) == len(names) == 25

@@ -68,7 +68,11 @@ async def test_a_shell_in_all_its_uses(browser: Browser) -> None:
         await page.sees("$")
         await page.enters("echo 漢字 👩‍👩‍👧 é FI''NISH")
         await page.sees("漢字 👩‍👩‍👧 é FINISH")
+        before = await page.page.evaluate("window.holdfastTerminal.cols")
         await page.page.set_viewport_size({"width": 600, "height": 400})
+        await page.page.wait_for_function(
+            "(before) => window.holdfastTerminal.cols !== before", arg=before
+        )
         columns = await page.page.evaluate("window.holdfastTerminal.cols")
         await page.enters("echo SI''ZE $(stty size)")
         assert f"SIZE {await page.page.evaluate('window.holdfastTerminal.rows')} {columns}" in (

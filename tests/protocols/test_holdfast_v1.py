@@ -33,6 +33,7 @@ SERVER: dict[str, dict[str, object]] = {
     "pong": {},
     "mode": {"d": MUST},
     "login": {"error": "", "retry_ms": 0},
+    "auth": {"error": "", "left_ms": 0},
     "profiles": {"d": MUST, "error": ""},
     "offer": {"d": MUST},
     "code": {"d": MUST},
@@ -42,6 +43,7 @@ SERVER: dict[str, dict[str, object]] = {
 CLIENT: dict[str, dict[str, object]] = {
     "hello": {
         "token": "",
+        "auth": "",
         "code": "",
         "epoch": "",
         "last": 0,
@@ -60,12 +62,13 @@ CLIENT: dict[str, dict[str, object]] = {
     "ping": {"n": 0},
     "resize": {"width": MUST, "height": MUST},
     "login": {"username": "", "password": "", "token": ""},
+    "auth": {"token": MUST},
     "profile": {"id": "", "name": ""},
     "resume": {},
     "code": {},
     "quit": {},
 }
-SPARSE = {"login", "profiles", "refused"}
+SPARSE = {"auth", "login", "profiles", "refused"}
 """Messages of the gateway that leave out what is as by default."""
 
 

@@ -143,3 +143,16 @@ def test_any_interleaving_ends_in_agreement(script: list[tuple[str, int]]) -> No
         return  # it may have asked for the size no more
     sizes = [value for action, value in script if action == "resize"]
     assert server.capabilities.raw_width == (sizes[-1] if sizes else 80)
+
+
+def test_what_crosses_the_end_of_an_option_is_no_fault() -> None:
+    server, peer = TelnetServer(LIMITS, 0.0), client()
+    converse(server, peer)
+    peer.send_gmcp("Core.Ping", "")
+    crossing = peer.data_to_send()
+    server.request(GMCP, Side.US, on=False)
+    server.receive_data(crossing, 0.0)
+    assert server.malformed == 0
+    converse(server, peer)
+    server.receive_data(crossing, 0.0)  # the client has agreed since
+    assert server.malformed == 1

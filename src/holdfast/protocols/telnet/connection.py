@@ -297,7 +297,7 @@ class TelnetCore(OptionHost):
     def _handle_subnegotiation(self, code: int, payload: bytes, now: float) -> None:
         if self._options.is_on(code):
             self._options.handler(code).subnegotiation(self, payload, now)
-        else:
+        elif not self._options.is_ending(code):
             self.malformed += 1
 
     def _settle_if_done(self) -> None:

@@ -18,6 +18,7 @@ T = TypeVar("T", bound=Option)
 
 
 _NOTHING: Final[frozenset[int]] = frozenset()
+_ENDING: Final = frozenset((Q.WANTNO_EMPTY, Q.WANTNO_OPPOSITE))
 """One for all connections."""
 _UNKNOWN: Final = OptionSnapshot(Q.NO.name, Q.NO.name, False, ())
 """Of an option that the other process did not have."""
@@ -47,6 +48,12 @@ class Negotiator:
         """Whether an option is in effect, on either side."""
         return code in self.table.index and (
             self.is_on_at(code, Side.US) or self.is_on_at(code, Side.HIM)
+        )
+
+    def is_ending(self, code: int) -> bool:
+        """Whether an option was asked away and the peer may not know yet, on either side."""
+        return code in self.table.index and not _ENDING.isdisjoint(
+            (self.state(code, Side.US), self.state(code, Side.HIM))
         )
 
     def is_on_at(self, code: int, side: Side) -> bool:
