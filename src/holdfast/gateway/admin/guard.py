@@ -7,7 +7,6 @@ import hmac
 import ipaddress
 from collections.abc import Mapping
 from enum import Enum
-from pathlib import Path
 from typing import Final
 
 from msgspec import Struct, field
@@ -15,6 +14,7 @@ from msgspec import Struct, field
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import AdminLimits
 from holdfast.core.rate import Rate, RateByKey
+from holdfast.gateway.secret_hash import hash_of, read_hash
 from holdfast.net.addresses import Address, network_of, parse_address, peer_name
 from holdfast.net.http.hosts import is_loopback_name
 from holdfast.net.server.bind import BindOptions
@@ -23,8 +23,6 @@ from holdfast.protocols.uris import split_authority
 
 TOKEN_VARIABLE: Final = "HOLDFAST_ADMIN_TOKEN"
 DEFAULT_LISTEN: Final = "tcp://127.0.0.1:9180"
-_HASHED: Final = "sha256:"
-_TOKEN_CHARS_MIN: Final = 16
 
 
 class AdminConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,37 +56,16 @@ def token_hash(config: AdminConfig, environment: Mapping[str, str]) -> bytes | N
     """
     if config.token_file:
         where = f"admin.token_file: {config.token_file}"
-        try:
-            token = Path(config.token_file).read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{where}: expected a file with a token: {error}") from error
-    else:
-        where = TOKEN_VARIABLE
-        token = environment.get(TOKEN_VARIABLE, "").strip()
-        if not token:
-            if not _is_local(parse_address(config.listen)):
-                raise ConfigurationError(
-                    f"admin.token_file: expected a token (or {TOKEN_VARIABLE}), because"
-                    f" {config.listen!r} can be reached from elsewhere; found none"
-                )
-            return None
-    return _hash_of(where, token)
-
-
-def _hash_of(where: str, token: str) -> bytes:
-    if token.startswith(_HASHED):
-        try:
-            digest = bytes.fromhex(token.removeprefix(_HASHED))
-        except ValueError:
-            digest = b""
-        if len(digest) != hashlib.sha256().digest_size:
-            raise ConfigurationError(f"{where}: expected 64 hexadecimal digits after {_HASHED!r}")
-        return digest
-    if len(token) < _TOKEN_CHARS_MIN or not token.isascii() or not token.isprintable():
+        return read_hash(where, "token", config.token_file)
+    token = environment.get(TOKEN_VARIABLE, "").strip()
+    if token:
+        return hash_of(TOKEN_VARIABLE, "token", token)
+    if not _is_local(parse_address(config.listen)):
         raise ConfigurationError(
-            f"{where}: expected a token of at least {_TOKEN_CHARS_MIN} ASCII characters"
+            f"admin.token_file: expected a token (or {TOKEN_VARIABLE}), because"
+            f" {config.listen!r} can be reached from elsewhere; found none"
         )
-    return hashlib.sha256(token.encode()).digest()
+    return None
 
 
 def _is_local(address: Address) -> bool:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from pathlib import Path
 from typing import Final, Literal
 
 from msgspec import Struct, field
 
 from holdfast.backends.upstream_config import PLAIN, address_at
 from holdfast.core.errors import ConfigurationError, inside
+from holdfast.gateway.secret_hash import HASHED, hash_of, read_hash
 from holdfast.net.server.bind import BindOptions
 from holdfast.net.server.bind import check as check_bind
 from holdfast.net.tls.config import check_tls_keys, tls_options
 from holdfast.net.tls.options import Certificate, TlsOptions
 
 _NAME: Final = r"[A-Za-z0-9._-]{1,64}"
-_HASHED: Final = "sha256:"
-_KEY_CHARS_MIN: Final = 16
 ANY: Final = "*"
 
 Action = Literal["publish", "read", "close"]
@@ -106,30 +103,10 @@ def key_hash(where: str, key: ApiKey) -> bytes:
         found = "both" if key.hash else "neither"
         raise ConfigurationError(f"{where}: expected either hash or file, found {found}")
     if key.hash:
-        if not key.hash.startswith(_HASHED):
+        if not key.hash.startswith(HASHED):
             raise ConfigurationError(
-                f"{where}.hash: expected {_HASHED!r} and 64 hexadecimal digits (a key itself"
+                f"{where}.hash: expected {HASHED!r} and 64 hexadecimal digits (a key itself"
                 " stands in a file)"
             )
-        return _hash_of(f"{where}.hash", key.hash)
-    try:
-        text = Path(key.file).read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{where}.file: expected a file with a key: {error}") from error
-    return _hash_of(f"{where}.file: {key.file}", text)
-
-
-def _hash_of(where: str, text: str) -> bytes:
-    if text.startswith(_HASHED):
-        try:
-            digest = bytes.fromhex(text.removeprefix(_HASHED))
-        except ValueError:
-            digest = b""
-        if len(digest) != hashlib.sha256().digest_size:
-            raise ConfigurationError(f"{where}: expected 64 hexadecimal digits after {_HASHED!r}")
-        return digest
-    if len(text) < _KEY_CHARS_MIN or not text.isascii() or not text.isprintable():
-        raise ConfigurationError(
-            f"{where}: expected a key of at least {_KEY_CHARS_MIN} ASCII characters"
-        )
-    return hashlib.sha256(text.encode()).digest()
+        return hash_of(f"{where}.hash", "key", key.hash)
+    return read_hash(f"{where}.file: {key.file}", "key", key.file)
