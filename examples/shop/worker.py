@@ -20,7 +20,7 @@ def step(database: sqlite3.Connection, gateway: Client) -> bool:
         return False
     number, user, item, state = row
     told = {"id": number, "item": item, "state": NEXT[state]}
-    # The id makes it once: a worker that dies before the next line says it again, in vain.
+    # The id makes it once: what a restarted worker publishes again is ignored.
     gateway.publish(
         {"package": "Order", "data": told}, user=user, id=f"order-{number}-{NEXT[state]}"
     )

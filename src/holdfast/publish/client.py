@@ -192,7 +192,7 @@ class Client:
 
 
 def check_url(url: str) -> None:
-    """Raise `ConfigurationError` for an address that there cannot be."""
+    """Raise `ConfigurationError` for an invalid address."""
     parts = urlsplit(url)
     try:
         good = parts.scheme == "unix" or (parts.scheme in ("http", "https") and parts.hostname)

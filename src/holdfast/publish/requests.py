@@ -59,7 +59,7 @@ class UnknownSessionError(RefusedError):
 
 
 class Unknown(Struct, frozen=True):
-    """What a publication named and there is not."""
+    """The targets of a publication that do not exist."""
 
     session: tuple[str, ...] = ()
     user: tuple[str, ...] = ()

@@ -46,7 +46,7 @@ class InvitationView(Struct, frozen=True):
     seconds: float
     """How long it is still valid."""
     viewers: list[str]
-    """Where those are who watch by it."""
+    """The addresses of its viewers."""
 
 
 class Invitation:
@@ -126,7 +126,7 @@ class Viewers:
         return bool(revoked)
 
     def revoke_all(self) -> None:
-        """End all invitations: the session has become somebody else's."""
+        """End all invitations: the session has another user now."""
         self._revoke(list(self.invitations))
 
     def _revoke(self, revoked: Sequence[Invitation]) -> None:
@@ -140,7 +140,7 @@ class Viewers:
     # --- viewers
 
     def add(self, invitation: Invitation, viewer: Viewer) -> None:
-        """Somebody watches by an invitation. Raises `LimitExceededError`."""
+        """Add a viewer. Raises `LimitExceededError`."""
         if len(self) >= self._limits.viewers_max:
             raise LimitExceededError("there are too many viewers; try again later")
         invitation.viewers.append(viewer)

@@ -15,7 +15,9 @@ _log: Final = RateLimitedLogger("holdfast.http_backend")
 
 
 class ClosedSessions:
-    """Those of the application `app`, whose backend is called `name`. `keep` stores a setting."""
+    """The closed sessions of the application `app`, whose backend is called `name`.
+
+    `keep` stores a setting."""
 
     def __init__(
         self,

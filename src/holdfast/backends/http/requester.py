@@ -1,4 +1,6 @@
-"""One request to an application's endpoints, and what became of it. Only here is aiohttp used.
+"""One request to an application's endpoints, and what became of it.
+
+No other module of this backend uses aiohttp.
 
 Redirects are not followed, no proxy of the environment is used, no cookie is kept, and no answer is
 decompressed: a request goes to the configured endpoint, and its answer has a bounded size.

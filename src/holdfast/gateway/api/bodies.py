@@ -47,7 +47,7 @@ class PublishRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 
 class Unknown(Struct, frozen=True, omit_defaults=True):
-    """What a publication names and there is not."""
+    """The targets of a publication that do not exist."""
 
     session: tuple[str, ...] = ()
     user: tuple[str, ...] = ()

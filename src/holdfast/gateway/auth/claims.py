@@ -75,7 +75,7 @@ def _time(claims: Mapping[str, Any], name: str) -> float | None:
 
 
 def _judge_audience(found: Any, expected: str) -> None:
-    """RFC 7519 section 4.1.3: who is not named in a token's `aud` must reject it."""
+    """RFC 7519 section 4.1.3: a recipient that a token's `aud` does not name must reject it."""
     audiences = [found] if isinstance(found, str) else found if isinstance(found, list) else []
     if expected:
         if expected not in audiences:

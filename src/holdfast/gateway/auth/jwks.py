@@ -1,4 +1,4 @@
-"""Fetches a JSON Web Key Set. The only I/O of `auth`."""
+"""Fetches a JSON Web Key Set. The only network I/O of `auth`."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ class JwksKeys:
         return self._now() - self._fetched if self._fetched is not None else 0.0
 
     async def _refresh(self, fetches: int) -> None:
-        """Fetch the keys, unless somebody has since `fetches`, or it was tried too often."""
+        """Fetch the keys, unless another call has since `fetches`, or it was tried too often."""
         async with self._fetching:
             if self._fetches != fetches or not self._lookups.spend(_ANY, self._now()):
                 return

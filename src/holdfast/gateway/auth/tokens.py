@@ -1,7 +1,7 @@
 """JSON Web Tokens as they come: their form, and their signature (RFC 7515, RFC 8725).
 
-The header of a token is input of whoever sends it. Only `alg` and `kid` are read: nothing in it
-names where keys are (`jku`, `x5u`) or brings one along (`jwk`, `x5c`).
+The header of a token is unverified input of the client. Only `alg` and `kid` are read: nothing in
+it names where keys are (`jku`, `x5u`) or brings one along (`jwk`, `x5c`).
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ T = TypeVar("T", bound=Option)
 
 
 _NOTHING: Final[frozenset[int]] = frozenset()
-_ENDING: Final = frozenset((Q.WANTNO_EMPTY, Q.WANTNO_OPPOSITE))
 """One for all connections."""
+_ENDING: Final = frozenset((Q.WANTNO_EMPTY, Q.WANTNO_OPPOSITE))
 _UNKNOWN: Final = OptionSnapshot(Q.NO.name, Q.NO.name, False, ())
 """Of an option that the other process did not have."""
 
