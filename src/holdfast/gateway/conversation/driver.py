@@ -8,16 +8,16 @@ step, in the adapter or in a call of the session ends this connection and no oth
 
 from __future__ import annotations
 
-import random
 from typing import Any, Final
 
-from holdfast.core.errors import DISCONNECTS, Reason
+from holdfast.core.errors import Reason
 from holdfast.core.items import Notice, Text
 from holdfast.gateway.adapters.base import TOKEN_BYTES, Adapter
 from holdfast.gateway.adapters.events import Ack, Event, Numbered
 from holdfast.gateway.context import Context, ListenerContext
 from holdfast.gateway.conversation.cost import cost_of
 from holdfast.gateway.conversation.events import FREE, hear, react, react_early
+from holdfast.gateway.conversation.goodbye import say_goodbye
 from holdfast.gateway.conversation.identify import expire
 from holdfast.gateway.conversation.intake import OWED_BYTES_MAX, Intake
 from holdfast.gateway.conversation.news import News
@@ -295,22 +295,12 @@ class Driver:
         if typed and attachment is not None and attachment.greeted and not self.adapter.numbered:
             self.connection.write(self.adapter.encode_volatile(_NOT_TAKEN))
         self.phase = after(self.phase, Move.LEAVE)
-        self.context.counts[f"closed_{reason.value}"] += 1
-        disconnect = DISCONNECTS[reason]
-        # A random pause: clients that are disconnected together must not reconnect together.
-        retry = random.uniform(0.1, self.context.limits.drain.retry_seconds_max)
-        waits = self.adapter.goodbye(disconnect, text or disconnect.text, retry)
-        self.send()
-        self.connection.flush()
-        if waits:
+        until = say_goodbye(self.connection, self.adapter, self.context, reason, text)
+        if until is not None:
+            self.wake = until
             self.intake.stop_charging()
             self.received(held.unread if held is not None else b"")
             self.connection.resume_reading()  # for the client's own goodbye
-            close_seconds = self.context.limits.connection.close_seconds_max
-            self.wake = self.connection.time() + close_seconds
-            self.connection.wake_at(self.wake)
-        else:
-            self.connection.close_on()  # a busy client sends until it has read our goodbye
 
     def end(self, reason: Reason) -> None:
         """Close without a further goodbye: the client has had its answer, or has left."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from holdfast.core.errors import DISCONNECTS, LimitExceededError, Reason, sentence
+from holdfast.core.errors import LimitExceededError, Reason, sentence
 from holdfast.core.items import Binary, Notice
 from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.adapters.events import Ack, Broken, Event, Left, Proven, Watch
@@ -20,6 +20,7 @@ from holdfast.gateway.adapters.notifications import (
     Watching,
 )
 from holdfast.gateway.context import Context
+from holdfast.gateway.conversation.goodbye import say_goodbye
 from holdfast.gateway.conversation.liveness import Life, judge
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import Move, after
@@ -189,19 +190,11 @@ class Watcher:
     def close(self, reason: Reason, text: str = "") -> None:
         if self._leaving:
             return
+        self._send()  # before outputs, which are compressed after it
         self._write()
         self._leave()
-        disconnect = DISCONNECTS[reason]
-        self._context.counts[f"closed_{reason.value}"] += 1
-        retry = self._context.limits.drain.retry_seconds_max
-        waits = self._adapter.goodbye(disconnect, text or disconnect.text, retry)
-        self._send()
-        self._connection.flush()
-        if waits:
-            due = self._connection.time() + self._context.limits.connection.close_seconds_max
-            self._connection.wake_at(due)
-        else:
-            self._connection.close_on()
+        say_goodbye(self._connection, self._adapter, self._context, reason, text)
+        self._connection.resume_reading()  # for the viewer's own goodbye
 
     def fail(self, error: Exception) -> None:
         log_failure(_log, "a viewer's connection failed", error, peer=self._connection.peer)
