@@ -112,6 +112,102 @@ class Viewing:
         return written
 
 
+def test_a_viewer_that_had_to_prove_itself_is_read() -> None:
+    viewing = Viewing(auth=True)
+    viewing.opens(viewing.watch)
+    viewing.proves()
+    assert viewing.viewers == 1
+    viewing.written()
+    viewing.prints(20 * KIB)
+    assert viewing.written().count(b"Z") == 4 * KIB
+    viewing.comes(message("ack", n=4 * KIB) + PING)
+    viewing.passes(1.0)
+    answered = viewing.written()
+    assert answered.count(b"Z") == 4 * KIB
+    assert PONG in answered
+    viewing.comes(message("close"))
+    assert viewing.viewers == 0
+    assert viewing.transport.closed
+
+
+@pytest.mark.parametrize("size", [1, 6 * KIB], ids=["one packet", "several slices"])
+def test_what_came_before_a_viewer_was_known_is_not_lost(size: int) -> None:
+    viewing = Viewing(auth=True)
+    padding = frame(0xA, b"x" * 100) * (size // 100)
+    viewing.opens(viewing.watch + padding + PING)
+    viewing.proves()
+    for _ in range(10):
+        viewing.world.bench.loop.tick()
+    assert PONG in viewing.written()
+    viewing.comes(PING)
+    assert PONG in viewing.written()
+
+
+def test_the_end_that_came_before_a_viewer_was_known_is_its_end() -> None:
+    viewing = Viewing(auth=True)
+    viewing.opens(viewing.watch + message("ack", n=0))
+    viewing.connection.eof_received()
+    viewing.proves()
+    assert viewing.viewers == 0
+    assert viewing.transport.closed
+
+
+@pytest.mark.parametrize("auth", [False, True], ids=["without auth", "with auth"])
+def test_a_viewer_that_leaves_in_the_packet_in_which_it_came(auth: bool) -> None:
+    viewing = Viewing(auth=auth)
+    viewing.opens()
+    viewing.comes(viewing.watch + message("close"))
+    if auth:
+        viewing.proves()
+    assert viewing.viewers == 0
+    assert viewing.transport.closed
+
+
+@pytest.mark.parametrize("auth", [False, True], ids=["without auth", "with auth"])
+def test_a_viewer_that_does_not_read_at_first_is_read_when_it_has(auth: bool) -> None:
+    viewing = Viewing(auth=auth)
+    viewing.prints(3 * KIB)
+    viewing.opens()
+    viewing.connection.pause_writing()
+    viewing.comes(viewing.watch)
+    if auth:
+        viewing.proves()
+    viewing.written()
+    viewing.connection.resume_writing()
+    viewing.comes(PING)
+    assert PONG in viewing.written()
+
+
+def test_the_rate_of_input_does_not_stop_a_viewer() -> None:
+    viewing = Viewing()
+    viewing.opens()
+    networks, session = viewing.world.context.network_input, LIMITS.session
+    networks.spend(
+        "192.0.2.1",
+        viewing.world.bench.loop.time(),
+        session.input_burst_bytes_per_network_max + 64 * KIB,
+    )
+    padding = frame(0xA, b"x" * 100) * 35
+    viewing.driver.intake.shared = 4 * KIB
+    viewing.comes(viewing.watch + padding)
+    viewing.comes(PING)
+    assert PONG in viewing.written()
+
+
+def test_a_viewer_may_watch_as_long_as_its_token_is_good() -> None:
+    viewing = Viewing(auth=True)
+    viewing.opens(viewing.watch)
+    viewing.proves(seconds=50.0)
+    for _ in range(49):
+        viewing.passes(1.0)
+        viewing.connection.data_received(message("ping"))
+    assert viewing.viewers == 1
+    viewing.written()
+    viewing.passes(2.0)
+    assert viewing.viewers == 0
+    assert b'"reason":"expired"' in viewing.written()
+
+
 def test_viewers_that_are_sent_away_together_do_not_come_back_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

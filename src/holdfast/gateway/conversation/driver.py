@@ -25,6 +25,7 @@ from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import ConversationPhase, Move, after
 from holdfast.gateway.conversation.ports import Work
 from holdfast.gateway.conversation.proof import Proof
+from holdfast.gateway.conversation.viewing import pass_on
 from holdfast.net.connection.connection import Connection
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.turns import ARRIVAL_COST, PASS_COST_MAX, TURN_COST_MAX
@@ -109,11 +110,11 @@ class Driver:
                 intake.charge(
                     adapter.input_rate, now, self.context.network_input, self.connection.peer
                 )
+            if self.connection.handler is not self:
+                pass_on(self.connection, (), data[start:])
+                return  # whether it is read is not decided here any more
             if start >= end:
                 break
-            if self.connection.handler is not self:
-                self.connection.handler.received(data[start:])
-                return
             waits = intake.held is not None or self.phase is ConversationPhase.ENTERING
             if waits or turns.spent - spent >= TURN_COST_MAX:
                 intake.keep(data[start:], turns, self, self.connection.peer)
@@ -192,6 +193,9 @@ class Driver:
             attachment = self.attachment
             if attachment is None or not attachment.live:
                 react_early(self, event)
+                if self.connection.handler is not self:
+                    pass_on(self.connection, events[index + 1 :])
+                    break
                 continue
             kind = type(event)
             if kind is Ack:
@@ -228,6 +232,9 @@ class Driver:
             self.context.runtime.turns.spent += TOKEN_BYTES * len(held.events)
         self._handle(held.events if held is not None else [])
         unread = held.unread if held is not None else b""
+        if self.connection.handler is not self:
+            pass_on(self.connection, (), unread, eof=held is not None and held.eof)
+            return
         if self.intake.held is not None:
             self.intake.held.unread = unread
         elif unread or self.phase is _LIVE:

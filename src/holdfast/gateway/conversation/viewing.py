@@ -7,6 +7,7 @@ from it reaches the session.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from holdfast.core.errors import LimitExceededError, Reason, sentence
@@ -37,6 +38,8 @@ _UNKNOWN: Final = "the invitation is not known: it was revoked, or its time or i
 _READ_ONLY: Final = "a viewer may acknowledge output and leave, and nothing else"
 _RESTARTING: Final = "the gateway is restarting"
 _EXPIRED: Final = "the time of the invitation is over"
+_TOKEN_EXPIRED: Final = "your token has expired"
+_NEVER: Final = float("inf")
 _PACE_SECONDS: Final = 0.02
 """Between two deliveries: much output costs its session's client less in large pieces."""
 _COLUMNS: Final = 80
@@ -81,7 +84,9 @@ def watch(conversation: Conversation, event: Watch) -> None:
         conversation.adapter.notify(ClaimRefused(_UNKNOWN))
         conversation.send()
         return
-    watcher = Watcher(conversation.connection, conversation.adapter, context, invited)
+    proof = conversation.proof
+    until = proof.expires if proof is not None else _NEVER
+    watcher = Watcher(conversation.connection, conversation.adapter, context, invited, until)
     try:
         invited.viewers.add(invited.invitation, watcher)
     except LimitExceededError as error:
@@ -92,6 +97,26 @@ def watch(conversation: Conversation, event: Watch) -> None:
     conversation.phase = after(conversation.phase, Move.LEAVE)  # nothing of it is the driver's now
     conversation.connection.attach(watcher)
     watcher.begin(event.n)
+    held = conversation.intake.release()
+    if held is not None:
+        pass_on(conversation.connection, held.events, held.unread, eof=held.eof)
+    watcher.resume_reading()
+
+
+def pass_on(
+    connection: Connection, events: Sequence[Event], unread: bytes = b"", *, eof: bool = False
+) -> None:
+    """Another handler has the connection: this input, which has come already, is for it.
+
+    `events` are of the adapter, which only a `Watcher` takes over.
+    """
+    if isinstance(connection.handler, Watcher):
+        connection.handler.handle(events)
+        connection.handler.deliver()
+    if unread:
+        connection.handler.received(unread)
+    if eof:
+        connection.handler.ended()
 
 
 class Watcher:
@@ -107,15 +132,23 @@ class Watcher:
         "_paced",
         "_pinged",
         "_position",
+        "_until",
     )
 
     def __init__(
-        self, connection: Connection, adapter: Adapter, context: Context, invited: Invited
+        self,
+        connection: Connection,
+        adapter: Adapter,
+        context: Context,
+        invited: Invited,
+        until: float,
     ) -> None:
         self._connection = connection
         self._adapter = adapter
         self._context = context
         self._invited = invited
+        self._until = until
+        """When the token expires by which it proved who it is, in the runtime's time."""
         self._position = self._acked = 0
         self._pinged = 0.0
         self._leaving = False
@@ -149,6 +182,16 @@ class Watcher:
         self._send()
         if prologue:
             self._connection.write(self._adapter.encode_volatile(Binary(prologue)))
+
+    def handle(self, events: Sequence[Event]) -> None:
+        """Handle what the adapter has read."""
+        for event in events:
+            self._react(event)
+
+    def resume_reading(self) -> None:
+        """Read on, unless the viewer does not read."""
+        if not self._connection.full:
+            self._connection.resume_reading()
 
     # --- Viewer: what the session says
 
@@ -209,8 +252,7 @@ class Watcher:
     def received(self, data: bytes) -> None:
         now, step = self._connection.now, self._adapter.slice_bytes
         for start in range(0, len(data), step):
-            for event in self._adapter.receive_data(data[start : start + step], now):
-                self._react(event)
+            self.handle(self._adapter.receive_data(data[start : start + step], now))
         self._send()
         self.deliver()
         due = self._adapter.next_deadline()
@@ -223,6 +265,7 @@ class Watcher:
         self._connection.close()
 
     def writable(self) -> None:
+        self.resume_reading()
         self.deliver()
 
     def expired(self, now: float) -> None:
@@ -231,8 +274,9 @@ class Watcher:
             return
         due = self._adapter.next_deadline()
         if due is not None and now >= due:
-            for event in self._adapter.handle_timer(now):
-                self._react(event)
+            self.handle(self._adapter.handle_timer(now))
+        if now >= self._until:
+            self.close(Reason.EXPIRED, _TOKEN_EXPIRED)
         if self._context.wall() >= self._invited.invitation.expires:
             self.close(Reason.REFUSED, _EXPIRED)
         if self._adapter.pings and not self._leaving:
@@ -300,6 +344,7 @@ class Watcher:
     def _wake(self, now: float) -> None:
         left = self._invited.invitation.expires - self._context.wall()
         due = now + min(left, self._context.limits.websocket.heartbeat_seconds_max)
+        due = min(due, self._until)
         message = self._adapter.next_deadline()
         self._connection.wake_at(due if message is None else min(due, message))
 
