@@ -8,7 +8,9 @@ from tests.gateway.conversation.steps import Recorded, World
 
 from holdfast.core.errors import Reason
 from holdfast.core.identity import ClientFacts, Identity
-from holdfast.gateway.adapters.events import Enter, Event, Watch
+from holdfast.core.limits import Limits
+from holdfast.core.login import Policy
+from holdfast.gateway.adapters.events import CredentialGiven, Enter, Event, Watch
 from holdfast.gateway.auth.errors import CredentialError, KeysUnavailableError
 from holdfast.gateway.auth.options import AuthOptions
 from holdfast.gateway.conversation.proof import Proof
@@ -17,8 +19,8 @@ from holdfast.gateway.conversation.proof import Proof
 class Judge:
     """Lets in who has the token `good`; without keys, nobody can be judged."""
 
-    def __init__(self, *, has_keys: bool = True) -> None:
-        self.options = AuthOptions(algorithms=("HS256",))
+    def __init__(self, *, has_keys: bool = True, anonymous: bool = False) -> None:
+        self.options = AuthOptions(algorithms=("HS256",), anonymous=anonymous)
         self.wall = lambda: 1000.0
         self._has_keys = has_keys
 
@@ -33,9 +35,9 @@ class Judge:
         return None
 
 
-def client(judge: Judge) -> Recorded:
+def client(judge: Judge, world: World | None = None) -> Recorded:
     """A client that cannot be asked for a token while it is connected."""
-    world = World()
+    world = world or World()
     conversation = Recorded(world, structs.replace(world.listener(), auth=judge))
     conversation.proof = Proof()
     return conversation
@@ -63,3 +65,16 @@ def test_the_session_of_a_client_is_the_user_s() -> None:
     assert conversation.proof is not None
     asked_before = conversation.proof.expires - conversation.proof.due
     assert asked_before == AuthOptions().renew_seconds + AuthOptions().leeway_seconds
+
+
+def test_a_session_that_its_user_has_no_room_for_stays_nobody_s() -> None:
+    world = World(Limits().but(session={"sessions_per_user_max": 1}))
+    world.backend.policy = Policy(login=True)
+    judge = Judge(anonymous=True)
+    client(judge, world).hears(Enter(credential="good"))
+    second = client(judge, world)
+    second.hears(Enter())
+    session = second.session
+    effects = second.hears(CredentialGiven("good"))
+    assert ("goodbye", Reason.CROWDED) in [effect[:2] for effect in effects]
+    assert (session.row.user, session.row.proven) == ("", False), "whoever has its token may resume"

@@ -179,12 +179,16 @@ async def _login(
 
 def log_in_proven(conversation: Conversation, attachment: Attachment, identity: Identity) -> bool:
     """The client of a session that waits for a login has this identity. False if it has ended."""
-    attachment.session.row.proven = True
-    return _become(conversation, attachment, identity.user, identity.properties)
+    return _become(conversation, attachment, identity.user, identity.properties, proven=True)
 
 
 def _become(
-    conversation: Conversation, attachment: Attachment, user: str, properties: dict[str, str]
+    conversation: Conversation,
+    attachment: Attachment,
+    user: str,
+    properties: dict[str, str],
+    *,
+    proven: bool = False,
 ) -> bool:
     """The session is this user's from now on. False if the user has too many."""
     session = attachment.session
@@ -194,6 +198,8 @@ def _become(
         conversation.goodbye(Reason.CROWDED, TOO_MANY_SESSIONS)
         return False
     session.row.properties = properties
+    session.row.proven = proven
+    session.mark_row_dirty()
     rights.renew(conversation, attachment)
     _authenticated(conversation, attachment)
     offer_own(conversation, attachment)
