@@ -14,7 +14,9 @@ import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from tests.gateway.conversation.steps import World
+from tests.gateway.conversation.test_identify import Judge
 from tests.protocols.websocket.wire import frame
 
 from holdfast.core.errors import BusyError
@@ -307,3 +309,70 @@ def test_times_are_those_of_the_other_process() -> None:
         pytest.approx(time + shift) for time in taken.attachment.evidence.times
     ]
     assert moved.attachment.evidence.numbers == taken.attachment.evidence.numbers
+
+
+def guarded(line: Line, judge: Judge | None) -> None:
+    """The conversation is restored where `auth` is configured otherwise."""
+    line.listener = structs.replace(line.listener, auth=judge)
+    line.restore()
+
+
+def test_nobody_is_asked_for_a_token_where_none_is_asked_for_any_more() -> None:
+    with foreseeable():
+        line = Line("v1", restored=False)
+        guarded(line, Judge())
+        line.comes(HANDSHAKE + V1 + b"\r\n")
+        line.comes(message("hello", auth="good"))
+        assert line.driver.proof is not None
+        assert line.driver.proof.judged
+        line.step(("passes", 0.1))
+        line.driver.proof.due = line.world.bench.loop.time() + 0.5
+        guarded(line, None)
+        assert not line.step(("passes", 1.0))[1]
+    assert line.driver.phase is ConversationPhase.LIVE
+
+
+def test_who_was_asked_for_a_token_needs_none_any_more() -> None:
+    with foreseeable():
+        line = Line("v1", restored=False)
+        guarded(line, Judge())
+        line.comes(HANDSHAKE + V1 + b"\r\n")
+        line.comes(message("hello"))
+        assert line.driver.proof is not None
+        assert line.driver.proof.waiting is not None
+        guarded(line, None)
+        line.passes(0.5)
+    assert line.driver.phase is ConversationPhase.LIVE
+
+
+def test_a_session_without_a_token_leads_to_no_other_where_one_is_asked_for() -> None:
+    with foreseeable():
+        line = Line("v1", restored=False)
+        begin(line)
+        guarded(line, Judge())
+        attachment = line.driver.attachment
+        assert attachment is not None
+        line.step(("passes", 0.1))
+        line.comes(message("hello", token="other"))
+        asked = line.step(("passes", 0.1))[1]
+        assert b"a token is needed" in asked
+        assert line.driver.phase is ConversationPhase.LIVE
+        line.comes(message("auth", token="bad"))
+        assert b"the token is not valid" in line.step(("passes", 0.1))[1]
+        line.comes(message("auth", token="good"))
+        assert b'"refused"' in line.step(("passes", 0.1))[1], "the other session is not there"
+        assert line.driver.phase is ConversationPhase.LIVE
+        assert line.driver.attachment is attachment
+        assert attachment.live
+        line.types(1)
+    assert attachment.session.inbox.top == 1
+
+
+def test_a_client_that_cannot_be_asked_for_a_token_has_no_other_session() -> None:
+    with foreseeable():
+        line = Line("tcp", restored=False)
+        begin(line)
+        guarded(line, Judge())
+        line.comes(b"resume ABCD-EFGH\r\n")
+    assert line.driver.phase is ConversationPhase.LEAVING
+    assert line.world.context.counts["closed_unauthenticated"] == 1

@@ -8,6 +8,7 @@ before the client gets them, so a gateway that is killed at any moment still hon
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from holdfast.core.errors import BusyError, LimitExceededError, Reason
@@ -24,6 +25,7 @@ from holdfast.gateway.adapters.notifications import (
 )
 from holdfast.gateway.auth.facts import facts_of
 from holdfast.gateway.conversation import login
+from holdfast.gateway.conversation.entering import resume, wait
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import ConversationPhase, Move, after
 from holdfast.gateway.conversation.ports import Conversation, Work
@@ -74,20 +76,11 @@ def enter(conversation: Conversation, event: Enter | ResumeOwn) -> None:
     """Attach the connection to its session. Other input waits until that is done."""
     dormant = _dormant(conversation, event)
     if dormant:
-        if conversation.attachment is not None:
-            conversation.attachment.live = False
         wait(conversation, _load(conversation, event, dormant))
         return
     work = _begin(conversation, event)
     if work is not None:
         wait(conversation, work)
-
-
-def wait(conversation: Conversation, work: Work) -> None:
-    """Run a step on the way to a session. Other input is held until then."""
-    conversation.phase = after(conversation.phase, Move.ENTER)
-    conversation.connection.pause_reading()
-    conversation.run(work)
 
 
 def _dormant(conversation: Conversation, event: Enter | ResumeOwn) -> list[str]:
@@ -115,20 +108,7 @@ async def _load(conversation: Conversation, event: Enter | ResumeOwn, sids: Sequ
         _log.error("session not loaded", error=str(error))
         conversation.goodbye(Reason.INTERNAL_ERROR, CANNOT_KEEP)
     if conversation.phase is ConversationPhase.ENTERING:
-        _enter_loaded(conversation, event)
-
-
-def _enter_loaded(conversation: Conversation, event: Enter | ResumeOwn) -> None:
-    """Handle the event again, now that the sessions it asks for are loaded."""
-    attachment = conversation.attachment
-    conversation.phase = after(conversation.phase, Move.ADMIT if attachment else Move.WAIT)
-    if attachment is not None:
-        attachment.live = True
-    enter(conversation, event)
-    if conversation.phase in (ConversationPhase.WAITING, ConversationPhase.LIVE):
-        conversation.go_on()  # it was refused
-        if attachment is not None:
-            attachment.deliver()
+        resume(conversation, partial(enter, conversation, event))
 
 
 def _begin(conversation: Conversation, event: Enter | ResumeOwn) -> Work | None:

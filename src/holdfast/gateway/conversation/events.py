@@ -26,7 +26,7 @@ from holdfast.gateway.adapters.events import (
     TokenWanted,
     Watch,
 )
-from holdfast.gateway.conversation import attach, identify, login, rights, viewing
+from holdfast.gateway.conversation import identify, login, rights, viewing
 from holdfast.gateway.conversation.news import News
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import ConversationPhase
@@ -115,7 +115,7 @@ def _serve(conversation: Conversation, attachment: Attachment, event: Event) -> 
         case Resized() | Capable():
             _describe(conversation, attachment, event)
         case Enter() | ResumeOwn():
-            attach.enter(conversation, event)
+            identify.enter(conversation, event)
         case LoginGiven() | CredentialGiven():
             identify.log_in(conversation, attachment, event)
         case ProfileWanted():

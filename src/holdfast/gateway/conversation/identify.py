@@ -6,6 +6,7 @@ a newer token before the one that it has expires; after that the session is deta
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from holdfast.core.errors import Reason
@@ -16,10 +17,11 @@ from holdfast.gateway.auth.base import CredentialJudge
 from holdfast.gateway.auth.errors import CredentialError, KeysUnavailableError
 from holdfast.gateway.auth.facts import facts_of
 from holdfast.gateway.conversation import attach, login, viewing
+from holdfast.gateway.conversation.entering import resume, wait
 from holdfast.gateway.conversation.output import Attachment
-from holdfast.gateway.conversation.phases import ConversationPhase, Move, after
+from holdfast.gateway.conversation.phases import ConversationPhase
 from holdfast.gateway.conversation.ports import Conversation
-from holdfast.gateway.conversation.proof import Proof
+from holdfast.gateway.conversation.proof import Proof, Wanted
 from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.states import SessionState
 
@@ -30,7 +32,7 @@ _ANOTHERS: Final = "the token is another user's"
 _ANONYMOUS: Final = "this session is anonymous; connect anew with the token"
 
 
-def enter(conversation: Conversation, event: Enter | Watch) -> None:
+def enter(conversation: Conversation, event: Wanted) -> None:
     """Attach the connection to its session, once it is known who its client is."""
     proof = conversation.proof
     if proof is None or proof.judged:
@@ -40,7 +42,7 @@ def enter(conversation: Conversation, event: Enter | Watch) -> None:
     token = (event.credential if isinstance(event, Enter) else "") or adapter.credential
     if adapter.credential:
         adapter.credential = ""  # it is not kept for longer than it is needed
-    attach.wait(conversation, _identify(conversation, proof, event, token))
+    wait(conversation, _identify(conversation, proof, event, token))
 
 
 def give(conversation: Conversation, event: CredentialGiven) -> None:
@@ -49,7 +51,7 @@ def give(conversation: Conversation, event: CredentialGiven) -> None:
     if proof is None or proof.waiting is None:
         conversation.goodbye(Reason.PROTOCOL_ERROR, "expected hello first")
         return
-    attach.wait(conversation, _identify(conversation, proof, proof.waiting, event.token))
+    wait(conversation, _identify(conversation, proof, proof.waiting, event.token))
 
 
 def log_in(
@@ -61,6 +63,8 @@ def log_in(
         login.log_in(conversation, attachment, event)
     elif proof is None:
         conversation.goodbye(Reason.PROTOCOL_ERROR, _NOT_ASKED)
+    elif proof.waiting is not None:
+        wait(conversation, _identify(conversation, proof, proof.waiting, event.token))
     else:
         conversation.run(_renew(conversation, attachment, proof, event.token))
 
@@ -76,9 +80,7 @@ def expire(conversation: Conversation, proof: Proof, now: float) -> None:
         conversation.send()
 
 
-async def _identify(
-    conversation: Conversation, proof: Proof, event: Enter | Watch, token: str
-) -> None:
+async def _identify(conversation: Conversation, proof: Proof, event: Wanted, token: str) -> None:
     judge = _judge(conversation)
     try:
         if token:
@@ -97,20 +99,17 @@ async def _identify(
         _ask(conversation, proof, event, _NEEDED)
     elif conversation.phase is ConversationPhase.ENTERING:
         _accept(conversation, proof, identity)
-        conversation.phase = after(conversation.phase, Move.WAIT)
-        _enter(conversation, event)
-        if conversation.phase is ConversationPhase.WAITING:
-            conversation.go_on()  # it was refused
+        resume(conversation, partial(_enter, conversation, event))
 
 
-def _enter(conversation: Conversation, event: Enter | Watch) -> None:
+def _enter(conversation: Conversation, event: Wanted) -> None:
     if isinstance(event, Watch):
         viewing.watch(conversation, event)
     else:
         attach.enter(conversation, event)
 
 
-def _ask(conversation: Conversation, proof: Proof, event: Enter | Watch, text: str) -> None:
+def _ask(conversation: Conversation, proof: Proof, event: Wanted, text: str) -> None:
     """Ask a client for a token that has given none, or one that is not accepted."""
     if conversation.phase is not ConversationPhase.ENTERING:
         return  # it has left meanwhile
@@ -119,10 +118,12 @@ def _ask(conversation: Conversation, proof: Proof, event: Enter | Watch, text: s
         conversation.goodbye(Reason.UNAUTHENTICATED, text)
         return
     proof.waiting = event
-    conversation.phase = after(conversation.phase, Move.WAIT)
+    resume(conversation, partial(_tell_need, conversation, text))
+
+
+def _tell_need(conversation: Conversation, text: str) -> None:
     conversation.adapter.notify(CredentialNeeded(text))
     conversation.send()
-    conversation.go_on()
 
 
 async def _renew(

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from holdfast.core.identity import Identity
-from holdfast.gateway.adapters.events import Enter, Watch
+from holdfast.gateway.adapters.events import Enter, ResumeOwn, Watch
 from holdfast.sessions.records import Row
 
 _NEVER: Final = float("inf")
+
+Wanted = Enter | ResumeOwn | Watch
+"""What a client asks for that must prove who it is before."""
 
 
 class Proof:
@@ -21,7 +24,7 @@ class Proof:
         """`None` for an anonymous client, and until the client is judged."""
         self.judged = False
         """Whether it is known who the client is, or that it is anonymous."""
-        self.waiting: Enter | Watch | None = None
+        self.waiting: Wanted | None = None
         """The session that the client wants, while a token is awaited."""
         self.failures = 0
         """Credentials that were refused on this connection."""

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from holdfast.core.errors import BusyError
 from holdfast.core.identity import Identity
-from holdfast.gateway.adapters.events import Enter, Event, Watch
+from holdfast.gateway.adapters.events import Event
 from holdfast.gateway.adapters.snapshot import AdapterSnapshot
 from holdfast.gateway.conversation.acks import AckPacer
 from holdfast.gateway.conversation.evidence import Evidence, Written
@@ -20,7 +20,7 @@ from holdfast.gateway.conversation.intake import Held, Intake
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import ConversationPhase
 from holdfast.gateway.conversation.ports import Conversation
-from holdfast.gateway.conversation.proof import Proof
+from holdfast.gateway.conversation.proof import Wanted
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Session
 
@@ -92,7 +92,7 @@ class ProofSnapshot(Struct):
 
     identity: Identity | None
     judged: bool
-    waiting: Enter | Watch | None
+    waiting: Wanted | None
     failures: int
     asked: bool
     due: float
@@ -148,7 +148,8 @@ def restore(
 
     Its adapter is new; its connection is restored already. `session` is the one with the
     snapshot's `sid`, and has no other connection. Raises `SnapshotError` for the snapshot of a
-    client of another kind of listener.
+    client of another kind of listener. Whether the client must prove who it is depends on the
+    listener as it is now.
     """
     now = conversation.context.runtime.timers.now
     shift = now - taken.at
@@ -157,18 +158,28 @@ def restore(
     conversation.capabilities = taken.capabilities
     conversation.login_attempts = taken.login_attempts
     conversation.wrong_code = taken.wrong_code
-    if taken.proof is not None:
-        proof = conversation.proof = Proof()
-        _give(proof, taken.proof)
-        proof.due += shift
-        proof.expires += shift
     _restore_intake(conversation.intake, taken.intake, shift)
+    if taken.proof is not None:
+        _restore_proof(conversation, taken.proof, shift)
     if taken.attachment is not None:
         assert session is not None, "a session is restored before its connection"
         conversation.attachment = _restore_attachment(
             conversation, session, taken.attachment, shift
         )
     conversation.wake_by(taken.wake + shift)
+
+
+def _restore_proof(conversation: Conversation, taken: ProofSnapshot, shift: float) -> None:
+    proof, now = conversation.proof, conversation.context.runtime.timers.now
+    if proof is not None:
+        _give(proof, taken)
+        proof.due += shift
+        proof.expires += shift
+    elif taken.waiting is not None:  # no token is asked for any more: it enters without one
+        held = conversation.intake.block()
+        held.events.insert(0, taken.waiting)
+        held.turn = min(held.turn, now)
+        conversation.wake_by(now)
 
 
 def _of_intake(intake: Intake) -> IntakeSnapshot:
