@@ -18,6 +18,7 @@ from holdfast.backends.http.notes import (
     RESUMED,
     RESYNC,
     Notes,
+    StateEvent,
     read_notes,
     write_notes,
 )
@@ -153,6 +154,63 @@ def test_what_may_have_been_missed_is_told_of_all_the_same() -> None:
     assert (notes.pending[-1].kind, notes.pending[-1].reason) == (RESYNC, "trimmed")
     assert read_notes(write_notes(notes)) == notes
     assert not notes.add(CLOSED, 0).attached
+
+
+def test_what_was_missed_is_told_of_when_the_client_is_back_although_it_went_again() -> None:
+    notes = Notes().add(OPENED, 0)
+    for _ in range(7):
+        notes = notes.add(DETACHED, 0).add(RESUMED, 0)
+    notes = notes.confirm(notes.pending[:1]).add(DETACHED, 0).add(RESYNC, 0, "epoch")
+    assert len(notes.pending) == 16
+    notes = notes.add(DETACHED, 0)
+    notes = read_notes(write_notes(notes)).add(RESUMED, 0)
+    assert (notes.pending[-1].kind, notes.pending[-1].reason) == (RESYNC, "epoch")
+    notes = notes.confirm(notes.pending).add(DETACHED, 0).add(RESUMED, 0)
+    assert notes.pending[-1].kind == RESUMED  # it is told of once
+
+
+CHANGES = st.lists(
+    st.one_of(
+        st.just((DETACHED, "timeout")),
+        st.just((RESUMED, "")),
+        st.tuples(st.just(RESYNC), st.sampled_from(["epoch", "trimmed", "ahead"])),
+        st.integers(1, 3),  # so many of the oldest are confirmed
+    ),
+    max_size=40,
+)
+
+
+@given(st.integers(0, 15), CHANGES)
+def test_an_application_knows_where_a_client_stands_whatever_is_left_out(
+    before: int, changes: list[tuple[str, str] | int]
+) -> None:
+    """Whether the client is there, and the newest output that it may have missed and why."""
+    notes = Notes().add(OPENED, 0)
+    for number in range(before):
+        notes = notes.add(RESUMED if number % 2 else DETACHED, 0)
+    happened, told = list(notes.pending), list[StateEvent]()
+    for change in (*changes, (RESUMED, "")):
+        if isinstance(change, int):
+            told += notes.pending[:change]
+            notes = read_notes(write_notes(notes.confirm(notes.pending[:change])))
+        else:
+            notes = notes.add(change[0], 0, change[1])
+            happened.append(StateEvent(notes.number, 0, *change))
+        known = [*told, *notes.pending]
+        assert len(notes.pending) <= 16
+        assert known[0].kind == OPENED
+        assert known[-1].number == notes.number == len(happened)
+        here = happened[-1].kind != DETACHED
+        assert here is notes.attached is (known[-1].kind != DETACHED)
+        if here:
+            assert newest_missed(known) == newest_missed(happened)
+    resyncs = [event for event in known if event.kind == RESYNC]
+    assert len(resyncs) <= sum(event.kind == RESYNC for event in happened)
+
+
+def newest_missed(events: list[StateEvent]) -> str:
+    """Why the client was shown everything anew, the last time."""
+    return next((event.reason for event in reversed(events) if event.kind == RESYNC), "")
 
 
 STEPS = st.lists(st.sampled_from(["type", "leave", "come", "send", "fail", "refuse"]), max_size=60)

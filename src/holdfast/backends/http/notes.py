@@ -18,7 +18,8 @@ RESYNC: Final = "resync"
 DETACHED: Final = "detached"
 CLOSED: Final = "closed"
 _PENDING_MAX: Final = 16
-"""Changes that are kept. With more, a client that came and went several times did so once."""
+"""Changes that are kept. With more, a client that came and went several times did so once. What
+it may have missed meanwhile is still told."""
 
 
 class StateEvent(Struct, frozen=True, array_like=True):
@@ -40,28 +41,33 @@ class Notes(Struct, frozen=True, array_like=True):
     """Whether the application thinks that the client is there, after all of them."""
     pending: tuple[StateEvent, ...] = ()
     """Those that the application is not known to have."""
+    missed: str = ""
+    """Why the client may have missed output, if the change that said so was left out: the next
+    `resumed` says so instead."""
 
     def add(self, kind: str, after: int, reason: str = "") -> Notes:
         """A change has happened."""
         number = self.number + 1
-        pending = self.pending
+        pending, missed = self.pending, self.missed
         if len(pending) >= _PENDING_MAX:
-            *pending_left, before = pending[:-1]
-            if RESYNC in (before.kind, pending[-1].kind) and kind == RESUMED:
-                kind, reason = RESYNC, reason or _reason_of(pending[-2:])
-            pending = tuple(pending_left)
+            missed = missed or _missed_in(pending[-2:])
+            pending = pending[:-2]
+        if kind == RESUMED and missed:
+            kind, reason = RESYNC, missed
+        if kind == RESYNC:
+            missed = ""
         event = StateEvent(number, after, kind, reason)
-        return Notes(number, kind not in (DETACHED, CLOSED), (*pending, event))
+        return Notes(number, kind not in (DETACHED, CLOSED), (*pending, event), missed)
 
     def confirm(self, events: Sequence[StateEvent]) -> Notes:
         """The application has these."""
         numbers = {event.number for event in events}
         pending = tuple(event for event in self.pending if event.number not in numbers)
-        return Notes(self.number, self.attached, pending)
+        return Notes(self.number, self.attached, pending, self.missed)
 
 
-def _reason_of(events: Sequence[StateEvent]) -> str:
-    return next((event.reason for event in events if event.kind == RESYNC), "")
+def _missed_in(events: Sequence[StateEvent]) -> str:
+    return next((event.reason for event in reversed(events) if event.kind == RESYNC), "")
 
 
 def read_notes(data: bytes) -> Notes:
