@@ -152,6 +152,8 @@ async def test_what_is_refused_is_told_and_the_next_goes_on(tmp_path: Path) -> N
             await anna.hears(
                 "one", "two", "*** The application refused what you typed: no such thing", "three"
             )
+    keys = [headers["Idempotency-Key"] for headers in app.headers]
+    assert len(set(keys)) == len(keys)
 
 
 BAD: dict[str, tuple[Any, str]] = {

@@ -256,6 +256,18 @@ def test_events_are_sent_once_and_in_the_order_in_which_they_came(
     assert seen == came
 
 
+def test_an_event_that_is_sent_alone_has_another_key_than_the_request_that_was_refused() -> None:
+    delivery = Delivery(Setting().session(), Notes())
+    delivery.take([Queued(1, Text("x"), 33), Queued(2, Text("y"), 33)])
+    keys = [delivery.next(9, 9_000).key("sid", 0)]
+    assert delivery.split()
+    delivery.notes = delivery.notes.add(DETACHED, 2)
+    while delivery.due:
+        keys.append(delivery.next(9, 9_000).key("sid", 2))
+        delivery.confirm()
+    assert keys == ["sid:2", "sid:1:alone", "sid:2:alone", "sid:2.1"]
+
+
 def in_order(request: Request) -> list[str]:
     """The events of a request as its body has them."""
     events = _events(request.states, request.commands)

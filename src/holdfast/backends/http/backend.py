@@ -179,6 +179,8 @@ class HttpBackend(BaseBackend):
         """One session is one failure domain: its events are tried again with the next one."""
         delivery.running = False
         log_failure(_log, "a delivery failed", error, session=delivery.session.sid)
+        if delivery.ended:
+            self._send_closed(delivery.session.sid)
 
     async def _run(self, delivery: Delivery) -> None:
         """Send what a session has, until there is nothing left."""
@@ -189,8 +191,7 @@ class HttpBackend(BaseBackend):
                 if not delivery.due:
                     break
                 await self._settle(delivery)
-                if not await self._deliver(delivery):
-                    break
+                await self._deliver(delivery)
         finally:
             delivery.running = False
         if delivery.ended:
@@ -207,8 +208,8 @@ class HttpBackend(BaseBackend):
             except StoreUnavailableError as error:
                 _log.warning("sent without being stored", error=str(error))
 
-    async def _deliver(self, delivery: Delivery) -> bool:
-        """Send one request until it is answered; false if the session has ended meanwhile."""
+    async def _deliver(self, delivery: Delivery) -> None:
+        """Send one request until it is answered, or the session has ended."""
         session, limits = delivery.session, self._limits
         request = delivery.next(limits.events_max, limits.events_bytes_max)
         reply = await self._sending.send(
@@ -219,14 +220,14 @@ class HttpBackend(BaseBackend):
             failed=lambda: self._tell_away(delivery),
         )
         if reply is None:
-            return False
+            return
+        outcome = outcome_of(reply)
+        if outcome is Outcome.REFUSED and delivery.split():
+            return
         if delivery.ended:
             delivery.confirm()
-            return False
-        outcome = outcome_of(reply)
-        if outcome is not Outcome.REFUSED or not delivery.split():
+        else:
             self._carry_out(delivery, reply, outcome)
-        return True
 
     def _tell_away(self, delivery: Delivery) -> None:
         if not (delivery.told or delivery.ended) and delivery.session.inbox.oldest:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from holdfast.backends.http.notes import Notes, StateEvent
 from holdfast.sessions.inbox import Queued
 from holdfast.sessions.session import Session
+
+ALONE: Final = ":alone"
+"""The end of an `Idempotency-Key`, for one event of a request that was refused."""
 
 
 class Request(NamedTuple):
@@ -20,6 +23,8 @@ class Request(NamedTuple):
 
     states: Sequence[StateEvent]
     commands: Sequence[Queued]
+    alone: bool = False
+    """Whether it has one event of a request that was refused."""
 
     @property
     def length(self) -> int:
@@ -28,10 +33,10 @@ class Request(NamedTuple):
 
     def key(self, sid: str, applied: int) -> str:
         """Its `Idempotency-Key`: the session, its newest command, and the newest change of its
-        state, if there is one."""
+        state, if there is one. An event alone has another key than the request that had it."""
         cseq = self.commands[-1].cseq if self.commands else applied
         state = f".{self.states[-1].number}" if self.states else ""
-        return f"{sid}:{cseq}{state}"
+        return f"{sid}:{cseq}{state}{ALONE if self.alone else ''}"
 
 
 class Delivery:
@@ -108,4 +113,4 @@ class Delivery:
                 command = next(waiting, None)
             else:
                 break
-        return Request(states, commands)
+        return Request(states, commands, self._singly > 0)
