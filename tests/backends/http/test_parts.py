@@ -204,8 +204,8 @@ def test_an_application_knows_where_a_client_stands_whatever_is_left_out(
         assert here is notes.attached is (known[-1].kind != DETACHED)
         if here:
             assert newest_missed(known) == newest_missed(happened)
-    resyncs = [event for event in known if event.kind == RESYNC]
-    assert len(resyncs) <= sum(event.kind == RESYNC for event in happened)
+        resyncs = [event for event in known if event.kind == RESYNC]
+        assert len(resyncs) <= sum(event.kind == RESYNC for event in happened)
 
 
 def newest_missed(events: list[StateEvent]) -> str:
