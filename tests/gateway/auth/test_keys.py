@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any, Final
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -54,6 +55,45 @@ def test_keys_for_other_purposes_are_left_out() -> None:
     )
     assert [key.kid for key in read_jwks(data, symmetric=False)] == ["good"]
     assert [key.kid for key in read_jwks(data, symmetric=True)] == ["o"], "a file of secrets"
+
+
+ODD: Final[tuple[Any, ...]] = (None, True, 5, 1.5, 10**40, [], [None], {}, "", "!", "A", "AAAA")
+FIELDS: Final = (
+    "kty",
+    "kid",
+    "alg",
+    "use",
+    "key_ops",
+    "n",
+    "e",
+    "crv",
+    "x",
+    "y",
+    "d",
+    "p",
+    "k",
+    "x5c",
+)
+
+
+@pytest.mark.parametrize("kind", ["RS/2", "ES256", "EdDSA", "secret"])
+def test_an_odd_key_is_left_out_and_the_others_stay(kind: str) -> None:
+    symmetric = kind == "secret"
+    good = {"kty": "oct", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY", "kid": "good"}
+    whole = {**good, "kid": "odd"} if symmetric else jwk(kind, "odd")
+    broken: list[tuple[str, Any]] = [
+        ("key_ops", None), ("key_ops", 5), ("key_ops", []), ("alg", 5), ("alg", []), ("kid", 5),
+    ]  # fmt: skip
+    data = jwks(
+        good if symmetric else jwk("RS", "good"),
+        *({**whole, field: value} for field, value in broken),
+    )
+    assert [key.kid for key in read_jwks(data, symmetric=symmetric)] == ["good"]
+    for field in FIELDS:
+        without = {name: value for name, value in whole.items() if name != field}
+        for odd in (without, *({**whole, field: value} for value in ODD)):
+            data = jwks(good if symmetric else jwk("RS", "good"), odd)
+            assert read_jwks(data, symmetric=symmetric)[0].kid == "good", odd
 
 
 def test_of_a_private_key_in_a_set_only_the_public_part_is_kept() -> None:

@@ -68,6 +68,10 @@ def test_equal_requests_have_one_object() -> None:
     [
         (RequestOptions(headers=("Cookie",)), r"headers\[0\]: expected a header field without"),
         (RequestOptions(headers=("x", "Authorization")), r"headers\[1\]: .* without credentials"),
+        (
+            RequestOptions(headers=("Sec-WebSocket-Protocol",)),
+            r"headers\[0\]: .* without credentials",
+        ),
         (RequestOptions(headers=("a b",)), r"headers\[0\]: expected the name"),
         (RequestOptions(cookies=("",)), r"cookies\[0\]: expected the name"),
     ],

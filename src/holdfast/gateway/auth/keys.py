@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
-from msgspec import Struct
+from msgspec import Struct, structs
 
 RSA_BITS_MIN: Final = 2048
 """RFC 7518 section 3.3."""
@@ -27,6 +27,8 @@ _SECRET_BYTES_MIN: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 """RFC 7518 section 3.2: at least as long as the hash."""
 _RSA: Final = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
 _PEM_BEGIN: Final = b"-----BEGIN "
+_ODD: Final = (PyJWTError, ValueError, TypeError, KeyError, AttributeError, UnsupportedAlgorithm)
+"""What a key raises whose fields are missing or of another type than expected."""
 
 
 class KeysError(ValueError):
@@ -90,19 +92,19 @@ def read_jwks(data: bytes, *, symmetric: bool) -> list[Key]:
 def _read_jwk(jwk: Any, *, symmetric: bool) -> Key | None:
     if not isinstance(jwk, dict) or (jwk.get("kty") == "oct") is not symmetric:
         return None
-    if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ["verify"]):
-        return None
     try:
+        if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ["verify"]):
+            return None
         material = PyJWK(jwk).key
         kid = jwk.get("kid", "")
+        if not isinstance(kid, str):
+            raise KeysError("expected the name of a key as text")
         key = _secret(kid, material) if symmetric else _public(kid, _public_part(material))
-    except (PyJWTError, KeysError, ValueError, TypeError, AttributeError, UnsupportedAlgorithm):
+        named = jwk.get("alg")
+        algorithms = key.algorithms if named is None else key.algorithms & {named}
+    except _ODD:
         return None
-    named = jwk.get("alg")
-    if named is not None:
-        algorithms = key.algorithms & {named}
-        return Key(key.kid, algorithms, key.material) if algorithms else None
-    return key
+    return structs.replace(key, algorithms=algorithms) if algorithms else None
 
 
 def _secret(kid: str, secret: bytes) -> Key:
@@ -115,9 +117,7 @@ def _secret(kid: str, secret: bytes) -> Key:
     return Key(kid, frozenset(algorithms), secret)
 
 
-def _public(kid: Any, material: Any) -> Key:
-    if not isinstance(kid, str):
-        raise KeysError("expected the name of a key as text")
+def _public(kid: str, material: Any) -> Key:
     match material:
         case rsa.RSAPublicKey():
             if material.key_size < RSA_BITS_MIN:

@@ -16,7 +16,10 @@ Fact = Literal["path", "query", "host", "origin", "user_agent"]
 
 _DEFAULT: Final[tuple[Fact, ...]] = ("path", "query", "host", "origin", "user_agent")
 _SHARED_MAX: Final = 256
-_SECRET_HEADERS: Final = frozenset({"cookie", "authorization", "proxy-authorization"})
+_SECRET_HEADERS: Final = frozenset(
+    {"cookie", "authorization", "proxy-authorization", "sec-websocket-protocol"}
+)
+"""Fields with credentials. A sub-protocol may carry a token (`auth.subprotocol`)."""
 
 
 class RequestOptions(Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,7 +29,8 @@ class RequestOptions(Struct, frozen=True, forbid_unknown_fields=True):
     facts: tuple[Fact, ...] = _DEFAULT
     """Parts of the request."""
     headers: tuple[str, ...] = ()
-    """Names of header fields. `Cookie` and the fields for credentials are refused."""
+    """Names of header fields. `Cookie`, `Sec-WebSocket-Protocol` and the fields for credentials are
+    refused."""
     cookies: tuple[str, ...] = ()
     """Names of cookies. Their values reach the backend as they are, and are never stored."""
 
