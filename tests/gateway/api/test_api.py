@@ -24,6 +24,7 @@ from tests.gateway.running import TCP, configured, eventually, serving
 from tests.gateway.test_store_failures import IMPATIENT, fails
 
 from holdfast.core.limits import Limits
+from holdfast.sessions.publishing import Publishing
 
 
 async def test_a_publication_reaches_sessions_users_and_groups(tmp_path: Path) -> None:
@@ -234,6 +235,56 @@ async def test_requests_on_one_connection_are_answered_in_order(tmp_path: Path) 
         assert text.count("HTTP/1.1 200 OK") == 301
         assert text.endswith('"count":0,"attached":0}')
         await anna.hears(*map(str, range(300)))
+
+
+async def test_many_requests_that_are_answered_at_once(tmp_path: Path) -> None:
+    async with echoing(tmp_path) as gateway, http(gateway) as api, person(gateway, "anna") as anna:
+        body = {"to": {"user": "anna"}, "item": "x", "durability": "memory"}
+        for _ in range(500):
+            api.write("/v1/sessions?user=anna")
+            api.write("/v1/publish", body)
+        api.writer.write_eof()
+        text = (await api.until_closed()).decode()
+        assert text.count("HTTP/1.1 200 OK") == 1_000
+        assert text.count('{"reached":1,"attached":1}') == 500
+        await anna.hears(*["x"] * 500)
+
+
+@pytest.mark.parametrize("where", ["load", "publish"])
+async def test_a_defect_is_answered_with_500(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object) -> None:
+        raise RuntimeError("a defect")
+
+    async with echoing(tmp_path) as gateway, person(gateway, "anna"):
+        pass
+    async with echoing(tmp_path) as gateway, http(gateway) as api:
+        monkeypatch.setattr(Publishing, where, broken)  # the session is in the store
+        answer = await api.ask("/v1/publish", {"to": {"user": "anna"}, "item": "x"})
+        assert (answer.status, found(answer)["code"]) == (500, "internal")
+        monkeypatch.undo()
+        assert await api.publish(to={"user": "anna"}, item="x") == {"reached": 1}
+
+
+async def test_a_request_that_is_not_answered_in_time_may_be_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = asyncio.Event()
+
+    async def stuck(*args: object) -> None:
+        await goes_on.wait()
+
+    limits = Limits().but(api={"answer_seconds_max": 0.3})
+    async with echoing(tmp_path) as gateway, person(gateway, "anna"):
+        pass
+    async with echoing(tmp_path, limits) as gateway, http(gateway) as api:
+        monkeypatch.setattr(Publishing, "load", stuck)
+        answer = await api.ask("/v1/publish", {"to": {"user": "anna"}, "item": "x"})
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        assert found(answer)["code"] == "unavailable"
+        goes_on.set()
+        assert await api.until_closed() == b""
 
 
 BYTES: dict[str, tuple[bytes, bytes, bytes]] = {

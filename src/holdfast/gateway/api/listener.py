@@ -61,6 +61,7 @@ class ApiListener:
             header_count_max=limits.header_count_max,
             body_bytes_max=limits.body_bytes_max,
             request_seconds_max=limits.request_seconds_max,
+            answer_seconds_max=limits.answer_seconds_max,
             idle_seconds_max=limits.idle_seconds_max,
         )
 

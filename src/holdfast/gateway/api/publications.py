@@ -13,6 +13,7 @@ from holdfast.core.limits import ApiLimits
 from holdfast.core.validation import UnsendableError
 from holdfast.gateway.api.applications import Applications
 from holdfast.gateway.api.bodies import (
+    Fault,
     PublishRequest,
     PublishResult,
     publication_of,
@@ -22,7 +23,7 @@ from holdfast.gateway.api.bodies import (
 )
 from holdfast.gateway.api.keys import ApiRefusedError, Key
 from holdfast.net.http.exchanges import Exchange
-from holdfast.net.log import RateLimitedLogger
+from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.sessions.journal import StoreUnavailableError
 from holdfast.sessions.port import UnknownSessionError
 from holdfast.sessions.publication_ids import IdReusedError, PublicationIds
@@ -109,10 +110,11 @@ class Publications:
         try:
             for one in to_load:
                 await one.publishing.load(one.publication)
+            self._carry_out(answer)
         except StoreError as error:
             unavailable(answer.exchange, error)
-        else:
-            self._carry_out(answer)
+        except Exception as error:
+            failed(answer.exchange, error)
 
     def _prepare(self, key: Key, it: PublishRequest) -> _Prepared | PublishResult:
         try:
@@ -172,6 +174,12 @@ class _Answer(NamedTuple):
     prepared: list[_Prepared | PublishResult]
     durability: Durability
     several: bool
+
+
+def failed(exchange: Exchange, error: Exception) -> None:
+    """Answer a request that met a defect."""
+    log_failure(_log, "an API request failed", error, peer=exchange.peer)
+    exchange.answer(write(Fault("internal error", "internal")), 500)
 
 
 def unavailable(exchange: Exchange, error: BaseException) -> None:

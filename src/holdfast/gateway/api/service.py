@@ -31,9 +31,8 @@ from holdfast.gateway.api.bodies import (
 )
 from holdfast.gateway.api.keys import ApiRefusedError, Key, Keyring
 from holdfast.gateway.api.openapi import document
-from holdfast.gateway.api.publications import Publications, unavailable
+from holdfast.gateway.api.publications import Publications, failed, unavailable
 from holdfast.net.http.exchanges import Exchange
-from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.security_log import SecurityEvent, SecurityLog
 from holdfast.protocols.uris import split_target
 from holdfast.sessions.dormant import DormantSession
@@ -41,7 +40,6 @@ from holdfast.sessions.publishing import Publishing
 from holdfast.sessions.session import Session
 from holdfast.sessions.stores.base import StoreError
 
-_log: Final = RateLimitedLogger("holdfast.api")
 T = TypeVar("T")
 
 PUBLISH: Final = "/v1/publish"
@@ -78,10 +76,10 @@ class ApiService:
         except ApiRefusedError as error:
             self._refuse(exchange, error)
         except Exception as error:
-            self._fail(exchange, error)
+            failed(exchange, error)
 
     def refused(self, status: int, fault: str) -> bytes:
-        return write(Fault(fault, "bad_request"))
+        return write(Fault(fault, "unavailable" if status == 503 else "bad_request"))
 
     def _handle(self, exchange: Exchange) -> None:
         request = exchange.request
@@ -139,7 +137,7 @@ class ApiService:
         except StoreError as error:
             unavailable(exchange, error)
         except Exception as error:
-            self._fail(exchange, error)
+            failed(exchange, error)
 
     def _refuse(self, exchange: Exchange, error: ApiRefusedError) -> None:
         fields = []
@@ -154,10 +152,6 @@ class ApiService:
         elif isinstance(error, _MethodError):
             fields.append(("Allow", error.allowed))
         exchange.answer(write(Fault(str(error), error.code)), error.status, fields)
-
-    def _fail(self, exchange: Exchange, error: Exception) -> None:
-        log_failure(_log, "an API request failed", error, peer=exchange.peer)
-        exchange.answer(write(Fault("internal error", "internal")), 500)
 
     # --- sessions and groups
 

@@ -2,8 +2,9 @@
 
 `ExchangeConnection` is the handler of a connection that speaks HTTP/1.1 and nothing else. It
 reads one request at a time, within the limits, and gives it to a `Service` as an `Exchange`, which
-is answered at once or later. What comes behind a request waits until that is answered. There is no
-task and no timer for a request.
+is answered at once or later. What comes behind a request waits in the socket until that is
+answered. A connection handles a turn's worth of requests in a pass of the event loop, and none
+while its client does not read the answers. There is no task and no timer for a request.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from holdfast.core.limits import KIB
 from holdfast.net.addresses import network_of
 from holdfast.net.connection.connection import Connection
 from holdfast.net.log import RateLimitedLogger
-from holdfast.net.runtime.turns import PASS_COST_MAX
+from holdfast.net.runtime.turns import PASS_COST_MAX, TURN_COST_MAX
 from holdfast.protocols.http_requests import RequestReader
 from holdfast.protocols.websocket.head import HeadError, Request, write_head
 
@@ -28,7 +29,8 @@ _log: Final = RateLimitedLogger("holdfast.http")
 
 _FOREVER: Final = float("inf")
 _COST: Final = 1 * KIB
-"""What a request counts for in a pass of the event loop, beside its body."""
+"""What a request counts for in a pass of the event loop, beside its body and its answer."""
+_RETRY: Final = (("Retry-After", "1"),)
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _JSON: Final = b"Content-Type: application/json\r\nContent-Length: "
 _END: Final = b"\r\n\r\n"
@@ -42,6 +44,7 @@ class ExchangeLimits(Struct, frozen=True):
     header_count_max: int
     body_bytes_max: int
     request_seconds_max: float
+    answer_seconds_max: float
     idle_seconds_max: float
 
 
@@ -52,7 +55,7 @@ class Service(Protocol):
         """Answer a request, now or later."""
 
     def refused(self, status: int, fault: str) -> bytes:
-        """The body of an answer to a request that cannot be read."""
+        """The body of an answer to a request that cannot be read, or has no answer in time."""
 
 
 class _Wait(Enum):
@@ -63,15 +66,17 @@ class _Wait(Enum):
     REST = auto()
     """The rest of its head and of its body."""
     ANSWER = auto()
+    """The service's answer."""
 
 
 class Exchange:
     """A request and its answer. `answer` is called once."""
 
-    __slots__ = ("_connection", "body", "request")
+    __slots__ = ("_answered", "_connection", "body", "request")
 
     def __init__(self, connection: ExchangeConnection, request: Request, body: bytes) -> None:
         self._connection = connection
+        self._answered = False
         self.request = request
         self.body = body
 
@@ -89,6 +94,8 @@ class Exchange:
         self, body: bytes, status: int = 200, fields: Sequence[tuple[str, str]] = ()
     ) -> None:
         """Answer with JSON; nothing happens if the client has gone."""
+        assert not self._answered, "a request is answered once"
+        self._answered = True
         self._connection.answer(body, status, fields)
 
 
@@ -110,11 +117,18 @@ class ExchangeConnection:
         """The newest request whose head was checked."""
         self._wait: _Wait | None = None
         self._due = self._armed = _FOREVER
-        """When the present wait is over, and when the timer looks: not later than that."""
+        """When the present wait is over, and when the timer looks: not later than that. A wait
+        for this side alone has no limit."""
         self._last = False
         """Whether no request is served after the present one."""
-        self._waits = False
-        """Whether a request waits for its turn in the event loop."""
+        self._ended = False
+        """Whether the client sends nothing more, and requests that have come are to be handled."""
+        self._handling = False
+        """Whether the service is handling a request: the loop around that goes on."""
+        self._held = False
+        """Whether requests wait for their turn, or until the client reads answers."""
+        self._began = 0
+        """What this pass of the event loop had handled when the present turn began."""
         self._over = False
 
     @property
@@ -129,30 +143,39 @@ class ExchangeConnection:
 
     def received(self, data: bytes) -> None:
         self._reader.receive_data(data)
-        self._go_on()
+        if self._held or self._wait is _Wait.ANSWER:
+            self._connection.pause_reading()
+        else:
+            self._go_on()
 
     def ended(self) -> None:
-        self._end_after_answer()
+        if self._reader.waiting and (self._held or self._wait is _Wait.ANSWER):
+            self._ended = True
+        else:
+            self._end_after_answer()
 
     def writable(self) -> None:
-        pass  # one answer at a time is written
+        if self._held:
+            self._go_on()
 
     def expired(self, now: float) -> None:
         self._armed = _FOREVER
-        if self._wait is _Wait.ANSWER:
-            return  # that has no limit here
         if now < self._due:
             self._arm()
         elif self._wait is _Wait.REST:
             self._refuse(408, "the request took too long")
+        elif self._wait is _Wait.ANSWER:
+            seconds = self._limits.answer_seconds_max
+            _log.warning("request not answered", peer=self.peer, seconds=seconds)
+            self._end_with(503, f"the request was not answered within {seconds:g} s", _RETRY)
         else:
             self._close()
 
     def overdue(self, reason: Reason) -> None:
         if reason is Reason.SLOW_CONSUMER:
             self._connection.abort()
-        elif self._wait is not _Wait.ANSWER:
-            self._close()
+        else:
+            self._end_after_answer()
 
     def drain(self) -> None:
         self._end_after_answer()
@@ -166,34 +189,34 @@ class ExchangeConnection:
         """Answer the present request."""
         if self._over:
             return
-        assert self._wait is _Wait.ANSWER, "a request is answered once"
         self._write(body, status, fields)
-        self._wait = None
+        self._connection.turns.spent += len(body)
+        self._wait, self._due = None, _FOREVER
         if self._last:
             self._close()
-        elif self._reader.waiting:
-            self._connection.resume_reading()
+        elif not self._handling:
             self._go_on()
-        else:
-            self._connection.resume_reading()
-            self._set_wait(_Wait.REQUEST)
 
     def take_turn(self) -> None:
-        """The next request may be handled now."""
-        self._waits = False
-        if not self._over:
-            self._go_on()
+        """The next requests may be handled now."""
+        self._go_on()
 
     # --- inside
 
     def _go_on(self) -> None:
-        """Handle what has come: as many requests as are complete, one after the other."""
+        """Handle the requests that have come, one after the other, as far as they may be now.
+
+        A defect ends this connection and no other, whoever calls.
+        """
+        self._held = False
+        self._began = self._connection.turns.spent
         try:
-            while not self._over and self._wait is not _Wait.ANSWER and not self._waits:
-                if not self._step():
-                    return
+            while not self._over and self._wait is not _Wait.ANSWER and self._step():
+                pass
         except HeadError as error:
             self._refuse(error.status, str(error))
+        except Exception as error:
+            self._connection.fail(error)
 
     def _step(self) -> bool:
         """One step; false when more must come first."""
@@ -205,8 +228,7 @@ class ExchangeConnection:
         while reader.in_body:
             piece = reader.take_body()
             if not piece:
-                self._set_wait(_Wait.REST)
-                return False
+                return self._need(_Wait.REST)
             self._body.append(piece)
             self._body_bytes += len(piece)
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
@@ -215,23 +237,25 @@ class ExchangeConnection:
         self._body_bytes = 0
         self._wait = _Wait.ANSWER
         self._connection.turns.spent += _COST + len(body)
-        self._service.handle(Exchange(self, request, body))
-        if self._wait is _Wait.ANSWER and reader.waiting:
-            self._connection.pause_reading()
+        self._handling = True
+        try:
+            self._service.handle(Exchange(self, request, body))
+        finally:
+            self._handling = False
+        if self._wait is _Wait.ANSWER:
+            self._limit(self._limits.answer_seconds_max)
+            if reader.waiting:
+                self._connection.pause_reading()
         return True
 
     def _take_head(self) -> bool:
         """Read the head of the next request. Raises `HeadError`."""
-        reader, turns = self._reader, self._connection.turns
-        if turns.spent >= PASS_COST_MAX and reader.waiting:
-            self._waits = True
-            self._connection.pause_reading()
-            turns.wait(self, network_of(self._connection.peer))
+        reader = self._reader
+        if reader.waiting and self._hold():
             return False
         found = reader.take_head()
         if found is None:
-            self._set_wait(_Wait.REST if reader.waiting else _Wait.REQUEST)
-            return False
+            return self._need(_Wait.REST if reader.waiting else _Wait.REQUEST)
         request = self._request = found[0]
         if request is self._accepted:  # its head has come again
             return True
@@ -252,16 +276,46 @@ class ExchangeConnection:
             self._connection.write(_CONTINUE)
         return True
 
+    def _hold(self) -> bool:
+        """Return whether the next request must wait, and see that it goes on.
+
+        The time of a request of which a part has come goes on, too.
+        """
+        connection = self._connection
+        turns = connection.turns
+        if not connection.full:  # else `writable` follows
+            spent = turns.spent
+            if spent < PASS_COST_MAX and spent - self._began < TURN_COST_MAX:
+                return False
+            turns.wait(self, network_of(connection.peer))
+        self._held = True
+        connection.pause_reading()
+        if self._wait is not _Wait.REST:
+            self._wait, self._due = None, _FOREVER
+        return True
+
+    def _need(self, wait: _Wait) -> bool:
+        """More must come first."""
+        if self._ended:
+            self._close()
+        else:
+            self._connection.resume_reading()
+            self._set_wait(wait)
+        return False
+
     def _set_wait(self, wait: _Wait) -> None:
-        """Wait for something, with the time of that from when the waiting begins."""
+        """Wait for the client, with the time of that from when the waiting begins."""
         if wait is not self._wait:
             self._wait = wait
             limits = self._limits
             idle = wait is _Wait.REQUEST
-            seconds = limits.idle_seconds_max if idle else limits.request_seconds_max
-            self._due = self._connection.now + seconds
-            if self._due < self._armed:
-                self._arm()
+            self._limit(limits.idle_seconds_max if idle else limits.request_seconds_max)
+
+    def _limit(self, seconds: float) -> None:
+        """The present wait has so much time."""
+        self._due = self._connection.now + seconds
+        if self._due < self._armed:
+            self._arm()
 
     def _arm(self) -> None:
         self._armed = self._due
@@ -284,11 +338,12 @@ class ExchangeConnection:
         self._connection.write(head + body)
 
     def _refuse(self, status: int, fault: str) -> None:
-        peer = self._connection.peer
-        _log.info("protocol error of a client", peer=peer, protocol="http", fault=fault)
-        if self._wait is not _Wait.ANSWER:  # else it would stand in the middle of another answer
-            self._last = True
-            self._write(self._service.refused(status, fault), status, ())
+        _log.info("protocol error of a client", peer=self.peer, protocol="http", fault=fault)
+        self._end_with(status, fault)
+
+    def _end_with(self, status: int, fault: str, fields: Sequence[tuple[str, str]] = ()) -> None:
+        self._last = True
+        self._write(self._service.refused(status, fault), status, fields)
         self._close()
 
     def _end_after_answer(self) -> None:

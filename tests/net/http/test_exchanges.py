@@ -1,0 +1,250 @@
+"""Requests and answers on a connection, on a fake transport and a fake clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+from tests.net.fakes import Bench
+
+from holdfast.core.errors import Reason
+from holdfast.core.limits import ConnectionLimits
+from holdfast.net.connection.handler import Phase
+from holdfast.net.http.exchanges import Exchange, ExchangeConnection, ExchangeLimits
+from holdfast.net.runtime.turns import PASS_COST_MAX, TURN_COST_MAX
+
+LIMITS: Final = ExchangeLimits(
+    head_bytes_max=1_000,
+    header_count_max=10,
+    body_bytes_max=100_000,
+    request_seconds_max=15.0,
+    answer_seconds_max=60.0,
+    idle_seconds_max=75.0,
+)
+GET: Final = b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n"
+A_SLOT: Final = 0.5
+"""By so much at most, the timers are late."""
+
+
+class Answers:
+    """A service that answers at once, or when the test says so."""
+
+    def __init__(self, body: bytes = b"{}", *, at_once: bool = True) -> None:
+        self.body = body
+        self.at_once = at_once
+        self.asked: list[Exchange] = []
+
+    def handle(self, exchange: Exchange) -> None:
+        self.asked.append(exchange)
+        if self.at_once:
+            exchange.answer(self.body)
+
+    def refused(self, status: int, fault: str) -> bytes:
+        return f"{status} {fault}".encode()
+
+    @property
+    def targets(self) -> list[str]:
+        return [exchange.request.target for exchange in self.asked]
+
+
+class Stand(Bench):
+    """One such connection, established."""
+
+    def __init__(self, service: Answers) -> None:
+        super().__init__(ConnectionLimits(write_buffer_bytes_max=1_000, idle_seconds_max=900))
+        self.exchanges = ExchangeConnection(self.connection, service, LIMITS)
+        self.connection.attach(self.exchanges)
+        self.connection.connection_made(self.transport)
+
+    def send(self, *numbers: int) -> None:
+        self.connection.data_received(b"".join(GET % number for number in numbers))
+
+    @property
+    def answers(self) -> int:
+        return b"".join(self.transport.written).count(b"HTTP/1.1 200 OK")
+
+    def run(self, enough: Callable[[], bool]) -> int:
+        """Let the loop turn until it is enough; return how many passes that took."""
+        for passes in range(10_000):
+            if enough():
+                return passes
+            self.loop.tick()
+        raise AssertionError("it does not come to an end")
+
+
+def paths(*numbers: int) -> list[str]:
+    return [f"/{number}" for number in numbers]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_many_requests_that_are_answered_at_once_do_not_nest(late: bool) -> None:
+    service = Answers(at_once=not late)
+    it = Stand(service)
+    it.send(*range(2_000))
+    if late:  # the first of them later, the others at once
+        service.at_once = True
+        service.asked[0].answer(b"{}")
+    it.run(lambda: it.answers == 2_000)
+    assert service.targets == paths(*range(2_000))
+    assert it.transport.reading
+    assert not it.transport.closed
+
+
+def test_a_connection_handles_a_turn_of_requests_in_a_pass() -> None:
+    service = Answers()
+    it = Stand(service)
+    it.send(*range(1_000))
+    first = len(service.asked)
+    assert 0 < first <= TURN_COST_MAX // 1024
+    assert not it.transport.reading
+    it.loop.tick()
+    assert first < len(service.asked) <= 4 * first
+    it.run(lambda: len(service.asked) == 1_000)
+
+
+def test_large_answers_count_too() -> None:
+    service = Answers(bytes(TURN_COST_MAX))
+    it = Stand(service)
+    it.send(1, 2, 3)
+    assert service.targets == paths(1)
+    it.run(lambda: len(service.asked) == 3)
+
+
+def test_a_request_waits_for_its_turn_when_a_pass_of_the_loop_is_full() -> None:
+    service = Answers()
+    it = Stand(service)
+    it.runtime.turns.spent = PASS_COST_MAX
+    it.send(1)
+    it.send(2)
+    assert service.asked == []
+    it.run(lambda: it.answers == 2)
+
+
+def test_nothing_more_is_handled_while_the_client_does_not_read_the_answers() -> None:
+    service = Answers()
+    it = Stand(service)
+    it.send(1)
+    it.loop.tick()
+    it.connection.pause_writing()
+    it.send(2, 3)
+    assert not it.transport.reading
+    it.loop.tick()
+    assert service.targets == paths(1)
+    it.connection.resume_writing()
+    assert service.targets == paths(1, 2, 3)
+    assert it.transport.reading
+
+
+def test_what_comes_while_an_answer_is_awaited_is_held_back() -> None:
+    service = Answers(at_once=False)
+    it = Stand(service)
+    it.send(1)
+    assert it.transport.reading, "nothing has come to be held back"
+    it.send(2)
+    assert not it.transport.reading
+    service.asked[0].answer(b"{}")
+    assert service.targets == paths(1, 2)
+    service.asked[1].answer(b"{}")
+    assert it.transport.reading
+    it.loop.tick()
+    assert it.answers == 2
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_requests_that_came_before_the_client_s_end_are_answered(at_once: bool) -> None:
+    service = Answers(at_once=at_once)
+    it = Stand(service)
+    it.send(*range(100))
+    it.connection.eof_received()
+    done = 0
+    while not it.transport.closed:
+        if not at_once and done < len(service.asked):
+            service.asked[done].answer(b"{}")
+            done += 1
+        it.loop.tick()
+    assert service.targets == paths(*range(100))
+    assert it.answers == 100
+
+
+def test_an_answer_that_does_not_come_in_time_is_given_up() -> None:
+    service = Answers(at_once=False)
+    it = Stand(service)
+    it.send(1)
+    it.loop.advance(59)
+    assert it.transport.written == []
+    it.loop.advance(1 + A_SLOT)
+    (told,) = it.transport.written
+    assert told.startswith(b"HTTP/1.1 503 ")
+    assert b"Connection: close\r\nRetry-After: 1\r\n" in told
+    assert told.endswith(b"503 the request was not answered within 60 s")
+    assert it.connection.phase is Phase.CLOSING
+    service.asked[0].answer(b"{}")  # too late: nothing happens
+    it.loop.tick()
+    assert len(it.transport.written) == 1
+
+
+def test_each_wait_has_its_own_time() -> None:
+    service = Answers(at_once=False)
+    it = Stand(service)
+    for number in range(4):
+        it.loop.advance(70)  # of 75 s
+        it.send(number)
+        it.loop.advance(50)  # of 60 s
+        service.asked[number].answer(b"{}")
+        it.loop.tick()
+        assert it.answers == number + 1
+    it.connection.data_received((GET % 9)[:10])
+    it.loop.advance(14)
+    assert it.connection.phase is Phase.ESTABLISHED
+    it.loop.advance(1 + A_SLOT)
+    assert it.transport.written[-1].startswith(b"HTTP/1.1 408")
+
+
+def test_a_client_that_sends_without_a_break_is_never_idle() -> None:
+    service = Answers()
+    it = Stand(service)
+    it.loop.advance(70)
+    it.send(*range(1_000))  # they take more than a pass
+    it.loop.sleep(10)
+    it.exchanges.expired(it.loop.time())
+    it.run(lambda: it.answers == 1_000)
+    assert it.connection.phase is Phase.ESTABLISHED
+
+
+def test_at_the_end_of_its_life_the_present_request_is_answered() -> None:
+    service = Answers(at_once=False)
+    it = Stand(service)
+    it.send(1)
+    it.exchanges.overdue(Reason.TIMEOUT)
+    assert not it.transport.ended
+    service.asked[0].answer(b"{}")
+    assert b"Connection: close" in b"".join(it.transport.written)
+    assert it.connection.phase is Phase.CLOSING
+
+
+def test_a_request_is_answered_once() -> None:
+    service = Answers(at_once=False)
+    it = Stand(service)
+    it.send(1, 2)
+    first = service.asked[0]
+    first.answer(b"{}")
+    with pytest.raises(AssertionError):  # and not in place of the second
+        first.answer(b"{}", 500)
+    service.asked[1].answer(b"{}")
+    it.loop.tick()
+    assert it.answers == 2
+
+
+def test_a_defect_in_a_later_request_is_not_raised_to_who_answers_the_one_before() -> None:
+    class Broken(Answers):
+        def handle(self, exchange: Exchange) -> None:
+            super().handle(exchange)
+            if len(self.asked) == 2:
+                raise RuntimeError
+
+    service = Broken(at_once=False)
+    it = Stand(service)
+    it.send(1, 2)
+    service.asked[0].answer(b"{}")
+    assert it.transport.aborted
