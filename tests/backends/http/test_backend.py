@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from holdfast.backends.http.signature import HEADER, verify
 from holdfast.core.errors import ConfigurationError, Reason
 from holdfast.gateway.config import check
 from holdfast.gateway.gateway import Gateway
+from holdfast.sessions.records import Found
+from holdfast.sessions.stores.base import StoreError
+from holdfast.sessions.stores.sqlite import SQLiteStore
 
 
 def port(gateway: Gateway) -> int:
@@ -269,6 +273,34 @@ async def test_a_gateway_that_is_started_anew_sends_what_was_left(tmp_path: Path
     told = [event.get("text", event["type"]) for event in events]
     assert told[:6] == ["opened", "one", "two", "detached", "resumed", "three"]
     assert [event["e"] for event in events if "e" in event][:3] == [1, 2, 3]
+
+
+async def test_commands_that_were_left_are_sent_once_the_store_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, faults = SQLiteStore.take, [StoreError("disk: an error")] * 3
+
+    async def failing(store: SQLiteStore, sids: Sequence[str]) -> Found:
+        if faults:
+            raise faults.pop()
+        return await take(store, sids)
+
+    async with endpoint() as app:
+        config = behind(tmp_path, app.url)
+        async with serving(config) as gateway, person(port(gateway)) as anna:
+            anna.types("one")
+            await anna.hears("you said one")
+            await app.stop()
+            anna.types("two")
+            assert (await anna.line()).startswith("*** The application is away.")
+        await app.start()
+        monkeypatch.setattr(SQLiteStore, "take", failing)
+        with structlog.testing.capture_logs() as lines:
+            async with serving(config):
+                await app.until("two", "detached")
+    assert faults == []
+    failures = [line for line in lines if line["event"] == "sessions not loaded"]
+    assert {line["error"] for line in failures} == {"disk: an error"}
 
 
 async def test_each_request_is_signed_with_every_secret(tmp_path: Path) -> None:

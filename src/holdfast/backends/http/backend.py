@@ -8,6 +8,7 @@ and that its commands are applied is one step, and so one commit.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -23,7 +24,8 @@ from holdfast.backends.http.config import Config, read_secrets
 from holdfast.backends.http.delivery import Delivery
 from holdfast.backends.http.outcome import Outcome, outcome_of
 from holdfast.backends.http.requester import Reply, Requester
-from holdfast.backends.http.sending import Sending
+from holdfast.backends.http.sending import FIRST_PAUSE_SECONDS, Sending
+from holdfast.core.backoff import Backoff
 from holdfast.core.errors import Reason
 from holdfast.core.items import Notice
 from holdfast.net.log import RateLimitedLogger, log_failure
@@ -86,11 +88,24 @@ class HttpBackend(BaseBackend):
             await asyncio.Event().wait()
 
     async def _load(self) -> None:
-        """Load all sessions: their queues may have commands, and groups name their members."""
-        try:
-            await self._port.load()
-        except StoreError as error:
-            _log.error("sessions not loaded", app=self._app, error=str(error))
+        """Load all sessions: their queues may have commands, and groups name their members.
+
+        While the store cannot be read, this is tried again, with growing pauses.
+        """
+        backoff = Backoff(FIRST_PAUSE_SECONDS, self._limits.backoff_seconds_max)
+        loaded = False
+        while not loaded:
+            try:
+                await self._port.load()
+                loaded = True
+            except StoreError as error:
+                _log.error("sessions not loaded", app=self._app, error=str(error))
+            self._adopt()
+            if not loaded:
+                await asyncio.sleep(backoff.pause(random.random()))
+
+    def _adopt(self) -> None:
+        """Begin with the sessions that are loaded, and whose events nothing sends yet."""
         for session in list(self._port.sessions):
             if session.route is None and session.state in _ACTIVE:
                 delivery = self._delivery(session)

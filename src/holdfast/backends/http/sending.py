@@ -17,7 +17,8 @@ from holdfast.net.log import RateLimitedLogger
 
 _log: Final = RateLimitedLogger("holdfast.http_backend")
 
-_FIRST_PAUSE_SECONDS: Final = 0.1
+FIRST_PAUSE_SECONDS: Final = 0.1
+"""After the first attempt that failed."""
 
 
 class Sending:
@@ -44,7 +45,7 @@ class Sending:
 
         `failed` is called after each attempt that failed.
         """
-        backoff = Backoff(_FIRST_PAUSE_SECONDS, self._limits.backoff_seconds_max)
+        backoff = Backoff(FIRST_PAUSE_SECONDS, self._limits.backoff_seconds_max)
         while wanted():
             asked = 0.0
             try:

@@ -103,7 +103,7 @@ class HttpLimits(Group, frozen=True, forbid_unknown_fields=True):
     items_max: int = 1_000
     """Items in one answer."""
     backoff_seconds_max: float = 30.0
-    """The longest pause between two attempts at one request."""
+    """The longest pause between two attempts at one request, or at loading the sessions."""
     retry_after_seconds_max: float = 300.0
     """The longest `Retry-After` that is respected."""
 
