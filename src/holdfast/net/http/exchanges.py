@@ -124,7 +124,7 @@ class ExchangeConnection:
         self._ended = False
         """Whether the client sends nothing more, and requests that have come are to be handled."""
         self._handling = False
-        """Whether the service is handling a request: the loop around that goes on."""
+        """Whether the service is handling a request."""
         self._held = False
         """Whether requests wait for their turn, or until the client reads answers."""
         self._began = 0
@@ -194,8 +194,12 @@ class ExchangeConnection:
         self._wait, self._due = None, _FOREVER
         if self._last:
             self._close()
-        elif not self._handling:
+        elif self._handling:
+            pass  # the loop around that goes on
+        elif self._reader.waiting:
             self._go_on()
+        else:
+            self._need(_Wait.REQUEST)
 
     def take_turn(self) -> None:
         """The next requests may be handled now."""
