@@ -50,7 +50,7 @@ term.open(find("terminal"));
 fit.fit();
 
 /** What stands in the address behind `#`, which no server is sent. */
-const given = decodeURIComponent(location.hash.slice(1));
+const given = decoded(location.hash.slice(1));
 const invitation = given.startsWith(WATCH) ? given.slice(WATCH.length) : "";
 const code = invitation ? "" : given;
 let sid = "";
@@ -89,6 +89,15 @@ const link = new Link(url.href, {
 });
 
 const sharing = new Sharing(link);
+
+/** As `decodeURIComponent`; what is no such text stays as it is, for the gateway to refuse. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
 
 /** Show a screen of another's size, as large as there is room for. */
 function watch(cols: number, rows: number): void {
@@ -243,10 +252,10 @@ term.onData((data) => {
 term.onBinary((data) => link.typeBinary(data));
 term.onResize(({ cols, rows }) => link.resize(cols, rows));
 term.onTitleChange((title) => (document.title = title));
-// A program may write to the clipboard, but not read it.
+// A program may write to the clipboard of its user, not to that of a viewer, and read neither.
 term.parser.registerOscHandler(52, (data) => {
   const text = data.slice(data.indexOf(";") + 1);
-  if (text !== "?") {
+  if (text !== "?" && !invitation) {
     try {
       const bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
       void navigator.clipboard?.writeText(new TextDecoder().decode(bytes)).catch(() => undefined);

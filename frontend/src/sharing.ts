@@ -12,7 +12,7 @@ const find = <T extends HTMLElement>(id: string) => document.getElementById(id) 
 export class Sharing {
   private readonly panel = find("sharing");
   private readonly address = find<HTMLInputElement>("invitation");
-  private asked = false;
+  private invited = false;
 
   constructor(private readonly link: Link) {
     find("share").onclick = () => this.toggle();
@@ -24,6 +24,7 @@ export class Sharing {
   /** Whether this message was about viewers. */
   hear(message: Message): boolean {
     if (message.t === "invitation") {
+      this.invited = true;
       this.address.value = `${location.origin}${location.pathname}#${WATCH}${message.token}`;
       this.address.select();
     } else if (message.t === "viewers") {
@@ -36,11 +37,10 @@ export class Sharing {
 
   private toggle(): void {
     this.panel.hidden = !this.panel.hidden;
-    if (!this.panel.hidden && !this.asked) this.invite();
+    if (!this.panel.hidden && !this.invited) this.invite();
   }
 
   private invite(): void {
-    this.asked = true;
     this.link.say({ t: "invite", seconds: SECONDS });
   }
 

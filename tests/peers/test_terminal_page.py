@@ -127,6 +127,16 @@ async def test_another_device_by_code(browser: Browser) -> None:
             await phone.sees("$ |")
 
 
+async def test_an_address_that_cannot_be_decoded(browser: Browser) -> None:
+    async with serving(shell()) as gateway:
+        url = f"http://127.0.0.1:{port(gateway, 'ws')}/"
+        async with page_of(browser, f"{url}#%") as page:
+            await page.comes("over")
+            assert "cannot be taken up again" in await page.said()
+            await page.page.click("#act")
+            await page.sees("$")
+
+
 async def test_a_gateway_that_was_restarted_says_what_became_of_the_shell(
     browser: Browser,
 ) -> None:

@@ -19,6 +19,8 @@ from tests.peers.terminal_page import PHONE, TerminalPage, page_of, shell
 from tests.ports import free_port
 from tests.programs import ROOT, missing, need
 
+from holdfast.core.errors import Reason
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PLAYER: Final = ROOT / "frontend/node_modules/asciinema-player/dist/bundle/asciinema-player.min.js"
@@ -28,6 +30,23 @@ _PASTE: Final = """
     data.setData("text/plain", text);
     const event = new ClipboardEvent("paste", { clipboardData: data, bubbles: true });
     document.querySelector(".xterm-helper-textarea").dispatchEvent(event);
+}
+"""
+_NOTE_COPIES: Final = """
+() => {
+    window.copies = [];
+    navigator.clipboard.writeText = async (text) => { window.copies.push(text); };
+}
+"""
+_SHARE_OFFLINE: Final = """
+() => {
+    const state = document.getElementById("state");
+    new MutationObserver(() => {
+        if (window.sharedOffline || state.dataset.state !== "offline") return;
+        window.sharedOffline = true;
+        document.getElementById("share").click();
+        document.getElementById("shared").click();
+    }).observe(state, { attributes: true });
 }
 """
 _SCREEN: Final = """
@@ -162,6 +181,37 @@ async def test_a_link_lets_others_watch(browser: Browser, tmp_path: Path) -> Non
             await viewer.comes("over")
             assert (await viewer.said()).startswith("You cannot watch: the invitation is not known")
         await owner.page.wait_for_selector("#share >> text=Share")
+
+
+async def test_a_program_writes_to_the_clipboard_of_its_user_alone(browser: Browser) -> None:
+    async with serving(shell()) as gateway, page_of(browser, gateway) as owner:
+        await owner.sees("$")
+        await owner.page.click("#share")
+        await owner.page.wait_for_function("document.getElementById('invitation').value")
+        link = await owner.page.input_value("#invitation")
+        await owner.page.click("#shared")
+        async with page_of(browser, link) as viewer:
+            await viewer.comes("watching")
+            for page in (owner, viewer):
+                await page.page.evaluate(_NOTE_COPIES)
+            await owner.page.click("#terminal")
+            await owner.enters(r"printf '\033]52;c;aGVsbG8=\007'; echo COP''IED")
+            for page in (owner, viewer):
+                await page.sees("COPIED")
+            assert await owner.page.evaluate("window.copies") == ["hello"]
+            assert await viewer.page.evaluate("window.copies") == []
+
+
+async def test_a_link_that_is_asked_for_while_offline_is_asked_for_again(browser: Browser) -> None:
+    async with serving(shell()) as gateway, page_of(browser, gateway) as owner:
+        await owner.sees("$")
+        await owner.page.evaluate(_SHARE_OFFLINE)
+        (session,) = gateway.manager.sessions.values()
+        session.detach(Reason.SLOW_CONSUMER, gateway.context.wall())
+        await owner.page.wait_for_function("window.sharedOffline")
+        await owner.comes("online")
+        await owner.page.click("#share")
+        await owner.page.wait_for_function("document.getElementById('invitation').value")
 
 
 # --- the gateway restarts
