@@ -65,7 +65,7 @@ class Client:
         if self.session.deliverable > out.sent:
             self.outputs += out.take(self.session.deliverable)[1]
 
-    def show(self, item: Output) -> None:
+    def show(self, item: Output, *, always: bool = False) -> None:
         self.shown.append(item)
         self._showed.set()
 

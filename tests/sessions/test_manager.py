@@ -63,7 +63,7 @@ class RecordingConsumer:
     def deliver(self) -> None:
         self.delivered += 1
 
-    def show(self, item: Output) -> None:
+    def show(self, item: Output, *, always: bool = False) -> None:
         self.shown.append(item)
 
     def acknowledge(self, cin: int) -> None:

@@ -15,8 +15,8 @@ class Consumer(Protocol):
     def deliver(self) -> None:
         """There are outputs to take from the session's outbox."""
 
-    def show(self, item: Output) -> None:
-        """Write a volatile item now, or drop it."""
+    def show(self, item: Output, *, always: bool = False) -> None:
+        """Write a volatile item now, or drop it if the client lags; with `always`, write it."""
 
     def acknowledge(self, cin: int) -> None:
         """Every command up to `cin` is durable."""

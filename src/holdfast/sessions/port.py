@@ -163,7 +163,8 @@ class SessionPort:
     emit_shared = staticmethod(Session.emit_shared)
     """`(session, entry)`: as `emit`, of an output that many sessions get (`outbox.shared`)."""
     show = staticmethod(Session.show)
-    """`(session, item)`: show the client a volatile item now, if there is one."""
+    """`(session, item)`: show the client a volatile item now, if there is one. A client that lags
+    gets it with `always=True` alone, and then before earlier output."""
     applied = staticmethod(Session.applied)
     """`(session, cseq)`: every command up to `cseq` was applied. Returns the bytes set free."""
     set_input_mode = staticmethod(Session.set_input_mode)

@@ -157,12 +157,13 @@ class Session(DurableState):
         elif self.consumer is not None or self.viewers is not None:
             self._tell_ready()
 
-    def show(self, item: Output) -> None:
-        """Show the client a volatile item now, if there is one."""
+    def show(self, item: Output, *, always: bool = False) -> None:
+        """Show the client a volatile item now, if there is one. A client that lags gets it with
+        `always` alone, and then before earlier output."""
         consumer = self.consumer
         if consumer is not None:
             try:  # as in `guarded`
-                consumer.show(item)
+                consumer.show(item, always=always)
             except Exception as error:
                 consumer.fail(error)
 

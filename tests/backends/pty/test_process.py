@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pwd
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.backends.pty.running import OWN, SHELL, config, shells
 from tests.backends.terminal.client import connected, term_client
-from tests.gateway.clients import person
+from tests.gateway.clients import GMCP, person
 from tests.gateway.running import WS, eventually, serving
 
 from holdfast.backends import pty
+from holdfast.backends.pty import process
 from holdfast.backends.pty.config import PtyOptions
 from holdfast.core.errors import ConfigurationError
-from holdfast.core.limits import Limits
+from holdfast.core.items import Binary
+from holdfast.core.limits import MIB, Limits
 from holdfast.gateway.config import Config, ListenerConfig, check
 
 
@@ -108,6 +113,61 @@ async def test_a_signal_right_after_the_start_is_not_lost() -> None:
             assert (await client.told("exit"))["signal"] == name
 
 
+@pytest.mark.parametrize("value", [5, None, ["TERM"], "NONE"])
+async def test_a_signal_that_is_none_is_ignored(value: object) -> None:
+    async with shells() as gateway, person(gateway, "telnet", GMCP) as ann:
+        await ann.sees("resume")
+        ann.tells("Terminal.Signal", value)
+        ann.types("echo FI''NISH")
+        await ann.sees("FINISH")
+
+
+async def test_a_failure_while_input_is_forwarded_ends_its_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of two terminals with input in one tick."""
+    write = process.PtyChannel.write
+
+    def fails(channel: process.PtyChannel, data: bytes) -> None:
+        if data == b"FAIL":
+            raise RuntimeError("the write has failed")
+        write(channel, data)
+
+    monkeypatch.setattr(process.PtyChannel, "write", fails)
+    async with shells() as gateway, term_client(gateway) as ann, term_client(gateway) as ben:
+        await ann.told("opened")
+        await ben.told("opened")
+        first, second = gateway.manager.sessions.values()
+        first.receive_numbered(1, Binary(b"FAIL"))
+        second.receive_numbered(1, Binary(b"echo FI''NISH\r"))
+        await ben.sees("FINISH")
+        assert (await ann.told("error"))["code"] == "internal"
+        assert (await ann.ends())[0] == 4005
+
+
+async def test_a_client_that_lags_is_told_of_its_terminal_and_of_its_end() -> None:
+    """Its connection is full when the program ends."""
+    size = 16 * MIB
+    limits = Limits().but(terminal={"ring_bytes_max": 2 * size, "unshown_bytes_max": 2 * size})
+    script = f"stty -echo; echo READY; read go; head -c {size} /dev/zero; read go; exit 3"
+    async with shells("sh", "-c", script, limits=limits) as gateway:
+        async with term_client(gateway) as client:
+            token = (await client.told("ready"))["token"]
+            await client.told("opened")
+            await client.sees("READY")
+            await client.types("\r")
+        (session,) = gateway.manager.sessions.values()
+        await eventually(lambda: not session.attached and session.out.top > size)
+        async with term_client(gateway, token=token, n=0) as client:
+            await client.told("ready")
+            await client.types("\r")
+            (terminal,) = gateway.backends.terminals
+            await eventually(lambda: [view.state for _, view in terminal.views()] != ["active"])
+            await client.told("opened")
+            assert (await client.told("exit"))["status"] == 3
+            assert client.offset > size, "nothing of the output is lost"
+
+
 async def test_control_c_right_after_the_start_is_not_lost() -> None:
     async with shells("sleep", "1000") as gateway, term_client(gateway) as client:
         await client.told("opened")
@@ -152,6 +212,37 @@ async def test_a_large_paste_comes_whole() -> None:
         )
         wanted, _ = await check.communicate(pasted)
         await client.sees(wanted.strip())
+
+
+async def test_a_user_who_is_deleted_after_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def deleted(name: str) -> pwd.struct_passwd:
+        raise KeyError(name)
+
+    async with shells() as gateway:
+        monkeypatch.setattr(pwd, "getpwnam", deleted)
+        before = len(os.listdir("/dev/pts"))
+        async with term_client(gateway) as client:
+            assert (await client.told("error"))["code"] == "not_started"
+        assert len(os.listdir("/dev/pts")) == before
+
+
+async def test_processes_are_looked_up_outside_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: list[threading.Thread] = []
+    left_behind = process._left_behind
+
+    def noted(session: int) -> Iterator[int]:
+        threads.append(threading.current_thread())
+        return left_behind(session)
+
+    monkeypatch.setattr(process, "_left_behind", noted)
+    async with shells() as gateway, term_client(gateway) as client:
+        await client.told("opened")
+        await client.say("close")
+        await client.ends()
+        await eventually(lambda: bool(threads))
+    assert threading.main_thread() not in threads
 
 
 async def test_a_person_at_a_line_terminal() -> None:

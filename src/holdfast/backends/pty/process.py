@@ -56,13 +56,19 @@ class PtyOpener:
     async def connect(
         self, plan: Plan, dialogue: Dialogue, screen: Screen, sink: Sink
     ) -> PtyChannel:
+        try:
+            account = pwd.getpwnam(plan.user)  # which may be deleted since the gateway's start
+        except KeyError as error:
+            raise _not_started(plan) from error
         master, slave = os.openpty()
         try:
-            process, has_terminal = _start(self._options, pwd.getpwnam(plan.user), screen, slave)
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            process, has_terminal = _start(self._options, account, screen, slave)
+        except BaseException as error:
             os.close(master)
             os.close(slave)
-            raise TerminalError("not_started", f"{plan.target!r} cannot be started.") from error
+            if isinstance(error, OSError | ValueError | subprocess.SubprocessError):
+                raise _not_started(plan) from error
+            raise
         channel = PtyChannel(master, process, sink, self)
         try:
             await _closed(has_terminal)
@@ -72,6 +78,10 @@ class PtyOpener:
         finally:
             os.close(slave)  # until here, so that the terminal does not end before it begins
         return channel
+
+
+def _not_started(plan: Plan) -> TerminalError:
+    return TerminalError("not_started", f"{plan.target!r} cannot be started.")
 
 
 def _start(
@@ -207,10 +217,17 @@ class PtyChannel:
             await self._wait()
         finally:
             self._kill(signal.SIGKILL)
-            for pid in _left_behind(self._process.pid):
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
-            self._process.poll()
+            # Carried out also if this is cancelled.
+            await asyncio.shield(self._loop.run_in_executor(None, self._kill_left_behind))
+
+    def _kill_left_behind(self) -> None:
+        """Kill what is left of the session, and reap the command. It reads the state of every
+        process: not on the event loop."""
+        for pid in _left_behind(self._process.pid):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(self._limits.closing_seconds_max)
 
     def _kill(self, number: int) -> None:
         """Signal the whole process group."""

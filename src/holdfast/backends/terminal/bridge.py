@@ -154,16 +154,14 @@ class Bridge:
         self.forward()
 
     def _tell_opened(self) -> None:
-        """Tell the client of its terminal, behind the output so far: before that, what has no
-        number is dropped."""
+        """Tell the client of its terminal: behind the output so far, or before it to a client
+        that lags. A program that always writes may leave no moment without such output."""
         port, session = self._context.port, self._session
         if self._opened is None or self._told_opened or not session.attached:
             return
-        if port.is_delivered(session):
-            self._told_opened = True
-            self._show(self._opened)
-        else:
-            port.await_delivery(session)
+        self._told_opened = True
+        session.deliver()
+        port.show(session, self._opened, always=True)
 
     @property
     def _types_lines(self) -> bool:
@@ -216,16 +214,13 @@ class Bridge:
         self._over = reason
         if port.is_delivered(session):
             last, self._last = self._last, []
-            for item in last:
-                self._show(item)
+            for item in last:  # also where the output before has filled the connection
+                port.show(session, item, always=True)
             # Not in this tick: its client may be resuming now.
             self._context.at_end_of_tick(lambda: port.close(session, reason))
         elif session.attached:
             port.await_delivery(session)
         # Else it resumes to get the missed output, or it expires.
-
-    def _show(self, item: Output) -> None:
-        self._context.port.show(self._session, item)
 
     def _security(self, event: SecurityEvent, why: str, **fields: Any) -> None:
         row, told = self._session.row, self._where | fields
@@ -239,7 +234,15 @@ class Bridge:
     # --- what the client does
 
     def forward(self) -> None:
-        """Take what the client has typed, unless the server lags."""
+        """Take what the client has typed, unless the server lags. A failure ends this terminal
+        alone: the caller forwards for others as well."""
+        try:
+            self._forward()
+        except Exception as error:
+            if not self.dialogue.fail(error) and not self._exit.done():
+                self._exit.set_exception(error)
+
+    def _forward(self) -> None:
         port, session, channel = self._context.port, self._session, self._channel
         if channel is None:
             self._answer()
@@ -276,7 +279,7 @@ class Bridge:
             case Interrupt():
                 self._send(channel, b"\x03")
             case Data(package, json) if package == _SIGNAL:
-                channel.signal(msgspec.json.decode(json, type=str))
+                channel.signal(_signal_name(json))
             case _:
                 pass  # what a client says beside its terminal is not for it
 
@@ -390,6 +393,14 @@ class Bridge:
             round_trip=self._channel.round_trip() if self._channel is not None else None,
             recording=self._recording.path,
         )
+
+
+def _signal_name(json: str) -> str:
+    """The name in a client's `Terminal.Signal`. Empty, which no signal is, if it holds no name."""
+    try:
+        return msgspec.json.decode(json, type=str)
+    except msgspec.MsgspecError:
+        return ""
 
 
 def _reserve(places: Places, place: Place) -> Reservation:

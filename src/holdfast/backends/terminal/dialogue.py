@@ -77,6 +77,13 @@ class Dialogue:
         if self._answer is not None and self.asking:
             self._answer.set_result(text)
 
+    def fail(self, error: Exception) -> bool:
+        """End the open question with `error`. False if there is none."""
+        if self._answer is None or self._answer.done():
+            return False
+        self._answer.set_exception(error)
+        return True
+
     def repeat(self) -> None:
         """Show the question that is open, to a client that may not have seen it."""
         question = self._question

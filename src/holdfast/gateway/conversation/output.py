@@ -154,10 +154,11 @@ class Attachment:
             if evidence.next < self.driver.wake:
                 self.driver.wake_by(evidence.due)
 
-    def show(self, item: Output) -> None:
-        if not self.live or self.connection.full:
+    def show(self, item: Output, *, always: bool = False) -> None:
+        if not self.live:
             return
-        if self.session.out.sent >= self.session.deliverable:  # else it lags: volatile goes first
+        session = self.session  # one that lags loses what is volatile first
+        if always or (not self.connection.full and session.out.sent >= session.deliverable):
             self._send()
             self.connection.write(self.adapter.encode_volatile(item))
 
