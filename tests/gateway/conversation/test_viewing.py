@@ -143,6 +143,21 @@ def test_what_came_before_a_viewer_was_known_is_not_lost(size: int) -> None:
     assert PONG in viewing.written()
 
 
+def test_who_is_refused_a_session_may_have_asked_to_watch_behind_it() -> None:
+    viewing = Viewing(auth=True)
+    refused = message("attach", token="unknown", n=0, cols=80, rows=24)
+    padding = frame(0xA, b"x" * 100) * 45
+    viewing.opens()
+    viewing.comes(refused + viewing.watch + padding + message("close"))
+    viewing.proves()
+    viewing.passes(1.0)
+    answered = viewing.written()
+    assert b'"refused"' in answered
+    assert b'"watching"' in answered
+    assert viewing.viewers == 0, "it has left"
+    assert viewing.transport.closed
+
+
 def test_the_end_that_came_before_a_viewer_was_known_is_its_end() -> None:
     viewing = Viewing(auth=True)
     viewing.opens(viewing.watch + message("ack", n=0))
