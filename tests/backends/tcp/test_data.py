@@ -12,10 +12,12 @@ import pytest
 from msgspec import structs
 from tests.backends.test_upstreams import at, bridged
 from tests.gateway.clients import DO, GMCP, IAC, SB, SE, V1, WILL, Person, person, v1
-from tests.gateway.running import SECONDS, TELNET, WS, serving
+from tests.gateway.running import SECONDS, TCP, TELNET, WS, eventually, serving
 from tests.gateway.servers import Visit, mud
 from tests.protocols.telnet.wire import sb
 
+from holdfast.backends.tcp.bridge import Bridge
+from holdfast.core.items import Text
 from holdfast.gateway.gateway import Gateway
 from holdfast.protocols.telnet.codes import MSDP
 
@@ -92,3 +94,33 @@ async def test_both_ways(tmp_path: Path, server: str, kind: str) -> None:
             assert await hears_room(one, kind) == ROOM
             await asks(one, kind)
             await hears(visit, sb(option, ASKED[server]))
+
+
+async def test_a_failure_while_input_is_forwarded_ends_its_session_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two sessions with input in one tick."""
+    forward = Bridge.forward
+
+    def fails(bridge: Bridge) -> None:
+        if bridge._session is first:
+            raise RuntimeError("forwarding has failed")
+        forward(bridge)
+
+    async with mud() as it:
+        config = bridged(tmp_path, at(it), urls=(TCP,))
+        async with (
+            serving(config) as gateway,
+            person(gateway, "tcp") as ann,
+            person(gateway, "tcp") as ben,
+        ):
+            await ann.shown_code()
+            await ben.shown_code()
+            await it.visit()
+            await it.visit()
+            first, second = gateway.manager.sessions.values()
+            monkeypatch.setattr(Bridge, "forward", fails)
+            first.receive(Text("look"))
+            second.receive(Text("look"))
+            await eventually(lambda: not second.inbox.entries)
+            await eventually(lambda: list(gateway.manager.sessions.values()) == [second])

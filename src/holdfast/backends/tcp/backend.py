@@ -24,9 +24,12 @@ from holdfast.core.login import (
     AuthResult,
     LoginRefusedError,
 )
+from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.protocols.telnet.charset_config import charsets_of
 from holdfast.sessions.position import ResetReason
 from holdfast.sessions.session import Session
+
+_log: Final = RateLimitedLogger("holdfast.upstream")
 
 ANEW: Final = Notice("The connection to the server was lost. You are connected anew.")
 
@@ -143,5 +146,10 @@ class TcpBackend(BaseBackend):
         commanded, self._commanded = self._commanded, {}
         for session in commanded:
             bridge = self._bridges.get(session)
-            if bridge is not None:
+            if bridge is None:
+                continue
+            try:
                 bridge.forward()
+            except Exception as error:  # the other sessions are others'
+                log_failure(_log, "forwarding input failed", error, sid=session.sid)
+                self._port.close(session, Reason.UPSTREAM_FAILED)
