@@ -160,7 +160,6 @@ class Bridge:
         if self._opened is None or self._told_opened or not session.attached:
             return
         self._told_opened = True
-        session.deliver()
         port.show(session, self._opened, always=True)
 
     @property

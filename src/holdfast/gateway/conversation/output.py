@@ -157,6 +157,8 @@ class Attachment:
     def show(self, item: Output, *, always: bool = False) -> None:
         if not self.live:
             return
+        if always:
+            self.deliver()
         session = self.session  # one that lags loses what is volatile first
         if always or (not self.connection.full and session.out.sent >= session.deliverable):
             self._send()
