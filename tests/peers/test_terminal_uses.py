@@ -126,7 +126,8 @@ async def test_pasted_text_is_marked_and_comes_whole(browser: Browser, tmp_path:
         assert "ONE" not in await page.screen(), "what is pasted is not run"
         await page.page.keyboard.press("Enter")
         await page.sees("ONE\nTWO")
-        await page.enters(f"stty -echo; cat >{file}; stty echo; echo DO''NE")
+        await page.enters(f"stty -echo; echo REA''DY; cat >{file}; stty echo; echo DO''NE")
+        await page.sees("READY")  # behind the end of bracketed paste
         await asyncio.to_thread(_wait_for, file)
         await page.page.evaluate(_PASTE, text)
         await eventually(lambda: file.stat().st_size == len(text.encode()))
