@@ -162,6 +162,7 @@ async def test_hidden_input(
         screen = await pane.sees("You said [sesame].")
         between = screen.partition("Secret:")[2].partition("You said")[0]
         assert "sesame" not in between
+        between = re.sub(r"Your window: .*\n", "", between)  # whenever the client tells it
         assert between.count("\n") <= 2
         typed = inflated(wire.up, MCCP3) or wire.up[before:]
         assert typed.count(b"sesame\r\n") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -505,10 +506,11 @@ def test_an_idle_connection_is_small(transcript: tuple[bytes, ...]) -> None:
         server.handle_timer(2.0)
         return server
 
+    gc.collect()  # it empties the interpreter's free lists, whose objects are not traced
     tracemalloc.start()
     try:
         servers = [idle_server() for _ in range(400)]
         size = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    assert size / len(servers) < 1_450
+    assert size / len(servers) < 1_600
