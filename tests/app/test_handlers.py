@@ -120,6 +120,14 @@ async def test_a_call_gives_what_its_handler_gives() -> None:
     assert await app.call("start") is None
 
 
+async def test_bare_words_of_a_telnet_client_are_text() -> None:
+    app = App("test")
+    heard: list[object] = []
+    app.on_data(lambda _session, *args: heard.append(args))
+    await handle(app, Session(app, INFO), Data("Char.Login", "bob"))
+    assert heard == [("Char.Login", "bob")]
+
+
 @pytest.mark.parametrize("json", ["9" * 5000, "[", '"\\ud800'], ids=["digits", "open", "half"])
 async def test_data_that_cannot_be_decoded_is_the_fault_of_the_client(json: str) -> None:
     app = App("test")

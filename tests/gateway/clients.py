@@ -193,7 +193,7 @@ class Person:
     def _subnegotiated(self, option: int, payload: bytes) -> None:
         if option == GMCP:
             package, _, value = payload.decode().partition(" ")
-            self.gmcp.append((package, json.loads(value or "null")))
+            self.gmcp.append((package, _value(value or "null")))
         elif option == TTYPE:
             if self._names:
                 name = self._names.pop(0)
@@ -205,6 +205,14 @@ class Person:
             self.sends(_sb(TTYPE, b"\0" + name))
         else:
             self.payloads.append((option, payload))
+
+
+def _value(text: str) -> Any:
+    """The value of JSON; bare words as they are."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 def _command_end(data: bytes, start: int) -> int | None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final, Protocol
 
-import msgspec
-
 from holdfast.app.session import Session
-from holdfast.core.items import Binary, Data, Interrupt, Resized, Text
+from holdfast.core.items import Binary, Data, Interrupt, Resized, Text, value_in
 from holdfast.link import messages as m
 from holdfast.net.log import RateLimitedLogger
 
@@ -32,7 +30,7 @@ async def handle(  # noqa: C901 - a case for each event
             await handlers.call("binary", session, data)
         case Data(package, json):
             try:
-                value = msgspec.json.decode(json)
+                value = value_in(json)
             except ValueError as error:  # a number of 5,000 digits
                 _log.info(
                     "data of a client cannot be decoded",

@@ -8,8 +8,9 @@ application's handler: a frozen `msgspec` struct, built in C and encoded as a ta
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
 INPUT_MODES: Final = ("line", "key", "secret")
@@ -32,13 +33,33 @@ class Data(Struct, frozen=True, array_like=True, tag="data", gc=False):
     """A structured message beside the text (GMCP's `Package.Message {json}`).
 
     `json` is JSON text. The gateway passes it on unread, so nothing is lost in
-    a conversion; the ends parse it.
+    a conversion; the ends parse it. Telnet peers may send bare words instead
+    (`Char.Login bob`): they are passed on as they are (`value_in`).
     """
 
     package: str
     json: str
 
 
+def value_in(json: str) -> Any:
+    """The value of a `Data`: of its JSON text, or its bare words, as text.
+
+    Raises `ValueError` for text that is neither, or that holds a number that Python does not read.
+    """
+    try:
+        return msgspec.json.decode(json)
+    except msgspec.DecodeError:
+        if not are_words(json):
+            raise
+        return json
+
+
+def are_words(text: str) -> bool:
+    """Whether `text`, which is no JSON, is bare words: no controls, and no JSON that is broken."""
+    return text.isprintable() and text[:1] not in _JSON_BEGINS
+
+
+_JSON_BEGINS: Final = ("", "{", "[", '"')
 _LOGIN: Final = "char.login"
 """GMCP's login: `Char.Login {"name", "password"}`, or `Char.Login.Credentials`."""
 

@@ -96,6 +96,19 @@ async def test_both_ways(tmp_path: Path, server: str, kind: str) -> None:
             await hears(visit, sb(option, ASKED[server]))
 
 
+async def test_words_instead_of_json_pass_as_they_are(tmp_path: Path) -> None:
+    async with mud() as it:
+        config = bridged(tmp_path, at(it, "telnet"), urls=(TELNET,))
+        async with serving(config) as gateway, person(gateway, "telnet", GMCP) as someone:
+            await someone.shown_code()
+            visit = await it.visit()
+            visit.writer.write(bytes((IAC, WILL, GMCP)))
+            someone.sends(sb(GMCP, "Char.Login bob"))
+            await hears(visit, sb(GMCP, "Char.Login bob"))
+            visit.writer.write(sb(GMCP, "Core.Goodbye till soon"))
+            assert await someone.told("Core.Goodbye") == "till soon"
+
+
 async def test_a_failure_while_input_is_forwarded_ends_its_session_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,6 +104,11 @@ HEARD: dict[str, tuple[str, list[bytes | None], list[Said]]] = {
         [b'\xff\xfb\xc9\xff\xfa\xc9Room.Info {"a":1}\xff\xf0'],
         [Data("Room.Info", '{"a":1}')],
     ),
+    "telnet-gmcp-of-words": (
+        "telnet",
+        [b"\xff\xfb\xc9\xff\xfa\xc9Core.Goodbye till soon\xff\xf0"],
+        [Data("Core.Goodbye", "till soon")],
+    ),
     "bytes": ("tcp/bytes", [b"\x00\xff", b"\n"], [Binary(b"\x00\xff"), Binary(b"\n")]),
     "bytes-have-no-prompt": ("tcp/bytes", [b"> ", QUIET], [Binary(b"> ")]),
     "much": ("tls/bytes", [b"x" * 20_000], [Binary(b"x" * 16_384), Binary(b"x" * 3_616)]),
@@ -173,12 +178,21 @@ def test_telnet_tells_the_size_of_the_screen_and_its_changes() -> None:
     assert it.data_to_send() == b"\xff\xfa\x1f\x00\x64\x00\x1e\xff\xf0"
 
 
-def test_data_goes_to_a_server_that_speaks_gmcp() -> None:
+SAID_BY_GMCP = {
+    "object": (Data("Char.Login", '{"name":"x"}'), b'Char.Login {"name":"x"}'),
+    "word": (Data("Char.Login", "bob"), b"Char.Login bob"),
+    "string": (Data("Char.Login", '"bob"'), b'Char.Login "bob"'),
+    "nothing": (Data("Core.KeepAlive", "null"), b"Core.KeepAlive"),
+}
+
+
+@pytest.mark.parametrize(("item", "payload"), SAID_BY_GMCP.values(), ids=SAID_BY_GMCP)
+def test_data_goes_to_a_server_that_speaks_gmcp(item: Data, payload: bytes) -> None:
     it = protocol("telnet")
     hear(it, b"\xff\xfb\xc9")
     it.data_to_send()
-    it.say(Data("Char.Login", '{"name":"x"}'))
-    assert it.data_to_send() == b'\xff\xfa\xc9Char.Login {"name":"x"}\xff\xf0'
+    it.say(item)
+    assert it.data_to_send() == b"\xff\xfa\xc9" + payload + b"\xff\xf0"
 
 
 @pytest.mark.parametrize("kind", ["tcp", "telnet"])
@@ -270,7 +284,7 @@ def test_what_the_client_says_before_the_server_speaks_gmcp_is_passed_on() -> No
     telnet.receive_data(wire_bytes(IAC, WILL, GMCP), 0.0)
     first = wire_bytes(IAC, DO, GMCP)
     introduced = sb(GMCP, f"Core.Hello {hello}") + sb(GMCP, f"Core.Supports.Set {supports}")
-    assert telnet.data_to_send() == first + introduced + sb(GMCP, "Char.Items.Inv null")
+    assert telnet.data_to_send() == first + introduced + sb(GMCP, "Char.Items.Inv")
     # A new connection begins in the same way.
     telnet.say(Data("Core.Supports.Add", '["Room 1"]'))
     again = make_protocol(

@@ -356,6 +356,7 @@ COMMANDS: dict[str, tuple[bytes, list[Event]]] = {
     "interrupt": (wire("ki", IAC, IP, "look\r\n"), [Interrupt(), Text("look")]),
     "abort-output": (wire(IAC, AO), [AbortOutput()]),
     "data": (gmcp('Char.Skills {"a":1}'), [Data("Char.Skills", '{"a":1}')]),
+    "data-of-a-word": (gmcp("Char.Login bob"), [Data("Char.Login", "bob")]),
     "data-without-a-value": (gmcp("Char.Login"), [Data("Char.Login", "null")]),
     "ack": (gmcp('Holdfast.Ack {"n":3}'), [Ack(3)]),
     "ack-in-capitals": (gmcp('HOLDFAST.ACK {"n":3}'), [Ack(3)]),
@@ -448,6 +449,11 @@ SHOWN: dict[str, tuple[tuple[int, ...], list[Output | None], bytes]] = {
     "prompt-with-its-mark": ((END_OF_RECORD,), [Prompt("> ")], wire("> ", IAC, EOR)),
     "prompt-with-the-old-mark": ((), [Prompt("> ")], wire("> ", IAC, 249)),
     "data": ((GMCP,), [Data("Room.Info", '{"a":1}')], gmcp('Room.Info {"a":1}')),
+    "data-of-a-word": (
+        (GMCP,),
+        [Data("Core.Goodbye", "till soon")],
+        gmcp("Core.Goodbye till soon"),
+    ),
     "data-to-who-does-not-speak-it": ((), [Data("Room.Info", "{}")], b""),
     "no-escape-from-text": ((), [Text("ÿ")], "ÿ\r\n".encode()),
 }

@@ -168,6 +168,8 @@ class LineProtocol:
         return b"".join(out)
 
 
+_NULL: Final = "null"
+"""The JSON of a client's message that had nothing behind its package."""
 _WAITING_MAX: Final = 32
 """Messages of a client that wait for its server to speak GMCP or MSDP."""
 _WAITING_BYTES_MAX: Final = 16 * KIB
@@ -231,6 +233,8 @@ class TelnetProtocol:
                 self._shown.answered()
                 self._core.send_text(f"{_typed(text)}\n")
             case Data(package, json):
+                if json == _NULL:
+                    json = ""
                 introduces = self._introduction.note(package, json)
                 sent = self._core.send_gmcp(package, json)
                 if not (sent or introduces):

@@ -7,9 +7,11 @@ values.
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 from msgspec import Struct
 
+from holdfast.core.items import value_in
 from holdfast.protocols.telnet.capabilities import Capabilities
 from holdfast.protocols.telnet.negotiation import Side
 
@@ -50,10 +52,18 @@ class CharsetHeard(Struct, frozen=True, gc=False):
 
 
 class Gmcp(Struct, frozen=True, gc=False):
-    """A GMCP message: a package's name, and one JSON text or nothing."""
+    """A GMCP message: a package's name, and one JSON text, bare words or nothing."""
 
     package: str
     json: str
+
+    @property
+    def value(self) -> Any:
+        """The value of the JSON text, the words as they are, or `None` for nothing.
+
+        Raises `ValueError` for a number with more digits than Python reads.
+        """
+        return value_in(self.json) if self.json else None
 
 
 class Msdp(Struct, frozen=True, gc=False):

@@ -6,13 +6,13 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
+from holdfast.core.items import value_in
 from holdfast.core.limits import Limits
 from holdfast.protocols import telnet
 from holdfast.protocols.framing import LineDecoder, LineTooLong
 from holdfast.vtc.dialogue.conversation import (
     Conversation,
     ReceivedMessage,
-    json_in,
     now,
     to_script,
 )
@@ -115,7 +115,7 @@ class TelnetLines(LineConversation):
                     self._answered = ""
                     yield ReceivedMessage(PROMPT, to_script(text))
                 case telnet.Gmcp(package, json):
-                    yield ReceivedMessage("gmcp", package, json_in(json))
+                    yield ReceivedMessage("gmcp", package, _value(json))
                 case telnet.InputHidden(hidden):
                     self._hidden = hidden
                 case telnet.LineTooLong():
@@ -145,3 +145,11 @@ class TelnetLines(LineConversation):
         while not self.core.send_gmcp(package, json):
             if not await self.read(scope, "tx gmcp"):
                 raise scope.failure("tx gmcp: the peer does not speak GMCP", None, *self.notes())
+
+
+def _value(json: str) -> Any:
+    """The value in a GMCP message, if it has one that Python reads."""
+    try:
+        return value_in(json)
+    except ValueError:
+        return None

@@ -44,6 +44,12 @@ VALID: dict[str, tuple[str, Gmcp]] = {
     "utf-8": ('A "é😀"', Gmcp("A", '"é😀"')),
     "newline": ("A [\n1\r\n]", Gmcp("A", "[\n1\r\n]")),
     "name": ("a-B_9.c 1", Gmcp("a-B_9.c", "1")),
+    "word": ("Char.Login bob", Gmcp("Char.Login", "bob")),
+    "words": ("Core.Ping a word,  or 2", Gmcp("Core.Ping", "a word,  or 2")),
+    "word-beyond-ascii": ("A é", Gmcp("A", "é")),
+    "word-that-is-a-path": ("A /B", Gmcp("A", "/B")),
+    "almost-a-number": ("A NaN", Gmcp("A", "NaN")),
+    "two-values": ("A 1 2", Gmcp("A", "1 2")),
     "as-deep-as-may-be": (f"A {nested(4)}", Gmcp("A", nested(4))),
     "wide-is-not-deep": ("A [[],[],[],[],[]]", Gmcp("A", "[[],[],[],[],[]]")),
     "brackets-in-strings-are-not-depth": (
@@ -64,11 +70,12 @@ INVALID: dict[str, bytes] = {
     "bad-name": b"A/B 1",
     "not-utf-8": b'A "\xe9"',
     "name-not-ascii": "é 1".encode(),
-    "bare-word": b"A word",
+    "word-with-a-control": b"A wo\x1brd",
+    "words-with-a-line-end": b"A a\nword",
+    "word-behind-no-space": b"A\xc3\xa9",
     "truncated": b'A {"a":',
-    "two-values": b"A 1 2",
+    "string-that-does-not-end": b'A "b',
     "control-in-string": b'A "\x01"',
-    "not-a-number": b"A NaN",
     "another-space": "A\u00a01".encode(),
     "too-deep": b"A " + nested(5).encode(),
     "too-deep-objects": b'A {"a":{"a":{"a":{"a":{}}}}}',
@@ -111,10 +118,19 @@ def test_what_is_encoded_is_decoded_if_it_is_not_too_deep(package: str, text: st
 @given(
     st.binary(max_size=50) | st.text(alphabet='[]{}"\\,:1a ').map(lambda text: f"A {text}".encode())
 )
-def test_any_payload_is_a_message_with_valid_json_or_none(payload: bytes) -> None:
+def test_any_payload_is_a_message_with_valid_json_or_words_or_none(payload: bytes) -> None:
     message = decode(payload, DEPTH_MAX)
     if message is not None and message.json:
-        assert depth(json.loads(message.json)) <= DEPTH_MAX
+        assert depth(message.value) <= DEPTH_MAX
+        assert message.value == message.json or json.loads(message.json) == message.value
+
+
+VALUES: dict[str, object] = {'{"hp":1}': {"hp": 1}, '"x"': "x", "bob": "bob", "1": 1, "": None}
+
+
+@pytest.mark.parametrize(("text", "value"), VALUES.items(), ids=VALUES)
+def test_the_value_of_a_message(text: str, value: object) -> None:
+    assert Gmcp("A", text).value == value
 
 
 def test_a_client_that_agrees_sends_and_is_sent() -> None:

@@ -122,7 +122,15 @@ def test_any_bytes_are_read_or_malformed(parts: list[bytes]) -> None:
         assert decode(again, 17) == [(name, value)]
 
 
-SCALARS = {"12": "12", "1.5": "1.5", "true": "1", "false": "0", "null": "", "": ""}
+SCALARS = {
+    "12": "12",
+    "1.5": "1.5",
+    "true": "1",
+    "false": "0",
+    "null": "",
+    "": "",
+    "a word": "a word",
+}
 
 
 @pytest.mark.parametrize(("json", "text"), SCALARS.items())

@@ -2,7 +2,8 @@
 
 `IAC SB GMCP <package> [ <space> <JSON> ] IAC SE`, always in UTF-8. Outgoing JSON is passed on
 unparsed. Incoming JSON is validated, so that applications get no malformed text and no nesting
-that overflows a stack.
+that overflows a stack. Some peers send bare words instead of JSON (`Char.Login bob`): they are
+kept as they are.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
-from holdfast.core.items import utf8_bytes
+from holdfast.core.items import are_words, utf8_bytes
 from holdfast.core.limits import KIB
 from holdfast.protocols.telnet import codes
 from holdfast.protocols.telnet.events import Gmcp
@@ -21,7 +22,7 @@ from holdfast.protocols.telnet.negotiation import Side
 from holdfast.protocols.telnet.options.base import Host, Option
 from holdfast.protocols.telnet.terminal import Terminal
 
-_MESSAGE: Final = re.compile(r"([A-Za-z0-9_.-]+) ?(.*)", re.DOTALL)
+_MESSAGE: Final = re.compile(r"([A-Za-z0-9_.-]+)( ?)(.*)", re.DOTALL)
 _PACKAGE: Final = re.compile(r"[A-Za-z0-9_.-]+")
 
 _HELLO: Final = "core.hello"
@@ -119,20 +120,26 @@ def is_package(name: str) -> bool:
 
 
 def encode(package: str, json: str) -> bytes:
-    """Return the payload for a package's name and a JSON text, which may be empty."""
+    """Return the payload for a package's name and a JSON text or bare words; either may be
+    empty."""
     return (f"{package} {json}" if json else package).encode("utf-8", "replace")
 
 
 def decode(payload: bytes, depth_max: int) -> Gmcp | None:
-    """The message in a payload, if its name and its JSON are valid and not too deep."""
+    """The message in a payload: its name and nothing, JSON that is not too deep, or words.
+
+    `None` for a payload that is no message.
+    """
     try:
         match = _MESSAGE.fullmatch(payload.decode("utf-8"))
     except UnicodeDecodeError:
         return None
     if match is None:
         return None
-    package, json = match.groups()
-    return Gmcp(package, json) if not json or _is_json(json, depth_max) else None
+    package, space, text = match.groups()
+    if text and not _is_json(text, depth_max) and not (space and are_words(text)):
+        return None
+    return Gmcp(package, text)
 
 
 def _is_json(text: str, depth_max: int) -> bool:

@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import structs
 
+from holdfast.core.items import value_in
 from holdfast.protocols.telnet.events import Msdp
 from holdfast.protocols.telnet.negotiation import Side
 from holdfast.protocols.telnet.options.base import Host, Option
@@ -162,8 +163,8 @@ class _Reader:
 def encode(name: str, json: str, depth_max: int) -> bytes:
     """The payload that says that a variable has this value. Raises `MalformedMsdp`."""
     try:
-        value = msgspec.json.decode(json or '""')
-    except (msgspec.DecodeError, RecursionError) as error:
+        value = value_in(json or '""')
+    except (ValueError, RecursionError) as error:
         raise MalformedMsdp(str(error)) from error
     return bytes((_VAR,)) + _encode_text(name) + _encode(value, depth_max)
 
