@@ -167,7 +167,8 @@ WRONG: dict[str, tuple[str, str]] = {
     ),
     "mxp-of-a-servers-text": (
         TELNET + listener("telnet://a:1", "tcp") + "\nmxp = true",
-        "listener[0].mxp: expected only with an application, found with backend = 'tcp'",
+        "listener[0].mxp: expected only with an application, or an upstream with mxp; found with"
+        " backend = 'tcp'",
     ),
     "starttls-without-a-certificate": (
         TELNET + listener("telnet://a:1", "tcp") + '\nstarttls = "offered"',

@@ -81,6 +81,10 @@ class BackendConfig(Struct, frozen=True, forbid_unknown_fields=True):
         """The configuration of the backend of this name, if it is one of this kind."""
         return cls() if name == cls.kind else None
 
+    def has_elements(self, upstreams: Sequence[UpstreamConfig]) -> bool:
+        """Whether its text may have elements for clients that show them (MXP)."""
+        return not self.raw
+
     def check(self, placement: Placement) -> None:
         """Validate what types cannot express. Raises `ConfigurationError` naming the key."""
 

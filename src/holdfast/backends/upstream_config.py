@@ -54,6 +54,9 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     msdp: bool = False
     """Whether MSDP is accepted from a Telnet server that offers it. Its variables are data for the
     client. GMCP is preferred."""
+    mxp: bool = False
+    """Whether MXP is accepted from a Telnet server that offers it, for clients that have it
+    (`mxp` of their listener). Other clients get its text without elements."""
     mccp: tuple[Literal[2, 3], ...] = ()
     """The versions of MCCP that are accepted from a Telnet server that offers them: 2 compresses
     its output, 3 its input."""
@@ -87,7 +90,7 @@ class UpstreamConfig(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def spoken_options(self) -> frozenset[int]:
         """The Telnet options that are spoken with servers only where that is configured."""
-        options = {codes.MSDP} if self.msdp else set()
+        options = {code for code, on in ((codes.MSDP, self.msdp), (codes.MXP, self.mxp)) if on}
         return frozenset(options | {_MCCP[version] for version in self.mccp})
 
     @property
@@ -156,7 +159,7 @@ def check_upstream(key: str, upstream: UpstreamConfig, before: Sequence[Upstream
 def _check_telnet(key: str, upstream: UpstreamConfig, kind: str) -> None:
     """What only Telnet servers have."""
     check_charset(key, upstream, kind, telnet=upstream.telnet)
-    for name in ("send_address", "msdp", "mssp", "mccp"):
+    for name in ("send_address", "msdp", "mssp", "mxp", "mccp"):
         if getattr(upstream, name) and not upstream.telnet:
             raise ConfigurationError(
                 f"{key}.{name}: expected only for telnet and telnets, found for {kind}"

@@ -163,8 +163,9 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The variables that MUD crawlers get by MSSP. `NAME` is required; `PLAYERS` and `UPTIME` are
     added by default."""
     mxp: bool = False
-    """Whether Telnet clients of an application are offered MXP. Spans of the style `send` in
-    formatted text are then clickable commands. Users' text never becomes an element."""
+    """Whether Telnet clients are offered MXP. Of an application, spans of the style `send` in
+    formatted text are then clickable commands; users' text never becomes an element. With an
+    upstream that has `mxp` as well, the elements of its servers are passed on."""
     mccp: tuple[Literal[2, 3], ...] = ()
     """The versions of MCCP that Telnet clients are offered: 2 compresses output, 3 input. For each
     client, version 2 takes 4 kB of memory and version 3 up to 40 kB. With TLS, compression may
@@ -329,9 +330,10 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
     check_charset(key, listener, address.scheme, telnet=telnet)
     if listener.mssp and "NAME" not in listener.mssp:
         raise ConfigurationError(f"{key}.mssp: expected a NAME, found {', '.join(listener.mssp)}")
-    if listener.mxp and backend.raw:
+    if listener.mxp and not backend.has_elements(config.upstream):
         raise ConfigurationError(
-            f"{key}.mxp: expected only with an application, found with backend = {backend.kind!r}"
+            f"{key}.mxp: expected only with an application, or an upstream with mxp; found with"
+            f" backend = {backend.kind!r}"
         )
     for name in ("mccp", "msdp", "mssp", "mxp", "wrap"):
         if getattr(listener, name) and not telnet:

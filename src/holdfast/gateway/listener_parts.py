@@ -75,6 +75,7 @@ def adapter_factory(
                 hosts=served_hosts(listener.hosts, address),
                 input_rate=input_rate(limits.session),
                 terminal=listener.backend.terminal,
+                raw=raw,
             )
             return lambda: WebSocketAdapter(settings)
         case "telnet" | "telnets":

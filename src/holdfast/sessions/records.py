@@ -35,6 +35,8 @@ class Capabilities(Struct, frozen=True, omit_defaults=True):
     binary: bool = False
     screen_reader: bool = False
     """Whether the client says that its output is read out (MTTS)."""
+    mxp: bool = False
+    """Whether it shows elements in text (MXP)."""
 
 
 HIDDEN = "secret"

@@ -34,6 +34,7 @@ from holdfast.protocols.telnet.codes import (
     MCCP2,
     MCCP3,
     MSDP,
+    MXP,
     NAWS,
     NEW_ENVIRON,
     SB,
@@ -41,6 +42,7 @@ from holdfast.protocols.telnet.codes import (
     TTYPE,
     WILL,
 )
+from holdfast.protocols.telnet.mxp_lines import LineModes
 from holdfast.protocols.telnet.options.gmcp import Introduction
 from holdfast.protocols.telnet.terminal import DEFAULT_MTTS
 from holdfast.sessions.records import Capabilities
@@ -432,3 +434,51 @@ def test_what_is_not_configured_is_refused(option: int) -> None:
     it = options_protocol()
     hear(it, wire_bytes(IAC, WILL, option))
     assert it.data_to_send() == wire_bytes(IAC, DONT, option)
+
+
+def in_front_of_mxp(*received: bytes | None) -> tuple[UpstreamProtocol, list[Said]]:
+    """The protocol to a server with MXP, which has sent this as well."""
+    it = make_protocol(
+        "telnet",
+        "lines",
+        LIMITS,
+        terminal_of(Capabilities()),
+        AUTOMATIC,
+        Introduction(),
+        frozenset({MXP}),
+        LineModes(),
+    )
+    return it, hear(it, bytes((IAC, WILL, MXP)), *received)
+
+
+def test_the_lines_of_a_server_with_mxp_say_how_they_are_read() -> None:
+    _, said = in_front_of_mxp(b"\x1b[6z<P>5</P>> \xff\xf9", b"<B>\r\n", b"\x1b[7z<B>\r\n<B>\r\n")
+    assert said == [
+        Prompt("\x1b[0z\x1b[1z<P>5</P>> \x1b[7z"),
+        Text("\x1b[1z<B>"),
+        Text("\x1b[1z\x1b[2z<B>"),
+        Text("<B>"),
+    ]
+
+
+def test_a_line_whose_beginning_was_a_prompt_is_read_in_its_mode() -> None:
+    it, said = in_front_of_mxp(b"\x1b[1z<P>5</P>> ", QUIET)
+    assert said == [Prompt("\x1b[0z\x1b[1z<P>5</P>> \x1b[7z")]
+    it.say(Text("look"))
+    assert hear(it, b"<B>dark</B>\r\n<B>\r\n") == [Text("\x1b[1z<B>dark</B>"), Text("\x1b[0z<B>")]
+
+
+ANSWER = "\x1b[1z<VERSION CLIENT=x>"
+
+
+def test_a_clients_answer_to_elements_goes_to_a_server_with_mxp_only() -> None:
+    it, _ = in_front_of_mxp()
+    it.data_to_send()
+    it.say(Text(ANSWER))
+    it.say(Text("\x1b[1mlook\x1b[1z"))
+    assert it.data_to_send() == ANSWER.encode() + b"\r\n[1mlook[1z\r\n"
+    hear(it, b"\xff\xfc\x5b")
+    it.data_to_send()
+    it.say(Text(ANSWER))
+    it.say(Text("look"))
+    assert it.data_to_send() == b"look\r\n"

@@ -211,6 +211,28 @@ def test_a_servers_colours_are_those_that_the_terminal_has(name: str, shown: byt
     assert adapter.encode(1, [Text("\x1b[38;2;255;0;0mred\x1b[0m")]) == shown
 
 
+@pytest.mark.parametrize(
+    ("mxp", "mtts", "shown"),
+    [
+        pytest.param(True, "MTTS 265", b"\x1b[1z<b>\x1b[38;2;1;2;3mred</b>\r\n", id="mxp"),
+        pytest.param(True, "MTTS 1", b"\x1b[1z<b>\x1b[30mred</b>\r\n", id="mxp-with-16-colours"),
+        pytest.param(True, "MTTS 64", b"red\r\n", id="screen-reader"),
+        pytest.param(False, "MTTS 265", b"\x1b[38;2;1;2;3mred\r\n", id="none"),
+    ],
+)
+def test_a_servers_elements_are_for_clients_with_mxp(mxp: bool, mtts: str, shown: bytes) -> None:
+    adapter = TelnetAdapter(LIMITS, options=server_options(Offers(mxp=True)), raw=True)
+    adapter.begin(0.0)
+    adapter.receive_data(answers(TTYPE) + wire(IAC, DO if mxp else DONT, MXP), 0.1)
+    adapter.receive_data(sb(TTYPE, 0, "X") + sb(TTYPE, 0, "XTERM") + sb(TTYPE, 0, mtts) * 2, 0.1)
+    adapter.data_to_send()
+    assert adapter.encode(1, [Text("\x1b[1z<b>\x1b[38;2;1;2;3mred</b>"), Text("a < b")]) == (
+        shown + b"a < b\r\n"
+    )
+    only_elements = adapter.encode(3, [Text("\x1b[1z<!ELEMENT x>"), Text("\x1b[1z<br>")])
+    assert (b"ELEMENT" in only_elements) is (mxp and mtts != "MTTS 64")
+
+
 WRAPPED = {
     "a client of lines": ("MTTS 13", b"one two three four\r\nfive\r\n"),
     "a screen reader": ("MTTS 77", b"one two three four five\r\n"),

@@ -28,6 +28,8 @@ from holdfast.net.connection.handler import NullHandler
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.upstream.pool import Target
 from holdfast.net.upstream.proxy_header import ProxiedClient
+from holdfast.protocols.telnet import codes
+from holdfast.protocols.telnet.mxp_lines import LineModes
 from holdfast.protocols.telnet.options.gmcp import Introduction
 from holdfast.protocols.telnet.terminal import Terminal
 from holdfast.sessions.session import Session
@@ -299,7 +301,7 @@ class Bridge:
             _described(self._session, context),
             context.charsets,
             self._introduction,
-            context.spoken_options,
+            *_spoken(self._session, context),
         )
         if again and context.redial is not None:
             for line in context.redial.lines:
@@ -379,6 +381,17 @@ def _described(session: Session, context: BridgeContext) -> Terminal:
     row = session.row
     address = ProxiedClient(row.address).host.strip("[]") if context.sends_address else ""
     return terminal_of(row.capabilities, address)
+
+
+def _spoken(session: Session, context: BridgeContext) -> tuple[frozenset[int], LineModes | None]:
+    """The options that are accepted from a server, and how its lines are read if MXP is one.
+
+    A client that comes later may have no MXP, or have it when its server has it not.
+    """
+    options = context.spoken_options
+    if codes.MXP not in options:
+        return options, None
+    return options if session.row.capabilities.mxp else options - {codes.MXP}, LineModes()
 
 
 def _send(connection: Connection, protocol: UpstreamProtocol) -> None:

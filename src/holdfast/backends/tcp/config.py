@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from typing import Final
 
 from holdfast.backends.base import BackendConfig, Placement
-from holdfast.backends.upstream_config import find_upstream
+from holdfast.backends.upstream_config import UpstreamConfig, find_upstream
 from holdfast.core.errors import ConfigurationError
 
 PREFIX: Final = "tcp:"
@@ -34,6 +34,9 @@ class Config(BackendConfig, frozen=True):
     def from_name(cls, name: str, upstreams: Container[str]) -> BackendConfig | None:
         upstream = name.removeprefix(PREFIX)
         return cls(upstream) if name.startswith(PREFIX) and upstream in upstreams else None
+
+    def has_elements(self, upstreams: Sequence[UpstreamConfig]) -> bool:
+        return any(one.mxp for one in upstreams if one.name == self.upstream)
 
     def check(self, placement: Placement) -> None:
         key, scheme = f"{placement.key}.upstream", placement.address.scheme

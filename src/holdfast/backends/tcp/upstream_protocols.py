@@ -27,7 +27,9 @@ from holdfast.core.limits import KIB, Limits
 from holdfast.protocols import telnet
 from holdfast.protocols.framing import LineDecoder
 from holdfast.protocols.telnet.charsets import Charsets
+from holdfast.protocols.telnet.mxp_lines import LineModes
 from holdfast.protocols.telnet.options.gmcp import Introduction
+from holdfast.protocols.telnet.options.mxp import SECURE_LINE
 from holdfast.protocols.telnet.terminal import DEFAULT_MTTS
 from holdfast.sessions.records import Capabilities
 
@@ -168,6 +170,9 @@ class LineProtocol:
         return b"".join(out)
 
 
+_MXP_ANSWER: Final = f"{SECURE_LINE}<"
+"""The beginning of what a client answers to elements by itself (VERSION, SUPPORT)."""
+_MXP_CHARS: Final = len(SECURE_LINE.translate(_CONTROLS))
 _NULL: Final = "null"
 """The JSON of a client's message that had nothing behind its package."""
 _WAITING_MAX: Final = 32
@@ -184,51 +189,81 @@ class TelnetProtocol:
     offered it waits for that.
     """
 
-    __slots__ = ("_core", "_introduction", "_shown", "_waiting")
+    __slots__ = ("_core", "_introduction", "_modes", "_shown", "_waiting")
 
-    def __init__(self, core: telnet.TelnetClient, introduction: Introduction) -> None:
+    def __init__(
+        self,
+        core: telnet.TelnetClient,
+        introduction: Introduction,
+        modes: LineModes | None = None,
+    ) -> None:
         self._core = core
         self._introduction = introduction
+        self._modes = modes
+        """How the server's lines are read, where MXP is configured."""
         self._shown = _Shown()
         self._waiting: list[Data] = []
 
     def receive_data(self, data: bytes, now: float) -> list[Said]:
         said: list[Said] = []
         for event in self._core.receive_data(data, now):
-            heard = self._shown.line(event) if isinstance(event, str) else self._heard(event)
+            heard = self._line(event) if isinstance(event, str) else self._heard(event)
             if heard is not None:
                 said.append(heard)
         return said
 
+    def _line(self, line: str) -> Text | None:
+        text, modes = self._shown.line(line), self._modes
+        if modes is None:
+            return text
+        rest = text.text if text is not None else ""
+        marked = modes.line(rest, before=line.removesuffix(rest))
+        return Text(marked) if text is not None else None
+
+    def _unfinished(self, text: str, *, ended: bool) -> Prompt | None:
+        prompt, modes = self._shown.prompt(text), self._modes
+        if prompt is None or modes is None:
+            return prompt
+        return Prompt(modes.prompt(prompt.text, ended=ended))
+
     def _heard(self, event: telnet.Event) -> Said | None:
         match event:
             case telnet.Prompt(text=prompt):
-                shown = self._shown.prompt(prompt)
+                shown = self._unfinished(prompt, ended=True)
                 self._shown = _Shown()  # its mark has ended it: what follows is another line
                 return shown
             case telnet.InputHidden(hidden):
                 return InputMode("secret" if hidden else "line")
             case telnet.Gmcp(name, json) | telnet.Msdp(name, json):
                 return Data(name, json)
-            case telnet.CapabilitiesChanged(known) if known.gmcp or known.msdp:
-                waiting, self._waiting = self._waiting, []
-                for item in waiting:
-                    self.say(item)
+            case telnet.CapabilitiesChanged(known):
+                self._know(known)
             case telnet.Violation(fault):
                 raise UpstreamProtocolError(fault.value)
             case _:
                 pass
         return None
 
+    def _know(self, known: telnet.Capabilities) -> None:
+        if self._modes is not None and self._modes.on != known.mxp:
+            self._modes.switch(known.mxp)
+        if known.gmcp or known.msdp:
+            waiting, self._waiting = self._waiting, []
+            for item in waiting:
+                self.say(item)
+
     def prompt(self) -> Prompt | None:
-        return self._shown.prompt(self._core.unfinished_line)
+        return self._unfinished(self._core.unfinished_line, ended=False)
 
     def receive_eof(self) -> list[Said]:
-        text = self._shown.line(self._core.unfinished_line)
+        text = self._line(self._core.unfinished_line)
         return [text] if text is not None and text.text else []
 
     def say(self, item: Command) -> None:
         match item:
+            case Text(text) if self._modes is not None and text.startswith(_MXP_ANSWER):
+                if self._modes.on:
+                    self._core.send_text(f"{SECURE_LINE}{_typed(text)[_MXP_CHARS:]}\n")
             case Text(text):
                 self._shown.answered()
                 self._core.send_text(f"{_typed(text)}\n")
@@ -343,11 +378,13 @@ def make_protocol(
     charsets: Charsets,
     introduction: Introduction,
     spoken_options: frozenset[int] = frozenset(),
+    modes: LineModes | None = None,
 ) -> UpstreamProtocol:
     """The protocol to a server of this scheme, for a client with this terminal.
 
     `content` is `lines` or `bytes`; Telnet is always Telnet, and has the character sets, what
-    the client says first by GMCP, and the options that are spoken where they are configured.
+    the client says first by GMCP, the options that are spoken where they are configured, and
+    where MXP is, how lines are read.
     """
     if scheme in ("telnet", "telnets"):
         # Users type no such long line, but a server may send one.
@@ -359,5 +396,5 @@ def make_protocol(
             introduction=introduction,
             also=spoken_options,
         )
-        return TelnetProtocol(core, introduction)
+        return TelnetProtocol(core, introduction, modes)
     return ByteProtocol() if content == "bytes" else LineProtocol(limits.line.line_bytes_max)

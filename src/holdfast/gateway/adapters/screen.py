@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from holdfast.core.items import Binary, Data, Formatted, Notice, Output, Prompt, Span, Text
+from holdfast.gateway.adapters.elements import without_markup
 from holdfast.gateway.adapters.headings import Headings
 from holdfast.gateway.adapters.shown import notice, unforged, visible
 from holdfast.gateway.adapters.styles import paint
@@ -17,11 +18,13 @@ from holdfast.gateway.adapters.styles import paint
 class Screen:
     """Text out. A subclass writes it: `_line`, `_prompt`, `_data`, `_bytes`, `_queue`."""
 
-    __slots__ = ("_encoded", "_headings", "_prompted", "_raw")
+    __slots__ = ("_encoded", "_headings", "_prompted", "_raw", "_shows_elements")
 
     def __init__(self, *, raw: bool) -> None:
         self._raw = raw
         """Whether text comes from a server for terminals: its control sequences are kept."""
+        self._shows_elements = False
+        """Whether a server's elements (MXP) are sent."""
         self._prompted = ""
         """The unanswered prompt in front of the cursor."""
         self._headings: Headings | None = None
@@ -59,6 +62,8 @@ class Screen:
 
     def encode(self, first: int, items: Sequence[Output | None]) -> bytes:
         parts = []
+        if self._raw and not self._shows_elements:
+            items = without_markup(items)
         for number, item in enumerate(items, first):
             if item is not None and self._headings is not None:
                 parts.append(self._head(self._headings, number, item))

@@ -44,6 +44,7 @@ from holdfast.gateway.adapters.wrapping import wrap
 from holdfast.protocols import telnet
 from holdfast.protocols.telnet import codes
 from holdfast.protocols.telnet.charsets import AUTOMATIC, UTF_8, Charsets
+from holdfast.protocols.telnet.mxp_lines import is_marked
 from holdfast.protocols.telnet.options.base import Options
 from holdfast.protocols.telnet.options.mxp import SECURE_LINE
 from holdfast.protocols.telnet.server import OPTIONS
@@ -236,6 +237,7 @@ class TelnetAdapter(TerminalAdapter):
     def encode(self, first: int, items: Sequence[Output | None]) -> bytes:
         # The core queues what follows: all of it leaves in one piece, which is compressed once.
         package = self._package
+        self._shows_elements = _shows_elements(self._core.capabilities)
         if package is not None:
             self._data(*package.before(first))
         super().encode(first, items)
@@ -274,7 +276,7 @@ class TelnetAdapter(TerminalAdapter):
 
     def _paint(self, text: str, spans: Sequence[Span]) -> str:
         known = self._core.capabilities
-        return paint(text, spans, colors_of(known), elements=known.mxp and limit_of(known) > 0)
+        return paint(text, spans, colors_of(known), elements=_shows_elements(known))
 
     def _line(self, text: str) -> bytes:
         if "\x1b" in text:
@@ -320,10 +322,16 @@ def _capabilities(core: telnet.TelnetServer) -> Capabilities:
         colors=colors_of(known),
         data=known.gmcp or known.msdp,
         screen_reader=bool(known.mtts & telnet.Mtts.SCREEN_READER),
+        mxp=_shows_elements(known),
     )
+
+
+def _shows_elements(known: telnet.Capabilities) -> bool:
+    """Not where escapes are left out: the modes of MXP are some."""
+    return known.mxp and limit_of(known) > 0
 
 
 def _wrapped(text: str, known: telnet.Capabilities) -> str:
     """A screen reader reads a paragraph better in one line; an element must end in its line."""
-    whole = known.mtts & telnet.Mtts.SCREEN_READER or SECURE_LINE in text
+    whole = known.mtts & telnet.Mtts.SCREEN_READER or SECURE_LINE in text or is_marked(text)
     return text if whole else wrap(text, known.width)

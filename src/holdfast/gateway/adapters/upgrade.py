@@ -43,6 +43,8 @@ class WebSocketSettings(Struct, frozen=True):
     hosts: ServedHosts = ServedHosts()
     terminal: bool = False
     """Whether its sessions are terminals, which have a sub-protocol of their own."""
+    raw: bool = False
+    """Whether its outputs come from servers for terminals."""
     input_rate: Rate = input_rate(SessionLimits())
     """How much a client may send, in bytes."""
 

@@ -19,6 +19,7 @@ from holdfast.gateway.adapters.dialects import (
     PlainDialect,
     Reply,
 )
+from holdfast.gateway.adapters.elements import without_markup
 from holdfast.gateway.adapters.events import Broken, Enter, Event, Left, PlainHttp, Proven
 from holdfast.gateway.adapters.gateway_messages import message_of
 from holdfast.gateway.adapters.notifications import (
@@ -246,6 +247,8 @@ class WebSocketAdapter:
             self._message_due = now + limit if unfinished else None
 
     def encode(self, first: int, items: Sequence[Output | None]) -> bytes:
+        if self._settings.raw:
+            items = without_markup(items)
         # What is queued was encoded before: a compressed message refers to those before it.
         return self._core.data_to_send() + self._dialect.write(self._core, first, items)
 

@@ -19,7 +19,7 @@ from holdfast.protocols.telnet.codes import MXP
 from holdfast.protocols.telnet.negotiation import Side
 from holdfast.protocols.telnet.options.base import Host, Option
 
-_LOCK_LOCKED: Final = "\x1b[7z"
+LOCK_LOCKED: Final = "\x1b[7z"
 """From here on each line begins in the mode in which nothing is read as an element."""
 SECURE_LINE: Final = "\x1b[1z"
 """This line has elements."""
@@ -49,7 +49,7 @@ class MxpLocked(MxpSupported):
     def enabled(self, host: Host, side: Side) -> None:
         if not host.capabilities.mxp:
             host.send_subnegotiation(MXP, b"")
-            host.send_text(_LOCK_LOCKED)
+            host.send_text(LOCK_LOCKED)
         super().enabled(host, side)
 
 
