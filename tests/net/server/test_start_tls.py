@@ -20,6 +20,7 @@ from tests.protocols.telnet.wire import sb, wire
 from holdfast.core.limits import ConnectionLimits, TelnetLimits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection.connection import Connection, Upgrade
+from holdfast.net.server.admission import AdmissionRefusal
 from holdfast.net.server.server import ListenOptions
 from holdfast.net.server.start_tls import StartTlsOptions
 from holdfast.protocols.telnet.codes import DO, IAC, NAWS, START_TLS, WILL, WONT
@@ -95,6 +96,13 @@ async def read_all(sock: socket.socket) -> bytes:
     return data
 
 
+async def until_closed(sock: socket.socket) -> bytes:
+    """What comes until the connection ends, with a reset or without."""
+    with contextlib.suppress(ConnectionResetError):
+        return await read_all(sock)
+    return b""
+
+
 async def read_tls(peer: TlsPeer, size: int) -> bytes:
     data = b""
     async with patience():
@@ -165,6 +173,7 @@ async def test_clear_bytes_behind_follows_are_no_tls(sockets: list[socket.socket
             assert b"mallory" not in await read_all(sock)
         assert not it.stands
         assert faults(logs) == ["TLS: expected TLS, found something else"]
+        assert it.server.tallies[where].failed == 1
 
 
 @pytest.mark.parametrize("required", [False, True])
@@ -178,6 +187,7 @@ async def test_a_client_that_refuses(required: bool, sockets: list[socket.socket
                 assert (await read_all(sock)).startswith(told)
                 assert not it.stands
                 assert faults(logs) == ["START_TLS: refused, and required"]
+                assert it.server.tallies[where].failed == 1
                 return
         stand = await it.stand()
         await stand.until(lambda stand: stand.data.endswith(b"\n"))
@@ -205,18 +215,56 @@ async def test_a_client_that_agrees_and_does_nothing_is_dropped(
             sock.send(AGREE)
             assert await read_all(sock) == FOLLOWS
         assert faults(logs) == ["START_TLS: agreed to, and not begun"]
+        assert it.server.tallies[where].failed == 1
         assert not it.stands
 
 
 async def test_the_handshake_has_the_time_of_any_other(sockets: list[socket.socket]) -> None:
     async with asking(ConnectionLimits(handshake_seconds_max=0.2)) as (it, where):
-        sock = await call(where, sockets)
-        sock.send(AGREE + FOLLOWS)
-        assert await read(sock, len(FOLLOWS)) == FOLLOWS
-        with contextlib.suppress(ConnectionResetError):
-            assert await read_all(sock) == b""
+        with capture_logs() as logs:
+            sock = await call(where, sockets)
+            sock.send(AGREE + FOLLOWS)
+            assert await read(sock, len(FOLLOWS)) == FOLLOWS
+            assert await until_closed(sock) == b""
         assert not it.stands
         assert not it.server.connections
+        assert faults(logs) == ["not over within 0.2 s"]
+        assert it.server.tallies[where].failed == 1
+
+
+async def test_one_address_has_so_many_handshakes(sockets: list[socket.socket]) -> None:
+    async with asking(ConnectionLimits(handshakes_per_address_max=1)) as (it, where):
+        first, second = await call(where, sockets), await call(where, sockets)
+        first.send(AGREE + FOLLOWS)
+        assert await read(first, len(FOLLOWS)) == FOLLOWS
+        second.send(AGREE + FOLLOWS)
+        await until_closed(second)
+        assert it.server.refusals == {AdmissionRefusal.TOO_MANY_FROM_ADDRESS: 1}
+        assert it.server.tallies[where].refused == 1
+        peer = TlsPeer(first, CLIENT)
+        await peer.shake_hands()
+        await it.stand()
+        third = await call(where, sockets)  # the first one's handshake is over
+        third.send(AGREE + FOLLOWS)
+        assert await read(third, len(FOLLOWS)) == FOLLOWS
+        await TlsPeer(third, CLIENT).shake_hands()
+        assert it.server.tallies[where].failed == 0
+
+
+async def test_handshakes_of_all_kinds_are_one_limit(sockets: list[socket.socket]) -> None:
+    async with asking(ConnectionLimits(handshakes_per_address_max=1)) as (it, where):
+        secure = await it.server.listen(parse_address("tls://127.0.0.1:0"), it.factory, SERVER)
+        first = await call(where, sockets)
+        first.send(AGREE + FOLLOWS)
+        assert await read(first, len(FOLLOWS)) == FOLLOWS
+        assert await until_closed(dial(secure, sockets)) == b""
+        first.close()
+        async with patience():
+            while it.server.connections:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        assert it.server.refusals == {AdmissionRefusal.TOO_MANY_FROM_ADDRESS: 1}
+        peer = TlsPeer(dial(secure, sockets), CLIENT)  # a client that has left counts no more
+        await peer.shake_hands()
 
 
 @pytest.mark.parametrize("said", [b"", AGREE, AGREE + FOLLOWS])

@@ -29,8 +29,8 @@ class ConnectionLimits(Group, frozen=True, forbid_unknown_fields=True):
     handshake_seconds_max: float = 10.0
     """From the accepted socket to an established protocol: TLS, upgrade, `hello`."""
     handshakes_per_address_max: int = 500
-    """Sockets of one IP address (IPv6: of one /64 network) with an unfinished TLS handshake; in
-    any case at most half of `connections_max`. Trusted proxies are exempt."""
+    """Sockets of one IP address (IPv6: of one /64 network) with an unfinished TLS handshake, also
+    after START_TLS; in any case at most half of `connections_max`. Trusted proxies are exempt."""
     idle_seconds_max: float = 900.0
     """Without a byte from the client."""
     life_seconds_max: float = 31_536_000.0

@@ -30,6 +30,7 @@ from holdfast.net.server.handshake import (
     PendingConnection,
     ProxyOptions,
 )
+from holdfast.net.server.handshakes import Handshakes
 from holdfast.net.server.inherited import Inherited
 from holdfast.net.server.lifecycle import TABLE, ServerInput, ServerState
 from holdfast.net.server.listener import Listener, open_listener
@@ -95,8 +96,7 @@ class Server:
         self._machine = Machine(TABLE, ServerState.CREATED)
         self._listeners: list[Listener] = []
         self._admission = Admission(limits)
-        self._handshakes: Counter[str] = Counter()
-        """Pending connections by network."""
+        self._handshakes = Handshakes(limits)
         self._certificates = CertificateWatch(clockwork, limits.certificate_check_seconds_max)
         self._quiet = RateLimitedLogger("holdfast.net", _LINES_PER_MINUTE, _LINES_BURST)
         self._ids = count(1)
@@ -143,7 +143,7 @@ class Server:
             raise ServerClosedError(f"{address}: this server listens no more")
         start_tls = options.start_tls
         if start_tls is not None:
-            factory = with_start_tls(factory, start_tls)
+            factory = with_start_tls(factory, start_tls, self)
         forwarding = ForwardingProxies(options.forwarded) if options.forwarded else None
         acceptor = Acceptor(self, factory, tls, options.proxy, forwarding)
         listener = open_listener(
@@ -281,14 +281,30 @@ class Server:
     def handshake_began(self, pending: PendingConnection) -> None:
         """Count a socket that is no connection yet."""
         self.pending.add(pending)
-        self._handshakes[pending.network] += 1
+        self._handshakes.began(pending.network)
 
     def handshake_ended(self, pending: PendingConnection) -> None:
         """Count it out."""
         self.pending.discard(pending)
-        self._handshakes[pending.network] -= 1
-        if not self._handshakes[pending.network]:
-            del self._handshakes[pending.network]
+        self._handshakes.ended(pending.network)
+
+    def tls_began(self, connection: Connection) -> bool:
+        """Count the handshake of an open connection; false refuses it."""
+        network = self._network_of(connection)
+        if self._handshakes.full(network):
+            refusal = AdmissionRefusal.TOO_MANY_FROM_ADDRESS
+            self.refuse(self._counters_of(connection), refusal, connection.peer)
+            return False
+        self._handshakes.began(network)
+        return True
+
+    def tls_ended(self, connection: Connection) -> None:
+        """Count it out."""
+        self._handshakes.ended(self._network_of(connection))
+
+    def tls_failed(self, connection: Connection, error: HandshakeError) -> None:
+        """Count an open connection that does not get as far as its conversation."""
+        self._fail(self._counters_of(connection), connection.peer, error)
 
     # ---
 
@@ -300,8 +316,11 @@ class Server:
 
     def fail(self, acceptor: Acceptor, peer: str, error: HandshakeError) -> None:
         """Count one whose handshake came to nothing."""
-        acceptor.counters.failed += 1
-        self._quiet.info("handshake failed", why=str(error), peer=peer, at=acceptor.counters.at)
+        self._fail(acceptor.counters, peer, error)
+
+    def _fail(self, counters: ListenerCounters, peer: str, error: HandshakeError) -> None:
+        counters.failed += 1
+        self._quiet.info("handshake failed", why=str(error), peer=peer, at=counters.at)
         if self._observer is not None:
             self._observer.failed(peer, error)
 
@@ -317,7 +336,7 @@ class Server:
         With `handshake`, one is before it; with `counted`, it is among the pending already.
         """
         network = network_of(peer)
-        if handshake and self._handshakes[network] >= self._handshakes_max:
+        if handshake and self._handshakes.full(network):
             return AdmissionRefusal.TOO_MANY_FROM_ADDRESS
         refusal = self._too_many(network, int(counted))
         return refusal or self._admission.check(network, self.runtime.loop.time())
@@ -343,11 +362,6 @@ class Server:
             if self._observer is not None:
                 self._observer.failed(peer, error)
         return connection
-
-    @property
-    def _handshakes_max(self) -> int:
-        """The limit of pending handshakes of one address: at most half of all connections."""
-        return min(self.limits.handshakes_per_address_max, (self.limits.connections_max + 1) // 2)
 
     def _too_many(self, network: str, counted: int = 0) -> AdmissionRefusal | None:
         if self.state is not ServerState.RUNNING:

@@ -8,16 +8,17 @@ nothing of that.
 from __future__ import annotations
 
 import ssl
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from holdfast.core.errors import Reason
-from holdfast.core.limits import TelnetLimits
+from holdfast.core.limits import ConnectionLimits, TelnetLimits
 from holdfast.net.connection.connection import Connection, Upgrade
 from holdfast.net.connection.handover import hand_over
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.server.acceptor import HandlerFactory
+from holdfast.net.server.handshake import HandshakeError
 from holdfast.net.tls.certificates import ServerTls
 from holdfast.net.tls.describe import explain
 from holdfast.protocols.telnet import start_tls
@@ -40,9 +41,26 @@ class StartTlsOptions(Struct, frozen=True):
     """Whether there is no conversation with an end that does not agree."""
 
 
-def with_start_tls(factory: HandlerFactory, options: StartTlsOptions) -> HandlerFactory:
-    """`factory`, for clients that have been asked for TLS before."""
-    return lambda connection: StartTlsHandler(connection, factory, options)
+class CountsHandshakes(Protocol):
+    """The server, which counts these handshakes among its others."""
+
+    limits: ConnectionLimits
+
+    def tls_began(self, connection: Connection) -> bool:
+        """A handshake begins on an open connection; false refuses it."""
+
+    def tls_ended(self, connection: Connection) -> None:
+        """The handshake has ended, whatever became of it."""
+
+    def tls_failed(self, connection: Connection, error: HandshakeError) -> None:
+        """The connection does not get as far as its conversation."""
+
+
+def with_start_tls(
+    factory: HandlerFactory, options: StartTlsOptions, server: CountsHandshakes
+) -> HandlerFactory:
+    """`factory`, for clients of `server` that have been asked for TLS before."""
+    return lambda connection: _ServerStartTls(connection, factory, options, server)
 
 
 class StartTlsHandler:
@@ -145,3 +163,52 @@ class StartTlsHandler:
 
     def _fail(self, reason: str) -> None:
         _log.info("handshake failed", why=reason, peer=self._connection.peer)
+
+
+class _ServerStartTls(StartTlsHandler):
+    """At a server: the handshake is one of the server's."""
+
+    __slots__ = ("_counted", "_failed", "_server")
+
+    def __init__(
+        self,
+        connection: Connection,
+        factory: HandlerFactory,
+        options: StartTlsOptions,
+        server: CountsHandshakes,
+    ) -> None:
+        super().__init__(connection, factory, options)
+        self._server = server
+        self._counted = False
+        """Whether the server counts its handshake."""
+        self._failed = False
+
+    def overdue(self, reason: Reason) -> None:
+        self._fail(f"not over within {self._server.limits.handshake_seconds_max:g} s")
+        super().overdue(reason)
+
+    def lost(self, cause: Exception | None) -> None:
+        self._count_out()
+        super().lost(cause)
+
+    def _start_tls(self) -> None:
+        self._counted = self._server.tls_began(self._connection)
+        if self._counted:
+            super()._start_tls()
+        else:
+            self._failed = True
+            self._connection.abort()
+
+    def _secured(self) -> None:
+        self._count_out()
+        super()._secured()
+
+    def _count_out(self) -> None:
+        if self._counted:
+            self._counted = False
+            self._server.tls_ended(self._connection)
+
+    def _fail(self, reason: str) -> None:
+        if not self._failed:
+            self._failed = True
+            self._server.tls_failed(self._connection, HandshakeError(reason))

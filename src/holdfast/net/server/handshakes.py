@@ -1,0 +1,32 @@
+"""How many handshakes are under way at a server, by network."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from holdfast.core.limits import ConnectionLimits
+
+
+class Handshakes:
+    """Handshakes that are not over: PROXY headers, TLS at once, and TLS after START_TLS."""
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self._by_network: Counter[str] = Counter()
+        self._per_network_max = min(
+            limits.handshakes_per_address_max, (limits.connections_max + 1) // 2
+        )
+        """One address has at most half of all connections."""
+
+    def full(self, network: str) -> bool:
+        """Whether `network` has all the handshakes that it may have."""
+        return self._by_network.get(network, 0) >= self._per_network_max
+
+    def began(self, network: str) -> None:
+        """Count one."""
+        self._by_network[network] += 1
+
+    def ended(self, network: str) -> None:
+        """Count it out."""
+        self._by_network[network] -= 1
+        if not self._by_network[network]:
+            del self._by_network[network]
