@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any, Final
 
+import msgspec
 import pytest
 import structlog
 from msgspec import structs
-from tests.gateway.conversation.test_snapshot import Line, begin, foreseeable, message
+from tests.gateway.conversation.test_snapshot import (
+    HANDSHAKE,
+    LIMITS,
+    MAKE,
+    V1,
+    Line,
+    begin,
+    foreseeable,
+    message,
+)
 from tests.net.fakes import Recorder
 from tests.protocols.websocket.wire import frame
 
 from holdfast.core.errors import Reason
-from holdfast.core.items import Data, Text
+from holdfast.core.items import Data, Text, size_of
 from holdfast.core.limits import KIB
 from holdfast.core.login import Policy
-from holdfast.gateway.adapters.events import LoginGiven
+from holdfast.gateway.adapters.base import Adapter
+from holdfast.gateway.adapters.events import LoginGiven, Numbered
+from holdfast.gateway.adapters.upgrade import WebSocketSettings
+from holdfast.gateway.adapters.websocket import WebSocketAdapter
 from holdfast.gateway.conversation import events
 from holdfast.gateway.conversation.phases import ConversationPhase
+from holdfast.gateway.cookies import SessionCookie
 from holdfast.net.addresses import parse_address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.security_log import SecurityEvent
+from holdfast.protocols.websocket import Deflate, DeflateSettings
 
 
 class DefectError(Exception):
@@ -160,6 +176,44 @@ def test_a_read_of_many_small_units_is_handled_in_many_passes(kind: str, unit: b
             line.passes(0.1)
     assert 0 < max(passes) <= TOKENS_PER_PASS_MAX
     assert tokens < adapter.tokens
+
+
+def packed() -> Adapter:
+    cookie = SessionCookie("holdfast", "/", 3600.0, secure=False)
+    deflate = Deflate(DeflateSettings())
+    return WebSocketAdapter(WebSocketSettings(LIMITS.websocket, "", (), cookie, deflate=deflate))
+
+
+def test_little_that_becomes_much_is_held_little_by_little(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(MAKE, "packed", packed)
+    with foreseeable():
+        line = Line("packed", restored=False)
+        extension = b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+        line.arrives(HANDSHAKE + V1 + extension)
+        line.arrives(message("hello"))
+        line.world.commit()
+    count, text = 12, "x" * 30_000
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = b""
+    for c in range(1, count + 1):
+        said = msgspec.json.encode({"t": "cmd", "c": c, "d": text})
+        payload = packer.compress(said) + packer.flush(zlib.Z_SYNC_FLUSH)
+        bomb += frame(0x1, payload[:-4], rsv=4)
+    assert len(bomb) < KIB  # one slice of what is read
+    line.arrives(bomb)
+    (session,) = line.world.manager.sessions.values()
+    most = 0
+    while session.inbox.top < count:
+        held = line.driver.intake.held
+        assert held is not None
+        texts = [size_of(event.item) for event in held.events if isinstance(event, Numbered)]
+        most = max(most, sum(texts))
+        session.applied(session.inbox.top)
+        line.passes(0.5)
+    assert 0 < most <= 128 * KIB
+    assert [queued.item for queued in session.inbox.since(count - 1)] == [Text(text)]
 
 
 def test_a_flood_is_handled_whole_and_in_order() -> None:

@@ -511,3 +511,39 @@ def test_final_blocks_have_a_limit(blocks: int, read: bool) -> None:
     if read:  # and the next message has as many
         (event,) = server.receive_data(frame(2, b"\x03\x00" * blocks + b"\x00", rsv=4))
         assert event == b""
+
+
+# --- much at once
+
+
+def test_input_that_becomes_much_is_read_in_parts() -> None:
+    ours, theirs = pair(WIDE)
+    ours.pause_inflated = 100_000
+    texts = [f"{number} ".ljust(40_000, "x") for number in range(20)]
+    packed = b"".join(theirs.encode_text(text.encode()) for text in texts)
+    packed += theirs.encode_text(b"short") + frame(0x9, b"ping")
+    found = [ours.receive_data(packed)]
+    while ours.unread:
+        found.append(ours.receive_data(b""))
+    assert [event for part in found for event in part][:-1] == [*texts, "short"]
+    assert [len(part) for part in found] == [3, 3, 3, 3, 3, 3, 4]
+    assert ours.receive_data(b"") == []
+    assert not ours.unread
+
+
+def test_nothing_waits_behind_a_violation_or_for_a_frame_that_is_incomplete() -> None:
+    ours, theirs = pair(WIDE)
+    ours.pause_inflated = 10_000
+    long = theirs.encode_text(b"x" * 20_000)
+    half = theirs.encode_text(b"y" * 20_000)
+    (text,) = ours.receive_data(long + half[:7])
+    assert text == "x" * 20_000
+    while ours.unread:
+        assert ours.receive_data(b"") == []
+    assert ours.receive_data(half[7:]) == ["y" * 20_000]
+    bad = theirs.encode_text(b"x" * 20_000) + b"\xff" * 20
+    found = ours.receive_data(bad)
+    while ours.unread:
+        found += ours.receive_data(b"")
+    assert type(found[-1]) is Violation
+    assert not ours.unread

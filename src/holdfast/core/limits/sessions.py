@@ -50,7 +50,7 @@ class SessionLimits(Group, frozen=True, forbid_unknown_fields=True):
     """Burst of commands. More is delayed, and the client is not read meanwhile."""
     input_bytes_per_second_max: float = 1024.0 * KIB
     """Of one WebSocket client, sustained; each message, fragment and control frame counts 64 bytes
-    more. More is read later."""
+    more, and what was compressed also as much as it becomes. More is read later."""
     input_burst_bytes_max: int = 8 * MIB
     """The same at once."""
     input_bytes_per_network_per_second_max: float = 2.0 * MIB

@@ -72,6 +72,11 @@ class Adapter(Protocol):
         """The most bytes for one call of `receive_data`."""
 
     @property
+    def unread(self) -> bool:
+        """Whether some of what it was given waits for the next call of `receive_data`, with more
+        input or without, because it became too much at once."""
+
+    @property
     def tokens(self) -> int:
         """How many units of the protocol have come, lines among them: each costs something."""
 

@@ -64,6 +64,7 @@ class TerminalAdapter(Screen):
     forwarded: Sequence[str] = ()
     pings = False
     slice_bytes = 1 * KIB
+    unread = False
 
     def __init__(self, protocol: str, input_rate: Rate, *, raw: bool) -> None:
         super().__init__(raw=raw)

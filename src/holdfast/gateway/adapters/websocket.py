@@ -11,6 +11,7 @@ from holdfast.core.items import Notice, Output
 from holdfast.core.limits import KIB, WebSocketLimits
 from holdfast.core.rate import Flow, Rate, flow_rates
 from holdfast.core.text import presentable
+from holdfast.gateway.adapters.base import TOKEN_BYTES
 from holdfast.gateway.adapters.dialects import (
     Dialect,
     DialectError,
@@ -67,7 +68,8 @@ _DIALECTS: Final[Mapping[str, Callable[[WebSocketLimits], Dialect]]] = {
 
 _SLICE_BYTES: Final = 4 * KIB
 _PACKED_SLICE_BYTES: Final = 1 * KIB
-"""Compressed, this may be a thousand times as much, all of which is taken before the next."""
+_INFLATED_SLICE_BYTES: Final = 64 * KIB
+"""Compressed, a slice may be a thousand times as much: after this, the rest of it waits."""
 
 
 class WebSocketAdapter:
@@ -88,6 +90,7 @@ class WebSocketAdapter:
         "numbered",
         "slice_bytes",
         "tokens",
+        "unread",
     )
 
     protocol = "websocket"
@@ -110,7 +113,11 @@ class WebSocketAdapter:
         self.numbered = False
         self.facts = NO_FACTS
         self.tokens = 0
-        self.slice_bytes = _SLICE_BYTES if settings.deflate is None else _PACKED_SLICE_BYTES
+        self.slice_bytes = _SLICE_BYTES
+        self.unread = False
+        if settings.deflate is not None:
+            self.slice_bytes = _PACKED_SLICE_BYTES
+            self._core.pause_inflated = _INFLATED_SLICE_BYTES
 
     @property
     def takes_tokens(self) -> bool:
@@ -134,7 +141,8 @@ class WebSocketAdapter:
         received = core.receive_data(data)
         if core.eventful:
             self._time_message(now)
-            self.tokens += core.continuations
+            self.tokens += core.continuations + core.inflated // TOKEN_BYTES
+            self.unread = core.unread
         count = len(received)
         self.tokens += count
         if not self._flow.admit(count, len(data), now):
@@ -208,7 +216,9 @@ class WebSocketAdapter:
             return [Enter(cookies=cookies, or_new=True)]
         self._speak(subprotocol)
         self._accept(subprotocol)
-        return self._translate(self._core.receive_data(b""))
+        received = self._core.receive_data(b"")
+        self.unread = self._core.unread
+        return self._translate(received)
 
     def _speak(self, subprotocol: str) -> None:
         self._dialect = _DIALECTS[subprotocol](self._settings.limits)
@@ -295,6 +305,8 @@ class WebSocketAdapter:
             raise other_kind(taken, WebSocketAdapterSnapshot)
         settings = self._settings
         core = ws.ServerConnection.restore(taken.core, settings.limits, settings.deflate)
+        core.pause_inflated = self._core.pause_inflated
+        self.unread = settings.deflate is not None and bool(taken.core.decoder.tail)
         self._core = core
         self._flow.restore(taken.flow_seconds, now)
         self._accepted, self._maybe_delivered = taken.accepted, taken.maybe_delivered

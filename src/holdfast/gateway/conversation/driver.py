@@ -113,7 +113,7 @@ class Driver:
             if self.connection.handler is not self:
                 pass_on(self.connection, (), data[start:])
                 return  # whether it is read is not decided here any more
-            if start >= end:
+            if start >= end and not adapter.unread:
                 break
             waits = intake.held is not None or self.phase is ConversationPhase.ENTERING
             if waits or turns.spent - spent >= TURN_COST_MAX:
@@ -237,7 +237,7 @@ class Driver:
             return
         if self.intake.held is not None:
             self.intake.held.unread = unread
-        elif unread or self.phase is _LIVE:
+        elif unread or self.adapter.unread or self.phase is _LIVE:
             self.received(unread)  # what it meant was perhaps not known yet
         if self.attachment is not None:
             self.attachment.greeted = self.attachment.live

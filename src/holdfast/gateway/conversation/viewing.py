@@ -253,6 +253,8 @@ class Watcher:
         now, step = self._connection.now, self._adapter.slice_bytes
         for start in range(0, len(data), step):
             self.handle(self._adapter.receive_data(data[start : start + step], now))
+            while self._adapter.unread:
+                self.handle(self._adapter.receive_data(b"", now))
         self._send()
         self.deliver()
         due = self._adapter.next_deadline()

@@ -65,7 +65,7 @@ class Admitting(Protocol):
         self, acceptor: Acceptor, pending: PendingConnection | None, peer: str
     ) -> Connection: ...
 
-    def fail(self, acceptor: Acceptor, peer: str, error: HandshakeError) -> None: ...
+    def fail(self, counters: ListenerCounters, peer: str, error: HandshakeError) -> None: ...
 
     def handshake_began(self, pending: PendingConnection) -> None: ...
 
@@ -142,4 +142,4 @@ class Acceptor:
         return refusal is None
 
     def failed(self, peer: str, error: HandshakeError) -> None:
-        self._server.fail(self, peer, error)
+        self._server.fail(self.counters, peer, error)

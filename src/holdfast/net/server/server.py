@@ -304,7 +304,7 @@ class Server:
 
     def tls_failed(self, connection: Connection, error: HandshakeError) -> None:
         """Count an open connection that does not get as far as its conversation."""
-        self._fail(self._counters_of(connection), connection.peer, error)
+        self.fail(self._counters_of(connection), connection.peer, error)
 
     # ---
 
@@ -314,11 +314,8 @@ class Server:
         counters.refused += 1
         self._quiet.info("refused", why=refusal.value, peer=peer, at=counters.at)
 
-    def fail(self, acceptor: Acceptor, peer: str, error: HandshakeError) -> None:
+    def fail(self, counters: ListenerCounters, peer: str, error: HandshakeError) -> None:
         """Count one whose handshake came to nothing."""
-        self._fail(acceptor.counters, peer, error)
-
-    def _fail(self, counters: ListenerCounters, peer: str, error: HandshakeError) -> None:
         counters.failed += 1
         self._quiet.info("handshake failed", why=str(error), peer=peer, at=counters.at)
         if self._observer is not None:

@@ -11,6 +11,7 @@ errors) is handled here, in Python, one frame at a time.
 from __future__ import annotations
 
 import codecs
+import math
 from enum import IntEnum
 from typing import Final, Protocol
 
@@ -160,7 +161,6 @@ class Decoder:
     __slots__ = (
         "_begun",
         "_done",
-        "_inflated",
         "_inflater",
         "_limits",
         "_masked",
@@ -171,6 +171,8 @@ class Decoder:
         "_tail",
         "continuations",
         "eventful",
+        "inflated",
+        "pause_inflated",
     )
 
     def __init__(
@@ -186,14 +188,22 @@ class Decoder:
         self._done = False
         self._begun = 0
         """Messages that came in several parts."""
-        self._inflated = 0
         self._plain = True
         """Whether the next byte begins a frame that the codec may try."""
         self.eventful = False
         """Whether the newest events may include events other than messages."""
         self.continuations = 0
-        """Continuation frames in the newest input, if `eventful`. Each costs as much as a message,
-        and most are no event."""
+        """Continuation frames in the newest input, if `eventful`: each costs as a message does."""
+
+        self.inflated = 0
+        """The decompressed size of the newest input, if `eventful`."""
+        self.pause_inflated = math.inf
+        """The decompressed size of an input after which its other messages wait (`unread`)."""
+
+    @property
+    def unread(self) -> bool:
+        """Whether some input waits for the next `receive_data`, which may be empty."""
+        return self.inflated >= self.pause_inflated and bool(self._tail)
 
     @property
     def unfinished(self) -> int:
@@ -247,7 +257,7 @@ class Decoder:
     def _receive_rest(self, data: bytes, pos: int, events: list[Event]) -> list[Event]:
         """Process the bytes that the codec left, from `pos` on, as `receive_data` does."""
         self.eventful = True
-        self.continuations = 0
+        self.continuations = self.inflated = 0
         if self._done:
             return events
         if self._tail:
@@ -265,7 +275,6 @@ class Decoder:
 
     def _receive_slowly(self, data: bytes, pos: int, events: list[Event]) -> None:
         """Frames that the codec left, one by one, until the bytes end or the codec can go on."""
-        self._inflated = 0
         while pos < len(data) and not self._done:
             if self._payload is not None:
                 pos = self._receive_payload(data, pos, events)
@@ -276,6 +285,9 @@ class Decoder:
                     return
                 pos = start
             if self._message is None and not self._done:
+                if self.inflated >= self.pause_inflated:
+                    self._tail = data[pos:]
+                    return
                 pos = codec.scan(data, pos, self._masked, self._simple_max, events)
 
     def _receive_frame(self, data: bytes, pos: int, events: list[Event]) -> int:
@@ -396,8 +408,8 @@ class Decoder:
             limits = self._limits
             left = limits.message_bytes_max - message.size
             part = self._inflater.inflate(part, final=final, bytes_max=left)
-            self._inflated += len(part)
-            if self._inflated > max(limits.inflated_bytes_max, limits.message_bytes_max):
+            self.inflated += len(part)
+            if self.inflated > max(limits.inflated_bytes_max, limits.message_bytes_max):
                 raise ViolationError(
                     CloseCode.MESSAGE_TOO_BIG, "too much at once when decompressed"
                 )
