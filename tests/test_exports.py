@@ -17,6 +17,9 @@ from holdfast.net.connection.handler import Handler
 EXPORTS: Final = {
     "holdfast": ["__version__"],
     "holdfast.app": [
+        "LATEST",
+        "MUST",
+        "VOLATILE",
         "App",
         "AuthResult",
         "Authenticate",
@@ -26,6 +29,7 @@ EXPORTS: Final = {
         "Data",
         "Formatted",
         "Notice",
+        "Output",
         "ProfileSummary",
         "Prompt",
         "PublishRefusedError",

@@ -165,7 +165,10 @@ async def test_a_session_that_is_closed_by_its_own_command_is_over(tmp_path: Pat
         await session.text("goodbye")
         await session.close()
 
-    app.on_close(lambda session, reason: chat.heard.append(f"close {reason}"))
+    @app.on_close
+    async def closed(session: Session, reason: str) -> None:
+        chat.heard.append(f"close {reason}")
+
     async with (
         real_gateway(tmp_path, client(tmp_path), limits=LIMITS) as real,
         running(app, real.link),

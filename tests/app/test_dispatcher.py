@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tests.net.helpers import patience
 
 from holdfast.app import App, Session
-from holdfast.core.items import Binary, Text
+from holdfast.app.app import FAILURE_TEXT
+from holdfast.core.items import Binary, Notice, Text
 from holdfast.link import messages as m
 
 
@@ -53,8 +54,11 @@ class Stage:
         await session.text(f"answer to {text}")
         self.heard.append(text)
 
-    def _hear(self, name: str) -> Callable[..., None]:
-        return lambda session, *args: self.heard.append((name, session.sid, *args))
+    def _hear(self, name: str) -> Callable[..., Awaitable[None]]:
+        async def hear(session: Session, *args: object) -> None:
+            self.heard.append((name, session.sid, *args))
+
+        return hear
 
     def _gate(self, text: str) -> asyncio.Event:
         return self._gates.setdefault(text, asyncio.Event())
@@ -159,7 +163,11 @@ async def test_a_command_s_number_is_known_to_its_handler() -> None:
     async with asyncio.TaskGroup() as tasks:
         app = App("test")
         app.dispatcher.spawn = tasks.create_task
-        app.on_text(lambda session, text: seen.append(session.cseq))
+
+        @app.on_text
+        async def text(session: Session, text: str) -> None:
+            seen.append(session.cseq)
+
         app.dispatcher.receive([opened("a"), said("a", 4), said("a", 5)])
     assert seen == [4, 5]
 
@@ -186,6 +194,60 @@ async def test_a_handler_that_fails_is_logged_and_the_next_one_runs() -> None:
     assert entry["kind"] == "Text"
     assert "a defect" in entry["traceback"]
     assert app.dispatcher.take_applied() == [m.Applied("a", 2)], "it will not come again"
+
+
+async def test_the_user_gets_a_line_and_the_application_the_error_of_a_handler() -> None:
+    errors: list[tuple[str, str]] = []
+    async with stage() as it:
+        it.open_gates = True
+
+        @it.app.on_binary
+        async def binary(session: Session, data: bytes) -> None:
+            raise ValueError("a defect")
+
+        @it.app.on_error
+        async def failed(session: Session | None, error: BaseException) -> None:
+            assert session is not None
+            errors.append((session.sid, str(error)))
+            raise KeyError("another defect")
+
+        with structlog.testing.capture_logs() as logs:
+            it.receive(opened("s"), m.SessionEvent("s", 1, Binary(b"x")), said("s", 2))
+            await it.idle()
+        ((_, outputs),) = it.app.outgoing.take()
+        assert [output.item for output in outputs] == [Notice(FAILURE_TEXT), Text("answer to s2")]
+        assert errors == [("s", "a defect")]
+        assert [log["event"] for log in logs] == ["a handler failed", "on_error failed"]
+
+
+@pytest.mark.parametrize("event", [m.Detached("timeout"), m.Closed("kicked"), m.Moved()])
+async def test_nobody_is_told_of_an_error_where_no_client_is(event: m.Event) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        app = App("test")
+        app.dispatcher.spawn = tasks.create_task
+        for name in ("detach", "close", "move"):
+            getattr(app, f"on_{name}")(fails)
+        app.dispatcher.receive([opened("a"), m.SessionEvent("a", 0, event)])
+        async with patience():
+            await app.progress.until(lambda: app.dispatcher.idle)
+    assert app.outgoing.take() == []
+
+
+@pytest.mark.parametrize("text", ["Oh dear.", ""])
+async def test_the_line_for_users_can_be_another_one_or_none(text: str) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        app = App("test", failure_text=text)
+        app.dispatcher.spawn = tasks.create_task
+        app.on_text(fails)
+        app.dispatcher.receive([opened("a"), said("a", 1)])
+        async with patience():
+            await app.progress.until(lambda: app.dispatcher.idle)
+    sent = [one.item for _, outputs in app.outgoing.take() for one in outputs]
+    assert sent == ([Notice(text)] if text else [])
+
+
+async def fails(session: Session, *args: object) -> None:
+    raise ValueError("a defect")
 
 
 async def test_a_cancelled_handler_has_not_applied_its_command() -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import functools
+from collections.abc import AsyncIterator
+
 import msgspec
 import pytest
 from structlog.testing import capture_logs
@@ -39,28 +42,63 @@ def test_every_event_of_the_link_is_tested_here() -> None:
 
 
 @each_event
-@pytest.mark.parametrize("kind", ["plain", "coroutine"])
 async def test_an_event_calls_its_handler_and_no_other(
-    event: m.Event, name: str, args: tuple[object, ...], kind: str
+    event: m.Event, name: str, args: tuple[object, ...]
 ) -> None:
     app = App("test")
     session = Session(app, INFO)
     heard: list[tuple[str, tuple[object, ...]]] = []
     for _, other, _ in EVENTS:
-        if kind == "plain":
 
-            def plain(*args: object, other: str = other) -> None:
-                heard.append((other, args))
+        async def handler(*args: object, other: str = other) -> None:
+            heard.append((other, args))
 
-            getattr(app, f"on_{other}")(plain)
-        else:
-
-            async def coroutine(*args: object, other: str = other) -> None:
-                heard.append((other, args))
-
-            getattr(app, f"on_{other}")(coroutine)
+        getattr(app, f"on_{other}")(handler)
     await handle(app, session, event)
     assert heard == [(name, (session, *args))]
+
+
+class Callables:
+    """What may be a handler, and what may not."""
+
+    async def method(self, *args: object) -> None: ...
+
+    async def __call__(self, *args: object) -> None: ...
+
+    def plain(self, *args: object) -> None: ...
+
+    async def generator(self, *args: object) -> AsyncIterator[int]:
+        yield 1
+
+
+@functools.wraps(Callables.method)
+def decorated(*args: object) -> object:
+    return Callables().method(*args)
+
+
+IT = Callables()
+
+
+@pytest.mark.parametrize("name", [name for _, name, _ in EVENTS] + ["error"])
+def test_a_handler_of_a_session_is_a_coroutine_function(name: str) -> None:
+    for good in (IT.method, IT, functools.partial(IT.method, 1), decorated):
+        assert getattr(App("test"), f"on_{name}")(good) is good
+    for bad in (IT.plain, lambda *args: None, IT.generator, functools.partial(IT.plain), "text"):
+        with pytest.raises(TypeError, match=f"^on_{name}: expected a (coroutine )?function"):
+            getattr(App("test"), f"on_{name}")(bad)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "start", "stop", "authenticate", "profiles", "create_profile", "select_profile", "remember",
+    ],
+)  # fmt: skip
+def test_a_handler_that_answers_may_be_a_plain_function(name: str) -> None:
+    for good in (IT.plain, IT.method):
+        assert getattr(App("test"), f"on_{name}")(good) is good
+    with pytest.raises(TypeError, match=f"^on_{name}: expected a function, found None"):
+        getattr(App("test"), f"on_{name}")(None)
 
 
 @each_event
@@ -76,11 +114,25 @@ async def test_the_session_is_up_to_date_when_its_handler_is_called() -> None:
     app = App("test")
     session = Session(app, INFO)
     seen: list[object] = []
-    app.on_capabilities(lambda session: seen.append(session.capabilities))
-    app.on_detach(lambda session, reason: seen.append(session.attached))
-    app.on_resume(lambda session: seen.append((session.attached, session.address)))
-    app.on_resync(lambda session, reason: seen.append(session.attached))
-    app.on_open(lambda session: seen.append((session.user, session.profile, session.stored)))
+
+    @app.on_capabilities
+    async def capabilities(session: Session) -> None:
+        seen.append(session.capabilities)
+
+    async def attached(session: Session, reason: str) -> None:
+        seen.append(session.attached)
+
+    app.on_detach(attached)
+    app.on_resync(attached)
+
+    @app.on_resume
+    async def resume(session: Session) -> None:
+        seen.append((session.attached, session.address))
+
+    @app.on_open
+    async def opened(session: Session) -> None:
+        seen.append((session.user, session.profile, session.stored))
+
     for event in (
         m.CapabilitiesChanged(WIDE),
         m.Detached("timeout"),
@@ -101,12 +153,12 @@ async def test_the_session_is_up_to_date_when_its_handler_is_called() -> None:
 def test_a_second_handler_of_the_same_name_is_an_error(name: str) -> None:
     app = App("test")
 
-    def first() -> None: ...
+    async def first() -> None: ...
 
     assert getattr(app, name)(first) is first, "a decorator gives back what it decorates"
     assert app.has(name.removeprefix("on_"))
     with pytest.raises(ValueError, match=f"{name}: there is a handler already"):
-        getattr(app, name)(lambda: None)
+        getattr(app, name)(first)
 
 
 async def test_a_call_gives_what_its_handler_gives() -> None:
@@ -132,7 +184,11 @@ async def test_bare_words_of_a_telnet_client_are_text() -> None:
 async def test_data_that_cannot_be_decoded_is_the_fault_of_the_client(json: str) -> None:
     app = App("test")
     heard: list[object] = []
-    app.on_data(lambda *args: heard.append(args))
+
+    @app.on_data
+    async def data(*args: object) -> None:
+        heard.append(args)
+
     with capture_logs() as logs:
         await handle(app, Session(app, INFO), Data("Room.Info", json))
     assert heard == []

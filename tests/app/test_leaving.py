@@ -46,13 +46,13 @@ class Slow:
         await self.gate.wait()
         await session.text(f"did {text}")
 
-    def _detached(self, session: Session, reason: str) -> None:
+    async def _detached(self, session: Session, reason: str) -> None:
         self.heard.append(f"{session.sid} detached")
 
-    def _moved(self, session: Session) -> None:
+    async def _moved(self, session: Session) -> None:
         self.heard.append(f"{session.sid} moved")
 
-    def _adopted(self, session: Session) -> None:
+    async def _adopted(self, session: Session) -> None:
         self.heard.append(f"{session.sid} adopted")
 
     async def until_begun(self, text: str) -> None:

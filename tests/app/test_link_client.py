@@ -216,8 +216,15 @@ async def test_a_session_that_is_opened_with_the_welcome_is_not_taken_for_gone(
 ) -> None:
     app = echo()
     heard: list[str] = []
-    app.on_open(lambda session: heard.append("open"))
-    app.on_close(lambda session, reason: heard.append(f"close {reason}"))
+
+    @app.on_open
+    async def opens(session: Session) -> None:
+        heard.append("open")
+
+    @app.on_close
+    async def closes(session: Session, reason: str) -> None:
+        heard.append(f"close {reason}")
+
     async with fake_gateway(tmp_path) as gateway:
         gateway.at_welcome = lambda peer: peer.notify(m.EVENTS, [opened(), said(1)])
         async with running(app, gateway.address):
@@ -312,7 +319,11 @@ async def test_a_command_is_not_reported_as_applied_before_its_answer(tmp_path: 
 async def test_what_is_said_without_a_link_is_sent_with_the_next_one(tmp_path: Path) -> None:
     app = App("chat", limits=QUICK)
     adopted = asyncio.Event()
-    app.on_adopt(lambda session: adopted.set())
+
+    @app.on_adopt
+    async def adopt(session: Session) -> None:
+        adopted.set()
+
     async with fake_gateway(tmp_path) as gateway:
         gateway.on_hello = lambda hello: gateway.welcome(0, 1 << 20, INFO)
         async with running(app, gateway.address):

@@ -71,6 +71,21 @@ async def test_an_application_that_runs_each_command_once(
     database.close()
 
 
+async def test_a_handler_that_fails(tmp_path: Path) -> None:
+    careful = module("observe.md", "careful.py")
+    async with (
+        serving(configured(tmp_path, [TCP])) as gateway,
+        acting(careful.app, str(gateway.link_address)),
+        person(gateway, "tcp") as someone,
+    ):
+        await someone.shown_code()
+        someone.types("0", "4")
+        await someone.sees("*** That did not work. We know of it, and you can go on.")
+        await someone.sees("12 / 4 = 3.0")
+        (session,) = careful.app.sessions.values()
+        assert careful.reported == [f"{session.sid}: ZeroDivisionError('division by zero')"]
+
+
 @pytest.mark.parametrize("page", sorted(HOWTO.glob("*.md")), ids=lambda page: page.name)
 def test_each_configuration_is_valid(page: Path, tmp_path: Path) -> None:
     for block in blocks(page):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, Literal
@@ -102,18 +102,15 @@ class Stage:
         self.notes: list[tuple[object, ...]] = []
         self._noted = asyncio.Event()
         app = self.app
-        app.on_open(lambda session: self._note("open"))
-        app.on_adopt(lambda session: self._note("adopt"))
-        app.on_text(lambda session, text: self._note("text", text))
-        app.on_binary(lambda session, data: self._note("binary", data))
-        app.on_data(lambda session, package, value: self._note("data", package, value))
-        app.on_interrupt(lambda session: self._note("interrupt"))
-        app.on_resize(lambda session, width, height: self._note("resize", width, height))
-        app.on_capabilities(lambda session: self._note("capabilities", session.capabilities))
-        app.on_detach(lambda session, reason: self._note("detach", reason))
-        app.on_resume(lambda session: self._note("resume"))
-        app.on_resync(lambda session, reason: self._note("resync", reason))
-        app.on_close(lambda session, reason: self._note("close", reason))
+        for name in (
+            "open", "adopt", "text", "binary", "data", "interrupt", "resize", "detach", "resume",
+            "resync", "close",
+        ):  # fmt: skip
+            getattr(app, f"on_{name}")(self._noting(name))
+
+        @app.on_capabilities
+        async def capabilities(session: Session) -> None:
+            self._note("capabilities", session.capabilities)
 
     @property
     def session(self) -> Session:
@@ -166,6 +163,12 @@ class Stage:
         """Say the numbers from `first` to `last`, a line each."""
         for number in range(first, last + 1):
             await self.session.text(str(number))
+
+    def _noting(self, name: str) -> Callable[..., Awaitable[None]]:
+        async def note(session: Session, *args: object) -> None:
+            self._note(name, *args)
+
+        return note
 
     def _note(self, *note: object) -> None:
         self.notes.append(note)

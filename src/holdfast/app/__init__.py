@@ -20,13 +20,28 @@ from holdfast.app.app import App
 from holdfast.app.publishing import PublishRefusedError, UnknownSessionError
 from holdfast.app.session import Session
 from holdfast.core.identity import ClientFacts
-from holdfast.core.items import Binary, Data, Formatted, Notice, Prompt, Span, Text
+from holdfast.core.items import (
+    LATEST,
+    MUST,
+    VOLATILE,
+    Binary,
+    Data,
+    Formatted,
+    Notice,
+    Output,
+    Prompt,
+    Span,
+    Text,
+)
 from holdfast.core.login import Authenticate, AuthResult, ProfileSummary
 from holdfast.core.validation import UnsendableError
 from holdfast.sessions.publishing import Published
 from holdfast.sessions.records import Capabilities
 
 __all__ = [
+    "LATEST",
+    "MUST",
+    "VOLATILE",
     "App",
     "AuthResult",
     "Authenticate",
@@ -36,6 +51,7 @@ __all__ = [
     "Data",
     "Formatted",
     "Notice",
+    "Output",
     "ProfileSummary",
     "Prompt",
     "PublishRefusedError",

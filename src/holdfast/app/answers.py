@@ -86,6 +86,9 @@ class Answers:
             result = await self._handlers.call(name, *args)
         except Refusal as refusal:
             raise RequestError(refusal.code, str(refusal), refusal.retry_s) from refusal
+        except Exception as error:  # it is logged where the answer is sent
+            await self._handlers.failed(None, error)
+            raise
         finally:
             self._answering -= 1
             self._progress.move()
@@ -98,7 +101,11 @@ class Answers:
 
     async def remember(self, asked: m.Remember) -> dict[str, int]:
         """Answer the request `remember`."""
-        return await self._handlers.remembered(asked.sids)
+        try:
+            return await self._handlers.remembered(asked.sids)
+        except Exception as error:
+            await self._handlers.failed(None, error)
+            raise
 
 
 def _shown(kind: Any) -> str:

@@ -20,7 +20,7 @@ from holdfast.app.session import Session
 from holdfast.core.errors import REASONS, ConfigurationError
 from holdfast.core.ids import new_instance
 from holdfast.core.items import MUST, Output, Text
-from holdfast.core.limits import LinkLimits
+from holdfast.core.limits import KIB, LinkLimits
 from holdfast.core.validation import check_choice, check_delivery, check_output, check_text
 from holdfast.link import messages as m
 from holdfast.link.peer import SCHEMES, LinkClosedError
@@ -43,6 +43,8 @@ LOG_LEVEL_VARIABLE: Final = "HOLDFAST_LOG_LEVEL"
 """How much `App.run` and `App.serve` log: `debug`, `info`, `warning` or `error`."""
 PARENT_VARIABLE: Final = "HOLDFAST_PARENT"
 """Set by `holdfast run` to its process id: without that process, the application ends too."""
+FAILURE_TEXT: Final = "Sorry, that did not work: an error occurred, and was logged."
+_FAILURE_BYTES_MAX: Final = 4 * KIB
 
 
 class _FinishedError(Exception):
@@ -53,10 +55,21 @@ class App(Handlers):
     """An application called `name`. `run` serves it until it is stopped.
 
     Without `serves`, it gets no sessions: it publishes to those of the instances that do.
+    `failure_text` is the line that the user gets when a handler of the session raises an
+    exception; empty: none.
     """
 
-    def __init__(self, name: str, *, limits: LinkLimits | None = None, serves: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        limits: LinkLimits | None = None,
+        serves: bool = True,
+        failure_text: str = FAILURE_TEXT,
+    ) -> None:
         super().__init__()
+        check_text("failure_text", failure_text, _FAILURE_BYTES_MAX)
+        self.failure_text = failure_text
         self.name = name
         self.serves = serves
         self.instance = ""

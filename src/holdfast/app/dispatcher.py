@@ -21,13 +21,19 @@ from holdfast.net.runtime.loop import is_cancelled
 
 _log: Final = RateLimitedLogger("holdfast.app")
 
+_WITHOUT_CLIENT: Final = (m.Detached, m.Closed, m.Moved)
+"""Events after which no client is there to be told anything."""
+
 
 class HandlingApp(Sender, HandlerCaller, Protocol):
     """The application, as far as a dispatcher and its sessions need it."""
 
     progress: Progress
+    failure_text: str
 
     def flush_later(self) -> None: ...
+
+    async def failed(self, session: Session | None, error: BaseException) -> None: ...
 
 
 class Dispatcher:
@@ -213,7 +219,8 @@ class Dispatcher:
             self._app.progress.move()
 
     async def _handle(self, session: Session, event: m.Event) -> None:
-        """One handler is one failure domain: its exception is logged, and the next handler runs."""
+        """One handler is one failure domain: its exception is logged, its user gets a line, and the
+        next handler runs."""
         if isinstance(event, m.Opened | m.Adopted):
             self.sessions[session.sid] = session  # it ended, and came back before that was handled
         try:
@@ -223,5 +230,8 @@ class Dispatcher:
                 raise
             kind = type(event).__name__
             log_failure(_log, "a handler failed", error, session=session.sid, kind=kind)
+            if self._app.failure_text and not isinstance(event, _WITHOUT_CLIENT):
+                await session.notice(self._app.failure_text)
+            await self._app.failed(session, error)
         if isinstance(event, m.Closed | m.Moved):
             self.sessions.pop(session.sid, None)

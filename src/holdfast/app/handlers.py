@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from inspect import isawaitable, signature
-from typing import Any, TypeVar
+from functools import partial
+from inspect import isawaitable, iscoroutinefunction, signature, unwrap
+from typing import Any, Final, TypeVar
+
+from holdfast.net.log import RateLimitedLogger, log_failure
+from holdfast.net.runtime.loop import is_cancelled
+
+_log: Final = RateLimitedLogger("holdfast.app")
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_PLAIN: Final = frozenset(
+    {
+        "start", "stop", "authenticate", "profiles", "create_profile", "select_profile", "remember",
+    }
+)  # fmt: skip
+"""The handlers that may be plain functions: they answer, and send nothing to a session."""
 
 
 class Handlers:
     """The decorators for the handlers of an application.
 
-    A handler is a plain function or a coroutine function. Handlers of one session run one after
-    the other, in order; those of different sessions run concurrently.
+    A handler that gets a session is a coroutine function (`async def`): a plain function could
+    send nothing, because it cannot wait. The others may be plain functions, too. Handlers of one
+    session run one after the other, in order; those of different sessions run concurrently.
+
+    Each decorator raises `TypeError` for what cannot be such a handler, and `ValueError` for a
+    second one.
     """
 
     def __init__(self) -> None:
@@ -83,6 +101,11 @@ class Handlers:
         """`()`: the application is about to end."""
         return self._set("stop", handler)
 
+    def on_error(self, handler: F) -> F:
+        """`(session, error)`: a handler has raised `error`, which was logged. `session` is `None`
+        if the handler gets no session. The next handler runs all the same."""
+        return self._set("error", handler)
+
     def on_authenticate(self, handler: F) -> F:
         """`(claim: Authenticate) -> str | AuthResult`: authenticates a user; raises `Refusal`.
 
@@ -119,8 +142,9 @@ class Handlers:
         it stores the answer with the effect, and when the command is repeated, sends the stored
         answer and changes nothing.
         """
+        self._set("remember", handler)
         self._takes_sids = bool(signature(handler).parameters)
-        return self._set("remember", handler)
+        return handler
 
     def has(self, name: str) -> bool:
         """Whether there is a handler `on_NAME`."""
@@ -140,8 +164,31 @@ class Handlers:
         result = handler(*args)
         return await result if isawaitable(result) else result
 
+    async def failed(self, session: Any, error: BaseException) -> None:
+        """Tell the application that a handler has failed. An error of `on_error` is logged."""
+        try:
+            await self.call("error", session, error)
+        except (Exception, asyncio.CancelledError) as fault:
+            if is_cancelled(fault):
+                raise
+            log_failure(_log, "on_error failed", fault)
+
     def _set(self, name: str, handler: F) -> F:
+        if not callable(handler):
+            raise TypeError(f"on_{name}: expected a function, found {handler!r}")
+        if name not in _PLAIN and not _is_coroutine_function(handler):
+            raise TypeError(
+                f"on_{name}: expected a coroutine function (async def), found {handler!r}"
+            )
         if name in self._by_name:
             raise ValueError(f"on_{name}: there is a handler already")
         self._by_name[name] = handler
         return handler
+
+
+def _is_coroutine_function(handler: Any) -> bool:
+    """Whether a call returns a coroutine: also of a method, a partial or a decorated function."""
+    while isinstance(handler, partial):
+        handler = handler.func
+    handler = unwrap(handler)
+    return iscoroutinefunction(handler) or iscoroutinefunction(type(handler).__call__)
