@@ -9,36 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 from holdfast.core.errors import BusyError, LimitExceededError, Reason
 from holdfast.core.identity import Identity
-from holdfast.core.items import LATEST_PROMPT, Binary, Notice, Prompt
+from holdfast.core.items import Notice
 from holdfast.gateway.adapters.events import Enter, ResumeOwn
-from holdfast.gateway.adapters.notifications import (
-    CaughtUp,
-    ClaimRefused,
-    Restart,
-    Resumption,
-    SessionActive,
-    Welcomed,
-)
+from holdfast.gateway.adapters.notifications import ClaimRefused, Welcomed
 from holdfast.gateway.auth.facts import facts_of
 from holdfast.gateway.conversation import login
 from holdfast.gateway.conversation.entering import resume, wait
 from holdfast.gateway.conversation.output import Attachment
-from holdfast.gateway.conversation.phases import ConversationPhase, Move, after
+from holdfast.gateway.conversation.phases import ConversationPhase
 from holdfast.gateway.conversation.ports import Conversation, Work
+from holdfast.gateway.conversation.returning import Returning, admit, take_up
 from holdfast.gateway.conversation.rights import CANNOT_KEEP, can_keep, settle
 from holdfast.net.addresses import network_of
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.claims import Claim, ClaimRefusal
 from holdfast.sessions.dormant import DormantSession
-from holdfast.sessions.position import ClientPosition, ResetReason, reset_position, reset_reason
-from holdfast.sessions.records import Capabilities
 from holdfast.sessions.session import Session
-from holdfast.sessions.states import Durability, SessionState
+from holdfast.sessions.states import Durability
 from holdfast.sessions.stores.base import StoreError
 from holdfast.sessions.tokens import split_token
 
@@ -58,18 +50,6 @@ _REPLACED: Final = Notice(
     "This browser's cookie is an older one: its session goes on where the newer one is."
     " This is a new session."
 )
-
-
-class Returning(NamedTuple):
-    """The position of a client that resumes a session, and its new token and code."""
-
-    position: ClientPosition | None
-    cin: int
-    """The newest command that was kept before it came."""
-    token: str
-    code: str
-    fresh: bool
-    """Whether the client itself begins afresh."""
 
 
 def enter(conversation: Conversation, event: Enter | ResumeOwn) -> None:
@@ -296,7 +276,7 @@ async def _welcome(
 ) -> None:
     if not await settle(conversation, attachment):
         return
-    _admit(conversation, attachment)
+    admit(conversation, attachment)
     row, limits = attachment.session.row, conversation.context.limits
     conversation.adapter.notify(
         Welcomed(
@@ -333,107 +313,7 @@ def _enter_claimed(conversation: Conversation, claim: Claim, event: Enter) -> Wo
     _introduce(conversation, attachment)
     rights = _issue(conversation, claim)
     fresh = event.position is None and conversation.adapter.numbered and claim.secret is not None
-    return _take_up(conversation, attachment, able, Returning(event.position, cin, *rights, fresh))
-
-
-async def _take_up(
-    conversation: Conversation, attachment: Attachment, able: Capabilities, back: Returning
-) -> None:
-    if not await settle(conversation, attachment):
-        return
-    session, position = attachment.session, back.position
-    _admit(conversation, attachment)
-    if session.row.capabilities != able:
-        conversation.listener.backend.capabilities_changed(session)
-        if session.viewers is not None:
-            session.viewers.resize()
-    reset = reset_reason(session, position) if position is not None else None
-    if back.fresh:
-        reset = ResetReason.FRESH
-    if reset is not None:
-        _restart(conversation, attachment, reset, back)
-    else:
-        _resume(conversation, attachment, back)
-    attachment.change_input_mode()
-    out = session.out
-    prompt = out.open_prompt(out.top if reset is not None else out.base)
-    if prompt and position is None:  # the client may be another one, which does not show it
-        session.emit(Prompt(prompt), LATEST_PROMPT, conversation.context.wall())
-    if session.state is SessionState.SELECTING:
-        login.choose_profile(conversation, attachment)
-    else:
-        conversation.adapter.notify(SessionActive())
-    if session.viewers is not None:
-        attachment.change_viewers()
-    conversation.go_on()
-
-
-def _resume(conversation: Conversation, attachment: Attachment, back: Returning) -> None:
-    """The client goes on where it says it is, or where the evidence says."""
-    session, limits = attachment.session, conversation.context.limits
-    out = session.out
-    lost = unsure = 0
-    assumed_seconds = 0.0
-    if back.position is None:
-        last, lost, unsure = max(out.base, out.acked), out.lost, out.unsure
-        if out.assumed and out.assumed == out.acked:
-            assumed_seconds = limits.session.unproven_seconds_max
-    else:
-        last = back.position.last
-        out.maybe_delivered = last  # the client's own position is exact
-    out.rewind(last)
-    out.prove(out.base)  # a loss is reported once
-    out.assumed = 0
-    resumption = Resumption(
-        sid=session.sid,
-        epoch=session.row.epoch,
-        token=back.token,
-        code=back.code,
-        heartbeat_seconds=limits.websocket.heartbeat_seconds_max,
-        first=last + 1,
-        last=session.deliverable,
-        maybe_delivered=out.maybe_delivered,
-        lost=lost,
-        unsure=unsure,
-        assumed_seconds=assumed_seconds,
-        cin=back.cin,
-    )
-    conversation.adapter.notify(resumption)
-    conversation.send()
-    attachment.deliver()
-    conversation.adapter.notify(CaughtUp(resumption))
-    conversation.send()
-    if lost or unsure:
-        conversation.listener.backend.resync(session, ResetReason.TRIMMED)
-    else:
-        conversation.listener.backend.resumed(session)
-
-
-def _restart(
-    conversation: Conversation, attachment: Attachment, reason: ResetReason, back: Returning
-) -> None:
-    """The client may have missed output that is gone: it begins afresh, with what is kept."""
-    session = attachment.session
-    top = reset_position(session, back.position, reason)
-    prologue = session.out.beginning()[1]
-    session.out.rewind(top)
-    conversation.context.counts[f"resets_{reason.value}"] += 1
-    conversation.adapter.notify(
-        Restart(
-            sid=session.sid,
-            epoch=session.row.epoch,
-            token=back.token,
-            heartbeat_seconds=conversation.context.limits.websocket.heartbeat_seconds_max,
-            reason=reason,
-            top=top,
-            cin=back.cin,
-        )
-    )
-    conversation.send()
-    if prologue:
-        conversation.connection.write(conversation.adapter.encode_volatile(Binary(prologue)))
-    attachment.deliver()
-    conversation.listener.backend.resync(session, reason)
+    return take_up(conversation, attachment, able, Returning(event.position, cin, *rights, fresh))
 
 
 def _attachment(conversation: Conversation, session: Session) -> Attachment:
@@ -452,15 +332,6 @@ def _introduce(conversation: Conversation, attachment: Attachment) -> None:
     row.app = conversation.listener.backend.name
     row.capabilities = conversation.capabilities
     attachment.session.mark_row_dirty()
-
-
-def _admit(conversation: Conversation, attachment: Attachment) -> None:
-    """The session is durable and this connection's: it is live."""
-    conversation.phase = after(conversation.phase, Move.ADMIT)
-    conversation.connection.established()
-    intake = conversation.intake
-    intake.commands_due = max(intake.commands_due, attachment.session.paced)
-    attachment.admit()
 
 
 def _issue(conversation: Conversation, claim: Claim) -> tuple[str, str]:
