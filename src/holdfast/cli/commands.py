@@ -62,6 +62,10 @@ LISTED: Final = {
     ),
     "sessions": Listed("admin", "List the sessions of a running gateway, oldest first."),
     "connections": Listed("admin", "List the open connections of a running gateway, oldest first."),
+    "explain": Listed(
+        "explain",
+        "Explain a session: its numbers and epochs, what has happened to it, and why it was reset.",
+    ),
     "kick": Listed(
         "admin",
         "Close sessions, or close connections and keep their sessions.",

@@ -27,6 +27,9 @@ One that cannot wait for its client is `CLOSED`.
 class DormantSession:
     """A dormant session. It is detached. There may be many, so it has only the necessary fields."""
 
+    connection = 0
+    """No connection of this run has had it."""
+
     __slots__ = (
         "address",
         "app",

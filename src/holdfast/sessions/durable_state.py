@@ -86,6 +86,14 @@ class DurableState:
         return self.row.user
 
     @property
+    def address(self) -> str:
+        return self.row.address
+
+    @property
+    def protocol(self) -> str:
+        return self.row.protocol
+
+    @property
     def detached(self) -> float:
         """Since when its client is away, or 0."""
         return self.row.detached

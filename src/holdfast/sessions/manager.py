@@ -20,6 +20,7 @@ from holdfast.sessions.durable_state import DurableState
 from holdfast.sessions.groups import Groups
 from holdfast.sessions.invitations import Invitations
 from holdfast.sessions.journal import Journal
+from holdfast.sessions.life import Life, LifeLog
 from holdfast.sessions.loading import Loader
 from holdfast.sessions.population import Member, Population
 from holdfast.sessions.records import Head, Row, SetAside, Stored
@@ -67,6 +68,7 @@ class SessionManager:
         self.sessions: dict[str, Session] = {}
         """Those that are loaded, by `sid`."""
         self.counts = SessionCounts()
+        self.life = LifeLog(limits)
         self._security = security or SecurityLog()
         self._journal = journal
         self._at_end_of_tick = at_end_of_tick
@@ -183,6 +185,7 @@ class SessionManager:
             self.close(session, reason)
         elif self.loader.dormant.pop(session.sid) is not None:
             self.counts.closed[reason.value] += 1
+            self.life.tell(Life.CLOSED, session, reason=reason.value)
             self.forget(session)
             self._journal.delete_stored(session.sid)
 
@@ -191,6 +194,7 @@ class SessionManager:
         if self.sessions.pop(session.sid, None) is None:
             return
         self.counts.closed[reason.value] += 1
+        self.life.tell(Life.CLOSED, session, reason=reason.value)
         self.counts.outputs += session.out.top
         self.counts.commands += session.inbox.top
         self.retention.forget(session)
@@ -268,6 +272,7 @@ class SessionManager:
             self.close(session, reason)
         else:
             self._population.wait(session)
+            self.life.tell(Life.DETACHED, session, reason=reason.value)
             session.backend.detached(session, reason)
 
     def _store_turned(self) -> None:

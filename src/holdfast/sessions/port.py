@@ -27,6 +27,7 @@ from holdfast.core.validation import (
 from holdfast.sessions.dormant import DormantSession
 from holdfast.sessions.inbox import Queued
 from holdfast.sessions.journal import Journal
+from holdfast.sessions.life import Life
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.outbox import shared
 from holdfast.sessions.session import Session, SessionBackend
@@ -219,6 +220,11 @@ class SessionPort:
     def await_delivery(session: Session) -> None:
         """Call the backend's `relieved` again once more output was written."""
         session.lagging = True
+
+    def moved(self, session: Session, instance: str) -> None:
+        """Log that a run of the application gets a session that another run held."""
+        held = {"from_instance": session.row.instance} if session.row.instance else {}
+        self._manager.life.tell(Life.MOVED, session, instance=instance, **held)
 
     def close(self, session: Session, reason: Reason) -> None:
         """End the session for good."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from msgspec import Struct
 
 from holdfast.sessions.session import Session
+
+_EPOCH_CHARS_MAX: Final = 40
+"""Of a client's epoch in a sentence."""
 
 
 class ResetReason(Enum):
@@ -53,3 +57,23 @@ def reset_position(session: Session, position: ClientPosition | None, reason: Re
         ends = {end.epoch: end.top for end in session.row.ends}
         known = ends.get(position.epoch, 0)  # up to there it has everything
     return min(max(session.out.beginning()[0], known), deliverable)
+
+
+def why_reset(session: Session, position: ClientPosition | None, reason: ResetReason) -> str:
+    """Explain a reset in one sentence: what the client has, and what there is."""
+    if position is None or reason is ResetReason.FRESH:
+        return "the client has begun with an empty display"
+    row, has = session.row, f"the client has outputs up to {position.last}"
+    match reason:
+        case ResetReason.TRIMMED:
+            return f"{has}; outputs up to {session.out.base} are gone"
+        case ResetReason.AHEAD:
+            return f"{has}; the newest is {session.deliverable}"
+        case ResetReason.EPOCH:
+            ends = {end.epoch: end.top for end in row.ends}
+            if position.epoch in ends:
+                known = f"which ended with output {ends[position.epoch]}"
+            else:
+                known = "which is not known"
+            epoch = position.epoch[:_EPOCH_CHARS_MAX]
+            return f"{has} of the epoch {epoch!r}, {known}; it is {row.epoch!r} now"

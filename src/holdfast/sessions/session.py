@@ -68,6 +68,7 @@ class Session(DurableState):
         "_ready",
         "_unsent_bytes_max",
         "backend",
+        "connection",
         "consumer",
         "facts",
         "hides",
@@ -89,6 +90,8 @@ class Session(DurableState):
         """The backend's own: where it has sent this session."""
         self.network = ""
         """The network of its client (`Population`)."""
+        self.connection = 0
+        """The id of its client's connection, or of the one before. Never stored."""
         self.consumer: Consumer | None = None
         self.facts = NO_FACTS
         """What is known of the connection of its client, or of the one before. Never stored."""

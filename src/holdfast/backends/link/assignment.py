@@ -205,6 +205,7 @@ class Assignment:
         for session in sessions:
             if session.route is heir.reservation:
                 self._learn(session, remembered.get(session.sid, 0))
+                self._port.moved(session, heir.name)
                 heir.enter(session)
         with contextlib.suppress(StoreUnavailableError):
             await self._journal.settled()

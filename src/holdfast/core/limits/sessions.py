@@ -101,6 +101,8 @@ class SessionLimits(Group, frozen=True, forbid_unknown_fields=True):
     """The name of a user, a profile or a group, and the key of a `latest` output."""
     application_data_bytes_max: int = 8 * KIB
     """The data of an application in one session."""
+    life_events_max: int = 2_000
+    """Events of all sessions (opened, resumed, detached …) that are kept for `holdfast explain`."""
     groups_max: int = 64
     """Groups of one session."""
     unproven_seconds_max: float = 10.0

@@ -4,6 +4,7 @@ GET    /healthz /readyz             for supervisors of the process; no token is 
 GET    /metrics                     Prometheus or OpenMetrics text, as `Accept` says
 GET    /api/sessions                ?state= user= app= protocol= address= limit= after=
 GET    /api/sessions/SID
+GET    /api/sessions/SID/explain    its numbers, its epochs, what has happened to it
 DELETE /api/sessions/SID            the session is closed for good; its client gets a goodbye
 GET    /api/connections             ?protocol= listener= address= limit= after=
 DELETE /api/connections/ID          the connection is closed; its session waits
@@ -13,6 +14,7 @@ POST   /api/drain                   {"now": true}: without waiting
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +24,7 @@ from msgspec import Struct
 from holdfast.core.clock import Clock
 from holdfast.core.errors import Reason
 from holdfast.core.limits import AdminLimits
+from holdfast.gateway.admin.explain import explain
 from holdfast.gateway.admin.guard import Access, Guard
 from holdfast.gateway.admin.views import (
     BadQueryError,
@@ -65,6 +68,7 @@ class AdminPages(HttpHost):
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/api/sessions", self._sessions)
         app.router.add_get("/api/sessions/{sid}", self._session)
+        app.router.add_get("/api/sessions/{sid}/explain", self._explain)
         app.router.add_delete("/api/sessions/{sid}", self._kick_session)
         app.router.add_get("/api/connections", self._connections)
         app.router.add_delete("/api/connections/{id}", self._kick_connection)
@@ -132,6 +136,18 @@ class AdminPages(HttpHost):
         views = await view_sessions(self._view, [session]) if session is not None else []
         return _json(views[0]) if views else _refusal(404, "there is no such session")
 
+    async def _explain(self, request: web.Request) -> web.Response:
+        session = self._view.manager.find(request.match_info["sid"])
+        explained = await explain(self._view, session) if session is not None else None
+        if explained is not None:
+            return _json(explained)
+        history = self._view.manager.life.of(request.match_info["sid"])
+        if not history:
+            return _refusal(404, "there is no such session, and nothing is known of one")
+        ended = history[-1]
+        why = ended.fields.get("reason", "")
+        return _refusal(404, f"the session has ended at {_time(ended.time)}: {why}")
+
     async def _kick_session(self, request: web.Request) -> web.Response:
         manager = self._view.manager
         session = manager.find(request.match_info["sid"])
@@ -171,6 +187,10 @@ class AdminPages(HttpHost):
         if wanted.now:
             self._view.stop()
         return _json({"status": "draining"}, 202)
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def _is_id(text: str) -> bool:

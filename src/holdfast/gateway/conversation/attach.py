@@ -29,6 +29,7 @@ from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.claims import Claim, ClaimRefusal
 from holdfast.sessions.dormant import DormantSession
+from holdfast.sessions.life import Life
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability
 from holdfast.sessions.stores.base import StoreError
@@ -243,6 +244,9 @@ def _enter_new(conversation: Conversation, attempt: int, *, replaced: bool = Fal
     session.open(attachment, numbered=conversation.adapter.numbered)
     session.row.attempt = attempt
     _introduce(conversation, attachment)
+    context.manager.life.tell(
+        Life.OPENED, session, app=session.row.app, listener=str(conversation.connection.listener)
+    )
     token, code = _issue(conversation, Claim(session, None))
     return _welcome(conversation, attachment, (token, code), replaced=replaced)
 
@@ -299,6 +303,8 @@ def _enter_claimed(conversation: Conversation, claim: Claim, event: Enter) -> Wo
     if conversation.proof is not None and conversation.proof.identity is not None:
         refresh(session, conversation.proof.identity)
     attachment = _attachment(conversation, session)
+    before = session.connection if session.attached else 0
+    away_s = round(conversation.context.wall() - session.detached, 1) if session.detached else 0.0
     session.attach(attachment, numbered=conversation.adapter.numbered)
     cin, _ = session.inbox.kept
     if session.skip_commands(event.acked):
@@ -311,9 +317,13 @@ def _enter_claimed(conversation: Conversation, claim: Claim, event: Enter) -> Wo
     conversation.context.manager.attached(session, _network(conversation))
     able = session.row.capabilities
     _introduce(conversation, attachment)
+    if before:
+        conversation.context.manager.life.tell(Life.MOVED, session, from_connection=before)
     rights = _issue(conversation, claim)
     fresh = event.position is None and conversation.adapter.numbered and claim.secret is not None
-    return take_up(conversation, attachment, able, Returning(event.position, cin, *rights, fresh))
+    return take_up(
+        conversation, attachment, able, Returning(event.position, cin, *rights, fresh, away_s)
+    )
 
 
 def _attachment(conversation: Conversation, session: Session) -> Attachment:
@@ -326,6 +336,7 @@ def _introduce(conversation: Conversation, attachment: Attachment) -> None:
     """The session is this connection's, as soon as it is durable."""
     conversation.attachment = attachment
     row = attachment.session.row
+    attachment.session.connection = conversation.connection.id
     attachment.session.facts = facts_of(conversation.connection, conversation.adapter.facts)
     row.address = conversation.connection.peer
     row.protocol = conversation.adapter.protocol

@@ -14,7 +14,14 @@ from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import Move, after
 from holdfast.gateway.conversation.ports import Conversation
 from holdfast.gateway.conversation.rights import settle
-from holdfast.sessions.position import ClientPosition, ResetReason, reset_position, reset_reason
+from holdfast.sessions.life import Life
+from holdfast.sessions.position import (
+    ClientPosition,
+    ResetReason,
+    reset_position,
+    reset_reason,
+    why_reset,
+)
 from holdfast.sessions.records import Capabilities
 from holdfast.sessions.states import SessionState
 
@@ -29,6 +36,8 @@ class Returning(NamedTuple):
     code: str
     fresh: bool
     """Whether the client itself begins afresh."""
+    away_s: float
+    """How long the session had no client."""
 
 
 async def take_up(
@@ -93,6 +102,13 @@ def _resume(conversation: Conversation, attachment: Attachment, back: Returning)
         assumed_seconds=assumed_seconds,
         cin=back.cin,
     )
+    conversation.context.manager.life.tell(
+        Life.RESUMED,
+        session,
+        away_s=back.away_s,
+        missed=session.deliverable - last,
+        **{name: count for name, count in (("lost", lost), ("unsure", unsure)) if count},
+    )
     conversation.adapter.notify(resumption)
     conversation.send()
     attachment.deliver()
@@ -113,6 +129,13 @@ def _restart(
     prologue = session.out.beginning()[1]
     session.out.rewind(top)
     conversation.context.counts[f"resets_{reason.value}"] += 1
+    conversation.context.manager.life.tell(
+        Life.RESET,
+        session,
+        reason=reason.value,
+        why=why_reset(session, back.position, reason),
+        away_s=back.away_s,
+    )
     conversation.adapter.notify(
         Restart(
             sid=session.sid,

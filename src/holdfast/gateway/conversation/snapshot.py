@@ -227,6 +227,7 @@ def _restore_attachment(
         conversation, conversation.connection, conversation.adapter, context, session
     )
     session.consumer = attachment
+    session.connection = conversation.connection.id
     session.hides = conversation.intake.held is not None
     attachment.live, attachment.proof = taken.live, taken.proof
     attachment.greeted = taken.greeted
