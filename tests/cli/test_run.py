@@ -143,6 +143,31 @@ async def test_it_runs_an_application_and_ends_it(tmp_path: Path) -> None:
     assert not (tmp_path / "holdfast-data" / "link.sock").exists()
 
 
+async def test_an_orderly_stop_logs_its_end_and_no_warning(tmp_path: Path) -> None:
+    write(tmp_path, "1")
+    listen = ("--listen", "telnet://127.0.0.1:0", "--listen", "ws://127.0.0.1:0/", *TCP)
+    async with program("run", "application.py", *listen, folder=tmp_path) as it:
+        ports = await it.ports(3)
+        async with (
+            person_at(ports["tcp"], telnet=False) as someone,
+            person_at(ports["telnet"], telnet=True) as another,
+            v1_at(ports["ws"]) as page,
+        ):
+            await someone.sees("1 says hello")
+            await another.sees("1 says hello")
+            await page.texts("1 says hello")
+            it.send(signal.SIGTERM)
+            assert (await page.closed())[0] == 1012
+            await someone.rest()
+            await another.rest()
+        assert await it.ends() == 0
+        await it.until(lambda: it.logs[-1]["event"] == "stopped")
+    assert it.logs[-1]["clean"] is True
+    (stopping,) = await it.logged("stopping")
+    assert stopping["connections"] == 3
+    assert {entry["level"] for entry in it.logs} == {"info"}
+
+
 async def test_a_crashed_application_is_started_again(tmp_path: Path) -> None:
     write(tmp_path, "one")
     async with program("run", "application.py", *TCP, "--data", "kept", folder=tmp_path) as it:

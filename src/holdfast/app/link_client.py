@@ -196,7 +196,9 @@ class LinkClient:
 
     def unlinked(self, peer: Peer, reason: str) -> None:
         if self._peer is peer:
-            _log.warning("link lost", reason=reason)
+            stops = peer.goodbye_code == Reason.SHUTDOWN.value or self._app.dispatcher.leaving
+            log = _log.info if stops else _log.warning
+            log("link lost", reason=reason)
             self._app.dispatcher.unlink()
         else:
             self._why_unlinked = reason

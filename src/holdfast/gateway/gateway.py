@@ -188,6 +188,7 @@ class Gateway:
                 await self._serve(started)
         finally:
             await self._close()
+        _log.info("stopped", clean=self._clean)
 
     async def _restore(self, stored: Stored) -> None:
         """Take up what the store has, and open every backend."""
@@ -214,6 +215,7 @@ class Gateway:
             sweeping = self._tasks.create_task(self._sweep())
             started()
             await self._stop.wait()
+            _log.info("stopping", connections=len(self.pool))
             await self.listeners.drain(self._abort)
             for task in (sweeping, *running):
                 task.cancel()

@@ -356,7 +356,8 @@ class Goodbye(Struct, frozen=True, omit_defaults=True):
 
     reason: str
     code: str = ""
-    """`superseded`: another process has linked under this instance's name; stay away."""
+    """`superseded`: another process has linked under this instance's name; stay away.
+    `shutdown`: the gateway stops."""
 
 
 # --- the methods

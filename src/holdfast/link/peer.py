@@ -296,7 +296,7 @@ class Peer:
 
     def drain(self) -> None:
         self.orderly = True
-        self.close("the gateway is stopping")
+        self.close("the gateway is stopping", Reason.SHUTDOWN.value)
 
     def lost(self, cause: Exception | None) -> None:
         self._ended = True
