@@ -54,7 +54,10 @@ class Chat:
             getattr(app, f"on_{event}")(self._hear(event))
 
     def _hear(self, name: str) -> Any:
-        return lambda session, *args: self.heard.append(" ".join((name, *args)))
+        async def hear(session: Session, *args: str) -> None:
+            self.heard.append(" ".join((name, *args)))
+
+        return hear
 
     @property
     def commands(self) -> list[Any]:
@@ -392,7 +395,10 @@ async def test_a_wrong_secret_is_told_to_whoever_started_the_application(tmp_pat
 
 
 def test_the_sdk_exports_what_an_author_needs() -> None:
-    assert sorted(holdfast.app.__all__) == [
+    assert holdfast.app.__all__ == [
+        "LATEST",
+        "MUST",
+        "VOLATILE",
         "App",
         "AuthResult",
         "Authenticate",
@@ -402,6 +408,7 @@ def test_the_sdk_exports_what_an_author_needs() -> None:
         "Data",
         "Formatted",
         "Notice",
+        "Output",
         "ProfileSummary",
         "Prompt",
         "PublishRefusedError",

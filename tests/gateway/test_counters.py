@@ -24,7 +24,7 @@ from tests.backends.test_upstreams import bridged
 from tests.cli.process import program
 from tests.gateway import test_metrics, test_security_log
 from tests.gateway.admin.asking import TOKEN, administered
-from tests.gateway.clients import person
+from tests.gateway.clients import person, v1
 from tests.gateway.counted import clients, others, refused  # noqa: F401 - they fill the table
 from tests.gateway.counted.table import (
     EXCHANGES,
@@ -41,6 +41,7 @@ from tests.gateway.running import (
     WS,
     Stage,
     configured,
+    eventually,
     linked,
     serving,
 )
@@ -159,11 +160,41 @@ async def test_windows_that_are_let_go_are_counted(tmp_path: Path) -> None:
         assert found["session_windows_forgotten_total"] == 1
 
 
+async def test_durations_are_counted(tmp_path: Path) -> None:
+    limits = Limits().but(link={"heartbeat_seconds_max": 0.5})
+    config = administered(configured(tmp_path, [WS], limits=limits))
+    async with serving(config) as gateway, linked(gateway) as stage:
+        async with v1(gateway) as client:
+            welcome = await client.expect("welcome")
+            await stage.noted("open")
+            for number in range(1, 33):  # one of some is looked at
+                await stage.session.text(str(number))
+                await client.texts(str(number))
+        await stage.until(lambda: any(note[0] == "detach" for note in stage.notes))
+        async with v1(gateway, token=welcome["token"], epoch=welcome["epoch"], last=32) as client:
+            await client.expect("resumed")
+        await eventually(lambda: sum(gateway._applications.round_trip_seconds.counts) > 0)
+        found = await Meter(gateway).read()
+        assert found["session_resume_seconds_count"] == 1
+        assert 0 < found["session_output_delay_seconds_count"] < 32
+        assert found["store_commit_seconds_count"] == found["store_commits_total"]
+        assert found["link_round_trip_seconds_count"] > 0
+
+
 ELSEWHERE: Final[dict[str, Callable[..., Any]]] = {
     "connections_refused_total{out_of_files}": test_who_finds_no_file_is_counted,
     "log_lines_lost_total": test_lines_of_the_log_that_are_lost_are_counted,
     "session_windows_forgotten_total": test_windows_that_are_let_go_are_counted,
     "store_set_aside_total": test_what_is_set_aside_is_counted,
+    **dict.fromkeys(
+        (
+            "link_round_trip_seconds_count",
+            "session_output_delay_seconds_count",
+            "session_resume_seconds_count",
+            "store_commit_seconds_count",
+        ),
+        test_durations_are_counted,
+    ),
     "session_viewers": test_statistics.test_of_one_terminal,
     "build_info{version}": test_metrics.test_the_process_is_there_too,
     **{

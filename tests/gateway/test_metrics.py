@@ -74,7 +74,7 @@ async def test_both_parsers_read_it_and_find_the_same(exposed: tuple[str, str]) 
         for families in (parse_text(text), parse_openmetrics(open_))
     ]
     assert names[0] == names[1]
-    assert len(names[0]) == 40
+    assert len(names[0]) == 52
     assert open_.endswith("# EOF\n")
 
 
@@ -90,7 +90,9 @@ async def test_names_follow_prometheus(exposed: tuple[str, str]) -> None:
             assert sample.name.endswith("_total") is (family.type == "counter"), sample
         if "bytes" in family.name:
             assert family.name.endswith("bytes")
-        assert family.type in ("counter", "gauge", "info")
+        assert family.type in ("counter", "gauge", "histogram", "info")
+        if family.type == "histogram":
+            assert family.name.endswith("_seconds")
 
 
 async def test_no_label_grows_with_clients(exposed: tuple[str, str]) -> None:
@@ -104,7 +106,7 @@ async def test_no_label_grows_with_clients(exposed: tuple[str, str]) -> None:
     }
     assert labels == {
         "listener", "reason", "protocol", "app", "state", "upstream", "server", "status", "version",
-        "event",
+        "event", "le",
     } - {"app"}  # fmt: skip
 
 

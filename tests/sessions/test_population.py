@@ -119,7 +119,7 @@ def test_the_first_that_nobody_would_miss_makes_room(setting: Setting) -> None:
         assert setting.there(kept, here, *known) == [False, True, True, True]
         with pytest.raises(BusyError, match="6 sessions"):
             setting.come("n9")
-    assert [log["event"] for log in logs] == ["evicted"] * 3
+    assert [log["event"] for log in logs] == ["evicted", "session closed"] * 3
     assert setting.manager.counts.closed["crowded"] == 3
     assert ("ended", first, Reason.CROWDED) in setting.backend.told
 
@@ -247,7 +247,7 @@ async def test_dormant_sessions_count_for_the_node_their_network_and_their_user(
     with capture_logs() as logs:
         setting.come("n2")
     assert setting.kept(*anonymous) == [False, True]
-    assert [log["event"] for log in logs] == ["evicted"]
+    assert [log["event"] for log in logs] == ["evicted", "session closed"]
 
 
 async def test_a_user_with_too_many_loses_the_one_that_is_away_for_longest(

@@ -64,8 +64,9 @@ def test_the_windows_of_who_is_away_longest_are_let_go_first(setting: Setting) -
     assert sessions[0].out.lost == 10  # and whoever comes back is told so
     forgotten = setting.manager.retention.windows_forgotten
     assert 1 <= forgotten <= 6
+    sessions = setting.away(8)
     with capture_logs() as logs:
-        for session in setting.away(8):
+        for session in sessions:
             for _ in range(10):
                 setting.say(session, KIB)
     assert {log["event"] for log in logs} == {"windows of detached sessions dropped"}

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from holdfast.app.failures import report
 from holdfast.app.handlers import Handlers
 from holdfast.app.progress import Progress
 from holdfast.core.errors import HoldfastError
@@ -87,7 +88,7 @@ class Answers:
         except Refusal as refusal:
             raise RequestError(refusal.code, str(refusal), refusal.retry_s) from refusal
         except Exception as error:  # it is logged where the answer is sent
-            await self._handlers.failed(None, error)
+            await report(self._handlers, None, error)
             raise
         finally:
             self._answering -= 1
@@ -104,7 +105,7 @@ class Answers:
         try:
             return await self._handlers.remembered(asked.sids)
         except Exception as error:
-            await self._handlers.failed(None, error)
+            await report(self._handlers, None, error)
             raise
 
 

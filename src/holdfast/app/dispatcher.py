@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final, Protocol
 
 from holdfast.app.events import HandlerCaller, handle
+from holdfast.app.failures import report
 from holdfast.app.mailbox import put
 from holdfast.app.progress import Progress
 from holdfast.app.session import Sender, Session
@@ -32,8 +33,6 @@ class HandlingApp(Sender, HandlerCaller, Protocol):
     failure_text: str
 
     def flush_later(self) -> None: ...
-
-    async def failed(self, session: Session | None, error: BaseException) -> None: ...
 
 
 class Dispatcher:
@@ -232,6 +231,6 @@ class Dispatcher:
             log_failure(_log, "a handler failed", error, session=session.sid, kind=kind)
             if self._app.failure_text and not isinstance(event, _WITHOUT_CLIENT):
                 await session.notice(self._app.failure_text)
-            await self._app.failed(session, error)
+            await report(self._app, session, error)
         if isinstance(event, m.Closed | m.Moved):
             self.sessions.pop(session.sid, None)

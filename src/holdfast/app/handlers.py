@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction, signature, unwrap
 from typing import Any, Final, TypeVar
-
-from holdfast.net.log import RateLimitedLogger, log_failure
-from holdfast.net.runtime.loop import is_cancelled
-
-_log: Final = RateLimitedLogger("holdfast.app")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -163,15 +157,6 @@ class Handlers:
             return None
         result = handler(*args)
         return await result if isawaitable(result) else result
-
-    async def failed(self, session: Any, error: BaseException) -> None:
-        """Tell the application that a handler has failed. An error of `on_error` is logged."""
-        try:
-            await self.call("error", session, error)
-        except (Exception, asyncio.CancelledError) as fault:
-            if is_cancelled(fault):
-                raise
-            log_failure(_log, "on_error failed", fault)
 
     def _set(self, name: str, handler: F) -> F:
         if not callable(handler):

@@ -73,7 +73,9 @@ class Gateway:
         journal = Journal(
             limits.store, self._applications.accepted, promises=config.store.on_failure == "refuse"
         )
-        manager = SessionManager(limits.session, journal, runtime.coalescer.add, security)
+        manager = SessionManager(
+            limits.session, journal, runtime.coalescer.add, security, self.clock
+        )
         self.context = self._make_context(runtime, journal, manager, security)
         self._store = manager.loader.store = environment.make_store(config)
         self._time = Timekeeper(self.clock, journal)
@@ -131,6 +133,7 @@ class Gateway:
         return GatewayView(
             server=self.listeners.clients,
             link_server=self.listeners.links,
+            link_seconds=self._applications.round_trip_seconds,
             manager=self.manager,
             journal=self.journal,
             clock=self.clock,

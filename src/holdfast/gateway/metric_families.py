@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -10,6 +11,8 @@ from prometheus_client.core import (
     HistogramMetricFamily,
 )
 from prometheus_client.metrics_core import Metric
+
+from holdfast.core.histogram import Histogram
 
 Samples = Iterable[tuple[Sequence[str], float]]
 """The values of the labels, and the value."""
@@ -34,6 +37,13 @@ def counter(name: str, help_: str, samples: Samples, *labels: str) -> Metric:
     for values, value in samples:
         family.add_metric(values, value)
     return family
+
+
+def duration(name: str, help_: str, counted: Histogram) -> Metric:
+    """A histogram without labels."""
+    bounds = [*map(str, counted.bounds), "+Inf"]
+    buckets = list(zip(bounds, accumulate(map(float, counted.counts)), strict=True))
+    return histogram(name, help_, [((), buckets, counted.sum)])
 
 
 def histogram(

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from holdfast import __version__
 from holdfast.core.errors import Reason
-from holdfast.gateway.metric_families import Samples, counter, gauge, gauge_of
+from holdfast.gateway.metric_families import Samples, counter, duration, gauge, gauge_of
 from holdfast.gateway.terminal_metrics import terminals
 from holdfast.gateway.view import GatewayView
 from holdfast.net.log import LostLines
@@ -69,6 +69,7 @@ class _GatewayCollector(Collector):
         yield from _connections(view)
         yield from _sessions(view)
         yield from _store(view)
+        yield from _durations(view)
         yield from _upstreams(view)
         yield from terminals(view)
         yield counter(
@@ -239,6 +240,33 @@ def _store(view: GatewayView) -> Iterator[Metric]:
         ),
     ):
         yield counter(name, help_, [((), value)])
+
+
+def _durations(view: GatewayView) -> Iterator[Metric]:
+    manager = view.manager
+    for name, help_, counted in (
+        (
+            "store_commit_seconds",
+            "How long the store took for a group commit.",
+            view.journal.commit_seconds,
+        ),
+        (
+            "link_round_trip_seconds",
+            "How long applications took to answer a heartbeat.",
+            view.link_seconds,
+        ),
+        (
+            "session_resume_seconds",
+            "From the beginning of a connection until it continues its session.",
+            manager.resume_seconds,
+        ),
+        (
+            "session_output_delay_seconds",
+            "From an output until it is given to its client's connection, of a sample.",
+            manager.delay_seconds,
+        ),
+    ):
+        yield duration(name, help_, counted)
 
 
 def _upstreams(view: GatewayView) -> Iterator[Metric]:

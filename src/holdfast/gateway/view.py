@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from holdfast.backends.registry import Backends
 from holdfast.core.clock import SteadyClock
+from holdfast.core.histogram import Histogram
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.net.security_log import SecurityLog
 from holdfast.net.server.server import Server
@@ -22,6 +23,8 @@ class GatewayView(Struct, frozen=True):
 
     server: Server
     link_server: Server
+    link_seconds: Histogram
+    """Round trips of heartbeats to applications."""
     manager: SessionManager
     journal: Journal
     clock: SteadyClock

@@ -156,6 +156,8 @@ class Peer:
         self.dispatch = Dispatch({})
         """The methods that the other end may call; replaced after the handshake."""
         self.round_trip_s = 0.0
+        self.on_round_trip: Callable[[float], None] = lambda seconds: None
+        """Called with the round trip of each heartbeat."""
         self.orderly = False
         """Whether the link ends because one of the two programs stops."""
         self.goodbye_code = ""
@@ -378,3 +380,4 @@ class Peer:
         except (LinkClosedError, TimeoutError, RequestError):
             return  # the idle limit ends a silent link
         self.round_trip_s = self._connection.time() - self._beat_at
+        self.on_round_trip(self.round_trip_s)

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from holdfast.core.errors import HoldfastError
+from holdfast.core.histogram import Histogram
 from holdfast.core.limits import StoreLimits
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.timed_event import TimedEvent
@@ -76,6 +77,8 @@ class Journal:
         self.commits = 0
         self.failures = 0
         self.written_bytes = 0
+        self.commit_seconds = Histogram()
+        """How long the store took for each commit."""
         self._limits = limits
         self._on_accepted = on_accepted
         self._promises = promises
@@ -292,8 +295,10 @@ class Journal:
         Only the end of the process may cancel it: the outcome of a commit in flight would be
         unknown.
         """
+        now = asyncio.get_running_loop().time
         while await self._due(store):
             commit = self.collect()
+            began = now()
             try:
                 size = await store.commit(commit.batch)
             except StoreError as error:
@@ -305,6 +310,7 @@ class Journal:
                     continue
                 self.failed(commit, StoreError(f"a commit failed: {error}"))
             else:
+                self.commit_seconds.observe(now() - began)
                 self.committed(commit, size)
                 if self._compaction.recovering:
                     await self._recover(store)

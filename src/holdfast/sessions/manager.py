@@ -8,7 +8,9 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from holdfast.core.clock import Clock, wall
 from holdfast.core.errors import LimitExceededError, Reason
+from holdfast.core.histogram import Histogram
 from holdfast.core.ids import new_epoch, new_sid
 from holdfast.core.items import Notice
 from holdfast.core.limits import SessionLimits
@@ -29,6 +31,8 @@ from holdfast.sessions.session import NewSession, Session, SessionBackend
 from holdfast.sessions.states import Durability, SessionInput, SessionState
 
 _log: Final = RateLimitedLogger("holdfast.sessions")
+_SAMPLED_TICKS: Final = 8
+"""Of so many ticks with output, one is looked at."""
 _EXPIRED_MAX: Final = 200
 """Sessions that are closed in one go."""
 UNANSWERED: Final = Notice(
@@ -63,16 +67,25 @@ class SessionManager:
         journal: Journal,
         at_end_of_tick: Callable[[Callable[[], None]], None],
         security: SecurityLog | None = None,
+        clock: Clock = wall,
     ) -> None:
         self.limits = limits
         self.sessions: dict[str, Session] = {}
         """Those that are loaded, by `sid`."""
         self.counts = SessionCounts()
+        self.resume_seconds = Histogram()
+        """From the beginning of a connection until it continues a session."""
+        self.delay_seconds = Histogram()
+        """From an output until it is given to its client's connection. A sample: of one session in
+        one of some ticks."""
         self.life = LifeLog(limits)
         self._security = security or SecurityLog()
         self._journal = journal
         self._at_end_of_tick = at_end_of_tick
         self._ready: list[Session] = []
+        self._clock = clock
+        self._unsampled = 0
+        """Ticks with output since the last sample."""
         self._population = Population(limits)
         self.retention = Retention(limits, self.sessions, self._population)
         self.windows = self.retention.windows
@@ -286,5 +299,17 @@ class SessionManager:
 
     def _deliver(self) -> None:
         ready, self._ready = self._ready, []
+        self._unsampled += 1
+        if self._unsampled == _SAMPLED_TICKS:
+            self._unsampled = 0
+            self._deliver_sampled(ready.pop(0))
         for session in ready:
             session.deliver()
+
+    def _deliver_sampled(self, session: Session) -> None:
+        """Deliver the output of a session, and note how long the oldest of it has waited."""
+        out = session.out
+        unsent = out.since(out.sent)
+        session.deliver()
+        if unsent and session.attached and out.sent >= out.top:
+            self.delay_seconds.observe(max(0.0, self._clock() - unsent[0].time))

@@ -27,7 +27,6 @@ from holdfast.core.validation import (
 from holdfast.sessions.dormant import DormantSession
 from holdfast.sessions.inbox import Queued
 from holdfast.sessions.journal import Journal
-from holdfast.sessions.life import Life
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.outbox import shared
 from holdfast.sessions.session import Session, SessionBackend
@@ -101,7 +100,7 @@ class ClientNotifier(Protocol):
 class SessionPort:
     """The operations of a backend on its sessions."""
 
-    __slots__ = ("_backend", "_clock", "_host", "_journal", "_manager", "by_sid", "limits")
+    __slots__ = ("_backend", "_clock", "_host", "_journal", "_manager", "by_sid", "life", "limits")
 
     def __init__(
         self,
@@ -117,6 +116,8 @@ class SessionPort:
         self._host = host
         self._clock = clock
         self.limits: Final = manager.limits
+        self.life: Final = manager.life
+        """The log of what happens to sessions."""
         self.by_sid: Final[Mapping[str, Session]] = manager.sessions
         """All loaded sessions of the node, also those of other backends: for look-ups on the hot
         path."""
@@ -220,11 +221,6 @@ class SessionPort:
     def await_delivery(session: Session) -> None:
         """Call the backend's `relieved` again once more output was written."""
         session.lagging = True
-
-    def moved(self, session: Session, instance: str) -> None:
-        """Log that a run of the application gets a session that another run held."""
-        held = {"from_instance": session.row.instance} if session.row.instance else {}
-        self._manager.life.tell(Life.MOVED, session, instance=instance, **held)
 
     def close(self, session: Session, reason: Reason) -> None:
         """End the session for good."""

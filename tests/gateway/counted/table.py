@@ -35,6 +35,10 @@ CONFIGURED: Final = frozenset({"listener", "app", "upstream", "server", "version
 """Labels whose values come from the configuration."""
 
 
+_SHAPES: Final = ("_seconds_bucket", "_seconds_sum")
+"""What says how long something took: its `_seconds_count` says how often."""
+
+
 SECONDS_TO_SETTLE: Final = 15.0
 """What is done may take so long to show."""
 
@@ -59,7 +63,7 @@ def found_in(text: str) -> Found:
     found: Found = defaultdict(float)
     for family in parse_text(text):
         for sample in family.samples:
-            if sample.name.startswith("holdfast_"):
+            if sample.name.startswith("holdfast_") and not sample.name.endswith(_SHAPES):
                 labels = sorted(sample.labels.items())
                 values = ",".join(key if key in CONFIGURED else value for key, value in labels)
                 name = sample.name.removeprefix("holdfast_")
@@ -120,6 +124,10 @@ UNCERTAIN: Final = frozenset(
         "store_commits_total",
         "store_written_bytes_total",
         "session_window_bytes",
+        "store_commit_seconds_count",
+        "session_output_delay_seconds_count",
+        "session_resume_seconds_count",
+        "link_round_trip_seconds_count",
     }
 )
 """These change in nearly every exchange, by how much hangs on random tokens and on time. They

@@ -20,6 +20,7 @@ from holdfast.link import messages as m
 from holdfast.link.peer import LinkClosedError, RequestError
 from holdfast.net.log import RateLimitedLogger
 from holdfast.sessions.journal import StoreUnavailableError
+from holdfast.sessions.life import Life
 from holdfast.sessions.port import SessionPort
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import SessionState
@@ -205,7 +206,7 @@ class Assignment:
         for session in sessions:
             if session.route is heir.reservation:
                 self._learn(session, remembered.get(session.sid, 0))
-                self._port.moved(session, heir.name)
+                self._log_move(heir, session)
                 heir.enter(session)
         with contextlib.suppress(StoreUnavailableError):
             await self._journal.settled()
@@ -214,6 +215,10 @@ class Assignment:
                 heir.hold(session)
                 heir.introduce(session.sid, m.Adopted(info_of(session)))
                 self._begin(heir, session)
+
+    def _log_move(self, heir: Instance, session: Session) -> None:
+        held = {"from_instance": session.row.instance} if session.row.instance else {}
+        self._port.life.tell(Life.MOVED, session, instance=heir.name, **held)
 
     def _give_up(self, heir: Instance, error: RequestError | TimeoutError) -> None:
         """Without the answer, commands would be repeated: the instance gets nothing."""

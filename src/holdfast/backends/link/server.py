@@ -10,6 +10,7 @@ from holdfast.backends.link.backend import LinkBackend
 from holdfast.backends.link.config import ANY_APP
 from holdfast.backends.link.runs import is_instance_name, split_key
 from holdfast.backends.link.secrets import Secrets, UnprovenLinks
+from holdfast.core.histogram import Histogram
 from holdfast.core.limits import LinkLimits
 from holdfast.link.messages import (
     AUTHORIZE,
@@ -43,6 +44,8 @@ class LinkServer:
     ) -> None:
         self._security = security or SecurityLog()
         self.spawn = spawn
+        self.round_trip_seconds = Histogram()
+        """Of heartbeats."""
         self._node = node
         self._secrets = secrets
         self._unproven = UnprovenLinks(limits)
@@ -56,6 +59,7 @@ class LinkServer:
 
     def linked(self, peer: Peer) -> None:
         self._unproven.add(peer)
+        peer.on_round_trip = self.round_trip_seconds.observe
         peer.dispatch = Dispatch(
             {
                 HELLO: (Hello, lambda hello: self._hello(peer, hello)),

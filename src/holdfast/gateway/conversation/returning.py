@@ -58,6 +58,9 @@ async def take_up(
         _restart(conversation, attachment, reset, back)
     else:
         _resume(conversation, attachment, back)
+    opened_at = conversation.connection.opened_at
+    now = conversation.context.runtime.timers.now
+    conversation.context.manager.resume_seconds.observe(max(0.0, now - opened_at))
     attachment.change_input_mode()
     out = session.out
     prompt = out.open_prompt(out.top if reset is not None else out.base)
