@@ -161,6 +161,22 @@ WRONG: dict[str, tuple[str, str]] = {
         TELNET + listener("ws://a:1", "tcp") + '\ncharset_fallback = "koi8-r"',
         "listener[0].charset_fallback: expected only for telnet and telnets, found for ws",
     ),
+    "telnet-of-lines": (
+        TCP + listener("tcp://a:1", "tcp") + '\ntelnet = { refuse = ["naws"] }',
+        "listener[0].telnet: expected only for telnet and telnets, found for tcp",
+    ),
+    "telnet-option-refused-and-offered": (
+        TELNET
+        + listener("telnet://a:1", "tcp")
+        + '\ntelnet = { refuse = ["sga"], offer = ["sga"] }',
+        "listener[0].telnet.offer: expected options that are not in listener[0].telnet.refuse,"
+        " found 'sga'",
+    ),
+    "telnet-option-that-is-none": (
+        TELNET + listener("telnet://a:1", "tcp") + '\ntelnet = { refuse = ["echo"] }',
+        "listener[0].telnet.refuse[0]: expected 'binary', 'charset', 'eor', 'gmcp', 'linemode',"
+        " 'naws', 'new-environ', 'sga' or 'ttype', found 'echo'",
+    ),
     "mccp-of-lines": (
         TCP + listener("tcp://a:1", "tcp") + "\nmccp = [2]",
         "listener[0].mccp: expected only for telnet and telnets, found for tcp",

@@ -80,6 +80,7 @@ from holdfast.gateway.auth.options import AuthOptions, check_auth
 from holdfast.gateway.auth.request import RequestOptions, check_request
 from holdfast.gateway.cookies import CookieOptions, check_cookie
 from holdfast.gateway.play_config import PlayConfig, check_play
+from holdfast.gateway.telnet_config import TelnetConfig, check_telnet
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.http.hosts import check_host
 from holdfast.net.server.bind import BindOptions
@@ -121,6 +122,10 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     durability: Literal["memory", "fast", "durable"] = "fast"
     """What a crash of the gateway may lose: all sessions (`memory`), the output of the last
     milliseconds (`fast`), or nothing (`durable`). Terminals (`ssh`, `pty`) are never stored."""
+    resume: bool = True
+    """Whether the sessions of the listener can be resumed. `false`: a session ends with its
+    connection and is never stored; clients get neither codes nor tokens, and resume no session
+    here."""
     certificate: Certificate | None = None
     tls: TlsOptions | None = None
     """Replaces `certificate` where more is needed: several certificates, client certificates,
@@ -156,6 +161,8 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     wrap: bool = False
     """Whether lines for Telnet clients are wrapped at the width of the window, if the client
     reports it (NAWS). Lines for screen readers are never wrapped."""
+    telnet: TelnetConfig = field(default_factory=TelnetConfig)
+    """The Telnet options that clients are refused, or offered in addition."""
     msdp: bool = False
     """Whether Telnet clients are offered MSDP. A client without GMCP receives data as MSDP
     variables; its MSDP commands (`REPORT`, `SEND`) are data for the application."""
@@ -320,8 +327,8 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
             is_reserved=lambda name: registry.is_reserved(name, backend.kind),
         )
     )
-    keeps = listener.durability != "memory" and backend.has_sessions and not backend.terminal
-    if keeps and not config.store.path:
+    stored = listener.resume and backend.has_sessions and not backend.terminal
+    if stored and listener.durability != "memory" and not config.store.path:
         raise ConfigurationError(
             f"store.path: expected a path, because {key}.durability is"
             f" {listener.durability!r}; found none"
@@ -335,8 +342,9 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
             f"{key}.mxp: expected only with an application, or an upstream with mxp; found with"
             f" backend = {backend.kind!r}"
         )
-    for name in ("mccp", "msdp", "mssp", "mxp", "wrap"):
-        if getattr(listener, name) and not telnet:
+    check_telnet(f"{key}.telnet", listener.telnet)
+    for name in ("mccp", "msdp", "mssp", "mxp", "telnet", "wrap"):
+        if getattr(listener, name) != getattr(_DEFAULTS, name) and not telnet:
             raise ConfigurationError(
                 f"{key}.{name}: expected only for telnet and telnets, found for {address.scheme}"
             )

@@ -66,6 +66,8 @@ class ListenerContext(Struct, frozen=True):
     durability: Durability
     new_adapter: Callable[[], Adapter]
     new_session: NewSession = Session
+    resumes: bool = True
+    """Whether its clients resume sessions, and their sessions can be resumed."""
     auth: CredentialJudge | None = None
     """What clients must prove of themselves, if anything."""
     forward: Callable[[Connection, Sequence[str]], bool] | None = None

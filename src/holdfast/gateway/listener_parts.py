@@ -37,6 +37,7 @@ from holdfast.net.http.hosts import served_hosts
 from holdfast.net.http.on_demand import HostOnDemand
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.inherited import Inherited
+from holdfast.protocols.telnet import codes
 from holdfast.protocols.telnet.charset_config import charsets_of
 from holdfast.protocols.telnet.server import Offers, server_options
 from holdfast.protocols.uris import normal_path
@@ -110,7 +111,8 @@ def credential_judge(
 
 def durability_of(listener: ListenerConfig) -> Durability:
     """What is stored of the sessions of a listener."""
-    return Durability.MEMORY if listener.backend.terminal else Durability(listener.durability)
+    kept = listener.resume and not listener.backend.terminal
+    return Durability(listener.durability) if kept else Durability.MEMORY
 
 
 def new_session(listener: ListenerConfig, limits: TerminalLimits) -> NewSession:
@@ -147,6 +149,8 @@ def _offers(listener: ListenerConfig, players: Callable[[], int], status: Status
         mxp=listener.mxp,
         mccp2=2 in listener.mccp,
         mccp3=3 in listener.mccp,
+        refused=frozenset(codes.NAMES[name] for name in listener.telnet.refuse),
+        offered=frozenset(codes.NAMES[name] for name in listener.telnet.offer),
     )
 
 

@@ -158,6 +158,7 @@ class Listeners:
                 listener, context.limits, lambda: len(context.pool), backend.status
             ),
             new_session=new_session(listener, context.limits.terminal),
+            resumes=listener.resume,
             forward=self.clients.forward if listener.forwarded is not None else None,
             auth=credential_judge(listener, context.limits, self._wall),
             serve_http=self._serve_http(listener, context),

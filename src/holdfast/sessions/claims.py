@@ -162,8 +162,7 @@ class Claims:
         able = [
             other
             for other in others
-            if other is not session
-            and (not isinstance(other, Session) or other.allows(SessionInput.RESUMED))
+            if other is not session and (not isinstance(other, Session) or _can_be_resumed(other))
         ]
         return max(able, key=lambda other: (other.detached, other.sid), default=None)
 
@@ -256,3 +255,7 @@ def _codes_of(session: Member) -> tuple[bytes, bytes]:
 
 def _is_expired(row: Row, code: bytes, now: float) -> bool:
     return code == row.code and 0.0 < row.code_expires <= now
+
+
+def _can_be_resumed(session: Session) -> bool:
+    return session.resumable and session.allows(SessionInput.RESUMED)

@@ -281,7 +281,7 @@ class SessionManager:
         ready.append(session)
 
     def detached(self, session: Session, reason: Reason) -> None:
-        if session.state is SessionState.CLOSED:
+        if session.state is SessionState.CLOSED or not session.resumable:
             self.close(session, reason)
         else:
             self._population.wait(session)

@@ -75,6 +75,7 @@ class Session(DurableState):
         "lagging",
         "network",
         "paced",
+        "resumable",
         "route",
         "viewers",
     )
@@ -100,6 +101,9 @@ class Session(DurableState):
         typed while input was hidden."""
         self.paced = 0.0
         """Its client's place in the rate of commands, as its last connection left it."""
+        self.resumable = True
+        """Whether it waits for its client when that is gone; otherwise it ends then. One that does
+        not is never stored."""
         self.lagging = False
         """Whether the backend holds output back until earlier output is written."""
         self.viewers: Viewers | None = None

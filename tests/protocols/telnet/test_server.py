@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.protocols.telnet.wire import BURST, LIMITS, feed, sb, silent_server, telnet_server, wire
 
-from holdfast.protocols.telnet import TelnetServer
-from holdfast.protocols.telnet.codes import BINARY, CHARSET, DO, IAC, NEW_ENVIRON, SGA, WILL
+from holdfast.protocols.telnet import TelnetServer, codes
+from holdfast.protocols.telnet.codes import (
+    BINARY,
+    CHARSET,
+    DO,
+    DONT,
+    IAC,
+    LINEMODE,
+    NAWS,
+    NEW_ENVIRON,
+    SGA,
+    WILL,
+    WONT,
+)
+from holdfast.protocols.telnet.server import Offers, server_options
 
 DO_CHARSET = wire(IAC, DO, CHARSET)
 LATIN_1 = wire(IAC, WILL, NEW_ENVIRON) + sb(NEW_ENVIRON, 0, 0, "CHARSET", 1, "ISO-8859-1")
@@ -52,6 +67,34 @@ def test_text_is_sent_as_the_client_can_read_it(
     server = telnet_server(*received)
     server.send_text(text)
     assert server.data_to_send() == data
+
+
+def configured(**offers: Any) -> TelnetServer:
+    return TelnetServer(LIMITS, 0.0, options=server_options(Offers(**offers)))
+
+
+def test_options_are_refused_by_configuration() -> None:
+    server = configured(refused=frozenset({NAWS, SGA}))
+    opening = server.data_to_send()
+    assert wire(IAC, DO, NAWS) not in opening
+    assert opening == BURST.replace(wire(IAC, DO, NAWS), b"")
+    asked = wire(IAC, WILL, NAWS, IAC, DO, SGA)
+    assert feed(server, [asked + sb(NAWS, 0, 80, 0, 24)]) == (
+        [],
+        wire(IAC, DONT, NAWS, IAC, WONT, SGA),
+    )
+
+
+def test_options_are_offered_by_configuration() -> None:
+    opening = configured(offered=frozenset({SGA, LINEMODE})).data_to_send()
+    assert opening == BURST + wire(IAC, WILL, SGA, IAC, DO, SGA, IAC, DO, LINEMODE)
+
+
+def test_input_is_hidden_whatever_is_refused() -> None:
+    server = configured(refused=frozenset(codes.NAMES.values()) - {codes.ECHO})
+    assert server.data_to_send() == b""
+    server.hide_input(True)
+    assert server.data_to_send() == wire(IAC, WILL, codes.ECHO)
 
 
 @pytest.mark.parametrize("option", [SGA, BINARY])

@@ -165,6 +165,8 @@ class TerminalAdapter(Screen):
 
     def notify(self, notification: Notification) -> None:  # noqa: C901 - one case for each
         match notification:
+            case Welcomed(code=""):
+                pass  # the session cannot be resumed
             case Welcomed():
                 self._say_code(notification.code)
             case SessionActive():

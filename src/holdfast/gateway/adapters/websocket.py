@@ -268,7 +268,7 @@ class WebSocketAdapter:
     def notify(self, notification: Notification) -> None:
         match notification:
             case Welcomed(token=token) | Resumption(token=token) if not self._accepted:
-                self._accept(None, [self._settings.cookie.write(token)])
+                self._accept(None, [self._settings.cookie.write(token)] if token else [])
             case MaybeDelivered(upto):
                 if upto > self._maybe_delivered:
                     self._maybe_delivered = upto

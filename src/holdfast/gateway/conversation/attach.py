@@ -184,6 +184,9 @@ def _claim(conversation: Conversation, event: Enter | ResumeOwn) -> Claim | Clai
     manager, now = conversation.context.manager, conversation.context.wall()
     attachment = conversation.attachment
     own = attachment.session if attachment is not None else None
+    if not conversation.listener.resumes:
+        wanted = isinstance(event, ResumeOwn) or event.code or event.token
+        return ClaimRefusal.ELSEWHERE if wanted else None
     if isinstance(event, ResumeOwn):
         claim = manager.claims.by_user(own) if own is not None else None
         return _served_here(conversation, claim or ClaimRefusal.UNKNOWN)
@@ -202,8 +205,8 @@ def _served_here(conversation: Conversation, claimed: Claim | ClaimRefusal) -> C
     backend, proof = conversation.listener.backend, conversation.proof
     if not isinstance(claimed, Claim):
         return claimed
-    if claimed.session.backend is not backend:
-        return ClaimRefusal.ELSEWHERE  # the session is of another backend
+    if claimed.session.backend is not backend or not claimed.session.resumable:
+        return ClaimRefusal.ELSEWHERE
     if claimed.session.row.proven if proof is None else not proof.may_resume(claimed.session.row):
         return ClaimRefusal.OTHER_USER
     return claimed
@@ -240,6 +243,7 @@ def _enter_new(conversation: Conversation, attempt: int, *, replaced: bool = Fal
         return None
     if not _enter_as_user(conversation, session):
         return None
+    session.resumable = listener.resumes
     attachment = _attachment(conversation, session)
     session.open(attachment, numbered=conversation.adapter.numbered)
     session.row.attempt = attempt
@@ -348,6 +352,8 @@ def _introduce(conversation: Conversation, attachment: Attachment) -> None:
 def _issue(conversation: Conversation, claim: Claim) -> tuple[str, str]:
     """A new token and a new code, as far as the client can use them."""
     manager, adapter = conversation.context.manager, conversation.adapter
+    if not claim.session.resumable:
+        return "", ""
     if claim.secret is None:
         # Taken up by other means: older tokens are void, not stolen, whether or not the new
         # holder can use one.

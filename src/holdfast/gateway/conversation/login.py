@@ -135,7 +135,7 @@ def offer_own(conversation: Conversation, attachment: Attachment) -> None:
     """The user is known: another session of the same user is offered."""
     session = attachment.session
     own = conversation.context.manager.claims.newest_of_user(session)
-    if own is None:
+    if own is None or not conversation.listener.resumes:
         return
     detached = own.detached
     minutes = (conversation.context.wall() - detached) / 60

@@ -9,6 +9,7 @@ from typing import Final
 
 from holdfast.core.errors import Reason
 from holdfast.core.ids import show_resume_code
+from holdfast.core.items import Notice
 from holdfast.gateway.adapters.notifications import CodeIssued, TokenIssued
 from holdfast.gateway.context import Context
 from holdfast.gateway.conversation.output import Attachment
@@ -19,6 +20,7 @@ from holdfast.sessions.journal import StoreUnavailableError
 from holdfast.sessions.session import Session
 
 CANNOT_KEEP: Final = "sessions cannot be kept now; try later"
+_NOT_RESUMABLE: Final = Notice("This session ends with its connection: it cannot be resumed.")
 _UNTOLD: Final = float("inf")
 """No acknowledgement comes behind a token that is not told yet."""
 
@@ -45,6 +47,9 @@ async def settle(conversation: Conversation, attachment: Attachment) -> bool:
 async def give_code(conversation: Conversation, attachment: Attachment) -> None:
     """Give the client a code with which another can take the session up."""
     context = conversation.context
+    if not attachment.session.resumable:
+        attachment.show(_NOT_RESUMABLE)
+        return
     until = context.wall() + context.limits.session.asked_code_seconds_max
     code = context.manager.claims.issue_code(Claim(attachment.session, None), until)
     if await settle(conversation, attachment):
@@ -55,15 +60,19 @@ async def give_code(conversation: Conversation, attachment: Attachment) -> None:
 async def give_token(conversation: Conversation, attachment: Attachment) -> None:
     """Give a client that has begun to count outputs what it needs to come back by itself."""
     manager, session = conversation.context.manager, attachment.session
-    attachment.proof = _UNTOLD
-    manager.claims.void_tokens(session)
-    await _tell_token(conversation, attachment, manager.claims.issue_token(Claim(session, None)))
+    token = ""
+    if session.resumable:
+        attachment.proof = _UNTOLD
+        manager.claims.void_tokens(session)
+        token = manager.claims.issue_token(Claim(session, None))
+    await _tell_token(conversation, attachment, token)
 
 
 def renew(conversation: Conversation, attachment: Attachment) -> None:
     """The session has got a user: earlier tokens and codes become invalid."""
     conversation.tell(SecurityEvent.USER_CHANGED, user=attachment.session.row.user)
-    conversation.run(_renew(conversation, attachment))
+    if attachment.session.resumable:
+        conversation.run(_renew(conversation, attachment))
 
 
 async def _renew(conversation: Conversation, attachment: Attachment) -> None:

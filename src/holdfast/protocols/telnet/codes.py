@@ -50,6 +50,20 @@ MCCP3: Final = 87
 MXP: Final = 91
 GMCP: Final = 201
 
+NAMES: Final = {
+    "binary": BINARY,
+    "charset": CHARSET,
+    "echo": ECHO,
+    "eor": END_OF_RECORD,
+    "gmcp": GMCP,
+    "linemode": LINEMODE,
+    "naws": NAWS,
+    "new-environ": NEW_ENVIRON,
+    "sga": SGA,
+    "ttype": TTYPE,
+}
+"""The options that are named in configurations and scripts."""
+
 
 def escape(data: bytes) -> bytes:
     """`data` with each IAC doubled, as data and subnegotiations must carry it (RFC 854, 855)."""

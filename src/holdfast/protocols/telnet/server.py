@@ -67,12 +67,17 @@ class Offers(Struct, frozen=True):
     """To compress output."""
     mccp3: bool = False
     """To take compressed input."""
+    refused: frozenset[int] = frozenset()
+    """Common options that are neither offered nor accepted. Hiding input needs ECHO all the
+    same."""
+    offered: frozenset[int] = frozenset()
+    """Options that are otherwise only accepted."""
 
 
 def server_options(offers: Offers) -> Options:
     """Return the table of a server with these options. Compression is last: later negotiation
     may be compressed."""
-    rows = [*_ROWS]
+    rows = [_configured(row, offers) for row in _ROWS]
     if offers.msdp:
         rows.append(_MSDP)
     if offers.mssp is not None:
@@ -86,6 +91,16 @@ def server_options(offers: Offers) -> Options:
     if offers.mccp3:
         rows.append(_MCCP3)
     return Options(*rows)
+
+
+def _configured(row: Row, offers: Offers) -> Row:
+    """A common row, refused or offered by configuration. The rows that are neither stay."""
+    if row.code in offers.refused:
+        return row._replace(us=_REFUSE, him=_REFUSE)
+    if row.code in offers.offered:
+        us, him = (_OFFER if policy is _ACCEPT else policy for policy in (row.us, row.him))
+        return row._replace(us=us, him=him)
+    return row
 
 
 OPTIONS: Final = server_options(Offers())

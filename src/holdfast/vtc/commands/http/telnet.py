@@ -16,17 +16,8 @@ from holdfast.vtc.language.interpreter import play
 from holdfast.vtc.language.source import Token
 from holdfast.vtc.run.scope import Scope
 
-OPTIONS = {
-    "binary": codes.BINARY,
-    "charset": codes.CHARSET,
-    "echo": codes.ECHO,
-    "eor": codes.END_OF_RECORD,
-    "gmcp": codes.GMCP,
-    "naws": codes.NAWS,
-    "new-environ": codes.NEW_ENVIRON,
-    "sga": codes.SGA,
-    "ttype": codes.TTYPE,
-}
+OPTIONS = {name: code for name, code in codes.NAMES.items() if code != codes.LINEMODE}
+"""What the client accepts unless it is told to refuse it."""
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 
 EXAMPLE = """\
