@@ -30,8 +30,9 @@ PHONE: Final[dict[str, Any]] = {
 }
 _LINES: Final = """
 () => {
-    const buffer = window.holdfastTerminal.buffer.active;
+    const buffer = window.holdfastTerminal?.buffer.active;
     const lines = [];
+    if (buffer === undefined) return "";
     for (let y = 0; y < buffer.length; y += 1) {
         lines.push(buffer.getLine(y).translateToString(true));
     }
