@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,6 +79,14 @@ class Program:
         async with asyncio.timeout(SECONDS):
             return await self.process.wait()
 
+    async def over(self) -> None:
+        """Wait a little for the end of its output: another process may hold it open."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2.0):
+                while self._open:
+                    self._came.clear()
+                    await self._came.wait()
+
     async def read(self, stream: asyncio.StreamReader, name: str) -> None:
         """Take in what it writes."""
         while data := await stream.read(65536):
@@ -103,7 +111,12 @@ async def program(
         "holdfast",
         *map(str, arguments),
         cwd=folder,
-        env={**os.environ, "NO_COLOR": "1", **(environment or {})},
+        env={
+            **os.environ,
+            "NO_COLOR": "1",
+            "PYTHONFAULTHANDLER": "1",
+            **(environment or {}),
+        },
         stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -117,6 +130,12 @@ async def program(
         tasks.create_task(self.read(process.stderr, "err"))
         try:
             yield self
+        except BaseException:
+            if process.returncode is None:
+                process.send_signal(signal.SIGABRT)  # it writes where each of its threads is
+            await self.over()
+            sys.stderr.write(self.out + self.err)  # pytest shows it with the failure
+            raise
         finally:
             if process.returncode is None:
                 process.kill()
