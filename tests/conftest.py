@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from holdfast.net.runtime.loop import allow_files
 from tests.distribution import make_scheduler, report_less, slow_first
 from tests.package.build import Environment, Packages, install, packages_in
+from tests.postgresql import Cluster, running
 from tests.programs import look_everywhere
 from tests.shared import shared
 
@@ -97,6 +98,13 @@ def installed(packages: Packages, tmp_path_factory: pytest.TempPathFactory) -> E
             if environment.bin.exists()
             else install(packages.wheel, folder / "environment")
         )
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    """A PostgreSQL server for the tests of this process."""
+    with running() as cluster:
+        yield cluster
 
 
 def open_files() -> int:

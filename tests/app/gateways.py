@@ -13,8 +13,9 @@ from tests.net.helpers import Caller, call, patience
 from holdfast.app import App
 from holdfast.backends.link.server_config import LinkConfig
 from holdfast.core.limits import Limits, LinkLimits
-from holdfast.gateway.config import Config, ListenerConfig, StoreConfig, check
+from holdfast.gateway.config import Config, ListenerConfig, check
 from holdfast.gateway.gateway import Gateway
+from holdfast.gateway.store_config import StoreConfig
 from holdfast.link import messages as m
 from holdfast.link.peer import Dispatch, Peer, connection_limits
 from holdfast.net.addresses import Address, parse_address

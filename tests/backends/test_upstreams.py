@@ -19,8 +19,9 @@ from holdfast.backends.registry import KINDS
 from holdfast.backends.upstream_config import UpstreamConfig
 from holdfast.core.errors import Reason
 from holdfast.core.limits import KIB, Limits
-from holdfast.gateway.config import Config, ListenerConfig, StoreConfig
+from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.gateway import Gateway
+from holdfast.gateway.store_config import StoreConfig
 from holdfast.net.runtime import tasks
 from holdfast.net.upstream.health_check import Health
 

@@ -17,8 +17,9 @@ from holdfast.backends.stream import Config as StreamConfig
 from holdfast.backends.tcp import Config as TcpConfig
 from holdfast.backends.upstream_config import ServerConfig, UpstreamConfig
 from holdfast.gateway.admin.guard import AdminConfig
-from holdfast.gateway.config import Config, ListenerConfig, StoreConfig
+from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.cookies import CookieOptions
+from holdfast.gateway.store_config import StoreConfig
 from holdfast.net.server.bind import BindOptions
 from holdfast.net.server.handshake import ProxyOptions
 from holdfast.net.tls.options import Certificate, TlsOptions

@@ -13,8 +13,9 @@ from holdfast.backends import echo, link
 from holdfast.backends.link.config import ANY_APP
 from holdfast.backends.link.server_config import LinkConfig
 from holdfast.core.limits import Limits
-from holdfast.gateway.config import Config, ListenerConfig, StoreConfig
+from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.gateway import Gateway
+from holdfast.gateway.store_config import StoreConfig
 from holdfast.link.messages import LIST, Filter, SessionInfo
 from holdfast.link.peer import LinkClosedError
 from holdfast.net.runtime.loop import unwrapped

@@ -10,7 +10,8 @@ from holdfast.backends import link
 from holdfast.backends.link.server_config import LinkConfig
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
-from holdfast.gateway.config import Config, ListenerConfig, StoreConfig, load, parse
+from holdfast.gateway.config import Config, ListenerConfig, load, parse
+from holdfast.gateway.store_config import StoreConfig
 from holdfast.net.server.bind import BindOptions
 from holdfast.net.server.handshake import ProxyOptions
 from holdfast.net.tls.options import Certificate, TlsOptions

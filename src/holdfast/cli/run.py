@@ -17,9 +17,10 @@ from holdfast.cli.serve import say_where
 from holdfast.cli.serving import serve_gateway
 from holdfast.cli.supervise import Application, Supervisor
 from holdfast.core.errors import ConfigurationError
-from holdfast.gateway.config import Config, ListenerConfig, StoreConfig, check, load
+from holdfast.gateway.config import Config, ListenerConfig, check, load
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.play_config import PlayConfig
+from holdfast.gateway.store_config import StoreConfig
 from holdfast.net.log import configure_logs
 from holdfast.net.loggers import LazyLogger
 from holdfast.net.runtime.loop import run as run_loop

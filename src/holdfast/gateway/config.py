@@ -2,7 +2,7 @@
 
 ```toml
 [store]
-path = "data/sessions.db"          # without it, sessions are in memory only
+path = "data/sessions.db"          # or url = "postgresql://…"; without it, only in memory
 
 [link]
 listen = "unix:data/link.sock"     # where applications connect
@@ -80,6 +80,7 @@ from holdfast.gateway.auth.options import AuthOptions, check_auth
 from holdfast.gateway.auth.request import RequestOptions, check_request
 from holdfast.gateway.cookies import CookieOptions, check_cookie
 from holdfast.gateway.play_config import PlayConfig, check_play
+from holdfast.gateway.store_config import StoreConfig, check_store
 from holdfast.gateway.telnet_config import TelnetConfig, check_telnet
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.http.hosts import check_host
@@ -94,17 +95,6 @@ from holdfast.protocols.telnet.charsets import AUTO, UTF_8
 from holdfast.protocols.uris import parse_origin
 from holdfast.protocols.websocket import DeflateSettings
 from holdfast.protocols.websocket.handshake import SELF
-
-
-class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where sessions are stored."""
-
-    path: str = ""
-    """The SQLite file. Empty: nothing is stored, and the durability of each listener must be
-    `memory`."""
-    on_failure: Literal["refuse", "memory"] = "refuse"
-    """What happens while a write to the store fails: new sessions are refused (`refuse`), or
-    accepted without durability (`memory`)."""
 
 
 class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -264,6 +254,7 @@ def check(config: Config) -> None:
     """Check what types cannot express. Raises `ConfigurationError`, which names the key."""
     if not config.listener:
         raise ConfigurationError("listener: expected at least one [[listener]], found none")
+    check_store(config.store)
     for number, upstream in enumerate(config.upstream):
         check_upstream(f"upstream[{number}]", upstream, config.upstream[:number])
     for number, listener in enumerate(config.listener):
@@ -328,7 +319,7 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
         )
     )
     stored = listener.resume and backend.has_sessions and not backend.terminal
-    if stored and listener.durability != "memory" and not config.store.path:
+    if stored and listener.durability != "memory" and not config.store.kept:
         raise ConfigurationError(
             f"store.path: expected a path, because {key}.durability is"
             f" {listener.durability!r}; found none"

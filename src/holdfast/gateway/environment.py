@@ -14,6 +14,7 @@ from msgspec import Struct
 from holdfast.core.clock import Clock, wall
 from holdfast.core.limits import ConnectionLimits
 from holdfast.gateway.config import Config
+from holdfast.gateway.store_config import store_password
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.inherited import Inherited
 from holdfast.net.server.server import Server
@@ -37,9 +38,19 @@ class MakeStore(Protocol):
 
 
 def make_store(config: Config) -> Store:
-    """A SQLite file where the configuration names one, memory otherwise."""
-    if config.store.path:
-        return SQLiteStore(Path(config.store.path), config.limits.store)
+    """A database or a SQLite file where the configuration names one, memory otherwise.
+
+    Raises `ConfigurationError` if a password cannot be read.
+    """
+    store = config.store
+    if store.url:
+        # Only who uses it pays for its import.
+        from holdfast.sessions.stores.postgres.store import PostgresStore
+
+        password = store_password(store)
+        return PostgresStore(store.url, config.limits.store, node=config.node, password=password)
+    if store.path:
+        return SQLiteStore(Path(store.path), config.limits.store)
     return MemoryStore()
 
 

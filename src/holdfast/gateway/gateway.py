@@ -32,6 +32,7 @@ from holdfast.net.security_log import SecurityLog
 from holdfast.net.server.inherited import Inherited
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
+from holdfast.sessions.membership import Membership
 from holdfast.sessions.port import SessionPort
 from holdfast.sessions.records import Stored
 from holdfast.sessions.session import SessionBackend
@@ -214,6 +215,10 @@ class Gateway:
             await self.listeners.open(self.context, self.backends, self._applications)
             self._clean = False
             self.context.runtime.timers.start()
+            if self._store.beats:
+                membership = Membership(self._store, self.config.limits.store)
+                self.journal.on_fenced = membership.fenced
+                running.append(self._tasks.create_task(membership.run()))
             committing = self._tasks.create_task(self.journal.run(self._store))
             sweeping = self._tasks.create_task(self._sweep())
             started()

@@ -27,7 +27,7 @@ from holdfast.sessions.compaction import Compaction
 from holdfast.sessions.durable_state import DurableState
 from holdfast.sessions.records import Batch, Record, Row, SetAside
 from holdfast.sessions.sharing import Sharing
-from holdfast.sessions.stores.base import Store, StoreError
+from holdfast.sessions.stores.base import Store, StoreError, StoreFencedError
 
 _log: Final = RateLimitedLogger("holdfast.store")
 
@@ -72,6 +72,8 @@ class Journal:
         self.broken: StoreError | None = None
         self.on_turned: Callable[[], None] = lambda: None
         """Called when `broken` has become an error, or `None` again."""
+        self.on_fenced: Callable[[StoreFencedError], None] = lambda error: None
+        """Called when another run has taken the sessions: nothing can be stored any more."""
         self.on_set_aside: Callable[[SetAside], None] = lambda kept: None
         """Called with the parts that the store has set aside by itself."""
         self.commits = 0
@@ -293,7 +295,7 @@ class Journal:
         """Commit to `store` until `stop`, and then once more.
 
         Only the end of the process may cancel it: the outcome of a commit in flight would be
-        unknown.
+        unknown. It ends by itself after `on_fenced`.
         """
         now = asyncio.get_running_loop().time
         while await self._due(store):
@@ -301,6 +303,9 @@ class Journal:
             began = now()
             try:
                 size = await store.commit(commit.batch)
+            except StoreFencedError as error:
+                self.on_fenced(error)
+                return
             except StoreError as error:
                 self.failed(commit, error)
             except Exception as error:

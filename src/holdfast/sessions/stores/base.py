@@ -29,6 +29,14 @@ class StoreReadOnlyError(StoreError):
     """The store is read-only."""
 
 
+class StoreAccessError(StoreError):
+    """The store does not accept this program: its login, its rights or a certificate."""
+
+
+class StoreFencedError(StoreError):
+    """Another run has taken the sessions of this one. It must end: nothing can be stored."""
+
+
 class StoreBrokenError(StoreError):
     """The store's content cannot be read."""
 
@@ -53,6 +61,10 @@ class Store(Protocol):
     commit that sets it aside keeps it for operators only.
     """
 
+    @property
+    def beats(self) -> bool:
+        """Whether other runs watch this one, so that it has to `beat`."""
+
     async def open(self) -> Stored:
         """Open the store, creating or migrating it, and read what finds its sessions.
 
@@ -61,6 +73,8 @@ class Store(Protocol):
 
     async def commit(self, batch: Batch) -> int:
         """Make all of `batch` durable, or none of it. Raises `StoreError`.
+
+        `StoreFencedError`: nothing can be stored any more, and this run must end.
 
         Returns the growth of the journal in bytes. A batch whose number is stored was committed
         before, with an unknown outcome: nothing is done then.
@@ -76,10 +90,13 @@ class Store(Protocol):
         """Claim sessions, and read those that are this run's. Raises `StoreError`."""
 
     async def move(self, sids: Sequence[str], node: str) -> list[str]:
-        """Give sessions to another node. Returns those that are its own now."""
+        """Give sessions to another node. Returns those that are its own now.
 
-    async def beat(self) -> bool:
-        """Say that this run is alive. False once another has fenced it."""
+        Their snapshots are committed before, and nothing of them after that.
+        """
+
+    async def beat(self) -> None:
+        """Say that this run is alive. Raises `StoreFencedError` once another has fenced it."""
 
     async def recover(self, count: int) -> Recovered:
         """Fold the journal of the run before into snapshots, for up to `count` sessions.

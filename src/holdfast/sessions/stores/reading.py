@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from sys import intern
 from typing import Final, NamedTuple, TypeVar
 
@@ -74,6 +75,7 @@ _COMMONS_MAX: Final = 64
 _STATES: Final = frozenset(state.value for state in SessionState)
 
 
+_n: Final = attrgetter("n")
 _UNREADABLE: Final = (msgspec.MsgspecError, ValueError, TypeError)
 """What msgspec raises."""
 
@@ -222,7 +224,8 @@ class Tail:
     def add_to(self, session: StoredSession) -> None:
         """Give a session its records. Raises `_PieceError`."""
         sid, records = session.row.sid, session.records
-        kept = self._pieces.get(sid)
+        kept, first = self._pieces.get(sid), len(records)
+        newest = records[-1].n if records else 0
         for number, piece in _read(_numbered, _ARRAY + kept) if kept is not None else ():
             try:
                 record = _read(_record, piece)
@@ -231,8 +234,10 @@ class Tail:
             except UnreadableError as error:
                 fault = f"its record in entry {number} of the journal cannot be read: {error}"
                 raise _PieceError(fault, bytes(piece)) from error
-            if not records or record.n > records[-1].n:  # else the snapshot holds it
+            if record.n > newest:  # else the snapshot holds it
                 records.append(record)
+        # The entries of several runs need not be in this order.
+        records[first:] = sorted(records[first:], key=_n)
 
     def _common_of(self, number: int) -> list[SharedEntry]:
         common = self._common.get(number)
@@ -330,6 +335,10 @@ class Commons:
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self._bodies = read
         self._read: OrderedDict[int, list[SharedEntry]] = OrderedDict()
+
+    def knows(self, number: int) -> bool:
+        """Whether `of` needs not to read."""
+        return number in self._read
 
     def of(self, number: int) -> list[SharedEntry]:
         """What the snapshots with this number share; nothing if it cannot be read."""

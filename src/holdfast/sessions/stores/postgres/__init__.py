@@ -1,0 +1,1 @@
+"""Sessions in a PostgreSQL database. Only here is asyncpg imported (the extra `postgresql`)."""

@@ -1,0 +1,175 @@
+"""One connection to a PostgreSQL database, which is made again when it is lost.
+
+Nothing of it depends on the session of the server: each statement, or each transaction, stands
+alone. So it also works through PgBouncer in any of its modes; prepared statements are kept only
+where no such pooler is between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+import asyncpg
+
+from holdfast.core.limits import StoreLimits
+from holdfast.net.loggers import LazyLogger
+from holdfast.sessions.stores.base import StoreBusyError
+from holdfast.sessions.stores.postgres.faults import FAULTS, LOST, explain
+
+_log = LazyLogger("holdfast.store")
+
+_CLOSE_SECONDS_MAX: Final = 2.0
+_RETRY_SECONDS: Final = 0.1
+"""Between two attempts to connect to a server that starts."""
+_STATEMENTS_MAX: Final = 50
+"""Prepared statements that are kept."""
+
+
+def name_of(url: str) -> str:
+    """How messages name the database of a URL: without a password, and without options."""
+    parts = urlsplit(url)
+    return f"postgresql://{parts.netloc.rpartition('@')[2]}/{unquote(parts.path.strip('/'))}"
+
+
+class Connection:
+    """Runs statements, one after the other. Raises `StoreError` from every method."""
+
+    def __init__(self, url: str, password: str | None, limits: StoreLimits) -> None:
+        self.name = name_of(url)
+        self._url = url
+        self._password = password
+        self._limits = limits
+        self._lock = asyncio.Lock()
+        self._db: Any = None
+
+    async def open(self) -> None:
+        """Connect. A server that starts is waited for."""
+        async with self._lock:
+            await self._connected()
+
+    async def fetch(self, query: str, *values: object) -> list[Any]:
+        """The rows of a query, which is sent again once if the connection was lost."""
+        async with self._lock:
+            return await self._fetch(query, values)
+
+    async def value(self, query: str, *values: object) -> Any:
+        """The first column of the first row, or `None`."""
+        rows = await self.fetch(query, *values)
+        return rows[0][0] if rows else None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """All of the block is stored, or nothing."""
+        async with self._lock:
+            db = await self._connected()
+            try:
+                async with db.transaction():
+                    yield Transaction(db, self._limits)
+            except FAULTS as error:
+                self._lost(error)
+                raise explain(self.name, error) from error
+
+    async def close(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            with suppress(*FAULTS):
+                async with asyncio.timeout(_CLOSE_SECONDS_MAX):
+                    await db.close()
+            db.terminate()
+
+    async def _fetch(self, query: str, values: Sequence[object]) -> list[Any]:
+        deadline = asyncio.get_running_loop().time() + self._limits.busy_seconds_max
+        while True:
+            db = await self._connected()
+            try:
+                async with asyncio.timeout(self._limits.answer_seconds_max):
+                    found: list[Any] = await db.fetch(query, *values)
+                    return found
+            except FAULTS as error:
+                self._lost(error)
+                if not isinstance(error, LOST) or asyncio.get_running_loop().time() >= deadline:
+                    raise explain(self.name, error) from error
+
+    async def _connected(self) -> Any:
+        """The connection, made anew if it was lost. Raises `StoreError`."""
+        if self._db is not None and not self._db.is_closed():
+            return self._db
+        self._db = None
+        deadline = asyncio.get_running_loop().time() + self._limits.busy_seconds_max
+        while True:
+            try:
+                self._db = await self._connect()
+            except FAULTS as error:
+                fault = explain(self.name, error)
+                if not isinstance(fault, StoreBusyError):
+                    raise fault from error
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise fault from error
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return self._db
+
+    async def _connect(self) -> Any:
+        db = await self._dial(_STATEMENTS_MAX)
+        try:
+            if await db.fetchval("SELECT pg_backend_pid()") == db.get_server_pid():
+                return db
+        except BaseException:
+            db.terminate()
+            raise
+        # A pooler such as PgBouncer: the next transaction may meet another server process, which
+        # does not know the statements that this one has prepared.
+        db.terminate()
+        return await self._dial(0)
+
+    async def _dial(self, statements: int) -> Any:
+        async with asyncio.timeout(self._limits.answer_seconds_max):
+            return await asyncpg.connect(
+                self._url,
+                password=self._password,
+                statement_cache_size=statements,
+                timeout=None,
+            )
+
+    def _lost(self, error: BaseException) -> None:
+        """After an error of a connection: it is not used again."""
+        if self._db is not None and isinstance(error, LOST):
+            self._db.terminate()
+            self._db = None
+
+
+class Transaction:
+    """Statements that are stored together. Raises what asyncpg raises."""
+
+    def __init__(self, db: Any, limits: StoreLimits) -> None:
+        self._db = db
+        self._limits = limits
+
+    async def fetch(self, query: str, *values: object) -> list[Any]:
+        """The rows of a query."""
+        async with asyncio.timeout(self._limits.answer_seconds_max):
+            found: list[Any] = await self._db.fetch(query, *values)
+            return found
+
+    async def value(self, query: str, *values: object) -> Any:
+        """The first column of the first row, or `None`."""
+        rows = await self.fetch(query, *values)
+        return rows[0][0] if rows else None
+
+    async def run(self, script: str) -> None:
+        """Statements without values."""
+        async with asyncio.timeout(self._limits.answer_seconds_max):
+            await self._db.execute(script)
+
+    async def rows(self, query: str, *values: object) -> AsyncIterator[Any]:
+        """The rows of a query, read a part at a time."""
+        async for row in self._db.cursor(query, *values, prefetch=_ROWS):
+            yield row
+
+
+_ROWS: Final = 1_000
+"""That are read at a time."""

@@ -1,0 +1,116 @@
+"""The runs of gateways on one database: which are alive, and who takes the sessions of the others.
+
+A run raises its `beat` from time to time. Who sees the same beat for `lease_seconds_max` of its
+own monotonic clock fences that run: no clock of another machine is compared with one's own. On
+the same machine, the end of the process is seen at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from msgspec import Struct, field
+
+from holdfast.core.limits import StoreLimits
+from holdfast.net.loggers import LazyLogger
+from holdfast.sessions.stores.base import StoreBusyError
+from holdfast.sessions.stores.postgres.connection import Connection, Transaction
+from holdfast.sessions.stores.postgres.process import Process
+
+_log = LazyLogger("holdfast.store")
+
+_REGISTER: Final = """
+    INSERT INTO holdfast.node (name, host, process) VALUES ($1, $2, $3) RETURNING inc
+"""
+_OTHERS: Final = """
+    SELECT inc, name, host, process, beat FROM holdfast.node
+    WHERE NOT fenced AND inc < $1 ORDER BY inc
+"""
+_FENCE: Final = """
+    UPDATE holdfast.node SET fenced = true
+    WHERE inc = $1 AND beat = $2 AND NOT fenced
+"""
+_ADOPTABLE: Final = """
+    SELECT n.inc, n.clean OR n.adopter IS NOT NULL AS clean FROM holdfast.node n
+    WHERE n.fenced AND NOT EXISTS (
+        SELECT 1 FROM holdfast.node a WHERE a.inc = n.adopter AND NOT a.fenced)
+    ORDER BY n.inc FOR UPDATE SKIP LOCKED
+"""
+"""With whether a run stopped in order. What an earlier adopter has seen of that counts there."""
+_ADOPT: Final = "UPDATE holdfast.node SET adopter = $1 WHERE inc = ANY($2)"
+_OWN: Final = """
+    UPDATE holdfast.session SET owner = $1, gen = gen + 1
+    WHERE owner = ANY($2) OR owner IS NULL
+"""
+_HEAR: Final = """
+    INSERT INTO holdfast.heard (inc, instance, number)
+    SELECT $1, instance, max(number) FROM holdfast.heard WHERE inc = ANY($2) GROUP BY instance
+"""
+_HEARD: Final = "DELETE FROM holdfast.heard WHERE inc = ANY($1)"
+_FORGET_EMPTY: Final = """
+    DELETE FROM holdfast.node n WHERE inc = ANY($1)
+    AND NOT EXISTS (SELECT 1 FROM holdfast.journal j WHERE j.inc = n.inc)
+    RETURNING inc
+"""
+
+
+class Adopted(Struct):
+    """The runs whose sessions and journals are this run's now."""
+
+    incs: list[int] = field(default_factory=list)
+    """Those that have left a journal."""
+    clean: bool = True
+    """Whether all of them stopped in order."""
+
+
+async def register(db: Connection, name: str) -> int:
+    """Enter this run. Returns its number."""
+    process = Process.own()
+    async with db.transaction() as work:
+        return int(await work.value(_REGISTER, name, process.host, process.number))
+
+
+async def fence_the_dead(db: Connection, inc: int, name: str, limits: StoreLimits) -> None:
+    """Fence the earlier runs that have ended without saying so.
+
+    Raises `StoreBusyError` if a live one has this run's name.
+    """
+    own, loop = Process.own(), asyncio.get_running_loop()
+    began, beats = loop.time(), dict[int, int]()
+    while True:
+        waits = False
+        expired = loop.time() - began >= limits.lease_seconds_max
+        for run in await db.fetch(_OTHERS, inc):
+            ended = Process(run["host"], run["process"]).ended(own)
+            silent = beats.setdefault(run["inc"], run["beat"]) == run["beat"]
+            if ended or (ended is None and silent and expired):
+                await _fence(db, run["inc"], run["beat"], run["name"])
+            elif ended is None and silent:
+                waits = True
+            elif run["name"] == name:
+                raise StoreBusyError(
+                    f"{db.name}: another gateway has the name {name!r} and uses it (process"
+                    f" {run['process'].partition(' ')[0] or '?'}); expected a `node` of its own"
+                    " for each gateway"
+                )
+        if not waits:
+            return
+        await asyncio.sleep(limits.beat_seconds_max / 4)
+
+
+async def _fence(db: Connection, inc: int, beat: int, name: str) -> None:
+    await db.fetch(_FENCE, inc, beat)
+    _log.warning("run of a gateway fenced", node=name, run=inc)
+
+
+async def adopt(work: Transaction, inc: int) -> Adopted:
+    """Take the sessions of all runs that are fenced, and those without an owner."""
+    found = await work.fetch(_ADOPTABLE)
+    incs = [row["inc"] for row in found]
+    await work.fetch(_ADOPT, inc, incs)
+    await work.fetch(_OWN, inc, incs)
+    await work.fetch(_HEAR, inc, incs)
+    await work.fetch(_HEARD, incs)
+    empty = {row["inc"] for row in await work.fetch(_FORGET_EMPTY, incs)}
+    return Adopted([each for each in incs if each not in empty], all(row["clean"] for row in found))
