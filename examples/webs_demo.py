@@ -1,14 +1,17 @@
-"""Two clients that speak WEBS, and what the gateway knows of them: python examples/webs_demo.py"""
+"""Two people who speak WEBS and hear each other through an application on the link, and what the
+gateway counts: python examples/webs_demo.py"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 import time
 from collections.abc import Callable
 
-from holdfast.backends import echo
-from holdfast.core.items import Text
+from holdfast.app import App, Session
+from holdfast.backends.link.config import Config as LinkConfig
+from holdfast.backends.link.server_config import LinkConfig as ServerConfig
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.gateway import Gateway
 from holdfast.net.runtime.loop import run
@@ -65,13 +68,29 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def pool_size(gateway: Gateway) -> str:
+def make_app() -> App:
+    """An application on the link: what one person says, all others hear."""
+    app = App("demo")
+
+    @app.on_open
+    async def open_(session: Session) -> None:
+        await session.join("room")
+
+    @app.on_text
+    async def text(session: Session, line: str) -> None:
+        await session.text(f"you said: {line}")
+        await session.broadcast("room", line, but_me=True)
+
+    return app
+
+
+def show_pool(gateway: Gateway) -> None:
     count = len(gateway.pool)
-    return f"   Pool size: {count} connection{'' if count == 1 else 's'}"
+    print(f"   Pool size: {count} connection{'' if count == 1 else 's'}")
 
 
 async def show(gateway: Gateway) -> None:
-    """The demonstration, against a gateway that runs."""
+    """The demonstration, against a gateway that runs with its application."""
     port = gateway.addresses[0].port
     url = f"ws://127.0.0.1:{port}/"
     print(f"{TITLE}\n{'=' * len(TITLE)}\n\n1. Starting server on :{port}...")
@@ -81,45 +100,57 @@ async def show(gateway: Gateway) -> None:
     second = Client("Client 2", await connect(url, subprotocols=subprotocols))
     await first.open()
     await second.open()
-    print(pool_size(gateway))
+    show_pool(gateway)
 
     print("\n3. Sending messages...")
-    await first.say(Opcode.INPUT, b"hello")
-    print(f"   Client 1: Message sent, {(await first.hear(Opcode.DISPLAY)).payload!r} came back")
+    for speaker, listener, line in ((first, second, b"hello"), (second, first, b"hello, too")):
+        await speaker.say(Opcode.INPUT, line)
+        await speaker.hear(Opcode.DISPLAY)
+        print(f"   {speaker.name}: Message sent: {line.decode()}")
+        heard = (await listener.hear(Opcode.DISPLAY)).payload
+        print(f"   {listener.name}: Message received: {heard.decode()}")
     await second.say(Opcode.PING)
     await second.hear(Opcode.PONG)
-    gateway.pool.send(second.session, Text("a word from the house"))
-    print(f"   Client 2: Message received: {(await second.hear(Opcode.DISPLAY)).payload!r}")
 
     print("\n4. Testing disconnect...")
     await first.leave()
     await until(lambda: len(gateway.pool) == 1)
-    print(pool_size(gateway))
-    failed = 0
+    show_pool(gateway)
     try:
         await connect(url, origin="http://elsewhere.example")
     except HandshakeError as error:
-        failed += 1
         print(f"   A page of elsewhere: {error}")
+    clients = gateway.listeners.clients
+    (counters,) = clients.tallies.values()
+    await until(lambda: counters.failed == 1)
 
     print("\n5. Session statistics...")
     print(f"   Active sessions: {len(gateway.manager.sessions)}")
+    print(f"   Sessions in all: {gateway.manager.counts.created}")
     print(f"   Total connections: {gateway.pool.total}")
-    print(f"   Failed handshakes: {failed}")
+    print(f"   Failed handshakes: {counters.failed}")
     await second.leave()
     print("\nDemo completed successfully!")
 
 
 async def main() -> None:
-    listener = ListenerConfig(url="ws://127.0.0.1:0/", backend=echo.Config(), durability="memory")
-    gateway = Gateway(Config(listener=(listener,)))
-    started = asyncio.Event()
-    async with asyncio.timeout(3 * SECONDS_MAX), asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(gateway.run(started.set))
-        await started.wait()
-        await show(gateway)
-        gateway.stop()
-        await running
+    with tempfile.TemporaryDirectory() as folder:
+        link = f"unix:{folder}/link"
+        listener = ListenerConfig(
+            url="ws://127.0.0.1:0/", backend=LinkConfig(app="demo"), durability="memory"
+        )
+        gateway = Gateway(Config(listener=(listener,), link=ServerConfig(listen=link)))
+        app, started = make_app(), asyncio.Event()
+        async with asyncio.timeout(3 * SECONDS_MAX), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(gateway.run(started.set))
+            await started.wait()
+            serving = tasks.create_task(app.serve(link))
+            await until(lambda: app.linked)
+            await show(gateway)
+            app.stop()
+            await serving
+            gateway.stop()
+            await running
 
 
 if __name__ == "__main__":

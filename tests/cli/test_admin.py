@@ -108,6 +108,22 @@ async def test_at_a_terminal_it_is_a_table(tmp_path: Path) -> None:
             await screen.sees(f'{{"sid":"{session["sid"]}"')
 
 
+async def test_an_operator_speaks(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as (_, port), person_at(port, telnet=False) as someone:
+        await entered(someone)
+        assert await ask(tmp_path, "say", "We restart.") == "shown to 1 client\n"
+        await someone.sees("*** We restart.\n")
+        (session,) = await rows(tmp_path, "sessions")
+        assert await ask(tmp_path, "say", "You!", "--session", session["sid"]) == (
+            "shown to 1 client\n"
+        )
+        await someone.sees("*** You!\n")
+        assert await ask(tmp_path, "say", "x", "--protocol", "telnet") == "shown to 0 clients\n"
+        admin = f"unix:{tmp_path / 'admin'}"
+        code, _, err = await run("say", "x", "--session", "nobody", "--admin", admin)
+        assert (code, err) == (1, f"holdfast: {admin}: there is no such session\n")
+
+
 async def test_a_token_from_a_file_or_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

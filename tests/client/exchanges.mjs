@@ -8,7 +8,8 @@ import { Clock, Storage, fakeSockets } from "./fakes.mjs";
 const { Session } = await import(pathToFileURL(process.argv[2]).href);
 
 const METHODS = {
-  choose: (session, id, name) => session.choose(id ? { id } : { name }),
+  choose: (session, id, name, properties) =>
+    session.choose(id ? { id } : { name, ...(properties && { properties }) }),
   take_offer: (session) => session.takeOffer(),
   ask_code: (session) => session.askCode(),
 };

@@ -265,8 +265,8 @@ def _step(core: ClientCore, step: Json) -> tuple[list[Event], bool]:
                 core.online = False
                 return events, True
             return events, False
-        case {"do": ["choose", profile, name]}:
-            core.choose(profile=profile, name=name)
+        case {"do": ["choose", profile, name, *properties]}:
+            core.choose(profile=profile, name=name, properties=properties[0] if properties else {})
         case {"closed": 1009}:
             core.online = False
             return core.too_large(), False

@@ -19,10 +19,13 @@ def test_the_demonstration_runs_to_its_end() -> None:
     assert len(set(sessions)) == 2
     for line in (
         "Pool size: 2 connections",
-        "Client 1: Message sent, b'hello' came back",
-        "Client 2: Message received: b'a word from the house'",
+        "Client 1: Message sent: hello",
+        "Client 2: Message received: hello",
+        "Client 2: Message sent: hello, too",
+        "Client 1: Message received: hello, too",
         "Pool size: 1 connection",
         "Active sessions: 1",
+        "Sessions in all: 2",
         "Total connections: 2",
         "Failed handshakes: 1",
         "Demo completed successfully!",

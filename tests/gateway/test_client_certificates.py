@@ -15,10 +15,12 @@ from msgspec import structs
 from tests.gateway.running import Stage, configured, linked, serving, staged
 from tests.net.certificates import issue, write_pems
 
+from holdfast.app import Authenticate, AuthResult, Refusal
 from holdfast.core.identity import ClientFacts
 from holdfast.gateway.auth.options import AuthOptions
 from holdfast.gateway.config import Config
 from holdfast.gateway.gateway import Gateway
+from holdfast.net.security_log import SecurityEvent
 from holdfast.net.server.handshake import ProxyOptions
 from holdfast.net.tls.options import Certificate, TlsOptions
 from holdfast.protocols.proxy import (
@@ -167,3 +169,39 @@ async def test_what_a_trusted_proxy_tells(tmp_path: Path) -> None:
             "tls_verified": "true",
         }
         writer.transport.abort()
+
+
+async def test_a_certificate_is_shown_to_the_application_before_a_person_is_asked(
+    tmp_path: Path,
+) -> None:
+    anna, other, broken = (
+        issue(tmp_path, f"{name}@example.org", name=name, common_name=name.title())
+        for name in ("anna", "other", "broken")
+    )
+    stage = Stage()
+    stage.app.on_authenticate(lambda claim: claim.username)
+    claims: list[Authenticate] = []
+
+    @stage.app.on_certificate
+    def who(claim: Authenticate) -> AuthResult:
+        claims.append(claim)
+        if "CN=Anna" in claim.certificate:
+            return AuthResult("anna", {"by": "certificate"})
+        if "CN=Broken" in claim.certificate:
+            raise ValueError("a defect")
+        raise Refusal("that is nobody's")
+
+    async with serving(guarded(tmp_path)) as gateway, linked(gateway, stage):
+        async with caller(gateway, tmp_path, anna):
+            await stage.noted("open")
+            assert stage.session.user == "anna"
+            assert stage.session.properties == {"by": "certificate"}
+        (claim,) = claims
+        assert (claim.username, claim.password) == ("", "")
+        assert claim.client.certificate is not None
+        assert claim.client.certificate.fingerprint == fingerprint_of(anna)
+        for certificate in (other, broken, None):
+            async with caller(gateway, tmp_path, certificate) as (reader, _):
+                assert (await reader.readuntil(b"Name: ")).endswith(b"Name: ")
+        assert len(claims) == 3
+        assert gateway.context.security.counts[SecurityEvent.LOGIN_FAILED] == 0

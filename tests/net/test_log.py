@@ -16,11 +16,11 @@ from holdfast.core.text import TEXT_CHARS_MAX, presentable
 from holdfast.net.log import (
     LINES_BURST_MAX,
     TRACEBACK_CHARS_MAX,
-    LostLines,
     RateLimitedLogger,
     configure_logs,
     log_failure,
 )
+from holdfast.net.loggers import LostLines
 
 
 def fail(secret: str) -> None:
@@ -155,7 +155,8 @@ def test_nor_does_a_closed_file_raise(disk: Disk) -> None:
 
 PROGRAM = """
 import structlog
-from holdfast.net.log import LostLines, configure_logs
+from holdfast.net.log import configure_logs
+from holdfast.net.loggers import LostLines
 configure_logs("info")
 for level in ("info", "warning", "error", "critical", "exception"):
     getattr(structlog.get_logger("test"), level)("lost")
@@ -183,11 +184,11 @@ def test_a_process_goes_on_whatever_its_stderr_is(stderr: str) -> None:
 
 OPERATORS_ONLY = {
     "net/log.py",  # the limited logger itself
+    "net/loggers.py",
     "net/security_log.py",  # has limits of its own
     "net/server/workers.py",
     "net/tls/certificates.py",
     "gateway/timekeeping.py",
-    "backends/upstreams.py",
     "sessions/stores/private.py",
 }
 """Modules whose lines no client can cause."""

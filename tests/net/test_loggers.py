@@ -47,6 +47,29 @@ def output(code: str) -> list[str]:
     return done.stdout.split()
 
 
+LOGGING = """
+import sys
+from holdfast.net.log import RateLimitedLogger
+log = RateLimitedLogger("test")
+log.debug("too fine")
+log.info("first", of="a library")
+import structlog
+structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
+log.debug("configured")
+"""
+
+
+def test_a_program_that_configures_no_logs_gets_them_on_stderr_from_info_on() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOGGING], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "event='configured'\n"
+    (line,) = done.stderr.splitlines()
+    assert '"event": "first"' in line
+    assert '"of": "a library"' in line
+    assert '"level": "info"' in line
+
+
 def test_a_library_imports_nothing_for_logs_that_it_does_not_write() -> None:
     modules = output("""
 import sys

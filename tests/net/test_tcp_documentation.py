@@ -41,7 +41,10 @@ async def example(title: str, folder: Path) -> AsyncIterator[Running]:
     """Run an example while the block runs, once it listens; it must end well."""
     port = free_port()
     program = folder / "example.py"
-    program.write_text(EXAMPLES[title].replace("7000", str(port)))
+    text = EXAMPLES[title].replace("7000", str(port))
+    for behind in ("7001", "7002"):
+        text = text.replace(behind, str(free_port()))
+    program.write_text(text)
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(program), cwd=folder, stdout=asyncio.subprocess.PIPE
     )
@@ -108,6 +111,11 @@ async def observed(running: Running) -> None:
     assert await running.line() == "closed 2 5 5"
 
 
+async def passed_on(running: Running) -> None:
+    async with call(running.address) as caller:
+        assert await caller.read_all() == b"no server is there\n"
+
+
 async def shared(running: Running) -> None:
     assert await running.line() == "two workers"
     await an_echo(running)
@@ -117,6 +125,7 @@ VISITS: dict[str, Callable[[Running], Awaitable[None]]] = {
     "A server": an_echo,
     "Reading": reading,
     "Behind a load balancer": behind,
+    "Servers behind you": passed_on,
     "Limits": limited,
     "Observing connections": observed,
     "Without coroutines": an_echo,

@@ -182,6 +182,26 @@ def test_what_cannot_be_used_changes_nothing(tmp_path: Path) -> None:
     assert tls.context is before
 
 
+def test_options_are_replaced_once_they_are_proven(tmp_path: Path) -> None:
+    pair, other = (issue(tmp_path, f"{name}.example", name=name) for name in "ab")
+    tls = ServerTls(None)
+    assert tls.context is None
+    assert tls.facts == ()
+    tls.reload()
+    assert not tls.changed
+    tls.replace(TlsOptions((pair,)))
+    before = tls.context
+    assert before is not None
+    with pytest.raises(ConfigurationError, match="KEY_VALUES_MISMATCH"):
+        tls.replace(TlsOptions((Certificate(pair.cert, other.key),)))
+    assert tls.context is before
+    assert tls.options == TlsOptions((pair,))
+    tls.replace(TlsOptions((other,)))
+    assert tls.facts[0].names == ("b.example",)
+    tls.replace(None)
+    assert tls.context is None
+
+
 def test_a_watch_waits_for_the_second_file_and_complains_once(tmp_path: Path) -> None:
     """A certificate is two files, and they are not written at once."""
     pair = issue(tmp_path, "a.example", name="pair")
@@ -248,4 +268,4 @@ def test_a_certificate_that_fails_in_any_way_keeps_no_other_from_being_replaced(
     watch.stop()
     assert second.facts[0].names == ("b.example",)
     assert [log["event"] for log in logs] == ["certificates loaded", "certificates not replaced"]
-    assert logs[1]["fault"] == f"{first.options.certificates[0].cert}: a defect"
+    assert logs[1]["fault"] == f"{tmp_path / 'first.pem'}: a defect"

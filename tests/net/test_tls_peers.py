@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import pytest
 import structlog
 from tests.net.certificates import AUTHORITY, OTHER_AUTHORITY, issue, write_pems
-from tests.net.helpers import Serving, Stand, call, patience, serving, until
+from tests.net.helpers import Caller, Serving, Stand, call, patience, serving, until
 from tests.net.peers import Done, built, run
 from tests.programs import need
 
@@ -390,6 +390,31 @@ async def test_certificates_are_replaced_under_load_and_no_connection_breaks(
             over.set()
         assert list(dict.fromkeys(seen)) == ["first", "second", "third", "fourth"]
         assert server.server.tallies[address].failed == 0
+
+
+async def test_tls_is_turned_on_and_off_and_connections_keep_theirs(tmp_path: Path) -> None:
+    made = issue(tmp_path, "localhost", name="served")
+    (tmp_path / "ca.pem").write_text(AUTHORITY)
+    context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    secured: dict[str, Any] = {"ssl": context, "server_hostname": "localhost"}
+    tls = ServerTls(None)
+
+    async def echoes(caller: Caller) -> None:
+        await caller.write(b"hello")
+        assert await caller.read(5) == b"hello"
+
+    async with serving(make=Echoing) as server:
+        address = await server.listen("tls://127.0.0.1:0", tls)
+        async with call(address) as plain:
+            await echoes(plain)
+            tls.replace(TlsOptions(certificates=(made,)))
+            async with call(address, **secured) as secure:
+                await echoes(secure)
+                tls.replace(None)
+                async with call(address) as other:
+                    await echoes(other)
+                await echoes(secure)
+            await echoes(plain)
 
 
 class Echoing(Stand):

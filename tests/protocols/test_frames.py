@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.protocols.frames import (
+    Chunked,
     Delimited,
     Fixed,
     FrameError,
@@ -29,6 +30,7 @@ MAKERS: dict[str, Make] = {
     "varint": lambda: VarintPrefixed(200),
     "delimited": lambda: Delimited(200, b"\r\n"),
     "netstring": lambda: Netstring(200),
+    "chunked": lambda: Chunked(200),
 }
 
 
@@ -45,6 +47,8 @@ MAKERS: dict[str, Make] = {
         (Delimited(9, b"--"), b"a-b--c----", [b"a-b", b"c", b""]),
         (Fixed(3), b"abcdef", [b"abc", b"def"]),
         (Netstring(99), b"5:hello,0:,2:,,,", [b"hello", b"", b",,"]),
+        (Chunked(99), b"5\r\nhello\r\n1a\r\n" + 26 * b"x" + b"\r\n", [b"hello", 26 * b"x"]),
+        (Chunked(99), b"2\r\n\r\n\r\n0\r\n\r\n1\r\na\r\n0\r\n\r\n", [b"\r\n", b"", b"a", b""]),
     ],
 )
 def test_frames_both_ways(framing: Framing, wire: bytes, frames: list[bytes]) -> None:
@@ -67,6 +71,12 @@ def test_frames_both_ways(framing: Framing, wire: bytes, frames: list[bytes]) ->
         (Netstring(9), b"a:", FrameError, "expected a length and a colon, found b'a'"),
         (Netstring(9), b":", FrameError, "expected a length before the colon"),
         (Netstring(9), b"1:ab", FrameError, "expected a comma after the frame, found b'b'"),
+        (Chunked(9), b"a\r\n", FrameTooLargeError, "at most 9 bytes, found 10"),
+        (Chunked(9), b"-1\r\n", FrameError, "expected the size of a chunk, found b'-1'"),
+        (Chunked(9), b"\r\n", FrameError, "expected the size of a chunk, found b''"),
+        (Chunked(9), 256 * b"1", FrameError, "the size of a chunk within 256 bytes"),
+        (Chunked(9), b"1\r\nabc", FrameError, "a line end after a chunk, found b'bc'"),
+        (Chunked(9), b"0\r\n" + 8192 * b"x", FrameTooLargeError, "trailer fields of at most 8192"),
     ],
 )
 def test_what_is_no_frame_is_refused(
@@ -141,3 +151,9 @@ def test_lengths_of_as_many_digits_as_the_limit_wait_for_their_colon() -> None:
     assert framing.receive_data(b":" + bytes(15) + b",") == [bytes(15)]
     with pytest.raises(FrameTooLargeError, match="at most 15 bytes, found 16"):
         framing.receive_data(b"16:")
+
+
+def test_extensions_of_chunks_and_trailers_are_left_out() -> None:
+    """RFC 9112 sections 7.1.1 and 7.1.2."""
+    wire = b'2;a=b;c="d"\r\nab\r\n0 ;e\r\nSome: trailer\r\nOther: one\r\n\r\n1\r\nc\r\n'
+    assert Chunked(9).receive_data(wire) == [b"ab", b"", b"c"]

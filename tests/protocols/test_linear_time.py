@@ -13,6 +13,7 @@ from tests.linear import LARGE, check_linear
 
 from holdfast.core.limits import WebSocketLimits
 from holdfast.protocols.frames import (
+    Chunked,
     Delimited,
     Fixed,
     Framing,
@@ -150,6 +151,7 @@ WORK: dict[str, Callable[[int], float]] = {
     "delimited": frames(lambda size: Delimited(size, b"\r\n")),
     "fixed": frames(Fixed),
     "netstring": frames(Netstring),
+    "chunked": frames(Chunked),
     "line": line,
     "endless-line": endless_line,
     "request-head": head,

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import pytest
+from msgspec import structs
 from structlog.testing import capture_logs
 from tests.sessions.kept import keep, row, take_up
 
@@ -44,6 +45,9 @@ class RecordingBackend:
 
     def relieved(self, session: Session) -> None:
         pass
+
+    def forget_commands(self, session: Session) -> int:
+        return 0
 
     def keeps(self, *, known: bool) -> bool:
         return self.keeping and known
@@ -134,7 +138,7 @@ def test_there_are_only_so_many_sessions(setting: Setting) -> None:
 
 def test_a_token_gives_its_session_with_the_secret_that_proved_it(setting: Setting) -> None:
     session, _ = setting.active()
-    claim = setting.manager.claims.by_token(setting.token(session))
+    claim = setting.manager.claims.by_token(setting.token(session), 0.0)
     assert isinstance(claim, Claim)
     assert claim.session is session
     assert claim.secret is not None
@@ -145,18 +149,19 @@ def test_a_token_gives_its_session_with_the_secret_that_proved_it(setting: Setti
 )
 def test_a_forged_token_gives_nothing(setting: Setting, forged: str) -> None:
     setting.active()
-    assert setting.manager.claims.by_token(forged) is ClaimRefusal.UNKNOWN
+    assert setting.manager.claims.by_token(forged, 0.0) is ClaimRefusal.UNKNOWN
 
 
 def test_wrong_codes_of_one_address_are_limited_and_a_right_token_passes(setting: Setting) -> None:
     session, _ = setting.active()
     token = setting.token(session)
-    assert {setting.manager.claims.by_token("junk") for _ in range(100)} == {ClaimRefusal.UNKNOWN}
+    judged = {setting.manager.claims.by_token("junk", 0.0) for _ in range(100)}
+    assert judged == {ClaimRefusal.UNKNOWN}
     answers = [
         setting.manager.claims.by_code("ABCD2345", ADDRESS, 0.0, exclude=None) for _ in range(4)
     ]
     assert answers == [ClaimRefusal.UNKNOWN] * 3 + [ClaimRefusal.RATE]
-    assert isinstance(setting.manager.claims.by_token(token), Claim)
+    assert isinstance(setting.manager.claims.by_token(token, 0.0), Claim)
 
 
 def test_where_many_guess_from_everywhere_each_network_has_one_wrong_code_at_a_time(
@@ -191,26 +196,54 @@ def test_a_code_may_expire_before_its_session(setting: Setting) -> None:
     )
 
 
+@pytest.mark.parametrize(("user", "seconds"), [("", 60.0), ("ann", 600.0)])
+def test_a_session_is_refused_at_the_moment_it_expires(user: str, seconds: float) -> None:
+    def expired(now: float) -> tuple[Session, str, str, Setting]:
+        setting = Setting()
+        limits = structs.replace(LIMITS, unclaimed_seconds_max=60.0, detached_seconds_max=600.0)
+        setting.manager = SessionManager(limits, setting.journal, setting.later.append)
+        session, consumer = setting.active(user)
+        token = setting.token(session)
+        code = setting.manager.claims.issue_code(Claim(session, None))
+        session.lost(consumer, Reason.NETWORK_ERROR, 1_000.0)
+        assert setting.manager.population.expires(session) == 1_000.0 + seconds
+        return session, token, code, setting
+
+    for early in (True, False):
+        now = 1_000.0 + seconds - (0.01 if early else 0.0)
+        session, token, code, setting = expired(now)
+        claims = setting.manager.claims
+        assert isinstance(claims.by_token(token, now), Claim) is early
+        assert (session.sid in setting.manager.sessions) is early
+        session, token, code, setting = expired(now)
+        claims = setting.manager.claims
+        assert isinstance(claims.by_code(code, ADDRESS, now, exclude=None), Claim) is early
+        session, token, code, setting = expired(now)
+        newer, _ = setting.active(user)
+        offered = setting.manager.claims.newest_of_user(newer, now)
+        assert (offered is session) is (early and bool(user))
+
+
 def test_a_retired_token_in_a_cookie_is_refused_and_ends_nothing(setting: Setting) -> None:
     session, consumer = setting.active()
     old = setting.token(session)
-    claim = setting.manager.claims.by_token(old)
+    claim = setting.manager.claims.by_token(old, 0.0)
     assert isinstance(claim, Claim)
     newest = setting.manager.claims.issue_token(claim)
     session.row.tokens.confirm()
-    assert setting.manager.claims.by_token(old, revoke=False) is ClaimRefusal.REPLACED
+    assert setting.manager.claims.by_token(old, 0.0, revoke=False) is ClaimRefusal.REPLACED
     assert consumer.closed == []
-    assert isinstance(setting.manager.claims.by_token(newest, revoke=False), Claim)
+    assert isinstance(setting.manager.claims.by_token(newest, 0.0, revoke=False), Claim)
 
 
 def test_a_retired_token_closes_the_session(setting: Setting) -> None:
     session, consumer = setting.active()
     stolen = setting.token(session)
-    claim = setting.manager.claims.by_token(stolen)
+    claim = setting.manager.claims.by_token(stolen, 0.0)
     assert isinstance(claim, Claim)
     setting.manager.claims.issue_token(claim)
     session.row.tokens.confirm()
-    assert setting.manager.claims.by_token(stolen) is ClaimRefusal.REVOKED
+    assert setting.manager.claims.by_token(stolen, 0.0) is ClaimRefusal.REVOKED
     assert session.state is SessionState.CLOSED
     assert consumer.closed == [Reason.KICKED]
     assert setting.backend.told[-1] == ("ended", session, Reason.KICKED)
@@ -266,7 +299,7 @@ def test_one_s_own_code_is_not_used_up(setting: Setting) -> None:
 def test_a_session_that_is_not_ready_cannot_be_taken(setting: Setting) -> None:
     session = setting.manager.create(setting.backend, Durability.FAST, 0.0)
     session.open(RecordingConsumer(), numbered=False)
-    claim = setting.manager.claims.by_token(setting.token(session))
+    claim = setting.manager.claims.by_token(setting.token(session), 0.0)
     assert claim is ClaimRefusal.TOO_EARLY
 
 
@@ -276,11 +309,11 @@ def test_the_newest_waiting_session_of_the_same_user_is_offered(setting: Setting
     for now, session in enumerate([*sessions, other]):
         session.detach(Reason.NETWORK_ERROR, float(now))
     back, _ = setting.active("ann")
-    claim = setting.manager.claims.by_user(back)
+    claim = setting.manager.claims.by_user(back, 0.0)
     assert claim is not None
     assert claim.session is sessions[1]
     nobody, _ = setting.active("")
-    assert setting.manager.claims.by_user(nobody) is None
+    assert setting.manager.claims.by_user(nobody, 0.0) is None
 
 
 def test_a_drop_before_the_choice_of_a_profile_ends_the_session(setting: Setting) -> None:
@@ -469,7 +502,7 @@ async def test_the_token_and_the_codes_of_a_dormant_session_say_that_it_is_to_be
     await manager.loader.load([kept.sid], 0.0)
     assert manager.claims.dormant_of_token(token) is None
     assert manager.claims.dormant_of_code("AAAA-2222") is None
-    assert isinstance(manager.claims.by_token(token), Claim)
+    assert isinstance(manager.claims.by_token(token, 0.0), Claim)
     assert isinstance(manager.claims.by_code("EEEE-3333", ADDRESS, 0.0, exclude=None), Claim)
 
 

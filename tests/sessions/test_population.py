@@ -182,7 +182,7 @@ def test_nothing_is_left_of_sessions_that_have_ended(setting: Setting) -> None:
         if number % 2:
             session.detach(Reason.NETWORK_ERROR, 0.0)
         setting.manager.close(session, Reason.KICKED)
-    population = setting.manager._population
+    population = setting.manager.population
     assert not population._networks
     assert not population._users
     assert not list(population.waiting())
@@ -268,12 +268,12 @@ async def test_the_newest_other_session_of_a_user_is_found_where_it_is(setting: 
     old, new = row(user="ann", detached=1.0), row(user="ann", detached=2.0)
     await setting.take_up(old, new)
     (session,) = [await _loaded(setting, old)]
-    newest = setting.manager.claims.newest_of_user(session)
+    newest = setting.manager.claims.newest_of_user(session, 0.0)
     assert newest is not None
     assert newest.sid == new.sid
-    assert setting.manager.claims.by_user(session) is None  # it is to be loaded
+    assert setting.manager.claims.by_user(session, 0.0) is None  # it is to be loaded
     other = await _loaded(setting, new)
-    claim = setting.manager.claims.by_user(session)
+    claim = setting.manager.claims.by_user(session, 0.0)
     assert claim is not None
     assert claim.session is other
 

@@ -12,7 +12,6 @@ from holdfast.core.backoff import Backoff
 from holdfast.core.errors import ConfigurationError
 from holdfast.net.runtime.timers import Timers
 from holdfast.websocket import (
-    ConnectionClosedError,
     DeflateSettings,
     DialError,
     HandshakeError,
@@ -60,8 +59,9 @@ async def test_a_server_that_hangs_up_is_told_apart() -> None:
 
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(hang_up())
-            with pytest.raises((ConnectionClosedError, OSError)):
+            with pytest.raises(HandshakeError, match="before it answered the handshake") as caught:
                 await connect(f"ws://127.0.0.1:{address.port}/")
+    assert caught.value.status == 0
 
 
 async def test_an_answer_that_is_no_websocket_is_a_handshake_error() -> None:

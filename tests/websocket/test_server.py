@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from holdfast.core.errors import ConfigurationError
 from holdfast.core.limits import Limits
 from holdfast.net.tls.contexts import client_context, server_context
 from holdfast.websocket import (
+    ConnectionClosed,
     ConnectionClosedError,
     ConnectionClosedOK,
     HandshakeError,
@@ -444,9 +446,44 @@ async def test_max_size_is_of_the_message_decompressed(options: Any, most: int) 
 
 async def test_connections_of_one_address_are_limited() -> None:
     made = Limits().but(connection={"connections_per_address_max": 1})
-    async with serve(echo, limits=made) as server, connect(url(server)):
-        with pytest.raises((OSError, ConnectionClosedError)):
+    async with serve(echo, limits=made) as server, connect(url(server)) as ws:
+        with pytest.raises(HandshakeError, match="429 Too Many Requests") as caught:
             await connect(url(server))
+        assert caught.value.status == 429
+        assert caught.value.headers.get("Retry-After") == "5"
+        assert server.accepted == 1
+        assert {why.value: count for why, count in server.refusals.items()} == {
+            "too_many_from_address": 1
+        }
+        assert server.failed_handshakes == 0
+        await ws.send("still here")
+        assert await ws.recv() == "still here"
+
+
+async def test_a_full_server_says_so_and_keeps_few_of_those_it_told() -> None:
+    made = Limits().but(connection={"connections_max": 1, "refusals_max": 2})
+    async with serve(echo, limits=made) as server, connect(url(server)):
+        before = len(os.listdir("/proc/self/fd"))
+        async with contextlib.AsyncExitStack() as stack:
+            callers = [await stack.enter_async_context(opened(server)) for _ in range(4)]
+            for caller in callers:
+                answer = await caller.read_all()
+                assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+                assert b"\r\nRetry-After: 5\r\n" in answer
+            await until(lambda: server.refusals.total() == 4)
+            assert len(server._net.answered._waiting) == 2
+        server._net.answered.close()
+        await until(lambda: len(os.listdir("/proc/self/fd")) <= before)
+
+
+async def test_a_websocket_is_kicked() -> None:
+    async with serve(echo) as server, connect(url(server)) as ws:
+        (socket,) = server.connections
+        server.kick(socket)
+        with pytest.raises(ConnectionClosed) as caught:
+            await ws.recv()
+        assert caught.value.code == 1001
+        await until(lambda: not server.connections)
 
 
 async def test_a_close_that_is_not_answered_ends_at_its_limit() -> None:

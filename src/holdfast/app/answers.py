@@ -64,7 +64,8 @@ class Answers:
 
     async def authenticate(self, claim: m.Authenticate) -> m.AuthResult:
         """Answer the request `authenticate`."""
-        return await self._answer("authenticate", m.AuthResult, claim)
+        name = "certificate" if claim.certificate else "authenticate"
+        return await self._answer(name, m.AuthResult, claim)
 
     async def list_profiles(self, query: m.ProfileQuery) -> list[m.ProfileSummary]:
         """Answer the request `profiles.list`."""
@@ -72,7 +73,12 @@ class Answers:
 
     async def create_profile(self, creation: m.ProfileCreation) -> m.ProfileSummary:
         """Answer the request `profiles.create`."""
-        return await self._answer("create_profile", m.ProfileSummary, creation.sid, creation.name)
+        args = [creation.sid, creation.name]
+        if self._handlers.takes_properties:
+            return await self._answer(
+                "create_profile", m.ProfileSummary, *args, creation.properties
+            )
+        return await self._answer("create_profile", m.ProfileSummary, *args)
 
     async def select_profile(self, choice: m.ProfileChoice) -> m.ProfileSummary:
         """Answer the request `profiles.select`."""

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from inspect import isawaitable, iscoroutinefunction, signature, unwrap
-from typing import Any, Final, TypeVar
+from inspect import signature
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-_PLAIN: Final = frozenset(
-    {
-        "start", "stop", "authenticate", "profiles", "create_profile", "select_profile", "remember",
-    }
-)  # fmt: skip
-"""The handlers that may be plain functions: they answer, and send nothing to a session."""
+from holdfast.app.login_handlers import LoginHandlers
+from holdfast.app.registered import F
 
 
-class Handlers:
+class Handlers(LoginHandlers):
     """The decorators for the handlers of an application.
 
     A handler that gets a session is a coroutine function (`async def`): a plain function could
@@ -29,7 +20,7 @@ class Handlers:
     """
 
     def __init__(self) -> None:
-        self._by_name: dict[str, Callable[..., Any]] = {}
+        super().__init__()
         self._takes_sids = False
         """Whether `on_remember` wants to know of which sessions it is asked."""
 
@@ -100,25 +91,6 @@ class Handlers:
         if the handler gets no session. The next handler runs all the same."""
         return self._set("error", handler)
 
-    def on_authenticate(self, handler: F) -> F:
-        """`(claim: Authenticate) -> str | AuthResult`: authenticates a user; raises `Refusal`.
-
-        With this handler, the application gets a session only after its login.
-        """
-        return self._set("authenticate", handler)
-
-    def on_profiles(self, handler: F) -> F:
-        """`(sid) -> list[ProfileSummary]`: the profiles that the session's user may choose from."""
-        return self._set("profiles", handler)
-
-    def on_create_profile(self, handler: F) -> F:
-        """`(sid, name) -> ProfileSummary`: a new one; raises `Refusal`."""
-        return self._set("create_profile", handler)
-
-    def on_select_profile(self, handler: F) -> F:
-        """`(sid, id) -> ProfileSummary`: the chosen one; raises `Refusal`."""
-        return self._set("select_profile", handler)
-
     def on_remember(self, handler: F) -> F:
         """`(sids) -> dict[str, int]`: by `sid`, the newest `session.cseq` whose effect is
         stored.
@@ -140,40 +112,8 @@ class Handlers:
         self._takes_sids = bool(signature(handler).parameters)
         return handler
 
-    def has(self, name: str) -> bool:
-        """Whether there is a handler `on_NAME`."""
-        return name in self._by_name
-
     async def remembered(self, sids: list[str]) -> dict[str, int]:
         """Return the result of `on_remember` for these sessions."""
         args = [sids] if self._takes_sids else []
         found = await self.call("remember", *args) or {}
         return {sid: found[sid] for sid in sids if sid in found}
-
-    async def call(self, name: str, *args: Any) -> Any:
-        """Call the handler `on_NAME`, if there is one."""
-        handler = self._by_name.get(name)
-        if handler is None:
-            return None
-        result = handler(*args)
-        return await result if isawaitable(result) else result
-
-    def _set(self, name: str, handler: F) -> F:
-        if not callable(handler):
-            raise TypeError(f"on_{name}: expected a function, found {handler!r}")
-        if name not in _PLAIN and not _is_coroutine_function(handler):
-            raise TypeError(
-                f"on_{name}: expected a coroutine function (async def), found {handler!r}"
-            )
-        if name in self._by_name:
-            raise ValueError(f"on_{name}: there is a handler already")
-        self._by_name[name] = handler
-        return handler
-
-
-def _is_coroutine_function(handler: Any) -> bool:
-    """Whether a call returns a coroutine: also of a method, a partial or a decorated function."""
-    while isinstance(handler, partial):
-        handler = handler.func
-    handler = unwrap(handler)
-    return iscoroutinefunction(handler) or iscoroutinefunction(type(handler).__call__)

@@ -169,6 +169,7 @@ class LinkClient:
             applied=app.dispatcher.applied(app.outgoing.oldest - 1),
             login=app.has("authenticate"),
             profiles=app.has("profiles"),
+            certificates=app.has("certificate"),
             serves=app.serves,
         )
         peer.dispatch = self._dispatch

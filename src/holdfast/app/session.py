@@ -264,6 +264,19 @@ class Session:
         check_choice("reason", reason, REASONS)
         await self._app.request(m.CLOSE, m.Close(self.sid, reason), bool)
 
+    async def forget_commands(self) -> None:
+        """Drop the commands of this session that wait, here and in the gateway: they do not run.
+
+        The command whose handler runs is not among them. Raises as `App.request` does.
+        """
+        newest = await self._app.request(m.FORGET, m.Forget(self.sid), int)
+        self.received = max(self.received, newest)
+        mailbox = self.mailbox
+        if mailbox:  # what had been sent before the answer
+            kept = [event for event in mailbox if not 0 < event.cseq <= newest]
+            mailbox.clear()
+            mailbox.extend(kept)
+
     @property
     def _bounds(self) -> m.Bounds:
         return self._app.outgoing.bounds

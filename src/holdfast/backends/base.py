@@ -143,7 +143,9 @@ class Backend(SessionBackend, Protocol):
     async def profiles(self, session: Session) -> list[ProfileSummary]:
         """The profiles that the session's user may choose. Raises as `authenticate` does."""
 
-    async def create_profile(self, session: Session, name: str) -> ProfileSummary:
+    async def create_profile(
+        self, session: Session, name: str, properties: dict[str, str]
+    ) -> ProfileSummary:
         """A new profile. Raises as `authenticate` does."""
 
     async def select_profile(self, session: Session, profile: str) -> ProfileSummary:
@@ -184,6 +186,11 @@ class BaseBackend:
     def resync(self, session: Session, reason: ResetReason) -> None:
         pass
 
+    def forget_commands(self, session: Session) -> int:
+        newest = session.inbox.top
+        session.applied(newest)
+        return newest
+
     def resized(self, session: Session, size: Resized) -> None:
         pass
 
@@ -208,7 +215,9 @@ class BaseBackend:
     async def profiles(self, session: Session) -> list[ProfileSummary]:
         return []
 
-    async def create_profile(self, session: Session, name: str) -> ProfileSummary:
+    async def create_profile(
+        self, session: Session, name: str, properties: dict[str, str]
+    ) -> ProfileSummary:
         raise LoginRefusedError("there are no profiles here")
 
     async def select_profile(self, session: Session, profile: str) -> ProfileSummary:

@@ -1,4 +1,4 @@
-"""An operator at a running gateway: `health`, `sessions`, `connections`, `kick` and `drain`."""
+"""An operator at a running gateway: `health`, `sessions`, `connections`, `kick`, `say`, `drain`."""
 
 from __future__ import annotations
 
@@ -164,6 +164,40 @@ def kick(
         raise typer.Exit(EXIT_FAILED)
 
 
+def say(
+    text: Annotated[str, typer.Argument(help="The line that clients are shown.")],
+    session: Annotated[str, typer.Option(help="Only the client of this session.")] = "",
+    user: Annotated[str, typer.Option(help="Only clients of this user.")] = "",
+    protocol: Annotated[str, typer.Option(help="Only `telnet`, `websocket`, `tcp` …")] = "",
+    listener: Annotated[str, typer.Option(help="Only at this listener.")] = "",
+    admin: Admin = "",
+    token_file: TokenFile = None,
+    ca: Ca = None,
+) -> None:
+    """Show a notice to the clients that are connected to a running gateway: to all, or to some.
+
+    Examples:
+
+        holdfast say "We restart in ten minutes."
+
+        holdfast say "Please log in again." --user ada --protocol telnet
+    """
+    wanted = {
+        "text": text, "session": session, "user": user, "protocol": protocol, "listener": listener,
+    }  # fmt: skip
+    with reported():
+        where = find(admin, token_file, ca)
+        answer = ask(where, "POST", "/api/notices", body=msgspec.json.encode(wanted))
+    shown = msgspec.json.decode(answer, type=_Shown).shown
+    typer.echo(f"shown to {shown} client{'' if shown == 1 else 's'}")
+
+
+class _Shown(msgspec.Struct):
+    """To how many clients a notice was shown."""
+
+    shown: int
+
+
 def drain(
     now: Annotated[bool, typer.Option("--now", help="Drop everybody at once.")] = False,
     wait: Annotated[
@@ -245,8 +279,15 @@ def _printable(text: str) -> str:
     return "".join(char if char.isprintable() else "\ufffd" for char in text).replace("[", r"\[")
 
 
+def _left(until: float) -> str:
+    return _duration(max(0, int(until - time.time())))
+
+
 def _age(since: float) -> str:
-    seconds = max(0, int(time.time() - since)) if since else 0
+    return _duration(max(0, int(time.time() - since)) if since else 0)
+
+
+def _duration(seconds: int) -> str:
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds // size} {unit}"
@@ -261,6 +302,7 @@ _SESSION_COLUMNS: _Columns = {
     "client": lambda row: f"{row['protocol']} {row['address']}",
     "age": lambda row: _age(row["created"]),
     "away": lambda row: _age(row["detached"]) if row["detached"] else "",
+    "ends in": lambda row: _left(row["expires"]) if row["expires"] else "",
     "kept": lambda row: f"{row['window_messages']} out, {row['queue_messages']} in",
 }
 _CONNECTION_COLUMNS: _Columns = {
@@ -272,4 +314,5 @@ _CONNECTION_COLUMNS: _Columns = {
     "in": lambda row: f"{row['received_bytes']:,}",
     "out": lambda row: f"{row['sent_bytes']:,}",
     "silent": lambda row: f"{row['silent_seconds']:.0f} s",
+    "round trip": lambda row: f"{row['rtt_ms']:.1f} ms" if row["rtt_ms"] is not None else "",
 }

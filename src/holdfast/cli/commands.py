@@ -70,6 +70,10 @@ LISTED: Final = {
         "admin",
         "Close sessions, or close connections and keep their sessions.",
     ),
+    "say": Listed(
+        "admin",
+        "Show a notice to the clients that are connected to a running gateway: to all, or to some.",
+    ),
     "drain": Listed(
         "admin",
         "Stop a running gateway: it notifies clients and keeps their sessions for the next start.",

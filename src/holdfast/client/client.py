@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from inspect import isawaitable
 from typing import Any, Final
 
@@ -98,6 +98,11 @@ class Client:
         return self._core.state
 
     @property
+    def keep_seconds(self) -> float:
+        """How long the gateway keeps the session without this client, as far as it said; or 0."""
+        return self._core.keep_seconds
+
+    @property
     def online(self) -> bool:
         """Whether the session is connected now."""
         return self._core.online
@@ -145,9 +150,12 @@ class Client:
         self._core.authenticate(token)
         self._send()
 
-    def choose(self, *, profile: str = "", name: str = "") -> None:
-        """Answer `Profiles`: one by its id, or a new one by name."""
-        self._core.choose(profile=profile, name=name)
+    def choose(
+        self, *, profile: str = "", name: str = "", properties: Mapping[str, str] | None = None
+    ) -> None:
+        """Answer `Profiles`: one by its id, or a new one by name, with properties that its
+        application asks for."""
+        self._core.choose(profile=profile, name=name, properties=properties)
         self._send()
 
     def take_offer(self) -> None:

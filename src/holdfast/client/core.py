@@ -6,6 +6,7 @@ connection. `State` is sufficient to resume after a restart of the client.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -79,6 +80,8 @@ class ClientCore:
     def __init__(self, state: State | None = None, client: str = "holdfast") -> None:
         self.state = state or State()
         self.heartbeat_seconds = 30.0
+        self.keep_seconds = 0.0
+        """How long the gateway keeps the session without this client, as far as it said; or 0."""
         self.online = False
         self.quitting = False
         """Whether `quit` was called and the session is not known to have ended."""
@@ -150,8 +153,9 @@ class ClientCore:
             case wire.Resend(c):
                 self._queue.resend(c)
                 self._fill()
-            case wire.Token(token):
+            case wire.Token(token, keep_s):
                 self.state.token = token
+                self.keep_seconds = keep_s or self.keep_seconds
             case wire.Pong():
                 pass  # any message shows that the connection is alive
 
@@ -164,6 +168,7 @@ class ClientCore:
         state = self.state
         state.sid, state.token, state.epoch = message.sid, message.token, message.epoch
         self.heartbeat_seconds = message.heartbeat
+        self.keep_seconds = message.keep_s or 0.0
         self._queue.bytes_max = message.bytes_max
         self.online = True
         self._handshake.code = ""
@@ -306,10 +311,16 @@ class ClientCore:
         self._handshake.auth = token
         self._say(message)  # `connected` discards it, and `hello` has the token
 
-    def choose(self, *, profile: str = "", name: str = "") -> None:
+    def choose(
+        self, *, profile: str = "", name: str = "", properties: Mapping[str, str] | None = None
+    ) -> None:
         """Choose a profile, or ask for a new one by name."""
         profile = commands.text("profile", profile)
-        message = wire.Profile(profile, commands.text("name", name))
+        texts = {
+            commands.text("properties", key): commands.text("properties", value)
+            for key, value in (properties or {}).items()
+        }
+        message = wire.Profile(profile, commands.text("name", name), texts)
         commands.check_size("choose", message, self._queue.bytes_max)
         self._say(message)
 

@@ -71,6 +71,13 @@ class LimitExceededError(HoldfastError):
     retryable = True
 
 
+def is_peers_fault(error: BaseException) -> bool:
+    """Whether `error` says that the peer is at fault, or is a group of nothing else."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_peers_fault(each) for each in error.exceptions)
+    return isinstance(error, HoldfastError) and error.source is Source.REMOTE
+
+
 def sentence(text: str) -> str:
     """Return `text` as a terminal shows it to a user."""
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -18,6 +18,8 @@ class Policy(Struct, frozen=True):
 
     login: bool = False
     profiles: bool = False
+    certificates: bool = False
+    """Whether a client's verified certificate may be its login."""
 
 
 class Authenticate(Struct, frozen=True, omit_defaults=True):
@@ -28,6 +30,7 @@ class Authenticate(Struct, frozen=True, omit_defaults=True):
     password: str = ""
     token: str = ""
     certificate: str = ""
+    """The subject of the client's verified certificate (RFC 4514): nobody was asked yet."""
     client: ClientFacts = NO_FACTS
     """What is known of the client's connection."""
 

@@ -72,5 +72,7 @@ class ListenerContext(Struct, frozen=True):
     """What clients must prove of themselves, if anything."""
     forward: Callable[[Connection, Sequence[str]], bool] | None = None
     """`Server.forward`, where HTTP proxies are trusted."""
+    handshake_failed: Callable[[Connection], None] = lambda _: None
+    """Counts a connection whose request for a WebSocket was refused."""
     serve_http: ServeHttp | None = None
     """Hands a connection over that asked for a page."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from holdfast.backends.base import Backend, Services
 from holdfast.backends.link.server import LinkServer
@@ -26,8 +26,9 @@ from holdfast.gateway.view import GatewayView
 from holdfast.link.peer import connection_limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.http.on_demand import HostOnDemand
+from holdfast.net.http.refusals import HTTP_REFUSALS
 from holdfast.net.runtime.runtime import Runtime
-from holdfast.net.server.acceptor import HandlerFactory
+from holdfast.net.server.acceptor import NO_REFUSALS, HandlerFactory
 from holdfast.net.server.inherited import Inherited
 from holdfast.net.server.server import ListenOptions, Server
 from holdfast.net.server.start_tls import StartTlsOptions
@@ -36,6 +37,8 @@ from holdfast.net.tls.options import TlsOptions
 
 if TYPE_CHECKING:
     from holdfast.gateway.admin.listener import AdminListener
+
+_HTTP: Final = ("ws", "wss")
 
 
 class Listeners:
@@ -106,6 +109,7 @@ class Listeners:
                         listener.proxy,
                         listener.forwarded,
                         self._start_tls(listener),
+                        HTTP_REFUSALS if listener.address.scheme in _HTTP else NO_REFUSALS,
                     ),
                 )
             )
@@ -161,6 +165,7 @@ class Listeners:
             resumes=listener.resume,
             forward=self.clients.forward if listener.forwarded is not None else None,
             auth=credential_judge(listener, context.limits, self._wall),
+            handshake_failed=self.clients.handshake_failed,
             serve_http=self._serve_http(listener, context),
         )
         return lambda connection: Driver(connection, context, shared)

@@ -18,13 +18,12 @@ from prometheus_client.registry import Collector
 
 from holdfast import __version__
 from holdfast.core.errors import Reason
-from holdfast.gateway.metric_families import Samples, counter, duration, gauge, gauge_of
 from holdfast.gateway.terminal_metrics import terminals
 from holdfast.gateway.view import GatewayView
-from holdfast.net.log import LostLines
+from holdfast.net.loggers import LostLines
+from holdfast.net.metric_families import Samples, counter, duration, gauge, gauge_of
 from holdfast.net.security_log import SecurityEvent
-from holdfast.net.server.admission import AdmissionRefusal
-from holdfast.net.server.server import Server
+from holdfast.net.server.metrics import listeners, refusals
 from holdfast.sessions.position import ResetReason
 from holdfast.sessions.states import SessionState
 
@@ -64,8 +63,8 @@ class _GatewayCollector(Collector):
             "holdfast_build", "The version that runs.", value={"version": __version__}
         )
         yield gauge("draining", "Whether the gateway is stopping.", float(view.draining()))
-        yield from _listeners("listener", "clients", view.server)
-        yield from _listeners("link", "applications", view.link_server)
+        yield from listeners("listener", "clients", view.server)
+        yield from listeners("link", "applications", view.link_server)
         yield from _connections(view)
         yield from _sessions(view)
         yield from _store(view)
@@ -96,57 +95,8 @@ class _GatewayCollector(Collector):
         )
 
 
-def _listeners(kind: str, who: str, server: Server) -> Iterator[Metric]:
-    tallies = server.tallies
-    received: Counter[Any] = Counter()
-    sent: Counter[Any] = Counter()
-    for connection in server.connections:
-        received[connection.listener] += connection.bytes_in
-        sent[connection.listener] += connection.bytes_out
-
-    def each(value: Callable[[Any, Any], float]) -> Samples:
-        return (((str(at),), value(at, counters)) for at, counters in tallies.items())
-
-    yield gauge_of(
-        f"{kind}_connections",
-        f"Open connections of {who}.",
-        each(lambda at, counters: counters.open),
-        "listener",
-    )
-    for name, help_, value in (
-        (
-            "accepted",
-            f"Connections of {who} that were accepted.",
-            lambda at, counters: counters.accepted,
-        ),
-        (
-            "refused",
-            f"Connections of {who} that were refused.",
-            lambda at, counters: counters.refused,
-        ),
-        (
-            "received_bytes",
-            f"Bytes from {who}.",
-            lambda at, counters: counters.bytes_in + received[at],
-        ),
-        ("sent_bytes", f"Bytes to {who}.", lambda at, counters: counters.bytes_out + sent[at]),
-    ):
-        yield counter(f"{kind}_{name}", help_, each(value), "listener")
-
-
 def _connections(view: GatewayView) -> Iterator[Metric]:
-    yield counter(
-        "listener_handshake_failures",
-        "TLS handshakes and PROXY headers that came to nothing.",
-        (((str(at),), counters.failed) for at, counters in view.server.tallies.items()),
-        "listener",
-    )
-    yield counter(
-        "connections_refused",
-        "Clients that were refused, by reason.",
-        (((why.value,), view.server.refusals[why]) for why in AdmissionRefusal),
-        "reason",
-    )
+    yield from refusals(view.server)
     yield gauge_of(
         "connections",
         "Connections that have a session, by protocol.",

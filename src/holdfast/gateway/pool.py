@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Protocol
 
 from holdfast.core.items import Output
+from holdfast.net.connection.connection import Connection
 
 
 class Member(Protocol):
@@ -15,8 +16,12 @@ class Member(Protocol):
     def protocol(self) -> str:
         """Its adapter's name."""
 
-    def show(self, item: Output) -> None:
-        """Write a volatile item now, or drop it."""
+    @property
+    def connection(self) -> Connection:
+        """The connection itself."""
+
+    def show(self, item: Output, *, always: bool = False) -> None:
+        """Write a volatile item now; without `always` it is dropped for a client that lags."""
 
 
 class ConnectionPool:
@@ -39,19 +44,13 @@ class ConnectionPool:
         if self._members.get(sid) is member:
             del self._members[sid]
 
-    def send(self, sid: str, item: Output) -> bool:
-        """Show `item` to the client of one session; false if it has none now."""
-        member = self._members.get(sid)
-        if member is None:
-            return False
-        member.show(item)
-        return True
+    def find(self, sid: str) -> Member | None:
+        """The connection of a session, if it has one now."""
+        return self._members.get(sid)
 
-    def broadcast(self, item: Output) -> int:
-        """Show `item` to every client. Returns to how many."""
-        for member in self._members.values():
-            member.show(item)
-        return len(self._members)
+    def members(self) -> list[tuple[str, Member]]:
+        """The connections there are now, each with the id of its session."""
+        return list(self._members.items())
 
     def by_protocol(self) -> Counter[str]:
         """The number of connections of each protocol."""

@@ -10,8 +10,8 @@ from prometheus_client.metrics_core import Metric
 from holdfast.backends.terminal.backend import TerminalBackend
 from holdfast.backends.terminal.states import BridgeState
 from holdfast.backends.terminal.stats import SECONDS
-from holdfast.gateway.metric_families import Buckets, counter, gauge_of, histogram
 from holdfast.gateway.view import GatewayView
+from holdfast.net.metric_families import Buckets, counter, gauge_of, histogram
 
 _COUNTED = (
     ("opened", "Terminals that were opened.", "opened"),

@@ -102,6 +102,8 @@ class Hello(Struct, frozen=True, omit_defaults=True):
     """Whether it authenticates users: then no session reaches it before that."""
     profiles: bool = False
     """Whether users choose a profile after the login."""
+    certificates: bool = False
+    """Whether it is asked first for the user of a client with a verified certificate."""
     serves: bool = True
     """Whether it is given sessions. One that is not says what it has to say, and gets no event."""
 
@@ -333,6 +335,12 @@ class Close(Struct, frozen=True):
     reason: str = "kicked"
 
 
+class Forget(Struct, frozen=True):
+    """Params of the request `session.forget`."""
+
+    sid: str
+
+
 class Filter(Struct, frozen=True, omit_defaults=True):
     """Params of the request `sessions.list`. Empty fields match all."""
 
@@ -381,6 +389,8 @@ BROADCAST: Final = "broadcast"
 APPLIED: Final = "applied"
 UPDATE: Final = "session.update"
 CLOSE: Final = "session.close"
+FORGET: Final = "session.forget"
+"""Drops the commands that wait; the result is the number of the newest one."""
 LIST: Final = "sessions.list"
 INPUT_MODE: Final = "input_mode"
 JOIN: Final = "group.join"

@@ -1,21 +1,16 @@
-"""Logs: for people or for programs, and of defects without the values on their way.
-
-A log that cannot be written (a full disk, a broken pipe, a closed stderr) costs its
-lines and nothing else: they are dropped and counted.
-"""
+"""Logs: for people or for programs, and of defects without the values on their way."""
 
 from __future__ import annotations
 
-import logging
-import sys
 import traceback
 from collections.abc import Callable
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from holdfast.core.clock import Clock, monotonic
+from holdfast.core.errors import is_peers_fault
 from holdfast.core.rate import Rate, RateByKey
 from holdfast.core.text import presentable
-from holdfast.net.loggers import LazyLogger, import_structlog
+from holdfast.net.loggers import LazyLogger, import_structlog, lines_at
 
 LINES_PER_MINUTE_MAX: Final = 60.0
 """Lines of one kind, sustained."""
@@ -32,67 +27,7 @@ def configure_logs(level: str) -> None:
     import_structlog()
     import structlog
 
-    terminal = _is_terminal(sys.stderr)
-    processors: list[structlog.typing.Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal),
-    ]
-    if terminal:
-        processors.append(structlog.dev.ConsoleRenderer(pad_event_to=0))
-    else:
-        processors.append(structlog.processors.JSONRenderer())
-    structlog.configure(
-        processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[level.upper()]
-        ),
-        logger_factory=_Lines(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-
-
-class LostLines:
-    """Lines of this process that could not be written."""
-
-    count = 0
-
-
-def _is_terminal(file: TextIO | None) -> bool:
-    try:
-        return file is not None and file.isatty()
-    except ValueError:  # it is closed
-        return False
-
-
-class _Lines:
-    """The factory of structlog's loggers, and the one logger: it writes lines to a file.
-
-    `file` is `None` where a process was started with its stderr closed.
-    """
-
-    def __init__(self, file: TextIO | None) -> None:
-        self._file = file
-        self._untold = 0
-
-    def __call__(self, *_: object) -> _Lines:
-        return self
-
-    def msg(self, message: str) -> None:
-        try:
-            if self._file is None:
-                raise ValueError("stderr is closed")
-            self._file.write(message + "\n")
-            self._file.flush()
-        except (OSError, ValueError):  # ValueError: it is closed, or this cannot be encoded
-            self._untold += 1
-            LostLines.count += 1
-            return
-        untold, self._untold = self._untold, 0
-        if untold:
-            LazyLogger("holdfast.net").warning("log lines lost", lines=untold)
-
-    log = debug = info = warn = warning = msg
-    fatal = failure = err = error = critical = exception = msg
+    structlog.configure(**lines_at(level), cache_logger_on_first_use=True)
 
 
 class RateLimitedLogger:
@@ -151,6 +86,17 @@ def _bounded(name: str, value: object) -> object:
         # The end says what went wrong, and where.
         return value[-TRACEBACK_CHARS_MAX:]
     return presentable(value)
+
+
+def log_handler_failure(log: Any, event: str, error: BaseException, **fields: object) -> None:
+    """Log what the handler of a peer has raised.
+
+    The peer's fault is one line at `info`; anything else is logged as `log_failure` does.
+    """
+    if is_peers_fault(error):
+        log.info("protocol error of a peer", fault=str(error), **fields)
+    else:
+        log_failure(log, event, error, **fields)
 
 
 def log_failure(log: Any, event: str, error: BaseException, **fields: object) -> None:

@@ -2,28 +2,118 @@
 
 structlog imports rich, with Pygments and attrs, for tracebacks in colour, Twisted for its loggers
 and greenlet for its oldest contexts, wherever these are installed: half of a start.
+
+A log that cannot be written (a full disk, a broken pipe, a closed stderr) costs its
+lines and nothing else: they are dropped and counted.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
+from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
 _LEFT_OUT: Final = ("rich", "twisted", "greenlet")
+_LEVEL: Final = "info"
+"""Of a program that has not configured structlog."""
 
 
 class LazyLogger:
-    """The logger of structlog with this name."""
+    """The logger of structlog with this name.
+
+    As long as the program has not configured structlog, lines go to stderr, from `info` on:
+    a program's own output stays its own.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._logger: Any = None
 
     def __getattr__(self, method: str) -> Any:
+        if not is_configured():
+            return getattr(_unconfigured(), method)
         if self._logger is None:
             self._logger = import_module("structlog").get_logger(self._name)
         return getattr(self._logger, method)
+
+
+@cache
+def _unconfigured() -> Any:
+    import_structlog()
+    structlog = import_module("structlog")
+    lines = lines_at(_LEVEL)
+    return structlog.wrap_logger(
+        lines["logger_factory"](),
+        processors=lines["processors"],
+        wrapper_class=lines["wrapper_class"],
+    )
+
+
+def lines_at(level: str) -> dict[str, Any]:
+    """How structlog writes lines to stderr: readable on a terminal, a JSON object otherwise.
+
+    structlog must have been imported. Raises `KeyError` for a level that there is not.
+    """
+    structlog = import_module("structlog")
+    terminal = _is_terminal()
+    processors = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal),
+    ]
+    if terminal:
+        processors.append(structlog.dev.ConsoleRenderer(pad_event_to=0))
+    else:
+        processors.append(structlog.processors.JSONRenderer())
+    return {
+        "processors": processors,
+        "wrapper_class": structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        "logger_factory": _Lines(),
+    }
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()
+    except ValueError:  # it is closed
+        return False
+
+
+class LostLines:
+    """Lines of this process that could not be written."""
+
+    count = 0
+
+
+class _Lines:
+    """The factory of structlog's loggers, and the one logger: it writes lines to stderr."""
+
+    def __init__(self) -> None:
+        self._untold = 0
+
+    def __call__(self, *_: object) -> _Lines:
+        return self
+
+    def msg(self, message: str) -> None:
+        file = sys.stderr
+        try:
+            if file is None:  # the process was started with its stderr closed
+                raise ValueError("stderr is closed")
+            file.write(message + "\n")
+            file.flush()
+        except (OSError, ValueError):  # ValueError: it is closed, or this cannot be encoded
+            self._untold += 1
+            LostLines.count += 1
+            return
+        untold, self._untold = self._untold, 0
+        if untold:
+            LazyLogger("holdfast.net").warning("log lines lost", lines=untold)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
 
 
 def is_configured() -> bool:

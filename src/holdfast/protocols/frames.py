@@ -1,4 +1,4 @@
-"""Frames on a byte stream: by length, by delimiter, of a fixed size, netstrings.
+"""Frames on a byte stream: by length, by delimiter, of a fixed size, netstrings, chunks.
 
 All decoders and encoders have the same interface and one limit, `frame_bytes_max`. Decoders
 accept input in chunks of any size.
@@ -13,6 +13,12 @@ from holdfast.core.errors import ProtocolError
 _VARINT_BYTES_MAX: Final = 10
 """64 bits, seven in each byte."""
 _MORE: Final = 0x80
+_CRLF: Final = b"\r\n"
+_CHUNK_LINE_BYTES_MAX: Final = 256
+"""The size of a chunk with its extensions."""
+_CHUNK_DIGITS_MAX: Final = 16
+_TRAILER_BYTES_MAX: Final = 8 * 1024
+_HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 
 
 class FrameError(ProtocolError):
@@ -258,6 +264,57 @@ class Netstring(_Buffered):
             found = bytes(data[end : end + 1])
             raise FrameError(f"expected a comma after the frame, found {found!r}")
         return colon + 1, end, end + 1
+
+
+class Chunked(_Buffered):
+    """The chunks of HTTP (RFC 9112 section 7.1). The empty frame is the last chunk of a body.
+
+    Extensions of chunks and trailer fields are left out; another body may follow.
+    """
+
+    def encode(self, frame: bytes) -> bytes:
+        self._check(len(frame))
+        return b"%x\r\n%b\r\n" % (len(frame), frame)
+
+    def _find(self, data: bytes | bytearray, at: int) -> tuple[int, int, int] | None:
+        end = data.find(_CRLF, at, at + _CHUNK_LINE_BYTES_MAX)
+        if end < 0:
+            if len(data) - at >= _CHUNK_LINE_BYTES_MAX:
+                raise FrameError(
+                    f"expected the size of a chunk within {_CHUNK_LINE_BYTES_MAX} bytes, found more"
+                )
+            return None
+        size = chunk_size(bytes(data[at:end]))
+        self._check(size)
+        if not size:
+            return self._find_end(data, end)
+        start = end + len(_CRLF)
+        end = start + size
+        if len(data) < end + len(_CRLF):
+            return None
+        found = bytes(data[end : end + len(_CRLF)])
+        if found != _CRLF:
+            raise FrameError(f"expected a line end after a chunk, found {found!r}")
+        return start, end, end + len(_CRLF)
+
+    def _find_end(self, data: bytes | bytearray, at: int) -> tuple[int, int, int] | None:
+        """The end of the trailer section; the line of the last chunk ends at `at`."""
+        end = data.find(_CRLF + _CRLF, at, at + _TRAILER_BYTES_MAX)
+        if end >= 0:
+            return end, end, end + 2 * len(_CRLF)
+        if len(data) - at >= _TRAILER_BYTES_MAX:
+            raise FrameTooLargeError(
+                f"expected trailer fields of at most {_TRAILER_BYTES_MAX} bytes, found more"
+            )
+        return None
+
+
+def chunk_size(line: bytes) -> int:
+    """The size that the line before a chunk gives. Raises `FrameError`."""
+    digits = line.partition(b";")[0].rstrip(b" \t")
+    if not 0 < len(digits) <= _CHUNK_DIGITS_MAX or not _HEX.issuperset(digits):
+        raise FrameError(f"expected the size of a chunk, found {line[:40]!r}")
+    return int(digits, 16)
 
 
 def _too_large(size: int, most: int) -> FrameTooLargeError:

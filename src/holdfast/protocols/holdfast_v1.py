@@ -44,6 +44,8 @@ class Welcome(Struct, frozen=True, tag_field="t", tag="welcome"):
     """Seconds between two signs of life that the client sends and expects."""
     bytes_max: ByteCount = BYTES_MAX
     """The largest message that the gateway takes: a larger one closes the connection with 1009."""
+    keep_s: Seconds | UnsetType = UNSET
+    """How long the session is kept, as it is now, when its client is away."""
 
 
 class Resumed(Struct, frozen=True, tag_field="t", tag="resumed", rename={"first": "from"}):
@@ -58,6 +60,7 @@ class Resumed(Struct, frozen=True, tag_field="t", tag="resumed", rename={"first"
     """The newest command that was taken in; the client sends the ones after it again."""
     heartbeat: Seconds
     bytes_max: ByteCount = BYTES_MAX
+    keep_s: Seconds | UnsetType = UNSET
 
 
 class Reset(Struct, frozen=True, tag_field="t", tag="reset"):
@@ -71,6 +74,7 @@ class Reset(Struct, frozen=True, tag_field="t", tag="reset"):
     cin: CommandCount
     heartbeat: Seconds
     bytes_max: ByteCount = BYTES_MAX
+    keep_s: Seconds | UnsetType = UNSET
 
 
 class Token(Struct, frozen=True, tag_field="t", tag="token"):
@@ -78,6 +82,7 @@ class Token(Struct, frozen=True, tag_field="t", tag="token"):
     previous one, which is valid until an output after this message is acknowledged."""
 
     d: str
+    keep_s: Seconds | UnsetType = UNSET
 
 
 class Text(Struct, frozen=True, tag_field="t", tag="text", gc=False):
@@ -282,11 +287,13 @@ class AuthClaim(Struct, frozen=True, tag_field="t", tag="auth"):
     token: str
 
 
-class Profile(Struct, frozen=True, tag_field="t", tag="profile"):
+class Profile(Struct, frozen=True, tag_field="t", tag="profile", omit_defaults=True):
     """Choose a profile by `id`, or create one by `name`."""
 
     id: str = ""
     name: str = ""
+    properties: dict[str, str] = {}
+    """Of a new one, as the application understands them."""
 
 
 class ResumeOwn(Struct, frozen=True, tag_field="t", tag="resume"):

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from holdfast.protocols.frames import FrameError, chunk_size
 from holdfast.protocols.websocket.head import END, HeadError, Request, parse_request
 
 _CHUNK_LINE_BYTES_MAX: Final = 256
 _TRAILER_BYTES_MAX: Final = 8 * 1024
-_SIZE_DIGITS_MAX: Final = 16
 _LENGTH_DIGITS_MAX: Final = 18
-_HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 _CRLF: Final = b"\r\n"
 _CHUNKED: Final = -1
 """In place of the size of a body that comes in chunks."""
@@ -153,7 +152,10 @@ class _Chunked:
 
     def _take_line(self, line: bytes) -> None:
         if self._trailer_bytes < 0:
-            size = _chunk_size(line)
+            try:
+                size = chunk_size(line)
+            except FrameError as error:
+                raise HeadError(400, str(error)) from error
             if size:
                 self._left = size + len(_CRLF)
             else:
@@ -164,13 +166,6 @@ class _Chunked:
                 raise HeadError(431, f"trailers of more than {_TRAILER_BYTES_MAX} bytes")
         else:
             self.over = True
-
-
-def _chunk_size(line: bytes) -> int:
-    digits = line.partition(b";")[0].rstrip(b" \t")
-    if not 0 < len(digits) <= _SIZE_DIGITS_MAX or not _HEX.issuperset(digits):
-        raise HeadError(400, f"expected the size of a chunk, found {line[:40]!r}")
-    return int(digits, 16)
 
 
 def _body_size(request: Request) -> int:

@@ -54,7 +54,8 @@ class Claims:
     """Checks tokens and codes, issues them, and voids them.
 
     A claim to a dormant session can be checked once it is loaded (`dormant_of_token`,
-    `dormant_of_code`). `close` ends a session whose token was stolen. All times are a
+    `dormant_of_code`). `close` ends a session whose token was stolen, or whose time is over: it is
+    refused from that moment on. All times are a
     `SteadyClock`'s.
     """
 
@@ -93,7 +94,7 @@ class Claims:
             self._codes.pop(code, None)
 
     def by_token(
-        self, token: str, *, exclude: Session | None = None, revoke: bool = True
+        self, token: str, now: float, *, exclude: Session | None = None, revoke: bool = True
     ) -> Claim | ClaimRefusal:
         """Return the session of this token. `exclude` is the caller's current session.
 
@@ -108,6 +109,8 @@ class Claims:
         """
         parts = split_token(token)
         session = self._sessions.get(parts[0]) if parts is not None else None
+        if session is not None and self._has_expired(session, now):
+            session = None
         tokens = session.row.tokens if session is not None else UNKNOWN_SESSION
         secret = parts[1] if parts is not None else b""
         status = tokens.judge(secret)
@@ -137,7 +140,11 @@ class Claims:
         code = read_resume_code(typed)
         presented = hash_code(code) if code is not None else _NO_CODE
         session = self._codes.get(presented)
-        if not isinstance(session, Session) or _is_expired(session.row, presented, now):
+        if (
+            not isinstance(session, Session)
+            or _is_expired(session.row, presented, now)
+            or self._has_expired(session, now)
+        ):
             self._wrong.spend(network, now)
             if not self._wrong_anywhere.spend(_ANYWHERE, now):
                 _log.warning("too many wrong resume codes", from_network=network)
@@ -150,19 +157,21 @@ class Claims:
         """Seconds until a code from this network is checked again."""
         return self._wrong.wait(network, now)
 
-    def by_user(self, session: Session) -> Claim | None:
+    def by_user(self, session: Session, now: float) -> Claim | None:
         """Return a claim to the newest other session of the same user, which has to be loaded."""
-        newest = self.newest_of_user(session)
+        newest = self.newest_of_user(session, now)
         return Claim(newest, None) if isinstance(newest, Session) else None
 
-    def newest_of_user(self, session: Session) -> Member | None:
+    def newest_of_user(self, session: Session, now: float) -> Member | None:
         """Return the newest other session of the same, authenticated user: a detached one
         before one whose connection is not known to be lost."""
         others = self._population.of_user(session.backend, session.row.user)
         able = [
             other
             for other in others
-            if other is not session and (not isinstance(other, Session) or _can_be_resumed(other))
+            if other is not session
+            and self._population.expires(other) > now
+            and (not isinstance(other, Session) or _can_be_resumed(other))
         ]
         return max(able, key=lambda other: (other.detached, other.sid), default=None)
 
@@ -233,6 +242,13 @@ class Claims:
         self._codes.pop(row.code_before, None)
         row.code_before = _NO_CODE
         session.mark_row_dirty()
+
+    def _has_expired(self, session: Session, now: float) -> bool:
+        """Whether the session's time is over; it ends then, before the next sweep."""
+        if self._population.expires(session) > now:
+            return False
+        self._close(session, Reason.TIMEOUT)
+        return True
 
     def _claim(
         self, session: Session, secret: bytes | None, code: bytes = _NO_CODE

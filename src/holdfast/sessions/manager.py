@@ -86,8 +86,9 @@ class SessionManager:
         self._clock = clock
         self._unsampled = 0
         """Ticks with output since the last sample."""
-        self._population = Population(limits)
-        self.retention = Retention(limits, self.sessions, self._population)
+        self.population = Population(limits)
+        """How many sessions there are, which one makes room, and when one expires."""
+        self.retention = Retention(limits, self.sessions, self.population)
         self.windows = self.retention.windows
         self.queues = self.retention.queues
         self.starved = self.retention.starved
@@ -95,7 +96,7 @@ class SessionManager:
         self.loader = Loader(self, self, journal, limits)
         """The sessions that are not loaded."""
         self.claims = Claims(
-            limits, self.sessions, self.loader.dormant, self._population, self.close
+            limits, self.sessions, self.loader.dormant, self.population, self.close
         )
         """Who may resume a session."""
         self.invitations = Invitations(limits, self.sessions)
@@ -106,7 +107,7 @@ class SessionManager:
     @property
     def total(self) -> int:
         """How many sessions there are, loaded or not."""
-        return self._population.total
+        return self.population.total
 
     def find(self, sid: str) -> Member | None:
         """A session, loaded or not."""
@@ -119,7 +120,7 @@ class SessionManager:
 
     def of_user(self, backend: SessionBackend, user: str) -> Iterable[Member]:
         """The sessions of a user of a backend, loaded or not; none for nobody."""
-        return self._population.of_user(backend, user)
+        return self.population.of_user(backend, user)
 
     # --- creating
 
@@ -141,12 +142,12 @@ class SessionManager:
         row.era = self.loader.eras.now
         session = make(row, backend, self.limits, self)
         self.sessions[session.sid] = session
-        self._population.add(session, network)
+        self.population.add(session, network)
         self.counts.created += 1
         return session
 
     def _make_room(self, network: str) -> None:
-        evicted = self._population.evicted_for(network)
+        evicted = self.population.evicted_for(network)
         if evicted is not None:
             self._evict(evicted, "the node or the network has no room")
 
@@ -162,17 +163,17 @@ class SessionManager:
     ) -> Iterator[None]:
         """Register the sessions of the store, in parts of some milliseconds. Each is detached,
         and is loaded on first use."""
-        self._population.begun = now
+        self.population.begun = now
         return self.loader.restoring(stored, backend_of, now)
 
     def found(self, dormant: DormantSession, network: str) -> None:
         self.claims.add(dormant)
-        self._population.add(dormant, network)
-        self._population.wait(dormant)
+        self.population.add(dormant, network)
+        self.population.wait(dormant)
 
     def loaded(self, dormant: DormantSession, session: Session) -> None:
         self.sessions[session.sid] = session
-        self._population.replace(dormant, session)
+        self.population.replace(dormant, session)
         self.counts.outputs -= session.out.top
         self.counts.commands -= session.inbox.top
         self.claims.add(session)
@@ -180,7 +181,7 @@ class SessionManager:
 
     def forget(self, dormant: DormantSession) -> None:
         self.claims.forget(dormant)
-        self._population.remove(dormant)
+        self.population.remove(dormant)
 
     def unresumable(self, sid: str) -> None:
         self.counts.closed[Reason.SHUTDOWN.value] += 1
@@ -212,7 +213,7 @@ class SessionManager:
         self.counts.commands += session.inbox.top
         self.retention.forget(session)
         self.claims.forget(session)
-        self._population.remove(session)
+        self.population.remove(session)
         self.groups.forget(session)
         session.apply(SessionInput.CLOSED)
 
@@ -228,7 +229,7 @@ class SessionManager:
 
         Returns whether to call again soon: one call takes a few milliseconds at most.
         """
-        expired = self._population.expired(now, _EXPIRED_MAX)
+        expired = self.population.expired(now, _EXPIRED_MAX)
         for session in expired:
             self.end(session, Reason.TIMEOUT)
         self.retention.expire(now)
@@ -236,8 +237,8 @@ class SessionManager:
 
     def attached(self, session: Session, network: str = "") -> None:
         """The session has a client again, in `network`."""
-        self._population.stop_waiting(session)
-        self._population.move(session, network)
+        self.population.stop_waiting(session)
+        self.population.move(session, network)
         self.counts.resumed += 1
 
     # --- what an application keeps in a session
@@ -249,14 +250,14 @@ class SessionManager:
         """
         if user == session.row.user:
             return
-        others = list(self._population.of_user(session.backend, user))
+        others = list(self.population.of_user(session.backend, user))
         if len(others) >= self.limits.sessions_per_user_max:
             waiting = [other for other in others if other.state.detached]
             if not waiting:
                 raise LimitExceededError(f"the user has {len(others)} sessions open, and no more")
             first = min(waiting, key=lambda other: other.detached)
             self._evict(first, "its user has no room")
-        self._population.set_user(session, user)
+        self.population.set_user(session, user)
         session.mark_row_dirty()
 
     def set_data(self, session: Session, data: bytes) -> None:
@@ -284,7 +285,7 @@ class SessionManager:
         if session.state is SessionState.CLOSED or not session.resumable:
             self.close(session, reason)
         else:
-            self._population.wait(session)
+            self.population.wait(session)
             self.life.tell(Life.DETACHED, session, reason=reason.value)
             session.backend.detached(session, reason)
 

@@ -123,6 +123,22 @@ class Population:
         for order in (self._brief, self._anonymous, self._known):
             yield from order.values()
 
+    def keep_seconds(self, session: Member) -> float:
+        """How long a session is kept for its client, as it is now."""
+        limits = self._limits
+        if self._order_of(session) is self._brief:
+            return min(limits.unclaimed_seconds_max, limits.detached_seconds_max)
+        return limits.detached_seconds_max
+
+    def expires(self, session: Member) -> float:
+        """When a detached session ends; infinity for one that has its client."""
+        if not session.state.detached:
+            return math.inf
+        since = session.detached
+        if self._order_of(session) is self._brief:
+            since = max(since, self.begun)
+        return since + self.keep_seconds(session)
+
     def expired(self, now: float, count: int) -> list[Member]:
         """Return up to `count` expired sessions."""
         limits = self._limits

@@ -38,6 +38,9 @@ class SessionBackend(Protocol):
     def relieved(self, session: Session) -> None:
         """The output was written, for a session that was `lagging`."""
 
+    def forget_commands(self, session: Session) -> int:
+        """Drop the commands that wait; a command that runs goes on. Returns the newest number."""
+
     def keeps(self, *, known: bool) -> bool:
         """Whether the session has data behind it that would be lost with it.
 

@@ -15,7 +15,7 @@ asyncio.run(serve_forever(echo, "tcp://127.0.0.1:7000"))
 from __future__ import annotations
 
 from holdfast.core.errors import ConfigurationError, HoldfastError, LimitExceededError
-from holdfast.core.limits import ConnectionLimits
+from holdfast.core.limits import ConnectionLimits, UpstreamLimits
 from holdfast.net.addresses import Address, InvalidAddressError, parse_address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler, Phase
@@ -40,7 +40,9 @@ from holdfast.net.server.workers import run_workers
 from holdfast.net.tls.certificates import ServerTls
 from holdfast.net.tls.describe import TlsInfo
 from holdfast.net.tls.options import Certificate, TlsOptions
+from holdfast.net.upstream.pool import NoUpstreamError
 from holdfast.protocols.frames import (
+    Chunked,
     Delimited,
     Fixed,
     FrameError,
@@ -50,12 +52,15 @@ from holdfast.protocols.frames import (
     Netstring,
     VarintPrefixed,
 )
+from holdfast.tcp.monitoring import metrics
+from holdfast.tcp.upstream import Upstream
 
 __all__ = [
     "Address",
     "AddressInUseError",
     "BindOptions",
     "Certificate",
+    "Chunked",
     "Clockwork",
     "ConfigurationError",
     "Connection",
@@ -76,6 +81,7 @@ __all__ = [
     "LimitExceededError",
     "ListenOptions",
     "Netstring",
+    "NoUpstreamError",
     "Observer",
     "Phase",
     "ProxyOptions",
@@ -87,8 +93,11 @@ __all__ = [
     "StreamClosedError",
     "TlsInfo",
     "TlsOptions",
+    "Upstream",
+    "UpstreamLimits",
     "VarintPrefixed",
     "dial",
+    "metrics",
     "parse_address",
     "run",
     "run_workers",

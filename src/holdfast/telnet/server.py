@@ -25,7 +25,7 @@ from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.metering import Bucket, Meter
-from holdfast.net.log import RateLimitedLogger, log_failure
+from holdfast.net.log import RateLimitedLogger, log_handler_failure
 from holdfast.net.runtime.loop import unwrapped
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import consists_of, spawn
@@ -176,7 +176,7 @@ class Server:
             await self._handler(telnet)
         except Exception as error:
             if not consists_of(error, TelnetClosed):  # for which the handler need not care
-                log_failure(_log, "a handler failed", error, peer=telnet.peer)
+                log_handler_failure(_log, "a handler failed", error, peer=telnet.peer)
         finally:
             telnet.end()
 

@@ -139,6 +139,7 @@ export class Session {
     this._hasQuit = false; // on this connection
     this._code = "";
     this._bytesMax = BYTES_MAX;
+    this._keepSeconds = 0;
     this._size = {};
     this._pause = FIRST_PAUSE_MS;
     this._unanswered = 0; // beats since anything was heard
@@ -190,6 +191,11 @@ export class Session {
   /** Whether the session is connected, or what it waits for. */
   get state() {
     return this._state;
+  }
+
+  /** How many seconds the gateway keeps the session without this page; 0 if it has not said so. */
+  get keepSeconds() {
+    return this._keepSeconds;
   }
 
   /** The session's public id, empty before the first welcome. */
@@ -274,13 +280,19 @@ export class Session {
   }
 
   /**
-   * Answer `profiles`: choose one by its id, or create one by name.
-   * @param {{id?: string, name?: string}} choice
+   * Answer `profiles`: choose one by its id, or create one by name, with properties that its
+   * application asks for.
+   * @param {{id?: string, name?: string, properties?: Record<string, string>}} choice
    */
   choose(choice) {
-    const { id = "", name = "" } = choice;
+    const { id = "", name = "", properties = {} } = choice;
     checkText("id", id);
-    this._answer("choose", { t: "profile", id, name: checkText("name", name) });
+    for (const [key, value] of Object.entries(properties)) {
+      checkText("properties", key);
+      checkText("properties", value);
+    }
+    const message = { t: "profile", id, name: checkText("name", name) };
+    this._answer("choose", Object.keys(properties).length ? { ...message, properties } : message);
   }
 
   /** Answer `offer`: resume the other session. */
@@ -558,6 +570,7 @@ export class Session {
         this._resend(message.c);
         break;
       case "token":
+        this._keepSeconds = message.keep_s ?? this._keepSeconds;
         this._keep({ ...this._kept, token: message.d });
         break;
       case "skip":
@@ -602,6 +615,7 @@ export class Session {
     this._code = "";
     this._fresh = false;
     this._bytesMax = message.bytes_max ?? BYTES_MAX;
+    this._keepSeconds = message.keep_s ?? 0;
     this._given = 0;
     this._hasQuit = false;
     clearTimeout(this._timers.open);
@@ -1148,6 +1162,7 @@ const KEPT = {
 };
 const ENTRANCE = {
   sid: isText, token: isText, epoch: isText, heartbeat: isSeconds, bytes_max: maybe(isSeconds),
+  keep_s: maybe(isSeconds),
 };
 // The messages of the gateway and their required fields.
 const MESSAGES = new Map(
@@ -1155,7 +1170,7 @@ const MESSAGES = new Map(
     welcome: { ...ENTRANCE, seq: isCount },
     resumed: { ...ENTRANCE, from: isCount, to: isCount, cin: isCount },
     reset: { ...ENTRANCE, reason: isText, top: isCount, cin: isCount },
-    token: { d: isText },
+    token: { d: isText, keep_s: maybe(isSeconds) },
     refused: { reason: isText, retry_ms: maybe(isNumber) },
     text: { n: isCount, d: isText },
     formatted: { n: isCount, d: isText, s: Array.isArray },

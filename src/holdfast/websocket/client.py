@@ -29,7 +29,6 @@ from holdfast.net.dial.dial import DialError, dial
 from holdfast.net.runtime.runtime import ClientRuntime, client_runtime
 from holdfast.protocols import websocket as ws
 from holdfast.protocols.websocket import HandshakeError, Response
-from holdfast.websocket.closed import ConnectionClosedError
 from holdfast.websocket.connection import WebSocket
 from holdfast.websocket.lifecycle import WebSocketSettings
 from holdfast.websocket.options import Compression, Options, settings
@@ -62,7 +61,7 @@ class ClientWebSocket(WebSocket):
         """The server's answer."""
 
     async def answered(self) -> None:
-        """Wait for the handshake. Raises `HandshakeError`, `ConnectionClosed` or `TimeoutError`."""
+        """Wait for the handshake. Raises `HandshakeError` or `TimeoutError`."""
         await self._answered
 
     def received(self, data: bytes) -> None:
@@ -95,9 +94,10 @@ class ClientWebSocket(WebSocket):
         super().lost(cause)
         self._let_go()
         if not self._answered.done():
-            self._answered.set_exception(
-                ConnectionClosedError(None, None) if cause is None else cause
-            )
+            why = "closed the connection" if cause is None else f"broke the connection: {cause}"
+            error = HandshakeError(0, f"the server {why} before it answered the handshake")
+            error.__cause__ = cause
+            self._answered.set_exception(error)
 
     def drop(self) -> None:
         """Close without a Close frame; no task waits for the handshake any more."""
@@ -182,13 +182,7 @@ class connect:
             lasted = 0.0
             try:
                 socket = await self._open()
-            except (
-                DialError,
-                TimeoutError,
-                OSError,
-                ConnectionClosedError,
-                HandshakeError,
-            ) as error:
+            except (DialError, TimeoutError, OSError, HandshakeError) as error:
                 if isinstance(error, HandshakeError) and error.status not in _TEMPORARY:
                     raise
             else:

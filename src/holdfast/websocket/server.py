@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import ssl as ssl_module
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
@@ -25,9 +26,12 @@ from holdfast.core.text import presentable
 from holdfast.net.addresses import Address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.http.hosts import check_host, served_hosts
-from holdfast.net.log import RateLimitedLogger, log_failure
+from holdfast.net.http.refusals import HTTP_REFUSALS
+from holdfast.net.log import RateLimitedLogger, log_failure, log_handler_failure
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import consists_of, spawn
+from holdfast.net.server.admission import AdmissionRefusal
+from holdfast.net.server.server import ListenOptions
 from holdfast.net.server.server import Server as NetServer
 from holdfast.protocols import websocket as ws
 from holdfast.protocols.websocket import CloseCode, Request, State
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
     from holdfast.net.http.handover import HttpHost
 
 _log: Final = RateLimitedLogger("holdfast.websocket")
+_OPTIONS: Final = ListenOptions(refusals=HTTP_REFUSALS)
 
 
 class Refusal(Struct, frozen=True):
@@ -206,6 +211,7 @@ class Server:
         self.connections: set[ServerWebSocket] = set()
         """The open WebSockets, for `broadcast` say."""
         self.failed_handshakes = 0
+        """Connections whose request was refused, or did not come in time."""
         self.goodbye: tuple[int, str] = (CloseCode.GOING_AWAY, "the server is stopping")
         self.addresses: list[Address] = []
         """Where it listens, with the ports that were taken."""
@@ -223,6 +229,20 @@ class Server:
     def port(self) -> int:
         """The port of the first address."""
         return self.addresses[0].port
+
+    @property
+    def accepted(self) -> int:
+        """Connections that were accepted since the start, whatever became of them."""
+        return self._net.accepted
+
+    @property
+    def refusals(self) -> Counter[AdmissionRefusal]:
+        """Connections that were refused, by why: they met a limit."""
+        return self._net.refusals
+
+    def kick(self, socket: ServerWebSocket) -> None:
+        """Close one WebSocket, as the end of the server closes all."""
+        socket._connection.drain()
 
     async def serve_forever(self) -> None:
         """Wait until `close` is called."""
@@ -251,7 +271,7 @@ class Server:
             if self._http is not None:
                 await self._http.start()
             for address in addresses:
-                self.addresses.append(await self._net.listen(address, self._make, tls))
+                self.addresses.append(await self._net.listen(address, self._make, tls, _OPTIONS))
         except BaseException:
             await self.stop()
             raise
@@ -310,7 +330,7 @@ class Server:
             await self._handler(socket)
         except Exception as error:
             if not consists_of(error, ConnectionClosed):  # for which the handler need not care
-                log_failure(_log, "a handler failed", error, peer=socket._connection.peer)
+                log_handler_failure(_log, "a handler failed", error, peer=socket._connection.peer)
                 socket._begin_close(CloseCode.INTERNAL_ERROR, "internal error")
         finally:
             socket._begin_close(CloseCode.NORMAL, "")

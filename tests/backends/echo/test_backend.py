@@ -49,7 +49,7 @@ async def test_an_echo_wants_neither_login_nor_profile(tmp_path: Path) -> None:
         assert await backend.profiles(session) == []
         for asking in (
             backend.authenticate(session, Authenticate(session.sid)),
-            backend.create_profile(session, "x"),
+            backend.create_profile(session, "x", {}),
             backend.select_profile(session, "x"),
         ):
             with pytest.raises(LoginRefusedError):

@@ -340,7 +340,7 @@ async def test_requests_without_an_application_say_that_it_is_away(tmp_path: Pat
         for asking in (
             backend.authenticate(session, m.Authenticate(session.sid)),
             backend.profiles(session),
-            backend.create_profile(session, "x"),
+            backend.create_profile(session, "x", {}),
             backend.select_profile(session, "x"),
         ):
             with pytest.raises(LoginUnavailableError, match="the application is away"):
@@ -386,14 +386,15 @@ async def test_requests_are_the_application_s_to_answer(tmp_path: Path) -> None:
                 "ann", {"role": "admin"}
             )
             assert [p.id for p in await backend.profiles(session)] == ["p1", "p2"]
-            assert await backend.create_profile(session, "Cid") == m.ProfileSummary("p3", "Cid")
+            made = await backend.create_profile(session, "Cid", {"race": "elf"})
+            assert made == m.ProfileSummary("p3", "Cid")
             with pytest.raises(LoginRefusedError, match="somebody plays") as caught:
                 await backend.select_profile(session, "p1")
         assert caught.value.retry_s == 5.0
         assert asked == [
             claim,
             m.ProfileQuery(sid),
-            m.ProfileCreation(sid, "Cid"),
+            m.ProfileCreation(sid, "Cid", {"race": "elf"}),
             m.ProfileChoice(sid, "p1"),
         ]
 

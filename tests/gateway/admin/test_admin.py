@@ -15,13 +15,16 @@ import pytest
 from msgspec import structs
 from tests.gateway.admin.asking import ANYWHERE, TOKEN, administered, ask, opened, read, told
 from tests.gateway.clients import person, v1
-from tests.gateway.running import SECONDS, TCP, WS, configured, eventually, serving
+from tests.gateway.running import SECONDS, TCP, WS, acting, configured, eventually, serving
 from tests.gateway.test_store_failures import IMPATIENT, fails
 from tests.net.certificates import write_pems
 
+from holdfast.app import App, Session
 from holdfast.core.limits import KIB, Limits
 from holdfast.gateway.admin.guard import AdminConfig
 from holdfast.gateway.config import Config
+from holdfast.gateway.gateway import Gateway
+from holdfast.net.security_log import SecurityEvent
 
 
 def echoing(tmp_path: Path, *urls: str, limits: Limits | None = None) -> Config:
@@ -143,6 +146,8 @@ async def test_connections_are_listed_with_their_sessions(tmp_path: Path) -> Non
             "received_bytes": len("hello\r\n"),
             "sent_bytes": connection.bytes_out,
             "silent_seconds": item["silent_seconds"],
+            "rtt_ms": item["rtt_ms"],
+            "pinged_seconds": None,
         }
 
 
@@ -474,3 +479,124 @@ async def test_over_tls(tmp_path: Path) -> None:
         writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (await read(reader)).status == 200
         writer.close()
+
+
+# --- notices and commands
+
+
+def notice(**fields: str) -> bytes:
+    return json.dumps(fields).encode()
+
+
+async def shown(gateway: Gateway, **fields: str) -> int:
+    said = await told(gateway, "/api/notices", method="POST", body=notice(**fields))
+    return int(said["shown"])
+
+
+async def test_an_operator_speaks_to_all_to_some_and_to_one(tmp_path: Path) -> None:
+    async with (
+        serving(echoing(tmp_path, TCP, WS)) as gateway,
+        person(gateway, "tcp") as someone,
+        v1(gateway) as page,
+    ):
+        await someone.shown_code()
+        sid = (await page.expect("welcome"))["sid"]
+        (at,) = [str(one) for one in gateway.addresses if one.scheme == "ws"]
+        (first,) = [s for s in gateway.manager.sessions.values() if s.sid != sid]
+        gateway.manager.set_user(first, "ada")
+        assert await shown(gateway, text="to all") == 2
+        assert await shown(gateway, text="to pages", protocol="websocket") == 1
+        assert await shown(gateway, text="to one", session=sid) == 1
+        assert await shown(gateway, text="here", listener=at) == 1
+        assert await shown(gateway, text="to Ada", user="ada") == 1
+        assert await shown(gateway, text="x", user="ada", protocol="websocket") == 0
+        assert await shown(gateway, text="x", session=sid, protocol="tcp") == 0
+        for text in ("to all", "to pages", "to one", "here"):
+            said = await page.expect("notice")
+            assert (said["d"], "n" in said) == (text, False)
+        assert await someone.sees("*** to Ada\n") == "*** to all\n*** to Ada\n"
+        assert gateway.context.security.counts[SecurityEvent.OPERATOR_ACTED] == 7
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "fault"),
+    [
+        (b"", 400, "expected {"),
+        (b'{"txt": "x"}', 400, "unknown field"),
+        (notice(text=" "), 400, "text: expected a line"),
+        (notice(text="x" * 15_000), 400, "text: "),
+        (notice(text="x", session="nobody"), 404, "no such session"),
+    ],
+)
+async def test_what_is_no_notice_is_refused(
+    body: bytes, status: int, fault: str, tmp_path: Path
+) -> None:
+    small = Limits().but(session={"output_bytes_max": 10_000})
+    async with serving(echoing(tmp_path, limits=small)) as gateway:
+        answer = await ask(gateway, "/api/notices", "POST", body)
+        assert answer.status == status
+        assert fault in json.loads(answer.body)["error"]
+
+
+async def test_an_operator_drops_waiting_commands(tmp_path: Path) -> None:
+    config = administered(configured(tmp_path, [TCP]))
+    may = asyncio.Event()
+    begun: list[str] = []
+
+    async def hang(session: Session, text: str) -> None:
+        begun.append(text)
+        await may.wait()
+
+    app = App("stage")
+    app.on_text(hang)
+    async with (
+        serving(config) as gateway,
+        acting(app, str(gateway.link_address)),
+        person(gateway, "tcp") as someone,
+    ):
+        someone.types("one", "two", "three")
+        await eventually(lambda: begun == ["one"])
+        (session,) = gateway.manager.sessions.values()
+        await eventually(lambda: session.inbox.top == 3)
+        path = f"/api/sessions/{session.sid}/commands"
+        assert await told(gateway, path, method="DELETE") == {"forgotten": 3}
+        assert not session.inbox.entries
+        assert await told(gateway, path, method="DELETE") == {"forgotten": 0}
+        assert (await ask(gateway, "/api/sessions/x/commands", "DELETE")).status == 404
+        may.set()
+        someone.types("four")
+        await eventually(lambda: begun[-1] == "four")
+        await eventually(lambda: not session.inbox.entries)
+
+
+async def test_the_end_of_a_session_is_foretold(tmp_path: Path) -> None:
+    limits = Limits().but(session={"unclaimed_seconds_max": 60.0, "detached_seconds_max": 600.0})
+    async with serving(echoing(tmp_path, limits=limits)) as gateway:
+        async with person(gateway, "tcp") as someone:
+            await someone.shown_code()
+            (item,) = (await told(gateway, "/api/sessions"))["items"]
+            assert item["expires"] == 0
+            (connection,) = (await told(gateway, "/api/connections"))["items"]
+            assert 0 < connection["rtt_ms"] < 10_000
+            assert connection["pinged_seconds"] is None
+        (session,) = gateway.manager.sessions.values()
+        await eventually(lambda: session.detached > 0)
+        (item,) = (await told(gateway, "/api/sessions"))["items"]
+        assert item["expires"] == pytest.approx(item["detached"] + 60.0)
+        gateway.manager.set_user(session, "ada")
+        (item,) = (await told(gateway, "/api/sessions"))["items"]
+        assert item["expires"] == pytest.approx(item["detached"] + 600.0)
+
+
+async def test_a_ping_is_shown(tmp_path: Path) -> None:
+    limits = Limits().but(websocket={"heartbeat_seconds_max": 0.05})
+    async with serving(echoing(tmp_path, WS, limits=limits)) as gateway, v1(gateway) as page:
+        await page.expect("welcome")
+
+        async def pinged() -> bool:
+            (one,) = (await told(gateway, "/api/connections"))["items"]
+            return one["pinged_seconds"] is not None
+
+        async with asyncio.timeout(SECONDS):
+            while not await pinged():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)

@@ -96,8 +96,10 @@ class AskedBackend(BaseBackend):
     async def profiles(self, session: Session) -> list[ProfileSummary]:
         return await Question[list[ProfileSummary]]("profiles")
 
-    async def create_profile(self, session: Session, name: str) -> ProfileSummary:
-        return await Question[ProfileSummary]("create profile", name)
+    async def create_profile(
+        self, session: Session, name: str, properties: dict[str, str]
+    ) -> ProfileSummary:
+        return await Question[ProfileSummary]("create profile", name, *properties.values())
 
     async def select_profile(self, session: Session, profile: str) -> ProfileSummary:
         return await Question[ProfileSummary]("select profile", profile)

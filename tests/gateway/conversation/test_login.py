@@ -250,6 +250,33 @@ async def test_a_v1_client_chooses_a_profile(tmp_path: Path) -> None:
         assert (stage.session.user, stage.session.profile) == ("ann", "p1")
 
 
+async def test_a_new_profile_has_properties(tmp_path: Path) -> None:
+    stage = doorman(Stage())
+    stage.app.on_profiles(lambda sid: [])
+    stage.app.on_select_profile(lambda sid, profile: ProfileSummary(profile, profile))
+    made: list[tuple[str, dict[str, str]]] = []
+
+    @stage.app.on_create_profile
+    def create(sid: str, name: str, properties: dict[str, str]) -> ProfileSummary:
+        made.append((name, properties))
+        return ProfileSummary(name.lower(), name)
+
+    async with (
+        serving(configured(tmp_path)) as gateway,
+        linked(gateway, stage),
+        v1(gateway) as client,
+    ):
+        kept = (await client.expect("welcome"))["keep_s"]
+        await client.expect("login")
+        await client.say("login", username="ann", password="right")
+        assert (await client.expect("token"))["keep_s"] > kept  # the session of a user
+        await client.expect("profiles")
+        await client.say("profile", name="Lancelot", properties={"race": "elf", "home": "sea"})
+        await stage.noted("open")
+        assert made == [("Lancelot", {"race": "elf", "home": "sea"})]
+        assert stage.session.profile == "lancelot"
+
+
 async def test_a_terminal_makes_a_profile(tmp_path: Path) -> None:
     async with (
         guarded(tmp_path, profiles=True) as (gateway, stage),

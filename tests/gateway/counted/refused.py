@@ -139,3 +139,40 @@ for _name, _config in {"tls": secured, "proxy": _behind("127.0.0.0/8")}.items():
     exchange(
         {"listener_handshake_failures_total{listener}": 1}, _config, name=f"speaks_no_{_name}"
     )(says_what_is_no_handshake)
+
+
+_UPGRADE: Final = (
+    b"GET %s HTTP/1.%d\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: %d\r\n%s\r\n"
+)
+_REFUSED_IN_HTTP: Final[dict[int, tuple[bytes, str]]] = {
+    400: (_UPGRADE % (b"/", 1, 13, b"Content-Length: 5\r\n"), "protocol_error"),
+    404: (_UPGRADE % (b"/elsewhere", 1, 13, b""), "refused"),
+    426: (_UPGRADE % (b"/", 1, 12, b""), "protocol_error"),
+    505: (_UPGRADE % (b"/", 0, 13, b""), "protocol_error"),
+}
+
+
+def _asks(request: bytes, status: int) -> Deed:
+    async def asks(scene: Scene) -> AsyncIterator[Found | None]:
+        where = ("127.0.0.1", scene.gateway.addresses[0].port)
+        reader, writer = await asyncio.open_connection(*where)
+        writer.write(request)
+        assert (await reader.read()).startswith(b"HTTP/1.1 %d " % status)
+        writer.transport.abort()
+        yield None
+
+    return asks
+
+
+for _status, (_request, _reason) in _REFUSED_IN_HTTP.items():
+    _told: Found = {"security_events_total{malformed}": 1} if _reason != "refused" else {}
+    exchange(
+        {
+            **_told,
+            "listener_accepted_total{listener}": 1,
+            "listener_handshake_failures_total{listener}": 1,
+            f"connections_closed_total{{{_reason}}}": 1,
+        },
+        name=f"asks_for_no_websocket_{_status}",
+    )(_asks(_request, _status))

@@ -416,6 +416,45 @@ async def test_an_observer_is_told_of_failures(tmp_path: Path) -> None:
     assert notes.told[1] == ("failed", "TLS: expected TLS, found a plain HTTP request")
 
 
+async def test_an_observer_is_told_of_a_handler_that_raises() -> None:
+    async def fail(stream: Stream) -> None:
+        await stream.read(1)
+        raise ValueError("a defect")
+
+    notes = Notes()
+    async with (
+        serve(fail, ANYWHERE, observer=notes) as server,
+        call(server.addresses[0]) as caller,
+    ):
+        await caller.write(b"x")
+        await caller.dropped()
+        await until(lambda: not server.connections)
+    assert [told for told in notes.told if told[0] == "failed"] == [("failed", "a defect")]
+
+
+async def test_a_client_s_fault_is_one_line_at_info() -> None:
+    async def frames(stream: Stream) -> None:
+        async for _ in stream.frames(Netstring(10)):
+            pass
+
+    notes = Notes()
+    with structlog.testing.capture_logs() as logs:
+        async with (
+            serve(frames, ANYWHERE, observer=notes) as server,
+            call(server.addresses[0]) as caller,
+        ):
+            await caller.write(b"11:")
+            await caller.dropped()
+            await until(lambda: not server.connections)
+    (line,) = (log for log in logs if log["event"] != "handlers were cancelled")
+    fault = "expected a frame of at most 10 bytes, found 11"
+    assert line["peer"].startswith("127.0.0.1:")
+    assert (line["event"], line["log_level"]) == ("protocol error of a peer", "info")
+    assert line["fault"] == fault
+    assert "traceback" not in line
+    assert ("failed", fault) in notes.told
+
+
 async def test_connections_are_listed_counted_and_kicked() -> None:
     async with serve(echo, ANYWHERE, ANYWHERE) as server:
         here, there = server.addresses

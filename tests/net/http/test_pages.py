@@ -284,6 +284,27 @@ async def test_a_client_that_has_said_its_last_request_hears_the_answer() -> Non
         assert await caller.read_all() == b""
 
 
+async def test_all_requests_before_a_half_close_are_answered() -> None:
+    async with serving_pages() as (server, pages), call(await server.listen(ANYWHERE)) as caller:
+        stand = await server.stand()
+        stand.connection.turns.spent = PASS_COST_MAX  # the first one waits for its turn
+        pages.host.take_over(stand.connection, REQUEST % b"/" * 3, stand, pages.anew)
+        caller.writer.write_eof()
+        stand.connection.handler.ended()
+        for _ in range(3):
+            assert await read_page(caller) == b"a page"
+        assert await caller.read_all() == b""
+
+
+async def test_half_a_request_before_a_half_close_ends_the_connection() -> None:
+    async with serving_pages() as (server, _), call(await server.listen(ANYWHERE)) as caller:
+        body = b"POST /count HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf"
+        await caller.write(body)
+        caller.writer.write_eof()
+        assert await caller.read_all() == b""
+        await until(lambda: not server.server.connections)
+
+
 async def test_close_is_kept_to() -> None:
     async with serving_pages() as (server, pages), call(await server.listen(ANYWHERE)) as caller:
         request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

@@ -32,6 +32,7 @@ class FakeServer:
         self.failures: list[str] = []
         self.handlers: list[Recorder] = []
         self._admits = admits
+        self.answer = b""
 
     def handshake_began(self, pending: PendingConnection) -> None:
         self.under_way.append(pending)
@@ -39,9 +40,9 @@ class FakeServer:
     def handshake_ended(self, pending: PendingConnection) -> None:
         self.under_way.remove(pending)
 
-    def admits(self, peer: str) -> bool:
+    def refusal(self, peer: str) -> bytes | None:
         self.asked.append(peer)
-        return self._admits
+        return None if self._admits else self.answer
 
     def failed(self, peer: str, error: HandshakeError) -> None:
         self.failures.append(f"{peer}: {error}")
@@ -103,6 +104,18 @@ def test_a_client_that_may_not_come_in_is_dropped() -> None:
     pending, transport = begun(server)
     pending.data_received(HEADER)
     assert transport.aborted
+    assert not server.handlers
+    assert not server.under_way
+
+
+def test_it_may_be_told_why() -> None:
+    server = FakeServer(admits=False)
+    server.answer = b"no room"
+    pending, transport = begun(server)
+    pending.data_received(HEADER)
+    assert b"".join(transport.written) == b"no room"
+    assert transport.is_closing()
+    assert not transport.aborted
     assert not server.handlers
     assert not server.under_way
 

@@ -21,6 +21,8 @@ from holdfast.net.server.lifecycle import TABLE, ServerInput, ServerState
 from holdfast.net.server.server import Server
 from holdfast.net.tls.contexts import client_context, server_context
 
+ANYWHERE = "tcp://127.0.0.1:0"
+
 # --- its life
 
 _S, _I = ServerState, ServerInput
@@ -242,6 +244,43 @@ async def test_a_connection_that_outstays_the_drain_is_dropped() -> None:
         "seconds": 0.05,
         "at": str(address),
     }
+
+
+async def test_a_drain_tells_how_many_were_dropped() -> None:
+    class Staying(Stand):
+        def drain(self) -> None:
+            self.calls.append("drain")
+
+    for seconds in (0, 0.05):
+        async with serving(make=Staying) as server, call(await server.listen(ANYWHERE)) as caller:
+            await server.stand()
+            assert await server.server.drain(seconds) == 1
+            await caller.dropped()
+    async with serving() as server, call(await server.listen(ANYWHERE)) as caller:
+        await server.stand()
+        assert await server.server.drain(60) == 0
+
+
+async def test_a_listener_ends_and_its_connections_stay(tmp_path: Path) -> None:
+    async with serving() as server:
+        address, other = await server.listen(ANYWHERE), await server.listen(unix(tmp_path))
+        async with call(address) as caller:
+            stand = await server.stand()
+            assert server.server.unlisten(address)
+            assert not server.server.unlisten(address)
+            assert server.server.addresses == [other]
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection(address.host, address.port)
+            await caller.write(b"still here")
+            await stand.until(lambda stand: stand.data == b"still here")
+            again = await server.listen(f"tcp://127.0.0.1:{address.port}")
+            assert again == address
+            async with call(again):
+                await server.stand(1)
+                assert server.server.tallies[address].open == 2
+        await stand.until_lost()
+        assert server.server.unlisten(other)
+        assert not (tmp_path / "s").exists()
 
 
 async def test_close_drops_every_connection_without_a_word() -> None:

@@ -8,8 +8,11 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from tests.net.helpers import until
+import structlog
+from tests.net.helpers import call, patience, until
 
+from holdfast.net.addresses import Address
+from holdfast.net.connection.stream import Stream, serve_forever
 from holdfast.net.server import service
 from holdfast.net.server.service import serve_until_stopped, signals
 
@@ -103,3 +106,28 @@ async def test_a_server_closes_at_the_second_signal(told: list[str]) -> None:
         await signalled(signal.SIGINT, lambda: ("drain", 2.5) in server.calls)
         await signalled(signal.SIGTERM, lambda: "close" in server.calls)
     assert server.calls == [("drain", 2.5), "close"]
+
+
+async def test_no_time_to_drain_is_no_time(told: list[str]) -> None:
+    where: asyncio.Future[Address] = asyncio.get_running_loop().create_future()
+
+    async def stay(stream: Stream) -> None:
+        await stream.write(b"hello")
+        await asyncio.Event().wait()
+
+    with structlog.testing.capture_logs() as logs:
+        async with patience(), asyncio.TaskGroup() as tasks:
+            tasks.create_task(
+                serve_forever(
+                    stay,
+                    "tcp://127.0.0.1:0",
+                    drain_seconds=0,
+                    started=lambda addresses: where.set_result(addresses[0]),
+                )
+            )
+            async with call(await where) as caller:
+                assert await caller.read(5) == b"hello"
+                os.kill(os.getpid(), signal.SIGTERM)
+                await caller.dropped()
+    (line,) = (log for log in logs if log["event"] == "drain timed out")
+    assert (line["dropped"], line["seconds"]) == (1, 0)

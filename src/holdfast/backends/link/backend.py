@@ -116,6 +116,16 @@ class LinkBackend(Questions, BaseBackend):
         if isinstance(session.route, Instance):
             session.route.resynced(session)
 
+    def forget_commands(self, session: Session) -> int:
+        newest = session.inbox.top
+        holder = session.route
+        if isinstance(holder, Instance):
+            holder.applied(session, newest)
+        else:
+            self.port.applied(session, newest)
+        self.progressed(session)
+        return newest
+
     def resized(self, session: Session, size: Resized) -> None:
         self._tell(session, size)
 
@@ -174,7 +184,7 @@ class LinkBackend(Questions, BaseBackend):
         self.assignment.link(instance)
         self._trials.run_began(instance)
         if hello.serves:
-            self._settings.set_policy(Policy(login=hello.login, profiles=hello.profiles))
+            self._settings.set_policy(Policy(hello.login, hello.profiles, hello.certificates))
         peer.dispatch = Calls(instance, self.port, self, self._published).dispatch
         self.assignment.compare(instance, hello)
         infos = self.assignment.take_back(instance)

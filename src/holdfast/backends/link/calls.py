@@ -44,6 +44,9 @@ class Instances(Protocol):
     def progressed(self, session: Session) -> None:
         """The application has applied commands of the session. Hot path."""
 
+    def forget_commands(self, session: Session) -> int:
+        """Drop the commands of the session that wait."""
+
     def leaving(self, instance: Instance) -> None:
         """An instance begins no further command."""
 
@@ -71,6 +74,7 @@ class Calls:
                 m.JOIN: (m.Membership, self._join),
                 m.LEAVE: (m.Membership, self._leave),
                 m.CLOSE: (m.Close, self._close),
+                m.FORGET: (m.Forget, self._forget),
                 m.LEAVING: (m.Leaving, self._leaving),
                 m.RELEASE: (list[str], self._release),
                 m.LIST: (m.Filter, self._list),
@@ -136,6 +140,15 @@ class Calls:
             raise RequestError("bad_params", str(error)) from error
         self._port.close(session, Reason(request.reason))
         return True
+
+    def _forget(self, request: m.Forget) -> int:
+        try:
+            session = self._port.held(self._instance, request.sid)
+        except SessionMovedError as error:
+            raise RequestError("moved", str(error)) from error
+        if session is None:
+            raise RequestError(m.UNKNOWN_SESSION, f"the application has no session {request.sid}")
+        return self._instances.forget_commands(session)
 
     def _list(self, wanted: m.Filter) -> list[m.SessionInfo]:
         return [

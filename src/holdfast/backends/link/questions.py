@@ -46,8 +46,10 @@ class Questions:
         query = m.ProfileQuery(session.sid)
         return await self._ask(m.PROFILES_LIST, query, list[ProfileSummary])
 
-    async def create_profile(self, session: Session, name: str) -> ProfileSummary:
-        creation = m.ProfileCreation(session.sid, name)
+    async def create_profile(
+        self, session: Session, name: str, properties: dict[str, str]
+    ) -> ProfileSummary:
+        creation = m.ProfileCreation(session.sid, name, properties)
         return await self._ask(m.PROFILES_CREATE, creation, ProfileSummary)
 
     async def select_profile(self, session: Session, profile: str) -> ProfileSummary:

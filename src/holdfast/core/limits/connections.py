@@ -45,6 +45,8 @@ class ConnectionLimits(Group, frozen=True, forbid_unknown_fields=True):
     """From our close to the peer's answer; then the socket is dropped."""
     linger_seconds_max: float = 1.0
     """Without a byte from a peer that has our last words and may still be sending."""
+    refusals_max: int = 64
+    """Refused clients of WebSocket listeners that have their answer and may still read it."""
     backlog_max: int = 4096
     """Connections that the kernel holds for us before we accept them."""
     accept_pause_seconds_max: float = 0.5

@@ -32,6 +32,10 @@ class Adapter(Protocol):
     """The token in its client's request, until it is judged; empty if there is none."""
 
     @property
+    def handshake_failed(self) -> bool:
+        """Whether the request with which its client began was refused."""
+
+    @property
     def protocol(self) -> str:
         """Its name for users and applications: `telnet`, `websocket`, `tcp` …"""
 

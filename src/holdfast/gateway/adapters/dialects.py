@@ -190,8 +190,8 @@ class HoldfastDialect(WholeMessages):
                 return [LoginGiven(username, password, token)]
             case wire.AuthClaim(token):
                 return [CredentialGiven(token)]
-            case wire.Profile(id_, name):
-                return [ProfileWanted(id_, name)]
+            case wire.Profile(id_, name, properties):
+                return [ProfileWanted(id_, name, properties)]
             case wire.ResumeOwn():
                 return [ResumeOwn()]
             case wire.CodeWanted():

@@ -79,6 +79,8 @@ class ProfileWanted(Struct, frozen=True, array_like=True, tag=True):
 
     id: str = ""
     name: str = ""
+    properties: dict[str, str] = {}
+    """Of a new one."""
 
 
 class CodeWanted(Struct, frozen=True, array_like=True, tag=True):

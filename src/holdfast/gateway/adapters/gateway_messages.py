@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from msgspec import UNSET
+
 from holdfast.gateway.adapters.notifications import (
     Acknowledged,
     CaughtUp,
@@ -45,8 +47,8 @@ def message_of(  # noqa: C901 - one case for each
             return wire.Offer(text)
         case CodeIssued(code):
             return wire.Code(code)
-        case TokenIssued(token=token):
-            return wire.Token(token)
+        case TokenIssued(token=token, keep_seconds=keep):
+            return wire.Token(token, keep or UNSET)
         case LoginNeeded(error, retry_seconds):
             return wire.Login(error, round(retry_seconds * 1000))
         case CredentialNeeded(error, seconds):
@@ -63,9 +65,15 @@ def _session(
     notification: Welcomed | Resumption | Restart, bytes_max: int
 ) -> wire.Welcome | wire.Resumed | wire.Reset:
     match notification:
-        case Welcomed(sid, epoch, token, _, heartbeat):
+        case Welcomed(sid, epoch, token, _, heartbeat, keep):
             return wire.Welcome(
-                sid=sid, token=token, epoch=epoch, seq=0, heartbeat=heartbeat, bytes_max=bytes_max
+                sid=sid,
+                token=token,
+                epoch=epoch,
+                seq=0,
+                heartbeat=heartbeat,
+                bytes_max=bytes_max,
+                keep_s=keep or UNSET,
             )
         case Resumption(sid, epoch, token, _, heartbeat):
             return wire.Resumed(
@@ -77,6 +85,7 @@ def _session(
                 cin=notification.cin,
                 heartbeat=heartbeat,
                 bytes_max=bytes_max,
+                keep_s=notification.keep_seconds or UNSET,
             )
         case Restart(sid, epoch, token, heartbeat):
             return wire.Reset(
@@ -88,4 +97,5 @@ def _session(
                 cin=notification.cin,
                 heartbeat=heartbeat,
                 bytes_max=bytes_max,
+                keep_s=notification.keep_seconds or UNSET,
             )

@@ -19,6 +19,8 @@ class Welcomed(Struct, frozen=True):
     token: str
     code: str
     heartbeat_seconds: float
+    keep_seconds: float = 0.0
+    """How long the session is kept, as it is now, if its client is lost; 0 if that is not said."""
 
 
 class Resumption(Struct, frozen=True):
@@ -44,6 +46,7 @@ class Resumption(Struct, frozen=True):
     assumed_seconds: float = 0.0
     """If above 0: what was written longer than this before the connection was lost counts as
     delivered, by nothing but its age."""
+    keep_seconds: float = 0.0
 
 
 class Restart(Struct, frozen=True):
@@ -57,6 +60,7 @@ class Restart(Struct, frozen=True):
     top: int
     """Output continues after this number."""
     cin: int
+    keep_seconds: float = 0.0
 
 
 class SessionActive(Struct, frozen=True):
@@ -103,6 +107,7 @@ class TokenIssued(Struct, frozen=True):
     epoch: str
     seq: int
     """The client has the outputs up to this number."""
+    keep_seconds: float = 0.0
 
 
 class LoginNeeded(Struct, frozen=True):

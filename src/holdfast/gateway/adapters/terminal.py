@@ -62,6 +62,7 @@ class TerminalAdapter(Screen):
     facts = NO_FACTS
     credential = ""
     forwarded: Sequence[str] = ()
+    handshake_failed = False
     pings = False
     slice_bytes = 1 * KIB
     unread = False

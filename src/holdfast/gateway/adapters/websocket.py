@@ -87,6 +87,7 @@ class WebSocketAdapter:
         "credential",
         "facts",
         "forwarded",
+        "handshake_failed",
         "numbered",
         "slice_bytes",
         "tokens",
@@ -104,6 +105,7 @@ class WebSocketAdapter:
         self._flow = Flow(flow_rates(settings.limits))
         self._dialect: Dialect = _PLAIN
         self._accepted = False
+        self.handshake_failed = False
         self.credential = ""
         self.forwarded: Sequence[str] = ()
         self._maybe_delivered = 0
@@ -191,6 +193,7 @@ class WebSocketAdapter:
             case ws.Close():
                 return [Left(done=False)]
             case ws.Violation(_, reason):
+                self.handshake_failed = not self._accepted
                 return [Broken(Reason.PROTOCOL_ERROR, reason)]
             case _:
                 return []
@@ -225,6 +228,7 @@ class WebSocketAdapter:
         self.numbered = self._dialect.numbered
 
     def _refuse(self, refusal: UpgradeRefusal) -> list[Event]:
+        self.handshake_failed = True
         self._core.refuse(refusal.status, presentable(refusal.text))
         return [Broken(Reason.REFUSED, refusal.text, refusal.security)]
 
@@ -333,6 +337,7 @@ class WebSocketAdapter:
     def goodbye(self, disconnect: Disconnect, text: str, retry_seconds: float) -> bool:
         text = presentable(text)
         if self._core.state is ws.State.CONNECTING:
+            self.handshake_failed = True
             refuse_in_http(self._core, disconnect, text, retry_seconds)
             return False
         retry_ms = round(retry_seconds * 1000) if disconnect.reconnect else -1

@@ -8,6 +8,8 @@ GET    /api/sessions/SID/explain    its numbers, its epochs, what has happened t
 DELETE /api/sessions/SID            the session is closed for good; its client gets a goodbye
 GET    /api/connections             ?protocol= listener= address= limit= after=
 DELETE /api/connections/ID          the connection is closed; its session waits
+DELETE /api/sessions/SID/commands   the session's waiting commands are dropped
+POST   /api/notices                 {"text": …, "session": … "user": … "protocol": … "listener": …}
 POST   /api/drain                   {"now": true}: without waiting
 """
 
@@ -26,6 +28,7 @@ from holdfast.core.errors import Reason
 from holdfast.core.limits import AdminLimits
 from holdfast.gateway.admin.explain import explain
 from holdfast.gateway.admin.guard import Access, Guard
+from holdfast.gateway.admin.notices import NoticeError, read_notice, show_notice
 from holdfast.gateway.admin.views import (
     BadQueryError,
     list_connections,
@@ -70,6 +73,8 @@ class AdminPages(HttpHost):
         app.router.add_get("/api/sessions/{sid}", self._session)
         app.router.add_get("/api/sessions/{sid}/explain", self._explain)
         app.router.add_delete("/api/sessions/{sid}", self._kick_session)
+        app.router.add_delete("/api/sessions/{sid}/commands", self._forget_commands)
+        app.router.add_post("/api/notices", self._notice)
         app.router.add_get("/api/connections", self._connections)
         app.router.add_delete("/api/connections/{id}", self._kick_connection)
         app.router.add_post("/api/drain", self._drain)
@@ -156,6 +161,36 @@ class AdminPages(HttpHost):
         manager.end(session, Reason.KICKED)
         self._tell(SecurityEvent.OPERATOR_ACTED, request, sid=session.sid, what="close_session")
         return _json({"kicked": session.sid})
+
+    async def _forget_commands(self, request: web.Request) -> web.Response:
+        manager = self._view.manager
+        sid = request.match_info["sid"]
+        if manager.find(sid) is None:
+            return _refusal(404, "there is no such session")
+        await manager.loader.load([sid], self._view.clock())
+        session = manager.sessions.get(sid)
+        if session is None:
+            return _refusal(404, "there is no such session")
+        count = len(session.inbox.entries)
+        session.backend.forget_commands(session)
+        self._tell(
+            SecurityEvent.OPERATOR_ACTED, request, sid=sid, what="forget_commands", count=count
+        )
+        return _json({"forgotten": count})
+
+    async def _notice(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        try:
+            wanted = read_notice(body, self._view.manager.limits.output_bytes_max)
+        except NoticeError as error:
+            return _refusal(400, str(error))
+        if wanted.session and self._view.manager.find(wanted.session) is None:
+            return _refusal(404, "there is no such session")
+        shown = await show_notice(self._view, wanted)
+        self._tell(
+            SecurityEvent.OPERATOR_ACTED, request, sid=wanted.session, what="say", shown=shown
+        )
+        return _json({"shown": shown})
 
     async def _connections(self, request: web.Request) -> web.Response:
         return _json(list_connections(self._view, request.query, self._limits))

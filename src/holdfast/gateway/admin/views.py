@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from holdfast.core.limits import AdminLimits
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.view import GatewayView
 from holdfast.net.connection.connection import Connection
+from holdfast.net.transport.tcp_info import round_trip
 from holdfast.sessions.dormant import DormantSession
 from holdfast.sessions.folding import fold
 from holdfast.sessions.population import Member
@@ -46,6 +48,8 @@ class SessionView(Struct, frozen=True):
     created: float
     detached: float
     """Since when its client is away, or 0."""
+    expires: float
+    """When it ends if its client stays away; 0 while it has its client."""
     connection: int
     """The id of its connection, or 0."""
     outputs: int
@@ -75,6 +79,10 @@ class ConnectionView(Struct, frozen=True):
     sent_bytes: int
     silent_seconds: float
     """Since anything came from it."""
+    rtt_ms: float | None
+    """The round trip to the peer's kernel, as this one has measured it; `None` if it has not."""
+    pinged_seconds: float | None
+    """Since it was last asked for a sign of life; `None` if it never was."""
 
 
 class Page(Struct, frozen=True):
@@ -99,13 +107,19 @@ async def view_sessions(view: GatewayView, sessions: Sequence[Member]) -> list[S
     for one in sessions:
         session = view.manager.find(one.sid)
         if isinstance(session, Session):
-            views.append(_loaded_view(session, behind))
+            views.append(_loaded_view(session, behind, _expires(view, session, behind)))
         elif session is not None and session.sid in stored:
-            views.append(_dormant_view(session, stored[session.sid], behind))
+            expires = _expires(view, session, behind)
+            views.append(_dormant_view(session, stored[session.sid], behind, expires))
     return views
 
 
-def _loaded_view(session: Session, behind: float) -> SessionView:
+def _expires(view: GatewayView, session: Member, behind: float) -> float:
+    at = view.manager.population.expires(session)
+    return at + behind if at != math.inf else 0.0
+
+
+def _loaded_view(session: Session, behind: float, expires: float) -> SessionView:
     """A session; `behind` is by how much the wall clock is ahead of the gateway's time."""
     row, consumer, out, inbox = session.row, session.consumer, session.out, session.inbox
     backend = session.backend
@@ -113,6 +127,7 @@ def _loaded_view(session: Session, behind: float) -> SessionView:
         **_row_view(row, behind),
         state=session.state.value,
         detached=row.detached + behind if row.detached else 0.0,
+        expires=expires,
         connection=consumer.connection.id if isinstance(consumer, Attachment) else 0,
         outputs=out.top,
         window_messages=len(out.entries),
@@ -124,7 +139,9 @@ def _loaded_view(session: Session, behind: float) -> SessionView:
     )
 
 
-def _dormant_view(dormant: DormantSession, stored: StoredSession, behind: float) -> SessionView:
+def _dormant_view(
+    dormant: DormantSession, stored: StoredSession, behind: float, expires: float
+) -> SessionView:
     """A session that is not loaded: its logs are as they are stored."""
     logs = fold(stored.records) if stored.records else None
     outs: Sequence[Any] = logs.outs if logs is not None else ()
@@ -133,6 +150,7 @@ def _dormant_view(dormant: DormantSession, stored: StoredSession, behind: float)
         **_row_view(stored.row, behind),
         state=dormant.state.value,
         detached=dormant.detached + behind,
+        expires=expires,
         connection=0,
         outputs=logs.top if logs is not None else 0,
         window_messages=len(outs),
@@ -159,8 +177,12 @@ def _row_view(row: Row, behind: float) -> dict[str, Any]:
     }
 
 
-def connection_view(connection: Connection, sids: Mapping[Connection, str]) -> ConnectionView:
-    listener = connection.listener
+def connection_view(
+    connection: Connection, attachments: Mapping[Connection, Attachment]
+) -> ConnectionView:
+    listener, attachment = connection.listener, attachments.get(connection)
+    rtt = round_trip(connection.extra("socket"))
+    pinged = attachment.pinged if attachment is not None else 0.0
     return ConnectionView(
         id=connection.id,
         peer=connection.peer,
@@ -168,10 +190,12 @@ def connection_view(connection: Connection, sids: Mapping[Connection, str]) -> C
         protocol=listener.scheme if listener is not None else "",
         phase=connection.phase.name.lower(),
         secure=connection.secure,
-        sid=sids.get(connection, ""),
+        sid=attachment.session.sid if attachment is not None else "",
         received_bytes=connection.bytes_in,
         sent_bytes=connection.bytes_out,
         silent_seconds=round(max(0.0, connection.now - connection.heard), 1),
+        rtt_ms=round(rtt * 1000, 3) if rtt else None,
+        pinged_seconds=round(max(0.0, connection.now - pinged), 1) if pinged else None,
     )
 
 
@@ -217,8 +241,8 @@ def list_connections(view: GatewayView, query: Mapping[str, str], limits: AdminL
     matching = _matching(connections, _CONNECTION_KEYS, wanted)
     found = _page(matching, _id, int(after or 0), count)
     page, more = found[:count], len(found) > count
-    sids = _sids(view)
-    views = [connection_view(one, sids) for one in page]
+    attachments = _attachments(view)
+    views = [connection_view(one, attachments) for one in page]
     return Page(views, page[-1].id if more else None, len(connections))
 
 
@@ -230,10 +254,10 @@ def _id(connection: Connection) -> int:
     return connection.id
 
 
-def _sids(view: GatewayView) -> dict[Connection, str]:
-    """The sessions of connections."""
+def _attachments(view: GatewayView) -> dict[Connection, Attachment]:
+    """The connections that have a session, with it."""
     return {
-        session.consumer.connection: session.sid
+        session.consumer.connection: session.consumer
         for session in view.manager.sessions.values()
         if isinstance(session.consumer, Attachment)
     }

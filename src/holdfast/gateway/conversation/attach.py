@@ -68,7 +68,8 @@ def _dormant(conversation: Conversation, event: Enter | ResumeOwn) -> list[str]:
     """Return the ids of the sessions that must be loaded before the event can be handled."""
     claims, attachment = conversation.context.manager.claims, conversation.attachment
     if isinstance(event, ResumeOwn):
-        newest = claims.newest_of_user(attachment.session) if attachment is not None else None
+        now = conversation.context.wall()
+        newest = claims.newest_of_user(attachment.session, now) if attachment is not None else None
         return [newest.sid] if isinstance(newest, DormantSession) else []
     if event.code:
         wanted = [claims.dormant_of_code(event.code)]
@@ -188,14 +189,14 @@ def _claim(conversation: Conversation, event: Enter | ResumeOwn) -> Claim | Clai
         wanted = isinstance(event, ResumeOwn) or event.code or event.token
         return ClaimRefusal.ELSEWHERE if wanted else None
     if isinstance(event, ResumeOwn):
-        claim = manager.claims.by_user(own) if own is not None else None
+        claim = manager.claims.by_user(own, now) if own is not None else None
         return _served_here(conversation, claim or ClaimRefusal.UNKNOWN)
     if event.code:
         network = _network(conversation)
         claimed = manager.claims.by_code(event.code, network, now, exclude=own)
         return _served_here(conversation, claimed)
     if event.token:
-        return _served_here(conversation, manager.claims.by_token(event.token, exclude=own))
+        return _served_here(conversation, manager.claims.by_token(event.token, now, exclude=own))
     if own is not None:
         return ClaimRefusal.ENTERED
     return _claim_by_cookies(conversation, event.cookies)
@@ -216,10 +217,10 @@ def _claim_by_cookies(
     conversation: Conversation, cookies: Sequence[str]
 ) -> Claim | ClaimRefusal | None:
     """The first good token counts; `ClaimRefusal.REPLACED` before any other reason."""
-    manager = conversation.context.manager
+    manager, now = conversation.context.manager, conversation.context.wall()
     refusal: ClaimRefusal | None = None
     for token in cookies:
-        claimed = _served_here(conversation, manager.claims.by_token(token, revoke=False))
+        claimed = _served_here(conversation, manager.claims.by_token(token, now, revoke=False))
         if isinstance(claimed, Claim):
             return claimed
         if refusal is not ClaimRefusal.REPLACED:
@@ -293,6 +294,7 @@ async def _welcome(
             token=rights[0],
             code=rights[1],
             heartbeat_seconds=limits.websocket.heartbeat_seconds_max,
+            keep_seconds=conversation.context.manager.population.keep_seconds(attachment.session),
         )
     )
     conversation.send()  # before any notice, which is written at once

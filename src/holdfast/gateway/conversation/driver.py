@@ -175,6 +175,8 @@ class Driver:
 
     def lost(self, cause: Exception | None) -> None:
         self.phase = after(self.phase, Move.LEAVE)
+        if self.adapter.handshake_failed:
+            self.listener.handshake_failed(self.connection)
         self.intake.release()
         self._detach(Reason.CLIENT_LEFT if cause is None else Reason.NETWORK_ERROR)
 

@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from holdfast.core.errors import LimitExceededError, Reason
-from holdfast.core.identity import Identity
+from holdfast.core.identity import ClientCertificate, Identity
 from holdfast.core.items import Notice
 from holdfast.core.login import (
     Authenticate,
@@ -55,14 +55,44 @@ def begin(conversation: Conversation, attachment: Attachment) -> None:
         _authenticated(conversation, attachment)
         offer_own(conversation, attachment)
     elif policy.login:
-        conversation.adapter.notify(LoginNeeded())
-        conversation.send()
+        certificate = session.facts.certificate
+        if policy.certificates and certificate is not None:
+            conversation.run(_show_certificate(conversation, attachment, certificate))
+        else:
+            _ask_to_log_in(conversation)
         limit = conversation.context.limits.session.login_seconds_max
         conversation.context.runtime.loop.call_later(
             limit, _end_late, conversation.context.manager, session.sid
         )
     else:
         _authenticated(conversation, attachment)
+
+
+def _ask_to_log_in(conversation: Conversation) -> None:
+    conversation.adapter.notify(LoginNeeded())
+    conversation.send()
+
+
+async def _show_certificate(
+    conversation: Conversation, attachment: Attachment, certificate: ClientCertificate
+) -> None:
+    """The backend may know the holder of the client's certificate: then nobody is asked."""
+    session = attachment.session
+    claim = Authenticate(session.sid, certificate=certificate.subject, client=session.facts)
+    user, properties = "", dict[str, str]()
+    try:
+        result = await conversation.listener.backend.authenticate(session, claim)
+    except LoginError as error:
+        _explain(session, error)  # a defect is logged; the user is asked in any case
+    else:
+        user, properties = result.user, result.properties
+    if conversation.attachment is not attachment:
+        return
+    if session.state is SessionState.AUTHENTICATING:
+        if user:
+            _become(conversation, attachment, user, properties)
+        else:
+            _ask_to_log_in(conversation)
 
 
 def ask_again(conversation: Conversation, attachment: Attachment) -> None:
@@ -134,7 +164,7 @@ def choose(conversation: Conversation, attachment: Attachment, wanted: ProfileWa
 def offer_own(conversation: Conversation, attachment: Attachment) -> None:
     """The user is known: another session of the same user is offered."""
     session = attachment.session
-    own = conversation.context.manager.claims.newest_of_user(session)
+    own = conversation.context.manager.claims.newest_of_user(session, conversation.context.wall())
     if own is None or not conversation.listener.resumes:
         return
     detached = own.detached
@@ -245,7 +275,9 @@ async def _choose(
     session = attachment.session
     backend = conversation.listener.backend
     try:
-        chosen = wanted.id or (await backend.create_profile(session, wanted.name)).id
+        chosen = wanted.id
+        if not chosen:
+            chosen = (await backend.create_profile(session, wanted.name, wanted.properties)).id
         profile = await backend.select_profile(session, chosen)
     except LoginError as error:
         choose_profile(conversation, attachment, _explain(session, error))

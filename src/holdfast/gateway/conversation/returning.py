@@ -104,6 +104,7 @@ def _resume(conversation: Conversation, attachment: Attachment, back: Returning)
         unsure=unsure,
         assumed_seconds=assumed_seconds,
         cin=back.cin,
+        keep_seconds=conversation.context.manager.population.keep_seconds(session),
     )
     conversation.context.manager.life.tell(
         Life.RESUMED,
@@ -148,6 +149,7 @@ def _restart(
             reason=reason,
             top=top,
             cin=back.cin,
+            keep_seconds=conversation.context.manager.population.keep_seconds(session),
         )
     )
     conversation.send()

@@ -95,5 +95,6 @@ async def _tell_token(conversation: Conversation, attachment: Attachment, token:
         session = attachment.session
         row, sent = session.row, session.out.sent
         attachment.proof = sent  # only what comes behind it shows that the client has it
-        conversation.adapter.notify(TokenIssued(row.sid, token, row.epoch, sent))
+        keep_seconds = conversation.context.manager.population.keep_seconds(session)
+        conversation.adapter.notify(TokenIssued(row.sid, token, row.epoch, sent, keep_seconds))
         conversation.send()

@@ -22,7 +22,7 @@ from holdfast.net.connection.lingering import LingeringClose
 from holdfast.net.connection.metering import METER_BYTES, Meter
 from holdfast.net.connection.output import Output
 from holdfast.net.connection.read_gate import Pause, ReadGate
-from holdfast.net.log import RateLimitedLogger, log_failure
+from holdfast.net.log import RateLimitedLogger, log_failure, log_handler_failure
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.timers import UNSCHEDULED
 from holdfast.net.runtime.turns import Turns
@@ -242,9 +242,12 @@ class Connection(Output, asyncio.Protocol):
             self._gate.forget()
         self._reschedule()
 
-    def fail(self, error: Exception) -> None:
-        """The root of this connection's failure domain: a defect ends it and it alone."""
-        log_failure(_log, "a connection failed", error, peer=self.peer)
+    def fail(self, error: Exception, event: str = "a connection failed") -> None:
+        """The root of this connection's failure domain: a defect ends it and it alone.
+
+        `event` is what is logged, unless the error is the peer's fault.
+        """
+        log_handler_failure(_log, event, error, peer=self.peer)
         self.abort()
 
     def pause_reading(self) -> None:

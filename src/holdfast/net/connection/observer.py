@@ -93,7 +93,7 @@ class ObservedConnection(Connection):
         if size and (observer := self.observer) is not None:
             observer.wrote(self, size)
 
-    def fail(self, error: Exception) -> None:
-        super().fail(error)
+    def fail(self, error: Exception, event: str = "a connection failed") -> None:
+        super().fail(error, event)
         if self.observer is not None:
             self.observer.failed(self.peer, error)

@@ -14,9 +14,9 @@ from holdfast.core.errors import ClosedError, ConfigurationError, LimitExceededE
 from holdfast.core.limits import ConnectionLimits, DrainLimits
 from holdfast.net.addresses import Address, InvalidAddressError, parse_address
 from holdfast.net.connection.connection import Connection
-from holdfast.net.connection.handler import Phase
+from holdfast.net.connection.handler import Handler, Phase
 from holdfast.net.connection.observer import Observer
-from holdfast.net.log import RateLimitedLogger, log_failure
+from holdfast.net.log import RateLimitedLogger
 from holdfast.net.runtime.loop import unwrapped
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import consists_of
@@ -190,6 +190,24 @@ class Stream:
         """Send the written data, and close. A client that still sends gets to read it."""
         self.connection.close_on()
 
+    def hand_over(self, handler: Handler) -> None:
+        """Put another handler on the connection, which gets the input that was not read.
+
+        This stream hears nothing more.
+        """
+        connection = self.connection
+        if connection.phase is Phase.LOST:
+            handler.lost(self._cause)
+            return
+        data = self._take(len(self._data))
+        connection.attach(handler)
+        if data:
+            handler.received(data)
+        if self._ended:
+            handler.ended()
+        if not connection.full:
+            handler.writable()
+
     # --- Handler of the connection
 
     def connected(self) -> None:
@@ -242,14 +260,17 @@ StreamHandler = Callable[[Stream], Awaitable[None]]
 async def serve(
     handler: StreamHandler,
     *urls: str,
-    tls: TlsOptions | None = None,
+    tls: TlsOptions | ServerTls | None = None,
     limits: ConnectionLimits | None = None,
     options: ListenOptions = DEFAULT,
     observer: Observer | None = None,
     inherited: Inherited | None = None,
     drain_seconds: float | None = None,
 ) -> AsyncIterator[Server]:
-    """Serve clients with `handler` for the duration of the block, and drain at its end."""
+    """Serve clients with `handler` for the duration of the block, and drain at its end.
+
+    `tls` is for the addresses `tls://`; as a `ServerTls`, it can be replaced meanwhile.
+    """
     if not callable(handler):
         raise InvalidHandlerError(f"handler: expected a coroutine function, found {handler!r}")
     limits = limits or ConnectionLimits()
@@ -263,9 +284,7 @@ async def serve(
                 try:
                     await _listen(server, urls, starter, tls, options)
                     yield server
-                    await server.drain(
-                        DrainLimits().drain_seconds_max if drain_seconds is None else drain_seconds
-                    )
+                    await server.drain(_drain_seconds(drain_seconds))
                 finally:
                     await server.close()
                     starter.cancel()
@@ -276,16 +295,19 @@ async def serve(
 async def serve_forever(
     handler: StreamHandler,
     *urls: str,
-    tls: TlsOptions | None = None,
+    tls: TlsOptions | ServerTls | None = None,
     limits: ConnectionLimits | None = None,
     options: ListenOptions = DEFAULT,
     observer: Observer | None = None,
+    drain_seconds: float | None = None,
     started: Callable[[Sequence[Address]], None] = lambda _: None,
 ) -> None:
     """As `serve`, as a service: until SIGTERM, with inherited sockets and notifications.
 
-    A second SIGTERM closes at once; SIGHUP reads certificates again.
+    A second SIGTERM closes at once; SIGHUP reads certificates again. `drain_seconds` is how long
+    clients may take to finish: `DrainLimits.drain_seconds_max` if not given, 0 for no time.
     """
+    seconds = _drain_seconds(drain_seconds)
     inherited = Inherited()
     async with serve(
         handler,
@@ -295,22 +317,26 @@ async def serve_forever(
         options=options,
         observer=observer,
         inherited=inherited,
+        drain_seconds=seconds,
     ) as server:
         inherited.finish()
         where = server.addresses
-        seconds = DrainLimits().drain_seconds_max
         await serve_until_stopped(server, seconds, lambda: started(where))
+
+
+def _drain_seconds(given: float | None) -> float:
+    return DrainLimits().drain_seconds_max if given is None else given
 
 
 async def _listen(
     server: Server,
     urls: tuple[str, ...],
     factory: _Starter,
-    tls: TlsOptions | None,
+    tls: TlsOptions | ServerTls | None,
     options: ListenOptions,
 ) -> None:
     server.start()
-    contexts = ServerTls(tls) if tls is not None else None
+    contexts = ServerTls(tls) if isinstance(tls, TlsOptions) else tls
     for url in urls:
         address = parse_address(url)
         if address.scheme not in ("tcp", "tls", "unix"):
@@ -354,8 +380,7 @@ class _Starter:
             if consists_of(error, StreamClosedError):  # for which the handler need not care
                 _log.debug("stream ended", peer=stream.peer, why=str(error))
             else:
-                log_failure(_log, "a handler failed", error, peer=stream.peer)
-                stream.connection.abort()
+                stream.connection.fail(error, "a handler failed")
         finally:
             stream.close()
 

@@ -84,9 +84,13 @@ class _Waiting(NullHandler):
         self._before = before
         self._anew = anew
         self._over = False
+        self._ended = False
 
     def received(self, data: bytes) -> None:
         self._data += data  # what was on its way when reading was paused
+
+    def ended(self) -> None:
+        self._ended = True  # the client waits for its answer
 
     def overdue(self, reason: Reason) -> None:
         self.connection.abort()
@@ -104,3 +108,5 @@ class _Waiting(NullHandler):
         if not self._over:
             self.connection.resume_reading()
             host.take_over(self.connection, self._data, self._before, self._anew)
+            if self._ended:
+                self.connection.handler.ended()

@@ -82,6 +82,8 @@ class PageConnection:
         self._answering = False
         self._last = False
         """Whether no request is served after the present one."""
+        self._ended = False
+        """Whether the client sends nothing more: the requests that have come are answered."""
         self._over = False
         self._blocked = False
         """Whether aiohttp takes no more for now."""
@@ -105,7 +107,8 @@ class PageConnection:
         self._go_on()
 
     def ended(self) -> None:
-        self._end_after_answer()
+        self._ended = True
+        self._go_on()
 
     def writable(self) -> None:
         if not self._over:
@@ -167,9 +170,13 @@ class PageConnection:
         except HeadError as error:
             self._refuse(error)
             return
-        if not self._over:
-            self._set_reading()
-            self._set_time()
+        if self._over:
+            return
+        if self._ended and (self._reader.in_body or not (self._answering or self._waits)):
+            self._connection.close_on()  # nothing is left, or half a request
+            return
+        self._set_reading()
+        self._set_time()
 
     def _pass_on(self) -> bool:
         """One step; false when there is nothing more to pass on now."""

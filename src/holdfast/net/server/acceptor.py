@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
@@ -16,6 +16,7 @@ from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.admission import AdmissionRefusal
+from holdfast.net.server.answered import AnsweredRefusals
 from holdfast.net.server.forwarded import ForwardingProxies
 from holdfast.net.server.handshake import (
     HandshakeError,
@@ -23,11 +24,15 @@ from holdfast.net.server.handshake import (
     ProxyOptions,
     TrustedProxies,
 )
+from holdfast.net.server.handshakes import Handshakes
 from holdfast.net.server.listener import refuse
 from holdfast.net.tls.certificates import ServerTls
 
 HandlerFactory = Callable[[Connection], Handler]
 """Makes what stands on a new connection. Called before its bytes are read."""
+
+
+NO_REFUSALS: Final[Mapping[AdmissionRefusal, bytes]] = {}
 
 
 class ListenerCounters(Struct):
@@ -38,7 +43,7 @@ class ListenerCounters(Struct):
     accepted: int = 0
     refused: int = 0
     failed: int = 0
-    """Handshakes of TLS and PROXY headers that came to nothing."""
+    """Handshakes that came to nothing: TLS, PROXY headers, and requests for a WebSocket."""
     open: int = 0
     bytes_in: int = 0
     """Of connections that have ended. So is `bytes_out`."""
@@ -50,6 +55,12 @@ class Admitting(Protocol):
 
     runtime: Runtime
     limits: ConnectionLimits
+
+    @property
+    def answered(self) -> AnsweredRefusals: ...
+
+    @property
+    def handshakes(self) -> Handshakes: ...
 
     def may_accept(self) -> bool: ...
 
@@ -67,10 +78,6 @@ class Admitting(Protocol):
 
     def fail(self, counters: ListenerCounters, peer: str, error: HandshakeError) -> None: ...
 
-    def handshake_began(self, pending: PendingConnection) -> None: ...
-
-    def handshake_ended(self, pending: PendingConnection) -> None: ...
-
 
 class Acceptor:
     """The acceptor of one listener: it takes each accepted socket to its connection."""
@@ -82,6 +89,7 @@ class Acceptor:
         tls: ssl.SSLContext | ServerTls | None,
         proxy: ProxyOptions | None,
         forwarding: ForwardingProxies | None = None,
+        refusals: Mapping[AdmissionRefusal, bytes] = NO_REFUSALS,
     ) -> None:
         self.address: Address | None = None
         self.factory = factory
@@ -90,6 +98,7 @@ class Acceptor:
         self._tls = tls
         self._proxies = TrustedProxies(proxy) if proxy is not None else None
         self._forwarding = forwarding
+        self._refusals = refusals
         self.runtime = server.runtime
         self.limits = server.limits
 
@@ -101,11 +110,15 @@ class Acceptor:
         # A trusted proxy has many clients: each is counted when it is known.
         forwards = self._forwarding is not None and self._forwarding.trusts(peer)
         refusal = None if trusted or forwards else self._refusal(peer)
+        context = self._tls.context if isinstance(self._tls, ServerTls) else self._tls
         if refusal is not None:
-            refuse(sock, reset=refusal is AdmissionRefusal.TOO_FAST_FROM_ADDRESS)
+            answer = self._refusals.get(refusal) if context is None else None
+            if answer is not None:
+                server.answered.answer(sock, answer)
+            else:
+                refuse(sock, reset=refusal is AdmissionRefusal.TOO_FAST_FROM_ADDRESS)
             server.refuse(self.counters, refusal, peer)
             return True
-        context = self._tls.context if isinstance(self._tls, ServerTls) else self._tls
         protocol: asyncio.Protocol
         if context is None and not trusted:
             protocol = server.make(self, None, peer)
@@ -130,16 +143,17 @@ class Acceptor:
     # --- handshakes
 
     def handshake_began(self, pending: PendingConnection) -> None:
-        self._server.handshake_began(pending)
+        self._server.handshakes.admit(pending)
 
     def handshake_ended(self, pending: PendingConnection) -> None:
-        self._server.handshake_ended(pending)
+        self._server.handshakes.dismiss(pending)
 
-    def admits(self, peer: str) -> bool:
+    def refusal(self, peer: str) -> bytes | None:
         refusal = self._server.refusal(peer, counted=True)
-        if refusal is not None:
-            self._server.refuse(self.counters, refusal, peer)
-        return refusal is None
+        if refusal is None:
+            return None
+        self._server.refuse(self.counters, refusal, peer)
+        return self._refusals.get(refusal, b"")
 
     def failed(self, peer: str, error: HandshakeError) -> None:
         self._server.fail(self.counters, peer, error)

@@ -86,8 +86,9 @@ class HandshakeOwner(Protocol):
     def handshake_ended(self, pending: PendingConnection) -> None:
         """The handshake has ended, with or without a connection."""
 
-    def admits(self, peer: str) -> bool:
-        """Count the client that a PROXY header names, and return whether it is admitted."""
+    def refusal(self, peer: str) -> bytes | None:
+        """Count the client that a PROXY header names. `None` if it is admitted; else what it is
+        sent, which may be nothing."""
 
     def failed(self, peer: str, error: HandshakeError) -> None:
         """The handshake has failed: there is no connection."""
@@ -157,8 +158,9 @@ class PendingConnection(asyncio.Protocol):
             return
         if not found:
             return
-        if not self._take(found[0]):
-            self.abort()
+        refusal = self._take(found[0])
+        if refusal is not None:
+            self._refuse(refusal)
             return
         self._begin(self._decoder.rest)
 
@@ -180,13 +182,21 @@ class PendingConnection(asyncio.Protocol):
 
     # --- its two steps
 
-    def _take(self, header: ProxyHeader) -> bool:
-        """Take the peer from the PROXY header, and return whether it is admitted."""
+    def _take(self, header: ProxyHeader) -> bytes | None:
+        """Take the peer from the PROXY header. `None` if it is admitted, else what it is sent."""
         self.header = header
         if header.source is None:
-            return True
+            return None
         self.peer = "unix" if header.family is Family.UNIX else peer_name(header.source)
-        return self._owner.admits(self.peer)
+        return self._owner.refusal(self.peer)
+
+    def _refuse(self, answer: bytes) -> None:
+        if not answer or self._context is not None or self._raw is None:
+            self.abort()
+            return
+        self._finish()
+        self._raw.write(answer)
+        self._raw.close()
 
     def _begin(self, data: bytes) -> None:
         raw = self._raw

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from holdfast.core.limits import ConnectionLimits
+from holdfast.net.server.handshake import PendingConnection
 
 
 class Handshakes:
@@ -16,6 +17,19 @@ class Handshakes:
             limits.handshakes_per_address_max, (limits.connections_max + 1) // 2
         )
         """One address has at most half of all connections."""
+
+        self.pending: set[PendingConnection] = set()
+        """Accepted sockets whose PROXY header or TLS handshake is incomplete."""
+
+    def admit(self, pending: PendingConnection) -> None:
+        """Count a socket that is no connection yet."""
+        self.pending.add(pending)
+        self.began(pending.network)
+
+    def dismiss(self, pending: PendingConnection) -> None:
+        """Count it out."""
+        self.pending.discard(pending)
+        self.ended(pending.network)
 
     def full(self, network: str) -> bool:
         """Whether `network` has all the handshakes that it may have."""

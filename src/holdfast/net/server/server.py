@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from itertools import count
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -21,8 +20,14 @@ from holdfast.net.connection.observer import GuardedObserver, ObservedConnection
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.loop import done_within
 from holdfast.net.runtime.runtime import Runtime
-from holdfast.net.server.acceptor import Acceptor, HandlerFactory, ListenerCounters
+from holdfast.net.server.acceptor import (
+    NO_REFUSALS,
+    Acceptor,
+    HandlerFactory,
+    ListenerCounters,
+)
 from holdfast.net.server.admission import Admission, AdmissionRefusal
+from holdfast.net.server.answered import AnsweredRefusals
 from holdfast.net.server.bind import BindOptions
 from holdfast.net.server.forwarded import ForwardedOptions, ForwardingProxies
 from holdfast.net.server.handshake import (
@@ -56,6 +61,8 @@ class ListenOptions(Struct, frozen=True):
     forwarded: ForwardedOptions | None = None
     start_tls: StartTlsOptions | None = None
     """How Telnet clients of a listener without TLS are asked for it."""
+    refusals: Mapping[AdmissionRefusal, bytes] = NO_REFUSALS
+    """What refused clients are sent, by why; where the listener has TLS, nothing."""
 
 
 DEFAULT: Final = ListenOptions()
@@ -65,11 +72,19 @@ _PROXIES: Final = "proxies"
 """In place of a network: HTTP proxies with many clients."""
 
 
+class _Listening(NamedTuple):
+    """An open listener, and the certificates that are watched for it."""
+
+    listener: Listener
+    watched: tuple[ServerTls, ...]
+
+
 class Server:
     """Listeners that share their limits, their registry and their end.
 
     Use it inside one event loop: `start()`, `listen(...)` once or more, then
-    `drain(seconds)`; `close()` at once. `reload()` reads certificates again.
+    `drain(seconds)`; `close()` at once. `unlisten(address)` ends one listener, `reload()` reads
+    certificates again.
     """
 
     def __init__(
@@ -83,8 +98,6 @@ class Server:
         self.runtime = clockwork
         self.limits = limits
         self.connections: set[Connection] = set()
-        self.pending: set[PendingConnection] = set()
-        """Accepted sockets whose PROXY header or TLS handshake is incomplete."""
         self.accepted = 0
         self.refusals: Counter[AdmissionRefusal] = Counter()
         self.tallies: dict[Address, ListenerCounters] = {}
@@ -94,9 +107,10 @@ class Server:
         self._observer = GuardedObserver(observer) if observer is not None else None
         self._inherited = inherited
         self._machine = Machine(TABLE, ServerState.CREATED)
-        self._listeners: list[Listener] = []
+        self._listeners: dict[Address, _Listening] = {}
         self._admission = Admission(limits)
-        self._handshakes = Handshakes(limits)
+        self.answered = AnsweredRefusals(clockwork.loop, limits)
+        self.handshakes = Handshakes(limits)
         self._certificates = CertificateWatch(clockwork, limits.certificate_check_seconds_max)
         self._quiet = RateLimitedLogger("holdfast.net", _LINES_PER_MINUTE, _LINES_BURST)
         self._ids = count(1)
@@ -114,9 +128,14 @@ class Server:
         return self._machine.state
 
     @property
+    def pending(self) -> set[PendingConnection]:
+        """Accepted sockets whose PROXY header or TLS handshake is incomplete."""
+        return self.handshakes.pending
+
+    @property
     def addresses(self) -> list[Address]:
         """The addresses of the listeners, with their actual ports."""
-        return [listener.address for listener in self._listeners]
+        return list(self._listeners)
 
     @property
     def refused(self) -> int:
@@ -145,7 +164,7 @@ class Server:
         if start_tls is not None:
             factory = with_start_tls(factory, start_tls, self)
         forwarding = ForwardingProxies(options.forwarded) if options.forwarded else None
-        acceptor = Acceptor(self, factory, tls, options.proxy, forwarding)
+        acceptor = Acceptor(self, factory, tls, options.proxy, forwarding, options.refusals)
         listener = open_listener(
             self.runtime.loop,
             address,
@@ -153,18 +172,29 @@ class Server:
             acceptor.accepted,
             options=options.bind,
             inherited=self._inherited,
-            refused=partial(self.refuse, acceptor.counters, AdmissionRefusal.OUT_OF_FILES),
+            refused=lambda: self.refuse(acceptor.counters, AdmissionRefusal.OUT_OF_FILES),
         )
-        acceptor.address = listener.address
-        acceptor.counters.at = str(listener.address)
-        self.tallies[listener.address] = acceptor.counters
+        at = acceptor.address = listener.address
+        acceptor.counters = self.tallies.setdefault(at, acceptor.counters)
+        acceptor.counters.at = str(at)
         if forwarding is not None:
-            self._forwarding[listener.address] = forwarding
-        self._listeners.append(listener)
-        for used in (tls, start_tls.tls if start_tls is not None else None):
-            if isinstance(used, ServerTls):
-                self._certificates.add(used)
-        return listener.address
+            self._forwarding[at] = forwarding
+        used = (tls, start_tls.tls if start_tls is not None else None)
+        watched = tuple(one for one in used if isinstance(one, ServerTls))
+        self._listeners[at] = _Listening(listener, watched)
+        for one in watched:
+            self._certificates.add(one)
+        return at
+
+    def unlisten(self, address: Address) -> bool:
+        """Listen no more at `address`; its connections stay. False if nothing listens there."""
+        listening = self._listeners.pop(address, None)
+        if listening is None:
+            return False
+        listening.listener.close()
+        for tls in listening.watched:
+            self._certificates.remove(tls)
+        return True
 
     def reload(self) -> None:
         """Read the certificates again, for new connections. Errors are logged."""
@@ -181,14 +211,15 @@ class Server:
             connection.drain()
         return connection is not None
 
-    async def drain(self, seconds: float) -> None:
+    async def drain(self, seconds: float) -> int:
         """Stop accepting, notify each client, wait until they have left or `seconds` have
-        passed."""
+        passed. Returns how many were dropped then."""
         self._apply(ServerInput.DRAIN)
         self._stop_listening()
         told = list(self.connections)
         for connection in told:
             connection.drain()
+        dropped = 0
         if self.connections and not await done_within(self._empty.wait(), seconds):
             dropped = len(self.connections)
             _log.warning(
@@ -199,6 +230,7 @@ class Server:
                 at=", ".join(map(str, self.tallies)),
             )
         await self.close()
+        return dropped
 
     async def close(self) -> None:
         """Stop accepting and drop every connection now."""
@@ -278,29 +310,23 @@ class Server:
 
     # --- handshakes
 
-    def handshake_began(self, pending: PendingConnection) -> None:
-        """Count a socket that is no connection yet."""
-        self.pending.add(pending)
-        self._handshakes.began(pending.network)
-
-    def handshake_ended(self, pending: PendingConnection) -> None:
-        """Count it out."""
-        self.pending.discard(pending)
-        self._handshakes.ended(pending.network)
+    def handshake_failed(self, connection: Connection) -> None:
+        """Count a connection whose protocol has refused its handshake."""
+        self._counters_of(connection).failed += 1
 
     def tls_began(self, connection: Connection) -> bool:
         """Count the handshake of an open connection; false refuses it."""
         network = self._network_of(connection)
-        if self._handshakes.full(network):
+        if self.handshakes.full(network):
             refusal = AdmissionRefusal.TOO_MANY_FROM_ADDRESS
             self.refuse(self._counters_of(connection), refusal, connection.peer)
             return False
-        self._handshakes.began(network)
+        self.handshakes.began(network)
         return True
 
     def tls_ended(self, connection: Connection) -> None:
         """Count it out."""
-        self._handshakes.ended(self._network_of(connection))
+        self.handshakes.ended(self._network_of(connection))
 
     def tls_failed(self, connection: Connection, error: HandshakeError) -> None:
         """Count an open connection that does not get as far as its conversation."""
@@ -333,7 +359,7 @@ class Server:
         With `handshake`, one is before it; with `counted`, it is among the pending already.
         """
         network = network_of(peer)
-        if handshake and self._handshakes.full(network):
+        if handshake and self.handshakes.full(network):
             return AdmissionRefusal.TOO_MANY_FROM_ADDRESS
         refusal = self._too_many(network, int(counted))
         return refusal or self._admission.check(network, self.runtime.loop.time())
@@ -380,9 +406,10 @@ class Server:
             self._observer.state_changed(self.state)
 
     def _stop_listening(self) -> None:
-        for listener in self._listeners:
-            listener.close()
+        for listening in self._listeners.values():
+            listening.listener.close()
         self._listeners.clear()
+        self.answered.close()
         self._certificates.stop()
         for pending in list(self.pending):
             pending.abort()

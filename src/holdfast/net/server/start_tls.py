@@ -15,6 +15,7 @@ from msgspec import Struct
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits, TelnetLimits
 from holdfast.net.connection.connection import Connection, Upgrade
+from holdfast.net.connection.handler import Handler
 from holdfast.net.connection.handover import hand_over
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.server.acceptor import HandlerFactory
@@ -40,6 +41,11 @@ class StartTlsOptions(Struct, frozen=True):
     required: bool = False
     """Whether there is no conversation with an end that does not agree."""
 
+    @property
+    def context(self) -> ssl.SSLContext | None:
+        """For the next connection; `None` while TLS is off."""
+        return self.tls.context if isinstance(self.tls, ServerTls) else self.tls
+
 
 class CountsHandshakes(Protocol):
     """The server, which counts these handshakes among its others."""
@@ -60,7 +66,13 @@ def with_start_tls(
     factory: HandlerFactory, options: StartTlsOptions, server: CountsHandshakes
 ) -> HandlerFactory:
     """`factory`, for clients of `server` that have been asked for TLS before."""
-    return lambda connection: _ServerStartTls(connection, factory, options, server)
+
+    def make(connection: Connection) -> Handler:
+        if options.context is None and not options.required:
+            return factory(connection)  # TLS is off for now
+        return _ServerStartTls(connection, factory, options, server)
+
+    return make
 
 
 class StartTlsHandler:
@@ -140,8 +152,10 @@ class StartTlsHandler:
         self._connection.abort()
 
     def _start_tls(self) -> None:
-        tls = self._options.tls
-        context = tls.context if isinstance(tls, ServerTls) else tls
+        context = self._options.context
+        if context is None:
+            self._broken("START_TLS: TLS is off")
+            return
         upgrade = Upgrade(
             server_side=self._server_hostname is None,
             came=self._core.rest,

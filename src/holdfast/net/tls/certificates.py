@@ -13,7 +13,7 @@ from holdfast.core.errors import ConfigurationError
 from holdfast.net.loggers import LazyLogger
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.timers import UNSCHEDULED
-from holdfast.net.tls.contexts import CertificateFacts, server_contexts
+from holdfast.net.tls.contexts import CertificateFacts, ServerContexts, server_contexts
 from holdfast.net.tls.options import TlsOptions
 
 _log = LazyLogger("holdfast.net")
@@ -22,33 +22,45 @@ _Fingerprint = tuple[tuple[int, ...], ...]
 
 
 class ServerTls:
-    """TLS of one listener. Raises `ConfigurationError` for what cannot be used."""
+    """TLS of one listener; without options, it is off: new connections are in the clear.
 
-    def __init__(self, options: TlsOptions) -> None:
-        self.options = options
-        self._fingerprint = _fingerprint(options)
-        self._contexts = server_contexts(options)
+    Raises `ConfigurationError` for what cannot be used.
+    """
+
+    def __init__(self, options: TlsOptions | None) -> None:
+        self.options: TlsOptions | None = None
+        self._fingerprint: _Fingerprint = ()
+        self._contexts: ServerContexts | None = None
+        self.replace(options)
 
     @property
-    def context(self) -> ssl.SSLContext:
-        """For the next connection."""
-        return self._contexts.context
+    def context(self) -> ssl.SSLContext | None:
+        """For the next connection; `None` while TLS is off."""
+        return self._contexts.context if self._contexts is not None else None
 
     @property
     def facts(self) -> tuple[CertificateFacts, ...]:
         """What the certificates in use say of themselves."""
-        return self._contexts.facts
+        return self._contexts.facts if self._contexts is not None else ()
 
     @property
     def changed(self) -> bool:
         """Whether a file is not the one that was read."""
         return _fingerprint(self.options) != self._fingerprint
 
+    def replace(self, options: TlsOptions | None) -> None:
+        """Use other options for new connections, or none. Open connections keep theirs.
+
+        They pass a handshake with themselves before they are used. Raises `ConfigurationError`,
+        and goes on with what there was.
+        """
+        fingerprint = _fingerprint(options)  # before reading: a later change is seen again
+        self._contexts = server_contexts(options) if options is not None else None
+        self.options, self._fingerprint = options, fingerprint
+
     def reload(self) -> None:
         """Read the files again. Raises `ConfigurationError`, and goes on with what there was."""
-        fingerprint = _fingerprint(self.options)  # before reading: a later change is seen again
-        self._contexts = server_contexts(self.options)
-        self._fingerprint = fingerprint
+        self.replace(self.options)
 
 
 class CertificateWatch:
@@ -68,6 +80,12 @@ class CertificateWatch:
         self._watched.append(tls)
         self._schedule(self._runtime.timers.time())
 
+    def remove(self, tls: ServerTls) -> None:
+        """Watch one less."""
+        self._watched.remove(tls)
+        if not self._watched:
+            self.stop()
+
     def stop(self) -> None:
         """Look no more."""
         self._watched.clear()
@@ -83,16 +101,17 @@ class CertificateWatch:
         """Read the files again; what is wrong with them is logged, once."""
         complaint = ""
         for tls in self._watched:
-            if only_changed and not tls.changed:
+            if tls.options is None or (only_changed and not tls.changed):
                 continue
+            name = tls.options.certificates[0].cert
             try:
                 tls.reload()
             except ConfigurationError as error:
                 complaint = str(error)
             except Exception as error:  # the other certificates are others' listeners'
-                complaint = f"{tls.options.certificates[0].cert}: {error}"
+                complaint = f"{name}: {error}"
             else:
-                _log.info("certificates loaded", cert=tls.options.certificates[0].cert)
+                _log.info("certificates loaded", cert=name)
         if complaint and (complaint != self._complaint or not only_changed):
             _log.error("certificates not replaced", fault=complaint)
         self._complaint = complaint
@@ -102,8 +121,10 @@ class CertificateWatch:
             self._runtime.timers.schedule(self, now + self._every_seconds)
 
 
-def _fingerprint(options: TlsOptions) -> _Fingerprint:
+def _fingerprint(options: TlsOptions | None) -> _Fingerprint:
     """What tells that a file was written or replaced; links are followed."""
+    if options is None:
+        return ()
     files = [options.client_ca] if options.client_ca else []
     for certificate in options.certificates:
         files += [certificate.cert, certificate.key]

@@ -8,6 +8,7 @@ come for everything. Nothing is kept except data in transit.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from enum import Enum, auto
 from typing import Any, Final
@@ -16,6 +17,7 @@ from holdfast.core.errors import HoldfastError, Reason
 from holdfast.core.states import Machine, Step, Table
 from holdfast.net.addresses import peer_name
 from holdfast.net.connection.connection import Connection
+from holdfast.net.connection.stream import Stream
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.upstream.dialler import Dialler
 from holdfast.net.upstream.idle_pool import IdlePool
@@ -146,6 +148,25 @@ class StreamProxy:
         """Return the handler of a new client's connection."""
         return _Stream(self, connection).client
 
+    async def forward(self, stream: Stream) -> None:
+        """Forward the connection of a program's stream, to its end.
+
+        Raises `DialError` or `NoUpstreamError` without a server: then the stream is the program's
+        still.
+        """
+        connection = stream.connection
+        tunnel = _Stream(self, connection)
+        client = tunnel.client = _Awaited(tunnel, connection)
+        await self.connect(
+            lambda made, target: _Side(tunnel, made, target),
+            client_of(connection),
+        )
+        stream.hand_over(client)
+        try:
+            await client.over.wait()
+        finally:
+            tunnel.apply(StreamInput.BROKEN)  # unless it is over
+
 
 class _Side:
     """The handler of one of the two connections."""
@@ -190,6 +211,20 @@ class _Side:
 
     def lost(self, cause: Exception | None) -> None:
         self.stream.lost(self, cause)
+
+
+class _Awaited(_Side):
+    """The handler of a client whose program waits for the end."""
+
+    __slots__ = ("over",)
+
+    def __init__(self, stream: _Stream, connection: Connection) -> None:
+        super().__init__(stream, connection, None)
+        self.over = asyncio.Event()
+
+    def lost(self, cause: Exception | None) -> None:
+        super().lost(cause)
+        self.over.set()
 
 
 class _Stream:
