@@ -450,7 +450,7 @@ async def test_connections_of_one_address_are_limited() -> None:
         with pytest.raises(HandshakeError, match="429 Too Many Requests") as caught:
             await connect(url(server))
         assert caught.value.status == 429
-        assert caught.value.headers.get("Retry-After") == "5"
+        assert caught.value.headers.get("retry-after") == "5"
         assert server.accepted == 1
         assert {why.value: count for why, count in server.refusals.items()} == {
             "too_many_from_address": 1
