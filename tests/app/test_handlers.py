@@ -195,3 +195,26 @@ async def test_data_that_cannot_be_decoded_is_the_fault_of_the_client(json: str)
     (line,) = logs
     assert (line["event"], line["log_level"]) == ("data of a client cannot be decoded", "info")
     assert (line["session"], line["package"]) == ("s1", "Room.Info")
+
+
+async def test_an_error_of_a_handler_without_a_session_is_reported_without_one() -> None:
+    app = App("test")
+    errors: list[tuple[object, str]] = []
+
+    @app.on_error
+    async def failed(session: Session | None, error: BaseException) -> None:
+        errors.append((session, str(error)))
+
+    @app.on_profiles
+    async def profiles(sid: str) -> list[object]:
+        raise ValueError("no database")
+
+    @app.on_remember
+    async def remember() -> dict[str, int]:
+        raise ValueError("no database either")
+
+    with pytest.raises(ValueError, match="no database"):
+        await app.answers.list_profiles(m.ProfileQuery("s1"))
+    with pytest.raises(ValueError, match="no database either"):
+        await app.answers.remember(m.Remember(["s1"]))
+    assert errors == [(None, "no database"), (None, "no database either")]

@@ -74,6 +74,12 @@ LISTED: Final = {
         "admin",
         "Show a notice to the clients that are connected to a running gateway: to all, or to some.",
     ),
+    "backup": Listed(
+        "backup", "Copy the store of a running gateway to a new file, while it serves."
+    ),
+    "restore": Listed(
+        "backup", "Let a backup take the place of the store of a gateway that is stopped."
+    ),
     "drain": Listed(
         "admin",
         "Stop a running gateway: it notifies clients and keeps their sessions for the next start.",

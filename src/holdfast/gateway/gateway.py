@@ -145,6 +145,8 @@ class Gateway:
             upstreams=tuple(upstream.pool for upstream in self.upstreams.values()),
             stop=self.stop,
             draining=self._stop.is_set,
+            backup=self._store.backup,
+            spawn=self._spawn,
         )
 
     @property

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -36,6 +38,10 @@ class GatewayView(Struct, frozen=True):
     stop: Callable[[], None]
     """Tell every client, and end; called again, at once."""
     draining: Callable[[], bool]
+    backup: Callable[[Path], Awaitable[int]]
+    """Copy the store to a new file; its size in bytes."""
+    spawn: Callable[[Coroutine[Any, Any, None]], None]
+    """Runs a coroutine in the gateway's task group."""
 
     @property
     def trouble(self) -> str:

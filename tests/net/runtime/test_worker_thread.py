@@ -87,3 +87,29 @@ def test_a_call_whose_event_loop_has_ended_is_no_fault() -> None:
     worker.stop()
     thread.join(30)
     assert not thread.is_alive()
+
+
+async def test_a_long_call_lets_others_go_first_up_to_the_one_that_ends_it() -> None:
+    worker = WorkerThread("test-worker")
+    ran: list[str] = []
+    begun, queued = threading.Event(), threading.Event()
+
+    def end() -> None:
+        ran.append("end")
+
+    def work() -> list[bool]:
+        begun.set()
+        assert queued.wait(30)
+        return [worker.run_waiting(end), worker.run_waiting(end)]
+
+    async with asyncio.TaskGroup() as tasks:
+        long = tasks.create_task(worker.run(work))
+        await asyncio.to_thread(begun.wait, 30)
+        tasks.create_task(worker.run(ran.append, "first"))
+        tasks.create_task(worker.run(end))
+        tasks.create_task(worker.run(ran.append, "after"))
+        await asyncio.sleep(0)  # they are in the queue
+        queued.set()
+        assert await long == [False, False]
+    assert ran == ["first", "end", "after"]
+    worker.stop()

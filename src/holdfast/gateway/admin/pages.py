@@ -10,6 +10,8 @@ GET    /api/connections             ?protocol= listener= address= limit= after=
 DELETE /api/connections/ID          the connection is closed; its session waits
 DELETE /api/sessions/SID/commands   the session's waiting commands are dropped
 POST   /api/notices                 {"text": …, "session": … "user": … "protocol": … "listener": …}
+POST   /api/backup                  {"path": "/backup/sessions.db"}: begin a backup of the store
+GET    /api/backup                  how far it is
 POST   /api/drain                   {"now": true}: without waiting
 """
 
@@ -26,6 +28,7 @@ from msgspec import Struct
 from holdfast.core.clock import Clock
 from holdfast.core.errors import Reason
 from holdfast.core.limits import AdminLimits
+from holdfast.gateway.admin.backups import BackupRequest, Backups
 from holdfast.gateway.admin.explain import explain
 from holdfast.gateway.admin.guard import Access, Guard
 from holdfast.gateway.admin.notices import NoticeError, read_notice, show_notice
@@ -65,6 +68,7 @@ class AdminPages(HttpHost):
         self._limits = limits
         self._now = now
         self.metrics = Metrics(view)
+        self._backups = Backups(view.backup, view.spawn)
         app = web.Application(middlewares=[self._around], client_max_size=limits.body_bytes_max)
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/readyz", self._ready)
@@ -77,6 +81,8 @@ class AdminPages(HttpHost):
         app.router.add_post("/api/notices", self._notice)
         app.router.add_get("/api/connections", self._connections)
         app.router.add_delete("/api/connections/{id}", self._kick_connection)
+        app.router.add_get("/api/backup", self._backup_status)
+        app.router.add_post("/api/backup", self._backup)
         app.router.add_post("/api/drain", self._drain)
         super().__init__(app)
 
@@ -210,6 +216,22 @@ class AdminPages(HttpHost):
             of=found.peer,
         )
         return _json({"kicked": found.id})
+
+    async def _backup(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        try:
+            path = msgspec.json.decode(body, type=BackupRequest).path
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return _refusal(400, f'expected {{"path": "/backup/sessions.db"}}: {error}')
+        if not path.startswith("/") or "\0" in path:
+            return _refusal(400, f"path: expected an absolute path, found {path!r}")
+        if not self._backups.begin(path):
+            return _refusal(409, f"a backup is running: {self._backups.status.path}")
+        self._tell(SecurityEvent.OPERATOR_ACTED, request, what="backup", path=path)
+        return _json(self._backups.status, 202)
+
+    async def _backup_status(self, request: web.Request) -> web.Response:
+        return _json(self._backups.status)
 
     async def _drain(self, request: web.Request) -> web.Response:
         body = await request.read()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Final, TypeVar, TypeVarTuple
 
@@ -25,11 +25,13 @@ class WorkerThread:
     It does not keep the process from ending.
     """
 
-    __slots__ = ("_name", "_queue", "_started")
+    __slots__ = ("_held", "_name", "_queue", "_started")
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._queue: SimpleQueue[_Work | None] = SimpleQueue()
+        self._held: list[_Work | None] = []
+        """What was taken from the queue and not run."""
         self._started = False
 
     async def run(self, call: Callable[[*Ts], T], *args: *Ts) -> T:
@@ -39,7 +41,7 @@ class WorkerThread:
         """
         if not self._started:
             self._started = True
-            Thread(target=_work, args=(self._queue,), name=self._name, daemon=True).start()
+            Thread(target=self._work, name=self._name, daemon=True).start()
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._queue.put((future, call, args))
         return await future
@@ -48,17 +50,35 @@ class WorkerThread:
         """Let the thread end after the calls so far. No call may follow."""
         self._queue.put(_END)
 
+    def run_waiting(self, last: Callable[..., Any]) -> bool:
+        """From a long call, run the calls that wait, up to one of `last`.
 
-def _work(queue: SimpleQueue[_Work | None]) -> None:
-    while (work := queue.get()) is not _END:
-        future, call, args = work
-        try:
-            result, error = call(*args), None
-        except BaseException as raised:
-            result, error = None, raised
-        with suppress(RuntimeError):  # the loop is closed: nobody waits
-            future.get_loop().call_soon_threadsafe(_end, future, result, error)
-        del work, future, call, args, result, error  # nothing is kept until the next call
+        Returns false if that one waits, or the end of the thread: the long call has to end.
+        """
+        while not self._held:
+            try:
+                work = self._queue.get_nowait()
+            except Empty:
+                return True
+            if work is _END or work[1] == last:
+                self._held.append(work)
+            else:
+                _run(*work)
+        return False
+
+    def _work(self) -> None:
+        while (work := self._held.pop() if self._held else self._queue.get()) is not _END:
+            _run(*work)
+            del work  # nothing is kept until the next call
+
+
+def _run(future: asyncio.Future[Any], call: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    try:
+        result, error = call(*args), None
+    except BaseException as raised:
+        result, error = None, raised
+    with suppress(RuntimeError):  # the loop is closed: nobody waits
+        future.get_loop().call_soon_threadsafe(_end, future, result, error)
 
 
 def _end(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from holdfast.core.errors import HoldfastError
@@ -103,6 +104,12 @@ class Store(Protocol):
 
         To be called until none is left: with the last one, that journal is dropped.
         Raises `StoreError`.
+        """
+
+    async def backup(self, path: Path) -> int:
+        """Copy everything that is committed to a new file, while the store is in use.
+
+        Commits go on meanwhile. Returns the size of the file in bytes. Raises `StoreError`.
         """
 
     async def check(self) -> None:

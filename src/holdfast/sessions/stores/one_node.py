@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+
+from holdfast.sessions.stores.base import StoreError
 
 
 class OneNode:
@@ -12,6 +15,9 @@ class OneNode:
 
     async def move(self, sids: Sequence[str], node: str) -> list[str]:
         return []
+
+    async def backup(self, path: Path) -> int:
+        raise StoreError("nothing is stored, so there is nothing to back up")
 
     async def beat(self) -> None:
         pass

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from holdfast.core.limits import StoreLimits
 from holdfast.net.runtime.worker_thread import WorkerThread
 from holdfast.sessions.outbox import OutputEntry
 from holdfast.sessions.records import Batch, Found, Record, Recovered, SetAside, Stored
+from holdfast.sessions.stores.backup import write_copy
 from holdfast.sessions.stores.base import (
     StoreBrokenError,
     StoreBusyError,
@@ -154,6 +155,13 @@ class SQLiteFile:
         if not sids:
             self._tail.dropped()
         return Recovered(self._tail.left, found.set_aside)
+
+    def backup(self, path: Path, between: Callable[[], bool]) -> int:
+        """Copy the store to a new file; returns its bytes. `between` is called after each step."""
+        try:
+            return write_copy(self._opened, path, between)
+        except sqlite3.Error as error:
+            raise _explain(self.path, error) from error
 
     @property
     def _opened(self) -> sqlite3.Connection:
@@ -384,11 +392,21 @@ class SQLiteStore(OneNode):
     async def recover(self, count: int) -> Recovered:
         return await self._thread.run(self._file.recover, count)
 
+    async def backup(self, path: Path) -> int:
+        return await self._thread.run(self._backup, path)
+
     async def close(self, *, clean: bool) -> None:
         try:
-            await self._thread.run(lambda: self._file.close(clean=clean))
+            await self._thread.run(self._close, clean)
         finally:
             self._thread.stop()
+
+    def _backup(self, path: Path) -> int:
+        """Copy the store. Other calls are run between two steps."""
+        return self._file.backup(path, lambda: self._thread.run_waiting(self._close))
+
+    def _close(self, clean: bool) -> None:
+        self._file.close(clean=clean)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ The function knows what it has written, also while the first call is still under
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from holdfast.core.clock import Clock, wall
@@ -114,6 +115,9 @@ class PostgresStore:
         if batch.journal_from:
             self._commons.forget()
         return size_of(values) if written == _WRITTEN else 0
+
+    async def backup(self, path: Path) -> int:
+        raise StoreError("the sessions are in PostgreSQL: back up its database (pg_dump)")
 
     async def check(self) -> None:
         if not await self._reader.fetch(
