@@ -175,7 +175,11 @@ async def test_a_call_gives_what_its_handler_gives() -> None:
 async def test_bare_words_of_a_telnet_client_are_text() -> None:
     app = App("test")
     heard: list[object] = []
-    app.on_data(lambda _session, *args: heard.append(args))
+
+    @app.on_data
+    async def data(_session: Session, *args: object) -> None:
+        heard.append(args)
+
     await handle(app, Session(app, INFO), Data("Char.Login", "bob"))
     assert heard == [("Char.Login", "bob")]
 

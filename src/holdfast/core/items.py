@@ -48,6 +48,8 @@ def value_in(json: str) -> Any:
     """
     try:
         return msgspec.json.decode(json)
+    except msgspec.ValidationError:  # JSON, with a number that is too large
+        raise
     except msgspec.DecodeError:
         if not are_words(json):
             raise
