@@ -190,6 +190,8 @@ OPERATORS_ONLY = {
     "net/tls/certificates.py",
     "gateway/timekeeping.py",
     "sessions/stores/private.py",
+    "sessions/stores/postgres/connection.py",
+    "sessions/stores/postgres/runs.py",
 }
 """Modules whose lines no client can cause."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -461,19 +460,19 @@ async def test_connections_of_one_address_are_limited() -> None:
 
 
 async def test_a_full_server_says_so_and_keeps_few_of_those_it_told() -> None:
-    made = Limits().but(connection={"connections_max": 1, "refusals_max": 2})
+    small = {"connections_max": 1, "refusals_max": 2, "linger_seconds_max": 0.3}
+    made = Limits().but(connection=small)
     async with serve(echo, limits=made) as server, connect(url(server)):
-        before = len(os.listdir("/proc/self/fd"))
         async with contextlib.AsyncExitStack() as stack:
-            callers = [await stack.enter_async_context(opened(server)) for _ in range(4)]
+            callers = [await stack.enter_async_context(raw(server)) for _ in range(4)]
             for caller in callers:
                 answer = await caller.read_all()
                 assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
                 assert b"\r\nRetry-After: 5\r\n" in answer
             await until(lambda: server.refusals.total() == 4)
-            assert len(server._net.answered._waiting) == 2
-        server._net.answered.close()
-        await until(lambda: len(os.listdir("/proc/self/fd")) <= before)
+            kept = [sock for _, sock in server._net.answered._waiting]
+            assert len(kept) == 2
+        await until(lambda: {sock.fileno() for sock in kept} == {-1})
 
 
 async def test_a_websocket_is_kicked() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,7 +11,7 @@ from holdfast.core.clock import Clock, monotonic
 from holdfast.core.errors import is_peers_fault
 from holdfast.core.rate import Rate, RateByKey
 from holdfast.core.text import presentable
-from holdfast.net.loggers import LazyLogger, import_structlog, lines_at
+from holdfast.net.loggers import LazyLogger, import_structlog, lines_to
 
 LINES_PER_MINUTE_MAX: Final = 60.0
 """Lines of one kind, sustained."""
@@ -27,7 +28,7 @@ def configure_logs(level: str) -> None:
     import_structlog()
     import structlog
 
-    structlog.configure(**lines_at(level), cache_logger_on_first_use=True)
+    structlog.configure(**lines_to(sys.stderr, level), cache_logger_on_first_use=True)
 
 
 class RateLimitedLogger:

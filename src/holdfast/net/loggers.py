@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from functools import cache
+from functools import lru_cache
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 _LEFT_OUT: Final = ("rich", "twisted", "greenlet")
 _LEVEL: Final = "info"
@@ -33,17 +33,17 @@ class LazyLogger:
 
     def __getattr__(self, method: str) -> Any:
         if not is_configured():
-            return getattr(_unconfigured(), method)
+            return getattr(_unconfigured(sys.stderr), method)
         if self._logger is None:
             self._logger = import_module("structlog").get_logger(self._name)
         return getattr(self._logger, method)
 
 
-@cache
-def _unconfigured() -> Any:
+@lru_cache(maxsize=1)
+def _unconfigured(file: TextIO | None) -> Any:
     import_structlog()
     structlog = import_module("structlog")
-    lines = lines_at(_LEVEL)
+    lines = lines_to(file, _LEVEL)
     return structlog.wrap_logger(
         lines["logger_factory"](),
         processors=lines["processors"],
@@ -51,13 +51,14 @@ def _unconfigured() -> Any:
     )
 
 
-def lines_at(level: str) -> dict[str, Any]:
-    """How structlog writes lines to stderr: readable on a terminal, a JSON object otherwise.
+def lines_to(file: TextIO | None, level: str) -> dict[str, Any]:
+    """How structlog writes lines to a file: readable on a terminal, a JSON object otherwise.
 
-    structlog must have been imported. Raises `KeyError` for a level that there is not.
+    `file` is `None` where a process was started with its stderr closed. structlog must have been
+    imported. Raises `KeyError` for a level that there is not.
     """
     structlog = import_module("structlog")
-    terminal = _is_terminal()
+    terminal = _is_terminal(file)
     processors = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal),
@@ -71,13 +72,13 @@ def lines_at(level: str) -> dict[str, Any]:
         "wrapper_class": structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        "logger_factory": _Lines(),
+        "logger_factory": _Lines(file),
     }
 
 
-def _is_terminal() -> bool:
+def _is_terminal(file: TextIO | None) -> bool:
     try:
-        return sys.stderr is not None and sys.stderr.isatty()
+        return file is not None and file.isatty()
     except ValueError:  # it is closed
         return False
 
@@ -89,21 +90,21 @@ class LostLines:
 
 
 class _Lines:
-    """The factory of structlog's loggers, and the one logger: it writes lines to stderr."""
+    """The factory of structlog's loggers, and the one logger: it writes lines to a file."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: TextIO | None) -> None:
+        self._file = file
         self._untold = 0
 
     def __call__(self, *_: object) -> _Lines:
         return self
 
     def msg(self, message: str) -> None:
-        file = sys.stderr
         try:
-            if file is None:  # the process was started with its stderr closed
+            if self._file is None:
                 raise ValueError("stderr is closed")
-            file.write(message + "\n")
-            file.flush()
+            self._file.write(message + "\n")
+            self._file.flush()
         except (OSError, ValueError):  # ValueError: it is closed, or this cannot be encoded
             self._untold += 1
             LostLines.count += 1
