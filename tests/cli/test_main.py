@@ -49,7 +49,7 @@ def test_help_lists_every_command() -> None:
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
     for command in COMMANDS:
-        assert f"│ {command} " in result.stdout
+        assert f"\n  {command} " in result.stdout
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -39,7 +39,7 @@ def imported(code: str) -> set[str]:
 def test_help_and_mistakes_need_nothing_of_a_gateway(arguments: list[str]) -> None:
     heavy = set(_PAGES + _OTHER_PARTS)
     if arguments[0] != "sessions":
-        heavy |= set(_GATEWAY + _LOOK_UPS)
+        heavy |= set(_GATEWAY + _LOOK_UPS + _SHOWING)
     assert heavy & imported(_RUN.format(arguments)) == set()
 
 

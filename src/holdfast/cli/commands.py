@@ -92,7 +92,6 @@ def make_typer() -> typer.Typer:
     return typer.Typer(
         name="holdfast",
         cls=Commands,
-        no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
@@ -108,6 +107,15 @@ class Commands(TyperGroup):
         """The command that `args` name. Raises what `TyperGroup` raises for an unknown one."""
         name, listed, rest = super().resolve_command(ctx, args)
         return name, listed if name is None else load(name), rest
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the list in plain text: rich would take most of the time."""
+        super(TyperGroup, self).format_help(ctx, formatter)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write every command with its whole summary."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, listed.summary) for name, listed in LISTED.items()])
 
 
 def load(name: str) -> Any:
