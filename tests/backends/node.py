@@ -62,8 +62,8 @@ class Client:
 
     def deliver(self) -> None:
         out = self.session.out
-        if self.session.deliverable > out.sent:
-            self.outputs += out.take(self.session.deliverable)[1]
+        if self.session.deliverable() > out.sent:
+            self.outputs += out.take(self.session.deliverable())[1]
 
     def show(self, item: Output, *, always: bool = False) -> None:
         self.shown.append(item)

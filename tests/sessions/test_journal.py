@@ -451,13 +451,13 @@ async def test_without_promises_nothing_waits_for_a_store_that_refuses() -> None
     session, consumer = connected(setting, Durability.DURABLE)
     setting.journal.promised({})
     await setting.commit()
-    assert session.deliverable == 0
+    assert session.deliverable() == 0
     session.emit(Text("a"), MUST, 1.0)
     setting.journal.accept("i1", 1)
-    assert session.deliverable == 0
+    assert session.deliverable() == 0
     setting.journal.failed(setting.journal.collect(), StoreFullError("full"))
     assert setting.accepted == [{"i1": 1}]
-    assert session.deliverable == 1
+    assert session.deliverable() == 1
     setting.journal.accept("i1", 2)
     assert setting.accepted == [{"i1": 1}, {"i1": 2}]
     delivered = consumer.delivered
@@ -469,7 +469,7 @@ async def test_without_promises_nothing_waits_for_a_store_that_refuses() -> None
     await setting.commit()
     assert setting.accepted[-1] == {"i1": 2}
     session.emit(Text("c"), MUST, 1.0)
-    assert session.deliverable == 2  # it is durable again
+    assert session.deliverable() == 2  # it is durable again
 
 
 async def test_numbers_that_were_shown_without_being_stored_are_not_used_twice() -> None:

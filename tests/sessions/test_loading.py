@@ -142,7 +142,7 @@ def picture(session: Session) -> dict[str, Any]:
         "out": (out.base, out.top, out.acked, out.maybe_delivered, out.assumed, out.prompt),
         "in": [(queued.item, queued.cseq % JUMP) for queued in inbox.entries],
         "inbox": (inbox.cin, inbox.offset % JUMP, inbox.applied % JUMP, inbox.size),
-        "deliverable": session.deliverable,
+        "deliverable": session.deliverable(),
     }
 
 

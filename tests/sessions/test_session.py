@@ -30,7 +30,7 @@ class Reader(RecordingConsumer):
     def deliver(self) -> None:
         super().deliver()
         if self.reads:
-            self._session.out.take(self._session.deliverable)
+            self._session.out.take(self._session.deliverable())
 
 
 class Setting:
@@ -69,7 +69,7 @@ def test_who_waits_for_the_store_alone_is_not_cut_off(setting: Setting) -> None:
     for _ in range(20):
         session.emit(LONG, MUST, 1.0)
     assert session.out.size > LIMITS.unsent_bytes_max
-    assert session.out.sent == session.deliverable == 0, "nothing is stored, so nothing is shown"
+    assert session.out.sent == session.deliverable() == 0, "nothing is stored, so nothing is shown"
     assert session.consumer is reader
     assert setting.detached() == []
     setting.store()

@@ -157,7 +157,7 @@ def output_accepted_before_durable(patch: pytest.MonkeyPatch) -> None:
 
 
 def written_before_stored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Session, "deliverable", property(lambda self: self.out.top))
+    patch.setattr(Session, "deliverable", lambda self: self.out.top)
 
 
 def age_counts_from_the_beginning(patch: pytest.MonkeyPatch) -> None:

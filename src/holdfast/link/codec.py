@@ -75,9 +75,10 @@ def encode_batch(method: str, entries: list[Any], bytes_max: int) -> bytes:
 
     A frame has at most `bytes_max`, unless its single entry is larger.
     """
-    frame = encode_notification(method, entries)
-    if len(frame) <= bytes_max or len(entries) < 2:
-        return frame
+    body = _encode((2, method, entries))
+    size = len(body)
+    if size + _HEAD_BYTES <= bytes_max or len(entries) < 2:
+        return size.to_bytes(_HEAD_BYTES, "big") + body  # as `_frame`, without its call
     middle = len(entries) // 2
     return encode_batch(method, entries[:middle], bytes_max) + encode_batch(
         method, entries[middle:], bytes_max

@@ -31,7 +31,6 @@ from holdfast.link.messages import (
     Goodbye,
     Heartbeat,
     LinkFault,
-    Message,
     Notification,
     Request,
     Response,
@@ -275,7 +274,10 @@ class Peer:
     def received(self, data: bytes) -> None:
         try:
             for message in self._decoder.receive_data(data):
-                self._handle(message)
+                if type(message) is Notification:  # the rule
+                    self._handle_notification(message.method, message.params)
+                else:
+                    self._handle(message)
         except ProtocolError as error:
             _log.warning("protocol error on the link", peer=self.name, error=str(error))
             self.close(str(error))
@@ -309,10 +311,8 @@ class Peer:
 
     # --- messages
 
-    def _handle(self, message: Message) -> None:
+    def _handle(self, message: Request | Response) -> None:
         match message:
-            case Notification(method, params):
-                self._handle_notification(method, params)
             case Request(number, method, params):
                 self._handle_request(number, method, params)
             case Response(number, error, result):

@@ -134,10 +134,8 @@ class Inbox:
 
     def accept_numbered(self, c: int, item: Command) -> Verdict:
         """Take a command that the client has numbered `c`."""
-        if c <= self.cin:
-            return Verdict.REPEATED
         if c != self.cin + 1:
-            return Verdict.GAP
+            return Verdict.GAP if c > self.cin else Verdict.REPEATED
         most = self._limits.queue_messages_max
         if (self.size >= self._limit or len(self.entries) >= most) and self._crowded():
             return FULL
@@ -192,10 +190,12 @@ class Inbox:
         limit, is in flight. The command that exceeds it is still taken."""
         own = self._limits.forwarded_bytes_max
         bytes_max = bytes_max if bytes_max < own else own
-        if self.size <= bytes_max:
-            return self.take()
         entries = self.entries
         start = end = self._next
+        if self.size <= bytes_max:  # the rule: what `take` does, without its call
+            self._next = len(entries)
+            self.forwarded_bytes = self.size
+            return entries[start:]
         under_way = self.forwarded_bytes
         while end < len(entries) and under_way < bytes_max:
             under_way += entries[end].size

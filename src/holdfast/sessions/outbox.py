@@ -104,8 +104,9 @@ class Outbox:
         """Entries that left the window, which the client may have seen and not proven to have."""
         return max(0, min(self.base, self.maybe_delivered) - self.acked)
 
-    def append(self, item: Output, delivery: str, now: float) -> bool:
-        """Number an output. `now` is the gateway's time; `delivery` is `must` or `latest:KEY`.
+    def append(self, item: Output, delivery: str, now: float, size: int = 0) -> bool:
+        """Number an output. `now` is the gateway's time; `delivery` is `must` or `latest:KEY`;
+        `size` that of the item, if it is known.
 
         Returns whether the window is `over`.
         """
@@ -118,7 +119,7 @@ class Outbox:
             self._latest[key] = self.base + len(entries) + 1
             if type(item) is Prompt:
                 self.prompt = item.text
-        size = size_of(item)
+        size = size or size_of(item)
         entries.append(OutputEntry(item, now, key, size))
         self.size += size
         return self.size > self._limit or len(entries) > self._limits.window_messages_max

@@ -242,7 +242,7 @@ class SessionPort:
                 continue
             delivery = output.delivery
             try:
-                check_output(output.item, bytes_max)
+                size = check_output(output.item, bytes_max)
                 if delivery != MUST:
                     check_delivery(delivery, self.limits.name_bytes_max)
             except UnsendableError as error:
@@ -255,7 +255,7 @@ class SessionPort:
             if session.route is not caller and not caller.may_change(session):
                 caller.refuse(bseq, str(_moved(output.sid)))
                 continue
-            session.emit(output.item, delivery, now)
+            session.emit(output.item, delivery, now, size)
             if bseq <= caller.maybe_delivered:
                 self.mark_delivered(session)
         self._journal.accept(caller.caller_key, caller.accepted)

@@ -39,7 +39,7 @@ def reset_reason(session: Session, position: ClientPosition) -> ResetReason | No
         ends = {end.epoch: end.top for end in row.ends}
         if position.epoch not in ends or position.last > ends[position.epoch]:
             return ResetReason.EPOCH
-    if position.last > session.deliverable:
+    if position.last > session.deliverable():
         return ResetReason.AHEAD
     return ResetReason.TRIMMED if position.last < session.out.base else None
 
@@ -49,7 +49,7 @@ def reset_position(session: Session, position: ClientPosition | None, reason: Re
 
     What is kept follows, unless the client begins with an empty screen of its own will.
     """
-    deliverable = session.deliverable
+    deliverable = session.deliverable()
     if position is None or reason is ResetReason.FRESH:
         return deliverable
     known = 0
@@ -68,7 +68,7 @@ def why_reset(session: Session, position: ClientPosition | None, reason: ResetRe
         case ResetReason.TRIMMED:
             return f"{has}; outputs up to {session.out.base} are gone"
         case ResetReason.AHEAD:
-            return f"{has}; the newest is {session.deliverable}"
+            return f"{has}; the newest is {session.deliverable()}"
         case ResetReason.EPOCH:
             ends = {end.epoch: end.top for end in row.ends}
             if position.epoch in ends:

@@ -38,7 +38,7 @@ class Ring(Outbox):
     def top(self) -> int:
         return self.base + self.size
 
-    def append(self, item: Output, delivery: str, now: float) -> bool:
+    def append(self, item: Output, delivery: str, now: float, size: int = 0) -> bool:
         if type(item) is not Binary:
             raise TypeError(f"expected Binary for a terminal, found {type(item).__name__}")
         data, chunks = item.data, self._chunks

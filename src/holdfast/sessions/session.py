@@ -128,22 +128,22 @@ class Session(DurableState):
 
     # --- OUT
 
-    @property
     def deliverable(self) -> int:
-        """Up to which number outputs may be written to the client."""
+        """Return up to which number outputs may be written to the client."""
         if self.durable:
             return self._saved_top
         out = self.out
         return out.base + len(out.entries)  # `top`, without a call for every message
 
-    def emit(self, item: Output, delivery: str, now: float) -> None:
-        """Append `item` of the backend. `now` is the gateway's time."""
+    def emit(self, item: Output, delivery: str, now: float, size: int = 0) -> None:
+        """Append `item` of the backend. `now` is the gateway's time; `size` that of the item, if
+        it is known."""
         consumer = self.consumer
         if delivery == VOLATILE:
             self.show(item)
             return
         out = self.out
-        over = out.append(item, delivery, now)
+        over = out.append(item, delivery, now, size)
         if self._clean:
             self.mark_dirty()
         if over and out.crowded():
@@ -200,7 +200,7 @@ class Session(DurableState):
         # What a durable session keeps back until it is stored is bounded by the link's window.
         # A client that reads may lag behind a burst; one that reads nothing is detached by the
         # limit of progress.
-        if out.sent < self.deliverable and out.size > self._unsent_bytes_max:
+        if out.sent < self.deliverable() and out.size > self._unsent_bytes_max:
             self.detach(Reason.SLOW_CONSUMER, now)
             out.shrink(out.top)
 
@@ -371,8 +371,14 @@ class Session(DurableState):
         self._saved_cseq = record.cin + record.offset
         if self.durable and record.top > self.out.sent:
             self.deliver()
-        self._acknowledge(record.cin)
-        self.relieve()
+        consumer = self.consumer
+        if consumer is not None:
+            try:  # as in `guarded`
+                consumer.acknowledge(record.cin)
+            except Exception as error:
+                consumer.fail(error)
+        if self.lagging:
+            self.relieve()
 
     def set_degraded(self, *, degraded: bool) -> None:
         """Whether the gateway continues without its store: then nothing waits for a commit."""

@@ -25,7 +25,6 @@ class TerminalSession(Session):
         super().__init__(row, backend, limits, owner)
         self.out = Ring(limits, owner.windows)
 
-    @property
     def deliverable(self) -> int:
         return self.out.top
 

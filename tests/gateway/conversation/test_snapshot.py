@@ -117,7 +117,7 @@ class Line:
         driver = Driver(self.connection, self.world.context, self.listener)
         self.driver = driver
         restore(driver, msgspec.msgpack.decode(taken, type=ConversationSnapshot), session)
-        handler = self.connection._handler
+        handler = self.connection.handler
         if handler is before:
             self.connection.attach(driver)
 

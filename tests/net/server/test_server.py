@@ -137,7 +137,7 @@ async def test_a_refused_connection_s_handler_hears_nothing() -> None:
     gate = Gate(ConnectionLimits(connections_max=1))
     gate.come(("192.0.2.1", 1))
     refused = gate.come(("192.0.2.2", 1))
-    handler = refused._handler
+    handler = refused.handler
     assert isinstance(handler, Recorder)
     refused.connection_lost(None)
     assert handler.calls == []

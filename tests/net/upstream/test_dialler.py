@@ -56,7 +56,7 @@ async def dialling(
 async def connect(dialler: Dialler) -> Stand:
     async with patience():
         connection = await dialler.connect(lambda connection, _: Stand(connection), SOMEBODY)
-    stand = connection._handler
+    stand = connection.handler
     assert isinstance(stand, Stand)
     return stand
 

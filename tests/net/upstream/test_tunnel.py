@@ -116,7 +116,7 @@ class Passing:
     @property
     def upstreams(self) -> list[Connection]:
         """The connections to servers, of clients that are connected."""
-        sides = [connection._handler for connection in self.server.connections]
+        sides = [connection.handler for connection in self.server.connections]
         return [side.to for side in sides if isinstance(side, _Side) and side.to is not None]
 
     def call(self, **options: object) -> contextlib.AbstractAsyncContextManager[Caller]:

@@ -116,7 +116,7 @@ def _explain_loaded(view: GatewayView, session: Session) -> Explanation:
         acknowledged=out.acked,
         maybe_delivered=out.maybe_delivered,
         written=out.sent,
-        deliverable=session.deliverable,
+        deliverable=session.deliverable(),
         newest=out.top,
     )
     commands = CommandNumbers(

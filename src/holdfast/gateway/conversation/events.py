@@ -99,7 +99,7 @@ def react(conversation: Conversation, attachment: Attachment, event: Event) -> b
             attachment.proven(number)
         case AbortOutput():
             session = attachment.session
-            session.out.rewind(session.deliverable)
+            session.out.rewind(session.deliverable())
         case Left(done=True):
             conversation.context.manager.close(attachment.session, Reason.CLIENT_LEFT)
         case Left() | Broken():

@@ -139,7 +139,7 @@ class Attachment:
             return
         session = self.session
         out = session.out
-        limit = session.deliverable
+        limit = session.deliverable()
         connection = self.connection
         if limit <= out.sent or connection.full:
             return
@@ -160,7 +160,7 @@ class Attachment:
         if always:
             self.deliver()
         session = self.session  # one that lags loses what is volatile first
-        if always or (not self.connection.full and session.out.sent >= session.deliverable):
+        if always or (not self.connection.full and session.out.sent >= session.deliverable()):
             self._send()
             self.connection.write(self.adapter.encode_volatile(item))
 

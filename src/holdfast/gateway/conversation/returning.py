@@ -98,7 +98,7 @@ def _resume(conversation: Conversation, attachment: Attachment, back: Returning)
         code=back.code,
         heartbeat_seconds=limits.websocket.heartbeat_seconds_max,
         first=last + 1,
-        last=session.deliverable,
+        last=session.deliverable(),
         maybe_delivered=out.maybe_delivered,
         lost=lost,
         unsure=unsure,
@@ -110,7 +110,7 @@ def _resume(conversation: Conversation, attachment: Attachment, back: Returning)
         Life.RESUMED,
         session,
         away_s=back.away_s,
-        missed=session.deliverable - last,
+        missed=session.deliverable() - last,
         **{name: count for name, count in (("lost", lost), ("unsure", unsure)) if count},
     )
     conversation.adapter.notify(resumption)

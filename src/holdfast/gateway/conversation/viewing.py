@@ -159,7 +159,7 @@ class Watcher:
         """Begin to watch after number `n`, if that is still there."""
         session = self._invited.session
         self._connection.established()
-        self._go_to(n, fits=session.out.base <= n <= session.deliverable)
+        self._go_to(n, fits=session.out.base <= n <= session.deliverable())
         self.deliver()
         self._wake(self._connection.now)
 
@@ -167,7 +167,7 @@ class Watcher:
         """Go on after `n`, or where the output that is kept begins."""
         session, row = self._invited.session, self._invited.session.row
         at, prologue = (n, b"") if fits else session.out.beginning()
-        at = min(at, session.deliverable)
+        at = min(at, session.deliverable())
         self._position = self._acked = at
         self._adapter.notify(
             Watching(
@@ -217,7 +217,7 @@ class Watcher:
         if self._position < out.base:
             self._go_to(self._position, fits=False)
         most = self._context.limits.session.viewer_unacknowledged_max
-        begun, upto = self._position, min(session.deliverable, self._acked + most)
+        begun, upto = self._position, min(session.deliverable(), self._acked + most)
         if upto <= begun:
             return False
         self._position = upto

@@ -66,7 +66,6 @@ class Connection(Output, asyncio.Protocol):
         "_deadlines",
         "_eof",
         "_gate",
-        "_handler",
         "_limits",
         "_metered",
         "_owner",
@@ -75,6 +74,7 @@ class Connection(Output, asyncio.Protocol):
         "answers",
         "cause",
         "full",
+        "handler",
         "heard",
         "id",
         "listener",
@@ -86,6 +86,8 @@ class Connection(Output, asyncio.Protocol):
         "timer_slot",
     )
 
+    handler: Handler
+    """The current handler. `attach` sets it."""
     id: int
     """Of this connection among its server's; 0 for one that no server counts."""
     opened_at: float
@@ -116,7 +118,7 @@ class Connection(Output, asyncio.Protocol):
         now = self._timers.now
         self._limits = limits
         self._owner = owner
-        self._handler = _NO_HANDLER
+        self.handler = _NO_HANDLER
         self._eof = False
         self._gate: ReadGate | None = None
         self._metered = self._until_meter = METER_BYTES
@@ -139,7 +141,7 @@ class Connection(Output, asyncio.Protocol):
 
     def attach(self, handler: Handler) -> None:
         """Set the handler of this connection, in place of the one before."""
-        self._handler = handler
+        self.handler = handler
 
     def established(self) -> None:
         """The handshake is over: from here on idleness and the whole life are limited."""
@@ -227,7 +229,7 @@ class Connection(Output, asyncio.Protocol):
             return
         self._begin_closing()
         linger_seconds = self._limits.linger_seconds_max
-        self._handler = LingeringClose(self, transport, self._handler, linger_seconds)
+        self.handler = LingeringClose(self, transport, self.handler, linger_seconds)
         if transport.can_write_eof():
             transport.write_eof()
         self.resume_reading()
@@ -263,14 +265,9 @@ class Connection(Output, asyncio.Protocol):
     def drain(self) -> None:
         """Let the handler send a goodbye, because the server is stopping."""
         if self.phase in (Phase.HANDSHAKE, Phase.ESTABLISHED):
-            self._guard(self._handler.drain)
+            self._guard(self.handler.drain)
 
     # --- what the handler asks
-
-    @property
-    def handler(self) -> Handler:
-        """The current handler."""
-        return self._handler
 
     @property
     def turns(self) -> Turns:
@@ -314,18 +311,18 @@ class Connection(Output, asyncio.Protocol):
         if not self.peer:
             self.peer = peer_name(transport.get_extra_info("peername"))
         transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes_max)
-        if self._handler is _NO_HANDLER or not self._owner.opened(self):
+        if self.handler is _NO_HANDLER or not self._owner.opened(self):
             self.phase = Phase.LOST
             transport.abort()
             return
         self._reschedule()
-        self._guard(self._handler.connected)
+        self._guard(self.handler.connected)
 
     def data_received(self, data: bytes) -> None:
         self._until_meter -= len(data)
         self.heard = self._timers.now
         try:
-            self._handler.received(data)
+            self.handler.received(data)
         except Exception as error:
             self.fail(error)
         if self._until_meter <= 0:
@@ -333,7 +330,7 @@ class Connection(Output, asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._eof = True
-        self._guard(self._handler.ended)
+        self._guard(self.handler.ended)
         return True  # the handler closes, once what it has to say is said
 
     def pause_writing(self) -> None:
@@ -345,7 +342,7 @@ class Connection(Output, asyncio.Protocol):
         self.full = False
         self._deadlines.end_stall()
         if self.phase in (Phase.HANDSHAKE, Phase.ESTABLISHED):
-            self._guard(self._handler.writable)
+            self._guard(self.handler.writable)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timers.cancel(self)
@@ -356,13 +353,13 @@ class Connection(Output, asyncio.Protocol):
             return
         self.phase = Phase.LOST
         self.cause = exc
-        for end in (partial(self._owner.closed, self), partial(self._handler.lost, exc)):
+        for end in (partial(self._owner.closed, self), partial(self.handler.lost, exc)):
             try:
                 end()
             except Exception as error:
                 log_failure(_log, "a connection's end failed", error, peer=self.peer)
         self._end_output()
-        self._handler = _NO_HANDLER
+        self.handler = _NO_HANDLER
 
     # --- reading, or not
 
@@ -404,7 +401,7 @@ class Connection(Output, asyncio.Protocol):
             self._reschedule()
 
     def _expire(self, now: float) -> None:
-        handler, gate = self._handler, self._gate
+        handler, gate = self.handler, self._gate
         if gate is not None and now >= gate.until and gate.reach(now) is Pause.SLOW_CONSUMER:
             self._guard(lambda: handler.overdue(Reason.SLOW_CONSUMER))
         match self._deadlines.reach(now, self.heard, self._idle_seconds):
