@@ -124,7 +124,8 @@ export class Link {
       else this.take(new Uint8Array(event.data as ArrayBuffer));
     };
     socket.onclose = () => this.lose(socket);
-    this.beat(socket);
+    // The first comes early, at random: pages that connect together do not ping together.
+    this.beat(socket, HEARTBEAT_MS * (0.1 + 0.9 * Math.random()));
   }
 
   private first(): Message {
@@ -139,13 +140,13 @@ export class Link {
     };
   }
 
-  private beat(socket: WebSocket): void {
+  private beat(socket: WebSocket, ms = HEARTBEAT_MS): void {
     window.setTimeout(() => {
       if (socket !== this.socket) return;
       if (Date.now() - this.heard > 2 * HEARTBEAT_MS) socket.close();
       else this.say({ t: "ping" });
       this.beat(socket);
-    }, HEARTBEAT_MS);
+    }, ms);
   }
 
   private take(data: Uint8Array): void {

@@ -201,6 +201,26 @@ const CASES = {
     assert.equal(sockets.length, 2);
   },
 
+  async "the first beat comes after a random part of the heartbeat"() {
+    const { random } = Math;
+    for (const part of [0, 0.5]) {
+      const { sockets, welcome, clock } = await begin();
+      Math.random = () => part;
+      welcome({ ...WELCOME, heartbeat: 30 });
+      Math.random = random;
+      const pings = () => sockets[0].said.filter(({ t }) => t === "ping").length;
+      const first = 3000 + part * 27_000;
+      clock.advance(first - 1);
+      assert.equal(pings(), 0);
+      clock.advance(1);
+      assert.equal(pings(), 1);
+      clock.advance(29_999);
+      assert.equal(pings(), 1, "the next one after the whole");
+      clock.advance(1);
+      assert.equal(pings(), 2);
+    }
+  },
+
   async "a full storage keeps no older token"() {
     const storage = new Storage();
     const { session, sockets, welcome, retry } = await begin({ storage });

@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 from tests.net.fakes import Bench
 
+from holdfast.core.beats import first_beat
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits, Limits, WebSocketLimits
 from holdfast.core.rate import flow_rates
@@ -63,6 +64,27 @@ class Open:
         """Of the Close frame that the program is told of; a dropped peer does not get it."""
         assert self.it._sent is not None
         return self.it._sent.code
+
+
+@pytest.fixture(autouse=True)
+def whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first ping comes after the whole interval."""
+    monkeypatch.setattr("random.random", lambda: 1.0)
+
+
+def test_the_first_ping_goes_out_after_a_random_part_of_the_interval(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("random.random", lambda: 0.5)
+    it = Open()
+    it.loop.advance(first_beat(INTERVAL, 0.5) - 0.01)
+    assert it.sent() == b""
+    it.loop.advance(A_SLOT)
+    assert it.sent()[0] == PING
+    it.bench.transport.written.clear()
+    it.bench.connection.data_received(b"\x8a\x80abcd")
+    it.loop.advance(INTERVAL - 2 * A_SLOT)
+    assert it.sent() == b"", "the next one after the whole"
 
 
 def test_a_ping_goes_out_after_the_interval_and_no_sooner() -> None:

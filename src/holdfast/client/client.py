@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from inspect import isawaitable
@@ -24,6 +25,7 @@ from holdfast.client.core import ACK_SECONDS, ClientCore, Event, Online, may_ret
 from holdfast.client.queue import PENDING_MAX
 from holdfast.client.reconnector import ClientHandler, Ended, Offline, Reconnector
 from holdfast.client.state import ServerFaultError, State
+from holdfast.core.beats import first_beat
 from holdfast.core.limits import Limits
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection.connection import Connection
@@ -395,7 +397,8 @@ class _SessionHandler(ClientHandler):
         return bool(events)
 
     def _await_beat(self) -> None:
-        self._beat_due = self.connection.time() + self._core.heartbeat_seconds
+        first = first_beat(self._core.heartbeat_seconds, random.random())
+        self._beat_due = self.connection.time() + first
         self._schedule()
 
     def _schedule(self) -> None:

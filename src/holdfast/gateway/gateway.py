@@ -226,6 +226,7 @@ class Gateway:
             started()
             await self._stop.wait()
             _log.info("stopping", connections=len(self.pool))
+            self.pool.leave()
             await self.listeners.drain(self._abort)
             for task in (sweeping, *running):
                 task.cancel()

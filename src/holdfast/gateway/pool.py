@@ -27,12 +27,14 @@ class Member(Protocol):
 class ConnectionPool:
     """All connections with a session, by session: to notify and to count them."""
 
-    __slots__ = ("_members", "total")
+    __slots__ = ("_members", "leaving", "total")
 
     def __init__(self) -> None:
         self._members: dict[str, Member] = {}
         self.total = 0
         """The number of connections since the start."""
+        self.leaving = 0
+        """The number of connections when they were all told to leave; 0 before."""
 
     def register(self, sid: str, member: Member) -> None:
         """The session has this connection now, and no other."""
@@ -43,6 +45,10 @@ class ConnectionPool:
         """This connection is gone; nothing happens if another has taken its place."""
         if self._members.get(sid) is member:
             del self._members[sid]
+
+    def leave(self) -> None:
+        """The gateway stops: all connections are about to be told to leave."""
+        self.leaving = len(self._members)
 
     def find(self, sid: str) -> Member | None:
         """The connection of a session, if it has one now."""

@@ -7,12 +7,14 @@ implements the methods, with a `Dispatch`.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from inspect import isawaitable
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
+from holdfast.core.beats import first_beat
 from holdfast.core.errors import HoldfastError, ProtocolError, Reason, Source
 from holdfast.core.limits import ConnectionLimits, LinkLimits
 from holdfast.link.codec import (
@@ -182,7 +184,8 @@ class Peer:
         """The handshake is complete: heartbeats begin."""
         self.trust()
         self._connection.established()
-        self._connection.wake_at(self._connection.time() + self._limits.heartbeat_seconds_max)
+        first = first_beat(self._limits.heartbeat_seconds_max, random.random())
+        self._connection.wake_at(self._connection.time() + first)
 
     def trust(self) -> None:
         """The other end is authenticated: its frames may have the full size."""
@@ -274,7 +277,7 @@ class Peer:
     def received(self, data: bytes) -> None:
         try:
             for message in self._decoder.receive_data(data):
-                if type(message) is Notification:  # the rule
+                if isinstance(message, Notification):  # the rule
                     self._handle_notification(message.method, message.params)
                 else:
                     self._handle(message)

@@ -796,7 +796,10 @@ export class Session {
     clearInterval(this._timers.beat);
     this._unanswered = 0;
     const ms = Math.min(seconds * 1000, TIMER_MS_MAX);
-    this._timers.beat = Number(setInterval(() => this._beat(), ms));
+    this._timers.beat = later(firstBeat(ms), () => {
+      this._timers.beat = Number(setInterval(() => this._beat(), ms));
+      this._beat();
+    });
   }
 
   // Heartbeats are counted, not seconds: timers of a page in the background are a minute apart.
@@ -1221,6 +1224,15 @@ function holdsAll(fields, value) {
  */
 function later(ms, action) {
   return Number(setTimeout(action, Math.min(ms, TIMER_MS_MAX)));
+}
+
+/**
+ * After what part of the time between two beats the first comes. It is random, so that clients
+ * which connect together do not ping together.
+ * @param {number} ms
+ */
+function firstBeat(ms) {
+  return ms * (0.1 + 0.9 * Math.random());
 }
 
 /** @returns {Storage | null} */

@@ -7,10 +7,12 @@ read, or does not close is dropped at a time limit. `connection` reads and write
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any, Literal
 
 from msgspec import Struct
 
+from holdfast.core.beats import first_beat
 from holdfast.core.errors import Reason
 from holdfast.core.limits import Limits
 from holdfast.core.rate import FlowRates
@@ -219,7 +221,8 @@ class Lifecycle:
         self.state = State.OPEN
         self._connection.established()
         if self._settings.ping_interval is not None:
-            self._connection.wake_at(self._connection.time() + self._settings.ping_interval)
+            first = first_beat(self._settings.ping_interval, random.random())
+            self._connection.wake_at(self._connection.time() + first)
 
     def _end(self, code: int, reason: str) -> None:
         """The last message was received. The program may answer earlier ones, then no more."""

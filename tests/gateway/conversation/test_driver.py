@@ -22,6 +22,7 @@ from tests.gateway.conversation.test_snapshot import (
 from tests.net.fakes import Recorder
 from tests.protocols.websocket.wire import frame
 
+from holdfast.core.beats import first_beat
 from holdfast.core.errors import Reason
 from holdfast.core.items import Data, Text, size_of
 from holdfast.core.limits import KIB
@@ -140,6 +141,19 @@ def test_nothing_is_kept_of_what_waited_once_it_is_handled() -> None:
     assert line.world.bench.transport.reading
     assert session.inbox.top == 7
     assert [queued.item for queued in session.inbox.since(6)] == [Text("look 7")]
+
+
+@pytest.mark.parametrize("part", [0.0, 0.5])
+def test_clients_that_have_come_together_are_not_pinged_together(part: float) -> None:
+    with foreseeable(part):
+        line = Line("plain", restored=False)
+        begin(line)
+    patience = line.world.limits.websocket.heartbeat_seconds_max
+    line.passes(first_beat(patience, part) + patience - 0.2)
+    transport = line.world.bench.transport
+    transport.written.clear()
+    line.passes(0.6)
+    assert [data[:1] for data in transport.written] == [b"\x89"]
 
 
 PING: Final = frame(0x9, b"")

@@ -74,7 +74,7 @@ MAKE: dict[str, Callable[[], Adapter]] = {
 
 
 @contextmanager
-def foreseeable() -> Iterator[None]:
+def foreseeable(jitter: float = 1.0) -> Iterator[None]:
     """Ids, secrets and jitter are the same in every world."""
     dice, ids = random.Random(1), itertools.count(1)
 
@@ -85,7 +85,7 @@ def foreseeable() -> Iterator[None]:
         mock.patch.object(secrets, "token_bytes", dice.randbytes),
         mock.patch.object(secrets, "token_hex", lambda size: dice.randbytes(size).hex()),
         mock.patch.object(secrets, "choice", dice.choice),
-        mock.patch.object(random, "uniform", lambda low, high: high),
+        mock.patch.object(random, "random", return_value=jitter),
         mock.patch("holdfast.sessions.manager.new_sid", new_sid),
     ):
         yield

@@ -66,4 +66,6 @@ class DrainLimits(Group, frozen=True, forbid_unknown_fields=True):
     drain_seconds_max: float = 10.0
     """From the signal until the last client is notified and its socket closed."""
     retry_seconds_max: float = 2.0
-    """Clients reconnect after a random part of this time."""
+    """Clients reconnect after a random part of this time; it is longer if many are told to."""
+    returns_per_second_max: float = 4_000.0
+    """When a gateway stops, its clients are told to reconnect at no more than this rate."""

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import random
+from typing import Final
 
 from holdfast.core.errors import DISCONNECTS, Reason
+from holdfast.core.limits import DrainLimits
 from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.context import Context
 from holdfast.net.connection.connection import Connection
+
+_PAUSE_SECONDS_MIN: Final = 0.1
+
+
+def advised_pause(limits: DrainLimits, leaving: int, entropy: float) -> float:
+    """Return the seconds after which a client is to connect again.
+
+    It is a random pause: clients that are disconnected together must not return together. When
+    `leaving` clients have to leave at once, as the gateway stops, they are spread over as long as
+    the next one needs for them, and the first returns when it may have started. `entropy` is a
+    random number from 0 to 1.
+    """
+    spread = leaving / limits.returns_per_second_max
+    first, last = _PAUSE_SECONDS_MIN + spread / 2, limits.retry_seconds_max + spread
+    return first + (last - first) * entropy
 
 
 def say_goodbye(
@@ -20,8 +37,7 @@ def say_goodbye(
     """
     disconnect, limits = DISCONNECTS[reason], context.limits
     context.counts[f"closed_{reason.value}"] += 1
-    # A random pause: clients that are disconnected together must not reconnect together.
-    retry = random.uniform(0.1, limits.drain.retry_seconds_max)
+    retry = advised_pause(limits.drain, context.pool.leaving, random.random())
     waits = adapter.goodbye(disconnect, text or disconnect.text, retry)
     data = adapter.data_to_send()
     if data:

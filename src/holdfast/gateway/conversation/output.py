@@ -6,8 +6,10 @@ from the moment at which the connection is to have the session until either lets
 
 from __future__ import annotations
 
+import random
 from typing import Final, Protocol
 
+from holdfast.core.beats import first_beat
 from holdfast.core.errors import Reason
 from holdfast.core.items import Command, Notice, Output
 from holdfast.gateway.adapters.base import Adapter
@@ -108,7 +110,12 @@ class Attachment:
     def admit(self) -> None:
         """The session is durable and this connection's: it is live."""
         self.live = True
-        self._context.pool.register(self.session.sid, self)
+        context = self._context
+        context.pool.register(self.session.sid, self)
+        if self.adapter.pings:
+            patience = context.limits.websocket.heartbeat_seconds_max
+            first = first_beat(patience, random.random())
+            self.driver.wake_by(context.runtime.timers.now + first)
         if self.adapter.numbered:
             self.acks = AckPacer(self.session.inbox.kept[0])
         else:

@@ -7,9 +7,11 @@ from it reaches the session.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Final
 
+from holdfast.core.beats import first_beat
 from holdfast.core.errors import LimitExceededError, Reason, sentence
 from holdfast.core.items import Binary, Notice
 from holdfast.gateway.adapters.base import Adapter
@@ -161,7 +163,7 @@ class Watcher:
         self._connection.established()
         self._go_to(n, fits=session.out.base <= n <= session.deliverable())
         self.deliver()
-        self._wake(self._connection.now)
+        self._wake(self._connection.now, random.random())
 
     def _go_to(self, n: int, *, fits: bool) -> None:
         """Go on after `n`, or where the output that is kept begins."""
@@ -343,10 +345,11 @@ class Watcher:
             self._adapter.heartbeat()
             self._send()
 
-    def _wake(self, now: float) -> None:
+    def _wake(self, now: float, part: float = 1.0) -> None:
+        """Ask to be woken for whatever is due first: `_look_for_life` after `part` of its time."""
         left = self._invited.invitation.expires - self._context.wall()
-        due = now + min(left, self._context.limits.websocket.heartbeat_seconds_max)
-        due = min(due, self._until)
+        patience = self._context.limits.websocket.heartbeat_seconds_max
+        due = min(now + min(left, first_beat(patience, part)), self._until)
         message = self._adapter.next_deadline()
         self._connection.wake_at(due if message is None else min(due, message))
 
