@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -115,32 +114,45 @@ def test_without_a_store_to_promise_nothing_is_sent() -> None:
     with pytest.raises(StoreUnavailableError, match="disk full"):
         desk.publish(sessions=[session.sid])
     with pytest.raises(StoreUnavailableError, match="disk full"):
-        desk.publishing.settling(Durability.FAST)
+        desk.publishing.when_settled(Durability.FAST, print)
     assert texts(session) == []
     desk.journal._promises = False
     assert desk.publish(sessions=[session.sid]).reached == 1
-    assert desk.publishing.settling(Durability.DURABLE) is None
+    assert not desk.publishing.when_settled(Durability.DURABLE, print)
 
 
-async def test_a_durable_publication_waits_for_a_commit_that_survives_a_loss_of_power() -> None:
+def test_a_durable_publication_waits_for_a_commit_that_survives_a_loss_of_power() -> None:
     desk = Desk()
     session = desk.session()
     desk.journal.collect()
     desk.publish(sessions=[session.sid])
-    assert desk.publishing.settling(Durability.MEMORY) is None
-    first = desk.publishing.settling(Durability.FAST)
+    told: list[StoreUnavailableError | None] = []
+    publishing = desk.publishing
+    assert not publishing.when_settled(Durability.MEMORY, told.append)
+    assert publishing.when_settled(Durability.FAST, told.append)
     commit = desk.journal.collect()
     assert not commit.batch.sync
-    second = desk.publishing.settling(Durability.DURABLE)
-    assert first is not None
-    assert second is not None
+    assert publishing.when_settled(Durability.DURABLE, told.append)
+    assert told == []
     desk.journal.committed(commit, 1)
-    assert (first.done(), second.done()) == (True, False)
+    assert told == [None]
     commit = desk.journal.collect()
     assert commit.batch.sync
     desk.journal.failed(commit, StoreError("disk full"))
-    assert isinstance(second.exception(), StoreUnavailableError)
-    await asyncio.sleep(0)
+    assert isinstance(told[1], StoreUnavailableError)
+
+
+def test_who_waits_for_a_commit_and_fails_is_alone_in_that() -> None:
+    desk = Desk()
+    told: list[StoreUnavailableError | None] = []
+
+    def fail(error: StoreUnavailableError | None) -> None:
+        raise RuntimeError("a defect")
+
+    desk.journal.when_settled(fail)
+    desk.journal.when_settled(told.append)
+    desk.journal.committed(desk.journal.collect(), 1)
+    assert told == [None]
 
 
 STEPS = st.lists(

@@ -237,6 +237,8 @@ class Inbox:
 
     def since(self, cseq: int) -> Sequence[Queued]:
         """The commands after `cseq` that are not applied and may be stored."""
+        if not self.entries:
+            return []
         if not self._hidden:
             return [entry for entry in self.entries if entry.cseq > cseq]
         hidden = {it.cseq for it in self._hidden}

@@ -12,7 +12,7 @@ store.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -43,12 +43,16 @@ class StoreUnavailableError(HoldfastError):
     retryable = True
 
 
+Settled = Callable[[StoreUnavailableError | None], None]
+"""Is called when changes are durable, or with why they are not."""
+
+
 class Commit(Struct):
     """A batch in flight to the store, and its waiters."""
 
     batch: Batch
     work: list[tuple[DurableState, Row | None, Record]]
-    waiting: list[asyncio.Future[None]]
+    waiting: list[Settled]
     snapshotted: list[DurableState]
     closed: list[Callable[[], None]]
     """To be called once the ends of sessions are durable."""
@@ -86,7 +90,7 @@ class Journal:
         self._promises = promises
         self._changed: list[DurableState] = []
         self._batch = Batch()
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: list[Settled] = []
         self._closed: list[Callable[[], None]] = []
         self._wake = TimedEvent()
         self._hurry = TimedEvent()
@@ -162,22 +166,31 @@ class Journal:
 
         Raises `StoreUnavailableError` if the store refuses them.
         """
-        await self.settling()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def settling(self, *, sync: bool = False) -> asyncio.Future[None]:
-        """A future that is done when all changes so far are durable.
+        def settled(error: StoreUnavailableError | None) -> None:
+            if future.done():
+                pass  # who waited was cancelled
+            elif error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
 
-        Raises, or gets, `StoreUnavailableError` if the store refuses them. With `sync`, they
-        survive a loss of power, and not only the death of the process.
+        self.when_settled(settled)
+        await future
+
+    def when_settled(self, call: Settled, *, sync: bool = False) -> None:
+        """Have `call` called once, when all changes so far are durable or the store refuses them.
+
+        Raises `StoreUnavailableError` if it does already. With `sync`, they survive a loss of
+        power, and not only the death of the process.
         """
         if self.broken is not None:
             raise StoreUnavailableError(str(self.broken))
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
+        self._waiting.append(call)
         self._batch.sync = self._batch.sync or sync
         self._wake.set()
         self._hurry.set()
-        return future
 
     # --- one commit
 
@@ -239,11 +252,9 @@ class Journal:
         self._compaction.committed(commit.batch, size)
         if commit.batch.accepted:
             self._on_accepted(commit.batch.accepted)
-        for future in commit.waiting:
-            if not future.done():
-                future.set_result(None)
         for closed in commit.closed:
             closed()
+        _tell(commit.waiting, None)
 
     def failed(self, commit: Commit, error: StoreError) -> None:
         """`commit` was refused: its changes go into the next one, and its waiters get the error."""
@@ -253,13 +264,11 @@ class Journal:
         self._closed = []
         self._put_back(commit)
         self._turn(error)
-        for future in waiting:
-            if not future.done():
-                future.set_exception(StoreUnavailableError(str(error)))
         if self.degraded and self._batch.accepted:
             self._on_accepted(dict(self._batch.accepted))
         for call in closed:  # nobody is to wait for a store that refuses
             call()
+        _tell(waiting, StoreUnavailableError(str(error)))
 
     def _put_back(self, commit: Commit) -> None:
         """All of a commit is still to be stored."""
@@ -385,3 +394,11 @@ class Journal:
             self._turn(error)
         else:
             self._turn(None)
+
+
+def _tell(waiting: Iterable[Settled], error: StoreUnavailableError | None) -> None:
+    for call in waiting:
+        try:
+            call(error)
+        except Exception as failure:  # who waits is one failure domain
+            log_failure(_log, "a step after a commit failed", failure)

@@ -135,12 +135,29 @@ class Outbox:
             if type(entry.item) is Prompt:
                 self.prompt = entry.item.text
         if type(entry) is SharedEntry:
-            self.shared = self.top
-            if not entry.holders:
-                self._room.charge(entry.size)
-            entry.holders += 1
-            self._shared_bytes += entry.size
+            self._share(entry)
             self._set_limit()
+
+    def add_shared(self, entry: SharedEntry) -> bool:
+        """As `add`, of an output that many sessions get. Returns whether the window is `over`."""
+        if entry.key:
+            self.add(entry)
+            return self.over
+        entries = self.entries
+        entries.append(entry)
+        size = self.size = self.size + entry.size
+        self._share(entry)
+        limit, limits = self._taken + self._shared_bytes, self._limits
+        self._limit = limit if limit < limits.window_bytes_max else limits.window_bytes_max
+        return size > self._limit or len(entries) > limits.window_messages_max
+
+    def _share(self, entry: SharedEntry) -> None:
+        """The newest entry is in other windows, too."""
+        self.shared = self.base + len(self.entries)
+        if not entry.holders:
+            self._room.charge(entry.size)
+        entry.holders += 1
+        self._shared_bytes += entry.size
 
     def open_prompt(self, last: int) -> str:
         """The prompt that stands, if it is not among the outputs after `last`; or nothing."""
@@ -202,6 +219,9 @@ class Outbox:
         first = self.sent + 1
         start = self.sent - self.base
         end = limit - self.base
+        if end - start == 1 and self._latest is None:  # the rule, without a copy of the list
+            self.sent = limit
+            return first, (self.entries[start].item,)
         entries = self.entries[start:end] if start or end < len(self.entries) else self.entries
         self.sent = limit
         latest = self._latest

@@ -152,11 +152,11 @@ class SessionPort:
         """The backend's sessions of a user, loaded or not."""
         return self._manager.of_user(self._backend, user)
 
-    def members(self, group: str) -> Iterable[Session]:
+    def members(self, group: str) -> list[Session]:
         """The backend's loaded sessions in a group, in the order in which they joined."""
         backend = self._backend
         members = self._manager.groups.members(group)
-        return (session for session in members if session.backend is backend)
+        return [session for session in members if session.backend is backend]
 
     # --- from this process. What is called for every message is the session's own method.
 

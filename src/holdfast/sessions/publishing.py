@@ -7,8 +7,7 @@ are part of the same commit.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -17,7 +16,7 @@ from holdfast.core.clock import Clock
 from holdfast.core.items import MUST, Output
 from holdfast.core.limits import ApiLimits
 from holdfast.core.validation import UnsendableError, check_delivery, check_output, check_text
-from holdfast.sessions.journal import Journal, StoreUnavailableError
+from holdfast.sessions.journal import Journal, Settled, StoreUnavailableError
 from holdfast.sessions.outbox import shared
 from holdfast.sessions.port import SessionPort, UnknownSessionError
 from holdfast.sessions.publication_ids import PublicationIds, digest_of
@@ -125,19 +124,20 @@ class Publishing:
             names = ", ".join(unknown.sessions[:3])
             raise UnknownSessionError(f"to: the application has no session {names}")
         self._emit(found, it.items, it.delivery)
-        attached = sum(session.attached for session in found)
+        attached = sum([session.consumer is not None for session in found])
         if it.id:
             ids.add(it.id, digest, len(found), attached)
         return Published(len(found), attached, unknown)
 
-    def settling(self, durability: Durability) -> asyncio.Future[None] | None:
-        """A future that is done when all publications so far are as durable as that.
+    def when_settled(self, durability: Durability, call: Settled) -> bool:
+        """Have `call` called once all publications so far are as durable as that, or cannot be.
 
-        `None` if they are already. Raises `StoreUnavailableError`.
+        False if they are already: then it is not called. Raises `StoreUnavailableError`.
         """
         if durability is Durability.MEMORY or self._journal.degraded:
-            return None
-        return self._journal.settling(sync=durability is Durability.DURABLE)
+            return False
+        self._journal.when_settled(call, sync=durability is Durability.DURABLE)
+        return True
 
     async def carry_out(self, it: Publication, ids: PublicationIds) -> Published:
         """Check and carry out a publication, and wait until it is stored.
@@ -148,15 +148,14 @@ class Publishing:
         if not self.is_loaded(it):
             await self.load(it)
         published = self.publish(it, ids)
-        settling = self.settling(Durability.FAST)
-        if settling is not None:
-            await settling
+        if not self._journal.degraded:
+            await self._journal.settled()
         return published
 
-    def _resolve(self, to: Targets) -> tuple[dict[Session, None], Targets]:
+    def _resolve(self, to: Targets) -> tuple[Collection[Session], Targets]:
         """The sessions of some targets, in their order, and the targets without one."""
-        if to.count == 1 and to.users:
-            alone = dict.fromkeys(self._of_user(to.users[0]))
+        if to.count == 1 and not to.sessions:
+            alone = self._of_user(to.users[0]) if to.users else self._port.members(to.groups[0])
             return alone, _NOBODY if alone else to
         found: dict[Session, None] = {}
         unknown: tuple[list[str], list[str], list[str]] = ([], [], [])
@@ -171,7 +170,7 @@ class Publishing:
             (to.groups, self._port.members, unknown[2]),
         ):
             for name in names:
-                members = list(sessions_of(name))
+                members = sessions_of(name)
                 if not members:
                     missing.append(name)
                 found.update(dict.fromkeys(members))
@@ -179,13 +178,11 @@ class Publishing:
             return found, _NOBODY
         return found, Targets(*map(tuple, unknown))
 
-    def _of_user(self, user: str) -> Iterator[Session]:
-        for member in self._port.of_user(user):
-            session = self._port.find(member.sid)
-            if session is not None:
-                yield session
+    def _of_user(self, user: str) -> list[Session]:
+        found = [self._port.find(member.sid) for member in self._port.of_user(user)]
+        return [session for session in found if session is not None]
 
-    def _emit(self, sessions: dict[Session, None], items: Sequence[Output], delivery: str) -> None:
+    def _emit(self, sessions: Collection[Session], items: Sequence[Output], delivery: str) -> None:
         now, port = self._clock(), self._port
         for item in items:
             if len(sessions) == 1:

@@ -158,14 +158,19 @@ class Session(DurableState):
 
     def emit_shared(self, entry: SharedEntry) -> None:
         """Append `entry`, which the backend sends to many sessions at once."""
-        out = self.out
-        out.add(entry)
-        if self._clean:
-            self.mark_dirty()
-        if out.over and out.crowded():
+        over = self.out.add_shared(entry)
+        if self._clean:  # as `mark_dirty` does
+            self._clean = False
+            self._owner.changed(self)
+        if over and self.out.crowded():
             self._make_room(entry.time)
-        elif self.consumer is not None or self.viewers is not None:
-            self._tell_ready()
+        elif (
+            (self.consumer is not None or self.viewers is not None)
+            and not self._ready
+            and not self.durable
+        ):
+            self._ready = True  # as `_tell_ready` does
+            self._owner.ready(self)
 
     def show(self, item: Output, *, always: bool = False) -> None:
         """Show the client a volatile item now, if there is one. A client that lags gets it with

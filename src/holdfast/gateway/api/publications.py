@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -92,14 +92,16 @@ class Publications:
                 f"expected 1 to {self._limits.publications_max} publications, found"
                 f" {len(requests)}",
             )
-        prepared = [self._prepare(key, it) for it in requests]
-        durability = _ORDER[max([_RANKS[it.durability] for it in requests])]
-        to_load = [
-            one
-            for one in prepared
-            if isinstance(one, _Prepared) and not one.publishing.is_loaded(one.publication)
-        ]
-        answer = _Answer(exchange, self._ids[key.name], prepared, durability, several=several)
+        rank = 0
+        prepared: list[_Prepared | PublishResult] = []
+        to_load: list[_Prepared] = []
+        for it in requests:
+            one = self._prepare(key, it)
+            prepared.append(one)
+            rank = max(rank, _RANKS[it.durability])
+            if type(one) is _Prepared and not one.publishing.is_loaded(one.publication):
+                to_load.append(one)
+        answer = _Answer(exchange, self._ids[key.name], prepared, _ORDER[rank], several)
         if to_load:
             self._spawn(self._load(to_load, answer))
         else:
@@ -128,32 +130,28 @@ class Publications:
         return _Prepared(publishing, publication)
 
     def _carry_out(self, answer: _Answer) -> None:
+        results = []
+        publishing = None
         try:
-            results = [self._publish(one, answer.ids) for one in answer.prepared]
-            settling = None
             for one in answer.prepared:
-                if isinstance(one, _Prepared):
-                    settling = one.publishing.settling(answer.durability)
-                    break
+                result = self._publish(one, answer.ids)
+                results.append(result)
+                if type(one) is _Prepared:
+                    publishing = one.publishing
+            body = write(results if answer.several else results[0])
+            status = 200 if answer.several else STATUSES[results[0].code]
+            waits = (
+                publishing is not None
+                and status == 200
+                and publishing.when_settled(answer.durability, partial(_stored, answer, body))
+            )
         except StoreUnavailableError as error:
             unavailable(answer.exchange, error)
             return
         for result in results:
             self.counts[result.code] += 1
-        body = write(results if answer.several else results[0])
-        status = 200 if answer.several else STATUSES[results[0].code]
-        if settling is None or status != 200:
+        if not waits:
             answer.exchange.answer(body, status)
-            return
-
-        def stored(future: asyncio.Future[None]) -> None:
-            error = future.exception()
-            if error is None:
-                answer.exchange.answer(body)
-            else:
-                unavailable(answer.exchange, error)
-
-        settling.add_done_callback(stored)
 
     def _publish(self, one: _Prepared | PublishResult, ids: PublicationIds) -> PublishResult:
         if isinstance(one, PublishResult):
@@ -164,6 +162,14 @@ class Publications:
             return PublishResult(0, error=str(error), code="unknown_session")
         except IdReusedError as error:
             return PublishResult(0, error=str(error), code="id_reused")
+
+
+def _stored(answer: _Answer, body: bytes, error: StoreUnavailableError | None) -> None:
+    """What a request has sent is stored, or cannot be."""
+    if error is None:
+        answer.exchange.answer(body)
+    else:
+        unavailable(answer.exchange, error)
 
 
 class _Answer(NamedTuple):
