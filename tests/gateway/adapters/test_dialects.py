@@ -46,7 +46,7 @@ from holdfast.gateway.adapters.events import (
 )
 from holdfast.link.messages import ProfileSummary
 from holdfast.protocols import holdfast_v1 as wire
-from holdfast.protocols.websocket import ServerConnection
+from holdfast.protocols.websocket import Deflate, ServerConnection
 from holdfast.sessions.position import ClientPosition
 from holdfast.sessions.records import Capabilities
 
@@ -413,3 +413,70 @@ def test_plain_outputs(output: Output | None, written: list[tuple[int, bytes]]) 
     assert frames(PLAIN.write(CORE, 1, [output])) == written
     if output is not None:
         assert frames(PLAIN.volatile(CORE, output)) == written
+
+
+# --- what many clients get
+
+LONG = "\u00e1n" * 1000
+OUTPUTS = st.sampled_from(
+    [
+        None,
+        Text("a"),
+        Text("*b"),
+        Text(LONG),
+        Formatted(LONG, (Span(0, 1, "bold"),)),
+        Data("P", '{"n":0,"d":"' + LONG + '"}'),
+        Prompt("> "),
+        Notice(LONG + '"n":0'),
+        Binary(b"\xa1n\x00"),
+    ]
+)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([JSON, MSGPACK, PLAIN]),
+            st.integers(1, 1 << 40),
+            st.lists(OUTPUTS, min_size=1, max_size=3),
+            st.integers(1, 3),
+        )
+    )
+)
+def test_what_is_written_does_not_depend_on_what_was_written_before(
+    writes: list[tuple[HoldfastDialect | PlainDialect, int, list[Output | None], int]],
+) -> None:
+    for dialect, first, outputs, times in writes:
+        fresh: HoldfastDialect | PlainDialect = PlainDialect()
+        if isinstance(dialect, HoldfastDialect):
+            fresh = HoldfastDialect(msgpack=dialect is MSGPACK)
+        wanted = fresh.write(CORE, first, outputs)
+        assert [dialect.write(CORE, first, list(outputs)) for _ in range(times)] == [wanted] * times
+        other = dialect.write(CORE, first + 99, outputs)
+        assert other == fresh.write(CORE, first + 99, outputs)
+
+
+def test_a_long_output_for_many_clients_is_encoded_once() -> None:
+    encoded = []
+    dialect = HoldfastDialect(msgpack=False)
+    encode = dialect._encode
+    dialect._encode = lambda message: encoded.append(type(message)) or encode(message)  # type: ignore[method-assign,func-returns-value]
+    for n in range(1, 10):
+        (message,) = messages(dialect.write(CORE, n, (Text(LONG),)))
+        assert message == {"t": "text", "n": n, "d": LONG}
+    assert encoded.count(wire.Text) == 2  # as it came first, and once it came again
+
+
+def test_compressed_frames_are_each_clients_own() -> None:
+    cores = [ServerConnection(WebSocketLimits(), Deflate()) for _ in range(2)]
+    head = (
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+    )
+    for core in cores:
+        core.receive_data(head)
+        core.accept()
+    first = [PLAIN.write(cores[0], 0, (Text(LONG),)) for _ in range(2)]
+    assert first[0] != first[1]  # the second refers to the first
+    assert PLAIN.write(cores[1], 0, (Text(LONG),)) == first[0]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec import Raw
@@ -26,13 +26,20 @@ from holdfast.gateway.adapters.events import (
 from holdfast.gateway.adapters.notifications import ViewerNotification
 from holdfast.gateway.adapters.shown import notice, unforged
 from holdfast.protocols import holdfast_v1 as wire
-from holdfast.protocols.websocket import ServerConnection
 from holdfast.sessions.position import ClientPosition
 from holdfast.sessions.records import Capabilities
 
 _TRUE_COLOR = 1 << 24
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for malformed input: MessagePack may hold bad UTF-8, and both deep nests."""
+
+
+_NUMBER_KEYS: Final = (b'"n":', b"\xa1n")
+"""What stands before the number of an output, in JSON and in MessagePack: its first digit is the
+byte behind it."""
+_SHARED_CHARS_MIN: Final = 1024
+_UNSPLIT: Final = frozenset({type(None), items.Notice})
+"""Outputs whose messages do not begin with their number."""
 
 
 class DialectError(Exception):
@@ -59,6 +66,19 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
 Read = Event | Ping | Reply
 
 
+class Frames(Protocol):
+    """How the messages of a connection are framed: `ServerConnection`, for a WebSocket."""
+
+    deflate: object
+    """What compresses a message by those before it; `None` where a frame is the same for all."""
+
+    def encode_text(self, text: bytes) -> bytes:
+        """A text message, in UTF-8, as one frame, for the caller to write."""
+
+    def encode_binary(self, data: bytes) -> bytes:
+        """A binary message as one frame, for the caller to write."""
+
+
 class Dialect(Protocol):
     """What a WebSocket's messages mean."""
 
@@ -67,16 +87,16 @@ class Dialect(Protocol):
     def read(self, message: str | bytes) -> list[Read]:
         """The events in one message. Raises `DialectError`."""
 
-    def write(self, core: ServerConnection, first: int, outputs: Sequence[Output | None]) -> bytes:
+    def write(self, core: Frames, first: int, outputs: Sequence[Output | None]) -> bytes:
         """Frames for outputs numbered from `first` on."""
 
-    def volatile(self, core: ServerConnection, item: Output) -> bytes:
+    def volatile(self, core: Frames, item: Output) -> bytes:
         """A frame for an output without a number; empty if it cannot be shown."""
 
-    def frame(self, core: ServerConnection, message: wire.ServerMessage) -> bytes:
+    def frame(self, core: Frames, message: wire.ServerMessage) -> bytes:
         """Encode a message of the gateway itself as a frame; empty if the dialect lacks it."""
 
-    def viewing(self, core: ServerConnection, told: ViewerNotification) -> bytes:
+    def viewing(self, core: Frames, told: ViewerNotification) -> bytes:
         """A frame that tells of viewers, or tells a viewer; empty if the dialect has none."""
 
     def snapshot(self) -> bytes | None:
@@ -92,7 +112,7 @@ class WholeMessages:
 
     __slots__ = ()
 
-    def viewing(self, core: ServerConnection, told: ViewerNotification) -> bytes:
+    def viewing(self, core: Frames, told: ViewerNotification) -> bytes:
         return b""
 
     def snapshot(self) -> bytes | None:
@@ -103,14 +123,30 @@ class WholeMessages:
 
 
 class PlainDialect(WholeMessages):
-    """Text frames are lines, both ways; nothing is numbered."""
+    """Text frames are lines, both ways; nothing is numbered.
+
+    Many clients get the same outputs one after the other: what was encoded last is kept.
+    """
 
     numbered = False
+
+    def __init__(self) -> None:
+        self._outputs: Sequence[Output | None] = ()
+        self._frames = b""
+        """The frames of these outputs."""
 
     def read(self, message: str | bytes) -> list[Read]:
         return [items.Text(message) if type(message) is str else items.Binary(message)]  # type: ignore[arg-type]
 
-    def write(self, core: ServerConnection, first: int, outputs: Sequence[Output | None]) -> bytes:
+    def write(self, core: Frames, first: int, outputs: Sequence[Output | None]) -> bytes:
+        if core.deflate is not None:
+            return self._write(core, outputs)
+        if outputs != self._outputs:
+            self._frames = self._write(core, outputs)
+            self._outputs = outputs
+        return self._frames
+
+    def _write(self, core: Frames, outputs: Sequence[Output | None]) -> bytes:
         encode = core.encode_text
         return b"".join(
             [
@@ -122,13 +158,13 @@ class PlainDialect(WholeMessages):
             ]
         )
 
-    def volatile(self, core: ServerConnection, item: Output) -> bytes:
+    def volatile(self, core: Frames, item: Output) -> bytes:
         return self.write(core, 0, (item,))
 
-    def frame(self, core: ServerConnection, message: wire.ServerMessage) -> bytes:
+    def frame(self, core: Frames, message: wire.ServerMessage) -> bytes:
         return b""
 
-    def _other(self, core: ServerConnection, output: Output) -> bytes:
+    def _other(self, core: Frames, output: Output) -> bytes:
         match output:
             case items.Text(text) | items.Formatted(text, _) | items.Prompt(text):
                 return core.encode_text(unforged(text).encode())
@@ -141,12 +177,20 @@ class PlainDialect(WholeMessages):
 
 
 class HoldfastDialect(WholeMessages):
-    """The sub-protocol `holdfast.v1`, as JSON or as MessagePack."""
+    """The sub-protocol `holdfast.v1`, as JSON or as MessagePack.
+
+    Many clients get the same outputs one after the other, each with numbers of its own. What stands
+    around the numbers is kept, unless it is a short text, which is encoded in less time.
+    """
 
     numbered = True
 
     def __init__(self, *, msgpack: bool) -> None:
         self._msgpack = msgpack
+        self._outputs: Sequence[Output | None] = ()
+        """What was written last."""
+        self._parts: list[tuple[bytes, bytes]] | None = None
+        """What stands before and behind the numbers of these outputs, once they come again."""
         if msgpack:
             self._encode = msgspec.msgpack.Encoder().encode
             self._decode: Any = msgspec.msgpack.Decoder(wire.ClientMessage).decode
@@ -221,10 +265,17 @@ class HoldfastDialect(WholeMessages):
 
     # --- outbound
 
-    def write(self, core: ServerConnection, first: int, outputs: Sequence[Output | None]) -> bytes:
+    def write(self, core: Frames, first: int, outputs: Sequence[Output | None]) -> bytes:
         frames = []
         encode = self._encode
         frame = core.encode_binary if self._msgpack else core.encode_text
+        if len(outputs) == 1 and type(outputs[0]) is items.Text:
+            output = outputs[0]
+            if len(output.text) < _SHARED_CHARS_MIN:  # the rule, in few steps
+                return frame(encode(wire.Text(first, output.text)))
+        if outputs == self._outputs and self._is_split(outputs):
+            return self._write_again(frame, first)
+        self._outputs, self._parts = outputs, None
         skipped = 0
         for number, output in enumerate(outputs, first):
             if output is None:
@@ -242,11 +293,36 @@ class HoldfastDialect(WholeMessages):
             frames.append(frame(encode(wire.Skip(skipped))))
         return b"".join(frames)
 
-    def volatile(self, core: ServerConnection, item: Output) -> bytes:
+    def _is_split(self, outputs: Sequence[Output | None]) -> bool:
+        """Whether `_parts` are there now."""
+        if self._parts is not None:
+            return True
+        if any(type(output) in _UNSPLIT for output in outputs):
+            return False
+        key = _NUMBER_KEYS[self._msgpack]
+        parts = self._parts = []
+        for output in outputs:
+            assert output is not None
+            encoded = self._encode(self._message(0, output))
+            before = encoded.index(key) + len(key)
+            parts.append((encoded[:before], encoded[before + 1 :]))
+        return True
+
+    def _write_again(self, frame: Callable[[bytes], bytes], first: int) -> bytes:
+        encode, parts = self._encode, self._parts
+        assert parts is not None
+        return b"".join(
+            [
+                frame(before + encode(number) + behind)
+                for number, (before, behind) in enumerate(parts, first)
+            ]
+        )
+
+    def volatile(self, core: Frames, item: Output) -> bytes:
         text = item.text if isinstance(item, items.Notice | items.Text | items.Prompt) else ""
         return self.frame(core, wire.Notice(text)) if text else b""
 
-    def frame(self, core: ServerConnection, message: wire.ServerMessage) -> bytes:
+    def frame(self, core: Frames, message: wire.ServerMessage) -> bytes:
         """Encode one message of the gateway itself."""
         encoded = self._encode(message)
         return core.encode_binary(encoded) if self._msgpack else core.encode_text(encoded)

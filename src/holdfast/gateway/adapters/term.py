@@ -11,7 +11,13 @@ from msgspec import structs
 from holdfast.core import items
 from holdfast.core.items import Output, Resized
 from holdfast.core.limits import KIB
-from holdfast.gateway.adapters.dialects import DialectError, Ping, Read, WholeMessages
+from holdfast.gateway.adapters.dialects import (
+    DialectError,
+    Frames,
+    Ping,
+    Read,
+    WholeMessages,
+)
 from holdfast.gateway.adapters.events import (
     Ack,
     Capable,
@@ -32,7 +38,6 @@ from holdfast.gateway.adapters.notifications import (
 )
 from holdfast.protocols import holdfast_v1 as wire
 from holdfast.protocols import term
-from holdfast.protocols.websocket import ServerConnection
 from holdfast.sessions.position import ClientPosition
 from holdfast.sessions.records import Capabilities
 
@@ -107,7 +112,7 @@ class TermDialect(WholeMessages):
 
     # --- outbound
 
-    def write(self, core: ServerConnection, first: int, outputs: Sequence[Output | None]) -> bytes:
+    def write(self, core: Frames, first: int, outputs: Sequence[Output | None]) -> bytes:
         frames: list[bytes] = []
         parts: list[bytes] = []
         size = 0
@@ -124,7 +129,7 @@ class TermDialect(WholeMessages):
             frames.append(core.encode_binary(parts[0] if len(parts) == 1 else b"".join(parts)))
         return b"".join(frames) if len(frames) != 1 else frames[0]
 
-    def volatile(self, core: ServerConnection, item: Output) -> bytes:
+    def volatile(self, core: Frames, item: Output) -> bytes:
         match item:
             case items.Notice(text) | items.Text(text) | items.Formatted(text, _):
                 return core.encode_text(_encode(term.Notify(text)))
@@ -135,11 +140,11 @@ class TermDialect(WholeMessages):
             case _:
                 return b""  # a prompt is sent as data, with its other fields
 
-    def frame(self, core: ServerConnection, message: wire.ServerMessage) -> bytes:
+    def frame(self, core: Frames, message: wire.ServerMessage) -> bytes:
         told = self._told(message)
         return core.encode_text(_encode(told)) if told is not None else b""
 
-    def viewing(self, core: ServerConnection, told: ViewerNotification) -> bytes:
+    def viewing(self, core: Frames, told: ViewerNotification) -> bytes:
         return core.encode_text(_encode(_viewing(told)))
 
     def _told(self, message: wire.ServerMessage) -> term.ServerMessage | None:  # noqa: C901 - one case a message

@@ -28,14 +28,13 @@ from msgspec import Struct
 
 from holdfast.core import items
 from holdfast.core.items import Output
-from holdfast.gateway.adapters.dialects import DialectError, Read, Reply
+from holdfast.gateway.adapters.dialects import DialectError, Frames, Read, Reply
 from holdfast.gateway.adapters.events import Capable, Enter, Left, LoginGiven
 from holdfast.gateway.adapters.notifications import ViewerNotification
 from holdfast.gateway.adapters.shown import notice, unforged
 from holdfast.protocols import holdfast_v1 as wire
 from holdfast.protocols import webs
 from holdfast.protocols.webs import ErrorCode, Fault, Message, Opcode
-from holdfast.protocols.websocket import ServerConnection
 from holdfast.sessions.records import Capabilities
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -106,7 +105,7 @@ class WebsDialect:
             raise DialectError(f"auth: {error}") from error
         return LoginGiven(claim.username, claim.password, claim.token)
 
-    def viewing(self, core: ServerConnection, told: ViewerNotification) -> bytes:
+    def viewing(self, core: Frames, told: ViewerNotification) -> bytes:
         return b""
 
     def snapshot(self) -> bytes | None:
@@ -117,7 +116,7 @@ class WebsDialect:
 
     # --- outbound
 
-    def write(self, core: ServerConnection, first: int, outputs: Sequence[Output | None]) -> bytes:
+    def write(self, core: Frames, first: int, outputs: Sequence[Output | None]) -> bytes:
         now = self._wall_ns()
         displayed = [
             webs.encode(Message(Opcode.DISPLAY, now, payload))
@@ -126,10 +125,10 @@ class WebsDialect:
         ]
         return core.encode_binary(b"".join(displayed)) if displayed else b""
 
-    def volatile(self, core: ServerConnection, item: Output) -> bytes:
+    def volatile(self, core: Frames, item: Output) -> bytes:
         return self.write(core, 0, (item,))
 
-    def frame(self, core: ServerConnection, message: wire.ServerMessage) -> bytes:
+    def frame(self, core: Frames, message: wire.ServerMessage) -> bytes:
         """Encode a message of the gateway as WEBS; empty if WEBS lacks it."""
         match message:
             case wire.Welcome() | wire.Resumed() | wire.Reset():
