@@ -303,8 +303,8 @@ class Driver:
             self.connection.write(self.adapter.encode_volatile(_NOT_TAKEN))
         self.phase = after(self.phase, Move.LEAVE)
         until = say_goodbye(self.connection, self.adapter, self.context, reason, text)
+        self.wake = _NEVER if until is None else until  # the connection closes by itself, or waits
         if until is not None:
-            self.wake = until
             self.intake.stop_charging()
             self.received(held.unread if held is not None else b"")
             self.connection.resume_reading()  # for the client's own goodbye
@@ -312,6 +312,7 @@ class Driver:
     def end(self, reason: Reason) -> None:
         """Close without a further goodbye: the client has had its answer, or has left."""
         self.phase = after(self.phase, Move.LEAVE)
+        self.wake = _NEVER
         self._detach(reason)
         self.intake.release()
         self.send()
