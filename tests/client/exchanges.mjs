@@ -1,11 +1,18 @@
 // Lets the JavaScript client have the exchanges that come as JSON on standard input, and writes
-// what it did. The only argument is the client's file.
+// what it did. The arguments are the client's file and the kind of its connections: `sockets` or
+// `streams`.
 
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import { Clock, Storage, fakeSockets } from "./fakes.mjs";
+import { Clock, Storage, fakeSockets, fakeStreams } from "./fakes.mjs";
 
-const { Session } = await import(pathToFileURL(process.argv[2]).href);
+const { EventStream, Session } = await import(pathToFileURL(process.argv[2]).href);
+
+const streams = process.argv[3] === "streams";
+// What is on its way has come.
+const settle = async () => {
+  if (streams) for (let turns = 0; turns < 3; turns++) await new Promise(setImmediate);
+};
 
 const METHODS = {
   choose: (session, id, name, properties) =>
@@ -20,7 +27,7 @@ const EVENTS = [
 
 async function perform({ steps, kept_before }) {
   const clock = new Clock();
-  const { sockets, Socket } = fakeSockets();
+  const { sockets, Socket } = streams ? fakeStreams(EventStream) : fakeSockets();
   const storage = new Storage();
   if (kept_before) storage.setItem("holdfast:k", JSON.stringify(kept_before));
   const session = new Session("ws://gateway/", {
@@ -43,14 +50,15 @@ async function perform({ steps, kept_before }) {
     }
     sockets.at(-1).opens();
   };
-  const step = (what) => {
+  const step = async (what) => {
     const socket = sockets.at(-1);
     let fault = false;
     if (what.open) open();
     else if ("hear" in what) {
       const message = what.hear;
       const text = typeof message === "string" ? message.replace(/^raw:/, "") : JSON.stringify(message);
-      socket.onmessage({ data: text });
+      socket.hearsText(text);
+      await settle();
       fault = socket.readyState === 3 && session.state.name !== "ended";
     } else if (what.do) {
       const [name, ...args] = what.do;
@@ -58,20 +66,22 @@ async function perform({ steps, kept_before }) {
       else session[name](...args);
     } else if (what.second) clock.advance(1000);
     else socket.ends(what.closed ?? 1006);
+    await settle();
     const says = sockets.flatMap(({ said }) => said.splice(0));
     const shown = shows;
     shows = [];
     return { says, shows: shown, fault, ends: session.state.name === "ended" };
   };
-  const seen = steps.map((what) => {
+  const seen = [];
+  for (const what of steps) {
     try {
-      return step(what);
+      seen.push(await step(what));
     } catch (error) {
       const refused = error instanceof TypeError || error instanceof RangeError;
       const thrown = { t: "thrown", ...(refused ? {} : { error: String(error) }) };
-      return { says: [], shows: [thrown], fault: false, ends: false };
+      seen.push({ says: [], shows: [thrown], fault: false, ends: false });
     }
-  });
+  }
   // A page that is loaded anew shows everything that is kept: `last` need not be stored each time.
   const kept = { ...JSON.parse(storage.getItem("holdfast:k")), last: session._kept.last };
   return { seen, kept, online: session.state.name === "online" };

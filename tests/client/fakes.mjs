@@ -52,7 +52,10 @@ export function fakeSockets() {
     }
     /** The gateway says something. */
     hears(message) {
-      this.onmessage({ data: JSON.stringify(message) });
+      this.hearsText(JSON.stringify(message));
+    }
+    hearsText(text) {
+      this.onmessage({ data: text });
     }
     /** It is closed. */
     ends(code = 1006, reason = "") {
@@ -62,6 +65,53 @@ export function fakeSockets() {
   }
   return { sockets, Socket };
 }
+
+/**
+ * The class `EventStream` with an answer and requests that a test makes, and its streams, which are
+ * used as the sockets of `fakeSockets`.
+ */
+export function fakeStreams(EventStream) {
+  const sockets = [];
+  let asked; // answers the newest request for a stream
+  class Stream extends EventStream {
+    constructor(url, protocols) {
+      super(url, protocols);
+      this.answer = asked;
+      this.said = [];
+      this.name = `s${sockets.push(this)}`;
+    }
+    opens() {
+      const body = new ReadableStream({ start: (controller) => (this.controller = controller) });
+      this.answer(new Response(body));
+      this.controller.enqueue(bytes(`event: stream\ndata: ${this.name}\n\n`));
+    }
+    hears(message) {
+      this.hearsText(JSON.stringify(message));
+    }
+    hearsText(text) {
+      // An event may come in pieces, with a comment before it.
+      for (const piece of [": x\n\nda", "ta: ", ...text, "\n", "\n"]) {
+        this.controller.enqueue(bytes(piece));
+      }
+    }
+    ends(code = 1006, reason = "") {
+      if (code === 1006) this.controller.error(new TypeError(reason));
+      else this._close(code, reason);
+    }
+  }
+  globalThis.fetch = async (url, { method, body, headers, signal }) => {
+    if (url !== "http://gateway/" || method !== "POST") throw new Error(`${method} ${url}`);
+    if (headers.Accept === "text/event-stream") return new Promise((answer) => (asked = answer));
+    if (signal.aborted) throw new TypeError("aborted");
+    const [name, ...messages] = body.split("\n");
+    const stream = sockets.find((each) => each.name === name);
+    stream.said.push(...messages.filter(Boolean).map((each) => JSON.parse(each)));
+    return new Response("{}");
+  };
+  return { sockets, Socket: Stream };
+}
+
+const bytes = (text) => new TextEncoder().encode(text);
 
 /** A storage that can be full. */
 export class Storage {

@@ -32,14 +32,13 @@ def test_python(exchange: Exchange) -> None:
     check(exchange, perform(exchange))
 
 
-@pytest.fixture(scope="module")
-def javascript() -> dict[str, Performance]:
-    """What the JavaScript client does in each exchange, in one run of Node."""
+def in_javascript(kind: str) -> dict[str, Performance]:
+    """What the JavaScript client does in each exchange on `sockets` or `streams`, in one run."""
     node = need("node")
     script = Path(__file__).with_name("exchanges.mjs")
     with resources.as_file(resources.files("holdfast.web") / "holdfast.js") as client:
         answer = subprocess.run(
-            [node, str(script), str(client)],
+            [node, str(script), str(client), kind],
             input=json.dumps(msgspec.to_builtins(list(EXCHANGES.values()))).encode(),
             capture_output=True,
             timeout=60,
@@ -50,6 +49,21 @@ def javascript() -> dict[str, Performance]:
     return dict(zip(EXCHANGES, performances, strict=True))
 
 
+@pytest.fixture(scope="module")
+def javascript() -> dict[str, Performance]:
+    return in_javascript("sockets")
+
+
+@pytest.fixture(scope="module")
+def streams() -> dict[str, Performance]:
+    return in_javascript("streams")
+
+
 @each_exchange
 def test_javascript(exchange: Exchange, javascript: dict[str, Performance]) -> None:
     check(exchange, javascript[exchange.name])
+
+
+@each_exchange
+def test_javascript_on_event_streams(exchange: Exchange, streams: dict[str, Performance]) -> None:
+    check(exchange, streams[exchange.name])

@@ -38,6 +38,11 @@ def new_instance() -> str:
     return secrets.token_hex(8)
 
 
+def new_secret() -> str:
+    """What nobody guesses: 128 random bits in hexadecimal."""
+    return secrets.token_hex(16)
+
+
 def new_resume_code() -> str:
     """Return a new resume code: 60 random bits in base32."""
     drawn = secrets.token_bytes(_CODE_CHARS)  # at once: each call asks the system

@@ -13,6 +13,8 @@ from aiohttp import web
 from holdfast.core.limits import PageLimits
 from holdfast.gateway.play import PlayPage
 from holdfast.net.http.handover import HttpHost, error_page
+from holdfast.protocols.websocket import Request
+from holdfast.protocols.websocket.handshake import is_upgrade
 
 CLIENT_PATH = "/holdfast.js"
 _SHARED: Final = {
@@ -46,7 +48,8 @@ class HttpPages(HttpHost):
 
     `headers` are added to `HEADERS`, or take their place; an empty one is left out. `play` is the
     MUD client, if there is to be one. Below `prefix`, the listener's path, the shared files are
-    served, too: a proxy may forward nothing else.
+    served, too: a proxy may forward nothing else. `others` are the requests that are for the
+    gateway's sessions.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class HttpPages(HttpHost):
         limits: PageLimits,
         play: PlayPage | None = None,
         prefix: str = "",
+        others: Callable[[Request], bool] = is_upgrade,
     ) -> None:
         self._pages = pages.resolve() if pages is not None else None
         self._healthy = healthy
@@ -70,7 +74,9 @@ class HttpPages(HttpHost):
         if self._pages is not None:
             app.router.add_get("/{name:.*}", self._page)
         told = HEADERS | dict(headers)
-        super().__init__(app, {name: value for name, value in told.items() if value}, limits)
+        super().__init__(
+            app, {name: value for name, value in told.items() if value}, limits, others
+        )
 
     @web.middleware
     async def _around(self, request: web.Request, handler: _Handler) -> web.StreamResponse:

@@ -26,13 +26,16 @@ from holdfast.core.limits import (
 from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.adapters.lines import LineAdapter
 from holdfast.gateway.adapters.telnet import TelnetAdapter
-from holdfast.gateway.adapters.upgrade import WebSocketSettings, input_rate
+from holdfast.gateway.adapters.upgrade import WebSocketSettings, input_rate, is_for_session
 from holdfast.gateway.adapters.websocket import WebSocketAdapter
 from holdfast.gateway.auth.base import CredentialJudge
 from holdfast.gateway.auth.request import RequestReader
 from holdfast.gateway.config import Config, ListenerConfig
+from holdfast.gateway.context import Context, ListenerContext, ServeHttp
 from holdfast.gateway.cookies import session_cookie
+from holdfast.gateway.event_streams import EventStreams
 from holdfast.gateway.view import GatewayView
+from holdfast.net.addresses import Address
 from holdfast.net.http.hosts import served_hosts
 from holdfast.net.http.on_demand import HostOnDemand
 from holdfast.net.runtime.runtime import Runtime
@@ -41,7 +44,8 @@ from holdfast.protocols.telnet import codes
 from holdfast.protocols.telnet.charset_config import charsets_of
 from holdfast.protocols.telnet.server import Offers, server_options
 from holdfast.protocols.uris import normal_path
-from holdfast.protocols.websocket import Deflate
+from holdfast.protocols.websocket import Deflate, Request
+from holdfast.protocols.websocket.handshake import is_upgrade
 from holdfast.sessions.records import Row
 from holdfast.sessions.session import NewSession, Session, SessionBackend, SessionOwner
 from holdfast.sessions.states import Durability
@@ -64,20 +68,7 @@ def adapter_factory(
     raw = listener.backend.raw
     match address.scheme:
         case "ws" | "wss":
-            settings = WebSocketSettings(
-                limits=_websocket_limits(limits),
-                path="" if address.path == "/" else normal_path(address.path),
-                origins=listener.origins,
-                cookie=session_cookie(listener.cookie, address, limits, listener.backend.scope),
-                deflate=Deflate(listener.deflate) if listener.deflate is not None else None,
-                requests=RequestReader(listener.request),
-                forwarded=listener.forwarded.header if listener.forwarded else "",
-                auth=listener.auth,
-                hosts=served_hosts(listener.hosts, address),
-                input_rate=input_rate(limits.session),
-                terminal=listener.backend.terminal,
-                raw=raw,
-            )
+            settings = websocket_settings(listener, limits)
             return lambda: WebSocketAdapter(settings)
         case "telnet" | "telnets":
             charsets = charsets_of(listener)
@@ -87,6 +78,41 @@ def adapter_factory(
             )
         case scheme:
             return lambda: LineAdapter(scheme, limits.line, raw=raw)
+
+
+def websocket_settings(listener: ListenerConfig, limits: Limits) -> WebSocketSettings:
+    """What the connections of a WebSocket listener share."""
+    address = listener.address
+    return WebSocketSettings(
+        limits=_websocket_limits(limits),
+        path=_session_path(address),
+        origins=listener.origins,
+        cookie=session_cookie(listener.cookie, address, limits, listener.backend.scope),
+        deflate=Deflate(listener.deflate) if listener.deflate is not None else None,
+        requests=RequestReader(listener.request),
+        forwarded=listener.forwarded.header if listener.forwarded else "",
+        auth=listener.auth,
+        hosts=served_hosts(listener.hosts, address),
+        input_rate=input_rate(limits.session),
+        terminal=listener.backend.terminal,
+        raw=listener.backend.raw,
+    )
+
+
+def _session_path(address: Address) -> str:
+    """The only path of a listener where sessions begin; empty for any."""
+    return "" if address.path == "/" else normal_path(address.path)
+
+
+def event_streams(
+    listener: ListenerConfig, context: Context, shared: ListenerContext, pages: ServeHttp | None
+) -> ServeHttp | None:
+    """What serves the requests of a listener that are for no WebSocket: event streams, and
+    `pages`."""
+    if pages is None or listener.backend.terminal:
+        return pages
+    settings = websocket_settings(listener, context.limits)
+    return EventStreams(settings, context, shared, pages).take_over
 
 
 def credential_judge(
@@ -182,13 +208,22 @@ def http_pages(
         folder = _terminal_page()
         headers = {"Content-Security-Policy": _TERMINAL_POLICY} | headers
 
+    def is_for_another(request: Request) -> bool:
+        if listener.backend.terminal:
+            return is_upgrade(request)
+        return is_for_session(request, path)
+
+    path = _session_path(listener.address)
+
     async def make() -> HttpPages:
         await asyncio.to_thread(import_module, "holdfast.gateway.http")  # the loop goes on
         from holdfast.gateway.http import HttpPages
         from holdfast.gateway.play import PlayPage
 
         play = PlayPage(listener.play, listener.address.path) if listener.play else None
-        return HttpPages(folder, healthy, headers, limits, play, listener.address.path)
+        return HttpPages(
+            folder, healthy, headers, limits, play, listener.address.path, is_for_another
+        )
 
     return HostOnDemand(make, spawn)
 

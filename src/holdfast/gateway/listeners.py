@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from msgspec import structs
+
 from holdfast.backends.base import Backend, Services
 from holdfast.backends.link.server import LinkServer
 from holdfast.backends.registry import Backends
@@ -19,6 +21,7 @@ from holdfast.gateway.listener_parts import (
     admin_listener,
     credential_judge,
     durability_of,
+    event_streams,
     http_pages,
     new_session,
 )
@@ -166,8 +169,9 @@ class Listeners:
             forward=self.clients.forward if listener.forwarded is not None else None,
             auth=credential_judge(listener, context.limits, self._wall),
             handshake_failed=self.clients.handshake_failed,
-            serve_http=self._serve_http(listener, context),
         )
+        serve_http = event_streams(listener, context, shared, self._serve_pages(listener, context))
+        shared = structs.replace(shared, serve_http=serve_http)
         return lambda connection: Driver(connection, context, shared)
 
     def _start_tls(self, listener: ListenerConfig) -> StartTlsOptions | None:
@@ -178,8 +182,8 @@ class Listeners:
         required = listener.starttls == "required"
         return StartTlsOptions(tls, self._config.limits.telnet, required=required)
 
-    def _serve_http(self, listener: ListenerConfig, context: Context) -> ServeHttp | None:
-        """Return the handler of a listener's HTTP requests, if it has pages."""
+    def _serve_pages(self, listener: ListenerConfig, context: Context) -> ServeHttp | None:
+        """Return the handler of a listener's requests for pages, if it has any."""
 
         def healthy() -> bool:
             return context.journal.broken is None

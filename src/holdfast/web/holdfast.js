@@ -13,7 +13,8 @@
  * until the gateway acknowledges them, and run once. A call throws for a command that could
  * never be sent. Commands of a session that has ended are returned by the event `dropped`. The
  * session survives a reload of the page (in `sessionStorage`); the page then starts with an empty
- * screen (`began`). A duplicated tab gets its own session.
+ * screen (`began`). A duplicated tab gets its own session. Where the network lets no WebSocket
+ * through, it uses an `EventStream`.
  *
  * Where the gateway wants to know who the user is, give it the `user`, whose session is kept apart
  * from those of others in the same tab, and `token`, which gives a JSON Web Token when it is called:
@@ -82,6 +83,10 @@ const LASTED_MS_MIN = 10_000;
 const ASKED_MS_MAX = 3_600_000;
 const TIMER_MS_MAX = 2 ** 31 - 1;
 const OPEN_MS_MAX = 10_000;
+// WebSockets in a row that do not open before an event stream is tried.
+const SOCKETS_MAX = 2;
+// Characters of messages that go in one request, if there are several.
+const BATCH_MAX = 16_384;
 const UNANSWERED_MAX = 2;
 // Commands that are sent before the first of them is acknowledged, and commands that may wait.
 const IN_FLIGHT_MAX = 128;
@@ -110,11 +115,12 @@ export class Session {
   /**
    * @param {string} url The gateway's address: `ws:` or `wss:`.
    * @param {{storage?: Storage | null, key?: string, user?: string, token?: GiveToken,
-   *   client?: string, WebSocket?: typeof WebSocket}} [options]
+   *   client?: string, WebSocket?: typeof WebSocket | typeof EventStream}} [options]
    *   `storage` keeps the session across a reload; the default is `sessionStorage`, `null` keeps
    *   nothing. Another `storage` is for one session at a time. `key` distinguishes several
    *   sessions of one page, `user` those of several users of one tab. `token` is called before each
-   *   connection, and when the gateway asks for a newer token.
+   *   connection, and when the gateway asks for a newer token. With a `WebSocket`, no other kind of
+   *   connection is tried.
    */
   constructor(url, options = {}) {
     this._url = url;
@@ -124,11 +130,15 @@ export class Session {
     this._storage = options.storage === undefined ? defaultStorage() : options.storage;
     this._client = checkText("client", options.client ?? "holdfast.js").slice(0, NAME_CHARS_MAX);
     this._WebSocket = options.WebSocket ?? WebSocket;
+    this._streams = !options.WebSocket && !!globalThis.fetch; // whether to try event streams
+    this._failures = 0; // connections in a row that did not open
+    this._opened = false; // the present connection
+    this._socketsOpen = false; // whether a WebSocket has ever opened
     /** @type {Map<string, Set<(message: any) => void>>} */
     this._listeners = new Map();
     /** @type {Kept} */
     this._kept = this._load();
-    /** @type {WebSocket | null} */
+    /** @type {WebSocket | EventStream | null} */
     this._socket = null;
     /** @type {State} */
     this._state = { name: "offline", reason: "", retryMs: 0 };
@@ -346,9 +356,13 @@ export class Session {
     clearTimeout(this._timers.retry);
     this._goodbye = null;
     this._setState("connecting", "", 0);
+    const isStream = this._streams && this._failures % (SOCKETS_MAX + 1) === SOCKETS_MAX;
+    const Socket = isStream ? EventStream : this._WebSocket;
+    /** @type {WebSocket | EventStream} */
     let socket;
+    this._opened = false;
     try {
-      socket = new this._WebSocket(this._url, [SUBPROTOCOL]);
+      socket = new Socket(this._url, [SUBPROTOCOL]);
     } catch (error) {
       this._end(String(error));
       return;
@@ -356,18 +370,24 @@ export class Session {
     this._socket = socket;
     // An attempt that hangs (a phone between two networks) is ended; the next one may succeed.
     this._timers.open = later(OPEN_MS_MAX, () => this._drop(socket, "no answer"));
-    socket.onopen = () => this._greet(socket);
-    socket.onmessage = (event) => {
+    socket.onopen = () => {
+      this._opened = true;
+      this._socketsOpen ||= !isStream;
+      this._failures = this._socketsOpen ? 0 : SOCKETS_MAX; // the next one is of the same kind
+      this._greet(socket);
+    };
+    socket.onmessage = (/** @type {{data: any}} */ event) => {
       if (this._socket === socket) this._receive(String(event.data));
     };
-    socket.onclose = (event) => this._closed(socket, event.code, event.reason);
+    socket.onclose = (/** @type {{code: number, reason: string}} */ event) =>
+      this._closed(socket, event.code, event.reason);
     // The close event follows; in Node, `ws` throws an error without a listener.
     socket.onerror = () => {};
   }
 
   /**
    * Say hello, with a token if there is one.
-   * @param {WebSocket} socket
+   * @param {WebSocket | EventStream} socket
    */
   async _greet(socket) {
     const auth = this._token ? await this._ask(socket, this._token) : this._auth;
@@ -376,7 +396,7 @@ export class Session {
 
   /**
    * The token that the page gives; `null` if it gives none, and the connection is dropped.
-   * @param {WebSocket} socket
+   * @param {WebSocket | EventStream} socket
    * @param {GiveToken} give
    */
   async _ask(socket, give) {
@@ -418,7 +438,7 @@ export class Session {
   }
 
   /**
-   * @param {WebSocket} socket
+   * @param {WebSocket | EventStream} socket
    * @param {string} reason
    * @param {number} askedMs The pause that the gateway asks for.
    */
@@ -428,7 +448,7 @@ export class Session {
   }
 
   /**
-   * @param {WebSocket} socket
+   * @param {WebSocket | EventStream} socket
    * @param {number} code
    * @param {string} reason
    * @param {number} askedMs
@@ -436,6 +456,7 @@ export class Session {
   _closed(socket, code, reason, askedMs = 0) {
     if (this._socket !== socket) return;
     this._socket = null;
+    if (!this._opened) this._failures++;
     clearTimeout(this._timers.open);
     clearTimeout(this._timers.ack);
     clearTimeout(this._timers.wake);
@@ -894,6 +915,121 @@ export class Session {
       this._emit("error", { error, event });
     } else if (globalThis.reportError) globalThis.reportError(error);
     else console.error(error);
+  }
+}
+
+/**
+ * What stands in for a `WebSocket` where the network lets none through: the answer to one request is
+ * a stream of what the gateway says, and other requests bring what is sent, one after the other.
+ */
+export class EventStream {
+  /**
+   * @param {string} url As of a `WebSocket`.
+   * @param {string[]} [_protocols] Always `holdfast.v1`.
+   */
+  constructor(url, _protocols) {
+    this._url = url.replace(/^ws/, "http");
+    this._name = "";
+    /** @type {string[]} */
+    this._unsent = [];
+    this._sending = false;
+    this._abort = new AbortController();
+    this.readyState = 0;
+    /** @type {() => void} */
+    this.onopen = () => {};
+    /** @type {(event: {data: string}) => void} */
+    this.onmessage = () => {};
+    /** @type {(event: {code: number, reason: string}) => void} */
+    this.onclose = () => {};
+    this.onerror = () => {};
+    this._listen();
+  }
+
+  /** @param {string} text */
+  send(text) {
+    this._unsent.push(text);
+    if (!this._sending) this._send();
+  }
+
+  close(code = 1000) {
+    this._close(code, "");
+  }
+
+  async _listen() {
+    let reason = "";
+    try {
+      const answer = await this._post("text/event-stream", "");
+      if (!answer.ok) throw new Error(`the gateway answered with ${answer.status}`);
+      const decoder = new TextDecoder();
+      const reader = /** @type {ReadableStream<Uint8Array>} */ (answer.body).getReader();
+      let text = "";
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        const events = (text + decoder.decode(value, { stream: true })).split("\n\n");
+        text = events.pop() ?? "";
+        for (const event of events) if (this.readyState < 3) this._hear(event);
+      }
+    } catch (error) {
+      reason = String(error);
+    }
+    this._close(1006, reason);
+  }
+
+  /** @param {string} event */
+  _hear(event) {
+    const lines = event.split("\n");
+    const data = lines.filter((line) => line.startsWith("data: ")).map((line) => line.slice(6));
+    if (lines[0] === ": ping") this.send("");
+    else if (lines[0] === "event: stream") {
+      this._name = data[0];
+      this.readyState = 1;
+      this.onopen();
+    } else if (data.length) this.onmessage({ data: data.join("\n") });
+  }
+
+  async _send() {
+    this._sending = true;
+    await null; // what is sent now goes together
+    while (this._unsent.length && this.readyState === 1) {
+      let body = `${this._name}\n${this._unsent.shift()}`;
+      while (this._unsent.length && body.length + this._unsent[0].length < BATCH_MAX) {
+        body += `\n${this._unsent.shift()}`;
+      }
+      try {
+        const { ok, status } = await this._post("application/json", body);
+        if (!ok) this._close(status === 413 ? TOO_LARGE_CODE : 1006, `refused with ${status}`);
+      } catch (error) {
+        this._close(1006, String(error));
+      }
+    }
+    this._sending = false;
+  }
+
+  /**
+   * @param {string} accept
+   * @param {string} body
+   */
+  _post(accept, body) {
+    return fetch(this._url, {
+      method: "POST",
+      body,
+      headers: { Accept: accept },
+      credentials: "include",
+      cache: "no-store",
+      signal: this._abort.signal,
+    });
+  }
+
+  /**
+   * @param {number} code
+   * @param {string} reason
+   */
+  _close(code, reason) {
+    if (this.readyState === 3) return;
+    this.readyState = 3;
+    this._abort.abort();
+    queueMicrotask(() => this.onclose({ code, reason }));
   }
 }
 

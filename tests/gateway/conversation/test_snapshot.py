@@ -7,6 +7,7 @@ import random
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -24,6 +25,7 @@ from holdfast.core.items import MUST, Text
 from holdfast.core.limits import Limits
 from holdfast.core.login import LoginRefusedError, Policy
 from holdfast.gateway.adapters.base import Adapter
+from holdfast.gateway.adapters.event_stream import EventStreamAdapter
 from holdfast.gateway.adapters.lines import LineAdapter
 from holdfast.gateway.adapters.telnet import TelnetAdapter
 from holdfast.gateway.adapters.upgrade import WebSocketSettings
@@ -32,6 +34,7 @@ from holdfast.gateway.conversation.driver import Driver
 from holdfast.gateway.conversation.phases import ConversationPhase
 from holdfast.gateway.conversation.snapshot import ConversationSnapshot, restore, snapshot
 from holdfast.gateway.cookies import SessionCookie
+from holdfast.protocols.websocket import Headers, Request
 
 # No deadline falls on a moment that a test reaches: the timers are late by up to a tenth.
 LIMITS = Limits().but(
@@ -60,9 +63,18 @@ def message(kind: str, **fields: Any) -> bytes:
     return frame(1, msgspec.json.encode({"t": kind, **fields}))
 
 
+SETTINGS = WebSocketSettings(
+    LIMITS.websocket, "", (), SessionCookie("holdfast", "/", 3600.0, secure=False)
+)
+
+
 def websocket() -> Adapter:
-    cookie = SessionCookie("holdfast", "/", 3600.0, secure=False)
-    return WebSocketAdapter(WebSocketSettings(LIMITS.websocket, "", (), cookie))
+    return WebSocketAdapter(SETTINGS)
+
+
+def event_stream(method: str) -> Adapter:
+    request = Request(method, "/", (1, 1), Headers((("host", "example.org"),)))
+    return EventStreamAdapter(SETTINGS, request, "1.secret")
 
 
 MAKE: dict[str, Callable[[], Adapter]] = {
@@ -70,7 +82,10 @@ MAKE: dict[str, Callable[[], Adapter]] = {
     "telnet": lambda: TelnetAdapter(LIMITS.telnet),
     "v1": websocket,
     "plain": websocket,
+    "stream": partial(event_stream, "POST"),
+    "source": partial(event_stream, "GET"),
 }
+NUMBERED = ("v1", "stream")
 
 
 @contextmanager
@@ -151,9 +166,9 @@ class Line:
     def types(self, count: int) -> None:
         for _ in range(count):
             number = next(self.numbers)
-            if self.kind == "v1":
-                self.comes(message("cmd", c=number, d=f"look {number}"))
-            else:
+            if self.kind in NUMBERED:
+                self.comes(self.message("cmd", c=number, d=f"look {number}"))
+            elif self.kind != "source":
                 self.comes(self.line(b"look %d" % number))
 
     def line(self, text: bytes) -> bytes:
@@ -165,24 +180,37 @@ class Line:
             self.comes(frame(PONG, b"probe %d" % number if number else b""))
 
     def repeats(self, c: int) -> None:
-        if self.kind == "v1":
-            self.comes(message("cmd", c=c, d=f"look {c}"))
+        if self.kind in NUMBERED:
+            self.comes(self.message("cmd", c=c, d=f"look {c}"))
 
     def acks(self, n: int) -> None:
-        if self.kind == "v1":
-            self.comes(message("ack", n=n))
+        if self.kind in NUMBERED:
+            self.comes(self.message("ack", n=n))
 
     def comes(self, data: bytes) -> None:
         if not self.connection.broken and self.world.bench.transport.reading:
-            self.connection.data_received(data)
+            self.receives(data)
+
+    def receives(self, data: bytes) -> None:
+        adapter = self.driver.adapter
+        if isinstance(adapter, EventStreamAdapter):
+            adapter.expect(len(data))  # it is in the body of a request
+        self.connection.data_received(data)
+
+    def message(self, kind: str, **fields: Any) -> bytes:
+        if self.kind == "stream":
+            return msgspec.json.encode({"t": kind, **fields}) + b"\n"
+        return message(kind, **fields)
 
     def arrives(self, data: bytes) -> None:
         """By a read that was under way when reading was stopped."""
-        if self.kind == "v1":
-            data = message("cmd", c=next(self.numbers), d=data.decode())
+        if self.kind in NUMBERED:
+            data = self.message("cmd", c=next(self.numbers), d=data.decode())
         elif self.kind == "plain":
             data = frame(1, data)
-        self.connection.data_received(data)
+        elif self.kind == "source":
+            return
+        self.receives(data)
 
     def says(self, count: int) -> None:
         for session in list(self.world.manager.sessions.values()):
@@ -218,7 +246,9 @@ def begin(line: Line) -> None:
         line.comes(message("hello"))
     elif line.kind == "plain":
         line.comes(HANDSHAKE + b"\r\n")
-    else:
+    elif line.kind == "stream":
+        line.comes(line.message("hello"))
+    elif line.kind != "source":
         line.passes(3.0)
     assert line.driver.phase is ConversationPhase.LIVE
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from msgspec import UNSET
 
+from holdfast.core.errors import DISCONNECTS, Disconnect
 from holdfast.gateway.adapters.notifications import (
     Acknowledged,
     CaughtUp,
@@ -59,6 +61,15 @@ def message_of(  # noqa: C901 - one case for each
             return wire.InputMode(mode)
         case CaughtUp() | SessionActive() | MaybeDelivered():
             return None
+
+
+def bye_of(disconnect: Disconnect, text: str, retry_seconds: float) -> wire.Bye:
+    """The message that says why a connection ends."""
+    retry_ms = round(retry_seconds * 1000) if disconnect.reconnect else -1
+    return wire.Bye(disconnect.code, _NAMES.get(disconnect, ""), text, retry_ms)
+
+
+_NAMES: Final = {disconnect: reason.value for reason, disconnect in DISCONNECTS.items()}
 
 
 def _session(

@@ -14,7 +14,7 @@ from holdfast.core.items import Data
 from holdfast.gateway.adapters.events import Enter
 from holdfast.protocols.framing import LinesSnapshot
 from holdfast.protocols.telnet.snapshot import CoreSnapshot
-from holdfast.protocols.websocket import ConnectionSnapshot
+from holdfast.protocols.websocket import ConnectionSnapshot, Request
 
 
 class HeadingsSnapshot(Struct, frozen=True):
@@ -99,7 +99,33 @@ class WebSocketAdapterSnapshot(Struct, frozen=True, tag="websocket"):
     """The token in the request of a client that has not entered a session."""
 
 
-AdapterSnapshot = LineAdapterSnapshot | TelnetAdapterSnapshot | WebSocketAdapterSnapshot
+class EventStreamAdapterSnapshot(Struct, frozen=True, tag="event_stream"):
+    """A client with an event stream (`event_stream.EventStreamAdapter`)."""
+
+    request: Request
+    stream: str
+    accepted: bool
+    epoch: str
+    line: bytes
+    """The part of a message that was read."""
+    expected: int
+    """Bytes of a request that wait behind it."""
+    beat_seconds: float | None
+    """When the client is to hear that the connection is alive."""
+    flow_seconds: tuple[float, float]
+    tokens: int
+    unsent: bytes
+    forwarded: list[str]
+    credential: str
+    """The token in the request of a client that has not entered a session."""
+
+
+AdapterSnapshot = (
+    LineAdapterSnapshot
+    | TelnetAdapterSnapshot
+    | WebSocketAdapterSnapshot
+    | EventStreamAdapterSnapshot
+)
 
 
 def other_kind(found: AdapterSnapshot, expected: type[Struct]) -> SnapshotError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -15,7 +16,9 @@ from holdfast.gateway.cookies import SessionCookie
 from holdfast.net.http.hosts import ServedHosts
 from holdfast.net.security_log import SecurityEvent
 from holdfast.protocols import websocket as ws
+from holdfast.protocols.event_stream import MEDIA_TYPE
 from holdfast.protocols.uris import normal_path
+from holdfast.protocols.websocket.handshake import is_upgrade
 
 
 def input_rate(limits: SessionLimits) -> Rate:
@@ -49,6 +52,13 @@ class WebSocketSettings(Struct, frozen=True):
     """How much a client may send, in bytes."""
 
 
+class Refusing(Protocol):
+    """What answers a request with an HTTP error."""
+
+    def refuse(self, status: int, message: str, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """Answer, and end."""
+
+
 class UpgradeRefusal(Struct, frozen=True):
     """An HTTP answer to a request that is not accepted."""
 
@@ -78,10 +88,46 @@ def judge_host(request: ws.Request, hosts: ServedHosts) -> UpgradeRefusal | None
     return UpgradeRefusal(421, text, SecurityEvent.HOST_REFUSED)
 
 
-def refuse_in_http(
-    core: ws.ServerConnection, disconnect: Disconnect, text: str, retry_seconds: float
-) -> None:
-    """Refuse a request for which there is no WebSocket yet: the goodbye is an HTTP answer."""
+def is_for_session(request: ws.Request, path: str) -> bool:
+    """Whether this is a request for a WebSocket, or for what takes its place."""
+    return is_upgrade(request) or is_for_stream(request, path)
+
+
+def is_for_stream(request: ws.Request, path: str) -> bool:
+    """Whether this is a request for an event stream, or one with messages of a stream's client.
+
+    `path` is the only one with sessions, or empty for any.
+    """
+    headers = request.headers
+    if is_upgrade(request) or (path and normal_path(request.path) != path):
+        return False
+    if headers.has_token("accept", MEDIA_TYPE):
+        return request.method in ("GET", "POST")
+    return request.method == "POST" and headers.has_token("accept", "application/json")
+
+
+def judge_stream(request: ws.Request, settings: WebSocketSettings) -> UpgradeRefusal | None:
+    """Why this request for an event stream, or with messages of its client, is refused, if it is.
+
+    Browsers leave out the Origin of some requests, but not where the page comes from.
+    """
+    refusal = judge(request, settings)
+    headers = request.headers
+    if refusal is None and headers.get("origin") is None:
+        site = headers.get("sec-fetch-site") or ""
+        if site not in _OWN_SITES:
+            text = "pages of another site may not connect here"
+            return UpgradeRefusal(403, text, SecurityEvent.ORIGIN_REFUSED)
+    return refusal
+
+
+_OWN_SITES: Final = ("", "same-origin", "none")
+"""Values of Sec-Fetch-Site (Fetch Metadata Request Headers, section 2.4) of requests of a page of
+the gateway's own host, of the user, and of programs that are no browser."""
+
+
+def refuse_in_http(core: Refusing, disconnect: Disconnect, text: str, retry_seconds: float) -> None:
+    """Refuse a request that is not answered yet: the goodbye is an HTTP answer."""
     if disconnect is DISCONNECTS[Reason.TIMEOUT]:
         core.refuse(408, text)
     elif disconnect is DISCONNECTS[Reason.UNAUTHENTICATED]:

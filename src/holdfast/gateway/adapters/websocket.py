@@ -22,7 +22,7 @@ from holdfast.gateway.adapters.dialects import (
 )
 from holdfast.gateway.adapters.elements import without_markup
 from holdfast.gateway.adapters.events import Broken, Enter, Event, Left, PlainHttp, Proven
-from holdfast.gateway.adapters.gateway_messages import message_of
+from holdfast.gateway.adapters.gateway_messages import bye_of, message_of
 from holdfast.gateway.adapters.notifications import (
     InvitationIssued,
     MaybeDelivered,
@@ -340,9 +340,7 @@ class WebSocketAdapter:
             self.handshake_failed = True
             refuse_in_http(self._core, disconnect, text, retry_seconds)
             return False
-        retry_ms = round(retry_seconds * 1000) if disconnect.reconnect else -1
-        reason = _NAMES.get(disconnect, "")
-        self._core_frame(wire.Bye(disconnect.code, reason, text, retry_ms))
+        self._core_frame(bye_of(disconnect, text, retry_seconds))
         self._core.close(disconnect.code, text)
         return True
 
@@ -359,6 +357,3 @@ class WebSocketAdapter:
         """Queue a message of the gateway itself; a plain client gets none."""
         if self._core.state is ws.State.OPEN:
             self._core.queue(self._dialect.frame(self._core, message))
-
-
-_NAMES: Final = {disconnect: reason.value for reason, disconnect in DISCONNECTS.items()}

@@ -5,14 +5,17 @@ reads one request at a time, within the limits, and gives it to a `Service` as a
 is answered at once or later. What comes behind a request waits in the socket until that is
 answered. A connection handles a turn's worth of requests in a pass of the event loop, and none
 while its client does not read the answers. There is no task and no timer for a request.
+
+Where the requests of a connection are for several, another handler gets those that are not for the
+service, with all that comes behind them (`Others`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -20,6 +23,8 @@ from holdfast.core.errors import Reason
 from holdfast.core.limits import KIB
 from holdfast.net.addresses import network_of
 from holdfast.net.connection.connection import Connection
+from holdfast.net.connection.handover import hand_over
+from holdfast.net.http.pages import NewHandler
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.runtime.turns import PASS_COST_MAX, TURN_COST_MAX
 from holdfast.protocols.http_requests import RequestReader
@@ -56,6 +61,15 @@ class Service(Protocol):
 
     def refused(self, status: int, fault: str) -> bytes:
         """The body of an answer to a request that cannot be read, or has no answer in time."""
+
+
+class Others(NamedTuple):
+    """The requests on a connection that are not for the service."""
+
+    are: Callable[[Request], bool]
+    """Whether this is one."""
+    anew: NewHandler
+    """Makes what takes the connection from there on, as a new one."""
 
 
 class _Wait(Enum):
@@ -98,15 +112,28 @@ class Exchange:
         self._answered = True
         self._connection.answer(body, status, fields)
 
+    def take_over(self) -> Connection:
+        """Answer in another way: the connection is the caller's, and no other request comes."""
+        assert not self._answered, "a request is answered once"
+        self._answered = True
+        return self._connection.leave()
+
 
 class ExchangeConnection:
     """The handler of one connection."""
 
-    def __init__(self, connection: Connection, service: Service, limits: ExchangeLimits) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        service: Service,
+        limits: ExchangeLimits,
+        others: Others | None = None,
+    ) -> None:
         self.memory: dict[str, object] = {}
         self._connection = connection
         self._service = service
         self._limits = limits
+        self._others = others
         self._reader = RequestReader(
             head_bytes_max=limits.head_bytes_max, header_count_max=limits.header_count_max
         )
@@ -201,9 +228,17 @@ class ExchangeConnection:
         else:
             self._need(_Wait.REQUEST)
 
+    def leave(self) -> Connection:
+        """Let another handler have the connection."""
+        self._over = True
+        self._wait = None
+        self._connection.begin_again()
+        return self._connection
+
     def take_turn(self) -> None:
         """The next requests may be handled now."""
-        self._go_on()
+        if not self._over:
+            self._go_on()
 
     # --- inside
 
@@ -260,7 +295,13 @@ class ExchangeConnection:
         found = reader.take_head()
         if found is None:
             return self._need(_Wait.REST if reader.waiting else _Wait.REQUEST)
-        request = self._request = found[0]
+        request, head = found
+        if self._others is not None and self._others.are(request):
+            data = head + reader.rest()
+            connection = self.leave()
+            hand_over(connection, self._others.anew(connection), (data,))
+            return False
+        self._request = request
         if request is self._accepted:  # its head has come again
             return True
         headers = request.headers

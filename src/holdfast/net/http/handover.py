@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -20,6 +20,8 @@ from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
 from holdfast.net.http.pages import NewHandler, PageConnection, PageTransport
 from holdfast.net.log import RateLimitedLogger, log_failure
+from holdfast.protocols.websocket.handshake import is_upgrade
+from holdfast.protocols.websocket.head import Request
 
 _log: Final = RateLimitedLogger("holdfast.http")
 _SERVER: Final = {"Server": "holdfast"}
@@ -28,17 +30,19 @@ _DEFAULT: Final = PageLimits()
 
 class HttpHost:
     """An aiohttp application that takes over accepted connections. `headers` are those that every
-    answer has, unless it has another of that name."""
+    answer has, unless it has another of that name. `others` says which requests are not its own."""
 
     def __init__(
         self,
         app: web.Application,
         headers: Mapping[str, str] | None = None,
         limits: PageLimits = _DEFAULT,
+        others: Callable[[Request], bool] = is_upgrade,
     ) -> None:
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None)
         self._headers = _SERVER | dict(headers or {})
         self._page_limits = limits
+        self._others = others
 
     async def start(self) -> None:
         """Make ready to serve."""
@@ -57,13 +61,15 @@ class HttpHost:
     ) -> None:
         """Serve `connection`, on which `before` stands, from here on; `data` has come already.
 
-        A later request for an upgrade is given to what `anew` makes.
+        A later request that is not its own is given to what `anew` makes.
         """
         server = self._runner.server
         assert server is not None, "the application is not started"
         requests = _Requests(server, connection, self._headers, self._page_limits)
         headers = tuple(self._headers.items())
-        page = PageConnection(connection, requests, self._page_limits, before, anew, headers)
+        page = PageConnection(
+            connection, requests, self._page_limits, before, anew, headers, self._others
+        )
         page.begin(data)
 
 

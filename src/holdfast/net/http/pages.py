@@ -47,8 +47,8 @@ class _Wait(Enum):
 class PageConnection:
     """The handler of a connection that is served pages; `protocol` is aiohttp's.
 
-    A request for an upgrade, or for another host than the first, is given to what
-    `anew` makes. Without it, all requests are aiohttp's. `before` is the handler
+    A request that is one of the `others` (one for an upgrade), or for another host than the first,
+    is given to what `anew` makes. Without it, all requests are aiohttp's. `before` is the handler
     that was here; its `lost` is called when the pages are over. `headers` are those of
     a refusal.
     """
@@ -61,12 +61,14 @@ class PageConnection:
         before: Handler,
         anew: NewHandler | None,
         headers: Sequence[tuple[str, str]] = (),
+        others: Callable[[Request], bool] = is_upgrade,
     ) -> None:
         self._connection = connection
         self._protocol = protocol
         self._before = before
         self._anew = anew
         self._headers = headers
+        self._others = others
         self._reader = RequestReader(
             head_bytes_max=limits.head_bytes_max, header_count_max=limits.header_count_max
         )
@@ -210,7 +212,7 @@ class PageConnection:
         if self._host is None:
             self._host = host  # the handler before has judged this one
             return False
-        return self._anew is not None and (is_upgrade(request) or host != self._host)
+        return self._anew is not None and (self._others(request) or host != self._host)
 
     def _hand_on(self, data: bytes) -> None:
         """Another protocol begins, as on a new connection."""
