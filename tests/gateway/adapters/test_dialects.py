@@ -457,10 +457,15 @@ def test_what_is_written_does_not_depend_on_what_was_written_before(
 
 
 def test_a_long_output_for_many_clients_is_encoded_once() -> None:
-    encoded = []
+    encoded: list[type] = []
     dialect = HoldfastDialect(msgpack=False)
     encode = dialect._encode
-    dialect._encode = lambda message: encoded.append(type(message)) or encode(message)  # type: ignore[method-assign,func-returns-value]
+
+    def counting(message: Any) -> bytes:
+        encoded.append(type(message))
+        return encode(message)
+
+    dialect._encode = counting
     for n in range(1, 10):
         (message,) = messages(dialect.write(CORE, n, (Text(LONG),)))
         assert message == {"t": "text", "n": n, "d": LONG}

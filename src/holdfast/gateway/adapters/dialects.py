@@ -69,8 +69,10 @@ Read = Event | Ping | Reply
 class Frames(Protocol):
     """How the messages of a connection are framed: `ServerConnection`, for a WebSocket."""
 
-    deflate: object
-    """What compresses a message by those before it; `None` where a frame is the same for all."""
+    @property
+    def deflate(self) -> object:
+        """What compresses a message by those before it; `None` where a frame is the same for
+        all."""
 
     def encode_text(self, text: bytes) -> bytes:
         """A text message, in UTF-8, as one frame, for the caller to write."""
@@ -270,9 +272,9 @@ class HoldfastDialect(WholeMessages):
         encode = self._encode
         frame = core.encode_binary if self._msgpack else core.encode_text
         if len(outputs) == 1 and type(outputs[0]) is items.Text:
-            output = outputs[0]
-            if len(output.text) < _SHARED_CHARS_MIN:  # the rule, in few steps
-                return frame(encode(wire.Text(first, output.text)))
+            text = outputs[0].text
+            if len(text) < _SHARED_CHARS_MIN:  # the rule, in few steps
+                return frame(encode(wire.Text(first, text)))
         if outputs == self._outputs and self._is_split(outputs):
             return self._write_again(frame, first)
         self._outputs, self._parts = outputs, None
