@@ -46,8 +46,9 @@ class LoginHandlers(Registered):
         `properties` are texts by name, as the client gives them: check them. A handler with two
         parameters does not get them.
         """
+        self._set("create_profile", handler)
         self.takes_properties = len(signature(handler).parameters) > _WITHOUT_PROPERTIES
-        return self._set("create_profile", handler)
+        return handler
 
     def on_select_profile(self, handler: F) -> F:
         """`(sid, id) -> ProfileSummary`: the chosen one; raises `Refusal`."""

@@ -200,6 +200,15 @@ class _Shown(msgspec.Struct):
 
 def drain(
     now: Annotated[bool, typer.Option("--now", help="Drop everybody at once.")] = False,
+    rate: Annotated[
+        float,
+        typer.Option(
+            "--rate",
+            min=0.0,
+            metavar="N",
+            help="Tell clients to come back at N a second; 0: as the limits say.",
+        ),
+    ] = 0.0,
     wait: Annotated[
         bool, typer.Option("--wait", help="Return when the gateway has ended, not before.")
     ] = False,
@@ -213,11 +222,13 @@ def drain(
 
         holdfast drain
 
+        holdfast drain --wait --rate 200
+
         holdfast drain --now --admin tls://gateway.example.org:9180 --ca ca.pem
     """
     with reported():
         where = find(admin, token_file, ca)
-        ask(where, "POST", "/api/drain", body=msgspec.json.encode({"now": now}))
+        ask(where, "POST", "/api/drain", body=msgspec.json.encode({"now": now, "rate": rate}))
     typer.echo("draining" if not now else "stopping")
     if wait:
         _wait_for_the_end(where)

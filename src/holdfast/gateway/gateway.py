@@ -263,10 +263,15 @@ class Gateway:
         self.context.runtime.timers.stop()
         await self._store.close(clean=self._clean)
 
-    def stop(self) -> None:
-        """Tell every client, and end. Called again: end at once."""
+    def stop(self, returns_per_second: float = 0.0) -> None:
+        """Tell every client, and end. Called again: end at once.
+
+        The clients are told to come back at no more than this rate; 0 is that of the limits.
+        """
         if self._stop.is_set():
             self._abort.set()
+        else:
+            self.pool.returns_per_second = returns_per_second
         self._stop.set()
 
     def reload(self) -> None:

@@ -27,7 +27,7 @@ class Member(Protocol):
 class ConnectionPool:
     """All connections with a session, by session: to notify and to count them."""
 
-    __slots__ = ("_members", "leaving", "total")
+    __slots__ = ("_members", "leaving", "returns_per_second", "total")
 
     def __init__(self) -> None:
         self._members: dict[str, Member] = {}
@@ -35,6 +35,8 @@ class ConnectionPool:
         """The number of connections since the start."""
         self.leaving = 0
         """The number of connections when they were all told to leave; 0 before."""
+        self.returns_per_second = 0.0
+        """The rate at which they are told to return, if it is not that of the limits."""
 
     def register(self, sid: str, member: Member) -> None:
         """The session has this connection now, and no other."""

@@ -35,8 +35,9 @@ class GatewayView(Struct, frozen=True):
     security: SecurityLog
     backends: Backends
     upstreams: tuple[UpstreamPool, ...]
-    stop: Callable[[], None]
-    """Tell every client, and end; called again, at once."""
+    stop: Callable[[float], None]
+    """Tell every client, and end; called again, at once. Takes the rate at which clients are told
+    to come back; 0 is that of the limits."""
     draining: Callable[[], bool]
     backup: Callable[[Path], Awaitable[int]]
     """Copy the store to a new file; its size in bytes."""

@@ -12,14 +12,14 @@ DELETE /api/sessions/SID/commands   the session's waiting commands are dropped
 POST   /api/notices                 {"text": …, "session": … "user": … "protocol": … "listener": …}
 POST   /api/backup                  {"path": "/backup/sessions.db"}: begin a backup of the store
 GET    /api/backup                  how far it is
-POST   /api/drain                   {"now": true}: without waiting
+POST   /api/drain                   {"now": true}: without waiting; {"rate": 200}: comebacks
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from aiohttp import web
@@ -57,6 +57,8 @@ class DrainRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
     now: bool = False
     """Drop everybody at once, instead of telling them first."""
+    rate: Annotated[float, msgspec.Meta(ge=0.0, le=1e9)] = 0.0
+    """How many clients a second are told to come back; 0: `limits.drain` says it."""
 
 
 class AdminPages(HttpHost):
@@ -240,9 +242,9 @@ class AdminPages(HttpHost):
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return _refusal(400, f'expected nothing or {{"now": true}}: {error}')
         self._tell(SecurityEvent.OPERATOR_ACTED, request, what="drain", now=wanted.now)
-        self._view.stop()
+        self._view.stop(wanted.rate)
         if wanted.now:
-            self._view.stop()
+            self._view.stop(wanted.rate)
         return _json({"status": "draining"}, 202)
 
 

@@ -14,15 +14,17 @@ from holdfast.net.connection.connection import Connection
 _PAUSE_SECONDS_MIN: Final = 0.1
 
 
-def advised_pause(limits: DrainLimits, leaving: int, entropy: float) -> float:
+def advised_pause(
+    limits: DrainLimits, leaving: int, entropy: float, per_second: float = 0.0
+) -> float:
     """Return the seconds after which a client is to connect again.
 
     It is a random pause: clients that are disconnected together must not return together. When
     `leaving` clients have to leave at once, as the gateway stops, they are spread over as long as
     the next one needs for them, and the first returns when it may have started. `entropy` is a
-    random number from 0 to 1.
+    random number from 0 to 1. `per_second` takes the place of the rate in the limits.
     """
-    spread = leaving / limits.returns_per_second_max
+    spread = leaving / (per_second or limits.returns_per_second_max)
     first, last = _PAUSE_SECONDS_MIN + spread / 2, limits.retry_seconds_max + spread
     return first + (last - first) * entropy
 
@@ -37,7 +39,8 @@ def say_goodbye(
     """
     disconnect, limits = DISCONNECTS[reason], context.limits
     context.counts[f"closed_{reason.value}"] += 1
-    retry = advised_pause(limits.drain, context.pool.leaving, random.random())
+    pool = context.pool
+    retry = advised_pause(limits.drain, pool.leaving, random.random(), pool.returns_per_second)
     waits = adapter.goodbye(disconnect, text or disconnect.text, retry)
     data = adapter.data_to_send()
     if data:
