@@ -51,6 +51,9 @@ from holdfast.cli.commands import load as command
 command("serve")
 from holdfast.cli.serve import serve_gateway
 from holdfast.gateway.config import load
+from holdfast.net.loggers import set_level
+
+set_level("warning")
 
 async def once():
     await serve_gateway(load(Path({str(tmp_path / "it.toml")!r})), lambda gateway: gateway.stop())
@@ -65,6 +68,7 @@ asyncio.run(once())
     modules = imported(code)
     assert "holdfast.net.server.listener" in modules
     assert set(_PAGES + _OTHER_PARTS + _SHOWING + _LOOK_UPS) & modules == set()
+    assert "structlog" not in modules, "there was nothing to log yet"
 
 
 def test_a_start_looks_for_no_garbage_in_what_it_imports() -> None:

@@ -7,10 +7,11 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
+import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from holdfast.net.loggers import LazyLogger, is_configured
+from holdfast.net.loggers import LazyLogger, is_configured, set_level
 
 
 def test_a_line_has_its_fields() -> None:
@@ -68,6 +69,28 @@ def test_a_program_that_configures_no_logs_gets_them_on_stderr_from_info_on() ->
     assert '"event": "first"' in line
     assert '"of": "a library"' in line
     assert '"level": "info"' in line
+
+
+def test_a_program_chooses_the_level_without_importing_structlog() -> None:
+    code = """
+import sys
+from holdfast.net.loggers import LazyLogger, set_level
+set_level("warning")
+log = LazyLogger("test")
+log.info("too fine")
+print("structlog" in sys.modules)
+log.warning("shown")
+set_level("debug")
+log.debug("finer")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+    assert [line.split('"event": ')[1].split(",")[0] for line in done.stderr.splitlines()] == [
+        '"shown"',
+        '"finer"',
+    ]
+    with pytest.raises(KeyError, match="LOUD"):
+        set_level("loud")
 
 
 def test_a_library_imports_nothing_for_logs_that_it_does_not_write() -> None:

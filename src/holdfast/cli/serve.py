@@ -12,8 +12,7 @@ from holdfast.cli.output import reported
 from holdfast.cli.serving import serve_gateway
 from holdfast.gateway.config import load
 from holdfast.gateway.gateway import Gateway
-from holdfast.net.log import configure_logs
-from holdfast.net.loggers import LazyLogger
+from holdfast.net.loggers import LazyLogger, set_level
 from holdfast.net.runtime.loop import run
 
 DEFAULT_CONFIG = Path("holdfast.toml")
@@ -33,7 +32,7 @@ def serve(
 
         holdfast serve /etc/holdfast/gateway.toml --log-level warning
     """
-    configure_logs(log_level.value)
+    set_level(log_level.value)
     with reported():
         run(serve_gateway(load(config), say_where))
 

@@ -16,15 +16,19 @@ from importlib import import_module
 from typing import Any, Final, TextIO
 
 _LEFT_OUT: Final = ("rich", "twisted", "greenlet")
-_LEVEL: Final = "info"
-"""Of a program that has not configured structlog."""
+
+
+class Unconfigured:
+    """The settings of a program that has not configured structlog."""
+
+    level = "info"
 
 
 class LazyLogger:
     """The logger of structlog with this name.
 
-    As long as the program has not configured structlog, lines go to stderr, from `info` on:
-    a program's own output stays its own.
+    As long as the program has not configured structlog, lines go to stderr, from `info` on
+    (`set_level`): a program's own output stays its own.
     """
 
     def __init__(self, name: str) -> None:
@@ -33,22 +37,43 @@ class LazyLogger:
 
     def __getattr__(self, method: str) -> Any:
         if not is_configured():
+            if _number(method) < _number(Unconfigured.level):
+                return _leave_out
             return getattr(_unconfigured(sys.stderr), method)
         if self._logger is None:
             self._logger = import_module("structlog").get_logger(self._name)
         return getattr(self._logger, method)
 
 
+def _number(level: str) -> int:
+    return logging.getLevelNamesMapping().get(level.upper(), logging.CRITICAL)
+
+
+def _leave_out(*_: object, **__: object) -> None:
+    """Log nothing: the line is below the level."""
+
+
 @lru_cache(maxsize=1)
 def _unconfigured(file: TextIO | None) -> Any:
     import_structlog()
     structlog = import_module("structlog")
-    lines = lines_to(file, _LEVEL)
+    lines = lines_to(file, Unconfigured.level)
     return structlog.wrap_logger(
         lines["logger_factory"](),
         processors=lines["processors"],
         wrapper_class=lines["wrapper_class"],
     )
+
+
+def set_level(level: str) -> None:
+    """Log to stderr from this level on, in a program that does not use structlog itself.
+
+    structlog is imported for the first line. `level` is `debug`, `info`, `warning` or `error`.
+    Raises `KeyError` for another.
+    """
+    logging.getLevelNamesMapping()[level.upper()]
+    Unconfigured.level = level
+    _unconfigured.cache_clear()
 
 
 def lines_to(file: TextIO | None, level: str) -> dict[str, Any]:
