@@ -28,6 +28,7 @@ EXPORTS: Final = {
         "ClientFacts",
         "Data",
         "Formatted",
+        "MemberCount",
         "Notice",
         "Output",
         "ProfileSummary",

@@ -16,7 +16,7 @@ app.run("unix:data/link.sock")
 from __future__ import annotations
 
 from holdfast.app.answers import Refusal
-from holdfast.app.app import App
+from holdfast.app.app import App, MemberCount
 from holdfast.app.publishing import PublishRefusedError, UnknownSessionError
 from holdfast.app.session import Session
 from holdfast.core.identity import ClientFacts
@@ -50,6 +50,7 @@ __all__ = [
     "ClientFacts",
     "Data",
     "Formatted",
+    "MemberCount",
     "Notice",
     "Output",
     "ProfileSummary",

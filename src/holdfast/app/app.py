@@ -7,7 +7,7 @@ import os
 import signal
 import ssl
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from holdfast.app.answers import Answers
 from holdfast.app.dispatcher import Dispatcher
@@ -45,6 +45,14 @@ PARENT_VARIABLE: Final = "HOLDFAST_PARENT"
 """Set by `holdfast run` to its process id: without that process, the application ends too."""
 FAILURE_TEXT: Final = "Sorry, that did not work: an error occurred, and was logged."
 _FAILURE_BYTES_MAX: Final = 4 * KIB
+
+
+class MemberCount(NamedTuple):
+    """How many sessions are in a group."""
+
+    total: int
+    attached: int
+    """Those of them whose clients are connected."""
 
 
 class _FinishedError(Exception):
@@ -256,6 +264,33 @@ class App(Handlers):
         if not check_text("user", user, self.outgoing.bounds.name_bytes_max):
             raise ValueError("user: expected the name of a user, found none")
         return await self.request(m.LIST, m.Filter(user=user), list[m.SessionInfo])
+
+    async def others_of(self, session: Session) -> list[m.SessionInfo]:
+        """The other sessions of the user of `session`; none without a user. Raises as `request`
+        does."""
+        if not session.user:
+            return []
+        return [found for found in await self.sessions_of(session.user) if found.sid != session.sid]
+
+    async def members(self, group: str) -> list[m.SessionInfo]:
+        """The sessions in a group, also those of other instances and those without a client
+        (`attached`), by their ids. Raises as `request` does."""
+        check_text("group", group, self.outgoing.bounds.name_bytes_max)
+        found: list[m.SessionInfo] = []
+        more = True
+        while more:
+            wanted = m.MembersWanted(group, found[-1].sid if found else "")
+            page = await self.request(m.MEMBERS, wanted, m.Members)
+            found += page.members
+            more = page.more
+        return found
+
+    async def count_members(self, group: str) -> MemberCount:
+        """How many sessions are in a group, and of how many the client is connected. Raises as
+        `request` does."""
+        check_text("group", group, self.outgoing.bounds.name_bytes_max)
+        page = await self.request(m.MEMBERS, m.MembersWanted(group, limit=0), m.Members)
+        return MemberCount(page.count, page.attached)
 
     async def close_sessions_of(self, user: str, reason: str = "kicked") -> int:
         """End all sessions of a user for good, as at a logout. Returns how many there were.

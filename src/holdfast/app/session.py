@@ -138,7 +138,7 @@ class Session:
         self.address = info.address
         self.protocol = info.protocol
         self.client = info.client
-        self.attached = not info.state.startswith("detached")
+        self.attached = info.attached
         self.applied = max(self.applied, info.applied)
         if info.data:
             try:

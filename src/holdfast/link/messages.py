@@ -80,6 +80,11 @@ class SessionInfo(Struct, frozen=True, omit_defaults=True):
     resync: str = ""
     """If not empty: the client came back meanwhile and may have missed output, for this reason."""
 
+    @property
+    def attached(self) -> bool:
+        """Whether a client is connected to it."""
+        return not self.state.startswith("detached")
+
 
 class Hello(Struct, frozen=True, omit_defaults=True):
     """The first message of an application."""
@@ -348,6 +353,30 @@ class Filter(Struct, frozen=True, omit_defaults=True):
     state: str = ""
 
 
+MEMBERS_MAX: Final = 500
+"""Sessions in one answer to `group.members`."""
+
+
+class MembersWanted(Struct, frozen=True, omit_defaults=True):
+    """Params of the request `group.members`: members after the session `after`, by their ids."""
+
+    group: str
+    after: str = ""
+    limit: int = MEMBERS_MAX
+
+
+class Members(Struct, frozen=True, omit_defaults=True):
+    """Result of the request `group.members`."""
+
+    count: int
+    """How many sessions are in the group."""
+    attached: int
+    """Those of them whose clients are connected."""
+    members: list[SessionInfo] = []
+    more: bool = False
+    """Whether there are more after these."""
+
+
 class Heartbeat(Struct, frozen=True):
     """Params and result of the request `heartbeat`."""
 
@@ -395,6 +424,7 @@ LIST: Final = "sessions.list"
 INPUT_MODE: Final = "input_mode"
 JOIN: Final = "group.join"
 LEAVE: Final = "group.leave"
+MEMBERS: Final = "group.members"
 PUBLISH: Final = "publish"
 LEAVING: Final = "leaving"
 RELEASE: Final = "release"

@@ -22,6 +22,7 @@ from holdfast.link.peer import Dispatch, RequestError
 from holdfast.sessions.port import SessionMovedError, SessionPort
 from holdfast.sessions.publishing import Publication
 from holdfast.sessions.session import Session
+from holdfast.sessions.stores.base import StoreError
 
 _NUMBERED: Final = (m.BROADCAST, m.UPDATE, m.INPUT_MODE, m.JOIN, m.LEAVE)
 
@@ -78,6 +79,7 @@ class Calls:
                 m.LEAVING: (m.Leaving, self._leaving),
                 m.RELEASE: (list[str], self._release),
                 m.LIST: (m.Filter, self._list),
+                m.MEMBERS: (m.MembersWanted, self._members),
                 m.PUBLISH: (Publication, publications.carry_out),
             },
             unreadable={
@@ -156,6 +158,22 @@ class Calls:
             for session in self._port.sessions
             if wanted.user in ("", session.row.user) and wanted.state in ("", session.state.value)
         ]
+
+    async def _members(self, wanted: m.MembersWanted) -> m.Members:
+        try:
+            await self._port.load()
+        except StoreError as error:
+            raise RequestError("unavailable", str(error), retry_s=1.0) from error
+        found = self._port.members(wanted.group)
+        limit = max(0, min(wanted.limit, m.MEMBERS_MAX))
+        after = [session for session in found if session.sid > wanted.after] if limit else []
+        after.sort(key=lambda session: session.sid)
+        return m.Members(
+            len(found),
+            sum([session.attached for session in found]),
+            [info_of(session) for session in after[:limit]],
+            len(after) > limit,
+        )
 
     def _leaving(self, _: m.Leaving) -> m.Leaving:
         self._instances.leaving(self._instance)
