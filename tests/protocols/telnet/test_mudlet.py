@@ -144,7 +144,11 @@ LATER: dict[str, tuple[bytes, list[Event], bytes]] = {
         [Gmcp("Core.Supports.Add", '["Comm.Channel 1"]')],
         b"",
     ),
-    "a-word-that-is-no-json": (sb(GMCP, "Char.Items.Inv inv"), [], b""),
+    "a-word-that-is-no-json": (
+        sb(GMCP, "Char.Items.Inv inv"),
+        [Gmcp("Char.Items.Inv", "inv")],
+        b"",
+    ),
     "a-message-alone": (sb(GMCP, "Core.KeepAlive"), [Gmcp("Core.KeepAlive", "")], b""),
 }
 
