@@ -16,6 +16,8 @@ class Cutter:
         self.port = 0
         self.connections = 0
         """How many there have been."""
+        self.up = bytearray()
+        """What clients have sent."""
         self.holds = False
         """Whether nothing goes through, while all seems well."""
         self._target = target
@@ -52,16 +54,23 @@ class Cutter:
             there[1].transport.abort()
             return
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._pump(reader, there[1]))
+            tasks.create_task(self._pump(reader, there[1], self.up))
             tasks.create_task(self._pump(there[0], writer))
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        kept: bytearray | None = None,
+    ) -> None:
         self._open.add(writer)
         try:
             # In small pieces, so that a cut falls anywhere.
             while data := await reader.read(100):
                 writer.write(data)
                 await writer.drain()
+                if kept is not None:
+                    kept += data
             writer.close()
         except ConnectionError:
             writer.transport.abort()

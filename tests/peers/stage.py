@@ -3,12 +3,13 @@
 from holdfast.app import App, Session
 
 app = App("stage")
+GREETING = "café Привет 天地"
 
 
 @app.on_open
 async def opened(session: Session) -> None:
     await session.join("all")
-    await session.text("café Привет 天地")
+    await session.text(GREETING)
     await session.prompt("> ")
 
 
@@ -20,6 +21,8 @@ async def resized(session: Session, width: int, height: int) -> None:
 @app.on_text
 async def said(session: Session, text: str) -> None:
     match text.split():
+        case ["greet"]:
+            await session.text(GREETING)
         case ["data"]:
             await session.data("Char.Vitals", {"hp": "42", "note": "été"})
             await session.text("Told.")

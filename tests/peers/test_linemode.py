@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.cli.process import SECONDS
 from tests.peers.tmux import Tmux
 from tests.programs import need
 
@@ -44,7 +45,7 @@ class Mirror(asyncio.Protocol):
         self.transport.write(self.core.data_to_send())
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(SECONDS):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()

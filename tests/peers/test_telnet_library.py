@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from examples.talker import talk
+from tests.cli.process import SECONDS
 from tests.peers.clients import TELNET_CLIENTS, start
 from tests.peers.tmux import Tmux
 
+from holdfast.core.limits import Limits
 from holdfast.telnet import ServerTelnet, connect, serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PATIENT: Final = Limits().but(telnet={"negotiation_seconds_max": SECONDS})
+"""Until the client has answered all, however busy the machine is."""
 
 telnetlib3: Any = pytest.importorskip("telnetlib3")
 
@@ -30,7 +35,7 @@ async def test_people_at_real_clients_talk(tmp_path: Path, terminals: Tmux) -> N
         await panes["telnet"].types("hello, all")
         for pane in panes.values():
             await pane.sees("telnet: hello, all")
-        async with asyncio.timeout(30), connect(f"telnet://127.0.0.1:{port}") as ours:
+        async with asyncio.timeout(SECONDS), connect(f"telnet://127.0.0.1:{port}") as ours:
             await ours.read_until("Your name: ")
             await ours.send("ours\n")
             await ours.read_until("ours has come.")
@@ -48,7 +53,7 @@ async def test_a_client_of_telnetlib3() -> None:
         name = await telnet.ask("Name: ")
         await telnet.send(f"Welcome, {name}.\n")
 
-    async with asyncio.timeout(30), serve(greet) as server:
+    async with asyncio.timeout(SECONDS), serve(greet, limits=PATIENT) as server:
         reader, writer = await telnetlib3.open_connection(
             "127.0.0.1", server.port, cols=90, rows=20, term="vt220", encoding="utf8"
         )
@@ -76,7 +81,7 @@ async def test_a_server_of_telnetlib3() -> None:
     )
     try:
         port = server.sockets[0].getsockname()[1]
-        async with asyncio.timeout(30), connect(f"telnet://127.0.0.1:{port}") as telnet:
+        async with asyncio.timeout(SECONDS), connect(f"telnet://127.0.0.1:{port}") as telnet:
             await telnet.read_until("Name: ")
             await telnet.send("ada\n")
             await telnet.read_until("Welcome, ada.")
