@@ -148,6 +148,11 @@ class ListenerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     one, else the one detected from the client's first line beyond ASCII, else UTF-8."""
     charset_fallback: str = UTF_8
     """With `auto`, the character set until one is negotiated or detected."""
+    ansi: bool = False
+    """Whether colours and styles in text (escape sequences) are read. Clients of `holdfast.v1` get
+    them as spans, Telnet clients in the colours that they have, all others plain text. Other escape
+    sequences are left out. `false`: the text of a server passes as it is, fitted to the colours
+    of Telnet clients; in an application's text, escape sequences are shown, not sent."""
     wrap: bool = False
     """Whether lines for Telnet clients are wrapped at the width of the window, if the client
     reports it (NAWS). Lines for screen readers are never wrapped."""
@@ -328,6 +333,11 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
     check_charset(key, listener, address.scheme, telnet=telnet)
     if listener.mssp and "NAME" not in listener.mssp:
         raise ConfigurationError(f"{key}.mssp: expected a NAME, found {', '.join(listener.mssp)}")
+    if listener.ansi and (backend.terminal or not backend.has_sessions):
+        raise ConfigurationError(
+            f"{key}.ansi: expected only with sessions of text, found with"
+            f" backend = {backend.kind!r}"
+        )
     if listener.mxp and not backend.has_elements(config.upstream):
         raise ConfigurationError(
             f"{key}.mxp: expected only with an application, or an upstream with mxp; found with"

@@ -74,10 +74,10 @@ def adapter_factory(
             charsets = charsets_of(listener)
             options = server_options(_offers(listener, players, status))
             return lambda: TelnetAdapter(
-                limits.telnet, charsets, options, raw=raw, wraps=listener.wrap
+                limits.telnet, charsets, options, raw=raw, wraps=listener.wrap, ansi=listener.ansi
             )
         case scheme:
-            return lambda: LineAdapter(scheme, limits.line, raw=raw)
+            return lambda: LineAdapter(scheme, limits.line, raw=raw, ansi=listener.ansi)
 
 
 def websocket_settings(listener: ListenerConfig, limits: Limits) -> WebSocketSettings:
@@ -96,6 +96,7 @@ def websocket_settings(listener: ListenerConfig, limits: Limits) -> WebSocketSet
         input_rate=input_rate(limits.session),
         terminal=listener.backend.terminal,
         raw=listener.backend.raw,
+        ansi=listener.ansi,
     )
 
 

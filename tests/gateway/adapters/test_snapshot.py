@@ -322,7 +322,7 @@ CONFIGURED = {
     "protocol",
 }
 """What an adapter has of its listener."""
-DERIVED = {"_dialect", "_shows_elements", "numbered", "slice_bytes", "unread"}
+DERIVED = {"_dialect", "_shows_elements", "_spans", "numbered", "slice_bytes", "unread"}
 """What follows from the rest."""
 OF_TERMINALS = {"_decoder"}
 """What only a client of a terminal has, which ends with its gateway."""

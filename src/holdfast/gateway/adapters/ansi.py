@@ -8,12 +8,12 @@ becomes the nearest that the terminal has. Hot path: text without an escape is n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
 TRUE_COLORS: Final = 1 << 24
-_SGR: Final = re.compile("\x1b\\[([0-9;:]{0,80})m")
+SGR: Final = re.compile("\x1b\\[([0-9;:]{0,80})m")
 SEQUENCE: Final = re.compile(
     "\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[ -/]*[0-Z\\\\^-~])"
 )
@@ -42,7 +42,7 @@ def fit(text: str, colors: int) -> str:
         return text
     if not colors:
         return SEQUENCE.sub("", text).replace("\x1b", "")
-    return _SGR.sub(lambda found: _fitted(found[1], colors), text)
+    return SGR.sub(lambda found: _fitted(found[1], colors), text)
 
 
 @lru_cache(_SEQUENCES_MAX)
@@ -58,21 +58,29 @@ def _parameters(text: str, colors: int) -> Iterator[str]:
     waiting = [part.split(":") for part in text.split(";")]
     while waiting:
         part = waiting.pop(0)
-        code = _number(part[0])
+        code = number_in(part[0])
         if code not in _EXTENDED:
             yield ":".join(part)
             continue
-        rest = part[1:]
-        if not rest:  # in the usual form, the colour is in parameters of its own
-            count = {5: 2, 2: 4}.get(_number(waiting[0][0]) if waiting else -1, 0)
-            rest = [one[0] for one in waiting[:count]]
-            del waiting[:count]
-        color = _color([_number(one) for one in rest if one])
+        color = color_in(part[1:], waiting)
         if color is not None:
             yield from _said(code, color, colors)
 
 
-def _number(text: str) -> int:
+def color_in(rest: Sequence[str], waiting: list[list[str]]) -> int | Rgb | None:
+    """The colour behind a parameter 38 or 48: in the rest of it, or in those that wait.
+
+    It is taken from these then.
+    """
+    if not rest:  # in the usual form, the colour is in parameters of its own
+        count = {5: 2, 2: 4}.get(number_in(waiting[0][0]) if waiting else -1, 0)
+        rest = [one[0] for one in waiting[:count]]
+        del waiting[:count]
+    return _color([number_in(one) for one in rest if one])
+
+
+def number_in(text: str) -> int:
+    """The number that a parameter is; 0 for one that is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
 
 
@@ -102,18 +110,19 @@ def _of_256(rgb: Rgb) -> int:
     cube = [min(range(6), key=lambda level: abs(_LEVELS[level] - part)) for part in rgb]
     grey = min(23, max(0, round((sum(rgb) / 3 - 8) / 10)))
     choices = (16 + 36 * cube[0] + 6 * cube[1] + cube[2], 232 + grey)
-    return min(choices, key=lambda number: _distance(_rgb(number), rgb))
+    return min(choices, key=lambda number: _distance(rgb_of(number), rgb))
 
 
 def _of_16(color: int | Rgb) -> int:
     if isinstance(color, int):
         if color < 16:
             return color
-        color = _rgb(color)
+        color = rgb_of(color)
     return min(range(16), key=lambda number: _distance(_SIXTEEN[number], color))
 
 
-def _rgb(number: int) -> Rgb:
+def rgb_of(number: int) -> Rgb:
+    """The red, green and blue of one of the 256 colours."""
     if number < 16:
         return _SIXTEEN[number]
     if number >= 232:

@@ -20,6 +20,7 @@ from holdfast.core.items import Notice, Output
 from holdfast.core.limits import KIB
 from holdfast.core.rate import Flow, Rate, flow_rates
 from holdfast.core.text import presentable
+from holdfast.gateway.adapters.ansi_spans import SpanReader
 from holdfast.gateway.adapters.dialects import DialectError, HoldfastDialect, Ping
 from holdfast.gateway.adapters.elements import without_markup
 from holdfast.gateway.adapters.events import Broken, Capable, Enter, Event
@@ -81,6 +82,7 @@ class EventStreamAdapter:
         "_out",
         "_request",
         "_settings",
+        "_spans",
         "_stream",
         "credential",
         "facts",
@@ -106,6 +108,7 @@ class EventStreamAdapter:
         fields: Sequence[tuple[str, str]] = (),
     ) -> None:
         self._settings = settings
+        self._spans = SpanReader(continues=settings.raw) if settings.ansi else None
         self._stream = stream
         self._fields = tuple(fields)
         self._flow = Flow(flow_rates(settings.limits))
@@ -228,6 +231,8 @@ class EventStreamAdapter:
         before = self.data_to_send()
         if self._settings.raw:
             items = without_markup(items)
+        if self._spans is not None:
+            items = self._spans.read(items)
         if self.numbered:
             return before + _DIALECT.write(self, first, items)
         written = [before]
@@ -238,6 +243,8 @@ class EventStreamAdapter:
         return b"".join(written)
 
     def encode_volatile(self, item: Output) -> bytes:
+        if self._spans is not None:
+            item = self._spans.plain(item)
         return self.data_to_send() + _DIALECT.volatile(self, item)
 
     def notify(self, notification: Notification) -> None:

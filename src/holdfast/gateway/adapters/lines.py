@@ -7,6 +7,7 @@ from typing import Final
 from holdfast.core.errors import Reason
 from holdfast.core.limits import LineLimits
 from holdfast.core.rate import shared_rate
+from holdfast.gateway.adapters.ansi_spans import SpanReader
 from holdfast.gateway.adapters.events import Broken, Capable, Enter, Event, Left
 from holdfast.gateway.adapters.snapshot import AdapterSnapshot, LineAdapterSnapshot, other_kind
 from holdfast.gateway.adapters.terminal import TerminalAdapter
@@ -23,9 +24,12 @@ class LineAdapter(TerminalAdapter):
 
     __slots__ = ("_decoder", "_enter_at", "_first_bytes", "_newcomer", "_out")
 
-    def __init__(self, protocol: str, limits: LineLimits, *, raw: bool = False) -> None:
+    def __init__(
+        self, protocol: str, limits: LineLimits, *, raw: bool = False, ansi: bool = False
+    ) -> None:
         rate = shared_rate(limits.bytes_per_second_max, limits.bytes_burst_max)
-        super().__init__(protocol, rate, raw=raw)
+        spans = SpanReader(continues=raw) if ansi else None
+        super().__init__(protocol, rate, raw=raw, spans=spans)
         self._decoder = LineDecoder(limits.line_bytes_max)
         self._newcomer = True
         """Whether no line has come: the first one shows a client of another protocol."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from holdfast.core.items import Binary, Data, Formatted, Notice, Output, Prompt, Span, Text
+from holdfast.gateway.adapters.ansi_spans import SpanReader
 from holdfast.gateway.adapters.elements import without_markup
 from holdfast.gateway.adapters.headings import Headings
 from holdfast.gateway.adapters.shown import notice, unforged, visible
@@ -18,11 +19,13 @@ from holdfast.gateway.adapters.styles import paint
 class Screen:
     """Text out. A subclass writes it: `_line`, `_prompt`, `_data`, `_bytes`, `_queue`."""
 
-    __slots__ = ("_encoded", "_headings", "_prompted", "_raw", "_shows_elements")
+    __slots__ = ("_encoded", "_headings", "_prompted", "_raw", "_shows_elements", "_spans")
 
-    def __init__(self, *, raw: bool) -> None:
+    def __init__(self, *, raw: bool, spans: SpanReader | None = None) -> None:
         self._raw = raw
         """Whether text comes from a server for terminals: its control sequences are kept."""
+        self._spans = spans
+        """What reads colours in text, if they are read."""
         self._shows_elements = False
         """Whether a server's elements (MXP) are sent."""
         self._prompted = ""
@@ -64,6 +67,8 @@ class Screen:
         parts = []
         if self._raw and not self._shows_elements:
             items = without_markup(items)
+        if self._spans is not None:
+            items = self._spans.read(items)
         for number, item in enumerate(items, first):
             if item is not None and self._headings is not None:
                 parts.append(self._head(self._headings, number, item))
@@ -75,7 +80,7 @@ class Screen:
         return b"".join(parts)
 
     def encode_volatile(self, item: Output) -> bytes:
-        return self._encode_other(item)
+        return self._encode_other(item if self._spans is None else self._spans.item(item))
 
     def _head(self, headings: Headings, number: int, item: Output) -> bytes:
         heading = headings.above(number, item)

@@ -12,6 +12,8 @@ from holdfast.protocols.telnet.options.mxp import SECURE_LINE, defused, escape
 
 _RESET: Final = "\x1b[0m"
 _COLORS: Final = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
+COLORS: Final = (*_COLORS, *(f"bright-{name}" for name in _COLORS))
+"""The 16 colours that have names."""
 _CODES: Final = {
     "bold": "1",
     "dim": "2",
@@ -21,6 +23,7 @@ _CODES: Final = {
     **{name: str(30 + number) for number, name in enumerate(_COLORS)},
     **{f"bright-{name}": str(90 + number) for number, name in enumerate(_COLORS)},
     **{f"on-{name}": str(40 + number) for number, name in enumerate(_COLORS)},
+    **{f"on-bright-{name}": str(100 + number) for number, name in enumerate(_COLORS)},
 }
 """What a span's style may name, each word one: `"bold red on-white"`, `"#ff8000 on-#202020"`.
 Others are ignored."""

@@ -17,6 +17,7 @@ from holdfast.core.items import Data, Interrupt, Output, Resized, Span
 from holdfast.core.limits import TelnetLimits
 from holdfast.core.rate import shared_rate
 from holdfast.gateway.adapters.ansi import fit
+from holdfast.gateway.adapters.ansi_spans import SpanReader
 from holdfast.gateway.adapters.base import TOKEN_BYTES
 from holdfast.gateway.adapters.events import (
     AbortOutput,
@@ -81,9 +82,12 @@ class TelnetAdapter(TerminalAdapter):
         *,
         raw: bool = False,
         wraps: bool = False,
+        ansi: bool = False,
     ) -> None:
         rate = shared_rate(limits.bytes_per_second_max, limits.bytes_burst_max)
-        super().__init__("telnet", rate, raw=raw)
+        # A server's own sequences are fitted to the terminal.
+        spans = SpanReader(continues=False) if ansi and not raw else None
+        super().__init__("telnet", rate, raw=raw, spans=spans)
         self._limits = limits
         self._charsets = charsets
         self._options = options

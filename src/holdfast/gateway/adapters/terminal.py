@@ -16,6 +16,7 @@ from holdfast.core.items import Text
 from holdfast.core.limits import KIB
 from holdfast.core.rate import Rate
 from holdfast.core.text import presentable
+from holdfast.gateway.adapters.ansi_spans import SpanReader
 from holdfast.gateway.adapters.events import Broken, Enter, Event, LoginGiven
 from holdfast.gateway.adapters.headings import ALL, Headings
 from holdfast.gateway.adapters.notifications import (
@@ -67,8 +68,10 @@ class TerminalAdapter(Screen):
     slice_bytes = 1 * KIB
     unread = False
 
-    def __init__(self, protocol: str, input_rate: Rate, *, raw: bool) -> None:
-        super().__init__(raw=raw)
+    def __init__(
+        self, protocol: str, input_rate: Rate, *, raw: bool, spans: SpanReader | None = None
+    ) -> None:
+        super().__init__(raw=raw, spans=spans)
         self.protocol = protocol
         self.input_rate = input_rate
         self._typed = Typed()

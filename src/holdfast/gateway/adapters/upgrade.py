@@ -48,6 +48,8 @@ class WebSocketSettings(Struct, frozen=True):
     """Whether its sessions are terminals, which have a sub-protocol of their own."""
     raw: bool = False
     """Whether its outputs come from servers for terminals."""
+    ansi: bool = False
+    """Whether colours in text are spans for clients."""
     input_rate: Rate = input_rate(SessionLimits())
     """How much a client may send, in bytes."""
 

@@ -11,6 +11,7 @@ from holdfast.core.items import Notice, Output
 from holdfast.core.limits import KIB, WebSocketLimits
 from holdfast.core.rate import Flow, Rate, flow_rates
 from holdfast.core.text import presentable
+from holdfast.gateway.adapters.ansi_spans import SpanReader
 from holdfast.gateway.adapters.base import TOKEN_BYTES
 from holdfast.gateway.adapters.dialects import (
     Dialect,
@@ -84,6 +85,7 @@ class WebSocketAdapter:
         "_message",
         "_message_due",
         "_settings",
+        "_spans",
         "credential",
         "facts",
         "forwarded",
@@ -104,6 +106,7 @@ class WebSocketAdapter:
         self._core = ws.ServerConnection(settings.limits, settings.deflate)
         self._flow = Flow(flow_rates(settings.limits))
         self._dialect: Dialect = _PLAIN
+        self._spans = SpanReader(continues=settings.raw) if settings.ansi else None
         self._accepted = False
         self.handshake_failed = False
         self.credential = ""
@@ -263,10 +266,14 @@ class WebSocketAdapter:
     def encode(self, first: int, items: Sequence[Output | None]) -> bytes:
         if self._settings.raw:
             items = without_markup(items)
+        if self._spans is not None:
+            items = self._spans.read(items)
         # What is queued was encoded before: a compressed message refers to those before it.
         return self._core.data_to_send() + self._dialect.write(self._core, first, items)
 
     def encode_volatile(self, item: Output) -> bytes:
+        if self._spans is not None:
+            item = self._spans.plain(item)
         return self._core.data_to_send() + self._dialect.volatile(self._core, item)
 
     def notify(self, notification: Notification) -> None:
