@@ -19,6 +19,7 @@ NAMES = (
     "siege",
     "vtc",
     "restart",
+    "sessions",
     "broadcast",
     "ssh",
     "publish",
