@@ -52,6 +52,9 @@ class RecordingBackend:
     def keeps(self, *, known: bool) -> bool:
         return self.keeping and known
 
+    def ending(self, session: Session, reason: Reason) -> None:
+        pass
+
     def ended(self, session: Session, reason: Reason) -> None:
         self.told.append(("ended", session, reason))
 

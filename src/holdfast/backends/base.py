@@ -200,6 +200,9 @@ class BaseBackend:
     def detached(self, session: Session, reason: Reason) -> None:
         pass
 
+    def ending(self, session: Session, reason: Reason) -> None:
+        pass
+
     def ended(self, session: Session, reason: Reason) -> None:
         pass
 

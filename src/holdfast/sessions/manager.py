@@ -216,6 +216,7 @@ class SessionManager:
         self.population.remove(session)
         self.groups.forget(session)
         session.apply(SessionInput.CLOSED)
+        session.backend.ending(session, reason)
 
         def closed() -> None:
             session.finish(reason)

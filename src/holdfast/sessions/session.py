@@ -32,8 +32,11 @@ class SessionBackend(Protocol):
     def detached(self, session: Session, reason: Reason) -> None:
         """The session has lost its connection and waits for its client."""
 
+    def ending(self, session: Session, reason: Reason) -> None:
+        """The session is being closed: what is kept now is stored in the commit that deletes it."""
+
     def ended(self, session: Session, reason: Reason) -> None:
-        """The session is closed for good."""
+        """The session is closed for good, as durably as its mode requires."""
 
     def relieved(self, session: Session) -> None:
         """The output was written, for a session that was `lagging`."""

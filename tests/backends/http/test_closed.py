@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from aiohttp import web
+from msgspec import structs
 from tests.backends.http.endpoints import QUICK, Endpoint, behind, endpoint, person
 from tests.gateway.running import eventually, serving
 
@@ -15,6 +16,7 @@ from holdfast.backends.http.backend import HttpBackend
 from holdfast.core.errors import Reason
 from holdfast.core.limits import Limits
 from holdfast.gateway.gateway import Gateway
+from holdfast.sessions.records import Batch
 
 FEW = QUICK.but(http={"backoff_seconds_max": 0.05, "events_max": 3})
 SMALL = QUICK.but(http={"backoff_seconds_max": 0.05, "events_bytes_max": 1_000})
@@ -167,3 +169,75 @@ async def test_the_last_events_are_sent_although_the_delivery_before_them_failed
             backend._answers = SimpleNamespace(carry_out=failing)  # type: ignore[assignment]
             anna.types("quit")
             await app.until("closed")
+
+
+async def test_the_last_events_are_stored_in_the_commit_that_deletes_their_session(
+    tmp_path: Path,
+) -> None:
+    """A crash between two commits would lose them."""
+    async with endpoint() as app:
+        config = behind(tmp_path, app.url)
+        (listener,) = config.listener
+        listener = structs.replace(listener, durability="durable")
+        async with (
+            serving(structs.replace(config, listener=(listener,))) as gateway,
+            person(port(gateway)) as anna,
+        ):
+            anna.types("look")
+            await anna.hears("you said look")
+            (session,) = gateway.manager.sessions.values()
+            commits: list[tuple[bool, list[str], list[str]]] = []
+            commit = gateway._store.commit
+
+            async def noting(batch: Batch) -> int:
+                kept = [key for key in batch.settings if key.endswith(session.sid)]
+                commits.append((session.sid in batch.deleted, kept, list(app.told)))
+                return await commit(batch)
+
+            gateway._store.commit = noting  # type: ignore[method-assign]
+            end(gateway)
+            await app.until("closed")
+            (deleting,) = [each for each in commits if each[0]]
+            assert deleting[1], "its last events are in another commit"
+            assert "closed" not in deleting[2], "they were sent before that is durable"
+
+
+async def test_what_came_during_a_delivery_that_failed_is_sent_although_nothing_follows(
+    tmp_path: Path,
+) -> None:
+    gate = asyncio.Event()
+    failed = False
+
+    async def slowly(body: dict[str, Any]) -> dict[str, Any]:
+        if "one" in named(body):
+            await gate.wait()
+        return {"items": [event["text"] for event in body["events"] if "text" in event]}
+
+    async with (
+        endpoint() as app,
+        serving(behind(tmp_path, app.url)) as gateway,
+        person(port(gateway)) as anna,
+    ):
+        await app.until("opened")
+        app.answer = slowly
+        (session,) = gateway.manager.sessions.values()
+        backend = session.backend
+        assert isinstance(backend, HttpBackend)
+        carry_out = backend._answers.carry_out
+
+        def failing(*given: Any, **named: Any) -> None:
+            nonlocal failed
+            carry_out(*given, **named)
+            if named["typed"] and not failed:
+                failed = True
+                raise RuntimeError("a defect")
+
+        backend._answers = SimpleNamespace(carry_out=failing)  # type: ignore[assignment]
+        anna.types("one")
+        await app.until("one")
+        anna.types("two", "three")
+        await eventually(lambda: session.inbox.top == 3)
+        gate.set()
+        await anna.hears("one", "two", "three")
+        assert failed
+        assert app.told == ["opened", "one", "two", "three"]

@@ -143,7 +143,7 @@ class HttpBackend(BaseBackend):
     def keeps(self, *, known: bool) -> bool:
         return known
 
-    def ended(self, session: Session, reason: Reason) -> None:
+    def ending(self, session: Session, reason: Reason) -> None:
         if not session.row.known:
             return
         delivery = self._delivery(session)
@@ -151,6 +151,12 @@ class HttpBackend(BaseBackend):
         delivery.notes = delivery.notes.add(n.CLOSED, session.inbox.top, reason.value)
         delivery.ended = True
         self._closed.add(delivery)
+
+    def ended(self, session: Session, reason: Reason) -> None:
+        if not session.row.known:
+            return
+        delivery = self._delivery(session)
+        delivery.gone = True
         if not delivery.running:
             self._send_closed(session.sid)
 
@@ -191,11 +197,18 @@ class HttpBackend(BaseBackend):
                 spawn(self._tasks, self._run(delivery), partial(self._failed, delivery))
 
     def _failed(self, delivery: Delivery, error: Exception) -> None:
-        """One session is one failure domain: its events are tried again with the next one."""
+        """One session is one failure domain. Its events are tried again after a pause."""
+        delivery.running = True
+        sid = delivery.session.sid
+        log_failure(_log, "a delivery failed", error, session=sid)
+        failed = partial(log_failure, _log, "a delivery failed", session=sid)
+        spawn(self._tasks, self._begin_again(delivery), failed)
+
+    async def _begin_again(self, delivery: Delivery) -> None:
+        if not delivery.ended:
+            await asyncio.sleep(self._limits.backoff_seconds_max * random.random())
         delivery.running = False
-        log_failure(_log, "a delivery failed", error, session=delivery.session.sid)
-        if delivery.ended:
-            self._send_closed(delivery.session.sid)
+        self._go_on(delivery)
 
     async def _run(self, delivery: Delivery) -> None:
         """Send what a session has, until there is nothing left."""
@@ -209,9 +222,15 @@ class HttpBackend(BaseBackend):
                 await self._deliver(delivery)
         finally:
             delivery.running = False
+        self._go_on(delivery)
+
+    def _go_on(self, delivery: Delivery) -> None:
+        """Nothing is under way: send what has come meanwhile, if there is any."""
+        session = delivery.session
         if delivery.ended:
-            self._closed.add(delivery)
-            self._send_closed(session.sid)
+            self._closed.add(delivery)  # without what was answered
+            if delivery.gone:
+                self._send_closed(session.sid)
         elif delivery.due or session.inbox.waiting:
             self._wake(session)
 

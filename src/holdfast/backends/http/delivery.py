@@ -42,7 +42,17 @@ class Request(NamedTuple):
 class Delivery:
     """The events of one session, which are in order."""
 
-    __slots__ = ("_singly", "commands", "ended", "notes", "request", "running", "session", "told")
+    __slots__ = (
+        "_singly",
+        "commands",
+        "ended",
+        "gone",
+        "notes",
+        "request",
+        "running",
+        "session",
+        "told",
+    )
 
     def __init__(self, session: Session, notes: Notes) -> None:
         self.session = session
@@ -56,6 +66,9 @@ class Delivery:
         self.told = False
         """Whether the client was told that the application is away."""
         self.ended = False
+        """Whether the session is being closed: its last events are kept apart."""
+        self.gone = False
+        """Whether that is durable, so that they may be sent."""
         self._singly = 0
         """Events that are sent alone, because one of them was refused."""
 
