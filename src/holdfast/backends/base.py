@@ -6,8 +6,9 @@ kind, and `open(config, services)`. `registry` lists the kinds.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Container, Coroutine, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -15,6 +16,7 @@ from holdfast.backends.upstream_config import UpstreamConfig
 from holdfast.backends.upstreams import Upstream
 from holdfast.core.clock import Clock
 from holdfast.core.errors import Reason
+from holdfast.core.histogram import Histogram
 from holdfast.core.items import Resized
 from holdfast.core.limits import Limits
 from holdfast.core.login import (
@@ -89,6 +91,18 @@ class BackendConfig(Struct, frozen=True, forbid_unknown_fields=True):
         """Validate what types cannot express. Raises `ConfigurationError` naming the key."""
 
 
+class RequestCounts(NamedTuple):
+    """The requests of a backend to an application that is a URL."""
+
+    results: Counter[str]
+    """By what became of them, one of `REQUEST_RESULTS`."""
+    seconds: Histogram
+    """From a request to the end of its answer, or to its failure."""
+
+
+REQUEST_RESULTS: Final = ("applied", "refused", "later", "failed")
+
+
 class Backend(SessionBackend, Protocol):
     """A backend sees sessions, never connections. Only the requests and `run` may wait.
 
@@ -110,6 +124,10 @@ class Backend(SessionBackend, Protocol):
     @property
     def status(self) -> Status | None:
         """What the servers behind it say of themselves (MSSP); `None`: they are not asked."""
+
+    @property
+    def requests(self) -> RequestCounts | None:
+        """Its requests to an application that is a URL, if it is one."""
 
     def restore(self, stored: Stored) -> None:
         """Take the kept settings of an earlier gateway. The sessions are restored already."""
@@ -163,6 +181,7 @@ class BaseBackend:
     policy: Policy | None = Policy()
     handler: HandlerFactory | None = None
     status: Status | None = None
+    requests: RequestCounts | None = None
 
     @property
     def app(self) -> str:

@@ -87,8 +87,8 @@ class Gateway:
         configured = (listener.backend for listener in config.listener)
         self.backends = Backends(services, self._by_name, configured)
         self.listeners = Listeners(config, runtime, environment, inherited)
-        self.listeners.add_admin(self._view())
         self._api = self.listeners.add_api(services, self._by_name)
+        self.listeners.add_admin(self._view())
 
     def _make_context(
         self, runtime: Runtime, journal: Journal, manager: SessionManager, security: SecurityLog
@@ -143,6 +143,7 @@ class Gateway:
             security=self.context.security,
             backends=self.backends,
             upstreams=tuple(upstream.pool for upstream in self.upstreams.values()),
+            api=self._api,
             stop=self.stop,
             draining=self._stop.is_set,
             backup=self._store.backup,

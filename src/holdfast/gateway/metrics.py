@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from holdfast import __version__
 from holdfast.core.errors import Reason
+from holdfast.gateway import http_metrics
 from holdfast.gateway.terminal_metrics import terminals
 from holdfast.gateway.view import GatewayView
 from holdfast.net.loggers import LostLines
@@ -71,6 +72,8 @@ class _GatewayCollector(Collector):
         yield from _durations(view)
         yield from _upstreams(view)
         yield from terminals(view)
+        yield from http_metrics.api(view)
+        yield from http_metrics.requests(view)
         yield counter(
             "security_events",
             "What the security log tells, logged or left out.",

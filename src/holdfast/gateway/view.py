@@ -12,6 +12,7 @@ from msgspec import Struct
 from holdfast.backends.registry import Backends
 from holdfast.core.clock import SteadyClock
 from holdfast.core.histogram import Histogram
+from holdfast.gateway.api.listener import ApiListener
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.net.security_log import SecurityLog
 from holdfast.net.server.server import Server
@@ -35,6 +36,8 @@ class GatewayView(Struct, frozen=True):
     security: SecurityLog
     backends: Backends
     upstreams: tuple[UpstreamPool, ...]
+    api: ApiListener | None
+    """Where other programs publish, if they may."""
     stop: Callable[[float], None]
     """Tell every client, and end; called again, at once. Takes the rate at which clients are told
     to come back; 0 is that of the limits."""

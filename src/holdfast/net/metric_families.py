@@ -41,9 +41,13 @@ def counter(name: str, help_: str, samples: Samples, *labels: str) -> Metric:
 
 def duration(name: str, help_: str, counted: Histogram) -> Metric:
     """A histogram without labels."""
+    return histogram(name, help_, [((), buckets_of(counted), counted.sum)])
+
+
+def buckets_of(counted: Histogram) -> Buckets:
+    """What was counted, up to each bound."""
     bounds = [*map(str, counted.bounds), "+Inf"]
-    buckets = list(zip(bounds, accumulate(map(float, counted.counts)), strict=True))
-    return histogram(name, help_, [((), buckets, counted.sum)])
+    return list(zip(bounds, accumulate(map(float, counted.counts)), strict=True))
 
 
 def histogram(

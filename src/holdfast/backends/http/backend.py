@@ -62,6 +62,7 @@ class HttpBackend(BaseBackend):
         self._sends = bool(config.endpoints)
         secrets = read_secrets("secret_files", config.secret_files)
         self._sending = Sending(self._app, self._requester, secrets, self._limits)
+        self.requests = self._sending.counts
         self._closed = ClosedSessions(
             self.name, self._app, services.journal.keep, self._sending, self._limits
         )

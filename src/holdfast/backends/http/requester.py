@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 import aiohttp
 
+from holdfast.core.histogram import Histogram
 from holdfast.core.limits import HttpLimits, UpstreamLimits
 from holdfast.net.addresses import Address
 from holdfast.net.upstream.balance import Balance
@@ -62,6 +63,8 @@ class Requester:
             draw=random.randrange,
             entropy=random.random,
         )
+        self.seconds = Histogram()
+        """From a request to the end of its answer, or to its failure."""
         self._places = asyncio.Semaphore(limits.requests_max)
 
     async def __aenter__(self) -> Requester:
@@ -91,7 +94,7 @@ class Requester:
                 target = self.pool.choose(key, loop.time())
             except NoUpstreamError as error:
                 raise FailedError(str(error)) from error
-            probe = target.breaker.probe
+            probe, began = target.breaker.probe, loop.time()
             try:
                 reply = await self._post(self._urls[target.address], body, headers)
             except (aiohttp.ClientError, OSError, ValueError) as error:  # a time-out is one, too
@@ -100,6 +103,8 @@ class Requester:
             except BaseException:
                 self.pool.abandoned(target, probe)
                 raise
+            finally:
+                self.seconds.observe(loop.time() - began)
             self._count(target, reply, probe)
             return reply
 

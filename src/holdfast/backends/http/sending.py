@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from holdfast.backends.base import RequestCounts
 from holdfast.backends.http.outcome import Outcome, outcome_of, retry_seconds
 from holdfast.backends.http.requester import FailedError, Reply, Requester
 from holdfast.backends.http.signature import HEADER, sign
@@ -31,6 +33,7 @@ class Sending:
         self._requester = requester
         self._secrets = secrets
         self._limits = limits
+        self.counts = RequestCounts(Counter(), requester.seconds)
 
     async def send(
         self,
@@ -52,8 +55,11 @@ class Sending:
                 reply = await self._requester.post(sid, body, self._headers(key, body))
             except FailedError as error:
                 fault = str(error)
+                self.counts.results["failed"] += 1
             else:
-                if outcome_of(reply) is not Outcome.LATER:
+                outcome = outcome_of(reply)
+                self.counts.results[outcome.name.lower()] += 1
+                if outcome is not Outcome.LATER:
                     return reply
                 fault = f"status {reply.status}"
                 asked = retry_seconds(reply.retry_after, wall())

@@ -63,7 +63,10 @@ class Publications:
         keys: list[Key],
     ) -> None:
         self.counts: Counter[str] = Counter()
-        """Publications by the code of their result; empty for those carried out."""
+        """Publications by the code of their result; empty for those carried out, `repeated` for
+        those that had been before."""
+        self.delivered = 0
+        """Outputs for sessions that they have made, one for each session and item."""
         self._applications = applications
         self._limits = limits
         self._spawn = spawn
@@ -148,8 +151,10 @@ class Publications:
         except StoreUnavailableError as error:
             unavailable(answer.exchange, error)
             return
-        for result in results:
-            self.counts[result.code] += 1
+        for one, result in zip(answer.prepared, results, strict=True):
+            self.counts["repeated" if result.repeated else result.code] += 1
+            if type(one) is _Prepared and not result.repeated:
+                self.delivered += result.reached * len(one.publication.items)
         if not waits:
             answer.exchange.answer(body, status)
 
