@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.ports import free_port
-from tests.programs import missing
+from tests.programs import missing, need
 
 _FOLDERS: Final = "/usr/lib/postgresql"
 """Where Debian has the programs of each version."""
@@ -65,12 +66,9 @@ class Cluster:
 
     def make(self) -> None:
         """Make the cluster's files."""
-        pwfile = self.folder / "password"
-        pwfile.write_text("right\n")
-        for each in (self.folder, pwfile):
-            if os.getuid() == 0:
-                user = _user()
-                os.chown(each, user.pw_uid, user.pw_gid)
+        if os.getuid() == 0:
+            os.chown(self.folder, _user().pw_uid, _user().pw_gid)
+        pwfile = self.write("password", b"right\n")
         options = ["-U", "holdfast", "-A", "scram-sha-256", f"--pwfile={pwfile}", "-E", "UTF8"]
         self._run("initdb", "-D", str(self.data), "--no-sync", "--locale=C", *options)
         rules = self.data / "pg_hba.conf"
@@ -97,6 +95,15 @@ class Cluster:
             self._server.send_signal(how)
             self._server.wait(_SECONDS_MAX)
             self._server = None
+
+    def write(self, name: str, content: bytes) -> Path:
+        """A file that the server, and nobody else, may read."""
+        path = self.folder / name
+        path.touch(0o600)
+        path.write_bytes(content)
+        if os.getuid() == 0:
+            os.chown(path, _user().pw_uid, _user().pw_gid)
+        return path
 
     def url(self, database: str, *, user: str = "holdfast", **options: str) -> str:
         """The address of a database, by the Unix socket."""
@@ -154,12 +161,58 @@ class Cluster:
 
 
 @contextmanager
-def running() -> Iterator[Cluster]:
+def pooled(cluster: Cluster, mode: str) -> Iterator[int]:
+    """PgBouncer in front of a cluster, in one of its modes. Gives its port."""
+    port = free_port()
+    settings = f"""
+        [databases]
+        * = host={cluster.folder} port={cluster.port} user=holdfast
+        [pgbouncer]
+        listen_addr = 127.0.0.1
+        listen_port = {port}
+        unix_socket_dir =
+        auth_type = any
+        pool_mode = {mode}
+        default_pool_size = {20 if mode == "session" else 3}
+        server_round_robin = 1
+    """
+    lines = "\n".join(line.strip() for line in settings.splitlines())
+    config = cluster.write("pgbouncer.ini", lines.encode())
+    pgbouncer = subprocess.Popen(
+        [need("pgbouncer"), "-q", str(config)],
+        cwd=cluster.folder,
+        stderr=subprocess.DEVNULL,
+        **_as_user(),
+    )
+    try:
+        _wait_for(port, pgbouncer)
+        yield port
+    finally:
+        pgbouncer.kill()
+        pgbouncer.wait(_SECONDS_MAX)
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until somebody listens at a port."""
+    deadline = time.monotonic() + _SECONDS_MAX
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            assert process.poll() is None, "the program has ended"
+            assert time.monotonic() < deadline, "the program does not start"
+            time.sleep(0.02)
+        else:
+            return
+
+
+@contextmanager
+def running(**settings: str) -> Iterator[Cluster]:
     """A cluster of its own, which is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="holdfast-pg-", dir="/tmp") as folder:
         cluster = Cluster(Path(folder))
         cluster.make()
-        cluster.start()
+        cluster.start(**settings)
         try:
             yield cluster
         finally:

@@ -6,15 +6,17 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
 import pytest
 import pytest_asyncio
+import trustme
 from tests.ports import free_port
-from tests.postgresql import Cluster
+from tests.postgresql import Cluster, pooled
 
 from holdfast.core.items import Text
 from holdfast.core.limits import StoreLimits
@@ -109,6 +111,12 @@ async def own_database(postgresql: Cluster) -> AsyncIterator[Database]:
     """A database that no other test gets, because this one changes it."""
     async with AsyncExitStack() as closing:
         yield Database(postgresql, await postgresql.new_database(), closing)
+
+
+async def recover_all(store: PostgresStore) -> None:
+    """Fold all of the earlier runs' journals."""
+    while (await store.recover(1)).left:
+        pass
 
 
 async def texts(store: PostgresStore, sid: str) -> list[str]:
@@ -300,8 +308,7 @@ async def test_a_run_adopts_what_a_dead_adopter_had_begun(database: Database) ->
     assert stored.clean  # what was not, the adopter has seen
     assert await texts(third, "s1") == ["1 s1", "2 s1"]
     assert await texts(third, "s2") == ["1 s2"]
-    while (await third.recover(1)).left:
-        pass
+    await recover_all(third)
     assert await texts(third, "s1") == ["1 s1", "2 s1"]
     assert await database.run("SELECT 1 FROM holdfast.journal") == []
     assert len(await database.run("SELECT 1 FROM holdfast.node")) == 1
@@ -357,6 +364,67 @@ async def test_a_damaged_entry_of_the_journal_is_set_aside(database: Database) -
     await store.commit(Batch(3, set_aside=stored.set_aside))
     entries = await database.run("SELECT number FROM holdfast.journal ORDER BY number")
     assert [each["number"] for each in entries] == [2, 3]
+
+
+# --- what is between
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+async def test_it_works_through_pgbouncer(database: Database, mode: str) -> None:
+    with pooled(database.cluster, mode) as port:
+        url = f"postgresql://holdfast@127.0.0.1:{port}/{database.name}"
+        stores = [database.store(node, url=url) for node in "abc"]
+        async with asyncio.TaskGroup() as tasks:  # more connections than server processes
+            opening = [tasks.create_task(store.open()) for store in stores]
+        assert [each.result() for each in opening] == [Stored(clean=True)] * 3
+        for store in stores:
+            await store.close(clean=True)
+        store = database.store("d", url=url)
+        await store.open()
+        for number in range(1, 20):
+            assert await store.commit(said(number, "s1", number, str(number))) > 0
+            await store.beat()
+            assert [each.row.sid for each in (await store.take(["s1"])).sessions] == ["s1"]
+        await store.close(clean=True)
+        store = database.store("d", url=url)
+        stored = await store.open()
+        assert (stored.clean, stored.number) == (True, 19)
+        assert len(await texts(store, "s1")) == 19
+        await recover_all(store)
+        await store.close(clean=True)
+
+
+@pytest.fixture
+def with_tls(postgresql: Cluster) -> Iterator[trustme.CA]:
+    """The server has a certificate for `db.example.org`, of this authority."""
+    authority = trustme.CA()
+    made = authority.issue_cert("db.example.org")
+    key = postgresql.write("server.key", made.private_key_pem.bytes())
+    chain = b"".join(each.bytes() for each in made.cert_chain_pems)
+    cert = postgresql.write("server.pem", chain)
+    postgresql.stop()
+    postgresql.start(ssl="on", ssl_cert_file=str(cert), ssl_key_file=str(key))
+    yield authority
+    postgresql.stop()
+    postgresql.start()
+
+
+async def test_a_certificate_that_does_not_fit_is_refused(
+    with_tls: trustme.CA, database: Database, tmp_path: Path
+) -> None:
+    theirs, others = tmp_path / "theirs.pem", tmp_path / "others.pem"
+    with_tls.cert_pem.write_to_path(theirs)
+    trustme.CA().cert_pem.write_to_path(others)
+    url = database.cluster.network_url(database.name)
+    for options, words in (
+        (f"sslmode=verify-ca&sslrootcert={others}", "(issuer|self.signed)"),
+        (f"sslmode=verify-full&sslrootcert={theirs}", "IP address mismatch"),
+    ):
+        expected = f"its certificate is not accepted: .*{words}"
+        await refused(database, StoreAccessError, expected, url=f"{url}?{options}")
+    store = database.store(url=f"{url}?sslmode=verify-ca&sslrootcert={theirs}")
+    assert await store.open() == Stored(clean=True)
+    await store.close(clean=True)
 
 
 # --- databases that are refused

@@ -116,7 +116,9 @@ class Connection:
     async def _connect(self) -> Any:
         db = await self._dial(_STATEMENTS_MAX)
         try:
-            if await db.fetchval("SELECT pg_backend_pid()") == db.get_server_pid():
+            # Without a name: behind a pooler, another client may have the one that it would get.
+            asking = await db.prepare("SELECT pg_backend_pid()", name="")
+            if await asking.fetchval() == db.get_server_pid():
                 return db
         except BaseException:
             db.terminate()
