@@ -2,17 +2,20 @@
 
 `us_msg` is the gateway's CPU time for one round trip, its store's thread
 included. `x echo` compares with the bare WebSocket echo of the same run, `x fast`
-the throughput with that of the mode `fast`.
+the throughput with that of the mode `fast`. With `--postgresql`, the gateway's store
+is a PostgreSQL database beside a SQLite file, in turns; `x sqlite` compares the two.
 """
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
 
+from tests import postgresql
 from tests.ports import free_port
 
 from bench import harness
@@ -25,14 +28,17 @@ SETTLE_SECONDS = 0.7
 
 
 @contextmanager
-def gateway(mode: str, folder: Path) -> Iterator[tuple[int, Popen[bytes]]]:
-    """A gateway with an application behind it; gives its port and its process."""
+def gateway(mode: str, folder: Path, store: str = "") -> Iterator[tuple[int, Popen[bytes]]]:
+    """A gateway with an application behind it; gives its port and its process.
+
+    `store` is the URL of a database; without it, the store is a file.
+    """
     port = free_port()
     link = folder / "link.sock"
     config = folder / "gateway.toml"
     config.write_text(f"""
         [store]
-        path = "{folder}/sessions.db"
+        {f'url = "{store}"' if store else f'path = "{folder}/sessions.db"'}
         [link]
         listen = "unix:{link}"
         [[listener]]
@@ -55,13 +61,15 @@ def gateway(mode: str, folder: Path) -> Iterator[tuple[int, Popen[bytes]]]:
             yield port, process
 
 
-def measure(mode: str, dialect: str, connections: int, in_flight: int, seconds: float) -> Row:
+def measure(
+    mode: str, dialect: str, connections: int, in_flight: int, seconds: float, store: str = ""
+) -> Row:
     """One run of one mode."""
     shape = ["-m", dialect, "-t", "-c", str(connections), "-p", str(in_flight)]
     timing = ["-w", str(SETTLE_SECONDS), "-d", str(seconds)]
     with (
         tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder,
-        gateway(mode, Path(folder)) as (port, process),
+        gateway(mode, Path(folder), store) as (port, process),
     ):
         return harness.load(port, process.pid, *shape, *timing)
 
@@ -75,8 +83,34 @@ def bare_echo(connections: int, in_flight: int, seconds: float) -> Row:
         return harness.load(port, process.pid, *shape, "-d", str(seconds))
 
 
+def compare_stores(seconds: float, rounds: int, *, as_json: bool) -> None:
+    """A SQLite file and a PostgreSQL database on the same disk, both of which wait for it."""
+    connections, in_flight = 100, 16
+    found: dict[tuple[str, str], list[Row]] = {}
+    with postgresql.running(fsync="on", full_page_writes="on", autovacuum="on") as cluster:
+        for _ in range(rounds):
+            for mode in ("fast", "durable"):
+                row = measure(mode, "v1", connections, in_flight, seconds)
+                found.setdefault((mode, "sqlite"), []).append(row)
+                url = cluster.url(asyncio.run(cluster.new_database()))
+                row = measure(mode, "v1", connections, in_flight, seconds, url)
+                found.setdefault((mode, "postgresql"), []).append(row)
+    medians = {key: harness.medians(rows) for key, rows in found.items()}
+    rows = []
+    for (mode, store), row in medians.items():
+        faster = round(row["rps"] / medians[mode, "sqlite"]["rps"], 2)
+        rows.append({"mode": mode, "store": store, **row, "x sqlite": faster})
+    title = f"The whole way by store: {connections} clients, {in_flight} in flight, 64 B"
+    harness.show(title, rows, as_json=as_json)
+
+
 def main(arguments: Sequence[str]) -> int:
-    options = harness.parser(__doc__).parse_args(arguments)
+    parser = harness.parser(__doc__)
+    parser.add_argument("--postgresql", action="store_true", help="compare the stores")
+    options = parser.parse_args(arguments)
+    if options.postgresql:
+        compare_stores(options.seconds, options.rounds, as_json=options.json)
+        return 0
     for connections, in_flight in SHAPES:
         found: dict[tuple[str, str], list[Row]] = {}
         for _ in range(options.rounds):

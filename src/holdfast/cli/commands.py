@@ -50,6 +50,9 @@ LISTED: Final = {
     "config": Listed(
         "config", "Print what a configuration may say: a reference, a JSON Schema or an example."
     ),
+    "store": Listed(
+        "store", "Migrate, check or copy a store. Exits with 1 if something cannot be read."
+    ),
     "vtc": Listed(
         "vtc", "Run network test scripts (.vtc), compatible with VTest2 and varnishtest."
     ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -407,6 +407,18 @@ class SQLiteStore(OneNode):
 
     def _close(self, clean: bool) -> None:
         self._file.close(clean=clean)
+
+
+def read_version(path: Path) -> int:
+    """The version of a file's schema, which is not changed. Raises `StoreError`."""
+    if not path.is_file():
+        raise StoreMissingError(f"{path}: expected a file with sessions, found none")
+    try:
+        with closing(sqlite3.connect(path.absolute().as_uri() + "?mode=ro", uri=True)) as db:
+            found: int = db.execute("PRAGMA user_version").fetchone()[0]
+            return found
+    except sqlite3.Error as error:
+        raise _explain(path, error) from error
 
 
 @contextmanager

@@ -8,7 +8,7 @@ the same machine, the end of the process is seen at once.
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct, field
 
@@ -71,10 +71,10 @@ async def register(db: Connection, name: str) -> int:
         return int(await work.value(_REGISTER, name, process.host, process.number))
 
 
-async def fence_the_dead(db: Connection, inc: int, name: str, limits: StoreLimits) -> None:
+async def fence_the_dead(db: Connection, inc: int, name: str | None, limits: StoreLimits) -> None:
     """Fence the earlier runs that have ended without saying so.
 
-    Raises `StoreBusyError` if a live one has this run's name.
+    Raises `StoreBusyError` if a live one has this run's name; if it has none, for any live one.
     """
     own, loop = Process.own(), asyncio.get_running_loop()
     began, beats = loop.time(), dict[int, int]()
@@ -88,15 +88,24 @@ async def fence_the_dead(db: Connection, inc: int, name: str, limits: StoreLimit
                 await _fence(db, run["inc"], run["beat"], run["name"])
             elif ended is None and silent:
                 waits = True
-            elif run["name"] == name:
-                raise StoreBusyError(
-                    f"{db.name}: another gateway has the name {name!r} and uses it (process"
-                    f" {run['process'].partition(' ')[0] or '?'}); expected a `node` of its own"
-                    " for each gateway"
-                )
+            elif name is None or run["name"] == name:
+                raise _busy(db, run, name)
         if not waits:
             return
         await asyncio.sleep(limits.beat_seconds_max / 4)
+
+
+def _busy(db: Connection, run: Any, name: str | None) -> StoreBusyError:
+    process = run["process"].partition(" ")[0] or "?"
+    if name is None:
+        return StoreBusyError(
+            f"{db.name}: the gateway {run['name']!r} uses it (process {process}); expected it to"
+            " be stopped"
+        )
+    return StoreBusyError(
+        f"{db.name}: another gateway has the name {name!r} and uses it (process {process});"
+        " expected a `node` of its own for each gateway"
+    )
 
 
 async def _fence(db: Connection, inc: int, beat: int, name: str) -> None:

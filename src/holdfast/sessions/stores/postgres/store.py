@@ -83,10 +83,13 @@ class PostgresStore:
         node: str,
         password: str | None = None,
         wall: Clock = wall,
+        alone: bool = False,
     ) -> None:
+        """With `alone`, it opens only if no gateway uses the database."""
         self._limits = limits
         self._node = node
         self._wall = wall
+        self._alone = alone
         self._writer = Connection(url, password, limits)
         self._reader = Connection(url, password, limits)
         self._inc = 0
@@ -186,7 +189,7 @@ class PostgresStore:
         await migrate(db)
         await check_rights(db)
         self._inc = await register(db, self._node)
-        await fence_the_dead(db, self._inc, self._node, self._limits)
+        await fence_the_dead(db, self._inc, None if self._alone else self._node, self._limits)
         async with db.transaction() as work:
             await self._lock(work)
             adopted = await adopt(work, self._inc)
