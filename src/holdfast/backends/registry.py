@@ -51,13 +51,13 @@ def _fields(kind: Kind) -> set[str]:
     return {field.encode_name for field in structs.fields(kind.Config)}
 
 
-_OWN_KEYS: Final = frozenset[str]().union(*map(_fields, _KINDS))
+OWN_KEYS: Final = frozenset[str]().union(*map(_fields, _KINDS))
 """Every key that belongs to some kind."""
 
 
 def split(table: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """A listener's table in two: the keys that concern its backend, and the others."""
-    concerned = _OWN_KEYS | {SELECTOR}
+    concerned = OWN_KEYS | {SELECTOR}
     own = {key: value for key, value in table.items() if key in concerned}
     return own, {key: value for key, value in table.items() if key not in concerned}
 

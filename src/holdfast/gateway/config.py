@@ -61,7 +61,8 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -209,14 +210,19 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 def load(path: Path) -> Config:
     """Read a file. Raises `ConfigurationError`, which names the file, the key, the value that was
     found and what was expected."""
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: expected a TOML file: {error}") from error
+    text = read(path)
     try:
         return parse(text)
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error}") from error
+
+
+def read(path: Path) -> str:
+    """Read the text of a file. Raises `ConfigurationError`."""
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: expected a TOML file: {error}") from error
 
 
 def parse(text: str) -> Config:
@@ -226,14 +232,14 @@ def parse(text: str) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"not TOML: {error}") from error
     try:
-        config = _convert(data)
+        config = convert(data)
     except msgspec.ValidationError as error:
-        raise ConfigurationError(_explain(str(error), data)) from error
+        raise ConfigurationError(explain(str(error), data)) from error
     check(config)
     return config
 
 
-def _convert(data: dict[str, Any]) -> Config:
+def convert(data: dict[str, Any]) -> Config:
     """Convert to the types. The registry converts the keys that belong to a listener's backend."""
     tables = data.get("listener")
     if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
@@ -257,21 +263,29 @@ def _read_backend(key: str, own: Mapping[str, Any]) -> BackendConfig:
 
 def check(config: Config) -> None:
     """Check what types cannot express. Raises `ConfigurationError`, which names the key."""
+    for step in steps_of(config):
+        step()
+
+
+def steps_of(config: Config) -> Iterator[Callable[[], None]]:
+    """The single steps of `check`. Each finds what is wrong in its part, whatever others find."""
+    yield partial(_check_any, config)
+    yield partial(check_store, config.store)
+    for number, upstream in enumerate(config.upstream):
+        yield partial(check_upstream, f"upstream[{number}]", upstream, config.upstream[:number])
+    for number, listener in enumerate(config.listener):
+        for step in _LISTENER_STEPS:
+            yield partial(step, f"listener[{number}]", listener, config)
+        yield partial(_check_backend, number, config.listener)
+    yield partial(_check_admin, config.admin)
+    yield partial(check_api, config.api)
+    if config.link.listen:
+        yield partial(check_link, config.link)
+
+
+def _check_any(config: Config) -> None:
     if not config.listener:
         raise ConfigurationError("listener: expected at least one [[listener]], found none")
-    check_store(config.store)
-    for number, upstream in enumerate(config.upstream):
-        check_upstream(f"upstream[{number}]", upstream, config.upstream[:number])
-    for number, listener in enumerate(config.listener):
-        _check_listener(f"listener[{number}]", listener, config)
-        _check_backend(number, config.listener)
-    if config.admin.listen:
-        _check_admin(config.admin)
-    elif config.admin != AdminConfig():
-        raise ConfigurationError("admin.listen: expected an address, found none")
-    check_api(config.api)
-    if config.link.listen:
-        check_link(config.link)
 
 
 def _check_backend(number: int, listeners: Sequence[ListenerConfig]) -> None:
@@ -286,6 +300,10 @@ def _check_backend(number: int, listeners: Sequence[ListenerConfig]) -> None:
 
 
 def _check_admin(admin: AdminConfig) -> None:
+    if not admin.listen:
+        if admin != AdminConfig():
+            raise ConfigurationError("admin.listen: expected an address, found none")
+        return
     address = address_at("admin.listen", admin.listen)
     if address.scheme not in PLAIN:
         raise ConfigurationError(
@@ -301,34 +319,54 @@ def _check_admin(admin: AdminConfig) -> None:
     token_hash(admin, os.environ)
 
 
-def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
+def _check_address(key: str, listener: ListenerConfig, config: Config) -> None:
     address = address_at(f"{key}.url", listener.url)
     if listener.starttls and address.scheme != "telnet":
         raise ConfigurationError(
             f"{key}.starttls: expected only for telnet, found for {address.scheme}"
         )
-    check_tls_keys(key, listener, address, wanted=bool(listener.starttls))
+
+
+def _check_tls(key: str, listener: ListenerConfig, config: Config) -> None:
+    check_tls_keys(key, listener, listener.address, wanted=bool(listener.starttls))
+
+
+def _check_sockets(key: str, listener: ListenerConfig, config: Config) -> None:
     with inside(f"{key}.bind"):
-        check_bind(address, listener.bind)
+        check_bind(listener.address, listener.bind)
     if listener.proxy is not None:
         with inside(f"{key}.proxy"):
             TrustedProxies(listener.proxy)
+
+
+def _check_behind(key: str, listener: ListenerConfig, config: Config) -> None:
+    """What is behind the listener."""
     backend = listener.backend
     backend.check(
         Placement(
             key=key,
-            address=address,
+            address=listener.address,
             upstreams=config.upstream,
             link=config.link.listen,
             is_reserved=lambda name: registry.is_reserved(name, backend.kind),
         )
     )
+
+
+def _check_kept(key: str, listener: ListenerConfig, config: Config) -> None:
+    """Whether what is to be stored can be."""
+    backend = listener.backend
     stored = listener.resume and backend.has_sessions and not backend.terminal
     if stored and listener.durability != "memory" and not config.store.kept:
         raise ConfigurationError(
             f"store.path: expected a path, because {key}.durability is"
             f" {listener.durability!r}; found none"
         )
+
+
+def _check_telnet_keys(key: str, listener: ListenerConfig, config: Config) -> None:
+    """Check the keys that only Telnet listeners have."""
+    address, backend = listener.address, listener.backend
     telnet = address.scheme in ("telnet", "telnets")
     check_charset(key, listener, address.scheme, telnet=telnet)
     if listener.mssp and "NAME" not in listener.mssp:
@@ -349,11 +387,11 @@ def _check_listener(key: str, listener: ListenerConfig, config: Config) -> None:
             raise ConfigurationError(
                 f"{key}.{name}: expected only for telnet and telnets, found for {address.scheme}"
             )
-    _check_web(key, listener, address)
 
 
-def _check_web(key: str, listener: ListenerConfig, address: Address) -> None:
+def _check_web(key: str, listener: ListenerConfig, config: Config) -> None:
     """Check the keys that only WebSocket listeners have."""
+    address = listener.address
     for number, origin in enumerate(listener.origins):
         if origin not in _ORIGIN_WORDS and (parse_origin(origin) is None or "*" in origin):
             raise ConfigurationError(
@@ -375,7 +413,6 @@ def _check_web(key: str, listener: ListenerConfig, address: Address) -> None:
     with inside(f"{key}.cookie"):
         check_cookie(listener.cookie)
     check_play(f"{key}.play", listener.play)
-    _check_identity(key, listener, web=web)
     for name in _WEB_KEYS:
         if getattr(listener, name) != getattr(_DEFAULTS, name) and not web:
             raise ConfigurationError(
@@ -385,8 +422,9 @@ def _check_web(key: str, listener: ListenerConfig, address: Address) -> None:
         raise ConfigurationError(f"{key}.pages: expected a folder, found {listener.pages!r}")
 
 
-def _check_identity(key: str, listener: ListenerConfig, *, web: bool) -> None:
+def _check_identity(key: str, listener: ListenerConfig, config: Config) -> None:
     """What clients tell and prove of themselves."""
+    web = listener.address.scheme in ("ws", "wss")
     if listener.forwarded is not None:
         with inside(f"{key}.forwarded"):
             ForwardingProxies(listener.forwarded)
@@ -400,6 +438,10 @@ def _check_identity(key: str, listener: ListenerConfig, *, web: bool) -> None:
         check_auth(listener.auth, verifies_clients=verifies, web=web, any_origin=any_origin)
 
 
+_LISTENER_STEPS: Final = (
+    _check_address, _check_tls, _check_sockets, _check_behind, _check_kept, _check_telnet_keys,
+    _check_web, _check_identity,
+)  # fmt: skip
 _WEB_KEYS: Final = (
     "pages", "play", "page_headers", "origins", "hosts", "deflate", "cookie", "request",
     "forwarded",
@@ -411,13 +453,13 @@ _FIELD_VALUE: Final = r"[ -~]*"
 _ORIGIN_WORDS: Final = frozenset({"*", "null", SELF})
 
 
-def _explain(message: str, data: Any) -> str:
+def explain(message: str, data: Any) -> str:
     """A validation error as `key: expected …, found …`, in TOML's terms."""
     words, _, where = message.partition(" - at `$")
     words = words.replace("`", "")
     key = where.rstrip("`").lstrip(".")
     inside = f"{key}." if key else ""
-    steps = [int(index) if index else name for name, index in re.findall(_STEP, key)]
+    steps = [int(index) if index else name for name, index in re.findall(STEP, key)]
     if match := re.fullmatch(r"Expected (\w+).*, got (\w+)", words):
         wanted, got = (_TOML_WORDS.get(word, word) for word in match.groups())
         wanted = "number" if wanted == "float" else wanted  # TOML writes 3.0 as 3, too
@@ -431,7 +473,7 @@ def _explain(message: str, data: Any) -> str:
     return inside + words.removeprefix("limits: ")
 
 
-_STEP: Final = r"([^.\[\]]+)|\[(\d+)\]"
+STEP: Final = r"([^.\[\]]+)|\[(\d+)\]"
 _TOML_WORDS: Final = {
     "int": "integer",
     "str": "string",
