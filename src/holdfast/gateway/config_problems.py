@@ -24,7 +24,7 @@ from holdfast.net.addresses import InvalidAddressError
 
 PROBLEMS_MAX: Final = 100
 
-_PLACEHOLDERS: Final = ("", 0, False, [], {})
+_PLACEHOLDERS: Final[tuple[Any, ...]] = ("", 0, False, [], {})
 """Tried in place of a required value, until one has the type that is wanted."""
 _HARMLESS: Final = "echo"
 """The backend in place of one that there is not: it needs nothing else."""
