@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.core.text import TEXT_CHARS_MAX, presentable
+from holdfast.core.text import TEXT_CHARS_MAX, is_package, presentable, typed_line
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,24 @@ def test_a_text_is_cut_at_200_characters() -> None:
     assert TEXT_CHARS_MAX == 200
     assert presentable("é" * 200) == "é" * 200
     assert presentable("é" * 201) == "é" * 200 + "… (201 characters)"
+
+
+@pytest.mark.parametrize(
+    ("line", "typed"),
+    [
+        ("look", "look"),
+        ("Привет 😀", "Привет 😀"),
+        ("a\tb\x1b[31m", "a\tb\x1b[31m"),
+        ("a\0b\x07\x7fc\r\n\x0b", "abc"),
+        ("\x03", ""),
+    ],
+)
+def test_a_typed_line_has_no_controls_but_tab_and_escape(line: str, typed: str) -> None:
+    assert typed_line(line) == typed
+
+
+@pytest.mark.parametrize(
+    ("name", "valid"), [("Char.Vitals-2_b", True), ("", False), ("a b", False)]
+)
+def test_the_name_of_a_package(name: str, valid: bool) -> None:
+    assert is_package(name) is valid

@@ -31,12 +31,12 @@ from holdfast.core.items import (
     Text,
     size_of,
 )
+from holdfast.core.text import is_package
 
 _INT_MAX: Final = (1 << 53) - 1
 """The largest number that every language and format holds exactly."""
 _INT64_MIN: Final = -(1 << 63)
 _UINT64_MAX: Final = (1 << 64) - 1
-_PACKAGE: Final = re.compile(r"[A-Za-z0-9_.-]+")
 _MANY_DIGITS: Final = re.compile(rb"[0-9]{19}")
 """Only a number of so many digits can be beyond 64 bits."""
 _SHOWN_CHARS_MAX: Final = 60
@@ -143,7 +143,7 @@ def _check_span(span: Span, bytes_max: int) -> None:
 
 def _check_package(package: str) -> None:
     _check_type("a package", package, str)
-    if _PACKAGE.fullmatch(package) is None:
+    if not is_package(package):
         raise UnsendableError(
             f"a package: expected letters, digits, '_', '.' and '-'; found {_short(package)}"
         )

@@ -79,6 +79,15 @@ def typed(adapter: LineAdapter, *lines: str) -> list[Event]:
     return adapter.receive_data("".join(f"{line}\n" for line in lines).encode(), 1.0)
 
 
+@pytest.mark.parametrize("raw", [False, True])
+def test_controls_are_for_servers_for_terminals(raw: bool) -> None:
+    adapter = LineAdapter("tcp", LIMITS, raw=raw)
+    adapter.begin(0.0)
+    adapter.handle_timer(0.3)
+    adapter.notify(SessionActive())
+    assert typed(adapter, "a\x03\tb") == [Text("a\x03\tb" if raw else "a\tb")]
+
+
 # --- the beginning
 
 

@@ -15,7 +15,7 @@ from holdfast.core.ids import show_resume_code
 from holdfast.core.items import Text
 from holdfast.core.limits import KIB
 from holdfast.core.rate import Rate
-from holdfast.core.text import presentable
+from holdfast.core.text import presentable, typed_line
 from holdfast.gateway.adapters.ansi_spans import SpanReader
 from holdfast.gateway.adapters.events import Broken, Enter, Event, LoginGiven
 from holdfast.gateway.adapters.headings import ALL, Headings
@@ -128,6 +128,8 @@ class TerminalAdapter(Screen):
         """Return the events of a typed line."""
         self._prompted = ""
         self._lines += 1
+        if not self._raw:
+            line = typed_line(line)
         typed = self._typed
         before = typed.asking
         event = typed.read(line, secret=self._secret)

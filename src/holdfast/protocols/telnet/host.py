@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from holdfast.core.limits import TelnetLimits
+from holdfast.core.text import is_package
 from holdfast.protocols.telnet import codes
 from holdfast.protocols.telnet.capabilities import Capabilities
 from holdfast.protocols.telnet.charsets import AUTOMATIC, Charsets
@@ -15,7 +16,6 @@ from holdfast.protocols.telnet.negotiation import Side
 from holdfast.protocols.telnet.negotiator import Negotiator
 from holdfast.protocols.telnet.options.base import Options
 from holdfast.protocols.telnet.options.gmcp import encode as encode_gmcp
-from holdfast.protocols.telnet.options.gmcp import is_package
 from holdfast.protocols.telnet.options.mccp import Inflater, Inflation
 from holdfast.protocols.telnet.options.msdp import MalformedMsdp
 from holdfast.protocols.telnet.options.msdp import encode as encode_msdp

@@ -17,6 +17,7 @@ import codecs
 from typing import Final
 
 from holdfast.core.limits import TelnetLimits
+from holdfast.core.text import TYPED_CONTROLS
 from holdfast.protocols.framing import whole_characters
 from holdfast.protocols.telnet.charsets import AUTOMATIC, UTF_8, Charsets
 from holdfast.protocols.telnet.events import CharsetHeard, Event, LineTooLong
@@ -24,7 +25,7 @@ from holdfast.protocols.telnet.snapshot import LinesSnapshot
 
 _BS: Final = b"\x08"
 _DEL: Final = b"\x7f"
-_KEPT_CONTROLS: Final = b"\x08\t\x1b"  # BS edits; TAB and ESC are text
+_KEPT_CONTROLS: Final = b"\x08" + TYPED_CONTROLS.encode()  # BS edits
 _DROPPED: Final = bytes(set(range(32)) - set(_KEPT_CONTROLS + b"\n"))
 
 _CHARACTER_BYTES_MAX: Final = 4  # in UTF-8 and GB 18030

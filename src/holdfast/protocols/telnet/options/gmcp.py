@@ -23,7 +23,6 @@ from holdfast.protocols.telnet.options.base import Host, Option
 from holdfast.protocols.telnet.terminal import Terminal
 
 _MESSAGE: Final = re.compile(r"([A-Za-z0-9_.-]+)( ?)(.*)", re.DOTALL)
-_PACKAGE: Final = re.compile(r"[A-Za-z0-9_.-]+")
 
 _HELLO: Final = "core.hello"
 _SUPPORTS: Final = "core.supports."
@@ -112,11 +111,6 @@ class GmcpIntroduced(GmcpSupported):
         for package, json in messages:
             host.send_subnegotiation(codes.GMCP, encode(package, json))
         super().enabled(host, side)
-
-
-def is_package(name: str) -> bool:
-    """Whether the name of a package is valid: another name could forge the text after it."""
-    return _PACKAGE.fullmatch(name) is not None
 
 
 def encode(package: str, json: str) -> bytes:
