@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.net.helpers import patience
 
-from holdfast.app import App, Session
+from holdfast.app import App, Refusal, Session
 from holdfast.app.app import FAILURE_TEXT
 from holdfast.core.items import Binary, Notice, Text
 from holdfast.link import messages as m
@@ -218,6 +218,29 @@ async def test_the_user_gets_a_line_and_the_application_the_error_of_a_handler()
         assert [output.item for output in outputs] == [Notice(FAILURE_TEXT), Text("answer to s2")]
         assert errors == [("s", "a defect")]
         assert [log["event"] for log in logs] == ["a handler failed", "on_error failed"]
+
+
+async def test_a_refusal_of_a_handler_is_a_notice_and_no_failure() -> None:
+    errors: list[BaseException] = []
+    async with stage() as it:
+        it.open_gates = True
+
+        @it.app.on_binary
+        async def binary(session: Session, data: bytes) -> None:
+            raise Refusal("This is not for you.")
+
+        @it.app.on_error
+        async def failed(session: Session | None, error: BaseException) -> None:
+            errors.append(error)
+
+        with structlog.testing.capture_logs() as logs:
+            it.receive(opened("s"), m.SessionEvent("s", 1, Binary(b"x")), said("s", 2))
+            await it.idle()
+        ((_, outputs),) = it.app.outgoing.take()
+        said_ = [Notice("This is not for you."), Text("answer to s2")]
+        assert [output.item for output in outputs] == said_
+        assert (errors, logs) == ([], [])
+        assert it.app.dispatcher.sessions["s"].applied == 2
 
 
 @pytest.mark.parametrize("event", [m.Detached("timeout"), m.Closed("kicked"), m.Moved()])

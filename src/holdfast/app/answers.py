@@ -24,7 +24,8 @@ _REFUSAL_BYTES_MAX: Final = 4 * KIB
 
 
 class Refusal(HoldfastError):
-    """Raised by handlers of logins and profiles: the user gets the message."""
+    """Raised by a handler: the user gets the message. `code` and `retry_s` are for logins and
+    profiles."""
 
     def __init__(self, message: str, *, code: str = "refused", retry_s: float = 0.0) -> None:
         check_text("the message of a Refusal", message, _REFUSAL_BYTES_MAX)

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final, Protocol
 
+from holdfast.app.answers import Refusal
 from holdfast.app.events import HandlerCaller, handle
 from holdfast.app.failures import report
 from holdfast.app.mailbox import put
@@ -227,10 +228,18 @@ class Dispatcher:
         except (Exception, asyncio.CancelledError) as error:
             if is_cancelled(error):
                 raise
-            kind = type(event).__name__
-            log_failure(_log, "a handler failed", error, session=session.sid, kind=kind)
-            if self._app.failure_text and not isinstance(event, _WITHOUT_CLIENT):
-                await session.notice(self._app.failure_text)
-            await report(self._app, session, error)
+            await self._failed(session, event, error)
         if isinstance(event, m.Closed | m.Moved):
             self.sessions.pop(session.sid, None)
+
+    async def _failed(self, session: Session, event: m.Event, error: BaseException) -> None:
+        """A handler has raised: a `Refusal` is for the user, anything else is a defect."""
+        refused = isinstance(error, Refusal)
+        if not refused:
+            kind = type(event).__name__
+            log_failure(_log, "a handler failed", error, session=session.sid, kind=kind)
+        text = str(error) if refused else self._app.failure_text
+        if text and not isinstance(event, _WITHOUT_CLIENT):
+            await session.notice(text)
+        if not refused:
+            await report(self._app, session, error)
