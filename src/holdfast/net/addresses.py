@@ -166,9 +166,10 @@ def split_peer(peer: str) -> tuple[str, str]:
 
 def network_of(peer: str) -> str:
     """What counts as one address: an IPv4 address, an IPv6 /64 network, all of a Unix socket."""
-    host, _ = split_peer(peer)
+    host = peer.rpartition(":")[0]
     if ":" not in host:
-        return host
+        return host  # neither in brackets nor with a zone
+    host, _ = split_peer(peer)
     try:
         return _network_of_v6(socket.inet_pton(socket.AF_INET6, host)[:8])
     except OSError as error:

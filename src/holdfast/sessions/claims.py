@@ -84,14 +84,15 @@ class Claims:
 
     def add(self, session: Member) -> None:
         """The codes of `session`, loaded or not, are valid here."""
-        for code in _codes_of(session):
-            if code:
-                self._codes[code] = session
+        if session.code:
+            self._codes[session.code] = session
+        if session.code_before:
+            self._codes[session.code_before] = session
 
     def forget(self, session: Member) -> None:
         """The codes of `session`, loaded or not, become unknown."""
-        for code in _codes_of(session):
-            self._codes.pop(code, None)
+        self._codes.pop(session.code, None)
+        self._codes.pop(session.code_before, None)
 
     def by_token(
         self, token: str, now: float, *, exclude: Session | None = None, revoke: bool = True
@@ -262,11 +263,6 @@ class Claims:
         session.row.code, session.row.code_before = code, before
         self.add(session)
         session.mark_row_dirty()
-
-
-def _codes_of(session: Member) -> tuple[bytes, bytes]:
-    kept = session.row if isinstance(session, Session) else session
-    return kept.code, kept.code_before
 
 
 def _is_expired(row: Row, code: bytes, now: float) -> bool:

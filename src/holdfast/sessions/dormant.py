@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import ClassVar, Final
 
-from holdfast.sessions.records import Head
+from msgspec import Struct
+
 from holdfast.sessions.session import SessionBackend
 from holdfast.sessions.states import TABLE, SessionInput, SessionState
 
@@ -24,46 +25,28 @@ One that cannot wait for its client is `CLOSED`.
 """
 
 
-class DormantSession:
+class DormantSession(Struct, gc=False, eq=False):
     """A dormant session. It is detached. There may be many, so it has only the necessary fields."""
 
-    connection = 0
+    connection: ClassVar[int] = 0
     """No connection of this run has had it."""
 
-    __slots__ = (
-        "address",
-        "app",
-        "backend",
-        "code",
-        "code_before",
-        "detached",
-        "instance",
-        "known",
-        "lasting",
-        "network",
-        "protocol",
-        "sid",
-        "state",
-        "user",
-    )
-
-    def __init__(self, head: Head, backend: SessionBackend, detached: float) -> None:
-        self.sid = head.sid
-        self.app = head.app
-        self.backend = backend
-        self.state = DETACHED[head.state]
-        self.user = head.user
-        self.address = head.address
-        self.network = ""
-        """The network of its client (`Population`)."""
-        self.protocol = head.protocol
-        self.detached = detached
-        """Since when its client is away."""
-        self.lasting = head.kept or backend.keeps(known=head.known)
-        self.code = head.code
-        self.code_before = head.code_before
-        self.instance = head.instance
-        self.known = head.known
+    sid: str
+    app: str
+    backend: SessionBackend
+    state: SessionState
+    user: str
+    address: str
+    protocol: str
+    detached: float
+    """Since when its client is away."""
+    lasting: bool
+    code: bytes
+    code_before: bytes
+    instance: str
+    known: bool
+    network: str
+    """The network of its client (`Population`)."""
 
 
 class DormantSessions:

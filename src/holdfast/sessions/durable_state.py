@@ -98,6 +98,16 @@ class DurableState:
         """Since when its client is away, or 0."""
         return self.row.detached
 
+    @property
+    def code(self) -> bytes:
+        """The hash of the resume code, if there is one."""
+        return self.row.code
+
+    @property
+    def code_before(self) -> bytes:
+        """The hash of the code before, as long as it is valid."""
+        return self.row.code_before
+
     def apply(self, given: SessionInput) -> None:
         """Take a step of the session's life. Raises `UndefinedTransitionError`."""
         self.state = TABLE.step(self.state, given).state

@@ -7,6 +7,7 @@ somebody else needs what is in it. To end it, or to list it, it need not be load
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Final, Protocol
 
 import msgspec
@@ -32,11 +33,37 @@ _LOADED_MAX: Final = 100
 """Sessions that are loaded in one go."""
 
 
+_AGE: Final = attrgetter("detached", "sid")
+"""The order in which sessions were detached."""
+
+
+def _dormant(
+    head: Head, state: SessionState, backend: SessionBackend, detached: float
+) -> DormantSession:
+    lasting = head.kept or backend.keeps(known=head.known)
+    return DormantSession(
+        head.sid,
+        head.app,
+        backend,
+        state,
+        head.user,
+        head.address,
+        head.protocol,
+        detached,
+        lasting,
+        head.code,
+        head.code_before,
+        head.instance,
+        head.known,
+        network_of(head.address),
+    )
+
+
 class Registry(Protocol):
     """The registry of all sessions of the node, loaded or not."""
 
-    def found(self, dormant: DormantSession, network: str) -> None:
-        """The store has a session, of a client in `network`."""
+    def found(self, dormant: DormantSession) -> None:
+        """The store has a session."""
 
     def loaded(self, dormant: DormantSession, session: Session) -> None:
         """`session` is loaded and replaces `dormant`."""
@@ -88,15 +115,15 @@ class Loader:
             if head.state not in _DETACHED:
                 stopped = self.eras.stopped(head.era)
                 detached = now if stopped is None else stopped
-            waiting.append(DormantSession(head, backend_of(head), detached))
+            waiting.append(_dormant(head, state, backend_of(head), detached))
             if not len(waiting) % _RESTORED_MAX:
                 yield
-        waiting.sort(key=lambda session: (session.detached, session.sid))
-        for number, session in enumerate(waiting, 1):
-            self.dormant.add(session)
-            self._registry.found(session, network_of(session.address))
-            if not number % _RESTORED_MAX:
-                yield
+        waiting.sort(key=_AGE)
+        for start in range(0, len(waiting), _RESTORED_MAX):
+            for session in waiting[start : start + _RESTORED_MAX]:
+                self.dormant.add(session)
+                self._registry.found(session)
+            yield
 
     async def load(self, sids: Iterable[str], now: float) -> None:
         """Load those of these sessions that are dormant. Raises `StoreError`.

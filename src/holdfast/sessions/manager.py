@@ -35,6 +35,8 @@ _SAMPLED_TICKS: Final = 8
 """Of so many ticks with output, one is looked at."""
 _EXPIRED_MAX: Final = 200
 """Sessions that are closed in one go."""
+_DELIVERED_MAX: Final = 500
+"""Sessions whose output is written in one pass of the loop."""
 UNANSWERED: Final = Notice(
     "Nothing can be stored now. What you type is kept; it cannot be answered until there is room"
     " again."
@@ -58,14 +60,15 @@ class SessionCounts(Struct):
 class SessionManager:
     """The registry of sessions, and the `SessionOwner` of each. All times are a `SteadyClock`'s.
 
-    `at_end_of_tick` runs a function once, when this pass of the event loop ends.
+    `at_end_of_tick` runs a function when this pass of the event loop ends, and again when the next
+    one does if it returns true.
     """
 
     def __init__(
         self,
         limits: SessionLimits,
         journal: Journal,
-        at_end_of_tick: Callable[[Callable[[], None]], None],
+        at_end_of_tick: Callable[[Callable[[], bool]], None],
         security: SecurityLog | None = None,
         clock: Clock = wall,
     ) -> None:
@@ -166,9 +169,9 @@ class SessionManager:
         self.population.begun = now
         return self.loader.restoring(stored, backend_of, now)
 
-    def found(self, dormant: DormantSession, network: str) -> None:
+    def found(self, dormant: DormantSession) -> None:
         self.claims.add(dormant)
-        self.population.add(dormant, network)
+        self.population.add(dormant, dormant.network)
         self.population.wait(dormant)
 
     def loaded(self, dormant: DormantSession, session: Session) -> None:
@@ -299,14 +302,20 @@ class SessionManager:
             if journal.broken and session.durable:
                 session.show(UNANSWERED)
 
-    def _deliver(self) -> None:
+    def _deliver(self) -> bool:
+        """Deliver to the sessions that are ready; to the first of very many, and return true."""
         ready, self._ready = self._ready, []
+        more = len(ready) > _DELIVERED_MAX
+        if more:
+            self._ready = ready[_DELIVERED_MAX:]
+            del ready[_DELIVERED_MAX:]
         self._unsampled += 1
         if self._unsampled == _SAMPLED_TICKS:
             self._unsampled = 0
             self._deliver_sampled(ready.pop(0))
         for session in ready:
             session.deliver()
+        return more
 
     def _deliver_sampled(self, session: Session) -> None:
         """Deliver the output of a session, and note how long the oldest of it has waited."""

@@ -42,7 +42,7 @@ class Population:
         """When the sessions of the previous run were registered: none could be resumed before."""
         self._limits = limits
         self._networks: dict[str, _Network] = {}
-        self._users: dict[tuple[SessionBackend, str], Member | dict[str, Member]] = {}
+        self._users: dict[SessionBackend, dict[str, Member | dict[str, Member]]] = {}
         """A user with one session has no dictionary: there may be very many of them."""
         self._brief: _Order = OrderedDict()
         self._anonymous: _Order = OrderedDict()
@@ -54,7 +54,8 @@ class Population:
         """Count a session, whose client is in this network."""
         self.total += 1
         self._count(session, network)
-        self._index_user(session)
+        if session.user:
+            self._index_user(session)
 
     def replace(self, dormant: DormantSession, session: Session) -> None:
         """Replace a dormant session by the loaded one."""
@@ -64,12 +65,12 @@ class Population:
             if order is not None and sid in order:
                 order[sid] = session
         if session.user:
-            key = (session.backend, session.user)
-            found = self._users[key]
+            users = self._users[session.backend]
+            found = users[session.user]
             if isinstance(found, dict):
                 found[sid] = session
             else:
-                self._users[key] = session
+                users[session.user] = session
 
     def remove(self, session: Member) -> None:
         """The session has ended."""
@@ -88,11 +89,12 @@ class Population:
         """The session is this user's."""
         self._forget_user(session)
         session.row.user = user
-        self._index_user(session)
+        if user:
+            self._index_user(session)
 
     def of_user(self, backend: SessionBackend, user: str) -> Iterable[Member]:
         """The sessions of a user of a backend, none for nobody."""
-        found = self._users.get((backend, user))
+        found = self._users.get(backend, {}).get(user)
         if found is None:
             return ()
         return found.values() if isinstance(found, dict) else (found,)
@@ -213,24 +215,25 @@ class Population:
             del self._networks[network]
 
     def _index_user(self, session: Member) -> None:
-        user = session.user
-        if not user:
-            return
-        key = (session.backend, user)
-        found = self._users.setdefault(key, session)
+        users = self._users.get(session.backend)
+        if users is None:
+            users = self._users[session.backend] = {}
+        found = users.setdefault(session.user, session)
         if found is session:
             pass
         elif isinstance(found, dict):
             found[session.sid] = session
         else:
-            self._users[key] = {found.sid: found, session.sid: session}
+            users[session.user] = {found.sid: found, session.sid: session}
 
     def _forget_user(self, session: Member) -> None:
-        key = (session.backend, session.user)
-        found = self._users.get(key)
+        users, user = self._users.get(session.backend, {}), session.user
+        found = users.get(user)
         if isinstance(found, dict):
             found.pop(session.sid, None)
-            if not found:
-                del self._users[key]
+            if len(found) == 1:
+                (users[user],) = found.values()
         elif found is session:
-            del self._users[key]
+            del users[user]
+            if not users:
+                del self._users[session.backend]

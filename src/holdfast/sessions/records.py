@@ -54,8 +54,11 @@ class EpochEnd(Struct, frozen=True, array_like=True):
     top: int
 
 
-class Row(Struct):
-    """The rarely changing part of a session, as it is stored."""
+class Row(Struct, omit_defaults=True):
+    """The rarely changing part of a session, as it is stored.
+
+    Fields with their defaults are not stored: a default may never become another one.
+    """
 
     sid: str
     epoch: str
@@ -179,22 +182,35 @@ class Batch(Struct):
 
 
 class Head(Struct, gc=False):
-    """The fields to find, count and end a stored session without loading it."""
+    """The fields of a `Row` to find, count and end a stored session without loading it."""
 
     sid: str
-    app: str
-    user: str
-    state: str
-    address: str
-    protocol: str
-    detached: float
-    era: int
-    code: bytes
-    code_before: bytes
-    instance: str
-    known: bool
-    kept: bool
-    """Whether something was kept for it: a user, data, a profile or groups."""
+    created: float
+    state: str = "connecting"
+    user: str = ""
+    profile: str = ""
+    data: bytes = b""
+    groups: tuple[str, ...] = ()
+    address: str = ""
+    protocol: str = ""
+    app: str = ""
+    known: bool = False
+    instance: str = ""
+    code: bytes = b""
+    code_before: bytes = b""
+    detached: float = 0.0
+    era: int = 0
+    kept: bool = False
+    """Whether something was kept for it: a user, data, a profile or groups. The latter three are
+    empty from then on: they may be large."""
+
+    def note_kept(self) -> None:
+        """Set `kept`."""
+        if self.data or self.profile or self.groups:
+            self.kept = True
+            self.data, self.profile, self.groups = b"", "", ()
+        elif self.user:
+            self.kept = True
 
 
 class StoredSession(Struct):

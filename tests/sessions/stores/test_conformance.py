@@ -324,6 +324,7 @@ async def test_a_head_says_what_finds_and_counts_a_session(reopen: Reopen) -> No
     heads = {head.sid: head for head in stored.heads}
     assert heads["s1"] == Head(
         sid="s1",
+        created=1.0,
         app="chat",
         user="ann",
         state="detached_active",

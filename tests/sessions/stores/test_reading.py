@@ -113,7 +113,7 @@ def a_record_that_shares_what_is_not_there(store: Store) -> None:
 FAULTS: dict[str, tuple[Callable[[Store], None], str]] = {
     "row": (an_unreadable_row, "its row cannot be read"),
     "row-of-text": (a_row_of_text, "its row cannot be read"),
-    "row-without-fields": (a_row_without_its_fields, "missing required field `epoch`"),
+    "row-without-fields": (a_row_without_its_fields, "missing required field `created`"),
     "row-in-no-state": (a_row_in_no_state, "'asleep' is not a valid SessionState"),
     "row-of-another-type": (a_row_with_a_field_of_another_type, "Expected `int`, got `str`"),
     "row-of-another": (a_row_of_another_session, "it is the row of other"),

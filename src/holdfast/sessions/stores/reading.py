@@ -13,7 +13,6 @@ from sys import intern
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
-from msgspec import Struct
 
 from holdfast.core.limits import StoreLimits
 from holdfast.sessions.cuts import Cuts
@@ -34,31 +33,8 @@ from holdfast.sessions.states import SessionState
 T = TypeVar("T")
 
 
-class _HeadRow(Struct):
-    """The part of a `Row` that a `Head` is made of."""
-
-    sid: str
-    epoch: str
-    durability: str
-    created: float
-    state: str = "connecting"
-    user: str = ""
-    profile: str = ""
-    data: bytes = b""
-    groups: tuple[str, ...] = ()
-    address: str = ""
-    protocol: str = ""
-    app: str = ""
-    known: bool = False
-    instance: str = ""
-    code: bytes = b""
-    code_before: bytes = b""
-    detached: float = 0.0
-    era: int = 0
-
-
 _encode: Final = msgspec.msgpack.Encoder().encode
-_head: Final = msgspec.msgpack.Decoder(_HeadRow)
+_head: Final = msgspec.msgpack.Decoder(Head)
 _row: Final = msgspec.msgpack.Decoder(Row)
 _record: Final = msgspec.msgpack.Decoder(Record)
 _shared: Final = msgspec.msgpack.Decoder(list[SharedEntry])
@@ -96,31 +72,20 @@ class Heads:
     def row(self, sid: str, body: bytes) -> None:
         """The row of one session."""
         try:
-            row = _head.decode(body)
-            if row.sid != sid or row.state not in _STATES:
-                _check_sid(row.sid, sid)
-                raise UnreadableError(f"{row.state!r} is not a valid SessionState")
+            head = _head.decode(body)
+            if head.sid != sid or head.state not in _STATES:
+                _check_sid(head.sid, sid)
+                raise UnreadableError(f"{head.state!r} is not a valid SessionState")
         except (UnreadableError, *_UNREADABLE) as error:
             self.set_aside.append(SetAside(sid, f"its row cannot be read: {error}", body))
             return
-        newest = row.detached if row.detached > row.created else row.created
+        newest = head.detached if head.detached > head.created else head.created
         if newest > self.newest:
             self.newest = newest
-        self.heads[sid] = Head(
-            sid=sid,
-            app=intern(row.app),
-            user=row.user,
-            state=intern(row.state),
-            address=row.address,
-            protocol=intern(row.protocol),
-            detached=row.detached,
-            era=row.era,
-            code=row.code,
-            code_before=row.code_before,
-            instance=intern(row.instance),
-            known=row.known,
-            kept=bool(row.user or row.data or row.profile or row.groups),
-        )
+        head.note_kept()
+        head.sid, head.app, head.protocol = sid, intern(head.app), intern(head.protocol)
+        head.instance = intern(head.instance)
+        self.heads[sid] = head
 
     def orphan(self, sid: str, body: bytes) -> None:
         """A snapshot without a row, or with one that cannot be read."""
