@@ -74,7 +74,7 @@ class FlakyStore(MemoryStore):
 class Setting:
     def __init__(self, *, promises: bool = True) -> None:
         self.accepted: list[dict[str, int]] = []
-        self.later: list[Callable[[], None]] = []
+        self.later: list[Callable[[], bool]] = []
         self.journal = Journal(LIMITS, self.accepted.append, promises=promises)
         self.manager = SessionManager(SessionLimits(), self.journal, self.later.append)
         self.backend = RecordingBackend()
@@ -269,6 +269,19 @@ async def test_outputs_that_sessions_share_count_for_the_snapshots_of_a_commit(
         session.emit_shared(entry)
     await setting.commit()
     assert [len((await setting.commit()).snapshots) for _ in range(3)] == [1, 1, 1]
+
+
+async def test_a_commit_has_so_many_snapshots_however_small_they_are(setting: Setting) -> None:
+    setting.journal._compaction = Compaction(
+        StoreLimits(journal_bytes_max=1_000, snapshot_bytes_max=2_000)
+    )
+    for session in [active(setting) for _ in range(100)]:
+        session.emit(Text(""), MUST, 1.0)
+    await setting.commit()
+    counts: list[int] = []
+    while sum(counts) < 100:
+        counts.append(len((await setting.commit()).snapshots))
+    assert max(counts) < 10
 
 
 async def test_the_loop_commits_by_itself_and_tells_who_waits(setting: Setting) -> None:

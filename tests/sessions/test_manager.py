@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import pytest
 from msgspec import structs
@@ -110,7 +111,7 @@ class Setting:
 
     def __init__(self) -> None:
         self.backend = RecordingBackend()
-        self.later: list[Callable[[], None]] = []
+        self.later: list[Callable[[], bool]] = []
         self.journal = Journal(StoreLimits(), lambda marks: None)
         self.manager = SessionManager(LIMITS, self.journal, self.later.append)
 
@@ -358,6 +359,25 @@ def test_outputs_of_one_tick_are_delivered_once(setting: Setting) -> None:
     assert len(setting.later) == 1
     setting.later.pop()()
     assert consumer.delivered == 1
+
+
+def test_outputs_for_very_many_are_delivered_in_several_ticks_and_in_order(
+    setting: Setting,
+) -> None:
+    setting.manager = SessionManager(SessionLimits(), setting.journal, setting.later.append)
+    clients = [setting.active() for _ in range(1_200)]
+    for session, _ in clients:
+        session.emit(Text("x"), MUST, 0.0)
+    (deliver,) = setting.later
+    served = [0]
+    while deliver():
+        served.append(sum(consumer.delivered for _, consumer in clients))
+        assert all(consumer.delivered for _, consumer in clients[: served[-1]])
+        clients[0][0].emit(Text("more"), MUST, 0.0)  # it comes behind the others
+        assert clients[0][1].delivered == 1
+    assert max(later - before for before, later in pairwise(served)) <= 500
+    assert [consumer.delivered for _, consumer in clients] == [2] + [1] * 1_199
+    assert setting.later == [deliver]
 
 
 def test_groups_know_their_members_and_end_with_them(setting: Setting) -> None:

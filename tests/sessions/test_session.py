@@ -37,7 +37,7 @@ class Setting:
     """A manager and its journal, whose store is driven by hand."""
 
     def __init__(self) -> None:
-        self.later: list[Callable[[], None]] = []
+        self.later: list[Callable[[], bool]] = []
         self.journal = Journal(StoreLimits(), lambda marks: None)
         self.manager = SessionManager(LIMITS, self.journal, self.later.append)
         self.backend = RecordingBackend()

@@ -10,12 +10,16 @@ because most of those sessions are not loaded.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from holdfast.core.limits import StoreLimits
 from holdfast.sessions.cuts import Cuts
 from holdfast.sessions.durable_state import DurableState
 from holdfast.sessions.records import Batch
 from holdfast.sessions.sharing import Sharing, size_of_record
+
+_SNAPSHOT_BYTES: Final = 256
+"""What a snapshot counts for beside its logs: to make and to store an empty one takes time, too."""
 
 
 class Compaction:
@@ -88,7 +92,7 @@ class Compaction:
             snapshot = session.snapshot()
             snapshot.outs = sharing.share(snapshot.outs)
             batch.snapshots.append((session.sid, snapshot))
-            size += size_of_record(snapshot)
+            size += _SNAPSHOT_BYTES + size_of_record(snapshot)
         batch.snapshots_shared = sharing.entries
         if not self._todo and not self._unrecovered:
             batch.journal_from = self._dropping[-1]

@@ -8,7 +8,7 @@ from typing import cast
 import structlog
 from tests.net.fakes import FakeLoop
 
-from holdfast.net.runtime.flush import WriteCoalescer
+from holdfast.net.runtime.flush import FLUSHED_PER_PASS, WriteCoalescer
 from holdfast.net.runtime.turns import Turns
 
 
@@ -71,3 +71,48 @@ def test_an_action_that_raises_ends_neither_this_tick_nor_the_next() -> None:
     coalescer.add(lambda: ran.append("next tick"))
     loop.tick()
     assert ran == ["same tick", "next tick"]
+
+
+def test_an_action_that_has_more_to_do_goes_on_in_the_next_tick() -> None:
+    loop, ran = FakeLoop(), list[str]()
+    coalescer = coalescer_on(loop)
+    left = iter((True, True, False))
+
+    def work() -> bool:
+        ran.append("some")
+        return next(left)
+
+    coalescer.add(work)
+    for ticks in (1, 2, 3, 3):
+        loop.tick()
+        assert ran == ["some"] * ticks
+    coalescer.add(lambda: ran.append("other"))
+    loop.tick()
+    assert ran[-1] == "other"
+
+
+def test_very_many_connections_are_flushed_in_several_ticks_and_in_order() -> None:
+    loop, ran = FakeLoop(), list[int]()
+    coalescer = coalescer_on(loop)
+
+    class Writing:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def flush(self) -> None:
+            ran.append(self.number)
+
+    for number in range(2 * FLUSHED_PER_PASS + 1):
+        coalescer.flush_later(Writing(number))
+    loop.tick()
+    assert ran == list(range(FLUSHED_PER_PASS))
+    coalescer.add(lambda: ran.append(-1))  # what comes meanwhile does not wait for them
+    coalescer.flush_later(Writing(2 * FLUSHED_PER_PASS + 1))
+    loop.tick()
+    assert ran[FLUSHED_PER_PASS] == -1
+    assert len(ran) == 2 * FLUSHED_PER_PASS + 1
+    loop.tick()
+    ran.remove(-1)
+    assert ran == list(range(2 * FLUSHED_PER_PASS + 2))
+    loop.tick()
+    assert len(ran) == 2 * FLUSHED_PER_PASS + 2

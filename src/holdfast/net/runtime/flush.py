@@ -1,4 +1,7 @@
-"""Coalesced writes: what became ready in one pass of the event loop is written once, at its end."""
+"""Coalesced writes: what became ready in one pass of the event loop is written once, at its end.
+
+An output to very many connections is written in several passes, so that others are read meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,12 @@ from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.turns import Turns
 
 _log: Final = RateLimitedLogger("holdfast.net")
+
+FLUSHED_PER_PASS: Final = 500
+"""Connections that are written to in one pass of the loop: some milliseconds."""
+
+Action = Callable[[], object]
+"""One that returns true has more to do: it is run again at the end of the next tick."""
 
 
 class Flushable(Protocol):
@@ -27,11 +36,11 @@ class WriteCoalescer:
     def __init__(self, loop: asyncio.AbstractEventLoop, turns: Turns) -> None:
         self._loop = loop
         self._turns = turns
-        self._due: list[Callable[[], None]] = []
+        self._due: list[Action] = []
         self._flushing: list[Flushable] = []
         self._scheduled = False
 
-    def add(self, action: Callable[[], None]) -> None:
+    def add(self, action: Action) -> None:
         """Run `action` at the end of this tick. The caller adds it once a tick."""
         if not self._scheduled:
             self._scheduled = True
@@ -39,7 +48,8 @@ class WriteCoalescer:
         self._due.append(action)
 
     def flush_later(self, connection: Flushable) -> None:
-        """Flush `connection` after all actions of this tick. The caller asks once a tick."""
+        """Flush `connection` after all actions of this tick, or in one of the next, if there are
+        very many. The caller asks once until then."""
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._run)
@@ -47,21 +57,32 @@ class WriteCoalescer:
 
     def _run(self) -> None:
         # What an action adds (a frame, then its flush) still belongs to this tick.
-        while self._due or self._flushing:
+        unfinished: list[Action] = []
+        left = FLUSHED_PER_PASS
+        while self._due or (self._flushing and left):
             due, self._due = self._due, []
             for action in due:
                 try:
-                    action()
+                    if action():
+                        unfinished.append(action)
                 except Exception as error:
                     # The other actions are other connections', and so are the ticks to come.
                     log_failure(_log, "the end of a tick failed", error)
             if self._due:
                 continue
             flushing, self._flushing = self._flushing, []
+            if len(flushing) > left:
+                self._flushing = flushing[left:]
+                del flushing[left:]
+            left -= len(flushing)
             for connection in flushing:
                 try:
                     connection.flush()
                 except Exception as error:
                     log_failure(_log, "the end of a tick failed", error)
-        self._scheduled = False
         self._turns.spent = 0
+        if unfinished or self._flushing:
+            self._due = unfinished
+            self._loop.call_soon(self._run)
+        else:
+            self._scheduled = False
