@@ -20,6 +20,7 @@ NAMES = (
     "vtc",
     "restart",
     "sessions",
+    "scale",
     "broadcast",
     "ssh",
     "publish",
