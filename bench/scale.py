@@ -27,6 +27,7 @@ from holdfast.core.limits import Limits
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.outbox import shared
+from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability
 from holdfast.sessions.stores.sqlite import SQLiteFile
 
@@ -214,8 +215,17 @@ def expiry(count: int) -> list[Row]:
     return scenes.rows
 
 
+def _read(session: Session) -> None:
+    """Its client has got and acknowledged everything."""
+    if session.out.sent < session.out.top:
+        session.out.take(session.out.top)
+        session.out.ack(session.out.top)
+        session.mark_dirty()
+
+
 def chat(commits: int) -> Row:
-    """The group commit of a chat: lines to one, to ten, now and then to all."""
+    """The group commit of a chat: lines to ten, now and then to all; acknowledged within ten
+    commits."""
     limits, random = Limits(), Random(1)
     journal = Journal(limits.store, lambda marks: None)
     manager = SessionManager(limits.session, journal, lambda action: None)
@@ -240,6 +250,8 @@ def chat(commits: int) -> Row:
                 assert said is not None
                 for session in sessions:
                     session.emit_shared(said)
+            for session in sessions[number % 10 :: 10]:
+                _read(session)
             commit = journal.collect()
             before, began = written_bytes(), time.monotonic()
             stored = file.commit(commit.batch)

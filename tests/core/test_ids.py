@@ -72,6 +72,21 @@ def test_a_sid_has_62_random_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ids.new_sid().endswith("-8000-000000000000")
 
 
+def test_a_sid_is_packed_into_16_bytes() -> None:
+    sid = ids.new_sid()
+    packed = ids.pack_sid(sid)
+    assert packed == UUID(sid).bytes
+    assert ids.unpack_sid(packed) == sid
+
+
+@pytest.mark.parametrize(
+    "odd", ["", "s1", "cafe", "0198-A", "01980A00-0000-7000-8000-000000000000", "0198" * 8]
+)
+def test_an_odd_sid_is_not_packed(odd: str) -> None:
+    assert ids.pack_sid(odd) == odd
+    assert ids.unpack_sid(odd) == odd
+
+
 def test_an_epoch_and_an_instance_have_64_random_bits() -> None:
     for new in (ids.new_epoch, ids.new_instance):
         made = {new() for _ in range(100)}

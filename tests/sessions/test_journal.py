@@ -11,6 +11,7 @@ from tests.sessions.kept import restore
 from tests.sessions.test_manager import RecordingBackend, RecordingConsumer
 
 from holdfast.core.errors import Reason
+from holdfast.core.ids import unpack_sid
 from holdfast.core.items import MUST, Output, Text
 from holdfast.core.limits import SessionLimits, StoreLimits
 from holdfast.sessions.compaction import Compaction
@@ -123,7 +124,7 @@ async def test_a_commit_holds_the_news_of_every_session_that_has_any(setting: Se
     for session in (ann, bob, ann):
         session.emit(Text("x"), MUST, 1.0)
     batch = await setting.commit()
-    news = {sid: len(record.outs) for sid, record in batch.records}
+    news = {unpack_sid(packed): len(record.outs) for packed, record in batch.records}
     assert news == {ann.sid: 2, bob.sid: 1}
     assert batch.rows == []
     assert quiet.sid not in news

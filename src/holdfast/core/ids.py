@@ -28,6 +28,24 @@ def new_sid() -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+def pack_sid(sid: str) -> bytes | str:
+    """The 16 bytes of a session id; the id itself if it is not written as `new_sid` writes it."""
+    digits = sid.replace("-", "")
+    try:
+        packed = bytes.fromhex(digits)
+    except ValueError:
+        return sid
+    return packed if unpack_sid(packed) == sid else sid
+
+
+def unpack_sid(packed: bytes | str) -> str:
+    """The session id that `pack_sid` has packed."""
+    if isinstance(packed, str):
+        return packed
+    digits = packed.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
 def new_epoch() -> str:
     """The name of one output log: 64 random bits in hexadecimal."""
     return secrets.token_hex(8)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from holdfast.core.ids import new_epoch
+from holdfast.core.ids import new_epoch, pack_sid
 from holdfast.core.items import Resized
 from holdfast.core.limits import SessionLimits
 from holdfast.sessions.eras import Eras
@@ -52,6 +52,7 @@ class DurableState:
         "_saved_top",
         "durable",
         "inbox",
+        "journal_key",
         "out",
         "persistent",
         "row",
@@ -61,6 +62,8 @@ class DurableState:
 
     def __init__(self, row: Row, limits: SessionLimits, owner: StateOwner) -> None:
         self.row = row
+        self.journal_key = pack_sid(row.sid)
+        """What its records in the journal are found by."""
         self.state = SessionState(row.state)
         self.out = Outbox(limits, owner.windows)
         self.inbox = Inbox(limits, owner.queues)
@@ -168,8 +171,10 @@ class DurableState:
         """Return the changes that are not stored: the row if it changed, and the new records of
         both logs."""
         self._clean = True
-        row = None if self._row_saved else self.row.copy()
-        self._row_saved = True
+        row = None
+        if not self._row_saved:
+            row = self.row.copy()
+            self._row_saved = True
         self._n += 1
         return row, self._record(
             self.out.since(self._saved_top), self.inbox.since(self._saved_cseq)
@@ -182,19 +187,20 @@ class DurableState:
     def _record(self, outs: Sequence[OutputEntry], ins: Sequence[Queued]) -> Record:
         out, inbox = self.out, self.inbox
         cin, offset = inbox.kept
-        return Record(
-            n=self._n,
-            outs=outs,
-            ins=ins,
-            base=out.base,
-            acked=out.acked,
-            maybe_delivered=out.maybe_delivered,
-            top=out.top,
-            applied=inbox.applied,
-            cin=cin,
-            offset=offset,
-            assumed=out.assumed,
-            prompt=out.prompt,
+        base = out.base
+        return Record(  # in the order of its fields: names would take as long as all the rest
+            self._n,
+            outs,
+            ins,
+            base,
+            out.acked,
+            out.maybe_delivered,
+            base + len(out.entries),
+            inbox.applied,
+            cin,
+            offset,
+            out.assumed,
+            out.prompt,
         )
 
     def failed(self, row: Row | None) -> None:

@@ -160,9 +160,10 @@ class Inbox:
     def kept(self) -> tuple[int, int]:
         """`cin` and `offset` as they may be stored: before the commands that the client is to
         send again."""
-        for hidden in self._hidden:
-            if hidden.numbered:
-                return hidden.cin, hidden.offset
+        if self._hidden:
+            for hidden in self._hidden:
+                if hidden.numbered:
+                    return hidden.cin, hidden.offset
         return self.cin, self.offset
 
     def skip(self, c: int) -> bool:

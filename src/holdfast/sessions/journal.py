@@ -220,7 +220,8 @@ class Journal:
         batch.number = self._number
         closed, self._closed = self._closed, []
         work: list[tuple[DurableState, Row | None, Record]] = []
-        sharing = Sharing()
+        records: list[tuple[str | bytes, Record]] = []
+        sharing, sync = Sharing(), batch.sync
         for session in changed:
             if not session.persistent:  # closed since
                 continue
@@ -228,12 +229,13 @@ class Journal:
             work.append((session, row, record))
             if row is not None:
                 batch.rows.append(row)
-            if session.out.shared > record.top - len(record.outs):
-                record.outs = sharing.share(record.outs)
-            batch.records.append((session.sid, record))
-            batch.sync = batch.sync or session.durable
-        batch.shared = sharing.entries
-        batch.sync = batch.sync or bool(closed)
+            outs = record.outs
+            if outs and session.out.shared > record.top - len(outs):
+                record.outs = sharing.share(outs)
+            records.append((session.journal_key, record))
+            sync = sync or session.durable
+        batch.records, batch.shared = records, sharing.entries
+        batch.sync = sync or bool(closed)
         snapshotted = self._compaction.contribute(batch)
         return Commit(batch, work, waiting, snapshotted, closed)
 

@@ -275,7 +275,8 @@ class Outbox:
 
     def since(self, seq: int) -> Sequence[OutputEntry]:
         """The entries after `seq`."""
-        return self.entries[max(0, seq - self.base) :]
+        base = self.base
+        return self.entries[seq - base if seq > base else 0 :]
 
     def fill(self, seq: int) -> float:
         """Which share of the window the entries after number `seq` take: 1 is all of it."""

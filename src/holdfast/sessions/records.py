@@ -159,8 +159,8 @@ class Batch(Struct):
     number: int = 0
     """Its place in the journal; each is above the one before."""
     rows: list[Row] = field(default_factory=list)
-    records: list[tuple[str, Record]] = field(default_factory=list)
-    """By `sid`; one for each session."""
+    records: Sequence[tuple[str | bytes, Record]] = field(default_factory=list)
+    """By `sid`, as `pack_sid` packs it; one for each session."""
     shared: list[OutputEntry] = field(default_factory=list)
     """What several records hold: it is stored once."""
     snapshots: list[tuple[str, Record]] = field(default_factory=list)

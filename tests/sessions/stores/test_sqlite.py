@@ -10,12 +10,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 
 import msgspec
 import pytest
 import structlog
 
+from holdfast.core.ids import new_sid, pack_sid
 from holdfast.core.items import Text
 from holdfast.core.limits import StoreLimits
 from holdfast.sessions.outbox import OutputEntry
@@ -367,3 +369,36 @@ def test_what_snapshots_share_and_cannot_be_read_costs_only_them(path: Path) -> 
     assert [session.row.sid for session in found.sessions] == ["s2"]
     assert {kept.sid for kept in found.set_aside} == {"s1"}
     assert "its snapshot cannot be read" in found.set_aside[0].fault
+
+
+def test_no_commit_has_much_of_the_wal_to_copy(path: Path) -> None:
+    file, numbers = opened(path), count(1)
+    wal = path.with_name(f"{path.name}-wal")
+    rows = [row(f"s{number}", b"x" * 8_000) for number in range(1_000)]
+
+    def sizes(commits: int) -> list[int]:
+        found = []
+        for number in range(commits):
+            file.commit(Batch(next(numbers), rows=rows[number % 100 :: 100]))
+            found.append(wal.stat().st_size)
+        return found
+
+    assert 0 < max(sizes(100)) < 2_000_000
+    file.commit(Batch(next(numbers), rows=rows))
+    assert wal.stat().st_size > 6_000_000
+    assert min(sizes(100)) < 5_000_000  # what was needed once is given back
+    file.close(clean=True)
+
+
+def test_the_journal_of_an_earlier_version_is_read(path: Path) -> None:
+    sid = new_sid()
+    file = opened(path)
+    outs = [OutputEntry(Text("kept"), 1.0, "", 40)]
+    record = Record(1, outs, [], 0, 0, 0, 1, 0, 0, 0)
+    file.commit(Batch(1, rows=[row(sid)], records=[(sid, record)]))  # the id as text
+    file.commit(Batch(2, records=[(pack_sid(sid), Record(2, outs, [], 0, 0, 0, 2, 0, 0, 0))]))
+    file.close(clean=True)
+    file = opened(path)
+    (found,) = file.find([sid]).sessions
+    assert [kept.n for kept in found.records] == [1, 2]
+    file.close(clean=True)

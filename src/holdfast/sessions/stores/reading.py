@@ -10,10 +10,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from sys import intern
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
+from holdfast.core.ids import unpack_sid
 from holdfast.core.limits import StoreLimits
 from holdfast.sessions.cuts import Cuts
 from holdfast.sessions.folding import fold
@@ -38,7 +39,8 @@ _head: Final = msgspec.msgpack.Decoder(Head)
 _row: Final = msgspec.msgpack.Decoder(Row)
 _record: Final = msgspec.msgpack.Decoder(Record)
 _shared: Final = msgspec.msgpack.Decoder(list[SharedEntry])
-_pieces: Final = msgspec.msgpack.Decoder(list[tuple[str, msgspec.Raw]])
+_pieces: Final = msgspec.msgpack.Decoder(list[tuple[Any, msgspec.Raw]])
+"""The first of each pair is text or bytes (`pack_sid`), a union that msgspec does not have."""
 _numbered: Final = msgspec.msgpack.Decoder(list[tuple[int, msgspec.Raw]])
 _NOTHING: Final = _encode([])
 _PAIR: Final = b"\x92"
@@ -149,8 +151,8 @@ class Tail:
             self.set_aside.append(SetAside("", fault, body, number))
             return
         start = _PAIR + _encode(number)
-        for sid, piece in pieces:
-            head = known.get(sid)
+        for packed, piece in pieces:
+            head = known.get(unpack_sid(packed)) if isinstance(packed, str | bytes) else None
             if head is None:
                 continue
             kept = self._pieces.get(head.sid)

@@ -35,7 +35,11 @@ from holdfast.sessions.stores.private import make_private
 from holdfast.sessions.stores.reading import Commons, Heads, Reader, Snapshot, Tail, snapshots_of
 
 APPLICATION_ID: Final = 0x484F4C44  # "HOLD"
-_CHECKPOINT_PAGES: Final = 4_000
+_CHECKPOINT_PAGES: Final = 250
+"""The commit that reaches it also copies the WAL into the file, and waits for the disk. The more
+pages, the longer: with 4,000, some 150 ms."""
+_WAL_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Of the WAL between two checkpoints; a large batch may make it grow for a while."""
 _SIDS_MAX: Final = 500
 """In one query."""
 
@@ -66,6 +70,8 @@ _MIGRATIONS: Final = (
     ALTER TABLE snapshot ADD COLUMN common INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX snapshot_common ON snapshot (common) WHERE common > 0;
     """,
+    # 5: the journal has ids of sessions as 16 bytes. Those of before are read as they are.
+    "",
 )
 SCHEMA_VERSION: Final = len(_MIGRATIONS)
 """Kept in `user_version`. Migration k brings a file from version k - 1 to k."""
@@ -194,6 +200,7 @@ class SQLiteFile:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_MAX}")
         self._migrate(db, version)
         return self._read(db)
 
