@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -402,6 +403,23 @@ async def test_an_observer_is_told_of_everything() -> None:
         "DRAINING",
         "STOPPED",
     ]
+
+
+async def test_an_observer_tunes_the_socket_of_a_new_connection() -> None:
+    class Tuning(Observer):
+        def opened(self, connection: Connection) -> None:
+            connection.extra("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    async with (
+        serve(echo, ANYWHERE, observer=Tuning()) as server,
+        call(server.addresses[0]) as caller,
+    ):
+        await caller.write(b"x")
+        assert await caller.read(1) == b"x"
+        (connection,) = server.connections
+        sock = connection.extra("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
 async def test_an_observer_is_told_of_failures(tmp_path: Path) -> None:
