@@ -14,7 +14,10 @@ from msgspec import structs
 from holdfast.backends import echo, http, link, pty, ssh, stream, tcp
 from holdfast.backends.base import Backend, BackendConfig, Services
 from holdfast.backends.link.backend import LinkBackend
+from holdfast.backends.stream.backend import StreamBackend
+from holdfast.backends.tcp.backend import TcpBackend
 from holdfast.backends.terminal.backend import TerminalBackend
+from holdfast.backends.upstreams import Upstream
 from holdfast.core.errors import ConfigurationError
 
 
@@ -147,6 +150,13 @@ class Backends:
             if config.has_sessions:
                 self._by_name[config.name] = backend
         return backend
+
+    def change_upstream(self, upstream: Upstream) -> None:
+        """Let the backends that use the upstream of this name use this one."""
+        for config, backend in self._opened.items():
+            name = getattr(config, "upstream", None)
+            if name == upstream.config.name and isinstance(backend, TcpBackend | StreamBackend):
+                backend.change_upstream(upstream)
 
     def named(self, name: str) -> Backend:
         """The backend of a stored session, also if no listener names it any more."""

@@ -83,6 +83,9 @@ LISTED: Final = {
     "restore": Listed(
         "backup", "Let a backup take the place of the store of a gateway that is stopped."
     ),
+    "reload": Listed(
+        "reload", "Let a running gateway read its configuration again. Prints what is different."
+    ),
     "drain": Listed(
         "admin",
         "Stop a running gateway: it notifies clients and keeps their sessions for the next start.",

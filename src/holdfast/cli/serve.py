@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +35,7 @@ def serve(
     """
     set_level(log_level.value)
     with reported():
-        run(serve_gateway(load(config), say_where))
+        run(serve_gateway(load(config), say_where, source=partial(load, config)))
 
 
 def say_where(gateway: Gateway) -> None:

@@ -11,12 +11,17 @@ from holdfast.net.server.inherited import Inherited, notify
 from holdfast.net.server.service import signals
 
 
-async def serve_gateway(config: Config, started: Callable[[Gateway], None]) -> None:
+async def serve_gateway(
+    config: Config,
+    started: Callable[[Gateway], None],
+    source: Callable[[], Config] | None = None,
+) -> None:
     """Serve until SIGINT or SIGTERM, which drains; a second signal ends at once.
 
-    Uses the sockets that a service manager has opened, and notifies it of state changes.
+    Uses the sockets that a service manager has opened, and notifies it of state changes. `source`
+    reads the configuration again, for a reload.
     """
-    gateway = Gateway(config, Inherited())
+    gateway = Gateway(config, Inherited(), source=source)
 
     def on_start() -> None:
         started(gateway)

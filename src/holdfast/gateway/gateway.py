@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
+
+from msgspec import structs
 
 from holdfast.backends.base import Backend, Services
 from holdfast.backends.link.server import LinkServer
 from holdfast.backends.registry import Backends
 from holdfast.backends.upstreams import Upstream
 from holdfast.core.clock import SteadyClock
+from holdfast.core.errors import ConfigurationError, HoldfastError
+from holdfast.core.limits import Limits
 from holdfast.core.rate import Rate
 from holdfast.gateway.attempts import LoginAttempts
 from holdfast.gateway.config import Config
+from holdfast.gateway.config_changes import Change, changes, effective
 from holdfast.gateway.context import Context
 from holdfast.gateway.conversation.intake import network_input
 from holdfast.gateway.environment import DEFAULT, Environment
@@ -49,7 +55,7 @@ class Gateway:
 
     Made inside an event loop. `run` serves until `stop`; it raises what is
     wrong with the configuration, an address or the store before any client is
-    accepted.
+    accepted. `source` reads the configuration again, for a reload.
     """
 
     def __init__(
@@ -57,11 +63,17 @@ class Gateway:
         config: Config,
         inherited: Inherited | None = None,
         environment: Environment = DEFAULT,
+        source: Callable[[], Config] | None = None,
     ) -> None:
         self.config = config
         self._tasks = asyncio.TaskGroup()
         self._stop = asyncio.Event()
         self._abort = asyncio.Event()
+        self._source = source
+        self._running: list[asyncio.Task[None]] = []
+        """What serves until the drain is over."""
+        self._serving = False
+        self._reloading = asyncio.Lock()
         self._clean = False
         """Whether the store has everything: if not, the next run begins new epochs."""
         runtime, limits = Runtime(asyncio.get_running_loop()), config.limits
@@ -97,9 +109,7 @@ class Gateway:
         return Context(
             attempts=LoginAttempts(limits.session),
             limits=limits,
-            command_rate=Rate(
-                limits.session.commands_per_second_max, limits.session.command_burst_max
-            ),
+            command_rate=_command_rate(limits),
             network_input=network_input(limits.session),
             runtime=runtime,
             wall=self.clock,
@@ -142,11 +152,12 @@ class Gateway:
             counts=self.context.counts,
             security=self.context.security,
             backends=self.backends,
-            upstreams=tuple(upstream.pool for upstream in self.upstreams.values()),
+            upstreams_by_name=self.upstreams,
             api=self._api,
             stop=self.stop,
             draining=self._stop.is_set,
             backup=self._store.backup,
+            reload=self.read_again,
             spawn=self._spawn,
         )
 
@@ -214,39 +225,41 @@ class Gateway:
 
     async def _serve(self, started: Callable[[], None]) -> None:
         async with self._tasks:
-            running = await self._start_backends()
+            await self._start_backends()
             await self.listeners.open(self.context, self.backends, self._applications)
             self._clean = False
             self.context.runtime.timers.start()
             if self._store.beats:
                 membership = Membership(self._store, self.config.limits.store)
                 self.journal.on_fenced = membership.fenced
-                running.append(self._tasks.create_task(membership.run()))
+                self._running.append(self._tasks.create_task(membership.run()))
             committing = self._tasks.create_task(self.journal.run(self._store))
             sweeping = self._tasks.create_task(self._sweep())
+            self._serving = True
             started()
             await self._stop.wait()
             _log.info("stopping", connections=len(self.pool))
             self.pool.leave()
             await self.listeners.drain(self._abort)
-            for task in (sweeping, *running):
+            for task in (sweeping, *self._running):
                 task.cancel()
             self._time.keep()
             self.journal.stop()
             await committing
         self._clean = self.journal.idle
 
-    async def _start_backends(self) -> list[asyncio.Task[None]]:
+    async def _start_backends(self) -> None:
         """Start every upstream and every backend, before the listeners open."""
-        tasks = []
-        for run in (
-            *(upstream.run for upstream in self.upstreams.values()),
-            *(backend.run for backend in self.backends.all),
-        ):
-            ready = asyncio.Event()
-            tasks.append(self._tasks.create_task(run(ready.set)))
-            await ready.wait()
-        return tasks
+        for upstream in self.upstreams.values():
+            await self._start(upstream.run)
+        for backend in self.backends.all:
+            await self._start(backend.run)
+
+    async def _start(self, run: Callable[[Callable[[], None]], Coroutine[Any, Any, None]]) -> None:
+        """Run this until the drain is over; returns when it can be used."""
+        ready = asyncio.Event()
+        self._running.append(self._tasks.create_task(run(ready.set)))
+        await ready.wait()
 
     async def _sweep(self) -> None:
         more = False
@@ -275,9 +288,88 @@ class Gateway:
             self.pool.returns_per_second = returns_per_second
         self._stop.set()
 
+    # --- another configuration
+
     def reload(self) -> None:
-        """Read the certificates again, for the connections to come."""
+        """Read the certificates again, and the configuration. What is wrong is logged."""
         self.listeners.reload()
+        if self._source is not None and self._serving:
+            self._spawn(self._reload())
+
+    async def _reload(self) -> None:
+        with contextlib.suppress(HoldfastError):  # it was logged
+            await self.read_again()
+
+    async def read_again(self) -> list[Change]:
+        """Read the configuration again, and serve as it says. Returns what is different.
+
+        Raises what is wrong with it, and changes nothing then.
+        """
+        if self._source is None:
+            raise ConfigurationError("this gateway was started without a configuration file")
+        try:
+            found = await self.take_up(await asyncio.to_thread(self._source))
+        except HoldfastError as error:
+            _log.error("configuration not reloaded", error=str(error))
+            raise
+        for change in found:
+            _log.info("configuration changed", **structs.asdict(change))
+        return found
+
+    async def take_up(self, config: Config) -> list[Change]:
+        """Serve as `config` says, but for what needs a restart. Returns what is different.
+
+        Clients that are connected stay, as they are. Raises what is wrong, and changes nothing
+        then.
+        """
+        async with self._reloading:
+            found = changes(self.config, config)
+            if any(change.effect == "now" for change in found):
+                await self._take_up(effective(self.config, config))
+        return found
+
+    async def _take_up(self, config: Config) -> None:
+        limits, known = config.limits, self.backends.all
+        before = {one.name: self.upstreams.get(one.name) for one in config.upstream}
+        fresh = [
+            Upstream(one, limits, self.context.runtime)
+            for one in config.upstream
+            if (was := before[one.name]) is None or was.config != one
+        ]
+        context = structs.replace(self.context, limits=limits, command_rate=_command_rate(limits))
+        try:
+            for upstream in fresh:
+                await self._start(upstream.run)
+                self._use(upstream)
+            for listener in config.listener:
+                self.backends.open(listener.backend)
+            for backend in self.backends.all:
+                if backend not in known:
+                    await self._start(backend.run)
+            await self.listeners.change(config, context, self.backends)
+        except BaseException:
+            for upstream in fresh:
+                self._use(before[upstream.config.name], instead_of=upstream)
+            raise
+        for upstream in fresh:
+            replaced = before[upstream.config.name]
+            if replaced is not None:
+                replaced.retire()
+        self.config, self.context = config, context
+        self.manager.limits = self.manager.population.limits = limits.session
+
+    def _use(self, upstream: Upstream | None, instead_of: Upstream | None = None) -> None:
+        """Let new clients use an upstream; `None` is that there is none of that name."""
+        if instead_of is not None:
+            instead_of.retire()
+            self.upstreams.pop(instead_of.config.name, None)
+        if upstream is not None:
+            self.upstreams[upstream.config.name] = upstream
+            self.backends.change_upstream(upstream)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         spawn(self._tasks, work, partial(log_failure, _log, "a task failed"))
+
+
+def _command_rate(limits: Limits) -> Rate:
+    return Rate(limits.session.commands_per_second_max, limits.session.command_burst_max)

@@ -11,8 +11,10 @@ from msgspec import structs
 from holdfast.backends.base import Backend, Services
 from holdfast.backends.link.server import LinkServer
 from holdfast.backends.registry import Backends
+from holdfast.core.limits import TelnetLimits
 from holdfast.gateway.api.listener import ApiListener, api_limits
 from holdfast.gateway.config import Config, ListenerConfig
+from holdfast.gateway.config_changes import by_url
 from holdfast.gateway.context import Context, ListenerContext, ServeHttp
 from holdfast.gateway.conversation.driver import Driver
 from holdfast.gateway.environment import Environment
@@ -102,26 +104,44 @@ class Listeners:
                 ListenOptions(link.bind),
             )
         for listener in self._config.listener:
-            self.addresses.append(
-                await self.clients.listen(
-                    listener.address,
-                    self._factory(listener, context, backends),
-                    None if listener.starttls else _server_tls(listener.tls_options),
-                    ListenOptions(
-                        listener.bind,
-                        listener.proxy,
-                        listener.forwarded,
-                        self._start_tls(listener),
-                        HTTP_REFUSALS if listener.address.scheme in _HTTP else NO_REFUSALS,
-                    ),
-                )
-            )
+            way = self._way_in(listener, context, backends)
+            self.addresses.append(await self.clients.listen(listener.address, *way))
         if self._api is not None:
             self.api_address = await self._api.open()
         if self._admin is not None:
             self.admin_address = await self._admin.open()
         if self._inherited is not None:
             self._inherited.finish()
+
+    async def change(self, config: Config, context: Context, backends: Backends) -> None:
+        """Take clients in as `config` says; those that are connected stay.
+
+        Raises the error of an address or of a certificate, and changes nothing then.
+        """
+        before = dict(zip(by_url(self._config.listener), self.addresses, strict=True))
+        ways = {
+            key: (listener.address, *self._way_in(listener, context, backends))
+            for key, listener in by_url(config.listener).items()
+        }
+        opened: dict[tuple[str, int], Address] = {}
+        try:
+            for key, way in ways.items():
+                if key not in before:
+                    opened[key] = await self.clients.listen(*way)
+        except BaseException:
+            for address in opened.values():
+                self.clients.unlisten(address)
+            raise
+        for key, address in before.items():
+            if key in ways:
+                _, factory, tls, options = ways[key]
+                options = structs.replace(options, replaces=True)
+                await self.clients.listen(address, factory, tls, options)
+            else:
+                self.clients.unlisten(address)
+        self.clients.limits = config.limits.connection
+        self._config = config
+        self.addresses = [opened.get(key) or before[key] for key in ways]
 
     def reload(self) -> None:
         """Read the certificates again, for the connections to come."""
@@ -174,13 +194,27 @@ class Listeners:
         shared = structs.replace(shared, serve_http=serve_http)
         return lambda connection: Driver(connection, context, shared)
 
-    def _start_tls(self, listener: ListenerConfig) -> StartTlsOptions | None:
+    def _way_in(
+        self, listener: ListenerConfig, context: Context, backends: Backends
+    ) -> tuple[HandlerFactory, ServerTls | None, ListenOptions]:
+        """Return how the clients of a listener are taken in."""
+        options = ListenOptions(
+            listener.bind,
+            listener.proxy,
+            listener.forwarded,
+            self._start_tls(listener, context.limits.telnet),
+            HTTP_REFUSALS if listener.address.scheme in _HTTP else NO_REFUSALS,
+        )
+        tls = None if listener.starttls else _server_tls(listener.tls_options)
+        return self._factory(listener, context, backends), tls, options
+
+    def _start_tls(self, listener: ListenerConfig, limits: TelnetLimits) -> StartTlsOptions | None:
         """How the clients of a listener are asked for TLS, if they are."""
         tls = _server_tls(listener.tls_options) if listener.starttls else None
         if tls is None:
             return None
         required = listener.starttls == "required"
-        return StartTlsOptions(tls, self._config.limits.telnet, required=required)
+        return StartTlsOptions(tls, limits, required=required)
 
     def _serve_pages(self, listener: ListenerConfig, context: Context) -> ServeHttp | None:
         """Return the handler of a listener's requests for pages, if it has any."""

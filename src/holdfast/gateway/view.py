@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
 from holdfast.backends.registry import Backends
+from holdfast.backends.upstreams import Upstream
 from holdfast.core.clock import SteadyClock
 from holdfast.core.histogram import Histogram
 from holdfast.gateway.api.listener import ApiListener
+from holdfast.gateway.config_changes import Change
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.net.security_log import SecurityLog
 from holdfast.net.server.server import Server
@@ -35,7 +37,7 @@ class GatewayView(Struct, frozen=True):
     counts: Counter[str]
     security: SecurityLog
     backends: Backends
-    upstreams: tuple[UpstreamPool, ...]
+    upstreams_by_name: Mapping[str, Upstream]
     api: ApiListener | None
     """Where other programs publish, if they may."""
     stop: Callable[[float], None]
@@ -44,8 +46,14 @@ class GatewayView(Struct, frozen=True):
     draining: Callable[[], bool]
     backup: Callable[[Path], Awaitable[int]]
     """Copy the store to a new file; its size in bytes."""
+    reload: Callable[[], Awaitable[list[Change]]]
+    """Read the configuration again, and serve as it says. Raises `ConfigurationError`."""
     spawn: Callable[[Coroutine[Any, Any, None]], None]
     """Runs a coroutine in the gateway's task group."""
+
+    @property
+    def upstreams(self) -> list[UpstreamPool]:
+        return [upstream.pool for upstream in self.upstreams_by_name.values()]
 
     @property
     def trouble(self) -> str:

@@ -40,7 +40,7 @@ class Population:
         self.total = 0
         self.begun = 0.0
         """When the sessions of the previous run were registered: none could be resumed before."""
-        self._limits = limits
+        self.limits = limits
         self._networks: dict[str, _Network] = {}
         self._users: dict[SessionBackend, dict[str, Member | dict[str, Member]]] = {}
         """A user with one session has no dictionary: there may be very many of them."""
@@ -127,7 +127,7 @@ class Population:
 
     def keep_seconds(self, session: Member) -> float:
         """How long a session is kept for its client, as it is now."""
-        limits = self._limits
+        limits = self.limits
         if self._order_of(session) is self._brief:
             return min(limits.unclaimed_seconds_max, limits.detached_seconds_max)
         return limits.detached_seconds_max
@@ -143,7 +143,7 @@ class Population:
 
     def expired(self, now: float, count: int) -> list[Member]:
         """Return up to `count` expired sessions."""
-        limits = self._limits
+        limits = self.limits
         found: list[Member] = []
         early = now - min(limits.unclaimed_seconds_max, limits.detached_seconds_max)
         if self.begun > early:
@@ -172,12 +172,12 @@ class Population:
         Raises `BusyError` if there is none.
         """
         here = self._networks.get(network)
-        if here is not None and here.total >= self._limits.sessions_per_network_max:
+        if here is not None and here.total >= self.limits.sessions_per_network_max:
             session = self._first(here.evictable) if here.evictable is not None else None
             if session is None:
                 raise BusyError(f"{here.total} sessions of {network or 'one address'}")
             return session
-        if self.total >= self._limits.sessions_max:
+        if self.total >= self.limits.sessions_max:
             session = self._first(self._brief) or self._first(self._anonymous)
             if session is None:
                 raise BusyError(f"{self.total} sessions")

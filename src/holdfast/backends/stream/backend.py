@@ -42,4 +42,8 @@ class StreamBackend(BaseBackend):
 
     def __init__(self, name: str, upstream: Upstream) -> None:
         self.name = name
+        self.change_upstream(upstream)
+
+    def change_upstream(self, upstream: Upstream) -> None:
+        """Pass new clients on to the servers of `upstream`; others keep what they have."""
         self.handler = upstream.proxy.handler

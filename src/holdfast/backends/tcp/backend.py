@@ -46,12 +46,20 @@ class TcpBackend(BaseBackend):
         upstream: Upstream,
         services: Services,
     ) -> None:
-        config = upstream.config
-        self.name = PREFIX + config.name
-        self.status = upstream.status.values if upstream.status is not None else None
+        self.name = PREFIX + upstream.config.name
+        self._services = services
         self._port = services.open_port(self)
         self._clock = services.clock
         self._at_end_of_tick = services.runtime.coalescer.add
+        self.change_upstream(upstream)
+        self._tasks = asyncio.TaskGroup()
+        self._commanded: dict[Session, None] = {}
+        self._bridges: dict[Session, Bridge] = {}
+
+    def change_upstream(self, upstream: Upstream) -> None:
+        """Connect new sessions to the servers of `upstream`; others keep what they have."""
+        config, services = upstream.config, self._services
+        self.status = upstream.status.values if upstream.status is not None else None
         self._context = BridgeContext(
             port=self._port,
             dialler=upstream.dialler,
@@ -65,9 +73,6 @@ class TcpBackend(BaseBackend):
             redial=config.redial if config.on_server_lost == "redial" else None,
             sends_address=config.send_address,
         )
-        self._tasks = asyncio.TaskGroup()
-        self._commanded: dict[Session, None] = {}
-        self._bridges: dict[Session, Bridge] = {}
 
     async def run(self, started: Callable[[], None]) -> None:
         """Connect sessions until cancelled; then hang up on every server.

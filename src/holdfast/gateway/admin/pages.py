@@ -12,6 +12,7 @@ DELETE /api/sessions/SID/commands   the session's waiting commands are dropped
 POST   /api/notices                 {"text": …, "session": … "user": … "protocol": … "listener": …}
 POST   /api/backup                  {"path": "/backup/sessions.db"}: begin a backup of the store
 GET    /api/backup                  how far it is
+POST   /api/reload                  read the configuration again; what is different
 POST   /api/drain                   {"now": true}: without waiting; {"rate": 200}: comebacks
 """
 
@@ -26,7 +27,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from holdfast.core.clock import Clock
-from holdfast.core.errors import Reason
+from holdfast.core.errors import HoldfastError, Reason
 from holdfast.core.limits import AdminLimits
 from holdfast.gateway.admin.backups import BackupRequest, Backups
 from holdfast.gateway.admin.explain import explain
@@ -85,6 +86,7 @@ class AdminPages(HttpHost):
         app.router.add_delete("/api/connections/{id}", self._kick_connection)
         app.router.add_get("/api/backup", self._backup_status)
         app.router.add_post("/api/backup", self._backup)
+        app.router.add_post("/api/reload", self._reload)
         app.router.add_post("/api/drain", self._drain)
         super().__init__(app)
 
@@ -234,6 +236,13 @@ class AdminPages(HttpHost):
 
     async def _backup_status(self, request: web.Request) -> web.Response:
         return _json(self._backups.status)
+
+    async def _reload(self, request: web.Request) -> web.Response:
+        self._tell(SecurityEvent.OPERATOR_ACTED, request, what="reload")
+        try:
+            return _json({"changes": await self._view.reload()})
+        except HoldfastError as error:
+            return _refusal(400, str(error))
 
     async def _drain(self, request: web.Request) -> web.Response:
         body = await request.read()

@@ -74,6 +74,10 @@ class Admission:
             del self._by_network[network]
             del self._meters[network]
 
+    def replace(self, limits: ConnectionLimits) -> None:
+        """Use other limits from now on; the rates of accepting stay."""
+        self._limits = limits
+
     @property
     def networks(self) -> int:
         """How many networks have a connection."""

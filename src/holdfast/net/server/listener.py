@@ -63,6 +63,10 @@ class Listener:
             sock.listen(limits.backlog_max)
         self._watch()
 
+    def hand_to(self, accepted: Accepted, refused: Callable[[], None]) -> None:
+        """Give the sockets that are accepted from now on to another acceptor."""
+        self._accepted, self._refused = accepted, refused
+
     def close(self) -> None:
         """Accept no more; a Unix socket's file is removed, unless it is another's by now."""
         self._unwatch()

@@ -63,6 +63,8 @@ class ListenOptions(Struct, frozen=True):
     """How Telnet clients of a listener without TLS are asked for it."""
     refusals: Mapping[AdmissionRefusal, bytes] = NO_REFUSALS
     """What refused clients are sent, by why; where the listener has TLS, nothing."""
+    replaces: bool = False
+    """Whether the listener that is open at the address goes on with all of this but `bind`."""
 
 
 DEFAULT: Final = ListenOptions()
@@ -96,7 +98,7 @@ class Server:
         inherited: Inherited | None = None,
     ) -> None:
         self.runtime = clockwork
-        self.limits = limits
+        self._limits = limits
         self.connections: set[Connection] = set()
         self.accepted = 0
         self.refusals: Counter[AdmissionRefusal] = Counter()
@@ -116,6 +118,16 @@ class Server:
         self._ids = count(1)
         self._empty = asyncio.Event()
         self._empty.set()
+
+    @property
+    def limits(self) -> ConnectionLimits:
+        """The limits of new connections. The rates of accepting stay as they began."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: ConnectionLimits) -> None:
+        self._limits = limits
+        self._admission.replace(limits)
 
     @property
     def clockwork(self) -> Runtime:
@@ -165,15 +177,27 @@ class Server:
             factory = with_start_tls(factory, start_tls, self)
         forwarding = ForwardingProxies(options.forwarded) if options.forwarded else None
         acceptor = Acceptor(self, factory, tls, options.proxy, forwarding, options.refusals)
-        listener = open_listener(
-            self.runtime.loop,
-            address,
-            self.limits,
-            acceptor.accepted,
-            options=options.bind,
-            inherited=self._inherited,
-            refused=lambda: self.refuse(acceptor.counters, AdmissionRefusal.OUT_OF_FILES),
-        )
+
+        def refused() -> None:
+            self.refuse(acceptor.counters, AdmissionRefusal.OUT_OF_FILES)
+
+        before = self._listeners.get(address) if options.replaces else None
+        if before is None:
+            listener = open_listener(
+                self.runtime.loop,
+                address,
+                self.limits,
+                acceptor.accepted,
+                options=options.bind,
+                inherited=self._inherited,
+                refused=refused,
+            )
+        else:
+            listener = before.listener
+            listener.hand_to(acceptor.accepted, refused)
+            self._forwarding.pop(address, None)
+            for one in before.watched:
+                self._certificates.remove(one)
         at = acceptor.address = listener.address
         acceptor.counters = self.tallies.setdefault(at, acceptor.counters)
         acceptor.counters.at = str(at)

@@ -37,6 +37,7 @@ class Servers:
         if idle_pool is not None:
             self._background.append(Background("the idle pool failed", idle_pool.run))
         self._tasks = asyncio.TaskGroup()
+        self._beside: list[asyncio.Task[None]] = []
 
     async def run(self, started: Callable[[], None]) -> None:
         """Connect clients until cancelled. `started` is called when that is possible."""
@@ -44,8 +45,13 @@ class Servers:
             started()
             for failed, make in self._background:
                 work = restarted(make, _log, failed, upstream=self.pool.name)
-                self._tasks.create_task(work)
+                self._beside.append(self._tasks.create_task(work))
             await asyncio.Event().wait()
+
+    def retire(self) -> None:
+        """Others take the place of these servers: only the connections that are open go on."""
+        for task in self._beside:
+            task.cancel()
 
     def run_beside(self, background: Background) -> None:
         """Run this, too, from `run` on."""

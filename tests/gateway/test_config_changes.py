@@ -1,0 +1,118 @@
+"""What differs between two configurations, and what of it a running gateway takes up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from holdfast.core.limits import Limits
+from holdfast.gateway.config import parse
+from holdfast.gateway.config_changes import LIVE_LIMITS, Change, by_url, changes, effective
+
+OLD = """
+node = "a"
+[admin]
+listen = "tcp://127.0.0.1:9180"
+[link]
+listen = "unix:link"
+secret = "a secret of this link"
+[limits.session]
+sessions_max = 10
+groups_max = 5
+[[listener]]
+url = "telnet://127.0.0.1:4000"
+backend = "echo"
+durability = "memory"
+[[listener]]
+url = "tcp://127.0.0.1:0"
+backend = "echo"
+durability = "memory"
+[[listener]]
+url = "tcp://127.0.0.1:0"
+backend = "echo"
+durability = "memory"
+[[upstream]]
+name = "mud"
+servers = ["telnet://127.0.0.1:5000"]
+"""
+
+STEPS: dict[str, tuple[str, str, list[Change]]] = {
+    "nothing": ("", "", []),
+    "a-listener": (
+        'durability = "memory"\n[[listener]]',
+        'durability = "memory"\nwrap = true\n[[listener]]',
+        [Change("listener telnet://127.0.0.1:4000.wrap", "false", "true", "now")],
+    ),
+    "bind": (
+        'durability = "memory"\n[[listener]]',
+        'durability = "memory"\nbind = { reuse_port = true }\n[[listener]]',
+        [Change("listener telnet://127.0.0.1:4000.bind.reuse_port", "false", "true", "restart")],
+    ),
+    "an-upstream": (
+        "5000",
+        "5001",
+        [
+            Change(
+                "upstream mud.servers",
+                '["telnet://127.0.0.1:5000"]',
+                '["telnet://127.0.0.1:5001"]',
+                "now",
+            )
+        ],
+    ),
+    "a-limit": (
+        "sessions_max = 10",
+        "sessions_max = 20",
+        [Change("limits.session.sessions_max", "10", "20", "now")],
+    ),
+    "a-limit-of-a-start": (
+        "groups_max = 5",
+        "groups_max = 6",
+        [Change("limits.session.groups_max", "5", "6", "restart")],
+    ),
+    "the-node": ('node = "a"', 'node = "b"', [Change("node", '"a"', '"b"', "restart")]),
+    "a-secret": (
+        "a secret of this link",
+        "another secret of this link",
+        [Change("link.secret", "(secret)", "(secret)", "restart")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), STEPS.values(), ids=STEPS)
+def test_each_difference_has_its_effect(old: str, new: str, expected: list[Change]) -> None:
+    before, after = parse(OLD), parse(OLD.replace(old, new, 1) if old else OLD)
+    assert changes(before, after) == expected
+    taken = effective(before, after)
+    assert changes(before, taken) == [one for one in expected if one.effect == "now"]
+    assert changes(taken, after) == [one for one in expected if one.effect == "restart"]
+
+
+def test_listeners_of_one_url_are_told_apart() -> None:
+    assert [key[1] for key in by_url(parse(OLD).listener)] == [0, 0, 1]
+
+
+def test_a_backend_that_has_sessions_keeps_its_keys(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("0123456789abcdef")
+    http = (
+        '[[listener]]\nurl = "tcp://127.0.0.1:1"\nbackend = "http"\napp = "shop"\n'
+        'endpoint = "http://127.0.0.1:2/a"\ndurability = "memory"\n'
+        f'secret_files = ["{tmp_path / "secret"}"]\n'
+    )
+    before, after = parse(http), parse(http.replace("2/a", "2/b"))
+    assert changes(before, after) == [
+        Change(
+            "listener tcp://127.0.0.1:1.backend.endpoint",
+            '"http://127.0.0.1:2/a"',
+            '"http://127.0.0.1:2/b"',
+            "restart",
+        )
+    ]
+
+
+def test_every_limit_that_changes_at_once_is_one() -> None:
+    for group, names in LIVE_LIMITS.items():
+        known = {field.name for field in structs.fields(getattr(Limits(), group))}
+        assert (names or frozenset()) <= known
