@@ -78,9 +78,8 @@ class TerminalBackend(BaseBackend):
             started()
             while True:
                 await asyncio.sleep(_CHECK_SECONDS)
-                now = self._context.now()
                 for bridge in list(self._bridges.values()):
-                    bridge.check(now)
+                    bridge.alone(bridge.check)
 
     def view(self, session: Session) -> TerminalView | None:
         """The terminal of a session, as an operator sees it."""
@@ -154,4 +153,4 @@ class TerminalBackend(BaseBackend):
         for session in commanded:
             bridge = self._bridges.get(session)
             if bridge is not None:
-                bridge.forward()
+                bridge.alone(bridge.forward)

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from holdfast.backends.terminal.dialogue import Dialogue
+from holdfast.backends.terminal.flow import Flow
 from holdfast.backends.terminal.kind import Channel, Exit, Opener, Plan, Screen, TerminalError
 from holdfast.backends.terminal.life import Life
 from holdfast.backends.terminal.places import Place, Places, Reservation
@@ -43,10 +44,6 @@ from holdfast.sessions.terminal import TerminalSession
 
 _log: Final = RateLimitedLogger("holdfast.terminal")
 
-_RESUME_AT: Final = 1 / 3
-"""The share of the unshown output at which the server is read again."""
-_FILL_AWAY_MAX: Final = 3 / 4
-"""With `away = "pause"`: the share of the ring that may fill while the client is away."""
 _NUDGE_SECONDS: Final = 0.05
 """Between two sizes: a program that gets both at once sees no change."""
 _SIGNAL: Final = "Terminal.Signal"
@@ -88,7 +85,9 @@ class Bridge:
         self._channel: Channel | None = None
         self._reservation: Reservation | None = None
         self._plan: Plan | None = None
-        self._paused = False
+        self._flow = Flow(
+            session, context.port, context.limits, context.counts, pauses=context.pauses
+        )
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._last: list[Output] = []
         """The last outputs, after which the session ends."""
@@ -109,17 +108,37 @@ class Bridge:
     # --- its life
 
     async def run(self) -> None:
-        """Lead the terminal from its first question to the release of everything."""
+        """Lead the terminal from its first question to the release of everything. Raises nothing:
+        the other terminals are others'."""
+        try:
+            try:
+                await self._lead()
+            finally:
+                await self._release()
+        except Exception as error:
+            log_failure(_log, "a terminal failed at its end", error, sid=self._session.sid)
+
+    async def _lead(self) -> None:
         try:
             await self._open()
             self._end(await self._exit)
         except TerminalError as error:
             self._fail(error)
-        except Exception as error:  # the other terminals are others'
+        except Exception as error:
             log_failure(_log, "a terminal failed", error, sid=self._session.sid)
             self._fail(TerminalError("internal", "Something is wrong here. Try again later."))
-        finally:
-            await self._release()
+
+    def alone(self, step: Callable[[], None]) -> None:
+        """Take a step of this terminal. Its failure ends this terminal alone: the caller serves
+        others, too."""
+        try:
+            step()
+        except Exception as error:
+            self._break(error)
+
+    def _break(self, error: Exception) -> None:
+        if not self.dialogue.fail(error) and not self._exit.done():
+            self._exit.set_exception(error)
 
     async def _open(self) -> None:
         context, session = self._context, self._session
@@ -131,7 +150,7 @@ class Bridge:
         place = Place(self.dialogue.network, plan.target, plan.user)
         self._reservation = _reserve(context.places, place)
         self.life.apply(BridgeInput.CONNECT)
-        asked = self._screen()
+        asked = _screen(session)
         channel = await context.opener.connect(plan, self.dialogue, asked, self)
         self._channel = channel
         self._reservation.logged_in()
@@ -140,8 +159,8 @@ class Bridge:
         context.counts.active += 1
         session.row.known = True
         context.port.save(session)
-        context.port.set_input_mode(session, "line" if self._types_lines else "key")
-        screen = self._screen()
+        screen = _screen(session)
+        context.port.set_input_mode(session, "key" if screen.echo else "line")
         size = (screen.columns, screen.rows)
         if size != (asked.columns, asked.rows):  # it has changed while the user logged in
             channel.resize(*size)
@@ -161,15 +180,6 @@ class Bridge:
             return
         self._told_opened = True
         port.show(session, self._opened, always=True)
-
-    @property
-    def _types_lines(self) -> bool:
-        return not self._session.row.capabilities.binary
-
-    def _screen(self) -> Screen:
-        known = self._session.row.capabilities
-        term = known.terminal.lower() or ("dumb" if self._types_lines else "xterm-256color")
-        return Screen(term, known.width or 80, known.height or 24, echo=not self._types_lines)
 
     async def _release(self) -> None:
         """The channel first, with its connection and its command; then what counted it."""
@@ -233,15 +243,7 @@ class Bridge:
     # --- what the client does
 
     def forward(self) -> None:
-        """Take what the client has typed, unless the server lags. A failure ends this terminal
-        alone: the caller forwards for others as well."""
-        try:
-            self._forward()
-        except Exception as error:
-            if not self.dialogue.fail(error) and not self._exit.done():
-                self._exit.set_exception(error)
-
-    def _forward(self) -> None:
+        """Take what the client has typed, unless the server lags."""
         port, session, channel = self._context.port, self._session, self._channel
         if channel is None:
             self._answer()
@@ -320,12 +322,8 @@ class Bridge:
         self._tell_opened()
         if self._over is not None:
             self._finish(self._over)
-        if self._paused and self._channel is not None:
-            if self._lag() <= _RESUME_AT:
-                self._paused = False
-                self._channel.resume_reading()
-            else:
-                self._context.port.await_delivery(self._session)
+        if self._channel is not None:
+            self._flow.shown(self._channel)
 
     # --- Sink: what the channel says
 
@@ -333,16 +331,16 @@ class Bridge:
         context = self._context
         self._bytes_in += len(data)
         context.counts.bytes_in += len(data)
-        self._recording.output(data)
-        context.port.emit(self._session, Binary(data), MUST, context.clock())
-        if not self._paused and self._channel is not None and self._lag() > 1:
-            self._paused = True
-            context.counts.pauses += 1
-            self._channel.pause_reading()
-            context.port.await_delivery(self._session)
+        try:  # as in `alone`
+            self._recording.output(data)
+            context.port.emit(self._session, Binary(data), MUST, context.clock())
+            if self._channel is not None:
+                self._flow.grown(self._channel)
+        except Exception as error:
+            self._break(error)
 
     def writable(self) -> None:
-        self.forward()
+        self.alone(self.forward)
 
     def ended(self, exit: Exit, *, broken: bool = False) -> None:
         if self._exit.done():
@@ -351,19 +349,12 @@ class Bridge:
             self._security(SecurityEvent.TARGET_FAILED, exit.error)
         self._exit.set_result(exit)
 
-    def _lag(self) -> float:
-        """How much output waits for the client, as a share of what may."""
-        context, session = self._context, self._session
-        if session.attached:
-            return context.port.unacknowledged(session) / context.limits.unshown_bytes_max
-        return context.port.fill(session) / _FILL_AWAY_MAX if context.pauses else 0.0
-
     # --- time
 
-    def check(self, now: float) -> None:
+    def check(self) -> None:
         """End a terminal that is used no more, or whose server takes no input; tell of one that
         does not close."""
-        limits = self._context.limits
+        limits, now = self._context.limits, self._context.now()
         self.life.tell_if_stuck(2 * limits.closing_seconds_max)
         if self.life.state is not BridgeState.ACTIVE:
             return
@@ -408,6 +399,14 @@ def _reserve(places: Places, place: Place) -> Reservation:
     except LimitExceededError as error:
         text = f"{str(error).capitalize()}. Try again later."
         raise TerminalError("crowded", text, SecurityEvent.LIMITED) from error
+
+
+def _screen(session: Session) -> Screen:
+    """The client's terminal. One that types lines shows them itself."""
+    known = session.row.capabilities
+    types_lines = not known.binary
+    term = known.terminal.lower() or ("dumb" if types_lines else "xterm-256color")
+    return Screen(term, known.width or 80, known.height or 24, echo=not types_lines)
 
 
 def screen_size(session: Session) -> Resized:

@@ -101,7 +101,10 @@ class Recording:
     def close(self) -> None:
         """Write the rest."""
         self._write()
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:  # which a network file system tells here
+            _log.error("a recording cannot be written", path=self.path, error=str(error))
 
     def _event(self, code: str, text: str) -> None:
         if self._full or not text:
