@@ -7,13 +7,26 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.backends.ssh.servers import PASSWORD, scripted
+from tests.backends.terminal.client import term_client
+from tests.gateway.running import serving
 
-from holdfast.cli.demo import _pages, _say_how, _say_process
+from holdfast.backends.ssh.config import TargetConfig
+from holdfast.cli.demo import _pages, _say_how, _say_process, with_terminals
+from holdfast.cli.run import make_config
+from holdfast.core.errors import ConfigurationError
+from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.net.addresses import parse_address
 
 
 def gateway(*urls: str) -> Any:
-    return SimpleNamespace(addresses=[parse_address(url) for url in urls])
+    return started(Config(listener=tuple(ListenerConfig(url=url) for url in urls)))
+
+
+def started(config: Config) -> Any:
+    """What a gateway with this configuration tells of where it listens."""
+    addresses = [parse_address(listener.url) for listener in config.listener]
+    return SimpleNamespace(config=config, addresses=addresses)
 
 
 def test_each_listener_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,3 +63,46 @@ def test_the_process_to_kill_is_told(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_the_page_is_there() -> None:
     assert (_pages() / "index.html").is_file()
+
+
+def test_the_terminals_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = make_config(("ws://127.0.0.1:8080/",), tmp_path)
+    _say_how(started(with_terminals(config, "ws://127.0.0.1:8022/", "localhost")), tmp_path)
+    assert capsys.readouterr().out.splitlines()[2:6] == [
+        "  browser   http://127.0.0.1:8080/",
+        "  terminal  holdfast connect ws://127.0.0.1:8080/",
+        "",
+        "Terminals on the SSH server: http://127.0.0.1:8022/",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("server", "host", "port"),
+    [("build.example.org", "build.example.org", 22), ("127.0.0.1:2222", "127.0.0.1", 2222),
+     ("[::1]:2222", "::1", 2222)],
+)  # fmt: skip
+def test_the_ssh_server_of_the_terminals(tmp_path: Path, server: str, host: str, port: int) -> None:
+    config = make_config(("ws://127.0.0.1:8080/",), tmp_path)
+    backend: Any = with_terminals(config, "ws://127.0.0.1:0/", server).listener[-1].backend
+    assert backend.ssh.target == (TargetConfig(name=server, host=host, port=port),)
+
+
+@pytest.mark.parametrize("server", ["a:b", "::1", ":22", "host:123456"])
+def test_an_ssh_server_that_is_none(tmp_path: Path, server: str) -> None:
+    config = make_config(("ws://127.0.0.1:8080/",), tmp_path)
+    with pytest.raises(ConfigurationError, match="--ssh: expected HOST or HOST:PORT, found"):
+        with_terminals(config, "ws://127.0.0.1:8022/", server)
+
+
+async def test_a_terminal_of_the_demo(tmp_path: Path) -> None:
+    """On this machine by its name: the operator has named it, so its loopback address is one that
+    may be reached."""
+    async with scripted(tmp_path) as server:
+        config = with_terminals(Config(listener=()), "ws://127.0.0.1:0/", f"localhost:{server.port}")
+        async with serving(config) as gateway, term_client(gateway) as client:
+            await client.asked("user")
+            await client.answers(server.user)
+            assert server.fingerprint in (await client.asked("hostkey"))["text"]
+            await client.answers("yes")
+            await client.logs_in(PASSWORD)
+            await client.sees("$ ")

@@ -8,16 +8,26 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import structs
 
+from holdfast.backends import ssh as ssh_backend
+from holdfast.backends.ssh.config import SshOptions, TargetConfig
 from holdfast.cli.options import LogLevel
 from holdfast.cli.output import reported
 from holdfast.cli.run import DEFAULT_DATA, DEFAULT_URLS, Data, make_config, run_together
 from holdfast.cli.supervise import Application
+from holdfast.core.errors import ConfigurationError
+from holdfast.gateway.config import Config, ListenerConfig, check
 from holdfast.gateway.gateway import Gateway
+from holdfast.net.addresses import Address
 from holdfast.net.log import configure_logs
 from holdfast.net.runtime.loop import run
+from holdfast.protocols.uris import split_authority
 
 _TELNET, _TCP, _WEB = DEFAULT_URLS
+_TERMINALS = "ws://127.0.0.1:8022/"
+_SSH_PORT = 22
+_LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
 def demo(
@@ -27,6 +37,13 @@ def demo(
     tcp: Annotated[str, typer.Option("--tcp", help="The address for plain TCP clients.")] = _TCP,
     web: Annotated[str, typer.Option("--web", help="The address for browsers.")] = _WEB,
     data: Data = DEFAULT_DATA,
+    ssh: Annotated[
+        str,
+        typer.Option("--ssh", help="Also offer terminals on this SSH server.", metavar="HOST"),
+    ] = "",
+    terminals: Annotated[
+        str, typer.Option("--terminals", help="The address of the terminals' page, with --ssh.")
+    ] = _TERMINALS,
 ) -> None:
     """Run the demo: a chat of several rooms, for Telnet, plain TCP and the browser.
 
@@ -38,12 +55,16 @@ def demo(
         holdfast demo
 
         holdfast demo --telnet telnet://0.0.0.0:2323 --web ws://0.0.0.0:9090/
+
+        holdfast demo --ssh build.example.org
     """
     level = LogLevel.warning.value
     configure_logs(level)
     os.environ["HOLDFAST_CHAT_DATA"] = str(data.resolve())
     with reported():
         config = make_config((telnet, tcp, web), data, _pages())
+        if ssh:
+            config = with_terminals(config, terminals, ssh)
         chat = Application(["-m", "holdfast.demo.chat"], level, _say_process)
         run(run_together(config, chat, lambda gateway: _say_how(gateway, data)))
 
@@ -52,13 +73,32 @@ def _pages() -> Path:
     return Path(str(resources.files("holdfast.demo").joinpath("pages")))
 
 
+def with_terminals(config: Config, url: str, server: str) -> Config:
+    """The configuration with terminals on the SSH server `server` (`HOST` or `HOST:PORT`) at `url`.
+
+    The user is asked whether the server's key is the right one. Raises `ConfigurationError`.
+    """
+    split = split_authority(server)
+    if split is None:
+        raise ConfigurationError(f"--ssh: expected HOST or HOST:PORT, found {server!r}")
+    host, port = split
+    target = TargetConfig(name=server, host=host, port=_SSH_PORT if port is None else port)
+    options = SshOptions(target=(target,), allow_networks=_LOOPBACK)  # as `localhost` resolves
+    backend = ssh_backend.Config(options)
+    listener = ListenerConfig(url=url, backend=backend)
+    config = structs.replace(config, listener=(*config.listener, listener))
+    check(config)
+    return config
+
+
 def _say_how(gateway: Gateway, data: Path) -> None:
-    by_scheme = {address.scheme.rstrip("s"): address for address in gateway.addresses}
+    by_scheme: dict[str, Address] = {}
+    for address in gateway.addresses:
+        by_scheme.setdefault(address.scheme.rstrip("s"), address)
     lines = ["The chat is running. Connect with:", ""]
     web = by_scheme.get("w")
     if web is not None:
-        page = f"http{'s' if web.secure else ''}://{web.authority}/"
-        lines.append(f"  browser   {page}")
+        lines.append(f"  browser   {_page(web)}")
         lines.append(f"  terminal  holdfast connect {web}")
     telnet = by_scheme.get("telnet")
     if telnet is not None:
@@ -66,8 +106,19 @@ def _say_how(gateway: Gateway, data: Path) -> None:
     tcp = by_scheme.get("tcp")
     if tcp is not None:
         lines.append(f"  netcat    nc {tcp.host} {tcp.port}")
+    lines += [f"\nTerminals on the SSH server: {_page(at)}" for at in _terminals(gateway)]
     lines += ["", f"Sessions are stored in {data.resolve()}. Ctrl-C stops the demo; they stay."]
     typer.echo("\n".join(lines))
+
+
+def _terminals(gateway: Gateway) -> list[Address]:
+    """Where the terminals' page is, if there is one."""
+    listeners = zip(gateway.config.listener, gateway.addresses, strict=True)
+    return [address for listener, address in listeners if listener.backend.terminal]
+
+
+def _page(address: Address) -> str:
+    return f"http{'s' if address.secure else ''}://{address.authority}/"
 
 
 def _say_process(number: int) -> None:
