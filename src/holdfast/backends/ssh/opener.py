@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import asyncssh
 
+from holdfast.backends.ssh.algorithms import algorithms
 from holdfast.backends.ssh.channel import SshChannel, SshSession, close_connection
 from holdfast.backends.ssh.config import SshOptions, TargetConfig
 from holdfast.backends.ssh.login import Login
@@ -19,48 +20,6 @@ from holdfast.core.limits import TerminalLimits
 from holdfast.core.rate import Rate, RateByKey
 from holdfast.net.security_log import SecurityEvent
 
-_ALGORITHMS: Final[dict[str, Sequence[str]]] = {
-    "kex_algs": (
-        "mlkem768x25519-sha256",
-        "sntrup761x25519-sha512@openssh.com",
-        "curve25519-sha256",
-        "curve25519-sha256@libssh.org",
-        "ecdh-sha2-nistp256",
-        "ecdh-sha2-nistp384",
-        "ecdh-sha2-nistp521",
-        "diffie-hellman-group16-sha512",
-        "diffie-hellman-group18-sha512",
-    ),
-    "encryption_algs": (
-        "aes128-gcm@openssh.com",
-        "aes256-gcm@openssh.com",
-        "chacha20-poly1305@openssh.com",
-        "aes256-ctr",
-        "aes128-ctr",
-    ),
-    "mac_algs": (
-        "hmac-sha2-256-etm@openssh.com",
-        "hmac-sha2-512-etm@openssh.com",
-        "hmac-sha2-256",
-        "hmac-sha2-512",
-    ),
-    "server_host_key_algs": (
-        "ssh-ed25519",
-        "ecdsa-sha2-nistp256",
-        "ecdsa-sha2-nistp384",
-        "ecdsa-sha2-nistp521",
-        "rsa-sha2-512",
-        "rsa-sha2-256",
-    ),
-}
-"""Without what is broken or old: no SHA-1, no CBC, no group of 1,024 or 2,048 bits."""
-_LEGACY: Final[dict[str, Sequence[str]]] = {
-    "kex_algs": ("diffie-hellman-group14-sha256", "diffie-hellman-group14-sha1"),
-    "encryption_algs": ("aes256-cbc", "aes128-cbc"),
-    "mac_algs": ("hmac-sha1",),
-    "server_host_key_algs": ("ssh-rsa",),
-}
-"""What is added for a target with `legacy`."""
 _ECHO_OFF: Final = {asyncssh.PTY_ECHO: 0}
 _USER_CHARS_MAX: Final = 64
 _PACKET_BYTES_MAX: Final = 32 * 1024
@@ -249,7 +208,7 @@ class SshOpener:
                     login_timeout=limits.login_seconds_max,
                     keepalive_interval=limits.keepalive_seconds_max,
                     keepalive_count_max=_KEEPALIVES_MAX,
-                    **_algorithms(plan.config),
+                    **algorithms(plan.config),
                 )
         except asyncssh.HostKeyNotVerifiable:
             raise
@@ -298,22 +257,6 @@ class SshOpener:
             raise
         assert isinstance(session, SshSession)
         return SshChannel(connection, channel, session, limits)
-
-
-def _algorithms(target: TargetConfig) -> dict[str, Any]:
-    """What is offered to a server: some are there only with libraries that may be missing."""
-    known = {
-        "kex_algs": asyncssh.kex.get_kex_algs(),
-        "encryption_algs": asyncssh.encryption.get_encryption_algs(),
-        "mac_algs": asyncssh.mac.get_mac_algs(),
-    }
-    chosen = {
-        name: [*values, *(_LEGACY[name] if target.legacy else ())]
-        for name, values in _ALGORITHMS.items()
-    }
-    for name, algorithms in known.items():
-        chosen[name] = [one for one in chosen[name] if one.encode() in algorithms]
-    return chosen
 
 
 def _unreachable(plan: SshPlan, error: OSError) -> TerminalError:
