@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -172,6 +172,7 @@ async def scripted(
     keys: tuple[asyncssh.SSHKey, ...] = (),
     ask: bool = False,
     host_key: asyncssh.SSHKey | None = None,
+    other_host_keys: Sequence[asyncssh.SSHKey] = (),
     port: int = 0,
     **options: Any,
 ) -> AsyncIterator[SshServer]:
@@ -182,7 +183,7 @@ async def scripted(
         lambda: Accounts(list(keys), ask),
         "127.0.0.1",
         port,
-        server_host_keys=[host_key],
+        server_host_keys=[host_key, *other_host_keys],
         process_factory=program,
         encoding=None,
         line_editor=False,

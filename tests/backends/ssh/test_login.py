@@ -7,11 +7,18 @@ import os
 from pathlib import Path
 
 import asyncssh
+import pytest
 from tests.backends.ssh.running import gateway_to
 from tests.backends.ssh.servers import PASSWORD, encrypted, openssh, scripted
 from tests.backends.terminal.client import term_client
 from tests.gateway.running import eventually
 from tests.programs import need
+
+
+@pytest.fixture(scope="module")
+def keys() -> dict[str, asyncssh.SSHKey]:
+    kinds = ("ssh-rsa", "ecdsa-sha2-nistp256", "ssh-ed25519")
+    return {kind: asyncssh.generate_private_key(kind) for kind in kinds}
 
 
 async def test_by_password(tmp_path: Path) -> None:
@@ -79,6 +86,54 @@ async def test_by_a_key_of_the_operator(tmp_path: Path) -> None:
         assert not [message for message in client.messages if message["t"] == "prompt"]
         await client.types("echo FI''NISH\r")
         await client.sees("FINISH")
+
+
+async def test_by_a_certificate_of_the_operator(tmp_path: Path) -> None:
+    """It is beside the key. The server knows its authority alone."""
+    authority = asyncssh.generate_private_key("ssh-ed25519")
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    certificate = authority.generate_user_certificate(key, "the gateway", principals=["ann"])
+    key.write_private_key(tmp_path / "key")
+    certificate.write_certificate(tmp_path / "key-cert.pub")
+    line = b"cert-authority " + authority.export_public_key()
+    (tmp_path / "authorized_keys").write_bytes(line)
+    only = {"key_file": str(tmp_path / "key"), "methods": ("publickey",)}
+    async with (
+        scripted(tmp_path, authorized_client_keys=str(tmp_path / "authorized_keys")) as server,
+        gateway_to(server, of_target=only) as gateway,
+        term_client(gateway) as client,
+    ):
+        await client.told("opened")
+        await client.sees("$ ")
+
+
+async def test_a_host_that_an_authority_vouches_for(tmp_path: Path) -> None:
+    """`@cert-authority` in the file of known hosts."""
+    authority = asyncssh.generate_private_key("ssh-ed25519")
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    certificate = authority.generate_host_certificate(key, "box", principals=["127.0.0.1"])
+    known = tmp_path / "known"
+    known.write_text(f"@cert-authority * {authority.export_public_key().decode()}")
+    async with (
+        scripted(tmp_path, server_host_certs=[certificate], host_key=key) as server,
+        gateway_to(server, known_hosts=str(known)) as gateway,
+        term_client(gateway) as client,
+    ):
+        await client.logs_in(PASSWORD)
+
+
+@pytest.mark.parametrize("known", ["ssh-rsa", "ecdsa-sha2-nistp256", "ssh-ed25519"])
+async def test_a_server_with_keys_of_several_kinds(
+    tmp_path: Path, keys: dict[str, asyncssh.SSHKey], known: str
+) -> None:
+    """One of them is known, and that is the one which it is asked for."""
+    others = [key for kind, key in keys.items() if kind != known]
+    async with (
+        scripted(tmp_path, host_key=keys[known], other_host_keys=others) as server,
+        gateway_to(server) as gateway,
+        term_client(gateway) as client,
+    ):
+        await client.logs_in(PASSWORD)
 
 
 async def test_by_an_agent_of_the_operator(tmp_path: Path) -> None:

@@ -51,11 +51,18 @@ _LEGACY: Final[dict[str, Sequence[str]]] = {
     "server_host_key_algs": ("ssh-rsa",),
 }
 """What is added for a target with `legacy`."""
+_CERTIFIED: Final = "-cert-v01@openssh.com"
+"""The end of the name of an algorithm with a certificate."""
 
 
-def algorithms(target: TargetConfig) -> dict[str, Any]:
-    """What is offered to a server: some are there only with libraries that may be missing."""
-    known = {
+def algorithms(
+    target: TargetConfig, keys: Sequence[asyncssh.SSHKey], authorities: Sequence[asyncssh.SSHKey]
+) -> dict[str, Any]:
+    """What is offered to a server whose known keys are `keys`, or are certified by `authorities`.
+
+    Some algorithms are there only with libraries that may be missing.
+    """
+    supported = {
         "kex_algs": asyncssh.kex.get_kex_algs(),
         "encryption_algs": asyncssh.encryption.get_encryption_algs(),
         "mac_algs": asyncssh.mac.get_mac_algs(),
@@ -64,6 +71,17 @@ def algorithms(target: TargetConfig) -> dict[str, Any]:
         name: [*values, *(_LEGACY[name] if target.legacy else ())]
         for name, values in _ALGORITHMS.items()
     }
-    for name, supported in known.items():
-        chosen[name] = [one for one in chosen[name] if one.encode() in supported]
+    for name, known in supported.items():
+        chosen[name] = [one for one in chosen[name] if one.encode() in known]
+    offered = chosen["server_host_key_algs"]
+    # First those of the keys that are known: a server has keys of several kinds, and shows one.
+    offered.sort(key=lambda one: not any(_signs(key, one) for key in keys))
+    if authorities:
+        offered[:0] = [one + _CERTIFIED for one in offered]
     return chosen
+
+
+def _signs(key: asyncssh.SSHKey, algorithm: str) -> bool:
+    """Whether `algorithm` is one of keys like `key`."""
+    kind = key.get_algorithm()
+    return algorithm == kind or (kind == "ssh-rsa" and algorithm.startswith("rsa-"))

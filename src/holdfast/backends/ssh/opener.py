@@ -188,14 +188,14 @@ class SshOpener:
     async def _log_in(
         self, plan: SshPlan, address: str, sock: socket.socket, login: Login
     ) -> asyncssh.SSHClientConnection:
-        limits = self._limits
+        limits, known = self._limits, self._known(plan.config, address)
         try:
             async with asyncio.timeout(limits.login_seconds_max):
                 return await asyncssh.connect(
                     sock=sock,
                     client_factory=lambda: login,
                     username=plan.user,
-                    known_hosts=self._known(plan.config, address),
+                    known_hosts=known,
                     config=None,
                     client_keys=None,
                     agent_path=None,
@@ -208,7 +208,7 @@ class SshOpener:
                     login_timeout=limits.login_seconds_max,
                     keepalive_interval=limits.keepalive_seconds_max,
                     keepalive_count_max=_KEEPALIVES_MAX,
-                    **algorithms(plan.config),
+                    **algorithms(plan.config, known[0], known[1]),
                 )
         except asyncssh.HostKeyNotVerifiable:
             raise
