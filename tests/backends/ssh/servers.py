@@ -32,7 +32,11 @@ KbdInteractiveAuthentication no
 PermitRootLogin yes
 PrintMotd no
 PrintLastLog no
+ForceCommand exec bash --norc --noprofile
+SetEnv SHLVL=1 HISTFILE=/dev/null
 """
+"""With a shell that reads nothing of its user's (`SHLVL`: bash does for the first one of a login)
+and writes nothing there: what is set up there may take any time."""
 
 
 class SshServer(Struct, frozen=True):

@@ -57,7 +57,7 @@ async def test_by_key_with_a_passphrase(tmp_path: Path) -> None:
     key = asyncssh.generate_private_key("ssh-ed25519")
     async with (
         openssh(tmp_path, key) as server,
-        gateway_to(server, of_target={"command": "bash --norc --noprofile"}) as gateway,
+        gateway_to(server) as gateway,
         term_client(gateway) as client,
     ):
         await client.asked("key")
