@@ -15,7 +15,7 @@ import pytest
 from tests.backends.pty.running import OWN, SHELL, config, shells
 from tests.backends.terminal.client import connected, term_client
 from tests.gateway.clients import GMCP, person
-from tests.gateway.running import WS, eventually, serving
+from tests.gateway.running import SECONDS, WS, eventually, serving
 
 from holdfast.backends import pty
 from holdfast.backends.pty import process
@@ -149,7 +149,10 @@ async def test_a_failure_while_input_is_forwarded_ends_its_terminal_alone(
 async def test_a_client_that_lags_is_told_of_its_terminal_and_of_its_end() -> None:
     """Its connection is full when the program ends."""
     size = 16 * MIB
-    limits = Limits().but(terminal={"ring_bytes_max": 2 * size, "unshown_bytes_max": 2 * size})
+    limits = Limits().but(
+        terminal={"ring_bytes_max": 2 * size, "unshown_bytes_max": 2 * size},
+        connection={"close_seconds_max": SECONDS},
+    )
     script = f"stty -echo; echo READY; read go; head -c {size} /dev/zero; read go; exit 3"
     async with shells("sh", "-c", script, limits=limits) as gateway:
         async with term_client(gateway) as client:

@@ -25,7 +25,7 @@ class TermClient:
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
-        self.output = b""
+        self.output = bytearray()
         """All that came on this connection."""
         self.offset = 0
         self.c = 0
@@ -93,7 +93,8 @@ class TermClient:
         while wanted not in self.output:
             await self.reads()
         upto = self.output.index(wanted) + len(wanted)
-        seen, self.output = self.output[:upto], self.output[upto:]
+        seen = bytes(self.output[:upto])
+        del self.output[:upto]
         return seen
 
     async def asked(self, kind: str) -> dict[str, Any]:
