@@ -8,6 +8,12 @@ from typing import Any, Final
 import asyncssh
 
 from holdfast.backends.ssh.config import TargetConfig
+from holdfast.backends.ssh.gcm import AesGcm
+
+for _name in ("aes128-gcm", "aes256-gcm"):
+    asyncssh.encryption.register_encryption_alg(
+        f"{_name}@openssh.com".encode(), AesGcm, _name, default=True
+    )
 
 _ALGORITHMS: Final[dict[str, Sequence[str]]] = {
     "kex_algs": (

@@ -14,6 +14,7 @@ from holdfast.backends.ssh.channel import SshChannel, SshSession, close_connecti
 from holdfast.backends.ssh.config import SshOptions, TargetConfig
 from holdfast.backends.ssh.login import Login
 from holdfast.backends.ssh.targets import find_target, permitted
+from holdfast.backends.ssh.tunnel import SocketTunnel
 from holdfast.backends.terminal.dialogue import Dialogue, Question
 from holdfast.backends.terminal.kind import Plan, Screen, Sink, TerminalError
 from holdfast.core.limits import TerminalLimits
@@ -192,7 +193,7 @@ class SshOpener:
         try:
             async with asyncio.timeout(limits.login_seconds_max):
                 return await asyncssh.connect(
-                    sock=sock,
+                    tunnel=SocketTunnel(sock),
                     client_factory=lambda: login,
                     username=plan.user,
                     known_hosts=known,

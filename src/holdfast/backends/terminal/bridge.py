@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from holdfast.backends.terminal.dialogue import Dialogue
 from holdfast.backends.terminal.flow import Flow
+from holdfast.backends.terminal.gathering import Gathering
 from holdfast.backends.terminal.kind import Channel, Exit, Opener, Plan, Screen, TerminalError
 from holdfast.backends.terminal.life import Life
 from holdfast.backends.terminal.places import Place, Places, Reservation
@@ -88,6 +89,8 @@ class Bridge:
         self._flow = Flow(
             session, context.port, context.limits, context.counts, pauses=context.pauses
         )
+        self._gathering = Gathering(self._show, context.later)
+        self.received = self._gathering.add
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._last: list[Output] = []
         """The last outputs, after which the session ends."""
@@ -327,7 +330,7 @@ class Bridge:
 
     # --- Sink: what the channel says
 
-    def received(self, data: bytes) -> None:
+    def _show(self, data: bytes) -> None:
         context = self._context
         self._bytes_in += len(data)
         context.counts.bytes_in += len(data)
@@ -343,6 +346,7 @@ class Bridge:
         self.alone(self.forward)
 
     def ended(self, exit: Exit, *, broken: bool = False) -> None:
+        self._gathering.flush()
         if self._exit.done():
             return
         if broken:
