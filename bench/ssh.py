@@ -1,4 +1,5 @@
-"""Terminals on an SSH server, beside `ssh` and webssh: output, keys, CPU time, memory.
+"""Terminals on an SSH server, beside `ssh` and webssh, and of this machine, beside ttyd: output,
+keys, CPU time, memory.
 
 The SSH server and the load have one core, the gateway (or the client `ssh`) the other. `MB_s` is
 `cat` of a file through a pseudo-terminal; `key_ms` is from a key to its echo, the median;
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from statistics import median
 
@@ -23,9 +24,12 @@ from bench.terminals import (
     SshServer,
     Terminal,
     holdfast,
+    holdfast_pty,
     holdfast_terminal,
     plain_ssh,
     ssh_server,
+    ttyd,
+    ttyd_terminal,
     webssh,
     webssh_terminal,
 )
@@ -95,6 +99,24 @@ async def _beside_peers(server: SshServer, file: Path, options: Options) -> list
             async with webssh_terminal(server, peer_port) as terminal:
                 rows["webssh"].append(await measured(terminal, peer_pid, file))
     return [{"terminal": name, **harness.medians(found)} for name, found in rows.items()]
+
+
+async def _of_this_machine(folder: Path, file: Path, options: Options) -> list[Row]:
+    rows: dict[str, list[Row]] = {"holdfast": [], "ttyd": []}
+    with ExitStack() as running:
+        port, pid = running.enter_context(holdfast_pty(folder))
+        try:
+            peer: tuple[int, int] | None = running.enter_context(ttyd())
+        except Missing as missing:
+            peer = None
+            print(missing, file=sys.stderr)
+        for _ in range(options.rounds):
+            async with holdfast_terminal(port) as mine:
+                rows["holdfast"].append(await measured(mine, pid, file))
+            if peer is not None:
+                async with ttyd_terminal(peer[0]) as terminal:
+                    rows["ttyd"].append(await measured(terminal, peer[1], file))
+    return [{"shell": name, **harness.medians(found)} for name, found in rows.items() if found]
 
 
 async def _watched(server: SshServer, file: Path, options: Options) -> list[Row]:
@@ -193,6 +215,7 @@ def main(arguments: Sequence[str]) -> int:
         async def run() -> None:
             for title, measure in (
                 ("Beside peers", _beside_peers(server, file, options)),
+                ("Of this machine", _of_this_machine(Path(folder), file, options)),
                 ("Viewers", _watched(server, file, options)),
                 ("Memory", _held(server, options.count)),
                 ("A client that does not read", _stalled(server, options.stalled)),

@@ -1,4 +1,5 @@
-"""Terminals on a private SSH server, as a person has them: by `ssh`, Holdfast and webssh."""
+"""Terminals as a person has them: on a private SSH server by `ssh`, Holdfast and webssh, and of
+this machine by Holdfast and ttyd."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import asyncio
 import getpass
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -73,7 +75,8 @@ def ssh_server(folder: Path) -> Iterator[SshServer]:
         PrintMotd no
         PrintLastLog no
         MaxStartups 1000
-        ForceCommand {_SHELL}
+        ForceCommand exec {_SHELL}
+        SetEnv SHLVL=1 HISTFILE=/dev/null
     """)
     command = [_SSHD, "-D", "-e", "-f", str(folder / "sshd_config")]
     with harness.running(command, port=server.port, core=1):
@@ -134,11 +137,7 @@ async def plain_ssh(server: SshServer) -> AsyncIterator[tuple[Terminal, int]]:
 @contextmanager
 def holdfast(server: SshServer) -> Iterator[tuple[int, int]]:
     """A gateway in front of `server`; its port and its process."""
-    port = free_port()
-    config = server.folder / "gateway.toml"
-    config.write_text(f"""
-        [[listener]]
-        url = "ws://127.0.0.1:{port}/"
+    keys = f"""
         backend = "ssh"
         [listener.ssh]
         known_hosts = "{server.known_hosts}"
@@ -149,11 +148,37 @@ def holdfast(server: SshServer) -> Iterator[tuple[int, int]]:
         user = "{getpass.getuser()}"
         key_file = "{server.key}"
         methods = ["publickey"]
+        """
+    with _gateway(server.folder, keys) as found:
+        yield found
+
+
+@contextmanager
+def holdfast_pty(folder: Path) -> Iterator[tuple[int, int]]:
+    """A gateway whose terminals are shells of this machine; its port and its process."""
+    keys = f"""
+        backend = "pty"
+        [listener.pty]
+        command = {json.dumps(_SHELL.split())}
+        user = "{getpass.getuser()}"
+        """
+    with _gateway(folder, keys) as found:
+        yield found
+
+
+@contextmanager
+def _gateway(folder: Path, keys: str) -> Iterator[tuple[int, int]]:
+    port = free_port()
+    config = folder / "gateway.toml"
+    config.write_text(f"""
+        [[listener]]
+        url = "ws://127.0.0.1:{port}/"
+        {keys}
         [limits.terminal]
         terminals_per_network_max = 500
         terminals_per_user_max = 500
         [store]
-        path = "{server.folder}/sessions.db"
+        path = "{folder}/sessions.db"
     """)
     command = [*HOLDFAST, "serve", str(config), "--log-level", "error"]
     with harness.running(command, port=port) as process:
@@ -286,3 +311,47 @@ async def webssh_terminal(server: SshServer, port: int) -> AsyncIterator[Termina
     address = f"ws://127.0.0.1:{port}/ws?id={found['id']}"
     async with connect(address, max_size=None, compression=None) as socket:
         yield WebsshTerminal(socket)
+
+
+# --- ttyd
+
+
+@contextmanager
+def ttyd() -> Iterator[tuple[int, int]]:
+    """ttyd with a shell; its port and its process. Raises `Missing` where it is not installed."""
+    program = shutil.which("ttyd")
+    if program is None:
+        raise Missing("ttyd is not installed")
+    port = free_port()
+    command = [program, "--port", str(port), "--interface", "127.0.0.1", "--writable"]
+    with harness.running([*command, "--debug", "1", *_SHELL.split()], port=port) as process:
+        yield port, process.pid
+
+
+class TtydTerminal:
+    """A client of ttyd: a byte that says what it is stands before all that is sent."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+
+    async def read(self) -> bytes:
+        while True:
+            message = await self._socket.recv(decode=False)
+            if message[:1] == b"0":
+                return message[1:]
+
+    async def write(self, data: bytes) -> None:
+        await self._socket.send(b"0" + data)
+
+
+@asynccontextmanager
+async def ttyd_terminal(port: int) -> AsyncIterator[Terminal]:
+    """A terminal at ttyd."""
+    async with connect(
+        f"ws://127.0.0.1:{port}/ws",
+        subprotocols=[Subprotocol("tty")],
+        max_size=None,
+        compression=None,
+    ) as socket:
+        await socket.send(b'{"AuthToken":"","columns":80,"rows":24}')
+        yield TtydTerminal(socket)
