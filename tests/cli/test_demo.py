@@ -98,7 +98,9 @@ async def test_a_terminal_of_the_demo(tmp_path: Path) -> None:
     """On this machine by its name: the operator has named it, so its loopback address is one that
     may be reached."""
     async with scripted(tmp_path) as server:
-        config = with_terminals(Config(listener=()), "ws://127.0.0.1:0/", f"localhost:{server.port}")
+        config = with_terminals(
+            Config(listener=()), "ws://127.0.0.1:0/", f"localhost:{server.port}"
+        )
         async with serving(config) as gateway, term_client(gateway) as client:
             await client.asked("user")
             await client.answers(server.user)
