@@ -6,10 +6,13 @@ import re
 from pathlib import Path
 
 from msgspec import structs
+from tests.backends.http.endpoints import behind as away
 from tests.backends.test_upstreams import bridged
 from tests.gateway.admin.asking import administered
+from tests.gateway.api.asking import with_api
 from tests.gateway.counted.table import Meter
 from tests.gateway.running import TCP, WS, configured, serving
+from tests.ports import free_port
 
 from holdfast.core.limits import Limits
 from holdfast.gateway.adapters.base import TOKEN_BYTES
@@ -35,8 +38,10 @@ def test_every_row_names_limits_that_there_are() -> None:
 async def test_every_row_names_metrics_that_there_are(tmp_path: Path) -> None:
     behind = bridged(tmp_path, "tcp://127.0.0.1:9", urls=(TCP,))
     linked = configured(tmp_path, [WS])
-    config = structs.replace(behind, listener=behind.listener + linked.listener, link=linked.link)
-    async with serving(administered(config)) as gateway:
+    http = away(tmp_path, f"http://127.0.0.1:{free_port()}/")
+    listeners = behind.listener + linked.listener + http.listener
+    config = structs.replace(behind, listener=listeners, link=linked.link)
+    async with serving(administered(with_api(config))) as gateway:
         exposed = set(await Meter(gateway).read())
     named = {name for row in ROWS for name in re.findall(r"`([^`]+)`", row[3])}
     assert named <= exposed
