@@ -1,6 +1,8 @@
 """The shop of `examples/shop` behind nginx, while its parts are killed: real processes.
 
-`python -m tests.chaos.shop 200` runs it with as many customers, and prints what they saw.
+`python -m tests.chaos.shop 200` runs it with as many customers, and prints what they saw. `http` as
+a second argument lets the application be a URL; `fast` as a third stores less at once: then a
+customer who has seen more than a killed gateway has stored begins afresh.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from holdfast.client import Began, Client, Data, Online, connect
 SHOP: Final = ROOT / "examples" / "shop"
 JWT_KEY: Final = "a secret of the shop for nothing but chaos, and long enough"
 API_KEY: Final = "a key for nothing but chaos"
+LIVE_SECRET: Final = "a secret for nothing but chaos"
 SECONDS: Final = 200.0
 
 
@@ -90,9 +93,17 @@ class Customer:
                 self.online.set()
             elif isinstance(event, Began):
                 self.resets += 1
+                self.seen.clear()  # the page shows what comes from here on
             elif isinstance(event, Data):
                 told = msgspec.json.decode(event.d)
                 self.seen.append((told["id"], told["state"]))
+
+    def missing(self, orders: int) -> int:
+        """How many updates of so many orders have not come. A page that began afresh shows how
+        they stand."""
+        if self.resets:
+            return orders - len({number for number, state in self.seen if state == "sent"})
+        return 2 * orders - len(set(self.seen))
 
 
 def token_for(user: str) -> str:
@@ -101,20 +112,29 @@ def token_for(user: str) -> str:
     return jwt.encode(claims, JWT_KEY, "HS256")
 
 
-def lay_out(folder: Path) -> int:
+URL: Final = """backend = "http"
+endpoint = "http://127.0.0.1:8002/holdfast"
+secret_files = ["live.secret"]
+"""
+
+
+def lay_out(folder: Path, backend: str, durability: str) -> int:
     """The files of the shop, at ports that are free. Returns nginx's port."""
-    ports = {name: free_port() for name in ("8000", "8001", "8081", "9181")}
+    ports = {name: free_port() for name in ("8000", "8001", "8002", "8081", "9181")}
     for path in SHOP.iterdir():
         if path.is_file():
             text = re.sub("|".join(ports), lambda match: str(ports[match[0]]), path.read_text())
             (folder / path.name).write_text(text)
     config = folder / "gateway.toml"
+    keys = URL.replace("8002", str(ports["8002"])) if backend == "http" else ""
+    keys += f'app = "shop"\ndurability = "{durability}"\n'
     config.write_text(
-        config.read_text().replace(
-            'app = "shop"\norigins', 'app = "shop"\ndurability = "durable"\norigins'
-        )
+        config.read_text().replace('app = "shop"\norigins', f"{keys}origins")
         + "\n[limits.upstream]\nbroken_seconds_max = 0.5\n"
+        + "\n[limits.http]\nbackoff_seconds_max = 0.5\n"
     )
+    (folder / "live.secret").write_text(LIVE_SECRET)
+    (folder / "live-port").write_text(str(ports["8002"]))
     (folder / "jwt.key").write_text(JWT_KEY)
     (folder / "api.key").write_text(API_KEY)
     (folder / "site-port").write_text(str(ports["8001"]))
@@ -122,13 +142,14 @@ def lay_out(folder: Path) -> int:
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[dict[str, Part]]:
+async def opened(folder: Path, backend: str) -> AsyncIterator[dict[str, Part]]:
     """All parts of the shop, by their names."""
-    site = (folder / "site-port").read_text()
+    site, live = (folder / "site-port").read_text(), (folder / "live-port").read_text()
+    served = ("uvicorn", "live_http:app", "--port", live, "--log-level", "warning")
     parts = {
         "gateway": Part(folder, "holdfast", "serve", "gateway.toml"),
         "site": Part(folder, "uvicorn", "shop:app", "--port", site, "--log-level", "warning"),
-        "live": Part(folder, "python", "live.py"),
+        "live": Part(folder, *(served if backend == "http" else ("python", "live.py"))),
         "worker": Part(folder, "python", "worker.py"),
         "nginx": Part(folder, need("nginx"), "-p", ".", "-c", "nginx.conf", "-e", "stderr"),
     }
@@ -161,15 +182,17 @@ async def order(port: int, names: Sequence[str], item: str) -> None:
                 raise AssertionError("the site does not answer")
 
 
-async def torment(customers: int, orders: int = 4) -> Outcome:
+async def torment(
+    customers: int, orders: int = 4, backend: str = "link", durability: str = "durable"
+) -> Outcome:
     """Let so many customers order something, while everything is killed."""
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        port = lay_out(folder)
+        port = lay_out(folder, backend, durability)
         async with (
             asyncio.timeout(SECONDS + customers),
-            opened(folder) as parts,
+            opened(folder, backend) as parts,
             AsyncExitStack() as stack,
             asyncio.TaskGroup() as tasks,
         ):
@@ -185,13 +208,12 @@ async def torment(customers: int, orders: int = 4) -> Outcome:
             for customer in everyone:
                 await customer.online.wait()
             await _orders_and_kills(port, everyone, parts, orders)
-            wanted = 2 * orders
             # There is no event for it.
-            while any(len(customer.seen) < wanted for customer in everyone):  # noqa: ASYNC110
+            while any(customer.missing(orders) for customer in everyone):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
             for task in watching:
                 task.cancel()
-        return _outcome(everyone, 2 * orders, time.monotonic() - begun)
+        return _outcome(everyone, orders, time.monotonic() - begun)
 
 
 async def _orders_and_kills(
@@ -213,18 +235,20 @@ async def _orders_and_kills(
                 nginx.send_signal(signal.SIGHUP)  # it reads its configuration again
 
 
-def _outcome(everyone: Sequence[Customer], wanted: int, seconds: float) -> Outcome:
+def _outcome(everyone: Sequence[Customer], orders: int, seconds: float) -> Outcome:
     lost = twice = disorder = 0
     for customer in everyone:
+        lost += customer.missing(orders)
+        if customer.resets:
+            continue
         counts = Counter(customer.seen)
         twice += sum(counts.values()) - len(counts)
-        lost += wanted - len(counts)
         for number in {number for number, _ in counts}:
             states = [state for one, state in customer.seen if one == number]
             disorder += states != ["packed", "sent"]
     return Outcome(
         customers=len(everyone),
-        updates=wanted * len(everyone),
+        updates=2 * orders * len(everyone),
         lost=lost,
         twice=twice,
         out_of_order=disorder,
@@ -234,4 +258,7 @@ def _outcome(everyone: Sequence[Customer], wanted: int, seconds: float) -> Outco
 
 
 if __name__ == "__main__":
-    print(asyncio.run(torment(int(sys.argv[1]) if sys.argv[1:] else 20)))  # noqa: T201
+    given = dict(enumerate(sys.argv[1:]))
+    count, backend = given.get(0, "20"), given.get(1, "link")
+    durability = given.get(2, "durable")
+    print(asyncio.run(torment(int(count), backend=backend, durability=durability)))  # noqa: T201
