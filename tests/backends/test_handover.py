@@ -12,7 +12,7 @@ from tests.net.helpers import patience
 
 from holdfast.backends.link.assignment import AWAY
 from holdfast.core.errors import Reason
-from holdfast.core.items import Resized, Text
+from holdfast.core.items import Output, Resized, Text
 from holdfast.core.limits import Limits
 from holdfast.link import messages as m
 from holdfast.link.peer import RequestError
@@ -80,6 +80,50 @@ async def test_a_session_that_ends_while_its_heir_is_asked_is_never_told_of(
         it.manager.close(session, Reason.KICKED)
         answer.set_result({})
         assert await second.take_all() == []
+
+
+async def test_very_many_sessions_are_handed_over_part_after_part(tmp_path: Path) -> None:
+    async with node(tmp_path) as it, apps(it) as one_more:
+        first, second = await one_more(), await one_more()
+        await first.hello("i1", oldest=1)
+        sessions = [it.open()[0] for _ in range(1_200)]
+        await first.take(1_200)
+        await second.hello("i2", oldest=1)
+        answer: asyncio.Future[dict[str, int]] = asyncio.get_running_loop().create_future()
+        second.answers[m.REMEMBER] = lambda _: answer
+        first.cut()
+        await second.until(lambda end: end.asked)
+        assert [len(sids) for sids in second.asked] == [500]
+        answer.set_result({sessions[0].sid: 0})
+        assert set(await second.take(1_200)) == {"adopted"}
+        assert [len(sids) for sids in second.asked] == [500, 500, 200]
+        assert [sid for sids in second.asked for sid in sids] == [one.sid for one in sessions]
+
+
+async def test_the_clients_of_very_many_sessions_are_told_in_several_passes(tmp_path: Path) -> None:
+    async with node(tmp_path) as it, apps(it) as one_more:
+        end = await one_more()
+        await end.hello()
+        clients = [it.open()[1] for _ in range(1_200)]
+        await end.take(1_200)
+        told = set()
+        show = clients[0].show
+
+        def look(item: Output, *, always: bool = False) -> None:
+            show(item, always=always)
+            asyncio.get_running_loop().call_soon(lambda: told.add(sum(map(is_told, clients))))
+
+        for number in (0, 499, 500, 999):
+            clients[number].show = look  # type: ignore[method-assign]
+        end.cut()
+        await end.until_unlinked()
+        await clients[-1].until_shown()
+        assert len(told) > 1  # others had their turn in between
+        assert all(client.notices == [AWAY] for client in clients[1:499])
+
+
+def is_told(client: Client) -> bool:
+    return bool(client.shown)
 
 
 def _fails(_: object) -> dict[str, int]:

@@ -29,8 +29,10 @@ _log: Final = RateLimitedLogger("holdfast.link")
 
 AWAY = Notice("The application is away. What you type is kept, and runs when it is back.")
 
-_ASKED_MAX: Final = 10_000
-"""Sessions in one `remember`."""
+_ASKED_MAX: Final = 500
+"""Sessions in one `remember`, which are handed over in one pass of the event loop."""
+_SHOWN_MAX: Final = 500
+"""Clients that are told in one pass of the event loop that the application is away."""
 _ACTIVE: Final = frozenset({SessionState.ACTIVE, SessionState.DETACHED_ACTIVE})
 
 
@@ -62,6 +64,9 @@ class Assignment:
         """Instances of before the gateway's start that have time to return …"""
         self._await_until = 0.0
         """… until then."""
+        self._at_end_of_tick = services.runtime.coalescer.add
+        self._away: list[Session] = []
+        """Sessions whose clients are still to be told that the application is away."""
 
     def restore(self) -> None:
         """Await the instances that held sessions before the gateway's start."""
@@ -179,8 +184,12 @@ class Assignment:
             heir.reserve(session)
             shares.setdefault(heir, []).append(session)
         for heir, share in shares.items():
-            for start in range(0, len(share), _ASKED_MAX):
-                heir.peer.spawn(self._hand_over(heir, share[start : start + _ASKED_MAX]))
+            heir.peer.spawn(self._hand_over_all(heir, share))
+
+    async def _hand_over_all(self, heir: Instance, sessions: list[Session]) -> None:
+        """Give an instance its share, part after part: others are served in between."""
+        for start in range(0, len(sessions), _ASKED_MAX):
+            await self._hand_over(heir, sessions[start : start + _ASKED_MAX])
 
     async def _hand_over(self, heir: Instance, sessions: list[Session]) -> None:
         """Ask an instance for its remembered commands, and give it the sessions.
@@ -266,7 +275,15 @@ class Assignment:
         return freed
 
     def show_away(self, sessions: Iterable[Session]) -> None:
-        """Tell the clients of sessions without a holder that the application is away."""
-        for session in sessions:
+        """Tell the clients of sessions without a holder that the application is away; those of
+        very many in several passes of the event loop."""
+        if not self._away:
+            self._at_end_of_tick(self._show_some)
+        self._away += sessions
+
+    def _show_some(self) -> bool:
+        shown, self._away = self._away[:_SHOWN_MAX], self._away[_SHOWN_MAX:]
+        for session in shown:
             if session.route is None:
                 self._port.show(session, AWAY)
+        return bool(self._away)
