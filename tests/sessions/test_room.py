@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from holdfast.sessions.inbox import Verdict
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.outbox import SharedEntry, shared
+from holdfast.sessions.population import Member
 from holdfast.sessions.room import STEP_BYTES, Room
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionInput
@@ -70,6 +73,33 @@ def test_the_windows_of_who_is_away_longest_are_let_go_first(setting: Setting) -
             for _ in range(10):
                 setting.say(session, KIB)
     assert {log["event"] for log in logs} == {"windows of detached sessions dropped"}
+    assert setting.manager.windows.used <= 64 * KIB
+
+
+def test_sessions_are_not_looked_through_for_each_output_where_nothing_can_be_let_go(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walks = 0
+    waiting = setting.manager.population.waiting
+
+    def look() -> Iterator[Member]:
+        nonlocal walks
+        walks += 1
+        return waiting()
+
+    monkeypatch.setattr(setting.manager.population, "waiting", look)
+    setting.manager.windows.charge(64 * KIB)  # the clients that have it are connected
+    before = walks
+    (session,) = setting.away(1)
+    for _ in range(50):
+        setting.say(session, KIB)
+    assert walks - before <= 1
+    setting.manager.windows.give(64 * KIB)
+    setting.manager.expire(0.0)
+    for other in setting.away(8):
+        for _ in range(10):
+            setting.say(other, KIB)
+    assert walks - before > 1
     assert setting.manager.windows.used <= 64 * KIB
 
 

@@ -39,6 +39,8 @@ class Retention:
         self._population = population
         self._starved: dict[Session, None] = {}
         """Sessions whose commands were refused for lack of space."""
+        self._exhausted = False
+        """Whether there were too few windows to drop; it is looked again after `expire`."""
         self._aging: list[str] = []
         """The ids of those whose windows are still to be looked at in this round."""
 
@@ -52,6 +54,7 @@ class Retention:
 
     def expire(self, now: float) -> None:
         """Drop expired output of some sessions, and offer free room to refused commands."""
+        self._exhausted = False
         if not self._aging:
             self._aging = list(self._sessions)
         looked_at, self._aging = self._aging[-_AGED_MAX:], self._aging[:-_AGED_MAX]
@@ -66,7 +69,12 @@ class Retention:
                 session.offer_room()
 
     def _forget_windows(self, wanted: float) -> None:
-        """Drop the windows of detached sessions, in the order of `Population`."""
+        """Drop the windows of detached sessions, in the order of `Population`.
+
+        If that is not enough, the next outputs do not look through all sessions again.
+        """
+        if self._exhausted:
+            return
         left = self.windows.used - wanted - self.windows.bytes_max * (1 - _ROOMY)
         before = self.windows_forgotten
         for session in self._population.waiting():
@@ -75,6 +83,8 @@ class Retention:
             if isinstance(session, Session) and session.out.size:
                 session.forget_window()
                 self.windows_forgotten += 1
+        else:
+            self._exhausted = self.windows.used > left
         _log.warning(
             "windows of detached sessions dropped",
             sessions=self.windows_forgotten - before,

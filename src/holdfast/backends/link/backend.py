@@ -153,10 +153,13 @@ class LinkBackend(Questions, BaseBackend):
                     "busy", f"found application {app!r}, which has not linked yet to serve sessions"
                 )
             return
-        kept = sum(session.row.known for session in self.port.sessions)
-        kept += sum(session.known for session in self.port.dormant)
         serving = sum(instance.serves for instance in self._instances.values())
-        self._settings.bind(app, kept=kept, linked=serving)
+        self._settings.bind(app, self._known, serving)
+
+    def _known(self) -> int:
+        """How many sessions an application knows."""
+        loaded = sum(session.row.known for session in self.port.sessions)
+        return loaded + sum(session.known for session in self.port.dormant)
 
     @property
     def loaded(self) -> bool:

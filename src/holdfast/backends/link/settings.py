@@ -43,19 +43,19 @@ class AppSettings:
                 _log.error("malformed policy of an application", app=self._name, fault=fault)
         self._bound = settings.get(_bound_key(self._name), b"").decode(errors="replace")
 
-    def bind(self, app: str, *, kept: int, linked: int) -> None:
+    def bind(self, app: str, kept: Callable[[], int], linked: int) -> None:
         """Serve the application `app` from now on.
 
-        Raises `RequestError` if the backend serves another one: one with `kept` sessions or
-        `linked` instances.
+        Raises `RequestError` if the backend serves another one: one with sessions that are `kept`
+        (they are counted if need be), or `linked` instances.
         """
         if self._name != ANY_APP or app == self._bound:
             return
-        if self._bound and (kept or linked):
+        if self._bound and (kept() or linked):
             raise RequestError(
                 "unknown_app",
                 f"found application {app!r}, expected {self._bound!r}: this gateway's listeners"
-                f" serve that one, and {kept} of its sessions are kept. Name the application"
+                f" serve that one, and {kept()} of its sessions are kept. Name the application"
                 ' in the configuration (listener.app = "...") to serve several',
             )
         self._bound = app
