@@ -67,7 +67,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
-from msgspec import Struct, field, inspect, structs
+from msgspec import Struct, field, structs
 
 from holdfast.backends import registry
 from holdfast.backends.base import BackendConfig, Placement
@@ -79,6 +79,7 @@ from holdfast.gateway.admin.guard import AdminConfig, token_hash
 from holdfast.gateway.api.config import ApiConfig, check_api
 from holdfast.gateway.auth.options import AuthOptions, check_auth
 from holdfast.gateway.auth.request import RequestOptions, check_request
+from holdfast.gateway.config_faults import explain
 from holdfast.gateway.cookies import CookieOptions, check_cookie
 from holdfast.gateway.play_config import PlayConfig, check_play
 from holdfast.gateway.store_config import StoreConfig, check_store
@@ -234,7 +235,7 @@ def parse(text: str) -> Config:
     try:
         config = convert(data)
     except msgspec.ValidationError as error:
-        raise ConfigurationError(explain(str(error), data)) from error
+        raise ConfigurationError(explain(str(error), data, Config)) from error
     check(config)
     return config
 
@@ -451,60 +452,3 @@ _FIELD_NAME: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _FIELD_VALUE: Final = r"[ -~]*"
 """RFC 9110 section 5.5, in ASCII."""
 _ORIGIN_WORDS: Final = frozenset({"*", "null", SELF})
-
-
-def explain(message: str, data: Any) -> str:
-    """A validation error as `key: expected …, found …`, in TOML's terms."""
-    words, _, where = message.partition(" - at `$")
-    words = words.replace("`", "")
-    key = where.rstrip("`").lstrip(".")
-    inside = f"{key}." if key else ""
-    steps = [int(index) if index else name for name, index in re.findall(STEP, key)]
-    if match := re.fullmatch(r"Expected (\w+).*, got (\w+)", words):
-        wanted, got = (_TOML_WORDS.get(word, word) for word in match.groups())
-        wanted = "number" if wanted == "float" else wanted  # TOML writes 3.0 as 3, too
-        return f"{key}: expected {_with_article(wanted)}, found {_show(got, steps, data)}"
-    if match := re.fullmatch(r"Object missing required field (.*)", words):
-        return f"{inside}{match[1]}: expected a value, found none"
-    if match := re.fullmatch(r"Object contains unknown field (.*)", words):
-        return f"{inside}{match[1]}: not a known key"
-    if match := re.fullmatch(r"Invalid enum value (.*)", words):
-        return f"{key}: expected {_choices(steps)}, found {match[1]}"
-    return inside + words.removeprefix("limits: ")
-
-
-STEP: Final = r"([^.\[\]]+)|\[(\d+)\]"
-_TOML_WORDS: Final = {
-    "int": "integer",
-    "str": "string",
-    "bool": "boolean",
-    "object": "table",
-}
-
-
-def _with_article(noun: str) -> str:
-    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
-
-
-def _show(kind: str, steps: Sequence[str | int], data: Any) -> str:
-    """A wrong value; only its type if it is long or may be a secret."""
-    for step in steps:
-        data = data[step]
-    if kind in ("table", "array") or steps[-1:] == ["secret"]:
-        return _with_article(kind)
-    return f"the {kind} {data!r}"
-
-
-def _choices(steps: Sequence[str | int]) -> str:
-    """The possible values of a key."""
-    found: inspect.Type = inspect.type_info(Config)
-    for step in steps:
-        if isinstance(found, inspect.UnionType):  # a table that may be absent
-            found = next(kind for kind in found.types if isinstance(kind, inspect.StructType))
-        if isinstance(found, inspect.StructType):
-            found = next(field.type for field in found.fields if field.encode_name == step)
-        elif isinstance(found, inspect.VarTupleType):
-            found = found.item_type
-    assert isinstance(found, inspect.LiteralType)
-    *most, last = map(repr, found.values)
-    return f"{', '.join(most)} or {last}"

@@ -19,7 +19,8 @@ from msgspec import inspect
 
 from holdfast.backends.registry import OWN_KEYS, SELECTOR
 from holdfast.core.errors import ConfigurationError
-from holdfast.gateway.config import STEP, Config, convert, explain, steps_of
+from holdfast.gateway.config import Config, convert, steps_of
+from holdfast.gateway.config_faults import STEP, explain
 from holdfast.net.addresses import InvalidAddressError
 
 PROBLEMS_MAX: Final = 100
@@ -136,7 +137,7 @@ class _Typed:
         return True
 
     def _note(self, message: str, steps: Sequence[_Step], more: str = "") -> None:
-        self.problems.append(explain(message, self._data) + more)
+        self.problems.append(explain(message, self._data, Config) + more)
         if steps:
             self.spoilt.add(_table(steps))
 

@@ -1,0 +1,66 @@
+"""What a configuration's conversion to types finds, in the words of its file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from msgspec import Struct, inspect
+
+
+def explain(message: str, data: Any, kind: type[Struct]) -> str:
+    """A validation error of data for a `kind`, as `key: expected …, found …`, in TOML's terms."""
+    words, _, where = message.partition(" - at `$")
+    words = words.replace("`", "")
+    key = where.rstrip("`").lstrip(".")
+    inside = f"{key}." if key else ""
+    steps = [int(index) if index else name for name, index in re.findall(STEP, key)]
+    if match := re.fullmatch(r"Expected (\w+).*, got (\w+)", words):
+        wanted, got = (_TOML_WORDS.get(word, word) for word in match.groups())
+        wanted = "number" if wanted == "float" else wanted  # TOML writes 3.0 as 3, too
+        return f"{key}: expected {_with_article(wanted)}, found {_show(got, steps, data)}"
+    if match := re.fullmatch(r"Object missing required field (.*)", words):
+        return f"{inside}{match[1]}: expected a value, found none"
+    if match := re.fullmatch(r"Object contains unknown field (.*)", words):
+        return f"{inside}{match[1]}: not a known key"
+    if match := re.fullmatch(r"Invalid enum value (.*)", words):
+        return f"{key}: expected {_choices(steps, kind)}, found {match[1]}"
+    return inside + words.removeprefix("limits: ")
+
+
+STEP: Final = r"([^.\[\]]+)|\[(\d+)\]"
+_TOML_WORDS: Final = {
+    "int": "integer",
+    "str": "string",
+    "bool": "boolean",
+    "object": "table",
+}
+
+
+def _with_article(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
+def _show(kind: str, steps: Sequence[str | int], data: Any) -> str:
+    """A wrong value; only its type if it is long or may be a secret."""
+    for step in steps:
+        data = data[step]
+    if kind in ("table", "array") or steps[-1:] == ["secret"]:
+        return _with_article(kind)
+    return f"the {kind} {data!r}"
+
+
+def _choices(steps: Sequence[str | int], kind: type[Struct]) -> str:
+    """The possible values of a key."""
+    found: inspect.Type = inspect.type_info(kind)
+    for step in steps:
+        if isinstance(found, inspect.UnionType):  # a table that may be absent
+            found = next(one for one in found.types if isinstance(one, inspect.StructType))
+        if isinstance(found, inspect.StructType):
+            found = next(field.type for field in found.fields if field.encode_name == step)
+        elif isinstance(found, inspect.VarTupleType):
+            found = found.item_type
+    assert isinstance(found, inspect.LiteralType)
+    *most, last = map(repr, found.values)
+    return f"{', '.join(most)} or {last}"
