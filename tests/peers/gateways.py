@@ -23,7 +23,7 @@ listen = "unix:link"
 [limits.session]
 window_messages_max = 20000
 window_bytes_max = 4000000
-detached_seconds_max = 60
+detached_seconds_max = 600
 probe_interval_seconds_max = 0.2
 """
 

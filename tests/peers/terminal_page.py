@@ -41,6 +41,12 @@ _LINES: Final = """
 """
 
 
+_SAID_OF = """
+(state) => document.getElementById("state").dataset.state === state
+    && [document.getElementById("said").textContent]
+"""
+
+
 class TerminalPage:
     """A person before the page."""
 
@@ -87,8 +93,11 @@ class TerminalPage:
         await self.page.fill("#area" if kind == "key" else "#field", text)
         await self.page.click("#go")
 
-    async def comes(self, state: str) -> None:
-        await self.page.wait_for_selector(f'#state[data-state="{state}"]')
+    async def comes(self, state: str) -> str:
+        """Wait for this state of the connection; returns what the page says of it then."""
+        found = await self.page.wait_for_function(_SAID_OF, arg=state)
+        said: list[str] = await found.json_value()
+        return said[0]
 
     async def said(self) -> str:
         return await self.page.inner_text("#said")

@@ -141,7 +141,7 @@ async def test_the_package_ws(tmp_path: Path) -> None:
 
 BEATS: Final = """
 [limits.websocket]
-heartbeat_seconds_max = 1
+heartbeat_seconds_max = 2
 """
 
 
@@ -167,7 +167,7 @@ async def test_a_page_in_the_background_is_not_cut_off(tmp_path: Path) -> None:
         script(gateway.url("ws"), 3) as it,
     ):
         await it.hears("Ready.")
-        await asyncio.sleep(7)  # two of its beats, and seven of the gateway's
+        await asyncio.sleep(13)  # two of its beats, and six of the gateway's
         it.types("in time")
         await it.hears("Done: in time.")
         assert it.states == ["connecting", "online"]
@@ -177,11 +177,11 @@ async def test_a_page_that_wakes_looks_at_once_whether_the_gateway_is_there(tmp_
     """The machine was asleep, or the network is another: a beat would be long to wait for."""
     async with (
         running(COUNTING, tmp_path) as gateway,
-        script(gateway.url("ws"), 1, 0.1) as it,
+        script(gateway.url("ws"), 1, 0.4) as it,
     ):
         await it.hears("Ready.")
         it.types("wake")
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(4.5)  # longer than it waits for the gateway's answer
         it.types("here")
         await it.hears("Done: here.")
         assert it.states == ["connecting", "online"]  # somebody is there: nothing happens

@@ -321,7 +321,9 @@ async def test_a_connection_that_is_lost(tmp_path: Path, browser: Browser) -> No
         await it.cable.mend()
         await page.comes("online")
         await heard(server, b"kept\r\n")
-        assert await page.text_of("#banner") == "You are back. Nothing was lost."
+        # (It is in sight for some seconds.)
+        news = await page.page.locator("#news").text_content()
+        assert news == "You are back. Nothing was lost."
         await page.sees("Missed.")
         server.ends()
         assert await page.comes("ended")
