@@ -44,6 +44,7 @@ async def test_a_v1_client_gets_a_session_and_talks(tmp_path: Path) -> None:
             "seq": 0,
             "heartbeat": 30.0,
             "bytes_max": 65_536,
+            "keep_s": 60.0,
         }
         await client.say("cmd", c=1, d="look")
         await stage.heard("look")

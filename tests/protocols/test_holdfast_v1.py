@@ -13,14 +13,14 @@ from holdfast.protocols import holdfast_v1 as wire
 MUST = object()
 """A field without a default."""
 WELCOMED = {"sid": MUST, "token": MUST, "epoch": MUST}
-TIMES = {"heartbeat": MUST, "bytes_max": 65_536}
+TIMES = {"heartbeat": MUST, "bytes_max": 65_536, "keep_s": msgspec.UNSET}
 
 # The fields as docs/holdfast-v1.md has them.
 SERVER: dict[str, dict[str, object]] = {
     "welcome": {**WELCOMED, "seq": MUST, **TIMES},
     "resumed": {**WELCOMED, "from": MUST, "to": MUST, "cin": MUST, **TIMES},
     "reset": {**WELCOMED, "reason": MUST, "top": MUST, "cin": MUST, **TIMES},
-    "token": {"d": MUST},
+    "token": {"d": MUST, "keep_s": msgspec.UNSET},
     "text": {"n": MUST, "d": MUST},
     "formatted": {"n": MUST, "d": MUST, "s": MUST},
     "data": {"n": MUST, "p": MUST, "d": MUST},
@@ -63,7 +63,7 @@ CLIENT: dict[str, dict[str, object]] = {
     "resize": {"width": MUST, "height": MUST},
     "login": {"username": "", "password": "", "token": ""},
     "auth": {"token": MUST},
-    "profile": {"id": "", "name": ""},
+    "profile": {"id": "", "name": "", "properties": {}},
     "resume": {},
     "code": {},
     "quit": {},
@@ -72,11 +72,16 @@ SPARSE = {"auth", "login", "profiles", "refused"}
 """Messages of the gateway that leave out what is as by default."""
 
 
+def default_of(field: Any) -> object:
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return MUST if field.default is msgspec.NODEFAULT else field.default
+
+
 def fields_of(union: Any) -> dict[str, dict[str, object]]:
     return {
         kind.__struct_config__.tag: {
-            field.encode_name: MUST if field.default is msgspec.NODEFAULT else field.default
-            for field in msgspec.structs.fields(kind)
+            field.encode_name: default_of(field) for field in msgspec.structs.fields(kind)
         }
         for kind in get_args(union)
     }
