@@ -12,8 +12,10 @@ from typing import Any, Literal
 import pytest
 import pytest_asyncio
 from msgspec import structs
-from tests.gateway.clients import v1
-from tests.gateway.running import SECONDS, WS, configured, serving
+from tests.cli.process import program
+from tests.gateway.clients import V1, v1, v1_at
+from tests.gateway.running import SECONDS, WS, configured, eventually, serving
+from tests.ports import free_port
 from tests.postgresql import Cluster
 from websockets.exceptions import ConnectionClosed
 
@@ -35,9 +37,12 @@ class Place:
         self.folder = folder
 
     def config(
-        self, durability: Literal["fast", "durable"] = "fast", node: str = "gateway"
+        self,
+        durability: Literal["fast", "durable"] = "fast",
+        node: str = "gateway",
+        limits: Limits = LIMITS,
     ) -> Config:
-        config = configured(self.folder, [WS], durability=durability, backend="echo", limits=LIMITS)
+        config = configured(self.folder, [WS], durability=durability, backend="echo", limits=limits)
         url = self.cluster.url(self.database)
         return structs.replace(config, node=node, store=StoreConfig(url=url))
 
@@ -52,13 +57,19 @@ async def place(postgresql: Cluster, tmp_path: Path) -> AsyncIterator[Place]:
     await postgresql.give_back(database)
 
 
+async def acknowledged(client: V1) -> None:
+    """Wait for the acknowledgement of a command, which may have come before its answer."""
+    if not any(message["t"] == "ack" for message in client.got):
+        await client.expect("ack")
+
+
 async def said_one(gateway: Gateway) -> dict[str, Any]:
     """A session of a client that has said "one". Its `hello`."""
     async with v1(gateway) as client:
         welcome = await client.expect("welcome")
         await client.say("cmd", c=1, d="one")
         await client.expect("text")
-        await client.expect("ack")
+        await acknowledged(client)
     return {"token": welcome["token"], "epoch": welcome["epoch"], "last": 0}
 
 
@@ -69,7 +80,7 @@ async def goes_on(gateway: Gateway, hello: dict[str, Any]) -> None:
         assert (resumed["from"], resumed["to"], resumed["cin"]) == (1, 1, 1)
         await client.say("cmd", c=2, d="two")
         assert await client.texts("two") == [(1, "one"), (2, "two")]
-        await client.expect("ack")
+        await acknowledged(client)
 
 
 async def test_a_session_waits_for_its_client_while_the_gateway_restarts(place: Place) -> None:
@@ -128,3 +139,50 @@ async def test_a_second_gateway_of_one_name_is_refused(place: Place) -> None:
         with pytest.raises(StoreBusyError, match="another gateway has the name 'gateway'"):
             await Gateway(place.config()).run()
         await said_one(gateway)
+
+
+@pytest.mark.parametrize("durability", ["fast", "durable"])
+async def test_outages_that_last_lose_nothing_and_store_nothing_twice(
+    place: Place, durability: Literal["fast", "durable"]
+) -> None:
+    """Commits fail with an unknown outcome: they may be stored, and come again with more."""
+    impatient = LIMITS.but(store={"busy_seconds_max": 0.01, "retry_seconds_max": 0.05})
+    lines = [(number, str(number)) for number in range(1, 41)]
+    async with serving(place.config(durability, limits=impatient)) as gateway, v1(gateway) as it:
+        welcome = await it.expect("welcome")
+        for number, text in lines:
+            await it.say("cmd", c=number, d=text)
+            if number % 15 == 0:
+                place.cluster.stop(signal.SIGQUIT)
+                await eventually(lambda: gateway.journal.broken is not None)
+            elif number % 15 == 5 and number > 15:
+                await asyncio.to_thread(place.cluster.start)
+                await eventually(lambda: gateway.journal.broken is None)
+        assert await it.texts(lines[-1][1]) == lines
+    assert not [message for message in it.got if message["t"] == "reset"]
+    hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 0}
+    async with serving(place.config(durability)) as gateway, v1(gateway, **hello) as it:
+        assert (await it.expect("resumed"))["cin"] == len(lines)
+        assert await it.texts(lines[-1][1]) == lines
+
+
+async def test_a_killed_gateway_s_sessions_are_taken_by_the_next_one(place: Place) -> None:
+    url = place.cluster.url(place.database)
+    port = free_port()
+    config = place.folder / "holdfast.toml"
+    config.write_text(
+        f'node = "a"\n[store]\nurl = "{url}"\n[[listener]]\nurl = "ws://127.0.0.1:{port}/"\n'
+        'backend = "echo"\ndurability = "durable"\n'
+    )
+    async with program("serve", str(config), folder=place.folder) as it:
+        await it.logged("listening for clients")
+        async with v1_at(port) as client:
+            welcome = await client.expect("welcome")
+            await client.say("cmd", c=1, d="one")
+            await client.expect("text")
+            await acknowledged(client)
+            it.send(signal.SIGKILL)
+            await client.closed()
+        assert await it.ends() == -signal.SIGKILL
+    async with serving(place.config("durable", node="b")) as gateway:
+        await goes_on(gateway, {"token": welcome["token"], "epoch": welcome["epoch"], "last": 0})

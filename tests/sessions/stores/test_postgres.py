@@ -14,6 +14,7 @@ from typing import Any, Final
 import asyncpg
 import pytest
 import pytest_asyncio
+import structlog
 import trustme
 from tests.ports import free_port
 from tests.postgresql import Cluster, pooled
@@ -187,6 +188,57 @@ async def test_a_restart_of_the_server_is_waited_for(database: Database) -> None
     assert committing.result() > 0
     assert [each.row.sid for each in finding.result().sessions] == ["s1"]
     await store.beat()
+
+
+async def test_commits_that_a_crash_of_the_server_has_lost_are_sent_again(
+    database: Database,
+) -> None:
+    store = await database.opened()
+    await store.commit(said(1, "s1", 1, "a", sync=True))
+    await store.commit(said(2, "s1", 2, "b"))
+    await store.commit(said(3, "s2", 1, "c"))
+    await database.run(
+        "DELETE FROM holdfast.journal WHERE number > 1",
+        "DELETE FROM holdfast.session WHERE sid = 's2'",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        f" WHERE datname = '{database.name}' AND pid <> pg_backend_pid()",
+    )
+    with structlog.testing.capture_logs() as logs:
+        await store.commit(said(4, "s1", 3, "d"))
+    assert [(log["event"], log["count"]) for log in logs] == [
+        ("the database has lost commits, which are sent again", 2)
+    ]
+    await store.close(clean=False)
+    store = await database.opened()
+    assert (await texts(store, "s1"), await texts(store, "s2")) == (["a", "b", "d"], ["c"])
+
+
+async def test_a_real_crash_of_the_server_loses_no_commit(database: Database) -> None:
+    cluster = database.cluster
+    cluster.stop(signal.SIGQUIT)
+    cluster.start(wal_writer_delay="10s")
+    store = await database.opened()
+    for number in range(1, 50):
+        await store.commit(said(number, "s1", number, str(number)))
+    cluster.stop(signal.SIGQUIT)
+    cluster.start()
+    await store.commit(said(50, "s1", 50, "50"))
+    await store.close(clean=False)
+    assert await texts(await database.opened(), "s1") == [str(n) for n in range(1, 51)]
+
+
+async def test_commits_that_are_on_the_disk_are_not_kept(database: Database) -> None:
+    store = await database.opened()
+    await store.commit(said(1, "s1", 1, "a"))
+    await store.commit(said(2, "s1", 2, "b"))
+    assert len(store._unflushed) == 2
+    async with asyncio.timeout(SECONDS):
+        while len(store._unflushed):
+            await store.beat()
+            await asyncio.sleep(0.01)
+    await store.commit(said(3, "s1", 3, "c"))
+    await store.commit(said(4, "s1", 4, "d", sync=True))
+    assert len(store._unflushed) == 0
 
 
 async def test_a_server_that_stays_away_is_an_error_that_may_pass(postgresql: Cluster) -> None:

@@ -47,6 +47,12 @@ def size_of(values: Sequence[Any]) -> int:
     return len(values[3]) + len(values[4])
 
 
+def weight_of(values: Sequence[Any]) -> int:
+    """About how much memory these values take."""
+    rows, snapshots = values[15] or (), values[17] or ()
+    return size_of(values) + sum(map(len, rows)) + sum(map(len, snapshots))
+
+
 def _rows(batch: Batch) -> Sequence[list[Any] | None]:
     rows = batch.rows
     if not rows:

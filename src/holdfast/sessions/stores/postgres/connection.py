@@ -8,7 +8,7 @@ where no such pooler is between.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -36,9 +36,19 @@ def name_of(url: str) -> str:
 
 
 class Connection:
-    """Runs statements, one after the other. Raises `StoreError` from every method."""
+    """Runs statements, one after the other. Raises `StoreError` from every method.
 
-    def __init__(self, url: str, password: str | None, limits: StoreLimits) -> None:
+    `begin` is called with each new connection before anything else is sent on it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        password: str | None,
+        limits: StoreLimits,
+        begin: Callable[[Any], Awaitable[None]] | None = None,
+    ) -> None:
+        self._begin = begin
         self.name = name_of(url)
         self._url = url
         self._password = password
@@ -102,7 +112,7 @@ class Connection:
         deadline = asyncio.get_running_loop().time() + self._limits.busy_seconds_max
         while True:
             try:
-                self._db = await self._connect()
+                self._db = await self._begun(await self._connect())
             except FAULTS as error:
                 fault = explain(self.name, error)
                 if not isinstance(fault, StoreBusyError):
@@ -127,6 +137,17 @@ class Connection:
         # does not know the statements that this one has prepared.
         db.terminate()
         return await self._dial(0)
+
+    async def _begun(self, db: Any) -> Any:
+        """The connection after `begin`."""
+        try:
+            if self._begin is not None:
+                async with asyncio.timeout(self._limits.answer_seconds_max):
+                    await self._begin(db)
+        except BaseException:
+            db.terminate()
+            raise
+        return db
 
     async def _dial(self, statements: int) -> Any:
         async with asyncio.timeout(self._limits.answer_seconds_max):

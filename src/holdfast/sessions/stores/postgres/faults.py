@@ -45,6 +45,7 @@ FAULTS: Final = (
 
 LOST: Final = (
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # where the server has said goodbye while nothing was asked
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     OSError,  # also TimeoutError
@@ -72,7 +73,7 @@ def explain(name: str, error: BaseException) -> StoreError:
         return StoreBusyError(f"{name}: no answer in time")
     if isinstance(error, OSError):
         return StoreBusyError(f"{name}: cannot be reached: {error.strerror or error}")
-    if isinstance(error, asyncpg.InterfaceError):
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
         return StoreBusyError(f"{name}: {_words(error)}")
     return StoreError(f"{name}: {_words(error)}")
 

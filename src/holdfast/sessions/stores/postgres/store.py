@@ -23,6 +23,7 @@ from holdfast.sessions.stores.postgres.connection import Connection, Transaction
 from holdfast.sessions.stores.postgres.opening import check_rights, check_server, migrate
 from holdfast.sessions.stores.postgres.runs import Adopted, adopt, fence_the_dead, register
 from holdfast.sessions.stores.postgres.schema import COMMIT
+from holdfast.sessions.stores.postgres.unflushed import Unflushed
 from holdfast.sessions.stores.reading import Commons, Heads, Reader, Snapshot, Tail, snapshots_of
 
 _FENCED: Final = -1
@@ -32,8 +33,11 @@ _SIDS_MAX: Final = 500
 
 _ALIVE: Final = "SELECT 1 FROM holdfast.node WHERE inc = $1 AND NOT fenced FOR NO KEY UPDATE"
 _BEAT: Final = """
-    UPDATE holdfast.node SET beat = beat + 1 WHERE inc = $1 AND NOT fenced RETURNING inc
+    UPDATE holdfast.node SET beat = beat + 1 WHERE inc = $1 AND NOT fenced
+    RETURNING (pg_current_wal_insert_lsn() - '0/0')::bigint AS written,
+        (pg_current_wal_flush_lsn() - '0/0')::bigint AS flushed
 """
+_NEWEST: Final = "SELECT coalesce(max(number), 0) FROM holdfast.journal WHERE inc = $1"
 _CLOSE: Final = "UPDATE holdfast.node SET fenced = true, clean = $2 WHERE inc = $1 AND NOT fenced"
 _HEADS: Final = "SELECT sid, body FROM holdfast.session WHERE owner = $1 ORDER BY sid"
 _JOURNAL: Final = """
@@ -90,7 +94,7 @@ class PostgresStore:
         self._node = node
         self._wall = wall
         self._alone = alone
-        self._writer = Connection(url, password, limits)
+        self._writer = Connection(url, password, limits, self._send_missing)
         self._reader = Connection(url, password, limits)
         self._inc = 0
         """The number of this run, or 0."""
@@ -99,6 +103,7 @@ class PostgresStore:
         self._adopted: list[int] = []
         """The runs whose journals are `_tail`."""
         self._tail = Tail()
+        self._unflushed = Unflushed()
         self._bodies: dict[int, bytes] = {}
         self._commons = Commons(lambda number: self._bodies.get(number, b""))
 
@@ -114,6 +119,7 @@ class PostgresStore:
         written = await self._writer.value(COMMIT, *values)
         if written == _FENCED:
             raise self._fenced()
+        self._unflushed.add(batch.number, values, flushed=batch.sync)
         self._tail.forget(batch.deleted)
         if batch.journal_from:
             self._commons.forget()
@@ -151,8 +157,11 @@ class PostgresStore:
         return [sid for sid in sids if sid in moved]
 
     async def beat(self) -> None:
-        if not await self._reader.fetch(_BEAT, self._inc):
+        answered = self._unflushed.newest
+        rows = await self._reader.fetch(_BEAT, self._inc)
+        if not rows:
             raise self._fenced()
+        self._unflushed.look(answered, rows[0]["written"], rows[0]["flushed"])
 
     async def recover(self, count: int) -> Recovered:
         sids = self._tail.sids(count)
@@ -264,6 +273,13 @@ class PostgresStore:
         await work.fetch(_DROP_COMMON)
         if self._tail.left <= 1:
             await work.fetch(_FORGET, self._adopted)
+
+    async def _send_missing(self, db: Any) -> None:
+        """On a new connection: send what the server has lost. Raises what asyncpg raises."""
+        if len(self._unflushed):
+            found = await db.fetchval(_NEWEST, self._inc)
+            for values in self._unflushed.missing(found):
+                await db.fetch(COMMIT, *values)
 
     def _fenced(self) -> StoreFencedError:
         return StoreFencedError(
