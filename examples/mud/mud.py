@@ -62,7 +62,10 @@ app = App("mud")
 @cache
 def database() -> sqlite3.Connection:
     folder = Path(os.environ.get("HOLDFAST_MUD_DATA", "."))
-    opened = sqlite3.connect(folder / "mud.db", isolation_level=None)
+    path = folder / "mud.db"
+    path.touch(mode=0o600)
+    path.chmod(0o600)  # it holds accounts
+    opened = sqlite3.connect(path, isolation_level=None)
     opened.executescript("""
         PRAGMA journal_mode = WAL;
         CREATE TABLE IF NOT EXISTS account (name TEXT PRIMARY KEY, salt BLOB, hash BLOB);
