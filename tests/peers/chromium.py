@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -36,9 +36,26 @@ async def chromium() -> AsyncIterator[Browser]:
     """Debian's Chromium while the block runs: the program without a user interface, whose pages
     take a third of the processor time.
     """
-    path = need("chromium-headless-shell")
+    async with _launched("chromium-headless-shell", _FLAGS) as browser:
+        yield browser
+
+
+@asynccontextmanager
+async def caching_chromium() -> AsyncIterator[Browser]:
+    """As `chromium`, the program that has a back/forward cache. A page from there tells of no
+    `load`: wait until `commit`."""
+    flags = (*_FLAGS, "--headless=new")
+    async with _launched("chromium", flags, "--disable-back-forward-cache") as browser:
+        yield browser
+
+
+@asynccontextmanager
+async def _launched(program: str, flags: Sequence[str], *without: str) -> AsyncIterator[Browser]:
+    path = need(program)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
+        browser = await playwright.chromium.launch(
+            executable_path=path, args=list(flags), ignore_default_args=list(without)
+        )
         try:
             yield browser
         finally:
