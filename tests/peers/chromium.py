@@ -31,6 +31,20 @@ SAID_OF: Final = """
 """What the page says of a state, in the moment in which it is in it: the next may come soon."""
 
 
+NOTES: Final = """
+addEventListener("DOMContentLoaded", () => {
+    const said = ["state", "said"].map((id) => document.getElementById(id)).filter(Boolean);
+    globalThis.noted = [];
+    const note = () => noted.push(...said.map((one) => one.textContent));
+    for (const one of said) {
+        new MutationObserver(note).observe(one, { childList: true, characterData: true, subtree: true });
+    }
+});
+"""
+"""Notes all that a page says of its connection: much of it is not there for long."""
+NOTED: Final = "(text) => noted.some((one) => one.includes(text))"
+
+
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     """Debian's Chromium while the block runs: the program without a user interface, whose pages
@@ -98,6 +112,10 @@ class ChatPage:
         said: str = await found.json_value()
         return said
 
+    async def has_said(self, text: str) -> None:
+        """Wait until the page has said this of its connection, at any time."""
+        await self.page.wait_for_function(NOTED, arg=text)
+
     async def text_of(self, selector: str) -> str:
         """What an element says."""
         return await self.page.inner_text(selector)
@@ -137,6 +155,7 @@ async def chat_page(browser: Browser, url: str, **options: Any) -> AsyncIterator
     """The chat's page in a browser profile of its own; it must throw nothing."""
     async with await browser.new_context(**options) as context:
         self = ChatPage(await context.new_page())
+        await self.page.add_init_script(NOTES)
         await self.page.goto(url)
         await self.comes("online")
         yield self

@@ -12,6 +12,7 @@ from typing import Any, Final
 from playwright.async_api import Browser, ConsoleMessage, Page
 from tests.cli.process import SECONDS
 from tests.gateway.running import WS, port
+from tests.peers.chromium import NOTED, NOTES
 from tests.peers.screens import until
 from tests.programs import missing
 
@@ -38,12 +39,6 @@ _LINES: Final = """
     }
     return lines.join("\\n").trimEnd();
 }
-"""
-
-
-_SAID_OF = """
-(state) => document.getElementById("state").dataset.state === state
-    && [document.getElementById("said").textContent]
 """
 
 
@@ -93,11 +88,12 @@ class TerminalPage:
         await self.page.fill("#area" if kind == "key" else "#field", text)
         await self.page.click("#go")
 
-    async def comes(self, state: str) -> str:
-        """Wait for this state of the connection; returns what the page says of it then."""
-        found = await self.page.wait_for_function(_SAID_OF, arg=state)
-        said: list[str] = await found.json_value()
-        return said[0]
+    async def comes(self, state: str) -> None:
+        await self.page.wait_for_selector(f'#state[data-state="{state}"]')
+
+    async def has_said(self, text: str) -> None:
+        """Wait until the page has said this of its connection, at any time."""
+        await self.page.wait_for_function(NOTED, arg=text)
 
     async def said(self) -> str:
         return await self.page.inner_text("#said")
@@ -113,6 +109,7 @@ async def page_of(
     url = gateway if isinstance(gateway, str) else f"http://127.0.0.1:{port(gateway, 'ws')}/"
     async with await browser.new_context(**options) as context:
         self = TerminalPage(await context.new_page())
+        await self.page.add_init_script(NOTES)
         await self.page.goto(url)
         yield self
         assert self.faults == []
