@@ -36,9 +36,8 @@ addEventListener("DOMContentLoaded", () => {
     const said = ["state", "said"].map((id) => document.getElementById(id)).filter(Boolean);
     globalThis.noted = [];
     const note = () => noted.push(...said.map((one) => one.textContent));
-    for (const one of said) {
-        new MutationObserver(note).observe(one, { childList: true, characterData: true, subtree: true });
-    }
+    const all = { childList: true, characterData: true, subtree: true };
+    for (const one of said) new MutationObserver(note).observe(one, all);
 });
 """
 """Notes all that a page says of its connection: much of it is not there for long."""
