@@ -407,6 +407,7 @@ def test_the_sdk_exports_what_an_author_needs() -> None:
         "ClientFacts",
         "Data",
         "Formatted",
+        "MemberCount",
         "Notice",
         "Output",
         "ProfileSummary",

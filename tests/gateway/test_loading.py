@@ -198,8 +198,9 @@ async def test_dormant_sessions_are_listed_and_ended_and_stay_dormant(tmp_path: 
         (item,) = page["items"]
         assert page["total"] == 1
         expected = {**before, "state": "detached_active", "connection": 0}
-        expected["detached"] = item["detached"]
+        expected["detached"], expected["expires"] = item["detached"], item["expires"]
         assert item == expected
+        assert item["expires"] >= item["detached"] + gateway.manager.limits.unclaimed_seconds_max
         assert item["detached"] > before["created"]
         assert (item["outputs"], item["window_messages"]) == (1, 1)
         assert json.loads((await ask(gateway, f"/api/sessions/{item['sid']}")).body) == item
