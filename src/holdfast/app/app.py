@@ -23,6 +23,7 @@ from holdfast.core.items import MUST, Output, Text
 from holdfast.core.limits import KIB, LinkLimits
 from holdfast.core.validation import check_choice, check_delivery, check_output, check_text
 from holdfast.link import messages as m
+from holdfast.link import tracing
 from holdfast.link.peer import SCHEMES, LinkClosedError
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.log import configure_logs
@@ -194,6 +195,8 @@ class App(Handlers):
         Raises `TypeError`, `UnsendableError` for what cannot be sent.
         """
         self.outgoing.emit(sid, delivery, item)
+        if self.dispatcher.traced and tracing.api() is not None:
+            tracing.note_output(type(item).__name__.lower())
         self.flush_later()
         if self.outgoing.full:
             await self.progress.until(lambda: not self.outgoing.full)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, Final, Protocol
 
 from holdfast.app.answers import Refusal
@@ -18,6 +18,7 @@ from holdfast.app.mailbox import put
 from holdfast.app.progress import Progress
 from holdfast.app.session import Sender, Session
 from holdfast.link import messages as m
+from holdfast.link import tracing
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.loop import is_cancelled
 
@@ -51,6 +52,8 @@ class Dispatcher:
         """Whether every session is given back that has no handler running."""
         self._released: list[str] = []
         self._busy = 0
+        self.traced = 0
+        """How many running handlers are traced."""
 
     @property
     def idle(self) -> bool:
@@ -59,7 +62,7 @@ class Dispatcher:
 
     # --- from the gateway
 
-    def receive(self, events: list[m.SessionEvent]) -> None:
+    def receive(self, events: Sequence[m.SessionEvent]) -> None:
         """Handle events, in order. Hot path."""
         for event in events:
             session = self.sessions.get(event.sid)
@@ -205,7 +208,10 @@ class Dispatcher:
             while mailbox:
                 event = mailbox.popleft()
                 session.cseq = event.cseq or session.cseq
-                await self._handle(session, event.event)
+                if type(event) is m.TracedEvent and event.trace:
+                    await self._handle_traced(session, event)
+                else:
+                    await self._handle(session, event.event)
                 if event.cseq:
                     session.applied = event.cseq
                     session.output_number = self._app.outgoing.number
@@ -217,6 +223,14 @@ class Dispatcher:
                 self._released.append(session.sid)
                 self._app.flush_later()
             self._app.progress.move()
+
+    async def _handle_traced(self, session: Session, event: m.TracedEvent) -> None:
+        self.traced += 1
+        try:
+            kind = type(event.event).__name__.lower()
+            await tracing.handled(event.trace, kind, self._handle(session, event.event))
+        finally:
+            self.traced -= 1
 
     async def _handle(self, session: Session, event: m.Event) -> None:
         """One handler is one failure domain: its exception is logged, its user gets a line, and the
@@ -238,6 +252,8 @@ class Dispatcher:
         if not refused:
             kind = type(event).__name__
             log_failure(_log, "a handler failed", error, session=session.sid, kind=kind)
+            if self.traced and tracing.api() is not None:
+                tracing.note_failure(error)
         text = str(error) if refused else self._app.failure_text
         if text and not isinstance(event, _WITHOUT_CLIENT):
             await session.notice(text)

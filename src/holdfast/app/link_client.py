@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
@@ -244,7 +244,7 @@ class LinkClient:
         app = self._app
         return Dispatch(
             {
-                m.EVENTS: (list[m.SessionEvent], self._receive),
+                m.EVENTS: (list[m.TracedEvent], self._receive),
                 m.ACCEPTED: (m.Accepted, self._accepted),
                 m.REFUSED: (m.Refused, _log_refused),
                 **app.answers.methods,
@@ -255,7 +255,7 @@ class LinkClient:
         self._app.outgoing.accepted(accepted.bseq)
         self._app.progress.move()
 
-    def _receive(self, events: list[m.SessionEvent]) -> None:
+    def _receive(self, events: Sequence[m.SessionEvent]) -> None:
         """Hot path."""
         if self._peer is not None:
             self._app.dispatcher.receive(events)

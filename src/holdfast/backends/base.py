@@ -26,6 +26,7 @@ from holdfast.core.login import (
     Policy,
     ProfileSummary,
 )
+from holdfast.link.tracing import CommandTraces
 from holdfast.net.addresses import Address
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.security_log import SecurityLog
@@ -265,3 +266,5 @@ class Services(Struct, frozen=True):
     security: SecurityLog
     policy_known: Callable[[], None]
     """A backend's `policy` is known now: sessions that waited for it go on."""
+    traces: CommandTraces | None = None
+    """The spans of commands, where they are traced."""

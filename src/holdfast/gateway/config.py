@@ -201,6 +201,9 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     upstream: tuple[UpstreamConfig, ...] = ()
     node: str = "gateway"
     """The name of this gateway in logs and in applications."""
+    traces: bool = False
+    """Whether commands to applications are traced with OpenTelemetry (`pip install
+    holdfast[otel]`)."""
     store: StoreConfig = field(default_factory=StoreConfig)
     link: LinkConfig = field(default_factory=LinkConfig)
     admin: AdminConfig = field(default_factory=AdminConfig)

@@ -17,7 +17,7 @@ from holdfast.gateway.config import Config, ListenerConfig
 
 Effect = Literal["now", "restart"]
 
-_AT_START: Final = ("node", "store", "link", "admin", "api")
+_AT_START: Final = ("node", "traces", "store", "link", "admin", "api")
 """Tables that only a start reads."""
 _SECRET: Final = ("secret", "password", "hash", "token")
 """Keys whose values are not shown, by a part of their name."""

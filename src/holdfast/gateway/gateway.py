@@ -29,6 +29,7 @@ from holdfast.gateway.notifier import ConnectionNotifier
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.gateway.timekeeping import Timekeeper
 from holdfast.gateway.view import GatewayView
+from holdfast.link.tracing import CommandTraces
 from holdfast.net.addresses import Address
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.loop import quiet_collector, unwrapped
@@ -138,6 +139,7 @@ class Gateway:
             upstreams=self.upstreams,
             security=context.security,
             policy_known=host.policy_known,
+            traces=CommandTraces() if self.config.traces else None,
         )
 
     def _view(self) -> GatewayView:

@@ -229,6 +229,13 @@ class SessionEvent(Struct, frozen=True, array_like=True, gc=False):
     event: Event
 
 
+class TracedEvent(SessionEvent, frozen=True, array_like=True, gc=False):
+    """A `SessionEvent` of a command that is traced."""
+
+    trace: str = ""
+    """The context of its span, as a `traceparent` (W3C Trace Context)."""
+
+
 class ProfileCreation(Struct, frozen=True, omit_defaults=True):
     """Params of the request `profiles.create`."""
 

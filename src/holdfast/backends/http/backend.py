@@ -57,7 +57,12 @@ class HttpBackend(BaseBackend):
         self._at_end_of_tick = services.runtime.coalescer.add
         tls = client_context(config.ca) if config.ca else None
         self._requester = Requester(
-            self.name, config.endpoints, self._limits, services.limits.upstream, tls
+            self.name,
+            config.endpoints,
+            self._limits,
+            services.limits.upstream,
+            tls,
+            services.traces,
         )
         self._sends = bool(config.endpoints)
         secrets = read_secrets("secret_files", config.secret_files)

@@ -18,6 +18,7 @@ import aiohttp
 
 from holdfast.core.histogram import Histogram
 from holdfast.core.limits import HttpLimits, UpstreamLimits
+from holdfast.link.tracing import CommandTraces
 from holdfast.net.addresses import Address
 from holdfast.net.upstream.balance import Balance
 from holdfast.net.upstream.pool import NoUpstreamError, Target, UpstreamPool, UpstreamServer
@@ -50,9 +51,11 @@ class Requester:
         limits: HttpLimits,
         upstream_limits: UpstreamLimits,
         tls: ssl.SSLContext | None,
+        traces: CommandTraces | None = None,
     ) -> None:
         self._limits = limits
         self._tls = tls
+        self._traces = traces
         self._session: aiohttp.ClientSession
         self._urls = {_address(url): url for url in endpoints}
         self.pool = UpstreamPool(
@@ -96,7 +99,7 @@ class Requester:
                 raise FailedError(str(error)) from error
             probe, began = target.breaker.probe, loop.time()
             try:
-                reply = await self._post(self._urls[target.address], body, headers)
+                reply = await self._post_traced(key, self._urls[target.address], body, headers)
             except (aiohttp.ClientError, OSError, ValueError) as error:  # a time-out is one, too
                 self.pool.failed(target, loop.time(), probe)
                 raise FailedError(str(error) or type(error).__name__) from error
@@ -114,6 +117,14 @@ class Requester:
             self.pool.failed(target, now, probe)
         else:
             self.pool.answered(target, now)
+
+    async def _post_traced(
+        self, key: str, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> Reply:
+        if self._traces is None:
+            return await self._post(url, body, headers)
+        with self._traces.request(key) as context:
+            return await self._post(url, body, {**headers, **context})
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         most = self._limits.answer_bytes_max

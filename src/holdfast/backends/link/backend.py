@@ -49,6 +49,7 @@ class LinkBackend(Questions, BaseBackend):
         super().__init__(self.port.limits, self.assignment.least_busy)
         self._settings = AppSettings(name, services.journal, services.policy_known)
         self._limits = services.limits.link
+        self._traces = services.traces
         self._runs = Runs(name, services.journal, self._limits, services.clock)
         self._trials = Trials(
             name, services.runtime.loop, services.clock, self.port, self.commanded
@@ -183,7 +184,9 @@ class LinkBackend(Questions, BaseBackend):
             taken = f"another process has linked under the instance's name, {hello.instance}"
             before.peer.close(taken, Reason.SUPERSEDED.value)
         heard = self._runs.begin(hello)
-        instance = Instance(hello, self._runs.key(hello.instance), peer, heard, self.port)
+        instance = Instance(
+            hello, self._runs.key(hello.instance), peer, heard, self.port, self._traces
+        )
         self.assignment.link(instance)
         self._trials.run_began(instance)
         if hello.serves:

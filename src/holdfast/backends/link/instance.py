@@ -16,8 +16,10 @@ from holdfast.link.messages import (
     Refused,
     SessionEvent,
     SessionInfo,
+    TracedEvent,
 )
 from holdfast.link.peer import Peer
+from holdfast.link.tracing import CommandTraces
 from holdfast.sessions.inbox import Queued
 from holdfast.sessions.port import Caller, SessionPort
 from holdfast.sessions.session import Session
@@ -43,8 +45,10 @@ class Instance(Caller):
         "_events",
         "_port",
         "_resynced",
+        "_traces",
         "_unapplied",
         "_window",
+        "app",
         "durable",
         "lasted",
         "leaving",
@@ -58,7 +62,13 @@ class Instance(Caller):
     )
 
     def __init__(
-        self, hello: Hello, key: str, peer: Peer, heard: RunProgress, port: SessionPort
+        self,
+        hello: Hello,
+        key: str,
+        peer: Peer,
+        heard: RunProgress,
+        port: SessionPort,
+        traces: CommandTraces | None = None,
     ) -> None:
         super().__init__(key, heard.accepted, maybe_delivered=hello.sent)
         self.name = hello.instance
@@ -78,6 +88,8 @@ class Instance(Caller):
         self.reserved: dict[Session, None] = {}
         """Sessions that the instance will hold after it has answered `remember`."""
         self.reservation = Reservation(self)
+        self.app = hello.app
+        self._traces = traces
         self._port = port
         self._window = hello.window
         self._unapplied = 0
@@ -117,6 +129,8 @@ class Instance(Caller):
             self._unapplied = max(0, self._unapplied - session.inbox.forwarded_bytes)
             del self.sessions[session]
             self._port.rewind(session)
+            if self._traces is not None:
+                self._traces.lost(session.sid)
         session.route = None
 
     def may_change(self, session: Session) -> bool:
@@ -181,6 +195,8 @@ class Instance(Caller):
 
     def applied(self, session: Session, cseq: int) -> None:
         """The instance has applied the session's commands up to `cseq`."""
+        if self._traces is not None:
+            self._traces.applied(session.sid, cseq)
         left = self._unapplied - self._port.applied(session, cseq)
         self._unapplied = left if left > 0 else 0
 
@@ -193,8 +209,14 @@ class Instance(Caller):
     def _send(self, session: Session, commands: Sequence[Queued]) -> None:
         sid = session.row.sid  # without the call of a property
         events = self._events
+        traces = self._traces
         for queued in commands:
-            events.append(SessionEvent(sid, queued.cseq, queued.item))
+            cseq, item = queued.cseq, queued.item
+            context = traces and traces.begin(sid, cseq, type(item).__name__.lower(), self.app)
+            if context:
+                events.append(TracedEvent(sid, cseq, item, context))
+            else:
+                events.append(SessionEvent(sid, cseq, item))
             self._unapplied += queued.size
 
 
