@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
+import asyncpg
 import pytest
 import pytest_asyncio
 from msgspec import structs
@@ -186,3 +187,54 @@ async def test_a_killed_gateway_s_sessions_are_taken_by_the_next_one(place: Plac
         assert await it.ends() == -signal.SIGKILL
     async with serving(place.config("durable", node="b")) as gateway:
         await goes_on(gateway, {"token": welcome["token"], "epoch": welcome["epoch"], "last": 0})
+
+
+async def test_output_waits_while_the_store_does_not_answer(place: Place) -> None:
+    limits = LIMITS.but(store={"lease_seconds_max": 0.5})
+    async with serving(place.config(limits=limits)) as gateway, v1(gateway) as client:
+        await client.expect("welcome")
+        other = await asyncpg.connect(place.cluster.url(place.database))
+        try:
+            async with other.transaction():
+                await other.fetch("SELECT * FROM holdfast.node FOR UPDATE")
+                await asyncio.sleep(0.5)  # the lease is over: nothing tells of that
+                await client.say("cmd", c=1, d="one")
+                (session,) = gateway.manager.sessions.values()
+                await eventually(lambda: session.out.top == 1)
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.2):
+                        await client.ws.recv()
+        finally:
+            await other.close()
+        assert await client.texts("one") == [(1, "one")]
+
+
+async def test_a_process_that_was_stopped_says_nothing_for_sessions_that_were_taken(
+    place: Place,
+) -> None:
+    url, port = place.cluster.url(place.database), free_port()
+    config = place.folder / "holdfast.toml"
+    config.write_text(
+        f'node = "a"\n[store]\nurl = "{url}"\n[limits.store]\nlease_seconds_max = 1\n'
+        f'beat_seconds_max = 0.1\n[[listener]]\nurl = "ws://127.0.0.1:{port}/"\n'
+        'backend = "echo"\ndurability = "fast"\n'
+    )
+    short = LIMITS.but(store={"lease_seconds_max": 1.0})
+    async with program("serve", str(config), folder=place.folder) as it:
+        await it.logged("listening for clients")
+        async with v1_at(port) as client:
+            welcome = await client.expect("welcome")
+            await client.say("cmd", c=1, d="one")
+            await client.expect("text")
+            await acknowledged(client)
+            it.send(signal.SIGSTOP)
+            await place.run("UPDATE holdfast.node SET host = 'elsewhere'")
+            await client.say("cmd", c=2, d="never")
+            async with serving(place.config(node="b", limits=short)) as gateway:
+                it.send(signal.SIGCONT)
+                assert (await client.closed())[0] != 1000
+                assert await it.ends() == 1
+                assert not [each for each in client.got if each.get("d") == "never"]
+                hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 0}
+                await goes_on(gateway, hello)
+    assert "because this one was silent for too long" in it.err

@@ -232,7 +232,9 @@ class Gateway:
             self._clean = False
             self.context.runtime.timers.start()
             if self._store.beats:
-                membership = Membership(self._store, self.config.limits.store)
+                coalescer = self.context.runtime.coalescer
+                membership = Membership(self._store, self.config.limits.store, coalescer.release)
+                coalescer.hold_unless(membership.lasts)
                 self.journal.on_fenced = membership.fenced
                 self._running.append(self._tasks.create_task(membership.run()))
             committing = self._tasks.create_task(self.journal.run(self._store))

@@ -1,9 +1,18 @@
-"""The signs of life of a gateway whose store other gateways may use, too."""
+"""The signs of life of a gateway whose store other gateways may use, too.
+
+Another gateway that sees no sign of life for the lease may take the sessions. So this one counts
+its own time, from before its last sign that the store has answered: after most of the lease,
+it sends nothing to anybody until the store has answered again. A process that was stopped and
+wakes up finds out in this way, before it says anything.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Final
 
+from holdfast.core.clock import Clock, monotonic
 from holdfast.core.limits import StoreLimits
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.runtime.timed_event import TimedEvent
@@ -11,19 +20,40 @@ from holdfast.sessions.stores.base import Store, StoreError, StoreFencedError
 
 _log: Final = RateLimitedLogger("holdfast.store")
 
+_OWN_SHARE: Final = 0.8
+"""Of the lease: the rest is for output that is on its way, and for clocks of unequal speed."""
+
 
 class Membership:
-    """Says that this run is alive, until it is cancelled or another one has taken its sessions."""
+    """Says that this run is alive, until it is cancelled or another one has taken its sessions.
 
-    def __init__(self, store: Store, limits: StoreLimits) -> None:
+    `on_lasting` is called when output may be sent again. `clock` must not stand still while the
+    process does, as the cached time of an event loop.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        limits: StoreLimits,
+        on_lasting: Callable[[], None] = lambda: None,
+        clock: Clock = monotonic,
+    ) -> None:
         self._store = store
         self._limits = limits
+        self._on_lasting = on_lasting
+        self._clock = clock
         self._fenced: StoreFencedError | None = None
         self._wake = TimedEvent()
+        self._deadline = self._from(clock())
+
+    def lasts(self) -> bool:
+        """Whether the sessions are still this run's for sure. Hot path: once for each tick."""
+        return self._clock() < self._deadline
 
     def fenced(self, error: StoreFencedError) -> None:
         """The store has refused a commit, because another run has the sessions."""
         self._fenced = error
+        self._deadline = -math.inf
         self._wake.set()
 
     async def run(self) -> None:
@@ -34,9 +64,22 @@ class Membership:
         raise self._fenced
 
     async def _beat(self) -> None:
+        sent = self._clock()
         try:
             await self._store.beat()
         except StoreFencedError as error:
-            self._fenced = error
+            self.fenced(error)
         except StoreError as error:
             _log.warning("no sign of life to the store", error=str(error))
+        else:
+            self._go_on(sent)
+
+    def _go_on(self, sent: float) -> None:
+        held = not self.lasts()
+        self._deadline = self._from(sent)
+        if held:
+            _log.warning("output was held: the store did not answer in time")
+        self._on_lasting()
+
+    def _from(self, sent: float) -> float:
+        return sent + _OWN_SHARE * self._limits.lease_seconds_max

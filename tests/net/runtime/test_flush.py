@@ -116,3 +116,34 @@ def test_very_many_connections_are_flushed_in_several_ticks_and_in_order() -> No
     assert ran == list(range(2 * FLUSHED_PER_PASS + 2))
     loop.tick()
     assert len(ran) == 2 * FLUSHED_PER_PASS + 2
+
+
+def test_output_is_held_while_it_may_not_be_flushed_and_actions_run() -> None:
+    loop, ran, may = FakeLoop(), list[str](), [False]
+    coalescer = coalescer_on(loop)
+    coalescer.hold_unless(lambda: may[0])
+
+    class Connection:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def flush(self) -> None:
+            ran.append(self.name)
+
+    coalescer.flush_later(Connection("a"))
+    loop.tick()
+    coalescer.add(lambda: ran.append("action"))
+    coalescer.flush_later(Connection("b"))
+    loop.tick()
+    assert ran == ["action"]
+    coalescer.release()
+    loop.tick()
+    assert ran == ["action"]  # it is still not allowed
+    may[0] = True
+    coalescer.release()
+    coalescer.release()
+    loop.tick()
+    assert ran == ["action", "a", "b"]
+    coalescer.flush_later(Connection("c"))
+    loop.tick()
+    assert ran == ["action", "a", "b", "c"]

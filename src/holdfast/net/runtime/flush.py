@@ -31,14 +31,26 @@ class Flushable(Protocol):
 class WriteCoalescer:
     """Runs what was added during one pass of the event loop, once, at its end. Hot path."""
 
-    __slots__ = ("_due", "_flushing", "_loop", "_scheduled", "_turns")
+    __slots__ = ("_due", "_flushing", "_loop", "_may_flush", "_scheduled", "_turns")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, turns: Turns) -> None:
         self._loop = loop
         self._turns = turns
         self._due: list[Action] = []
         self._flushing: list[Flushable] = []
+        self._may_flush: Callable[[], bool] | None = None
         self._scheduled = False
+
+    def hold_unless(self, may_flush: Callable[[], bool]) -> None:
+        """Flush nothing while `may_flush` is false. It is asked in each tick that has output, and
+        `release` follows once it is true again."""
+        self._may_flush = may_flush
+
+    def release(self) -> None:
+        """Output that was held may be flushed now."""
+        if self._flushing and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._run)
 
     def add(self, action: Action) -> None:
         """Run `action` at the end of this tick. The caller adds it once a tick."""
@@ -58,7 +70,8 @@ class WriteCoalescer:
     def _run(self) -> None:
         # What an action adds (a frame, then its flush) still belongs to this tick.
         unfinished: list[Action] = []
-        left = FLUSHED_PER_PASS
+        held = self._may_flush is not None and not self._may_flush()
+        left = 0 if held else FLUSHED_PER_PASS
         while self._due or (self._flushing and left):
             due, self._due = self._due, []
             for action in due:
@@ -81,7 +94,7 @@ class WriteCoalescer:
                 except Exception as error:
                     log_failure(_log, "the end of a tick failed", error)
         self._turns.spent = 0
-        if unfinished or self._flushing:
+        if unfinished or (self._flushing and not held):
             self._due = unfinished
             self._loop.call_soon(self._run)
         else:
