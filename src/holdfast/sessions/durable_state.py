@@ -186,7 +186,7 @@ class DurableState:
 
     def _record(self, outs: Sequence[OutputEntry], ins: Sequence[Queued]) -> Record:
         out, inbox = self.out, self.inbox
-        cin, offset = inbox.kept
+        cin, offset = inbox.kept()
         base = out.base
         return Record(  # in the order of its fields: names would take as long as all the rest
             self._n,

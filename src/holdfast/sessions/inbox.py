@@ -112,8 +112,8 @@ class Inbox:
         """Whether there are commands that were not forwarded."""
         return self._next < len(self.entries)
 
-    @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
+        """Return whether the queue has all that its limits allow."""
         limits = self._limits
         return len(self.entries) >= limits.queue_messages_max or self.size >= limits.queue_bytes_max
 
@@ -142,7 +142,11 @@ class Inbox:
         self.cin = c
         if type(item) is Text and ("\n" in item.text or "\r" in item.text) and self._refuses(item):
             return REFUSED
-        self._queue(item)
+        cseq = c + self.offset
+        if cseq > self.applied:  # as `_queue`, without its call
+            size = size_of(item)
+            self.entries.append(Queued(cseq, item, size))
+            self.size += size
         return ACCEPTED
 
     def hide(self, *, numbered: bool) -> None:
@@ -156,10 +160,9 @@ class Inbox:
             hidden = _Hidden(self.top, self.cin - 1, self.offset, numbered)
             self._hidden = (*self._hidden, hidden)
 
-    @property
     def kept(self) -> tuple[int, int]:
-        """`cin` and `offset` as they may be stored: before the commands that the client is to
-        send again."""
+        """Return `cin` and `offset` as they may be stored: before the commands that the client is
+        to send again."""
         if self._hidden:
             for hidden in self._hidden:
                 if hidden.numbered:
@@ -243,7 +246,7 @@ class Inbox:
         if not self._hidden:
             return [entry for entry in self.entries if entry.cseq > cseq]
         hidden = {it.cseq for it in self._hidden}
-        upto = sum(self.kept)
+        upto = sum(self.kept())
         return [it for it in self.entries if cseq < it.cseq <= upto and it.cseq not in hidden]
 
     def restore(self, entry: Queued) -> None:
@@ -261,7 +264,7 @@ class Inbox:
 
     def _crowded(self) -> bool:
         """Whether the queue cannot take another command, even with more reserved size."""
-        if self.full:
+        if self.is_full():
             return True
         most = self._limits.queue_bytes_max
         self._limit = self._room.grow(self._limit, self.size + 1, most)

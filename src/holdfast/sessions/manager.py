@@ -18,7 +18,6 @@ from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security_log import SecurityEvent, SecurityLog
 from holdfast.sessions.claims import Claims
 from holdfast.sessions.dormant import DormantSession
-from holdfast.sessions.durable_state import DurableState
 from holdfast.sessions.groups import Groups
 from holdfast.sessions.invitations import Invitations
 from holdfast.sessions.journal import Journal
@@ -84,6 +83,8 @@ class SessionManager:
         self.life = LifeLog(limits)
         self._security = security or SecurityLog()
         self._journal = journal
+        self.changed = journal.add
+        """`(state)`: there is something to store. Hot path: without a call in between."""
         self._at_end_of_tick = at_end_of_tick
         self._ready: list[Session] = []
         self._clock = clock
@@ -275,9 +276,6 @@ class SessionManager:
         session.mark_row_dirty()
 
     # --- SessionOwner
-
-    def changed(self, state: DurableState) -> None:
-        self._journal.add(state)
 
     def ready(self, session: Session) -> None:
         ready = self._ready

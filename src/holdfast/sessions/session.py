@@ -147,8 +147,9 @@ class Session(DurableState):
             return
         out = self.out
         over = out.append(item, delivery, now, size)
-        if self._clean:
-            self.mark_dirty()
+        if self._clean:  # as `mark_dirty` does
+            self._clean = False
+            self._owner.changed(self)
         if over and out.crowded():
             self._make_room(now)
         elif (
@@ -243,8 +244,9 @@ class Session(DurableState):
             ):
                 self.inbox.hide(numbered=False)
             self.out.prompt = ""
-            if self._clean:
-                self.mark_dirty()
+            if self._clean:  # as `mark_dirty` does
+                self._clean = False
+                self._owner.changed(self)
             self.backend.commanded(self)
         elif verdict is FULL:
             self._owner.starved(self)
@@ -261,8 +263,9 @@ class Session(DurableState):
             ):
                 self.inbox.hide(numbered=True)
             self.out.prompt = ""
-            if self._clean:
-                self.mark_dirty()
+            if self._clean:  # as `mark_dirty` does
+                self._clean = False
+                self._owner.changed(self)
             self.backend.commanded(self)
             consumer = self.consumer
             if self.unkept and consumer is not None:
@@ -281,10 +284,11 @@ class Session(DurableState):
     def applied(self, cseq: int) -> int:
         """The backend has applied every command up to `cseq`. Returns the bytes set free."""
         inbox = self.inbox
-        was_full = inbox.full
+        was_full = inbox.is_full()
         freed = inbox.apply(cseq)
-        if self._clean:
-            self.mark_dirty()
+        if self._clean:  # as `mark_dirty` does
+            self._clean = False
+            self._owner.changed(self)
         if was_full:
             self.offer_room()
         return freed
@@ -292,7 +296,7 @@ class Session(DurableState):
     def offer_room(self) -> None:
         """Ask the client for commands that were refused, if there is room now."""
         consumer = self.consumer
-        if consumer is not None and not self.inbox.full:
+        if consumer is not None and not self.inbox.is_full():
             guarded(consumer, consumer.make_room)
 
     def set_input_mode(self, mode: str) -> None:

@@ -155,7 +155,13 @@ class Instance(Caller):
             return  # the commands wait for the instance that gets the session
         inbox = session.inbox
         left = inbox.forwarded_bytes + self._window - self._unapplied
-        self._send(session, inbox.take_within(left if left > 1 else 1))
+        commands = inbox.take_within(left if left > 1 else 1)
+        if len(commands) != 1:
+            self._send(session, commands)
+            return
+        (queued,) = commands  # the rule: what `_send` does, without its call
+        self._events.append(SessionEvent(session.row.sid, queued.cseq, queued.item))
+        self._unapplied += queued.size
 
     def forward_one(self, session: Session) -> None:
         """Send the session's oldest command, if it has none under way."""

@@ -312,7 +312,7 @@ def _enter_claimed(conversation: Conversation, claim: Claim, event: Enter) -> Wo
     before = session.connection if session.attached else 0
     away_s = round(conversation.context.wall() - session.detached, 1) if session.detached else 0.0
     session.attach(attachment, numbered=conversation.adapter.numbered)
-    cin, _ = session.inbox.kept
+    cin, _ = session.inbox.kept()
     if session.skip_commands(event.acked):
         _log.warning(
             "client has acknowledgements that the store lacks",

@@ -19,11 +19,10 @@ def cost_of(event: Event, limits: SessionLimits) -> int:
     lines = 1
     if type(item) is Text:
         text = item.text
-        several = "\n" in text or "\r" in text
-        if not several and len(text) * _CHARACTER_BYTES_MAX <= limits.bytes_per_command_max:
-            return 1  # the rule
-        if several:
+        if "\n" in text or "\r" in text:
             lines = min(len(lines_of(text)), limits.command_lines_max)
+        elif len(text) * _CHARACTER_BYTES_MAX <= limits.bytes_per_command_max:
+            return 1  # the rule
         size = utf8_bytes(text)
     elif type(item) is Binary:
         size = len(item.data)

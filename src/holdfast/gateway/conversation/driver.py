@@ -84,7 +84,8 @@ class Driver:
 
     def connected(self) -> None:
         self.context.runtime.turns.spent += ARRIVAL_COST
-        self._handle(self.adapter.begin(self.context.runtime.timers.now))
+        now = self.context.runtime.timers.now
+        self._handle(self.adapter.begin(now), now)
         self._schedule()
 
     def received(self, data: bytes) -> None:
@@ -101,7 +102,7 @@ class Driver:
             size, tokens = adapter.slice_bytes, adapter.tokens
             piece = data if not start and end <= size else data[start : start + size]
             start += size
-            self._handle(adapter.receive_data(piece, now))
+            self._handle(adapter.receive_data(piece, now), now)
             owed = intake.owed + len(piece) + TOKEN_BYTES * (adapter.tokens - tokens)
             intake.owed = owed
             if owed >= OWED_BYTES_MAX:
@@ -129,7 +130,7 @@ class Driver:
         if held is not None and self.phase is not ConversationPhase.LEAVING:
             held.eof = True
             return
-        self._handle(self.adapter.receive_eof())
+        self._handle(self.adapter.receive_eof(), self.context.runtime.timers.now)
         self.end(Reason.CLIENT_LEFT)
 
     def writable(self) -> None:
@@ -154,7 +155,7 @@ class Driver:
                 self.attachment.show(_FULL)
         due = self.adapter.next_deadline()
         if due is not None and now >= due:
-            self._handle(self.adapter.handle_timer(now))
+            self._handle(self.adapter.handle_timer(now), now)
         if self.attachment is not None:
             self.attachment.expire(now)
         if self.proof is not None and now >= self.proof.due:
@@ -179,14 +180,14 @@ class Driver:
 
     # --- inbound events
 
-    def _handle(self, events: list[Event]) -> None:
+    def _handle(self, events: list[Event], now: float) -> None:
         intake = self.intake
         held = intake.held
         if held is not None and held.events and self.phase is _LIVE:
             held.events += events
             return
         context = self.context
-        now, limits = context.runtime.timers.now, context.limits.session
+        limits = context.limits.session
         rate, before = context.command_rate, intake.commands_due
         for index, event in enumerate(events):
             attachment = self.attachment
@@ -230,7 +231,7 @@ class Driver:
         held = self.intake.release()
         if held is not None:
             self.context.runtime.turns.spent += TOKEN_BYTES * len(held.events)
-        self._handle(held.events if held is not None else [])
+        self._handle(held.events if held is not None else [], self.context.runtime.timers.now)
         unread = held.unread if held is not None else b""
         if self.connection.handler is not self:
             pass_on(self.connection, (), unread, eof=held is not None and held.eof)

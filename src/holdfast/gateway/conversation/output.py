@@ -117,7 +117,7 @@ class Attachment:
             first = first_beat(patience, random.random())
             self.driver.wake_by(context.runtime.timers.now + first)
         if self.adapter.numbered:
-            self.acks = AckPacer(self.session.inbox.kept[0])
+            self.acks = AckPacer(self.session.inbox.kept()[0])
         else:
             limits, exact = self._context.limits.session, self.adapter.wants_token
             self.evidence = Evidence(limits, self.session.out, exact=exact)

@@ -65,15 +65,16 @@ class Output:
         if out is None:
             return
         self._out = None
-        if isinstance(out, list) and max(map(len, out)) >= _LARGE_BYTES:
-            self._flush_large(out)
-            return
-        data = b"".join(out) if isinstance(out, list) else out
-        self._flushed += len(data)
+        if isinstance(out, list):
+            if max(map(len, out)) >= _LARGE_BYTES:
+                self._flush_large(out)
+                return
+            out = b"".join(out)
+        self._flushed += len(out)
         # A transport that has lost its peer takes this and throws it away, or says so.
         deliver = self._deliver  # called at once, it would be sought for as a method first
         try:  # noqa: SIM105 - costs nothing where nothing is raised
-            deliver(data)
+            deliver(out)
         except RuntimeError:
             pass
 
