@@ -12,7 +12,7 @@ store.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -33,6 +33,8 @@ _log: Final = RateLimitedLogger("holdfast.store")
 
 
 _PROMISES: Final = "promises"
+_TOLD_MAX: Final = 100
+"""Of those who wait for a commit, told in one pass of the loop: a client that resumes goes on."""
 _RECOVERED_MAX: Final = 100
 """Sessions of the previous run whose journal is folded after one commit."""
 
@@ -91,6 +93,8 @@ class Journal:
         self._changed: list[DurableState] = []
         self._batch = Batch()
         self._waiting: list[Settled] = []
+        self._untold: list[tuple[Settled, StoreUnavailableError | None]] = []
+        """Who is still to be told that a commit has ended."""
         self._closed: list[Callable[[], None]] = []
         self._wake = TimedEvent()
         self._hurry = TimedEvent()
@@ -256,7 +260,7 @@ class Journal:
             self._on_accepted(commit.batch.accepted)
         for closed in commit.closed:
             closed()
-        _tell(commit.waiting, None)
+        self._tell(commit.waiting, None)
 
     def failed(self, commit: Commit, error: StoreError) -> None:
         """`commit` was refused: its changes go into the next one, and its waiters get the error."""
@@ -270,7 +274,25 @@ class Journal:
             self._on_accepted(dict(self._batch.accepted))
         for call in closed:  # nobody is to wait for a store that refuses
             call()
-        _tell(waiting, StoreUnavailableError(str(error)))
+        self._tell(waiting, StoreUnavailableError(str(error)))
+
+    def _tell(self, waiting: list[Settled], error: StoreUnavailableError | None) -> None:
+        """Tell who waited for a commit; very many in several passes of the loop, in order."""
+        if len(waiting) <= _TOLD_MAX and not self._untold:
+            for call in waiting:
+                _settle(call, error)
+            return
+        first = not self._untold
+        self._untold += [(call, error) for call in waiting]
+        if first:
+            self._tell_some()
+
+    def _tell_some(self) -> None:
+        told, self._untold = self._untold[:_TOLD_MAX], self._untold[_TOLD_MAX:]
+        for call, error in told:
+            _settle(call, error)
+        if self._untold:
+            asyncio.get_running_loop().call_soon(self._tell_some)
 
     def _put_back(self, commit: Commit) -> None:
         """All of a commit is still to be stored."""
@@ -398,9 +420,8 @@ class Journal:
             self._turn(None)
 
 
-def _tell(waiting: Iterable[Settled], error: StoreUnavailableError | None) -> None:
-    for call in waiting:
-        try:
-            call(error)
-        except Exception as failure:  # who waits is one failure domain
-            log_failure(_log, "a step after a commit failed", failure)
+def _settle(call: Settled, error: StoreUnavailableError | None) -> None:
+    try:
+        call(error)
+    except Exception as failure:  # who waits is one failure domain
+        log_failure(_log, "a step after a commit failed", failure)
