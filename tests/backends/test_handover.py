@@ -86,17 +86,17 @@ async def test_very_many_sessions_are_handed_over_part_after_part(tmp_path: Path
     async with node(tmp_path) as it, apps(it) as one_more:
         first, second = await one_more(), await one_more()
         await first.hello("i1", oldest=1)
-        sessions = [it.open()[0] for _ in range(1_200)]
-        await first.take(1_200)
+        sessions = [it.open()[0] for _ in range(600)]
+        await first.take(600)
         await second.hello("i2", oldest=1)
         answer: asyncio.Future[dict[str, int]] = asyncio.get_running_loop().create_future()
         second.answers[m.REMEMBER] = lambda _: answer
         first.cut()
         await second.until(lambda end: end.asked)
-        assert [len(sids) for sids in second.asked] == [500]
+        assert [len(sids) for sids in second.asked] == [250]
         answer.set_result({sessions[0].sid: 0})
-        assert set(await second.take(1_200)) == {"adopted"}
-        assert [len(sids) for sids in second.asked] == [500, 500, 200]
+        assert set(await second.take(600)) == {"adopted"}
+        assert [len(sids) for sids in second.asked] == [250, 250, 100]
         assert [sid for sids in second.asked for sid in sids] == [one.sid for one in sessions]
 
 
@@ -104,8 +104,8 @@ async def test_the_clients_of_very_many_sessions_are_told_in_several_passes(tmp_
     async with node(tmp_path) as it, apps(it) as one_more:
         end = await one_more()
         await end.hello()
-        clients = [it.open()[1] for _ in range(1_200)]
-        await end.take(1_200)
+        clients = [it.open()[1] for _ in range(600)]
+        await end.take(600)
         told = set()
         show = clients[0].show
 
@@ -113,13 +113,13 @@ async def test_the_clients_of_very_many_sessions_are_told_in_several_passes(tmp_
             show(item, always=always)
             asyncio.get_running_loop().call_soon(lambda: told.add(sum(map(is_told, clients))))
 
-        for number in (0, 499, 500, 999):
+        for number in (0, 249, 250, 499):
             clients[number].show = look  # type: ignore[method-assign]
         end.cut()
         await end.until_unlinked()
         await clients[-1].until_shown()
         assert len(told) > 1  # others had their turn in between
-        assert all(client.notices == [AWAY] for client in clients[1:499])
+        assert all(client.notices == [AWAY] for client in clients[1:249])
 
 
 def is_told(client: Client) -> bool:

@@ -33,7 +33,7 @@ _log: Final = RateLimitedLogger("holdfast.store")
 
 
 _PROMISES: Final = "promises"
-_TOLD_MAX: Final = 100
+_TOLD_MAX: Final = 50
 """Of those who wait for a commit, told in one pass of the loop: a client that resumes goes on."""
 _RECOVERED_MAX: Final = 100
 """Sessions of the previous run whose journal is folded after one commit."""

@@ -34,7 +34,7 @@ _SAMPLED_TICKS: Final = 8
 """Of so many ticks with output, one is looked at."""
 _EXPIRED_MAX: Final = 200
 """Sessions that are closed in one go."""
-_DELIVERED_MAX: Final = 500
+_DELIVERED_MAX: Final = 250
 """Sessions whose output is written in one pass of the loop."""
 UNANSWERED: Final = Notice(
     "Nothing can be stored now. What you type is kept; it cannot be answered until there is room"

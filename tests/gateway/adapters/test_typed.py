@@ -71,7 +71,9 @@ def test_a_name_asks_for_the_password() -> None:
         ("2", ProfileWanted(id="p2")),
         ("0", ProfileWanted(name="0")),
         ("3", ProfileWanted(name="3")),
+        ("1" * 5_000, ProfileWanted(name="1" * 5_000)),
     ],
+    ids=lambda value: str(value)[:12],
 )
 def test_a_profile_is_chosen_by_its_number(answer: str, wanted: ProfileWanted) -> None:
     typed = ready(Asking.PROFILE)

@@ -293,6 +293,13 @@ REFUSED: dict[str, tuple[str, str, bytes | None, int, str]] = {
         400,
         "after: expected the id of a connection, found 'x'",
     ),
+    "after-of-many-digits": (
+        "GET",
+        f"/api/connections?after={'1' * 5_000}",
+        None,
+        400,
+        f"after: expected the id of a connection, found '{'1' * 5_000}'",
+    ),
     "no-json": ("POST", "/api/drain", b"now", 400, NO_DRAIN),
     "wrong-type": ("POST", "/api/drain", b'{"now": 1}', 400, NO_DRAIN),
     "unknown-field": (

@@ -29,9 +29,9 @@ _log: Final = RateLimitedLogger("holdfast.link")
 
 AWAY = Notice("The application is away. What you type is kept, and runs when it is back.")
 
-_ASKED_MAX: Final = 500
+_ASKED_MAX: Final = 250
 """Sessions in one `remember`, which are handed over in one pass of the event loop."""
-_SHOWN_MAX: Final = 500
+_SHOWN_MAX: Final = 250
 """Clients that are told in one pass of the event loop that the application is away."""
 _ACTIVE: Final = frozenset({SessionState.ACTIVE, SessionState.DETACHED_ACTIVE})
 

@@ -22,6 +22,8 @@ from holdfast.gateway.adapters.snapshot import TypedSnapshot
 
 _AHEAD_BYTES_MAX: Final = 128 * KIB
 """The most input that may be typed before the gateway's questions."""
+_DIGITS_MAX: Final = 9
+"""Of the number of a profile. `int` refuses thousands of digits."""
 _RESUME: Final = "resume"
 _RESUME_CHARS_MAX: Final = 64
 
@@ -159,7 +161,8 @@ class Typed:
             return None
         if asking is Asking.PASSWORD:
             return LoginGiven(username=self._username, password=line)
-        if answer.isdecimal() and 0 < int(answer) <= len(self.profiles):
+        chosen = answer.isdecimal() and len(answer) <= _DIGITS_MAX
+        if chosen and 0 < int(answer) <= len(self.profiles):
             return ProfileWanted(id=self.profiles[int(answer) - 1])
         return ProfileWanted(name=answer)
 

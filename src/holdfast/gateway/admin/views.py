@@ -211,6 +211,8 @@ _SESSION_KEYS: Mapping[str, Callable[[Member], str]] = {
     "address": lambda session: _about(session).address.rpartition(":")[0],
 }
 _STATES = [state.value for state in SessionState]
+_ID_DIGITS_MAX = 18
+"""Of the id of a connection. `int` refuses thousands of digits."""
 _CONNECTION_KEYS: Mapping[str, Callable[[Connection], str]] = {
     "protocol": lambda one: one.listener.scheme if one.listener is not None else "",
     "listener": lambda one: str(one.listener or ""),
@@ -235,7 +237,7 @@ async def list_sessions(view: GatewayView, query: Mapping[str, str], limits: Adm
 def list_connections(view: GatewayView, query: Mapping[str, str], limits: AdminLimits) -> Page:
     """Connections that fit, oldest first. Raises `BadQueryError`."""
     wanted, count, after = _read(query, _CONNECTION_KEYS, limits)
-    if after and not after.isdecimal():
+    if after and not (after.isascii() and after.isdecimal() and len(after) <= _ID_DIGITS_MAX):
         raise BadQueryError(f"after: expected the id of a connection, found {after!r}")
     connections = view.server.connections
     matching = _matching(connections, _CONNECTION_KEYS, wanted)

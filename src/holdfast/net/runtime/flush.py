@@ -14,7 +14,7 @@ from holdfast.net.runtime.turns import Turns
 
 _log: Final = RateLimitedLogger("holdfast.net")
 
-FLUSHED_PER_PASS: Final = 500
+FLUSHED_PER_PASS: Final = 250
 """Connections that are written to in one pass of the loop: some milliseconds."""
 
 Action = Callable[[], object]
