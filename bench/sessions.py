@@ -23,6 +23,7 @@ from holdfast.backends.base import BaseBackend
 from holdfast.core.errors import Reason
 from holdfast.core.limits import Limits
 from holdfast.net.log import configure_logs
+from holdfast.net.runtime.loop import allow_files
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.session import Session
@@ -325,6 +326,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--count", type=int, action="append", help="clients; may be repeated")
     options = parser.parse_args(arguments)
     configure_logs("warning")  # of what runs in this process
+    allow_files()
     rows: list[Row] = []
     for count in options.count or COUNTS:
         rows += asyncio.run(with_clients(count))
