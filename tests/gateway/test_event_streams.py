@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -270,6 +271,21 @@ async def test_a_bare_event_source_is_kept_alive(tmp_path: Path) -> None:
     ):
         await client.expect("welcome")
         await client.commented(3)
+        assert len(gateway.pool) == 1
+
+
+async def test_a_bare_event_source_that_reads_is_not_idle(tmp_path: Path) -> None:
+    limits = Limits().but(
+        websocket={"heartbeat_seconds_max": 0.1}, connection={"idle_seconds_max": 2.0}
+    )
+    async with (
+        serving(configured(tmp_path, [WS], backend="echo", limits=limits)) as gateway,
+        streamed(gateway, "GET") as client,
+    ):
+        await client.expect("welcome")
+        begun = asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() < begun + 3.0:
+            await client.commented(len(client.comments) + 1)
         assert len(gateway.pool) == 1
 
 

@@ -91,6 +91,12 @@ class StreamDriver(Driver):
         if not self.adapter.expected:
             self._settle(taken=True)
 
+    def expired(self, now: float) -> None:
+        if not self.adapter.numbered:
+            # It never says anything. That it takes the comments shows that it is there.
+            self.connection.look_for_reading()
+        super().expired(now)
+
     def lost(self, cause: Exception | None) -> None:
         self._streams.pop(self.name, None)
         super().lost(cause)
