@@ -96,6 +96,19 @@ class Cluster:
             self._server.wait(_SECONDS_MAX)
             self._server = None
 
+    @contextmanager
+    def stopped(self, processes: Sequence[int]) -> Iterator[None]:
+        """These processes, and the one that accepts connections, answer nothing meanwhile."""
+        assert self._server is not None
+        every = [self._server.pid, *processes]
+        for pid in every:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in every:
+                os.kill(pid, signal.SIGCONT)
+
     def write(self, name: str, content: bytes) -> Path:
         """A file that the server, and nobody else, may read."""
         path = self.folder / name

@@ -36,7 +36,9 @@ BUSY = StoreBusyError("away")
 
 
 async def test_it_lasts_for_most_of_the_lease_from_before_the_sign_was_sent() -> None:
-    store = Answering([(1.0, None), (0.0, FENCED)])
+    store = Answering([(0.0, None), (1.0, None), (0.0, FENCED)])
+    assert not store.membership.lasts()
+    await store.membership.begin()
     assert store.membership.lasts()
     with pytest.raises(StoreFencedError, match="taken"):
         await store.membership.run()
@@ -58,7 +60,8 @@ async def test_a_late_answer_prolongs_nothing() -> None:
 
 
 async def test_a_store_that_does_not_answer_is_asked_again() -> None:
-    store = Answering([(5.0, BUSY), (5.0, BUSY), (0.0, None), (0.0, FENCED)])
+    store = Answering([(0.0, None), (5.0, BUSY), (5.0, BUSY), (0.0, None), (0.0, FENCED)])
+    await store.membership.begin()
     for lasts in (True, False, True):
         await store.membership._beat()
         assert store.membership.lasts() is lasts
@@ -67,7 +70,8 @@ async def test_a_store_that_does_not_answer_is_asked_again() -> None:
 
 
 async def test_nothing_is_sent_after_a_refused_commit() -> None:
-    store = Answering([])
+    store = Answering([(0.0, None)])
+    await store.membership.begin()
     store.membership.fenced(FENCED)
     assert not store.membership.lasts()
     with pytest.raises(StoreFencedError, match="taken"):

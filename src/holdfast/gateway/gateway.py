@@ -227,16 +227,12 @@ class Gateway:
 
     async def _serve(self, started: Callable[[], None]) -> None:
         async with self._tasks:
+            if self._store.beats:
+                await self._join()
             await self._start_backends()
             await self.listeners.open(self.context, self.backends, self._applications)
             self._clean = False
             self.context.runtime.timers.start()
-            if self._store.beats:
-                coalescer = self.context.runtime.coalescer
-                membership = Membership(self._store, self.config.limits.store, coalescer.release)
-                coalescer.hold_unless(membership.lasts)
-                self.journal.on_fenced = membership.fenced
-                self._running.append(self._tasks.create_task(membership.run()))
             committing = self._tasks.create_task(self.journal.run(self._store))
             sweeping = self._tasks.create_task(self._sweep())
             self._serving = True
@@ -251,6 +247,15 @@ class Gateway:
             self.journal.stop()
             await committing
         self._clean = self.journal.idle
+
+    async def _join(self) -> None:
+        """Give signs of life from now on: other gateways may use the store, too."""
+        coalescer = self.context.runtime.coalescer
+        membership = Membership(self._store, self.config.limits.store, coalescer.release)
+        await membership.begin()
+        coalescer.hold_unless(membership.lasts)
+        self.journal.on_fenced = membership.fenced
+        self._running.append(self._tasks.create_task(membership.run()))
 
     async def _start_backends(self) -> None:
         """Start every upstream and every backend, before the listeners open."""

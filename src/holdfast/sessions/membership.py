@@ -44,7 +44,7 @@ class Membership:
         self._clock = clock
         self._fenced: StoreFencedError | None = None
         self._wake = TimedEvent()
-        self._deadline = self._from(clock())
+        self._deadline = -math.inf
 
     def lasts(self) -> bool:
         """Whether the sessions are still this run's for sure. Hot path: once for each tick."""
@@ -55,6 +55,12 @@ class Membership:
         self._fenced = error
         self._deadline = -math.inf
         self._wake.set()
+
+    async def begin(self) -> None:
+        """The first sign of life, before anything is sent. Raises `StoreError`."""
+        sent = self._clock()
+        await self._store.beat()
+        self._deadline = self._from(sent)
 
     async def run(self) -> None:
         """Raises `StoreFencedError` once another run has taken the sessions of this one."""

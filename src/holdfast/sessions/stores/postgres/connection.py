@@ -77,7 +77,7 @@ class Connection:
         async with self._lock:
             db = await self._connected()
             try:
-                async with db.transaction():
+                async with _transaction(db, self._limits):
                     yield Transaction(db, self._limits)
             except FAULTS as error:
                 self._lost(error)
@@ -96,7 +96,7 @@ class Connection:
         while True:
             db = await self._connected()
             try:
-                async with asyncio.timeout(self._limits.answer_seconds_max):
+                async with _in_time(db, self._limits):
                     found: list[Any] = await db.fetch(query, *values)
                     return found
             except FAULTS as error:
@@ -174,7 +174,7 @@ class Transaction:
 
     async def fetch(self, query: str, *values: object) -> list[Any]:
         """The rows of a query."""
-        async with asyncio.timeout(self._limits.answer_seconds_max):
+        async with _in_time(self._db, self._limits):
             found: list[Any] = await self._db.fetch(query, *values)
             return found
 
@@ -185,13 +185,42 @@ class Transaction:
 
     async def run(self, script: str) -> None:
         """Statements without values."""
-        async with asyncio.timeout(self._limits.answer_seconds_max):
+        async with _in_time(self._db, self._limits):
             await self._db.execute(script)
 
     async def rows(self, query: str, *values: object) -> AsyncIterator[Any]:
         """The rows of a query, read a part at a time."""
         async for row in self._db.cursor(query, *values, prefetch=_ROWS):
             yield row
+
+
+@asynccontextmanager
+async def _transaction(db: Any, limits: StoreLimits) -> AsyncIterator[None]:
+    """asyncpg's own has no time limit."""
+    work = db.transaction()
+    async with _in_time(db, limits):
+        await work.start()
+    try:
+        yield
+    except BaseException:
+        with suppress(*FAULTS):  # the server does so by itself for a connection that is gone
+            async with _in_time(db, limits):
+                await work.rollback()
+        raise
+    async with _in_time(db, limits):
+        await work.commit()
+
+
+@asynccontextmanager
+async def _in_time(db: Any, limits: StoreLimits) -> AsyncIterator[None]:
+    """Wait at most so long for an answer. A connection without one is dropped at once: otherwise
+    the end of its transaction would wait for the server, too."""
+    try:
+        async with asyncio.timeout(limits.answer_seconds_max):
+            yield
+    except TimeoutError:
+        db.terminate()
+        raise
 
 
 _ROWS: Final = 1_000
