@@ -96,9 +96,19 @@ async def test_the_clients_of_the_readme(tmp_path: Path, browser: Browser) -> No
         script = shown("js", "new Session").replace("wss://example.org/", gateway.url("ws"))
         async with await browser.new_context() as context:
             page = await context.new_page()
+            page.set_default_timeout(SECONDS * 1000)
             await page.goto(f"{gateway.page}healthz")
             async with page.expect_console_message(lambda it: it.text == "You said: look"):
                 await page.add_script_tag(content=script, type="module")
+
+
+async def once_it_listens(socket: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to a server that is about to open this socket: nothing tells of it."""
+    while True:
+        try:
+            return await asyncio.open_unix_connection(str(socket))
+        except (FileNotFoundError, ConnectionRefusedError):
+            await asyncio.sleep(0.01)
 
 
 async def test_the_tcp_server_of_the_readme(tmp_path: Path) -> None:
@@ -107,9 +117,7 @@ async def test_the_tcp_server_of_the_readme(tmp_path: Path) -> None:
     (tmp_path / "echo.py").write_text(code)
     async with python(tmp_path / "echo.py"):
         async with asyncio.timeout(SECONDS):
-            while not socket.exists():  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.01)
-            reader, writer = await asyncio.open_unix_connection(str(socket))
+            reader, writer = await once_it_listens(socket)
             writer.write(b"hello")
             assert await reader.readexactly(5) == b"hello"
             writer.close()

@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 from playwright.async_api import Browser
+from tests.cli.process import SECONDS
 from tests.gateway.clients import person_at
 from tests.peers.chromium import chat_page
 from tests.peers.clients import LINE_CLIENTS, SCHEMES, STAYING, TELNET_CLIENTS, start
@@ -189,6 +190,7 @@ async def test_the_javascript_client_alone(tmp_path: Path, browser: Browser) -> 
         await browser.new_context() as context,
     ):
         page = await context.new_page()
+        page.set_default_timeout(SECONDS * 1000)
         await page.goto(f"http://127.0.0.1:{cable.port}/healthz")
         await page.evaluate(ALONE, COUNT)
         for number in (100, 200, 300):
