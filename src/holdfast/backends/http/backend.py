@@ -31,7 +31,8 @@ from holdfast.core.items import Notice
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.tasks import spawn
 from holdfast.net.tls.contexts import client_context
-from holdfast.sessions.journal import StoreUnavailableError
+from holdfast.sessions.journal import Journal, StoreUnavailableError
+from holdfast.sessions.port import SessionPort
 from holdfast.sessions.position import ResetReason
 from holdfast.sessions.records import Stored
 from holdfast.sessions.session import Session
@@ -178,12 +179,8 @@ class HttpBackend(BaseBackend):
         """The session's state has changed: that is stored, and sent."""
         delivery = self._delivery(session)
         delivery.notes = delivery.notes.add(kind, session.inbox.top, reason)
-        self._save(delivery)
+        _save(self._port, delivery)
         self._wake(session)
-
-    def _save(self, delivery: Delivery) -> None:
-        delivery.session.row.notes = n.write_notes(delivery.notes)
-        self._port.save(delivery.session)
 
     def _wake(self, session: Session) -> None:
         delivery = self._delivery(session)
@@ -224,7 +221,7 @@ class HttpBackend(BaseBackend):
                 delivery.take(self._port.take(session))
                 if not delivery.due:
                     break
-                await self._settle(delivery)
+                await _settle(self._journal, delivery)
                 await self._deliver(delivery)
         finally:
             delivery.running = False
@@ -240,14 +237,6 @@ class HttpBackend(BaseBackend):
         elif delivery.due or session.inbox.waiting:
             self._wake(session)
 
-    async def _settle(self, delivery: Delivery) -> None:
-        """Changes of a session's state are stored before they are sent: they keep their numbers."""
-        if delivery.notes.pending and delivery.session.row.durability != Durability.MEMORY.value:
-            try:
-                await self._journal.settled()
-            except StoreUnavailableError as error:
-                _log.warning("sent without being stored", error=str(error))
-
     async def _deliver(self, delivery: Delivery) -> None:
         """Send one request until it is answered, or the session has ended."""
         session, limits = delivery.session, self._limits
@@ -257,7 +246,7 @@ class HttpBackend(BaseBackend):
             request.key(session.sid, session.inbox.applied),
             write_request(self._app, session, request.states, request.commands),
             wanted=lambda: not delivery.ended,
-            failed=lambda: self._tell_away(delivery),
+            failed=lambda: _tell_away(self._port, delivery),
         )
         if reply is None:
             return
@@ -269,11 +258,6 @@ class HttpBackend(BaseBackend):
         else:
             self._carry_out(delivery, reply, outcome)
 
-    def _tell_away(self, delivery: Delivery) -> None:
-        if not (delivery.told or delivery.ended) and delivery.session.inbox.oldest:
-            delivery.told = True
-            self._port.show(delivery.session, AWAY)
-
     def _carry_out(self, delivery: Delivery, reply: Reply, outcome: Outcome) -> None:
         """The request is answered. All of this is one step, and so in one commit."""
         session = delivery.session
@@ -281,7 +265,7 @@ class HttpBackend(BaseBackend):
         request = delivery.confirm()
         if request.commands:
             self._port.applied(session, request.commands[-1].cseq)
-        self._save(delivery)
+        _save(self._port, delivery)
         self._answers.carry_out(session, reply, outcome, typed=bool(request.commands))
 
     def _send_closed(self, sid: str) -> None:
@@ -289,6 +273,27 @@ class HttpBackend(BaseBackend):
         if self._serving and self._sends:
             failed = partial(log_failure, _log, "a delivery failed", session=sid)
             spawn(self._tasks, self._closed.send(sid), failed)
+
+
+def _save(port: SessionPort, delivery: Delivery) -> None:
+    delivery.session.row.notes = n.write_notes(delivery.notes)
+    port.save(delivery.session)
+
+
+async def _settle(journal: Journal, delivery: Delivery) -> None:
+    """Changes of a session's state are stored before they are sent: they keep their numbers."""
+    if delivery.notes.pending and delivery.session.row.durability != Durability.MEMORY.value:
+        try:
+            await journal.settled()
+        except StoreUnavailableError as error:
+            _log.warning("sent without being stored", error=str(error))
+
+
+def _tell_away(port: SessionPort, delivery: Delivery) -> None:
+    """Tell a user once that the application is away."""
+    if not (delivery.told or delivery.ended) and delivery.session.inbox.oldest:
+        delivery.told = True
+        port.show(delivery.session, AWAY)
 
 
 def _read_notes(session: Session) -> n.Notes:
