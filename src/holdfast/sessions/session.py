@@ -277,8 +277,9 @@ class Session(DurableState):
             self._owner.starved(self)
         elif verdict is REFUSED:
             self.mark_dirty()  # its number is used up, which is acknowledged
-            if self.unkept:
-                self._acknowledge(c)
+            consumer = self.consumer
+            if self.unkept and consumer is not None:
+                guarded(consumer, consumer.acknowledge, c)
         return verdict
 
     def applied(self, cseq: int) -> int:
@@ -367,14 +368,6 @@ class Session(DurableState):
         if consumer is not None:
             guarded(consumer, consumer.close, reason)
 
-    def _acknowledge(self, cin: int) -> None:
-        consumer = self.consumer
-        if consumer is not None:
-            try:  # as in `guarded`
-                consumer.acknowledge(cin)
-            except Exception as error:
-                consumer.fail(error)
-
     # --- durability
 
     def committed(self, record: Record) -> None:
@@ -398,7 +391,8 @@ class Session(DurableState):
         self.unkept = degraded
         if degraded:
             self.deliver()
-            self._acknowledge(self.inbox.cin)
+            if self.consumer is not None:
+                guarded(self.consumer, self.consumer.acknowledge, self.inbox.cin)
 
 
 NewSession = Callable[[Row, SessionBackend, SessionLimits, SessionOwner], Session]
