@@ -21,6 +21,7 @@ from statistics import median
 from bench import harness
 from bench.harness import Missing, Options, Row
 from bench.terminals import (
+    HoldfastTerminal,
     SshServer,
     Terminal,
     holdfast,
@@ -36,6 +37,10 @@ from bench.terminals import (
 
 _MEGABYTE = 1e6
 _KEYS = 300
+_BURSTS = 250
+_BURST_BYTES = 50_000
+_BURST_SECONDS = 0.02
+"""Of the source that is slower than the way to the client: 2.5 MB/s at most."""
 _KEY_PAUSE_SECONDS = 0.005
 """Between two keys: nobody types while the last echo is under way."""
 
@@ -120,32 +125,48 @@ async def _of_this_machine(folder: Path, file: Path, options: Options) -> list[R
 
 
 async def _watched(server: SshServer, file: Path, options: Options) -> list[Row]:
-    """The owner's output with three viewers, of whom one has stalled, and without."""
-    alone: list[float] = []
-    watched: list[float] = []
-    with holdfast(server) as (port, _):
-        for _ in range(options.rounds):
-            async with AsyncExitStack() as stack:
-                owner = await stack.enter_async_context(holdfast_terminal(port))
-                await output_of(owner, "true")
-                size, seconds = await output_of(owner, f"cat {file}")
-                alone.append(size / _MEGABYTE / seconds)
-                await owner.say("invite")
-                token = (await owner.told("invitation"))["token"]
-                viewers = [
-                    await stack.enter_async_context(holdfast_terminal(port, token=token))
-                    for _ in range(3)
-                ]
-                tasks = await stack.enter_async_context(asyncio.TaskGroup())
-                reading = [tasks.create_task(_reads_on(one)) for one in viewers[1:]]
-                size, seconds = await output_of(owner, f"cat {file}")
-                watched.append(size / _MEGABYTE / seconds)
-                for task in reading:
-                    task.cancel()
-    return [
-        {"owner": "alone", "MB_s": round(median(alone), 2)},
-        {"owner": "three viewers, one stalled", "MB_s": round(median(watched), 2)},
+    """What three viewers, of whom one has stalled, cost the owner: with a source that is slower
+    than the way, and with one that is faster."""
+    paced = (
+        f"for i in $(seq {_BURSTS}); do head -c {_BURST_BYTES} {file}; sleep {_BURST_SECONDS}; done"
+    )
+    rows: list[Row] = []
+    with holdfast(server) as (port, pid):
+        for source, command in (("paced", paced), ("unlimited", f"cat {file}")):
+            found: dict[str, list[Row]] = {"alone": [], "watched": []}
+            for _ in range(options.rounds):
+                async with AsyncExitStack() as stack:
+                    owner = await stack.enter_async_context(holdfast_terminal(port))
+                    await output_of(owner, "true")
+                    found["alone"].append(await _costs(owner, pid, command))
+                    await _have_watched(stack, port, owner)
+                    found["watched"].append(await _costs(owner, pid, command))
+            alone, watched = (harness.medians(found[name]) for name in ("alone", "watched"))
+            rows += [{"source": source, "owner": "alone", **alone},
+                     {"source": source, "owner": "three viewers, one stalled", **watched},
+                     {"source": source, "owner": "ratio",
+                      **{key: round(watched[key] / alone[key], 2) for key in alone}}]  # fmt: skip
+    return rows
+
+
+async def _costs(owner: Terminal, pid: int, command: str) -> Row:
+    cpu = harness.cpu_seconds(pid)
+    size, seconds = await output_of(owner, command)
+    cpu = harness.cpu_seconds(pid) - cpu
+    megabytes = size / _MEGABYTE
+    return {"MB_s": megabytes / seconds, "cpu_ms_MB": cpu * 1e3 / megabytes}
+
+
+async def _have_watched(stack: AsyncExitStack, port: int, owner: HoldfastTerminal) -> None:
+    """Three viewers of the owner's terminal, up to the end of `stack`; one does not read."""
+    await owner.say("invite")
+    token = (await owner.told("invitation"))["token"]
+    viewers = [
+        await stack.enter_async_context(holdfast_terminal(port, token=token)) for _ in range(3)
     ]
+    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    for task in [tasks.create_task(_reads_on(one)) for one in viewers[1:]]:
+        stack.callback(task.cancel)
 
 
 async def _reads_on(terminal: Terminal) -> None:
