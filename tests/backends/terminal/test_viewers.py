@@ -12,6 +12,7 @@ from tests.gateway.clients import person
 from tests.gateway.running import eventually
 from websockets.exceptions import ConnectionClosed
 
+from holdfast.core.items import MUST, Binary
 from holdfast.core.limits import KIB, Limits
 from holdfast.gateway.gateway import Gateway
 from holdfast.net.security_log import SecurityEvent
@@ -190,10 +191,13 @@ async def _reads_all(client: TermClient) -> None:
 
 
 async def test_how_many_there_may_be() -> None:
+    """The owner is told, also where output waits to be sent."""
     limits = Limits().but(session={"viewers_max": 1, "invitations_max": 1})
     async with shells(limits=limits) as gateway, term_client(gateway) as owner:
         await owner.told("opened")
         token = await invites(owner)
+        (session,) = gateway.manager.sessions.values()
+        session.out.append(Binary(b"not sent yet"), MUST, 0.0)
         await owner.say("invite")
         assert "no more at one time" in (await owner.told("notify"))["text"]
         async with viewer(gateway, token) as first:

@@ -27,8 +27,9 @@ _READ_BYTES: Final = 64 * KIB
 _SESSION: Final = 3
 """Where a process's session stands in its `stat`, behind its name."""
 _SHELL: Final = "/bin/sh"
-_TAKE_TERMINAL: Final = 'exec <>"$0" 1>&0 2>&1; exec "$@"'
-"""What the shell does before the command takes its place."""
+_TAKE_TERMINAL: Final = '{ exec "$@"; } <>"$0" 1>&0 2>&1'
+"""What the shell does before the command takes its place. It keeps what it had as standard input
+until then: that is closed when the command is there, which no signal to the shell can miss."""
 _PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 _SIGNALS: Final = {
     "INT": signal.SIGINT,
@@ -62,7 +63,7 @@ class PtyOpener:
             raise _not_started(plan) from error
         master, slave = os.openpty()
         try:
-            process, has_terminal = _start(self._options, account, screen, slave)
+            process, is_there = _start(self._options, account, screen, slave)
         except BaseException as error:
             os.close(master)
             os.close(slave)
@@ -71,7 +72,7 @@ class PtyOpener:
             raise
         channel = PtyChannel(master, process, sink, self)
         try:
-            await _closed(has_terminal)
+            await _closed(is_there)
         except BaseException:
             await channel.close()
             raise
@@ -88,7 +89,7 @@ def _start(
     options: PtyOptions, account: pwd.struct_passwd, screen: Screen, slave: int
 ) -> tuple[subprocess.Popen[bytes], int]:
     """The command in a session of its own, which `slave` controls, and a pipe that is closed once
-    it does. Raises `OSError`.
+    it has taken the place of the shell that starts it. Raises `OSError`.
 
     The session is there before this returns, so that no signal to it is lost; whoever leads a
     session without a terminal gets the first that it opens.
@@ -101,7 +102,7 @@ def _start(
     other = account.pw_uid != os.geteuid()
     if other:
         os.fchown(slave, account.pw_uid, -1)
-    has_terminal, held = os.pipe()
+    is_there, held = os.pipe()
     try:
         process = subprocess.Popen(
             (_SHELL, "-c", _TAKE_TERMINAL, os.ttyname(slave), *options.command),
@@ -116,11 +117,11 @@ def _start(
             extra_groups=os.getgrouplist(account.pw_name, account.pw_gid) if other else None,
         )
     except BaseException:
-        os.close(has_terminal)
+        os.close(is_there)
         raise
     finally:
         os.close(held)
-    return process, has_terminal
+    return process, is_there
 
 
 async def _closed(pipe: int) -> None:

@@ -58,7 +58,7 @@ def invite(conversation: Conversation, attachment: Attachment, seconds: float) -
     try:
         invitation, token = context.manager.invitations.invite(session, seconds, now)
     except LimitExceededError as error:
-        attachment.show(Notice(sentence(str(error))))
+        attachment.show(Notice(sentence(str(error))), always=True)
     else:
         left = round(invitation.expires - now, 1)
         conversation.tell(SecurityEvent.INVITED, number=invitation.id, seconds=left)
