@@ -20,7 +20,7 @@ from holdfast.net.addresses import parse_address
 
 
 def gateway(*urls: str) -> Any:
-    return started(Config(listener=tuple(ListenerConfig(url=url) for url in urls)))
+    return started(Config(listener=tuple(ListenerConfig(url=url, pages=".") for url in urls)))
 
 
 def started(config: Config) -> Any:
@@ -30,7 +30,7 @@ def started(config: Config) -> Any:
 
 
 def test_each_listener_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    urls = ("telnet://127.0.0.1:4000", "tcp://127.0.0.1:4001", "ws://127.0.0.1:8080/")
+    urls = ("ws://127.0.0.1:8080/", "telnet://127.0.0.1:4000", "tcp://127.0.0.1:4001")
     _say_how(gateway(*urls), tmp_path)
     assert capsys.readouterr().out.splitlines() == [
         "The chat is running. Connect with:",
@@ -66,13 +66,12 @@ def test_the_page_is_there() -> None:
 
 
 def test_the_terminals_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = make_config(("ws://127.0.0.1:8080/",), tmp_path)
+    config = make_config(("ws://127.0.0.1:8080/",), tmp_path, _pages())
     _say_how(started(with_terminals(config, "ws://127.0.0.1:8022/", "localhost")), tmp_path)
-    assert capsys.readouterr().out.splitlines()[2:6] == [
+    assert capsys.readouterr().out.splitlines()[2:5] == [
         "  browser   http://127.0.0.1:8080/",
         "  terminal  holdfast connect ws://127.0.0.1:8080/",
-        "",
-        "Terminals on the SSH server: http://127.0.0.1:8022/",
+        "  shell     http://127.0.0.1:8022/",
     ]
 
 

@@ -19,6 +19,7 @@ COMMANDS = (
     "connect",
     "echo",
     "check",
+    "version",
     "vtc",
     "record",
     "sessions",
@@ -28,13 +29,15 @@ COMMANDS = (
 )
 
 
-def test_the_version() -> None:
-    result = CliRunner().invoke(app, ["--version"])
+@pytest.mark.parametrize("asked", ["--version", "version"])
+def test_the_version(asked: str) -> None:
+    result = CliRunner().invoke(app, [asked])
     assert (result.exit_code, result.stdout) == (0, f"holdfast {__version__}\n")
 
 
-def test_the_version_and_what_it_runs_on() -> None:
-    result = CliRunner().invoke(app, ["--version", "-v"])
+@pytest.mark.parametrize("asked", ["--version", "version"])
+def test_the_version_and_what_it_runs_on(asked: str) -> None:
+    result = CliRunner().invoke(app, [asked, "-v"])
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         f"holdfast {__version__}",

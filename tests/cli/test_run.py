@@ -216,6 +216,28 @@ async def test_a_change_restarts_the_application_and_nobody_is_cut_off(tmp_path:
             await someone.sees("two is here\n")
 
 
+async def test_a_syntax_error_waits_for_a_change(tmp_path: Path) -> None:
+    path = write(tmp_path, "first")
+    path.write_text("def this is no Python\n")
+    async with program("run", str(path), "--reload", *TCP, folder=tmp_path) as it:
+        (told,) = await it.logged("syntax error, waiting for a change")
+        assert (told["file"], told["line"]) == (str(path), 1)
+        assert [entry for entry in it.logs if entry["event"] == "application exited"] == []
+        write(tmp_path, "mended")
+        await started(it, 2)
+        async with person_at((await it.ports(1))["tcp"], telnet=False) as ann:
+            await ann.sees("mended says hello")
+
+
+async def test_the_end_of_its_terminal_is_its_end(tmp_path: Path) -> None:
+    async with program("run", str(write(tmp_path, "first")), *TCP, folder=tmp_path) as it:
+        pid = await started(it)
+        await it.ports(1)
+        it.send(signal.SIGHUP)
+        assert await it.ends() == 0
+        await is_gone(pid)
+
+
 async def test_killed_with_9_it_leaves_no_orphan(tmp_path: Path) -> None:
     write(tmp_path, "one")
     async with program("run", "application.py", *TCP, folder=tmp_path) as it:

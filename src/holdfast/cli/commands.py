@@ -59,6 +59,7 @@ LISTED: Final = {
     "record": Listed(
         "record", "Forward clients to a server, and write their conversation as a test script."
     ),
+    "version": Listed("version", "Print the version, and with `-v` what it runs on."),
     "health": Listed(
         "admin",
         "Ask a running gateway whether it is well. Exits with 1 if it is not, or does not answer.",

@@ -16,10 +16,10 @@ from holdfast.cli.options import LogLevel
 from holdfast.cli.output import reported
 from holdfast.cli.run import DEFAULT_DATA, DEFAULT_URLS, Data, make_config, run_together
 from holdfast.cli.supervise import Application
+from holdfast.cli.ways import ways
 from holdfast.core.errors import ConfigurationError
 from holdfast.gateway.config import Config, ListenerConfig, check
 from holdfast.gateway.gateway import Gateway
-from holdfast.net.addresses import Address
 from holdfast.net.log import configure_logs
 from holdfast.net.runtime.loop import run
 from holdfast.protocols.uris import split_authority
@@ -92,33 +92,9 @@ def with_terminals(config: Config, url: str, server: str) -> Config:
 
 
 def _say_how(gateway: Gateway, data: Path) -> None:
-    by_scheme: dict[str, Address] = {}
-    for address in gateway.addresses:
-        by_scheme.setdefault(address.scheme.rstrip("s"), address)
-    lines = ["The chat is running. Connect with:", ""]
-    web = by_scheme.get("w")
-    if web is not None:
-        lines.append(f"  browser   {_page(web)}")
-        lines.append(f"  terminal  holdfast connect {web}")
-    telnet = by_scheme.get("telnet")
-    if telnet is not None:
-        lines.append(f"  telnet    telnet {telnet.host} {telnet.port}")
-    tcp = by_scheme.get("tcp")
-    if tcp is not None:
-        lines.append(f"  netcat    nc {tcp.host} {tcp.port}")
-    lines += [f"\nTerminals on the SSH server: {_page(at)}" for at in _terminals(gateway)]
+    lines = ["The chat is running. Connect with:", "", *ways(gateway)]
     lines += ["", f"Sessions are stored in {data.resolve()}. Ctrl-C stops the demo; they stay."]
     typer.echo("\n".join(lines))
-
-
-def _terminals(gateway: Gateway) -> list[Address]:
-    """Where the terminals' page is, if there is one."""
-    listeners = zip(gateway.config.listener, gateway.addresses, strict=True)
-    return [address for listener, address in listeners if listener.backend.terminal]
-
-
-def _page(address: Address) -> str:
-    return f"http{'s' if address.secure else ''}://{address.authority}/"
 
 
 def _say_process(number: int) -> None:

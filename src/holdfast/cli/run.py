@@ -16,6 +16,7 @@ from holdfast.cli.output import reported
 from holdfast.cli.serve import say_where
 from holdfast.cli.serving import serve_gateway
 from holdfast.cli.supervise import Application, Supervisor
+from holdfast.cli.ways import ways
 from holdfast.core.errors import ConfigurationError
 from holdfast.gateway.config import Config, ListenerConfig, check, load
 from holdfast.gateway.gateway import Gateway
@@ -75,7 +76,14 @@ def run(
             )
         watched = application.resolve().parent if reload else None
         child = Application([str(application)], log_level.value, _say_process, watched)
-        run_loop(run_together(loaded, child, say_where))
+        run_loop(run_together(loaded, child, _say_how))
+
+
+def _say_how(gateway: Gateway) -> None:
+    say_where(gateway)
+    lines = ways(gateway)
+    if lines:
+        typer.echo("\n".join(["Connect with:", *lines]))
 
 
 def _say_process(number: int) -> None:
@@ -136,6 +144,6 @@ async def run_together(
                 supervisors.append(tasks.create_task(Supervisor(application, link).run()))
                 started(gateway)
 
-            await serve_gateway(config, start)
+            await serve_gateway(config, start, reloads=False)
             for supervisor in supervisors:
                 supervisor.cancel()

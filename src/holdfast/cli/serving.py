@@ -15,11 +15,14 @@ async def serve_gateway(
     config: Config,
     started: Callable[[Gateway], None],
     source: Callable[[], Config] | None = None,
+    *,
+    reloads: bool = True,
 ) -> None:
     """Serve until SIGINT or SIGTERM, which drains; a second signal ends at once.
 
     Uses the sockets that a service manager has opened, and notifies it of state changes. `source`
-    reads the configuration again, for a reload.
+    reads the configuration again, for a reload. With `reloads`, SIGHUP asks for one; else it stops,
+    as the end of a terminal does.
     """
     gateway = Gateway(config, Inherited(), source=source)
 
@@ -28,5 +31,5 @@ async def serve_gateway(
         calm_collector()
         notify("READY=1")
 
-    with signals(gateway.stop, gateway.reload):
+    with signals(gateway.stop, gateway.reload if reloads else None):
         await gateway.run(on_start)

@@ -84,6 +84,10 @@ class Supervisor:
             )
             self._application.started(self._process.pid)
             code = await self._process.wait()
+            if not self._changed.is_set() and (broken := self._broken()) is not None:
+                file, line, text = broken.filename, broken.lineno, broken.msg
+                _log.error("syntax error, waiting for a change", file=file, line=line, error=text)
+                await self._changed.wait()
             if not self._changed.is_set():
                 pause = backoff.pause(1.0, loop.time() - started)
                 _log.warning("application exited", code=code, again_in_s=pause)
@@ -91,6 +95,19 @@ class Supervisor:
             if self._changed.is_set():  # perhaps it is mended now
                 self._changed.clear()
                 backoff.reset()
+
+    def _broken(self) -> SyntaxError | None:
+        """What is wrong with one of the files that are watched: no other start would be better."""
+        if self._application.watched is None:
+            return None
+        for file in sorted(_stamps(self._application.watched)):
+            try:
+                compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
+            except SyntaxError as error:
+                return error
+            except (OSError, ValueError):  # it is gone, or no text
+                continue
+        return None
 
     async def _wait(self, seconds: float) -> None:
         """Wait, or until a file changes."""

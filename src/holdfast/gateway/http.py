@@ -70,7 +70,7 @@ class HttpPages(HttpHost):
             for path in _SHARED:
                 app.router.add_get(below + path, self._share)
         if play is not None:
-            play.add_to(app.router)
+            play.add_to(app.router, first=self._pages is None)
         if self._pages is not None:
             app.router.add_get("/{name:.*}", self._page)
         told = HEADERS | dict(headers)

@@ -35,13 +35,18 @@ class PlayPage:
         settings = {**msgspec.to_builtins(config), "path": path or "/"}
         self._settings = msgspec.json.encode(settings)
 
-    def add_to(self, router: web.UrlDispatcher) -> None:
-        """Serve it there."""
+    def add_to(self, router: web.UrlDispatcher, *, first: bool) -> None:
+        """Serve it there. `first` is whether `/` leads to it."""
+        if first:
+            router.add_get("/", self._lead)
         router.add_get(PATH.rstrip("/"), self._redirect)
         router.add_get(f"{PATH}settings.json", self._tell_settings)
         router.add_get(PATH, self._file)
         for name in _KINDS:
             router.add_get(f"{PATH}{{name:{name}}}", self._file)
+
+    async def _lead(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(status=307, headers={"Location": PATH})
 
     async def _redirect(self, request: web.Request) -> web.StreamResponse:
         return web.Response(status=308, headers={"Location": PATH})

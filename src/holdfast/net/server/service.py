@@ -1,6 +1,7 @@
 """A server as a service: signals, and notifications of the service manager.
 
-SIGTERM and SIGINT stop in order, a second one at once; SIGHUP reads certificates again.
+SIGTERM and SIGINT stop in order, a second one at once; SIGHUP reads certificates again, or stops
+where a terminal sends it.
 """
 
 from __future__ import annotations
@@ -19,15 +20,21 @@ _STOP: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def signals(stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` and `reload` when the process is asked to, inside a running event loop."""
+def signals(stop: Callable[[], None], reload: Callable[[], None] | None) -> Iterator[None]:
+    """Call `stop` and `reload` when the process is asked to, inside a running event loop.
+
+    Without `reload`, SIGHUP stops: it is the end of the terminal.
+    """
     loop = asyncio.get_running_loop()
 
     def on_stop() -> None:
         notify("STOPPING=1")
         stop()
 
-    def on_reload() -> None:
+    def on_hangup() -> None:
+        if reload is None:
+            on_stop()
+            return
         # sd_notify(3): with Type=notify-reload, systemd matches the two by the time.
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         reload()
@@ -35,7 +42,7 @@ def signals(stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[No
 
     for number in _STOP:
         loop.add_signal_handler(number, on_stop)
-    loop.add_signal_handler(signal.SIGHUP, on_reload)
+    loop.add_signal_handler(signal.SIGHUP, on_hangup)
     try:
         yield
     finally:
