@@ -68,6 +68,12 @@ async def test_the_folder_without_its_slash(tmp_path: Path) -> None:
         assert (answer.status, answer.headers["Location"]) == (308, "/play/")
 
 
+async def test_the_first_page_leads_to_it(tmp_path: Path) -> None:
+    async with serving(playable(tmp_path, PlayConfig())) as gateway:
+        answer = await ask(gateway, "/")
+        assert (answer.status, answer.headers["Location"]) == (307, "/play/")
+
+
 @pytest.mark.parametrize("name", ["no.js", "%2e%2e/holdfast.js", "../holdfast.js", "play.css/x"])
 async def test_what_is_not_of_it(tmp_path: Path, name: str) -> None:
     async with serving(playable(tmp_path, PlayConfig())) as gateway:
