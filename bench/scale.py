@@ -7,11 +7,12 @@ how long the worst commit took (the bar: 30 ms), and how much is written for wha
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from random import Random
 
@@ -82,7 +83,10 @@ class Gateway:
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(self._command, stdout=log, stderr=log)
         try:
-            harness.await_port(process, self.echo)
+            while not _listens(self.echo):
+                if process.poll() is not None:
+                    raise harness.Missing((self.folder / "log").read_text()[-1_000:])
+                time.sleep(0.005)
             self.pid = process.pid
             yield time.monotonic() - began
         finally:
@@ -105,6 +109,13 @@ class Gateway:
     def written_bytes(self) -> int:
         lines = Path(f"/proc/{self.pid}/io").read_text().splitlines()
         return int(dict(line.split(": ") for line in lines)["wchar"])
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), 1.0).close()
+        return True
+    return False
 
 
 class Scenes:

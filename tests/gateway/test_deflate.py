@@ -74,7 +74,8 @@ async def test_what_becomes_large_is_taken_little_by_little(tmp_path: Path) -> N
         assert intake.held is not None
         held = [event.item for event in intake.held.events if isinstance(event, Numbered)]
         waiting = sum(len(item.text) for item in held if isinstance(item, Text))
-        assert 0 < waiting <= 2_000_000
+        assert waiting <= 128 * 1024  # none, if it is what it becomes that came too fast
+        assert session.inbox.top < 499
         assert len(intake.held.unread) < 256 * 1024
 
 
