@@ -177,6 +177,7 @@ async def in_browsers(shop: Shop, browser: Browser) -> None:
         await sees(anna, ["Lamp: sent"])
 
         second = await anna.context.new_page()  # the cookie is the same, the session another
+        second.set_default_timeout(SECONDS * 1000)
         await second.goto(shop.url)
         await sees(second, ["Lamp: sent"])
         await second.fill("[name=item]", "Chair")

@@ -80,6 +80,7 @@ async def test_the_search_finds_a_handler(site: Path) -> None:
     assert any("on_remember" in entry["text"] for entry in index["docs"])
     async with chromium() as browser:
         page = await browser.new_page()
+        page.set_default_timeout(60_000)
         await page.route("**/*", lambda route: route.fulfill(path=_file(site, route.request.url)))
         await page.goto("http://site.test/index.html")
         await page.locator("input[name=query]").fill("on_remember")

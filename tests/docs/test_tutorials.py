@@ -31,6 +31,7 @@ async def test_a_live_dashboard(installed: Environment, tmp_path: Path) -> None:
         pages: list[Page] = []
         for _ in range(2):
             page = await browser.new_page()
+            page.set_default_timeout(60_000)
             await page.goto(follower.here("http://127.0.0.1:8080/"))
             pages.append(page)
         await pages[0].get_by_text("Sell one").click()

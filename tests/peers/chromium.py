@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from playwright.async_api import Browser, Dialog, Page, async_playwright
+from playwright.async_api import Browser, Dialog, Page, async_playwright, expect
 from tests.cli.process import SECONDS
 from tests.peers.screens import until
 from tests.programs import need
@@ -65,6 +65,7 @@ async def caching_chromium() -> AsyncIterator[Browser]:
 @asynccontextmanager
 async def _launched(program: str, flags: Sequence[str], *without: str) -> AsyncIterator[Browser]:
     path = need(program)
+    expect.set_options(timeout=SECONDS * 1000)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=path, args=list(flags), ignore_default_args=list(without)
