@@ -25,6 +25,7 @@ _log = LazyLogger("holdfast.store")
 _CLOSE_SECONDS_MAX: Final = 2.0
 _RETRY_SECONDS: Final = 0.1
 """Between two attempts to connect to a server that starts."""
+_TYPES: Final = "SELECT $1::text[], $2::bytea[], $3::bigint[], $4::float8[]"
 _STATEMENTS_MAX: Final = 50
 """Prepared statements that are kept."""
 
@@ -136,7 +137,21 @@ class Connection:
         # A pooler such as PgBouncer: the next transaction may meet another server process, which
         # does not know the statements that this one has prepared.
         db.terminate()
-        return await self._dial(0)
+        return await self._know_types(await self._dial(0))
+
+    async def _know_types(self, db: Any) -> Any:
+        """Let asyncpg look up the types of our statements in one transaction.
+
+        It turns off `jit` for that, which would take seconds: without a transaction, a pooler
+        may send that to another server process.
+        """
+        try:
+            async with _transaction(db, self._limits), _in_time(db, self._limits):
+                await db.prepare(_TYPES, name="")
+        except BaseException:
+            db.terminate()
+            raise
+        return db
 
     async def _begun(self, db: Any) -> Any:
         """The connection after `begin`."""
