@@ -145,8 +145,13 @@ async def test_it_runs_an_application_and_ends_it(tmp_path: Path) -> None:
 
 async def test_an_orderly_stop_logs_its_end_and_no_warning(tmp_path: Path) -> None:
     write(tmp_path, "1")
-    listen = ("--listen", "telnet://127.0.0.1:0", "--listen", "ws://127.0.0.1:0/", *TCP)
-    async with program("run", "application.py", *listen, folder=tmp_path) as it:
+    urls = ("telnet://127.0.0.1:0", "ws://127.0.0.1:0/", "tcp://127.0.0.1:0")
+    (tmp_path / "it.toml").write_text(
+        '[store]\npath = "sessions.db"\n[link]\nlisten = "unix:link"\n'
+        "[limits.drain]\ndrain_seconds_max = 60\n[limits.link]\nheartbeat_seconds_max = 60\n"
+        + "".join(f'[[listener]]\nurl = "{url}"\n' for url in urls)
+    )
+    async with program("run", "application.py", "--config", "it.toml", folder=tmp_path) as it:
         ports = await it.ports(3)
         async with (
             person_at(ports["tcp"], telnet=False) as someone,
@@ -161,11 +166,11 @@ async def test_an_orderly_stop_logs_its_end_and_no_warning(tmp_path: Path) -> No
             await someone.rest()
             await another.rest()
         assert await it.ends() == 0
-        await it.until(lambda: it.logs[-1]["event"] == "stopped")
-    assert it.logs[-1]["clean"] is True
-    (stopping,) = await it.logged("stopping")
+        (stopped,) = await it.logged("stopped")
+        (stopping,) = await it.logged("stopping")
+    assert stopped["clean"] is True
     assert stopping["connections"] == 3
-    assert {entry["level"] for entry in it.logs} == {"info"}
+    assert [entry for entry in it.logs if entry["level"] != "info"] == []
 
 
 async def test_a_crashed_application_is_started_again(tmp_path: Path) -> None:

@@ -28,3 +28,12 @@ def test_a_success_ends_it() -> None:
     outage.ended()
     assert outage.seconds(500.0) == 0.0
     assert [now for now in range(500, 545) if outage.failed(now)] == [500, 510, 530]
+
+
+def test_an_outage_that_was_announced_is_reported_later() -> None:
+    outage = Outage()
+    outage.announced(100.0)
+    reported = [now for now in range(100, 125) if outage.failed(float(now))]
+    assert reported == [110, 120]
+    outage.ended()
+    assert outage.failed(125.0), "the next one was not announced"

@@ -200,6 +200,8 @@ class LinkClient:
             stops = peer.goodbye_code == Reason.SHUTDOWN.value or self._app.dispatcher.leaving
             log = _log.info if stops else _log.warning
             log("link lost", reason=reason)
+            if stops:
+                self._outage.announced(self._runtime.timers.time())
             self._app.dispatcher.unlink()
         else:
             self._why_unlinked = reason

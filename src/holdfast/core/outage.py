@@ -31,12 +31,19 @@ class Outage:
         """Failed attempts of this outage."""
         self._since = 0.0
         self._report_at = 0.0
+        self._quiet_until = 0.0
         self._intervals = Backoff(REPORT_SECONDS_MIN, REPORT_SECONDS_MAX)
+
+    def announced(self, now: float) -> None:
+        """The other side has said that it ends, and will probably be back soon: the first report
+        waits for `REPORT_SECONDS_MIN`."""
+        self._quiet_until = now + REPORT_SECONDS_MIN
 
     def failed(self, now: float) -> bool:
         """Count a failed attempt. Returns whether to report it."""
         if self.attempts == 0:
-            self._since = self._report_at = now
+            self._since = now
+            self._report_at = max(now, self._quiet_until)
         self.attempts += 1
         if now < self._report_at:
             return False
@@ -50,4 +57,5 @@ class Outage:
     def ended(self) -> None:
         """An attempt has succeeded: the next failure begins another outage."""
         self.attempts = 0
+        self._quiet_until = 0.0
         self._intervals.reset()
