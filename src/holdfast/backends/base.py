@@ -208,7 +208,7 @@ class BaseBackend:
 
     def forget_commands(self, session: Session) -> int:
         newest = session.inbox.top
-        session.applied(newest)
+        SessionPort.applied(session, newest)
         return newest
 
     def resized(self, session: Session, size: Resized) -> None:
