@@ -48,6 +48,19 @@ def test_the_version_and_what_it_runs_on(asked: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [("holdfast se", ["serve", "sessions"]), ("holdfast serve --lo", ["--log-level"]),
+     ("holdfast kick --to", ["--token-file"])],
+)  # fmt: skip
+def test_shells_complete(typed: str, completed: list[str]) -> None:
+    """Also the options of a command, which is imported for that."""
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    environment = {"_HOLDFAST_COMPLETE": "complete_bash", **words}
+    result = CliRunner().invoke(app, [], prog_name="holdfast", env=environment)
+    assert result.stdout.split() == completed
+
+
 def test_help_lists_every_command() -> None:
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0

@@ -94,12 +94,15 @@ LISTED: Final = {
 }
 
 
-def make_typer() -> typer.Typer:
-    """A Typer application with the settings that every command shares."""
+def make_typer(*, whole: bool = False) -> typer.Typer:
+    """A Typer application with the settings that every command shares.
+
+    That of the `whole` program installs the completion of shells.
+    """
     return typer.Typer(
         name="holdfast",
         cls=Commands,
-        add_completion=False,
+        add_completion=whole,
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
         context_settings={"help_option_names": ["-h", "--help"]},

@@ -10,7 +10,7 @@ from holdfast.cli.commands import list_commands, make_typer
 from holdfast.cli.output import EXIT_MISCONFIGURED
 from holdfast.cli.version import version as say_version
 
-app = make_typer()
+app = make_typer(whole=True)
 list_commands(app)
 
 
