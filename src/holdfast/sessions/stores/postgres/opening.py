@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from holdfast.core.clock import Clock
 from holdfast.core.limits import StoreLimits
@@ -35,7 +35,10 @@ _SERVER: Final = """
         pg_is_in_recovery() AS replica,
         extract(epoch FROM clock_timestamp())::float8 AS now
 """
-_HAS_VERSION: Final = "SELECT to_regclass('holdfast.version') IS NOT NULL"
+_WHOSE: Final = f"""
+    SELECT to_regclass('holdfast.version') IS NOT NULL AS ours, ARRAY({OTHERS}) AS others
+"""
+"""In one statement: another gateway may make the tables meanwhile."""
 _VERSION: Final = "SELECT product, number FROM holdfast.version"
 _MAY_USE: Final = "SELECT has_schema_privilege('holdfast', 'USAGE')"
 _HAS_SCHEMA: Final = "SELECT count(*) FROM pg_namespace WHERE nspname = 'holdfast'"
@@ -83,12 +86,12 @@ async def version_of(db: Connection) -> int:
         raise StoreAccessError(
             f"{db.name}: the user lacks a right: expected USAGE on the schema holdfast"
         )
-    if not await db.value(_HAS_VERSION):
-        others = await db.fetch(OTHERS)
-        if others:
+    (whose,) = await db.fetch(_WHOSE)
+    if not whose["ours"]:
+        if whose["others"]:
             raise StoreBrokenError(
                 f"{db.name}: expected an empty database or one of Holdfast, found other tables:"
-                f" {_listed(others)}"
+                f" {_listed(whose['others'])}"
             )
         return 0
     rows = await db.fetch(_VERSION)
@@ -130,10 +133,11 @@ async def check_rights(db: Connection) -> None:
     """Check that the user may do all that a gateway does. Raises `StoreAccessError`."""
     missing = await db.fetch(MISSING_RIGHTS)
     if missing:
-        raise StoreAccessError(f"{db.name}: the user lacks rights: expected {_listed(missing)}")
+        raise StoreAccessError(
+            f"{db.name}: the user lacks rights: expected {_listed([row[0] for row in missing])}"
+        )
 
 
-def _listed(rows: list[Any]) -> str:
+def _listed(words: list[str]) -> str:
     """The first three of what was found."""
-    words = [row[0] for row in rows]
     return ", ".join(words[:3]) + (" and more" if len(words) > 3 else "")
