@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from holdfast import __version__
-
 
 def version(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Also what it runs on.")] = False,
@@ -20,6 +18,8 @@ def version(
 
         holdfast version -v
     """
+    from holdfast import __version__
+
     typer.echo(f"holdfast {__version__}")
     if not verbose:
         return
