@@ -24,6 +24,7 @@ from tests.gateway.counted.table import (
 )
 from tests.gateway.running import (
     TCP,
+    WS,
     eventually,
 )
 
@@ -174,5 +175,6 @@ for _status, (_request, _reason) in _REFUSED_IN_HTTP.items():
             "listener_handshake_failures_total{listener}": 1,
             f"connections_closed_total{{{_reason}}}": 1,
         },
+        echoing("ws://127.0.0.1:0/live" if _status == 404 else WS),
         name=f"asks_for_no_websocket_{_status}",
     )(_asks(_request, _status))
