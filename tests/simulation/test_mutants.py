@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from holdfast.app.answers import Answers
-from holdfast.gateway.conversation import attach
+from holdfast.gateway.conversation import returning
 from holdfast.gateway.conversation.evidence import Evidence
 from holdfast.link.messages import Remember
 from holdfast.net.transport.tcp_info import Delivery
@@ -143,7 +143,7 @@ def epoch_not_compared(patch: pytest.MonkeyPatch) -> None:
     def reset_reason(session: Session, position: ClientPosition) -> None:
         return None
 
-    patch.setattr(attach, "reset_reason", reset_reason)
+    patch.setattr(returning, "reset_reason", reset_reason)
 
 
 def output_accepted_before_durable(patch: pytest.MonkeyPatch) -> None:
