@@ -226,7 +226,11 @@ async def is_kicked(scene: Scene) -> AsyncIterator[Found | None]:
 
 
 @exchange(
-    {"listener_accepted_total{listener}": 1, "connections_closed_total{timeout}": 1},
+    {
+        "listener_accepted_total{listener}": 1,
+        "listener_handshake_failures_total{listener}": 1,
+        "connections_closed_total{timeout}": 1,
+    },
     echoing(connection={"handshake_seconds_max": 1.0}),  # the scrapes have no more, either
 )
 async def says_nothing(scene: Scene) -> AsyncIterator[Found | None]:
