@@ -21,6 +21,8 @@ _MODULES: Final = ("app", "client", "publish", "tcp", "telnet", "websocket")
 _FETCHED: Final = re.compile(
     r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"?(https?:)?//[^>]*"
 )
+pytestmark = pytest.mark.timeout(900)
+"""The first test builds the site, in 20 s of processor time."""
 _VARIABLE: Final = re.compile(r"HOLDFAST_[A-Z_]+")
 
 
