@@ -38,7 +38,15 @@ _BROWSERS: Final = {
         "browser 1",
     ),
     **dict.fromkeys(
-        ("test_chat", "test_restart", "test_resume", "test_takeover", "test_terminal_page"),
+        (
+            "test_chat",
+            "test_restart",
+            "test_resume",
+            "test_takeover",
+            "test_terminal_page",
+            "test_event_streams",
+            "test_away",
+        ),
         "browser 2",
     ),
 }

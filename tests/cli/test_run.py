@@ -138,7 +138,7 @@ async def test_it_runs_an_application_and_ends_it(tmp_path: Path) -> None:
         assert not alive(application)
         # What the application logs is one log with the rest.
         assert await it.logged("linked")
-        assert it.out == ""
+        assert it.out == f"Connect with:\n  netcat    nc 127.0.0.1 {ports['tcp']}\n"
     assert (tmp_path / "holdfast-data" / "sessions.db").is_file()
     assert not (tmp_path / "holdfast-data" / "link.sock").exists()
 

@@ -18,6 +18,7 @@ from tests.gateway.clients import person, person_at
 from tests.gateway.running import SECONDS, TCP, WS, eventually, linked, serving
 from tests.gateway.servers import mud
 from tests.net.certificates import write_pems
+from tests.peers.terminal_page import shell
 from tests.ports import free_port
 from tests.programs import need
 
@@ -33,13 +34,13 @@ GATEWAY = EXAMPLES / "systemd" / "gateway.toml"
 _METRIC = re.compile(r"\b(?:holdfast|process)_[a-z_]+\b")
 
 
-async def registry(tmp_path: Path) -> dict[str, tuple[str, set[str]]]:
+async def registry(tmp_path: Path, *more: ListenerConfig) -> dict[str, tuple[str, set[str]]]:
     """By the sample's name: its type, and the labels that it has."""
     async with mud() as it:
         config = administered(bridged(tmp_path, at(it), urls=(TCP,)))
         config = structs.replace(
             config,
-            listener=(*config.listener, ListenerConfig(url=WS)),
+            listener=(*config.listener, ListenerConfig(url=WS), *more),
             link=LinkConfig(listen=f"unix:{tmp_path / 'link'}"),
         )
         async with (
@@ -57,13 +58,13 @@ async def registry(tmp_path: Path) -> dict[str, tuple[str, set[str]]]:
 
 
 async def test_dashboard_and_alerts_ask_for_what_there_is(tmp_path: Path) -> None:
-    names = await registry(tmp_path)
+    names = await registry(tmp_path, *shell().listener)
     asked = expressions()
     assert len(asked) > 40
     for expression in asked:
         for name in _METRIC.findall(expression):
             assert name in names, f"{name} in {expression}"
-            counter = names[name][0] == "counter"
+            counter = names[name][0] in ("counter", "histogram")
             rated = re.search(rf"(?:rate|increase)\({name}\b", expression) is not None
             assert counter is rated, expression
         labels = set().union(*(names[name][1] for name in _METRIC.findall(expression)))
@@ -72,9 +73,14 @@ async def test_dashboard_and_alerts_ask_for_what_there_is(tmp_path: Path) -> Non
 
 
 async def test_the_dashboard_leaves_nothing_out(tmp_path: Path) -> None:
-    """What is counted is shown: else nobody would look at it."""
+    """What is counted of every gateway is shown: else nobody would look at it."""
     asked = " ".join(expressions())
-    ours = {name for name in await registry(tmp_path) if name.startswith("holdfast_")}
+    names = await registry(tmp_path)
+    ours = {
+        name
+        for name, (kind, _) in names.items()
+        if name.startswith("holdfast_") and (kind != "histogram" or name.endswith("_bucket"))
+    }
     unshown = {name for name in ours if not re.search(rf"\b{name}\b", asked)}
     assert unshown == {
         "holdfast_link_accepted_total",

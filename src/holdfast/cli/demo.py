@@ -62,7 +62,7 @@ def demo(
     configure_logs(level)
     os.environ["HOLDFAST_CHAT_DATA"] = str(data.resolve())
     with reported():
-        config = make_config((telnet, tcp, web), data, _pages())
+        config = make_config((web, telnet, tcp), data, _pages())
         if ssh:
             config = with_terminals(config, terminals, ssh)
         chat = Application(["-m", "holdfast.demo.chat"], level, _say_process)

@@ -156,10 +156,10 @@ class Instance(Caller):
         inbox = session.inbox
         left = inbox.forwarded_bytes + self._window - self._unapplied
         commands = inbox.take_within(left if left > 1 else 1)
-        if len(commands) != 1:
+        if len(commands) != 1 or self._traces is not None:
             self._send(session, commands)
             return
-        (queued,) = commands  # the rule: what `_send` does, without its call
+        (queued,) = commands  # what `_send` does without traces, and without its call
         self._events.append(SessionEvent(session.row.sid, queued.cseq, queued.item))
         self._unapplied += queued.size
 
