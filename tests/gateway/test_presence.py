@@ -73,7 +73,8 @@ async def test_the_other_sessions_of_a_user(tmp_path: Path) -> None:
         v1(gateway) as stranger,
     ):
         sids = [(await each.expect("welcome"))["sid"] for each in (one, two, stranger)]
-        await stage.until(lambda: len(stage.app.sessions) == 3)
+        for _ in sids:
+            await stage.noted("open")
         mine, other, third = (stage.app.sessions[sid] for sid in sids)
         assert await stage.app.others_of(mine) == []  # nobody's
         for session, user in ((mine, "anna"), (other, "anna"), (third, "bert")):
