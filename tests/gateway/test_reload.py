@@ -13,6 +13,7 @@ from tests.gateway.certificates import certificate
 from tests.gateway.clients import Person, person, person_at
 from tests.gateway.running import TCP, TELNET, WS, configured, serving
 from tests.gateway.servers import mud
+from tests.gateway.streams import hello, post, requests
 from tests.ports import free_port
 
 from holdfast.backends import echo
@@ -83,6 +84,19 @@ async def test_a_listener_that_stays_takes_new_clients_in_otherwise(tmp_path: Pa
         counted = gateway.listeners.clients.tallies[gateway.addresses[0]].accepted
         assert counted == 2, "its counters go on"
         await talks(someone, "undisturbed")
+
+
+async def test_an_event_stream_that_is_open_takes_messages_as_before(tmp_path: Path) -> None:
+    config = echoing(tmp_path, WS)
+    async with serving(config) as gateway, hello(gateway) as client:
+        await client.expect("welcome")
+        new = changed(config, 0, origins=("https://example.org",))
+        assert effects(await gateway.take_up(new)) == ["now"]
+        async with hello(gateway) as other, requests(gateway) as at:
+            await other.expect("welcome")
+            for one, said in (client, "old"), (other, "new"):
+                assert (await post(at, one, {"t": "cmd", "c": 1, "d": said})).status == 200
+                assert (await one.expect("text"))["d"] == said
 
 
 async def fetched(port: int) -> str:

@@ -44,6 +44,38 @@ _TAKEN: Final = b"{}"
 _GONE: Final = "there is no such stream (any more)"
 
 
+class OpenStreams:
+    """The event streams of a gateway. A reload changes how listeners take clients in, and the
+    streams that are open stay."""
+
+    __slots__ = ("_by_name", "_opened")
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, StreamDriver] = {}
+        self._opened = 0
+
+    def new_name(self) -> str:
+        """The name of another stream."""
+        self._opened += 1
+        return str(self._opened)
+
+    def add(self, driver: StreamDriver) -> None:
+        """A stream is open."""
+        self._by_name[driver.name] = driver
+
+    def remove(self, driver: StreamDriver) -> None:
+        """It is open no more; nothing happens if it never was."""
+        self._by_name.pop(driver.name, None)
+
+    def find(self, shown: bytes) -> StreamDriver | None:
+        """The stream whose name and secret a request shows."""
+        name, _, secret = shown[:_NAME_BYTES_MAX].decode("latin-1").partition(".")
+        driver = self._by_name.get(name)
+        if driver is None or not hmac.compare_digest(secret.encode(), driver.secret.encode()):
+            return None
+        return driver
+
+
 class StreamDriver(Driver):
     """The driver of an event stream, whose input comes in requests."""
 
@@ -58,7 +90,7 @@ class StreamDriver(Driver):
         listener: ListenerContext,
         name: str,
         secret: str,
-        streams: dict[str, StreamDriver],
+        streams: OpenStreams,
     ) -> None:
         super().__init__(connection, context, listener)
         self.name = name
@@ -83,7 +115,7 @@ class StreamDriver(Driver):
     # --- Handler
 
     def connected(self) -> None:
-        self._streams[self.name] = self
+        self._streams.add(self)
         super().connected()
 
     def received(self, data: bytes) -> None:
@@ -98,7 +130,7 @@ class StreamDriver(Driver):
         super().expired(now)
 
     def lost(self, cause: Exception | None) -> None:
-        self._streams.pop(self.name, None)
+        self._streams.remove(self)
         super().lost(cause)
         self._settle(taken=False)
 
@@ -109,7 +141,8 @@ class StreamDriver(Driver):
 
 
 class EventStreams:
-    """The streams of one listener: a `Service` of their requests. `pages` serves the others."""
+    """Opens the streams of one listener: a `Service` of their requests. `pages` serves the
+    others."""
 
     def __init__(
         self,
@@ -117,18 +150,14 @@ class EventStreams:
         context: Context,
         listener: ListenerContext,
         pages: ServeHttp,
+        streams: OpenStreams,
     ) -> None:
         self._settings = settings
         self._context = context
         self._listener = listener
         self._pages = pages
         self._limits = exchange_limits(context.limits, settings.limits.message_bytes_max)
-        self._streams: dict[str, StreamDriver] = {}
-        self._opened = 0
-
-    def __len__(self) -> int:
-        """How many streams are open."""
-        return len(self._streams)
+        self._streams = streams
 
     def take_over(
         self, connection: Connection, data: bytes, before: Handler, anew: NewHandler
@@ -174,8 +203,7 @@ class EventStreams:
     # --- inside
 
     def _open(self, exchange: Exchange, fields: Sequence[tuple[str, str]]) -> None:
-        self._opened += 1
-        name, secret = str(self._opened), new_secret()
+        name, secret = self._streams.new_name(), new_secret()
         request, messages = exchange.request, exchange.body
 
         def adapter() -> EventStreamAdapter:
@@ -191,7 +219,7 @@ class EventStreams:
     def _pass_on(self, exchange: Exchange, fields: Sequence[tuple[str, str]]) -> None:
         """Give messages to the driver of their stream."""
         shown, _, messages = exchange.body.partition(b"\n")
-        driver = self._find(shown)
+        driver = self._streams.find(shown)
         most = self._settings.limits.message_bytes_max
         longest = max(map(len, messages.split(b"\n")))
         if longest > most:
@@ -214,13 +242,6 @@ class EventStreams:
                     self._refuse(exchange, UpgradeRefusal(404, _GONE), fields)
 
             driver.take(messages, answer)
-
-    def _find(self, shown: bytes) -> StreamDriver | None:
-        name, _, secret = shown[:_NAME_BYTES_MAX].decode("latin-1").partition(".")
-        driver = self._streams.get(name)
-        if driver is None or not hmac.compare_digest(secret.encode(), driver.secret.encode()):
-            return None
-        return driver
 
     def _refuse(
         self, exchange: Exchange, refusal: UpgradeRefusal, fields: Sequence[tuple[str, str]] = ()

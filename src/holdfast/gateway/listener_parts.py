@@ -33,7 +33,7 @@ from holdfast.gateway.auth.request import RequestReader
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.context import Context, ListenerContext, ServeHttp
 from holdfast.gateway.cookies import session_cookie
-from holdfast.gateway.event_streams import EventStreams
+from holdfast.gateway.event_streams import EventStreams, OpenStreams
 from holdfast.gateway.view import GatewayView
 from holdfast.net.addresses import Address
 from holdfast.net.http.hosts import served_hosts
@@ -106,14 +106,18 @@ def _session_path(address: Address) -> str:
 
 
 def event_streams(
-    listener: ListenerConfig, context: Context, shared: ListenerContext, pages: ServeHttp | None
+    listener: ListenerConfig,
+    context: Context,
+    shared: ListenerContext,
+    pages: ServeHttp | None,
+    streams: OpenStreams,
 ) -> ServeHttp | None:
     """What serves the requests of a listener that are for no WebSocket: event streams, and
-    `pages`."""
+    `pages`. `streams` has those of the gateway."""
     if pages is None or listener.backend.terminal:
         return pages
     settings = websocket_settings(listener, context.limits)
-    return EventStreams(settings, context, shared, pages).take_over
+    return EventStreams(settings, context, shared, pages, streams).take_over
 
 
 def credential_judge(

@@ -18,6 +18,7 @@ from holdfast.gateway.config_changes import by_url
 from holdfast.gateway.context import Context, ListenerContext, ServeHttp
 from holdfast.gateway.conversation.driver import Driver
 from holdfast.gateway.environment import Environment
+from holdfast.gateway.event_streams import OpenStreams
 from holdfast.gateway.listener_parts import (
     adapter_factory,
     admin_listener,
@@ -74,6 +75,7 @@ class Listeners:
         self._api: ApiListener | None = None
         self._make_server = make_server
         self._pages: list[HostOnDemand] = []
+        self._streams = OpenStreams()
 
     def add_admin(self, view: GatewayView) -> None:
         """Open the admin listener, which offers the view to operators, if it is configured.
@@ -190,7 +192,8 @@ class Listeners:
             auth=credential_judge(listener, context.limits, self._wall),
             handshake_failed=self.clients.handshake_failed,
         )
-        serve_http = event_streams(listener, context, shared, self._serve_pages(listener, context))
+        pages = self._serve_pages(listener, context)
+        serve_http = event_streams(listener, context, shared, pages, self._streams)
         shared = structs.replace(shared, serve_http=serve_http)
         return lambda connection: Driver(connection, context, shared)
 
