@@ -20,6 +20,7 @@ from tests.gateway.running import SECONDS, WS, eventually, serving
 from holdfast.backends import pty
 from holdfast.backends.pty import process
 from holdfast.backends.pty.config import PtyOptions
+from holdfast.backends.terminal import gathering
 from holdfast.core.errors import ConfigurationError
 from holdfast.core.items import Binary
 from holdfast.core.limits import MIB, Limits
@@ -321,6 +322,35 @@ async def test_a_recording(tmp_path: Path) -> None:
     assert "FINISH é" in "".join(text for _, code, text in events if code == "o")
     assert "90x20" in [text for _, code, text in events if code == "r"]
     assert (tmp_path / f"{session}.cast").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("then", ["close", "resize"])
+async def test_a_recording_holds_output_that_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    """After the end, it takes no room in the window, which is given back already."""
+    monkeypatch.setattr(gathering, "_SECONDS", 3_600.0)
+    waiting = "".join(f"<{number}>" for number in range(200))
+    async with shells(record=str(tmp_path)) as gateway:
+        async with term_client(gateway) as client:
+            await client.told("opened")
+            (session,) = gateway.manager.sessions.values()
+            await client.types('for ((n=0; n<200; n++)); do b+="<$n>"; done; echo $b; read\r')
+            (bridge,) = gateway.backends.terminals[0]._bridges.values()
+            await eventually(lambda: bridge._gathering._size > len(waiting))
+            if then == "resize":
+                await client.say("resize", cols=90, rows=20)
+            await client.say("close")
+            await client.ends()
+        await eventually(lambda: not list(gateway.backends.terminals[0].views()))
+        bridge._gathering.flush()  # as its timer does
+        assert not session.out.entries
+        assert gateway.manager.windows.used == 0
+    (cast,) = tmp_path.glob("*.cast")  # noqa: ASYNC240
+    events = [json.loads(line) for line in cast.read_text().splitlines()[1:]]
+    if then == "resize":
+        events = events[: [text for _, _, text in events].index("90x20")]
+    assert waiting in "".join(text for _, code, text in events if code == "o")
 
 
 async def test_a_recording_holds_what_is_typed_only_where_that_is_asked_for(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.security_log import SecurityEvent, SecurityLog
 from holdfast.sessions.port import SessionPort
 from holdfast.sessions.session import Session
+from holdfast.sessions.states import SessionState
 from holdfast.sessions.terminal import TerminalSession
 
 _log: Final = RateLimitedLogger("holdfast.terminal")
@@ -194,6 +195,7 @@ class Bridge:
             if self._channel is not None:
                 await self._channel.close()
         finally:
+            self._gathering.flush()
             self._recording.close()
             if self._reservation is not None:
                 self._reservation.release()
@@ -297,6 +299,7 @@ class Bridge:
     def resize(self, size: Resized) -> None:
         """The client's screen has another size."""
         if self._channel is not None and size.width and size.height:
+            self._gathering.flush()  # it was for the size before
             self._channel.resize(size.width, size.height)
             self._recording.resize(size.width, size.height)
 
@@ -336,6 +339,8 @@ class Bridge:
         context.counts.bytes_in += len(data)
         try:  # as in `alone`
             self._recording.output(data)
+            if self._session.state is SessionState.CLOSED:
+                return  # its window is given back
             context.port.emit(self._session, Binary(data), MUST, context.clock())
             if self._channel is not None:
                 self._flow.grown(self._channel)
