@@ -115,6 +115,8 @@ async def test_who_links_again_while_it_stops_says_so_again(tmp_path: Path) -> N
         await gateway.until(lambda gateway: gateway.requests.count(m.LEAVING) == 2)
         it.gate.set()
         await gateway.until(lambda gateway: released(gateway) == ["a"])
+    assert it.begun == ["a1"]
+    assert gateway.requests.count(m.LEAVING) == 2  # once on each link
 
 
 # --- sessions that are elsewhere

@@ -126,6 +126,8 @@ async def test_a_welcome_that_cannot_be_read_is_tried_again(tmp_path: Path) -> N
         gateway.on_hello = lambda hello: answers.pop(0)
         async with running(app, gateway.address):
             await gateway.until_linked(2)
+    assert answers == []  # the second one was taken
+    assert len(gateway.hellos) == 2
 
 
 async def test_a_gateway_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
@@ -134,6 +136,7 @@ async def test_a_gateway_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> 
         address = probe.address
     async with running(app, address), fake_gateway(tmp_path) as gateway:
         await gateway.until_linked()
+    assert [hello.app for hello in gateway.hellos] == ["chat"]
 
 
 # --- what is logged while there is no link
@@ -335,6 +338,7 @@ async def test_what_is_said_without_a_link_is_sent_with_the_next_one(tmp_path: P
             await session.text("while cut off")
             await session.join("lobby")
             await gateway.until(lambda gateway: gateway.numbers == [1, 2])
+            assert len(gateway.hellos) == 2
 
 
 async def test_a_request_needs_a_link_and_gets_its_answer(tmp_path: Path) -> None:

@@ -119,9 +119,11 @@ async def test_a_signal_right_after_the_start_is_not_lost() -> None:
 async def test_a_signal_that_is_none_is_ignored(value: object) -> None:
     async with shells() as gateway, person(gateway, "telnet", GMCP) as ann:
         await ann.sees("resume")
+        (sid,) = gateway.manager.sessions
         ann.tells("Terminal.Signal", value)
         ann.types("echo FI''NISH")
         await ann.sees("FINISH")
+        assert [session.sid for session in gateway.manager.sessions.values()] == [sid]
 
 
 async def test_a_failure_while_input_is_forwarded_ends_its_terminal_alone(
