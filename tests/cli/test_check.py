@@ -143,9 +143,9 @@ def test_what_a_start_would_find_is_told_before(tmp_path: Path) -> None:
     text += f'[store]\npath = "{tmp_path}"\n'
     text += '[[upstream]]\nname = "u"\nservers = ["tcp://127.0.0.1:1", "tcp://nowhere.invalid:1"]\n'
     expected = [
-        "[[listener]] 2: url: expected another address than that of listener[0].url, found"
+        "[[listener]] 2: url: expected another address than url of [[listener]] 1, found"
         " telnet://0.0.0.0:4001",
-        "[[listener]] 3: url: expected another address than that of listener[1].url, found"
+        "[[listener]] 3: url: expected another address than url of [[listener]] 2, found"
         " tcp://127.0.0.2:4001",
         f"[[listener]] 4: url: expected a folder at '{tmp_path / 'file'}', found a file",
         f"store.path: expected a file, found the folder '{tmp_path}'",

@@ -298,8 +298,8 @@ def _check_backend(number: int, listeners: Sequence[ListenerConfig]) -> None:
     for other, listener in enumerate(listeners[:number]):
         if listener.backend.name == backend.name and listener.backend != backend:
             raise ConfigurationError(
-                f"listener[{number}].backend: expected the keys of listener[{other}], whose backend"
-                f" is {backend.name!r}, too; found others"
+                f"listener[{number}].backend: expected the keys of [[listener]] {other + 1}, whose"
+                f" backend is {backend.name!r}, too; found others"
             )
 
 

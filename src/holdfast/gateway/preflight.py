@@ -18,6 +18,7 @@ from typing import Final
 
 from holdfast.core.errors import ConfigurationError
 from holdfast.gateway.config import Config, ListenerConfig
+from holdfast.gateway.config_problems import key_in_words
 from holdfast.net.addresses import Address, InvalidAddressError, parse_address
 from holdfast.net.tls.contexts import client_context, server_context, server_contexts
 
@@ -119,7 +120,7 @@ def _collide(first: tuple[str, Address], second: tuple[str, Address]) -> None:
         same = one.port == other.port != 0 and (len(hosts) == 1 or bool(hosts & _ANY))
     if same:
         raise ConfigurationError(
-            f"{other_key}: expected another address than that of {key}, found {other}"
+            f"{other_key}: expected another address than {key_in_words(key)}, found {other}"
         )
 
 

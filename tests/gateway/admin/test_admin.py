@@ -149,6 +149,9 @@ async def test_connections_are_listed_with_their_sessions(tmp_path: Path) -> Non
             "rtt_ms": item["rtt_ms"],
             "pinged_seconds": None,
         }
+        connection.heard = connection.now - 50.0
+        (item,) = (await told(gateway, "/api/connections"))["items"]
+        assert 50.0 <= item["silent_seconds"] < 50.0 + SECONDS
 
 
 @pytest.fixture
@@ -607,3 +610,7 @@ async def test_a_ping_is_shown(tmp_path: Path) -> None:
         async with asyncio.timeout(SECONDS):
             while not await pinged():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+        (one,) = (await told(gateway, "/api/connections"))["items"]
+        (connection,) = gateway.listeners.clients.connections
+        assert one["id"] == connection.id
+        assert 0.0 <= one["pinged_seconds"] < SECONDS

@@ -55,6 +55,21 @@ def test_the_examples_pass(title: str) -> None:
     assert result.outcome is Outcome.PASSED, result.text()
 
 
+def test_the_macros_of_a_server_exist_until_the_end_of_the_test() -> None:
+    """They outlive `-wait`, and a later start listens at the same address."""
+    visit = "client c1 -connect ${s1_addr}:${s1_port} {\n  txreq\n  rxresp\n} -run\n"
+    result = run_script(
+        'vtest "macros of a server"\n'
+        "server s1 {\n  rxreq\n  txresp\n} -start\n"
+        + visit
+        + 'server s1 -wait\nshell {test -n "${s1_sock}"}\nserver s1 -start\n'
+        + visit
+        + "server s1 -wait\n"
+    )
+    assert result.outcome is Outcome.PASSED, result.text()
+    assert "`-wait` and `-stop` do not remove them" in manual()
+
+
 def test_a_name_that_is_no_command_is_not_found() -> None:
     assert find(Context.TOP, "nonsense") is None
     assert find(Context.TOP, "__init__") is None

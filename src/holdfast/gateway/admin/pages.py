@@ -13,7 +13,7 @@ POST   /api/notices                 {"text": …, "session": … "user": … "pr
 POST   /api/backup                  {"path": "/backup/sessions.db"}: begin a backup of the store
 GET    /api/backup                  how far it is
 POST   /api/reload                  read the configuration again; what is different
-POST   /api/drain                   {"now": true}: without waiting; {"rate": 200}: comebacks
+POST   /api/drain                   {"now": true}: without waiting; {"rate": 200}: returns
 """
 
 from __future__ import annotations
