@@ -621,3 +621,63 @@ async def test_a_clock_that_is_an_hour_off_is_refused(
     database: Database, seconds: float, words: str
 ) -> None:
     await refused(database, StoreError, words, wall=lambda: time.time() + seconds)
+
+
+# --- what snapshots share
+
+
+def with_snapshots(number: int, words: dict[str, str]) -> Batch:
+    """A commit of sessions, each with a snapshot whose one output is in what it shares."""
+    snapshots = []
+    for sid in words:
+        snapshot = record(1, "")
+        snapshot.outs = [0]
+        snapshots.append((sid, snapshot))
+    (word,) = set(words.values())
+    return Batch(
+        number,
+        rows=[row(sid) for sid in words],
+        snapshots=snapshots,
+        snapshots_shared=[OutputEntry(Text(word), 1.0, "", 40)],
+    )
+
+
+async def test_a_session_is_read_while_its_journal_is_folded(database: Database) -> None:
+    before = await database.opened("a")
+    await before.commit(with_snapshots(1, {"s1": "snapshot"}))
+    await before.commit(Batch(2, records=[("s1", record(2, "journal"))]))
+    await before.close(clean=True)
+    store = await database.opened("a")
+    async with asyncio.TaskGroup() as tasks:
+        read = tasks.create_task(texts(store, "s1"))
+        tasks.create_task(store.recover(1))
+    assert read.result() == ["snapshot", "journal"]
+
+
+async def test_many_sessions_are_read_that_share_with_none_of_the_others(
+    database: Database,
+) -> None:
+    """One is known already: the others leave no room for it among those that are remembered."""
+    store = await database.opened("a")
+    sids = [f"s{number:03}" for number in range(100)]
+    for number, sid in enumerate(sids, 1):
+        await store.commit(with_snapshots(number, {sid: f"text of {sid}"}))
+    assert await texts(store, sids[-1]) == [f"text of {sids[-1]}"]
+    found = await store.find(sids)
+    assert not found.set_aside
+    assert [session.row.sid for session in found.sessions] == sids
+
+
+async def test_what_is_shared_is_known_although_a_commit_drops_some_meanwhile(
+    database: Database,
+) -> None:
+    store = await database.opened("a")
+    await store.commit(with_snapshots(1, {"s1": "one"}))
+    await store.commit(with_snapshots(2, {"s2": "two" * 1_000_000}))  # it takes a while
+    assert await texts(store, "s1") == ["one"]
+    async with asyncio.TaskGroup() as tasks:
+        reading = tasks.create_task(store.find(["s1", "s2"]))
+        tasks.create_task(store.commit(Batch(3, journal_from=3)))
+    found = reading.result()
+    assert not found.set_aside
+    assert len(found.sessions) == 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -74,12 +74,11 @@ class Connection:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """All of the block is stored, or nothing."""
+        """All of the block is stored, or nothing. It begins again if the connection was lost."""
         async with self._lock:
-            db = await self._connected()
             try:
-                async with _transaction(db, self._limits):
-                    yield Transaction(db, self._limits)
+                async with AsyncExitStack() as work:
+                    yield Transaction(await self._started(work), self._limits)
             except FAULTS as error:
                 self._lost(error)
                 raise explain(self.name, error) from error
@@ -91,6 +90,20 @@ class Connection:
                 async with asyncio.timeout(_CLOSE_SECONDS_MAX):
                     await db.close()
             db.terminate()
+
+    async def _started(self, work: AsyncExitStack) -> Any:
+        """A connection, in a transaction that ends with `work`."""
+        deadline = asyncio.get_running_loop().time() + self._limits.busy_seconds_max
+        while True:
+            db = await self._connected()
+            try:
+                await work.enter_async_context(_transaction(db, self._limits))
+            except LOST as error:
+                self._lost(error)
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise
+            else:
+                return db
 
     async def _fetch(self, query: str, values: Sequence[object]) -> list[Any]:
         deadline = asyncio.get_running_loop().time() + self._limits.busy_seconds_max

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from holdfast.core.clock import Clock, wall
 from holdfast.core.limits import StoreLimits
+from holdfast.sessions.outbox import SharedEntry
 from holdfast.sessions.records import Batch, Found, Recovered, Stored
 from holdfast.sessions.stores.base import StoreError, StoreFencedError
 from holdfast.sessions.stores.postgres.batches import place, size_of, values_of
@@ -136,16 +137,17 @@ class PostgresStore:
 
     async def claim(self, sids: Sequence[str]) -> list[str]:
         async with self._reader.transaction() as work:
-            await self._lock(work)
-            await work.fetch(_CLAIM, self._inc, sids)
-            mine = {row["sid"] for row in await work.fetch(_MINE, self._inc, sids)}
-        return [sid for sid in sids if sid in mine]
+            return await self._claim(work, sids)
 
     async def find(self, sids: Sequence[str]) -> Found:
-        return await self._find(self._reader, sids)
+        async with self._reader.transaction() as work:
+            return await self._find(work, sids)
 
     async def take(self, sids: Sequence[str]) -> Found:
-        return await self._find(self._reader, await self.claim(sids)) if sids else Found()
+        if not sids:
+            return Found()
+        async with self._reader.transaction() as work:
+            return await self._find(work, await self._claim(work, sids))
 
     async def move(self, sids: Sequence[str], node: str) -> list[str]:
         async with self._reader.transaction() as work:
@@ -230,30 +232,44 @@ class PostgresStore:
             set_aside=heads.set_aside + tail.set_aside,
         )
 
-    async def _find(self, db: Connection | Transaction, sids: Sequence[str]) -> Found:
+    async def _claim(self, work: Transaction, sids: Sequence[str]) -> list[str]:
+        await self._lock(work)
+        await work.fetch(_CLAIM, self._inc, sids)
+        mine = {row["sid"] for row in await work.fetch(_MINE, self._inc, sids)}
+        return [sid for sid in sids if sid in mine]
+
+    async def _find(self, work: Transaction, sids: Sequence[str]) -> Found:
+        """Read sessions. In one transaction, so that their snapshots and what `_tail` has of them
+        fit together: `recover` and `move` come before or after it."""
         reader, found = Reader(self._tail), Found()
         for start in range(0, len(sids), _SIDS_MAX):
             some = sids[start : start + _SIDS_MAX]
-            rows = {row["sid"]: row for row in await db.fetch(_FIND, some)}
-            await self._fetch_commons(db, rows.values())
+            rows = {row["sid"]: row for row in await work.fetch(_FIND, some)}
+            commons = await self._commons_of(work, rows.values())
             snapshots = {
-                sid: Snapshot(row["snapshot"], self._commons.of(row["common"]))
+                sid: Snapshot(row["snapshot"], commons.get(row["common"], []))
                 for sid, row in rows.items()
                 if row["snapshot"] is not None
             }
-            self._bodies.clear()
             known = [(sid, rows[sid]["body"]) for sid in some if sid in rows]
             part = reader.read(known, snapshots)
             found.sessions += part.sessions
             found.set_aside += part.set_aside
         return found
 
-    async def _fetch_commons(self, db: Connection | Transaction, rows: Any) -> None:
-        """Fetch what these snapshots share, as far as it is not known."""
+    async def _commons_of(self, work: Transaction, rows: Any) -> dict[int, list[SharedEntry]]:
+        """What these snapshots share, by its number.
+
+        What is known is taken at once: a commit may let it be forgotten while the rest is fetched.
+        """
         numbers = {row["common"] for row in rows if row["common"]}
-        wanted = [number for number in numbers if not self._commons.knows(number)]
+        commons = {each: self._commons.of(each) for each in numbers if self._commons.knows(each)}
+        wanted = list(numbers - commons.keys())
         if wanted:
-            self._bodies.update(await db.fetch(_COMMON, wanted))
+            self._bodies = dict(await work.fetch(_COMMON, wanted))
+            commons.update((each, self._commons.of(each)) for each in wanted)
+            self._bodies = {}
+        return commons
 
     async def _lock(self, work: Transaction) -> None:
         """Nobody fences this run until the end of the transaction."""
