@@ -681,3 +681,28 @@ async def test_what_is_shared_is_known_although_a_commit_drops_some_meanwhile(
     found = reading.result()
     assert not found.set_aside
     assert len(found.sessions) == 2
+
+
+async def test_what_replaces_a_journal_is_on_the_disk(database: Database) -> None:
+    """A crash of the server would otherwise lose it, and the journal is not read again."""
+    before = await database.opened("a")
+    await before.commit(said(1, "s1", 1, "a"))
+    await before.commit(said(2, "s2", 1, "a"))
+    await before.close(clean=True)
+    store, other = await database.opened("a"), await database.opened("b")
+    await database.run(
+        "CREATE TABLE holdfast.seen (mode text)",
+        """
+        CREATE FUNCTION holdfast.see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO holdfast.seen VALUES (current_setting('synchronous_commit'));
+            RETURN NEW;
+        END $$
+        """,
+        "CREATE TRIGGER see AFTER INSERT ON holdfast.snapshot FOR EACH ROW"
+        " EXECUTE FUNCTION holdfast.see()",
+    )
+    await store.recover(1)
+    assert await store.move(["s2"], "b") == ["s2"]
+    modes = [each["mode"] for each in await database.run("SELECT mode FROM holdfast.seen")]
+    assert modes == ["on", "on"]
+    assert await texts(other, "s2") == ["a"]

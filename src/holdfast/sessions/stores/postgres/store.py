@@ -277,8 +277,11 @@ class PostgresStore:
             raise self._fenced()
 
     async def _write(self, work: Transaction, snapshots: Any, found: Found) -> None:
-        """Store snapshots, and set aside what could not be read."""
-        batch = Batch(snapshots=snapshots[0], snapshots_shared=snapshots[1])
+        """Store snapshots, and set aside what could not be read.
+
+        On the disk: `_tail` has it no more after this, and nothing is kept to be sent again.
+        """
+        batch = Batch(snapshots=snapshots[0], snapshots_shared=snapshots[1], sync=True)
         batch.set_aside = found.set_aside
         batch.deleted = [kept.sid for kept in found.set_aside]
         await work.fetch(COMMIT, *values_of(self._inc, None, batch))
