@@ -90,6 +90,20 @@ def test_each_difference_has_its_effect(old: str, new: str, expected: list[Chang
     assert changes(taken, after) == [one for one in expected if one.effect == "restart"]
 
 
+def test_of_a_new_or_removed_listener_only_its_own_values_are_told() -> None:
+    one = '[[listener]]\nurl = "ws://127.0.0.1:1/"\nbackend = "echo"\ndurability = "memory"\n'
+    without, with_it = parse(OLD), parse(OLD + one)
+    key = "listener ws://127.0.0.1:1/"
+    assert changes(without, with_it) == [
+        Change(f"{key}.url", "", '"ws://127.0.0.1:1/"', "now"),
+        Change(f"{key}.durability", "", '"memory"', "now"),
+    ]
+    assert changes(with_it, without) == [
+        Change(f"{key}.url", '"ws://127.0.0.1:1/"', "", "now"),
+        Change(f"{key}.durability", '"memory"', "", "now"),
+    ]
+
+
 def test_listeners_of_one_url_are_told_apart() -> None:
     assert [key[1] for key in by_url(parse(OLD).listener)] == [0, 0, 1]
 

@@ -185,7 +185,7 @@ async def test_messages_for_no_stream_or_the_wrong_one(tmp_path: Path) -> None:
             answer = await post(at, client, command)
             assert (answer.status, answer.body) == (
                 404,
-                b'{"error":"there is no such stream (any more)"}',
+                b'{"error":"there is no such stream, or it has ended"}',
             )
         assert (await post(at, bare, command)).status == 409
         client.name = name + b"." + secret

@@ -88,7 +88,7 @@ async def _migrate(config: StoreConfig) -> None:
 async def _check(config: StoreConfig) -> None:
     await _require_version(config)
     content = await examine(_make(config))
-    stopped = "" if content.clean else ", and the gateway before did not stop in order"
+    stopped = "" if content.clean else ", and the last gateway did not stop in order"
     typer.echo(f"{_name(config)}: {content.sessions} sessions can be read{stopped}")
     _fail_if_unreadable(content.unreadable)
 

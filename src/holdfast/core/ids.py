@@ -57,7 +57,7 @@ def new_instance() -> str:
 
 
 def new_secret() -> str:
-    """What nobody guesses: 128 random bits in hexadecimal."""
+    """A value that cannot be guessed: 128 random bits in hexadecimal."""
     return secrets.token_hex(16)
 
 

@@ -7,7 +7,7 @@ of what needs a restart. `changes` lists each difference with its effect.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct, structs
@@ -47,6 +47,16 @@ LIVE_LIMITS: Final[Mapping[str, frozenset[str] | None]] = {
     ),
 }  # fmt: skip
 """The limits that a reload changes, for new connections and sessions; `None`: all of the group."""
+
+
+class _Value(NamedTuple):
+    """The plain value of a key."""
+
+    value: Any
+    is_default: bool = False
+
+
+_ABSENT: Final = _Value(None)
 
 
 class Change(Struct, frozen=True):
@@ -100,19 +110,26 @@ def _effective_limits(old: Limits, new: Limits) -> Limits:
 
 
 def changes(old: Config, new: Config) -> list[Change]:
-    """What differs, in the order of the file's tables."""
+    """What differs, in the order of the file's tables. Of a listener or an upstream that is new or
+    gone, these are the keys whose values are not the defaults."""
     taken = _flat(effective(old, new))
     before, after = _flat(old), _flat(new)
     return [
-        _change(key, before.get(key), after.get(key), taken.get(key))
+        _change(key, before.get(key, _ABSENT), after.get(key, _ABSENT), taken.get(key, _ABSENT))
         for key in [*before, *(key for key in after if key not in before)]
-        if before.get(key) != after.get(key)
+        if _differs(before.get(key), after.get(key))
     ]
 
 
-def _change(key: str, before: Any, after: Any, taken: Any) -> Change:
-    effect: Effect = "now" if taken == after else "restart"
-    return Change(key, _shown(key, before), _shown(key, after), effect)
+def _differs(before: _Value | None, after: _Value | None) -> bool:
+    if before is not None and after is not None:
+        return bool(before.value != after.value)
+    return not any(one.is_default for one in (before, after) if one is not None)
+
+
+def _change(key: str, before: _Value, after: _Value, taken: _Value) -> Change:
+    effect: Effect = "now" if taken.value == after.value else "restart"
+    return Change(key, _shown(key, before.value), _shown(key, after.value), effect)
 
 
 def _shown(key: str, value: Any) -> str:
@@ -123,9 +140,9 @@ def _shown(key: str, value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _flat(config: Config) -> dict[str, Any]:
-    """Each key of a configuration with its plain value."""
-    found: dict[str, Any] = {}
+def _flat(config: Config) -> dict[str, _Value]:
+    """Each key of a configuration with its value."""
+    found: dict[str, _Value] = {}
     for (url, place), listener in by_url(config.listener).items():
         name = f"listener {url}" + (f" ({place + 1})" if place else "")
         found |= _table(name, listener)
@@ -133,20 +150,28 @@ def _flat(config: Config) -> dict[str, Any]:
         found |= _table(f"upstream {upstream.name}", upstream)
     for name in _AT_START:
         value = getattr(config, name)
-        found |= _table(name, value) if isinstance(value, Struct) else {name: value}
+        found |= _table(name, value) if isinstance(value, Struct) else {name: _Value(value)}
     for group in structs.fields(Limits):
         found |= _table(f"limits.{group.name}", getattr(config.limits, group.name))
     return found
 
 
-def _table(name: str, table: Struct) -> dict[str, Any]:
+def _table(name: str, table: Struct) -> dict[str, _Value]:
     return dict(_keys(name, table))
 
 
-def _keys(name: str, table: Struct) -> Iterator[tuple[str, Any]]:
+def _keys(name: str, table: Struct) -> Iterator[tuple[str, _Value]]:
     for field in structs.fields(table):
         value = getattr(table, field.name)
         if isinstance(value, Struct):
             yield from _keys(f"{name}.{field.encode_name}", value)
         else:
-            yield f"{name}.{field.encode_name}", msgspec.to_builtins(value)
+            is_default = value == _default(field)
+            yield f"{name}.{field.encode_name}", _Value(msgspec.to_builtins(value), is_default)
+
+
+def _default(field: structs.FieldInfo) -> Any:
+    """The default of a field; `NODEFAULT`, which equals no value, if it has none."""
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return field.default

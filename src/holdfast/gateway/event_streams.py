@@ -41,7 +41,7 @@ _NAME_BYTES_MAX: Final = 64
 _BATCH_BYTES_MAX: Final = 64 * KIB
 """In a request, the name of the stream and the messages beside the largest."""
 _TAKEN: Final = b"{}"
-_GONE: Final = "there is no such stream (any more)"
+_GONE: Final = "there is no such stream, or it has ended"
 
 
 class OpenStreams:
@@ -180,7 +180,7 @@ class EventStreams:
         try:
             found = reader.take_head()
         except HeadError:
-            return False  # whoever serves the pages says so
+            return False  # the service of pages answers
         return found is not None and is_for_stream(found[0], self._settings.path)
 
     # --- Service

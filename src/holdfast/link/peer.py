@@ -277,7 +277,7 @@ class Peer:
     def received(self, data: bytes) -> None:
         try:
             for message in self._decoder.receive_data(data):
-                if isinstance(message, Notification):  # the rule
+                if isinstance(message, Notification):  # the usual case
                     self._handle_notification(message.method, message.params)
                 else:
                     self._handle(message)

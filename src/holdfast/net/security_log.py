@@ -80,7 +80,8 @@ class SecurityEvent(Enum):
     API_REFUSED = "api_refused"
     """A request to the API without the right key, or beyond what its key may do."""
     OPERATOR_ACTED = "operator_acted"
-    """An operator closed a session, ended a connection, or asked for a backup or a drain."""
+    """An operator closed a session or a connection, dropped waiting commands, sent a notice, or
+    began a backup, a reload or a drain."""
 
 
 _WARNINGS: Final = frozenset(

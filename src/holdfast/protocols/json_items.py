@@ -67,7 +67,7 @@ def read_output(it: JsonOutput | str) -> Output:
         spans = tuple(Span(span.start, span.length, span.style) for span in it.spans)
         return Formatted(it.text, spans)
     if it.text is not None:
-        if it != JsonOutput(text=it.text):  # the rule, in few steps
+        if it != JsonOutput(text=it.text):  # the usual case, in few steps
             _check_alone(it, "text")
         return Text(it.text)
     if it.data:

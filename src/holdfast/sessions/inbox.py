@@ -196,7 +196,7 @@ class Inbox:
         bytes_max = bytes_max if bytes_max < own else own
         entries = self.entries
         start = end = self._next
-        if self.size <= bytes_max:  # the rule: what `take` does, without its call
+        if self.size <= bytes_max:  # the usual case: what `take` does, without its call
             self._next = len(entries)
             self.forwarded_bytes = self.size
             return entries[start:]

@@ -219,7 +219,7 @@ class Outbox:
         first = self.sent + 1
         start = self.sent - self.base
         end = limit - self.base
-        if end - start == 1 and self._latest is None:  # the rule, without a copy of the list
+        if end - start == 1 and self._latest is None:  # the usual case, without a copy of the list
             self.sent = limit
             return first, (self.entries[start].item,)
         entries = self.entries[start:end] if start or end < len(self.entries) else self.entries

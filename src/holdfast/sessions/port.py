@@ -236,7 +236,7 @@ class SessionPort:
         bytes_max = self.limits.output_bytes_max
         for output in outputs:
             bseq = output.bseq
-            if bseq == caller.accepted + 1:  # the rule, without a call for every output
+            if bseq == caller.accepted + 1:  # the usual case, without a call for every output
                 caller.accepted = bseq
             elif not self._is_new(caller, bseq):
                 continue

@@ -155,6 +155,6 @@ class TcpBackend(BaseBackend):
                 continue
             try:
                 bridge.forward()
-            except Exception as error:  # the other sessions are others'
+            except Exception as error:  # other sessions must go on
                 log_failure(_log, "forwarding input failed", error, sid=session.sid)
                 self._port.close(session, Reason.UPSTREAM_FAILED)

@@ -232,7 +232,7 @@ class Bridge:
         except HoldfastError as error:
             _log.warning("no server for a session", sid=session.sid, error=str(error))
             return False
-        except Exception as error:  # the other sessions are others'
+        except Exception as error:  # other sessions must go on
             log_failure(_log, "a session's connection failed", error, sid=session.sid)
             return False
         return True

@@ -113,7 +113,7 @@ class Bridge:
 
     async def run(self) -> None:
         """Lead the terminal from its first question to the release of everything. Raises nothing:
-        the other terminals are others'."""
+        an error here must not end other terminals."""
         try:
             try:
                 await self._lead()

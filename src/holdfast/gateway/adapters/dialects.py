@@ -273,7 +273,7 @@ class HoldfastDialect(WholeMessages):
         frame = core.encode_binary if self._msgpack else core.encode_text
         if len(outputs) == 1 and type(outputs[0]) is items.Text:
             text = outputs[0].text
-            if len(text) < _SHARED_CHARS_MIN:  # the rule, in few steps
+            if len(text) < _SHARED_CHARS_MIN:  # the usual case, in few steps
                 return frame(encode(wire.Text(first, text)))
         if outputs == self._outputs and self._is_split(outputs):
             return self._write_again(frame, first)

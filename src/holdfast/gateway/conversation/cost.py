@@ -22,7 +22,7 @@ def cost_of(event: Event, limits: SessionLimits) -> int:
         if "\n" in text or "\r" in text:
             lines = min(len(lines_of(text)), limits.command_lines_max)
         elif len(text) * _CHARACTER_BYTES_MAX <= limits.bytes_per_command_max:
-            return 1  # the rule
+            return 1  # the usual case
         size = utf8_bytes(text)
     elif type(item) is Binary:
         size = len(item.data)

@@ -129,7 +129,7 @@ class Output:
     def bytes_out(self) -> int:
         """Bytes written, this tick's too."""
         out = self._out
-        if isinstance(out, bytes):  # the rule, without `_pending`'s call
+        if isinstance(out, bytes):  # the usual case, without `_pending`'s call
             return self._flushed + len(out)
         return self._flushed + self._pending
 

@@ -67,7 +67,7 @@ class Others(NamedTuple):
     """The requests on a connection that are not for the service."""
 
     are: Callable[[Request], bool]
-    """Whether this is one."""
+    """Whether a request is one of them."""
     anew: NewHandler
     """Makes what takes the connection from there on, as a new one."""
 
@@ -340,7 +340,7 @@ class ExchangeConnection:
         return True
 
     def _need(self, wait: _Wait) -> bool:
-        """More must come first."""
+        """Wait for more input; without any to come, close. Returns false."""
         if self._ended:
             self._close()
         else:
@@ -349,7 +349,7 @@ class ExchangeConnection:
         return False
 
     def _set_wait(self, wait: _Wait) -> None:
-        """Wait for the client, with the time of that from when the waiting begins."""
+        """Wait for the client. The time limit counts from the beginning of the wait."""
         if wait is not self._wait:
             self._wait = wait
             limits = self._limits
@@ -357,7 +357,7 @@ class ExchangeConnection:
             self._limit(limits.idle_seconds_max if idle else limits.request_seconds_max)
 
     def _limit(self, seconds: float) -> None:
-        """The present wait has so much time."""
+        """Limit the present wait to `seconds`."""
         self._due = self._connection.now + seconds
         if self._due < self._armed:
             self._arm()

@@ -68,7 +68,7 @@ class Admission:
         return Meter(limits.bytes_per_second_max, shared)
 
     def closed(self, network: str) -> None:
-        """Count it out."""
+        """Stop counting it."""
         self._by_network[network] -= 1
         if not self._by_network[network]:
             del self._by_network[network]

@@ -27,7 +27,7 @@ class Handshakes:
         self.began(pending.network)
 
     def dismiss(self, pending: PendingConnection) -> None:
-        """Count it out."""
+        """Stop counting it."""
         self.pending.discard(pending)
         self.ended(pending.network)
 
@@ -40,7 +40,7 @@ class Handshakes:
         self._by_network[network] += 1
 
     def ended(self, network: str) -> None:
-        """Count it out."""
+        """Stop counting it."""
         self._by_network[network] -= 1
         if not self._by_network[network]:
             del self._by_network[network]

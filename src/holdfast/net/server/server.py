@@ -287,7 +287,7 @@ class Server:
         return True
 
     def closed(self, connection: Connection) -> None:
-        """Count it out."""
+        """Stop counting it."""
         self.connections.discard(connection)
         self._admission.closed(self._network_of(connection))
         counters = self._counters_of(connection)
@@ -349,7 +349,7 @@ class Server:
         return True
 
     def tls_ended(self, connection: Connection) -> None:
-        """Count it out."""
+        """Stop counting it."""
         self.handshakes.ended(self._network_of(connection))
 
     def tls_failed(self, connection: Connection, error: HandshakeError) -> None:

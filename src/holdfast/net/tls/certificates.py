@@ -76,12 +76,12 @@ class CertificateWatch:
         self._complaint = ""
 
     def add(self, tls: ServerTls) -> None:
-        """Watch one more."""
+        """Watch the certificates of one more listener."""
         self._watched.append(tls)
         self._schedule(self._runtime.timers.time())
 
     def remove(self, tls: ServerTls) -> None:
-        """Watch one less."""
+        """Stop watching those of one listener."""
         self._watched.remove(tls)
         if not self._watched:
             self.stop()
