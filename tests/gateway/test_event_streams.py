@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
+import structlog
 from tests.gateway.auth.issuer import token
 from tests.gateway.clients import v1
 from tests.gateway.running import WS, configured, eventually, serving, staged
@@ -18,6 +20,7 @@ from holdfast.core.errors import Reason
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.event_streams import StreamDriver
+from holdfast.net.security_log import SecurityEvent
 
 
 async def test_a_conversation(tmp_path: Path) -> None:
@@ -162,12 +165,16 @@ async def test_whose_pages_may_connect(
     tmp_path: Path, method: str, fields: dict[str, str], status: int
 ) -> None:
     config = configured(tmp_path, [WS], backend="echo", origins=("self", "https://shop.example"))
-    async with serving(config) as gateway, requests(gateway) as at:
-        at.send(method, Accept=STREAM, **fields)
-        answer = await at.answer()
-        assert answer.status == status
-        allowed = answer.fields.get("access-control-allow-origin")
-        assert allowed == (fields.get("Origin") if status == 200 else None)
+    with structlog.testing.capture_logs() as logs:
+        async with serving(config) as gateway, requests(gateway) as at:
+            listener = str(gateway.addresses[0])
+            at.send(method, Accept=STREAM, **fields)
+            answer = await at.answer()
+    assert answer.status == status
+    allowed = answer.fields.get("access-control-allow-origin")
+    assert allowed == (fields.get("Origin") if status == 200 else None)
+    told = [log["listener"] for log in logs if log["event"] == SecurityEvent.ORIGIN_REFUSED.value]
+    assert told == ([listener] if status == 403 else [])
 
 
 async def test_messages_for_no_stream_or_the_wrong_one(tmp_path: Path) -> None:
@@ -191,6 +198,16 @@ async def test_messages_for_no_stream_or_the_wrong_one(tmp_path: Path) -> None:
         client.name = name + b"." + secret
         assert (await post(at, client, command)).status == 200
         assert (await client.expect("text"))["d"] == "x"
+
+
+async def test_a_bare_event_source_says_nothing(tmp_path: Path) -> None:
+    config = configured(tmp_path, [WS], backend="echo")
+    async with serving(config) as gateway, requests(gateway) as at:
+        body = lines({"t": "cmd", "c": 1, "d": "x"})
+        answer = await at.ask("GET", "/", body, Accept=STREAM)
+        expected = f"expected a GET without a body, found one of {len(body)} bytes"
+        assert (answer.status, json.loads(answer.body)) == (400, {"error": expected})
+        assert not gateway.manager.total
 
 
 @pytest.mark.parametrize("body", [b"no json", b'{"t":"nothing"}', b"\xff", b"[]"])
@@ -217,6 +234,9 @@ async def test_a_request_that_is_too_large_is_refused(tmp_path: Path) -> None:
         async with requests(gateway) as at:
             answer = await post(at, client, {"t": "cmd", "c": 1, "d": "x" * 4096})
             assert answer.status == 413
+        async with requests(gateway) as at:
+            opening = lines({"t": "hello"}, {"t": "cmd", "c": 1, "d": "x" * 4096})
+            assert (await at.ask("POST", "/", opening, Accept=STREAM)).status == 413
         async with requests(gateway) as at:
             largest = {"t": "cmd", "c": 1, "d": ""}
             largest["d"] = "x" * (4096 - len(lines(largest)))

@@ -191,20 +191,36 @@ class EventStreams:
         if refusal is not None:
             self._refuse(exchange, refusal)
             return
-        fields = readable_by(request)
-        if request.headers.has_token("accept", MEDIA_TYPE):
-            self._open(exchange, fields)
+        fields, opens = readable_by(request), request.headers.has_token("accept", MEDIA_TYPE)
+        shown, _, messages = (b"", b"", exchange.body) if opens else exchange.body.partition(b"\n")
+        refusal = self._judge_messages(request, messages)
+        if refusal is not None:
+            self._refuse(exchange, refusal, fields)
+        elif opens:
+            self._open(exchange, messages, fields)
         else:
-            self._pass_on(exchange, fields)
+            self._pass_on(exchange, shown, messages, fields)
 
     def refused(self, status: int, fault: str) -> bytes:
         return msgspec.json.encode({"error": fault})
 
     # --- inside
 
-    def _open(self, exchange: Exchange, fields: Sequence[tuple[str, str]]) -> None:
+    def _judge_messages(self, request: Request, messages: bytes) -> UpgradeRefusal | None:
+        """Why the messages of a request are refused, if they are."""
+        if messages and request.method == "GET":
+            text = f"expected a GET without a body, found one of {len(messages)} bytes"
+            return UpgradeRefusal(400, text)
+        most = self._settings.limits.message_bytes_max
+        longest = max(map(len, messages.split(b"\n")))
+        if longest > most:
+            text = f"expected messages of at most {most} bytes, found one of {longest}"
+            return UpgradeRefusal(413, text)
+        return None
+
+    def _open(self, exchange: Exchange, messages: bytes, fields: Sequence[tuple[str, str]]) -> None:
         name, secret = self._streams.new_name(), new_secret()
-        request, messages = exchange.request, exchange.body
+        request = exchange.request
 
         def adapter() -> EventStreamAdapter:
             return EventStreamAdapter(self._settings, request, f"{name}.{secret}", fields)
@@ -216,16 +232,12 @@ class EventStreams:
         if messages:
             driver.take(messages, lambda taken: None)
 
-    def _pass_on(self, exchange: Exchange, fields: Sequence[tuple[str, str]]) -> None:
+    def _pass_on(
+        self, exchange: Exchange, shown: bytes, messages: bytes, fields: Sequence[tuple[str, str]]
+    ) -> None:
         """Give messages to the driver of their stream."""
-        shown, _, messages = exchange.body.partition(b"\n")
         driver = self._streams.find(shown)
-        most = self._settings.limits.message_bytes_max
-        longest = max(map(len, messages.split(b"\n")))
-        if longest > most:
-            text = f"expected messages of at most {most} bytes, found one of {longest}"
-            self._refuse(exchange, UpgradeRefusal(413, text), fields)
-        elif driver is None:
+        if driver is None:
             self._refuse(exchange, UpgradeRefusal(404, _GONE), fields)
         elif not driver.adapter.numbered:
             text = "expected a stream that was opened with POST, found one of GET: it takes nothing"
@@ -248,7 +260,7 @@ class EventStreams:
     ) -> None:
         if refusal.security is not None:
             self._context.security.tell(
-                refusal.security, peer=exchange.peer, listener="", why=refusal.text
+                refusal.security, peer=exchange.peer, listener=exchange.listener, why=refusal.text
             )
         exchange.answer(self.refused(refusal.status, refusal.text), refusal.status, fields)
 

@@ -100,6 +100,11 @@ class Exchange:
         return self._connection.peer
 
     @property
+    def listener(self) -> str:
+        """The address of the listener, as logs name it."""
+        return self._connection.listener
+
+    @property
     def memory(self) -> dict[str, object]:
         """What the service keeps of this connection between requests."""
         return self._connection.memory
@@ -161,6 +166,10 @@ class ExchangeConnection:
     @property
     def peer(self) -> str:
         return self._connection.peer
+
+    @property
+    def listener(self) -> str:
+        return str(self._connection.listener or "")
 
     # --- Handler
 
