@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,12 @@ from tests.backends.test_upstreams import at, bridged
 from tests.gateway.admin.asking import administered, ask, told
 from tests.gateway.certificates import certificate
 from tests.gateway.clients import Person, person, person_at
-from tests.gateway.running import TCP, TELNET, WS, configured, serving
+from tests.gateway.running import SECONDS, TCP, TELNET, WS, configured, eventually, serving
 from tests.gateway.servers import mud
 from tests.gateway.streams import hello, post, requests
 from tests.ports import free_port
 
-from holdfast.backends import echo
+from holdfast.backends import echo, ssh
 from holdfast.backends.upstream_config import UpstreamConfig
 from holdfast.core.errors import HoldfastError
 from holdfast.core.limits import Limits
@@ -159,6 +160,52 @@ async def test_what_is_wrong_changes_nothing(tmp_path: Path) -> None:
             with pytest.raises(ConnectionError):
                 await asyncio.open_connection("127.0.0.1", other.address.port)
         await talks(someone, "undisturbed")
+
+
+async def test_a_backend_of_a_failed_reload_serves_after_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with mud() as server:
+        config = bridged(tmp_path, at(server), urls=(TCP,))
+        behind = config.listener[0].backend
+        config = structs.replace(config, listener=echoing(tmp_path, TCP).listener)
+        added = ListenerConfig(
+            url=f"tcp://127.0.0.1:{free_port()}", backend=behind, durability="memory"
+        )
+        without = ListenerConfig(
+            url=f"ws://127.0.0.1:{free_port()}",
+            backend=ssh.Config(),
+        )
+        monkeypatch.setattr(ssh, "find_spec", lambda name: None)  # as if it were not installed
+        async with serving(config) as gateway:
+            wrong = structs.replace(config, listener=(*config.listener, added, without))
+            with pytest.raises(HoldfastError, match="asyncssh"):
+                await gateway.take_up(wrong)
+            await gateway.take_up(structs.replace(config, listener=(*config.listener, added)))
+            async with person_at(gateway.addresses[1].port, telnet=False) as someone:
+                visit = await server.visit()
+                visit.says("Welcome.\r\n")
+                await someone.sees("Welcome.")
+
+
+async def test_a_gateway_that_stops_takes_up_nothing(tmp_path: Path) -> None:
+    before, added = (
+        UpstreamConfig(name=name, servers=("tcp://127.0.0.1:1",)) for name in ("before", "added")
+    )
+    config = structs.replace(echoing(tmp_path, TCP), upstream=(before,))
+    may_go_on = threading.Event()
+
+    def source() -> Config:
+        may_go_on.wait(SECONDS)
+        return structs.replace(config, upstream=(before, added))
+
+    async with serving(config) as gateway:
+        gateway._source = source
+        gateway.reload()
+        gateway.stop()
+        await eventually(lambda: all(task.done() for task in gateway._running))
+        may_go_on.set()
+    assert list(gateway.upstreams) == ["before"]
 
 
 async def test_an_operator_asks_for_it(tmp_path: Path) -> None:

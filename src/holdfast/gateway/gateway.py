@@ -15,7 +15,7 @@ from holdfast.backends.link.server import LinkServer
 from holdfast.backends.registry import Backends
 from holdfast.backends.upstreams import Upstream
 from holdfast.core.clock import SteadyClock
-from holdfast.core.errors import ConfigurationError, HoldfastError
+from holdfast.core.errors import ClosedError, ConfigurationError, HoldfastError
 from holdfast.core.limits import Limits
 from holdfast.core.rate import Rate
 from holdfast.gateway.attempts import LoginAttempts
@@ -241,8 +241,9 @@ class Gateway:
             _log.info("stopping", connections=len(self.pool))
             self.pool.leave()
             await self.listeners.drain(self._abort)
-            for task in (sweeping, *self._running):
-                task.cancel()
+            async with self._reloading:  # what a reload starts is cancelled with the rest
+                for task in (sweeping, *self._running):
+                    task.cancel()
             self._time.keep()
             self.journal.stop()
             await committing
@@ -329,16 +330,18 @@ class Gateway:
         """Serve as `config` says, but for what needs a restart. Returns what is different.
 
         Clients that are connected stay, as they are. Raises what is wrong, and changes nothing
-        then.
+        then; `ClosedError` for a gateway that stops.
         """
         async with self._reloading:
+            if self._stop.is_set():
+                raise ClosedError("the gateway stops: it takes up no other configuration")
             found = changes(self.config, config)
             if any(change.effect == "now" for change in found):
                 await self._take_up(effective(self.config, config))
         return found
 
     async def _take_up(self, config: Config) -> None:
-        limits, known = config.limits, self.backends.all
+        limits, running = config.limits, set(self.backends.all)
         before = {one.name: self.upstreams.get(one.name) for one in config.upstream}
         fresh = [
             Upstream(one, limits, self.context.runtime)
@@ -351,9 +354,9 @@ class Gateway:
                 await self._start(upstream.run)
                 self._use(upstream)
             for listener in config.listener:
-                self.backends.open(listener.backend)
-            for backend in self.backends.all:
-                if backend not in known:
+                backend = self.backends.open(listener.backend)
+                if backend not in running:
+                    running.add(backend)
                     await self._start(backend.run)
             await self.listeners.change(config, context, self.backends)
         except BaseException:
