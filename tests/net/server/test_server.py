@@ -8,17 +8,20 @@ import pytest
 import structlog
 from tests.net.certificates import write_pems
 from tests.net.fakes import Bench, FakeTransport, Recorder
-from tests.net.helpers import Stand, call, has_ipv6, patience, serving, unix
+from tests.net.helpers import Stand, call, has_ipv6, patience, serving, unix, until
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
 from holdfast.core.states import UndefinedTransitionError
+from holdfast.net.addresses import parse_address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Phase
 from holdfast.net.runtime.runtime import Runtime
+from holdfast.net.server.acceptor import Acceptor
 from holdfast.net.server.bind import AddressInUseError
+from holdfast.net.server.forwarded import ForwardedOptions
 from holdfast.net.server.lifecycle import TABLE, ServerInput, ServerState
-from holdfast.net.server.server import Server
+from holdfast.net.server.server import ListenOptions, Server
 from holdfast.net.tls.contexts import client_context, server_context
 
 ANYWHERE = "tcp://127.0.0.1:0"
@@ -155,6 +158,45 @@ async def test_what_is_counted_is_forgotten_with_the_last_connection() -> None:
     for n in range(20):
         gate.come((f"192.0.2.{n}", 1)).connection_lost(None)
     assert gate.server._admission.networks == 0
+
+
+async def test_other_proxies_are_trusted_for_new_connections(tmp_path: Path) -> None:
+    """A connection is counted out as what it was counted in as, and an address that is listened at
+    again without proxies trusts none."""
+    trusting = ListenOptions(forwarded=ForwardedOptions(("unix",)), replaces=True)
+    async with serving() as stands:
+        server = stands.server
+        at = parse_address(unix(tmp_path))
+        address = await server.listen(at, Stand)
+        for options in (trusting, ListenOptions(replaces=True)):
+            async with call(address):
+                await until(lambda: len(server.connections) == 1)
+                await server.listen(address, Stand, None, options)
+            await until(lambda: not server.connections)
+            assert server._admission.networks == 0
+            assert not server._networks._of_proxies
+        await server.listen(address, Stand, None, trusting)
+        server.unlisten(address)
+        await server.listen(at, Stand)
+        async with call(address):
+            await until(lambda: len(server.connections) == 1)
+            (connection,) = server.connections
+            assert server.forward(connection, ["203.0.113.7"])
+            assert connection.peer == "unix", "what it says of its client is not believed"
+
+
+async def test_new_limits_are_those_of_every_part_of_a_server() -> None:
+    gate = Gate(ConnectionLimits(connections_max=2))
+    acceptor = Acceptor(gate.server, lambda connection: Recorder(), None, None)
+    gate.server.limits = new = ConnectionLimits(
+        connections_max=100, connections_per_address_max=1, linger_seconds_max=0.5
+    )
+    assert acceptor.limits is new
+    assert gate.server.answered._seconds == 0.5
+    gate.server.handshakes.began("192.0.2.1")
+    assert not gate.server.handshakes.full("192.0.2.1")
+    phases = [gate.come(("192.0.2.1", 1)).phase for _ in range(2)]
+    assert phases == [Phase.HANDSHAKE, Phase.LOST]
 
 
 # --- on real sockets

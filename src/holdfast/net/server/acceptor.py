@@ -100,7 +100,11 @@ class Acceptor:
         self._forwarding = forwarding
         self._refusals = refusals
         self.runtime = server.runtime
-        self.limits = server.limits
+
+    @property
+    def limits(self) -> ConnectionLimits:
+        """The limits of new connections."""
+        return self._server.limits
 
     def accepted(self, sock: socket.socket, where: Any) -> bool:
         """Take an accepted socket, or refuse it. False when accepting should pause."""

@@ -22,10 +22,14 @@ class AnsweredRefusals:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: ConnectionLimits) -> None:
         self._loop = loop
-        self._count_max = limits.refusals_max
-        self._seconds = limits.linger_seconds_max
+        self.replace(limits)
         self._waiting: deque[tuple[float, socket.socket]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+
+    def replace(self, limits: ConnectionLimits) -> None:
+        """Use other limits from now on."""
+        self._count_max = limits.refusals_max
+        self._seconds = limits.linger_seconds_max
 
     def answer(self, sock: socket.socket, data: bytes) -> None:
         """Send `data` and the end of the stream; close the socket later."""

@@ -78,7 +78,9 @@ class HandshakeOwner(Protocol):
     """The acceptor of the socket."""
 
     runtime: Runtime
-    limits: ConnectionLimits
+
+    @property
+    def limits(self) -> ConnectionLimits: ...
 
     def handshake_began(self, pending: PendingConnection) -> None:
         """Count it."""

@@ -13,13 +13,15 @@ class Handshakes:
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self._by_network: Counter[str] = Counter()
+        self.replace(limits)
+        self.pending: set[PendingConnection] = set()
+        """Accepted sockets whose PROXY header or TLS handshake is incomplete."""
+
+    def replace(self, limits: ConnectionLimits) -> None:
+        """Use other limits from now on. One address has at most half of all connections."""
         self._per_network_max = min(
             limits.handshakes_per_address_max, (limits.connections_max + 1) // 2
         )
-        """One address has at most half of all connections."""
-
-        self.pending: set[PendingConnection] = set()
-        """Accepted sockets whose PROXY header or TLS handshake is incomplete."""
 
     def admit(self, pending: PendingConnection) -> None:
         """Count a socket that is no connection yet."""

@@ -39,6 +39,7 @@ from holdfast.net.server.handshakes import Handshakes
 from holdfast.net.server.inherited import Inherited
 from holdfast.net.server.lifecycle import TABLE, ServerInput, ServerState
 from holdfast.net.server.listener import Listener, open_listener
+from holdfast.net.server.networks import PROXIES, Networks
 from holdfast.net.server.start_tls import StartTlsOptions, with_start_tls
 from holdfast.net.tls.certificates import CertificateWatch, ServerTls
 
@@ -70,10 +71,6 @@ class ListenOptions(Struct, frozen=True):
 DEFAULT: Final = ListenOptions()
 
 
-_PROXIES: Final = "proxies"
-"""In place of a network: HTTP proxies with many clients."""
-
-
 class _Listening(NamedTuple):
     """An open listener, and the certificates that are watched for it."""
 
@@ -103,7 +100,7 @@ class Server:
         self.accepted = 0
         self.refusals: Counter[AdmissionRefusal] = Counter()
         self.tallies: dict[Address, ListenerCounters] = {}
-        self._forwarding: dict[Address, ForwardingProxies] = {}
+        self._networks = Networks()
         self._other = ListenerCounters()
         """Of connections that came by no listener of ours."""
         self._observer = GuardedObserver(observer) if observer is not None else None
@@ -127,7 +124,8 @@ class Server:
     @limits.setter
     def limits(self, limits: ConnectionLimits) -> None:
         self._limits = limits
-        self._admission.replace(limits)
+        for part in (self._admission, self.answered, self.handshakes):
+            part.replace(limits)
 
     @property
     def clockwork(self) -> Runtime:
@@ -195,14 +193,12 @@ class Server:
         else:
             listener = before.listener
             listener.hand_to(acceptor.accepted, refused)
-            self._forwarding.pop(address, None)
             for one in before.watched:
                 self._certificates.remove(one)
         at = acceptor.address = listener.address
         acceptor.counters = self.tallies.setdefault(at, acceptor.counters)
         acceptor.counters.at = str(at)
-        if forwarding is not None:
-            self._forwarding[at] = forwarding
+        self._networks.trust(at, forwarding)
         used = (tls, start_tls.tls if start_tls is not None else None)
         watched = tuple(one for one in used if isinstance(one, ServerTls))
         self._listeners[at] = _Listening(listener, watched)
@@ -269,9 +265,10 @@ class Server:
 
     def opened(self, connection: Connection) -> bool:
         """Count a connection; false refuses it."""
-        network = self._network_of(connection)
+        network = self._networks.begin(connection)
         refusal = self._too_many(network)
         if refusal is not None:  # they came together, and are more than may come
+            self._networks.end(connection)
             self.refuse(self._counters_of(connection), refusal, connection.peer)
             return False
         self.accepted += 1
@@ -289,7 +286,7 @@ class Server:
     def closed(self, connection: Connection) -> None:
         """Stop counting it."""
         self.connections.discard(connection)
-        self._admission.closed(self._network_of(connection))
+        self._admission.closed(self._networks.end(connection))
         counters = self._counters_of(connection)
         counters.open -= 1
         counters.bytes_in += connection.bytes_in
@@ -305,32 +302,20 @@ class Server:
         If its peer is a trusted proxy, the client that it speaks for takes the peer's place, in
         limits and logs. Returns false if that client may not connect.
         """
-        forwarding = self._forwarding.get(connection.listener) if connection.listener else None
-        before = self._network_of(connection)
-        peer = (
-            connection.peer if forwarding is None else forwarding.client_of(connection.peer, values)
-        )
+        before = self._networks.of(connection)
+        peer = self._networks.client_of(connection, values)
         if peer == connection.peer:
             return True
         connection.peer = peer
-        network = self._network_of(connection)
+        network = self._networks.begin(connection)
         refusal = None
-        if network != _PROXIES:
+        if network != PROXIES:
             refusal = self._admission.check(network, self.runtime.loop.time())
         connection.meter = self._admission.opened(network)
         self._admission.closed(before)
         if refusal is not None:
             self.refuse(self._counters_of(connection), refusal, peer)
         return refusal is None
-
-    def _network_of(self, connection: Connection) -> str:
-        """By which key a connection is counted: `_PROXIES` for a trusted HTTP proxy, as long as
-        its client is not known."""
-        if self._forwarding and connection.listener is not None:
-            forwarding = self._forwarding.get(connection.listener)
-            if forwarding is not None and forwarding.trusts(connection.peer):
-                return _PROXIES
-        return network_of(connection.peer)
 
     # --- handshakes
 
@@ -340,7 +325,7 @@ class Server:
 
     def tls_began(self, connection: Connection) -> bool:
         """Count the handshake of an open connection; false refuses it."""
-        network = self._network_of(connection)
+        network = self._networks.of(connection)
         if self.handshakes.full(network):
             refusal = AdmissionRefusal.TOO_MANY_FROM_ADDRESS
             self.refuse(self._counters_of(connection), refusal, connection.peer)
@@ -350,7 +335,7 @@ class Server:
 
     def tls_ended(self, connection: Connection) -> None:
         """Stop counting it."""
-        self.handshakes.ended(self._network_of(connection))
+        self.handshakes.ended(self._networks.of(connection))
 
     def tls_failed(self, connection: Connection, error: HandshakeError) -> None:
         """Count an open connection that does not get as far as its conversation."""
@@ -416,7 +401,7 @@ class Server:
         others = len(self.connections) + len(self.pending) - counted
         if others >= self.limits.connections_max:
             return AdmissionRefusal.TOO_MANY
-        full = network != _PROXIES and self._admission.full(network)
+        full = network != PROXIES and self._admission.full(network)
         return AdmissionRefusal.TOO_MANY_FROM_ADDRESS if full else None
 
     def _counters_of(self, connection: Connection) -> ListenerCounters:
