@@ -32,6 +32,7 @@ from holdfast.sessions.stores.base import (
     StoreReadOnlyError,
     StoreVersionError,
 )
+from holdfast.sessions.stores.postgres.process import Process
 from holdfast.sessions.stores.postgres.schema import SCHEMA_VERSION
 from holdfast.sessions.stores.postgres.store import PostgresStore
 
@@ -314,6 +315,42 @@ async def test_a_run_that_gives_signs_of_life_is_not_fenced(database: Database) 
         ended.set()
     assert stored == Stored(clean=True)
     assert await first.commit(said(2, "s1", 2, "b")) > 0
+
+
+async def test_a_run_that_waits_for_a_lease_is_not_fenced_itself(database: Database) -> None:
+    await database.opened("a")
+    await database.elsewhere("a")
+    patient = StoreLimits(beat_seconds_max=0.05, lease_seconds_max=3600.0)
+    beats: set[int] = set()
+    async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(database.store("b", limits=patient).open())
+        while len(beats) < 3:
+            rows = await database.run("SELECT beat FROM holdfast.node WHERE name = 'b'")
+            beats |= {each["beat"] for each in rows}
+        waiting.cancel()
+
+
+async def test_a_run_that_reads_for_longer_than_the_lease_is_not_fenced(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one has seen its beat, and waits for its transaction to fence it."""
+    await (await database.opened("a")).close(clean=True)
+    first = database.store("a")
+    other = await asyncpg.connect(database.cluster.url(database.name))
+    try:
+        async with asyncio.TaskGroup() as tasks, other.transaction():
+            await other.execute("LOCK TABLE holdfast.setting")
+            with monkeypatch.context() as patch:  # a process that cannot be seen
+                patch.setattr(Process, "own", lambda: Process("elsewhere", "1"))
+                opening = tasks.create_task(first.open())
+                reading = await waiting_for_lock(database)
+            second = tasks.create_task(database.store("b").open())
+            await waiting_for_lock(database, but=reading)
+        assert opening.done()
+        assert second.done()
+    finally:
+        await other.close()
+    await first.beat()
 
 
 async def test_a_second_gateway_of_the_same_name_is_refused(database: Database) -> None:

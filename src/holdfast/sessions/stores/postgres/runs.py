@@ -23,13 +23,19 @@ _log = LazyLogger("holdfast.store")
 _REGISTER: Final = """
     INSERT INTO holdfast.node (name, host, process) VALUES ($1, $2, $3) RETURNING inc
 """
+BEAT: Final = """
+    UPDATE holdfast.node SET beat = beat + 1 WHERE inc = $1 AND NOT fenced
+    RETURNING (pg_current_wal_insert_lsn() - '0/0')::bigint AS written,
+        (pg_current_wal_flush_lsn() - '0/0')::bigint AS flushed
+"""
+"""A sign of life; no row for a run that is fenced."""
 _OTHERS: Final = """
     SELECT inc, name, host, process, beat FROM holdfast.node
     WHERE NOT fenced AND inc < $1 ORDER BY inc
 """
 _FENCE: Final = """
     UPDATE holdfast.node SET fenced = true
-    WHERE inc = $1 AND beat = $2 AND NOT fenced
+    WHERE inc = $1 AND beat = $2 AND NOT fenced RETURNING inc
 """
 _ADOPTABLE: Final = """
     SELECT n.inc, n.clean OR n.adopter IS NOT NULL AS clean FROM holdfast.node n
@@ -72,20 +78,21 @@ async def register(db: Connection, name: str) -> int:
 
 
 async def fence_the_dead(db: Connection, inc: int, name: str | None, limits: StoreLimits) -> None:
-    """Fence the earlier runs that have ended without saying so.
+    """Fence the earlier runs that have ended without saying so. This one is alive meanwhile.
 
     Raises `StoreBusyError` if a live one has this run's name; if it has none, for any live one.
     """
     own, loop = Process.own(), asyncio.get_running_loop()
     began, beats = loop.time(), dict[int, int]()
     while True:
+        await db.fetch(BEAT, inc)
         waits = False
         expired = loop.time() - began >= limits.lease_seconds_max
         for run in await db.fetch(_OTHERS, inc):
             ended = Process(run["host"], run["process"]).ended(own)
             silent = beats.setdefault(run["inc"], run["beat"]) == run["beat"]
             if ended or (ended is None and silent and expired):
-                await _fence(db, run["inc"], run["beat"], run["name"])
+                waits |= not await _fence(db, run)
             elif ended is None and silent:
                 waits = True
             elif name is None or run["name"] == name:
@@ -108,9 +115,12 @@ def _busy(db: Connection, run: Any, name: str | None) -> StoreBusyError:
     )
 
 
-async def _fence(db: Connection, inc: int, beat: int, name: str) -> None:
-    await db.fetch(_FENCE, inc, beat)
-    _log.warning("run of a gateway fenced", node=name, run=inc)
+async def _fence(db: Connection, run: Any) -> bool:
+    """False if there was a sign of life meanwhile."""
+    fenced = bool(await db.fetch(_FENCE, run["inc"], run["beat"]))
+    if fenced:
+        _log.warning("run of a gateway fenced", node=run["name"], run=run["inc"])
+    return fenced
 
 
 async def adopt(work: Transaction, inc: int) -> Adopted:

@@ -22,7 +22,7 @@ from holdfast.sessions.stores.base import StoreError, StoreFencedError
 from holdfast.sessions.stores.postgres.batches import place, size_of, values_of
 from holdfast.sessions.stores.postgres.connection import Connection, Transaction
 from holdfast.sessions.stores.postgres.opening import check_rights, check_server, migrate
-from holdfast.sessions.stores.postgres.runs import Adopted, adopt, fence_the_dead, register
+from holdfast.sessions.stores.postgres.runs import BEAT, Adopted, adopt, fence_the_dead, register
 from holdfast.sessions.stores.postgres.schema import COMMIT
 from holdfast.sessions.stores.postgres.unflushed import Unflushed
 from holdfast.sessions.stores.reading import Commons, Heads, Reader, Snapshot, Tail, snapshots_of
@@ -33,11 +33,6 @@ _SIDS_MAX: Final = 500
 """In one query."""
 
 _ALIVE: Final = "SELECT 1 FROM holdfast.node WHERE inc = $1 AND NOT fenced FOR NO KEY UPDATE"
-_BEAT: Final = """
-    UPDATE holdfast.node SET beat = beat + 1 WHERE inc = $1 AND NOT fenced
-    RETURNING (pg_current_wal_insert_lsn() - '0/0')::bigint AS written,
-        (pg_current_wal_flush_lsn() - '0/0')::bigint AS flushed
-"""
 _NEWEST: Final = "SELECT coalesce(max(number), 0) FROM holdfast.journal WHERE inc = $1"
 _CLOSE: Final = "UPDATE holdfast.node SET fenced = true, clean = $2 WHERE inc = $1 AND NOT fenced"
 _HEADS: Final = "SELECT sid, body FROM holdfast.session WHERE owner = $1 ORDER BY sid"
@@ -160,7 +155,7 @@ class PostgresStore:
 
     async def beat(self) -> None:
         answered = self._unflushed.newest
-        rows = await self._reader.fetch(_BEAT, self._inc)
+        rows = await self._reader.fetch(BEAT, self._inc)
         if not rows:
             raise self._fenced()
         self._unflushed.look(answered, rows[0]["written"], rows[0]["flushed"])
@@ -202,7 +197,9 @@ class PostgresStore:
         self._inc = await register(db, self._node)
         await fence_the_dead(db, self._inc, None if self._alone else self._node, self._limits)
         async with db.transaction() as work:
-            await self._lock(work)
+            # This may take longer than the lease. Who waits to fence this run begins anew then.
+            if not await work.fetch(BEAT, self._inc):
+                raise self._fenced()
             adopted = await adopt(work, self._inc)
             stored = await self._read(work, adopted)
             self._taken = True
@@ -273,7 +270,7 @@ class PostgresStore:
 
     async def _lock(self, work: Transaction) -> None:
         """Nobody fences this run until the end of the transaction."""
-        if not await work.fetch(_ALIVE, self._inc):
+        if not await work.fetch(BEAT, self._inc):
             raise self._fenced()
 
     async def _write(self, work: Transaction, snapshots: Any, found: Found) -> None:
