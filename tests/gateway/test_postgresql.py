@@ -24,9 +24,12 @@ from holdfast.core.limits import Limits, StoreLimits
 from holdfast.gateway.config import Config
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.store_config import StoreConfig
+from holdfast.sessions.records import Stored
 from holdfast.sessions.stores.base import StoreBusyError, StoreFencedError
 
 LIMITS = Limits(store=StoreLimits(beat_seconds_max=0.05, busy_seconds_max=SECONDS))
+
+BEAT = "SELECT beat FROM holdfast.node"
 
 
 class Place:
@@ -133,6 +136,23 @@ async def test_a_gateway_whose_sessions_were_taken_ends(place: Place) -> None:
             await client.closed()
         await running
     assert not [message for message in client.got if message["t"] in ("text", "ack")]
+
+
+async def test_a_gateway_that_takes_up_many_sessions_is_alive_meanwhile(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats: set[int] = set()
+    restore = Gateway._restore
+
+    async def restore_slowly(gateway: Gateway, stored: Stored) -> None:
+        async with asyncio.timeout(SECONDS):
+            while len(beats) < 3:
+                beats.update(each["beat"] for each in await place.run(BEAT))
+        await restore(gateway, stored)
+
+    monkeypatch.setattr(Gateway, "_restore", restore_slowly)
+    async with serving(place.config()) as gateway:
+        await said_one(gateway)
 
 
 async def test_a_second_gateway_of_one_name_is_refused(place: Place) -> None:

@@ -202,10 +202,14 @@ class Gateway:
         self._clean = stored.clean
         try:
             with unwrapped():
-                with quiet_collector():
-                    await self._restore(stored)
-                del stored
-                await self._serve(started)
+                async with self._tasks:
+                    if self._store.beats:
+                        await self._join()
+                    with quiet_collector():
+                        await self._restore(stored)
+                    del stored
+                    await self._serve(started)
+                self._clean = self.journal.idle
         finally:
             await self._close()
         _log.info("stopped", clean=self._clean)
@@ -226,28 +230,24 @@ class Gateway:
             _log.info("sessions loaded", sessions=self.manager.total, clean=stored.clean)
 
     async def _serve(self, started: Callable[[], None]) -> None:
-        async with self._tasks:
-            if self._store.beats:
-                await self._join()
-            await self._start_backends()
-            await self.listeners.open(self.context, self.backends, self._applications)
-            self._clean = False
-            self.context.runtime.timers.start()
-            committing = self._tasks.create_task(self.journal.run(self._store))
-            sweeping = self._tasks.create_task(self._sweep())
-            self._serving = True
-            started()
-            await self._stop.wait()
-            _log.info("stopping", connections=len(self.pool))
-            self.pool.leave()
-            await self.listeners.drain(self._abort)
-            async with self._reloading:  # what a reload starts is cancelled with the rest
-                for task in (sweeping, *self._running):
-                    task.cancel()
-            self._time.keep()
-            self.journal.stop()
-            await committing
-        self._clean = self.journal.idle
+        await self._start_backends()
+        await self.listeners.open(self.context, self.backends, self._applications)
+        self._clean = False
+        self.context.runtime.timers.start()
+        committing = self._tasks.create_task(self.journal.run(self._store))
+        sweeping = self._tasks.create_task(self._sweep())
+        self._serving = True
+        started()
+        await self._stop.wait()
+        _log.info("stopping", connections=len(self.pool))
+        self.pool.leave()
+        await self.listeners.drain(self._abort)
+        async with self._reloading:  # what a reload starts is cancelled with the rest
+            for task in (sweeping, *self._running):
+                task.cancel()
+        self._time.keep()
+        self.journal.stop()
+        await committing
 
     async def _join(self) -> None:
         """Give signs of life from now on: other gateways may use the store, too."""
