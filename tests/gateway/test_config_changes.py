@@ -104,6 +104,17 @@ def test_of_a_new_or_removed_listener_only_its_own_values_are_told() -> None:
     ]
 
 
+def test_a_secret_inside_of_a_value_is_not_told_either() -> None:
+    api = (
+        '[api]\nlisten = "unix:api"\n[[api.key]]\nname = "shop"\napps = ["*"]\nhash = "sha256:{}"\n'
+    )
+    before, after = (parse(OLD + api.format(digit * 64)) for digit in "12")
+    (change,) = changes(before, after)
+    assert (change.key, change.effect) == ("api.key", "restart")
+    for shown in (change.before, change.after):
+        assert '"name":"shop","hash":"(secret)"' in shown
+
+
 def test_listeners_of_one_url_are_told_apart() -> None:
     assert [key[1] for key in by_url(parse(OLD).listener)] == [0, 0, 1]
 

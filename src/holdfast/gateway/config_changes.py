@@ -21,6 +21,7 @@ _AT_START: Final = ("node", "traces", "store", "link", "admin", "api")
 """Tables that only a start reads."""
 _SECRET: Final = ("secret", "password", "hash", "token")
 """Keys whose values are not shown, by a part of their name."""
+_HIDDEN: Final = "(secret)"
 
 LIVE_LIMITS: Final[Mapping[str, frozenset[str] | None]] = {
     "websocket": None,
@@ -135,9 +136,27 @@ def _change(key: str, before: _Value, after: _Value, taken: _Value) -> Change:
 def _shown(key: str, value: Any) -> str:
     if value is None:
         return ""
-    if any(part in key.rpartition(".")[2] for part in _SECRET):
-        return "(secret)"
-    return msgspec.json.encode(value).decode()
+    if _is_secret(key.rpartition(".")[2]):
+        return _HIDDEN
+    return msgspec.json.encode(_without_secrets(value)).decode()
+
+
+def _is_secret(name: str) -> bool:
+    return any(part in name for part in _SECRET)
+
+
+def _without_secrets(value: Any) -> Any:
+    """A value whose secrets are hidden, in the tables in it, too."""
+    match value:
+        case dict():
+            return {
+                name: _HIDDEN if _is_secret(name) else _without_secrets(one)
+                for name, one in value.items()
+            }
+        case list() | tuple():
+            return [_without_secrets(one) for one in value]
+        case _:
+            return value
 
 
 def _flat(config: Config) -> dict[str, _Value]:
