@@ -3,9 +3,9 @@
 
 import assert from "node:assert/strict";
 import { pathToFileURL } from "node:url";
-import { Clock, Storage, fakeSockets } from "./fakes.mjs";
+import { Clock, Storage, fakeSockets, fakeStreams } from "./fakes.mjs";
 
-const { Session, forget } = await import(pathToFileURL(process.argv[2]).href);
+const { EventStream, Session, forget } = await import(pathToFileURL(process.argv[2]).href);
 const WELCOME = { t: "welcome", sid: "S", token: "t1", epoch: "E", seq: 0, heartbeat: 30 };
 const KEY = "holdfast:k";
 
@@ -321,6 +321,44 @@ const CASES = {
     const hello = { t: "hello", client: "holdfast.js", try: 5, token: "u1", acked: 2 };
     assert.deepEqual(sockets[1].said, [hello]);
     assert.equal(session.sid, "S2");
+  },
+
+  async "a stream that is closed sends first what it was given, as a WebSocket does"() {
+    const { sockets, Socket } = fakeStreams(EventStream);
+    const { clock, session } = await begin({ WebSocket: Socket });
+    await settled();
+    sockets[0].opens();
+    await settled();
+    sockets[0].hears(WELCOME);
+    await settled();
+    session.command("look");
+    session.close();
+    await settled();
+    assert.deepEqual(sockets[0].said.at(-1), { t: "cmd", c: 1, d: "look" });
+    assert.equal(sockets[0].readyState, 3);
+    assert.equal(clock.timers.size, 0);
+  },
+
+  async "a stream whose request hangs is closed all the same"() {
+    const { sockets, Socket } = fakeStreams(EventStream);
+    const { clock, session } = await begin({ WebSocket: Socket });
+    const heard = [];
+    session.on("text", ({ d }) => heard.push(d));
+    await settled();
+    sockets[0].opens();
+    await settled();
+    sockets[0].hears(WELCOME);
+    await settled();
+    globalThis.fetch = () => new Promise(() => {});
+    session.command("look");
+    await settled();
+    session.close();
+    sockets[0].hears({ t: "text", n: 1, d: "too late" });
+    for (let turns = 0; turns < 3; turns++) await settled();
+    assert.equal(sockets[0].readyState, 2);
+    assert.deepEqual(heard, []);
+    clock.advance(5_000);
+    assert.equal(sockets[0].readyState, 3);
   },
 };
 

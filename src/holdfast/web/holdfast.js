@@ -85,6 +85,8 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 const OPEN_MS_MAX = 10_000;
 // WebSockets in a row that do not open before an event stream is tried.
 const SOCKETS_MAX = 2;
+// How long an event stream that is closed may still send what it was given.
+const CLOSE_MS_MAX = 5_000;
 // Characters of messages that go in one request, if there are several.
 const BATCH_MAX = 16_384;
 const UNANSWERED_MAX = 2;
@@ -933,6 +935,8 @@ export class EventStream {
     /** @type {string[]} */
     this._unsent = [];
     this._sending = false;
+    this._code = 1000; // with which it closes, once all is sent
+    this._timer = 0;
     this._abort = new AbortController();
     this.readyState = 0;
     /** @type {() => void} */
@@ -951,8 +955,13 @@ export class EventStream {
     if (!this._sending) this._send();
   }
 
+  // As a `WebSocket`, it sends first what it was given.
   close(code = 1000) {
-    this._close(code, "");
+    if (this.readyState === 1 && this._sending) {
+      this.readyState = 2;
+      this._code = code;
+      this._timer = later(CLOSE_MS_MAX, () => this._close(code, ""));
+    } else if (this.readyState !== 2) this._close(code, "");
   }
 
   async _listen() {
@@ -968,7 +977,7 @@ export class EventStream {
         if (done) break;
         const events = (text + decoder.decode(value, { stream: true })).split("\n\n");
         text = events.pop() ?? "";
-        for (const event of events) if (this.readyState < 3) this._hear(event);
+        for (const event of events) if (this.readyState < 2) this._hear(event);
       }
     } catch (error) {
       reason = String(error);
@@ -991,7 +1000,7 @@ export class EventStream {
   async _send() {
     this._sending = true;
     await null; // what is sent now goes together
-    while (this._unsent.length && this.readyState === 1) {
+    while (this._unsent.length && (this.readyState === 1 || this.readyState === 2)) {
       let body = `${this._name}\n${this._unsent.shift()}`;
       while (this._unsent.length && body.length + this._unsent[0].length < BATCH_MAX) {
         body += `\n${this._unsent.shift()}`;
@@ -1004,6 +1013,7 @@ export class EventStream {
       }
     }
     this._sending = false;
+    if (this.readyState === 2) this._close(this._code, "");
   }
 
   /**
@@ -1028,6 +1038,7 @@ export class EventStream {
   _close(code, reason) {
     if (this.readyState === 3) return;
     this.readyState = 3;
+    clearTimeout(this._timer);
     this._abort.abort();
     queueMicrotask(() => this.onclose({ code, reason }));
   }
