@@ -361,6 +361,36 @@ def test_outputs_of_one_tick_are_delivered_once(setting: Setting) -> None:
     assert consumer.delivered == 1
 
 
+def test_a_session_that_fails_keeps_no_other_from_its_output(setting: Setting) -> None:
+    (bad, broken), (good, consumer) = setting.active(), setting.active()
+
+    def fail() -> None:
+        raise ValueError("broken")
+
+    broken.deliver = fail  # type: ignore[method-assign]
+    for _ in range(2):
+        bad.emit(Text("1"), MUST, 1.0)
+        good.emit(Text("1"), MUST, 1.0)
+        with capture_logs() as logs:
+            setting.later.pop()()
+        assert [line["event"] for line in logs] == ["a session failed"]
+    assert consumer.delivered == 2
+
+
+def test_a_backend_that_fails_at_the_end_of_a_session_does_not_keep_it(setting: Setting) -> None:
+    session, consumer = setting.active()
+
+    def fail(session: Session, reason: Reason) -> None:
+        raise ValueError("broken")
+
+    setting.backend.ending = setting.backend.ended = fail  # type: ignore[method-assign]
+    with capture_logs() as logs:
+        setting.manager.close(session, Reason.KICKED)
+    assert [line["event"] for line in logs if "traceback" in str(line)] == ["a backend failed"] * 2
+    assert consumer.closed == [Reason.KICKED]
+    assert setting.journal.collect().batch.deleted == [session.sid]
+
+
 def test_outputs_for_very_many_are_delivered_in_several_ticks_and_in_order(
     setting: Setting,
 ) -> None:

@@ -14,7 +14,7 @@ from holdfast.core.histogram import Histogram
 from holdfast.core.ids import new_epoch, new_sid
 from holdfast.core.items import Notice
 from holdfast.core.limits import SessionLimits
-from holdfast.net.log import RateLimitedLogger
+from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.security_log import SecurityEvent, SecurityLog
 from holdfast.sessions.claims import Claims
 from holdfast.sessions.dormant import DormantSession
@@ -220,11 +220,11 @@ class SessionManager:
         self.population.remove(session)
         self.groups.forget(session)
         session.apply(SessionInput.CLOSED)
-        session.backend.ending(session, reason)
+        _tell(session, session.backend.ending, reason)
 
         def closed() -> None:
             session.finish(reason)
-            session.backend.ended(session, reason)
+            _tell(session, session.backend.ended, reason)
             session.free()
 
         self._journal.delete(session, closed)
@@ -307,12 +307,19 @@ class SessionManager:
         if more:
             self._ready = ready[_DELIVERED_MAX:]
             del ready[_DELIVERED_MAX:]
+        sampled = None
         self._unsampled += 1
         if self._unsampled == _SAMPLED_TICKS:
             self._unsampled = 0
-            self._deliver_sampled(ready.pop(0))
+            sampled = ready[0]
         for session in ready:
-            session.deliver()
+            try:
+                if session is sampled:
+                    self._deliver_sampled(session)
+                else:
+                    session.deliver()
+            except Exception as error:  # one session is one failure domain
+                log_failure(_log, "a session failed", error, session=session.sid)
         return more
 
     def _deliver_sampled(self, session: Session) -> None:
@@ -322,3 +329,11 @@ class SessionManager:
         session.deliver()
         if unsent and session.attached and out.sent >= out.top:
             self.delay_seconds.observe(max(0.0, self._clock() - unsent[0].time))
+
+
+def _tell(session: Session, call: Callable[[Session, Reason], None], reason: Reason) -> None:
+    """Tell a backend of the end of a session, which ends all the same if that fails."""
+    try:
+        call(session, reason)
+    except Exception as error:
+        log_failure(_log, "a backend failed", error, session=session.sid)
