@@ -8,6 +8,9 @@ from typing import Any, Final
 
 from msgspec import Struct, inspect
 
+Step = str | int
+"""A key, or a place in an array."""
+
 
 def explain(message: str, data: Any, kind: type[Struct]) -> str:
     """A validation error of data for a `kind`, as `key: expected …, found …`, in TOML's terms."""
@@ -15,7 +18,7 @@ def explain(message: str, data: Any, kind: type[Struct]) -> str:
     words = words.replace("`", "")
     key = where.rstrip("`").lstrip(".")
     inside = f"{key}." if key else ""
-    steps = [int(index) if index else name for name, index in re.findall(STEP, key)]
+    steps = steps_in(key)
     if match := re.fullmatch(r"Expected (\w+).*, got (\w+)", words):
         wanted, got = (_TOML_WORDS.get(word, word) for word in match.groups())
         wanted = "number" if wanted == "float" else wanted  # TOML writes 3.0 as 3, too
@@ -29,7 +32,32 @@ def explain(message: str, data: Any, kind: type[Struct]) -> str:
     return inside + words.removeprefix("limits: ")
 
 
-STEP: Final = r"([^.\[\]]+)|\[(\d+)\]"
+def steps_in(key: str) -> list[Step]:
+    """The steps of a key: `listener[0].url` is `listener`, 0 and `url`."""
+    return [int(index) if index else name for name, index in re.findall(_STEP, key)]
+
+
+def type_at(steps: Sequence[Step], kind: type[Struct]) -> inspect.Type:
+    """The type of what stands at a place in a `kind`; of a table that may be absent, the table's.
+
+    Raises `StopIteration` for a key that there is not.
+    """
+    found: inspect.Type = _table_of(inspect.type_info(kind))
+    for step in steps:
+        if isinstance(found, inspect.StructType):
+            found = next(field.type for field in found.fields if field.encode_name == step)
+        elif isinstance(found, inspect.VarTupleType):
+            found = found.item_type
+        found = _table_of(found)
+    return found
+
+
+def _table_of(found: inspect.Type) -> inspect.Type:
+    tables = found.types if isinstance(found, inspect.UnionType) else ()
+    return next((one for one in tables if isinstance(one, inspect.StructType)), found)
+
+
+_STEP: Final = r"([^.\[\]]+)|\[(\d+)\]"
 _TOML_WORDS: Final = {
     "int": "integer",
     "str": "string",
@@ -42,7 +70,7 @@ def _with_article(noun: str) -> str:
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
-def _show(kind: str, steps: Sequence[str | int], data: Any) -> str:
+def _show(kind: str, steps: Sequence[Step], data: Any) -> str:
     """A wrong value; only its type if it is long or may be a secret."""
     for step in steps:
         data = data[step]
@@ -51,16 +79,9 @@ def _show(kind: str, steps: Sequence[str | int], data: Any) -> str:
     return f"the {kind} {data!r}"
 
 
-def _choices(steps: Sequence[str | int], kind: type[Struct]) -> str:
+def _choices(steps: Sequence[Step], kind: type[Struct]) -> str:
     """The possible values of a key."""
-    found: inspect.Type = inspect.type_info(kind)
-    for step in steps:
-        if isinstance(found, inspect.UnionType):  # a table that may be absent
-            found = next(one for one in found.types if isinstance(one, inspect.StructType))
-        if isinstance(found, inspect.StructType):
-            found = next(field.type for field in found.fields if field.encode_name == step)
-        elif isinstance(found, inspect.VarTupleType):
-            found = found.item_type
+    found = type_at(steps, kind)
     assert isinstance(found, inspect.LiteralType)
     *most, last = map(repr, found.values)
     return f"{', '.join(most)} or {last}"

@@ -20,7 +20,7 @@ from msgspec import inspect
 from holdfast.backends.registry import OWN_KEYS, SELECTOR
 from holdfast.core.errors import ConfigurationError
 from holdfast.gateway.config import Config, convert, steps_of
-from holdfast.gateway.config_faults import STEP, explain
+from holdfast.gateway.config_faults import Step, explain, steps_in, type_at
 from holdfast.net.addresses import InvalidAddressError
 
 PROBLEMS_MAX: Final = 100
@@ -31,8 +31,6 @@ _HARMLESS: Final = "echo"
 """The backend in place of one that there is not: it needs nothing else."""
 _UNKNOWN: Final = r"Object contains unknown field `(.*)`"
 _MISSING: Final = r"Object missing required field `(.*)`"
-
-_Step = str | int
 
 
 def problems_of(
@@ -77,9 +75,9 @@ class _Typed:
         self.spoilt: set[str] = set()
         """The tables that a fault was taken out of, as `_table` names them."""
         self._data = data
-        self._placed: dict[tuple[_Step, ...], Iterator[Any]] = {}
+        self._placed: dict[tuple[Step, ...], Iterator[Any]] = {}
         """By the place of a required value that is missing: what is still to be tried there."""
-        self._taken: set[tuple[_Step, ...]] = set()
+        self._taken: set[tuple[Step, ...]] = set()
         """Where a wrong value was taken out."""
 
     def convert(self) -> Config | None:
@@ -136,31 +134,26 @@ class _Typed:
             return False
         return True
 
-    def _note(self, message: str, steps: Sequence[_Step], more: str = "") -> None:
+    def _note(self, message: str, steps: Sequence[Step], more: str = "") -> None:
         self.problems.append(explain(message, self._data, Config) + more)
         if steps:
             self.spoilt.add(_table(steps))
 
-    def _place(self, place: tuple[_Step, ...]) -> bool:
+    def _place(self, place: tuple[Step, ...]) -> bool:
         """Put the next value that may be right in place of a missing one."""
         for value in self._placed[place]:
             self._at(place[:-1])[place[-1]] = value
             return True
         return False
 
-    def _at(self, steps: Sequence[_Step]) -> Any:
+    def _at(self, steps: Sequence[Step]) -> Any:
         found: Any = self._data
         for step in steps:
             found = found[step]
         return found
 
 
-def steps_in(key: str) -> list[_Step]:
-    """The steps of a key: `listener[0].url` is `listener`, 0 and `url`."""
-    return [int(index) if index else name for name, index in re.findall(STEP, key)]
-
-
-def _table(steps: Sequence[_Step]) -> str:
+def _table(steps: Sequence[Step]) -> str:
     """The table that a key stands in; empty for a key of none."""
     match steps:
         case [str(name), int(number), *_]:
@@ -171,24 +164,15 @@ def _table(steps: Sequence[_Step]) -> str:
             return ""
 
 
-def suggestion(unknown: str, steps: Sequence[_Step]) -> str:
+def suggestion(unknown: str, steps: Sequence[Step]) -> str:
     """The known key that an unknown one may be meant for, as the end of a sentence."""
     found = get_close_matches(unknown, _keys(steps), n=1)
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
-def _keys(steps: Sequence[_Step]) -> list[str]:
+def _keys(steps: Sequence[Step]) -> list[str]:
     """The keys that there can be at a place."""
-    found: inspect.Type = inspect.type_info(Config)
-    for step in steps:
-        if isinstance(found, inspect.UnionType):  # a table that may be absent
-            found = next(one for one in found.types if isinstance(one, inspect.StructType))
-        if isinstance(found, inspect.StructType):
-            found = next(one.type for one in found.fields if one.encode_name == step)
-        elif isinstance(found, inspect.VarTupleType):
-            found = found.item_type
-    if isinstance(found, inspect.UnionType):
-        found = next(one for one in found.types if isinstance(one, inspect.StructType))
+    found = type_at(steps, Config)
     keys = (
         [one.encode_name for one in found.fields] if isinstance(found, inspect.StructType) else []
     )
