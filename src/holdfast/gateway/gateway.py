@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
-from functools import partial
 from typing import Any, Final
 
 from msgspec import structs
@@ -71,8 +70,8 @@ class Gateway:
         self._stop = asyncio.Event()
         self._abort = asyncio.Event()
         self._source = source
-        self._running: list[asyncio.Task[None]] = []
-        """What serves until the drain is over."""
+        self._running: set[asyncio.Task[None]] = set()
+        """What is cancelled when the drain is over."""
         self._serving = False
         self._reloading = asyncio.Lock()
         self._clean = False
@@ -160,7 +159,7 @@ class Gateway:
             draining=self._stop.is_set,
             backup=self._store.backup,
             reload=self.read_again,
-            spawn=self._spawn,
+            spawn=self._spawn_until_drained,
         )
 
     @property
@@ -256,7 +255,7 @@ class Gateway:
         await membership.begin()
         coalescer.hold_unless(membership.lasts)
         self.journal.on_fenced = membership.fenced
-        self._running.append(self._tasks.create_task(membership.run()))
+        self._keep_running(self._tasks.create_task(membership.run()))
 
     async def _start_backends(self) -> None:
         """Start every upstream and every backend, before the listeners open."""
@@ -268,7 +267,7 @@ class Gateway:
     async def _start(self, run: Callable[[Callable[[], None]], Coroutine[Any, Any, None]]) -> None:
         """Run this until the drain is over; returns when it can be used."""
         ready = asyncio.Event()
-        self._running.append(self._tasks.create_task(run(ready.set)))
+        self._keep_running(self._tasks.create_task(run(ready.set)))
         await ready.wait()
 
     async def _sweep(self) -> None:
@@ -380,7 +379,21 @@ class Gateway:
             self.backends.change_upstream(upstream)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        spawn(self._tasks, work, partial(log_failure, _log, "a task failed"))
+        spawn(self._tasks, work, _failed)
+
+    def _spawn_until_drained(self, work: Coroutine[Any, Any, None]) -> None:
+        task = spawn(self._tasks, work, _failed)
+        if task is not None:
+            self._keep_running(task)
+
+    def _keep_running(self, task: asyncio.Task[None]) -> None:
+        """Let a task run until the drain is over."""
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+
+def _failed(error: Exception) -> None:
+    log_failure(_log, "a task failed", error)
 
 
 def _command_rate(limits: Limits) -> Rate:

@@ -49,7 +49,7 @@ class GatewayView(Struct, frozen=True):
     reload: Callable[[], Awaitable[list[Change]]]
     """Read the configuration again, and serve as it says. Raises `ConfigurationError`."""
     spawn: Callable[[Coroutine[Any, Any, None]], None]
-    """Runs a coroutine in the gateway's task group."""
+    """Runs a coroutine in a task, which is cancelled when the gateway's drain is over."""
 
     @property
     def upstreams(self) -> list[UpstreamPool]:

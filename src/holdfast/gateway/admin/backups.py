@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -33,7 +34,8 @@ class BackupStatus(Struct):
 
 
 class Backups:
-    """Makes backups. `copy` writes the store to a file and returns its size."""
+    """Makes backups. `copy` writes the store to a file and returns its size. `spawn` runs that
+    until the gateway has told its clients that it stops: it does not wait for a backup."""
 
     def __init__(
         self,
@@ -57,12 +59,18 @@ class Backups:
         try:
             status.bytes = await self._copy(Path(status.path))
         except StoreError as error:
-            status.state, status.error = "failed", str(error)
-            _log.warning("backup failed", path=status.path, error=status.error)
-        except BaseException:
+            self._failed(status, str(error))
+        except asyncio.CancelledError:
+            self._failed(status, f"{status.path}: the backup was given up: the gateway stops")
+            raise
+        except Exception:
             status.state, status.error = "failed", "internal error"
             raise
         else:
             status.seconds = round(time.monotonic() - began, 3)
             status.state = "done"
             _log.info("backup made", path=status.path, bytes=status.bytes, seconds=status.seconds)
+
+    def _failed(self, status: BackupStatus, error: str) -> None:
+        status.state, status.error = "failed", error
+        _log.warning("backup failed", path=status.path, error=error)
