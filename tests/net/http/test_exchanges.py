@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Final
 
 import pytest
-from tests.net.fakes import Bench
+from tests.net.fakes import Bench, Recorder
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.connection.handler import Phase
-from holdfast.net.http.exchanges import Exchange, ExchangeConnection, ExchangeLimits
+from holdfast.net.http.exchanges import Exchange, ExchangeConnection, ExchangeLimits, Others
 from holdfast.net.runtime.turns import PASS_COST_MAX, TURN_COST_MAX
 
 LIMITS: Final = ExchangeLimits(
@@ -51,9 +51,9 @@ class Answers:
 class Stand(Bench):
     """One such connection, established."""
 
-    def __init__(self, service: Answers) -> None:
+    def __init__(self, service: Answers, others: Others | None = None) -> None:
         super().__init__(ConnectionLimits(write_buffer_bytes_max=1_000, idle_seconds_max=900))
-        self.exchanges = ExchangeConnection(self.connection, service, LIMITS)
+        self.exchanges = ExchangeConnection(self.connection, service, LIMITS, others)
         self.connection.attach(self.exchanges)
         self.connection.connection_made(self.transport)
 
@@ -165,6 +165,16 @@ def test_requests_that_came_before_the_client_s_end_are_answered(at_once: bool) 
         it.loop.tick()
     assert service.targets == paths(*range(100))
     assert it.answers == 100
+
+
+def test_another_handler_hears_of_the_client_s_end_too() -> None:
+    service, other = Answers(at_once=False), Recorder()
+    it = Stand(service, Others(lambda request: request.target == "/2", lambda _: other))
+    it.send(1, 2)
+    it.connection.eof_received()
+    assert other.calls == []
+    service.asked[0].answer(b"{}")
+    assert other.calls == ["connected", ("received", GET % 2), "ended"]
 
 
 def test_an_answer_that_does_not_come_in_time_is_given_up() -> None:

@@ -296,6 +296,17 @@ async def test_all_requests_before_a_half_close_are_answered() -> None:
         assert await caller.read_all() == b""
 
 
+async def test_an_upgrade_before_a_half_close_hears_of_it() -> None:
+    async with serving_pages() as (server, pages), call(await server.listen(ANYWHERE)) as caller:
+        stand = await server.stand()
+        stand.connection.turns.spent = PASS_COST_MAX  # the first request waits for its turn
+        pages.host.take_over(stand.connection, REQUEST % b"/" + UPGRADE, stand, pages.anew)
+        stand.connection.handler.ended()
+        assert await read_page(caller) == b"a page"
+        await until(lambda: pages.upgraded)
+        await pages.upgraded[0].until(lambda stand: "ended" in stand.calls)
+
+
 async def test_half_a_request_before_a_half_close_ends_the_connection() -> None:
     async with serving_pages() as (server, _), call(await server.listen(ANYWHERE)) as caller:
         body = b"POST /count HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf"

@@ -308,7 +308,7 @@ class ExchangeConnection:
         if self._others is not None and self._others.are(request):
             data = head + reader.rest()
             connection = self.leave()
-            hand_over(connection, self._others.anew(connection), (data,))
+            hand_over(connection, self._others.anew(connection), (data,), ended=self._ended)
             return False
         self._request = request
         if request is self._accepted:  # its head has come again

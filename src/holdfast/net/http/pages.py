@@ -220,7 +220,7 @@ class PageConnection:
         connection = self._connection
         self._leave(None)
         connection.begin_again()
-        hand_over(connection, self._anew(connection), (data,))
+        hand_over(connection, self._anew(connection), (data,), ended=self._ended)
 
     def _leave(self, cause: Exception | None) -> None:
         if self._over:
