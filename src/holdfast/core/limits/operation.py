@@ -38,7 +38,7 @@ class ApiLimits(Group, frozen=True, forbid_unknown_fields=True):
     request_seconds_max: float = 15.0
     """From the first byte of a request to the end of its body."""
     answer_seconds_max: float = 60.0
-    """From the end of a request to its answer."""
+    """How long after the end of a request its answer may come."""
     idle_seconds_max: float = 75.0
     """From one answer to the next request."""
     publications_max: int = 1_000

@@ -139,8 +139,8 @@ class StoreLimits(Group, frozen=True, forbid_unknown_fields=True):
     answer_seconds_max: float = 10.0
     """How long a PostgreSQL server may take to answer."""
     beat_seconds_max: float = 1.0
-    """Between two signs of life of a gateway, where several can use one store."""
+    """The time between two signs of life of a gateway whose store other gateways can use."""
     lease_seconds_max: float = 4.0
-    """Without a sign of life of a gateway before another one takes its sessions."""
+    """How long a gateway may give no sign of life before another one takes its sessions."""
     clock_seconds_max: float = 60.0
-    """Between the clocks of a gateway and of its PostgreSQL server."""
+    """How much the clocks of a gateway and of its PostgreSQL server may differ."""
