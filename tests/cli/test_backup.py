@@ -23,7 +23,7 @@ async def test_a_gateway_begins_again_with_a_backup(
             assert said.startswith(f"{copy}: ")
             failed, out, err = await run("backup", copy, "--admin", f"unix:{tmp_path / 'admin'}")
             assert (failed, out) == (1, "")
-            assert "there is a file already" in err
+            assert "expected a new file, found one that exists" in err
         (logged,) = await it.logged("backup made")
         assert logged["bytes"] == copy.stat().st_size
         config = tmp_path / "holdfast.toml"

@@ -27,4 +27,4 @@ async def test_a_session_is_explained_in_sentences_and_as_json(tmp_path: Path) -
         assert (found["sid"], found["generation"], found["attached"]) == (sid, 1, True)
         code, out, err = await run("explain", "nobody", "--admin", f"unix:{tmp_path / 'admin'}")
         assert (code, out) == (1, "")
-        assert "there is no such session, and nothing is known of one" in err
+        assert "there is no such session, and no events of one are kept" in err

@@ -16,7 +16,7 @@ async def test_a_changed_file_is_taken_up(tmp_path: Path) -> None:
     first, second = free_port(), free_port()
     async with gateway(tmp_path) as (it, port):
         config = tmp_path / "holdfast.toml"
-        assert await ask(tmp_path, "reload") == "nothing is different\n"
+        assert await ask(tmp_path, "reload") == "nothing has changed\n"
         config.write_text(config.read_text() + LISTENER.format(f"tcp://127.0.0.1:{first}"))
         said = await ask(tmp_path, "reload")
         assert f'listener tcp://127.0.0.1:{first}.url: (none) -> "tcp://127.0.0.1:{first}"' in said

@@ -51,7 +51,7 @@ def _finished(where: Where, path: str) -> dict[str, Any]:
     while True:
         status: dict[str, Any] = msgspec.json.decode(ask(where, "GET", "/api/backup"))
         if status["path"] != path or status["state"] == "failed":
-            raise AdminError(status["error"] or "the gateway was started anew meanwhile")
+            raise AdminError(status["error"] or "the gateway was restarted meanwhile")
         if status["state"] == "done":
             return status
         time.sleep(_LOOK_SECONDS)

@@ -30,7 +30,7 @@ def reload(admin: Admin = "", token_file: TokenFile = None, ca: Ca = None) -> No
     for change in found:
         typer.echo(presentable(_line(change), chars_max=1_000))
     if not found:
-        typer.echo("nothing is different")
+        typer.echo("nothing has changed")
 
 
 def _line(change: dict[str, Any]) -> str:

@@ -121,7 +121,7 @@ async def test_a_file_that_exists_is_not_replaced(tmp_path: Path) -> None:
     await store.open()
     (tmp_path / "copy.db").write_text("mine")
     for path in (tmp_path / "copy.db", tmp_path / "sessions.db"):
-        with pytest.raises(StoreError, match="there is a file already"):
+        with pytest.raises(StoreError, match="expected a new file, found one that exists"):
             await store.backup(path)
     with pytest.raises(StoreError, match="the copy cannot be written"):
         await store.backup(tmp_path / "copy.db" / "below")

@@ -158,10 +158,10 @@ class AdminPages(HttpHost):
             return _json(explained)
         history = self._view.manager.life.of(request.match_info["sid"])
         if not history:
-            return _refusal(404, "there is no such session, and nothing is known of one")
+            return _refusal(404, "there is no such session, and no events of one are kept")
         ended = history[-1]
         why = ended.fields.get("reason", "")
-        return _refusal(404, f"the session has ended at {_time(ended.time)}: {why}")
+        return _refusal(404, f"the session ended at {_time(ended.time)}: {why}")
 
     async def _kick_session(self, request: web.Request) -> web.Response:
         manager = self._view.manager

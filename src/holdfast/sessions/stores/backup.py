@@ -117,7 +117,7 @@ def _close_for_good(store: Path) -> None:
 def _new_file(path: Path) -> Iterator[Path]:
     """Write a file that is there whole or not at all, for this user only."""
     if path.exists():
-        raise StoreError(f"{path}: there is a file already")
+        raise StoreError(f"{path}: expected a new file, found one that exists")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         number, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
