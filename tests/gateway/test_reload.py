@@ -141,6 +141,42 @@ async def test_an_upstream_has_other_servers_for_new_sessions(tmp_path: Path) ->
                 await first.sees("The old one goes on.")
 
 
+async def test_a_replaced_upstream_is_checked_no_more(tmp_path: Path) -> None:
+    async with mud() as old, mud() as new:
+        config = bridged(tmp_path, at(old), urls=(TCP,), check=True)
+        async with serving(config) as gateway:
+            (replaced,) = gateway.upstreams.values()
+            beside = list(replaced._beside)
+            assert beside
+            servers = structs.replace(config.upstream[0], servers=(at(new),))
+            await gateway.take_up(structs.replace(config, upstream=(servers,)))
+            await eventually(lambda: all(task.cancelled() for task in beside))
+            (serves,) = gateway.upstreams.values()
+            assert not any(task.done() for task in serves._beside)
+
+
+async def test_upstreams_of_a_failed_reload_are_not_used(tmp_path: Path) -> None:
+    async with mud() as old, mud() as new:
+        config = bridged(tmp_path, at(old), urls=(TCP,))
+        async with serving(config) as gateway:
+            upstreams = dict(gateway.upstreams)
+            servers = structs.replace(config.upstream[0], servers=(at(new),))
+            added = UpstreamConfig(name="added", servers=(at(new),))
+            taken = structs.replace(
+                config.listener[0], url=f"tcp://127.0.0.1:{gateway.addresses[0].port}"
+            )
+            with pytest.raises(HoldfastError):
+                await gateway.take_up(
+                    structs.replace(config, upstream=(servers, added), listener=(taken,))
+                )
+            assert gateway.upstreams == upstreams
+            async with person(gateway, "tcp") as someone:
+                await someone.shown_code()
+                visit = await old.visit()
+                visit.says("The old one.\r\n")
+                await someone.sees("The old one.")
+
+
 async def test_what_is_wrong_changes_nothing(tmp_path: Path) -> None:
     config = echoing(tmp_path, TCP)
     pair = certificate(tmp_path)

@@ -44,3 +44,13 @@ async def test_a_gateway_that_stops_gives_up_a_backup(
     assert failed["error"] == f"{path}: the backup was given up: the gateway stops"
     assert logs[-1]["event"] == "stopped"
     assert logs[-1]["clean"]
+
+
+async def test_the_path_of_a_backup_is_absolute(tmp_path: Path) -> None:
+    async with serving(administered(configured(tmp_path, [TCP], backend="echo"))) as gateway:
+        for path in ("", "copy.db", f"{tmp_path}/a\0b"):
+            body = msgspec.json.encode({"path": path})
+            answer = await ask(gateway, "/api/backup", "POST", body)
+            expected = f"path: expected an absolute path, found {path!r}"
+            assert (answer.status, msgspec.json.decode(answer.body)) == (400, {"error": expected})
+        assert (await told(gateway, "/api/backup"))["state"] == "none"
