@@ -370,6 +370,10 @@ FILES: dict[str, tuple[bytes | None, str]] = {
     "not-text": (b"\xff\xfe", "expected a TOML file: 'utf-8' codec can't decode byte 0xff"),
     "wrong": (b"node = 3\n", "node: expected a string, found the integer 3"),
     "wrong-together": (b"listener = []\n", "listener: expected at least one [[listener]]"),
+    "wrong-in-a-table": (
+        b"[[listener]]\nurl = 3\n",
+        "[[listener]] 1: url: expected a string, found the integer 3",
+    ),
 }
 
 

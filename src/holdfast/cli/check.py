@@ -10,7 +10,8 @@ import typer
 from holdfast.cli.output import EXIT_MISCONFIGURED, reported
 from holdfast.cli.serve import DEFAULT_CONFIG
 from holdfast.gateway.config import read
-from holdfast.gateway.config_problems import in_words, problems_of
+from holdfast.gateway.config_faults import in_words
+from holdfast.gateway.config_problems import problems_of
 from holdfast.gateway.preflight import steps_of_start, unresolved, warnings_of
 
 

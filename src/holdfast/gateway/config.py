@@ -79,7 +79,7 @@ from holdfast.gateway.admin.guard import AdminConfig, token_hash
 from holdfast.gateway.api.config import ApiConfig, check_api
 from holdfast.gateway.auth.options import AuthOptions, check_auth
 from holdfast.gateway.auth.request import RequestOptions, check_request
-from holdfast.gateway.config_faults import explain
+from holdfast.gateway.config_faults import explain, in_words
 from holdfast.gateway.cookies import CookieOptions, check_cookie
 from holdfast.gateway.play_config import PlayConfig, check_play
 from holdfast.gateway.store_config import StoreConfig, check_store
@@ -218,7 +218,7 @@ def load(path: Path) -> Config:
     try:
         return parse(text)
     except ConfigurationError as error:
-        raise ConfigurationError(f"{path}: {error}") from error
+        raise ConfigurationError(f"{path}: {in_words(str(error))}") from error
 
 
 def read(path: Path) -> str:

@@ -85,3 +85,22 @@ def _choices(steps: Sequence[Step], kind: type[Struct]) -> str:
     assert isinstance(found, inspect.LiteralType)
     *most, last = map(repr, found.values)
     return f"{', '.join(most)} or {last}"
+
+
+def in_words(problem: str) -> str:
+    """A problem with its tables counted as they stand in the file: `listener[0]` is the first
+    `[[listener]]`."""
+    return re.sub(r"^([a-z.]+)\[(\d+)\]\.?", _in_words, problem)
+
+
+def key_in_words(key: str) -> str:
+    """A key within a problem, its tables counted likewise: `url of [[listener]] 1`."""
+    return re.sub(r"^([a-z.]+)\[(\d+)\]\.(.+)", _key_in_words, key)
+
+
+def _key_in_words(found: re.Match[str]) -> str:
+    return f"{found[3]} of [[{found[1]}]] {int(found[2]) + 1}"
+
+
+def _in_words(found: re.Match[str]) -> str:
+    return f"[[{found[1]}]] {int(found[2]) + 1}: "

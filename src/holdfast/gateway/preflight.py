@@ -18,7 +18,7 @@ from typing import Final
 
 from holdfast.core.errors import ConfigurationError
 from holdfast.gateway.config import Config, ListenerConfig
-from holdfast.gateway.config_problems import key_in_words
+from holdfast.gateway.config_faults import key_in_words
 from holdfast.net.addresses import Address, InvalidAddressError, parse_address
 from holdfast.net.tls.contexts import client_context, server_context, server_contexts
 
