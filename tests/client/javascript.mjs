@@ -10,10 +10,10 @@ const WELCOME = { t: "welcome", sid: "S", token: "t1", epoch: "E", seq: 0, heart
 const KEY = "holdfast:k";
 
 /** A session on sockets that the case moves. */
-async function begin(options = {}) {
+async function begin({ url = "ws://gateway/", ...options } = {}) {
   const clock = new Clock();
   const { sockets, Socket } = fakeSockets();
-  const session = new Session("ws://gateway/", {
+  const session = new Session(url, {
     key: "k",
     WebSocket: Socket,
     storage: null,
@@ -321,6 +321,89 @@ const CASES = {
     const hello = { t: "hello", client: "holdfast.js", try: 5, token: "u1", acked: 2 };
     assert.deepEqual(sockets[1].said, [hello]);
     assert.equal(session.sid, "S2");
+  },
+
+  async "several addresses are tried in a random order that is kept"() {
+    const url = ["a", "b", "c"].map((name) => `ws://${name}/`);
+    const orders = new Set();
+    for (let run = 0; run < 50; run++) {
+      const { session, sockets, retry } = await begin({ url });
+      for (let tries = 0; tries < 6; tries++) {
+        sockets.at(-1).ends();
+        retry();
+      }
+      const tried = sockets.map((socket) => socket.url);
+      assert.deepEqual(tried.slice(0, 3).sort(), url);
+      assert.deepEqual(tried.slice(3, 6), tried.slice(0, 3));
+      orders.add(tried.slice(0, 3).join());
+      session.close();
+    }
+    assert.ok(orders.size > 1);
+    await assert.rejects(begin({ url: [] }), /expected at least one address, found none/);
+  },
+
+  async "a lost connection is made again to the same address, after a goodbye of a gateway to another"() {
+    const { sockets, welcome, retry } = await begin({ url: ["ws://a/", "ws://b/"] });
+    const [first, other] = sockets[0].url === "ws://a/" ? ["ws://a/", "ws://b/"] : ["ws://b/", "ws://a/"];
+    welcome();
+    sockets[0].ends();
+    retry();
+    assert.equal(sockets[1].url, first);
+    sockets[1].opens();
+    sockets[1].hears({ t: "refused", reason: "later", retry_ms: 500 });
+    retry();
+    assert.equal(sockets[2].url, other);
+    welcome({ ...WELCOME, t: "resumed", from: 1, to: 0, cin: 0 });
+    const bye = { t: "bye", code: 1012, reason: "shutdown", text: "restarting", retry_ms: 100 };
+    sockets[2].hears(bye);
+    sockets[2].ends(1012);
+    retry();
+    assert.equal(sockets[3].url, first);
+    welcome({ ...WELCOME, t: "resumed", from: 1, to: 0, cin: 0 });
+    sockets[3].hears({ ...bye, code: 4501, reason: "slow_consumer" });
+    sockets[3].ends(4501);
+    retry();
+    assert.equal(sockets[4].url, first);
+  },
+
+  async "a page that is loaded anew begins at the address that had its session"() {
+    const storage = new Storage();
+    const url = ["ws://a/", "ws://b/", "ws://c/"];
+    const before = await begin({ url, storage, key: undefined });
+    before.welcome();
+    before.session.close();
+    for (let run = 0; run < 20; run++) {
+      const { session, sockets } = await begin({ url: [...url].reverse(), storage, key: undefined });
+      assert.equal(session.sid, "S");
+      assert.equal(sockets[0].url, before.sockets[0].url);
+      session.close();
+    }
+    forget([url[1], url[0], url[2]], { storage });
+    assert.equal(storage.items.size, 0);
+  },
+
+  async "each of several addresses is tried with streams, too"() {
+    for (const names of [["a"], ["a", "b"], ["a", "b", "c"], ["a", "b", "c", "d"]]) {
+      const posts = [];
+      globalThis.fetch = async (address) => {
+        posts.push(new URL(address).host);
+        throw new TypeError("blocked");
+      };
+      const blocked = fakeSockets();
+      globalThis.WebSocket = blocked.Socket;
+      const url = names.map((name) => `ws://${name}/`);
+      const { clock, session } = await begin({ url, WebSocket: undefined });
+      const tries = 2 * (Math.max(2, names.length) + names.length); // twice around
+      while (blocked.sockets.length + posts.length < tries) {
+        if (blocked.sockets.at(-1).readyState === 0) blocked.sockets.at(-1).ends();
+        await settled();
+        clock.advance(session.state.retryMs);
+      }
+      session.close();
+      assert.deepEqual([...posts].sort(), [...names, ...names].sort());
+      const hosts = blocked.sockets.map((socket) => new URL(socket.url).host);
+      assert.deepEqual([...new Set(hosts)].sort(), names);
+    }
   },
 
   async "a stream that is closed sends first what it was given, as a WebSocket does"() {

@@ -19,11 +19,11 @@ from tests.gateway.running import SECONDS, Stage, configured, linked, port, serv
 from holdfast.app import Authenticate, Refusal
 from holdfast.client.core import Online
 from holdfast.client.lines import Hidden, Line, LineClient, LineEvent, NotSaid, Unfinished
+from holdfast.client.places import places
 from holdfast.client.reconnector import Ended, Offline
 from holdfast.core.errors import BusyError, Reason
 from holdfast.core.limits import Limits
 from holdfast.gateway.gateway import Gateway
-from holdfast.net.addresses import parse_address
 from holdfast.net.tls.contexts import client_context
 from holdfast.protocols.telnet import Terminal
 
@@ -63,7 +63,7 @@ async def talking(
     """A line client that is kept connected while the block runs."""
     terminal = Terminal("test", "1", "xterm", 80, 24)
     tls = client_context(authority) if authority else None
-    client = LineClient(parse_address(url), limits or Limits(), tls, terminal)
+    client = LineClient(places(url), limits or Limits(), tls, terminal)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(client.run())
         try:

@@ -14,9 +14,9 @@ from tests.gateway.clients import DO, GMCP, IAC, SB, SE, WILL, break_off
 
 from holdfast.client.core import Online
 from holdfast.client.lines import Line, LineClient, LineEvent
+from holdfast.client.places import places
 from holdfast.client.reconnector import Offline
 from holdfast.core.limits import Limits
-from holdfast.net.addresses import parse_address
 from holdfast.protocols.telnet import Terminal
 
 SECONDS: Final = 10.0
@@ -73,7 +73,7 @@ async def connected(gateway: Gateway) -> AsyncIterator[AsyncIterator[LineEvent]]
     """The events of a client of this gateway."""
     terminal = Terminal("test", "1", "xterm", 80, 24)
     async with listening(gateway.serve) as port:
-        client = LineClient(parse_address(f"telnet://127.0.0.1:{port}"), Limits(), None, terminal)
+        client = LineClient(places(f"telnet://127.0.0.1:{port}"), Limits(), None, terminal)
         async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:
             running = tasks.create_task(client.run())
             try:

@@ -12,6 +12,7 @@ import pytest
 from tests.net.helpers import Serving, patience, serving, unix
 
 from holdfast.client import reconnector as module
+from holdfast.client.places import Places
 from holdfast.client.reconnector import Ended, Offline, Reconnector
 from holdfast.core.backoff import Backoff
 from holdfast.core.errors import ClosedError
@@ -42,6 +43,8 @@ class ClientHandler(module.ClientHandler):
             match word.partition("="):
                 case ("online", _, lasted):
                     self.online_at = self.connection.time() - float(lasted or 0)
+                case ("elsewhere", _, _):
+                    self.elsewhere = True
                 case ("retry", _, ""):
                     self.retry_seconds = None
                 case ("retry", _, seconds):
@@ -73,15 +76,18 @@ class Kept:
 
 
 @contextlib.asynccontextmanager
-async def kept(address: str | Address, limits: Limits | None = None) -> AsyncIterator[Kept]:
+async def kept(
+    address: str | Address | list[Address], limits: Limits | None = None
+) -> AsyncIterator[Kept]:
     """Keep connected to `address` while the block runs."""
-    parsed = parse_address(address) if isinstance(address, str) else address
+    several = address if isinstance(address, list) else [address]
+    parsed = [parse_address(each) if isinstance(each, str) else each for each in several]
 
     def make(connection: Connection) -> ClientHandler:
         return ClientHandler(connection, reconnector)
 
     reconnector: Reconnector[str, ClientHandler] = Reconnector(
-        parsed, make, limits or Limits(), None
+        Places(parsed, lambda addresses: None), make, limits or Limits(), None
     )
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(reconnector.run())
@@ -160,6 +166,37 @@ async def test_a_shorter_one_than_ours_is_not_taken(tmp_path: Path) -> None:
     async with serving() as server, kept(await server.listen(unix(tmp_path))) as it:
         await ended(server, 0, "online retry=0.001")
         assert 0.05 <= (await it.offline()).retry_seconds <= 0.1
+
+
+# --- several addresses
+
+
+@pytest.mark.usefixtures("pauses")
+async def test_a_try_that_makes_no_session_is_followed_by_the_next_address(tmp_path: Path) -> None:
+    missing = unix(tmp_path / "missing")
+    async with serving() as server:
+        listens = await server.listen(unix(tmp_path))
+        async with kept([parse_address(missing), listens]) as it:
+            assert (await it.offline()).reason == f"{missing}: No such file or directory"
+            await ended(server, 0, "retry=0.001")  # refused, and asked to come back
+            assert await it.offline() == Offline("cut off", 0.001)
+            assert (await it.offline()).reason == f"{missing}: No such file or directory"
+            await ended(server, 1, "online")
+            assert (await it.offline()).reason == "cut off"
+            await ended(server, 2, "online")  # it comes back to where its session is
+            assert (await it.offline()).reason == "cut off"
+            await ended(server, 3, "online elsewhere")
+            assert (await it.offline()).reason == "cut off"
+            assert (await it.offline()).reason == f"{missing}: No such file or directory"
+            await server.stand(4)
+
+
+async def test_pauses_grow_over_all_addresses(tmp_path: Path, pauses: list[float]) -> None:
+    several = [parse_address(unix(tmp_path / name)) for name in "ab"]
+    async with kept(several) as it:
+        for _ in range(4):
+            await it.offline()
+    assert pauses[:4] == [0.1, 0.2, 0.4, 0.8]
 
 
 # --- the end

@@ -22,11 +22,11 @@ from holdfast.client import client as websocket_client
 from holdfast.client.commands import Dropped, Uncertain
 from holdfast.client.core import Began, ClientCore, Online
 from holdfast.client.lines import Hidden, Line, LineClient, NotSaid, Unfinished
+from holdfast.client.places import Places, places
 from holdfast.client.reconnector import Ended, Offline
 from holdfast.core.errors import BusyError, ClosedError
 from holdfast.core.ids import read_resume_code
 from holdfast.core.limits import Limits
-from holdfast.net.addresses import parse_address
 from holdfast.net.runtime.loop import run
 from holdfast.net.tls.contexts import client_context
 from holdfast.protocols import holdfast_v1 as wire
@@ -54,7 +54,10 @@ class Session(Protocol):
 
 
 def connect(
-    url: Annotated[str, typer.Argument(help="Where the gateway is.", metavar="URL")],
+    url: Annotated[
+        list[str],
+        typer.Argument(help="Where the gateway is; several share a database.", metavar="URL..."),
+    ],
     ca: Annotated[
         str | None, typer.Option("--ca", help="Authorities to trust, a PEM file.")
     ] = None,
@@ -71,24 +74,26 @@ def connect(
         holdfast connect ws://127.0.0.1:8080/
 
         holdfast connect telnets://game.example.org:4443
+
+        holdfast connect wss://a.example.org/ wss://b.example.org/
     """
     with reported():
-        address = parse_address(url)
-        tls = client_context(ca, verify=not insecure) if address.secure else None
-        run(_talk(url, tls))
+        gateways = places(url)
+        tls = client_context(ca, verify=not insecure) if gateways.secure else None
+        run(_talk(gateways, tls))
 
 
-async def _talk(url: str, tls: ssl.SSLContext | None) -> None:
-    address, limits = parse_address(url), Limits()
+async def _talk(gateways: Places, tls: ssl.SSLContext | None) -> None:
+    limits = Limits()
     session: Session
-    if address.scheme in ("ws", "wss"):
+    if gateways.current.scheme in ("ws", "wss"):
         core = ClientCore(client=f"holdfast-connect {holdfast.__version__}")
-        session = websocket_client.Client(address, core, limits, tls)
+        session = websocket_client.Client(gateways, core, limits, tls)
     else:
         width, height = shutil.get_terminal_size()
         kind = os.environ.get("TERM", "dumb")
         screen = Terminal("holdfast-connect", holdfast.__version__, kind, width, height)
-        session = LineClient(address, limits, tls, screen)
+        session = LineClient(gateways, limits, tls, screen)
     screen_ = _Screen(session)
     async with asyncio.TaskGroup() as tasks:
         running = [

@@ -17,17 +17,17 @@ import contextlib
 import os
 import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from inspect import isawaitable
 from typing import Any, Final
 
 from holdfast.client.core import ACK_SECONDS, ClientCore, Event, Online, may_return
+from holdfast.client.places import Places, better_elsewhere, places
 from holdfast.client.queue import PENDING_MAX
 from holdfast.client.reconnector import ClientHandler, Ended, Offline, Reconnector
 from holdfast.client.state import ServerFaultError, State
 from holdfast.core.beats import first_beat
 from holdfast.core.limits import Limits
-from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.runtime.loop import unwrapped
 from holdfast.protocols import holdfast_v1 as wire
@@ -42,7 +42,7 @@ GiveToken = Callable[[], str | Awaitable[str]]
 
 @contextlib.asynccontextmanager
 async def connect(
-    url: str,
+    url: str | Sequence[str],
     *,
     state: State | None = None,
     tls: ssl.SSLContext | None = None,
@@ -52,17 +52,18 @@ async def connect(
     deflate: ws.DeflateSettings | None = None,
 ) -> AsyncIterator[Client]:
     """Open a session at the gateway at `url` (`ws://` or `wss://`) for the duration of the
-    block.
+    block. Several addresses are those of gateways with the same sessions: they are tried in a
+    random order, which is kept, and the next one follows a try that made no session.
 
     `state` is the kept state of an earlier client (`Client.state`). A gateway that cannot be
     reached raises nothing: the client retries and reports `Offline`. `token` gives the JSON Web
     Token that proves who the user is, where the gateway asks for one: it is called before each
     connection, and when a newer token is needed. While it raises, the client retries. `deflate`
-    offers compression.
+    offers compression. Raises `ConfigurationError` for addresses that cannot be used.
     """
     compression = ws.Deflate(deflate) if deflate is not None else None
     core = ClientCore(state, client)
-    self = Client(parse_address(url), core, limits or Limits(), tls, compression, token)
+    self = Client(places(url), core, limits or Limits(), tls, compression, token)
     with unwrapped():
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(self.run())
@@ -77,7 +78,7 @@ class Client:
 
     def __init__(
         self,
-        address: Address,
+        gateways: Places,
         core: ClientCore,
         limits: Limits,
         tls: ssl.SSLContext | None,
@@ -86,12 +87,12 @@ class Client:
     ) -> None:
         self._give_token = token
         self._spawn: Callable[[Coroutine[Any, Any, None]], object] | None = None
-        self._address = address
+        self._gateways = gateways
         self._deflate = deflate
         self._core = core
         self._limits = limits
         self._reconnector: Reconnector[Event, _SessionHandler] = Reconnector(
-            address, self._make, limits, tls, self._authenticate if token is not None else None
+            gateways, self._make, limits, tls, self._authenticate if token is not None else None
         )
 
     @property
@@ -247,9 +248,10 @@ class Client:
             self._reconnector.handler.send()
 
     def _make(self, connection: Connection) -> _SessionHandler:
+        address = self._gateways.current
         offer = ws.Offer(
-            self._address.authority,
-            self._address.path,
+            address.authority,
+            address.path,
             (wire.SUBPROTOCOL,),
             deflate=self._deflate,
         )
@@ -368,8 +370,9 @@ class _SessionHandler(ClientHandler):
     def _hear(self, message: str | bytes) -> None:
         for found in self._core.receive(message):
             match found:
-                case wire.Bye(text=text, retry_ms=retry_ms):
+                case wire.Bye(reason=reason, text=text, retry_ms=retry_ms):
                     self.reason = text
+                    self.elsewhere = better_elsewhere(reason)
                     self.retry_seconds = retry_ms / 1000 if retry_ms >= 0 else None
                 case wire.Refused(reason=reason, retry_ms=retry_ms) if retry_ms >= 0:
                     self._leave(reason, retry_ms / 1000)

@@ -22,10 +22,10 @@ from msgspec import Struct
 
 from holdfast.client import commands
 from holdfast.client.core import Online
+from holdfast.client.places import Places, better_elsewhere
 from holdfast.client.reconnector import LOST, ClientHandler, Ended, Offline, Reconnector
 from holdfast.core.errors import DISCONNECTS, BusyError, sentence
 from holdfast.core.limits import Limits
-from holdfast.net.addresses import Address
 from holdfast.net.connection.connection import Connection
 from holdfast.protocols import telnet
 from holdfast.protocols.framing import LineDecoder, LineTooLong
@@ -40,7 +40,7 @@ _RESUMED: Final = "*** Welcome back."
 _REFUSED: Final = "*** That does not resume a session: "
 _REFUSED_FOR_NOW: Final = f"{_REFUSED}too many wrong attempts; try again later."
 _LATER_SECONDS: Final = 10.0
-_GOODBYES: Final = {sentence(disconnect.text): disconnect for disconnect in DISCONNECTS.values()}
+_GOODBYES: Final = {sentence(disconnect.text): reason for reason, disconnect in DISCONNECTS.items()}
 """The last words after which the connection is closed."""
 _SAID_MAX: Final = 256
 _HELD_MAX: Final = 10_000
@@ -88,7 +88,7 @@ class LineClient:
 
     def __init__(
         self,
-        address: Address,
+        gateways: Places,
         limits: Limits,
         tls: ssl.SSLContext | None,
         terminal: telnet.Terminal,
@@ -97,9 +97,9 @@ class LineClient:
         self._terminal = terminal
         self._place = _Place()
         self._unsaid: deque[str] = deque()
-        self._telnet = address.scheme in ("telnet", "telnets")
+        self._telnet = gateways.current.scheme in ("telnet", "telnets")
         self._reconnector: Reconnector[LineEvent, _LineHandler] = Reconnector(
-            address, self._make, limits, tls
+            gateways, self._make, limits, tls
         )
 
     def command(self, text: str) -> None:
@@ -243,8 +243,10 @@ class _LineHandler(ClientHandler):
     def lost(self, cause: Exception | None) -> None:
         goodbye = _GOODBYES.get(self._last_words)
         if goodbye is not None:
-            self.reason = goodbye.text
-            self.retry_seconds = 0.0 if goodbye.reconnect else None
+            disconnect = DISCONNECTS[goodbye]
+            self.reason = disconnect.text
+            self.retry_seconds = 0.0 if disconnect.reconnect else None
+            self.elsewhere = better_elsewhere(goodbye.value)
         elif self._over and self._last_words and self.reason == LOST:
             self.reason = self._last_words.removesuffix(".")
         self._reconnector.lost()

@@ -16,10 +16,10 @@ from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
 
+from holdfast.client.places import Places
 from holdfast.core.backoff import Backoff
 from holdfast.core.errors import ClosedError, Reason
 from holdfast.core.limits import Limits
-from holdfast.net.addresses import Address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
 from holdfast.net.dial.dial import DialError, dial
@@ -65,6 +65,8 @@ class ClientHandler(Handler):
         """Why it ended."""
         self.retry_seconds: float | None = 0.0
         """The delay that the gateway requested; `None`: do not reconnect."""
+        self.elsewhere = False
+        """Whether the gateway ended it for a reason that another gateway may not have."""
 
     @property
     def online(self) -> bool:
@@ -106,7 +108,7 @@ class Reconnector(Generic[E, H]):
 
     def __init__(
         self,
-        address: Address,
+        places: Places,
         make: Callable[[Connection], H],
         limits: Limits,
         tls: ssl.SSLContext | None,
@@ -114,11 +116,11 @@ class Reconnector(Generic[E, H]):
     ) -> None:
         self.handler: H | None = None
         """The protocol on the current connection, if there is one."""
-        self._address = address
+        self._places = places
         self._make = make
         self._prepare = prepare
         self._limits = limits
-        self._tls = tls or (client_context() if address.secure else None)
+        self._tls = tls or (client_context() if places.secure else None)
         self._runtime = client_runtime(asyncio.get_running_loop())
         self._events: deque[E | Offline | Ended] = deque()
         self._arrived = asyncio.Event()
@@ -227,7 +229,7 @@ class Reconnector(Generic[E, H]):
                 return fault, 0.0, 0.0
         try:
             connection = await dial(
-                self._address,
+                self._places.current,
                 make,
                 clockwork=self._runtime,
                 limits=self._limits.connection,
@@ -235,6 +237,7 @@ class Reconnector(Generic[E, H]):
             )
         except DialError as error:
             self.handler = None
+            self._places.move_on()
             return str(error), 0.0, 0.0
         try:
             await self._lost.wait()
@@ -242,4 +245,6 @@ class Reconnector(Generic[E, H]):
             connection.abort()
         handler, self.handler = self.handler, None
         assert handler is not None
+        if handler.elsewhere or not handler.online:
+            self._places.move_on()
         return handler.reason, handler.retry_seconds, handler.lasted

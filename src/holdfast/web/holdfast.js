@@ -69,7 +69,8 @@
  *   removeItem?(key: string): void}} Storage
  * @typedef {{t: string, c: number, [field: string]: unknown}} Command
  * @typedef {{sid: string, token: string, epoch: string, last: number, sent: number,
- *   attempts: number, pending: Command[]}} Kept
+ *   attempts: number, pending: Command[], url?: string}} Kept
+ *   `url` is the address of several at which the session was last.
  */
 
 const SUBPROTOCOL = "holdfast.v1";
@@ -83,7 +84,7 @@ const LASTED_MS_MIN = 10_000;
 const ASKED_MS_MAX = 3_600_000;
 const TIMER_MS_MAX = 2 ** 31 - 1;
 const OPEN_MS_MAX = 10_000;
-// WebSockets in a row that do not open before an event stream is tried.
+// WebSockets in a row that do not open before an event stream is tried, or one for each address.
 const SOCKETS_MAX = 2;
 // How long an event stream that is closed may still send what it was given.
 const CLOSE_MS_MAX = 5_000;
@@ -105,6 +106,8 @@ const TOO_LARGE_CODE = 1009;
 const OUTPUTS = new Set(["text", "formatted", "data", "binary", "prompt", "notice"]);
 const RETURNING_CODES = new Set([1001, 1005, 1006, 1011, 1012, 1013, 1014]);
 const SUPERSEDED = "superseded";
+// Reasons of one gateway, which another one may not have.
+const ELSEWHERE = new Set(["shutdown", "crowded", "internal_error"]);
 const RECONNECT_CODE_MIN = 4500;
 // Marks a command that is kept in memory only. A symbol is neither sent nor stored.
 const SECRET = Symbol("secret");
@@ -115,7 +118,9 @@ const ASK_AGAIN_MS = 300;
 /** One session, over any number of connections. */
 export class Session {
   /**
-   * @param {string} url The gateway's address: `ws:` or `wss:`.
+   * @param {string | string[]} url The gateway's address: `ws:` or `wss:`. Several are those of
+   *   gateways with the same sessions: they are tried in a random order that is kept, and the next
+   *   one follows a try that made no session.
    * @param {{storage?: Storage | null, key?: string, user?: string, token?: GiveToken,
    *   client?: string, WebSocket?: typeof WebSocket | typeof EventStream}} [options]
    *   `storage` keeps the session across a reload; the default is `sessionStorage`, `null` keeps
@@ -125,7 +130,6 @@ export class Session {
    *   connection is tried.
    */
   constructor(url, options = {}) {
-    this._url = url;
     this._key = keyOf(url, options);
     this._token = options.token ?? null;
     this._auth = "";
@@ -134,12 +138,17 @@ export class Session {
     this._WebSocket = options.WebSocket ?? WebSocket;
     this._streams = !options.WebSocket && !!globalThis.fetch; // whether to try event streams
     this._failures = 0; // connections in a row that did not open
+    this._entered = false; // whether the present connection has had a session
     this._opened = false; // the present connection
     this._socketsOpen = false; // whether a WebSocket has ever opened
     /** @type {Map<string, Set<(message: any) => void>>} */
     this._listeners = new Map();
     /** @type {Kept} */
     this._kept = this._load();
+    this._urls = ordered(url, this._kept.url);
+    this._at = 0; // the address of the next connection
+    // Connections that try a WebSocket, before as many as there are addresses try a stream.
+    this._sockets = Math.max(SOCKETS_MAX, this._urls.length);
     /** @type {WebSocket | EventStream | null} */
     this._socket = null;
     /** @type {State} */
@@ -358,13 +367,14 @@ export class Session {
     clearTimeout(this._timers.retry);
     this._goodbye = null;
     this._setState("connecting", "", 0);
-    const isStream = this._streams && this._failures % (SOCKETS_MAX + 1) === SOCKETS_MAX;
+    const turn = this._failures % (this._sockets + this._urls.length);
+    const isStream = this._streams && turn >= this._sockets;
     const Socket = isStream ? EventStream : this._WebSocket;
     /** @type {WebSocket | EventStream} */
     let socket;
-    this._opened = false;
+    this._opened = this._entered = false;
     try {
-      socket = new Socket(this._url, [SUBPROTOCOL]);
+      socket = new Socket(this._urls[this._at], [SUBPROTOCOL]);
     } catch (error) {
       this._end(String(error));
       return;
@@ -375,7 +385,7 @@ export class Session {
     socket.onopen = () => {
       this._opened = true;
       this._socketsOpen ||= !isStream;
-      this._failures = this._socketsOpen ? 0 : SOCKETS_MAX; // the next one is of the same kind
+      this._failures = this._socketsOpen ? 0 : this._sockets; // the next one is of the same kind
       this._greet(socket);
     };
     socket.onmessage = (/** @type {{data: any}} */ event) => {
@@ -459,6 +469,9 @@ export class Session {
     if (this._socket !== socket) return;
     this._socket = null;
     if (!this._opened) this._failures++;
+    if (!this._entered || ELSEWHERE.has(this._goodbye?.reason ?? "")) {
+      this._at = (this._at + 1) % this._urls.length;
+    }
     clearTimeout(this._timers.open);
     clearTimeout(this._timers.ack);
     clearTimeout(this._timers.wake);
@@ -631,6 +644,8 @@ export class Session {
       this._quitting = false; // that was said to the other one
     }
     const kept = { ...this._kept, sid: message.sid, token: message.token, epoch: message.epoch };
+    if (this._urls.length > 1) kept.url = this._urls[this._at];
+    this._entered = true;
     if (isNew) kept.last = message.seq;
     else if (message.t === "reset") kept.last = message.top;
     else kept.last = message.from - 1;
@@ -1047,7 +1062,7 @@ export class EventStream {
 /**
  * Forget the session that this tab keeps for a user, as at a logout: the next one begins anew.
  * It does not end the session at the gateway, as `quit` does.
- * @param {string} url
+ * @param {string | string[]} url
  * @param {{storage?: Storage | null, key?: string, user?: string}} [options] Those of `Session`.
  */
 export function forget(url, options = {}) {
@@ -1060,12 +1075,29 @@ export function forget(url, options = {}) {
 }
 
 /**
- * Under which name a session is kept: one for each user of a tab.
- * @param {string} url
+ * The addresses, each once, in a random order: that of the kept session first.
+ * @param {string | string[]} url
+ * @param {string} [first]
+ * @throws {RangeError} if there is none
+ */
+function ordered(url, first) {
+  const urls = [...new Set([url].flat())];
+  if (!urls.length) throw new RangeError("url: expected at least one address, found none");
+  for (let last = urls.length - 1; last > 0; last--) {
+    const other = Math.floor(Math.random() * (last + 1));
+    [urls[last], urls[other]] = [urls[other], urls[last]];
+  }
+  return urls.sort((a, b) => Number(b === first) - Number(a === first));
+}
+
+/**
+ * Under which name a session is kept: one for each user of a tab. The order of several addresses
+ * does not matter.
+ * @param {string | string[]} url
  * @param {{key?: string, user?: string}} options
  */
 function keyOf(url, { key, user }) {
-  const name = `holdfast:${key ?? url}`;
+  const name = `holdfast:${key ?? [url].flat().sort().join(" ")}`;
   return user === undefined ? name : `${name}\n${checkText("user", user)}`;
 }
 
@@ -1308,7 +1340,7 @@ const isCommand = (value) =>
 /** @type {Record<string, Check>} */
 const KEPT = {
   sid: isText, token: isText, epoch: isText, last: isCount, sent: isCount, attempts: isCount,
-  pending: (value) => Array.isArray(value) && value.every(isCommand),
+  pending: (value) => Array.isArray(value) && value.every(isCommand), url: maybe(isText),
 };
 const ENTRANCE = {
   sid: isText, token: isText, epoch: isText, heartbeat: isSeconds, bytes_max: maybe(isSeconds),
