@@ -133,6 +133,11 @@ class Backends:
         return list(self._opened.values())
 
     @property
+    def with_kinds(self) -> list[tuple[str, Backend]]:
+        """Those that were opened so far, each behind the name of its kind."""
+        return [(config.kind, backend) for config, backend in self._opened.items()]
+
+    @property
     def links(self) -> dict[str, LinkBackend]:
         """The applications, by name."""
         return {one.name: one for one in self.all if isinstance(one, LinkBackend)}

@@ -143,6 +143,7 @@ class Gateway:
 
     def _view(self) -> GatewayView:
         return GatewayView(
+            node=self.config.node,
             server=self.listeners.clients,
             link_server=self.listeners.links,
             link_seconds=self._applications.round_trip_seconds,

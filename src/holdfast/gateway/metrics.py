@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from holdfast import __version__
 from holdfast.core.errors import Reason
 from holdfast.gateway import http_metrics
+from holdfast.gateway.session_totals import session_totals
 from holdfast.gateway.terminal_metrics import terminals
 from holdfast.gateway.view import GatewayView
 from holdfast.net.loggers import LostLines
@@ -121,26 +122,20 @@ def _connections(view: GatewayView) -> Iterator[Metric]:
 
 
 def _sessions(view: GatewayView) -> Iterator[Metric]:
-    manager, counts = view.manager, view.manager.counts
-    states = Counter(manager.loader.dormant.states)
-    outputs, commands = counts.outputs, counts.commands
-    window = queue = viewers = 0
-    for session in manager.sessions.values():
-        states[session.state] += 1
-        outputs += session.out.top
-        commands += session.inbox.top
-        window += session.out.size
-        queue += session.inbox.size
-        viewers += len(session.viewers) if session.viewers is not None else 0
+    counts, totals = view.manager.counts, session_totals(view.manager)
     yield gauge_of(
         "sessions",
         "Sessions, by state.",
-        (((state.value,), states[state]) for state in SessionState if state is not _ENDED),
+        (((one.value,), totals.states[one]) for one in SessionState if one is not _ENDED),
         "state",
     )
-    yield gauge("session_viewers", "Viewers of sessions.", viewers)
-    yield gauge("session_window_bytes", "Output kept in memory for clients, in bytes.", window)
-    yield gauge("session_queue_bytes", "Commands kept in memory for backends, in bytes.", queue)
+    yield gauge("session_viewers", "Viewers of sessions.", totals.viewers)
+    yield gauge(
+        "session_window_bytes", "Output kept in memory for clients, in bytes.", totals.window_bytes
+    )
+    yield gauge(
+        "session_queue_bytes", "Commands kept in memory for backends, in bytes.", totals.queue_bytes
+    )
     yield counter(
         "sessions_closed",
         "Sessions that have ended, by why.",
@@ -161,8 +156,8 @@ def _sessions(view: GatewayView) -> Iterator[Metric]:
             view.manager.retention.windows_forgotten,
         ),
         ("sessions_resumed", "Sessions taken up again.", counts.resumed),
-        ("session_outputs", "Numbered outputs of backends.", outputs),
-        ("session_commands", "Commands of clients that were taken in.", commands),
+        ("session_outputs", "Numbered outputs of backends.", totals.outputs),
+        ("session_commands", "Commands of clients that were taken in.", totals.commands),
         (
             "session_commands_refused",
             "Commands that found their session's queue full.",

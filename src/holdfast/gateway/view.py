@@ -26,6 +26,8 @@ from holdfast.sessions.manager import SessionManager
 class GatewayView(Struct, frozen=True):
     """The parts of one running gateway."""
 
+    node: str
+    """Its name."""
     server: Server
     link_server: Server
     link_seconds: Histogram

@@ -185,6 +185,9 @@ FILTERS: dict[str, tuple[str, list[int]]] = {
     "by-address": ("address=127.0.0.1", [0, 1, 2, 3, 4]),
     "by-another-address": ("address=192.0.2.1", []),
     "nobody": ("user=eve", []),
+    "searched": ("search=AD", [1, 3]),
+    "searched-and-filtered": ("search=127.0.0&state=detached_active", [3]),
+    "searched-in-vain": ("search=no+such", []),
 }
 
 
@@ -193,6 +196,12 @@ async def test_filters(crowd: Any) -> None:
     for query, expected in FILTERS.values():
         page = await told(gateway, f"/api/sessions?{query}")
         assert [item["sid"] for item in page["items"]] == [sids[i] for i in expected], query
+    (found,) = (await told(gateway, f"/api/sessions?search={sids[2].upper()}"))["items"]
+    assert found["sid"] == sids[2]
+    (first, *_) = (await told(gateway, "/api/connections"))["items"]
+    (found,) = (await told(gateway, f"/api/connections?search={first['peer']}"))["items"]
+    assert found["id"] == first["id"]
+    assert (await told(gateway, "/api/connections?search=no+such"))["items"] == []
 
 
 @pytest.mark.parametrize(
@@ -287,7 +296,7 @@ REFUSED: dict[str, tuple[str, str, bytes | None, int, str]] = {
         "/api/connections?user=ada",
         None,
         400,
-        "expected one of protocol, listener, address, limit, after; found 'user'",
+        "expected one of protocol, listener, address, search, limit, after; found 'user'",
     ),
     "after-no-id": (
         "GET",

@@ -31,6 +31,18 @@ WITH_TOKEN: dict[str, tuple[dict[str, str], Access]] = {
         {"Authorization": f"Bearer {TOKEN}", "Origin": "https://example.org"},
         Access.FOREIGN,
     ),
+    "from-its-own-page-behind-a-proxy": (
+        {
+            "Authorization": f"Bearer {TOKEN}",
+            "Host": "Admin.example.org",
+            "Origin": "https://admin.example.org",
+        },
+        Access.ALLOWED,
+    ),
+    "from-its-own-page-without-a-token": (
+        {"Host": "admin.example.org", "Origin": "https://admin.example.org"},
+        Access.MISSING,
+    ),
 }
 
 
@@ -48,7 +60,20 @@ WITHOUT_TOKEN: dict[str, tuple[dict[str, str], Access]] = {
     "http-1.0": ({}, Access.ALLOWED),
     "by-a-name-that-was-made-to-point-here": ({"Host": "evil.example:9180"}, Access.FOREIGN),
     "a-name-that-begins-alike": ({"Host": "localhost.evil.example"}, Access.FOREIGN),
-    "from-a-page": ({"Host": "localhost", "Origin": "http://localhost"}, Access.FOREIGN),
+    "from-its-own-page": (
+        {"Host": "localhost:9180", "Origin": "http://localhost:9180"},
+        Access.ALLOWED,
+    ),
+    "from-a-page-at-another-port": (
+        {"Host": "localhost:9180", "Origin": "http://localhost:8080"},
+        Access.FOREIGN,
+    ),
+    "from-a-page-of-a-name-that-was-made-to-point-here": (
+        {"Host": "evil.example:9180", "Origin": "http://evil.example:9180"},
+        Access.FOREIGN,
+    ),
+    "from-a-page-without-a-host": ({"Origin": "http://"}, Access.FOREIGN),
+    "from-an-extension": ({"Host": "localhost", "Origin": "app://localhost"}, Access.FOREIGN),
     "from-a-file": ({"Host": "localhost", "Origin": "null"}, Access.FOREIGN),
 }
 

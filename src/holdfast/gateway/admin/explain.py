@@ -71,6 +71,8 @@ class Explanation(Struct, frozen=True):
     sid: str
     state: str
     user: str
+    properties: dict[str, str]
+    """The application's own, from the login."""
     app: str
     instance: str
     """The run of the application that held it last."""
@@ -90,6 +92,8 @@ class Explanation(Struct, frozen=True):
     attached: bool
     outputs: OutputNumbers
     commands: CommandNumbers
+    viewers: list[str]
+    """The addresses of those who watch it."""
     history: list[LifeView]
     """The events of this run that are still known, oldest first."""
     sentences: list[str]
@@ -172,6 +176,7 @@ def _explain(
         sid=row.sid,
         state=session.state.value,
         user=session.user,
+        properties=dict(row.properties),
         app=row.app,
         instance=row.instance,
         durability=row.durability,
@@ -185,9 +190,15 @@ def _explain(
         attached=attached,
         outputs=outputs,
         commands=commands,
+        viewers=_viewers(session),
         history=history,
         sentences=sentences,
     )
+
+
+def _viewers(session: Session | DormantSession) -> list[str]:
+    viewers = session.viewers if isinstance(session, Session) else None
+    return [viewer.address for viewer in viewers] if viewers is not None else []
 
 
 def _where(session: Session | DormantSession, *, attached: bool) -> str:

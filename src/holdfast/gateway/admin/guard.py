@@ -94,8 +94,10 @@ class Guard:
 
         The right token always is, however many wrong ones come from its address.
         """
-        if "Origin" in headers:
-            return Access.FOREIGN  # a browser says so for a page that wants to use us
+        if "Origin" in headers and not _is_own(headers["Origin"], headers.get("Host", "")):
+            return (
+                Access.FOREIGN
+            )  # a browser says so for a page of another host that wants to use us
         if self._hash is None:
             # A page whose host name was made to point here has that name in `Host`.
             host = headers.get("Host", "")
@@ -111,3 +113,12 @@ class Guard:
         self.wrong += 1
         network = network_of(peer_name((address, 0)))
         return Access.WRONG if self._rate.spend(network, now) else Access.TOO_MANY
+
+
+def _is_own(origin: str, host: str) -> bool:
+    """Whether a page comes from the host that its request names: the console does.
+
+    The scheme may be another one than ours: a proxy may have ended TLS.
+    """
+    scheme, _, authority = origin.partition("://")
+    return scheme in ("http", "https") and bool(host) and authority.lower() == host.lower()

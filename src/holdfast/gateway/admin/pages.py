@@ -1,12 +1,14 @@
 """The admin listener's paths, served by aiohttp.
 
 GET    /healthz /readyz             for supervisors of the process; no token is required
+GET    /console/                    a page for operators; its files need no token
 GET    /metrics                     Prometheus or OpenMetrics text, as `Accept` says
-GET    /api/sessions                ?state= user= app= protocol= address= limit= after=
+GET    /api/overview                the gateway at a glance
+GET    /api/sessions                ?state= user= app= protocol= address= search= limit= after=
 GET    /api/sessions/SID
 GET    /api/sessions/SID/explain    its numbers, its epochs, what has happened to it
 DELETE /api/sessions/SID            the session is closed for good; its client gets a goodbye
-GET    /api/connections             ?protocol= listener= address= limit= after=
+GET    /api/connections             ?protocol= listener= address= search= limit= after=
 DELETE /api/connections/ID          the connection is closed; its session waits
 DELETE /api/sessions/SID/commands   the session's waiting commands are dropped
 POST   /api/notices                 {"text": …, "session": … "user": … "protocol": … "listener": …}
@@ -30,9 +32,11 @@ from holdfast.core.clock import Clock
 from holdfast.core.errors import HoldfastError, Reason
 from holdfast.core.limits import AdminLimits
 from holdfast.gateway.admin.backups import BackupRequest, Backups
+from holdfast.gateway.admin.console import ConsolePages, is_console
 from holdfast.gateway.admin.explain import explain
 from holdfast.gateway.admin.guard import Access, Guard
 from holdfast.gateway.admin.notices import NoticeError, read_notice, show_notice
+from holdfast.gateway.admin.overview import Overviews
 from holdfast.gateway.admin.views import (
     BadQueryError,
     list_connections,
@@ -72,10 +76,13 @@ class AdminPages(HttpHost):
         self._now = now
         self.metrics = Metrics(view)
         self._backups = Backups(view.backup, view.spawn)
+        self._overviews = Overviews(view, now, watch=False)
         app = web.Application(middlewares=[self._around], client_max_size=limits.body_bytes_max)
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/readyz", self._ready)
         app.router.add_get("/metrics", self._metrics)
+        ConsolePages().add_to(app.router)
+        app.router.add_get("/api/overview", self._overview)
         app.router.add_get("/api/sessions", self._sessions)
         app.router.add_get("/api/sessions/{sid}", self._session)
         app.router.add_get("/api/sessions/{sid}/explain", self._explain)
@@ -103,7 +110,7 @@ class AdminPages(HttpHost):
         return response
 
     async def _answer(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        if request.path not in _OPEN:
+        if request.path not in _OPEN and not is_console(request.path):
             who = request.remote or "unix"
             verdict = self._guard.judge(request.headers, who, self._now())
             self.metrics.wrong_tokens = self._guard.wrong
@@ -142,6 +149,9 @@ class AdminPages(HttpHost):
     async def _metrics(self, request: web.Request) -> web.Response:
         body, content_type = self.metrics.expose(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _overview(self, request: web.Request) -> web.Response:
+        return _json(await self._overviews.make())
 
     async def _sessions(self, request: web.Request) -> web.Response:
         return _json(await list_sessions(self._view, request.query, self._limits))

@@ -220,14 +220,27 @@ _CONNECTION_KEYS: Mapping[str, Callable[[Connection], str]] = {
 }
 
 
+def _session_fits(session: Member, search: str) -> bool:
+    """Whether the search is the beginning of its id, or in what is known of its client."""
+    about = _about(session)
+    texts = (session.user, about.app, about.protocol, about.address)
+    return session.sid.startswith(search) or any(search in text.lower() for text in texts)
+
+
+def _connection_fits(one: Connection, search: str) -> bool:
+    return search in one.peer.lower() or search in str(one.listener or "").lower()
+
+
 async def list_sessions(view: GatewayView, query: Mapping[str, str], limits: AdminLimits) -> Page:
     """Sessions that fit, in the order of their birth. Raises `BadQueryError` and `StoreError`."""
     manager = view.manager
     wanted, count, after = _read(query, _SESSION_KEYS, limits)
+    search = query.get("search", "").lower()
     state = wanted.get("state", SessionState.ACTIVE.value)
     if state not in _STATES:
         raise BadQueryError(f"state: expected one of {', '.join(_STATES)}; found {state!r}")
-    found = _page(_matching(manager.all(), _SESSION_KEYS, wanted), _sid, after, count)
+    matching = _matching(manager.all(), _SESSION_KEYS, wanted)
+    found = _page(_searched(matching, _session_fits, search), _sid, after, count)
     page, more = found[:count], len(found) > count
     total = manager.total
     views = await view_sessions(view, page)
@@ -241,6 +254,7 @@ def list_connections(view: GatewayView, query: Mapping[str, str], limits: AdminL
         raise BadQueryError(f"after: expected the id of a connection, found {after!r}")
     connections = view.server.connections
     matching = _matching(connections, _CONNECTION_KEYS, wanted)
+    matching = _searched(matching, _connection_fits, query.get("search", "").lower())
     found = _page(matching, _id, int(after or 0), count)
     page, more = found[:count], len(found) > count
     attachments = _attachments(view)
@@ -269,7 +283,7 @@ def _read(
     query: Mapping[str, str], keys: Mapping[str, Any], limits: AdminLimits
 ) -> tuple[dict[str, str], int, str]:
     """The filters, how many, and after which one."""
-    known = [*keys, "limit", "after"]
+    known = [*keys, "search", "limit", "after"]
     for key in query:
         if key not in known:
             raise BadQueryError(f"expected one of {', '.join(known)}; found {key!r}")
@@ -284,6 +298,10 @@ def _matching(
     all_: Iterable[T], keys: Mapping[str, Callable[[T], str]], wanted: Mapping[str, str]
 ) -> Iterable[T]:
     return (one for one in all_ if all(keys[key](one) == value for key, value in wanted.items()))
+
+
+def _searched(all_: Iterable[T], fits: Callable[[T, str], bool], search: str) -> Iterable[T]:
+    return (one for one in all_ if fits(one, search)) if search else all_
 
 
 def _page(all_: Iterable[T], key: Callable[[T], Any], after: Any, count: int) -> list[T]:

@@ -107,13 +107,13 @@ class UpstreamPool:
 
     def choose(self, key: str, now: float, tried: Collection[Target] = ()) -> Target:
         """Reserve a server for the client `key`: one that is not in `tried`, if there is one."""
-        usable = [target for target in self.targets if self._trouble(target, now) is None]
+        usable = [target for target in self.targets if self.trouble(target, now) is None]
         usable = [target for target in usable if target not in tried] or usable
         if not usable:
             self.refused += 1
             raise NoUpstreamError(
                 f"upstream {self.name}: no server can be used: "
-                + "; ".join(f"{one.name} {self._trouble(one, now)}" for one in self.targets)
+                + "; ".join(f"{one.name} {self.trouble(one, now)}" for one in self.targets)
             )
         target = self._balancer.choose(usable, key)
         target.breaker.tried()
@@ -162,9 +162,9 @@ class UpstreamPool:
 
     def usable(self, target: Target, now: float) -> bool:
         """Whether `choose` could give it."""
-        return self._trouble(target, now) is None
+        return self.trouble(target, now) is None
 
-    def _trouble(self, target: Target, now: float) -> str | None:
+    def trouble(self, target: Target, now: float) -> str | None:
         """Why a server cannot be used, or `None`."""
         if not target.health.up:
             return "is down, by its checks"
