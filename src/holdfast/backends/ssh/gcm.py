@@ -5,6 +5,8 @@ asyncssh sets the key up anew for each packet, which takes longer than to decryp
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from asyncssh.encryption import Encryption
@@ -14,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 _FIXED_BYTES: Final = 4
 _COUNTER_BYTES: Final = 8
 _COUNTER_MASK: Final = (1 << 64) - 1
-_TAG_BYTES: Final = 16
+TAG_BYTES: Final = 16
 
 
 class AesGcm(Encryption):
@@ -24,6 +26,10 @@ class AesGcm(Encryption):
         self._cipher = AESGCM(key)
         self._fixed = iv[:_FIXED_BYTES]
         self._counter = int.from_bytes(iv[_FIXED_BYTES:], "big")
+        self._is_open = False
+        """Whether the packet that asyncssh has decrypted now is decrypted already."""
+
+    # --- what asyncssh calls
 
     @classmethod
     def new(cls, cipher_name: str, key: bytes, iv: bytes, *_mac: Any, **_more: Any) -> AesGcm:
@@ -35,11 +41,12 @@ class AesGcm(Encryption):
 
     @classmethod
     def get_mac_params(cls, mac_alg: bytes) -> tuple[int, int, bool]:
-        return 0, _TAG_BYTES, True
+        return 0, TAG_BYTES, True
 
     def encrypt_packet(self, seq: int, header: bytes, packet: bytes) -> tuple[bytes, bytes]:
         sealed = self._cipher.encrypt(self._nonce(), packet, header)
-        return header + sealed[:-_TAG_BYTES], sealed[-_TAG_BYTES:]
+        self._step()
+        return header + sealed[:-TAG_BYTES], sealed[-TAG_BYTES:]
 
     def decrypt_header(self, seq: int, first_block: bytes, header_len: int) -> tuple[bytes, bytes]:
         return first_block, first_block[:header_len]
@@ -47,14 +54,33 @@ class AesGcm(Encryption):
     def decrypt_packet(
         self, seq: int, first: bytes, rest: bytes, header_len: int, mac: bytes
     ) -> bytes | None:
-        sealed = b"".join((first[header_len:], rest, mac))
+        if self._is_open:
+            return first[header_len:] + rest
+        return self.open(first[:header_len], b"".join((first[header_len:], rest, mac)))
+
+    # --- for packets that are decrypted before asyncssh gets them
+
+    def open(self, header: bytes | memoryview, sealed: bytes | memoryview) -> bytes | None:
+        """Decrypt the next packet, with its tag. `None`, and no step on, if it is not genuine."""
         try:
-            return self._cipher.decrypt(self._nonce(), sealed, first[:header_len])
+            packet = self._cipher.decrypt(self._nonce(), sealed, header)
         except InvalidTag:
             return None
+        self._step()
+        return packet
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Within, asyncssh gets a packet that `open` gave."""
+        self._is_open = True
+        try:
+            yield
+        finally:
+            self._is_open = False
 
     def _nonce(self) -> bytes:
-        """The next one: never the same twice for one key (RFC 5647 section 7.1)."""
-        counter = self._counter
-        self._counter = (counter + 1) & _COUNTER_MASK
-        return self._fixed + counter.to_bytes(_COUNTER_BYTES, "big")
+        return self._fixed + self._counter.to_bytes(_COUNTER_BYTES, "big")
+
+    def _step(self) -> None:
+        """Never the same nonce twice for one key (RFC 5647 section 7.1)."""
+        self._counter = (self._counter + 1) & _COUNTER_MASK
