@@ -61,6 +61,11 @@ def build_load() -> Path:
     return _build("load", HERE / "load.c", ["gcc", "-O2", "-o", "{to}", "{source}", *libraries])
 
 
+def build_publish() -> Path:
+    """The publishers, compiled if they are not."""
+    return _build("publish", HERE / "publish.c", ["gcc", "-O2", "-o", "{to}", "{source}"])
+
+
 def build_go_tcp() -> Path:
     """The echo server on Go's `net` and `crypto/tls`."""
     source = HERE / "peers" / "tcp.go"
@@ -114,6 +119,12 @@ def pinned(core: int, command: Sequence[str]) -> list[str]:
     if shutil.which("taskset") and (os.cpu_count() or 1) > 1:
         return ["taskset", "-c", str(core), *command]
     return list(command)
+
+
+def stay_on(core: int) -> None:
+    """Keep this process on one core, where that can be asked for."""
+    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(0, {core})
 
 
 @contextmanager

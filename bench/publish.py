@@ -1,7 +1,8 @@
 """Publishing by HTTP, deliveries to a group, and a backend that is a URL beside the link.
 
 The first table has the gateway and the publishers on one core. `us_publish` is the gateway's CPU
-time for one publication, `us_load` the publishers'. The second has them on two cores: one
+time for one publication, `us_load` the publishers'; `core_s` is what a core has time for by these
+two, whatever else runs on it. The second has them on two cores: one
 publication reaches the whole group, and deliveries are counted where they arrive. The third is the
 round trip of a client's text.
 """
@@ -22,7 +23,7 @@ from tests.ports import free_port
 
 from bench import harness
 from bench.harness import HERE, HOLDFAST, PYTHON, Row
-from bench.publishers import MARK, Counting
+from bench.publishers import MARK, Counting, request
 
 KEY = "a key for nothing but benchmarks"
 MODES = ("memory", "fast", "durable")
@@ -95,13 +96,21 @@ def publishers(
     it: Running, connections: int, seconds: float, bodies: Sequence[str], core: int
 ) -> Popen[bytes]:
     """The publishers, in a process."""
-    arguments = [it.api, KEY, connections, seconds, WARM_UP_SECONDS, *bodies]
-    command = [PYTHON, "-m", "bench.publishers", "publish", *map(str, arguments)]
-    return Popen(harness.pinned(core, command), stdout=subprocess.PIPE)
+    arguments = [it.api, connections, seconds, WARM_UP_SECONDS]
+    command = [str(harness.build_publish()), *map(str, arguments)]
+    process = Popen(harness.pinned(core, command), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None
+    for text in bodies:
+        whole = request(it.api, KEY, text)
+        process.stdin.write(b"%d\n" % len(whole) + whole)
+    process.stdin.close()
+    return process
 
 
 def result(process: Popen[bytes]) -> Row:
-    found: Row = json.loads(process.communicate()[0])
+    assert process.stdout is not None
+    with process, process.stdout as answer:
+        found: Row = json.load(answer)
     return found
 
 
@@ -121,10 +130,12 @@ def one_by_one(mode: str, connections: int, seconds: float) -> Row:
         spent = harness.cpu_seconds(it.process.pid) - cpu
         done = clients.marks - marks
         row = result(process)
+        us_publish, us_load = spent / done * 1e6, row["us_load"]
         return {
             "publishes_s": round(row["per_second"]),
-            "us_publish": round(spent / done * 1e6, 1),
-            "us_load": round(row["us_load"], 1),
+            "us_publish": round(us_publish, 1),
+            "us_load": round(us_load, 1),
+            "core_s": round(1e6 / (us_publish + us_load)),
         }
 
 
@@ -169,6 +180,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = harness.parser(__doc__)
     parser.add_argument("--members", type=int, default=1_000)
     options = parser.parse_args(arguments)
+    harness.stay_on(1)  # the clients that count are beside the application
     rows = []
     for connections in (16, 64):
         for mode in MODES:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.protocols.http_requests import RequestReader
+from holdfast.protocols.http_requests import HEADS_MAX, RequestReader
 from holdfast.protocols.websocket.head import HeadError
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -152,3 +152,43 @@ def test_a_head_that_comes_again_has_a_body_of_its_own() -> None:
     requests = [(SIZED, b"hello"), (SIZED, b"again"), (GET, b""), (GET, b""), (SIZED, b"third")]
     data = b"".join(head + body for head, body in requests)
     assert [body for _, body in split(data, [])] == [body for _, body in requests]
+
+
+@pytest.mark.parametrize(
+    ("before", "data", "whole"),
+    [
+        pytest.param(SIZED + b"first", SIZED + b"hello", b"hello", id="whole"),
+        pytest.param(GET, GET, b"", id="without-a-body"),
+        pytest.param(GET, SIZED + b"hello", None, id="another-head"),
+        pytest.param(SIZED + b"first", SIZED + b"hell", None, id="less"),
+        pytest.param(SIZED + b"first", SIZED + b"hello" + GET, None, id="more"),
+        pytest.param(SIZED + b"first", SIZED[:-1], None, id="half-a-head"),
+        pytest.param(SIZED + b"fir", SIZED + b"hello", None, id="in-a-body"),
+        pytest.param(GET + SIZED[:9], GET, None, id="in-a-head"),
+        pytest.param(CHUNKED + CHUNKS, CHUNKED + CHUNKS, None, id="chunks"),
+        pytest.param(GET, b"\r\n" + GET, None, id="behind-an-empty-line"),
+    ],
+)
+def test_a_whole_request_is_found_by_a_head_that_came_before(
+    before: bytes, data: bytes, whole: bytes | None
+) -> None:
+    reader = RequestReader(head_bytes_max=200, header_count_max=10)
+    reader.receive_data(before)
+    first = reader.take_head()
+    assert first is not None
+    reader.take_body()
+    if before.startswith(GET):
+        reader.take_head()
+    found = reader.find_whole(data)
+    assert found == (None if whole is None else (first[0], whole))
+    assert found is None or found[0] is first[0]
+
+
+def test_so_many_heads_are_remembered() -> None:
+    reader = RequestReader(head_bytes_max=200, header_count_max=10)
+    heads = [b"GET /%d HTTP/1.1\r\n\r\n" % number for number in range(HEADS_MAX + 1)]
+    for head in heads:
+        reader.receive_data(head)
+        assert reader.take_head() is not None
+    assert reader.find_whole(heads[0]) is None
+    assert reader.find_whole(heads[-1]) is not None

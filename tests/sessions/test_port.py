@@ -65,9 +65,11 @@ class Setting:
         self.port = SessionPort(self.backend, self.manager, self.journal, self.host, lambda: NOW)
         self.caller = Remote()
 
-    def session(self, *, foreign: bool = False) -> Session:
+    def session(
+        self, durability: Durability = Durability.FAST, *, foreign: bool = False
+    ) -> Session:
         backend = self.other if foreign else self.backend
-        session = self.manager.create(backend, Durability.FAST, 0.0)
+        session = self.manager.create(backend, durability, 0.0)
         for given in (SessionInput.NEGOTIATED, SessionInput.AUTHENTICATED, SessionInput.SELECTED):
             session.apply(given)
         return session

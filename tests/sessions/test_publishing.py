@@ -142,6 +142,26 @@ def test_a_durable_publication_waits_for_a_commit_that_survives_a_loss_of_power(
     assert isinstance(told[1], StoreUnavailableError)
 
 
+def test_what_is_stored_already_is_not_waited_for() -> None:
+    desk = Desk()
+    publishing, told = desk.publishing, list[StoreUnavailableError | None]()
+    session = desk.session(Durability.MEMORY)
+    desk.publish(sessions=[session.sid])
+    assert not publishing.when_settled(Durability.FAST, told.append), "there is nothing to store"
+    desk.publish(sessions=[desk.session().sid])
+    assert publishing.when_settled(Durability.FAST, told.append)
+    commit = desk.journal.collect()
+    assert publishing.when_settled(Durability.FAST, told.append), "the commit is under way"
+    desk.journal.failed(commit, StoreError("disk full"))
+    desk.journal._turn(None)
+    assert publishing.when_settled(Durability.FAST, told.append), "it is still to be stored"
+    desk.journal.committed(desk.journal.collect(), 1)
+    assert not publishing.when_settled(Durability.FAST, told.append)
+    assert publishing.when_settled(Durability.DURABLE, told.append), "power may be lost"
+    assert told[0] is not None
+    assert told[1:] == [None, None]
+
+
 def test_who_waits_for_a_commit_and_fails_is_alone_in_that() -> None:
     desk = Desk()
     told: list[StoreUnavailableError | None] = []

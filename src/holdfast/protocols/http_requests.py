@@ -18,6 +18,8 @@ _LENGTH_DIGITS_MAX: Final = 18
 _CRLF: Final = b"\r\n"
 _CHUNKED: Final = -1
 """In place of the size of a body that comes in chunks."""
+HEADS_MAX: Final = 4
+"""Heads that are remembered: the requests of a program may differ in the sizes of their bodies."""
 
 
 class RequestReader:
@@ -26,7 +28,7 @@ class RequestReader:
     Take the body before the next head. Raises `HeadError` for a malformed head or body.
     """
 
-    __slots__ = ("_body", "_data", "_head_bytes_max", "_header_count_max", "_last", "_searched")
+    __slots__ = ("_body", "_data", "_head_bytes_max", "_header_count_max", "_heads", "_searched")
 
     def __init__(self, *, head_bytes_max: int, header_count_max: int) -> None:
         self._head_bytes_max = head_bytes_max
@@ -34,9 +36,9 @@ class RequestReader:
         self._data = bytearray()
         self._searched = 0
         self._body: _Sized | _Chunked | None = None
-        self._last: tuple[bytes, Request, int] | None = None
-        """The head before and the size of its body: programs often send the same head again, which
-        is not parsed anew."""
+        self._heads: dict[bytes, tuple[Request, int]] = {}
+        """Heads that came before, and the sizes of their bodies: programs often send the same heads
+        again, which are not parsed anew."""
 
     def receive_data(self, data: bytes) -> None:
         """Bytes have come."""
@@ -78,13 +80,28 @@ class RequestReader:
             self._searched = max(0, len(data) - len(END))
             return None
         head = self._take(end + len(END))
-        if self._last is None or self._last[0] != head:
+        found = self._heads.get(head)
+        if found is None:
             request = self._parse(head)
-            self._last = head, request, _body_size(request)
-        _, request, size = self._last
+            found = request, _body_size(request)
+            if len(self._heads) == HEADS_MAX:
+                self._heads.clear()
+            self._heads[head] = found
+        request, size = found
         self._body = _Sized(size) if size > 0 else _Chunked() if size else None
         self._searched = 0
         return request, head
+
+    def find_whole(self, data: bytes) -> tuple[Request, bytes] | None:
+        """The request and the body that `data` is, if its head has come before, and nothing waits.
+
+        Otherwise `data` is for `receive_data`.
+        """
+        end = data.find(END) + len(END)
+        found = self._heads.get(data[:end])
+        if found is None or found[1] != len(data) - end or self._data or self._body is not None:
+            return None
+        return found[0], data[end:]
 
     def _parse(self, head: bytes) -> Request:
         text = head.removesuffix(END)

@@ -99,6 +99,8 @@ class Journal:
         self._wake = TimedEvent()
         self._hurry = TimedEvent()
         self._stopping = False
+        self._in_flight = False
+        """Whether a commit is with the store."""
         self._number = 0
         self._compaction = Compaction(limits)
 
@@ -223,6 +225,7 @@ class Journal:
         self._number += 1
         batch.number = self._number
         closed, self._closed = self._closed, []
+        self._in_flight = True
         work: list[tuple[DurableState, Row | None, Record]] = []
         records: list[tuple[str | bytes, Record]] = []
         sharing, sync = Sharing(), batch.sync
@@ -245,6 +248,7 @@ class Journal:
 
     def committed(self, commit: Commit, size: int) -> None:
         """`commit` is durable; it added `size` bytes to the journal."""
+        self._in_flight = False
         self._turn(None)
         self.commits += 1
         self.written_bytes += size
@@ -296,6 +300,7 @@ class Journal:
 
     def _put_back(self, commit: Commit) -> None:
         """All of a commit is still to be stored."""
+        self._in_flight = False
         for session, row, _ in commit.work:
             session.failed(row)
         self._compaction.failed(commit.snapshotted)
@@ -386,6 +391,11 @@ class Journal:
         self._stopping = True
         self._wake.set()
         self._hurry.set()
+
+    @property
+    def stored(self) -> bool:
+        """Whether all changes so far survive the death of the process. Hot path."""
+        return not self._in_flight and self.idle
 
     @property
     def idle(self) -> bool:

@@ -38,6 +38,9 @@ class Targets(Struct, frozen=True, omit_defaults=True):
         return len(self.sessions) + len(self.users) + len(self.groups)
 
 
+NOBODY: Final = Targets()
+
+
 class Publication(Struct, frozen=True):
     """Outputs for some sessions."""
 
@@ -55,7 +58,7 @@ class Published(Struct, frozen=True, omit_defaults=True):
     """Sessions that have got it, or get it when their clients come back."""
     attached: int = 0
     """Those of them whose clients are connected."""
-    unknown: Targets = Targets()
+    unknown: Targets = NOBODY
     """The sessions that there are not, the users without a session, the groups without one."""
     repeated: bool = False
     """Whether it was carried out before: the counts are of then, and the unknown are not named."""
@@ -78,17 +81,19 @@ class Publishing:
     def check(self, it: Publication) -> None:
         """Raise `UnsendableError` for what cannot be carried out, whatever sessions there are."""
         limits, bounds = self._limits, self._port.limits
-        if not 0 < it.to.count <= limits.targets_max:
+        count = it.to.count
+        if not 0 < count <= limits.targets_max:
             raise UnsendableError(
-                f"to: expected 1 to {limits.targets_max} sessions, users and groups; found"
-                f" {it.to.count}"
+                f"to: expected 1 to {limits.targets_max} sessions, users and groups; found {count}"
             )
         if not 0 < len(it.items) <= limits.items_max:
             raise UnsendableError(f"items: expected 1 to {limits.items_max}; found {len(it.items)}")
         for item in it.items:
             check_output(item, bounds.output_bytes_max)
-        check_delivery(it.delivery, bounds.name_bytes_max)
-        check_text("id", it.id, limits.id_bytes_max)
+        if it.delivery != MUST:
+            check_delivery(it.delivery, bounds.name_bytes_max)
+        if it.id:
+            check_text("id", it.id, limits.id_bytes_max)
 
     async def load(self, it: Publication) -> None:
         """Load the sessions that a publication is for. Raises `StoreError`."""
@@ -134,9 +139,12 @@ class Publishing:
 
         False if they are already: then it is not called. Raises `StoreUnavailableError`.
         """
-        if durability is Durability.MEMORY or self._journal.degraded:
+        journal = self._journal
+        if durability is Durability.MEMORY or journal.degraded:
             return False
-        self._journal.when_settled(call, sync=durability is Durability.DURABLE)
+        if durability is Durability.FAST and journal.stored:
+            return False  # of sessions that are in memory only
+        journal.when_settled(call, sync=durability is Durability.DURABLE)
         return True
 
     async def carry_out(self, it: Publication, ids: PublicationIds) -> Published:
@@ -154,9 +162,9 @@ class Publishing:
 
     def _resolve(self, to: Targets) -> tuple[Collection[Session], Targets]:
         """The sessions of some targets, in their order, and the targets without one."""
-        if to.count == 1 and not to.sessions:
+        if not to.sessions and len(to.users) + len(to.groups) == 1:
             alone = self._of_user(to.users[0]) if to.users else self._port.members(to.groups[0])
-            return alone, _NOBODY if alone else to
+            return alone, NOBODY if alone else to
         found: dict[Session, None] = {}
         unknown: tuple[list[str], list[str], list[str]] = ([], [], [])
         for sid in to.sessions:
@@ -175,12 +183,13 @@ class Publishing:
                     missing.append(name)
                 found.update(dict.fromkeys(members))
         if not any(unknown):
-            return found, _NOBODY
+            return found, NOBODY
         return found, Targets(*map(tuple, unknown))
 
     def _of_user(self, user: str) -> list[Session]:
-        found = [self._port.find(member.sid) for member in self._port.of_user(user)]
-        return [session for session in found if session is not None]
+        find = self._port.find
+        members = self._port.of_user(user)
+        return [found for one in members if (found := find(one.sid)) is not None]
 
     def _emit(self, sessions: Collection[Session], items: Sequence[Output], delivery: str) -> None:
         now, port = self._clock(), self._port
@@ -195,6 +204,3 @@ class Publishing:
                     port.show(session, item)
                 else:
                     port.emit_shared(session, entry)
-
-
-_NOBODY: Final = Targets()

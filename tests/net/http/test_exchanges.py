@@ -44,8 +44,15 @@ class Answers:
         return f"{status} {fault}".encode()
 
     @property
+    def bodies(self) -> list[bytes]:
+        return [exchange.body for exchange in self.asked]
+
+    @property
     def targets(self) -> list[str]:
         return [exchange.request.target for exchange in self.asked]
+
+
+POST: Final = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n%d"
 
 
 class Stand(Bench):
@@ -59,6 +66,11 @@ class Stand(Bench):
 
     def send(self, *numbers: int) -> None:
         self.connection.data_received(b"".join(GET % number for number in numbers))
+
+    def post(self, *bodies: int) -> None:
+        """Requests with the same head, each on its own."""
+        for body in bodies:
+            self.connection.data_received(POST % body)
 
     @property
     def answers(self) -> int:
@@ -257,4 +269,88 @@ def test_a_defect_in_a_later_request_is_not_raised_to_who_answers_the_one_before
     it = Stand(service)
     it.send(1, 2)
     service.asked[0].answer(b"{}")
+    assert it.transport.aborted
+
+
+def bodies(*numbers: int) -> list[bytes]:
+    return [b"%d" % number for number in numbers]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_requests_with_the_same_head_are_answered_one_by_one(at_once: bool) -> None:
+    service = Answers(at_once=at_once)
+    it = Stand(service)
+    for number in range(5):
+        it.loop.advance(70)  # of 75 s
+        it.post(number)
+        if not at_once:
+            it.loop.advance(50)  # of 60 s
+            service.asked[number].answer(b"{}")
+        it.loop.tick()
+        assert it.answers == number + 1
+    assert service.bodies == bodies(*range(5))
+    it.loop.advance(75 + A_SLOT)
+    assert it.connection.phase is Phase.CLOSING
+
+
+def test_the_same_head_comes_while_an_answer_is_awaited() -> None:
+    service = Answers(at_once=False)
+    it = Stand(service)
+    it.post(1)
+    service.asked[0].answer(b"{}")
+    it.post(2)
+    assert it.transport.reading, "nothing has come to be held back"
+    it.post(3)
+    assert not it.transport.reading
+    service.asked[1].answer(b"{}")
+    assert service.bodies == bodies(1, 2, 3)
+    service.asked[2].answer(b"{}")
+    assert it.transport.reading
+
+
+def test_the_same_head_waits_for_a_turn_and_for_a_client_that_reads() -> None:
+    service = Answers()
+    it = Stand(service)
+    it.post(1)
+    it.loop.tick()
+    it.connection.pause_writing()
+    it.post(2)
+    assert service.bodies == bodies(1)
+    it.connection.resume_writing()
+    assert service.bodies == bodies(1, 2)
+    it.runtime.turns.spent = PASS_COST_MAX
+    it.post(3)
+    assert service.bodies == bodies(1, 2)
+    it.run(lambda: it.answers == 3)
+
+
+def test_after_the_end_the_same_head_is_not_handled() -> None:
+    service = Answers()
+    it = Stand(service)
+    it.post(1)
+    it.exchanges.drain()
+    it.post(2)
+    assert service.bodies == bodies(1)
+
+
+def test_a_head_is_checked_before_it_is_known() -> None:
+    service = Answers()
+    it = Stand(service)
+    head = b"POST / HTTP/1.1\r\nContent-Length: 1\r\nConnection: close\r\n\r\n1"
+    it.connection.data_received(head)
+    it.connection.data_received(head)
+    it.loop.tick()
+    assert service.bodies == bodies(1)
+    assert b"Connection: close" in b"".join(it.transport.written)
+
+
+def test_a_defect_with_a_known_head_ends_the_connection() -> None:
+    class Broken(Answers):
+        def handle(self, exchange: Exchange) -> None:
+            super().handle(exchange)
+            if len(self.asked) == 2:
+                raise RuntimeError
+
+    it = Stand(Broken())
+    it.post(1, 2)
     assert it.transport.aborted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from holdfast.backends.base import Backend
 from holdfast.core.clock import Clock
@@ -31,16 +31,18 @@ class Applications:
         self._clock = clock
         self._publishing: dict[Backend, Publishing] = {}
 
-    def of(self, key: Key, app: str) -> Iterator[tuple[str, Publishing]]:
+    def of(self, key: Key, app: str) -> list[tuple[str, Publishing]]:
         """The applications that a key is for; only `app`, if that is not empty."""
-        for backend in self._backends.values():
-            name = backend.app
-            if name and key.covers(name) and app in ("", name):
-                yield name, self._publishing.get(backend) or self._open(backend)
+        known = self._publishing
+        return [
+            (name, known.get(backend) or self._open(backend))
+            for backend in self._backends.values()
+            if (name := backend.app) and app in ("", name) and key.covers(name)
+        ]
 
     def find(self, key: Key, app: str) -> Publishing:
         """The only application that is meant. Raises `ApiRefusedError`."""
-        found = list(self.of(key, app))
+        found = self.of(key, app)
         if len(found) == 1:
             return found[0][1]
         if found:

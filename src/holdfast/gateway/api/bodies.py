@@ -10,7 +10,7 @@ from msgspec import Struct
 from holdfast.core.items import MUST
 from holdfast.core.validation import UnsendableError
 from holdfast.protocols.json_items import JsonOutput, read_output
-from holdfast.sessions.publishing import Publication, Published, Targets
+from holdfast.sessions.publishing import NOBODY, Publication, Published, Targets
 
 Names = str | list[str]
 
@@ -133,16 +133,20 @@ def publication_of(it: PublishRequest) -> Publication:
         raise UnsendableError(f"expected either item or items, found {found}")
     items = it.items if it.item is None else (it.item,)
     to = it.to
-    targets = Targets(_names(to.session), _names(to.user), _names(to.group))
-    return Publication(targets, tuple(map(read_output, items)), it.delivery, it.id)
+    targets = Targets(
+        () if to.session is None else _names(to.session),
+        () if to.user is None else _names(to.user),
+        () if to.group is None else _names(to.group),
+    )
+    return Publication(targets, tuple([read_output(item) for item in items]), it.delivery, it.id)
 
 
 def result_of(published: Published) -> PublishResult:
     """The answer to a publication."""
     it = published.unknown
-    unknown = Unknown(it.sessions, it.users, it.groups) if it.count else None
+    unknown = None if it is NOBODY else Unknown(it.sessions, it.users, it.groups)
     return PublishResult(published.reached, published.attached, unknown, published.repeated)
 
 
-def _names(names: Names | None) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names or ())
+def _names(names: Names) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from holdfast.core.limits import ApiLimits
 from holdfast.core.validation import UnsendableError
@@ -46,7 +47,7 @@ _ORDER: Final = (Durability.MEMORY, Durability.FAST, Durability.DURABLE)
 _RANKS: Final = {durability.value: rank for rank, durability in enumerate(_ORDER)}
 
 
-class _Prepared(NamedTuple):
+class _Prepared(Struct, frozen=True):
     publishing: Publishing
     publication: Publication
 
@@ -151,22 +152,24 @@ class Publications:
         except StoreUnavailableError as error:
             unavailable(answer.exchange, error)
             return
-        for one, result in zip(answer.prepared, results, strict=True):
-            self.counts["repeated" if result.repeated else result.code] += 1
-            if type(one) is _Prepared and not result.repeated:
-                self.delivered += result.reached * len(one.publication.items)
         if not waits:
             answer.exchange.answer(body, status)
 
     def _publish(self, one: _Prepared | PublishResult, ids: PublicationIds) -> PublishResult:
         if isinstance(one, PublishResult):
-            return one
-        try:
-            return result_of(one.publishing.publish(one.publication, ids))
-        except UnknownSessionError as error:
-            return PublishResult(0, error=str(error), code="unknown_session")
-        except IdReusedError as error:
-            return PublishResult(0, error=str(error), code="id_reused")
+            result = one
+        else:
+            publication = one.publication
+            try:
+                result = result_of(one.publishing.publish(publication, ids))
+            except UnknownSessionError as error:
+                result = PublishResult(0, error=str(error), code="unknown_session")
+            except IdReusedError as error:
+                result = PublishResult(0, error=str(error), code="id_reused")
+            if not result.repeated:
+                self.delivered += result.reached * len(publication.items)
+        self.counts["repeated" if result.repeated else result.code] += 1
+        return result
 
 
 def _stored(answer: _Answer, body: bytes, error: StoreUnavailableError | None) -> None:
@@ -177,7 +180,7 @@ def _stored(answer: _Answer, body: bytes, error: StoreUnavailableError | None) -
         unavailable(answer.exchange, error)
 
 
-class _Answer(NamedTuple):
+class _Answer(Struct, frozen=True):
     """A request under way."""
 
     exchange: Exchange

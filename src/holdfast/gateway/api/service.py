@@ -10,7 +10,7 @@ GET  /v1/openapi.json          what all of this looks like: no key needed
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -35,6 +35,7 @@ from holdfast.gateway.api.publications import Publications, failed, unavailable
 from holdfast.net.http.exchanges import Exchange
 from holdfast.net.security_log import SecurityEvent, SecurityLog
 from holdfast.protocols.uris import split_target
+from holdfast.protocols.websocket.head import Request
 from holdfast.sessions.dormant import DormantSession
 from holdfast.sessions.publishing import Publishing
 from holdfast.sessions.session import Session
@@ -118,13 +119,16 @@ class ApiService:
 
     def _key(self, exchange: Exchange) -> Key:
         """The key of a request; one that this connection showed before is not hashed again."""
-        shown = exchange.request.headers.get("authorization") or ""
-        known = exchange.memory.get(_SHOWN)
-        if isinstance(known, tuple) and known[0] == shown:
-            key: Key = known[1]
-            return key
-        key = self._keyring.find(shown, exchange.peer, self._now())
-        exchange.memory[_SHOWN] = (shown, key)
+        request, memory = exchange.request, exchange.memory
+        known = memory.get(_SHOWN)
+        if isinstance(known, _Shown) and known.request is request:  # its head has come again
+            return known.key
+        text = request.headers.get("authorization") or ""
+        if isinstance(known, _Shown) and known.text == text:
+            key = known.key
+        else:
+            key = self._keyring.find(text, exchange.peer, self._now())
+        memory[_SHOWN] = _Shown(request, text, key)
         return key
 
     # --- answers
@@ -192,6 +196,14 @@ class ApiService:
                 port.close(session, Reason(wanted.reason))
                 return Closed(sid)
         raise ApiRefusedError(404, "unknown_session", f"there is no session {sid[:64]!r}")
+
+
+class _Shown(NamedTuple):
+    """The key that a connection has shown last."""
+
+    request: Request
+    text: str
+    key: Key
 
 
 class _MethodError(ApiRefusedError):

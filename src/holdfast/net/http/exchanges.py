@@ -27,7 +27,7 @@ from holdfast.net.connection.handover import hand_over
 from holdfast.net.http.pages import NewHandler
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.runtime.turns import PASS_COST_MAX, TURN_COST_MAX
-from holdfast.protocols.http_requests import RequestReader
+from holdfast.protocols.http_requests import HEADS_MAX, RequestReader
 from holdfast.protocols.websocket.head import HeadError, Request, write_head
 
 _log: Final = RateLimitedLogger("holdfast.http")
@@ -39,6 +39,7 @@ _RETRY: Final = (("Retry-After", "1"),)
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _JSON: Final = b"Content-Type: application/json\r\nContent-Length: "
 _END: Final = b"\r\n\r\n"
+_STATUS_OK: Final = 200
 _OK: Final = b"HTTP/1.1 200 OK\r\n" + _JSON
 
 
@@ -145,8 +146,8 @@ class ExchangeConnection:
         self._request: Request | None = None
         self._body: list[bytes] = []
         self._body_bytes = 0
-        self._accepted: Request | None = None
-        """The newest request whose head was checked."""
+        self._accepted: dict[int, Request] = {}
+        """Requests whose heads were checked, by their `id`: of those the reader remembers."""
         self._wait: _Wait | None = None
         self._due = self._armed = _FOREVER
         """When the present wait is over, and when the timer looks: not later than that. A wait
@@ -178,6 +179,8 @@ class ExchangeConnection:
         self._set_wait(_Wait.REQUEST)
 
     def received(self, data: bytes) -> None:
+        if self._wait is _Wait.REQUEST and self._serve_known(data):
+            return
         self._reader.receive_data(data)
         if self._held or self._wait is _Wait.ANSWER:
             self._connection.pause_reading()
@@ -266,6 +269,22 @@ class ExchangeConnection:
         except Exception as error:
             self._connection.fail(error)
 
+    def _serve_known(self, data: bytes) -> bool:
+        """Handle `data` at once, if it is one whole request whose head was checked before."""
+        found = self._reader.find_whole(data)
+        if found is None or self._over:
+            return False
+        request, body = found
+        if self._accepted.get(id(request)) is not request:
+            return False
+        connection = self._connection
+        if connection.full or connection.turns.spent >= PASS_COST_MAX:
+            return False
+        self._serve(request, body)
+        if self._wait is None and not self._over:
+            self._set_wait(_Wait.REQUEST)
+        return True
+
     def _step(self) -> bool:
         """One step; false when more must come first."""
         reader = self._reader
@@ -283,6 +302,13 @@ class ExchangeConnection:
         self._request = None
         self._body.clear()
         self._body_bytes = 0
+        self._serve(request, body)
+        if self._wait is _Wait.ANSWER and reader.waiting:
+            self._connection.pause_reading()
+        return True
+
+    def _serve(self, request: Request, body: bytes) -> None:
+        """Have a request answered, now or later."""
         self._wait = _Wait.ANSWER
         self._connection.turns.spent += _COST + len(body)
         self._handling = True
@@ -292,9 +318,6 @@ class ExchangeConnection:
             self._handling = False
         if self._wait is _Wait.ANSWER:
             self._limit(self._limits.answer_seconds_max)
-            if reader.waiting:
-                self._connection.pause_reading()
-        return True
 
     def _take_head(self) -> bool:
         """Read the head of the next request. Raises `HeadError`."""
@@ -311,7 +334,7 @@ class ExchangeConnection:
             hand_over(connection, self._others.anew(connection), (data,), ended=self._ended)
             return False
         self._request = request
-        if request is self._accepted:  # its head has come again
+        if self._accepted.get(id(request)) is request:  # its head has come again
             return True
         headers = request.headers
         if headers.get("transfer-encoding") is not None:
@@ -325,7 +348,9 @@ class ExchangeConnection:
         persistent = request.version >= (1, 1) and not headers.has_token("connection", "close")
         self._last = self._last or not persistent
         if headers.get("expect") is None:
-            self._accepted = request
+            if len(self._accepted) == HEADS_MAX:
+                self._accepted.clear()
+            self._accepted[id(request)] = request
         elif reader.in_body and not reader.waiting and headers.has_token("expect", "100-continue"):
             self._connection.write(_CONTINUE)
         return True
@@ -376,7 +401,7 @@ class ExchangeConnection:
         self._connection.wake_at(self._due)
 
     def _write(self, body: bytes, status: int, fields: Sequence[tuple[str, str]]) -> None:
-        if status == HTTPStatus.OK and not fields and not self._last:
+        if status == _STATUS_OK and not fields and not self._last:
             self._connection.write(b"%b%d%b%b" % (_OK, len(body), _END, body))
             return
         closes = [("Connection", "close")] if self._last else []
