@@ -10,6 +10,7 @@ its snapshot, and the later records.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct, field
@@ -37,6 +38,12 @@ class Capabilities(Struct, frozen=True, omit_defaults=True):
     """Whether the client says that its output is read out (MTTS)."""
     mxp: bool = False
     """Whether it shows elements in text (MXP)."""
+
+
+@lru_cache(maxsize=256)
+def shared_capabilities(capabilities: Capabilities) -> Capabilities:
+    """The same capabilities as one object for all sessions: most clients are of a few kinds."""
+    return capabilities
 
 
 HIDDEN = "secret"

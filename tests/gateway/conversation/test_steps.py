@@ -67,6 +67,17 @@ def test_a_client_that_is_ready_gets_a_session() -> None:
     assert (row.capabilities, row.protocol, row.app) == (able, "tcp", "asked")
 
 
+def test_sessions_of_clients_of_one_kind_keep_one_description_of_it() -> None:
+    rows = []
+    for _ in range(2):
+        client = Recorded(World())
+        client.hears(Capable(Capabilities(width=80)), Enter())
+        client.hears(Capable(Capabilities(width=81)))
+        rows.append(client.session.row)
+    assert rows[0].capabilities == Capabilities(width=81)
+    assert rows[0].capabilities is rows[1].capabilities
+
+
 def test_anything_before_is_refused() -> None:
     client = Recorded(World())
     assert client.hears(Text("look")) == [

@@ -151,6 +151,26 @@ def test_reading_can_be_paused_and_resumed() -> None:
     assert not it.transport.reading
     it.connection.resume_reading()
     assert it.transport.reading
+    assert it.connection._gate is None  # it takes memory, and few are stopped for long
+
+
+def test_reading_that_stops_while_it_resumes_stays_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    it = connected()
+    resume, transport = it.transport.resume_reading, it.transport
+
+    def resume_and_stop() -> None:
+        resume()
+        monkeypatch.setattr(transport, "resume_reading", resume)
+        it.connection.pause_reading()  # what a handler may do with what comes at once
+
+    monkeypatch.setattr(transport, "resume_reading", resume_and_stop)
+    it.connection.pause_reading()
+    it.connection.resume_reading()
+    assert not transport.reading
+    it.connection.resume_reading()
+    assert transport.reading
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])

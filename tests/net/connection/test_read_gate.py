@@ -93,3 +93,28 @@ def test_once_it_has_read_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     loop.advance(1)
     assert transport.reading
     assert it.until == FOREVER
+
+
+@pytest.mark.parametrize("stop", ["handler", "rate"])
+def test_it_is_needed_while_it_stops_reading(stop: str) -> None:
+    it, _ = gate(FakeLoop())
+    assert not it.needed
+    if stop == "handler":
+        it.pause()
+    else:
+        it.hold(10.0)
+    assert it.needed
+    it.resume()
+    assert it.needed == (stop == "rate")
+    it.release()
+    assert not it.needed
+
+
+def test_it_is_needed_for_what_it_knows_of_the_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = FakeLoop()
+    it, _ = gate(loop)
+    monkeypatch.setattr(backpressure, "unread_output", lambda _: None)
+    assert it.due(1)
+    assert not it.look(2_000_000, loop.time())
+    assert it.needed
+    assert not it.due(2_000_001)  # it was found reading

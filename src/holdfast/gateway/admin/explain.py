@@ -6,14 +6,13 @@ The sentences say what the numbers mean, for people; the numbers are there for p
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from msgspec import Struct
 
 from holdfast.gateway.view import GatewayView
 from holdfast.sessions.dormant import DormantSession
 from holdfast.sessions.folding import fold
-from holdfast.sessions.life import Life
+from holdfast.sessions.life import Field, Life
 from holdfast.sessions.records import EpochEnd, Record, Row
 from holdfast.sessions.session import Session
 
@@ -62,7 +61,7 @@ class LifeView(Struct, frozen=True):
     time: float
     event: str
     connection: int
-    fields: dict[str, Any]
+    fields: dict[str, Field]
 
 
 class Explanation(Struct, frozen=True):

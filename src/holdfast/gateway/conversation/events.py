@@ -32,6 +32,7 @@ from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import ConversationPhase
 from holdfast.gateway.conversation.ports import Conversation, security_of
 from holdfast.net.log import RateLimitedLogger
+from holdfast.sessions.records import shared_capabilities
 
 _TOO_MANY: Final = "too many connections from your address"
 _log: Final = RateLimitedLogger("holdfast.gateway")
@@ -59,7 +60,7 @@ def _react_early(conversation: Conversation, event: Event) -> None:
         case PlainHttp(data):
             conversation.serve_http(data)
         case Capable(capabilities) if conversation.phase is ConversationPhase.WAITING:
-            conversation.capabilities = capabilities
+            conversation.capabilities = shared_capabilities(capabilities)
         case Enter() | Watch() if conversation.phase is ConversationPhase.WAITING:
             identify.enter(conversation, event)
         case CredentialGiven() if conversation.phase is ConversationPhase.WAITING:
@@ -141,7 +142,7 @@ def _describe(conversation: Conversation, attachment: Attachment, event: Resized
         session.resize(event)
         backend.resized(session, event)
     else:
-        session.row.capabilities = event.capabilities
+        session.row.capabilities = shared_capabilities(event.capabilities)
         session.mark_row_dirty()
         backend.capabilities_changed(session)
     if session.viewers is not None:

@@ -259,8 +259,11 @@ class Connection(Output, asyncio.Protocol):
 
     def resume_reading(self) -> None:
         """Take bytes from the socket again."""
-        if self._gate is not None:
-            self._gate.resume()
+        gate = self._gate
+        if gate is not None:
+            gate.resume()
+            if self._gate is gate and not gate.needed:
+                self._gate = None
 
     def drain(self) -> None:
         """Let the handler send a goodbye, because the server is stopping."""

@@ -13,7 +13,6 @@ from typing import Final
 from msgspec import structs
 
 from holdfast.core.limits import WebSocketLimits
-from holdfast.core.states import Machine
 from holdfast.core.text import presentable
 from holdfast.protocols.websocket import codec, handshake
 from holdfast.protocols.websocket.deflate import EXTENSIONS, Agreement, Deflate, PerMessageDeflate
@@ -52,9 +51,9 @@ class Connection(Decoder):
     __slots__ = (
         "_entropy",
         "_head",
-        "_machine",
         "_out",
         "deflate",
+        "state",
         "subprotocol",
     )
 
@@ -64,17 +63,13 @@ class Connection(Decoder):
         super().__init__(limits, masked=entropy is None)
         self._plain = False  # a head comes first
         self._entropy = entropy
-        self._machine = Machine(TABLE, State.CONNECTING)
+        self.state = State.CONNECTING
         self._head: bytes | None = b""
         """Bytes received before the connection opened; `None` from then on."""
         self._out: list[bytes] = []
         self.subprotocol: str | None = None
         self.deflate: PerMessageDeflate | None = None
         """Compression, where both sides agreed on it."""
-
-    @property
-    def state(self) -> State:
-        return self._machine.state
 
     def snapshot(self) -> ConnectionSnapshot:
         """The connection as it stands, to be restored elsewhere.
@@ -91,7 +86,7 @@ class Connection(Decoder):
         )
 
     def _restore(self, snapshot: ConnectionSnapshot, deflate: Deflate | None) -> None:
-        self._machine = Machine(TABLE, snapshot.state)
+        self.state = snapshot.state
         self._head = snapshot.head
         self._out = [snapshot.out] if snapshot.out else []
         self.subprotocol = snapshot.subprotocol
@@ -101,9 +96,14 @@ class Connection(Decoder):
             self.deflate = self._inflater = deflate.restore(snapshot.deflate)
         self._plain = self._plain and self._head is None
 
+    def _step(self, given: Input) -> Effect:
+        """Take a step of the table. Raises `UndefinedTransitionError`, and changes nothing then."""
+        self.state, effect = TABLE.step(self.state, given)
+        return effect
+
     def receive_eof(self) -> None:
         """The peer sends nothing more."""
-        self._machine.apply(Input.EOF)
+        self._step(Input.EOF)
 
     def queue(self, frame: bytes) -> None:
         """Queue an encoded frame after the queued ones."""
@@ -185,7 +185,7 @@ class Connection(Decoder):
         nothing has changed then.
         """
         payload = close_payload(code, reason)
-        if self._machine.apply(Input.CLOSE_SENT) is Effect.SEND_CLOSE:
+        if self._step(Input.CLOSE_SENT) is Effect.SEND_CLOSE:
             self._out.append(self._frame(_CLOSE, payload))
 
     def _receive_rest(self, data: bytes, pos: int, events: list[Event]) -> list[Event]:
@@ -218,10 +218,10 @@ class Connection(Decoder):
             case Close(code, _):
                 # "When sending a Close frame in response, the endpoint typically
                 # echos the status code it received." (section 5.5.1)
-                if self._machine.apply(Input.CLOSE_RECEIVED) is Effect.SEND_CLOSE:
+                if self._step(Input.CLOSE_RECEIVED) is Effect.SEND_CLOSE:
                     self._out.append(self._frame(_CLOSE, close_payload(code, "")))
             case Violation(code, reason):
-                if self._machine.apply(Input.FAILED) is Effect.SEND_CLOSE:
+                if self._step(Input.FAILED) is Effect.SEND_CLOSE:
                     self._out.append(self._frame(_CLOSE, close_payload(code, reason)))
             case _:
                 pass
@@ -239,7 +239,7 @@ class Connection(Decoder):
         return head[:end] if end >= 0 else None
 
     def _open(self, subprotocol: str | None, deflate: PerMessageDeflate | None) -> None:
-        self._machine.apply(Input.OPENED)
+        self._step(Input.OPENED)
         self.subprotocol = subprotocol
         self.deflate = deflate
         self._inflater = deflate
@@ -331,7 +331,7 @@ class ServerConnection(Connection):
         Raises `ValueError` for values that HTTP cannot express, and changes nothing then.
         """
         answer = handshake.write_refusal(status, message, headers)
-        self._machine.apply(Input.REFUSED)
+        self._step(Input.REFUSED)
         self._out.append(answer)
 
 
@@ -379,10 +379,10 @@ class ClientConnection(Connection):
             response = parse_response(head, header_count_max=self._limits.header_count_max)
             subprotocol, agreement = handshake.check_response(response, self._offer, self._nonce)
         except HeadError as error:
-            self._machine.apply(Input.FAILED)
+            self._step(Input.FAILED)
             raise HandshakeError(0, str(error)) from error
         except HandshakeError:
-            self._machine.apply(Input.FAILED)
+            self._step(Input.FAILED)
             raise
         self._open(subprotocol, self._deflate(agreement))
         return [response, *self.receive_data(b"")]
