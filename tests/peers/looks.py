@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
+from playwright.async_api import Page
 from tests.peers.chromium import ChatPage
 from tests.peers.screens import until
+
+
+class Shown(Protocol):
+    """A page that is shown."""
+
+    page: Page
+
 
 CONTRASTS: Final = """
 () => {
@@ -50,10 +58,10 @@ SIDES: Final = """
 """What does not fit between the left and the right side of the window."""
 
 
-async def legible(page: ChatPage) -> None:
-    """Nothing is too faint to read (WCAG 2.2, 1.4.3)."""
+async def legible(page: Shown, texts_min: int = 5) -> None:
+    """Nothing of so many texts or more is too faint to read (WCAG 2.2, 1.4.3)."""
     contrasts = await page.page.evaluate(CONTRASTS)
-    assert len(contrasts) >= 5
+    assert len(contrasts) >= texts_min
     faint = {what: ratio for what, ratio in contrasts.items() if ratio < 4.5}
     assert not faint
 
