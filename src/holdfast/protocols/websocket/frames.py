@@ -10,7 +10,6 @@ errors) is handled here, in Python, one frame at a time.
 
 from __future__ import annotations
 
-import codecs
 import math
 from enum import IntEnum
 from typing import Final, Protocol
@@ -19,12 +18,8 @@ from holdfast.core.errors import ProtocolError
 from holdfast.core.limits import WebSocketLimits
 from holdfast.protocols.websocket import codec
 from holdfast.protocols.websocket.events import NO_STATUS, Close, Event, Ping, Pong, Violation
-from holdfast.protocols.websocket.snapshot import (
-    DecoderSnapshot,
-    FrameSnapshot,
-    MessageSnapshot,
-    NotBetweenMessagesError,
-)
+from holdfast.protocols.websocket.incomplete import IncompleteMessage, IncompletePayload
+from holdfast.protocols.websocket.snapshot import DecoderSnapshot, NotBetweenMessagesError
 
 
 class Opcode(IntEnum):
@@ -66,8 +61,6 @@ _MASKED: Final = 0x80
 _OPCODES: Final = frozenset(Opcode)
 _SENDABLE_CODES: Final = frozenset(CloseCode)
 
-_new_utf8_decoder = codecs.getincrementaldecoder("utf-8")
-
 
 class ViolationError(ProtocolError):
     """A frame that must fail the connection, with the close code to fail it with."""
@@ -83,72 +76,6 @@ class Inflater(Protocol):
 
     def inflate(self, data: bytes, *, final: bool, bytes_max: int) -> bytes:
         """The next part of the message. Raises `ViolationError` beyond `bytes_max`."""
-
-
-class _Message:
-    """An incomplete message: its frames are checked as they arrive and joined at the end."""
-
-    __slots__ = ("compressed", "fragments", "parts", "size", "utf8")
-
-    def __init__(self, *, text: bool, compressed: bool) -> None:
-        self.compressed = compressed
-        self.fragments = 1
-        self.parts: list[str] | list[bytes] = []
-        self.size = 0
-        self.utf8 = _new_utf8_decoder() if text else None
-
-    def snapshot(self) -> MessageSnapshot:
-        parts = [part.encode() if isinstance(part, str) else part for part in self.parts]
-        undecoded = self.utf8.getstate()[0] if self.utf8 is not None else b""
-        text = self.utf8 is not None
-        return MessageSnapshot(text, b"".join(parts), self.size, self.fragments, undecoded)
-
-    @classmethod
-    def restore(cls, snapshot: MessageSnapshot) -> _Message:
-        message = cls(text=snapshot.text, compressed=False)
-        so_far: str | bytes = snapshot.so_far.decode() if snapshot.text else snapshot.so_far
-        message.parts.append(so_far)  # type: ignore[arg-type]
-        message.size = snapshot.size
-        message.fragments = snapshot.fragments
-        if message.utf8 is not None:
-            message.utf8.setstate((snapshot.undecoded, 0))
-        return message
-
-
-class _Payload:
-    """An incomplete frame.
-
-    Payload that is checked only when it is complete is collected in `whole`.
-    """
-
-    __slots__ = ("fin", "key", "left", "offset", "whole")
-
-    def __init__(self, fin: bool, key: bytes | None, length: int, *, whole: bool) -> None:
-        self.fin = fin
-        self.key = key
-        self.left = length
-        self.offset = 0
-        self.whole = codec.Payload(length, key) if whole else None
-
-    def take_apart(self, message: _Message) -> None:
-        """Give `message` what has come of a payload that was to be taken whole."""
-        whole = self.whole
-        if whole is not None:
-            left = whole.left
-            come = self.left - left
-            whole.take(bytes(left), 0)
-            message.parts.append(whole.finish()[:come])  # type: ignore[arg-type]
-            message.size += come
-            self.left, self.offset, self.whole = left, come, None
-
-    def snapshot(self) -> FrameSnapshot:
-        return FrameSnapshot(self.fin, self.key, self.left, self.offset)
-
-    @classmethod
-    def restore(cls, snapshot: FrameSnapshot) -> _Payload:
-        payload = cls(snapshot.fin, snapshot.key, snapshot.left, whole=False)
-        payload.offset = snapshot.offset
-        return payload
 
 
 class Decoder:
@@ -183,8 +110,8 @@ class Decoder:
         self._inflater = inflater
         self._simple_max = min(limits.frame_bytes_max, limits.message_bytes_max)
         self._tail = b""
-        self._payload: _Payload | None = None
-        self._message: _Message | None = None
+        self._payload: IncompletePayload | None = None
+        self._message: IncompleteMessage | None = None
         self._done = False
         self._begun = 0
         """Messages that came in several parts."""
@@ -231,8 +158,8 @@ class Decoder:
         self._tail = snapshot.tail
         self._begun = snapshot.begun
         self._done = snapshot.done
-        self._message = _Message.restore(message) if message is not None else None
-        self._payload = _Payload.restore(frame) if frame is not None else None
+        self._message = IncompleteMessage.restore(message) if message is not None else None
+        self._payload = IncompletePayload.restore(frame) if frame is not None else None
         self._plain = not (self._done or self._tail or self._message)
 
     def push(self, data: bytes) -> None:
@@ -318,7 +245,7 @@ class Decoder:
             return self._receive_control(data, pos, start, length, key, events)
         message = self._begin(first, length)
         whole = message.utf8 is None and not message.compressed
-        self._payload = _Payload(bool(first & _FIN), key, length, whole=whole)
+        self._payload = IncompletePayload(bool(first & _FIN), key, length, whole=whole)
         return self._receive_payload(data, start, events)
 
     def _check_first(self, first: int) -> None:
@@ -334,7 +261,7 @@ class Decoder:
         if opcode in (Opcode.TEXT, Opcode.BINARY) and self._message is not None:
             raise ViolationError(CloseCode.PROTOCOL_ERROR, "the message before is unfinished")
 
-    def _begin(self, first: int, length: int) -> _Message:
+    def _begin(self, first: int, length: int) -> IncompleteMessage:
         """A data frame begins: it opens a message or continues the open one."""
         limits = self._limits
         if length > limits.frame_bytes_max:
@@ -346,7 +273,7 @@ class Decoder:
         if message is None:
             self._begun += 1
             text = first & 0x0F == Opcode.TEXT
-            message = self._message = _Message(text=text, compressed=bool(first & _RSV1))
+            message = self._message = IncompleteMessage(text=text, compressed=bool(first & _RSV1))
         else:
             message.fragments += 1
             self.continuations += 1
@@ -396,7 +323,7 @@ class Decoder:
                 events.append(empty.join(message.parts))  # type: ignore[arg-type]
         return pos
 
-    def _add(self, message: _Message, part: bytes, *, final: bool) -> None:
+    def _add(self, message: IncompleteMessage, part: bytes, *, final: bool) -> None:
         """Inflate and check one part of a message, and keep it.
 
         Text is checked as it arrives: "an endpoint MUST _Fail the WebSocket
