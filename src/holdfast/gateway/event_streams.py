@@ -168,7 +168,8 @@ class EventStreams:
             return
         before.lost(None)
         others = Others(lambda request: not is_for_stream(request, self._settings.path), anew)
-        exchanges = ExchangeConnection(connection, self, self._limits, others)
+        room = self._context.input_room
+        exchanges = ExchangeConnection(connection, self, self._limits, others, room)
         hand_over(connection, exchanges, (data,))
 
     def _is_for_streams(self, data: bytes) -> bool:

@@ -31,6 +31,7 @@ from holdfast.gateway.view import GatewayView
 from holdfast.link.tracing import CommandTraces
 from holdfast.net.addresses import Address
 from holdfast.net.log import RateLimitedLogger, log_failure
+from holdfast.net.runtime.input_room import InputRoom
 from holdfast.net.runtime.loop import quiet_collector, unwrapped
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import spawn
@@ -111,6 +112,7 @@ class Gateway:
             limits=limits,
             command_rate=_command_rate(limits),
             network_input=network_input(limits.session),
+            input_room=InputRoom(limits.session.node_input_bytes_max),
             runtime=runtime,
             wall=self.clock,
             journal=journal,
@@ -152,6 +154,7 @@ class Gateway:
             clock=self.clock,
             pool=self.pool,
             counts=self.context.counts,
+            input_room=self.context.input_room,
             security=self.context.security,
             backends=self.backends,
             upstreams_by_name=self.upstreams,

@@ -113,6 +113,16 @@ def _connections(view: GatewayView) -> Iterator[Metric]:
         (((why.value,), view.counts[f"closed_{why.value}"]) for why in Reason),
         "reason",
     )
+    yield gauge(
+        "input_kept_bytes",
+        "Input of clients that waits or is incomplete, beyond 4 KiB of a connection, in bytes.",
+        view.input_room.used,
+    )
+    yield counter(
+        "input_connections_closed",
+        "Connections that were closed because too much input waited.",
+        [((), view.input_room.closed)],
+    )
     yield gauge_of(
         "link_applications",
         "Instances of applications that are linked, by application.",

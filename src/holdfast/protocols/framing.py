@@ -18,6 +18,8 @@ Event = str | LineTooLong
 
 _LF: Final = b"\n"
 _UTF_8_BYTES_MAX: Final = 4  # of one character
+_PIECE_BYTES: Final = 48
+"""What a piece takes in memory beside its bytes."""
 
 
 class LinesSnapshot(Struct, frozen=True):
@@ -58,6 +60,15 @@ class LineDecoder:
         if tail:
             self._take(tail, events)
         return events
+
+    @property
+    def pending(self) -> int:
+        """The memory that an incomplete line takes, in bytes: each piece of it, as it came."""
+        return self._size + _PIECE_BYTES * len(self._pieces)
+
+    def discard_input(self) -> None:
+        """Drop the received part of an incomplete line."""
+        self._join()
 
     @property
     def unfinished(self) -> str:

@@ -126,6 +126,11 @@ class Decoder:
             return self._fail(events, _bad_magic(buffer, 0))
         return events
 
+    @property
+    def pending(self) -> int:
+        """The size of the received part of an incomplete message."""
+        return len(self._buffer)
+
     def snapshot(self) -> bytes | None:
         """The received part of an incomplete message; `None` after a `Fault`."""
         return None if self._done else bytes(self._buffer)

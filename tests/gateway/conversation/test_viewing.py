@@ -209,6 +209,16 @@ def test_the_rate_of_input_does_not_stop_a_viewer() -> None:
     assert PONG in viewing.written()
 
 
+def test_a_viewer_keeps_no_memory_with_what_it_does_not_finish() -> None:
+    viewing = Viewing()
+    viewing.opens()
+    viewing.comes(viewing.watch)
+    assert viewing.viewers == 1
+    viewing.comes(frame(0x1, b"x" * 8 * KIB)[:-1])
+    assert viewing.viewers == 0
+    assert b'"reason":"protocol_error"' in viewing.written()
+
+
 def test_a_viewer_may_watch_as_long_as_its_token_is_good() -> None:
     viewing = Viewing(auth=True)
     viewing.opens(viewing.watch)

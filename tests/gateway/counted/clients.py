@@ -29,10 +29,12 @@ from tests.gateway.running import (
     eventually,
     port,
 )
+from tests.protocols.websocket.wire import frame
 
 from holdfast.core.clock import wall
 from holdfast.core.errors import Reason
 from holdfast.core.limits import Limits
+from holdfast.net.runtime.input_room import CROWDED
 
 # --- come and talk
 
@@ -280,6 +282,34 @@ async def finds_no_room(scene: Scene) -> AsyncIterator[Found | None]:
     async with v1(scene.gateway) as one, v1(scene.gateway) as other:
         await one.expect("welcome")
         await other.closed()
+        yield None
+
+
+@exchange({**came("websocket"), "input_kept_bytes": SOME}, echoing())
+async def says_a_part_of_something_long(scene: Scene) -> AsyncIterator[Found | None]:
+    async with v1(scene.gateway) as client:
+        await client.expect("welcome")
+        client.ws.transport.write(frame(0x1, b"x" * 20_000)[:-1])
+        yield None
+
+
+@exchange(
+    {
+        **CAME_AND_WENT,
+        "sessions{detached_active}": 1,
+        "input_connections_closed_total": 1,
+        "connections_closed_total{crowded}": 1,
+        "security_events_total{limited}": 1,
+    },
+    echoing(session={"node_input_bytes_max": 10_000}),
+)
+async def says_more_than_all_may(scene: Scene) -> AsyncIterator[Found | None]:
+    async with v1(scene.gateway) as client:
+        await client.expect("welcome")
+        client.ws.transport.write(frame(0x1, b"x" * 20_000)[:-1])
+        bye = await client.expect("bye")
+        assert (bye["code"], bye["text"]) == (4504, CROWDED)
+        await client.closed()
         yield None
 
 

@@ -12,6 +12,7 @@ from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.connection.handler import Phase
 from holdfast.net.http.exchanges import Exchange, ExchangeConnection, ExchangeLimits, Others
+from holdfast.net.runtime.input_room import CROWDED, InputRoom
 from holdfast.net.runtime.turns import PASS_COST_MAX, TURN_COST_MAX
 
 LIMITS: Final = ExchangeLimits(
@@ -58,9 +59,11 @@ POST: Final = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n%d"
 class Stand(Bench):
     """One such connection, established."""
 
-    def __init__(self, service: Answers, others: Others | None = None) -> None:
+    def __init__(
+        self, service: Answers, others: Others | None = None, room: InputRoom | None = None
+    ) -> None:
         super().__init__(ConnectionLimits(write_buffer_bytes_max=1_000, idle_seconds_max=900))
-        self.exchanges = ExchangeConnection(self.connection, service, LIMITS, others)
+        self.exchanges = ExchangeConnection(self.connection, service, LIMITS, others, room)
         self.connection.attach(self.exchanges)
         self.connection.connection_made(self.transport)
 
@@ -354,3 +357,36 @@ def test_a_defect_with_a_known_head_ends_the_connection() -> None:
     it = Stand(Broken())
     it.post(1, 2)
     assert it.transport.aborted
+
+
+LONG_POST: Final = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n"
+
+
+def test_a_body_counts_until_it_is_whole() -> None:
+    service, room = Answers(), InputRoom(100_000)
+    it = Stand(service, room=room)
+    it.connection.data_received(LONG_POST)
+    for _ in range(19):
+        it.connection.data_received(b"x" * 1_000)
+    assert 19_000 <= room.used <= 25_000
+    it.connection.data_received(b"x" * 1_000)
+    assert room.used == 0
+    assert [exchange.body for exchange in service.asked] == [b"x" * 20_000]
+    it.connection.data_received(LONG_POST + b"x" * 10_000)
+    assert room.used
+    it.connection.connection_lost(None)
+    assert room.used == 0
+
+
+def test_without_room_for_its_body_a_request_is_refused() -> None:
+    service, room = Answers(), InputRoom(10_000)
+    it = Stand(service, room=room)
+    it.connection.data_received(LONG_POST)
+    for _ in range(20):
+        it.connection.data_received(b"x" * 1_000)
+    assert (room.used, room.closed) == (0, 1)
+    answer = b"".join(it.transport.written)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: 1\r\n" in answer
+    assert answer.endswith(CROWDED.encode())
+    assert service.asked == []

@@ -20,6 +20,10 @@ class SessionLimits(Group, frozen=True, forbid_unknown_fields=True):
     in the order in which their sessions would make room, and each client is told."""
     node_queues_bytes_max: int = 256 * MIB
     """Commands in all queues of one node. Beyond it, no commands are taken."""
+    node_input_bytes_max: int = 256 * MIB
+    """Input of all clients of one node that waits, or belongs to an incomplete message, but for the
+    first 4 KiB of each. Beyond it, connections are closed, first the one with most of the network
+    (IPv6: /64) with most."""
     window_messages_max: int = 256
     """Outputs kept for a client that has not acknowledged them."""
     window_bytes_max: int = 64 * KIB

@@ -84,6 +84,13 @@ class Adapter(Protocol):
     def tokens(self) -> int:
         """How many units of the protocol have come, lines among them: each costs something."""
 
+    @property
+    def pending(self) -> int:
+        """How much memory its client's input takes that is no event yet, in bytes."""
+
+    def discard_input(self) -> None:
+        """Drop that input: the connection ends, and nothing is read any more."""
+
     def begin(self, now: float) -> list[Event]:
         """The connection is there."""
 

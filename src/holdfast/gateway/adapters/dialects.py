@@ -86,6 +86,10 @@ class Dialect(Protocol):
 
     numbered: bool
 
+    @property
+    def pending(self) -> int:
+        """The bytes of a message that is not read yet, where one goes over several frames."""
+
     def read(self, message: str | bytes) -> list[Read]:
         """The events in one message. Raises `DialectError`."""
 
@@ -113,6 +117,8 @@ class WholeMessages:
     """A dialect that keeps nothing of a message, and knows no viewers."""
 
     __slots__ = ()
+
+    pending = 0
 
     def viewing(self, core: Frames, told: ViewerNotification) -> bytes:
         return b""

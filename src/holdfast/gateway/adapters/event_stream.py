@@ -189,6 +189,13 @@ class EventStreamAdapter:
             return [Broken(Reason.FLOOD, text)]
         return self._translate(lines)
 
+    @property
+    def pending(self) -> int:
+        return len(self._line)
+
+    def discard_input(self) -> None:
+        self._line = b""
+
     def receive_eof(self) -> list[Event]:
         return []
 

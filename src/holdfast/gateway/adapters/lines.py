@@ -38,6 +38,10 @@ class LineAdapter(TerminalAdapter):
         self._enter_at: float | None = None
         self._out: list[bytes] = []
 
+    @property
+    def _undecoded(self) -> LineDecoder:
+        return self._decoder
+
     def begin(self, now: float) -> list[Event]:
         self._enter_at = now + _PATIENCE_SECONDS
         return []

@@ -119,6 +119,10 @@ class TelnetAdapter(TerminalAdapter):
 
     # --- inbound
 
+    @property
+    def _undecoded(self) -> telnet.TelnetServer:
+        return self._core
+
     def begin(self, now: float) -> list[Event]:
         self._core = telnet.TelnetServer(self._limits, now, self._charsets, self._options)
         return []

@@ -7,7 +7,7 @@ text, and it resumes by typing `resume CODE` as its first line.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from holdfast.core.errors import DISCONNECTS, Disconnect, Reason, sentence
 from holdfast.core.identity import NO_FACTS
@@ -52,6 +52,17 @@ _KEPT: Final = (DISCONNECTS[Reason.FLOOD], DISCONNECTS[Reason.PROTOCOL_ERROR])
 """Disconnects after which the session stays, so that the user may resume it."""
 
 
+class Undecoded(Protocol):
+    """What keeps the part of a client's input that is no line yet."""
+
+    @property
+    def pending(self) -> int:
+        """Its size in bytes."""
+
+    def discard_input(self) -> None:
+        """Drop it."""
+
+
 class TerminalAdapter(Screen):
     """A person in front of a `Screen`. A subclass hides what is typed, too: `_hide`."""
 
@@ -85,6 +96,19 @@ class TerminalAdapter(Screen):
     @property
     def tokens(self) -> int:
         return self._lines
+
+    @property
+    def _undecoded(self) -> Undecoded:
+        """What decodes its input."""
+        raise NotImplementedError
+
+    @property
+    def pending(self) -> int:
+        return self._undecoded.pending + self._typed.pending
+
+    def discard_input(self) -> None:
+        self._undecoded.discard_input()
+        self._typed.discard()
 
     @property
     def wants_token(self) -> bool:

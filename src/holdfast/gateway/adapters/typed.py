@@ -129,6 +129,15 @@ class Typed:
         self.offered = False
         return Text(line)
 
+    @property
+    def pending(self) -> int:
+        """The bytes that were typed ahead of a question."""
+        return self._ahead_bytes
+
+    def discard(self) -> None:
+        """Drop the lines that were typed ahead."""
+        self.early, self.ahead, self._ahead_bytes = None, None, 0
+
     def take_ahead(self) -> Sequence[str]:
         """What was typed before it was known what it answers, if that is known now."""
         if self.ahead is None or self.asking is Asking.UNKNOWN:

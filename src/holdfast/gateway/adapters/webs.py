@@ -63,6 +63,10 @@ class WebsDialect:
 
     # --- inbound
 
+    @property
+    def pending(self) -> int:
+        return self._decoder.pending
+
     def read(self, message: str | bytes) -> list[Read]:
         if isinstance(message, str):
             raise DialectError("expected a binary message, found a text one")

@@ -90,7 +90,6 @@ class WebSocketAdapter:
         "facts",
         "forwarded",
         "handshake_failed",
-        "numbered",
         "slice_bytes",
         "tokens",
         "unread",
@@ -115,7 +114,6 @@ class WebSocketAdapter:
         self._message = 0
         """The number of the incomplete message; 0 without one."""
         self._message_due: float | None = None
-        self.numbered = False
         self.facts = NO_FACTS
         self.tokens = 0
         self.slice_bytes = _SLICE_BYTES
@@ -123,6 +121,10 @@ class WebSocketAdapter:
         if settings.deflate is not None:
             self.slice_bytes = _PACKED_SLICE_BYTES
             self._core.pause_inflated = _INFLATED_SLICE_BYTES
+
+    @property
+    def numbered(self) -> bool:
+        return self._dialect.numbered
 
     @property
     def takes_tokens(self) -> bool:
@@ -159,6 +161,14 @@ class WebSocketAdapter:
     def receive_eof(self) -> list[Event]:
         self._core.receive_eof()
         return []
+
+    @property
+    def pending(self) -> int:
+        return self._core.pending + self._dialect.pending
+
+    def discard_input(self) -> None:
+        self._core.discard_input()
+        self._dialect.restore(None)
 
     def _translate(self, received: list[ws.Event]) -> list[Event]:
         events: list[Event] = []
@@ -220,15 +230,11 @@ class WebSocketAdapter:
             # The session must be known before the answer, which carries its cookie.
             cookies = tuple(settings.cookie.read(request.headers))
             return [Enter(cookies=cookies, or_new=True)]
-        self._speak(subprotocol)
+        self._dialect = _DIALECTS[subprotocol](settings.limits)
         self._accept(subprotocol)
         received = self._core.receive_data(b"")
         self.unread = self._core.unread
         return self._translate(received)
-
-    def _speak(self, subprotocol: str) -> None:
-        self._dialect = _DIALECTS[subprotocol](self._settings.limits)
-        self.numbered = self._dialect.numbered
 
     def _refuse(self, refusal: UpgradeRefusal) -> list[Event]:
         self.handshake_failed = True
@@ -322,7 +328,7 @@ class WebSocketAdapter:
         self._flow.restore(taken.flow_seconds, now)
         self._accepted, self._maybe_delivered = taken.accepted, taken.maybe_delivered
         if core.subprotocol is not None:
-            self._speak(core.subprotocol)
+            self._dialect = _DIALECTS[core.subprotocol](settings.limits)
         self._dialect.restore(taken.unfinished)
         seconds = taken.message_seconds
         self._message = taken.message

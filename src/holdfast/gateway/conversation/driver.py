@@ -20,6 +20,7 @@ from holdfast.gateway.conversation.events import FREE, hear, react, react_early
 from holdfast.gateway.conversation.goodbye import say_goodbye
 from holdfast.gateway.conversation.identify import expire
 from holdfast.gateway.conversation.intake import OWED_BYTES_MAX, Intake
+from holdfast.gateway.conversation.memory import reserve_input
 from holdfast.gateway.conversation.news import News
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import ConversationPhase, Move, after
@@ -95,17 +96,19 @@ class Driver:
         if held is not None or (spent >= PASS_COST_MAX and data):
             intake.keep(data, turns, self, self.connection.peer)
             self.connection.pause_reading()
+            reserve_input(self)
             return
         adapter, connection = self.adapter, self.connection
-        start, end = 0, len(data)
+        start, end, counted = 0, len(data), False
         while True:
             size, tokens = adapter.slice_bytes, adapter.tokens
             piece = data if not start and end <= size else data[start : start + size]
             start += size
             self._handle(adapter.receive_data(piece, now), now)
-            owed = intake.owed + len(piece) + TOKEN_BYTES * (adapter.tokens - tokens)
-            intake.owed = owed
-            if owed >= OWED_BYTES_MAX:
+            cost = len(piece) + TOKEN_BYTES * (adapter.tokens - tokens)
+            owed = intake.owed = intake.owed + cost
+            if owed >= OWED_BYTES_MAX or intake.reservation is not None:
+                counted = True
                 turns.spent += owed
                 intake.charge(adapter.input_rate, now, self.context.network_input, connection.peer)
             if connection.handler is not self:
@@ -117,8 +120,8 @@ class Driver:
             if waits or turns.spent - spent >= TURN_COST_MAX:
                 intake.keep(data[start:], turns, self, connection.peer)
                 break
-        if intake.held is not None:
-            self._stop_reading()
+        if counted or intake.held is not None:
+            _keep_waiting(self, cost)
         due = adapter.next_deadline()
         if due is not None and due < self.wake:
             self._schedule()
@@ -156,6 +159,7 @@ class Driver:
         due = self.adapter.next_deadline()
         if due is not None and now >= due:
             self._handle(self.adapter.handle_timer(now), now)
+            reserve_input(self)
         if self.attachment is not None:
             self.attachment.expire(now)
         if self.proof is not None and now >= self.proof.due:
@@ -228,7 +232,7 @@ class Driver:
 
     def go_on(self) -> None:
         """Handle the held input, as far as the limits allow."""
-        held = self.intake.release()
+        held = self.intake.take_held()
         if held is not None:
             self.context.runtime.turns.spent += TOKEN_BYTES * len(held.events)
         self._handle(held.events if held is not None else [], self.context.runtime.timers.now)
@@ -238,6 +242,7 @@ class Driver:
             return
         if self.intake.held is not None:
             self.intake.held.unread = unread
+            self.intake.held.cost = held.cost if held is not None else 0
         elif unread or self.adapter.unread or self.phase is _LIVE:
             self.received(unread)  # what it meant was perhaps not known yet
         if self.attachment is not None:
@@ -248,6 +253,8 @@ class Driver:
                 self.ended()
                 return
             self.intake.block().eof = True
+        if self.intake.reservation is not None:
+            reserve_input(self)
         self._resume_reading()
         self._schedule()
 
@@ -379,6 +386,7 @@ class Driver:
             self.goodbye(Reason.REFUSED, "there is no page here, only a WebSocket")
         else:
             self.phase = after(self.phase, Move.LEAVE)
+            self.intake.release()
             serve(self.connection, data, self, lambda again: Driver(again, context, listener))
 
     # --- time
@@ -401,3 +409,13 @@ class Driver:
         if self.proof is not None:
             wake = min(wake, self.proof.due)
         self.wake_by(wake)
+
+
+def _keep_waiting(driver: Driver, cost: int) -> None:
+    """Some input may be left; `cost` is that of what was decoded last."""
+    held = driver.intake.held
+    if held is not None:
+        if held.events:
+            held.cost += cost
+        driver._stop_reading()
+    reserve_input(driver)

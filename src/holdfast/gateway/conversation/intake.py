@@ -13,6 +13,7 @@ from holdfast.core.limits import SessionLimits
 from holdfast.core.rate import DebtByKey, Rate
 from holdfast.gateway.adapters.events import Event
 from holdfast.net.addresses import network_of
+from holdfast.net.runtime.input_room import InputReservation
 from holdfast.net.runtime.turns import Turns, Waiting
 
 _NEVER: Final = float("inf")
@@ -39,10 +40,12 @@ def network_input(limits: SessionLimits) -> DebtByKey:
 class Held:
     """Input that waits. Made when the first of it has to wait. Times are the runtime's."""
 
-    __slots__ = ("eof", "events", "full", "tell_at", "turn", "unread")
+    __slots__ = ("cost", "eof", "events", "full", "tell_at", "turn", "unread")
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.cost = 0
+        """The memory that the events take, in bytes, as rates of input count them."""
         self.unread = b""
         """Undecoded input after the events."""
         self.eof = False
@@ -67,7 +70,16 @@ class Held:
 class Intake:
     """The input of one connection: what is held of it, and its place in the rates."""
 
-    __slots__ = ("bytes_due", "commands_due", "held", "network", "owed", "shared", "told")
+    __slots__ = (
+        "bytes_due",
+        "commands_due",
+        "held",
+        "network",
+        "owed",
+        "reservation",
+        "shared",
+        "told",
+    )
 
     def __init__(self) -> None:
         self.held: Held | None = None
@@ -82,6 +94,8 @@ class Intake:
         """Whose share of the input this is; `None` until it is asked for."""
         self.shared = 0
         """The same, of what all clients of its network may send."""
+        self.reservation: InputReservation | None = None
+        """The room of its input in the memory of all, if it takes much."""
         self.told = False
         """Whether it is known to the security log that the client sends too much."""
 
@@ -155,7 +169,14 @@ class Intake:
         self.told = self.told or first
         return first
 
-    def release(self) -> Held | None:
+    def take_held(self) -> Held | None:
         """Return the held input, and hold none."""
         held, self.held = self.held, None
         return held
+
+    def release(self) -> Held | None:
+        """As `take_held`, of a client whose input is not kept any more."""
+        if self.reservation is not None:
+            self.reservation.release()
+            self.reservation = None
+        return self.take_held()

@@ -17,6 +17,7 @@ from holdfast.gateway.adapters.snapshot import AdapterSnapshot
 from holdfast.gateway.conversation.acks import AckPacer
 from holdfast.gateway.conversation.evidence import Evidence, Written
 from holdfast.gateway.conversation.intake import Held, Intake
+from holdfast.gateway.conversation.memory import reserve_input
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import ConversationPhase
 from holdfast.gateway.conversation.ports import Conversation
@@ -34,6 +35,7 @@ class HeldSnapshot(Struct):
 
     events: list[Event]
     unread: bytes
+    cost: int
     eof: bool
     full: bool
     turn: float
@@ -167,6 +169,7 @@ def restore(
             conversation, session, taken.attachment, shift
         )
     conversation.wake_by(taken.wake + shift)
+    reserve_input(conversation)
 
 
 def _restore_proof(conversation: Conversation, taken: ProofSnapshot, shift: float) -> None:

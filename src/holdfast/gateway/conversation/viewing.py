@@ -30,6 +30,7 @@ from holdfast.gateway.conversation.phases import Move, after
 from holdfast.gateway.conversation.ports import Conversation, security_of
 from holdfast.net.connection.connection import Connection
 from holdfast.net.log import RateLimitedLogger, log_failure
+from holdfast.net.runtime.input_room import UNCOUNTED_BYTES
 from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.consumer import guarded
 from holdfast.sessions.invitations import Invited
@@ -257,6 +258,8 @@ class Watcher:
             self.handle(self._adapter.receive_data(data[start : start + step], now))
             while self._adapter.unread:
                 self.handle(self._adapter.receive_data(b"", now))
+        if self._adapter.pending > UNCOUNTED_BYTES:
+            self.close(Reason.PROTOCOL_ERROR, _READ_ONLY)
         self._send()
         self.deliver()
         due = self._adapter.next_deadline()

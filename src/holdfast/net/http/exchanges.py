@@ -24,8 +24,10 @@ from holdfast.core.limits import KIB
 from holdfast.net.addresses import network_of
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handover import hand_over
+from holdfast.net.http.body import IncompleteBody
 from holdfast.net.http.pages import NewHandler
 from holdfast.net.log import RateLimitedLogger
+from holdfast.net.runtime.input_room import CROWDED, InputRoom
 from holdfast.net.runtime.turns import PASS_COST_MAX, TURN_COST_MAX
 from holdfast.protocols.http_requests import HEADS_MAX, RequestReader
 from holdfast.protocols.websocket.head import HeadError, Request, write_head
@@ -134,6 +136,7 @@ class ExchangeConnection:
         service: Service,
         limits: ExchangeLimits,
         others: Others | None = None,
+        room: InputRoom | None = None,
     ) -> None:
         self.memory: dict[str, object] = {}
         self._connection = connection
@@ -144,8 +147,7 @@ class ExchangeConnection:
             head_bytes_max=limits.head_bytes_max, header_count_max=limits.header_count_max
         )
         self._request: Request | None = None
-        self._body: list[bytes] = []
-        self._body_bytes = 0
+        self._body = IncompleteBody(room, lambda: self._end_with(503, CROWDED, _RETRY))
         self._accepted: dict[int, Request] = {}
         """Requests whose heads were checked, by their `id`: of those the reader remembers."""
         self._wait: _Wait | None = None
@@ -221,6 +223,7 @@ class ExchangeConnection:
 
     def lost(self, cause: Exception | None) -> None:
         self._over = True
+        self._body.drop()
 
     # --- answers
 
@@ -295,13 +298,11 @@ class ExchangeConnection:
         while reader.in_body:
             piece = reader.take_body()
             if not piece:
-                return self._need(_Wait.REST)
-            self._body.append(piece)
-            self._body_bytes += len(piece)
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+                self._body.wait(self.peer)
+                return not self._over and self._need(_Wait.REST)
+            self._body.add(piece)
+        body = self._body.take()
         self._request = None
-        self._body.clear()
-        self._body_bytes = 0
         self._serve(request, body)
         if self._wait is _Wait.ANSWER and reader.waiting:
             self._connection.pause_reading()

@@ -74,6 +74,16 @@ class TelnetCore(OptionHost):
         """Lines that were not in the character set that they should have been in."""
         return self._lines.undecodable
 
+    @property
+    def pending(self) -> int:
+        """The bytes of a line or a subnegotiation that is incomplete."""
+        return self._parser.pending + self._lines.pending
+
+    def discard_input(self) -> None:
+        """Drop them."""
+        self._parser.abandon()
+        self._lines.erase_line()
+
     # Moving to another process.
 
     def snapshot(self, now: float) -> CoreSnapshot:

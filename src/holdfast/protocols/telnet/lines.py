@@ -80,6 +80,11 @@ class Lines:
                 return [*lines]
         return self._receive(data, charset)
 
+    @property
+    def pending(self) -> int:
+        """The bytes of an incomplete line."""
+        return len(self._partial) if self._partial is not None else 0
+
     def unfinished(self, charset: str) -> str:
         """The incomplete line, without an incomplete code point at its end."""
         line = bytes(self._partial or b"")

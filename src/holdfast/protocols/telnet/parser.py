@@ -201,6 +201,11 @@ class Parser:
             yield from self._step(data[position], now)
             position += 1
 
+    @property
+    def pending(self) -> int:
+        """The bytes of an unfinished subnegotiation."""
+        return len(self._payload) if self._payload is not None else 0
+
     def abandon(self) -> None:
         """Give up an unfinished subnegotiation: what follows is data."""
         self.state = State.DATA

@@ -101,6 +101,14 @@ class Connection(Decoder):
         self.state, effect = TABLE.step(self.state, given)
         return effect
 
+    @property
+    def pending(self) -> int:
+        return super().pending + (len(self._head) if self._head is not None else 0)
+
+    def discard_input(self) -> None:
+        super().discard_input()
+        self._head = None
+
     def receive_eof(self) -> None:
         """The peer sends nothing more."""
         self._step(Input.EOF)

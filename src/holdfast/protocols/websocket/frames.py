@@ -137,6 +137,21 @@ class Decoder:
         """A number that identifies the incomplete message; 0 if there is none."""
         return self._begun if self._message is not None else 0
 
+    @property
+    def pending(self) -> int:
+        """The memory that input takes of which no event was made yet, in bytes."""
+        size, message, payload = len(self._tail), self._message, self._payload
+        if message is not None:
+            size += message.memory
+        if payload is not None:
+            size += payload.collected
+        return size
+
+    def discard_input(self) -> None:
+        """Drop that input, and read nothing more."""
+        self._done, self._plain = True, False
+        self._tail, self._message, self._payload = b"", None, None
+
     def snapshot_decoder(self) -> DecoderSnapshot:
         """What has come and is not given as an event yet.
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import codecs
+from typing import Final
 
 from holdfast.protocols.websocket import codec
 from holdfast.protocols.websocket.snapshot import FrameSnapshot, MessageSnapshot
 
+_PART_BYTES: Final = 64
+"""What a part of a message takes in memory beside its bytes."""
 _new_utf8_decoder = codecs.getincrementaldecoder("utf-8")
 
 
@@ -21,6 +24,11 @@ class IncompleteMessage:
         self.parts: list[str] | list[bytes] = []
         self.size = 0
         self.utf8 = _new_utf8_decoder() if text else None
+
+    @property
+    def memory(self) -> int:
+        """The memory that it takes in bytes: each part of it, as it came."""
+        return self.size + _PART_BYTES * len(self.parts)
 
     def snapshot(self) -> MessageSnapshot:
         parts = [part.encode() if isinstance(part, str) else part for part in self.parts]
@@ -54,6 +62,11 @@ class IncompletePayload:
         self.left = length
         self.offset = 0
         self.whole = codec.Payload(length, key) if whole else None
+
+    @property
+    def collected(self) -> int:
+        """How many of its bytes have come that are no part of the message yet."""
+        return self.left - self.whole.left if self.whole is not None else 0
 
     def take_apart(self, message: IncompleteMessage) -> None:
         """Give `message` what has come of a payload that was to be taken whole."""
