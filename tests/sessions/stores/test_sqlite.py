@@ -402,3 +402,24 @@ def test_the_journal_of_an_earlier_version_is_read(path: Path) -> None:
     (found,) = file.find([sid]).sessions
     assert [kept.n for kept in found.records] == [1, 2]
     file.close(clean=True)
+
+
+def test_small_commits_write_little_more_than_their_journal(path: Path) -> None:
+    sids = [pack_sid(new_sid()) for _ in range(16)]
+    outs = [OutputEntry(Text("a line of a chat".ljust(80)), 1.0, "", 120)]
+    file = opened(path)
+    before, journal = written_bytes(), 0
+    for number in range(1, 1001):
+        record = Record(number, outs, [], 0, 0, 0, number, 0, 0, 0)
+        journal += file.commit(Batch(number, records=[(sid, record) for sid in sids]))
+    written = written_bytes() - before
+    file.close(clean=True)
+    assert journal > 1_000_000
+    # Once to the WAL and once to the file is 2.
+    assert written < 4 * journal
+
+
+def written_bytes() -> int:
+    """What this process has handed to the kernel to be written."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return int(dict(line.split(": ") for line in lines)["wchar"])
