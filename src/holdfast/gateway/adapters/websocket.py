@@ -167,8 +167,8 @@ class WebSocketAdapter:
         return self._core.pending + self._dialect.pending
 
     def discard_input(self) -> None:
-        self._core.discard_input()
-        self._dialect.restore(None)
+        self._core = ws.ServerConnection(self._settings.limits)
+        self._dialect = _PLAIN
 
     def _translate(self, received: list[ws.Event]) -> list[Event]:
         events: list[Event] = []

@@ -202,7 +202,7 @@ class ExchangeConnection:
     def expired(self, now: float) -> None:
         self._armed = _FOREVER
         if now < self._due:
-            self._arm()
+            self._limit(self._due - self._connection.now)
         elif self._wait is _Wait.REST:
             self._refuse(408, "the request took too long")
         elif self._wait is _Wait.ANSWER:
@@ -231,7 +231,7 @@ class ExchangeConnection:
         """Answer the present request."""
         if self._over:
             return
-        self._write(body, status, fields)
+        self._connection.write(_encode(body, status, fields, last=self._last))
         self._connection.turns.spent += len(body)
         self._wait, self._due = None, _FOREVER
         if self._last:
@@ -395,27 +395,8 @@ class ExchangeConnection:
         """Limit the present wait to `seconds`."""
         self._due = self._connection.now + seconds
         if self._due < self._armed:
-            self._arm()
-
-    def _arm(self) -> None:
-        self._armed = self._due
-        self._connection.wake_at(self._due)
-
-    def _write(self, body: bytes, status: int, fields: Sequence[tuple[str, str]]) -> None:
-        if status == _STATUS_OK and not fields and not self._last:
-            self._connection.write(b"%b%d%b%b" % (_OK, len(body), _END, body))
-            return
-        closes = [("Connection", "close")] if self._last else []
-        head = write_head(
-            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
-            [
-                ("Content-Type", "application/json"),
-                ("Content-Length", str(len(body))),
-                *closes,
-                *fields,
-            ],
-        )
-        self._connection.write(head + body)
+            self._armed = self._due
+            self._connection.wake_at(self._due)
 
     def _refuse(self, status: int, fault: str) -> None:
         _log.info("protocol error of a client", peer=self.peer, protocol="http", fault=fault)
@@ -423,7 +404,8 @@ class ExchangeConnection:
 
     def _end_with(self, status: int, fault: str, fields: Sequence[tuple[str, str]] = ()) -> None:
         self._last = True
-        self._write(self._service.refused(status, fault), status, fields)
+        body = self._service.refused(status, fault)
+        self._connection.write(_encode(body, status, fields, last=True))
         self._close()
 
     def _end_after_answer(self) -> None:
@@ -434,3 +416,20 @@ class ExchangeConnection:
     def _close(self) -> None:
         self._over = True
         self._connection.close_on()
+
+
+def _encode(body: bytes, status: int, fields: Sequence[tuple[str, str]], *, last: bool) -> bytes:
+    """An answer; `last` says that the connection is closed behind it."""
+    if status == _STATUS_OK and not fields and not last:
+        return b"%b%d%b%b" % (_OK, len(body), _END, body)
+    closes = [("Connection", "close")] if last else []
+    head = write_head(
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+        [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+            *closes,
+            *fields,
+        ],
+    )
+    return head + body

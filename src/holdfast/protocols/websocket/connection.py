@@ -105,10 +105,6 @@ class Connection(Decoder):
     def pending(self) -> int:
         return super().pending + (len(self._head) if self._head is not None else 0)
 
-    def discard_input(self) -> None:
-        super().discard_input()
-        self._head = None
-
     def receive_eof(self) -> None:
         """The peer sends nothing more."""
         self._step(Input.EOF)

@@ -147,11 +147,6 @@ class Decoder:
             size += payload.collected
         return size
 
-    def discard_input(self) -> None:
-        """Drop that input, and read nothing more."""
-        self._done, self._plain = True, False
-        self._tail, self._message, self._payload = b"", None, None
-
     def snapshot_decoder(self) -> DecoderSnapshot:
         """What has come and is not given as an event yet.
 
