@@ -46,7 +46,9 @@ class Place:
         node: str = "gateway",
         limits: Limits = LIMITS,
     ) -> Config:
-        config = configured(self.folder, [WS], durability=durability, backend="echo", limits=limits)
+        folder = self.folder / node
+        folder.mkdir(exist_ok=True)
+        config = configured(folder, [WS], durability=durability, backend="echo", limits=limits)
         url = self.cluster.url(self.database)
         return structs.replace(config, node=node, store=StoreConfig(url=url))
 

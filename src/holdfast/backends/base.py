@@ -156,6 +156,15 @@ class Backend(SessionBackend, Protocol):
     def capabilities_changed(self, session: Session) -> None:
         """The client can show other things than before."""
 
+    def may_move(self, session: Session) -> bool | None:
+        """Whether another node may have the session: `False` if not now, `None` if never."""
+
+    async def prepare_move(self, sessions: Sequence[Session]) -> None:
+        """Other nodes get these sessions: whoever changes them is told, and is done with that."""
+
+    async def adopt(self, sids: Sequence[str]) -> None:
+        """These sessions have come from other nodes; they may be dormant. Raises `StoreError`."""
+
     async def authenticate(self, session: Session, claim: Authenticate) -> AuthResult:
         """Authenticate a user. Raises `LoginError`."""
 
@@ -227,6 +236,18 @@ class BaseBackend:
         pass
 
     def relieved(self, session: Session) -> None:
+        pass
+
+    def may_move(self, session: Session) -> bool | None:
+        return True
+
+    async def prepare_move(self, sessions: Sequence[Session]) -> None:
+        pass
+
+    def moved(self, session: Session) -> None:
+        pass
+
+    async def adopt(self, sids: Sequence[str]) -> None:
         pass
 
     def keeps(self, *, known: bool) -> bool:

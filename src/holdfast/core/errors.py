@@ -113,6 +113,7 @@ class Reason(Enum):
     UPSTREAM_FAILED = "upstream_failed"
     UNAUTHENTICATED = "unauthenticated"
     EXPIRED = "expired"
+    ELSEWHERE = "elsewhere"
 
 
 REASONS: Final = tuple(reason.value for reason in Reason)
@@ -138,4 +139,5 @@ DISCONNECTS: dict[Reason, Disconnect] = {
     Reason.UPSTREAM_FAILED: Disconnect(4005, "the server cannot be reached now", False),
     Reason.UNAUTHENTICATED: Disconnect(4006, "a valid token is needed here", False),
     Reason.EXPIRED: Disconnect(4505, "your token has expired; your session is kept", True),
+    Reason.ELSEWHERE: Disconnect(4506, "your session is at another node; connect again", True),
 }

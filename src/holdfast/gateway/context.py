@@ -22,6 +22,7 @@ from holdfast.net.http.pages import NewHandler
 from holdfast.net.runtime.input_room import InputRoom
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.security_log import SecurityLog
+from holdfast.sessions.fetching import Fetching
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.session import NewSession, Session
@@ -48,6 +49,8 @@ class Context(Struct, frozen=True):
     memory_on_failure: bool = False
     """Whether to go on without promises while the store is not writable."""
     security: SecurityLog = field(default_factory=SecurityLog)
+    fetching: Fetching | None = None
+    """Gets sessions from other nodes, if there can be any."""
     attempts: LoginAttempts = field(default_factory=lambda: LoginAttempts(SessionLimits()))
     counts: Counter[str] = field(default_factory=Counter)
     """Counters, by names from a closed set."""

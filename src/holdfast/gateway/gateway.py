@@ -18,6 +18,7 @@ from holdfast.core.errors import ClosedError, ConfigurationError, HoldfastError
 from holdfast.core.limits import Limits
 from holdfast.core.rate import Rate
 from holdfast.gateway.attempts import LoginAttempts
+from holdfast.gateway.cluster import Cluster
 from holdfast.gateway.config import Config
 from holdfast.gateway.config_changes import Change, changes, effective
 from holdfast.gateway.context import Context
@@ -39,7 +40,6 @@ from holdfast.net.security_log import SecurityLog
 from holdfast.net.server.inherited import Inherited
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
-from holdfast.sessions.membership import Membership
 from holdfast.sessions.port import SessionPort
 from holdfast.sessions.records import Stored
 from holdfast.sessions.session import SessionBackend
@@ -99,6 +99,7 @@ class Gateway:
         services = self._make_services()
         configured = (listener.backend for listener in config.listener)
         self.backends = Backends(services, self._by_name, configured)
+        self._cluster = self._make_cluster()
         self.listeners = Listeners(config, runtime, environment, inherited)
         self._api = self.listeners.add_api(services, self._by_name)
         self.listeners.add_admin(self._view())
@@ -143,6 +144,15 @@ class Gateway:
             traces=CommandTraces() if self.config.traces else None,
         )
 
+    def _make_cluster(self) -> Cluster | None:
+        """What is done with other gateways, if the store can have any."""
+        neighbours, context = self._store.neighbours, self.context
+        if neighbours is None:
+            return None
+        cluster = Cluster(self._store, neighbours, context, self.backends)
+        self.context = structs.replace(context, fetching=cluster.fetching)
+        return cluster
+
     def _view(self) -> GatewayView:
         return GatewayView(
             node=self.config.node,
@@ -161,6 +171,7 @@ class Gateway:
             api=self._api,
             stop=self.stop,
             draining=self._stop.is_set,
+            lasts=self._cluster.membership.lasts if self._cluster is not None else lambda: True,
             backup=self._store.backup,
             reload=self.read_again,
             spawn=self._spawn_until_drained,
@@ -206,8 +217,8 @@ class Gateway:
         try:
             with unwrapped():
                 async with self._tasks:
-                    if self._store.beats:
-                        await self._join()
+                    if self._cluster is not None:
+                        await self._join(self._cluster)
                     with quiet_collector():
                         await self._restore(stored)
                     del stored
@@ -239,6 +250,8 @@ class Gateway:
         self.context.runtime.timers.start()
         committing = self._tasks.create_task(self.journal.run(self._store))
         sweeping = self._tasks.create_task(self._sweep())
+        if self._cluster is not None:
+            self._keep_running(self._tasks.create_task(self._cluster.serve()))
         self._serving = True
         started()
         await self._stop.wait()
@@ -252,14 +265,11 @@ class Gateway:
         self.journal.stop()
         await committing
 
-    async def _join(self) -> None:
-        """Give signs of life from now on: other gateways may use the store, too."""
-        coalescer = self.context.runtime.coalescer
-        membership = Membership(self._store, self.config.limits.store, coalescer.release)
-        await membership.begin()
-        coalescer.hold_unless(membership.lasts)
-        self.journal.on_fenced = membership.fenced
-        self._keep_running(self._tasks.create_task(membership.run()))
+    async def _join(self, cluster: Cluster) -> None:
+        """Give signs of life from now on: other gateways use the store, too."""
+        await cluster.membership.begin()
+        self.context.runtime.coalescer.hold_unless(cluster.membership.lasts)
+        self._keep_running(self._tasks.create_task(cluster.membership.run()))
 
     async def _start_backends(self) -> None:
         """Start every upstream and every backend, before the listeners open."""

@@ -48,6 +48,8 @@ class GatewayView(Struct, frozen=True):
     """Tell every client, and end; called again, at once. Takes the rate at which clients are told
     to come back; 0 is that of the limits."""
     draining: Callable[[], bool]
+    lasts: Callable[[], bool]
+    """Whether the sessions are this gateway's for sure (`Membership.lasts`)."""
     backup: Callable[[Path], Awaitable[int]]
     """Copy the store to a new file; its size in bytes."""
     reload: Callable[[], Awaitable[list[Change]]]
@@ -64,4 +66,6 @@ class GatewayView(Struct, frozen=True):
         """Why no new client should be sent here, or nothing."""
         if self.draining():
             return "the gateway is stopping"
+        if not self.lasts():
+            return "the store has not answered for most of the lease"
         return "" if self.journal.broken is None else "the store cannot be written to"

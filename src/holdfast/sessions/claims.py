@@ -134,9 +134,7 @@ class Claims:
         The code is valid until `confirm`: its holder may be disconnected before the answer.
         Wrong codes are limited by `network`, and in total.
         """
-        if self._wrong.exhausted(network, now):
-            return ClaimRefusal.RATE
-        if self._wrong_anywhere.exhausted(_ANYWHERE, now) and not self._wrong.quiet(network, now):
+        if not self.may_try(network, now):
             return ClaimRefusal.RATE
         code = read_resume_code(typed)
         presented = hash_code(code) if code is not None else _NO_CODE
@@ -153,6 +151,18 @@ class Claims:
         if session is exclude:
             return ClaimRefusal.OWN
         return self._claim(session, None, presented)
+
+    def may_try(self, network: str, now: float) -> bool:
+        """Whether a code from this network is checked now."""
+        if self._wrong.exhausted(network, now):
+            return False
+        anywhere = self._wrong_anywhere.exhausted(_ANYWHERE, now)
+        return not anywhere or self._wrong.quiet(network, now)
+
+    def knows_code(self, typed: str) -> bool:
+        """Whether a session of this node has this code."""
+        code = read_resume_code(typed)
+        return code is not None and hash_code(code) in self._codes
 
     def code_wait(self, network: str, now: float) -> float:
         """Seconds until a code from this network is checked again."""

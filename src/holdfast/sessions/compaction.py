@@ -30,6 +30,7 @@ class Compaction:
         "_cuts",
         "_dropping",
         "_journaled",
+        "_leaving",
         "_limits",
         "_size",
         "_todo",
@@ -42,6 +43,8 @@ class Compaction:
         """Sessions with news in the journal from `_boundary` on."""
         self._todo: dict[DurableState, None] = {}
         """Sessions that need a snapshot before the journal up to `_boundary` can go."""
+        self._leaving: list[DurableState] = []
+        """Sessions that another run gets: their snapshots are next."""
         self._boundary = 0
         self._cuts = Cuts(limits.dropped_bytes_max)
         """Where the journal from `_boundary` on can be cut into slices."""
@@ -67,6 +70,15 @@ class Compaction:
         """There is nothing left of the run before."""
         self._unrecovered = False
 
+    def adopted(self, size: int) -> None:
+        """Another run has left `size` bytes of journal, too."""
+        self._size += size
+        self._unrecovered = self._unrecovered or size > 0
+
+    def leave(self, session: DurableState) -> None:
+        """The next commit has a snapshot of `session`, whatever is in the journal."""
+        self._leaving.append(session)
+
     def journaled(self, session: DurableState) -> None:
         """The journal has news of `session`."""
         self._journaled[session] = None
@@ -82,19 +94,23 @@ class Compaction:
 
         Returns the sessions of the snapshots. Called after the batch has its records.
         """
+        leaving, self._leaving = self._leaving, []
         done: list[DurableState] = []
-        if not self._boundary:
+        if not self._boundary and not leaving:
             return done
-        size, sharing = 0, Sharing()
-        while self._todo and size + sharing.size < self._limits.snapshot_bytes_max:
+        sharing = Sharing()
+        for session in leaving:
+            if session.persistent:  # not closed since
+                _add_snapshot(batch, session, sharing)
+        size = 0
+        while (
+            self._boundary and self._todo and size + sharing.size < self._limits.snapshot_bytes_max
+        ):
             session, _ = self._todo.popitem()
             done.append(session)
-            snapshot = session.snapshot()
-            snapshot.outs = sharing.share(snapshot.outs)
-            batch.snapshots.append((session.sid, snapshot))
-            size += _SNAPSHOT_BYTES + size_of_record(snapshot)
+            size += _SNAPSHOT_BYTES + _add_snapshot(batch, session, sharing)
         batch.snapshots_shared = sharing.entries
-        if not self._todo and not self._unrecovered:
+        if self._boundary and not self._todo and not self._unrecovered:
             batch.journal_from = self._dropping[-1]
         return done
 
@@ -117,3 +133,11 @@ class Compaction:
         for session in snapshotted:
             if session.persistent:
                 self._todo[session] = None
+
+
+def _add_snapshot(batch: Batch, session: DurableState, sharing: Sharing) -> int:
+    """Add a session's snapshot to a batch. Returns its size."""
+    snapshot = session.snapshot()
+    snapshot.outs = sharing.share(snapshot.outs)
+    batch.snapshots.append((session.sid, snapshot))
+    return size_of_record(snapshot)

@@ -209,6 +209,11 @@ class DurableState:
             self._row_saved = False
         self.mark_dirty()
 
+    def stored_again(self) -> None:
+        """For a while nothing was stored; all that has changed since is still to be."""
+        self.persistent = self._clean = True
+        self.mark_row_dirty()
+
     # --- what the store has
 
     def committed(self, record: Record) -> None:

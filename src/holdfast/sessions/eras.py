@@ -44,6 +44,16 @@ class Eras(Struct, frozen=True, array_like=True):
         begun = (*self.begun, now)[-_BEGUN_MAX:]
         return replace(self, now=era, broken=self.broken if promised else era, begun=begun)
 
+    def beyond(self, era: int, now: float) -> Eras:
+        """These eras, or as many more as another gateway of the store has counted already.
+
+        When those began is not known here: `now`.
+        """
+        if era <= self.now:
+            return self
+        begun = (*self.begun, *(now,) * (era - self.now))[-_BEGUN_MAX:]
+        return replace(self, now=era, begun=begun)
+
     def stopped(self, era: int) -> float | None:
         """When the run that came after `era` began: nobody was attached from then on.
 

@@ -33,6 +33,11 @@ class Groups:
         for group in session.row.groups:
             self.leave(session, group)
 
+    def drop(self, session: Session) -> None:
+        """Another node has the session now, with the groups that its row names."""
+        for group in session.row.groups:
+            self._drop(session, group)
+
     def join(self, session: Session, group: str) -> None:
         """Put the session into a group. Raises `LimitExceededError`."""
         groups = session.row.groups
@@ -52,6 +57,9 @@ class Groups:
             return
         session.row.groups = tuple(it for it in session.row.groups if it != group)
         session.mark_row_dirty()
+        self._drop(session, group)
+
+    def _drop(self, session: Session, group: str) -> None:
         members = self._members[group]
         del members[session]
         if not members:

@@ -12,7 +12,7 @@ store.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -137,6 +137,25 @@ class Journal:
         else:
             closed()
 
+    def leave(self, session: DurableState) -> None:
+        """Another run gets a session: the next commit has a snapshot of all of it.
+
+        Nothing may change the session from now on; `left` follows.
+        """
+        if session.persistent:
+            self._compaction.leave(session)
+            session.mark_row_dirty()
+
+    def left(self, session: DurableState) -> None:
+        """That snapshot is durable, and nothing of the session is stored any more."""
+        self._compaction.forget(session)
+        session.persistent = False
+
+    def returned(self, session: DurableState) -> None:
+        """The session that was to leave stays with this run."""
+        self._compaction.journaled(session)
+        session.stored_again()
+
     def delete_stored(self, sid: str) -> None:
         """Forget a session that is not loaded."""
         self._batch.deleted.append(sid)
@@ -205,15 +224,19 @@ class Journal:
 
         The mode of this run is stored for the next one.
         """
-        before, now = settings.get(_PROMISES, b"1"), b"1" if self._promises else b"0"
-        if before != now:
-            self.keep(_PROMISES, now)
-        return before == b"1"
+        before = has_promised(settings)
+        if before != self._promises:
+            self.keep(_PROMISES, b"1" if self._promises else b"0")
+        return before
 
     def resume(self, number: int, size: int) -> None:
         """Continue after commit `number` of the previous run, whose journal has `size` bytes."""
         self._number = number
         self._compaction.resume(size)
+
+    def adopted(self, size: int) -> None:
+        """The store has taken the sessions of another run, whose journal has `size` bytes."""
+        self._compaction.adopted(size)
 
     def collect(self) -> Commit:
         """Return all changes so far as one commit. Only after the previous one has ended."""
@@ -428,6 +451,11 @@ class Journal:
             self._turn(error)
         else:
             self._turn(None)
+
+
+def has_promised(settings: Mapping[str, bytes]) -> bool:
+    """Whether a run with these settings waited for its store."""
+    return settings.get(_PROMISES, b"1") == b"1"
 
 
 def _settle(call: Settled, error: StoreUnavailableError | None) -> None:

@@ -17,8 +17,8 @@ from holdfast.net.addresses import network_of
 from holdfast.net.log import RateLimitedLogger
 from holdfast.sessions.dormant import DETACHED, DormantSession, DormantSessions
 from holdfast.sessions.eras import KEY, Eras, read_eras
-from holdfast.sessions.journal import Journal
-from holdfast.sessions.records import Found, Head, SetAside, Stored, StoredSession
+from holdfast.sessions.journal import Journal, has_promised
+from holdfast.sessions.records import Found, Head, SetAside, Stored, StoredSession, head_of
 from holdfast.sessions.session import Session, SessionBackend, SessionOwner
 from holdfast.sessions.states import SessionInput, SessionState
 from holdfast.sessions.stores.base import Store
@@ -101,6 +101,34 @@ class Loader:
         """
         self._journal.resume(stored.number, stored.journal_bytes)
         self._begin_era(stored, now)
+        return self._registering(stored, backend_of, now)
+
+    def adopting(
+        self, stored: Stored, backend_of: Callable[[Head], SessionBackend], now: float
+    ) -> Iterator[None]:
+        """As `restoring`, for sessions of runs that have ended while this one serves."""
+        self._journal.adopted(stored.journal_bytes)
+        # Also after an orderly stop: that run may have had sessions of another one, not loaded.
+        self._next_era(stored, now, promised=stored.clean or has_promised(stored.settings))
+        return self._registering(stored, backend_of, now)
+
+    def arrived(
+        self, found: Found, backend_of: Callable[[Head], SessionBackend], now: float
+    ) -> None:
+        """Register and load sessions that another node has given to this one."""
+        for kept in found.sessions:
+            kept.row.era = self.eras.now  # their logs are complete
+            head = head_of(kept.row)
+            state = DETACHED[head.state]
+            if state is not SessionState.CLOSED and self.dormant.get(head.sid) is None:
+                session = _dormant(head, state, backend_of(head), head.detached or now)
+                self.dormant.add(session)
+                self._registry.found(session)
+        self._take_up([], found, now)
+
+    def _registering(
+        self, stored: Stored, backend_of: Callable[[Head], SessionBackend], now: float
+    ) -> Iterator[None]:
         for unreadable in stored.set_aside:
             self._set_aside(unreadable)
         heads, stored.heads = stored.heads, []
@@ -113,8 +141,7 @@ class Loader:
                 continue
             detached = head.detached
             if head.state not in _DETACHED:
-                stopped = self.eras.stopped(head.era)
-                detached = now if stopped is None else stopped
+                detached = self._stopped(head, now)
             waiting.append(_dormant(head, state, backend_of(head), detached))
             if not len(waiting) % _RESTORED_MAX:
                 yield
@@ -140,17 +167,34 @@ class Loader:
         """Load all sessions of one backend. Raises `StoreError`."""
         await self.load([session.sid for session in self.dormant.of(backend)], now)
 
+    @property
+    def _shared(self) -> bool:
+        return self.store is not None and self.store.neighbours is not None
+
     async def find(self, sids: Sequence[str]) -> dict[str, StoredSession]:
         """Read these sessions from the store without loading them. Raises `StoreError`."""
         found = await self.store.find(sids) if self.store is not None and sids else Found()
         return {session.row.sid: session for session in found.sessions}
 
+    def _stopped(self, head: Head, now: float) -> float:
+        """When the run ended in which the client of a session was attached."""
+        if self._shared:
+            return now  # eras are counted for all nodes: this one may have ended much later
+        stopped = self.eras.stopped(head.era)
+        return now if stopped is None else stopped
+
     def _begin_era(self, stored: Stored, now: float) -> None:
         promised = self._journal.promised(stored.settings)
         self.eras = read_eras(stored.settings)
         if not stored.clean:
-            self.eras = self.eras.after_unclean_stop(now, promised=promised)
-            self._journal.keep(KEY, msgspec.msgpack.encode(self.eras))
+            self._next_era(stored, now, promised=promised)
+
+    def _next_era(self, stored: Stored, now: float, *, promised: bool) -> None:
+        """Begin an era that no session of the store has: several nodes count them."""
+        newest = max((head.era for head in stored.heads), default=0)
+        known = max(newest, read_eras(stored.settings).now)
+        self.eras = self.eras.beyond(known, now).after_unclean_stop(now, promised=promised)
+        self._journal.keep(KEY, msgspec.msgpack.encode(self.eras))
 
     def _take_up(self, asked: Sequence[str], found: Found, now: float) -> None:
         """Load what was read. Meanwhile, a session may have been loaded, or have ended."""

@@ -46,6 +46,11 @@ class SessionCounts(Struct):
     """Counts of session events since this process began."""
 
     created: int = 0
+    adopted: int = 0
+    """Of a node that has ended."""
+    moved_in: int = 0
+    moved_out: int = 0
+    """To and from another node, whose clients came there."""
     resumed: int = 0
     closed: Counter[str] = field(default_factory=Counter)
     """By the value of the reason."""
@@ -141,7 +146,9 @@ class SessionManager:
         If there is no room, it takes the place of a detached session without a user
         (`Population`). Raises `BusyError` if there is none.
         """
-        self._make_room(network)
+        evicted = self.population.evicted_for(network)
+        if evicted is not None:
+            self._evict(evicted, "the node or the network has no room")
         row = Row(sid=new_sid(), epoch=new_epoch(), durability=durability.value, created=now)
         row.era = self.loader.eras.now
         session = make(row, backend, self.limits, self)
@@ -149,11 +156,6 @@ class SessionManager:
         self.population.add(session, network)
         self.counts.created += 1
         return session
-
-    def _make_room(self, network: str) -> None:
-        evicted = self.population.evicted_for(network)
-        if evicted is not None:
-            self._evict(evicted, "the node or the network has no room")
 
     def _evict(self, session: Member, why: str) -> None:
         peer = session.row.address if isinstance(session, Session) else session.address
@@ -213,11 +215,7 @@ class SessionManager:
             return
         self.counts.closed[reason.value] += 1
         self.life.tell(Life.CLOSED, session, reason=reason.value)
-        self.counts.outputs += session.out.top
-        self.counts.commands += session.inbox.top
-        self.retention.forget(session)
-        self.claims.forget(session)
-        self.population.remove(session)
+        self._unregister(session)
         self.groups.forget(session)
         session.apply(SessionInput.CLOSED)
         _tell(session, session.backend.ending, reason)
@@ -228,6 +226,38 @@ class SessionManager:
             session.free()
 
         self._journal.delete(session, closed)
+
+    def _unregister(self, session: Session) -> None:
+        """The session was taken out of `sessions`."""
+        self.counts.outputs += session.out.top
+        self.counts.commands += session.inbox.top
+        self.retention.forget(session)
+        self.claims.forget(session)
+        self.population.remove(session)
+
+    # --- to another node, and back
+
+    def let_go(self, session: Session) -> None:
+        """Another node gets the session: nobody finds it here, and its client is disconnected."""
+        del self.sessions[session.sid]
+        session.detach(Reason.SUPERSEDED, self._clock())
+        self._unregister(session)
+        self.groups.drop(session)
+        if session.viewers is not None:
+            session.viewers.close()
+        session.backend.moved(session)
+
+    def take_back(self, session: Session) -> None:
+        """The other node did not get it."""
+        self.sessions[session.sid] = session
+        self.population.add(session, session.network)
+        self.population.wait(session)
+        self.counts.outputs -= session.out.top
+        self.counts.commands -= session.inbox.top
+        self.claims.add(session)
+        self.groups.add(session)
+
+    # --- time
 
     def expire(self, now: float) -> bool:
         """Close some expired sessions, and drop expired output.

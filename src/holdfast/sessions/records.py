@@ -220,6 +220,13 @@ class Head(Struct, gc=False):
             self.kept = True
 
 
+def head_of(row: Row) -> Head:
+    """The head of a row."""
+    head = Head(**{name: getattr(row, name) for name in Head.__struct_fields__ if name != "kept"})
+    head.note_kept()
+    return head
+
+
 class StoredSession(Struct):
     """One session as the store has it."""
 

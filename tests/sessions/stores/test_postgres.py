@@ -115,6 +115,14 @@ async def own_database(postgresql: Cluster) -> AsyncIterator[Database]:
         yield Database(postgresql, await postgresql.new_database(), closing)
 
 
+async def given(owner: PostgresStore, asker: PostgresStore, sids: list[str]) -> list[str]:
+    """Let a run ask another one for sessions, which gives them. Returns those that it gave."""
+    await asker.neighbours.ask(sids)
+    ((run, asked),) = (await owner.neighbours.asked(100)).items()
+    assert set(asked) <= set(sids)
+    return await owner.neighbours.give(sids, run)
+
+
 async def recover_all(store: PostgresStore) -> None:
     """Fold all of the earlier runs' journals."""
     while (await store.recover(1)).left:
@@ -289,7 +297,8 @@ async def test_a_run_of_another_machine_is_fenced_after_its_lease(database: Data
         await first.beat()
     with pytest.raises(StoreFencedError, match="another run has taken the sessions of 'a'"):
         await first.commit(said(2, "s1", 2, "b"))
-    for refused in (first.check(), first.claim(["s1"]), first.recover(1), first.move(["s1"], "a")):
+    given = first.neighbours.give(["s1"], 0)
+    for refused in (first.check(), first.claim(["s1"]), first.recover(1), given):
         with pytest.raises(StoreFencedError):
             await refused
     assert await texts(second, "s1") == ["a"]
@@ -381,8 +390,7 @@ async def test_two_nodes_keep_their_sessions_apart_and_move_them(database: Datab
     assert [session.row.sid for session in (await second.take(["s1", "s2"])).sessions] == ["s2"]
     assert (await first.find(["s2"])).sessions[0].row.sid == "s2"
     await first.commit(Batch(2, snapshots=[("s1", record(1, "a"))]))
-    assert await first.move(["s1", "s2"], "nobody") == []
-    assert await first.move(["s1", "s2"], "b") == ["s1"]
+    assert await given(first, second, ["s1", "s2"]) == ["s1"]
     assert await first.claim(["s1"]) == []
     await first.commit(Batch(3, rows=[row("s1", "old")], deleted=["s1"]))
     assert await texts(second, "s1") == ["a"]
@@ -397,7 +405,7 @@ async def test_a_session_that_is_not_loaded_moves_with_its_journal(database: Dat
     await before.commit(said(1, "s1", 1, "a"))
     await before.close(clean=False)
     first, second = await database.opened("a"), await database.opened("b")
-    assert await first.move(["s1"], "b") == ["s1"]
+    assert await given(first, second, ["s1"]) == ["s1"]
     assert await texts(second, "s1") == ["a"]
 
 
@@ -739,7 +747,7 @@ async def test_what_replaces_a_journal_is_on_the_disk(database: Database) -> Non
         " EXECUTE FUNCTION holdfast.see()",
     )
     await store.recover(1)
-    assert await store.move(["s2"], "b") == ["s2"]
+    assert await given(store, other, ["s2"]) == ["s2"]
     modes = [each["mode"] for each in await database.run("SELECT mode FROM holdfast.seen")]
     assert modes == ["on", "on"]
     assert await texts(other, "s2") == ["a"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from holdfast.backends.base import BackendConfig, BaseBackend, Services
 from holdfast.core.errors import Reason
 from holdfast.core.items import MUST, Interrupt
@@ -32,6 +34,15 @@ class EchoBackend(BaseBackend):
 
     def ended(self, session: Session, reason: Reason) -> None:
         self._commanded.pop(session, None)
+
+    def moved(self, session: Session) -> None:
+        self._commanded.pop(session, None)
+
+    async def adopt(self, sids: Sequence[str]) -> None:
+        for sid in sids:
+            session = self._port.find(sid)
+            if session is not None and session.inbox.waiting:
+                self.commanded(session)
 
     def _answer(self) -> None:
         commanded, self._commanded = self._commanded, {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -107,13 +107,13 @@ class HttpBackend(BaseBackend):
                 loaded = True
             except StoreError as error:
                 _log.error("sessions not loaded", app=self._app, error=str(error))
-            self._adopt()
+            self._begin(self._port.sessions)
             if not loaded:
                 await asyncio.sleep(backoff.pause(random.random()))
 
-    def _adopt(self) -> None:
-        """Begin with the sessions that are loaded, and whose events nothing sends yet."""
-        for session in list(self._port.sessions):
+    def _begin(self, sessions: Iterable[Session]) -> None:
+        """Begin with those of these sessions whose events nothing sends yet."""
+        for session in list(sessions):
             if session.route is None and session.state in _ACTIVE:
                 delivery = self._delivery(session)
                 if not session.row.known and not delivery.notes.number:
@@ -121,6 +121,22 @@ class HttpBackend(BaseBackend):
                 elif delivery.notes.attached and not session.attached:
                     self._change(session, n.DETACHED, Reason.NETWORK_ERROR.value)
                 self._wake(session)
+
+    # --- from and to other nodes
+
+    async def adopt(self, sids: Sequence[str]) -> None:
+        await self._port.load(sids)
+        found = map(self._port.find, sids)
+        self._begin([session for session in found if session is not None])
+
+    def may_move(self, session: Session) -> bool | None:
+        delivery = session.route
+        return not (isinstance(delivery, Delivery) and delivery.running)
+
+    def moved(self, session: Session) -> None:
+        if isinstance(session.route, Delivery):
+            self._woken.pop(session.route, None)
+            session.route = None
 
     # --- what becomes of sessions
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Final, Protocol
 
 from holdfast.backends.base import Services
-from holdfast.backends.link.instance import Instance, info_of
+from holdfast.backends.link.instance import Instance, Reservation, info_of
 from holdfast.core.errors import Reason
 from holdfast.core.items import Notice
 from holdfast.link import messages as m
@@ -173,12 +173,30 @@ class Assignment:
         else:
             self._loop.call_later(left, self.share_out)
 
+    def adopt(self, sessions: Iterable[Session]) -> None:
+        """Give sessions that have come from another node to instances: each to the one that held
+        it there, if that is linked here, too."""
+        known = []
+        for session in sessions:
+            if session.route is not None:
+                continue
+            if session.row.known:
+                known.append(session)
+            elif session.state in _ACTIVE:
+                self.open(session)
+        self.distribute(known)
+
+    def _holder_of(self, session: Session) -> Instance | None:
+        """The instance that held a session last, if it is linked and takes more."""
+        holder = self.linked.get(session.row.instance)
+        return holder if holder is not None and holder.serves and not holder.leaving else None
+
     def distribute(self, sessions: list[Session]) -> None:
-        """Distribute sessions that an application knows by load. They wait if no instance is
-        linked."""
+        """Distribute sessions that an application knows: to those that held them, and by load.
+        They wait if no instance is linked."""
         shares: dict[Instance, list[Session]] = {}
         for session in sessions:
-            heir = self.least_busy()
+            heir = self._holder_of(session) or self.least_busy()
             if heir is None:
                 return
             heir.reserve(session)
@@ -273,6 +291,28 @@ class Assignment:
                 self._port.save(session)
                 freed.append(session)
         return freed
+
+    async def give_up(self, sessions: Iterable[Session]) -> None:
+        """Other nodes get these sessions: their instances are told, and what these have said
+        before they knew it is taken in."""
+        holders: dict[Instance, None] = {}
+        for session in sessions:
+            holder = session.route
+            if isinstance(holder, Instance):
+                holder.introduce(session.sid, m.Moved())
+                holder.release(session)
+                holders[holder] = None
+            elif isinstance(holder, Reservation):
+                holder.instance.release(session)
+        for holder in holders:
+            holder.flush()
+            with contextlib.suppress(LinkClosedError, RequestError, TimeoutError):
+                await holder.peer.request(
+                    m.HEARTBEAT,
+                    m.Heartbeat(),
+                    m.Heartbeat,
+                    seconds_max=self._limits.remember_seconds_max,
+                )
 
     def show_away(self, sessions: Iterable[Session]) -> None:
         """Tell the clients of sessions without a holder that the application is away; those of

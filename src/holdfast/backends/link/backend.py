@@ -7,7 +7,7 @@ said during one tick together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from holdfast.backends.base import BaseBackend, Services
@@ -142,6 +142,26 @@ class LinkBackend(Questions, BaseBackend):
             holder.release(session)
         elif isinstance(holder, Reservation):
             holder.instance.release(session)
+
+    # --- from and to other nodes
+
+    async def adopt(self, sids: Sequence[str]) -> None:
+        if not self._instances:
+            return  # an instance that links gets them
+        await self.port.load(sids)
+        found = map(self.port.find, sids)
+        self.assignment.adopt([session for session in found if session is not None])
+        self._flush_later()
+
+    def may_move(self, session: Session) -> bool | None:
+        return not session.inbox.forwarded_bytes  # an instance is busy with it
+
+    async def prepare_move(self, sessions: Sequence[Session]) -> None:
+        await self.assignment.give_up(sessions)
+
+    def moved(self, session: Session) -> None:
+        self._commanded.pop(session, None)
+        self._trials.forget([session])
 
     # --- instances
 

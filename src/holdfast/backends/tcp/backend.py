@@ -113,6 +113,9 @@ class TcpBackend(BaseBackend):
     def relieved(self, session: Session) -> None:
         self._go_on(session)
 
+    def may_move(self, session: Session) -> bool | None:
+        return None  # the connection to its server is this process's
+
     def keeps(self, *, known: bool) -> bool:
         return known  # it has sent something to its server
 

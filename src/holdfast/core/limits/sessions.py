@@ -146,5 +146,12 @@ class StoreLimits(Group, frozen=True, forbid_unknown_fields=True):
     """The time between two signs of life of a gateway whose store other gateways can use."""
     lease_seconds_max: float = 4.0
     """How long a gateway may give no sign of life before another one takes its sessions."""
+    claim_seconds_max: float = 6.0
+    """How long a client waits for its session from another node; then it is told to connect
+    again."""
+    move_seconds_max: float = 0.05
+    """The time between two looks for sessions that other nodes want, or that they have given."""
+    moved_sessions_max: int = 250
+    """Sessions that are given to other nodes, or taken from them, in one step."""
     clock_seconds_max: float = 60.0
     """How much the clocks of a gateway and of its PostgreSQL server may differ."""

@@ -19,6 +19,7 @@ from holdfast.gateway.adapters.notifications import ClaimRefused, Welcomed
 from holdfast.gateway.auth.facts import facts_of
 from holdfast.gateway.conversation import login
 from holdfast.gateway.conversation.entering import resume, wait
+from holdfast.gateway.conversation.fetch import fetch, is_elsewhere
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import ConversationPhase
 from holdfast.gateway.conversation.ports import Conversation, Work
@@ -53,8 +54,15 @@ _REPLACED: Final = Notice(
 )
 
 
-def enter(conversation: Conversation, event: Enter | ResumeOwn) -> None:
-    """Attach the connection to its session. Other input waits until that is done."""
+def enter(conversation: Conversation, event: Enter | ResumeOwn, *, fetched: bool = False) -> None:
+    """Attach the connection to its session. Other input waits until that is done.
+
+    `fetched`: a session of another node is here by now, if there is any.
+    """
+    if not fetched and type(event) is Enter and is_elsewhere(conversation, event):
+        again = partial(enter, conversation, event, fetched=True)
+        wait(conversation, fetch(conversation, event, again))
+        return
     dormant = _dormant(conversation, event)
     if dormant:
         wait(conversation, _load(conversation, event, dormant))
@@ -90,7 +98,7 @@ async def _load(conversation: Conversation, event: Enter | ResumeOwn, sids: Sequ
         _log.error("session not loaded", error=str(error))
         conversation.goodbye(Reason.INTERNAL_ERROR, CANNOT_KEEP)
     if conversation.phase is ConversationPhase.ENTERING:
-        resume(conversation, partial(enter, conversation, event))
+        resume(conversation, partial(enter, conversation, event, fetched=True))
 
 
 def _begin(conversation: Conversation, event: Enter | ResumeOwn) -> Work | None:

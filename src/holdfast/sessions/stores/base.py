@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum, auto
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from holdfast.core.errors import HoldfastError
-from holdfast.sessions.records import Batch, Found, Recovered, Stored
+from holdfast.sessions.records import Batch, Found, Recovered, Row, Stored
 
 
 class StoreError(HoldfastError):
@@ -52,19 +53,87 @@ class StoreVersionError(StoreError):
     """The store was written by a newer version of this program."""
 
 
+class Others(NamedTuple):
+    """The other runs on a store, as they were just now."""
+
+    alive: int
+    """How many there are."""
+    adoptable: bool
+    """Whether there are sessions of a run that has ended, for `Neighbours.adopt`."""
+
+
+class Whereabouts(Enum):
+    """Where a session is that this run has asked for."""
+
+    HERE = auto()
+    """It is this run's now: `Neighbours.arrived` reads it."""
+    ASKED = auto()
+    """Its owner is asked for it, or it has none that lives."""
+    REFUSED = auto()
+    """Its owner keeps it."""
+
+
+class Neighbours(Protocol):
+    """The other runs of gateways on one store. Every method raises `StoreError`.
+
+    Who is asked for a session gives it away by `give`, in one step that no death of either run
+    can interrupt: it is one run's, or the other's.
+    """
+
+    async def look(self) -> Others:
+        """Watch the other runs. One that has ended or was silent for the lease is fenced."""
+
+    async def adopt(self) -> Stored | None:
+        """Take over the sessions of all runs that are fenced; `None` if there is none.
+
+        `Stored.accepted` is what those runs have heard. Their journals are for `Store.recover`.
+        """
+
+    async def rows(self, sids: Sequence[str]) -> list[Row]:
+        """The rows of sessions of any run, as they are stored. Those that cannot be read are
+        missing."""
+
+    async def of_code(self, code: bytes) -> str | None:
+        """The session with this hash of a resume code."""
+
+    async def ask(self, sids: Sequence[str]) -> dict[str, Whereabouts]:
+        """Ask the owners of sessions to give them to this run. Those that do not exist are
+        missing. To be called until they are here."""
+
+    async def arrived(self, sids: Sequence[str]) -> Found:
+        """Read those of these sessions that are this run's."""
+
+    async def withdraw(self, sids: Sequence[str]) -> list[str]:
+        """Do not want sessions any more. Returns those that are this run's nevertheless."""
+
+    async def asked(self, count: int) -> dict[int, list[str]]:
+        """Up to `count` sessions of this run that others want, by the number of the run."""
+
+    async def refuse(self, sids: Sequence[str]) -> None:
+        """These sessions stay here."""
+
+    async def give(self, sids: Sequence[str], run: int) -> list[str]:
+        """Give sessions to another run that has asked for them. Returns those that are its own now.
+
+        The snapshots of those that are loaded are committed before, and nothing of them after
+        that.
+        """
+
+
 class Store(Protocol):
     """Keeps sessions. Every method is one transaction; overlapping calls run in order.
 
     A session has one owner, a run of a gateway: `claim` and `take` make this run the owner of a
-    session without one. On a single node, it owns all.
+    session without one. On a single node, it owns all; otherwise `neighbours` moves them.
 
     An unreadable session does not affect others: it is reported separately (`set_aside`), and a
     commit that sets it aside keeps it for operators only.
     """
 
     @property
-    def beats(self) -> bool:
-        """Whether other runs watch this one, so that it has to `beat`."""
+    def neighbours(self) -> Neighbours | None:
+        """The other runs on this store, which watch this one, so that it has to `beat`; `None` on
+        a single node."""
 
     async def open(self) -> Stored:
         """Open the store, creating or migrating it, and read what finds its sessions.
@@ -89,12 +158,6 @@ class Store(Protocol):
 
     async def take(self, sids: Sequence[str]) -> Found:
         """Claim sessions, and read those that are this run's. Raises `StoreError`."""
-
-    async def move(self, sids: Sequence[str], node: str) -> list[str]:
-        """Give sessions to another node. Returns those that are its own now.
-
-        Their snapshots are committed before, and nothing of them after that.
-        """
 
     async def beat(self) -> None:
         """Say that this run is alive. Raises `StoreFencedError` once another has fenced it."""

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from holdfast.sessions.stores.base import StoreError
+from holdfast.sessions.stores.base import Neighbours, StoreError
 
 
 class OneNode:
     """There is no other node: all sessions belong to this one."""
 
-    beats = False
-
-    async def move(self, sids: Sequence[str], node: str) -> list[str]:
-        return []
+    neighbours: Neighbours | None = None
 
     async def backup(self, path: Path) -> int:
         raise StoreError("nothing is stored, so there is nothing to back up")

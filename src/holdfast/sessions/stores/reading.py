@@ -7,7 +7,8 @@ are loaded.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from operator import attrgetter
 from sys import intern
 from typing import Any, Final, NamedTuple, TypeVar
@@ -125,6 +126,10 @@ class Tail:
         slices = self._slices
         return len(self._pieces) + (bool(self.number) if slices is None else len(slices))
 
+    def __contains__(self, sid: str) -> bool:
+        """Whether it has news of a session."""
+        return sid in self._pieces
+
     @property
     def slice(self) -> int:
         """Up to which entry, and without it, the journal can be dropped now; or 0."""
@@ -213,6 +218,45 @@ class Tail:
         return common
 
 
+class Tails:
+    """The journals of several runs. News of one session are in one of them at most."""
+
+    def __init__(self) -> None:
+        self._tails: list[Tail] = []
+
+    @property
+    def left(self) -> int:
+        """As `Tail.left`, of all."""
+        return sum(tail.left for tail in self._tails)
+
+    @property
+    def first(self) -> Tail:
+        """The one that is folded and dropped first; an empty one, if there is none."""
+        return self._tails[0] if self._tails else Tail()
+
+    def add(self, tail: Tail) -> None:
+        self._tails.append(tail)
+
+    def remove(self, tail: Tail) -> None:
+        """It is folded and dropped."""
+        if tail in self._tails:
+            self._tails.remove(tail)
+
+    def of(self, sids: Iterable[str]) -> list[str]:
+        """Those of these sessions that they have news of."""
+        return [sid for sid in sids if any(sid in tail for tail in self._tails)]
+
+    def forget(self, sids: Collection[str]) -> None:
+        """These sessions need nothing of them any more."""
+        for tail in self._tails:
+            tail.forget(sids)
+
+    def add_to(self, session: StoredSession) -> None:
+        """Give a session its records. Raises `_PieceError`."""
+        for tail in self._tails:
+            tail.add_to(session)
+
+
 class _PieceError(Exception):
     """An unreadable part of a session: the fault and the part."""
 
@@ -232,7 +276,7 @@ class Snapshot(NamedTuple):
 class Reader:
     """Makes sessions of their rows, their snapshots and the tail of the journal."""
 
-    def __init__(self, tail: Tail) -> None:
+    def __init__(self, tail: Tail | Tails) -> None:
         self._tail = tail
         self._capabilities: dict[Capabilities, Capabilities] = {}
 
@@ -278,6 +322,17 @@ class Reader:
         row.input_mode = intern(row.input_mode)
         known = self._capabilities.setdefault(row.capabilities, row.capabilities)
         row.capabilities = known
+
+
+def read_rows(rows: Iterable[tuple[str, bytes]]) -> list[Row]:
+    """The rows that can be read."""
+    found = []
+    for sid, body in rows:
+        with suppress(UnreadableError):
+            row = _read(_row, body)
+            _check_sid(row.sid, sid)
+            found.append(row)
+    return found
 
 
 def set_aside(session: StoredSession, fault: str) -> SetAside:

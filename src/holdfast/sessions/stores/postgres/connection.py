@@ -26,6 +26,7 @@ _CLOSE_SECONDS_MAX: Final = 2.0
 _RETRY_SECONDS: Final = 0.1
 """Between two attempts to connect to a server that starts."""
 _TYPES: Final = "SELECT $1::text[], $2::bytea[], $3::bigint[], $4::float8[]"
+_IDLE: Final = "SET LOCAL idle_in_transaction_session_timeout = {}"
 _STATEMENTS_MAX: Final = 50
 """Prepared statements that are kept."""
 
@@ -73,12 +74,19 @@ class Connection:
         return rows[0][0] if rows else None
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
-        """All of the block is stored, or nothing. It begins again if the connection was lost."""
+    async def transaction(self, idle_seconds_max: float = 0.0) -> AsyncIterator[Transaction]:
+        """All of the block is stored, or nothing. It begins again if the connection was lost.
+
+        With `idle_seconds_max`, the server ends one in which this process says nothing for so long:
+        what it has locked is free then.
+        """
         async with self._lock:
             try:
                 async with AsyncExitStack() as work:
-                    yield Transaction(await self._started(work), self._limits)
+                    statements = Transaction(await self._started(work), self._limits)
+                    if idle_seconds_max:
+                        await statements.run(_IDLE.format(round(idle_seconds_max * 1000)))
+                    yield statements
             except FAULTS as error:
                 self._lost(error)
                 raise explain(self.name, error) from error

@@ -8,15 +8,19 @@ the same machine, the end of the process is seen at once.
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec import Struct, field
 
+from holdfast.core.clock import Clock, monotonic
 from holdfast.core.limits import StoreLimits
 from holdfast.net.loggers import LazyLogger
-from holdfast.sessions.stores.base import StoreBusyError
+from holdfast.sessions.stores.base import Others, StoreBusyError
 from holdfast.sessions.stores.postgres.connection import Connection, Transaction
 from holdfast.sessions.stores.postgres.process import Process
+from holdfast.sessions.stores.reading import Heads, Tail
 
 _log = LazyLogger("holdfast.store")
 
@@ -33,10 +37,21 @@ _OTHERS: Final = """
     SELECT inc, name, host, process, beat FROM holdfast.node
     WHERE NOT fenced AND inc < $1 ORDER BY inc
 """
-_FENCE: Final = """
-    UPDATE holdfast.node SET fenced = true
-    WHERE inc = $1 AND beat = $2 AND NOT fenced RETURNING inc
+_WATCHED: Final = """
+    SELECT n.inc, n.name, n.host, n.process, n.beat, n.fenced FROM holdfast.node n
+    WHERE n.inc <> $1 AND NOT (n.fenced AND EXISTS (
+        SELECT 1 FROM holdfast.node a WHERE a.inc = n.adopter AND NOT a.fenced))
+    ORDER BY n.inc
 """
+_FENCE: Final = """
+    UPDATE holdfast.node SET fenced = true WHERE inc = (
+        SELECT inc FROM holdfast.node WHERE inc = $1 AND beat = $2 AND NOT fenced
+        FOR UPDATE SKIP LOCKED)
+    RETURNING inc
+"""
+"""One that is locked gives a sign of life just now, or its transaction is ended by the server."""
+_GAP_SHARE: Final = 0.5
+"""Of the lease: a longer time without a look counts for nothing."""
 _ADOPTABLE: Final = """
     SELECT n.inc, n.clean OR n.adopter IS NOT NULL AS clean FROM holdfast.node n
     WHERE n.fenced AND NOT EXISTS (
@@ -45,15 +60,19 @@ _ADOPTABLE: Final = """
 """
 """With whether a run stopped in order. What an earlier adopter has seen of that counts there."""
 _ADOPT: Final = "UPDATE holdfast.node SET adopter = $1 WHERE inc = ANY($2)"
+_UNASK: Final = """
+    DELETE FROM holdfast.move_request WHERE asker = ANY($1) OR owner = ANY($1)
+"""
 _OWN: Final = """
     UPDATE holdfast.session SET owner = $1, gen = gen + 1
-    WHERE owner = ANY($2) OR owner IS NULL
+    WHERE owner = ANY($2) OR owner IS NULL RETURNING sid, body
 """
 _HEAR: Final = """
     INSERT INTO holdfast.heard (inc, instance, number)
     SELECT $1, instance, max(number) FROM holdfast.heard WHERE inc = ANY($2) GROUP BY instance
 """
-_HEARD: Final = "DELETE FROM holdfast.heard WHERE inc = ANY($1)"
+_HEARD: Final = "DELETE FROM holdfast.heard WHERE inc = ANY($1) RETURNING instance, number"
+_HEARD_OF: Final = "SELECT instance, number FROM holdfast.heard WHERE inc = $1"
 _FORGET_EMPTY: Final = """
     DELETE FROM holdfast.node n WHERE inc = ANY($1)
     AND NOT EXISTS (SELECT 1 FROM holdfast.journal j WHERE j.inc = n.inc)
@@ -64,10 +83,14 @@ _FORGET_EMPTY: Final = """
 class Adopted(Struct):
     """The runs whose sessions and journals are this run's now."""
 
+    runs: list[int] = field(default_factory=list)
+    """All of them."""
     incs: list[int] = field(default_factory=list)
     """Those that have left a journal."""
     clean: bool = True
     """Whether all of them stopped in order."""
+    tail: Tail = field(default_factory=Tail)
+    """What their journals have of the sessions."""
 
 
 async def register(db: Connection, name: str) -> int:
@@ -123,13 +146,72 @@ async def _fence(db: Connection, run: Any) -> bool:
     return fenced
 
 
-async def adopt(work: Transaction, inc: int) -> Adopted:
+async def adopt(work: Transaction, inc: int) -> tuple[Adopted, Heads]:
     """Take the sessions of all runs that are fenced, and those without an owner."""
     found = await work.fetch(_ADOPTABLE)
     incs = [row["inc"] for row in found]
     await work.fetch(_ADOPT, inc, incs)
-    await work.fetch(_OWN, inc, incs)
-    await work.fetch(_HEAR, inc, incs)
-    await work.fetch(_HEARD, incs)
+    await work.fetch(_UNASK, incs)
+    heads = Heads()
+    async for sid, body in work.rows(_OWN, inc, incs):
+        heads.row(sid, body)
     empty = {row["inc"] for row in await work.fetch(_FORGET_EMPTY, incs)}
-    return Adopted([each for each in incs if each not in empty], all(row["clean"] for row in found))
+    left = [each for each in incs if each not in empty]
+    return Adopted(incs, left, all(row["clean"] for row in found)), heads
+
+
+async def inherit_heard(work: Transaction, inc: int, runs: Sequence[int]) -> dict[str, int]:
+    """Go on with what earlier runs have heard of instances, which link to this run instead."""
+    await work.fetch(_HEAR, inc, runs)
+    await work.fetch(_HEARD, runs)
+    return dict(await work.fetch(_HEARD_OF, inc))
+
+
+async def forget_heard(work: Transaction, runs: Sequence[int]) -> dict[str, int]:
+    """What these runs have heard of instances, which are linked to this one, too."""
+    heard: dict[str, int] = {}
+    for instance, number in await work.fetch(_HEARD, runs):
+        heard[instance] = max(number, heard.get(instance, 0))
+    return heard
+
+
+class Watch:
+    """Watches the other runs, and fences those that have ended or are silent for the lease.
+
+    Only what passes while it looks counts: after an outage of the database, or of this process,
+    it begins anew. So nobody is fenced for a time in which nobody could give signs of life.
+    """
+
+    def __init__(self, limits: StoreLimits, clock: Clock = monotonic) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._seen: dict[int, tuple[int, float]] = {}
+        """By run: its beat, and since when that is the same."""
+        self._looked = -math.inf
+        """When the last look was over."""
+
+    async def look(self, db: Connection, inc: int) -> Others:
+        """Look at all other runs once. Raises `StoreError`."""
+        own, asked = Process.own(), self._clock()
+        if asked - self._looked > self._limits.lease_seconds_max * _GAP_SHARE:
+            self._seen.clear()
+        runs = await db.fetch(_WATCHED, inc)
+        answered = self._looked = self._clock()
+        before, self._seen = self._seen, {}
+        alive = adoptable = 0
+        for run in runs:
+            if run["fenced"]:
+                adoptable += 1
+                continue
+            beat, since = before.get(run["inc"], (-1, answered))
+            if beat != run["beat"]:
+                since = answered
+            self._seen[run["inc"]] = run["beat"], since
+            silent = asked - since >= self._limits.lease_seconds_max
+            if (silent or Process(run["host"], run["process"]).ended(own)) and await _fence(
+                db, run
+            ):
+                adoptable += 1
+            else:
+                alive += 1
+        return Others(alive, bool(adoptable))

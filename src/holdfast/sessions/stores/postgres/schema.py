@@ -156,6 +156,17 @@ MIGRATIONS: Final = (
     END
     $function$;
     """,
+    # 2: sessions that a run asks another one for, and what finds a session at any of them.
+    """
+    CREATE TABLE holdfast.move_request (
+        sid text COLLATE "C" PRIMARY KEY,
+        owner bigint NOT NULL,
+        asker bigint NOT NULL,
+        refused boolean NOT NULL DEFAULT false);
+    CREATE INDEX move_request_owner ON holdfast.move_request (owner);
+    CREATE INDEX session_code ON holdfast.session (code) WHERE code <> '';
+    CREATE INDEX session_code_before ON holdfast.session (code_before) WHERE code_before <> '';
+    """,
 )
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 """In the table `version`. Migration k brings a database from version k - 1 to k."""

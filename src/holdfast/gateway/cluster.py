@@ -1,0 +1,102 @@
+"""One gateway among several on one store: signs of life, and the sessions of the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from holdfast.backends.registry import Backends
+from holdfast.gateway.context import Context
+from holdfast.net.log import RateLimitedLogger, log_failure
+from holdfast.sessions.fetching import Fetching
+from holdfast.sessions.giving import Giving
+from holdfast.sessions.membership import Membership
+from holdfast.sessions.records import Head, Stored
+from holdfast.sessions.stores.base import Neighbours, Store, StoreError, StoreFencedError
+
+_log: Final = RateLimitedLogger("holdfast.cluster")
+
+
+class Cluster:
+    """What a gateway does for and with the others on its store, whose `neighbours` they are."""
+
+    def __init__(
+        self, store: Store, neighbours: Neighbours, context: Context, backends: Backends
+    ) -> None:
+        limits, manager, journal = context.limits.store, context.manager, context.journal
+        self.membership = Membership(store, limits, context.runtime.coalescer.release)
+        self._neighbours = neighbours
+        self._limits = limits
+        self._manager = manager
+        self._backends = backends
+        self._clock = clock = context.wall
+        journal.on_fenced = self.membership.fenced
+        self.fetching = Fetching(
+            neighbours,
+            limits,
+            manager.loader,
+            lambda sid: manager.find(sid) is not None,
+            lambda head: backends.named(head.app),
+            clock,
+            self._moved_in,
+        )
+        self._giving = Giving(
+            neighbours,
+            limits,
+            manager,
+            journal,
+            lambda session: backends.named(session.row.app),
+            clock,
+        )
+
+    async def serve(self) -> None:
+        """Take the sessions of gateways that end, and exchange sessions with those that live."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.fetching.run())
+            tasks.create_task(self._giving.run())
+            while True:
+                await asyncio.sleep(self._limits.beat_seconds_max)
+                try:
+                    await self._look()
+                except StoreFencedError as error:
+                    self.membership.fenced(error)
+                except StoreError as error:
+                    _log.warning("the other gateways cannot be watched", error=str(error))
+
+    async def _look(self) -> None:
+        others = await self._neighbours.look()
+        self._giving.others = others.alive
+        if others.adoptable and self.membership.lasts():
+            stored = await self._neighbours.adopt()
+            if stored is not None:
+                await self._adopt(stored)
+
+    async def _adopt(self, stored: Stored) -> None:
+        """Register the sessions of a gateway that has ended."""
+        heads = list(stored.heads)
+        backend_of, now = self._backends.named, self._clock()
+        adopting = self._manager.loader.adopting(stored, lambda head: backend_of(head.app), now)
+        for _ in adopting:
+            await asyncio.sleep(0)
+        self._manager.counts.adopted += len(heads)
+        if heads:
+            _log.warning("sessions of another gateway adopted", sessions=len(heads))
+        await self._tell_backends(heads)
+
+    async def _moved_in(self, heads: Sequence[Head]) -> None:
+        self._manager.counts.moved_in += len(heads)
+        await self._tell_backends(heads)
+
+    async def _tell_backends(self, heads: Sequence[Head]) -> None:
+        """There are sessions of other gateways."""
+        shares: dict[str, list[str]] = {}
+        for head in heads:
+            shares.setdefault(head.app, []).append(head.sid)
+        for app, sids in shares.items():
+            try:
+                await self._backends.named(app).adopt(sids)
+            except StoreError as error:
+                _log.error("sessions not loaded", app=app, error=str(error))
+            except Exception as error:  # one backend is one failure domain
+                log_failure(_log, "a backend failed", error, app=app)

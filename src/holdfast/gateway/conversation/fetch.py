@@ -1,0 +1,74 @@
+"""Gets the session of a client from the node that has it.
+
+A session that is not known here may be another node's. Its client waits until it is here; it is
+told to connect again if that takes too long, or if the session cannot move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from holdfast.core.errors import Reason
+from holdfast.core.ids import read_resume_code
+from holdfast.gateway.adapters.events import Enter
+from holdfast.gateway.conversation.entering import resume
+from holdfast.gateway.conversation.phases import ConversationPhase
+from holdfast.gateway.conversation.ports import Conversation
+from holdfast.gateway.conversation.rights import CANNOT_KEEP
+from holdfast.net.addresses import network_of
+from holdfast.net.log import RateLimitedLogger
+from holdfast.sessions.fetching import Fetched, Fetching
+from holdfast.sessions.stores.base import StoreError
+from holdfast.sessions.tokens import hash_code, split_token
+
+_log: Final = RateLimitedLogger("holdfast.gateway")
+
+
+def is_elsewhere(conversation: Conversation, event: Enter) -> bool:
+    """Whether another node may have the session that the client wants."""
+    context = conversation.context
+    if context.fetching is None or not conversation.listener.resumes:
+        return False
+    if event.code:
+        claims = context.manager.claims
+        network = network_of(conversation.connection.peer)
+        return not claims.knows_code(event.code) and claims.may_try(network, context.wall())
+    return bool(list(_unknown(conversation, event)))
+
+
+def _unknown(conversation: Conversation, event: Enter) -> Iterator[tuple[str, bytes]]:
+    """The sessions of the client's tokens, with their secrets, if this node has none of them."""
+    parts = [split_token(token) for token in (event.token, *event.cookies)]
+    known = [part for part in parts if part is not None]
+    if not any(conversation.context.manager.find(sid) for sid, _ in known):
+        yield from known
+
+
+async def fetch(conversation: Conversation, event: Enter, again: Callable[[], None]) -> None:
+    """Get the session, and let the client enter by `again`."""
+    fetching = conversation.context.fetching
+    assert fetching is not None, "`is_elsewhere` has looked"
+    try:
+        found = await _fetch(conversation, fetching, event)
+    except StoreError as error:
+        _log.error("session not looked for at other nodes", error=str(error))
+        conversation.goodbye(Reason.INTERNAL_ERROR, CANNOT_KEEP)
+        return
+    if found in (Fetched.KEPT, Fetched.LATER):
+        conversation.goodbye(Reason.ELSEWHERE)
+    elif conversation.phase is ConversationPhase.ENTERING:
+        resume(conversation, again)
+
+
+async def _fetch(conversation: Conversation, fetching: Fetching, event: Enter) -> Fetched:
+    if event.code:
+        code = read_resume_code(event.code)
+        sid = await fetching.of_code(hash_code(code)) if code is not None else None
+        return await fetching.fetch(sid, None) if sid is not None else Fetched.UNKNOWN
+    found = Fetched.UNKNOWN
+    for sid, secret in list(_unknown(conversation, event)):
+        found = await fetching.fetch(sid, secret)
+        if found is not Fetched.UNKNOWN:
+            break
+    return found

@@ -1,0 +1,187 @@
+"""Fetches sessions from the other nodes of a store, whose clients have come to this one.
+
+All that clients want at the same time is one request to the store. The owner of a session gives
+it away (`sessions.giving`); one that has died is fenced after its lease, and then whoever has
+adopted its sessions is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from enum import Enum, auto
+from typing import Final
+
+from holdfast.core.clock import Clock
+from holdfast.core.limits import StoreLimits
+from holdfast.net.log import RateLimitedLogger
+from holdfast.net.runtime.timed_event import TimedEvent
+from holdfast.sessions.loading import Loader
+from holdfast.sessions.records import Found, Head, Row, head_of
+from holdfast.sessions.session import SessionBackend
+from holdfast.sessions.stores.base import Neighbours, StoreError, Whereabouts
+from holdfast.sessions.tokens import TokenStatus
+
+_log: Final = RateLimitedLogger("holdfast.sessions")
+
+
+class Fetched(Enum):
+    """What became of a wish."""
+
+    HERE = auto()
+    """The session is this node's."""
+    UNKNOWN = auto()
+    """No node has such a session, or the client has no right to it."""
+    KEPT = auto()
+    """It stays at another node."""
+    LATER = auto()
+    """Nothing is known in time: the client is to come again."""
+
+
+class _Wish:
+    """Those who wait for one session."""
+
+    __slots__ = ("asked", "due", "futures")
+
+    def __init__(self, due: float) -> None:
+        self.due = due
+        """Until when its clients wait."""
+        self.asked = False
+        """Whether it is known to exist, and wanted from its owner."""
+        self.futures: list[tuple[bytes | None, asyncio.Future[Fetched]]] = []
+        """Each with the secret of the token that must be right; `None` if there is none."""
+
+
+class Fetching:
+    """Fetches sessions, while `run` runs. `has` says whether this node has a session."""
+
+    def __init__(
+        self,
+        neighbours: Neighbours,
+        limits: StoreLimits,
+        loader: Loader,
+        has: Callable[[str], bool],
+        backend_of: Callable[[Head], SessionBackend],
+        clock: Clock,
+        on_arrived: Callable[[Sequence[Head]], Awaitable[None]],
+    ) -> None:
+        self._neighbours = neighbours
+        self._limits = limits
+        self._loader = loader
+        self._has = has
+        self._backend_of = backend_of
+        self._clock = clock
+        self._on_arrived = on_arrived
+        self._wishes: dict[str, _Wish] = {}
+        self._wake = TimedEvent()
+
+    async def of_code(self, code: bytes) -> str | None:
+        """The session of any node with this hash of a resume code. Raises `StoreError`."""
+        return await self._neighbours.of_code(code)
+
+    async def fetch(self, sid: str, secret: bytes | None) -> Fetched:
+        """Get a session from the node that has it, for a client with a token of this secret.
+
+        `None`: the client's right is proven otherwise.
+        """
+        loop = asyncio.get_running_loop()
+        wish = self._wishes.get(sid)
+        if wish is None:
+            due = loop.time() + self._limits.claim_seconds_max
+            wish = self._wishes[sid] = _Wish(due)
+        future: asyncio.Future[Fetched] = loop.create_future()
+        wish.futures.append((secret, future))
+        self._wake.set()
+        return await future
+
+    async def run(self) -> None:
+        """Fetch what is wanted, until cancelled."""
+        while True:
+            await self._wake.within(self._limits.check_seconds_max)
+            self._wake.clear()
+            while self._wishes:
+                try:
+                    await self._step()
+                except StoreError as error:
+                    _log.warning("no session fetched from other nodes", error=str(error))
+                await self._end_late()
+                if self._wishes:
+                    await self._wake.within(self._limits.move_seconds_max)
+                    self._wake.clear()
+
+    async def _step(self) -> None:
+        for sid in [sid for sid in self._wishes if self._has(sid)]:
+            self._settle(sid, Fetched.HERE)
+        await self._look_up([sid for sid, wish in self._wishes.items() if not wish.asked])
+        asked = [sid for sid, wish in self._wishes.items() if wish.asked]
+        asked = asked[: self._limits.moved_sessions_max]
+        if not asked:
+            return
+        found = await self._neighbours.ask(asked)
+        await self._take([sid for sid, where in found.items() if where is Whereabouts.HERE])
+        for sid in asked:
+            if sid not in found:
+                self._settle(sid, Fetched.UNKNOWN)
+            elif found[sid] is Whereabouts.REFUSED:
+                self._settle(sid, Fetched.KEPT)
+
+    async def _look_up(self, sids: Collection[str]) -> None:
+        """Ask only for sessions whose clients have a right to them: others stay undisturbed."""
+        if not sids:
+            return
+        rows = {row.sid: row for row in await self._neighbours.rows(list(sids))}
+        for sid in sids:
+            wish = self._wishes[sid]
+            wish.futures = _with_right(wish.futures, rows.get(sid))
+            wish.asked = bool(wish.futures)
+            if not wish.asked:
+                del self._wishes[sid]
+
+    async def _take(self, sids: list[str]) -> None:
+        """These sessions are this node's now."""
+        new = [sid for sid in sids if not self._has(sid)]
+        found = await self._neighbours.arrived(new) if new else Found()
+        self._loader.arrived(found, self._backend_of, self._clock())
+        for sid in sids:
+            if self._has(sid):
+                self._settle(sid, Fetched.HERE)
+            elif sid in new:  # it is set aside
+                self._settle(sid, Fetched.UNKNOWN)
+        if found.sessions:
+            await self._on_arrived([head_of(session.row) for session in found.sessions])
+
+    async def _end_late(self) -> None:
+        """Their clients have waited for long enough."""
+        now = asyncio.get_running_loop().time()
+        late = [sid for sid, wish in self._wishes.items() if wish.due <= now]
+        if not late:
+            return
+        try:
+            await self._take(await self._neighbours.withdraw(late))
+        except StoreError as error:
+            _log.warning("sessions of other nodes are still wanted", error=str(error))
+        for sid in late:
+            self._settle(sid, Fetched.LATER)
+
+    def _settle(self, sid: str, fetched: Fetched) -> None:
+        wish = self._wishes.pop(sid, None)
+        for _, future in wish.futures if wish is not None else ():
+            _tell(future, fetched)
+
+
+def _with_right(
+    futures: Iterable[tuple[bytes | None, asyncio.Future[Fetched]]], row: Row | None
+) -> list[tuple[bytes | None, asyncio.Future[Fetched]]]:
+    """Those whose token is that of the session, or was. The others are told."""
+    able = []
+    for secret, future in futures:
+        if row is None or (secret is not None and row.tokens.judge(secret) is TokenStatus.UNKNOWN):
+            _tell(future, Fetched.UNKNOWN)
+        else:
+            able.append((secret, future))
+    return able
+
+
+def _tell(future: asyncio.Future[Fetched], fetched: Fetched) -> None:
+    if not future.done():  # who waited was cancelled
+        future.set_result(fetched)

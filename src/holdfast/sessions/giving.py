@@ -1,0 +1,150 @@
+"""Gives sessions to the other nodes of a store, whose clients have come there.
+
+The session is taken out of this node first: its client is disconnected, whoever changes it has
+been told, and nothing changes it any more. Then its snapshot is committed, and one transaction
+makes it the other node's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
+
+from holdfast.core.clock import Clock
+from holdfast.core.limits import StoreLimits
+from holdfast.net.log import RateLimitedLogger
+from holdfast.sessions.journal import Journal, StoreUnavailableError
+from holdfast.sessions.life import Life
+from holdfast.sessions.manager import SessionManager
+from holdfast.sessions.session import Session
+from holdfast.sessions.states import SessionInput
+from holdfast.sessions.stores.base import Neighbours, StoreError
+
+_log: Final = RateLimitedLogger("holdfast.sessions")
+
+
+class Moving(Protocol):
+    """A backend, as far as its sessions move."""
+
+    def may_move(self, session: Session) -> bool | None:
+        """Whether another node may have the session: `False` if not now, `None` if never."""
+
+    async def prepare_move(self, sessions: Sequence[Session]) -> None:
+        """Other nodes get these sessions: whoever changes them is told, and is done with that."""
+
+    async def adopt(self, sids: Sequence[str]) -> None:
+        """These sessions have come from other nodes. Raises `StoreError`."""
+
+
+class Giving:
+    """Gives sessions away, while `run` runs."""
+
+    def __init__(
+        self,
+        neighbours: Neighbours,
+        limits: StoreLimits,
+        manager: SessionManager,
+        journal: Journal,
+        backend_of: Callable[[Session], Moving],
+        clock: Clock,
+    ) -> None:
+        self.others = 0
+        """How many other nodes there are; without one, nobody asks."""
+        self._neighbours = neighbours
+        self._limits = limits
+        self._manager = manager
+        self._journal = journal
+        self._backend_of = backend_of
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Give what others ask for, until cancelled."""
+        while True:
+            await asyncio.sleep(self._limits.move_seconds_max)
+            if not self.others:
+                continue
+            try:
+                await self._look()
+            except StoreError as error:
+                _log.warning("no session given to other nodes", error=str(error))
+
+    async def _look(self) -> None:
+        asked = await self._neighbours.asked(self._limits.moved_sessions_max)
+        for run, sids in asked.items():
+            await self.give(sids, run)
+
+    async def give(self, sids: Sequence[str], run: int) -> None:
+        """Give those of these sessions to another run that can move now. Raises `StoreError`."""
+        manager = self._manager
+        await manager.loader.load(sids, self._clock())
+        sessions = [manager.sessions[sid] for sid in sids if sid in manager.sessions]
+        kept = [session.sid for session in sessions if self._may_move(session) is None]
+        if kept:
+            await self._neighbours.refuse(kept)
+        able = [session for session in sessions if self._may_move(session)]
+        for backend, share in self._by_backend(able).items():
+            await backend.prepare_move(share)
+        going = [session for session in able if self._is_here(session)]
+        if going:
+            await self._give(going, run)
+        left = [session for session in able if manager.sessions.get(session.sid) is session]
+        for backend, share in self._by_backend(left).items():
+            await backend.adopt([session.sid for session in share])
+
+    def _may_move(self, session: Session) -> bool | None:
+        if not (session.persistent and session.resumable):
+            return None
+        if not (session.state.detached or session.allows(SessionInput.RESUMED)):
+            return None
+        return self._backend_of(session).may_move(session)
+
+    def _is_here(self, session: Session) -> bool:
+        """Whether it can still be given: it may have ended or changed meanwhile."""
+        return self._manager.sessions.get(session.sid) is session and bool(self._may_move(session))
+
+    def _by_backend(self, sessions: Iterable[Session]) -> dict[Moving, list[Session]]:
+        shares: dict[Moving, list[Session]] = {}
+        for session in sessions:
+            shares.setdefault(self._backend_of(session), []).append(session)
+        return shares
+
+    async def _give(self, sessions: Sequence[Session], run: int) -> None:
+        for session in sessions:
+            self._manager.let_go(session)
+            self._journal.leave(session)
+        try:
+            await self._journal.settled()
+        except StoreUnavailableError:
+            self._take_back(sessions)
+            return
+        for session in sessions:
+            self._journal.left(session)
+        given = set(await self._given([session.sid for session in sessions], run))
+        gone = [session for session in sessions if session.sid in given]
+        self._manager.counts.moved_out += len(gone)
+        for session in gone:
+            self._manager.life.tell(Life.MOVED, session, to_node=run)
+            session.free()
+        self._take_back([session for session in sessions if session.sid not in given])
+
+    async def _given(self, sids: Sequence[str], run: int) -> list[str]:
+        """Give these sessions; those that are given. While that is not known, they are nobody's."""
+        try:
+            return await self._neighbours.give(sids, run)
+        except StoreError as error:
+            _log.warning("sessions may have been given to another node", error=str(error))
+        while True:
+            await asyncio.sleep(self._limits.retry_seconds_max)
+            try:
+                found = await self._neighbours.arrived(sids)
+            except StoreError as error:
+                _log.warning("sessions may be another node's", error=str(error))
+            else:
+                mine = {session.row.sid for session in found.sessions}
+                return [sid for sid in sids if sid not in mine]
+
+    def _take_back(self, sessions: Sequence[Session]) -> None:
+        for session in sessions:
+            self._manager.take_back(session)
+            self._journal.returned(session)

@@ -1,0 +1,151 @@
+"""The other runs of gateways on one PostgreSQL database, and the sessions that move between them.
+
+Who wants a session of another run enters that in `move_request`; its owner looks there. The owner
+gives it away in one transaction, which locks the rows of both runs: neither is fenced meanwhile,
+so no session is given to a run whose sessions another one has taken already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from holdfast.core.limits import StoreLimits
+from holdfast.sessions.records import Found, Row, Stored
+from holdfast.sessions.stores.base import Others, Whereabouts
+from holdfast.sessions.stores.postgres.connection import Connection, Transaction
+from holdfast.sessions.stores.postgres.content import Content
+from holdfast.sessions.stores.postgres.runs import Watch, adopt, forget_heard
+from holdfast.sessions.stores.reading import read_rows
+
+_ROWS: Final = "SELECT sid, body FROM holdfast.session WHERE sid = ANY($1)"
+_OF_CODE: Final = """
+    SELECT sid FROM holdfast.session
+    WHERE (code = $1 AND code <> '') OR (code_before = $1 AND code_before <> '') LIMIT 1
+"""
+_ASK: Final = """
+    INSERT INTO holdfast.move_request AS m (sid, owner, asker)
+    SELECT s.sid, s.owner, $1 FROM holdfast.session s
+    JOIN holdfast.node n ON n.inc = s.owner AND NOT n.fenced
+    WHERE s.sid = ANY($2) AND s.owner <> $1 ORDER BY s.sid
+    ON CONFLICT (sid) DO UPDATE
+    SET owner = excluded.owner, asker = excluded.asker, refused = false
+    WHERE m.owner <> excluded.owner OR m.asker <> excluded.asker
+"""
+_WHERE: Final = """
+    SELECT s.sid, coalesce(s.owner = $1, false) AS here, coalesce(m.refused, false) AS refused
+    FROM holdfast.session s LEFT JOIN holdfast.move_request m
+        ON m.sid = s.sid AND m.asker = $1 AND m.owner = s.owner
+    WHERE s.sid = ANY($2)
+"""
+_WITHDRAW: Final = "DELETE FROM holdfast.move_request WHERE asker = $1 AND sid = ANY($2)"
+_ASKED: Final = """
+    SELECT m.asker, m.sid FROM holdfast.move_request m
+    JOIN holdfast.node n ON n.inc = m.asker AND NOT n.fenced
+    WHERE m.owner = $1 AND NOT m.refused LIMIT $2
+"""
+_REFUSE: Final = """
+    UPDATE holdfast.move_request SET refused = true WHERE owner = $1 AND sid = ANY($2)
+"""
+_BOTH: Final = """
+    SELECT inc FROM holdfast.node WHERE inc = ANY($1) AND NOT fenced
+    ORDER BY inc FOR NO KEY UPDATE
+"""
+"""In one order, so that two runs that give each other sessions do not wait for each other."""
+_WANTED: Final = """
+    DELETE FROM holdfast.move_request WHERE sid = ANY($3) AND owner = $1 AND asker = $2
+    RETURNING sid
+"""
+_GIVE: Final = """
+    UPDATE holdfast.session SET owner = $2, gen = gen + 1 WHERE sid = ANY($3) AND owner = $1
+    RETURNING sid
+"""
+
+
+class PostgresNeighbours:
+    """The `Neighbours` of one run: `content` has its sessions.
+
+    What may take long, and what may wait for others, has the connection `watcher`: signs of life
+    never wait for it.
+    """
+
+    def __init__(
+        self, reader: Connection, watcher: Connection, content: Content, limits: StoreLimits
+    ) -> None:
+        self._reader = reader
+        self._watcher = watcher
+        self._content = content
+        self._idle_seconds_max = limits.lease_seconds_max
+        self._watch = Watch(limits)
+
+    async def look(self) -> Others:
+        return await self._watch.look(self._watcher, self._content.inc)
+
+    async def adopt(self) -> Stored | None:
+        content = self._content
+        async with self._watcher.transaction() as work:
+            adopted, heads = await adopt(work, content.inc)
+            if not adopted.runs and not heads.heads and not heads.set_aside:
+                return None
+            stored = await content.stored(work, adopted, heads)
+            stored.accepted = await forget_heard(work, adopted.runs)
+            await content.lock(work)  # at last: commits and signs of life wait for it
+        content.keep(adopted)
+        return stored
+
+    async def rows(self, sids: Sequence[str]) -> list[Row]:
+        return read_rows(await self._reader.fetch(_ROWS, sids))
+
+    async def of_code(self, code: bytes) -> str | None:
+        found: str | None = await self._reader.value(_OF_CODE, code)
+        return found
+
+    async def ask(self, sids: Sequence[str]) -> dict[str, Whereabouts]:
+        inc = self._content.inc
+        await self._reader.fetch(_ASK, inc, sids)
+        return {
+            row["sid"]: _whereabouts(here=row["here"], refused=row["refused"])
+            for row in await self._reader.fetch(_WHERE, inc, sids)
+        }
+
+    async def arrived(self, sids: Sequence[str]) -> Found:
+        async with self._reader.transaction() as work:
+            return await self._content.find(work, await self._content.mine(work, sids))
+
+    async def withdraw(self, sids: Sequence[str]) -> list[str]:
+        await self._reader.fetch(_WITHDRAW, self._content.inc, sids)
+        async with self._reader.transaction() as work:
+            return await self._content.mine(work, sids)
+
+    async def asked(self, count: int) -> dict[int, list[str]]:
+        wanted: dict[int, list[str]] = {}
+        for row in await self._reader.fetch(_ASKED, self._content.inc, count):
+            wanted.setdefault(row["asker"], []).append(row["sid"])
+        return wanted
+
+    async def refuse(self, sids: Sequence[str]) -> None:
+        await self._reader.fetch(_REFUSE, self._content.inc, sids)
+
+    async def give(self, sids: Sequence[str], run: int) -> list[str]:
+        content = self._content
+        async with self._reader.transaction(self._idle_seconds_max) as work:
+            given = await self._give(work, sids, run)
+        content.folded(given)
+        return [sid for sid in sids if sid in given]
+
+    async def _give(self, work: Transaction, sids: Sequence[str], run: int) -> set[str]:
+        content, inc = self._content, self._content.inc
+        alive = {row["inc"] for row in await work.fetch(_BOTH, [inc, run])}
+        if inc not in alive:
+            raise content.fenced()
+        if run not in alive:
+            return set()
+        wanted = [row["sid"] for row in await work.fetch(_WANTED, inc, run, sids)]
+        await content.fold(work, await content.mine(work, wanted))
+        return {row["sid"] for row in await work.fetch(_GIVE, inc, run, wanted)}
+
+
+def _whereabouts(*, here: bool, refused: bool) -> Whereabouts:
+    if here:
+        return Whereabouts.HERE
+    return Whereabouts.REFUSED if refused else Whereabouts.ASKED

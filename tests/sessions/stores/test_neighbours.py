@@ -1,0 +1,261 @@
+"""Runs on one PostgreSQL database: who has ended, who takes its sessions, and who gets one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from tests.postgresql import Cluster
+from tests.sessions.stores.test_postgres import (
+    LIMITS,
+    Database,
+    record,
+    recover_all,
+    row,
+    said,
+    texts,
+)
+
+from holdfast.sessions.records import Batch, Stored
+from holdfast.sessions.stores.base import StoreError, StoreFencedError, Whereabouts
+from holdfast.sessions.stores.postgres.store import PostgresStore
+
+HERE, ASKED, REFUSED = Whereabouts.HERE, Whereabouts.ASKED, Whereabouts.REFUSED
+FENCED = "SELECT fenced FROM holdfast.node ORDER BY inc"
+GEN = "SELECT gen FROM holdfast.session"
+
+
+@pytest_asyncio.fixture
+async def database(postgresql: Cluster) -> AsyncIterator[Database]:
+    name = await postgresql.empty_database()
+    async with AsyncExitStack() as closing:
+        yield Database(postgresql, name, closing)
+    await postgresql.give_back(name)
+
+
+async def adopted(store: PostgresStore) -> Stored:
+    """Watch the others until one can be adopted, and do that."""
+    async with asyncio.timeout(60.0):
+        while not (await store.neighbours.look()).adoptable:
+            await store.beat()
+            await asyncio.sleep(0.02)
+    stored = await store.neighbours.adopt()
+    assert stored is not None
+    return stored
+
+
+def number_of(store: PostgresStore) -> int:
+    return store._content.inc
+
+
+async def test_a_run_that_serves_takes_what_an_ended_one_has_left(database: Database) -> None:
+    first, second = await database.opened("a"), await database.opened("b")
+    await first.commit(said(1, "s1", 1, "a"))
+    await second.commit(said(1, "s2", 1, "b"))
+    assert await second.neighbours.adopt() is None
+    await first.close(clean=True)
+    stored = await adopted(second)
+    assert stored.clean
+    assert [head.sid for head in stored.heads] == ["s1"]
+    assert (await second.neighbours.look()).alive == 0
+    assert await texts(second, "s1") == ["a"]
+    await second.commit(Batch(2, rows=[row("s1", "new")], records=[("s1", record(2, "c"))]))
+    await recover_all(second)
+    await second.close(clean=True)
+    third = await database.opened("c")
+    assert await texts(third, "s1") == ["a", "c"]
+    assert await texts(third, "s2") == ["b"]
+
+
+async def test_a_silent_run_is_fenced_and_its_sessions_are_taken(database: Database) -> None:
+    first, second = await database.opened("a"), await database.opened("b")
+    await first.commit(said(1, "s1", 1, "a"))
+    stored = await adopted(second)  # its process is alive: it hangs
+    assert not stored.clean
+    assert await texts(second, "s1") == ["a"]
+    for refused in (first.beat(), first.commit(said(2, "s1", 2, "late"))):
+        with pytest.raises(StoreFencedError):
+            await refused
+    assert await texts(second, "s1") == ["a"]
+
+
+async def test_nobody_is_fenced_for_the_time_of_an_outage(database: Database) -> None:
+    """Neither the run nor who watches it could reach the database meanwhile."""
+    first, second = await database.opened("a"), await database.opened("b")
+    assert (await second.neighbours.look()).alive == 1
+    await asyncio.sleep(LIMITS.lease_seconds_max)
+    assert not (await second.neighbours.look()).adoptable
+    await first.beat()
+
+
+async def test_a_run_that_gives_signs_of_life_is_let_alone(database: Database) -> None:
+    first, second = await database.opened("a"), await database.opened("b")
+    loop = asyncio.get_running_loop()
+    until = loop.time() + 3 * LIMITS.lease_seconds_max
+    while loop.time() < until:
+        await first.beat()
+        assert not (await second.neighbours.look()).adoptable
+        await asyncio.sleep(0.02)
+
+
+async def test_a_run_that_hangs_in_a_transaction_is_fenced(database: Database) -> None:
+    """The server ends the transaction, whose lock would keep everybody from fencing the run."""
+    first, second = await database.opened("a"), await database.opened("b")
+
+    async def hang() -> None:
+        async with first._short_transaction() as work:
+            await first._content.lock(work)
+            await adopted(second)
+            await work.fetch("SELECT 1")
+
+    with pytest.raises(StoreError, match="closed"):
+        await hang()
+    assert [each["fenced"] for each in await database.run(FENCED)] == [False]
+
+
+async def test_sessions_are_taken_by_one_of_those_that_see_the_end(database: Database) -> None:
+    stores = [await database.opened(name) for name in "abc"]
+    await stores[0].commit(said(1, "s1", 1, "a"))
+    await stores[0].close(clean=False)
+    async with asyncio.TaskGroup() as tasks:
+        adopting = [tasks.create_task(store.neighbours.adopt()) for store in stores[1:]]
+    found = [each for each in (task.result() for task in adopting) if each is not None]
+    assert [len(each.heads) for each in found] == [1]
+
+
+async def test_a_run_that_was_fenced_takes_nobody_s_sessions(database: Database) -> None:
+    first, second = await database.opened("a"), await database.opened("b")
+    await first.commit(said(1, "s1", 1, "a"))
+    await first.close(clean=False)
+    await database.run(f"UPDATE holdfast.node SET fenced = true WHERE inc = {number_of(second)}")
+    with pytest.raises(StoreFencedError):
+        await second.neighbours.adopt()
+    third = await database.opened("c")
+    assert await texts(third, "s1") == ["a"]
+
+
+async def test_signs_of_life_go_on_while_sessions_are_taken(database: Database) -> None:
+    first, second = await database.opened("a"), await database.opened("b")
+    await first.commit(said(1, "s1", 1, "a"))
+    await first.close(clean=False)
+    other = await asyncpg.connect(database.cluster.url(database.name))
+    try:
+        async with other.transaction():
+            await other.fetch("SELECT * FROM holdfast.session FOR UPDATE")
+            async with asyncio.TaskGroup() as tasks:
+                adopting = tasks.create_task(second.neighbours.adopt())
+                for number in range(1, 4):
+                    await second.beat()
+                    await second.commit(said(number, f"n{number}", 1, "b"))
+                assert not adopting.done()
+                await other.execute("ROLLBACK; BEGIN")
+    finally:
+        await other.close()
+    assert (adopted := adopting.result()) is not None
+    assert [head.sid for head in adopted.heads] == ["s1"]
+
+
+async def test_what_was_heard_goes_with_the_sessions(database: Database) -> None:
+    first, second = await database.opened("a"), await database.opened("b")
+    await first.commit(Batch(1, rows=[row("s1")], accepted={"app/x": 7}))
+    await second.commit(Batch(1, accepted={"app/x": 3}))
+    await first.close(clean=True)
+    assert (await adopted(second)).accepted == {"app/x": 7}
+    await second.close(clean=True)
+    assert (await database.store("c").open()).accepted == {"app/x": 3}
+
+
+async def test_a_session_is_asked_for_and_given(database: Database) -> None:
+    first, second = await database.opened("a"), await database.opened("b")
+    await first.commit(said(1, "s1", 1, "a"))
+    assert await second.neighbours.ask(["s1", "never"]) == {"s1": ASKED}
+    assert await second.neighbours.arrived(["s1"]) == (await second.find([]))
+    assert await first.neighbours.asked(9) == {number_of(second): ["s1"]}
+    await first.commit(Batch(2, snapshots=[("s1", record(1, "a"))]))
+    assert await first.neighbours.give(["s1"], number_of(second)) == ["s1"]
+    assert await second.neighbours.ask(["s1"]) == {"s1": HERE}
+    assert [each.row.sid for each in (await second.neighbours.arrived(["s1"])).sessions] == ["s1"]
+    assert await texts(second, "s1") == ["a"]
+    assert await first.neighbours.asked(9) == {}
+    assert [each["gen"] for each in await database.run(GEN)] == [2]
+
+
+async def test_a_session_that_is_kept_is_refused(database: Database) -> None:
+    first, second = await database.opened("a"), await database.opened("b")
+    await first.commit(said(1, "s1", 1, "a"))
+    await second.neighbours.ask(["s1"])
+    await first.neighbours.refuse(["s1"])
+    assert await second.neighbours.ask(["s1"]) == {"s1": REFUSED}
+    assert await first.neighbours.asked(9) == {}
+
+
+async def test_a_session_that_is_not_wanted_any_more_is_not_given(database: Database) -> None:
+    first, second = await database.opened("a"), await database.opened("b")
+    for number, sid in enumerate(("s1", "s2"), 1):
+        await first.commit(said(number, sid, 1, "a"))
+    await second.neighbours.ask(["s1", "s2"])
+    await first.neighbours.give(["s2"], number_of(second))
+    assert await second.neighbours.withdraw(["s1", "s2"]) == ["s2"]
+    assert await first.neighbours.give(["s1"], number_of(second)) == []
+
+
+async def test_no_session_is_given_to_a_run_that_is_fenced(database: Database) -> None:
+    """Who adopts that run has taken all that it had: the session would be nobody's."""
+    first, second = await database.opened("a"), await database.opened("b")
+    await first.commit(said(1, "s1", 1, "a"))
+    await second.neighbours.ask(["s1"])
+    run = number_of(second)
+    await second.close(clean=False)
+    assert await first.neighbours.give(["s1"], run) == []
+    assert (await first.claim(["s1"])) == ["s1"]
+
+
+async def test_a_run_is_not_fenced_while_a_session_is_given_to_it(database: Database) -> None:
+    first, second = await database.opened("a"), await database.opened("b")
+    await first.commit(said(1, "s1", 1, "a"))
+    await second.neighbours.ask(["s1"])
+    db = await asyncpg.connect(database.cluster.url(database.name))
+    try:
+        async with first._short_transaction() as work:
+            assert await first.neighbours._give(work, ["s1"], number_of(second)) == {"s1"}
+            await db.execute("SET lock_timeout = 100")
+            with pytest.raises(asyncpg.LockNotAvailableError):
+                await db.execute(
+                    f"UPDATE holdfast.node SET fenced = true WHERE inc = {number_of(second)}"
+                )
+    finally:
+        await db.close()
+
+
+async def test_two_runs_that_give_each_other_sessions_do_not_wait_forever(
+    database: Database,
+) -> None:
+    first, second = await database.opened("a"), await database.opened("b")
+    for number in range(1, 6):
+        await first.commit(said(number, f"a{number}", 1, "a"))
+        await second.commit(said(number, f"b{number}", 1, "b"))
+    await first.neighbours.ask([f"b{number}" for number in range(1, 6)])
+    await second.neighbours.ask([f"a{number}" for number in range(1, 6)])
+    async with asyncio.TaskGroup() as tasks:
+        giving = [
+            tasks.create_task(owner.neighbours.give([f"{letter}{number}"], number_of(other)))
+            for number in range(1, 6)
+            for owner, other, letter in ((first, second, "a"), (second, first, "b"))
+        ]
+    assert all(task.result() for task in giving)
+
+
+async def test_a_session_is_found_by_its_code(database: Database) -> None:
+    first, second = await database.opened("a"), await database.opened("b")
+    one, two = row("s1"), row("s2")
+    one.code, one.code_before, two.code = b"1" * 32, b"0" * 32, b"2" * 32
+    await first.commit(Batch(1, rows=[one, two]))
+    assert await second.neighbours.of_code(b"0" * 32) == "s1"
+    assert await second.neighbours.of_code(b"2" * 32) == "s2"
+    assert await second.neighbours.of_code(b"3" * 32) is None
+    assert await second.neighbours.of_code(b"") is None
+    assert [each.code for each in await second.neighbours.rows(["s2", "never"])] == [b"2" * 32]
