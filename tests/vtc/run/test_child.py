@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.vtc.running import run_script
 
 from holdfast.vtc.run import child
-from holdfast.vtc.run.child import OutputTail
+from holdfast.vtc.run.child import OutputFile, OutputTail
 
 
 def test_the_end_of_the_output_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,6 +24,37 @@ def test_the_end_of_the_output_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_shell_that_writes_much(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child, "OUTPUT_BYTES_MAX", 1000)
     result = run_script('shell -expect "the end" {yes | head -c 100000; echo the end}\n')
+    assert result.failure is None
+    assert "bytes are left out" in result.text()
+
+
+def test_the_end_of_the_output_is_kept_in_its_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(child, "OUTPUT_FILE_BYTES_MAX", 10)
+    path = tmp_path / "out"
+    file = OutputFile(str(path))
+    assert path.read_bytes() == b""
+    for number in range(20):
+        file.add(bytes([65 + number]))
+    assert (path.read_bytes(), file.lost) == (b"ABCDEFGHIJKLMNOPQRST", 0)
+    file.add(b"U")
+    assert (path.read_bytes(), file.lost) == (b"LMNOPQRSTU", 11)
+    file.add(b"V" * 100)
+    assert (path.read_bytes(), file.lost) == (b"V" * 10, 111)
+    assert [each.name for each in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize(("stream", "macro"), [("1", "out"), ("2", "err")])
+def test_a_process_that_writes_much(
+    monkeypatch: pytest.MonkeyPatch, stream: str, macro: str
+) -> None:
+    monkeypatch.setattr(child, "OUTPUT_FILE_BYTES_MAX", 5_000)
+    result = run_script(
+        f"process p1 {{(yes | head -c 100000; echo the end) >&{stream}}} -run\n"
+        f'shell -expect "the end" {{tail -c 100 ${{p1_{macro}}}}}\n'
+        f"shell {{test $(wc -c <${{p1_{macro}}}) -le 10000}}\n"
+    )
     assert result.failure is None
     assert "bytes are left out" in result.text()
 

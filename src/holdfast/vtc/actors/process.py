@@ -14,7 +14,7 @@ from holdfast.vtc.language.errors import Failure, Note
 from holdfast.vtc.language.position import Position
 from holdfast.vtc.language.source import ENCODING, Token
 from holdfast.vtc.run.case import Actor, Case
-from holdfast.vtc.run.child import Child, OutputReader, describe, write_all
+from holdfast.vtc.run.child import Child, OutputFile, OutputReader, describe, write_all
 from holdfast.vtc.run.log import DUMP_BYTES_MAX
 from holdfast.vtc.terminal.emulator import Emulator
 from holdfast.vtc.terminal.pty import open_pty, set_size
@@ -79,14 +79,9 @@ class Process(Actor):
         self._line = bytearray()
         directory = f"{case.directory}/{name}"
         os.mkdir(directory)
-        self._files = {
-            "dir": directory,
-            "out": f"{directory}/term",
-            "err": f"{directory}/stderr",
-        }
-        for which in ("out", "err"):
-            with open(self._files[which], "wb"):
-                pass
+        self._out = OutputFile(f"{directory}/term")
+        self._err = OutputFile(f"{directory}/stderr")
+        self._paths = {"dir": directory, "out": self._out.path, "err": self._err.path}
 
     # Start and end.
 
@@ -113,7 +108,7 @@ class Process(Actor):
         self._drains = [OutputReader(self._fd, self._hear), OutputReader(errors, self._hear_error)]
         self.log.line(3, f"PID: {self._child.pid}")
         self.case.define(self.log, f"{self.name}_pid", str(self._child.pid))
-        for macro, path in self._files.items():
+        for macro, path in self._paths.items():
             value = os.fsencode(path).decode(ENCODING)
             self.case.define(self.log, f"{self.name}_{macro}", value)
         self.task.start(self._watch, position)
@@ -163,6 +158,9 @@ class Process(Actor):
         await self.task.wait()
         text = f"stdout {self.received} bytes, stderr {self._errors} bytes"
         self.log.line(4, text)
+        for file in (self._out, self._err):
+            if file.lost:
+                self.log.line(1, f"{file.path}: the first {file.lost} bytes are left out")
 
     def kill(self, number: int) -> None:
         """Send its process group a signal, which may end it then. Raises `Failure`."""
@@ -197,7 +195,7 @@ class Process(Actor):
         else:
             await self.task.wait()
         self.release()
-        self.case.undefine(self.log, *(f"{self.name}_{macro}" for macro in self._files))
+        self.case.undefine(self.log, *(f"{self.name}_{macro}" for macro in self._paths))
 
     def _stop_listening(self) -> None:
         """Take the output so far: a daemon could hold the terminal open forever."""
@@ -230,7 +228,7 @@ class Process(Actor):
                 self.log.hexdump(4, "stdout", data)
             case LogOutput.NO:
                 pass
-        _append(self._files["out"], data)
+        self._out.add(data)
         self.terminal.feed(data)
         self._changed.set()
 
@@ -242,7 +240,7 @@ class Process(Actor):
     def _hear_error(self, data: bytes) -> None:
         self._errors += len(data)
         self.log.dump(4, "stderr", data)
-        _append(self._files["err"], data)
+        self._err.add(data)
 
     def _answer(self, data: bytes) -> None:
         self.log.dump(4, "term_response", data)
@@ -286,8 +284,3 @@ class Process(Actor):
         elif self._child.status is not None:
             found.append(Note("process", describe(self._child.status)))
         return tuple(found)
-
-
-def _append(path: str, data: bytes) -> None:
-    with open(path, "ab") as file:
-        file.write(data)

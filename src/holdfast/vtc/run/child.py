@@ -22,6 +22,7 @@ READ_BYTES_MAX = 8192
 """No more than the log shows of one dump."""
 REAP_SECONDS_MAX = 5.0
 OUTPUT_BYTES_MAX = 4 * 1024 * 1024
+OUTPUT_FILE_BYTES_MAX = 16 * 1024 * 1024
 
 Argument = str | bytes
 
@@ -167,6 +168,39 @@ class OutputTail:
 
     def __bytes__(self) -> bytes:
         return bytes(self._data)
+
+
+class OutputFile:
+    """The end of a process's output in a file: between one and two `OUTPUT_FILE_BYTES_MAX`.
+
+    When it is shortened, another file takes its place: who reads it has the older one.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Create the file, empty."""
+        self.path = path
+        self.lost = 0
+        """The number of discarded bytes before it."""
+        with open(path, "wb"):
+            pass
+
+    def add(self, data: bytes) -> None:
+        """Append new output."""
+        with open(self.path, "ab") as file:
+            file.write(data)
+            size = file.tell()
+        if size > 2 * OUTPUT_FILE_BYTES_MAX:
+            self._shorten(size - OUTPUT_FILE_BYTES_MAX)
+
+    def _shorten(self, over: int) -> None:
+        with open(self.path, "rb") as file:
+            file.seek(over)
+            rest = file.read()
+        shorter = f"{self.path}.shorter"
+        with open(shorter, "wb") as file:
+            file.write(rest)
+        os.replace(shorter, self.path)
+        self.lost += over
 
 
 async def write_all(fd: int, data: bytes) -> None:

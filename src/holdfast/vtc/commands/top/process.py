@@ -10,6 +10,7 @@ from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.numbers import integer, unhex, unsigned
 from holdfast.vtc.language.source import ENCODING
 from holdfast.vtc.run.case import Case
+from holdfast.vtc.run.child import OUTPUT_FILE_BYTES_MAX
 from holdfast.vtc.run.scope import Scope
 from holdfast.vtc.terminal.screen_checks import (
     dump_screen,
@@ -149,8 +150,9 @@ COMMANDS = (
         usage="pNAME [COMMAND] [-start] [-wait] [-run] [OPTIONS]",
         text=f"A shell command on a terminal of 24 lines and 80 columns, `TERM=xterm`, cooked and "
         f"with echo. What comes on the terminal goes to `${{pNAME_out}}` and to an emulated "
-        f"screen, its standard error to `${{pNAME_err}}`; both are in `${{pNAME_dir}}`. While it "
-        f"runs there is `${{pNAME_pid}}`. It must end with status 0. Keys: {', '.join(KEYS)}.",
+        f"screen, its standard error to `${{pNAME_err}}`; both are in `${{pNAME_dir}}`, and of "
+        f"much output the end is kept (at least {OUTPUT_FILE_BYTES_MAX >> 20} MiB). While it runs "
+        f"there is `${{pNAME_pid}}`. It must end with status 0. Keys: {', '.join(KEYS)}.",
         label="Process",
         letter="p",
         exports=("pid", "dir", "out", "err"),
