@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import pytest
 import structlog
 
+from holdfast.backends.terminal import life as module
 from holdfast.backends.terminal.life import Life
 from holdfast.backends.terminal.states import BridgeInput, BridgeState
 from holdfast.backends.terminal.stats import TerminalCounts
+from holdfast.net.log import RateLimitedLogger
+
+
+@pytest.fixture(autouse=True)
+def _lines_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terminals of other tests have used up the lines of a minute."""
+    monkeypatch.setattr(module, "_log", RateLimitedLogger("holdfast.terminal"))
 
 
 def test_a_forbidden_change_changes_nothing_and_is_counted_and_logged() -> None:
