@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.cli.process import SECONDS, Program, program
-from tests.cli.terminal import terminal
+from tests.cli.pseudo_terminal import terminal
 from tests.gateway.clients import Person, person_at
 from tests.net.certificates import write_pems
 from tests.ports import free_port

@@ -1,13 +1,15 @@
-"""`holdfast connect`, in a terminal."""
+"""`holdfast connect` with standard input and output as they are, in a terminal that can do no
+more."""
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.cli.process import program
-from tests.cli.terminal import terminal
+from tests.cli.pseudo_terminal import terminal as any_terminal
 from tests.gateway.clients import person
 from tests.gateway.running import Stage, configured, linked, port, serving, staged
 
@@ -15,6 +17,7 @@ from holdfast.app import Authenticate, ProfileSummary, Refusal
 from holdfast.core.limits import Limits
 from holdfast.gateway.gateway import Gateway
 
+terminal = partial(any_terminal, kind="dumb")
 SCHEMES = pytest.mark.parametrize("scheme", ["ws", "telnet", "tcp"])
 
 

@@ -14,7 +14,7 @@ from holdfast.cli.commands import LISTED
 _GATEWAY = ("asyncio", "structlog", "msgspec", "uvloop", "ssl", "holdfast.net", "holdfast.gateway")
 _PAGES = ("aiohttp", "prometheus_client")
 _OTHER_PARTS = ("holdfast.vtc", "holdfast.client", "holdfast.demo", "regex", "hpack")
-_SHOWING = ("rich", "pygments", "attr", "markdown_it", "pydantic")
+_SHOWING = ("rich", "prompt_toolkit", "pygments", "attr", "markdown_it", "pydantic")
 _LOOK_UPS = ("importlib.metadata", "multiprocessing", "holdfast.protocols.websocket._codec_pure")
 """What costs a start 15 ms or more, and is needed later or never."""
 

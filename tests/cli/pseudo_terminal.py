@@ -11,12 +11,18 @@ import signal
 import struct
 import sys
 import termios
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 from tests.cli.process import SECONDS
 
+from holdfast.vtc.terminal.emulator import Emulator
+
+_SIZE: Final = (24, 80)
+_NOWHERE: Final = Path("/dev/null")
+"""No folder: nothing is kept."""
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -28,8 +34,39 @@ class Terminal:
         self.screen = ""
         """What was written and not looked at, without control sequences."""
         self._master = master
+        self.written = b""
+        """All that was written."""
+        self._emulator = Emulator(*_SIZE)
         self._came = asyncio.Event()
         self._over = False
+
+    @property
+    def display(self) -> str:
+        """What the whole screen shows, where the program moves its cursor."""
+        screen = self._emulator.screen
+        rows = [screen.text(row).rstrip() for row in range(screen.rows)]
+        return "\n".join(rows).rstrip() + "\n"
+
+    async def shows(self, *texts: str, without: str = "\0") -> str:
+        """Wait until the whole screen shows all of `texts`, and not `without`; returns it."""
+        return await self._until(
+            lambda shown: all(text in shown for text in texts) and without not in shown, texts
+        )
+
+    async def asks(self, prompt: str) -> str:
+        """Wait until the last line of the screen is `prompt`; returns the screen."""
+        return await self._until(lambda shown: shown.split("\n")[-2] == prompt, prompt)
+
+    async def _until(self, is_shown: Callable[[str], bool], what: object) -> str:
+        try:
+            async with asyncio.timeout(SECONDS):
+                while not is_shown(self.display):
+                    assert not self._over, "the program has ended"
+                    self._came.clear()
+                    await self._came.wait()
+        except (TimeoutError, AssertionError) as error:
+            raise AssertionError(f"{what!r} never came: {error}\n{self.display}") from None
+        return self.display
 
     async def sees(self, text: str) -> str:
         """Wait until `text` is on the screen; returns and takes away everything up to its end."""
@@ -48,8 +85,8 @@ class Terminal:
 
     def resize(self, width: int, height: int) -> None:
         """Give the window another size."""
-        size = struct.pack("HHHH", height, width, 0, 0)
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
+        self._emulator.resize(height, width)
+        _resize(self._master, height, width)
 
     @property
     def shows_typing(self) -> bool:
@@ -74,14 +111,26 @@ class Terminal:
         if not data:
             self._over = True
             asyncio.get_running_loop().remove_reader(self._master)
+        self.written += data
+        self._emulator.feed(data)
         self.screen += _CONTROL.sub("", data.decode(errors="replace")).replace("\r\n", "\n")
         self._came.set()
 
 
+def _resize(terminal: int, height: int, width: int) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+
+
 @asynccontextmanager
-async def terminal(*arguments: str | Path) -> AsyncIterator[Terminal]:
-    """Run `holdfast ARGUMENTS` in a terminal of 80 by 24 while the block runs."""
+async def terminal(
+    *arguments: str | Path, kind: str = "xterm-256color", state: Path = _NOWHERE
+) -> AsyncIterator[Terminal]:
+    """Run `holdfast ARGUMENTS` in a terminal of 80 by 24 while the block runs.
+
+    `kind` is its type, and `state` the folder of the user's state.
+    """
     master, slave = pty.openpty()
+    _resize(master, *_SIZE)
     loop = asyncio.get_running_loop()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -94,11 +143,16 @@ async def terminal(*arguments: str | Path) -> AsyncIterator[Terminal]:
         start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         # A terminal's own environment: it writes what is complete, and the rest when it is told.
-        env={**os.environ, "TERM": "xterm-256color", "PYTHONUNBUFFERED": ""},
+        env={
+            **os.environ,
+            "TERM": kind,
+            "COLORTERM": "",
+            "XDG_STATE_HOME": str(state),
+            "PYTHONUNBUFFERED": "",
+        },
     )
     os.close(slave)
     self = Terminal(process, master)
-    self.resize(80, 24)
     loop.add_reader(master, self.read)
     try:
         yield self

@@ -1,0 +1,1 @@
+"""The terminal of `holdfast connect`: what is typed, and what is shown."""
