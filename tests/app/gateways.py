@@ -22,6 +22,7 @@ from holdfast.net.addresses import Address, parse_address
 from holdfast.net.connection.connection import Connection
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.server import Server
+from holdfast.sessions.publishing import Publication
 
 T = TypeVar("T")
 
@@ -62,6 +63,9 @@ class FakeGateway:
         self.at_welcome: Callable[[Peer], None] = lambda peer: None
         """Says more in the same tick as the welcome."""
         self.answers: dict[str, Any] = {m.CLOSE: True, m.LIST: [], m.LEAVING: m.Leaving()}
+        self.node = "node-1"
+        self.nodes: list[m.NodeAddress] = []
+        """What it says of all nodes."""
         self.runtime = Runtime(asyncio.get_running_loop())
         self._limits = limits
         self._changed = asyncio.Event()
@@ -72,7 +76,9 @@ class FakeGateway:
         return self.peers[-1]
 
     def welcome(self, accepted: int = 0, window: int = 1 << 20, *sessions: m.SessionInfo) -> Any:
-        return m.Welcome("fake", "node-1", 15.0, window, accepted, list(sessions))
+        return m.Welcome(
+            "fake", self.node, 15.0, window, accepted, list(sessions), nodes=self.nodes
+        )
 
     def handler(self, connection: Connection) -> Peer:
         return Peer(connection, self, self._limits)
@@ -115,7 +121,12 @@ class FakeGateway:
 
     def linked(self, peer: Peer) -> None:
         self.peers.append(peer)
-        peer.dispatch = Dispatch({m.HELLO: (m.Hello, lambda hello: self._hello(peer, hello))})
+        peer.dispatch = Dispatch(
+            {
+                m.HELLO: (m.Hello, lambda hello: self._hello(peer, hello)),
+                m.NODE: (dict[str, Any], lambda _: m.NodeName(self.node)),
+            }
+        )
 
     def unlinked(self, peer: Peer, reason: str) -> None:
         self.ends.append(reason)
@@ -133,6 +144,8 @@ class FakeGateway:
                 m.APPLIED: (list[m.Applied], self._note(m.APPLIED)),
                 m.CLOSE: (m.Close, lambda _: self._answer(m.CLOSE)),
                 m.LIST: (m.Filter, lambda _: self._answer(m.LIST)),
+                m.PUBLISH: (Publication, lambda _: self._answer(m.PUBLISH)),
+                m.MEMBERS: (m.MembersWanted, lambda _: self._answer(m.MEMBERS)),
                 m.LEAVING: (m.Leaving, lambda _: self._answer(m.LEAVING)),
                 m.RELEASE: (list[str], self._note(m.RELEASE)),
                 **calls,
@@ -162,14 +175,16 @@ class FakeGateway:
 
 
 @contextlib.asynccontextmanager
-async def fake_gateway(tmp_path: Path, limits: LinkLimits = QUICK) -> AsyncIterator[FakeGateway]:
+async def fake_gateway(
+    tmp_path: Path, limits: LinkLimits = QUICK, name: str = "fake"
+) -> AsyncIterator[FakeGateway]:
     async with asyncio.TaskGroup() as tasks:
         gateway = FakeGateway(limits, lambda work: void(tasks.create_task(work)))
         server = Server(connection_limits(limits), gateway.runtime)
         gateway.runtime.timers.start()
         server.start()
         try:
-            url = f"unix:{tmp_path / 'fake'}"
+            url = f"unix:{tmp_path / name}"
             gateway.address = await server.listen(parse_address(url), gateway.handler)
             yield gateway
         finally:

@@ -64,7 +64,7 @@ class Stage:
         return self._gates.setdefault(text, asyncio.Event())
 
     def receive(self, *events: m.SessionEvent) -> None:
-        self.app.dispatcher.receive(list(events))
+        self.app.dispatcher.receive(list(events), self.app.home)
 
     async def until_begun(self, text: str) -> None:
         async with patience():
@@ -87,7 +87,7 @@ class Stage:
 
     @property
     def applied(self) -> list[m.Applied]:
-        return self.app.dispatcher.take_applied()
+        return self.app.home.take_applied()
 
 
 @contextlib.asynccontextmanager
@@ -168,7 +168,7 @@ async def test_a_command_s_number_is_known_to_its_handler() -> None:
         async def text(session: Session, text: str) -> None:
             seen.append(session.cseq)
 
-        app.dispatcher.receive([opened("a"), said("a", 4), said("a", 5)])
+        app.dispatcher.receive([opened("a"), said("a", 4), said("a", 5)], app.home)
     assert seen == [4, 5]
 
 
@@ -185,7 +185,7 @@ async def test_a_handler_that_fails_is_logged_and_the_next_one_runs() -> None:
             heard.append(text)
 
         with structlog.testing.capture_logs() as logs:
-            app.dispatcher.receive([opened("a"), said("a", 1), said("a", 2)])
+            app.dispatcher.receive([opened("a"), said("a", 1), said("a", 2)], app.home)
             async with patience():
                 await app.progress.until(lambda: app.dispatcher.idle)
     assert heard == ["a2"]
@@ -193,7 +193,7 @@ async def test_a_handler_that_fails_is_logged_and_the_next_one_runs() -> None:
     assert entry["session"] == "a"
     assert entry["kind"] == "Text"
     assert "a defect" in entry["traceback"]
-    assert app.dispatcher.take_applied() == [m.Applied("a", 2)], "it will not come again"
+    assert app.home.take_applied() == [m.Applied("a", 2)], "it will not come again"
 
 
 async def test_the_user_gets_a_line_and_the_application_the_error_of_a_handler() -> None:
@@ -250,7 +250,7 @@ async def test_nobody_is_told_of_an_error_where_no_client_is(event: m.Event) -> 
         app.dispatcher.spawn = tasks.create_task
         for name in ("detach", "close", "move"):
             getattr(app, f"on_{name}")(fails)
-        app.dispatcher.receive([opened("a"), m.SessionEvent("a", 0, event)])
+        app.dispatcher.receive([opened("a"), m.SessionEvent("a", 0, event)], app.home)
         async with patience():
             await app.progress.until(lambda: app.dispatcher.idle)
     assert app.outgoing.take() == []
@@ -262,7 +262,7 @@ async def test_the_line_for_users_can_be_another_one_or_none(text: str) -> None:
         app = App("test", failure_text=text)
         app.dispatcher.spawn = tasks.create_task
         app.on_text(fails)
-        app.dispatcher.receive([opened("a"), said("a", 1)])
+        app.dispatcher.receive([opened("a"), said("a", 1)], app.home)
         async with patience():
             await app.progress.until(lambda: app.dispatcher.idle)
     sent = [one.item for _, outputs in app.outgoing.take() for one in outputs]
@@ -363,9 +363,9 @@ async def test_a_broken_link_takes_the_commands_that_nobody_has_begun() -> None:
             said("a", 3),
         )
         await it.until_begun("a1")
-        it.app.dispatcher.unlink()
+        it.app.dispatcher.unlink(it.app.home)
         # A new link sends again what was not applied when it said hello.
-        assert it.app.dispatcher.applied(0) == {"a": 0}
+        assert it.app.dispatcher.applied(0, it.app.home) == {"a": 0}
         it.receive(said("a", 1), said("a", 2), said("a", 3), said("a", 4))
         await it.idle()
         assert it.heard == [
@@ -396,7 +396,8 @@ async def test_a_welcome_tells_the_handlers_what_has_changed_meanwhile() -> None
                 info("new", applied=3),
                 info("new-and-lost", resync="trimmed"),
                 info("new-and-left", "detached_selecting", resync="epoch"),
-            ]
+            ],
+            it.app.home,
         )
         it.receive(
             m.SessionEvent("gone", 0, m.Closed("timeout")),
@@ -435,8 +436,8 @@ async def test_a_session_may_be_closed_and_opened_again_before_either_is_handled
     async with stage() as it:
         it.receive(opened("a"), said("a", 1))
         await it.until_begun("a1")
-        it.app.dispatcher.unlink()
-        it.app.dispatcher.welcome([])
+        it.app.dispatcher.unlink(it.app.home)
+        it.app.dispatcher.welcome([], it.app.home)
         it.receive(m.SessionEvent("a", 0, m.Closed("timeout")))
         it.receive(opened("a"), said("a", 1), said("a", 2))
         await it.idle()
@@ -507,11 +508,11 @@ class Sender:
     def relink(self, *, reports_arrived: bool) -> None:
         if reports_arrived:
             self.hear_reports()
-        dispatcher = self._stage.app.dispatcher
-        dispatcher.unlink()
-        for sid, cseq in dispatcher.applied(0).items():
+        dispatcher, home = self._stage.app.dispatcher, self._stage.app.home
+        dispatcher.unlink(home)
+        for sid, cseq in dispatcher.applied(0, home).items():
             self.applied[sid] = max(self.applied[sid], cseq)
-        dispatcher.welcome([info("a"), info("b")])
+        dispatcher.welcome([info("a"), info("b")], home)
         for sid, top in self.typed.items():
             self._stage.receive(*(said(sid, n) for n in range(self.applied[sid] + 1, top + 1)))
 
@@ -544,4 +545,4 @@ async def test_a_handler_whose_own_task_was_cancelled_is_a_failure_like_any_othe
             await it.until_begun("s2")
             await it.app.progress.until(lambda: it.app.dispatcher.idle)
         assert [log["event"] for log in logs] == ["a handler failed"]
-        assert it.app.dispatcher.take_applied() == [m.Applied("s", 2)]
+        assert it.app.home.take_applied() == [m.Applied("s", 2)]

@@ -46,7 +46,7 @@ async def test_an_event_calls_its_handler_and_no_other(
     event: m.Event, name: str, args: tuple[object, ...]
 ) -> None:
     app = App("test")
-    session = Session(app, INFO)
+    session = Session(app, INFO, app.home)
     heard: list[tuple[str, tuple[object, ...]]] = []
     for _, other, _ in EVENTS:
 
@@ -107,12 +107,12 @@ async def test_an_event_without_a_handler_is_no_error(
 ) -> None:
     app = App("test")
     assert not app.has(name)
-    await handle(app, Session(app, INFO), event)
+    await handle(app, Session(app, INFO, app.home), event)
 
 
 async def test_the_session_is_up_to_date_when_its_handler_is_called() -> None:
     app = App("test")
-    session = Session(app, INFO)
+    session = Session(app, INFO, app.home)
     seen: list[object] = []
 
     @app.on_capabilities
@@ -180,7 +180,7 @@ async def test_bare_words_of_a_telnet_client_are_text() -> None:
     async def data(_session: Session, *args: object) -> None:
         heard.append(args)
 
-    await handle(app, Session(app, INFO), Data("Char.Login", "bob"))
+    await handle(app, Session(app, INFO, app.home), Data("Char.Login", "bob"))
     assert heard == [("Char.Login", "bob")]
 
 
@@ -194,7 +194,7 @@ async def test_data_that_cannot_be_decoded_is_the_fault_of_the_client(json: str)
         heard.append(args)
 
     with capture_logs() as logs:
-        await handle(app, Session(app, INFO), Data("Room.Info", json))
+        await handle(app, Session(app, INFO, app.home), Data("Room.Info", json))
     assert heard == []
     (line,) = logs
     assert (line["event"], line["log_level"]) == ("data of a client cannot be decoded", "info")

@@ -60,6 +60,7 @@ async def test_hello_says_who_the_application_is(tmp_path: Path) -> None:
             window=12_345,
             secret="s3cret",
             oldest=1,
+            nodes=True,
         )
     ]
 

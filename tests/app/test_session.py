@@ -20,7 +20,8 @@ S = "s1"
 
 
 def new(state: str = "active", **fields: Any) -> Session:
-    return Session(App("test"), m.SessionInfo(S, state, **fields))
+    app = App("test")
+    return Session(app, m.SessionInfo(S, state, **fields), app.home)
 
 
 def emit(delivery: str, item: Any) -> tuple[str, list[m.Emit]]:
@@ -71,12 +72,12 @@ async def test_what_is_said_is_numbered_and_waits_to_be_sent(name: str) -> None:
     call, expected = CALLS[name]
     session = new()
     await call(session)
-    assert session._app.outgoing.take() == [expected]
+    assert session.outgoing.take() == [expected]
 
 
 async def test_an_application_may_say_something_to_a_group_itself() -> None:
     app = App("test")
-    session = Session(app, m.SessionInfo(S, "active"))
+    session = Session(app, m.SessionInfo(S, "active"), app.home)
     await app.broadcast("g", "a", but=session)
     await app.broadcast_item("g", Notice("b"), delivery="volatile")
     assert app.outgoing.take() == [
@@ -100,7 +101,7 @@ async def test_what_cannot_be_written_is_an_error_of_the_caller_and_says_nothing
     with pytest.raises(TypeError):
         await session.data("A", object())
     assert session.stored is None
-    assert session._app.outgoing.idle
+    assert session.outgoing.idle
 
 
 BAD: dict[str, tuple[Callable[[Session], Awaitable[None]], type[Exception], str]] = {
@@ -139,15 +140,15 @@ async def test_what_cannot_be_said_is_an_error_of_the_caller_and_takes_no_number
     session = new(user="ann", groups=["g"], data=msgspec.msgpack.encode("before"))
     with pytest.raises(kind, match=words):
         await call(session)
-    assert session._app.outgoing.idle
+    assert session.outgoing.idle
     assert (session.user, session.groups, session.stored) == ("ann", ["g"], "before")
     await session.text("goes on")
-    assert session._app.outgoing.take() == [emit("must", Text("goes on"))]
+    assert session.outgoing.take() == [emit("must", Text("goes on"))]
 
 
 async def test_a_session_is_in_so_many_groups_and_no_more() -> None:
     session = new(groups=["g1"])
-    session._app.outgoing.bounds = m.Bounds(groups_max=2)
+    session.outgoing.bounds = m.Bounds(groups_max=2)
     await session.join("g1")
     await session.join("g2")
     with pytest.raises(LimitExceededError, match="is in 2 groups, which is the limit"):
@@ -159,7 +160,7 @@ async def test_a_session_is_in_so_many_groups_and_no_more() -> None:
 
 async def test_the_gateway_says_how_much_it_takes() -> None:
     session = new()
-    session._app.outgoing.bounds = m.Bounds(output_bytes_max=3, name_bytes_max=2, data_bytes_max=4)
+    session.outgoing.bounds = m.Bounds(output_bytes_max=3, name_bytes_max=2, data_bytes_max=4)
     await session.text("abc")
     for call in (session.text("abcd"), session.identify("ann"), session.store("abcd")):
         with pytest.raises(ValueError, match="expected at most"):
@@ -175,7 +176,7 @@ def test_data_that_another_application_has_stored_is_no_reason_to_end() -> None:
 
 async def test_large_values_count_for_the_window() -> None:
     app = App("test", limits=LinkLimits(window_bytes_max=1_000))
-    session = Session(app, m.SessionInfo(S, "active"))
+    session = Session(app, m.SessionInfo(S, "active"), app.home)
     await session.store("x" * 900)
     assert not app.outgoing.full
     app.outgoing.call(m.JOIN, lambda bseq: m.Membership("g", bseq, [S]), 0)

@@ -10,6 +10,7 @@ from tests.gateway.clients import v1
 from tests.gateway.running import WS, Stage, acting, configured, eventually, linked, staged
 
 from holdfast.app import App, MemberCount, UnsendableError
+from holdfast.app.node import Node
 from holdfast.link import messages as m
 
 
@@ -50,15 +51,17 @@ async def test_many_members_come_in_parts(tmp_path: Path) -> None:
             await session.join("room")
         await stage.accepted()
         asked = []
-        request = stage.app.request
+        request = Node.request
 
-        async def counting(method: str, params: object, result: type[m.Members]) -> m.Members:
+        async def counting(
+            node: Node, method: str, params: object, result: type[m.Members]
+        ) -> m.Members:
             asked.append(params)
-            return await request(method, params, result)
+            return await request(node, method, params, result)
 
         with (
             mock.patch.object(m, "MEMBERS_MAX", 2),
-            mock.patch.object(stage.app, "request", counting),
+            mock.patch.object(Node, "request", counting),
         ):
             found = await stage.app.members("room")
         assert [one.sid for one in found] == sorted(stage.app.sessions)

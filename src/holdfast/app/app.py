@@ -6,13 +6,14 @@ import asyncio
 import os
 import signal
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 from holdfast.app.answers import Answers
 from holdfast.app.dispatcher import Dispatcher
 from holdfast.app.handlers import Handlers
-from holdfast.app.link_client import LinkClient
+from holdfast.app.links import Links
+from holdfast.app.node import Node
 from holdfast.app.outgoing import Outgoing
 from holdfast.app.progress import Progress
 from holdfast.app.publishing import SECONDS_MAX, Names, Publisher
@@ -24,7 +25,7 @@ from holdfast.core.limits import KIB, LinkLimits
 from holdfast.core.validation import check_choice, check_delivery, check_output, check_text
 from holdfast.link import messages as m
 from holdfast.link import tracing
-from holdfast.link.peer import SCHEMES, LinkClosedError
+from holdfast.link.peer import SCHEMES
 from holdfast.net.addresses import Address, parse_address
 from holdfast.net.log import configure_logs
 from holdfast.net.loggers import is_configured
@@ -84,18 +85,29 @@ class App(Handlers):
         self.instance = ""
         """The name of this run, from its start."""
         self.limits = limits or LinkLimits()
-        self.outgoing = Outgoing(self.limits.window_bytes_max)
+        self.home = Node(self.limits.window_bytes_max)
+        """The node of the gateway that the first link leads to."""
         self.dispatcher = Dispatcher(self)
-        self._link_client: LinkClient | None = None
+        self._links: Links | None = None
         self.progress = Progress()
         self.answers = Answers(name, self, self.progress)
         self._publisher = Publisher(self)
         self._stop = asyncio.Event()
 
     @property
+    def nodes(self) -> Sequence[Node]:
+        """The nodes of the gateway, as far as they are known."""
+        return self._links.nodes if self._links is not None else [self.home]
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """What goes to `home`."""
+        return self.home.outgoing
+
+    @property
     def linked(self) -> bool:
         """Whether the gateway can be reached now."""
-        return self._link_client is not None and self._link_client.welcomed
+        return any(node.linked for node in self.nodes)
 
     @property
     def bounds(self) -> m.Bounds:
@@ -116,7 +128,7 @@ class App(Handlers):
 
     def run(
         self,
-        address: str | None = None,
+        address: str | Sequence[str] | None = None,
         *,
         secret: str | None = None,
         tls: ssl.SSLContext | None = None,
@@ -124,14 +136,16 @@ class App(Handlers):
         """Serve until SIGINT or SIGTERM.
 
         `address` is the address of the gateway's link (`unix:…`, `tcp://…` or `tls://…`); the
-        default is `HOLDFAST_LINK` in the environment. `tls` is for `tls://`, with a client
+        default is `HOLDFAST_LINK` in the environment, which may have several with spaces between.
+        Of several nodes of a gateway, it is one, or a list to try; that one names the others, to
+        which the application links as well. `tls` is for `tls://`, with a client
         certificate, say; without it, the gateway's certificate is verified with the file that
         `HOLDFAST_LINK_CA` names, or with the system's authorities. Logs go to stderr, unless
         the application has configured structlog itself; `HOLDFAST_LOG_LEVEL` is the level.
         Raises `ConfigurationError` when there is no address, or the gateway refuses the
         application permanently.
         """
-        address = address or os.environ.get(LINK_VARIABLE)
+        address = address or os.environ.get(LINK_VARIABLE, "").split()
         if not address:
             raise ConfigurationError(
                 f"expected an address, as in app.run('unix:data/link.sock'), or {LINK_VARIABLE}"
@@ -140,33 +154,43 @@ class App(Handlers):
         run(self._run(address, secret, tls))
 
     async def serve(
-        self, address: str, *, secret: str | None = None, tls: ssl.SSLContext | None = None
+        self,
+        address: str | Sequence[str],
+        *,
+        secret: str | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Serve inside a running event loop, until `stop`. Logs and raises as `run` does."""
         if not is_configured():
             configure_logs(os.environ.get(LOG_LEVEL_VARIABLE, "info"))
-        parsed = parse_address(address, SCHEMES)
+        several = [address] if isinstance(address, str) else address
+        parsed = [parse_address(each, SCHEMES) for each in several]
         self.instance = new_instance()  # not before: a process that forks must not share it
         if secret is None:
             secret = os.environ.get(SECRET_VARIABLE, "")
-        if tls is None and parsed.secure:
+        if tls is None and any(each.secure for each in parsed):
             tls = client_context(os.environ.get(CA_VARIABLE))
         await self.call("start")
         try:
             with unwrapped():
                 await self._serve(parsed, secret, tls)
         finally:
-            self._link_client = None
+            self._links = None
             await self.call("stop")
 
-    async def _serve(self, address: Address, secret: str, tls: ssl.SSLContext | None) -> None:
+    async def _serve(
+        self, addresses: Sequence[Address], secret: str, tls: ssl.SSLContext | None
+    ) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self.dispatcher.spawn = tasks.create_task
-                self._link_client = LinkClient(self, address, secret, tls, tasks)
-                tasks.create_task(self._link_client.run())
-                await self._stop.wait()
-                await self._link_client.finish()
+                self._links = links = Links(self, self.home, addresses, secret, tls, tasks)
+                try:
+                    links.start()
+                    await self._stop.wait()
+                    await links.finish()
+                finally:
+                    links.stop()
                 raise _FinishedError
         except* _FinishedError:
             pass
@@ -180,7 +204,9 @@ class App(Handlers):
         """Complete the running handlers, and end."""
         self._stop.set()
 
-    async def _run(self, address: str, secret: str | None, tls: ssl.SSLContext | None) -> None:
+    async def _run(
+        self, address: str | Sequence[str], secret: str | None, tls: ssl.SSLContext | None
+    ) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
@@ -190,16 +216,27 @@ class App(Handlers):
     # --- sending
 
     async def say(self, sid: str, delivery: str, item: Output) -> None:
-        """Send `item` to the client of one session. Hot path.
+        """Send `item` to the client of one session, of any instance.
 
         Raises `TypeError`, `UnsendableError` for what cannot be sent.
         """
-        self.outgoing.emit(sid, delivery, item)
+        session = self.sessions.get(sid)
+        if session is not None:
+            await self.say_for(session, delivery, item)
+            return
+        for node in self.nodes:  # those that do not have it ignore it
+            node.outgoing.emit(sid, delivery, item)
+            await self._sent(node)
+
+    async def say_for(self, session: Session, delivery: str, item: Output) -> None:
+        """Send `item` to the client of a session of this instance. Raises as `say` does. Hot
+        path."""
+        session.outgoing.emit(session.sid, delivery, item)
         if self.dispatcher.traced and tracing.api() is not None:
             tracing.note_output(type(item).__name__.lower())
-        self.flush_later()
-        if self.outgoing.full:
-            await self.progress.until(lambda: not self.outgoing.full)
+        session.node.flush_later()
+        if session.outgoing.full:
+            await self.progress.until(lambda: not session.outgoing.full)
 
     async def broadcast(self, group: str, text: str, *, but: Session | None = None) -> None:
         """Send `text` to every session in `group`, except `but`."""
@@ -250,14 +287,30 @@ class App(Handlers):
         )
 
     async def call_gateway(self, method: str, make: Callable[[int], Any], size: int = 0) -> None:
-        """Make a numbered call; `make` returns its params for a number.
+        """Make a numbered call at every node; `make` returns its params for a number.
 
         The params were validated before: the gateway must be able to decode them.
         """
-        self.outgoing.call(method, make, size)
-        self.flush_later()
-        if self.outgoing.full:
-            await self.progress.until(lambda: not self.outgoing.full)
+        nodes = list(self.nodes)
+        for node in nodes:
+            node.outgoing.call(method, make, size)
+        for node in nodes:
+            await self._sent(node)
+
+    async def call_for(
+        self, session: Session, method: str, make: Callable[[int], Any], size: int = 0
+    ) -> None:
+        """Make a numbered call for a session of this instance, as `call_gateway` does."""
+        session.outgoing.call(method, make, size)
+        session.node.flush_later()
+        if session.outgoing.full:
+            await self.progress.until(lambda: not session.outgoing.full)
+
+    async def _sent(self, node: Node) -> None:
+        """Send what was queued for a node, and wait while its window is full."""
+        node.flush_later()
+        if node.outgoing.full:
+            await self.progress.until(lambda: not node.outgoing.full or node not in self.nodes)
 
     async def sessions_of(self, user: str) -> list[m.SessionInfo]:
         """All sessions of a user, also those of other instances and those without a client.
@@ -266,7 +319,8 @@ class App(Handlers):
         """
         if not check_text("user", user, self.outgoing.bounds.name_bytes_max):
             raise ValueError("user: expected the name of a user, found none")
-        return await self.request(m.LIST, m.Filter(user=user), list[m.SessionInfo])
+        answers = await self._ask_all(m.LIST, m.Filter(user=user), list[m.SessionInfo])
+        return [info for found in answers.values() for info in found]
 
     async def others_of(self, session: Session) -> list[m.SessionInfo]:
         """The other sessions of the user of `session`; none without a user. Raises as `request`
@@ -279,21 +333,22 @@ class App(Handlers):
         """The sessions in a group, also those of other instances and those without a client
         (`attached`), by their ids. Raises as `request` does."""
         check_text("group", group, self.outgoing.bounds.name_bytes_max)
-        found: list[m.SessionInfo] = []
-        more = True
-        while more:
-            wanted = m.MembersWanted(group, found[-1].sid if found else "")
-            page = await self.request(m.MEMBERS, wanted, m.Members)
-            found += page.members
-            more = page.more
-        return found
+        found: dict[str, m.SessionInfo] = {}
+        for node in self._linked_nodes():
+            more, after = True, ""
+            while more:
+                page = await node.request(m.MEMBERS, m.MembersWanted(group, after), m.Members)
+                found |= {info.sid: info for info in page.members}
+                more, after = page.more, page.members[-1].sid if page.members else ""
+        return [found[sid] for sid in sorted(found)]
 
     async def count_members(self, group: str) -> MemberCount:
         """How many sessions are in a group, and of how many the client is connected. Raises as
         `request` does."""
         check_text("group", group, self.outgoing.bounds.name_bytes_max)
-        page = await self.request(m.MEMBERS, m.MembersWanted(group, limit=0), m.Members)
-        return MemberCount(page.count, page.attached)
+        answers = await self._ask_all(m.MEMBERS, m.MembersWanted(group, limit=0), m.Members)
+        pages = answers.values()
+        return MemberCount(sum(page.count for page in pages), sum(page.attached for page in pages))
 
     async def close_sessions_of(self, user: str, reason: str = "kicked") -> int:
         """End all sessions of a user for good, as at a logout. Returns how many there were.
@@ -301,18 +356,22 @@ class App(Handlers):
         Raises as `sessions_of` does, and `UnsendableError` for a reason that there is not.
         """
         check_choice("reason", reason, REASONS)
-        found = await self.sessions_of(user)
-        for session in found:
-            await self.request(m.CLOSE, m.Close(session.sid, reason), bool)
-        return len(found)
+        if not check_text("user", user, self.outgoing.bounds.name_bytes_max):
+            raise ValueError("user: expected the name of a user, found none")
+        answers = await self._ask_all(m.LIST, m.Filter(user=user), list[m.SessionInfo])
+        for node, found in answers.items():
+            for session in found:
+                await node.request(m.CLOSE, m.Close(session.sid, reason), bool)
+        return sum(map(len, answers.values()))
 
     async def request(self, method: str, params: Any, result: type[T]) -> T:
-        """Ask the gateway. Raises `RequestError`, `LinkClosedError`, `TimeoutError`."""
-        if self._link_client is None:
-            raise LinkClosedError("the application is not running")
-        return await self._link_client.request(method, params, result)
+        """Ask one node of the gateway. Raises `RequestError`, `LinkClosedError`, `TimeoutError`."""
+        return await self._linked_nodes()[0].request(method, params, result)
 
-    def flush_later(self) -> None:
-        """Send the queued calls at the end of this tick."""
-        if self._link_client is not None:
-            self._link_client.flush_later()
+    async def _ask_all(self, method: str, params: Any, result: type[T]) -> dict[Node, T]:
+        """Ask all nodes that are linked. Raises as `request` does."""
+        return {node: await node.request(method, params, result) for node in self._linked_nodes()}
+
+    def _linked_nodes(self) -> list[Node]:
+        """The nodes that are linked, or one that is not, if there is no other."""
+        return [node for node in self.nodes if node.linked] or [self.home]

@@ -1,7 +1,8 @@
 """Dispatches events to the handlers of their sessions. No I/O.
 
 The events of one session are handled in order, one at a time, in a task that exists while there
-are any. A repeated command is not handled again.
+are any. A repeated command is not handled again. A session is at one node of the gateway at a time:
+events of other nodes are ignored, and its outputs follow it (`moves`).
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from holdfast.app.answers import Refusal
 from holdfast.app.events import HandlerCaller, handle
 from holdfast.app.failures import report
 from holdfast.app.mailbox import put
+from holdfast.app.moves import Moves
+from holdfast.app.node import Node
 from holdfast.app.progress import Progress
 from holdfast.app.session import Sender, Session
+from holdfast.core.limits import LinkLimits
 from holdfast.link import messages as m
 from holdfast.link import tracing
 from holdfast.net.log import RateLimitedLogger, log_failure
@@ -33,8 +37,7 @@ class HandlingApp(Sender, HandlerCaller, Protocol):
 
     progress: Progress
     failure_text: str
-
-    def flush_later(self) -> None: ...
+    limits: LinkLimits
 
 
 class Dispatcher:
@@ -45,12 +48,12 @@ class Dispatcher:
         self.spawn: Callable[[Coroutine[Any, Any, None]], object]
         """Runs a coroutine in a task; set when the application runs."""
         self._app = app
-        self._unreported: dict[str, int] = {}
+        seconds_max = app.limits.return_seconds_max
+        self.moves = Moves(self.sessions, self._switched, self._lost, seconds_max)
         self.leaving = False
         """Whether no further command is begun."""
-        self._releasing = False
-        """Whether every session is given back that has no handler running."""
-        self._released: list[str] = []
+        self._releasing: set[Node] = set()
+        """Nodes to which every session is given back that has no handler running."""
         self._busy = 0
         self.traced = 0
         """How many running handlers are traced."""
@@ -62,15 +65,19 @@ class Dispatcher:
 
     # --- from the gateway
 
-    def receive(self, events: Sequence[m.SessionEvent]) -> None:
-        """Handle events, in order. Hot path."""
+    def receive(  # noqa: C901 - without calls for a command
+        self, events: Sequence[m.SessionEvent], node: Node
+    ) -> None:
+        """Handle events of `node`, in order. Hot path."""
         for event in events:
             session = self.sessions.get(event.sid)
             cseq = event.cseq
             if session is None:
-                session = self._open(event)
+                session = self._open(event, node)
                 if session is None:
                     continue
+            elif session.node is not node and not self.moves.enters(session, event.event, node):
+                continue
             elif cseq:
                 if cseq <= session.received:
                     self._report(session, min(cseq, session.applied))
@@ -90,10 +97,10 @@ class Dispatcher:
             else:
                 put(mailbox, event)
 
-    def _open(self, event: m.SessionEvent) -> Session | None:
+    def _open(self, event: m.SessionEvent, node: Node) -> Session | None:
         if not isinstance(event.event, m.Opened | m.Adopted):
             return None  # of a session that has ended here
-        session = Session(self._app, event.event.info)
+        session = Session(self._app, event.event.info, node)
         session.received = session.applied
         self.sessions[session.sid] = session
         return session
@@ -101,6 +108,9 @@ class Dispatcher:
     def _is_news(self, session: Session, event: m.Event) -> bool:
         """Whether an event of a session that is known is to be handled."""
         match event:
+            case m.Moved(elsewhere=True) if not session.ended:
+                self.moves.leaves(session)
+                return False
             case m.Closed() | m.Moved():
                 was_ended, session.ended = session.ended, True
                 return not was_ended
@@ -108,20 +118,24 @@ class Dispatcher:
                 session.ended = False
                 session.learn(info)
                 session.received = max(session.received, session.applied)
-            case m.Adopted(info):  # after a welcome without space for it
-                self._tell_changes(info)
+            case m.Adopted(info):  # after a welcome without space for it, or it came back
+                self.moves.enters(session, event, session.node)
+                self._tell_changes(info, session.node)
                 return False
             case _:
                 pass
         return True
 
-    def welcome(self, infos: list[m.SessionInfo]) -> None:
+    def welcome(self, infos: list[m.SessionInfo], node: Node) -> None:
         """A link begins with these sessions: report those that changed to the application."""
         for info in infos:
-            self._tell_changes(info)
+            session = self.sessions.get(info.sid)
+            if session is not None and session.node is not node:
+                self.moves.enters(session, m.Adopted(info), node)
+            self._tell_changes(info, node)
 
-    def _tell_changes(self, info: m.SessionInfo) -> None:
-        self.receive([m.SessionEvent(info.sid, 0, event) for event in self._changes(info)])
+    def _tell_changes(self, info: m.SessionInfo, node: Node) -> None:
+        self.receive([m.SessionEvent(info.sid, 0, event) for event in self._changes(info)], node)
 
     def _changes(self, info: m.SessionInfo) -> Iterator[m.Event]:
         """Return the event for the change of a session since the last link."""
@@ -137,11 +151,22 @@ class Dispatcher:
         elif session is not None and not session.attached:
             yield m.Resumed(info.protocol, info.address)
 
-    def unlink(self) -> None:
+    def _lost(self, session: Session) -> None:
+        """The session has moved to another node, where another instance holds it."""
+        self.receive([m.SessionEvent(session.sid, 0, m.Moved())], session.node)
+
+    def unlink(self, node: Node) -> None:
         """The link is broken: commands that no handler has begun will come again."""
         for session in self.sessions.values():
-            self._drop_commands(session)
-            session.received = max(session.applied, session.cseq)
+            if session.node is node:
+                self._drop_commands(session)
+                session.received = max(session.applied, session.cseq)
+
+    def _switched(self, session: Session) -> None:
+        """The outputs of a session go to its node from now on: its commands count there, too."""
+        if session.applied:
+            self._report(session, session.applied)
+        self._app.progress.move()
 
     def _drop_commands(self, session: Session) -> None:
         """Forget the commands that no handler has begun."""
@@ -159,21 +184,22 @@ class Dispatcher:
         for session in self.sessions.values():
             self._drop_commands(session)
 
-    def release(self) -> None:
-        """Give back every session, as soon as none of its handlers is running."""
-        self._releasing = True
-        self._released += [sid for sid, one in self.sessions.items() if one.mailbox is None]
-        self._app.flush_later()
+    def release(self, node: Node) -> None:
+        """Give back every session of a node, as soon as none of its handlers is running."""
+        self._releasing.add(node)
+        for session in self.sessions.values():
+            if session.node is node and session.mailbox is None:
+                self._release(session)
 
-    def take_released(self) -> list[str]:
-        """The sessions that were given back since the last call."""
-        released, self._released = self._released, []
-        return released
+    def _release(self, session: Session) -> None:
+        session.node.released.append(session.sid)
+        session.node.flush_later()
 
     # --- to the gateway
 
-    def applied(self, accepted: int) -> dict[str, int]:
-        """By session that is known here: the newest command that need not come again, or 0.
+    def applied(self, accepted: int, node: Node) -> dict[str, int]:
+        """By session of `node` that is known here: the newest command that need not come again, or
+        0.
 
         `accepted` is the newest output that the gateway has stored. A command whose answer is
         newer may come again, and is not handled again: it is reported as applied after the answer
@@ -182,21 +208,16 @@ class Dispatcher:
         return {
             sid: one.applied if one.output_number <= accepted else 0
             for sid, one in self.sessions.items()
-            if not one.ended
+            if one.node is node and not one.ended
         }
 
-    def take_applied(self) -> list[m.Applied]:
-        """Return the commands that were applied since the last call."""
-        if not self._unreported:
-            return []
-        marks = [m.Applied(sid, cseq) for sid, cseq in self._unreported.items()]
-        self._unreported.clear()
-        return marks
-
     def _report(self, session: Session, cseq: int) -> None:
-        if not self._unreported:
-            self._app.flush_later()
-        self._unreported[session.sid] = cseq
+        node = session.node
+        if session.outgoing is not node.outgoing:
+            return  # the answer comes first, and is not there yet
+        if not node.unreported:
+            node.flush_later()
+        node.unreported[session.sid] = cseq
 
     # --- handling
 
@@ -214,14 +235,13 @@ class Dispatcher:
                     await self._handle(session, event.event)
                 if event.cseq:
                     session.applied = event.cseq
-                    session.output_number = self._app.outgoing.number
+                    session.output_number = session.outgoing.number
                     self._report(session, event.cseq)
         finally:
             session.mailbox = None
             self._busy -= 1
-            if self._releasing:
-                self._released.append(session.sid)
-                self._app.flush_later()
+            if session.node in self._releasing:
+                self._release(session)
             self._app.progress.move()
 
     async def _handle_traced(self, session: Session, event: m.TracedEvent) -> None:

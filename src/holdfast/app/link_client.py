@@ -1,4 +1,4 @@
-"""The application's end of the link: dial, send hello, and repeat when the link breaks."""
+"""The application's end of the link to one node: dial, send hello, and repeat when it breaks."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import random
 import ssl
 from collections.abc import Coroutine, Sequence
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from holdfast.app.answers import Answers
 from holdfast.app.dispatcher import Dispatcher
-from holdfast.app.outgoing import Outgoing
+from holdfast.app.node import Node
 from holdfast.app.progress import Progress
 from holdfast.core.backoff import Backoff
 from holdfast.core.errors import ConfigurationError, Reason
@@ -37,7 +37,6 @@ class LinkedApp(Protocol):
     instance: str
     limits: LinkLimits
     serves: bool
-    outgoing: Outgoing
     dispatcher: Dispatcher
     answers: Answers
     progress: Progress
@@ -52,6 +51,25 @@ class LinkedApp(Protocol):
     def stop(self) -> None: ...
 
 
+class LinkOwner(Protocol):
+    """The links to all nodes, as far as one of them needs it."""
+
+    def addresses(self, link: LinkClient) -> Sequence[Address]:
+        """Where to link to its node, in the order to try them; empty if it has ended."""
+
+    def asks_name(self, link: LinkClient) -> bool:
+        """Whether its node is known by name, and another one could answer."""
+
+    def linked(self, link: LinkClient, nodes: Sequence[m.NodeAddress]) -> None:
+        """The link has its welcome, with these nodes."""
+
+    def announced(self, link: LinkClient, nodes: Sequence[m.NodeAddress]) -> None:
+        """The node has told of these nodes."""
+
+    def inherited(self, link: LinkClient, told: m.Inherited) -> None:
+        """The node has the sessions of another one."""
+
+
 _log: Final = RateLimitedLogger("holdfast.app")
 
 _FIRST_PAUSE_SECONDS: Final = 0.05
@@ -61,23 +79,29 @@ _FATAL: Final = frozenset({"protocol", "secret", "unknown_app"})
 """Answers to `hello` that trying again does not change."""
 
 
+class LinkSettings(NamedTuple):
+    """What the links to all nodes have in common."""
+
+    runtime: Runtime
+    secret: str
+    tls: ssl.SSLContext | None
+    tasks: asyncio.TaskGroup
+
+
 class LinkClient:
-    """Keeps one application linked: the `PeerOwner`."""
+    """Keeps one application linked to one node: the `PeerOwner`."""
 
     def __init__(
-        self,
-        app: LinkedApp,
-        address: Address,
-        secret: str,
-        tls: ssl.SSLContext | None,
-        tasks: asyncio.TaskGroup,
+        self, app: LinkedApp, node: Node, owner: LinkOwner, settings: LinkSettings
     ) -> None:
+        self.node = node
         self._app = app
-        self._address = address
-        self._secret = secret
-        self._tls = tls
-        self._tasks = tasks
-        self._runtime = Runtime(asyncio.get_running_loop())
+        self._owner = owner
+        self._secret = settings.secret
+        self._tls = settings.tls
+        self._tasks = settings.tasks
+        self._runtime = settings.runtime
+        self._attempts = 0
         self._peer: Peer | None = None
         """The peer, once the gateway has answered hello."""
         self._early: list[m.SessionEvent] = []
@@ -96,36 +120,35 @@ class LinkClient:
         return self._peer is not None
 
     async def run(self) -> None:
-        """Link, and link again with growing pauses, until cancelled.
+        """Link, and link again with growing pauses, until cancelled or the node has ended.
 
         Raises `ConfigurationError` when the gateway refuses the application permanently.
         """
-        self._runtime.timers.start()
-        try:
-            longest = self._app.limits.reconnect_seconds_max
-            backoff = Backoff(_FIRST_PAUSE_SECONDS, longest, longest)
-            while True:
-                pause = backoff.pause(random.random(), await self._link())
-                if self._app.orphaned():
-                    self._app.stop()
-                await asyncio.sleep(pause)
-        finally:
-            self._runtime.timers.stop()
+        longest = self._app.limits.reconnect_seconds_max
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, longest, longest)
+        while addresses := self._owner.addresses(self):
+            address = addresses[self._attempts % len(addresses)]
+            lasted = await self._link(address)
+            if not lasted:
+                self._attempts += 1
+            if self._app.orphaned():
+                self._app.stop()
+            await asyncio.sleep(backoff.pause(random.random(), lasted))
 
-    async def _link(self) -> float:
+    async def _link(self, address: Address) -> float:
         """Dial, and wait for the end of the link. Returns the seconds that it was established."""
         self._ended.clear()
         limits = connection_limits(self._app.limits)
         try:
             connection = await dial(
-                self._address,
+                address,
                 self._handler,
                 clockwork=self._runtime,
                 limits=limits,
                 tls=self._tls,
             )
         except DialError as error:
-            self._not_linked(str(error))
+            self._not_linked(address, str(error))
             return 0.0
         try:
             await self._ended.wait()
@@ -134,18 +157,18 @@ class LinkClient:
         linked = self._peer is not None
         self._peer = None
         if self._fatal is not None:
-            raise ConfigurationError(f"{self._address}: {self._fatal}") from self._fatal
+            raise ConfigurationError(f"{address}: {self._fatal}") from self._fatal
         if not linked:
-            self._not_linked(self._why_unlinked)
+            self._not_linked(address, self._why_unlinked)
             return 0.0
         return connection.time() - self._linked_at
 
-    def _not_linked(self, reason: str) -> None:
+    def _not_linked(self, address: Address, reason: str) -> None:
         now = self._runtime.timers.time()
         if self._outage.failed(now):
             _log.warning(
                 "no link to the gateway",
-                at=str(self._address),
+                at=str(address),
                 reason=reason,
                 attempts=self._outage.attempts,
                 for_s=round(self._outage.seconds(now)),
@@ -157,22 +180,47 @@ class LinkClient:
     # --- PeerOwner
 
     def linked(self, peer: Peer) -> None:
-        app = self._app
+        peer.dispatch = self._dispatch
+        if self._owner.asks_name(self):
+            peer.ask(
+                m.NODE,
+                {},
+                m.NodeName,
+                lambda found: self._named(peer, found.node),
+                lambda error: self._unnamed(peer, error),
+            )
+        else:
+            self._greet(peer)
+
+    def _unnamed(self, peer: Peer, error: Exception) -> None:
+        if isinstance(error, RequestError) and error.code == "unknown_method":
+            self._greet(peer)  # an older gateway
+        else:
+            self._refused(peer, error)
+
+    def _named(self, peer: Peer, name: str) -> None:
+        if name == self.node.name:
+            self._greet(peer)
+        else:  # the numbers of this node mean nothing there
+            peer.close(f"expected the node {self.node.name!r}, found {name!r}")
+
+    def _greet(self, peer: Peer) -> None:
+        app, outgoing = self._app, self.node.outgoing
         hello = m.Hello(
             protocol=m.PROTOCOL,
             app=app.name,
             instance=app.instance,
             window=app.limits.window_bytes_max,
             secret=self._secret,
-            oldest=app.outgoing.oldest,
-            sent=app.outgoing.sent,
-            applied=app.dispatcher.applied(app.outgoing.oldest - 1),
+            oldest=outgoing.oldest,
+            sent=outgoing.sent,
+            applied=app.dispatcher.applied(outgoing.oldest - 1, self.node),
             login=app.has("authenticate"),
             profiles=app.has("profiles"),
             certificates=app.has("certificate"),
             serves=app.serves,
+            nodes=True,
         )
-        peer.dispatch = self._dispatch
         if self._secret and len(hello.applied) > _UNAUTHENTICATED_SESSIONS_MAX:
             # An unauthenticated link may not send so much at once.
             peer.ask(
@@ -202,7 +250,7 @@ class LinkClient:
             log("link lost", reason=reason)
             if stops:
                 self._outage.announced(self._runtime.timers.time())
-            self._app.dispatcher.unlink()
+            self._app.dispatcher.unlink(self.node)
         else:
             self._why_unlinked = reason
         # To link again would supersede the other process in turn.
@@ -225,14 +273,17 @@ class LinkClient:
                 "accepted outputs lost by the gateway",
                 outputs=welcome.forgotten,
             )
-        app.outgoing.relink(welcome.accepted, welcome.window)
-        app.outgoing.bounds = welcome.bounds
-        app.dispatcher.welcome(welcome.sessions)
+        self.node.name = welcome.node
+        self.node.outgoing.relink(welcome.accepted, welcome.window)
+        self.node.outgoing.bounds = welcome.bounds
+        app.dispatcher.moves.relinked(self.node)
+        app.dispatcher.welcome(welcome.sessions, self.node)
         self._receive(self._early)
         if app.dispatcher.leaving:
             self.spawn(self._leave())  # the link before this one broke meanwhile
         _log.info("linked", gateway=welcome.node, sessions=len(welcome.sessions))
         self.flush_later()
+        self._owner.linked(self, welcome.nodes)
         app.progress.move()
 
     def _refused(self, peer: Peer, error: Exception) -> None:
@@ -249,18 +300,21 @@ class LinkClient:
                 m.EVENTS: (list[m.TracedEvent], self._receive),
                 m.ACCEPTED: (m.Accepted, self._accepted),
                 m.REFUSED: (m.Refused, _log_refused),
+                m.NODES: (m.Nodes, lambda told: self._owner.announced(self, told.nodes)),
+                m.INHERITED: (m.Inherited, lambda told: self._owner.inherited(self, told)),
                 **app.answers.methods,
             }
         )
 
     def _accepted(self, accepted: m.Accepted) -> None:
-        self._app.outgoing.accepted(accepted.bseq)
+        self.node.outgoing.accepted(accepted.bseq)
+        self._app.dispatcher.moves.accepted()
         self._app.progress.move()
 
     def _receive(self, events: Sequence[m.SessionEvent]) -> None:
         """Hot path."""
         if self._peer is not None:
-            self._app.dispatcher.receive(events)
+            self._app.dispatcher.receive(events, self.node)
         else:
             self._early += events
 
@@ -270,45 +324,45 @@ class LinkClient:
         """Ask the gateway. Raises `LinkClosedError` while there is no link."""
         if self._peer is None:
             raise LinkClosedError("the gateway is not linked")
-        self._flush()  # earlier calls come first
+        self.flush()  # earlier calls come first
         return await self._peer.request(method, params, result)
 
     def flush_later(self) -> None:
         """Send the queued calls at the end of this tick. Hot path."""
         if not self._flushing:
             self._flushing = True
-            self._runtime.coalescer.add(self._flush)
+            self._runtime.coalescer.add(self.flush)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send the queued calls now."""
         self._flushing = False
         peer = self._peer
         if peer is None:
             return
-        app = self._app
-        for method, params in app.outgoing.take():
+        node = self.node
+        for method, params in node.outgoing.take():
             if method == m.EMIT:
                 peer.notify_batch(method, params)
             else:
                 peer.notify(method, params)
         # After the outputs: a command counts as applied when its output has been sent.
-        marks = app.dispatcher.take_applied()
+        marks = node.take_applied()
         if marks:
             peer.notify_batch(m.APPLIED, marks)
-        released = app.dispatcher.take_released()
+        released = node.take_released()
         if released:
             peer.notify_batch(m.RELEASE, released)
 
     async def finish(self) -> None:
-        """Begin no more handlers, and wait a limited time for those that run and their outputs."""
+        """Wait a limited time for the handlers that run and their outputs. None begins any more."""
         app = self._app
-        app.dispatcher.leave()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(app.limits.finish_seconds_max):
                 await self._leave()
                 await app.progress.until(lambda: app.idle)
-                await app.progress.until(lambda: app.outgoing.idle or self._peer is None)
+                await app.progress.until(lambda: self.node.outgoing.idle or self._peer is None)
         if self._peer is not None:
-            self._flush()
+            self.flush()
             self._peer.close("the application is stopping")
             await self._ended.wait()
 
@@ -318,7 +372,7 @@ class LinkClient:
             await self.request(m.LEAVING, m.Leaving(), m.Leaving)
         except (LinkClosedError, RequestError):
             return  # there is no link, or it is an older gateway's: the sessions stay until the end
-        self._app.dispatcher.release()
+        self._app.dispatcher.release(self.node)
 
 
 def _log_refused(refused: m.Refused) -> None:

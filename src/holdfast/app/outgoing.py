@@ -8,21 +8,51 @@ less.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from holdfast.core.items import MUST, Output
 from holdfast.core.validation import check_delivery, check_output
-from holdfast.link.messages import EMIT, Bounds, Emit
+from holdfast.link.messages import EMIT, Bounds, Broadcast, Emit, Membership
 
 _OVERHEAD_BYTES: Final = 64
 
 
-class Outgoing:
-    """The numbered outputs of one run. `window` is in bytes."""
+class Kept(NamedTuple):
+    """A call that is kept, without its number."""
 
-    __slots__ = ("_kept", "_size", "_unsent", "bounds", "number", "sent", "window")
+    method: str
+    params: Any
+    size: int
+
+    def concerns(self, sid: str) -> bool:
+        """Whether it is for this session alone."""
+        match self.params:
+            case Broadcast():
+                return False
+            case Membership(sids=sids):
+                return sid in sids
+            case params:
+                return bool(params.sid == sid)
+
+
+class Outgoing:
+    """The numbered outputs of one run for one node. `window` is in bytes."""
+
+    __slots__ = (
+        "_kept",
+        "_size",
+        "_unsent",
+        "behind",
+        "bounds",
+        "ended",
+        "number",
+        "sent",
+        "window",
+    )
 
     def __init__(self, window: int) -> None:
         self.window = window
@@ -37,6 +67,10 @@ class Outgoing:
         self._size = 0
         self.sent = 0
         """The newest output that was sent, on this link or an earlier one."""
+        self.behind: Outgoing | None = None
+        """If set: these follow others, and are not sent before it is known what became of those."""
+        self.ended = False
+        """Whether the node has ended for good: what is still kept was not stored."""
 
     @property
     def oldest(self) -> int:
@@ -86,6 +120,18 @@ class Outgoing:
         self._unsent = 0
         self.sent = self.number
         return calls
+
+    def about(self, sid: str) -> list[Kept]:
+        """The calls for one session alone that are not accepted, oldest first."""
+        found = [Kept(*rest) for _, *rest in self._kept]
+        return [kept for kept in found if kept.concerns(sid)]
+
+    def again(self, calls: Iterable[Kept]) -> None:
+        """Queue calls that were kept for another node, with numbers of this one."""
+        for method, params, size in calls:
+            self.number += 1
+            params = msgspec.structs.replace(params, bseq=self.number)
+            self._keep(self.number, method, params, size)
 
     def accepted(self, number: int) -> None:
         """The gateway has everything up to `number`, durably."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterable
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
 
+from holdfast.app.node import Node
 from holdfast.app.progress import Progress
 from holdfast.core.backoff import Backoff
 from holdfast.core.errors import HoldfastError, Source
@@ -16,7 +17,6 @@ from holdfast.link import messages as m
 from holdfast.link.peer import LinkClosedError, RequestError
 from holdfast.sessions.publishing import Publication, Published, Targets
 
-T = TypeVar("T")
 Names = str | Iterable[str]
 SECONDS_MAX: Final = 30.0
 _FIRST_PAUSE_SECONDS: Final = 0.1
@@ -48,9 +48,10 @@ class PublishingApp(Protocol):
     def bounds(self) -> m.Bounds: ...
 
     @property
-    def linked(self) -> bool: ...
+    def nodes(self) -> Sequence[Node]: ...
 
-    async def request(self, method: str, params: Any, result: type[T]) -> T: ...
+    @property
+    def linked(self) -> bool: ...
 
 
 class Publisher:
@@ -87,19 +88,60 @@ class Publisher:
 
     async def _send(self, it: Publication) -> Published:
         app = self._app
+        await app.progress.until(lambda: app.linked)
+        async with asyncio.TaskGroup() as tasks:
+            asked = [tasks.create_task(self._send_to(node, it)) for node in app.nodes]
+        answers = [answer for task in asked if (answer := task.result()) is not None]
+        found = [answer for answer in answers if isinstance(answer, Published)]
+        for error in answers:
+            if not found and not isinstance(error, Published):
+                raise error
+        return merged(it.to, found, len(answers))
+
+    async def _send_to(self, node: Node, it: Publication) -> Published | PublishRefusedError | None:
+        """The answer of one node; `None` if that has ended."""
+        app = self._app
         backoff = Backoff(_FIRST_PAUSE_SECONDS, _PAUSE_SECONDS_MAX)
         while True:
             try:
-                await app.progress.until(lambda: app.linked)
-                return await app.request(m.PUBLISH, it, Published)
+                await app.progress.until(lambda: node.linked or node not in app.nodes)
+                if node not in app.nodes:
+                    return None
+                return await node.request(m.PUBLISH, it, Published)
             except LinkClosedError:
                 pass  # sent again on the next link
             except RequestError as error:
                 if error.code != _UNAVAILABLE:
                     unknown = error.code == m.UNKNOWN_SESSION
                     kind = UnknownSessionError if unknown else PublishRefusedError
-                    raise kind(str(error), error.code) from error
+                    return kind(str(error), error.code)
             await asyncio.sleep(backoff.pause(1.0))
+
+
+def merged(to: Targets, answers: Sequence[Published], nodes: int) -> Published:
+    """The answers of those of `nodes` that have some of the targets, as one.
+
+    Unknown is what none of them knows.
+    """
+    if len(answers) == nodes == 1:
+        return answers[0]
+    unknown = to
+    for answer in answers:
+        unknown = Targets(
+            _common(unknown.sessions, answer.unknown.sessions),
+            _common(unknown.users, answer.unknown.users),
+            _common(unknown.groups, answer.unknown.groups),
+        )
+    return Published(
+        sum(answer.reached for answer in answers),
+        sum(answer.attached for answer in answers),
+        unknown,
+        any(answer.repeated for answer in answers),
+    )
+
+
+def _common(names: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if name in others)
 
 
 def _names(names: Names) -> tuple[str, ...]:

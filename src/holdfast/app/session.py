@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 import msgspec
 
+from holdfast.app.node import Node
 from holdfast.app.outgoing import Outgoing
 from holdfast.core.errors import REASONS, LimitExceededError
 from holdfast.core.identity import ClientFacts
@@ -39,23 +40,17 @@ from holdfast.sessions.records import Capabilities
 
 _log: Final = RateLimitedLogger("holdfast.app")
 
-T = TypeVar("T")
-
 
 class Sender(Protocol):
     """The application, as far as a session needs it."""
 
-    outgoing: Outgoing
-
-    async def say(self, sid: str, delivery: str, item: Output) -> None: ...
+    async def say_for(self, session: Session, delivery: str, item: Output) -> None: ...
 
     async def broadcast(self, group: str, text: str, *, but: Session | None = None) -> None: ...
 
-    async def call_gateway(
-        self, method: str, make: Callable[[int], Any], size: int = 0
+    async def call_for(
+        self, session: Session, method: str, make: Callable[[int], Any], size: int = 0
     ) -> None: ...
-
-    async def request(self, method: str, params: Any, result: type[T]) -> T: ...
 
 
 class Session:
@@ -77,6 +72,8 @@ class Session:
         "ended",
         "groups",
         "mailbox",
+        "node",
+        "outgoing",
         "output_number",
         "profile",
         "properties",
@@ -104,8 +101,12 @@ class Session:
     attached: bool
     """Whether a client is connected now."""
 
-    def __init__(self, app: Sender, info: m.SessionInfo) -> None:
+    def __init__(self, app: Sender, info: m.SessionInfo, node: Node) -> None:
         self._app = app
+        self.node = node
+        """The node of the gateway that has it."""
+        self.outgoing: Outgoing = node.outgoing
+        """Where its outputs go: those of its node, as soon as all earlier ones are there."""
         self.sid = info.sid
         """Its public id."""
         self.groups: list[str] = []
@@ -216,14 +217,14 @@ class Session:
                     f" it cannot join {group!r}"
                 )
             self.groups.append(group)
-        await self._app.call_gateway(m.JOIN, lambda bseq: m.Membership(group, bseq, [self.sid]))
+        await self._app.call_for(self, m.JOIN, lambda bseq: m.Membership(group, bseq, [self.sid]))
 
     async def leave(self, group: str) -> None:
         """Leave `group`."""
         check_text("group", group, self._bounds.name_bytes_max)
         if group in self.groups:
             self.groups.remove(group)
-        await self._app.call_gateway(m.LEAVE, lambda bseq: m.Membership(group, bseq, [self.sid]))
+        await self._app.call_for(self, m.LEAVE, lambda bseq: m.Membership(group, bseq, [self.sid]))
 
     async def identify(self, user: str) -> None:
         """Set the user: detached sessions of the same user are offered.
@@ -234,7 +235,7 @@ class Session:
         """
         check_text("user", user, self._bounds.name_bytes_max)
         self.user = user
-        await self._app.call_gateway(m.UPDATE, lambda bseq: m.Update(self.sid, bseq, user=user))
+        await self._app.call_for(self, m.UPDATE, lambda bseq: m.Update(self.sid, bseq, user=user))
 
     async def store(self, value: Any) -> None:
         """Keep a small value in the session: it is there after a restart (`stored`)."""
@@ -244,32 +245,32 @@ class Session:
             raise UnsendableError(f"store: expected what MessagePack can hold: {error}") from error
         size = check_data("store", data, self._bounds.data_bytes_max)
         self.stored = value
-        await self._app.call_gateway(
-            m.UPDATE, lambda bseq: m.Update(self.sid, bseq, data=data), size
+        await self._app.call_for(
+            self, m.UPDATE, lambda bseq: m.Update(self.sid, bseq, data=data), size
         )
 
     async def input_mode(self, mode: str) -> None:
         """Set how typed input is read: `line`, `key`, or `secret`, which is not shown."""
         check_choice("input_mode", mode, m.INPUT_MODES)
-        await self._app.call_gateway(m.INPUT_MODE, lambda bseq: m.InputMode(self.sid, bseq, mode))
+        await self._app.call_for(self, m.INPUT_MODE, lambda bseq: m.InputMode(self.sid, bseq, mode))
 
     async def choose_again(self) -> None:
         """Send the user back to the choice of a profile."""
-        await self._app.call_gateway(
-            m.UPDATE, lambda bseq: m.Update(self.sid, bseq, selected=False)
+        await self._app.call_for(
+            self, m.UPDATE, lambda bseq: m.Update(self.sid, bseq, selected=False)
         )
 
     async def close(self, reason: str = "kicked") -> None:
         """End the session for good."""
         check_choice("reason", reason, REASONS)
-        await self._app.request(m.CLOSE, m.Close(self.sid, reason), bool)
+        await self.node.request(m.CLOSE, m.Close(self.sid, reason), bool)
 
     async def forget_commands(self) -> None:
         """Drop the commands of this session that wait, here and in the gateway: they do not run.
 
         The command whose handler runs is not among them. Raises as `App.request` does.
         """
-        newest = await self._app.request(m.FORGET, m.Forget(self.sid), int)
+        newest = await self.node.request(m.FORGET, m.Forget(self.sid), int)
         self.received = max(self.received, newest)
         mailbox = self.mailbox
         if mailbox:  # what had been sent before the answer
@@ -279,7 +280,7 @@ class Session:
 
     @property
     def _bounds(self) -> m.Bounds:
-        return self._app.outgoing.bounds
+        return self.outgoing.bounds
 
     async def _say(self, item: Output, delivery: str) -> None:
-        await self._app.say(self.sid, delivery, item)
+        await self._app.say_for(self, delivery, item)

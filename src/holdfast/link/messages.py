@@ -111,6 +111,8 @@ class Hello(Struct, frozen=True, omit_defaults=True):
     """Whether it is asked first for the user of a client with a verified certificate."""
     serves: bool = True
     """Whether it is given sessions. One that is not says what it has to say, and gets no event."""
+    nodes: bool = False
+    """Whether it links to every node of the gateway, and so is told of them (`nodes`)."""
 
 
 _LIMITS: Final = SessionLimits()
@@ -133,6 +135,35 @@ class Bounds(Struct, frozen=True):
     groups_max: int = _LIMITS.groups_max
 
 
+class NodeName(Struct, frozen=True, omit_defaults=True):
+    """Result of the request `node`, which is answered before `hello`, too. It has no params."""
+
+    node: str
+
+
+class NodeAddress(Struct, frozen=True, omit_defaults=True):
+    """A node that runs, and where applications link to it."""
+
+    node: str
+    link: str
+
+
+class Nodes(Struct, frozen=True, omit_defaults=True):
+    """Params of the notification `nodes`: all nodes that have an address, this one included."""
+
+    nodes: list[NodeAddress]
+
+
+class Inherited(Struct, frozen=True, omit_defaults=True):
+    """Params of the notification `inherited`: this node has the sessions of another one, which has
+    ended. Their `adopted` follow."""
+
+    node: str
+    heard: Number
+    """The newest output of this instance that the other one had stored: those after it are sent
+    again, to the nodes that have their sessions."""
+
+
 class Welcome(Struct, frozen=True, omit_defaults=True):
     """The answer to `Hello`."""
 
@@ -149,6 +180,8 @@ class Welcome(Struct, frozen=True, omit_defaults=True):
     bounds: Bounds = Bounds()
     forgotten: int = 0
     """How many outputs of this instance were accepted, and are not known any more."""
+    nodes: list[NodeAddress] = []
+    """As of `nodes`."""
 
 
 # --- gateway → application
@@ -201,7 +234,11 @@ class Closed(Struct, frozen=True, array_like=True, tag="closed", gc=False):
 
 
 class Moved(Struct, frozen=True, array_like=True, tag="moved", gc=False):
-    """Another instance has held the session since this one was linked last."""
+    """The session is another instance's now, or at another node."""
+
+    elsewhere: bool = False
+    """Whether it goes to another node, with what this instance has said until it answers the next
+    request. The rest is said to the node that tells of it by `adopted`."""
 
 
 Event = (
@@ -433,5 +470,9 @@ JOIN: Final = "group.join"
 LEAVE: Final = "group.leave"
 MEMBERS: Final = "group.members"
 PUBLISH: Final = "publish"
+NODE: Final = "node"
+"""Which node this is."""
+NODES: Final = "nodes"
+INHERITED: Final = "inherited"
 LEAVING: Final = "leaving"
 RELEASE: Final = "release"

@@ -1,0 +1,116 @@
+"""Sessions that move from one node of the gateway to another, and their outputs.
+
+The node that gives a session away says so, and waits until it has everything that was said before
+(an answer to its next request shows that). What is said after that is kept apart, until another
+node has the session, and the first one has stored what it has. A node may die, too: then the one
+that has its sessions tells what it had stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from holdfast.app.node import Node
+from holdfast.app.outgoing import Outgoing
+from holdfast.app.session import Session
+from holdfast.link import messages as m
+
+
+class Moves:
+    """Which node has each of `sessions`, and where its outputs go.
+
+    `on_switched` is called when the outputs of a session go to another node, `on_lost` when a node
+    has given one away, and no other node has it within `seconds_max`: another instance has it.
+    """
+
+    def __init__(
+        self,
+        sessions: Mapping[str, Session],
+        on_switched: Callable[[Session], None],
+        on_lost: Callable[[Session], None],
+        seconds_max: float,
+    ) -> None:
+        self._sessions = sessions
+        self._on_switched = on_switched
+        self._on_lost = on_lost
+        self._seconds_max = seconds_max
+        self._between: set[Session] = set()
+        """Those that no node has."""
+        self._following: set[Session] = set()
+        """Those whose outputs do not go to the node that has them yet."""
+
+    def leaves(self, session: Session) -> None:
+        """The session's node gives it away, with what was said until now."""
+        before = session.outgoing
+        session.node.flush()
+        kept = session.outgoing = Outgoing(before.window)
+        kept.bounds, kept.behind = before.bounds, before
+        self._between.add(session)
+        self._following.add(session)
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._seconds_max, self._give_up, session, kept)
+
+    def enters(self, session: Session, event: m.Event, node: Node) -> bool:
+        """Handle an event of a node that may be another than the session's. Returns whether the
+        session is at this node now."""
+        if not isinstance(event, m.Adopted | m.Opened):
+            return False
+        self._between.discard(session)
+        session.node = node
+        self._following.add(session)
+        self._follow(session)
+        return True
+
+    def accepted(self) -> None:
+        """A node has stored outputs."""
+        for session in list(self._following):
+            self._follow(session)
+
+    def relinked(self, node: Node) -> None:
+        """A node has told what it has stored, before it tells which sessions it has. The rest of
+        what was said to sessions that are at other nodes by now is said there."""
+        for session in list(self._following):
+            if node.outgoing in (session.outgoing, session.outgoing.behind):
+                self._switch(session)
+
+    def ended(self, node: Node, heard: int) -> None:
+        """A node has ended for good: it had stored the outputs up to `heard`."""
+        before = node.outgoing
+        before.accepted(heard)
+        before.ended = True
+        node.outgoing = Outgoing(before.window)
+        node.outgoing.bounds = before.bounds
+        for session in self._sessions.values():
+            if before in (session.outgoing, session.outgoing.behind):
+                self._following.add(session)
+                if session.node is not node:
+                    self._follow(session)
+
+    def _follow(self, session: Session) -> None:
+        """Let the outputs follow the session, if it is known which of them are stored."""
+        first = session.outgoing.behind or session.outgoing
+        if first.ended or first is session.node.outgoing or not first.about(session.sid):
+            self._switch(session)
+
+    def _switch(self, session: Session) -> None:
+        """The outputs of the session that are not stored go to the node that has it."""
+        if session in self._between:
+            return
+        self._following.discard(session)
+        node, before = session.node, session.outgoing
+        if before is node.outgoing:
+            return
+        if before.behind is not None and before.behind is not node.outgoing:
+            node.outgoing.again(before.behind.about(session.sid))
+        node.outgoing.again(before.about(session.sid))
+        session.outgoing = node.outgoing
+        session.output_number = node.outgoing.number
+        node.flush_later()
+        self._on_switched(session)
+
+    def _give_up(self, session: Session, kept: Outgoing) -> None:
+        if session in self._between and session.outgoing is kept:
+            self._between.discard(session)
+            self._following.discard(session)
+            self._on_lost(session)

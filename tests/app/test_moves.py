@@ -1,0 +1,225 @@
+"""Sessions that move between the nodes of a gateway: without a gateway and without a clock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from tests.net.helpers import patience
+
+from holdfast.app import App, Session
+from holdfast.app.node import Node
+from holdfast.core.items import Text
+from holdfast.core.limits import LinkLimits
+from holdfast.link import messages as m
+
+LEAVES = m.Moved(elsewhere=True)
+
+
+class Moving:
+    """An application with two nodes, `a` and `b`, and its session `s`, which is at `a`."""
+
+    def __init__(self, tasks: asyncio.TaskGroup, limits: LinkLimits) -> None:
+        self.app = App("test", limits=limits)
+        self.a, self.b = self.app.home, Node(limits.window_bytes_max)
+        self.heard: list[Any] = []
+        self.gate = asyncio.Event()
+        self.app.dispatcher.spawn = tasks.create_task
+        self.app.on_text(self._text)
+        for name in ("open", "adopt", "close", "move"):
+            getattr(self.app, f"on_{name}")(self._hear(name))
+        self.tell(self.a, m.Opened(m.SessionInfo("s", "active")))
+
+    @property
+    def session(self) -> Session:
+        return self.app.sessions["s"]
+
+    def _hear(self, name: str) -> Any:
+        async def hear(session: Session, *args: object) -> None:
+            self.heard.append(name)
+
+        return hear
+
+    async def _text(self, session: Session, text: str) -> None:
+        await self.gate.wait()
+        self.heard.append(text)
+        await session.text(f"answer to {text}")
+
+    def tell(self, node: Node, event: m.Event, cseq: int = 0) -> None:
+        self.app.dispatcher.receive([m.SessionEvent("s", cseq, event)], node)
+
+    def adopted(self, node: Node, applied: int = 0) -> None:
+        self.tell(node, m.Adopted(m.SessionInfo("s", "active", applied=applied)))
+
+    def accepts(self, node: Node, number: int) -> None:
+        node.outgoing.accepted(number)
+        self.app.dispatcher.moves.accepted()
+
+    async def idle(self) -> None:
+        self.gate.set()
+        async with patience():
+            await self.app.progress.until(lambda: self.app.idle)
+
+
+@contextlib.asynccontextmanager
+async def moving(limits: LinkLimits | None = None) -> AsyncIterator[Moving]:
+    async with asyncio.TaskGroup() as tasks:
+        it = Moving(tasks, limits or LinkLimits())
+        await it.idle()
+        it.heard.clear()
+        yield it
+
+
+def said(node: Node) -> list[tuple[int, str]]:
+    """What is sent to a node: numbers and texts."""
+    return [
+        (params.bseq, params.item.text)
+        for method, batch in node.outgoing.take()
+        for params in (batch if method == m.EMIT else [batch])
+    ]
+
+
+async def test_outputs_follow_a_session_to_the_node_that_has_it_then() -> None:
+    async with moving() as it:
+        await it.session.text("one")
+        assert said(it.a) == [(1, "one")]
+        it.tell(it.a, LEAVES)
+        await it.session.text("two")
+        it.accepts(it.a, 1)
+        await it.session.text("three")
+        assert said(it.a) == said(it.b) == []
+        it.adopted(it.b)
+        await it.session.text("four")
+        assert said(it.b) == [(1, "two"), (2, "three"), (3, "four")]
+        assert said(it.a) == []
+        assert it.heard == [], "the session is this instance's all the time"
+
+
+async def test_they_wait_until_the_first_node_has_stored_what_it_has() -> None:
+    async with moving() as it:
+        await it.session.text("one")
+        it.tell(it.a, LEAVES)
+        await it.session.text("two")
+        it.adopted(it.b)
+        await it.session.text("three")
+        assert said(it.b) == []
+        it.accepts(it.a, 1)
+        assert said(it.b) == [(1, "two"), (2, "three")]
+
+
+async def test_what_a_node_that_died_had_not_stored_is_said_at_the_one_that_has_its_sessions() -> (
+    None
+):
+    async with moving() as it:
+        for text in ("one", "two", "three"):
+            await it.session.text(text)
+        await it.app.broadcast("g", "to others")
+        before = it.a.outgoing
+        it.app.dispatcher.unlink(it.a)
+        await it.session.text("four")
+        it.app.dispatcher.moves.ended(it.a, 1)
+        assert it.a.outgoing is not before
+        await it.session.text("five")
+        it.adopted(it.b)
+        await it.session.text("six")
+        assert [text for _, text in said(it.b)] == ["two", "three", "four", "five", "six"]
+
+
+async def test_the_order_of_both_news_of_a_death_does_not_matter() -> None:
+    async with moving() as it:
+        await it.session.text("one")
+        await it.session.text("two")
+        it.app.dispatcher.unlink(it.a)
+        it.adopted(it.b)
+        await it.session.text("three")
+        assert said(it.b) == []
+        it.app.dispatcher.moves.ended(it.a, 1)
+        assert [text for _, text in said(it.b)] == ["two", "three"]
+
+
+async def test_a_node_dies_while_a_session_moves_from_it() -> None:
+    async with moving() as it:
+        await it.session.text("one")
+        it.tell(it.a, LEAVES)
+        await it.session.text("two")
+        it.adopted(it.b)
+        it.app.dispatcher.moves.ended(it.a, 0)
+        assert [text for _, text in said(it.b)] == ["one", "two"]
+
+
+async def test_a_session_that_comes_back_at_once_goes_on() -> None:
+    async with moving() as it:
+        await it.session.text("one")
+        it.tell(it.a, LEAVES)
+        await it.session.text("two")
+        it.adopted(it.a)
+        assert [text for _, text in said(it.a)] == ["one", "two"]
+        it.tell(it.a, LEAVES)
+        it.adopted(it.b)
+        it.accepts(it.a, 2)
+        it.tell(it.b, LEAVES)
+        await it.session.text("three")
+        it.adopted(it.a)
+        assert [text for _, text in said(it.a)] == ["three"]
+
+
+async def test_events_of_a_node_that_has_not_the_session_are_ignored() -> None:
+    async with moving() as it:
+        it.gate.clear()
+        it.tell(it.a, Text("begun"), 1)
+        it.tell(it.a, LEAVES)
+        it.adopted(it.b)
+        it.tell(it.a, Text("of another time"), 2)
+        it.tell(it.a, m.Closed("kicked"))
+        it.tell(it.b, Text("begun"), 1)  # it is not applied there yet
+        it.tell(it.b, Text("next"), 2)
+        await it.idle()
+        assert it.heard == ["begun", "next"]
+        assert said(it.b) == [(1, "answer to begun"), (2, "answer to next")]
+        assert it.b.take_applied() == [m.Applied("s", 2)]
+        assert it.a.take_applied() == []
+
+
+async def test_a_command_counts_as_applied_after_its_answer_alone() -> None:
+    async with moving() as it:
+        await it.session.text("one")
+        it.gate.clear()
+        it.tell(it.a, Text("look"), 1)
+        it.tell(it.a, LEAVES)
+        it.adopted(it.b)
+        await it.idle()
+        assert it.heard == ["look"]
+        assert said(it.b) == []
+        assert it.b.take_applied() == it.a.take_applied() == []
+        it.accepts(it.a, 1)
+        assert said(it.b) == [(1, "answer to look")]
+        assert it.b.take_applied() == [m.Applied("s", 1)]
+
+
+async def test_a_session_that_another_instance_gets_is_moved_after_a_while() -> None:
+    async with moving(LinkLimits(return_seconds_max=0.01)) as it:
+        it.tell(it.a, LEAVES)
+        async with patience():
+            await it.app.progress.until(lambda: "move" in it.heard)
+            await it.idle()
+        assert "s" not in it.app.sessions
+        it.adopted(it.b)
+        await it.idle()
+        assert it.heard == ["move", "adopt"]
+        assert it.session.node is it.b
+
+
+async def test_calls_for_a_session_move_with_new_numbers() -> None:
+    async with moving() as it:
+        await it.session.join("g")
+        await it.session.store({"n": 1})
+        await it.session.text("one")
+        it.app.dispatcher.unlink(it.a)
+        it.adopted(it.b)
+        await it.app.broadcast("g", "to all")
+        it.app.dispatcher.moves.ended(it.a, 0)
+        methods = [method for method, _ in it.b.outgoing.take()]
+        assert methods == [m.JOIN, m.UPDATE, m.EMIT]
+        assert it.b.outgoing.number == 3
