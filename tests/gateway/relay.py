@@ -17,6 +17,8 @@ class Relay:
         self.swallows = False
         self.swallowed = 0
         """Bytes that no client got."""
+        self.open = True
+        """Whether it takes connections."""
         self._target = target
         self._writers: list[asyncio.StreamWriter] = []
 
@@ -28,8 +30,12 @@ class Relay:
             writer.transport.abort()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
+        if not self.open:
+            self.cut()
+            return
         gateway_reader, gateway_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        self._writers += writer, gateway_writer
+        self._writers.append(gateway_writer)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._up(reader, gateway_writer))
             tasks.create_task(self._down(gateway_reader, writer))

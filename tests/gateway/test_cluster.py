@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 import pytest
 import pytest_asyncio
-from tests.gateway.clients import v1
-from tests.gateway.running import serving
-from tests.gateway.test_postgresql import Place, acknowledged, goes_on, said_one
+from msgspec import structs
+from tests.cli.process import program
+from tests.gateway.clients import person, v1, v1_at
+from tests.gateway.relay import relay_to
+from tests.gateway.running import SECONDS, TCP, eventually, serving
+from tests.gateway.test_postgresql import LIMITS, Place, acknowledged, goes_on, said_one
+from tests.ports import free_port
 from tests.postgresql import Cluster
+
+from holdfast.core.ids import new_resume_code, show_resume_code
+from holdfast.gateway.gateway import Gateway
+from holdfast.gateway.store_config import StoreConfig
+from holdfast.sessions.session import Session
+from holdfast.sessions.stores.base import StoreError, StoreFencedError
 
 Durability = Literal["fast", "durable"]
 
@@ -74,9 +86,230 @@ async def test_a_token_without_a_session_is_refused_at_once(place: Place) -> Non
         assert first.manager.total == 1
 
 
+async def test_a_code_is_good_at_another_gateway(place: Place) -> None:
+    configs = [place.config(node=node, urls=[TCP]) for node in "ab"]
+    async with (
+        serving(configs[0]) as first,
+        serving(configs[1]) as second,
+        person(first, "tcp") as owner,
+        person(second, "tcp") as someone,
+    ):
+        owner.types("here")
+        code = await owner.shown_code()
+        await owner.sees("here")
+        await someone.shown_code()
+        someone.types(f"resume {show_resume_code(new_resume_code())}")
+        await someone.sees("That does not resume a session")
+        async with person(second, "tcp") as other:
+            await other.shown_code()
+            other.types(f"resume {code}")
+            assert await other.shown_code() != code
+            other.types("there")
+            await other.sees("there")
+        await owner.sees("taken over by a newer connection")
+
+
+async def test_a_session_that_cannot_move_keeps_its_token(place: Place) -> None:
+    """Its connection to a server is one gateway's: the client is told to come again."""
+    first_config, second_config = (place.config(node=node) for node in "ab")
+    async with serving(first_config) as first, serving(second_config) as second:
+        hello = await said_one(first)
+        backend = first.backends.named("echo")
+        backend.may_move = lambda session: None  # type: ignore[method-assign]
+        async with v1(second, **hello) as client:
+            assert (await client.closed())[0] == 4506
+        await goes_on(first, hello)
+
+
+async def test_a_session_that_is_busy_is_waited_for(place: Place) -> None:
+    patient = LIMITS.but(store={"claim_seconds_max": SECONDS})
+    async with (
+        serving(place.config(node="a")) as first,
+        serving(place.config(node="b", limits=patient)) as second,
+    ):
+        hello = await said_one(first)
+        asked = asyncio.Event()
+
+        def busy(session: Session) -> bool:
+            asked.set()
+            return False
+
+        backend = first.backends.named("echo")
+        backend.may_move = busy  # type: ignore[method-assign]
+        async with v1(second, **hello) as client:
+            await asked.wait()
+            backend.may_move = lambda session: True  # type: ignore[method-assign]
+            await client.expect("resumed")
+
+
+async def test_a_client_that_waits_for_too_long_is_told_to_come_again(place: Place) -> None:
+    hasty = LIMITS.but(store={"claim_seconds_max": 0.2})
+    async with (
+        serving(place.config(node="a")) as first,
+        serving(place.config(node="b", limits=hasty)) as second,
+    ):
+        hello = await said_one(first)
+        backend = first.backends.named("echo")
+        backend.may_move = lambda session: False  # type: ignore[method-assign]
+        async with v1(second, **hello) as client:
+            assert (await client.closed())[0] == 4506
+        assert await place.run("SELECT * FROM holdfast.move_request") == []
+        await goes_on(first, hello)
+
+
+async def test_a_session_that_could_not_be_given_stays(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(place.config(node="a")) as first, serving(place.config(node="b")) as second:
+        hello = await said_one(first)
+        neighbours, calls = first._store.neighbours, 0
+        assert neighbours is not None
+        give = neighbours.give
+
+        async def fails(sids: Sequence[str], run: int) -> list[str]:
+            nonlocal calls
+            calls += 1
+            if calls == 1:
+                raise StoreError("the connection is gone")
+            return await give(sids, run)
+
+        monkeypatch.setattr(neighbours, "give", fails)
+        await goes_on(second, hello)
+        assert calls == 2
+
+
 async def test_a_gateway_that_ends_leaves_its_sessions_to_the_others(place: Place) -> None:
     async with serving(place.config(node="b")) as second:
         async with serving(place.config(node="a")) as first:
             hello = await said_one(first)
         await goes_on(second, hello)
         assert second.manager.counts.adopted == 1
+
+
+async def test_nobody_is_fenced_while_the_database_is_away(place: Place) -> None:
+    short = LIMITS.but(store={"lease_seconds_max": 1.0})
+    async with (
+        serving(place.config("durable", "a", short)) as first,
+        serving(place.config("durable", "b", short)) as second,
+        v1(first) as one,
+        v1(second) as two,
+    ):
+        for client in (one, two):
+            await client.expect("welcome")
+        place.cluster.stop(signal.SIGQUIT)
+        for client in (one, two):
+            await client.say("cmd", c=1, d="one")
+        await asyncio.sleep(2 * short.store.lease_seconds_max)  # for longer than any lease
+        await asyncio.to_thread(place.cluster.start)
+        for client in (one, two):
+            assert await client.texts("one") == [(1, "one")]
+        await asyncio.sleep(short.store.lease_seconds_max)
+        for client in (one, two):
+            await client.say("cmd", c=2, d="two")
+            assert await client.texts("two") == [(2, "two")]
+        assert first.manager.counts.adopted == second.manager.counts.adopted == 0
+
+
+async def test_a_gateway_without_the_database_stops_and_the_others_go_on(place: Place) -> None:
+    """Its sessions are taken after the lease; before that, it says nothing any more."""
+    short = LIMITS.but(store={"lease_seconds_max": 1.0, "claim_seconds_max": SECONDS})
+    async with relay_to(place.cluster.port) as relay:
+        config = place.config("fast", "a", short)
+        url = place.cluster.network_url(place.database)
+        url = url.replace(str(place.cluster.port), str(relay.port))
+        config = structs.replace(config, store=StoreConfig(url=url))
+        gateway, started = Gateway(config), asyncio.Event()
+
+        async def ends_fenced() -> None:
+            with pytest.raises(StoreFencedError):
+                await gateway.run(started.set)
+
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(ends_fenced())
+            await started.wait()
+            async with serving(place.config("fast", "b", short)) as second, v1(gateway) as client:
+                welcome = await client.expect("welcome")
+                await client.say("cmd", c=1, d="one")
+                await client.expect("text")
+                await acknowledged(client)
+                relay.open = False
+                relay.cut()
+                await eventually(lambda: not lasts(gateway))
+                await client.say("cmd", c=2, d="never")
+                hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 0}
+                await goes_on(second, hello)
+                relay.open = True
+                await running
+            assert not [each for each in client.got if each.get("d") == "never"]
+
+
+def lasts(gateway: Gateway) -> bool:
+    assert gateway._cluster is not None
+    return gateway._cluster.membership.lasts()
+
+
+# --- with processes
+
+
+def configuration(place: Place, node: str, port: int, durability: str, more: str = "") -> Path:
+    path = place.folder / f"{node}.toml"
+    path.write_text(
+        f'node = "{node}"\n[store]\nurl = "{place.cluster.url(place.database)}"\n'
+        f"[limits.store]\nlease_seconds_max = 1\nbeat_seconds_max = 0.1\n{more}"
+        f'[[listener]]\nurl = "ws://127.0.0.1:{port}/"\nbackend = "echo"\n'
+        f'durability = "{durability}"\n'
+    )
+    return path
+
+
+SHORT = LIMITS.but(store={"lease_seconds_max": 1.0, "claim_seconds_max": SECONDS})
+
+
+@pytest.mark.parametrize(("durability", "seen"), [("fast", "at once"), ("durable", "by its lease")])
+async def test_clients_of_a_killed_gateway_go_on_at_another_one(
+    place: Place, durability: Durability, seen: str
+) -> None:
+    port = free_port()
+    path = configuration(place, "a", port, durability)
+    async with (
+        serving(place.config(durability, "b", SHORT)) as second,
+        program("serve", str(path), folder=place.folder) as it,
+    ):
+        await it.logged("listening for clients")
+        async with v1_at(port) as client:
+            welcome = await client.expect("welcome")
+            await client.say("cmd", c=1, d="one")
+            await client.expect("text")
+            await acknowledged(client)
+            if seen == "by its lease":
+                await place.run("UPDATE holdfast.node SET host = 'elsewhere' WHERE name = 'a'")
+            it.send(signal.SIGKILL)
+            await client.closed()
+        hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 0}
+        await goes_on(second, hello)
+
+
+async def test_a_gateway_that_was_stopped_says_nothing_for_sessions_that_others_have(
+    place: Place,
+) -> None:
+    port = free_port()
+    path = configuration(place, "a", port, "fast")
+    async with (
+        serving(place.config("fast", "b", SHORT)) as second,
+        program("serve", str(path), folder=place.folder) as it,
+    ):
+        await it.logged("listening for clients")
+        async with v1_at(port) as client:
+            welcome = await client.expect("welcome")
+            await client.say("cmd", c=1, d="one")
+            await client.expect("text")
+            await acknowledged(client)
+            it.send(signal.SIGSTOP)
+            await client.say("cmd", c=2, d="never")
+            hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 0}
+            await goes_on(second, hello)
+            it.send(signal.SIGCONT)
+            assert (await client.closed())[0] != 1000
+            assert await it.ends() == 1
+            assert not [each for each in client.got if each.get("d") == "never"]
+        assert "because this one was silent for too long" in it.err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -45,10 +45,11 @@ class Place:
         durability: Literal["fast", "durable"] = "fast",
         node: str = "gateway",
         limits: Limits = LIMITS,
+        urls: Sequence[str] = (WS,),
     ) -> Config:
         folder = self.folder / node
         folder.mkdir(exist_ok=True)
-        config = configured(folder, [WS], durability=durability, backend="echo", limits=limits)
+        config = configured(folder, urls, durability=durability, backend="echo", limits=limits)
         url = self.cluster.url(self.database)
         return structs.replace(config, node=node, store=StoreConfig(url=url))
 
