@@ -31,6 +31,7 @@ from msgspec import Struct
 from holdfast.core.clock import Clock
 from holdfast.core.errors import HoldfastError, Reason
 from holdfast.core.limits import AdminLimits
+from holdfast.gateway.admin.answers import json_answer, refusal
 from holdfast.gateway.admin.backups import BackupRequest, Backups
 from holdfast.gateway.admin.console import ConsolePages, is_console
 from holdfast.gateway.admin.explain import explain
@@ -116,18 +117,18 @@ class AdminPages(HttpHost):
             self.metrics.wrong_tokens = self._guard.wrong
             if verdict is not Access.ALLOWED:
                 self._tell(SecurityEvent.ADMIN_REFUSED, request, why=verdict.value[1])
-                return _refusal(*verdict.value)
+                return refusal(*verdict.value)
         try:
             return await handler(request)
         except BadQueryError as error:
-            return _refusal(400, str(error))
+            return refusal(400, str(error))
         except StoreError as error:
-            return _refusal(503, str(error))
+            return refusal(503, str(error))
         except web.HTTPException as error:
-            return _refusal(error.status, error.reason, error.headers.get("Allow", ""))
+            return refusal(error.status, error.reason, error.headers.get("Allow", ""))
         except Exception as error:
             log_failure(_log, "an admin request failed", error, path=request.path)
-            return _refusal(500, "internal error")
+            return refusal(500, "internal error")
 
     def _tell(
         self, event: SecurityEvent, request: web.Request, sid: str = "", **fields: Any
@@ -140,86 +141,86 @@ class AdminPages(HttpHost):
     async def _health(self, request: web.Request) -> web.Response:
         broken = self._view.journal.broken is not None
         status = "the store cannot be written to" if broken else "ok"
-        return _json({"status": status}, 503 if broken else 200)
+        return json_answer({"status": status}, 503 if broken else 200)
 
     async def _ready(self, request: web.Request) -> web.Response:
         trouble = self._view.trouble
-        return _json({"status": trouble or "ready"}, 503 if trouble else 200)
+        return json_answer({"status": trouble or "ready"}, 503 if trouble else 200)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         body, content_type = self.metrics.expose(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _overview(self, request: web.Request) -> web.Response:
-        return _json(await self._overviews.make())
+        return json_answer(await self._overviews.make())
 
     async def _sessions(self, request: web.Request) -> web.Response:
-        return _json(await list_sessions(self._view, request.query, self._limits))
+        return json_answer(await list_sessions(self._view, request.query, self._limits))
 
     async def _session(self, request: web.Request) -> web.Response:
         session = self._view.manager.find(request.match_info["sid"])
         views = await view_sessions(self._view, [session]) if session is not None else []
-        return _json(views[0]) if views else _refusal(404, "there is no such session")
+        return json_answer(views[0]) if views else refusal(404, "there is no such session")
 
     async def _explain(self, request: web.Request) -> web.Response:
         session = self._view.manager.find(request.match_info["sid"])
         explained = await explain(self._view, session) if session is not None else None
         if explained is not None:
-            return _json(explained)
+            return json_answer(explained)
         history = self._view.manager.life.of(request.match_info["sid"])
         if not history:
-            return _refusal(404, "there is no such session, and no events of one are kept")
+            return refusal(404, "there is no such session, and no events of one are kept")
         ended = history[-1]
         why = ended.fields.get("reason", "")
-        return _refusal(404, f"the session ended at {_time(ended.time)}: {why}")
+        return refusal(404, f"the session ended at {_time(ended.time)}: {why}")
 
     async def _kick_session(self, request: web.Request) -> web.Response:
         manager = self._view.manager
         session = manager.find(request.match_info["sid"])
         if session is None:
-            return _refusal(404, "there is no such session")
+            return refusal(404, "there is no such session")
         manager.end(session, Reason.KICKED)
         self._tell(SecurityEvent.OPERATOR_ACTED, request, sid=session.sid, what="close_session")
-        return _json({"kicked": session.sid})
+        return json_answer({"kicked": session.sid})
 
     async def _forget_commands(self, request: web.Request) -> web.Response:
         manager = self._view.manager
         sid = request.match_info["sid"]
         if manager.find(sid) is None:
-            return _refusal(404, "there is no such session")
+            return refusal(404, "there is no such session")
         await manager.loader.load([sid], self._view.clock())
         session = manager.sessions.get(sid)
         if session is None:
-            return _refusal(404, "there is no such session")
+            return refusal(404, "there is no such session")
         count = len(session.inbox.entries)
         session.backend.forget_commands(session)
         self._tell(
             SecurityEvent.OPERATOR_ACTED, request, sid=sid, what="forget_commands", count=count
         )
-        return _json({"forgotten": count})
+        return json_answer({"forgotten": count})
 
     async def _notice(self, request: web.Request) -> web.Response:
         body = await request.read()
         try:
             wanted = read_notice(body, self._view.manager.limits.output_bytes_max)
         except NoticeError as error:
-            return _refusal(400, str(error))
+            return refusal(400, str(error))
         if wanted.session and self._view.manager.find(wanted.session) is None:
-            return _refusal(404, "there is no such session")
+            return refusal(404, "there is no such session")
         shown = await show_notice(self._view, wanted)
         self._tell(
             SecurityEvent.OPERATOR_ACTED, request, sid=wanted.session, what="say", shown=shown
         )
-        return _json({"shown": shown})
+        return json_answer({"shown": shown})
 
     async def _connections(self, request: web.Request) -> web.Response:
-        return _json(list_connections(self._view, request.query, self._limits))
+        return json_answer(list_connections(self._view, request.query, self._limits))
 
     async def _kick_connection(self, request: web.Request) -> web.Response:
         number = request.match_info["id"]
         found = self._view.server.find(int(number)) if _is_id(number) else None
         if found is None:
-            return _refusal(404, "there is no such connection")
+            return refusal(404, "there is no such connection")
         found.drain()  # says goodbye, where there is a word for it
         found.close()
         self._tell(
@@ -229,42 +230,42 @@ class AdminPages(HttpHost):
             connection=found.id,
             of=found.peer,
         )
-        return _json({"kicked": found.id})
+        return json_answer({"kicked": found.id})
 
     async def _backup(self, request: web.Request) -> web.Response:
         body = await request.read()
         try:
             path = msgspec.json.decode(body, type=BackupRequest).path
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return _refusal(400, f'expected {{"path": "/backup/sessions.db"}}: {error}')
+            return refusal(400, f'expected {{"path": "/backup/sessions.db"}}: {error}')
         if not path.startswith("/") or "\0" in path:
-            return _refusal(400, f"path: expected an absolute path, found {path!r}")
+            return refusal(400, f"path: expected an absolute path, found {path!r}")
         if not self._backups.begin(path):
-            return _refusal(409, f"a backup is running: {self._backups.status.path}")
+            return refusal(409, f"a backup is running: {self._backups.status.path}")
         self._tell(SecurityEvent.OPERATOR_ACTED, request, what="backup", path=path)
-        return _json(self._backups.status, 202)
+        return json_answer(self._backups.status, 202)
 
     async def _backup_status(self, request: web.Request) -> web.Response:
-        return _json(self._backups.status)
+        return json_answer(self._backups.status)
 
     async def _reload(self, request: web.Request) -> web.Response:
         self._tell(SecurityEvent.OPERATOR_ACTED, request, what="reload")
         try:
-            return _json({"changes": await self._view.reload()})
+            return json_answer({"changes": await self._view.reload()})
         except HoldfastError as error:
-            return _refusal(400, str(error))
+            return refusal(400, str(error))
 
     async def _drain(self, request: web.Request) -> web.Response:
         body = await request.read()
         try:
             wanted = msgspec.json.decode(body or b"{}", type=DrainRequest)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return _refusal(400, f'expected nothing or {{"now": true}}: {error}')
+            return refusal(400, f'expected nothing or {{"now": true}}: {error}')
         self._tell(SecurityEvent.OPERATOR_ACTED, request, what="drain", now=wanted.now)
         self._view.stop(wanted.rate)
         if wanted.now:
             self._view.stop(wanted.rate)
-        return _json({"status": "draining"}, 202)
+        return json_answer({"status": "draining"}, 202)
 
 
 def _time(seconds: float) -> str:
@@ -273,20 +274,3 @@ def _time(seconds: float) -> str:
 
 def _is_id(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) < 19
-
-
-def _json(value: object, status: int = 200) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(value) + b"\n", status=status, content_type="application/json"
-    )
-
-
-def _refusal(status: int, why: str, allow: str = "") -> web.Response:
-    response = _json({"error": why}, status)
-    if status == 429:
-        response.headers["Retry-After"] = "60"
-    if status == 401:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="holdfast"'
-    if allow:
-        response.headers["Allow"] = allow
-    return response
