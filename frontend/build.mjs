@@ -4,11 +4,13 @@ import { build } from "esbuild";
 
 const folder = process.argv[2] ?? "../src/holdfast/web";
 
-async function page(name, source, entry) {
+async function page(name, source, scripts, pages) {
   const outdir = `${folder}/${name}`;
   await mkdir(outdir, { recursive: true });
   await build({
-    entryPoints: { [name]: `${source}/${entry}` },
+    entryPoints: Object.fromEntries(
+      Object.entries(scripts).map(([built, file]) => [built, `${source}/${file}`]),
+    ),
     outdir,
     bundle: true,
     minify: true,
@@ -17,8 +19,13 @@ async function page(name, source, entry) {
     legalComments: "eof",
     logLevel: "warning",
   });
-  await copyFile(`${source}/index.html`, `${outdir}/index.html`);
+  for (const file of pages) await copyFile(`${source}/${file}`, `${outdir}/${file}`);
 }
 
-await page("terminal", "src", "page.ts");
-await page("console", "src/console", "main.ts");
+await page("terminal", "src", { terminal: "page.ts" }, ["index.html"]);
+await page(
+  "console",
+  "src/console",
+  { console: "main.ts", screen: "screen.ts" },
+  ["index.html", "screen.html"],
+);

@@ -10,8 +10,10 @@ from typing import Any, Final
 import pytest
 from msgspec import structs
 from playwright.async_api import Browser, expect
+from tests.backends.pty.running import config as shell
+from tests.backends.terminal.client import term_client
 from tests.backends.test_upstreams import at, bridged
-from tests.gateway.admin.asking import TOKEN, administered
+from tests.gateway.admin.asking import ANYWHERE, TOKEN, administered
 from tests.gateway.clients import v1
 from tests.gateway.running import TCP, WS, configured, eventually, serving, staged
 from tests.gateway.servers import mud
@@ -223,3 +225,49 @@ async def looks_well(page: ConsolePage, name: str) -> None:
     assert await page.page.evaluate(unnamed) == 0
     if folder := os.environ.get("SCREENSHOTS"):
         await page.page.screenshot(path=Path(folder) / f"console-{name}.png", full_page=True)
+
+
+async def test_a_session_and_a_terminal_are_watched(tmp_path: Path, browser: Browser) -> None:
+    watched = structs.replace(ANYWHERE, watch=True)
+    async with (
+        staged(administered(configured(tmp_path, [WS]), watched)) as (gateway, stage),
+        v1(gateway) as client,
+        console_of(browser, url_of(gateway), **DESK) as page,
+    ):
+        await client.expect("welcome")
+        await stage.noted("open")
+        await stage.session.text(f"\x1b[31mred\x1b[0m {HOSTILE}")
+        await page.goes("Sessions")
+        await page.rows("Sessions").get_by_role("link").click()
+        await page.page.get_by_role("link", name="Watch").click()
+        log = page.page.get_by_role("log")
+        await expect(log).to_have_text(f"red {HOSTILE}")
+        await expect(log.locator(".fg-1")).to_have_text("red")
+        await stage.session.data("Char.Vitals", {"hp": 3})
+        await expect(log).to_contain_text('Char.Vitals {"hp":3}')
+        await looks_well(page, "desk-watch")
+        (session,) = gateway.manager.sessions.values()
+        assert session.viewers is not None
+        assert len(session.viewers) == 1
+        await page.page.get_by_role("link", name="Stop watching").click()
+        await eventually(lambda: session.viewers is not None and len(session.viewers) == 0)
+
+    async with (
+        serving(administered(shell(), watched)) as gateway,
+        term_client(gateway) as owner,
+        console_of(browser, url_of(gateway), **DESK) as page,
+    ):
+        await owner.told("opened")
+        (sid,) = gateway.manager.sessions
+        await page.comes("ready")
+        await page.page.evaluate("(sid) => (location.hash = `#watch/${sid}`)", sid)
+        await owner.types("echo SE''EN\r")
+        rows = page.page.frame_locator("iframe").locator(".xterm-rows")
+        await expect(rows).to_contain_text("SEEN")
+        await page.page.locator("iframe").focus()
+        await page.page.keyboard.type("typed")
+        await owner.types("exit 3\r")
+        await expect(page.page.locator(".count")).to_contain_text("The watch has ended")
+        await expect(rows).not_to_contain_text("typed")
+        if folder := os.environ.get("SCREENSHOTS"):
+            await page.page.screenshot(path=Path(folder) / "console-watch-terminal.png")

@@ -10,6 +10,7 @@ import { overview } from "./overview";
 import { session } from "./session";
 import "./style.css";
 import type { Context, View } from "./view";
+import { watch } from "./watch";
 
 const EVERY_MS = 2_000;
 const LINKS: [string, string][] = [
@@ -113,8 +114,9 @@ function route(): void {
   document.title = `${view.title} – Holdfast console`;
   const heading = h("h1", { tabindex: "-1" }, view.title);
   fill(find("main"), heading, view.element);
+  const part = name === "session" || name === "watch" ? "sessions" : name || "overview";
   for (const link of document.querySelectorAll("nav a")) {
-    const here = link.getAttribute("href") === `#${name === "session" ? "sessions" : name || "overview"}`;
+    const here = link.getAttribute("href") === `#${part}`;
     if (here) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
@@ -126,6 +128,7 @@ function open(context: Context, name: string, id: string | undefined, query: URL
   if (name === "sessions") return sessions(context, query);
   if (name === "connections") return connections(context, query);
   if (name === "session" && id) return session(context, decoded(id));
+  if (name === "watch" && id) return watch(context, decoded(id));
   return overview(context);
 }
 

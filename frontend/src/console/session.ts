@@ -7,7 +7,7 @@ import { type Child, fill, h, say } from "./dom";
 import { bytes, moment, short, span, whole, words } from "./format";
 import { state } from "./lists";
 import { Table } from "./table";
-import { application, type Context, type View } from "./view";
+import { application, type Context, type View, watchLink } from "./view";
 
 const EVERY_MS = 3_000;
 
@@ -30,7 +30,7 @@ export function session(context: Context, sid: string): View {
   ], "Numbers of the session", "There are no numbers.");
   const known = h(
     "div", { hidden: true },
-    actions(context, path, () => void load()),
+    actions(context, sid, path, () => void load()),
     h("section", { "aria-labelledby": "facts" }, h("h2", { id: "facts" }, "Facts"), facts),
     h("section", { "aria-labelledby": "why" }, h("h2", { id: "why" }, "Explanation"), sentences, numbers.element),
     h("section", { "aria-labelledby": "events" }, h("h2", { id: "events" }, "What happened"), events.element),
@@ -105,13 +105,13 @@ function factsOf(context: Context, found: Session, explained: Explanation): HTML
 
 const left = (expires: number): string => span(Math.max(0, expires - Date.now() / 1000));
 
-function actions(context: Context, path: string, changed: () => void): HTMLElement {
+function actions(context: Context, sid: string, path: string, changed: () => void): HTMLElement {
   const act = (work: () => Promise<void>) => () => void work().then(changed, context.fail);
   const notify = async () => {
     const text = h("input", { id: "notice", autocomplete: "off" });
     const body = [h("label", { for: "notice" }, "Its client sees this line:"), text];
     if (!(await ask({ title: "Send a notice", action: "Send", body }))) return;
-    const wanted = { text: text.value, session: decodeURIComponent(path.slice("sessions/".length)) };
+    const wanted = { text: text.value, session: sid };
     const { shown } = await context.api.post<{ shown: number }>("notices", wanted);
     context.say(shown ? "The notice was shown." : "Its client is away, and did not see the notice.");
   };
@@ -129,6 +129,7 @@ function actions(context: Context, path: string, changed: () => void): HTMLEleme
   };
   return h(
     "div", { class: "row" },
+    context.latest.watch && h("a", { class: "button", href: watchLink(sid) }, "Watch"),
     h("button", { type: "button", click: act(notify) }, "Send a notice …"),
     h("button", { type: "button", click: act(forget) }, "Drop waiting commands …"),
     h("button", { type: "button", class: "danger", click: act(kick) }, "Kick …"),

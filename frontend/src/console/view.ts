@@ -28,6 +28,9 @@ export interface Context {
 /** Where a session is shown. */
 export const sessionLink = (sid: string): string => `#session/${encodeURIComponent(sid)}`;
 
+/** Where a session is watched. */
+export const watchLink = (sid: string): string => `#watch/${encodeURIComponent(sid)}`;
+
 /** The application of a backend, by the name that is kept with its sessions. */
 export const application = ({ latest }: Context, name: string): string =>
   latest.backends.find((one) => one.name === name)?.app || name;

@@ -23,6 +23,7 @@
 
 const NAMES = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
 const LEVELS = [0, 95, 135, 175, 215, 255];
+/** @type {Readonly<Style>} */
 const PLAIN = Object.freeze({
   fg: "", bg: "", bold: false, dim: false, italic: false, underline: false, strike: false,
   reverse: false,

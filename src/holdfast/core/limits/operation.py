@@ -18,6 +18,10 @@ class AdminLimits(Group, frozen=True, forbid_unknown_fields=True):
     """From the accepted socket to the last byte of the answer."""
     page_max: int = 1_000
     """Sessions or connections in one answer."""
+    watches_max: int = 16
+    """Sessions that operators watch at one time."""
+    watch_silent_seconds_max: float = 30.0
+    """After so long without a request, a watch ends."""
     wrong_tokens_per_minute_max: float = 10.0
     """From one address, sustained."""
     wrong_token_burst_max: int = 10

@@ -14,20 +14,31 @@ from aiohttp import web
 
 PATH: Final = "/console/"
 _INDEX: Final = "index.html"
+_SCREEN: Final = "screen.html"
+"""The screen of a watched terminal: a frame of the page."""
 _KINDS: Final = {
     _INDEX: "text/html",
     "console.js": "text/javascript",
     "console.css": "text/css",
+    _SCREEN: "text/html",
+    "screen.js": "text/javascript",
+    "screen.css": "text/css",
 }
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'"
+)
+"""The page runs its own script, and asks its own gateway."""
+_SCREEN_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+"""The terminal's program sets styles. The frame connects to nobody."""
 _SECURITY: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
-        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
 }
-"""The page runs its own script, and asks its own gateway."""
 
 
 def is_console(path: str) -> bool:
@@ -56,8 +67,12 @@ class ConsolePages:
         file = self._folder.joinpath(name)
         if not file.is_file():
             raise web.HTTPNotFound
+        policy = _SCREEN_POLICY if name == _SCREEN else _POLICY
         return web.Response(
-            text=file.read_text(), content_type=_KINDS[name], charset="utf-8", headers=_SECURITY
+            text=file.read_text(),
+            content_type=_KINDS[name],
+            charset="utf-8",
+            headers={"Content-Security-Policy": policy, **_SECURITY},
         )
 
 

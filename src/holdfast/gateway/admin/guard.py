@@ -33,6 +33,9 @@ class AdminConfig(Struct, frozen=True, forbid_unknown_fields=True):
     token_file: str = ""
     """A file with the token, or with `sha256:` and its hash in hexadecimal. Empty: the environment
     variable HOLDFAST_ADMIN_TOKEN has it, in the same form."""
+    watch: bool = False
+    """Whether operators may watch sessions, read-only, as in the console. Each watch is an entry in
+    the security log. A client that shows its viewers shows an operator (terminals, Telnet, TCP)."""
     certificate: Certificate | None = None
     bind: BindOptions = field(default_factory=BindOptions)
     """Options of the socket, as `mode` and `group` of a Unix socket."""

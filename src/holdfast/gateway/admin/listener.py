@@ -33,7 +33,7 @@ class AdminListener:
         self._limits = limits.admin
         self._runtime = runtime
         guard = Guard(token_hash(config, os.environ), limits.admin)
-        self.pages = AdminPages(view, guard, limits.admin, runtime.loop.time)
+        self.pages = AdminPages(view, guard, limits.admin, runtime.loop.time, watch=config.watch)
         seconds = limits.admin.request_seconds_max
         self._server = Server(
             structs.replace(
@@ -60,5 +60,6 @@ class AdminListener:
 
     async def close(self) -> None:
         """End."""
+        self.pages.end_watches()
         await self._server.close()
         await self.pages.stop()

@@ -11,6 +11,7 @@ DELETE /api/sessions/SID            the session is closed for good; its client g
 GET    /api/connections             ?protocol= listener= address= search= limit= after=
 DELETE /api/connections/ID          the connection is closed; its session waits
 DELETE /api/sessions/SID/commands   the session's waiting commands are dropped
+POST   /api/sessions/SID/watch      and /api/watches/ID: see `watch_pages`
 POST   /api/notices                 {"text": …, "session": … "user": … "protocol": … "listener": …}
 POST   /api/backup                  {"path": "/backup/sessions.db"}: begin a backup of the store
 GET    /api/backup                  how far it is
@@ -44,6 +45,7 @@ from holdfast.gateway.admin.views import (
     list_sessions,
     view_sessions,
 )
+from holdfast.gateway.admin.watch_pages import WatchPages
 from holdfast.gateway.metrics import Metrics
 from holdfast.gateway.view import GatewayView
 from holdfast.net.addresses import peer_name
@@ -70,19 +72,24 @@ class DrainRequest(Struct, frozen=True, forbid_unknown_fields=True):
 class AdminPages(HttpHost):
     """An operator's view of one gateway. `now` is the loop's time."""
 
-    def __init__(self, view: GatewayView, guard: Guard, limits: AdminLimits, now: Clock) -> None:
+    def __init__(
+        self, view: GatewayView, guard: Guard, limits: AdminLimits, now: Clock, *, watch: bool
+    ) -> None:
         self._view = view
         self._guard = guard
         self._limits = limits
         self._now = now
         self.metrics = Metrics(view)
         self._backups = Backups(view.backup, view.spawn)
-        self._overviews = Overviews(view, now, watch=False)
+        self._overviews = Overviews(view, now, watch=watch)
+        watching = WatchPages(view, limits, self._tell_act, allowed=watch)
+        self.end_watches = watching.watches.close
         app = web.Application(middlewares=[self._around], client_max_size=limits.body_bytes_max)
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/readyz", self._ready)
         app.router.add_get("/metrics", self._metrics)
         ConsolePages().add_to(app.router)
+        watching.add_to(app.router)
         app.router.add_get("/api/overview", self._overview)
         app.router.add_get("/api/sessions", self._sessions)
         app.router.add_get("/api/sessions/{sid}", self._session)
@@ -135,6 +142,9 @@ class AdminPages(HttpHost):
     ) -> None:
         peer = peer_name((request.remote, 0)).removesuffix(":0") if request.remote else "unix"
         self._view.security.tell(event, peer=peer, sid=sid, listener="admin", **fields)
+
+    def _tell_act(self, request: web.Request, *, sid: str, what: str) -> None:
+        self._tell(SecurityEvent.OPERATOR_ACTED, request, sid=sid, what=what)
 
     # --- paths
 
