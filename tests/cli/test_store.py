@@ -85,6 +85,13 @@ def test_an_older_store_is_migrated_only_on_request(tmp_path: Path) -> None:
         (["check", "a.db", "b.db"], 2, "check: expected 1 store, found 2"),
         (["copy", "a.db"], 2, "copy: expected 2 stores, found 1"),
         (["check", "mysql://db/x"], 2, "store.url: expected postgresql://user@host:port/database"),
+        (
+            ["check", "postgresql://u:se/cr@db/x"],
+            2,
+            "as %2F %3F %23 %40; found 'postgresql://db/x'",
+        ),
+        (["check", "postgresql://u:SE\u2100CR@db/x"], 2, "found 'postgresql://db/x'"),
+        (["check", "mysql://u:SE#CR@db/x"], 2, "found 'mysql://db/x'"),
         (["check", "nowhere.toml"], 2, "nowhere.toml: expected a TOML file"),
     ],
 )
@@ -95,6 +102,7 @@ def test_what_is_wrong_is_one_line(
     found, _, error = store(*arguments)
     assert (found, error.count("\n")) == (code, 1)
     assert words in error
+    assert "SE" not in error
     assert list(tmp_path.iterdir()) == []
 
 

@@ -115,6 +115,15 @@ def test_a_secret_inside_of_a_value_is_not_told_either() -> None:
         assert '"name":"shop","hash":"(secret)"' in shown
 
 
+def test_the_password_in_a_url_is_not_told() -> None:
+    store = '[store]\nurl = "postgresql://u:{}@{}/name?x=y"\n'
+    before, after = (parse(OLD + store.format(*each)) for each in (("old", "db1"), ("new", "db2")))
+    (change,) = changes(before, after)
+    assert (change.key, change.effect) == ("store.url", "restart")
+    assert change.before == '"postgresql://db1/name"'
+    assert change.after == '"postgresql://db2/name"'
+
+
 def test_listeners_of_one_url_are_told_apart() -> None:
     assert [key[1] for key in by_url(parse(OLD).listener)] == [0, 0, 1]
 

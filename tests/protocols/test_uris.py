@@ -17,6 +17,7 @@ from holdfast.protocols.uris import (
     parse_origin,
     split_authority,
     split_target,
+    without_user,
 )
 
 # --- targets (RFC 3986, 3987, 9112)
@@ -166,3 +167,22 @@ def test_everything_is_read_in_linear_time(unit: str) -> None:
 )
 def test_a_host_is_written_as_in_an_authority(host: str, written: str) -> None:
     assert bracketed(host) == written
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://db.example:5432/name", "postgresql://db.example:5432/name"),
+        ("postgresql://user@db.example/name", "postgresql://db.example/name"),
+        ("postgresql://user:secret@db.example/name", "postgresql://db.example/name"),
+        ("postgresql://user:se/cr#e?t@db.example/name", "postgresql://db.example/name"),
+        ("postgresql://user:se@cret@db.example/name", "postgresql://db.example/name"),
+        ("postgresql://db.example/name?password=secret", "postgresql://db.example/name"),
+        ("https://app.example/x#secret", "https://app.example/x"),
+        ("unix:/run/a@b", "unix:/run/a@b"),
+        ("words", "words"),
+        ("", ""),
+    ],
+)
+def test_a_uri_is_shown_without_its_secrets(uri: str, shown: str) -> None:
+    assert without_user(uri) == shown

@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, ListenerConfig
+from holdfast.protocols.uris import without_user
 
 Effect = Literal["now", "restart"]
 
@@ -155,6 +156,8 @@ def _without_secrets(value: Any) -> Any:
             }
         case list() | tuple():
             return [_without_secrets(one) for one in value]
+        case str():
+            return without_user(value)
         case _:
             return value
 

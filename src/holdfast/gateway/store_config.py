@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from holdfast.core.errors import ConfigurationError
+from holdfast.protocols.uris import without_user
 
 _SCHEMES: Final = ("postgresql", "postgres")
 
@@ -44,21 +45,29 @@ def check_store(store: StoreConfig) -> None:
         raise ConfigurationError("store.password_file: expected only with store.url")
     if not store.url:
         return
-    try:
-        parts = urlsplit(store.url)
-        database, _ = parts.path.strip("/"), parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"store.url: expected a URL: {error}") from error
-    if parts.scheme not in _SCHEMES or not database or "/" in database:
-        found = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-        raise ConfigurationError(
-            f"store.url: expected postgresql://user@host:port/database, found {found!r}"
-        )
+    _check_url(store.url)
     if find_spec("asyncpg") is None:
         raise ConfigurationError(
             "store.url: expected asyncpg to be installed (holdfast[postgresql]); found none"
         )
     store_password(store)
+
+
+def _check_url(url: str) -> None:
+    found = without_user(url)
+    try:
+        parts = urlsplit(url)
+        database, _ = parts.path.strip("/"), parts.port
+    except ValueError:
+        # What `urlsplit` says may have a part of the password.
+        raise ConfigurationError(
+            f"store.url: expected postgresql://user@host:port/database, with / ? # @ in a password"
+            f" as %2F %3F %23 %40; found {found!r}"
+        ) from None
+    if parts.scheme not in _SCHEMES or not database or "/" in database:
+        raise ConfigurationError(
+            f"store.url: expected postgresql://user@host:port/database, found {found!r}"
+        )
 
 
 def store_password(store: StoreConfig) -> str | None:

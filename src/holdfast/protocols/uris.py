@@ -33,6 +33,18 @@ class Origin(NamedTuple):
     """0 if the scheme has no default port and none was written."""
 
 
+def without_user(uri: str) -> str:
+    """A URI for a message: without its user, its password, its query and its fragment.
+
+    It need not be valid: a password in which `/`, `?` or `#` stand as they are is left out, too.
+    """
+    scheme, mark, rest = uri.partition("://")
+    if not mark:
+        return uri
+    rest = rest.rpartition("@")[2]
+    return f"{scheme}://{rest.partition('?')[0].partition('#')[0]}"
+
+
 def encode_target(text: str) -> str:
     """Return the path and query of an IRI as those of a URI (RFC 3987 section 3.1).
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from holdfast.core.errors import ConfigurationError
+from holdfast.protocols.uris import without_user
 from holdfast.publish import requests as r
 
 SECONDS_MAX: Final = 30.0
@@ -202,7 +203,7 @@ def check_url(url: str) -> None:
     if not good or (parts.scheme == "unix" and not parts.path):
         raise ConfigurationError(
             f"url: expected an http://, https:// or unix: address, as in {r.DEFAULT_API}; found"
-            f" {url!r}"
+            f" {without_user(url)!r}"
         )
 
 

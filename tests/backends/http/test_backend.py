@@ -344,7 +344,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "no scheme": ({"endpoint": "app.internal/x"}, "endpoint: expected a URL as in"),
     "another scheme": ({"endpoint": "ftp://app/x"}, "endpoint: expected a URL as in"),
     "no host": ({"endpoint": "https:///x"}, "endpoint: expected a URL as in"),
-    "a password": ({"endpoint": "https://u:p@app/x"}, "endpoint: expected a URL as in"),
+    "a password": ({"endpoint": "https://u:p@app/x"}, "found 'https://app/x'"),
     "a port": ({"endpoint": "https://app:port/x"}, "endpoint: expected a URL as in"),
     "two lines": ({"endpoint": "https://app/x\r\nX: y"}, "endpoint: expected a URL as in"),
     "no name": ({"endpoint": "https://app/", "app": "*"}, "app: expected 1 to 64 letters"),

@@ -46,7 +46,7 @@ def test_good_options(options: dict[str, Any]) -> None:
         (GOOD | {"keys_file": "/nonexistent"}, "keys_file: expected a file"),
         ({"algorithms": ("HS256",), "keys_url": "https://a.example/"}, "keys_url: expected keys_f"),
         (URL | {"keys_url": "http://issuer.example/"}, "keys_url: expected an https address"),
-        (URL | {"keys_url": "https://u:p@issuer.example/"}, "keys_url: expected an https"),
+        (URL | {"keys_url": "https://u:p@issuer.example/"}, "found 'https://issuer.example/'"),
         (URL | {"keys_url": "file:///etc/passwd"}, "keys_url: expected an https address"),
         (URL | {"keys_url": "https:///jwks"}, "keys_url: expected an https address"),
         (URL | {"keys_url": "https://a:x/jwks"}, "keys_url: expected an https address"),

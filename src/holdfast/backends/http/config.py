@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from holdfast.backends.base import BackendConfig, Placement
 from holdfast.backends.link.config import ANY_APP
 from holdfast.core.errors import ConfigurationError
+from holdfast.protocols.uris import without_user
 
 PREFIX: Final = "http:"
 """Before the name of the application, in the name of its backend."""
@@ -76,7 +77,8 @@ def _check_url(key: str, url: str) -> None:
         good = False
     if not good:
         raise ConfigurationError(
-            f"{key}: expected a URL as in 'https://app.internal/holdfast', found {url!r}"
+            f"{key}: expected a URL as in 'https://app.internal/holdfast', found"
+            f" {without_user(url)!r}"
         )
 
 

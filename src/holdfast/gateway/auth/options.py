@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from holdfast.core.errors import ConfigurationError
 from holdfast.protocols.cookies import is_cookie_name
+from holdfast.protocols.uris import without_user
 
 Algorithm = Literal[
     "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
@@ -139,7 +140,7 @@ def _check_url(options: AuthOptions) -> None:
     if not valid:
         raise ConfigurationError(
             f"keys_url: expected an https address without a password, or http on a loopback"
-            f" address; found {options.keys_url!r}"
+            f" address; found {without_user(options.keys_url)!r}"
         )
 
 
