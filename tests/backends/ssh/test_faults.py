@@ -361,6 +361,34 @@ async def test_the_last_output_comes_before_the_end(tmp_path: Path) -> None:
         assert (await client.told("exit"))["status"] == 7
 
 
+async def test_a_slow_client_has_the_time_to_show_the_last_output(tmp_path: Path) -> None:
+    """Its connection is not closed while it shows more: a close has a short time limit."""
+
+    async def says_and_leaves(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        process.stdout.write(b"x" * 300_000)
+        process.exit(7)
+
+    async with (
+        scripted(tmp_path, says_and_leaves) as server,
+        gateway_to(server) as gateway,
+        term_client(gateway) as client,
+    ):
+        token = (await client.told("ready"))["token"]
+        client.acks = False
+        await client.logs_in(PASSWORD)
+        while client.offset < 300_000:
+            await client.reads()
+        assert (await client.told("exit"))["status"] == 7
+        (session,) = gateway.manager.sessions.values()
+        await client.say("ack", n=299_999)
+        await eventually(lambda: session.out.acked == 299_999)
+        assert session.attached
+        async with term_client(gateway, token=token, n=299_999) as again:
+            assert (await again.told("exit"))["status"] == 7, "who comes back is told, too"
+            assert await again.ends() == (4004, "the server has ended the connection")
+            assert again.output == b"x"
+
+
 # --- 9. a lost browser leaves the shell alone, or for ever
 
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from holdfast.backends.terminal.dialogue import Dialogue
+from holdfast.backends.terminal.ending import Ending
 from holdfast.backends.terminal.flow import Flow
 from holdfast.backends.terminal.gathering import Gathering
 from holdfast.backends.terminal.kind import Channel, Exit, Opener, Plan, Screen, TerminalError
@@ -93,9 +94,13 @@ class Bridge:
         self._gathering = Gathering(self._show, context.later)
         self.received = self._gathering.add
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
-        self._last: list[Output] = []
-        """The last outputs, after which the session ends."""
-        self._over: Reason | None = None
+        self._ending = Ending(
+            session,
+            context.port,
+            context.now,
+            context.at_end_of_tick,
+            context.limits.last_output_seconds_max,
+        )
         self._opened: Data | None = None
         """What a client is told of the terminal, once there is one."""
         self._told_opened = False
@@ -209,8 +214,8 @@ class Bridge:
         if error.security is not None:
             self._security(error.security, str(error), **error.fields)
         told = {"code": error.code, "text": str(error)}
-        self._last = [Data(_ERROR, msgspec.json.encode(told).decode()), Notice(str(error))]
-        self._finish(Reason.UPSTREAM_FAILED)
+        last: list[Output] = [Data(_ERROR, msgspec.json.encode(told).decode()), Notice(str(error))]
+        self._ending.begin(Reason.UPSTREAM_FAILED, last)
 
     def _end(self, exit: Exit) -> None:
         if exit.error:
@@ -219,22 +224,8 @@ class Bridge:
             text = f"It was ended by the signal {exit.signal}."
         else:
             text = f"It has ended with status {exit.status or 0}."
-        self._last = [Data(_EXIT, msgspec.json.encode(exit).decode()), Notice(text)]
-        self._finish(Reason.UPSTREAM_CLOSED)
-
-    def _finish(self, reason: Reason) -> None:
-        """End the session, if its client is there and was given everything; else later."""
-        session, port = self._session, self._context.port
-        self._over = reason
-        if port.is_delivered(session):
-            last, self._last = self._last, []
-            for item in last:  # also where the output before has filled the connection
-                port.show(session, item, always=True)
-            # Not in this tick: its client may be resuming now.
-            self._context.at_end_of_tick(lambda: port.close(session, reason))
-        elif session.attached:
-            port.await_delivery(session)
-        # Else it resumes to get the missed output, or it expires.
+        last: list[Output] = [Data(_EXIT, msgspec.json.encode(exit).decode()), Notice(text)]
+        self._ending.begin(Reason.UPSTREAM_CLOSED, last)
 
     def _security(self, event: SecurityEvent, why: str, **fields: Any) -> None:
         row, told = self._session.row, self._where | fields
@@ -290,7 +281,7 @@ class Bridge:
                 pass  # what a client says beside its terminal is not for it
 
     def _send(self, channel: Channel, data: bytes) -> None:
-        if self._over is None:
+        if not self._ending.begun:
             self._bytes_out += len(data)
             self._context.counts.bytes_out += len(data)
             self._recording.input(data)
@@ -312,6 +303,7 @@ class Bridge:
             self._context.counts.gaps += 1
         self.dialogue.repeat()
         self._told_opened = False
+        self._ending.attached()
         if self._channel is not None:
             self._nudge(self._channel)
         self.go_on()
@@ -326,8 +318,7 @@ class Bridge:
     def go_on(self) -> None:
         """The client has shown more, has left or is back."""
         self._tell_opened()
-        if self._over is not None:
-            self._finish(self._over)
+        self._ending.go_on()
         if self._channel is not None:
             self._flow.shown(self._channel)
 
@@ -361,9 +352,10 @@ class Bridge:
     # --- time
 
     def check(self) -> None:
-        """End a terminal that is used no more, or whose server takes no input; tell of one that
-        does not close."""
+        """End a terminal that is used no more, or whose server takes no input, and the session of
+        one that has ended; tell of one that does not close."""
         limits, now = self._context.limits, self._context.now()
+        self._ending.check()
         self.life.tell_if_stuck(2 * limits.closing_seconds_max)
         if self.life.state is not BridgeState.ACTIVE:
             return

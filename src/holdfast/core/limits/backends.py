@@ -143,6 +143,9 @@ class TerminalLimits(Group, frozen=True, forbid_unknown_fields=True):
     """Input that a server does not take ends the terminal after this time."""
     closing_seconds_max: float = 5.0
     """For the end of a connection or a command to be orderly; then it is cut off."""
+    last_output_seconds_max: float = 30.0
+    """Without a sign that the client has shown more of the output of a terminal that has ended;
+    then its session ends, too."""
     idle_seconds_max: float = 43_200.0
     """Without input. Output is no sign of a user."""
     login_failures_per_minute_max: float = 6.0
