@@ -36,6 +36,8 @@ class Relay:
             return
         gateway_reader, gateway_writer = await asyncio.open_connection("127.0.0.1", self._target)
         self._writers.append(gateway_writer)
+        if not self.open:
+            self.cut()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._up(reader, gateway_writer))
             tasks.create_task(self._down(gateway_reader, writer))

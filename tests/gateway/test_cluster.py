@@ -114,8 +114,8 @@ async def test_a_session_that_cannot_move_keeps_its_token(place: Place) -> None:
     first_config, second_config = (place.config(node=node) for node in "ab")
     async with serving(first_config) as first, serving(second_config) as second:
         hello = await said_one(first)
-        backend = first.backends.named("echo")
-        backend.may_move = lambda session: None  # type: ignore[method-assign]
+        moves = first.backends.named("echo").moves
+        moves.may_move = lambda session: None  # type: ignore[method-assign]
         async with v1(second, **hello) as client:
             assert (await client.closed())[0] == 4506
         await goes_on(first, hello)
@@ -134,11 +134,11 @@ async def test_a_session_that_is_busy_is_waited_for(place: Place) -> None:
             asked.set()
             return False
 
-        backend = first.backends.named("echo")
-        backend.may_move = busy  # type: ignore[method-assign]
+        moves = first.backends.named("echo").moves
+        moves.may_move = busy  # type: ignore[method-assign]
         async with v1(second, **hello) as client:
             await asked.wait()
-            backend.may_move = lambda session: True  # type: ignore[method-assign]
+            moves.may_move = lambda session: True  # type: ignore[method-assign]
             await client.expect("resumed")
 
 
@@ -149,8 +149,8 @@ async def test_a_client_that_waits_for_too_long_is_told_to_come_again(place: Pla
         serving(place.config(node="b", limits=hasty)) as second,
     ):
         hello = await said_one(first)
-        backend = first.backends.named("echo")
-        backend.may_move = lambda session: False  # type: ignore[method-assign]
+        moves = first.backends.named("echo").moves
+        moves.may_move = lambda session: False  # type: ignore[method-assign]
         async with v1(second, **hello) as client:
             assert (await client.closed())[0] == 4506
         assert await place.run("SELECT * FROM holdfast.move_request") == []

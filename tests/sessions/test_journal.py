@@ -242,7 +242,7 @@ async def test_the_journal_is_kept_short_and_nothing_in_it_is_lost(setting: Sett
 
 async def test_what_is_done_with_is_dropped_in_slices(setting: Setting) -> None:
     limits = StoreLimits(journal_bytes_max=4_000, dropped_bytes_max=500)
-    setting.journal._compaction = Compaction(limits)
+    setting.journal.compaction = Compaction(limits)
     session = active(setting)
     dropped, longest = 0, 0
     for _ in range(400):
@@ -263,7 +263,7 @@ async def test_outputs_that_sessions_share_count_for_the_snapshots_of_a_commit(
     setting: Setting,
 ) -> None:
     limits = StoreLimits(journal_bytes_max=1_000, snapshot_bytes_max=2_000)
-    setting.journal._compaction = Compaction(limits)
+    setting.journal.compaction = Compaction(limits)
     entry = shared(Text("x" * 3_000), MUST, 1.0)
     assert entry is not None
     for session in [active(setting) for _ in range(3)]:
@@ -273,7 +273,7 @@ async def test_outputs_that_sessions_share_count_for_the_snapshots_of_a_commit(
 
 
 async def test_a_commit_has_so_many_snapshots_however_small_they_are(setting: Setting) -> None:
-    setting.journal._compaction = Compaction(
+    setting.journal.compaction = Compaction(
         StoreLimits(journal_bytes_max=1_000, snapshot_bytes_max=2_000)
     )
     for session in [active(setting) for _ in range(100)]:
@@ -417,12 +417,12 @@ async def test_a_closed_session_is_not_kept_in_memory(setting: Setting) -> None:
         await setting.commit()
         setting.manager.close(session, Reason.KICKED)
     await setting.commit()
-    assert not setting.journal._compaction._journaled
+    assert not setting.journal.compaction._journaled
     session = setting.session()
     commit = setting.journal.collect()
     setting.manager.close(session, Reason.KICKED)  # while its commit is under way
     setting.journal.committed(commit, await setting.store.commit(commit.batch))
-    assert not setting.journal._compaction._journaled
+    assert not setting.journal.compaction._journaled
 
 
 async def test_a_row_is_stored_as_it_was_when_it_was_collected(setting: Setting) -> None:

@@ -99,10 +99,10 @@ class Node:
             self.journal.failed(commit, StoreError("the connection broke"))
             return
         self.journal.committed(commit, size)
-        if self.journal._compaction.recovering:
+        if self.journal.compaction.recovering:
             recovered = self.file.recover(1) if self.file else finish(self.memory.recover(1))
             if not recovered.left:
-                self.journal._compaction.recovered()
+                self.journal.compaction.recovered()
 
     def stop(self, *, clean: bool) -> None:
         if clean:

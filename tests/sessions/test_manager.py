@@ -59,9 +59,6 @@ class RecordingBackend:
     def ended(self, session: Session, reason: Reason) -> None:
         self.told.append(("ended", session, reason))
 
-    def moved(self, session: Session) -> None:
-        pass
-
 
 class RecordingConsumer:
     def __init__(self) -> None:

@@ -104,6 +104,24 @@ class RequestCounts(NamedTuple):
 REQUEST_RESULTS: Final = ("applied", "refused", "later", "failed")
 
 
+class Moves:
+    """How the sessions of a backend move from one node to another: freely, without anybody who has
+    to be told."""
+
+    def may_move(self, session: Session) -> bool | None:
+        """Whether another node may have the session: `False` if not now, `None` if never."""
+        return True
+
+    async def prepare(self, sessions: Sequence[Session]) -> None:
+        """Other nodes get these sessions: whoever changes them is told, and is done with that."""
+
+    def moved(self, session: Session) -> None:
+        """Another node has the session from now on: it is not changed here any more."""
+
+    async def adopt(self, sids: Sequence[str]) -> None:
+        """These sessions have come from other nodes; they may be dormant. Raises `StoreError`."""
+
+
 class Backend(SessionBackend, Protocol):
     """A backend sees sessions, never connections. Only the requests and `run` may wait.
 
@@ -125,6 +143,10 @@ class Backend(SessionBackend, Protocol):
     @property
     def status(self) -> Status | None:
         """What the servers behind it say of themselves (MSSP); `None`: they are not asked."""
+
+    @property
+    def moves(self) -> Moves:
+        """How its sessions move from one node to another."""
 
     @property
     def requests(self) -> RequestCounts | None:
@@ -156,15 +178,6 @@ class Backend(SessionBackend, Protocol):
     def capabilities_changed(self, session: Session) -> None:
         """The client can show other things than before."""
 
-    def may_move(self, session: Session) -> bool | None:
-        """Whether another node may have the session: `False` if not now, `None` if never."""
-
-    async def prepare_move(self, sessions: Sequence[Session]) -> None:
-        """Other nodes get these sessions: whoever changes them is told, and is done with that."""
-
-    async def adopt(self, sids: Sequence[str]) -> None:
-        """These sessions have come from other nodes; they may be dormant. Raises `StoreError`."""
-
     async def authenticate(self, session: Session, claim: Authenticate) -> AuthResult:
         """Authenticate a user. Raises `LoginError`."""
 
@@ -192,6 +205,7 @@ class BaseBackend:
     handler: HandlerFactory | None = None
     status: Status | None = None
     requests: RequestCounts | None = None
+    moves: Moves = Moves()
 
     @property
     def app(self) -> str:
@@ -236,18 +250,6 @@ class BaseBackend:
         pass
 
     def relieved(self, session: Session) -> None:
-        pass
-
-    def may_move(self, session: Session) -> bool | None:
-        return True
-
-    async def prepare_move(self, sessions: Sequence[Session]) -> None:
-        pass
-
-    def moved(self, session: Session) -> None:
-        pass
-
-    async def adopt(self, sids: Sequence[str]) -> None:
         pass
 
     def keeps(self, *, known: bool) -> bool:

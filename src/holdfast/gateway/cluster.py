@@ -46,7 +46,7 @@ class Cluster:
             limits,
             manager,
             journal,
-            lambda session: backends.named(session.row.app),
+            lambda session: backends.named(session.row.app).moves,
             clock,
         )
 
@@ -95,7 +95,7 @@ class Cluster:
             shares.setdefault(head.app, []).append(head.sid)
         for app, sids in shares.items():
             try:
-                await self._backends.named(app).adopt(sids)
+                await self._backends.named(app).moves.adopt(sids)
             except StoreError as error:
                 _log.error("sessions not loaded", app=app, error=str(error))
             except Exception as error:  # one backend is one failure domain

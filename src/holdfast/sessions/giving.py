@@ -30,8 +30,11 @@ class Moving(Protocol):
     def may_move(self, session: Session) -> bool | None:
         """Whether another node may have the session: `False` if not now, `None` if never."""
 
-    async def prepare_move(self, sessions: Sequence[Session]) -> None:
+    async def prepare(self, sessions: Sequence[Session]) -> None:
         """Other nodes get these sessions: whoever changes them is told, and is done with that."""
+
+    def moved(self, session: Session) -> None:
+        """Another node has the session from now on: it is not changed here any more."""
 
     async def adopt(self, sids: Sequence[str]) -> None:
         """These sessions have come from other nodes. Raises `StoreError`."""
@@ -84,7 +87,7 @@ class Giving:
             await self._neighbours.refuse(kept)
         able = [session for session in sessions if self._may_move(session)]
         for backend, share in self._by_backend(able).items():
-            await backend.prepare_move(share)
+            await backend.prepare(share)
         going = [session for session in able if self._is_here(session)]
         if going:
             await self._give(going, run)
@@ -110,16 +113,20 @@ class Giving:
         return shares
 
     async def _give(self, sessions: Sequence[Session], run: int) -> None:
+        compaction = self._journal.compaction
         for session in sessions:
             self._manager.let_go(session)
-            self._journal.leave(session)
+            self._backend_of(session).moved(session)
+            compaction.leave(session)
+            session.mark_row_dirty()
         try:
             await self._journal.settled()
         except StoreUnavailableError:
             self._take_back(sessions)
             return
         for session in sessions:
-            self._journal.left(session)
+            compaction.forget(session)
+            session.persistent = False  # what is not in that snapshot would be lost
         given = set(await self._given([session.sid for session in sessions], run))
         gone = [session for session in sessions if session.sid in given]
         self._manager.counts.moved_out += len(gone)
@@ -147,4 +154,5 @@ class Giving:
     def _take_back(self, sessions: Sequence[Session]) -> None:
         for session in sessions:
             self._manager.take_back(session)
-            self._journal.returned(session)
+            self._journal.compaction.journaled(session)
+            session.stored_again()

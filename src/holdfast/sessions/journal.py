@@ -102,7 +102,8 @@ class Journal:
         self._in_flight = False
         """Whether a commit is with the store."""
         self._number = 0
-        self._compaction = Compaction(limits)
+        self.compaction = Compaction(limits)
+        """Of the journal, which the commits of sessions that leave have snapshots of, too."""
 
     # --- what belongs into the next commit
 
@@ -128,7 +129,7 @@ class Journal:
         waits = session.durable and session.persistent and self.broken is None
         if session.persistent:
             session.persistent = False
-            self._compaction.forget(session)
+            self.compaction.forget(session)
             self._batch.deleted.append(session.sid)
             self._wake.set()
             self._hurry.set()
@@ -136,25 +137,6 @@ class Journal:
             self._closed.append(closed)
         else:
             closed()
-
-    def leave(self, session: DurableState) -> None:
-        """Another run gets a session: the next commit has a snapshot of all of it.
-
-        Nothing may change the session from now on; `left` follows.
-        """
-        if session.persistent:
-            self._compaction.leave(session)
-            session.mark_row_dirty()
-
-    def left(self, session: DurableState) -> None:
-        """That snapshot is durable, and nothing of the session is stored any more."""
-        self._compaction.forget(session)
-        session.persistent = False
-
-    def returned(self, session: DurableState) -> None:
-        """The session that was to leave stays with this run."""
-        self._compaction.journaled(session)
-        session.stored_again()
 
     def delete_stored(self, sid: str) -> None:
         """Forget a session that is not loaded."""
@@ -232,11 +214,7 @@ class Journal:
     def resume(self, number: int, size: int) -> None:
         """Continue after commit `number` of the previous run, whose journal has `size` bytes."""
         self._number = number
-        self._compaction.resume(size)
-
-    def adopted(self, size: int) -> None:
-        """The store has taken the sessions of another run, whose journal has `size` bytes."""
-        self._compaction.adopted(size)
+        self.compaction.resume(size)
 
     def collect(self) -> Commit:
         """Return all changes so far as one commit. Only after the previous one has ended."""
@@ -266,7 +244,7 @@ class Journal:
             sync = sync or session.durable
         batch.records, batch.shared = records, sharing.entries
         batch.sync = sync or bool(closed)
-        snapshotted = self._compaction.contribute(batch)
+        snapshotted = self.compaction.contribute(batch)
         return Commit(batch, work, waiting, snapshotted, closed)
 
     def committed(self, commit: Commit, size: int) -> None:
@@ -281,8 +259,8 @@ class Journal:
             except Exception as error:  # one session is one failure domain
                 log_failure(_log, "a session failed", error, session=session.sid)
             if session.persistent:
-                self._compaction.journaled(session)
-        self._compaction.committed(commit.batch, size)
+                self.compaction.journaled(session)
+        self.compaction.committed(commit.batch, size)
         if commit.batch.accepted:
             self._on_accepted(commit.batch.accepted)
         for closed in commit.closed:
@@ -326,7 +304,7 @@ class Journal:
         self._in_flight = False
         for session, row, _ in commit.work:
             session.failed(row)
-        self._compaction.failed(commit.snapshotted)
+        self.compaction.failed(commit.snapshotted)
         earlier, later = commit.batch, self._batch
         self._batch = Batch(
             deleted=earlier.deleted + later.deleted,
@@ -378,7 +356,7 @@ class Journal:
             else:
                 self.commit_seconds.observe(now() - began)
                 self.committed(commit, size)
-                if self._compaction.recovering:
+                if self.compaction.recovering:
                     await self._recover(store)
                 continue
             if self._stopping:
@@ -395,7 +373,7 @@ class Journal:
         for kept in recovered.set_aside:
             self.on_set_aside(kept)
         if not recovered.left:
-            self._compaction.recovered()
+            self.compaction.recovered()
 
     def _give_up_unwritable(self, commit: Commit) -> bool:
         """Close the sessions whose changes cannot be written. Return whether there are any."""

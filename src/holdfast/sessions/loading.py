@@ -107,7 +107,7 @@ class Loader:
         self, stored: Stored, backend_of: Callable[[Head], SessionBackend], now: float
     ) -> Iterator[None]:
         """As `restoring`, for sessions of runs that have ended while this one serves."""
-        self._journal.adopted(stored.journal_bytes)
+        self._journal.compaction.adopted(stored.journal_bytes)
         # Also after an orderly stop: that run may have had sessions of another one, not loaded.
         self._next_era(stored, now, promised=stored.clean or has_promised(stored.settings))
         return self._registering(stored, backend_of, now)

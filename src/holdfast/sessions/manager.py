@@ -245,7 +245,6 @@ class SessionManager:
         self.groups.drop(session)
         if session.viewers is not None:
             session.viewers.close()
-        session.backend.moved(session)
 
     def take_back(self, session: Session) -> None:
         """The other node did not get it."""

@@ -44,9 +44,6 @@ class SessionBackend(Protocol):
     def forget_commands(self, session: Session) -> int:
         """Drop the commands that wait; a command that runs goes on. Returns the newest number."""
 
-    def moved(self, session: Session) -> None:
-        """Another node has the session from now on: it is not changed here any more."""
-
     def keeps(self, *, known: bool) -> bool:
         """Whether the session has data behind it that would be lost with it.
 

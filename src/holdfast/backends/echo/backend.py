@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from holdfast.backends.base import BackendConfig, BaseBackend, Services
+from holdfast.backends.base import BackendConfig, BaseBackend, Moves, Services
 from holdfast.core.errors import Reason
 from holdfast.core.items import MUST, Interrupt
+from holdfast.sessions.port import SessionPort
 from holdfast.sessions.session import Session
 
 
@@ -26,6 +27,7 @@ class EchoBackend(BaseBackend):
         self._at_end_of_tick = services.runtime.coalescer.add
         self._clock = services.clock
         self._commanded: dict[Session, None] = {}
+        self.moves = EchoMoves(self._port, self)
 
     def commanded(self, session: Session) -> None:
         if not self._commanded:
@@ -33,16 +35,11 @@ class EchoBackend(BaseBackend):
         self._commanded[session] = None
 
     def ended(self, session: Session, reason: Reason) -> None:
-        self._commanded.pop(session, None)
+        self.forget(session)
 
-    def moved(self, session: Session) -> None:
+    def forget(self, session: Session) -> None:
+        """Do not answer the session any more."""
         self._commanded.pop(session, None)
-
-    async def adopt(self, sids: Sequence[str]) -> None:
-        for sid in sids:
-            session = self._port.find(sid)
-            if session is not None and session.inbox.waiting:
-                self.commanded(session)
 
     def _answer(self) -> None:
         commanded, self._commanded = self._commanded, {}
@@ -52,3 +49,19 @@ class EchoBackend(BaseBackend):
                 if not isinstance(queued.item, Interrupt):
                     emit(session, queued.item, MUST, now)
             port.applied(session, session.inbox.top)
+
+
+class EchoMoves(Moves):
+    """Its sessions move with the commands that are still to be echoed."""
+
+    def __init__(self, port: SessionPort, echo: EchoBackend) -> None:
+        self._port = port
+        self._echo = echo
+
+    def moved(self, session: Session) -> None:
+        self._echo.forget(session)
+
+    async def adopt(self, sids: Sequence[str]) -> None:
+        for session in filter(None, map(self._port.find, sids)):
+            if session.inbox.waiting:
+                self._echo.commanded(session)

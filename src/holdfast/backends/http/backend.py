@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
@@ -22,6 +22,7 @@ from holdfast.backends.http.bodies import write_request
 from holdfast.backends.http.closed import ClosedSessions
 from holdfast.backends.http.config import Config, read_secrets
 from holdfast.backends.http.delivery import Delivery
+from holdfast.backends.http.moves import HttpMoves
 from holdfast.backends.http.outcome import Outcome, outcome_of
 from holdfast.backends.http.requester import Reply, Requester
 from holdfast.backends.http.sending import FIRST_PAUSE_SECONDS, Sending
@@ -76,6 +77,7 @@ class HttpBackend(BaseBackend):
         self._tasks = asyncio.TaskGroup()
         self._serving = False
         self._woken: dict[Delivery, None] = {}
+        self.moves = HttpMoves(self._port, self.begin)
 
     @property
     def app(self) -> str:
@@ -107,11 +109,11 @@ class HttpBackend(BaseBackend):
                 loaded = True
             except StoreError as error:
                 _log.error("sessions not loaded", app=self._app, error=str(error))
-            self._begin(self._port.sessions)
+            self.begin(self._port.sessions)
             if not loaded:
                 await asyncio.sleep(backoff.pause(random.random()))
 
-    def _begin(self, sessions: Iterable[Session]) -> None:
+    def begin(self, sessions: Iterable[Session]) -> None:
         """Begin with those of these sessions whose events nothing sends yet."""
         for session in list(sessions):
             if session.route is None and session.state in _ACTIVE:
@@ -121,22 +123,6 @@ class HttpBackend(BaseBackend):
                 elif delivery.notes.attached and not session.attached:
                     self._change(session, n.DETACHED, Reason.NETWORK_ERROR.value)
                 self._wake(session)
-
-    # --- from and to other nodes
-
-    async def adopt(self, sids: Sequence[str]) -> None:
-        await self._port.load(sids)
-        found = map(self._port.find, sids)
-        self._begin([session for session in found if session is not None])
-
-    def may_move(self, session: Session) -> bool | None:
-        delivery = session.route
-        return not (isinstance(delivery, Delivery) and delivery.running)
-
-    def moved(self, session: Session) -> None:
-        if isinstance(session.route, Delivery):
-            self._woken.pop(session.route, None)
-            session.route = None
 
     # --- what becomes of sessions
 
@@ -211,7 +197,7 @@ class HttpBackend(BaseBackend):
         if not (self._serving and self._sends):
             return
         for delivery in woken:
-            if not (delivery.running or delivery.ended):
+            if not (delivery.running or delivery.ended or delivery.moved):
                 delivery.running = True
                 spawn(self._tasks, self._run(delivery), partial(self._failed, delivery))
 

@@ -47,6 +47,7 @@ class Delivery:
         "commands",
         "ended",
         "gone",
+        "moved",
         "notes",
         "request",
         "running",
@@ -57,6 +58,8 @@ class Delivery:
     def __init__(self, session: Session, notes: Notes) -> None:
         self.session = session
         self.notes = notes
+        self.moved = False
+        """Whether another node has the session, and sends its events."""
         self.commands: deque[Queued] = deque()
         """Taken of the session's queue, and not applied."""
         self.request: Request | None = None

@@ -7,13 +7,14 @@ said during one tick together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from holdfast.backends.base import BaseBackend, Services
 from holdfast.backends.link.assignment import AWAY, Assignment
 from holdfast.backends.link.calls import Calls
 from holdfast.backends.link.instance import Instance, Reservation
+from holdfast.backends.link.moves import LinkMoves
 from holdfast.backends.link.publications import Publications
 from holdfast.backends.link.questions import Questions
 from holdfast.backends.link.runs import RunProgress, Runs
@@ -63,6 +64,7 @@ class LinkBackend(Questions, BaseBackend):
         self._instances = self.assignment.linked
         self._commanded: dict[Session, None] = {}
         self._flushing = False
+        self.moves = LinkMoves(self.port, self.assignment, self._flush_later, self._trials)
 
     def restore(self, stored: Stored) -> None:
         self._runs.restore(stored.accepted)
@@ -142,26 +144,6 @@ class LinkBackend(Questions, BaseBackend):
             holder.release(session)
         elif isinstance(holder, Reservation):
             holder.instance.release(session)
-
-    # --- from and to other nodes
-
-    async def adopt(self, sids: Sequence[str]) -> None:
-        if not self._instances:
-            return  # an instance that links gets them
-        await self.port.load(sids)
-        found = map(self.port.find, sids)
-        self.assignment.adopt([session for session in found if session is not None])
-        self._flush_later()
-
-    def may_move(self, session: Session) -> bool | None:
-        return not session.inbox.forwarded_bytes  # an instance is busy with it
-
-    async def prepare_move(self, sessions: Sequence[Session]) -> None:
-        await self.assignment.give_up(sessions)
-
-    def moved(self, session: Session) -> None:
-        self._commanded.pop(session, None)
-        self._trials.forget([session])
 
     # --- instances
 

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from holdfast.backends.base import BaseBackend, Services
+from holdfast.backends.base import BaseBackend, Moves, Services
 from holdfast.backends.tcp.bridge import Bridge
 from holdfast.backends.tcp.config import PREFIX
 from holdfast.backends.tcp.context import BridgeContext
@@ -34,12 +34,21 @@ _log: Final = RateLimitedLogger("holdfast.upstream")
 ANEW: Final = Notice("The connection to the server was lost. You are connected anew.")
 
 
+class _Stays(Moves):
+    """The connection of a session to its server is this process's."""
+
+    def may_move(self, session: Session) -> bool | None:
+        return None
+
+
 class TcpBackend(BaseBackend):
     """Sessions on the servers of one upstream.
 
     With `away = "pause"`, a server is not read while the client is away and the window
     is full; without, the oldest output leaves the window. Use it inside `run`.
     """
+
+    moves = _Stays()
 
     def __init__(
         self,
@@ -112,9 +121,6 @@ class TcpBackend(BaseBackend):
 
     def relieved(self, session: Session) -> None:
         self._go_on(session)
-
-    def may_move(self, session: Session) -> bool | None:
-        return None  # the connection to its server is this process's
 
     def keeps(self, *, known: bool) -> bool:
         return known  # it has sent something to its server
