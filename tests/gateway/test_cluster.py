@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from msgspec import structs
 from tests.cli.process import program
+from tests.gateway.admin.asking import administered, told
 from tests.gateway.clients import person, v1, v1_at
 from tests.gateway.relay import relay_to
 from tests.gateway.running import SECONDS, TCP, eventually, serving
@@ -313,3 +314,18 @@ async def test_a_gateway_that_was_stopped_says_nothing_for_sessions_that_others_
             assert await it.ends() == 1
             assert not [each for each in client.got if each.get("d") == "never"]
         assert "because this one was silent for too long" in it.err
+
+
+async def test_the_nodes_are_listed(place: Place) -> None:
+    first, second = (administered(place.config(node=node)) for node in "ab")
+    async with serving(first) as gateway:
+        async with serving(second) as other:
+            for asked, here in ((gateway, "a"), (other, "b")):
+                items = (await told(asked, "/api/nodes"))["items"]
+                assert [(one["name"], one["here"]) for one in items] == [
+                    ("a", here == "a"),
+                    ("b", here == "b"),
+                ]
+                assert all(one["host"] and one["since"] > 0 for one in items)
+        (item,) = (await told(gateway, "/api/nodes"))["items"]
+        assert item["name"] == "a"

@@ -5,6 +5,7 @@ import { Chart } from "./chart";
 import { h, say } from "./dom";
 import { bytes, milliseconds, part, span, whole, words } from "./format";
 import type { Figure } from "./history";
+import { nodes } from "./nodes";
 import { operations } from "./operations";
 import { Table } from "./table";
 import type { Context, View } from "./view";
@@ -62,6 +63,7 @@ export function overview(context: Context): View {
     { title: "Refused", cell: (one) => whole(one.refused), number: true },
     { title: "Failed handshakes", cell: (one) => whole(one.failed), number: true },
   ], "Listeners", "There are no listeners.");
+  const cluster = nodes(context);
   const element = h(
     "div", {},
     h("div", { class: "tiles" }, ...tiles.map((one) => one.element)),
@@ -70,6 +72,7 @@ export function overview(context: Context): View {
     section("Backends", backends.element),
     section("Upstreams", servers.element),
     section("Listeners", listeners.element),
+    cluster.element,
     operations(context),
   );
   const shown = FACTS.map(([label]) => h("dd", {}, label));
@@ -85,7 +88,7 @@ export function overview(context: Context): View {
     listeners.show(now.listeners);
   };
   update(context.latest);
-  return { title: "Overview", element, overview: update };
+  return { title: "Overview", element, overview: update, close: cluster.close };
 }
 
 const FACTS: [string, (now: Overview) => string][] = [

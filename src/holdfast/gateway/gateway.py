@@ -43,6 +43,7 @@ from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.port import SessionPort
 from holdfast.sessions.records import Stored
 from holdfast.sessions.session import SessionBackend
+from holdfast.sessions.stores.base import Node
 
 _log: Final = RateLimitedLogger("holdfast.gateway")
 
@@ -174,6 +175,7 @@ class Gateway:
             lasts=self._cluster.membership.lasts if self._cluster is not None else lambda: True,
             backup=self._store.backup,
             reload=self.read_again,
+            nodes=self._nodes,
             spawn=self._spawn_until_drained,
         )
 
@@ -264,6 +266,10 @@ class Gateway:
         self._time.keep()
         self.journal.stop()
         await committing
+
+    async def _nodes(self, count: int) -> list[Node]:
+        neighbours = self._store.neighbours
+        return await neighbours.nodes(count) if neighbours is not None else []
 
     async def _join(self, cluster: Cluster) -> None:
         """Give signs of life from now on: other gateways use the store, too."""

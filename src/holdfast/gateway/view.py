@@ -22,6 +22,7 @@ from holdfast.net.server.server import Server
 from holdfast.net.upstream.pool import UpstreamPool
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
+from holdfast.sessions.stores.base import Node
 
 
 class GatewayView(Struct, frozen=True):
@@ -54,6 +55,9 @@ class GatewayView(Struct, frozen=True):
     """Copy the store to a new file; its size in bytes."""
     reload: Callable[[], Awaitable[list[Change]]]
     """Read the configuration again, and serve as it says. Raises `ConfigurationError`."""
+    nodes: Callable[[int], Awaitable[list[Node]]]
+    """So many gateways on this one's store, at most: itself and the others. None if it is alone by
+    its kind of store. Raises `StoreError`."""
     spawn: Callable[[Coroutine[Any, Any, None]], None]
     """Runs a coroutine in a task, which is cancelled when the gateway's drain is over."""
 

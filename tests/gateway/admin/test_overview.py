@@ -62,6 +62,7 @@ async def test_of_a_gateway_with_an_application(tmp_path: Path) -> None:
             str(gateway.addresses[0]): ("clients", 1),
             str(gateway.link_address): ("applications", 1),
         }
+        assert await told(gateway, "/api/nodes") == {"items": []}  # it has its store alone
 
 
 async def test_of_upstreams_and_their_breakers(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ GET    /healthz /readyz             for supervisors of the process; no token is 
 GET    /console/                    a page for operators; its files need no token
 GET    /metrics                     Prometheus or OpenMetrics text, as `Accept` says
 GET    /api/overview                the gateway at a glance
+GET    /api/nodes                   the gateways on the same store
 GET    /api/sessions                ?state= user= app= protocol= address= search= limit= after=
 GET    /api/sessions/SID
 GET    /api/sessions/SID/explain    its numbers, its epochs, what has happened to it
@@ -91,6 +92,7 @@ class AdminPages(HttpHost):
         ConsolePages().add_to(app.router)
         watching.add_to(app.router)
         app.router.add_get("/api/overview", self._overview)
+        app.router.add_get("/api/nodes", self._nodes)
         app.router.add_get("/api/sessions", self._sessions)
         app.router.add_get("/api/sessions/{sid}", self._session)
         app.router.add_get("/api/sessions/{sid}/explain", self._explain)
@@ -163,6 +165,10 @@ class AdminPages(HttpHost):
 
     async def _overview(self, request: web.Request) -> web.Response:
         return json_answer(await self._overviews.make())
+
+    async def _nodes(self, request: web.Request) -> web.Response:
+        found = await self._view.nodes(self._limits.page_max)
+        return json_answer({"items": [one._asdict() for one in found]})
 
     async def _sessions(self, request: web.Request) -> web.Response:
         return json_answer(await list_sessions(self._view, request.query, self._limits))

@@ -62,6 +62,18 @@ class Others(NamedTuple):
     """Whether there are sessions of a run that has ended, for `Neighbours.adopt`."""
 
 
+class Node(NamedTuple):
+    """A gateway on a store, as operators see it."""
+
+    name: str
+    host: str
+    """The machine that it runs on."""
+    since: float
+    """When this run of it began, by the store's clock: wall clock, in seconds."""
+    here: bool
+    """Whether it is the one that was asked."""
+
+
 class Whereabouts(Enum):
     """Where a session is that this run has asked for."""
 
@@ -82,6 +94,9 @@ class Neighbours(Protocol):
 
     async def look(self) -> Others:
         """Watch the other runs. One that has ended or was silent for the lease is fenced."""
+
+    async def nodes(self, count: int) -> list[Node]:
+        """Up to `count` runs that are not fenced, this one among them: the oldest first."""
 
     async def adopt(self) -> Stored | None:
         """Take over the sessions of all runs that are fenced; `None` if there is none.

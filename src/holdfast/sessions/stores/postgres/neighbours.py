@@ -12,12 +12,16 @@ from typing import Final
 
 from holdfast.core.limits import StoreLimits
 from holdfast.sessions.records import Found, Row, Stored
-from holdfast.sessions.stores.base import Others, Whereabouts
+from holdfast.sessions.stores.base import Node, Others, Whereabouts
 from holdfast.sessions.stores.postgres.connection import Connection, Transaction
 from holdfast.sessions.stores.postgres.content import Content
 from holdfast.sessions.stores.postgres.runs import Watch, adopt, forget_heard
 from holdfast.sessions.stores.reading import read_rows
 
+_NODES: Final = """
+    SELECT name, host, extract(epoch FROM began)::float8 AS since, inc = $1 AS here
+    FROM holdfast.node WHERE NOT fenced ORDER BY inc LIMIT $2
+"""
 _ROWS: Final = "SELECT sid, body FROM holdfast.session WHERE sid = ANY($1)"
 _OF_CODE: Final = """
     SELECT sid FROM holdfast.session
@@ -80,6 +84,10 @@ class PostgresNeighbours:
 
     async def look(self) -> Others:
         return await self._watch.look(self._watcher, self._content.inc)
+
+    async def nodes(self, count: int) -> list[Node]:
+        found = await self._reader.fetch(_NODES, self._content.inc, count)
+        return [Node(one["name"], one["host"], one["since"], one["here"]) for one in found]
 
     async def adopt(self) -> Stored | None:
         content = self._content
