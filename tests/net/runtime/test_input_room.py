@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import cProfile
+import pstats
+
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -109,3 +112,21 @@ def test_what_is_kept_is_counted_and_never_more_than_there_is(
     for reservation in list(it.open.values()):
         reservation.release()
     assert it.room.used == 0
+
+
+def test_it_takes_no_longer_to_make_room_among_many_networks() -> None:
+    """Time is counted in calls, which a busy machine does not change."""
+
+    def calls(count: int) -> float:
+        it = Stand(count * 10 * KIB)
+        for number in range(count):
+            it.keep(str(number), 10 * KIB, f"network {number}")
+        profile = cProfile.Profile()
+        with profile:
+            for number in range(640):
+                it.keep(f"more {number}", 10 * KIB, f"another {number}")
+        assert len(it.closed) >= 640
+        return pstats.Stats(profile).total_calls  # type: ignore[attr-defined, no-any-return]
+
+    calls(1_000)
+    assert calls(8_000) <= 2 * calls(1_000)

@@ -22,6 +22,9 @@ _SPARE_BYTES: Final = 4 * MIB
 """So much is free once there was too little, so that not each input makes room."""
 _CLOSED_MAX: Final = 64
 """Connections that are closed in one go, if that is enough; each takes time."""
+_HEAP_MIN: Final = 1_024
+_HEAP_RATIO_MAX: Final = 4
+"""Entries of the heap of networks for each network, beyond which it is made anew."""
 
 CROWDED: Final = "too much input is waiting here; connect again"
 
@@ -48,10 +51,21 @@ class InputReservation:
         self.resize(0)
 
 
+class _Network:
+    """The reservations of one network."""
+
+    __slots__ = ("reservations", "size")
+
+    def __init__(self) -> None:
+        self.reservations: dict[InputReservation, None] = {}
+        self.size = 0
+        """Of all of them together, in bytes."""
+
+
 class InputRoom:
     """The limit of all connections of a node. Larger inputs reserve room in it."""
 
-    __slots__ = ("_networks", "bytes_max", "closed", "used")
+    __slots__ = ("_largest", "_networks", "bytes_max", "closed", "used")
 
     def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
@@ -59,45 +73,61 @@ class InputRoom:
         """The reserved bytes."""
         self.closed = 0
         """Connections that were closed for lack of room."""
-        self._networks: dict[str, dict[InputReservation, None]] = {}
+        self._networks: dict[str, _Network] = {}
+        self._largest: list[tuple[int, str]] = []
+        """A heap of networks by their negative size, with each size that they have grown to."""
 
     def resize(self, reservation: InputReservation, size: int) -> None:
         """Change a reservation, and make room if there is too little."""
-        growth = size - reservation.size
+        name, growth = reservation.network, size - reservation.size
+        network = self._networks.get(name)
+        if network is None:
+            network = self._networks[name] = _Network()
         self.used += growth
-        network = self._networks.setdefault(reservation.network, {})
+        network.size += growth
         reservation.size = size
         if size:
-            network[reservation] = None
+            network.reservations[reservation] = None
         else:
-            network.pop(reservation, None)
-            if not network:
-                del self._networks[reservation.network]
-        if growth > 0 and self.used > self.bytes_max:
-            self._make_room()
+            network.reservations.pop(reservation, None)
+            if not network.reservations:
+                del self._networks[name]
+        if growth > 0:
+            self._note(name, network)
+            if self.used > self.bytes_max:
+                self._make_room()
+
+    def _note(self, name: str, network: _Network) -> None:
+        largest = self._largest
+        heapq.heappush(largest, (-network.size, name))
+        if len(largest) > _HEAP_MIN and len(largest) > _HEAP_RATIO_MAX * len(self._networks):
+            largest[:] = [(-each.size, name) for name, each in self._networks.items()]
+            heapq.heapify(largest)
+
+    def _pop_largest(self) -> tuple[str, _Network]:
+        """The network with most; it is no longer in the heap."""
+        while True:
+            size, name = heapq.heappop(self._largest)
+            network = self._networks.get(name)
+            if network is not None and network.size == -size:
+                return name, network
+            if network is not None and network.size < -size:  # it has become smaller since
+                heapq.heappush(self._largest, (-network.size, name))
 
     def _make_room(self) -> None:
         """Close connections, those first that take most of the network that takes most."""
-        largest: dict[str, list[InputReservation]] = {}
-        networks = [
-            (-sum(each.size for each in reservations), network)
-            for network, reservations in self._networks.items()
-        ]
-        heapq.heapify(networks)
         left = max(self.bytes_max - _SPARE_BYTES, self.bytes_max // 2)
+        by_size: dict[str, list[InputReservation]] = {}
         closed: list[InputReservation] = []
-        while networks and self.used > (left if len(closed) < _CLOSED_MAX else self.bytes_max):
-            taken, network = networks[0]
-            if network not in largest:
-                largest[network] = sorted(self._networks[network], key=lambda each: each.size)
-            reservation = largest[network].pop()
-            taken += reservation.size
-            if largest[network]:
-                heapq.heapreplace(networks, (taken, network))
-            else:
-                heapq.heappop(networks)
+        while self.used > (left if len(closed) < _CLOSED_MAX else self.bytes_max):
+            name, network = self._pop_largest()
+            if name not in by_size:
+                by_size[name] = sorted(network.reservations, key=lambda each: each.size)
+            reservation = by_size[name].pop()
             reservation.release()
             closed.append(reservation)
+            if network.reservations:
+                heapq.heappush(self._largest, (-network.size, name))
         self.closed += len(closed)
         for reservation in closed:
             reservation.close()
