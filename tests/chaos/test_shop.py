@@ -19,3 +19,4 @@ async def test_each_update_comes_once_and_in_order(
     outcome = await torment(customers, orders, backend)
     assert (outcome.lost, outcome.twice, outcome.out_of_order, outcome.resets) == (0, 0, 0, 0)
     assert outcome.updates == customers * orders * 2
+    assert outcome.reloads

@@ -119,6 +119,27 @@ async def test_a_failure_is_tried_again_with_the_same_body_and_key(tmp_path: Pat
         assert not any("elsewhere" in str(request) for request in app.requests)
 
 
+async def test_an_endpoint_that_fails_for_long_gets_more_than_was_kept(tmp_path: Path) -> None:
+    """What its client says beyond the queue of the session waits in the client."""
+    limits = QUICK.but(session={"queue_messages_max": 8}, http={"backoff_seconds_max": 0.02})
+    said = [str(number) for number in range(100)]
+    async with endpoint() as app, serving(behind(tmp_path, app.url, limits=limits)) as gateway:
+        works = app.answer
+        app.answer = lambda body: web.Response(status=500)
+        async with person(port(gateway)) as anna:
+            anna.types(*said)
+            await eventually(lambda: len(app.requests) >= 60)
+            (session,) = gateway.manager.sessions.values()
+            assert len(session.inbox.take()) <= 8
+            session.inbox.rewind()
+            failed, app.answer = len(app.requests), works
+            lines = await anna.until("you said 99")
+            assert lines[-100:] == [f"you said {text}" for text in said]
+            assert len(lines) == 102, "that the application is away, and too much waits: once each"
+    applied = [event for request in app.requests[failed:] for event in request["events"]]
+    assert [event["text"] for event in applied if "text" in event] == said
+
+
 async def test_how_long_to_wait_is_respected(tmp_path: Path) -> None:
     async with endpoint() as app, serving(behind(tmp_path, app.url)) as gateway:
         times: list[float] = []
