@@ -19,13 +19,12 @@ const AGE_SECONDS_MAX = 300;
 function isSigned(header, body) {
   const parts = (header ?? "").split(",").map((part) => part.split("="));
   const time = parts.find(([name]) => name === "t")?.[1] ?? "";
-  const expected = createHmac("sha256", SECRET).update(`${time}.`).update(body).digest("hex");
-  const signed = parts.some(
-    ([name, value]) =>
-      name === "v1" &&
-      value?.length === expected.length &&
-      timingSafeEqual(Buffer.from(value), Buffer.from(expected)),
-  );
+  const hmac = createHmac("sha256", SECRET).update(`${time}.`).update(body);
+  const expected = Buffer.from(hmac.digest("hex"));
+  const signed = parts.some(([name, value]) => {
+    const shown = Buffer.from(value ?? "");
+    return name === "v1" && shown.length === expected.length && timingSafeEqual(shown, expected);
+  });
   return signed && Math.abs(Date.now() / 1000 - Number(time)) <= AGE_SECONDS_MAX;
 }
 
@@ -42,15 +41,20 @@ function handle({ session, events }) {
   return answer;
 }
 
-const server = createServer(async (request, response) => {
+async function serve(request, response) {
   const pieces = [];
   for await (const piece of request) pieces.push(piece);
   const body = Buffer.concat(pieces);
-  if (!isSigned(request.headers["holdfast-signature"], body)) {
-    response.writeHead(401).end();
-    return;
-  }
+  const signed = isSigned(request.headers["holdfast-signature"], body);
+  if (!signed) return response.writeHead(401).end();
   response.writeHead(200, { "Content-Type": "application/json" });
   response.end(JSON.stringify(handle(JSON.parse(body))));
+}
+
+const server = createServer((request, response) => {
+  serve(request, response).catch((error) => {
+    console.error(error.message); // a request that was cut off, for example
+    response.destroy();
+  });
 });
 server.listen(Number(process.argv[2] ?? 8000), "127.0.0.1", () => console.log("ready"));

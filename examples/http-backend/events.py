@@ -20,8 +20,9 @@ def is_signed(header: str, body: bytes) -> bool:
     """Whether Holdfast has signed these bytes, and not long ago."""
     parts = [part.partition("=") for part in header.split(",")]
     sent = next((value for name, _, value in parts if name == "t"), "")
-    expected = hmac.new(SECRET, sent.encode() + b"." + body, hashlib.sha256).hexdigest()
-    good = [hmac.compare_digest(value, expected) for name, _, value in parts if name == "v1"]
+    expected = hmac.new(SECRET, sent.encode() + b"." + body, hashlib.sha256).hexdigest().encode()
+    shown = [value.encode() for name, _, value in parts if name == "v1"]
+    good = [hmac.compare_digest(value, expected) for value in shown]
     return any(good) and abs(time.time() - int(sent)) <= AGE_SECONDS_MAX
 
 

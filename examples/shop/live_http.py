@@ -30,7 +30,8 @@ def is_signed(header: str, body: bytes) -> bool:
     sent, _, signed = header.partition(",v1=")
     sent = sent.removeprefix("t=")
     expected = hmac.new(SECRET, sent.encode() + b"." + body, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(signed, expected) and abs(time.time() - int(sent)) < AGE_SECONDS_MAX
+    good = hmac.compare_digest(signed.encode(), expected.encode())
+    return good and abs(time.time() - int(sent)) < AGE_SECONDS_MAX
 
 
 @app.post("/holdfast")

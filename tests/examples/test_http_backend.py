@@ -21,6 +21,27 @@ SECRET = "a secret for an example alone"
 
 APPLICATIONS = ("app.mjs", "wsgi_app.py", "django_app.py", "flask_app.py", "fastapi_app.py")
 
+NOT_SIGNED = (
+    "",
+    "t=1",
+    "v1=" + 64 * "0",
+    "t=1,v1=" + 64 * "0",
+    "t=1,v1=" + 64 * "\xe9",
+    "t=\xb2,v1=\xe9",
+    "t=" + 5_000 * "9" + ",v1=" + 64 * "0",
+    "," * 1_000,
+)
+"""What is no signature of anything."""
+
+
+async def _cut_off(port: int) -> None:
+    """A request of which a part comes alone."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+
 
 @pytest.mark.parametrize("name", APPLICATIONS)
 async def test_an_example_knows_its_users_and_who_has_signed(name: str, tmp_path: Path) -> None:
@@ -45,8 +66,12 @@ async def test_an_example_knows_its_users_and_who_has_signed(name: str, tmp_path
             await anna.hears("Hello, anna.")
             anna.types("hi")
             await anna.hears("anna said hi")
-        with pytest.raises(urllib.error.HTTPError, match="401"):
-            await asyncio.to_thread(urllib.request.urlopen, url, b'{"events": []}', 20)
+        await _cut_off(port)
+        for signature in NOT_SIGNED:
+            request = urllib.request.Request(url, b'{"events": []}')
+            request.add_header("Holdfast-Signature", signature)
+            with pytest.raises(urllib.error.HTTPError, match="401"):
+                await asyncio.to_thread(urllib.request.urlopen, request, None, SECONDS)
     finally:
         process.kill()
         await process.wait()

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.sessions.test_port import Setting
 
+from holdfast.backends.http import signature
 from holdfast.backends.http.bodies import _events, read_answer, read_error
 from holdfast.backends.http.delivery import Delivery, Request
 from holdfast.backends.http.notes import (
@@ -53,6 +54,21 @@ def test_a_signature_is_verified_with_one_of_the_secrets_and_in_its_time() -> No
         "t=1000,v1=é",
     ):
         assert not verify([NEW], bad, b"body", 1_000.0)
+
+
+def test_a_header_of_many_signatures_costs_no_more_than_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counted: list[int] = []
+    whole = signature._hex
+
+    def counts(secret: bytes, time: int, body: bytes) -> str:
+        counted.append(1)
+        return whole(secret, time, body)
+
+    monkeypatch.setattr(signature, "_hex", counts)
+    assert not verify([NEW, OLD], "t=1000" + ",v1=00" * 1_000, b"body", 1_000.0)
+    assert len(counted) == 2
 
 
 def test_the_signature_that_the_page_shows() -> None:
