@@ -139,7 +139,7 @@ async def test_a_node_inherits_the_sessions_of_another(tmp_path: Path) -> None:
         a.node = "dead"  # nothing that answers there is this node
         a.cut()
         await until(app, "b")
-        b.peer.notify(m.INHERITED, m.Inherited("a", 1))
+        b.peer.notify(m.INHERITED, m.Inherited("a", 0, 1))
         b.tell(m.SessionEvent("s", 0, m.Adopted(m.SessionInfo("s", "active"))))
         b.peer.notify(m.NODES, m.Nodes(addresses(b)))
         await b.until(lambda it: len(it.numbers) == 2)

@@ -273,7 +273,7 @@ class LinkClient:
                 "accepted outputs lost by the gateway",
                 outputs=welcome.forgotten,
             )
-        self.node.name = welcome.node
+        self.node.name, self.node.run = welcome.node, welcome.run
         self.node.outgoing.relink(welcome.accepted, welcome.window)
         self.node.outgoing.bounds = welcome.bounds
         app.dispatcher.moves.relinked(self.node)

@@ -101,7 +101,7 @@ class Links:
     def inherited(self, link: LinkClient, told: m.Inherited) -> None:
         every = [*self.nodes, *self._former.values()]
         for node in every:
-            if node.name == told.node and not node.linked and node is not link.node:
+            if (node.name, node.run) == (told.node, told.run) and node is not link.node:
                 self._app.dispatcher.moves.ended(node, told.heard)
         self._app.progress.move()
 

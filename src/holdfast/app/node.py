@@ -31,11 +31,13 @@ class Link(Protocol):
 class Node:
     """What the application has for one node: outputs with numbers of their own, and marks."""
 
-    __slots__ = ("link", "name", "outgoing", "released", "unreported")
+    __slots__ = ("link", "name", "outgoing", "released", "run", "unreported")
 
     def __init__(self, window: int) -> None:
         self.name = ""
         """Its name, once it has welcomed the application."""
+        self.run = 0
+        """The number of its run that has welcomed the application last."""
         self.outgoing = Outgoing(window)
         self.unreported: dict[str, int] = {}
         """By session: the newest command that was applied, if that was not reported."""

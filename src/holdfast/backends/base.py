@@ -289,5 +289,7 @@ class Services(Struct, frozen=True):
     security: SecurityLog
     policy_known: Callable[[], None]
     """A backend's `policy` is known now: sessions that waited for it go on."""
+    several: bool = False
+    """Whether there may be other nodes on the store."""
     traces: CommandTraces | None = None
     """The spans of commands, where they are traced."""

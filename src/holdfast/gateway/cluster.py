@@ -6,14 +6,16 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from holdfast.backends.link.server import LinkServer
 from holdfast.backends.registry import Backends
 from holdfast.gateway.context import Context
+from holdfast.link.messages import NodeAddress
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.sessions.fetching import Fetching
 from holdfast.sessions.giving import Giving
 from holdfast.sessions.membership import Membership
 from holdfast.sessions.records import Head, Stored
-from holdfast.sessions.stores.base import Neighbours, Store, StoreError, StoreFencedError
+from holdfast.sessions.stores.base import Neighbours, OtherRun, Store, StoreError, StoreFencedError
 
 _log: Final = RateLimitedLogger("holdfast.cluster")
 
@@ -22,10 +24,21 @@ class Cluster:
     """What a gateway does for and with the others on its store, whose `neighbours` they are."""
 
     def __init__(
-        self, store: Store, neighbours: Neighbours, context: Context, backends: Backends
+        self,
+        store: Store,
+        neighbours: Neighbours,
+        context: Context,
+        backends: Backends,
+        applications: LinkServer,
+        node: str,
     ) -> None:
         limits, manager, journal = context.limits.store, context.manager, context.journal
         self.membership = Membership(store, limits, context.runtime.coalescer.release)
+        self.runs: Sequence[OtherRun] = ()
+        """The other gateways that live, as of the last look."""
+        self._own: Sequence[NodeAddress] = ()
+        self._node = node
+        self._applications = applications
         self._neighbours = neighbours
         self._limits = limits
         self._manager = manager
@@ -50,6 +63,13 @@ class Cluster:
             clock,
         )
 
+    async def announce(self, link: str) -> None:
+        """Let applications that are linked elsewhere find this gateway at `link`."""
+        self._applications.run = self._neighbours.run
+        self._own = [NodeAddress(self._node, link)] if link else []
+        self._applications.announce(self._own)
+        await self._neighbours.announce(link)
+
     async def serve(self) -> None:
         """Take the sessions of gateways that end, and exchange sessions with those that live."""
         async with asyncio.TaskGroup() as tasks:
@@ -67,6 +87,9 @@ class Cluster:
     async def _look(self) -> None:
         others = await self._neighbours.look()
         self._giving.others = others.alive
+        self.runs = others.runs
+        named = [NodeAddress(run.node, run.link) for run in others.runs if run.link]
+        self._applications.announce([*self._own, *named])
         if others.adoptable and self.membership.lasts():
             stored = await self._neighbours.adopt()
             if stored is not None:
@@ -74,6 +97,8 @@ class Cluster:
 
     async def _adopt(self, stored: Stored) -> None:
         """Register the sessions of a gateway that has ended."""
+        for ended in stored.ended:
+            self._applications.inherited(ended)
         heads = list(stored.heads)
         backend_of, now = self._backends.named, self._clock()
         adopting = self._manager.loader.adopting(stored, lambda head: backend_of(head.app), now)

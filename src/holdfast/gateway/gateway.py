@@ -11,6 +11,7 @@ from msgspec import structs
 
 from holdfast.backends.base import Backend, Services
 from holdfast.backends.link.server import LinkServer
+from holdfast.backends.link.server_config import advertised
 from holdfast.backends.registry import Backends
 from holdfast.backends.upstreams import Upstream
 from holdfast.core.clock import SteadyClock
@@ -142,6 +143,7 @@ class Gateway:
             upstreams=self.upstreams,
             security=context.security,
             policy_known=host.policy_known,
+            several=self._store.neighbours is not None,
             traces=CommandTraces() if self.config.traces else None,
         )
 
@@ -150,7 +152,9 @@ class Gateway:
         neighbours, context = self._store.neighbours, self.context
         if neighbours is None:
             return None
-        cluster = Cluster(self._store, neighbours, context, self.backends)
+        cluster = Cluster(
+            self._store, neighbours, context, self.backends, self._applications, self.config.node
+        )
         self.context = structs.replace(context, fetching=cluster.fetching)
         return cluster
 
@@ -253,6 +257,7 @@ class Gateway:
         committing = self._tasks.create_task(self.journal.run(self._store))
         sweeping = self._tasks.create_task(self._sweep())
         if self._cluster is not None:
+            await self._cluster.announce(advertised(self.config.link, self.link_address))
             self._keep_running(self._tasks.create_task(self._cluster.serve()))
         self._serving = True
         started()

@@ -159,6 +159,8 @@ class Inherited(Struct, frozen=True, omit_defaults=True):
     ended. Their `adopted` follow."""
 
     node: str
+    run: int
+    """Which run of that node, as in its `welcome`."""
     heard: Number
     """The newest output of this instance that the other one had stored: those after it are sent
     again, to the nodes that have their sessions."""
@@ -182,6 +184,8 @@ class Welcome(Struct, frozen=True, omit_defaults=True):
     """How many outputs of this instance were accepted, and are not known any more."""
     nodes: list[NodeAddress] = []
     """As of `nodes`."""
+    run: int = 0
+    """The number of this run of the node."""
 
 
 # --- gateway → application

@@ -252,6 +252,15 @@ class Recovered(Struct):
     """What could not be read. It is set aside already."""
 
 
+class EndedRun(Struct, frozen=True):
+    """A run of a gateway that has ended, whose sessions another one has adopted."""
+
+    number: int
+    node: str
+    heard: dict[str, int]
+    """By key of an instance: the newest output that it had stored."""
+
+
 class Stored(Struct):
     """The result of opening a store. The sessions themselves are loaded on demand."""
 
@@ -268,3 +277,5 @@ class Stored(Struct):
     settings: dict[str, bytes] = field(default_factory=dict)
     set_aside: list[SetAside] = field(default_factory=list)
     """What cannot be read. It stays where it is until a commit sets it aside."""
+    ended: list[EndedRun] = field(default_factory=list)
+    """The runs whose sessions were adopted while this one runs."""

@@ -58,6 +58,7 @@ class Assignment:
         self._port = port
         self._forwarding = forwarding
         self._journal = services.journal
+        self._several = services.several
         self._loop = services.runtime.loop
         self._limits = services.limits.link
         self._awaited: set[str] = set()
@@ -128,6 +129,9 @@ class Assignment:
         tells = hello.oldest > 0  # older applications know nothing of sessions that move
         for sid, cseq in hello.applied.items():
             session = self._port.find(sid)
+            if session is None and instance.everywhere and self._several:
+                instance.introduce(sid, m.Moved(elsewhere=True))  # if it has not ended
+                continue
             if session is None:
                 instance.introduce(sid, m.Closed(Reason.TIMEOUT.value))
                 continue
@@ -299,7 +303,7 @@ class Assignment:
         for session in sessions:
             holder = session.route
             if isinstance(holder, Instance):
-                holder.introduce(session.sid, m.Moved())
+                holder.introduce(session.sid, m.Moved(elsewhere=True))
                 holder.release(session)
                 holders[holder] = None
             elif isinstance(holder, Reservation):

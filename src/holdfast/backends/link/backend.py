@@ -64,7 +64,9 @@ class LinkBackend(Questions, BaseBackend):
         self._instances = self.assignment.linked
         self._commanded: dict[Session, None] = {}
         self._flushing = False
-        self.moves = LinkMoves(self.port, self.assignment, self._flush_later, self._trials)
+        self.moves: LinkMoves = LinkMoves(
+            self.port, self.assignment, self._flush_later, self._trials
+        )
 
     def restore(self, stored: Stored) -> None:
         self._runs.restore(stored.accepted)
@@ -193,6 +195,7 @@ class LinkBackend(Questions, BaseBackend):
         self._trials.run_began(instance)
         if hello.serves:
             self._settings.set_policy(Policy(hello.login, hello.profiles, hello.certificates))
+        self.moves.linked(instance)
         peer.dispatch = Calls(instance, self.port, self, self._published).dispatch
         self.assignment.compare(instance, hello)
         infos = self.assignment.take_back(instance)

@@ -8,11 +8,13 @@ from holdfast.backends.link.runs import RunProgress
 from holdfast.link.messages import (
     EVENTS,
     HEARTBEAT,
+    INHERITED,
     REFUSED,
     UNKNOWN_SESSION,
     Event,
     Heartbeat,
     Hello,
+    Inherited,
     Refused,
     SessionEvent,
     SessionInfo,
@@ -22,6 +24,7 @@ from holdfast.link.peer import Peer
 from holdfast.link.tracing import CommandTraces
 from holdfast.sessions.inbox import Queued
 from holdfast.sessions.port import Caller, SessionPort
+from holdfast.sessions.records import EndedRun
 from holdfast.sessions.session import Session
 
 
@@ -50,6 +53,7 @@ class Instance(Caller):
         "_window",
         "app",
         "durable",
+        "everywhere",
         "lasted",
         "leaving",
         "lost",
@@ -77,6 +81,8 @@ class Instance(Caller):
         """The newest of its outputs that is stored."""
         self.serves = hello.serves
         """Whether it is given sessions."""
+        self.everywhere = hello.nodes
+        """Whether it links to every node."""
         self.lasted = False
         """Whether it has lived long enough to be sent a command that several runs died with."""
         self.leaving = False
@@ -139,6 +145,12 @@ class Instance(Caller):
         The sessions belong to the application: one instance may send to those of another.
         """
         return session.route is not self.reservation and session.sid not in self.lost
+
+    def inherit(self, ended: EndedRun) -> None:
+        """Tell what another node has heard of it, whose sessions are here now."""
+        if self.everywhere:
+            heard = ended.heard.get(self.caller_key, 0)
+            self.peer.notify(INHERITED, Inherited(ended.node, ended.number, heard))
 
     def refuse(self, number: int, fault: str, *, unknown: bool = False) -> None:
         code = UNKNOWN_SESSION if unknown else ""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from holdfast.backends.base import Moves
 from holdfast.backends.link.assignment import Assignment
+from holdfast.backends.link.instance import Instance
 from holdfast.backends.link.trials import Trials
 from holdfast.sessions.port import SessionPort
+from holdfast.sessions.records import EndedRun
 from holdfast.sessions.session import Session
+
+_ENDED_MAX: Final = 100
+"""Other nodes that have ended, of which instances are told that link later."""
 
 
 class LinkMoves(Moves):
@@ -28,6 +35,19 @@ class LinkMoves(Moves):
         self._assignment = assignment
         self._flush_later = flush_later
         self._trials = trials
+        self._ended: deque[EndedRun] = deque(maxlen=_ENDED_MAX)
+
+    def inherited(self, ended: EndedRun) -> None:
+        """The sessions of a node that has ended are here: tell what it had stored, before they are
+        given to instances."""
+        self._ended.append(ended)
+        for instance in self._assignment.linked.values():
+            instance.inherit(ended)
+
+    def linked(self, instance: Instance) -> None:
+        """Tell an instance that has linked what nodes that have ended had stored."""
+        for ended in self._ended:
+            instance.inherit(ended)
 
     def may_move(self, session: Session) -> bool | None:
         return not session.inbox.forwarded_bytes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 from holdfast.backends.base import Backend
@@ -15,16 +15,22 @@ from holdfast.core.limits import LinkLimits
 from holdfast.link.messages import (
     AUTHORIZE,
     HELLO,
+    NODE,
+    NODES,
     PROTOCOL,
     Authorize,
     Bounds,
     Hello,
+    NodeAddress,
+    NodeName,
+    Nodes,
     Welcome,
 )
 from holdfast.link.peer import Dispatch, Peer, RequestError
 from holdfast.net.connection.connection import Connection
 from holdfast.net.log import RateLimitedLogger
 from holdfast.net.security_log import SecurityEvent, SecurityLog
+from holdfast.sessions.records import EndedRun
 from holdfast.sessions.stores.base import StoreError
 
 _log: Final = RateLimitedLogger("holdfast.link")
@@ -52,6 +58,24 @@ class LinkServer:
         self._backends = backends
         self._limits = limits
         self._linked: dict[Peer, LinkBackend] = {}
+        self.run = 0
+        """The number of this run among those on its store."""
+        self._nodes: Sequence[NodeAddress] = ()
+        self._everywhere: set[Peer] = set()
+        """Links of applications that link to every node."""
+
+    def announce(self, nodes: Sequence[NodeAddress]) -> None:
+        """Tell the applications of these nodes, if they are others than before."""
+        if nodes != self._nodes:
+            self._nodes = nodes
+            for peer in self._everywhere:
+                peer.notify(NODES, Nodes(list(nodes)))
+
+    def inherited(self, ended: EndedRun) -> None:
+        """The sessions of another node are here: tell the applications what that had stored."""
+        for backend in self._backends.values():
+            if isinstance(backend, LinkBackend):
+                backend.moves.inherited(ended)
 
     def handler(self, connection: Connection) -> Peer:
         """The owner of a new link."""
@@ -64,11 +88,13 @@ class LinkServer:
             {
                 HELLO: (Hello, lambda hello: self._hello(peer, hello)),
                 AUTHORIZE: (Authorize, lambda asked: self._authorize(peer, asked)),
+                NODE: (dict[str, Any], lambda _: NodeName(self._node)),
             }
         )
 
     def unlinked(self, peer: Peer, reason: str) -> None:
         self._unproven.remove(peer)
+        self._everywhere.discard(peer)
         backend = self._linked.pop(peer, None)
         if backend is not None:
             _log.info("application unlinked", app=backend.name, reason=reason)
@@ -149,6 +175,8 @@ class LinkServer:
 
     def _welcome(self, peer: Peer, hello: Hello, backend: LinkBackend) -> Welcome:
         welcomed = backend.welcome(peer, hello)
+        if hello.nodes:
+            self._everywhere.add(peer)
         bounds = backend.port.limits
         _log.info(
             "application linked",
@@ -164,6 +192,8 @@ class LinkServer:
             accepted=welcomed.heard.durable,
             sessions=welcomed.sessions,
             forgotten=welcomed.heard.forgotten,
+            nodes=list(self._nodes),
+            run=self.run,
             bounds=Bounds(
                 output_bytes_max=bounds.output_bytes_max,
                 name_bytes_max=bounds.name_bytes_max,

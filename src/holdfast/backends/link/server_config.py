@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 from msgspec import Struct, field
@@ -10,11 +11,13 @@ from holdfast.backends.link.secrets import Secrets
 from holdfast.backends.upstream_config import address_at
 from holdfast.core.errors import ConfigurationError, inside
 from holdfast.link.peer import SCHEMES
+from holdfast.net.addresses import Address
 from holdfast.net.server.bind import BindOptions
 from holdfast.net.server.bind import check as check_bind
 from holdfast.net.tls.config import check_tls_keys, tls_options
 from holdfast.net.tls.options import Certificate, TlsOptions
 
+_EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})
 _SECRET_CHARS_MIN: Final = 16
 """The shortest secret on TCP, where anybody on the network can guess."""
 
@@ -24,6 +27,9 @@ class LinkConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     listen: str = ""
     """The address: `unix:`, `tcp://` or `tls://`. Empty: no application can connect."""
+    advertise: str = ""
+    """Where applications that are linked to another node on the same database reach this one.
+    Otherwise it is `listen`, unless that is an address of all interfaces."""
     secret: str = ""
     """The secret of all applications. It may be empty on a Unix socket, which its file protects."""
     secrets: dict[str, str] = field(default_factory=dict)
@@ -44,12 +50,27 @@ class LinkConfig(Struct, frozen=True, forbid_unknown_fields=True):
         return tls_options(self)
 
 
+def advertised(link: LinkConfig, listens: Address | None) -> str:
+    """The address that other nodes name to applications; empty if there is none.
+
+    `listens` has the port that was taken.
+    """
+    if link.advertise or listens is None:
+        return link.advertise
+    if listens.scheme == "unix":
+        path = listens.path
+        return f"unix:{path if path.startswith('@') else os.path.abspath(path)}"
+    return "" if listens.host in _EVERYWHERE else str(listens)
+
+
 def check_link(link: LinkConfig) -> None:
     """Check the table. Raises `ConfigurationError`, which names the key."""
     address = address_at("link.listen", link.listen, SCHEMES)
     with inside("link.bind"):
         check_bind(address, link.bind)
     check_tls_keys("link", link, address)
+    if link.advertise:
+        address_at("link.advertise", link.advertise, SCHEMES)
     if address.scheme == "unix":
         return
     if not link.all_secrets.asked:

@@ -53,6 +53,17 @@ class StoreVersionError(StoreError):
     """The store was written by a newer version of this program."""
 
 
+class OtherRun(NamedTuple):
+    """Another run of a gateway that lives, as it was just now."""
+
+    number: int
+    node: str
+    link: str
+    """Where applications link to it; empty if nowhere."""
+    silent_seconds: float
+    """Since its newest sign of life was seen."""
+
+
 class Others(NamedTuple):
     """The other runs on a store, as they were just now."""
 
@@ -60,6 +71,8 @@ class Others(NamedTuple):
     """How many there are."""
     adoptable: bool
     """Whether there are sessions of a run that has ended, for `Neighbours.adopt`."""
+    runs: Sequence[OtherRun] = ()
+    """Those that live."""
 
 
 class Node(NamedTuple):
@@ -92,6 +105,13 @@ class Neighbours(Protocol):
     can interrupt: it is one run's, or the other's.
     """
 
+    @property
+    def run(self) -> int:
+        """The number of this run; 0 before the store is open."""
+
+    async def announce(self, link: str) -> None:
+        """Tell the other runs where applications link to this one."""
+
     async def look(self) -> Others:
         """Watch the other runs. One that has ended or was silent for the lease is fenced."""
 
@@ -101,7 +121,7 @@ class Neighbours(Protocol):
     async def adopt(self) -> Stored | None:
         """Take over the sessions of all runs that are fenced; `None` if there is none.
 
-        `Stored.accepted` is what those runs have heard. Their journals are for `Store.recover`.
+        `Stored.ended` has what those runs have heard. Their journals are for `Store.recover`.
         """
 
     async def rows(self, sids: Sequence[str]) -> list[Row]:

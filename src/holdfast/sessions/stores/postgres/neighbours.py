@@ -15,7 +15,7 @@ from holdfast.sessions.records import Found, Row, Stored
 from holdfast.sessions.stores.base import Node, Others, Whereabouts
 from holdfast.sessions.stores.postgres.connection import Connection, Transaction
 from holdfast.sessions.stores.postgres.content import Content
-from holdfast.sessions.stores.postgres.runs import Watch, adopt, forget_heard
+from holdfast.sessions.stores.postgres.runs import ANNOUNCE, Watch, adopt, forget_heard
 from holdfast.sessions.stores.reading import read_rows
 
 _NODES: Final = """
@@ -82,6 +82,13 @@ class PostgresNeighbours:
         self._idle_seconds_max = limits.lease_seconds_max
         self._watch = Watch(limits)
 
+    @property
+    def run(self) -> int:
+        return self._content.inc
+
+    async def announce(self, link: str) -> None:
+        await self._reader.fetch(ANNOUNCE, self._content.inc, link)
+
     async def look(self) -> Others:
         return await self._watch.look(self._watcher, self._content.inc)
 
@@ -96,7 +103,7 @@ class PostgresNeighbours:
             if not adopted.runs and not heads.heads and not heads.set_aside:
                 return None
             stored = await content.stored(work, adopted, heads)
-            stored.accepted = await forget_heard(work, adopted.runs)
+            stored.ended = await forget_heard(work, adopted.runs)
             await content.lock(work)  # at last: commits and signs of life wait for it
         content.keep(adopted)
         return stored

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from msgspec import Struct, field
@@ -17,7 +17,8 @@ from msgspec import Struct, field
 from holdfast.core.clock import Clock, monotonic
 from holdfast.core.limits import StoreLimits
 from holdfast.net.loggers import LazyLogger
-from holdfast.sessions.stores.base import Others, StoreBusyError
+from holdfast.sessions.records import EndedRun
+from holdfast.sessions.stores.base import OtherRun, Others, StoreBusyError
 from holdfast.sessions.stores.postgres.connection import Connection, Transaction
 from holdfast.sessions.stores.postgres.process import Process
 from holdfast.sessions.stores.reading import Heads, Tail
@@ -33,12 +34,13 @@ BEAT: Final = """
         (pg_current_wal_flush_lsn() - '0/0')::bigint AS flushed
 """
 """A sign of life; no row for a run that is fenced."""
+ANNOUNCE: Final = "UPDATE holdfast.node SET link = $2 WHERE inc = $1"
 _OTHERS: Final = """
     SELECT inc, name, host, process, beat FROM holdfast.node
     WHERE NOT fenced AND inc < $1 ORDER BY inc
 """
 _WATCHED: Final = """
-    SELECT n.inc, n.name, n.host, n.process, n.beat, n.fenced FROM holdfast.node n
+    SELECT n.inc, n.name, n.host, n.process, n.beat, n.fenced, n.link FROM holdfast.node n
     WHERE n.inc <> $1 AND NOT (n.fenced AND EXISTS (
         SELECT 1 FROM holdfast.node a WHERE a.inc = n.adopter AND NOT a.fenced))
     ORDER BY n.inc
@@ -53,7 +55,7 @@ _FENCE: Final = """
 _GAP_SHARE: Final = 0.5
 """Of the lease: a longer time without a look counts for nothing."""
 _ADOPTABLE: Final = """
-    SELECT n.inc, n.clean OR n.adopter IS NOT NULL AS clean FROM holdfast.node n
+    SELECT n.inc, n.name, n.clean OR n.adopter IS NOT NULL AS clean FROM holdfast.node n
     WHERE n.fenced AND NOT EXISTS (
         SELECT 1 FROM holdfast.node a WHERE a.inc = n.adopter AND NOT a.fenced)
     ORDER BY n.inc FOR UPDATE SKIP LOCKED
@@ -71,7 +73,7 @@ _HEAR: Final = """
     INSERT INTO holdfast.heard (inc, instance, number)
     SELECT $1, instance, max(number) FROM holdfast.heard WHERE inc = ANY($2) GROUP BY instance
 """
-_HEARD: Final = "DELETE FROM holdfast.heard WHERE inc = ANY($1) RETURNING instance, number"
+_HEARD: Final = "DELETE FROM holdfast.heard WHERE inc = ANY($1) RETURNING inc, instance, number"
 _HEARD_OF: Final = "SELECT instance, number FROM holdfast.heard WHERE inc = $1"
 _FORGET_EMPTY: Final = """
     DELETE FROM holdfast.node n WHERE inc = ANY($1)
@@ -83,8 +85,8 @@ _FORGET_EMPTY: Final = """
 class Adopted(Struct):
     """The runs whose sessions and journals are this run's now."""
 
-    runs: list[int] = field(default_factory=list)
-    """All of them."""
+    runs: dict[int, str] = field(default_factory=dict)
+    """All of them, with the names of their nodes."""
     incs: list[int] = field(default_factory=list)
     """Those that have left a journal."""
     clean: bool = True
@@ -157,22 +159,23 @@ async def adopt(work: Transaction, inc: int) -> tuple[Adopted, Heads]:
         heads.row(sid, body)
     empty = {row["inc"] for row in await work.fetch(_FORGET_EMPTY, incs)}
     left = [each for each in incs if each not in empty]
-    return Adopted(incs, left, all(row["clean"] for row in found)), heads
+    names = {row["inc"]: row["name"] for row in found}
+    return Adopted(names, left, all(row["clean"] for row in found)), heads
 
 
-async def inherit_heard(work: Transaction, inc: int, runs: Sequence[int]) -> dict[str, int]:
+async def inherit_heard(work: Transaction, inc: int, runs: Iterable[int]) -> dict[str, int]:
     """Go on with what earlier runs have heard of instances, which link to this run instead."""
-    await work.fetch(_HEAR, inc, runs)
-    await work.fetch(_HEARD, runs)
+    await work.fetch(_HEAR, inc, list(runs))
+    await work.fetch(_HEARD, list(runs))
     return dict(await work.fetch(_HEARD_OF, inc))
 
 
-async def forget_heard(work: Transaction, runs: Sequence[int]) -> dict[str, int]:
+async def forget_heard(work: Transaction, runs: Mapping[int, str]) -> list[EndedRun]:
     """What these runs have heard of instances, which are linked to this one, too."""
-    heard: dict[str, int] = {}
-    for instance, number in await work.fetch(_HEARD, runs):
-        heard[instance] = max(number, heard.get(instance, 0))
-    return heard
+    ended = {inc: EndedRun(inc, name, {}) for inc, name in runs.items()}
+    for inc, instance, number in await work.fetch(_HEARD, list(runs)):
+        ended[inc].heard[instance] = number
+    return list(ended.values())
 
 
 class Watch:
@@ -198,7 +201,8 @@ class Watch:
         runs = await db.fetch(_WATCHED, inc)
         answered = self._looked = self._clock()
         before, self._seen = self._seen, {}
-        alive = adoptable = 0
+        alive: list[OtherRun] = []
+        adoptable = 0
         for run in runs:
             if run["fenced"]:
                 adoptable += 1
@@ -213,5 +217,5 @@ class Watch:
             ):
                 adoptable += 1
             else:
-                alive += 1
-        return Others(alive, bool(adoptable))
+                alive.append(OtherRun(run["inc"], run["name"], run["link"], asked - since))
+        return Others(len(alive), bool(adoptable), alive)

@@ -167,6 +167,10 @@ MIGRATIONS: Final = (
     CREATE INDEX session_code ON holdfast.session (code) WHERE code <> '';
     CREATE INDEX session_code_before ON holdfast.session (code_before) WHERE code_before <> '';
     """,
+    # 3: where applications link to a run.
+    """
+    ALTER TABLE holdfast.node ADD COLUMN link text NOT NULL DEFAULT '';
+    """,
 )
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 """In the table `version`. Migration k brings a database from version k - 1 to k."""

@@ -1,0 +1,149 @@
+"""One application behind several gateways on one PostgreSQL database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest_asyncio
+from msgspec import structs
+from tests.gateway.clients import v1
+from tests.gateway.running import SECONDS, WS, acting, configured, serving
+from tests.gateway.test_postgresql import LIMITS
+from tests.postgresql import Cluster
+
+from holdfast.app import App, Session
+from holdfast.gateway.config import Config
+from holdfast.gateway.gateway import Gateway
+from holdfast.gateway.store_config import StoreConfig
+
+
+class Chat:
+    """An application that answers, and the nodes that it may link to."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.app = App("chat")
+        self.called: list[str] = []
+        self.heard: list[str] = []
+        self._url = url
+        self._folder = folder
+        for name in ("open", "adopt", "move", "close"):
+            getattr(self.app, f"on_{name}")(self._noting(name))
+
+        @self.app.on_text
+        async def answer(session: Session, text: str) -> None:
+            self.heard.append(text)
+            await session.text(f"re: {text}")
+
+    def _noting(self, name: str):  # type: ignore[no-untyped-def]
+        async def note(session: Session, *args: object) -> None:
+            self.called.append(name)
+
+        return note
+
+    @property
+    def session(self) -> Session:
+        (session,) = self.app.sessions.values()
+        return session
+
+    def config(self, node: str) -> Config:
+        folder = self._folder / node
+        folder.mkdir(exist_ok=True)
+        config = configured(folder, [WS], durability="fast", limits=LIMITS)
+        return structs.replace(config, node=node, store=StoreConfig(url=self._url))
+
+    async def until_linked(self, *names: str) -> None:
+        async with asyncio.timeout(SECONDS):
+            await self.app.progress.until(
+                lambda: sorted(node.name for node in self.app.nodes if node.linked) == list(names)
+            )
+
+    @asynccontextmanager
+    async def at(self, gateway: Gateway) -> AsyncIterator[None]:
+        """Link it to this gateway, and so to all, while the block runs."""
+        async with acting(self.app, str(gateway.link_address)):
+            yield
+
+
+@pytest_asyncio.fixture
+async def chat(postgresql: Cluster, tmp_path: Path) -> AsyncIterator[Chat]:
+    database = await postgresql.empty_database()
+    yield Chat(postgresql.url(database), tmp_path)
+    await postgresql.give_back(database)
+
+
+async def test_an_application_finds_all_gateways_and_keeps_a_session_that_moves(
+    chat: Chat,
+) -> None:
+    async with (
+        serving(chat.config("a")) as first,
+        serving(chat.config("b")) as second,
+        chat.at(first),
+    ):
+        await chat.until_linked("a", "b")
+        last, hello, seen = 0, dict[str, object](), set[Session]()
+        for turn, gateway in enumerate([first, second, first, second, second, first], 1):
+            async with v1(gateway, **hello) as client:
+                entered = await client.expect("welcome" if turn == 1 else "resumed")
+                await client.say("cmd", c=turn, d=f"{turn}")
+                last += 2 if turn > 1 else 1
+                wanted = [f"while away {turn - 1}"] if turn > 1 else []
+                found = await client.texts(f"re: {turn}")
+                assert [text for _, text in found] == [*wanted, f"re: {turn}"]
+                seen.add(chat.session)
+                assert chat.session.node.name == gateway.config.node
+                hello = {"token": entered["token"], "epoch": entered["epoch"], "last": last}
+            await chat.session.text(f"while away {turn}")
+        assert seen == {chat.session}
+        assert chat.called == ["open"]
+        assert chat.heard == [f"{turn}" for turn in range(1, 7)]
+
+
+async def test_an_application_goes_on_with_the_sessions_of_a_gateway_that_has_ended(
+    chat: Chat,
+) -> None:
+    async with serving(chat.config("b")) as second, chat.at(second):
+        async with serving(chat.config("a")) as first:
+            await chat.until_linked("a", "b")
+            async with v1(first) as client:
+                welcome = await client.expect("welcome")
+                await client.say("cmd", c=1, d="one")
+                await client.texts("re: one")
+                hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 1}
+                session = chat.session
+        await session.text("while away")
+        async with v1(second, **hello) as client:
+            await client.expect("resumed")
+            await client.say("cmd", c=2, d="two")
+            found = await client.texts("re: two")
+            assert [text for _, text in found] == ["while away", "re: two"]
+        assert chat.session is session
+        assert chat.heard == ["one", "two"]
+
+
+async def test_broadcasts_and_questions_reach_all_gateways(chat: Chat) -> None:
+    async with (
+        serving(chat.config("a")) as first,
+        serving(chat.config("b")) as second,
+        chat.at(first),
+        v1(first) as one,
+        v1(second) as two,
+    ):
+        await chat.until_linked("a", "b")
+        for client in (one, two):
+            await client.expect("welcome")
+            await client.say("cmd", c=1, d="here")
+            await client.texts("re: here")
+        for session in chat.app.sessions.values():
+            await session.identify("ann")
+            await session.join("g")
+        await chat.app.broadcast("g", "to all")
+        for client in (one, two):
+            await client.texts("to all")
+        assert len(await chat.app.sessions_of("ann")) == 2
+        assert await chat.app.count_members("g") == (2, 2)
+        assert (await chat.app.publish("published", user="ann")).reached == 2
+        for client in (one, two):
+            await client.texts("published")
