@@ -51,6 +51,22 @@ async def test_a_login_by_key(tmp_path: Path, browser: Browser) -> None:
         await page.sees("FINISH")
 
 
+async def test_a_login_by_answers(tmp_path: Path, browser: Browser) -> None:
+    async with (
+        scripted(tmp_path, ask=True) as server,
+        gateway_to(server, of_target={"user": "kim"}) as gateway,
+        page_of(browser, gateway, **PHONE) as page,
+    ):
+        await page.page.wait_for_selector("#notices >> text=Two questions")
+        for label, kind, answer in (("Colour", "text", "blue"), ("Token", "password", "42")):
+            await page.asked("prompt")
+            await page.page.wait_for_selector(f"#label >> text={label}")
+            assert await page.page.get_attribute("#field", "type") == kind
+            await page.answers("prompt", answer)
+        await page.sees("$")
+        assert await page.page.inner_text("#where") == "kim@box"
+
+
 async def test_a_wrong_password(tmp_path: Path, browser: Browser) -> None:
     async with (
         scripted(tmp_path) as server,

@@ -10,8 +10,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+import asyncssh
 import pytest
 from playwright.async_api import Browser
+from tests.backends.ssh.running import gateway_to
+from tests.backends.ssh.servers import openssh
 from tests.cli.process import Program, program
 from tests.gateway.running import eventually, serving
 from tests.peers.screens import until
@@ -111,6 +114,50 @@ async def test_a_program_that_paints_all_the_time(browser: Browser, tmp_path: Pa
         await page.types("q")
         await page.enters("echo BA''CK")
         await page.sees("BACK")
+
+
+async def presses_ctrl_c(page: TerminalPage) -> None:
+    """As a person with a phone does."""
+    await page.page.click("#ctrl")
+    await page.types("c")
+
+
+async def test_programs_on_an_ssh_server_and_a_phone(browser: Browser, tmp_path: Path) -> None:
+    need("vim")
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    key.write_private_key(tmp_path / "key")
+    only = {"key_file": str(tmp_path / "key"), "methods": ("publickey",)}
+    async with (
+        openssh(tmp_path, key) as server,
+        gateway_to(server, of_target=only) as gateway,
+        page_of(browser, gateway, **PHONE) as page,
+    ):
+        await page.sees("#" if server.user == "root" else "$")
+        await presses_ctrl_c(page)
+        await page.sees("^C")
+        await page.enters("export PS1='> ' LC_ALL=C.UTF-8; echo RE''ADY")
+        await page.sees("READY")
+        await page.enters("yes")
+        await page.sees("y\ny\ny")
+        await presses_ctrl_c(page)
+        await page.enters("clear; echo BA''CK")
+        await page.sees("BACK")
+        await page.enters(f"cd {tmp_path} && vim -u NONE -n file")
+        await page.sees("\n~")
+        await page.types("ihello 漢字 👍")
+        await page.sees("hello 漢字 👍")
+        await pictured(page, "phone-vim", tmp_path)
+        await page.page.click("#keys [data-key=esc]")
+        await page.enters(":wq")
+        await eventually((tmp_path / "file").is_file)
+        await page.enters("seq 500 | less")
+        await page.sees("\n:")
+        await page.types("G")
+        await page.sees("(END)")
+        await pictured(page, "phone-less", tmp_path)
+        await page.types("q")
+        await page.enters("echo DO''NE")
+        await page.sees("DONE")
 
 
 # --- pasting

@@ -88,6 +88,26 @@ async def test_by_a_key_of_the_operator(tmp_path: Path) -> None:
         await client.sees("FINISH")
 
 
+async def test_what_is_typed_during_the_login_is_not_lost(tmp_path: Path) -> None:
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    key.write_private_key(tmp_path / "key")
+    only = {"key_file": str(tmp_path / "key"), "methods": ("publickey",)}
+
+    async def says_what_comes(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        process.stdout.write(b"first %r" % await process.stdin.readexactly(2))
+        await asyncio.Event().wait()
+
+    async with (
+        scripted(tmp_path, says_what_comes, keys=(key,)) as server,
+        gateway_to(server, of_target=only) as gateway,
+        term_client(gateway) as client,
+    ):
+        await client.told("ready")
+        await client.types("\x03")
+        await client.types("x")
+        await client.sees("first b'\\x03x'")
+
+
 async def test_by_a_certificate_of_the_operator(tmp_path: Path) -> None:
     """It is beside the key. The server knows its authority alone."""
     authority = asyncssh.generate_private_key("ssh-ed25519")
