@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest_asyncio
 from msgspec import structs
+from tests.cli.test_admin import run
+from tests.gateway.admin.asking import administered
 from tests.gateway.clients import v1
-from tests.gateway.running import SECONDS, WS, acting, configured, serving
+from tests.gateway.running import SECONDS, WS, acting, configured, eventually, serving
+from tests.gateway.test_metrics import scraped
 from tests.gateway.test_postgresql import LIMITS
 from tests.postgresql import Cluster
 
@@ -147,3 +151,29 @@ async def test_broadcasts_and_questions_reach_all_gateways(chat: Chat) -> None:
         assert (await chat.app.publish("published", user="ann")).reached == 2
         for client in (one, two):
             await client.texts("published")
+
+
+async def test_operators_see_all_gateways(chat: Chat) -> None:
+    first, second = (administered(chat.config(node)) for node in "ab")
+    async with serving(first) as one, serving(second) as other, chat.at(one):
+        await chat.until_linked("a", "b")
+        async with v1(one) as client:
+            welcome = await client.expect("welcome")
+            await client.say("cmd", c=1, d="one")
+            await client.texts("re: one")
+        await eventually(lambda: one.journal.idle)
+        code, out, err = await run("nodes", "--admin", str(one.admin_address))
+        assert (code, err) == (0, "")
+        nodes = [json.loads(line) for line in out.splitlines()]
+        assert [(node["name"], node["link"], node["sessions"], node["here"]) for node in nodes] == [
+            ("a", str(one.link_address), 1, True),
+            ("b", str(other.link_address), 0, False),
+        ]
+        assert nodes[0]["silent_seconds"] == 0
+        async with v1(other, token=welcome["token"], epoch=welcome["epoch"], last=1) as client:
+            await client.expect("resumed")
+        seen = await scraped(one)
+        assert seen["holdfast_nodes"] == 2
+        assert 0 <= seen["holdfast_store_sign_age_seconds"] < LIMITS.store.lease_seconds_max
+        assert seen["holdfast_sessions_moved_total{out}"] == 1
+        assert (await scraped(other))["holdfast_sessions_moved_total{in}"] == 1

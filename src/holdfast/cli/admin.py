@@ -1,4 +1,4 @@
-"""An operator at a running gateway: `health`, `sessions`, `connections`, `kick`, `say`, `drain`."""
+"""An operator at a running gateway: `health`, `sessions`, `nodes`, `kick`, `drain` …"""
 
 from __future__ import annotations
 
@@ -126,6 +126,26 @@ def connections(
     with reported():
         where = find(admin, token_file, ca)
         _show(_list(where, "/api/connections", wanted, limit), _CONNECTION_COLUMNS, as_json)
+
+
+def nodes(
+    admin: Admin = "",
+    token_file: TokenFile = None,
+    ca: Ca = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the gateways that run on the same PostgreSQL database, as one of them sees them.
+
+    Examples:
+
+        holdfast nodes
+
+        holdfast nodes --admin unix:/run/holdfast/admin.sock --json
+    """
+    with reported():
+        where = find(admin, token_file, ca)
+        found = msgspec.json.decode(ask(where, "GET", "/api/nodes"))["items"]
+        _show(found, _NODE_COLUMNS, as_json)
 
 
 def kick(
@@ -315,6 +335,14 @@ _SESSION_COLUMNS: _Columns = {
     "away": lambda row: _age(row["detached"]) if row["detached"] else "",
     "ends in": lambda row: _left(row["expires"]) if row["expires"] else "",
     "kept": lambda row: f"{row['window_messages']} out, {row['queue_messages']} in",
+}
+_NODE_COLUMNS: _Columns = {
+    "node": lambda row: row["name"],
+    "machine": lambda row: row["host"],
+    "link": lambda row: row["link"],
+    "sessions": lambda row: f"{row['sessions']:,}",
+    "runs for": lambda row: _age(row["since"]),
+    "last sign": lambda row: "here" if row["here"] else f"{row['silent_seconds']:.1f} s ago",
 }
 _CONNECTION_COLUMNS: _Columns = {
     "id": lambda row: str(row["id"]),

@@ -66,6 +66,10 @@ LISTED: Final = {
     ),
     "sessions": Listed("admin", "List the sessions of a running gateway, oldest first."),
     "connections": Listed("admin", "List the open connections of a running gateway, oldest first."),
+    "nodes": Listed(
+        "admin",
+        "List the gateways that run on the same PostgreSQL database, as one of them sees them.",
+    ),
     "explain": Listed(
         "explain",
         "Explain a session: its numbers and epochs, what has happened to it, and why it was reset.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from holdfast.backends.link.server import LinkServer
 from holdfast.backends.registry import Backends
@@ -18,6 +18,15 @@ from holdfast.sessions.records import Head, Stored
 from holdfast.sessions.stores.base import Neighbours, OtherRun, Store, StoreError, StoreFencedError
 
 _log: Final = RateLimitedLogger("holdfast.cluster")
+
+
+class ClusterStatus(NamedTuple):
+    """How a gateway stands with the others on its store."""
+
+    nodes: int
+    """How many gateways live, this one included."""
+    sign_age_seconds: float
+    """Since its newest sign of life that the store has answered."""
 
 
 class Cluster:
@@ -62,6 +71,10 @@ class Cluster:
             lambda session: backends.named(session.row.app).moves,
             clock,
         )
+
+    def status(self) -> ClusterStatus:
+        """How it stands with the other gateways now."""
+        return ClusterStatus(len(self.runs) + 1, self.membership.sign_age())
 
     async def announce(self, link: str) -> None:
         """Let applications that are linked elsewhere find this gateway at `link`."""

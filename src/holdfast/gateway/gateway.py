@@ -177,6 +177,7 @@ class Gateway:
             stop=self.stop,
             draining=self._stop.is_set,
             lasts=self._cluster.membership.lasts if self._cluster is not None else lambda: True,
+            cluster=self._cluster.status if self._cluster is not None else None,
             backup=self._store.backup,
             reload=self.read_again,
             nodes=self._nodes,

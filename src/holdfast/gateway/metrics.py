@@ -70,6 +70,7 @@ class _GatewayCollector(Collector):
         yield from _connections(view)
         yield from _sessions(view)
         yield from _store(view)
+        yield from _cluster(view)
         yield from _durations(view)
         yield from _upstreams(view)
         yield from terminals(view)
@@ -198,6 +199,25 @@ def _store(view: GatewayView) -> Iterator[Metric]:
         ),
     ):
         yield counter(name, help_, [((), value)])
+
+
+def _cluster(view: GatewayView) -> Iterator[Metric]:
+    if view.cluster is None:
+        return
+    status, counts = view.cluster(), view.manager.counts
+    yield gauge("nodes", "Gateways that live on this one's store, itself included.", status.nodes)
+    yield gauge(
+        "store_sign_age_seconds",
+        "Since the newest sign of life that the store has answered.",
+        status.sign_age_seconds,
+    )
+    yield counter(
+        "sessions_moved",
+        "Sessions that came from another node that lives (in), or went to one (out).",
+        [(("in",), counts.moved_in), (("out",), counts.moved_out)],
+        "direction",
+    )
+    yield counter("sessions_adopted", "Sessions of nodes that have ended.", [((), counts.adopted)])
 
 
 def _durations(view: GatewayView) -> Iterator[Metric]:

@@ -14,6 +14,7 @@ from holdfast.backends.upstreams import Upstream
 from holdfast.core.clock import SteadyClock
 from holdfast.core.histogram import Histogram
 from holdfast.gateway.api.listener import ApiListener
+from holdfast.gateway.cluster import ClusterStatus
 from holdfast.gateway.config_changes import Change
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.net.runtime.input_room import InputRoom
@@ -51,6 +52,8 @@ class GatewayView(Struct, frozen=True):
     draining: Callable[[], bool]
     lasts: Callable[[], bool]
     """Whether the sessions are this gateway's for sure (`Membership.lasts`)."""
+    cluster: Callable[[], ClusterStatus] | None
+    """How it stands with the other gateways on its store; `None`: it has its store alone."""
     backup: Callable[[Path], Awaitable[int]]
     """Copy the store to a new file; its size in bytes."""
     reload: Callable[[], Awaitable[list[Change]]]

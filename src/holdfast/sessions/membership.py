@@ -50,6 +50,10 @@ class Membership:
         """Whether the sessions are still this run's for sure. Hot path: once for each tick."""
         return self._clock() < self._deadline
 
+    def sign_age(self) -> float:
+        """Seconds since the newest sign of life that the store has answered was sent."""
+        return self._clock() - (self._deadline - _OWN_SHARE * self._limits.lease_seconds_max)
+
     def fenced(self, error: StoreFencedError) -> None:
         """The store has refused a commit, because another run has the sessions."""
         self._fenced = error

@@ -85,6 +85,11 @@ class Node(NamedTuple):
     """When this run of it began, by the store's clock: wall clock, in seconds."""
     here: bool
     """Whether it is the one that was asked."""
+    link: str = ""
+    """Where applications link to it; empty if nowhere."""
+    sessions: int = 0
+    silent_seconds: float = 0.0
+    """Since the one that was asked has seen its newest sign of life."""
 
 
 class Whereabouts(Enum):

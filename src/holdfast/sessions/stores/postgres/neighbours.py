@@ -19,8 +19,9 @@ from holdfast.sessions.stores.postgres.runs import ANNOUNCE, Watch, adopt, forge
 from holdfast.sessions.stores.reading import read_rows
 
 _NODES: Final = """
-    SELECT name, host, extract(epoch FROM began)::float8 AS since, inc = $1 AS here
-    FROM holdfast.node WHERE NOT fenced ORDER BY inc LIMIT $2
+    SELECT name, host, extract(epoch FROM began)::float8 AS since, inc = $1 AS here, link, inc,
+        (SELECT count(*) FROM holdfast.session s WHERE s.owner = n.inc) AS sessions
+    FROM holdfast.node n WHERE NOT fenced ORDER BY inc LIMIT $2
 """
 _ROWS: Final = "SELECT sid, body FROM holdfast.session WHERE sid = ANY($1)"
 _OF_CODE: Final = """
@@ -94,7 +95,18 @@ class PostgresNeighbours:
 
     async def nodes(self, count: int) -> list[Node]:
         found = await self._reader.fetch(_NODES, self._content.inc, count)
-        return [Node(one["name"], one["host"], one["since"], one["here"]) for one in found]
+        return [
+            Node(
+                one["name"],
+                one["host"],
+                one["since"],
+                one["here"],
+                one["link"],
+                one["sessions"],
+                self._watch.silent_seconds(one["inc"]),
+            )
+            for one in found
+        ]
 
     async def adopt(self) -> Stored | None:
         content = self._content

@@ -193,6 +193,11 @@ class Watch:
         self._looked = -math.inf
         """When the last look was over."""
 
+    def silent_seconds(self, inc: int) -> float:
+        """Since a sign of life of another run was seen; 0 for one that is not watched yet."""
+        seen = self._seen.get(inc)
+        return self._clock() - seen[1] if seen is not None else 0.0
+
     async def look(self, db: Connection, inc: int) -> Others:
         """Look at all other runs once. Raises `StoreError`."""
         own, asked = Process.own(), self._clock()
