@@ -10,7 +10,8 @@ import pytest
 from holdfast.core.items import Text
 from holdfast.sessions.outbox import OutputEntry
 from holdfast.sessions.records import Found, Record, Row
-from holdfast.sessions.stores.reading import Heads, Reader, Snapshot, Tail
+from holdfast.sessions.stores.reading import Heads, Reader, Snapshot
+from holdfast.sessions.stores.tail import Tail
 
 encode = msgspec.msgpack.encode
 

@@ -8,8 +8,10 @@ import msgspec
 
 from holdfast.sessions.outbox import OutputEntry
 from holdfast.sessions.records import Batch, Found, Record, Recovered, SetAside, Stored
+from holdfast.sessions.stores.commons import Commons
 from holdfast.sessions.stores.one_node import OneNode
-from holdfast.sessions.stores.reading import Commons, Heads, Reader, Snapshot, Tail, snapshots_of
+from holdfast.sessions.stores.reading import Heads, Reader, Snapshot, snapshots_of
+from holdfast.sessions.stores.tail import Tail
 
 _encode = msgspec.msgpack.encode
 

@@ -30,9 +30,11 @@ from holdfast.sessions.stores.base import (
     StoreReadOnlyError,
     StoreVersionError,
 )
+from holdfast.sessions.stores.commons import Commons
 from holdfast.sessions.stores.one_node import OneNode
 from holdfast.sessions.stores.private import make_private
-from holdfast.sessions.stores.reading import Commons, Heads, Reader, Snapshot, Tail, snapshots_of
+from holdfast.sessions.stores.reading import Heads, Reader, Snapshot, snapshots_of
+from holdfast.sessions.stores.tail import Tail
 
 APPLICATION_ID: Final = 0x484F4C44  # "HOLD"
 _PAGE_BYTES: Final = 1024

@@ -13,19 +13,13 @@ from holdfast.core.limits import StoreLimits
 from holdfast.sessions.outbox import SharedEntry
 from holdfast.sessions.records import Batch, Found, Recovered, SetAside, Stored
 from holdfast.sessions.stores.base import StoreFencedError
+from holdfast.sessions.stores.commons import Commons
 from holdfast.sessions.stores.postgres.batches import place, values_of
 from holdfast.sessions.stores.postgres.connection import Transaction
 from holdfast.sessions.stores.postgres.runs import BEAT, Adopted
 from holdfast.sessions.stores.postgres.schema import COMMIT
-from holdfast.sessions.stores.reading import (
-    Commons,
-    Heads,
-    Reader,
-    Snapshot,
-    Tail,
-    Tails,
-    snapshots_of,
-)
+from holdfast.sessions.stores.reading import Heads, Reader, Snapshot, snapshots_of
+from holdfast.sessions.stores.tail import Tail, Tails
 
 _SIDS_MAX: Final = 500
 """In one query."""

@@ -21,7 +21,8 @@ from holdfast.sessions.records import EndedRun
 from holdfast.sessions.stores.base import OtherRun, Others, StoreBusyError
 from holdfast.sessions.stores.postgres.connection import Connection, Transaction
 from holdfast.sessions.stores.postgres.process import Process
-from holdfast.sessions.stores.reading import Heads, Tail
+from holdfast.sessions.stores.reading import Heads
+from holdfast.sessions.stores.tail import Tail
 
 _log = LazyLogger("holdfast.store")
 
