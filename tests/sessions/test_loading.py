@@ -8,26 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.sessions.kept import restore
+from tests.sessions.kept import restore, row
 from tests.sessions.test_manager import RecordingBackend
 from tests.simulation.disk import finish
 
 from holdfast.core.items import MUST, Text
 from holdfast.core.limits import SessionLimits, StoreLimits
+from holdfast.sessions import loading
 from holdfast.sessions import manager as manager_module
+from holdfast.sessions.dormant import DormantSession
 from holdfast.sessions.eras import Eras
 from holdfast.sessions.folding import fold
 from holdfast.sessions.inbox import UNCLEAN_JUMP
 from holdfast.sessions.journal import Commit, Journal
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.outbox import SharedEntry, shared
+from holdfast.sessions.records import Head, Stored
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionInput
 from holdfast.sessions.stores.base import StoreError
@@ -269,3 +275,31 @@ def test_a_session_of_folded_records_is_as_one_of_the_records(
             made[1].restore([fold(each.records)], Eras())
             assert picture(made[0]) == picture(made[1])
             assert fold(each.records).ins == made[0].snapshot().ins
+
+
+def test_sessions_are_registered_in_the_order_of_their_age_in_small_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    count, asked = 12_345, 0
+    drawn = Random(1)  # they are stored in another order
+    rows = [row(detached=float(drawn.randrange(1, 1_000))) for _ in range(count)]
+    heads = [Head(it.sid, 0.0, state=it.state, user=it.sid, detached=it.detached) for it in rows]
+    age = loading._AGE
+
+    def counted(session: DormantSession) -> Any:
+        nonlocal asked
+        asked += 1
+        return age(session)
+
+    monkeypatch.setattr(loading, "_AGE", counted)
+    backend, journal = RecordingBackend(), Journal(StoreLimits(), lambda marks: None)
+    manager = SessionManager(SessionLimits(), journal, lambda later: None)
+    dormant = manager.loader.dormant
+    compared, registered = [0], [0]
+    for _ in manager.restoring(Stored(clean=True, heads=heads), lambda head: backend, 2_000.0):
+        compared.append(asked)
+        registered.append(len(dormant))
+    assert max(after - before for before, after in pairwise(compared)) <= 6_100
+    assert max(after - before for before, after in pairwise(registered)) <= 1_000
+    assert len(dormant) == count
+    assert list(dormant) == sorted(dormant, key=age)

@@ -18,7 +18,7 @@ from holdfast.sessions.eras import Eras
 from holdfast.sessions.folding import news, repeated
 from holdfast.sessions.inbox import Inbox, Queued
 from holdfast.sessions.outbox import Outbox, OutputEntry
-from holdfast.sessions.records import EpochEnd, Record, Row, shared_capabilities
+from holdfast.sessions.records import EpochEnd, Record, Row
 from holdfast.sessions.room import Room
 from holdfast.sessions.states import TABLE, Durability, SessionInput, SessionState
 
@@ -233,7 +233,6 @@ class DurableState:
         run did not wait for its store.
         """
         row = self.row
-        row.capabilities = shared_capabilities(row.capabilities)
         for record in records:
             self._restore(record)
         if self.out.over and self.out.crowded():

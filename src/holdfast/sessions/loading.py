@@ -7,7 +7,9 @@ somebody else needs what is in it. To end it, or to list it, it need not be load
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from heapq import merge
 from operator import attrgetter
+from sys import intern
 from typing import Final, Protocol
 
 import msgspec
@@ -29,6 +31,8 @@ _DETACHED: Final = {name for name, state in DETACHED.items() if name == state.va
 """The states that are stored of sessions whose clients were away."""
 _RESTORED_MAX: Final = 1_000
 """Sessions that are registered in one go."""
+_SORTED_MAX: Final = 5_000
+"""Sessions that are sorted in one go: what is sorted is merged as it is registered."""
 _LOADED_MAX: Final = 100
 """Sessions that are loaded in one go."""
 
@@ -55,7 +59,7 @@ def _dormant(
         head.code_before,
         head.instance,
         head.known,
-        network_of(head.address),
+        intern(network_of(head.address)),
     )
 
 
@@ -132,7 +136,8 @@ class Loader:
         for unreadable in stored.set_aside:
             self._set_aside(unreadable)
         heads, stored.heads = stored.heads, []
-        waiting: list[DormantSession] = []
+        part: list[DormantSession] = []
+        parts = [part]
         while heads:
             head = heads.pop()
             state = DETACHED[head.state]
@@ -142,15 +147,21 @@ class Loader:
             detached = head.detached
             if head.state not in _DETACHED:
                 detached = self._stopped(head, now)
-            waiting.append(_dormant(head, state, backend_of(head), detached))
-            if not len(waiting) % _RESTORED_MAX:
+            part.append(_dormant(head, state, backend_of(head), detached))
+            if not len(part) % _RESTORED_MAX:
                 yield
-        waiting.sort(key=_AGE)
-        for start in range(0, len(waiting), _RESTORED_MAX):
-            for session in waiting[start : start + _RESTORED_MAX]:
-                self.dormant.add(session)
-                self._registry.found(session)
-            yield
+            if len(part) == _SORTED_MAX:
+                part.sort(key=_AGE)
+                part = []
+                parts.append(part)
+                yield
+        part.sort(key=_AGE)
+        for number, session in enumerate(merge(*parts, key=_AGE), 1):
+            self.dormant.add(session)
+            self._registry.found(session)
+            if not number % _RESTORED_MAX:
+                yield
+        yield
 
     async def load(self, sids: Iterable[str], now: float) -> None:
         """Load those of these sessions that are dormant. Raises `StoreError`.

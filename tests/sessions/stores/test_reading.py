@@ -11,7 +11,7 @@ from holdfast.core.items import Text
 from holdfast.sessions.outbox import OutputEntry
 from holdfast.sessions.records import Found, Record, Row
 from holdfast.sessions.stores.reading import Heads, Reader, Snapshot
-from holdfast.sessions.stores.tail import Tail
+from holdfast.sessions.stores.tail import Excerpts, Tail
 
 encode = msgspec.msgpack.encode
 
@@ -60,7 +60,10 @@ class Store:
             tail.entry(number, body, encode([]), heads.heads)
         rows = [(sid, self.rows[sid]) for sid in heads.heads]
         snapshots = {sid: Snapshot(body, []) for sid, body in self.snapshots.items()}
-        found = Reader(tail).read(rows, snapshots)
+        excerpts = Excerpts({}, {})
+        for number, pieces in tail.pieces(heads.heads).items():
+            excerpts.take(pieces, self.journal[number], encode([]))
+        found = Reader(tail).read(rows, snapshots, excerpts)
         found.set_aside = heads.set_aside + tail.set_aside + found.set_aside
         return found, tail
 

@@ -11,7 +11,7 @@ from holdfast.sessions.records import Batch, Found, Record, Recovered, SetAside,
 from holdfast.sessions.stores.commons import Commons
 from holdfast.sessions.stores.one_node import OneNode
 from holdfast.sessions.stores.reading import Heads, Reader, Snapshot, snapshots_of
-from holdfast.sessions.stores.tail import Tail
+from holdfast.sessions.stores.tail import Excerpts, Tail
 
 _encode = msgspec.msgpack.encode
 
@@ -94,7 +94,10 @@ class MemoryStore(OneNode):
             for sid, (body, number) in ((sid, self._snapshots.get(sid, (b"", 0))) for sid in sids)
             if body
         }
-        return Reader(self._tail).read(rows, snapshots)
+        excerpts = Excerpts({}, {})
+        for number, pieces in self._tail.pieces(sids).items():
+            excerpts.take(pieces, *self._journal.get(number, (b"", b"")))
+        return Reader(self._tail).read(rows, snapshots, excerpts)
 
     async def take(self, sids: Sequence[str]) -> Found:
         return await self.find(sids)

@@ -16,19 +16,19 @@ import msgspec
 from holdfast.sessions.folding import fold
 from holdfast.sessions.outbox import OutputEntry, SharedEntry
 from holdfast.sessions.records import (
-    Capabilities,
     Found,
     Head,
     Record,
     Row,
     SetAside,
     StoredSession,
+    shared_capabilities,
 )
 from holdfast.sessions.sharing import Sharing
 from holdfast.sessions.states import SessionState
 from holdfast.sessions.stores.commons import resolve
 from holdfast.sessions.stores.decoding import UNREADABLE, UnreadableError, read
-from holdfast.sessions.stores.tail import PieceError, Tail, Tails
+from holdfast.sessions.stores.tail import Excerpts, PieceError, Tail, Tails
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _head: Final = msgspec.msgpack.Decoder(Head)
@@ -82,10 +82,17 @@ class Reader:
 
     def __init__(self, tail: Tail | Tails) -> None:
         self._tail = tail
-        self._capabilities: dict[Capabilities, Capabilities] = {}
 
-    def read(self, rows: Iterable[tuple[str, bytes]], snapshots: Mapping[str, Snapshot]) -> Found:
-        """The sessions with these rows. What cannot be read is set aside."""
+    def read(
+        self,
+        rows: Iterable[tuple[str, bytes]],
+        snapshots: Mapping[str, Snapshot],
+        excerpts: Excerpts,
+    ) -> Found:
+        """The sessions with these rows. What cannot be read is set aside.
+
+        `excerpts` has the pieces that the tail has of them.
+        """
         found = Found()
         for sid, body in rows:
             try:
@@ -100,7 +107,7 @@ class Reader:
             self._intern(row)
             session = StoredSession(row, [])
             try:
-                self._add_records(session, snapshots.get(sid))
+                self._add_records(session, snapshots.get(sid), excerpts)
             except PieceError as error:
                 found.set_aside.append(SetAside(sid, str(error), error.body))
                 found.set_aside.append(set_aside(session, str(error)))
@@ -108,7 +115,9 @@ class Reader:
                 found.sessions.append(session)
         return found
 
-    def _add_records(self, session: StoredSession, snapshot: Snapshot | None) -> None:
+    def _add_records(
+        self, session: StoredSession, snapshot: Snapshot | None, excerpts: Excerpts
+    ) -> None:
         if snapshot is not None:
             try:
                 record = read(_record, snapshot.body)
@@ -117,15 +126,14 @@ class Reader:
             except UnreadableError as error:
                 raise PieceError(f"its snapshot cannot be read: {error}", snapshot.body) from error
             session.records.append(record)
-        self._tail.add_to(session)
+        self._tail.add_to(session, excerpts)
 
     def _intern(self, row: Row) -> None:
         """What many rows have alike is in memory once."""
         row.durability, row.state = intern(row.durability), intern(row.state)
         row.app, row.protocol = intern(row.app), intern(row.protocol)
         row.input_mode = intern(row.input_mode)
-        known = self._capabilities.setdefault(row.capabilities, row.capabilities)
-        row.capabilities = known
+        row.capabilities = shared_capabilities(row.capabilities)
 
 
 def read_rows(rows: Iterable[tuple[str, bytes]]) -> list[Row]:

@@ -34,7 +34,7 @@ from holdfast.sessions.stores.commons import Commons
 from holdfast.sessions.stores.one_node import OneNode
 from holdfast.sessions.stores.private import make_private
 from holdfast.sessions.stores.reading import Heads, Reader, Snapshot, snapshots_of
-from holdfast.sessions.stores.tail import Tail
+from holdfast.sessions.stores.tail import Excerpts, Tail
 
 APPLICATION_ID: Final = 0x484F4C44  # "HOLD"
 _PAGE_BYTES: Final = 1024
@@ -357,10 +357,18 @@ class SQLiteFile:
                 sid: Snapshot(body, self._commons.of(number))
                 for sid, body, number in db.execute(query, some).fetchall()
             }
-            part = reader.read(rows, snapshots)
+            part = reader.read(rows, snapshots, self._excerpts(db, some))
             found.sessions += part.sessions
             found.set_aside += part.set_aside
         return found
+
+    def _excerpts(self, db: sqlite3.Connection, sids: Sequence[str]) -> Excerpts:
+        """What the journal of the run before has of these sessions."""
+        excerpts = Excerpts({}, {})
+        query = "SELECT body, shared FROM journal WHERE number = ?"
+        for number, pieces in self._tail.pieces(sids).items():
+            excerpts.take(pieces, *(db.execute(query, (number,)).fetchone() or (b"", b"")))
+        return excerpts
 
     def _recover(self, db: sqlite3.Connection, sids: Sequence[str]) -> Found:
         found = self._find(db, sids)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -13,29 +15,105 @@ from holdfast.core.limits import StoreLimits
 from holdfast.sessions.cuts import Cuts
 from holdfast.sessions.outbox import SharedEntry
 from holdfast.sessions.records import Head, Record, SetAside, StoredSession
-from holdfast.sessions.stores.commons import resolve
+from holdfast.sessions.stores.commons import COMMONS_MAX, resolve
 from holdfast.sessions.stores.decoding import UnreadableError, read
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _record: Final = msgspec.msgpack.Decoder(Record)
 _shared: Final = msgspec.msgpack.Decoder(list[SharedEntry])
-_pieces: Final = msgspec.msgpack.Decoder(list[tuple[Any, msgspec.Raw]])
+_pairs: Final = msgspec.msgpack.Decoder(list[tuple[Any, msgspec.Raw]])
 """The first of each pair is text or bytes (`pack_sid`), a union that msgspec does not have."""
-_numbered: Final = msgspec.msgpack.Decoder(list[tuple[int, msgspec.Raw]])
 _NOTHING: Final = _encode([])
-_PAIR: Final = b"\x92"
+_PAIR_BYTES: Final = 1
 """The head of an array of two."""
-_ARRAY: Final = b"\xdd"
-"""The head of an array of any length, which follows in four bytes."""
 _LIMITS: Final = StoreLimits()
 
 _n: Final = attrgetter("n")
+_number: Final = attrgetter("number")
+
+
+class Piece(NamedTuple):
+    """Where the journal has one record of a session."""
+
+    number: int
+    """Of the entry."""
+    start: int
+    """Where the record begins in the entry's body, in bytes."""
+    size: int
+    """In bytes."""
+
+
+class Excerpts(NamedTuple):
+    """Parts of the journal, as a store has read them."""
+
+    records: dict[Piece, bytes]
+    shared: dict[int, bytes]
+    """What the records of an entry share, by the entry's number."""
+
+    def take(self, pieces: Iterable[Piece], body: bytes, shared: bytes) -> None:
+        """Take these pieces of one entry, which has this content."""
+        for piece in pieces:
+            self.records[piece] = body[piece.start : piece.start + piece.size]
+            self.shared[piece.number] = shared
+
+
+class Pieces:
+    """The pieces of all sessions. There may be many: each has a place in arrays, and the place of
+    the piece before it of the same session."""
+
+    def __init__(self) -> None:
+        self._newest: dict[str, int] = {}
+        """By session: the place of its newest piece."""
+        self._numbers = array("Q")
+        self._starts = array("I")
+        self._sizes = array("I")
+        self._before = array("I")
+        """The place of the piece before it; its own, if it is the first one."""
+
+    def __len__(self) -> int:
+        """How many sessions have pieces."""
+        return len(self._newest)
+
+    def __contains__(self, sid: str) -> bool:
+        return sid in self._newest
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._newest)
+
+    def add(self, sid: str, piece: Piece) -> None:
+        """`piece` is the newest one of a session."""
+        place = len(self._numbers)
+        self._before.append(self._newest.get(sid, place))
+        self._newest[sid] = place
+        self._numbers.append(piece.number)
+        self._starts.append(piece.start)
+        self._sizes.append(piece.size)
+
+    def of(self, sid: str) -> list[Piece]:
+        """The pieces of a session, oldest first."""
+        found: list[Piece] = []
+        before = self._newest.get(sid)
+        place = None
+        while before is not None and before != place:
+            place = before
+            found.append(Piece(self._numbers[place], self._starts[place], self._sizes[place]))
+            before = self._before[place]
+        found.reverse()
+        return found
+
+    def forget(self, sid: str) -> None:
+        """A session's pieces are no longer needed."""
+        self._newest.pop(sid, None)
+        if not self._newest:
+            for each in (self._numbers, self._starts, self._sizes, self._before):
+                del each[:]
 
 
 class Tail:
-    """The journal of the previous run, split by session, still encoded.
+    """The journal of the previous run: where in it the records of each session are.
 
-    It is dropped in slices of `dropped_bytes_max`, once it is no longer needed.
+    The store reads them when they are asked for. It drops the journal in slices of
+    `dropped_bytes_max`, once nothing of it is needed any more.
     """
 
     def __init__(self, limits: StoreLimits = _LIMITS) -> None:
@@ -50,12 +128,10 @@ class Tail:
         self._cuts = Cuts(limits.dropped_bytes_max)
         self._slices: list[int] | None = None
         """What is to be dropped, the last slice first, once nothing of it is needed."""
-        self._pieces: dict[str, bytearray] = {}
-        """By session: how many there are, in four bytes, and the pieces, each with its number."""
-        self._shared: dict[int, bytes] = {}
-        """By number: what the entry's records share."""
+        self._pieces = Pieces()
         self._common: dict[int, list[SharedEntry]] = {}
-        """The same, once it was asked for: equal items of many sessions are one object."""
+        """By number: what the records of some entries share. Equal items of many sessions are one
+        object."""
 
     @property
     def left(self) -> int:
@@ -86,25 +162,19 @@ class Tail:
         self.size += size
         self._cuts.add(number, size)
         try:
-            pieces = read(_pieces, body)
+            pairs = read(_pairs, body)
         except UnreadableError as error:
             self.complete = False
             fault = f"entry {number} of the journal cannot be read: {error}"
             self.set_aside.append(SetAside("", fault, body, number))
             return
-        start = _PAIR + _encode(number)
-        for packed, piece in pieces:
+        end = _head_bytes(len(pairs))
+        for packed, record in pairs:
+            start = end + _PAIR_BYTES + len(_encode(packed))
+            end = start + len(record)
             head = known.get(unpack_sid(packed)) if isinstance(packed, str | bytes) else None
-            if head is None:
-                continue
-            kept = self._pieces.get(head.sid)
-            if kept is None:
-                kept = self._pieces[head.sid] = bytearray(4)
-            kept[:4] = (int.from_bytes(kept[:4], "big") + 1).to_bytes(4, "big")
-            kept += start
-            kept += piece
-        if shared != _NOTHING:
-            self._shared[number] = shared
+            if head is not None:
+                self._pieces.add(head.sid, Piece(number, start, end - start))
 
     def sids(self, count: int) -> list[str]:
         """Up to `count` of the sessions that it has news of, with as much as one commit may have.
@@ -113,11 +183,11 @@ class Tail:
         """
         sids: list[str] = []
         size = 0
-        for sid, pieces in self._pieces.items():
+        for sid in self._pieces:
             if len(sids) >= count or size >= self._limits.snapshot_bytes_max:
                 break
             sids.append(sid)
-            size += len(pieces)
+            size += sum(piece.size for piece in self._pieces.of(sid))
         if not sids and self._slices is None and self.number:
             self._slices = self._cuts.take()
         return sids
@@ -125,33 +195,40 @@ class Tail:
     def forget(self, sids: Iterable[str]) -> None:
         """These sessions need nothing of it any more."""
         for sid in sids:
-            self._pieces.pop(sid, None)
+            self._pieces.forget(sid)
         if not self._pieces:
-            self._shared.clear()
             self._common.clear()
 
-    def add_to(self, session: StoredSession) -> None:
-        """Give a session its records. Raises `PieceError`."""
+    def pieces(self, sids: Iterable[str]) -> Mapping[int, Sequence[Piece]]:
+        """What is to be read for these sessions, by the number of the entry."""
+        pieces = sorted(piece for sid in sids for piece in self._pieces.of(sid))
+        return {number: list(those) for number, those in groupby(pieces, _number)}
+
+    def add_to(self, session: StoredSession, excerpts: Excerpts) -> None:
+        """Give a session its records, which are in `excerpts`. Raises `PieceError`."""
         sid, records = session.row.sid, session.records
-        kept, first = self._pieces.get(sid), len(records)
-        newest = records[-1].n if records else 0
-        for number, piece in read(_numbered, _ARRAY + kept) if kept is not None else ():
+        first, newest = len(records), records[-1].n if records else 0
+        for piece in self._pieces.of(sid):
+            body = excerpts.records.get(piece, b"")
             try:
-                record = read(_record, piece)
+                record = read(_record, body)
                 if any(type(entry) is int for entry in record.outs):
-                    record.outs = resolve(record.outs, self._common_of(number))
+                    record.outs = resolve(record.outs, self._common_of(piece.number, excerpts))
             except UnreadableError as error:
-                fault = f"its record in entry {number} of the journal cannot be read: {error}"
-                raise PieceError(fault, bytes(piece)) from error
+                fault = f"its record in entry {piece.number} of the journal cannot be read: {error}"
+                raise PieceError(fault, body) from error
             if record.n > newest:  # else the snapshot holds it
                 records.append(record)
         # The entries of several runs need not be in this order.
         records[first:] = sorted(records[first:], key=_n)
 
-    def _common_of(self, number: int) -> list[SharedEntry]:
+    def _common_of(self, number: int, excerpts: Excerpts) -> list[SharedEntry]:
         common = self._common.get(number)
         if common is None:
-            common = self._common[number] = read(_shared, self._shared.get(number, _NOTHING))
+            common = read(_shared, excerpts.shared.get(number, _NOTHING))
+            if len(self._common) >= COMMONS_MAX:
+                del self._common[next(iter(self._common))]
+            self._common[number] = common
         return common
 
 
@@ -188,10 +265,23 @@ class Tails:
         for tail in self._tails:
             tail.forget(sids)
 
-    def add_to(self, session: StoredSession) -> None:
-        """Give a session its records. Raises `PieceError`."""
+    def pieces(self, sids: Sequence[str]) -> Mapping[int, Sequence[Piece]]:
+        """As `Tail.pieces`, of all."""
+        return {
+            number: pieces for tail in self._tails for number, pieces in tail.pieces(sids).items()
+        }
+
+    def add_to(self, session: StoredSession, excerpts: Excerpts) -> None:
+        """As `Tail.add_to`. Raises `PieceError`."""
         for tail in self._tails:
-            tail.add_to(session)
+            tail.add_to(session, excerpts)
+
+
+def _head_bytes(count: int) -> int:
+    """The size of the head of an array of so many, in MessagePack."""
+    if count < 1 << 4:
+        return 1
+    return 3 if count < 1 << 16 else 5
 
 
 class PieceError(Exception):

@@ -1,7 +1,7 @@
 """What a database has of sessions, as one run reads and writes it.
 
-The journals of the runs that this one has adopted are in memory (`Adopted.tail`), until they are
-folded into snapshots.
+Of the journals of the runs that this one has adopted, `Adopted.tail` knows what is where, until
+they are folded into snapshots.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from holdfast.sessions.stores.commons import Commons
 from holdfast.sessions.stores.postgres.batches import place, values_of
 from holdfast.sessions.stores.postgres.connection import Transaction
 from holdfast.sessions.stores.postgres.runs import BEAT, Adopted
-from holdfast.sessions.stores.postgres.schema import COMMIT
+from holdfast.sessions.stores.postgres.schema import COMMIT, PLACE_BITS
 from holdfast.sessions.stores.reading import Heads, Reader, Snapshot, snapshots_of
-from holdfast.sessions.stores.tail import Tail, Tails
+from holdfast.sessions.stores.tail import Excerpts, Piece, Tail, Tails
 
 _SIDS_MAX: Final = 500
 """In one query."""
@@ -28,6 +28,17 @@ _MINE: Final = "SELECT sid FROM holdfast.session WHERE sid = ANY($2) AND owner =
 _JOURNAL: Final = """
     SELECT inc, number, body, shared FROM holdfast.journal WHERE inc = ANY($1)
     ORDER BY inc, number
+"""
+_PIECES: Final = f"""
+    SELECT p.place, p.start, p.size, substring(j.body FROM p.start + 1 FOR p.size) AS record
+    FROM unnest($1::bigint[], $2::int[], $3::int[]) AS p (place, start, size)
+    JOIN holdfast.journal j ON j.inc = p.place >> {PLACE_BITS}
+        AND j.number = p.place - (j.inc << {PLACE_BITS})
+"""
+_SHARED: Final = f"""
+    SELECT p.place, j.shared FROM unnest($1::bigint[]) AS p (place)
+    JOIN holdfast.journal j ON j.inc = p.place >> {PLACE_BITS}
+        AND j.number = p.place - (j.inc << {PLACE_BITS})
 """
 _SETTINGS: Final = "SELECT key, value FROM holdfast.setting"
 _ORPHANS: Final = "SELECT sid, body FROM holdfast.snapshot WHERE sid = ANY($1) ORDER BY sid"
@@ -119,7 +130,7 @@ class Content:
                 if row["snapshot"] is not None
             }
             known = [(sid, rows[sid]["body"]) for sid in some if sid in rows]
-            part = reader.read(known, snapshots)
+            part = reader.read(known, snapshots, await self._excerpts(work, some))
             found.sessions += part.sessions
             found.set_aside += part.set_aside
         return found
@@ -181,6 +192,18 @@ class Content:
         await work.fetch(_DROP_COMMON)
         if tail.left <= 1:
             await work.fetch(FORGET, runs)
+
+    async def _excerpts(self, work: Transaction, sids: Sequence[str]) -> Excerpts:
+        """What the tails have of these sessions."""
+        wanted = self._tails.pieces(sids)
+        if not wanted:
+            return Excerpts({}, {})
+        pieces = [piece for those in wanted.values() for piece in those]
+        found = await work.fetch(_PIECES, *map(list, zip(*pieces, strict=True)))
+        return Excerpts(
+            {Piece(place, start, size): record for place, start, size, record in found},
+            dict(await work.fetch(_SHARED, list(wanted))),
+        )
 
     async def _commons_of(self, work: Transaction, rows: Any) -> dict[int, list[SharedEntry]]:
         """What these snapshots share, by its number.
