@@ -25,6 +25,10 @@ from holdfast.sessions.tokens import TokenStatus
 _log: Final = RateLimitedLogger("holdfast.sessions")
 
 
+_BATCHES: Final = 4
+"""That are asked for at a time: the owner gives one, while the one before is read."""
+
+
 class Fetched(Enum):
     """What became of a wish."""
 
@@ -114,7 +118,7 @@ class Fetching:
             self._settle(sid, Fetched.HERE)
         await self._look_up([sid for sid, wish in self._wishes.items() if not wish.asked])
         asked = [sid for sid, wish in self._wishes.items() if wish.asked]
-        asked = asked[: self._limits.moved_sessions_max]
+        asked = asked[: self._limits.moved_sessions_max * _BATCHES]
         if not asked:
             return
         found = await self._neighbours.ask(asked)

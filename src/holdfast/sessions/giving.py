@@ -63,22 +63,27 @@ class Giving:
 
     async def run(self) -> None:
         """Give what others ask for, until cancelled."""
+        given = 0
         while True:
-            await asyncio.sleep(self._limits.move_seconds_max)
+            if not given:  # else there are more, perhaps
+                await asyncio.sleep(self._limits.move_seconds_max)
+            given = 0
             if not self.others:
                 continue
             try:
-                await self._look()
+                given = await self._look()
             except StoreError as error:
                 _log.warning("no session given to other nodes", error=str(error))
 
-    async def _look(self) -> None:
+    async def _look(self) -> int:
         asked = await self._neighbours.asked(self._limits.moved_sessions_max)
-        for run, sids in asked.items():
-            await self.give(sids, run)
+        return sum([await self.give(sids, run) for run, sids in asked.items()])
 
-    async def give(self, sids: Sequence[str], run: int) -> None:
-        """Give those of these sessions to another run that can move now. Raises `StoreError`."""
+    async def give(self, sids: Sequence[str], run: int) -> int:
+        """Give those of these sessions to another run that can move now. Returns how many were.
+
+        Raises `StoreError`.
+        """
         manager = self._manager
         await manager.loader.load(sids, self._clock())
         sessions = [manager.sessions[sid] for sid in sids if sid in manager.sessions]
@@ -89,11 +94,11 @@ class Giving:
         for backend, share in self._by_backend(able).items():
             await backend.prepare(share)
         going = [session for session in able if self._is_here(session)]
-        if going:
-            await self._give(going, run)
+        given = await self._give(going, run) if going else 0
         left = [session for session in able if manager.sessions.get(session.sid) is session]
         for backend, share in self._by_backend(left).items():
             await backend.adopt([session.sid for session in share])
+        return given
 
     def _may_move(self, session: Session) -> bool | None:
         if not (session.persistent and session.resumable):
@@ -112,7 +117,7 @@ class Giving:
             shares.setdefault(self._backend_of(session), []).append(session)
         return shares
 
-    async def _give(self, sessions: Sequence[Session], run: int) -> None:
+    async def _give(self, sessions: Sequence[Session], run: int) -> int:
         compaction = self._journal.compaction
         for session in sessions:
             self._manager.let_go(session)
@@ -123,7 +128,7 @@ class Giving:
             await self._journal.settled()
         except StoreUnavailableError:
             self._take_back(sessions)
-            return
+            return 0
         for session in sessions:
             compaction.forget(session)
             session.persistent = False  # what is not in that snapshot would be lost
@@ -134,6 +139,7 @@ class Giving:
             self._manager.life.tell(Life.MOVED, session, to_node=run)
             session.free()
         self._take_back([session for session in sessions if session.sid not in given])
+        return len(gone)
 
     async def _given(self, sids: Sequence[str], run: int) -> list[str]:
         """Give these sessions; those that are given. While that is not known, they are nobody's."""

@@ -184,6 +184,21 @@ async def test_a_session_is_asked_for_and_given(database: Database) -> None:
     assert [each["gen"] for each in await database.run(GEN)] == [2]
 
 
+async def test_a_session_that_was_asked_for_while_it_was_given_is_not_asked_for_for_ever(
+    database: Database,
+) -> None:
+    first, second = await database.opened("a"), await database.opened("b")
+    await first.commit(said(1, "s1", 1, "a"))
+    await second.neighbours.ask(["s1"])
+    await first.neighbours.give(["s1"], number_of(second))
+    await database.run(
+        f"INSERT INTO holdfast.move_request VALUES ('s1', {number_of(first)}, {number_of(second)})"
+    )
+    assert await first.neighbours.asked(9) == {}
+    await second.neighbours.arrived(["s1"])
+    assert await database.run("SELECT 1 FROM holdfast.move_request") == []
+
+
 async def test_a_session_that_is_kept_is_refused(database: Database) -> None:
     first, second = await database.opened("a"), await database.opened("b")
     await first.commit(said(1, "s1", 1, "a"))

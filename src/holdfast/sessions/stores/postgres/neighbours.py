@@ -47,8 +47,10 @@ _WITHDRAW: Final = "DELETE FROM holdfast.move_request WHERE asker = $1 AND sid =
 _ASKED: Final = """
     SELECT m.asker, m.sid FROM holdfast.move_request m
     JOIN holdfast.node n ON n.inc = m.asker AND NOT n.fenced
-    WHERE m.owner = $1 AND NOT m.refused LIMIT $2
+    JOIN holdfast.session s ON s.sid = m.sid AND s.owner = $1
+    WHERE m.owner = $1 AND NOT m.refused ORDER BY random() LIMIT $2
 """
+"""Not always the same first ones: they may be busy."""
 _REFUSE: Final = """
     UPDATE holdfast.move_request SET refused = true WHERE owner = $1 AND sid = ANY($2)
 """
@@ -137,7 +139,10 @@ class PostgresNeighbours:
 
     async def arrived(self, sids: Sequence[str]) -> Found:
         async with self._reader.transaction() as work:
-            return await self._content.find(work, await self._content.mine(work, sids))
+            mine = await self._content.mine(work, sids)
+            # One that was asked for while it was given away is not wanted any more.
+            await work.fetch(_WITHDRAW, self._content.inc, mine)
+            return await self._content.find(work, mine)
 
     async def withdraw(self, sids: Sequence[str]) -> list[str]:
         await self._reader.fetch(_WITHDRAW, self._content.inc, sids)
